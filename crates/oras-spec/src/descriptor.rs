@@ -1,0 +1,152 @@
+//! Descriptors: the edges of every graph ORAS moves (image-spec, descriptor.md).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::json::null_is_default;
+use crate::{Digest, MediaType, Platform, annotation};
+
+/// Names a piece of content by digest and size, and says what it is.
+///
+/// Fields are written in the order of the Go tool, empty ones left out. Two descriptors of the same content can
+/// differ in everything but `digest`: compare digests to ask "the same content?".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// The type of the content.
+    pub media_type: MediaType,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The length of the content in bytes. A claim: what arrives is checked against it.
+    pub size: u64,
+    /// Where the content may also be found.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Annotations, sorted by key.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The content itself. Not verified by reading it: see [`Descriptor::embedded`].
+    #[serde(default, with = "base64_data", skip_serializing_if = "Option::is_none")]
+    pub data: Option<Bytes>,
+    /// The platform an image runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// The artifact type of a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+}
+
+impl Descriptor {
+    /// A descriptor of content known by digest and size.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            data: None,
+            platform: None,
+            artifact_type: None,
+        }
+    }
+
+    /// The descriptor of `bytes`, by SHA-256.
+    pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
+        Self::new(media_type, Digest::sha256(bytes), bytes.len() as u64)
+    }
+
+    /// The empty JSON object with its content embedded, as a config or a layer that carries nothing
+    /// (image-spec, manifest.md "Guidance for an Empty Descriptor").
+    pub fn empty_json() -> Self {
+        let mut descriptor = Self::of(MediaType::EMPTY_JSON, b"{}");
+        descriptor.data = Some(Bytes::from_static(b"{}"));
+        descriptor
+    }
+
+    /// Media type, digest and size alone: what a `subject` says.
+    pub fn plain(&self) -> Self {
+        Self::new(self.media_type.clone(), self.digest.clone(), self.size)
+    }
+
+    /// The file path this content is pulled to, if it names one.
+    pub fn title(&self) -> Option<&str> {
+        self.annotations.get(annotation::TITLE).map(String::as_str).filter(|title| !title.is_empty())
+    }
+
+    /// The embedded content, if there is some and it matches digest and size (image-spec: `data` "SHOULD be
+    /// verified").
+    pub fn embedded(&self) -> Option<&Bytes> {
+        let data = self.data.as_ref()?;
+        (data.len() as u64 == self.size && self.digest.verify(data) == Ok(true)).then_some(data)
+    }
+}
+
+mod base64_data {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::ref_option, reason = "serde's `with` passes the field by reference")]
+    pub(super) fn serialize<S: Serializer>(data: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+        match data {
+            Some(data) => serializer.serialize_str(&STANDARD.encode(data)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+        let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.map(|text| STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(de::Error::custom))
+            .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn written_like_go() {
+        let mut descriptor = Descriptor::empty_json();
+        descriptor.annotations.insert("b".into(), "<&>\u{2028}é".into());
+        descriptor.annotations.insert("a".into(), String::new());
+        descriptor.artifact_type = Some("x/y".into());
+        assert_eq!(
+            String::from_utf8(json::to_vec(&descriptor)).unwrap(),
+            concat!(
+                r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e"#,
+                r#"94fb4fc21fe77e8310c060f61caaff8a","size":2,"annotations":{"a":"","b":"\u003c\u0026\u003e\u2028é"},"#,
+                r#""data":"e30=","artifactType":"x/y"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn nulls_and_unknown_fields_are_read() {
+        let text = r#"{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+            "size":2,"annotations":null,"urls":null,"data":null,"platform":null,"x":[1]}"#;
+        let descriptor: Descriptor = serde_json::from_str(text).unwrap();
+        assert_eq!(descriptor, Descriptor::of("a/b".into(), b"{}"));
+    }
+
+    #[test]
+    fn embedded_data_must_match() {
+        let mut descriptor = Descriptor::empty_json();
+        assert_eq!(descriptor.embedded().unwrap(), "{}");
+        descriptor.data = Some(Bytes::from_static(b"[]"));
+        assert_eq!(descriptor.embedded(), None);
+    }
+
+    #[test]
+    fn negative_and_huge_sizes_are_refused() {
+        for size in ["-1", "1.5", "18446744073709551616", "\"2\""] {
+            let text = format!(r#"{{"mediaType":"a/b","digest":"blake3:aa","size":{size}}}"#);
+            assert!(serde_json::from_str::<Descriptor>(&text).is_err(), "{size}");
+        }
+    }
+}

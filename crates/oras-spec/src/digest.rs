@@ -1,0 +1,290 @@
+//! Content digests: an algorithm and the hash it gave (image-spec, descriptor.md "Digests").
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::Digest as _;
+
+/// A hash function that content can be verified with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// SHA-256, which every implementation must support and ORAS writes.
+    Sha256,
+    /// SHA-384: read for compatibility with the Go libraries, not registered by OCI.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Algorithm {
+    /// The name used before the colon of a digest.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// The algorithm of that name, if ORAS can compute it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+}
+
+/// A well-formed digest; cheap to clone, compare and hash.
+///
+/// A digest of an algorithm that ORAS does not know is carried as it is (image-spec: "implementations SHOULD
+/// allow digests with unrecognized algorithms to pass validation"), but content can't be verified against it:
+/// [`Digest::algorithm`] answers `None`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Repr {
+    Sha256([u8; 32]),
+    Sha384([u8; 48]),
+    Sha512([u8; 64]),
+    Other(Arc<str>),
+}
+
+/// Why a text is not a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DigestError {
+    /// Not `algorithm:encoded`, or characters outside the grammar.
+    #[error("invalid checksum digest format")]
+    Format,
+    /// The hash of a known algorithm has another length.
+    #[error("invalid checksum digest length")]
+    Length,
+    /// The algorithm is none that content can be verified with.
+    #[error("unsupported digest algorithm")]
+    Unsupported,
+}
+
+impl Digest {
+    /// The SHA-256 digest of `bytes`.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self(Repr::Sha256(sha2::Sha256::digest(bytes).into()))
+    }
+
+    /// The digest of `bytes` under `algorithm`.
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The algorithm, or `None` when ORAS cannot compute it.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match self.0 {
+            Repr::Sha256(_) => Some(Algorithm::Sha256),
+            Repr::Sha384(_) => Some(Algorithm::Sha384),
+            Repr::Sha512(_) => Some(Algorithm::Sha512),
+            Repr::Other(_) => None,
+        }
+    }
+
+    /// The text before the colon.
+    pub fn algorithm_name(&self) -> &str {
+        match &self.0 {
+            Repr::Other(text) => text.split(':').next().unwrap_or_default(),
+            _ => self.algorithm().map_or("", Algorithm::as_str),
+        }
+    }
+
+    /// The text after the colon: lower-case hex for the known algorithms. Never contains a `/` or a `.`.
+    pub fn encoded(&self) -> String {
+        match &self.0 {
+            Repr::Sha256(hash) => hex(hash),
+            Repr::Sha384(hash) => hex(hash),
+            Repr::Sha512(hash) => hex(hash),
+            Repr::Other(text) => text.split_once(':').map_or("", |(_, encoded)| encoded).to_owned(),
+        }
+    }
+
+    /// Whether `bytes` hash to this digest; an error when the algorithm is not known.
+    pub fn verify(&self, bytes: &[u8]) -> Result<bool, DigestError> {
+        let algorithm = self.algorithm().ok_or(DigestError::Unsupported)?;
+        Ok(Self::of(algorithm, bytes) == *self)
+    }
+
+    /// What status lines show: the first twelve hex digits of a SHA-256 digest, any other digest whole.
+    pub fn short(&self) -> String {
+        match &self.0 {
+            Repr::Sha256(hash) => hex(&hash[..6]),
+            _ => self.to_string(),
+        }
+    }
+}
+
+fn hex(hash: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(hash.len() * 2);
+    for byte in hash {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
+    }
+    text
+}
+
+fn unhex<const N: usize>(text: &str) -> Result<[u8; N], DigestError> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        _ => Err(DigestError::Format),
+    };
+    if text.len() != N * 2 {
+        return Err(DigestError::Length);
+    }
+    let mut hash = [0; N];
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Ok(hash)
+}
+
+/// `component *(("+" | "." | "_" | "-") component)`, components of lower-case letters and digits.
+fn is_algorithm(name: &str) -> bool {
+    name.split(['+', '.', '_', '-'])
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let (name, encoded) = text.split_once(':').ok_or(DigestError::Format)?;
+        let encoded_ok = !encoded.is_empty()
+            && encoded.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-'));
+        if !is_algorithm(name) || !encoded_ok {
+            return Err(DigestError::Format);
+        }
+        Ok(Self(match Algorithm::from_name(name) {
+            Some(Algorithm::Sha256) => Repr::Sha256(unhex(encoded)?),
+            Some(Algorithm::Sha384) => Repr::Sha384(unhex(encoded)?),
+            Some(Algorithm::Sha512) => Repr::Sha512(unhex(encoded)?),
+            None => Repr::Other(text.into()),
+        }))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Other(text) => f.write_str(text),
+            _ => write!(f, "{}:{}", self.algorithm_name(), self.encoded()),
+        }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(|error| de::Error::custom(format_args!("digest {text:?}: {error}")))
+    }
+}
+
+/// A running hash: feed it with [`Hasher::update`], end it with [`Hasher::finish`]. Clone it to keep a state.
+#[derive(Clone, Debug)]
+pub struct Hasher(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    Sha256(sha2::Sha256),
+    Sha384(sha2::Sha384),
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// A hash of nothing yet.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
+            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+        })
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Sha256(hash) => hash.update(bytes),
+            State::Sha384(hash) => hash.update(bytes),
+            State::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(self) -> Digest {
+        Digest(match self.0 {
+            State::Sha256(hash) => Repr::Sha256(hash.finalize().into()),
+            State::Sha384(hash) => Repr::Sha384(hash.finalize().into()),
+            State::Sha512(hash) => Repr::Sha512(hash.finalize().into()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_digests_round_trip() {
+        let text = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        let digest: Digest = text.parse().unwrap();
+        assert_eq!(digest.to_string(), text);
+        assert_eq!(digest, Digest::sha256(b"{}"));
+        assert_eq!(digest.short(), "44136fa355b3");
+        assert_eq!(digest.verify(b"{}"), Ok(true));
+        assert_eq!(digest.verify(b"{ }"), Ok(false));
+        for algorithm in [Algorithm::Sha384, Algorithm::Sha512] {
+            let digest = Digest::of(algorithm, b"x");
+            assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+            assert_eq!(digest.algorithm(), Some(algorithm));
+        }
+    }
+
+    #[test]
+    fn unknown_algorithms_are_carried() {
+        let digest: Digest = "blake3:abc_D-=".parse().unwrap();
+        assert_eq!(digest.algorithm(), None);
+        assert_eq!((digest.algorithm_name(), digest.encoded().as_str()), ("blake3", "abc_D-="));
+        assert_eq!(digest.verify(b""), Err(DigestError::Unsupported));
+    }
+
+    #[test]
+    fn malformed_digests_are_refused() {
+        use DigestError::{Format, Length};
+        let hex = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        for (text, error) in [
+            ("", Format),
+            ("sha256", Format),
+            ("sha256:", Format),
+            (":abc", Format),
+            ("sha256:abc", Length),
+            ("SHA256:abc", Format),
+            ("sha256:../../etc/passwd", Format),
+            ("md5+:abc", Format),
+            (&format!("sha256:{}", hex.to_uppercase()), Format),
+            (&format!("sha256:{hex}0"), Length),
+            (&format!("sha512:{hex}"), Length),
+        ] {
+            assert_eq!(text.parse::<Digest>(), Err(error), "{text}");
+        }
+    }
+}

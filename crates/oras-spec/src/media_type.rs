@@ -1,0 +1,160 @@
+//! Media types, and the one classification that says which of them have children.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A media type as it stands in a descriptor: any text, because unknown types must be carried unchanged.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MediaType(Cow<'static, str>);
+
+/// What a media type means to the copy of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An image manifest, OCI or Docker schema 2: config, layers, and in OCI a subject.
+    Manifest,
+    /// An image index or a Docker manifest list: manifests, and in OCI a subject.
+    Index,
+    /// The OCI artifact manifest that was withdrawn before image-spec 1.1: blobs and a subject.
+    ArtifactManifest,
+    /// A layer that must not be distributed: never uploaded, its descriptor is kept.
+    Foreign,
+    /// Anything else: a leaf.
+    Blob,
+}
+
+impl MediaType {
+    /// OCI image manifest.
+    pub const IMAGE_MANIFEST: Self = Self::of("application/vnd.oci.image.manifest.v1+json");
+    /// OCI image index.
+    pub const IMAGE_INDEX: Self = Self::of("application/vnd.oci.image.index.v1+json");
+    /// OCI image configuration.
+    pub const IMAGE_CONFIG: Self = Self::of("application/vnd.oci.image.config.v1+json");
+    /// The empty JSON object, `{}`.
+    pub const EMPTY_JSON: Self = Self::of("application/vnd.oci.empty.v1+json");
+    /// OCI layer; what ORAS gives a file that names no type.
+    pub const LAYER_TAR: Self = Self::of("application/vnd.oci.image.layer.v1.tar");
+    /// OCI layer, gzip; what ORAS gives a directory.
+    pub const LAYER_TAR_GZIP: Self = Self::of("application/vnd.oci.image.layer.v1.tar+gzip");
+    /// OCI layer, zstd.
+    pub const LAYER_TAR_ZSTD: Self = Self::of("application/vnd.oci.image.layer.v1.tar+zstd");
+    /// The withdrawn OCI artifact manifest.
+    pub const ARTIFACT_MANIFEST: Self = Self::of("application/vnd.oci.artifact.manifest.v1+json");
+    /// Docker image manifest, schema 2.
+    pub const DOCKER_MANIFEST: Self = Self::of("application/vnd.docker.distribution.manifest.v2+json");
+    /// Docker manifest list.
+    pub const DOCKER_MANIFEST_LIST: Self =
+        Self::of("application/vnd.docker.distribution.manifest.list.v2+json");
+    /// Docker image configuration.
+    pub const DOCKER_CONFIG: Self = Self::of("application/vnd.docker.container.image.v1+json");
+    /// Bytes of no known type.
+    pub const OCTET_STREAM: Self = Self::of("application/octet-stream");
+    /// Artifact type of an ORAS artifact that names none.
+    pub const UNKNOWN_ARTIFACT: Self = Self::of("application/vnd.unknown.artifact.v1");
+    /// Config type of an ORAS artifact packed by image-spec 1.0 that names none.
+    pub const UNKNOWN_CONFIG: Self = Self::of("application/vnd.unknown.config.v1+json");
+
+    /// The manifest types ORAS asks a registry for, in the order of the `Accept` header.
+    pub const MANIFESTS: [Self; 5] = [
+        Self::DOCKER_MANIFEST,
+        Self::DOCKER_MANIFEST_LIST,
+        Self::IMAGE_MANIFEST,
+        Self::IMAGE_INDEX,
+        Self::ARTIFACT_MANIFEST,
+    ];
+
+    const fn of(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the type means to a graph. This is the workspace's only list of manifest types.
+    pub fn kind(&self) -> Kind {
+        match self.as_str() {
+            "application/vnd.oci.image.manifest.v1+json"
+            | "application/vnd.docker.distribution.manifest.v2+json" => Kind::Manifest,
+            "application/vnd.oci.image.index.v1+json"
+            | "application/vnd.docker.distribution.manifest.list.v2+json" => Kind::Index,
+            "application/vnd.oci.artifact.manifest.v1+json" => Kind::ArtifactManifest,
+            "application/vnd.oci.image.layer.nondistributable.v1.tar"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
+            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Kind::Foreign,
+            _ => Kind::Blob,
+        }
+    }
+
+    /// Whether a node of this type is stored as a manifest, and so may have children.
+    pub fn is_manifest(&self) -> bool {
+        matches!(self.kind(), Kind::Manifest | Kind::Index | Kind::ArtifactManifest)
+    }
+
+    /// Whether this is one of the two image configurations that name a platform.
+    pub fn is_image_config(&self) -> bool {
+        *self == Self::IMAGE_CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
+    /// Whether the text is `type/subtype` with restricted names (RFC 6838, section 4.2), as image-spec demands
+    /// of artifact and config types.
+    pub fn is_well_formed(&self) -> bool {
+        let name = |part: &str| {
+            part.len() <= 127
+                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+        };
+        self.0.split_once('/').is_some_and(|(main, sub)| name(main) && name(sub))
+    }
+}
+
+impl From<String> for MediaType {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl From<&str> for MediaType {
+    fn from(text: &str) -> Self {
+        Self(Cow::Owned(text.to_owned()))
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_accepted_type_is_a_manifest() {
+        assert!(MediaType::MANIFESTS.iter().all(MediaType::is_manifest));
+        assert!(!MediaType::LAYER_TAR.is_manifest());
+        assert_eq!(MediaType::from("application/vnd.oci.image.index.v1+json"), MediaType::IMAGE_INDEX);
+    }
+
+    #[test]
+    fn well_formed_is_rfc_6838() {
+        for good in ["a/b", "application/vnd.x+json", "text/plain", "1/2"] {
+            assert!(MediaType::from(good).is_well_formed(), "{good}");
+        }
+        let long = format!("a/{}", "b".repeat(128));
+        for bad in ["", "bad", "/b", "a/", "a/b/c", "a b/c", "a/.b", "a/b;c=d", long.as_str()] {
+            assert!(!MediaType::from(bad).is_well_formed(), "{bad}");
+        }
+    }
+}
