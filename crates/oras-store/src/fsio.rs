@@ -1,0 +1,346 @@
+//! File input and output for stores: large reads off the async threads, and staged, verified, atomic writes.
+//!
+//! `tokio::fs` moves 4 KiB to 64 KiB pieces and runs at a tenth of the disk; here a blocking thread reads or
+//! writes pieces of [`CHUNK`] bytes, and hashes what it writes, so that the hash overlaps with the network.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
+use oras_spec::Descriptor;
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
+
+use crate::{ByteStream, Content, Error, Result, Verifier};
+
+/// Bytes in one piece of a read.
+pub const CHUNK: usize = 256 * 1024;
+/// Pieces between the reader and the writer of a transfer: bounds the memory of one stream to a few MiB.
+const QUEUE: usize = 8;
+
+/// Runs `work` on a thread that may block, and hands back its result.
+///
+/// Dropping the future does not stop `work`: it must end by itself when whoever feeds or reads it is gone.
+pub async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => {
+                Err(Error::new(crate::Kind::Other, "the runtime is shutting down").with_source(error))
+            }
+        },
+    }
+}
+
+/// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped.
+///
+/// A file that is shorter than the range ends the stream early; nothing beyond the range is read.
+pub fn read(mut file: File, range: Range<u64>, name: String) -> ByteStream {
+    let length = range.end.saturating_sub(range.start);
+    if range.start > 0
+        && let Err(error) = file.seek(SeekFrom::Start(range.start))
+    {
+        return futures::stream::iter([Err(Error::io(format!("failed to read {name}"), error))]).boxed();
+    }
+    read_ahead(file, length, name)
+}
+
+/// The bytes of `file` from where it stands to its end, read like those of [`read`]: for pipes and terminals.
+pub fn read_to_end(file: File, name: String) -> ByteStream {
+    read_ahead(file, u64::MAX, name)
+}
+
+fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let failed = move |error| Error::io(format!("failed to read {name}"), error);
+    drop(tokio::task::spawn_blocking(move || {
+        let mut left = length;
+        while left > 0 {
+            let mut chunk = BytesMut::zeroed(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
+            match file.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(count) => {
+                    left -= count as u64;
+                    chunk.truncate(count);
+                    if sender.blocking_send(Ok(chunk.freeze())).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    drop(sender.blocking_send(Err(failed(error))));
+                    return;
+                }
+            }
+        }
+    }));
+    receive(receiver)
+}
+
+fn receive(receiver: mpsc::Receiver<Result<Bytes>>) -> ByteStream {
+    futures::stream::unfold(receiver, |mut receiver| async move {
+        let item = receiver.recv().await?;
+        Some((item, receiver))
+    })
+    .boxed()
+}
+
+/// Whether written files are flushed to the disk before they get their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Flushed: after a power cut a file is whole or absent. For stores.
+    Synced,
+    /// Left to the operating system, as tools that write a user's files do.
+    Relaxed,
+}
+
+/// A verified file that has no name yet: dropped, it is gone.
+#[derive(Debug)]
+pub struct Staged {
+    file: NamedTempFile,
+}
+
+impl Staged {
+    /// An empty file in `directory`, on the same file system as where it will be published, with the permissions
+    /// of any new file (0666 less the umask).
+    pub fn create(directory: &Path) -> Result<Self> {
+        Self::create_with_mode(directory, 0o666)
+    }
+
+    /// Like [`Staged::create`], with the permissions `mode` less the umask: 0600 for what holds secrets.
+    pub fn create_with_mode(directory: &Path, mode: u32) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".oras-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+        #[cfg(not(unix))]
+        let _ = mode;
+        let file = builder.tempfile_in(directory).map_err(|error| {
+            Error::io(format!("failed to create a file in {}", directory.display()), error)
+        })?;
+        Ok(Self { file })
+    }
+
+    /// The file, for writing.
+    pub fn file_mut(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Where the bytes are until they are published.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Flushes the bytes to the disk.
+    pub fn sync(&mut self) -> Result<()> {
+        let path = self.file.path().to_owned();
+        self.file
+            .as_file_mut()
+            .sync_all()
+            .map_err(|error| Error::io(format!("failed to flush {}", path.display()), error))
+    }
+
+    /// Gives the file its name in one step, replacing a file of that name.
+    pub fn publish(self, path: &Path) -> Result<File> {
+        self.file
+            .persist(path)
+            .map_err(|error| Error::io(format!("failed to write {}", path.display()), error.error))
+    }
+}
+
+impl Staged {
+    /// Gives the file its name in one step unless something has that name; whether it did.
+    pub fn publish_new(self, path: &Path) -> Result<bool> {
+        match self.file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::io(format!("failed to write {}", path.display()), error.error)),
+        }
+    }
+}
+
+/// Writes `content` into a staged file in `directory`, verified: hashing and writing on a blocking thread while
+/// the bytes arrive. Memory is bounded whatever the size. Dropping the future removes the file.
+///
+/// # Errors
+/// Those of reading the content; `DigestMismatch` or `SizeMismatch`; `Io` when the disk is full, say.
+pub async fn stage(content: &Content, directory: &Path, durability: Durability) -> Result<Staged> {
+    let mut staged = {
+        let directory = directory.to_owned();
+        blocking(move || Staged::create(&directory)).await?
+    };
+    let descriptor = content.descriptor().clone();
+    let stream = content.unverified(0..descriptor.size).await?;
+    if descriptor.size <= CHUNK as u64 {
+        let bytes = collect(stream, &descriptor).await?;
+        return blocking(move || {
+            write_all(&mut staged, &bytes)?;
+            finish(staged, durability)
+        })
+        .await;
+    }
+    write_stream(staged, &descriptor, stream, durability).await
+}
+
+async fn collect(mut stream: ByteStream, descriptor: &Descriptor) -> Result<Bytes> {
+    let mut verifier = Verifier::new(descriptor)?;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = stream.try_next().await? {
+        verifier.update(&chunk)?;
+        bytes.extend_from_slice(&chunk);
+    }
+    verifier.finish()?;
+    Ok(bytes.freeze())
+}
+
+async fn write_stream(
+    mut staged: Staged,
+    descriptor: &Descriptor,
+    mut stream: ByteStream,
+    durability: Durability,
+) -> Result<Staged> {
+    let mut verifier = Verifier::new(descriptor)?;
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
+    let writer = blocking(move || {
+        while let Some(chunk) = receiver.blocking_recv() {
+            verifier.update(&chunk)?;
+            write_all(&mut staged, &chunk)?;
+        }
+        verifier.finish()?;
+        finish(staged, durability)
+    });
+    let feeder = async {
+        while let Some(chunk) = stream.try_next().await? {
+            if sender.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        Ok::<_, Error>(())
+    };
+    // A failed read matters more than the short file it leaves; a failed write ends the reading.
+    let (fed, written) = futures::join!(feeder, writer);
+    fed?;
+    written
+}
+
+fn write_all(staged: &mut Staged, bytes: &[u8]) -> Result<()> {
+    let path = staged.path().to_owned();
+    staged
+        .file_mut()
+        .write_all(bytes)
+        .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))
+}
+
+fn finish(mut staged: Staged, durability: Durability) -> Result<Staged> {
+    if durability == Durability::Synced {
+        staged.sync()?;
+    }
+    Ok(staged)
+}
+
+/// Replaces `path` by a file of `bytes` in one step, flushed to the disk: a reader sees the old file or the new.
+/// The permissions are `mode` less the umask.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut staged = Staged::create_with_mode(directory, mode)?;
+    write_all(&mut staged, bytes)?;
+    staged.sync()?;
+    staged.publish(path)?;
+    sync_directory(directory)
+}
+
+/// Flushes the names in `directory` to the disk, where the system can.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(directory)
+            .and_then(|handle| handle.sync_all())
+            .map_err(|error| Error::io(format!("failed to flush {}", directory.display()), error))?;
+    }
+    Ok(())
+}
+
+/// Makes `directory` and its parents.
+pub fn create_directories(directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)
+        .map_err(|error| Error::io(format!("failed to create the directory {}", directory.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use oras_spec::MediaType;
+
+    fn files(directory: &Path) -> usize {
+        fs::read_dir(directory).unwrap().count()
+    }
+
+    fn chunks(bytes: &Bytes, size: usize) -> ByteStream {
+        let chunks: Vec<_> = bytes.chunks(size).map(|chunk| Ok(bytes.slice_ref(chunk))).collect();
+        futures::stream::iter(chunks).boxed()
+    }
+
+    #[tokio::test]
+    async fn staged_content_is_verified_and_published() {
+        let directory = tempfile::tempdir().unwrap();
+        for size in [0, 5, CHUNK, CHUNK + 1, 3 * CHUNK + 7] {
+            let bytes = Bytes::from(vec![7; size]);
+            let content =
+                Content::once(Descriptor::of(MediaType::LAYER_TAR, &bytes), chunks(&bytes, 100_000));
+            let staged = stage(&content, directory.path(), Durability::Synced).await.unwrap();
+            let path = directory.path().join("final");
+            staged.publish(&path).unwrap();
+            let back: Vec<_> =
+                read(File::open(&path).unwrap(), 0..size as u64, "f".into()).try_collect().await.unwrap();
+            assert_eq!(back.concat(), bytes);
+        }
+        assert_eq!(files(directory.path()), 1);
+    }
+
+    #[tokio::test]
+    async fn bad_content_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        for size in [5, 2 * CHUNK] {
+            let good = Bytes::from(vec![7; size]);
+            let descriptor = Descriptor::of(MediaType::LAYER_TAR, &good);
+            let mut flipped = good.to_vec();
+            flipped[3] = 8;
+            let flipped = Bytes::from(flipped);
+            let longer = Bytes::from(vec![7; size + 1]);
+            for (bytes, kind) in [
+                (&flipped, Kind::DigestMismatch),
+                (&good.slice(1..), Kind::SizeMismatch),
+                (&longer, Kind::SizeMismatch),
+            ] {
+                let content = Content::once(descriptor.clone(), chunks(bytes, 70_000));
+                let error = stage(&content, directory.path(), Durability::Relaxed).await.unwrap_err();
+                assert_eq!(error.kind(), kind);
+            }
+            let broken =
+                futures::stream::iter([Ok(good.slice(..2)), Err(Error::new(Kind::Network, "cut"))]).boxed();
+            let error =
+                stage(&Content::once(descriptor, broken), directory.path(), Durability::Relaxed).await;
+            assert_eq!(error.unwrap_err().kind(), Kind::Network);
+        }
+        assert_eq!(files(directory.path()), 0);
+    }
+
+    #[test]
+    fn replace_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index.json");
+        replace(&path, b"one", 0o666).unwrap();
+        replace(&path, b"two", 0o666).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(files(directory.path()), 1);
+    }
+}

@@ -1,0 +1,32 @@
+//! The two-phase sink: for a writer that learns the digest only at the end, such as an upload to a server.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+
+use crate::Result;
+
+/// Content that is being written. Dropping it leaves nothing visible.
+#[async_trait]
+pub trait Ingest: Send {
+    /// Takes the next bytes.
+    async fn write(&mut self, chunk: Bytes) -> Result<()>;
+
+    /// The number of bytes taken so far.
+    fn written(&self) -> u64;
+
+    /// Verifies the bytes, against `expected` too if given, makes them durable and publishes them atomically.
+    ///
+    /// # Errors
+    /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
+    async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
+}
+
+/// A store that takes content piece by piece.
+#[async_trait]
+pub trait IngestTarget: Send + Sync {
+    /// Begins to write content that will be visible after [`Ingest::commit`].
+    ///
+    /// The digest is computed by `algorithm`; `media_type` is what the content will be described as.
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>>;
+}

@@ -1,0 +1,80 @@
+//! The verifying reader: size first, then digest, and nothing counts before both are right.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use oras_spec::{Descriptor, Digest, Hasher};
+
+use crate::{ByteStream, Error, Kind, Result};
+
+/// Checks bytes against a descriptor as they pass: feed it all of them, then ask [`Verifier::finish`].
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    expected: Digest,
+    size: u64,
+    seen: u64,
+    hasher: Hasher,
+}
+
+impl Verifier {
+    /// Expects the content of `descriptor`; an error when its digest algorithm can't be computed.
+    pub fn new(descriptor: &Descriptor) -> Result<Self> {
+        let algorithm = descriptor.digest.algorithm().ok_or_else(|| {
+            Error::new(
+                Kind::Unsupported,
+                format!("cannot verify {}: unsupported digest algorithm", descriptor.digest),
+            )
+        })?;
+        Ok(Self {
+            expected: descriptor.digest.clone(),
+            size: descriptor.size,
+            seen: 0,
+            hasher: Hasher::new(algorithm),
+        })
+    }
+
+    /// Takes the next bytes; an error as soon as there are more than the descriptor says.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
+        self.seen += bytes.len() as u64;
+        if self.seen > self.size {
+            let message =
+                format!("content of {} is longer than its {} bytes: trailing data", self.expected, self.size);
+            return Err(Error::new(Kind::SizeMismatch, message));
+        }
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// Whether all bytes came and hash to the digest.
+    pub fn finish(self) -> Result<()> {
+        if self.seen < self.size {
+            let message = format!(
+                "content of {} ended after {} of {} bytes: unexpected EOF",
+                self.expected, self.seen, self.size
+            );
+            return Err(Error::new(Kind::SizeMismatch, message));
+        }
+        let found = self.hasher.finish();
+        if found != self.expected {
+            let message = format!("mismatched digest: expected {}, got {found}", self.expected);
+            return Err(Error::new(Kind::DigestMismatch, message));
+        }
+        Ok(())
+    }
+}
+
+/// `stream`, with an error in place of its end when the bytes were not those of `descriptor`.
+pub(crate) fn verified(descriptor: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
+    let verifier = Verifier::new(descriptor)?;
+    let next = |state: Option<(ByteStream, Verifier)>| async move {
+        let (mut stream, mut verifier) = state?;
+        match stream.next().await {
+            Some(Ok(chunk)) => match verifier.update(&chunk) {
+                Ok(()) => Some((Ok(chunk), Some((stream, verifier)))),
+                Err(error) => Some((Err(error), None)),
+            },
+            Some(Err(error)) => Some((Err(error), None)),
+            None => verifier.finish().err().map(|error| (Err::<Bytes, _>(error), None)),
+        }
+    };
+    Ok(futures::stream::unfold(Some((stream, verifier)), next).boxed())
+}
