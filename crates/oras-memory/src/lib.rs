@@ -1,0 +1,175 @@
+//! An in-memory store: the reference behaviour of a store of the `oras-store` contract.
+//!
+//! Content is kept by digest; cloning a [`Memory`] shares it. For tests, for small artifacts that are made and
+//! sent on, and to read what a store is expected to do.
+//!
+//! ```
+//! use oras_memory::Memory;
+//! use oras_spec::MediaType;
+//! use oras_store::{Content, Source, Target};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> oras_store::Result<()> {
+//! let store = Memory::new();
+//! let manifest = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
+//! store.tag(&manifest, "v1").await?;
+//! assert_eq!(store.resolve("v1").await?.digest, manifest.descriptor().digest);
+//! # Ok(()) }
+//! ```
+
+mod ingest;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
+use oras_store::{
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
+    TagList, Target,
+};
+
+/// A store in memory; clones share the content.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    nodes: HashMap<Digest, Node>,
+    tags: BTreeMap<String, Descriptor>,
+    /// Digest of a subject to its referrers, in the order of arrival.
+    referrers: HashMap<Digest, Vec<Descriptor>>,
+}
+
+#[derive(Debug)]
+struct Node {
+    media_type: MediaType,
+    bytes: Bytes,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The lock is never held across an await; a panic of another thread leaves the maps whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<Pushed> {
+        let mut state = self.state();
+        if state.nodes.contains_key(&descriptor.digest) {
+            return Ok(Pushed::Existed);
+        }
+        if descriptor.media_type.is_manifest() {
+            let manifest = Manifest::parse(&descriptor.media_type, bytes.clone())?;
+            if let Some(subject) = manifest.subject() {
+                let referrer = manifest.referrer_descriptor(descriptor);
+                state.referrers.entry(subject.digest.clone()).or_default().push(referrer);
+            }
+        }
+        let node = Node { media_type: descriptor.media_type.clone(), bytes };
+        state.nodes.insert(descriptor.digest.clone(), node);
+        Ok(Pushed::Copied)
+    }
+}
+
+#[async_trait]
+impl Source for Memory {
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let state = self.state();
+        if let Some(descriptor) = state.tags.get(reference) {
+            return Ok(descriptor.clone());
+        }
+        let digest = reference.parse::<Digest>().map_err(|_| Error::not_found(reference))?;
+        let node = state.nodes.get(&digest).ok_or_else(|| Error::not_found(reference))?;
+        let media_type =
+            if node.media_type.is_manifest() { node.media_type.clone() } else { MediaType::OCTET_STREAM };
+        Ok(Descriptor::new(media_type, digest, node.bytes.len() as u64))
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        let state = self.state();
+        let node = state.nodes.get(&descriptor.digest).ok_or_else(|| Error::not_found(&descriptor.digest))?;
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(node.bytes.len());
+        let bytes = node.bytes.slice(place(range.start)..place(range.end).max(place(range.start)));
+        Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
+    }
+}
+
+#[async_trait]
+impl Target for Memory {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        Ok(self.state().nodes.contains_key(&descriptor.digest))
+    }
+
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        if self.exists(content.descriptor()).await? {
+            return Ok(Pushed::Existed);
+        }
+        let bytes = content.bytes(u64::MAX).await?;
+        self.store(content.descriptor(), bytes)
+    }
+
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.push(content).await?;
+        self.state().tags.insert(tag.to_owned(), content.descriptor().clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Predecessors for Memory {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        let mut referrers = self.state().referrers.get(&node.digest).cloned().unwrap_or_default();
+        referrers
+            .retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
+        Ok(referrers)
+    }
+}
+
+impl TagList for Memory {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        let after = |tag: &&String| last.is_none_or(|last| tag.as_str() > last);
+        let tags: Vec<_> = self.state().tags.keys().filter(after).cloned().map(Ok).collect();
+        stream::iter(tags).boxed()
+    }
+}
+
+#[async_trait]
+impl Delete for Memory {
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        let mut state = self.state();
+        if state.nodes.remove(&descriptor.digest).is_none() {
+            return Err(Error::not_found(&descriptor.digest));
+        }
+        state.tags.retain(|_, tagged| tagged.digest != descriptor.digest);
+        for referrers in state.referrers.values_mut() {
+            referrers.retain(|referrer| referrer.digest != descriptor.digest);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Memory {
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(ingest::MemoryIngest::new(self.clone(), media_type, algorithm)))
+    }
+}
+
+fn mismatch(expected: &Digest, found: &Digest) -> Error {
+    Error::new(Kind::DigestMismatch, format!("mismatched digest: expected {expected}, got {found}"))
+}

@@ -1,0 +1,15 @@
+//! What the tests of the ORAS crates share; never published, never part of a program.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`suite`] | one behaviour suite that every store passes |
+//! | [`nodes`] | content to test with: blobs, manifests, referrers |
+//! | [`peers`] | where the real tools are, and how a test says that it lacks one |
+//! | [`registry`] | real registries, each a process on a free port of this machine |
+//!
+//! Everything here panics when it fails, as tests do.
+
+pub mod nodes;
+pub mod peers;
+pub mod registry;
+pub mod suite;

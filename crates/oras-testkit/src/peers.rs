@@ -1,0 +1,88 @@
+//! The real tools that tests compare with: where `cargo xtask peers` puts them, and what a test says without one.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The Go `oras`.
+pub const ORAS: (&str, &str) = ("oras", "v1.3.6");
+/// `crane` of go-containerregistry.
+pub const CRANE: (&str, &str) = ("crane", "v0.22.1");
+/// `regctl` of regclient.
+pub const REGCTL: (&str, &str) = ("regctl", "v0.11.7");
+/// `registry` of distribution.
+pub const REGISTRY: (&str, &str) = ("registry", "v3.1.2");
+
+/// A tool of a pinned version, if it is installed:
+/// `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is `$XDG_CACHE_HOME` or `$HOME/.cache`.
+pub fn find((name, version): (&str, &str)) -> Option<PathBuf> {
+    let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    let path = cache.join("oras-peers").join(format!("{name}-{version}")).join(name);
+    path.is_file().then_some(path)
+}
+
+/// A tool of the distribution, in `/usr/bin`, if it is installed.
+pub fn system(name: &str) -> Option<PathBuf> {
+    let path = Path::new("/usr/bin").join(name);
+    path.is_file().then_some(path)
+}
+
+/// Like [`find`]; says that `test` is skipped when the tool is not there.
+pub fn find_or_skip(tool: (&str, &str), test: &str) -> Option<PathBuf> {
+    let found = find(tool);
+    if found.is_none() {
+        skipped(tool.0, test);
+    }
+    found
+}
+
+/// Like [`system`]; says that `test` is skipped when the tool is not there.
+pub fn system_or_skip(name: &str, test: &str) -> Option<PathBuf> {
+    let found = system(name);
+    if found.is_none() {
+        skipped(name, test);
+    }
+    found
+}
+
+/// Says that `test` did not run for want of `what`, where `cargo xtask test` counts it: as the line
+/// `skipped: needs <what> (<test>)` at the end of the file that `ORAS_SKIPPED_LOG` names.
+#[expect(clippy::print_stderr, reason = "whoever runs one test by hand should see why it did nothing")]
+pub fn skipped(what: &str, test: &str) {
+    let line = format!("skipped: needs {what} ({test})");
+    eprintln!("{line}");
+    if let Some(path) = env("ORAS_SKIPPED_LOG") {
+        let log = std::fs::File::options().append(true).create(true).open(path);
+        writeln!(log.expect("the log of skipped tests opens"), "{line}").expect("the log is written");
+    }
+}
+
+/// Runs a tool with a home of its own and returns what it printed; panics unless it succeeds.
+pub fn run(program: &Path, directory: &Path, arguments: &[&str]) -> String {
+    let output = try_run(program, directory, arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} {arguments:?}: {}: {said}", program.display(), output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a tool in `directory`, which is also its home: no configuration of the user's is read or changed.
+pub fn try_run(program: &Path, directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .env("HOME", directory)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("DOCKER_CONFIG")
+        .output()
+        .unwrap_or_else(|error| panic!("{} starts: {error}", program.display()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no command line: xtask speaks to them by variables"
+)]
+fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,185 @@
+//! Real registries, each a process on a free port of this machine with its data in a directory of its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use oras_store::fsio;
+
+use crate::peers;
+
+/// The user that a registry with [`Options::password`] lets in.
+pub const USER: &str = "user";
+/// The password of [`USER`].
+pub const PASSWORD: &str = "pass";
+/// [`USER`] and [`PASSWORD`] as a line of an htpasswd file, by bcrypt of the lowest cost.
+const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
+/// How long a registry may take to come up on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// distribution 3.1.2: the referrers API is missing, deletion is there.
+    Distribution,
+    /// distribution 2.8.2 as Debian has it.
+    Debian,
+    /// `crane registry serve`: the referrers API is there; no passwords.
+    Crane,
+}
+
+impl Flavor {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Distribution, Self::Debian, Self::Crane];
+
+    /// What a test says it needs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Distribution => "registry",
+            Self::Debian => "docker-registry",
+            Self::Crane => "crane",
+        }
+    }
+
+    /// The program, if it is installed.
+    pub fn program(self) -> Option<PathBuf> {
+        match self {
+            Self::Distribution => peers::find(peers::REGISTRY),
+            Self::Debian => peers::system("docker-registry"),
+            Self::Crane => peers::find(peers::CRANE),
+        }
+    }
+}
+
+/// How a registry is set up; by default it is open, over plain HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether it lets in [`USER`] alone. Not for [`Flavor::Crane`].
+    pub password: bool,
+    /// Certificate and key in PEM files, to serve over TLS. Not for [`Flavor::Crane`].
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// A running registry; dropped, it is gone with all it holds.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Process {
+    /// Starts an open registry and waits until it answers; says that `test` is skipped where it is not installed.
+    pub fn open(flavor: Flavor, test: &str) -> Option<Self> {
+        Self::start(flavor, &Options::default(), test)
+    }
+
+    /// Starts a registry and waits until it answers; says that `test` is skipped where it is not installed.
+    pub fn start(flavor: Flavor, options: &Options, test: &str) -> Option<Self> {
+        let Some(program) = flavor.program() else {
+            peers::skipped(flavor.name(), test);
+            return None;
+        };
+        // Another process may take the free port before the registry does.
+        let started = (0..5).find_map(|_| Self::launch(flavor, &program, options));
+        Some(started.unwrap_or_else(|| panic!("{} does not start", program.display())))
+    }
+
+    /// `localhost:` and the port: what a reference begins with.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// The port, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its data is, to be looked at or spoilt.
+    pub fn storage(&self) -> PathBuf {
+        self.directory.path().join("storage")
+    }
+
+    fn launch(flavor: Flavor, program: &Path, options: &Options) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory for the registry");
+        let port = free_port();
+        let storage = directory.path().join("storage");
+        fsio::create_directories(&storage).expect("a directory for the registry's data");
+        let mut command = Command::new(program);
+        if flavor == Flavor::Crane {
+            command
+                .args(["registry", "serve", "--address", &format!("127.0.0.1:{port}"), "--disk"])
+                .arg(&storage);
+        } else {
+            command.arg("serve").arg(configure(directory.path(), port, options));
+        }
+        command.current_dir(&directory).env("HOME", directory.path()).env("OTEL_TRACES_EXPORTER", "none");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
+        let mut process = Self { child, port, directory };
+        process.answers().then_some(process)
+    }
+
+    /// Waits for an answer; `false` when the process has ended.
+    fn answers(&mut self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.child.try_wait().expect("the registry can be waited for").is_some() {
+                return false;
+            }
+            if ping(self.port).is_some_and(|answer| answer.starts_with("HTTP/1.")) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the registry on port {} does not answer", self.port);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("the port that was bound").port()
+}
+
+/// What the server says to `GET /v2/`; one that speaks TLS says in plain HTTP that it does.
+fn ping(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = [0; 16];
+    stream.read_exact(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Writes the configuration of distribution; its versions 2 and 3 both read `version: 0.1`.
+fn configure(directory: &Path, port: u16, options: &Options) -> PathBuf {
+    let storage = directory.join("storage");
+    let mut text = format!(
+        "version: 0.1\n\
+         log:\n  level: error\n  accesslog:\n    disabled: true\n\
+         storage:\n  filesystem:\n    rootdirectory: {storage:?}\n  delete:\n    enabled: true\n\
+         http:\n  addr: 127.0.0.1:{port}\n"
+    );
+    if let Some((certificate, key)) = &options.tls {
+        text += &format!("  tls:\n    certificate: {certificate:?}\n    key: {key:?}\n");
+    }
+    if options.password {
+        let users = directory.join("htpasswd");
+        fsio::replace(&users, HTPASSWD.as_bytes(), 0o600).expect("the htpasswd file is written");
+        text += &format!("auth:\n  htpasswd:\n    realm: test\n    path: {users:?}\n");
+    }
+    let path = directory.join("config.yml");
+    fsio::replace(&path, text.as_bytes(), 0o600).expect("the configuration is written");
+    path
+}

@@ -1,0 +1,55 @@
+//! What is deleted is gone, and can come back.
+
+use futures::TryStreamExt;
+use oras_store::Kind;
+
+use super::{Fresh, source};
+use crate::nodes::{blob, manifest, push_all, read, referrer};
+
+pub(super) async fn manifests(store: &Fresh) {
+    let (gone, stays) = (manifest("gone", &[]), manifest("stays", &[]));
+    push_all(store.as_ref(), &[&gone, &stays]).await;
+    for (node, tag) in [(&gone, "v1"), (&gone, "latest"), (&stays, "v2")] {
+        store.tag(node, tag).await.expect("tag");
+    }
+    store.delete(gone.descriptor()).await.expect("delete");
+    assert!(!store.exists(gone.descriptor()).await.expect("exists"));
+    let digest = gone.descriptor().digest.to_string();
+    for reference in ["v1", "latest", digest.as_str()] {
+        let error = store.resolve(reference).await.expect_err("deleted");
+        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    }
+    let error = read(&source(store), gone.descriptor()).await.expect_err("deleted");
+    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
+    assert_eq!(tags, ["v2"]);
+    assert_eq!(store.delete(gone.descriptor()).await.expect_err("deleted").kind(), Kind::NotFound);
+
+    store.tag(&gone, "back").await.expect("tag what was deleted");
+    assert_eq!(store.resolve("back").await.expect("resolve").digest, gone.descriptor().digest);
+    assert_eq!(Some(&read(&source(store), gone.descriptor()).await.expect("read")), gone.in_memory());
+}
+
+pub(super) async fn blobs(store: &Fresh) {
+    let content = blob("short-lived");
+    store.push(&content).await.expect("push");
+    store.delete(content.descriptor()).await.expect("delete");
+    assert!(!store.exists(content.descriptor()).await.expect("exists"));
+    let error = read(&source(store), content.descriptor()).await.expect_err("deleted");
+    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    store.push(&content).await.expect("push again");
+    assert_eq!(read(&source(store), content.descriptor()).await.expect("read"), "short-lived");
+}
+
+pub(super) async fn referrers(store: &Fresh) {
+    let subject = manifest("subject", &[]);
+    let (one, two) = (referrer("one", "test/one", &subject), referrer("two", "test/two", &subject));
+    push_all(store.as_ref(), &[&subject, &one, &two]).await;
+    store.delete(one.descriptor()).await.expect("delete");
+    let left = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].digest, two.descriptor().digest);
+    // What refers to nothing is still there.
+    store.delete(subject.descriptor()).await.expect("delete");
+    assert!(store.exists(two.descriptor()).await.expect("exists"));
+}

@@ -1,0 +1,87 @@
+//! Content that arrives piece by piece.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use oras_spec::{Algorithm, Digest, MediaType};
+use oras_store::{IngestTarget, Kind, Store};
+
+use super::{Fresh, source};
+use crate::nodes::{bytes, empty, manifest, read, referrer};
+
+/// Runs the checks of an [`IngestTarget`], each on an empty store that `fresh` makes.
+pub async fn run<S, F>(fresh: F)
+where
+    S: Store + IngestTarget + 'static,
+    F: AsyncFn() -> Arc<S>,
+{
+    pieces(&*fresh().await).await;
+    let store = fresh().await;
+    committed(&*store, &(Arc::clone(&store) as Fresh)).await;
+    let store = fresh().await;
+    refused(&*store, &(Arc::clone(&store) as Fresh)).await;
+    let store = fresh().await;
+    manifests(&*store, &(store.clone() as Fresh)).await;
+}
+
+async fn pieces(target: &dyn IngestTarget) {
+    for length in [0, 10, 256 * 1024, 1_000_003] {
+        let mut ingest = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
+        let all = bytes(length);
+        for piece in all.chunks(50_001) {
+            ingest.write(all.slice_ref(piece)).await.expect("write");
+        }
+        ingest.write(Bytes::new()).await.expect("write of nothing");
+        assert_eq!(ingest.written(), length as u64);
+        let descriptor = ingest.commit(None).await.expect("commit");
+        assert_eq!((descriptor.digest, descriptor.size), (Digest::sha256(&all), length as u64));
+        assert_eq!(descriptor.media_type, MediaType::LAYER_TAR);
+    }
+}
+
+async fn committed(target: &dyn IngestTarget, store: &Fresh) {
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let mut ingest = target.begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.expect("begin");
+        ingest.write(bytes(300_000)).await.expect("write");
+        // The digest that is expected may be of another algorithm than the one that was begun with.
+        let expected = Digest::of(algorithm, &bytes(300_000));
+        let descriptor = ingest.commit(Some(&expected)).await.expect("commit");
+        assert_eq!(descriptor.digest, expected);
+        assert!(store.exists(&descriptor).await.expect("exists"));
+        assert_eq!(read(&source(store), &descriptor).await.expect("read"), bytes(300_000));
+    }
+}
+
+async fn refused(target: &dyn IngestTarget, store: &Fresh) {
+    let mut ingest = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
+    ingest.write(bytes(300_000)).await.expect("write");
+    let error = ingest.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
+    assert_eq!(error.kind(), Kind::DigestMismatch, "{error:?}");
+
+    let mut dropped = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
+    dropped.write(bytes(300_000)).await.expect("write");
+    drop(dropped);
+    for digest in [Digest::sha256(&bytes(300_000)), Digest::sha256(b"other")] {
+        let error = store.resolve(&digest.to_string()).await.expect_err("nothing is visible");
+        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    }
+}
+
+async fn manifests(target: &dyn IngestTarget, store: &Fresh) {
+    let subject = manifest("subject", &[]);
+    store.push(&empty()).await.expect("push");
+    store.push(&subject).await.expect("push");
+    let node = referrer("node", "test/node", &subject);
+    let mut ingest = target.begin(MediaType::IMAGE_MANIFEST, Algorithm::Sha256).await.expect("begin");
+    ingest.write(node.in_memory().cloned().unwrap_or_default()).await.expect("write");
+    let descriptor = ingest.commit(Some(&node.descriptor().digest)).await.expect("commit");
+    assert_eq!(descriptor, node.descriptor().plain());
+    assert!(store.exists(&descriptor).await.expect("exists"));
+    let found = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
+    assert_eq!(found.len(), 1, "{found:?}");
+
+    let mut bad = target.begin(MediaType::IMAGE_MANIFEST, Algorithm::Sha256).await.expect("begin");
+    bad.write(Bytes::from_static(b"not JSON")).await.expect("write");
+    let error = bad.commit(None).await.expect_err("a manifest that is none");
+    assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+}

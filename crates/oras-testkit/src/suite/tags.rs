@@ -1,0 +1,63 @@
+//! Tags name manifests, one each.
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+
+use super::{Abilities, Fresh, source};
+use crate::nodes::{empty, manifest, push_all, read};
+
+/// The tags after `last`, in the store's order.
+async fn tags(store: &Fresh, last: Option<&str>) -> Vec<String> {
+    store.tags(last).try_collect().await.expect("tags")
+}
+
+pub(super) async fn move_and_stay(store: &Fresh) {
+    let (one, two) = (manifest("one", &[]), manifest("two", &[]));
+    store.push(&empty()).await.expect("push");
+    // A tag stores the manifest if it is not there.
+    store.tag(&one, "v1").await.expect("tag");
+    assert!(store.exists(one.descriptor()).await.expect("exists"));
+    store.tag(&one, "stable").await.expect("tag again");
+    store.tag(&two, "v1").await.expect("move the tag");
+    store.tag(&two, "v1").await.expect("to where it is");
+    assert_eq!(store.resolve("v1").await.expect("resolve").digest, two.descriptor().digest);
+    assert_eq!(store.resolve("stable").await.expect("resolve").digest, one.descriptor().digest);
+    // What a tag named before is still there.
+    store.tag(&two, "stable").await.expect("move the other tag");
+    let digest = one.descriptor().digest.to_string();
+    assert_eq!(store.resolve(&digest).await.expect("resolve"), one.descriptor().plain());
+    assert_eq!(Some(&read(&source(store), one.descriptor()).await.expect("read")), one.in_memory());
+}
+
+pub(super) async fn lists(store: &Fresh, abilities: Abilities) {
+    let node = manifest("listed", &[]);
+    push_all(store.as_ref(), &[&node]).await;
+    assert!(store.tags(None).try_collect::<Vec<_>>().await.is_ok_and(|tags| tags.is_empty()));
+    for tag in ["v2", "latest", "v10", "A"] {
+        store.tag(&node, tag).await.expect("tag");
+    }
+    let mut found = tags(store, None).await;
+    if !abilities.sorted_tags {
+        found.sort();
+        assert_eq!(found, ["A", "latest", "v10", "v2"]);
+        return;
+    }
+    assert_eq!(found, ["A", "latest", "v10", "v2"]);
+    assert_eq!(tags(store, Some("latest")).await, ["v10", "v2"], "`last` itself is not meant");
+    assert_eq!(tags(store, Some("m")).await, ["v10", "v2"], "`last` need not exist");
+    assert!(tags(store, Some("v2")).await.is_empty());
+}
+
+pub(super) async fn many_at_once(store: &Fresh) {
+    store.push(&empty()).await.expect("push");
+    let nodes: Vec<_> =
+        (0..12).map(|number| (manifest(&format!("{number}"), &[]), format!("t{number:02}"))).collect();
+    let tagged = join_all(nodes.iter().map(|(node, tag)| store.tag(node, tag))).await;
+    assert!(tagged.iter().all(Result::is_ok), "{tagged:?}");
+    let mut found = tags(store, None).await;
+    found.sort();
+    assert_eq!(found, nodes.iter().map(|(_, tag)| tag.clone()).collect::<Vec<_>>());
+    for (node, tag) in &nodes {
+        assert_eq!(store.resolve(tag).await.expect("resolve").digest, node.descriptor().digest, "{tag}");
+    }
+}
