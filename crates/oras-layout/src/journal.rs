@@ -1,0 +1,200 @@
+//! The one writer of `index.json`: changes of a process are gathered and written in one step, under a lock that
+//! all processes share.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use oras_spec::json;
+use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker, VERSION};
+use oras_store::fsio::{self, blocking};
+use oras_store::{Error, Kind, Result};
+
+use crate::index::{Change, Index};
+
+/// An index larger than this is not an index: 64 MiB list 200,000 manifests.
+const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
+/// Files of an ingest that nobody has touched for so long belong to a process that is gone.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Gathers changes and writes them.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    root: PathBuf,
+    pending: Mutex<Pending>,
+    /// Held by whoever writes; those behind it find their changes written.
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    next: u64,
+    changes: Vec<(u64, Change)>,
+    /// Changes whose callers still wait: what nobody waits for is not made.
+    wanted: HashSet<u64>,
+}
+
+impl Journal {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root, pending: Mutex::default(), writing: Arc::default() }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `change` durable: when this returns, `index.json` has it. Changes that wait together are written
+    /// together. When the future is dropped the change is being written already, or never is.
+    pub(crate) async fn write(&self, change: Change) -> Result<()> {
+        let ticket = Ticket::new(self, change);
+        // The thread that writes keeps the guard, so that a dropped future does not let others overtake it.
+        let guard = Arc::clone(&self.writing).lock_owned().await;
+        let taken = {
+            let mut pending = self.pending();
+            if !pending.changes.iter().any(|(number, _)| *number == ticket.number) {
+                return Ok(());
+            }
+            std::mem::take(&mut pending.changes)
+        };
+        let root = self.root.clone();
+        let changes: Vec<_> = taken.iter().map(|(_, change)| change.clone()).collect();
+        let result = blocking(move || {
+            let result = write(&root, &changes);
+            drop(guard);
+            result
+        })
+        .await;
+        if result.is_err() {
+            // The others try for themselves, and get an error of their own.
+            let mut pending = self.pending();
+            let others = taken.into_iter().filter(|(number, _)| *number != ticket.number);
+            let others: Vec<_> = others.filter(|(number, _)| pending.wanted.contains(number)).collect();
+            pending.changes.extend(others);
+        }
+        result
+    }
+}
+
+/// A change that its caller waits for; dropped, it is withdrawn.
+struct Ticket<'a> {
+    journal: &'a Journal,
+    number: u64,
+}
+
+impl<'a> Ticket<'a> {
+    fn new(journal: &'a Journal, change: Change) -> Self {
+        let mut pending = journal.pending();
+        pending.next += 1;
+        let number = pending.next;
+        pending.changes.push((number, change));
+        pending.wanted.insert(number);
+        Self { journal, number }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.journal.pending();
+        pending.wanted.remove(&self.number);
+        pending.changes.retain(|(number, _)| *number != self.number);
+    }
+}
+
+fn write(root: &Path, changes: &[Change]) -> Result<()> {
+    create(root)?;
+    let marker = root.join(MARKER_FILE);
+    let lock = File::open(&marker)
+        .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
+    lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    let mut index = read(root)?;
+    let mut changed = false;
+    for change in changes {
+        changed |= index.apply(change);
+    }
+    if changed || !root.join(INDEX_FILE).exists() {
+        fsio::replace(&root.join(INDEX_FILE), &index.to_bytes(), 0o666)?;
+    }
+    Ok(())
+}
+
+/// Makes the marker file and an empty index, if they are not there; two processes at once are fine.
+pub(crate) fn create(root: &Path) -> Result<()> {
+    fsio::create_directories(root)?;
+    let marker = json::to_vec(&Marker::default());
+    let made =
+        make(&root.join(MARKER_FILE), &marker)? | make(&root.join(INDEX_FILE), &Index::default().to_bytes())?;
+    if made { fsio::sync_directory(root) } else { Ok(()) }
+}
+
+/// Makes a file unless one has that name: the lock of other processes is on the one that is there first.
+fn make(path: &Path, bytes: &[u8]) -> Result<bool> {
+    if path.exists() {
+        return Ok(false);
+    }
+    let mut staged = fsio::Staged::create(path.parent().unwrap_or(path))?;
+    std::io::Write::write_all(staged.file_mut(), bytes)
+        .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
+    staged.sync()?;
+    staged.publish_new(path)
+}
+
+/// Checks that the directory is a layout of the version we know.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    if !root.exists() {
+        let shown = root.display();
+        let message = format!("failed to find path \"{shown}\": stat {shown}: no such file or directory");
+        return Err(Error::new(Kind::NotFound, message));
+    }
+    let invalid =
+        |message: String| Error::new(Kind::InvalidContent, format!("invalid OCI Image Layout: {message}"));
+    let bytes = fs::read(root.join(MARKER_FILE)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            invalid("failed to open OCI layout file: open oci-layout: no such file or directory".to_owned())
+        }
+        _ => invalid("failed to open OCI layout file".to_owned()).with_source(error),
+    })?;
+    let marker: Marker = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid("failed to decode OCI layout file".to_owned()).with_source(error))?;
+    if marker.image_layout_version != VERSION {
+        return Err(invalid(format!("unsupported version {:?}", marker.image_layout_version)));
+    }
+    Ok(())
+}
+
+/// The index as it is on disk; none yet is an empty one.
+pub(crate) fn read(root: &Path) -> Result<Index> {
+    let path = root.join(INDEX_FILE);
+    let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() > MAX_INDEX_SIZE => Err(Error::new(
+            Kind::TooLarge,
+            format!("{} is larger than {MAX_INDEX_SIZE} bytes", path.display()),
+        )),
+        Ok(_) => Index::parse(&fs::read(&path).map_err(failed)?)
+            .map_err(|error| error.context(format!("failed to read {}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Removes what processes that are gone left half-written, ours and those of the Go tool.
+pub(crate) fn sweep(root: &Path) {
+    let ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".oras-");
+    sweep_directory(root, ours);
+    sweep_directory(&root.join("ingest"), |_| true);
+}
+
+fn sweep_directory(directory: &Path, is_staged: impl Fn(&std::ffi::OsStr) -> bool) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten().filter(|entry| is_staged(&entry.file_name())) {
+        let modified =
+            entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|found| found.modified().ok());
+        let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        if age.is_some_and(|age| age > STALE) {
+            // Best effort: a file that can't be removed harms nobody.
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The layout as a store.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
+use oras_store::fsio::{self, blocking};
+use oras_store::{
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Predecessors, Pushed, Result, Source, TagList,
+    Target,
+};
+
+use crate::blobs;
+use crate::graph::{Graph, Stamp};
+use crate::index::{Change, Index};
+use crate::ingest::LayoutIngest;
+use crate::journal::{self, Journal};
+
+/// The largest manifest that is stored: far more than any registry takes.
+pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
+
+/// An OCI image layout in a directory; clones share caches.
+///
+/// Any number of handles and processes may read and write one layout at once.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    journal: Journal,
+    index: Mutex<Option<(Stamp, Arc<Index>)>>,
+    graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
+}
+
+impl Layout {
+    /// The layout at `path`; works on a read-only directory.
+    ///
+    /// # Errors
+    /// `InvalidContent` when there is none, or none of version 1.0.0, or its index can't be read.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let layout = Self::at(path.into());
+        let root = layout.inner.root.clone();
+        blocking(move || journal::check(&root)).await?;
+        layout.index().await?;
+        Ok(layout)
+    }
+
+    /// The layout at `path`, which is made by the first write if it is not there.
+    ///
+    /// # Errors
+    /// Those of [`Layout::open`] when there is a layout.
+    pub async fn open_or_create(path: impl Into<PathBuf>) -> Result<Self> {
+        let layout = Self::at(path.into());
+        let root = layout.inner.root.clone();
+        let there = blocking(move || {
+            if root.exists() && !root.is_dir() {
+                let message = format!("{} is not a directory", root.display());
+                return Err(Error::new(oras_store::Kind::InvalidContent, message));
+            }
+            journal::sweep(&root);
+            Ok(root.join(oras_spec::layout::MARKER_FILE).exists())
+        });
+        if there.await? { Self::open(layout.inner.root.clone()).await } else { Ok(layout) }
+    }
+
+    fn at(root: PathBuf) -> Self {
+        let journal = Journal::new(root.clone());
+        Self { inner: Arc::new(Inner { root, journal, index: Mutex::default(), graph: Mutex::default() }) }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// The index as it is on disk now; parsed again only when the file changed.
+    async fn index(&self) -> Result<Arc<Index>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.index().map(|(_, index)| index)).await
+    }
+
+    async fn graph(&self) -> Result<Arc<Graph>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.graph()).await
+    }
+
+    pub(crate) async fn change(&self, change: Change) -> Result<()> {
+        self.inner.journal.write(change).await
+    }
+
+    fn missing(&self, reference: &str) -> Error {
+        let separator = if reference.parse::<Digest>().is_ok() { '@' } else { ':' };
+        Error::not_found(format!("{}{separator}{reference}", self.path().display()))
+    }
+}
+
+impl Inner {
+    fn index(&self) -> Result<(Stamp, Arc<Index>)> {
+        let stamp = Stamp::of(&self.root);
+        let mut cached = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, index)) = &*cached
+            && *seen == stamp
+        {
+            return Ok((stamp, Arc::clone(index)));
+        }
+        let index = Arc::new(journal::read(&self.root)?);
+        *cached = Some((stamp, Arc::clone(&index)));
+        Ok((stamp, index))
+    }
+
+    fn graph(&self) -> Result<Arc<Graph>> {
+        let (stamp, index) = self.index()?;
+        let mut cached = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, graph)) = &*cached
+            && *seen == stamp
+        {
+            return Ok(Arc::clone(graph));
+        }
+        let graph = Arc::new(Graph::build(&self.root, &index));
+        *cached = Some((stamp, Arc::clone(&graph)));
+        Ok(graph)
+    }
+}
+
+#[async_trait]
+impl Source for Layout {
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let index = self.index().await?;
+        if let Some(descriptor) = index.tagged(reference) {
+            return Ok(descriptor.clone());
+        }
+        let digest = reference.parse::<Digest>().map_err(|_| self.missing(reference))?;
+        if let Some(descriptor) = index.listed(&digest) {
+            return Ok(descriptor);
+        }
+        if let Some(descriptor) = self.graph().await?.manifests.get(&digest) {
+            return Ok(descriptor.clone());
+        }
+        let (root, name) = (self.path().to_owned(), digest.clone());
+        let size = blocking(move || {
+            let file = blobs::open(&root, &name)?;
+            file.metadata().map(|m| m.len()).map_err(|error| Error::io("failed to read a blob's size", error))
+        })
+        .await
+        .map_err(|error| {
+            if error.kind() == oras_store::Kind::NotFound { self.missing(reference) } else { error }
+        })?;
+        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
+        let name = blobs::path(&root, &digest).display().to_string();
+        let whole = range == (0..descriptor.size);
+        let file = blocking(move || blobs::open(&root, &digest)).await?;
+        // One byte more than the descriptor says shows that the file is too long.
+        let range = if whole { 0..range.end.saturating_add(1) } else { range };
+        Ok(fsio::read(file, range, name))
+    }
+}
+
+#[async_trait]
+impl Target for Layout {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        let (root, asked) = (self.path().to_owned(), descriptor.clone());
+        let there = blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
+        // A manifest that is not listed yet must be pushed once more, or no tool finds it.
+        if there && descriptor.media_type.is_manifest() {
+            return Ok(self.index().await?.listed(&descriptor.digest).is_some());
+        }
+        Ok(there)
+    }
+
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        let content = &checked(content).await?;
+        let pushed = blobs::write(self.path(), content).await?;
+        if content.descriptor().media_type.is_manifest() {
+            self.change(Change::List(content.descriptor().clone())).await?;
+        }
+        Ok(pushed)
+    }
+
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        let content = &checked(content).await?;
+        blobs::write(self.path(), content).await?;
+        if tag.parse::<Digest>().is_ok_and(|digest| digest == content.descriptor().digest) {
+            return self.change(Change::List(content.descriptor().clone())).await;
+        }
+        self.change(Change::Tag(content.descriptor().clone(), tag.to_owned())).await
+    }
+}
+
+/// A manifest with its bytes in memory, refused if it is none; other content as it is.
+async fn checked(content: &Content) -> Result<Content> {
+    let descriptor = content.descriptor();
+    if !descriptor.media_type.is_manifest() {
+        return Ok(content.clone());
+    }
+    let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
+    Manifest::parse(&descriptor.media_type, bytes.clone())?;
+    Content::from_bytes(descriptor.clone(), bytes)
+}
+
+#[async_trait]
+impl Predecessors for Layout {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        let mut referrers = self.graph().await?.referrers.get(&node.digest).cloned().unwrap_or_default();
+        referrers
+            .retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
+        Ok(referrers)
+    }
+}
+
+impl TagList for Layout {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        let page = async move {
+            match self.index().await {
+                Ok(index) => index.tags().into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            }
+        };
+        stream::once(page)
+            .flat_map(stream::iter)
+            .filter(move |tag| {
+                let after = match (tag, last) {
+                    (Ok(tag), Some(last)) => tag.as_str() > last,
+                    _ => true,
+                };
+                std::future::ready(after)
+            })
+            .boxed()
+    }
+}
+
+#[async_trait]
+impl Delete for Layout {
+    /// Removes the entries of the digest from the index, then its file. Content below it stays.
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        let path = blobs::path(self.path(), &descriptor.digest);
+        let there = {
+            let path = path.clone();
+            blocking(move || Ok(path.exists())).await?
+        };
+        if !there {
+            return Err(self.missing(&descriptor.digest.to_string()));
+        }
+        self.change(Change::Remove(descriptor.digest.clone())).await?;
+        blocking(move || {
+            std::fs::remove_file(&path)
+                .map_err(|error| Error::io(format!("failed to remove {}", path.display()), error))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Layout {
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(LayoutIngest::new(self.clone(), media_type, algorithm).await?))
+    }
+}

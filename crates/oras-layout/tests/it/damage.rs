@@ -1,0 +1,130 @@
+//! Content that is not what its name says, links that lead elsewhere, processes that died.
+
+use std::fs;
+use std::sync::Arc;
+
+use oras_layout::Layout;
+use oras_spec::Descriptor;
+use oras_store::{Content, Kind, Pushed, Source, Target};
+use oras_testkit::nodes::{self, blob, bytes, manifest, push_all};
+
+use crate::{Directories, blob_path, index_of, names};
+
+async fn read(layout: &Layout, descriptor: &Descriptor) -> oras_store::Result<bytes::Bytes> {
+    let source: Arc<dyn Source> = Arc::new(layout.clone());
+    nodes::read(&source, descriptor).await
+}
+
+/// Puts other bytes under the name of a blob.
+fn spoil(layout: &Layout, content: &Content, bytes: &[u8]) {
+    let path = blob_path(layout.path(), &content.descriptor().digest);
+    fs::remove_file(&path).unwrap();
+    oras_store::fsio::replace(&path, bytes, 0o644).unwrap();
+}
+
+#[tokio::test]
+async fn damaged_blobs_are_refused() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    for length in [10, 600_000] {
+        let content = blob(bytes(length));
+        layout.push(&content).await.unwrap();
+        let mut flipped = bytes(length).to_vec();
+        flipped[length / 2] ^= 1;
+        spoil(&layout, &content, &flipped);
+        assert_eq!(read(&layout, content.descriptor()).await.unwrap_err().kind(), Kind::DigestMismatch);
+        for other in [length - 1, length + 1] {
+            spoil(&layout, &content, &bytes(length + 1)[..other]);
+            assert_eq!(read(&layout, content.descriptor()).await.unwrap_err().kind(), Kind::SizeMismatch);
+        }
+        // A file of another length is no obstacle to the right content.
+        assert!(!layout.exists(content.descriptor()).await.unwrap());
+        assert_eq!(layout.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(read(&layout, content.descriptor()).await.unwrap(), bytes(length));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_may_not_lead_out() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    let (inside, outside) = (blob("inside"), blob("outside"));
+    for content in [&inside, &outside] {
+        layout.push(content).await.unwrap();
+    }
+    let path = |content: &Content| blob_path(layout.path(), &content.descriptor().digest);
+    fs::rename(path(&inside), layout.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../../elsewhere", path(&inside)).unwrap();
+    assert_eq!(read(&layout, inside.descriptor()).await.unwrap(), "inside");
+
+    let target = layout.path().with_file_name("secret");
+    fs::rename(path(&outside), &target).unwrap();
+    std::os::unix::fs::symlink(&target, path(&outside)).unwrap();
+    let error = read(&layout, outside.descriptor()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+
+    fs::remove_file(path(&outside)).unwrap();
+    fs::create_dir(path(&outside)).unwrap();
+    let error = read(&layout, outside.descriptor()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_is_no_blob() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    let content = blob("content");
+    layout.push(&content).await.unwrap();
+    let path = blob_path(layout.path(), &content.descriptor().digest);
+    fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let patience = std::time::Duration::from_secs(10);
+    let result = tokio::time::timeout(patience, read(&layout, content.descriptor())).await;
+    assert_eq!(result.expect("opening a pipe waits for ever").unwrap_err().kind(), Kind::InvalidContent);
+}
+
+#[tokio::test]
+async fn a_manifest_without_its_entry_is_pushed_again() {
+    // A process that is killed between the two steps of a push leaves a blob that no index names.
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    let node = manifest("a", &[]);
+    push_all(&layout, &[&node]).await;
+    let empty = br#"{"schemaVersion":2,"manifests":[]}"#;
+    oras_store::fsio::replace(&layout.path().join("index.json"), empty, 0o666).unwrap();
+    assert!(!layout.exists(node.descriptor()).await.unwrap());
+    assert_eq!(layout.push(&node).await.unwrap(), Pushed::Existed);
+    assert!(layout.exists(node.descriptor()).await.unwrap());
+    assert_eq!(index_of(layout.path())["manifests"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn failures_leave_no_files() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    layout.push(&blob("there")).await.unwrap();
+    for length in [10, 600_000] {
+        let content = blob(bytes(length));
+        let bad = nodes::pieces([bytes(length + 1).slice(1..)]);
+        layout.push(&Content::once(content.descriptor().clone(), bad)).await.unwrap_err();
+    }
+    assert_eq!(names(layout.path()), ["blobs", "index.json", "oci-layout"]);
+    assert_eq!(names(&layout.path().join("blobs/sha256")).len(), 1);
+}
+
+#[tokio::test]
+async fn a_layout_that_cannot_be_written_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    oras_store::fsio::replace(&file, b"x", 0o666).unwrap();
+    let layout = Layout::open_or_create(file.join("layout")).await;
+    let error = match layout {
+        Ok(layout) => layout.push(&blob("x")).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert!(error.chain().contains("layout"), "{error:?}");
+    assert_eq!(fs::read(&file).unwrap(), b"x");
+}
