@@ -1,0 +1,53 @@
+//! Titles: the path a file has in an artifact.
+
+use std::path::{Component, Path, PathBuf};
+
+/// The shortest path that means the same without looking at the disk: no `.`, no `x/..`, no double or final slash.
+pub fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => match cleaned.components().next_back() {
+                Some(Component::Normal(_)) => {
+                    cleaned.pop();
+                }
+                Some(Component::RootDir | Component::Prefix(_)) => {}
+                _ => cleaned.push(".."),
+            },
+            other => cleaned.push(other),
+        }
+    }
+    if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
+}
+
+/// The title of a file named `path`: cleaned, with forward slashes.
+pub fn title_of(path: &str) -> String {
+    let cleaned = clean(Path::new(path)).to_string_lossy().into_owned();
+    if std::path::MAIN_SEPARATOR == '/' { cleaned } else { cleaned.replace(std::path::MAIN_SEPARATOR, "/") }
+}
+
+/// Whether a path stays below the directory it is relative to, without looking at the disk.
+pub(crate) fn is_local(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
+        && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_clean() {
+        for (path, title) in [
+            ("./d2/", "d2"),
+            ("./d/../d", "d"),
+            ("../x", "../x"),
+            ("a//b/./c", "a/b/c"),
+            ("/a/../../b", "/b"),
+            (".", "."),
+        ] {
+            assert_eq!(title_of(path), title, "{path}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a collection refuses, and that it gives what it hashed.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use oras_files::Collection;
+use oras_spec::{Descriptor, MediaType};
+use oras_store::{Content, Kind, Source};
+
+fn create(path: &Path, bytes: &[u8]) {
+    File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+#[tokio::test]
+async fn files_are_described_and_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hi.txt");
+    let bytes = b"0123456789".repeat(300_000);
+    create(&path, &bytes);
+    std::os::unix::fs::symlink("hi.txt", directory.path().join("link")).unwrap();
+    let collection = Arc::new(Collection::new());
+    let layer = collection.add("hi.txt", &path, None).await.unwrap();
+    assert_eq!(layer.title(), Some("hi.txt"));
+    assert_eq!(layer.plain(), Descriptor::of(MediaType::LAYER_TAR, &bytes));
+    let linked = collection.add("link", &directory.path().join("link"), Some("a/b".into())).await.unwrap();
+    assert_eq!(linked.plain(), Descriptor::of("a/b".into(), &bytes));
+    assert_eq!(Content::from_source(collection, layer).bytes(u64::MAX).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn titles_are_unique_and_free_after_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hi.txt");
+    let collection = Collection::new();
+    let detour = directory.path().join("x/../hi.txt");
+    let error = collection.add("hi.txt", &detour, None).await.unwrap_err();
+    assert_eq!(error.chain(), format!("stat {}: no such file or directory", path.display()));
+    create(&path, b"hi");
+    collection.add("hi.txt", &path, None).await.unwrap();
+    let error = collection.add("hi.txt", &path, None).await.unwrap_err();
+    assert_eq!((error.kind(), error.chain().as_str()), (Kind::AlreadyExists, "hi.txt: duplicate name"));
+}
+
+#[tokio::test]
+async fn changed_files_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hi.txt");
+    create(&path, b"hi");
+    let collection = Arc::new(Collection::new());
+    let layer = collection.add("hi.txt", &path, None).await.unwrap();
+    let later = SystemTime::now() + Duration::from_secs(9);
+    File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    let error = Content::from_source(collection, layer).bytes(9).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidContent);
+    assert_eq!(error.chain(), format!("{} changed while it was being pushed", path.display()));
+}
+
+#[tokio::test]
+async fn what_is_neither_file_nor_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let collection = Collection::new();
+    assert_eq!(collection.add("s", &socket, None).await.unwrap_err().kind(), Kind::Unsupported);
+    let error = collection.add("d", directory.path(), None).await.unwrap_err();
+    assert!(error.chain().ends_with("socket: sockets cannot be packed"), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn bytes_are_read_and_others_are_not_found() {
+    let collection = Arc::new(Collection::new());
+    let config = collection.add_bytes(MediaType::EMPTY_JSON, Bytes::from_static(b"{}")).unwrap();
+    let other = Descriptor::of(MediaType::EMPTY_JSON, b"[]");
+    assert_eq!(collection.fetch(&other, 0..2).await.err().unwrap().kind(), Kind::NotFound);
+    assert_eq!(collection.resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(Content::from_source(collection, config).bytes(9).await.unwrap(), "{}");
+}
+
+#[tokio::test]
+async fn packed_directories_are_stable_and_follow_the_link_that_was_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("d");
+    fs::create_dir(&tree).unwrap();
+    create(&tree.join("a"), b"a\n");
+    std::os::unix::fs::symlink("d", directory.path().join("link")).unwrap();
+    let mut digests = Vec::new();
+    for path in ["d", "link", "d/."] {
+        let layer = Collection::new().add("d", &directory.path().join(path), None).await.unwrap();
+        assert_eq!(layer.media_type, MediaType::LAYER_TAR_GZIP);
+        digests.push(layer.digest);
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+}

@@ -1,0 +1,5 @@
+//! Files and directories as layers, beside the Go tool.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod collection;
+mod go;
