@@ -1,0 +1,234 @@
+//! What a registry asks for: the `WWW-Authenticate` header (RFC 9110, 11.6.1), read leniently.
+
+/// One way to authenticate that a server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    /// A user name and a password with each request.
+    Basic {
+        /// What they are for, as text for people.
+        realm: String,
+    },
+    /// A token, from the server at `realm`.
+    Bearer {
+        /// The address of the token server.
+        realm: String,
+        /// What the token server knows the registry as.
+        service: Option<String>,
+        /// What the token must allow.
+        scope: Option<String>,
+    },
+}
+
+/// The challenges of all `headers` in their order, except those of unknown schemes and those without an address.
+pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<Challenge> {
+    headers.flat_map(|header| Parser { rest: header }.challenges()).filter_map(Raw::known).collect()
+}
+
+/// A challenge of any scheme.
+struct Raw {
+    scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Raw {
+    fn known(mut self) -> Option<Challenge> {
+        match self.scheme.as_str() {
+            "basic" => Some(Challenge::Basic { realm: self.take("realm").unwrap_or_default() }),
+            "bearer" => Some(Challenge::Bearer {
+                realm: self.take("realm").filter(|realm| !realm.is_empty())?,
+                service: self.take("service"),
+                scope: self.take("scope"),
+            }),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.parameters.iter().position(|(key, _)| key == name)?;
+        Some(self.parameters.remove(index).1)
+    }
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Parser<'a> {
+    fn challenges(mut self) -> Vec<Raw> {
+        let mut challenges: Vec<Raw> = Vec::new();
+        // An unquoted scope may have been cut at the comma between its actions.
+        let mut open_scope = false;
+        loop {
+            let directly = self.rest.strip_prefix(',').is_some_and(|rest| rest.starts_with(is_word));
+            self.skip(|c| c == ',' || c.is_whitespace());
+            if self.rest.is_empty() {
+                return challenges;
+            }
+            let word = self.word();
+            self.skip(char::is_whitespace);
+            match challenges.last_mut() {
+                Some(last) if self.rest.starts_with('=') => {
+                    self.rest = &self.rest[1..];
+                    self.skip(char::is_whitespace);
+                    let (value, quoted) = self.value();
+                    let name = word.to_ascii_lowercase();
+                    open_scope = name == "scope" && !quoted;
+                    last.parameters.push((name, value));
+                    continue;
+                }
+                Some(last) if open_scope && directly && self.ended() && is_action(word) => {
+                    if let Some((_, value)) = last.parameters.last_mut() {
+                        *value = format!("{value},{word}");
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            open_scope = false;
+            if word.is_empty() {
+                // Not a scheme: skips a sign that doesn't belong here.
+                let mut characters = self.rest.chars();
+                characters.next();
+                self.rest = characters.as_str();
+                continue;
+            }
+            challenges.push(Raw { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
+            self.skip_token68();
+        }
+    }
+
+    /// Skips the one value that some schemes have instead of parameters, as in `Negotiate YWJj==`.
+    fn skip_token68(&mut self) {
+        let before = self.rest;
+        self.skip(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
+        let equals = self.rest.len();
+        self.skip(|c| c == '=');
+        let equals = equals - self.rest.len();
+        self.skip(char::is_whitespace);
+        // `name=` is a parameter, with its value or without; padding is the only other use of the sign.
+        let name =
+            before.starts_with("realm") || before.starts_with("service") || before.starts_with("scope");
+        if !self.ended() || (equals == 1 && name) {
+            self.rest = before;
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.rest.is_empty() || self.rest.starts_with(',')
+    }
+
+    fn skip(&mut self, unwanted: impl Fn(char) -> bool) {
+        self.rest = self.rest.trim_start_matches(unwanted);
+    }
+
+    fn word(&mut self) -> &'a str {
+        let end = self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    /// A value and whether it was quoted; one without its closing quote ends with the header.
+    fn value(&mut self) -> (String, bool) {
+        let Some(quoted) = self.rest.strip_prefix('"') else {
+            let end = self.rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(self.rest.len());
+            let (value, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            return (value.to_owned(), false);
+        };
+        let mut value = String::new();
+        let mut characters = quoted.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => break,
+                '\\' => value.extend(characters.next()),
+                other => value.push(other),
+            }
+        }
+        self.rest = characters.as_str();
+        (value, true)
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c != ',' && c != '=' && c != '"' && !c.is_whitespace()
+}
+
+fn is_action(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_lowercase() || c == '*') && word != "basic" && word != "bearer"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(realm: &str) -> Challenge {
+        Challenge::Basic { realm: realm.into() }
+    }
+
+    fn bearer(realm: &str, service: &str, scope: &str) -> Challenge {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Challenge::Bearer { realm: realm.into(), service: some(service), scope: some(scope) }
+    }
+
+    #[test]
+    fn one_header() {
+        let full = bearer("https://a/t", "s", "repository:a/b:pull,push");
+        for (header, expected) in [
+            ("", vec![]),
+            (",, ,", vec![]),
+            ("Basic realm=\"x y\"", vec![basic("x y")]),
+            ("basic", vec![basic("")]),
+            ("BASIC REALM=x", vec![basic("x")]),
+            ("Basic realm=\"a \\\"b\\\" c\"", vec![basic("a \"b\" c")]),
+            ("Basic realm=\"never closed, x", vec![basic("never closed, x")]),
+            (
+                "Bearer realm=\"https://a/t\",service=\"s\",scope=\"repository:a/b:pull,push\"",
+                vec![full.clone()],
+            ),
+            (
+                " Bearer  realm = \"https://a/t\" , , service= s ,scope =\"repository:a/b:pull,push\",",
+                vec![full.clone()],
+            ),
+            ("Bearer realm=https://a/t,scope=repository:a/b:pull,push,service=s", vec![full.clone()]),
+            ("Bearer realm=https://a/t service=s scope=repository:a/b:pull,push", vec![full.clone()]),
+            (
+                "Bearer realm=https://a/t?x=y==,scope=z,basic",
+                vec![bearer("https://a/t?x=y==", "", "z"), basic("")],
+            ),
+            ("Bearer", vec![]),
+            ("Bearer realm=", vec![]),
+            ("Bearer realm=\"\"", vec![]),
+            ("Bearer abc", vec![]),
+            ("Bearer error=\"x\", realm=\"r\"", vec![bearer("r", "", "")]),
+            ("realm=\"x\", Basic realm=y", vec![basic("y")]),
+            ("Basic realm=first, realm=second", vec![basic("first")]),
+        ] {
+            assert_eq!(parse([header].into_iter()), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn many_challenges() {
+        let both = vec![bearer("https://a/t", "s", ""), basic("b")];
+        for headers in [
+            vec!["Bearer realm=\"https://a/t\",service=\"s\", Basic realm=\"b\""],
+            vec!["Bearer realm=\"https://a/t\",service=\"s\"", "Basic realm=\"b\""],
+            vec!["Negotiate", "Bearer realm=\"https://a/t\",service=\"s\" Basic realm=\"b\""],
+            vec!["Negotiate YWJj==, Bearer realm=\"https://a/t\",service=\"s\",NTLM abc=, Basic realm=\"b\""],
+            vec![
+                "Digest realm=\"d, Basic realm=no\", nonce=\"n\", Bearer realm=\"https://a/t\",service=\"s\"",
+                "Basic realm=b",
+            ],
+        ] {
+            assert_eq!(parse(headers.iter().copied()), both, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn nonsense_ends() {
+        for header in ["=", "\"", "\"\"\"", "= = =", "Basic =", "é=\u{a0}é", "a=b=c=,\\", "Basic \"x\" y"] {
+            drop(parse([header].into_iter()));
+        }
+    }
+}

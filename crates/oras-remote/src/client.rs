@@ -1,0 +1,240 @@
+//! The client: connections, options and tokens that repositories share.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use oras_store::{Error, Kind, Result};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use crate::auth::Sessions;
+use crate::endpoint::Endpoint;
+use crate::options::{ClientOptions, ResolveOverride};
+use crate::tls;
+
+/// The longest warning that is handed on (distribution-spec, "Warnings").
+const MAX_WARNING: usize = 4096;
+/// Different warnings that are handed on.
+const MAX_WARNINGS: usize = 1000;
+
+/// A client of any number of registries; cheap to clone, clones share connections and tokens.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: ClientOptions,
+    headers: HeaderMap,
+    pools: Mutex<HashMap<Pool, reqwest::Client>>,
+    sessions: Sessions,
+    warned: Mutex<HashSet<(String, String)>>,
+}
+
+/// Connections that are set up alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Pool {
+    secure: bool,
+    /// Shows the client certificate, which is for the registry alone.
+    certificate: bool,
+    /// Past any proxy, as this machine is reached.
+    direct: bool,
+    /// The override of addresses that applies.
+    rule: Option<usize>,
+}
+
+impl Client {
+    /// A client with those options. Connects to nobody; the system's certificates are read when TLS is first used.
+    ///
+    /// # Errors
+    /// `InvalidInput` for headers that can't be sent and for certificate files that can't be used.
+    pub fn new(options: ClientOptions) -> Result<Self> {
+        if options.ca_file.is_some() || options.client_certificate.is_some() {
+            // An error of the options, not of the first request.
+            tls::configure(&options, true)?;
+        }
+        let headers = parse_headers(&options.headers)?;
+        let (pools, sessions, warned) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { options, headers, pools, sessions, warned }) })
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &ClientOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn endpoint(&self, server: &str) -> Result<Endpoint> {
+        Endpoint::registry(server, self.inner.options.plain_http, self.inner.headers.clone())
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.
+    pub(crate) fn connect(
+        &self,
+        endpoint: &Endpoint,
+        url: &Url,
+    ) -> Result<(reqwest::Client, Url, Option<String>)> {
+        let options = &self.inner.options;
+        let applies = |rule: &ResolveOverride| {
+            let is_host = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(&rule.host));
+            is_host && url.port_or_known_default() == Some(rule.port)
+        };
+        let rule = options.resolve.iter().rposition(applies);
+        let secure = url.scheme() == "https";
+        let pool = Pool {
+            secure,
+            certificate: secure
+                && options.client_certificate.is_some()
+                && endpoint.is_registry()
+                && endpoint.owns(url),
+            direct: is_this_machine(url),
+            rule,
+        };
+        let http = self.pool(pool)?;
+        let mut target = url.clone();
+        let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) else {
+            return Ok((http, target, None));
+        };
+        // The port of an address wins over that of an override.
+        let moved = rule.address_port != rule.port && target.set_port(Some(rule.address_port)).is_ok();
+        Ok((http, target, moved.then(|| format!("{}:{}", rule.host, rule.port))))
+    }
+
+    fn pool(&self, pool: Pool) -> Result<reqwest::Client> {
+        let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(http) = pools.get(&pool) {
+            return Ok(http.clone());
+        }
+        let http = build(&self.inner.options, pool)?;
+        pools.insert(pool, http.clone());
+        Ok(http)
+    }
+
+    /// Hands on warnings that were not seen before (distribution-spec, "Warnings": `299 - "text"`).
+    pub(crate) fn warn(&self, registry: &str, headers: &HeaderMap) {
+        let Some(handler) = &self.inner.options.warnings else { return };
+        for value in headers.get_all("warning").iter().filter_map(|value| value.to_str().ok()) {
+            let text = value.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"'));
+            let Some(text) = text.filter(|text| text.len() <= MAX_WARNING) else { continue };
+            let text: String = text.chars().filter(|c| !c.is_control()).collect();
+            let key = (registry.to_owned(), text.clone());
+            let is_new = {
+                let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
+                warned.len() < MAX_WARNINGS && warned.insert(key)
+            };
+            if is_new {
+                handler(registry, &text);
+            }
+        }
+    }
+}
+
+fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
+    let mut parsed = HeaderMap::new();
+    for (name, value) in headers {
+        // The value may be a secret.
+        let invalid = |_| Error::new(Kind::InvalidInput, format!("invalid header: {name:?}"));
+        let mut value = HeaderValue::from_str(value).map_err(|error| invalid(error.to_string()))?;
+        value.set_sensitive(true);
+        let name = HeaderName::try_from(name).map_err(|error| invalid(error.to_string()))?;
+        parsed.append(name, value);
+    }
+    Ok(parsed)
+}
+
+fn build(options: &ClientOptions, pool: Pool) -> Result<reqwest::Client> {
+    let tls = if pool.secure { tls::configure(options, pool.certificate)? } else { tls::none()? };
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(&options.user_agent)
+        .redirect(Policy::none())
+        .referer(false)
+        .http1_only()
+        .connect_timeout(options.connect_timeout);
+    if pool.direct {
+        builder = builder.no_proxy();
+    }
+    if let Some(rule) = pool.rule.and_then(|rule| options.resolve.get(rule)) {
+        builder = builder.resolve(&rule.host, (rule.address, rule.address_port).into()).no_proxy();
+    }
+    builder.build().map_err(|error| Error::new(Kind::Other, "failed to set up HTTP").with_source(error))
+}
+
+/// `localhost` and loopback addresses are never reached by a proxy.
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn overrides_apply_to_one_host_and_port() {
+        let rule = |host: &str, port, address_port| ResolveOverride {
+            host: host.into(),
+            port,
+            address: [127, 0, 0, 1].into(),
+            address_port,
+        };
+        let resolve = vec![rule("a.test", 80, 5000), rule("a.test", 81, 81), rule("a.test", 80, 5001)];
+        let client = Client::new(ClientOptions { resolve, ..ClientOptions::default() }).unwrap();
+        let endpoint = client.endpoint("a.test").unwrap();
+        for (url, target, host) in [
+            ("http://a.test/x", "http://a.test:5001/x", Some("a.test:80")),
+            ("http://a.test:81/x", "http://a.test:81/x", None),
+            ("http://a.test:82/x", "http://a.test:82/x", None),
+            ("http://b.test/x", "http://b.test/x", None),
+        ] {
+            let (_, found, sent) = client.connect(&endpoint, &Url::parse(url).unwrap()).unwrap();
+            assert_eq!((found.as_str(), sent.as_deref()), (target, host));
+        }
+    }
+
+    #[test]
+    fn warnings_are_told_once() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&told);
+        let handler = Arc::new(move |_: &str, text: &str| {
+            assert_eq!(text, "old");
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let client =
+            Client::new(ClientOptions { warnings: Some(handler), ..ClientOptions::default() }).unwrap();
+        let mut headers = HeaderMap::new();
+        for value in ["299 - \"old\"", "199 - \"other\"", "299 - \"old\"", "299 x"] {
+            headers.append("warning", value.parse().unwrap());
+        }
+        client.warn("a", &headers);
+        client.warn("a", &headers);
+        client.warn("b", &headers);
+        assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn bad_options_are_refused_without_their_secrets() {
+        let headers = vec![("X-A".to_owned(), "secret\n".to_owned())];
+        let error = Client::new(ClientOptions { headers, ..ClientOptions::default() }).unwrap_err();
+        assert_eq!(error.chain(), "invalid header: \"X-A\"");
+        let ca_file = Some("none.crt".into());
+        let error = Client::new(ClientOptions { ca_file, ..ClientOptions::default() }).unwrap_err();
+        assert_eq!(error.chain(), "open none.crt: no such file or directory");
+    }
+}

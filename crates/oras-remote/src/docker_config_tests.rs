@@ -1,0 +1,200 @@
+//! Tests of [`super::DockerConfig`].
+
+use super::*;
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    path: PathBuf,
+    store: DockerConfig,
+}
+
+fn fixture(text: &str) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
+    fsio::replace(&path, text.as_bytes(), 0o644).unwrap();
+    let store = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
+    Fixture { directory, path, store }
+}
+
+impl Fixture {
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap()
+    }
+}
+
+fn user(username: &str, password: &str) -> Credential {
+    Credential::Basic { username: username.into(), password: password.into() }
+}
+
+#[tokio::test]
+async fn reads_every_form_of_entry() {
+    let fixture = fixture(
+        r#"{"auths": {
+            "a": {"auth": "dXNlcjpwYXNz", "username": "other"},
+            "b": {"username": "user", "password": "p:w"},
+            "c": {"identitytoken": "tok", "auth": "dXNlcjo="},
+            "d": {"registrytoken": "acc"},
+            "e": {}, "f": null,
+            "g": {"auth": "dXNlcjpwYXNzAAA"},
+            "http://localhost:5105/v1/": {"auth": "dXNlcjpwYXNz"},
+            "https://index.docker.io/v1/": {"auth": "aHViOnBhc3M="}
+        }}"#,
+    );
+    for (server, expected) in [
+        ("a", Some(user("user", "pass"))),
+        ("b", Some(user("user", "p:w"))),
+        ("c", Some(Credential::Refresh("tok".into()))),
+        ("d", Some(Credential::Access("acc".into()))),
+        ("e", None),
+        ("f", None),
+        ("g", Some(user("user", "pass"))),
+        ("localhost:5105", Some(user("user", "pass"))),
+        ("localhost", None),
+        ("docker.io", Some(user("hub", "pass"))),
+        ("registry-1.docker.io", Some(user("hub", "pass"))),
+        ("index.docker.io", Some(user("hub", "pass"))),
+    ] {
+        assert_eq!(fixture.store.get(server).await.unwrap(), expected, "{server}");
+    }
+    assert_eq!(fixture.store.path(), Some(fixture.path.as_path()));
+}
+
+#[tokio::test]
+async fn reads_the_first_file_that_has_the_host() {
+    let (one, two) = (
+        fixture(r#"{"auths":{"a":{"auth":"YTpvbmU="},"b":{}}}"#),
+        fixture(r#"{"auths":{"a":{"auth":"YTp0d28="},"b":{"auth":"YTp0d28="}}}"#),
+    );
+    let missing = one.directory.path().join("none/config.json");
+    let store = DockerConfig::open(vec![missing.clone(), one.path.clone(), two.path.clone()]);
+    assert_eq!(store.get("a").await.unwrap(), Some(user("a", "one")));
+    assert_eq!(store.get("b").await.unwrap(), Some(user("a", "two")));
+    assert_eq!(store.get("c").await.unwrap(), None);
+    assert_eq!(store.path(), None);
+    assert!(!missing.exists());
+    store.erase("a").await.unwrap();
+    assert!(!missing.exists());
+    store.put("c", &user("u", "p")).await.unwrap();
+    assert!(missing.exists());
+    assert!(DockerConfig::open(vec![]).put("c", &user("u", "p")).await.is_err());
+}
+
+#[tokio::test]
+async fn writes_as_docker_does() {
+    let fixture = fixture(r#"{"z":{"y":1,"b":[1.0,{}]},"credsStore":"","HttpHeaders":{"X":"<&>"}}"#);
+    fixture.store.put("localhost:5105", &user("user", "pass")).await.unwrap();
+    fixture.store.put("docker.io", &Credential::Refresh("tok".into())).await.unwrap();
+    let expected = "{\n\t\"HttpHeaders\": {\n\t\t\"X\": \"<&>\"\n\t},\n\t\"auths\": {\n\
+        \t\t\"https://index.docker.io/v1/\": {\n\t\t\t\"identitytoken\": \"tok\"\n\t\t},\n\
+        \t\t\"localhost:5105\": {\n\t\t\t\"auth\": \"dXNlcjpwYXNz\"\n\t\t}\n\t},\n\
+        \t\"z\": {\n\t\t\"y\": 1,\n\t\t\"b\": [\n\t\t\t1.0,\n\t\t\t{}\n\t\t]\n\t}\n}";
+    assert_eq!(fixture.text(), expected);
+    assert_eq!(fixture.store.get("localhost:5105").await.unwrap(), Some(user("user", "pass")));
+    let colon = fixture.store.put("localhost:5101", &user("a:b", "p")).await.unwrap_err();
+    assert_eq!(colon.chain(), "bad credential format: colons(:) are not allowed in username");
+    assert_eq!(fixture.text(), expected);
+}
+
+#[tokio::test]
+async fn erases() {
+    let fixture = fixture(
+        r#"{"auths":{"a":{"auth":"YTpvbmU="},"https://a/v1/":{"auth":"YTpvbmU="},"a/team":{"auth":"YTpvbmU="}}}"#,
+    );
+    let before = fixture.text();
+    fixture.store.erase("other").await.unwrap();
+    assert_eq!(fixture.text(), before);
+    fixture.store.erase("a").await.unwrap();
+    assert_eq!(
+        fixture.text(),
+        "{\n\t\"auths\": {\n\t\t\"a/team\": {\n\t\t\t\"auth\": \"YTpvbmU=\"\n\t\t}\n\t}\n}"
+    );
+    fixture.store.erase("a/team").await.unwrap();
+    assert_eq!(fixture.text(), "{\n\t\"auths\": {}\n}");
+}
+
+#[tokio::test]
+async fn concurrent_writes_are_all_kept() {
+    let fixture = fixture("");
+    let servers: Vec<_> = (0..20).map(|number| format!("host{number}")).collect();
+    let credential = user("u", "p");
+    let writes = servers.iter().map(|server| fixture.store.put(server, &credential));
+    futures::future::try_join_all(writes).await.unwrap();
+    for server in &servers {
+        assert!(fixture.store.get(server).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn refuses_malformed_files() {
+    for (text, why) in [
+        ("{\"auths\":", "unexpected EOF"),
+        ("[]", "not an object"),
+        ("{x", "key must be a string at line 1 column 2"),
+        (r#"{"auths":[]}"#, "auths is not an object"),
+        (r#"{"credHelpers":1}"#, "credHelpers is not an object"),
+        (r#"{"credsStore":{}}"#, "credsStore doesn't name a helper"),
+        (r#"{"auths":{"a":"secret"}}"#, "the entry of a: not an object"),
+        (r#"{"auths":{"a":{"auth":"!secret"}}}"#, "the entry of a: auth is not the base64 of user:password"),
+        (r#"{"auths":{"a":{"auth":7}}}"#, "the entry of a: a field is not a string"),
+    ] {
+        let fixture = fixture(text);
+        let error = fixture.store.get("a").await.unwrap_err();
+        let path = fixture.path.display();
+        assert_eq!(
+            error.chain(),
+            format!("failed to decode config file {path}: invalid config format: {why}")
+        );
+    }
+    assert_eq!(fixture(" \n").store.get("a").await.unwrap(), None);
+    let directory = tempfile::tempdir().unwrap();
+    let store = DockerConfig::open(vec![directory.path().to_owned()]);
+    assert_eq!(store.get("a").await.unwrap_err().kind(), Kind::Io);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::helper::tests::install;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn is_private_and_keeps_links() {
+        let fixture = fixture("{}");
+        let path = fixture.directory.path().join("new/deep/config.json");
+        DockerConfig::open(vec![path.clone()]).put("a", &user("u", "p")).await.unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        let link = fixture.directory.path().join("link.json");
+        symlink(&fixture.path, &link).unwrap();
+        DockerConfig::open(vec![link.clone()]).put("a", &user("u", "p")).await.unwrap();
+        assert!(link.is_symlink() && fixture.text().contains("auths"));
+        assert_eq!(mode(&fixture.path), 0o600);
+    }
+
+    #[tokio::test]
+    async fn asks_helpers_first() {
+        let fixture = fixture(
+            r#"{"credsStore":"all","credHelpers":{"one":"one","none":"missing","plain":""},
+            "auths":{"one":{"auth":"YTpvbmU="},"two":{"auth":"YTpvbmU="}}}"#,
+        );
+        let before = fixture.text();
+        let answer = |name: &str| format!(r#"cat >"$0.$1"; echo '{{"Username":"{name}","Secret":"s"}}'"#);
+        install(fixture.directory.path(), "one", &answer("one"));
+        install(fixture.directory.path(), "all", &answer("all"));
+        for (server, helper) in [("one", "one"), ("two", "all"), ("plain", "all"), ("docker.io", "all")] {
+            assert_eq!(fixture.store.get(server).await.unwrap(), Some(user(helper, "s")));
+        }
+        let asked = fixture.directory.path().join("docker-credential-all.get");
+        assert_eq!(std::fs::read_to_string(asked).unwrap(), HUB);
+        assert!(fixture.store.get("none").await.unwrap_err().chain().starts_with("exec: "));
+        fixture.store.put("two", &user("a:b", "p")).await.unwrap();
+        fixture.store.erase("two").await.unwrap();
+        let erased = fixture.directory.path().join("docker-credential-all.erase");
+        assert_eq!(std::fs::read_to_string(erased).unwrap(), "two");
+        assert_eq!(fixture.text(), before);
+    }
+}

@@ -1,0 +1,133 @@
+//! Where a registry is, and what may be sent there.
+
+use oras_store::{Error, Kind, Result};
+use reqwest::header::{HeaderMap, HeaderValue};
+use url::Url;
+
+/// A server together with what is meant for it alone: headers and credentials go to no other origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    base: Url,
+    server: String,
+    headers: HeaderMap,
+    registry: bool,
+}
+
+impl Endpoint {
+    /// The registry `server`, by HTTP if `plain` says so, else only if it is `localhost`.
+    pub(crate) fn registry(server: &str, plain: Option<bool>, headers: HeaderMap) -> Result<Self> {
+        let name = server.rsplit_once(':').map_or(server, |(name, _)| name);
+        let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };
+        let host = if server == "docker.io" { "registry-1.docker.io" } else { server };
+        let invalid =
+            || Error::new(Kind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
+        let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| invalid())?;
+        // Anything but a host and a port would end up elsewhere in the address.
+        if base.path() != "/" || base.query().is_some() || base.fragment().is_some() || base.username() != ""
+        {
+            return Err(invalid());
+        }
+        Ok(Self { base, server: server.to_owned(), headers, registry: true })
+    }
+
+    /// The token server at `realm`.
+    pub(crate) fn token_server(realm: &Url) -> Self {
+        Self { base: realm.clone(), server: String::new(), headers: HeaderMap::new(), registry: false }
+    }
+
+    /// The address of the server.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The name that credentials are kept under.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Scheme, host and port in one text.
+    pub(crate) fn origin(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        format!("{}://{host}:{}", self.base.scheme(), self.base.port_or_known_default().unwrap_or_default())
+    }
+
+    /// Whether this is a registry, and so may have a client certificate and be asked for credentials.
+    pub(crate) fn is_registry(&self) -> bool {
+        self.registry
+    }
+
+    /// Whether `url` is on this server: same scheme, host and port.
+    pub(crate) fn owns(&self, url: &Url) -> bool {
+        self.base.origin() == url.origin()
+    }
+
+    /// The address of `path`, which begins with `/`.
+    pub(crate) fn url(&self, path: &str) -> Result<Url> {
+        self.base
+            .join(path)
+            .ok()
+            .filter(|url| self.owns(url))
+            .ok_or_else(|| Error::new(Kind::InvalidInput, format!("invalid address {path:?}")))
+    }
+
+    /// The headers that may be sent to `url`: none unless this server owns it.
+    pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
+        if !self.owns(url) {
+            return HeaderMap::new();
+        }
+        let mut headers = self.headers.clone();
+        if let (Some(value), false) = (authorization, self.brings_authorization()) {
+            headers.insert(reqwest::header::AUTHORIZATION, value.clone());
+        }
+        headers
+    }
+
+    /// Whether the user's own headers already say who is asking.
+    pub(crate) fn brings_authorization(&self) -> bool {
+        self.headers.contains_key(reqwest::header::AUTHORIZATION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(server: &str, plain: Option<bool>) -> Endpoint {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-own", "1".parse().unwrap());
+        Endpoint::registry(server, plain, headers).unwrap()
+    }
+
+    #[test]
+    fn plain_http_is_for_localhost() {
+        for (server, plain, base, origin) in [
+            ("localhost", None, "http://localhost/", "http://localhost:80"),
+            ("localhost:5000", None, "http://localhost:5000/", "http://localhost:5000"),
+            ("localhost:5000", Some(false), "https://localhost:5000/", "https://localhost:5000"),
+            ("127.0.0.1:5000", None, "https://127.0.0.1:5000/", "https://127.0.0.1:5000"),
+            ("[::1]:5000", Some(true), "http://[::1]:5000/", "http://[::1]:5000"),
+            ("localhost.example", None, "https://localhost.example/", "https://localhost.example:443"),
+            ("docker.io", None, "https://registry-1.docker.io/", "https://registry-1.docker.io:443"),
+        ] {
+            let endpoint = endpoint(server, plain);
+            assert_eq!((endpoint.base().as_str(), endpoint.origin().as_str()), (base, origin));
+            assert_eq!(endpoint.server(), server);
+        }
+        for bad in ["", "a/b", "u@h", "h?x", "h#x", "h:port", "a b"] {
+            assert!(Endpoint::registry(bad, None, HeaderMap::new()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_the_origin() {
+        let endpoint = endpoint("h:5000", Some(true));
+        let secret = HeaderValue::from_static("Basic x");
+        let sent = |url: &str| endpoint.headers_for(&Url::parse(url).unwrap(), Some(&secret)).len();
+        assert_eq!(sent("http://h:5000/v2/x"), 2);
+        for other in ["https://h:5000/", "http://h/", "http://h:5001/", "http://i:5000/", "http://x.h:5000/"]
+        {
+            assert_eq!(sent(other), 0, "{other}");
+        }
+        assert!(endpoint.url("//other/x").is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! Manifests by tag and by digest (distribution-spec, "Pulling manifests" and "Pushing manifests").
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest, MediaType, Reference};
+use oras_store::{Content, Error, Kind, Result};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use serde::Deserialize;
+
+use crate::blobs::{check_digest, told_digest};
+use crate::repository::Repository;
+use crate::request::{Body, Request, Response};
+
+impl Repository {
+    /// What the headers tell of a manifest; `None` when they do not tell enough.
+    pub(crate) async fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &accept_all())?;
+        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = found(response, reference)?;
+        if let Some(digest) = &reference.digest {
+            check_digest(&response, digest)?;
+        }
+        let digest = reference.digest.clone().or_else(|| known_digest(&response));
+        let media_type = response.content_type().filter(|media_type| !is_generic(media_type));
+        let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, response.content_length())
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Descriptor::new(media_type.into(), digest, size)))
+    }
+
+    /// A manifest, checked against the digest that was asked for or that the registry tells.
+    pub(crate) async fn get_manifest(&self, reference: &Reference) -> Result<(Descriptor, Bytes)> {
+        let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &accept_all())?;
+        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = found(response, reference)?;
+        let digest = match &reference.digest {
+            Some(asked) => {
+                check_digest(&response, asked)?;
+                asked.clone()
+            }
+            None => known_digest(&response).unwrap_or_else(|| Digest::sha256(response.bytes())),
+        };
+        let media_type = media_type(&response);
+        let bytes = response.into_bytes();
+        let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64);
+        Content::from_bytes(descriptor.clone(), bytes.clone())?;
+        Ok((descriptor, bytes))
+    }
+
+    /// The bytes of a manifest that is known by its descriptor; whoever asked verifies them.
+    pub(crate) async fn fetch_manifest(&self, descriptor: &Descriptor) -> Result<Bytes> {
+        let limit = self.client().options().max_manifest_size;
+        let size = descriptor.size;
+        if size > limit {
+            let message =
+                format!("content size {size} exceeds the limit of {limit} bytes: size exceeds limit");
+            return Err(Error::new(Kind::TooLarge, message));
+        }
+        let reference = self.named(&descriptor.digest.to_string())?;
+        let request =
+            self.manifest_request(Method::GET, &reference)?.header(ACCEPT, descriptor.media_type.as_str())?;
+        let response = self.client().send(self.endpoint(), &request).await?;
+        if response.status == 404 {
+            return Err(Error::not_found(&descriptor.digest));
+        }
+        let response = response.expect(&[200])?;
+        check_digest(&response, &descriptor.digest)?;
+        if response.bytes().len() as u64 != size {
+            return Err(response.bad(Kind::SizeMismatch, "mismatch Content-Length"));
+        }
+        Ok(response.into_bytes())
+    }
+
+    /// Stores a manifest under a tag or its digest, and makes it known as a referrer if it has a subject.
+    pub(crate) async fn push_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
+        let descriptor = content.descriptor();
+        let bytes = content.bytes(self.client().options().max_manifest_size).await?;
+        let subject_known = self.put_manifest(reference, &descriptor.media_type, bytes.clone()).await?;
+        self.learn_referrer(descriptor, bytes, subject_known).await
+    }
+
+    /// Sends a manifest; whether the registry takes care of its subject.
+    pub(crate) async fn put_manifest(
+        &self,
+        reference: &Reference,
+        media_type: &MediaType,
+        bytes: Bytes,
+    ) -> Result<bool> {
+        let request = self
+            .manifest_request(Method::PUT, reference)?
+            .header(CONTENT_TYPE, media_type.as_str())?
+            .body(Body::Bytes(bytes.clone()));
+        let response = self.client().send(self.endpoint(), &request).await?.expect(&[200, 201, 202])?;
+        let digest = reference.digest.clone().unwrap_or_else(|| Digest::sha256(&bytes));
+        check_digest(&response, &digest)?;
+        Ok(response.header("oci-subject").is_some())
+    }
+
+    fn manifest_request(&self, method: Method, reference: &Reference) -> Result<Request> {
+        let target = reference.target().ok_or_else(|| {
+            Error::new(Kind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
+        })?;
+        let url = self.url(&format!("manifests/{target}"))?;
+        let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull() };
+        let limit = self.client().options().max_manifest_size;
+        Ok(Request::new(method, url, scopes).limit(Some(limit)))
+    }
+}
+
+/// All manifest types, in the order of the Go tool.
+fn accept_all() -> String {
+    MediaType::MANIFESTS.each_ref().map(MediaType::as_str).join(", ")
+}
+
+fn found(response: Response, reference: &Reference) -> Result<Response> {
+    if response.status == 404 {
+        return Err(Error::not_found(reference));
+    }
+    response.expect(&[200])
+}
+
+/// The digest that a registry tells, if bytes can be checked against it.
+fn known_digest(response: &Response) -> Option<Digest> {
+    told_digest(response).filter(|digest| digest.algorithm().is_some())
+}
+
+/// Types that servers of plain files give to anything.
+fn is_generic(media_type: &str) -> bool {
+    matches!(media_type, "application/json" | "text/plain" | "application/octet-stream")
+}
+
+/// The type a registry says, or else that in the manifest itself.
+fn media_type(response: &Response) -> MediaType {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Inner {
+        media_type: MediaType,
+    }
+    match response.content_type().filter(|media_type| !is_generic(media_type)) {
+        Some(media_type) => media_type.into(),
+        None => match serde_json::from_slice::<Inner>(response.bytes()) {
+            Ok(inner) => inner.media_type,
+            Err(_) => response.content_type().unwrap_or("application/octet-stream").into(),
+        },
+    }
+}

@@ -1,0 +1,111 @@
+//! How a client reaches registries.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oras_store::MAX_MANIFEST_SIZE;
+
+use crate::credentials::{Anonymous, CredentialStore};
+use crate::retry::RetryPolicy;
+
+/// Told the registry and the text of a warning it sends (distribution-spec, "Warnings").
+pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// How referrers are kept in a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReferrersMode {
+    /// By the referrers API where the registry has it, else by the tag schema.
+    #[default]
+    Auto,
+    /// By the API only.
+    Api,
+    /// By the tag schema only.
+    Tag,
+}
+
+/// Where to connect for a host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolveOverride {
+    /// The host in the reference.
+    pub host: String,
+    /// The port in the reference.
+    pub port: u16,
+    /// The address to connect to.
+    pub address: IpAddr,
+    /// The port to connect to.
+    pub address_port: u16,
+}
+
+/// Options of a [`Client`](crate::Client).
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// HTTP without TLS; `None` means only for `localhost`.
+    pub plain_http: Option<bool>,
+    /// Skips the check of the registry's certificate.
+    pub insecure: bool,
+    /// A PEM file of certificate authorities that replaces the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of a client certificate and its key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// The `User-Agent`.
+    pub user_agent: String,
+    /// Headers sent to the registry, and to nobody else.
+    pub headers: Vec<(String, String)>,
+    /// Addresses to connect to.
+    pub resolve: Vec<ResolveOverride>,
+    /// Where credentials come from.
+    pub credentials: Arc<dyn CredentialStore>,
+    /// How referrers are kept.
+    pub referrers: ReferrersMode,
+    /// Takes warnings of registries, each once.
+    pub warnings: Option<WarningHandler>,
+    /// The largest manifest that is read.
+    pub max_manifest_size: u64,
+    /// How often a failed request is sent again.
+    pub retry: RetryPolicy,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long a server may be silent: before it answers, and between pieces of its answer. It has five times as
+    /// long to answer an upload.
+    pub idle_timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    /// Anonymous, with TLS but for `localhost`.
+    fn default() -> Self {
+        Self {
+            plain_http: None,
+            insecure: false,
+            ca_file: None,
+            client_certificate: None,
+            user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: Vec::new(),
+            resolve: Vec::new(),
+            credentials: Arc::new(Anonymous),
+            referrers: ReferrersMode::Auto,
+            warnings: None,
+            max_manifest_size: MAX_MANIFEST_SIZE,
+            retry: RetryPolicy::default(),
+            connect_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    /// Without the values of headers, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("plain_http", &self.plain_http)
+            .field("insecure", &self.insecure)
+            .field("ca_file", &self.ca_file)
+            .field("user_agent", &self.user_agent)
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("resolve", &self.resolve)
+            .field("referrers", &self.referrers)
+            .finish_non_exhaustive()
+    }
+}

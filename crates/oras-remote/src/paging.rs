@@ -1,0 +1,81 @@
+//! Lists that come page by page: tags, repositories, referrers.
+
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_store::{Error, Kind, Result};
+use reqwest::Method;
+use reqwest::header::HeaderName;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::client::Client;
+use crate::endpoint::Endpoint;
+use crate::link;
+use crate::request::{Request, Response};
+use crate::scope::Scopes;
+
+/// More pages than this are no list but an attack.
+pub(crate) const MAX_PAGES: usize = 10_000;
+
+/// A list on a registry.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    pub(crate) client: Client,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) scopes: Scopes,
+    pub(crate) url: Url,
+}
+
+impl List {
+    /// The list after `last`.
+    pub(crate) fn after(mut self, last: Option<&str>) -> Self {
+        if let Some(last) = last.filter(|last| !last.is_empty()) {
+            self.url.query_pairs_mut().append_pair("last", last);
+        }
+        self
+    }
+
+    /// One page at `url`, whatever its status.
+    pub(crate) async fn page(&self, url: Url, accept: Option<&str>) -> Result<Response> {
+        let mut request = Request::new(Method::GET, url, self.scopes.clone());
+        if let Some(accept) = accept {
+            request = request.header(HeaderName::from_static("accept"), accept)?;
+        }
+        self.client.send(&self.endpoint, &request).await
+    }
+
+    /// All items that `items` finds in the pages, page by page as they are asked for.
+    pub(crate) fn items<P, T>(self, items: fn(P) -> Vec<T>) -> BoxStream<'static, Result<T>>
+    where
+        P: DeserializeOwned + 'static,
+        T: Send + 'static,
+    {
+        let first = self.url.clone();
+        let pages = stream::try_unfold((self, Some(first), 0), move |(list, url, number)| async move {
+            let Some(url) = url else { return Ok::<_, Error>(None) };
+            let page = list.page(url.clone(), None).await?.expect(&[200])?;
+            if number == MAX_PAGES {
+                return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
+            }
+            let following = next(&url, &page)?;
+            Ok(Some((stream::iter(items(decode(&page)?).into_iter().map(Ok)), (list, following, number + 1))))
+        });
+        futures::TryStreamExt::try_flatten(pages).boxed()
+    }
+}
+
+/// The address of the page after `page`, which was asked for at `url`.
+pub(crate) fn next(url: &Url, page: &Response) -> Result<Option<Url>> {
+    let links = page.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
+    let Some(target) = link::next(links) else { return Ok(None) };
+    let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
+    if next == *url {
+        return Err(page.bad(Kind::InvalidContent, "the next page is this page again"));
+    }
+    Ok(Some(next))
+}
+
+/// The body of a page.
+pub(crate) fn decode<P: DeserializeOwned>(page: &Response) -> Result<P> {
+    serde_json::from_slice(page.bytes())
+        .map_err(|error| page.bad(Kind::InvalidContent, "failed to decode response").with_source(error))
+}

@@ -1,0 +1,252 @@
+//! The referrers tag schema: an index under a tag made of the subject's digest (distribution-spec, "Referrers Tag
+//! Schema").
+//!
+//! Registries have no way to add an entry: the index is read, changed and written, and whoever writes last wins.
+//! Writers on one machine take turns by a lock file; against the others an entry is looked for after it was written,
+//! and written again if it was lost.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Reference, View, json};
+use oras_store::{Error, Kind, Result};
+use serde_json::{Value, json};
+
+use crate::lock::TurnLock;
+use crate::repository::Repository;
+use crate::retry::random;
+
+/// Times the index is read before giving up.
+const ROUNDS: u32 = 60;
+/// The wait after an entry was lost for the first time, and before it is looked for again, at most.
+const PAUSE: Duration = Duration::from_millis(60);
+
+/// What is under the tag.
+enum Tagged {
+    Nothing,
+    Index(Bytes),
+    /// Something that is not an index of referrers.
+    Other(MediaType),
+}
+
+impl Repository {
+    /// The referrers in the index; none if it is something else.
+    pub(crate) async fn tagged_referrers(&self, subject: &Descriptor) -> Result<Vec<Descriptor>> {
+        let tag = self.named(&tag_of(&subject.digest))?;
+        let Tagged::Index(bytes) = self.tagged(&tag, subject).await? else { return Ok(Vec::new()) };
+        let failed = |error: Error| {
+            error.context(format!("failed to decode referrers index from referrers tag {tag}"))
+        };
+        let bytes = Index::parse(&bytes).map_err(failed)?.to_bytes();
+        let manifest =
+            Manifest::parse(&MediaType::IMAGE_INDEX, bytes).map_err(|error| failed(error.into()))?;
+        match manifest.view() {
+            View::Index(index) => Ok(index.manifests.clone()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Enters `referrer` into the index, and makes sure that it stays.
+    pub(crate) async fn add_tagged_referrer(
+        &self,
+        subject: &Descriptor,
+        referrer: &Descriptor,
+    ) -> Result<()> {
+        self.change_index(subject, &referrer.digest, |index| index.add(referrer)).await
+    }
+
+    /// Takes `referrer` out of the index, and makes sure that it stays out.
+    pub(crate) async fn remove_tagged_referrer(&self, subject: &Descriptor, referrer: &Digest) -> Result<()> {
+        self.change_index(subject, referrer, |index| index.remove(referrer)).await
+    }
+
+    /// Applies `change`, which says whether it changed anything, until it is found applied.
+    async fn change_index(
+        &self,
+        subject: &Descriptor,
+        referrer: &Digest,
+        change: impl Fn(&mut Index) -> bool,
+    ) -> Result<()> {
+        let tag = self.named(&tag_of(&subject.digest))?;
+        let _turn = TurnLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await;
+        let (mut written, mut seen, mut rested) = (0, None, true);
+        for _ in 0..ROUNDS {
+            let (bytes, mut index) = self.index(&tag, subject).await?;
+            if !change(&mut index) {
+                // Found. But a writer that read the index before may write it after this: wait until it is quiet.
+                if written == 0 || seen.as_ref() == Some(&bytes) {
+                    return Ok(());
+                }
+                seen = Some(bytes);
+                tokio::time::sleep(PAUSE.mul_f64(0.5 + random() / 2.0)).await;
+                continue;
+            }
+            if !rested {
+                // Lost. The index is read anew after the wait: between reading and writing there must be none.
+                tokio::time::sleep(PAUSE.mul_f64(f64::from(written) * random())).await;
+                rested = true;
+                continue;
+            }
+            self.put_manifest(&tag, &MediaType::IMAGE_INDEX, index.to_bytes())
+                .await
+                .map_err(|error| error.context(format!("failed to push referrers index tagged by {tag}")))?;
+            (written, seen, rested) = (written + 1, None, false);
+        }
+        let message = format!("other writers of {tag} keep undoing the entry of {referrer}");
+        Err(Error::new(Kind::Other, message))
+    }
+
+    /// The index to change, with the bytes that are there; a new one where there is nothing.
+    async fn index(&self, tag: &Reference, subject: &Descriptor) -> Result<(Bytes, Index)> {
+        match self.tagged(tag, subject).await? {
+            Tagged::Nothing => Ok((Bytes::new(), Index::default())),
+            Tagged::Index(bytes) => Ok((bytes.clone(), Index::parse(&bytes)?)),
+            Tagged::Other(media_type) => {
+                let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
+                Err(Error::new(Kind::InvalidContent, message))
+            }
+        }
+    }
+
+    async fn tagged(&self, tag: &Reference, subject: &Descriptor) -> Result<Tagged> {
+        match self.get_manifest(tag).await {
+            // GitLab takes the tag for the digest that it is made of.
+            Ok((descriptor, _)) if descriptor.digest == subject.digest => {
+                Ok(Tagged::Other(descriptor.media_type))
+            }
+            Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
+                Ok(Tagged::Index(bytes))
+            }
+            Ok((descriptor, _)) => Ok(Tagged::Other(descriptor.media_type)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(Tagged::Nothing),
+            Err(error) => {
+                Err(error.context(format!("failed to read referrers index from referrers tag {tag}")))
+            }
+        }
+    }
+}
+
+/// The tag of the index of a subject's referrers: algorithm and hash, each cut to what a tag can hold.
+fn tag_of(subject: &Digest) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let algorithm = subject.algorithm_name().chars().take(32);
+    let encoded = subject.encoded();
+    algorithm.chain(['-']).chain(encoded.chars().take(64)).map(allowed).collect()
+}
+
+/// An index of referrers; fields that are not known stay in it.
+struct Index(Value);
+
+impl Default for Index {
+    fn default() -> Self {
+        Self(serde_json::to_value(ImageIndex::new(Vec::new())).unwrap_or_else(|_| json!({})))
+    }
+}
+
+impl Index {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let invalid = |error: serde_json::Error| {
+            Error::new(Kind::InvalidContent, "malformed index of referrers").with_source(error)
+        };
+        json::check_strict(bytes).map_err(invalid)?;
+        let mut index = Self(serde_json::from_slice(bytes).map_err(invalid)?);
+        index.clean();
+        Ok(index)
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        json::to_vec(&self.0).into()
+    }
+
+    fn entries(&mut self) -> Option<&mut Vec<Value>> {
+        let index = self.0.as_object_mut()?;
+        let entries = index.entry("manifests").or_insert_with(|| json!([]));
+        if entries.is_null() {
+            *entries = json!([]);
+        }
+        entries.as_array_mut()
+    }
+
+    /// Drops entries that name nothing, as old clients wrote them, and all but the first of those that name the same.
+    fn clean(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        if let Some(entries) = self.entries() {
+            entries.retain(|entry| digest_of(entry).is_some_and(|digest| seen.insert(digest)));
+        }
+    }
+
+    /// Adds an entry; whether it was not there.
+    fn add(&mut self, referrer: &Descriptor) -> bool {
+        let (digest, Ok(entry)) = (referrer.digest.to_string(), serde_json::to_value(referrer)) else {
+            return false;
+        };
+        let Some(entries) = self.entries() else { return false };
+        if entries.iter().any(|entry| digest_of(entry).as_ref() == Some(&digest)) {
+            return false;
+        }
+        entries.push(entry);
+        true
+    }
+
+    /// Removes an entry; whether it was there.
+    fn remove(&mut self, referrer: &Digest) -> bool {
+        let digest = referrer.to_string();
+        let Some(entries) = self.entries() else { return false };
+        let before = entries.len();
+        entries.retain(|entry| digest_of(entry).as_ref() != Some(&digest));
+        entries.len() != before
+    }
+}
+
+fn digest_of(entry: &Value) -> Option<String> {
+    entry.get("digest")?.as_str().filter(|digest| !digest.is_empty()).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags() {
+        let hex = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        for (digest, tag) in [
+            (format!("sha256:{hex}"), format!("sha256-{hex}")),
+            (format!("sha512:{hex}{hex}"), format!("sha512-{hex}")),
+            (format!("{}:a", "x".repeat(40)), format!("{}-a", "x".repeat(32))),
+            ("sha256+b64u:a_b=".to_owned(), "sha256-b64u-a_b-".to_owned()),
+        ] {
+            let tag_found = tag_of(&digest.parse().unwrap());
+            assert_eq!(tag_found, tag);
+            assert!(oras_spec::reference::check_tag(&tag_found).is_ok());
+        }
+    }
+
+    #[test]
+    fn merging_keeps_what_is_there() {
+        let one = Descriptor::of("a/b".into(), b"1");
+        let text = format!(
+            r#"{{"schemaVersion":2,"x":1,"manifests":[{{"mediaType":"","digest":"","size":0}},{{"digest":"{0}","y":2}},{{"digest":"{0}"}}]}}"#,
+            one.digest
+        );
+        let mut index = Index::parse(text.as_bytes()).unwrap();
+        assert!(!index.add(&one));
+        let two = Descriptor::of("a/<b>".into(), b"22");
+        assert!(index.add(&two) && !index.add(&two));
+        let expected = format!(
+            r#"{{"schemaVersion":2,"x":1,"manifests":[{{"digest":"{}","y":2}},{{"mediaType":"a/\u003cb\u003e","digest":"{}","size":2}}]}}"#,
+            one.digest, two.digest
+        );
+        assert_eq!(index.to_bytes(), expected);
+        assert!(index.remove(&one.digest) && !index.remove(&one.digest));
+        assert!(Index::parse(br#"{"manifests":[],"manifests":[]}"#).is_err());
+        assert!(Index::parse(br#"{"manifests":null}"#).unwrap().add(&one));
+    }
+
+    #[test]
+    fn new_index_is_written_like_go() {
+        assert_eq!(
+            Index::default().to_bytes(),
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#
+        );
+    }
+}

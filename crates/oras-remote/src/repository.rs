@@ -1,0 +1,199 @@
+//! A repository of a registry as a store.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_spec::wire::TagPage;
+use oras_spec::{Descriptor, MediaType, Reference};
+use oras_store::{
+    ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, TagList, Target,
+};
+use url::Url;
+
+use crate::client::Client;
+use crate::download;
+use crate::endpoint::Endpoint;
+use crate::paging::List;
+use crate::scope::Scopes;
+
+/// A repository of a registry: a store of manifests and blobs; cheap to clone.
+///
+/// Pushed blobs are streamed and checked by the registry against their digest. Whether the registry has the
+/// referrers API is found out once and remembered by all clones.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    endpoint: Endpoint,
+    /// Without tag or digest.
+    reference: Reference,
+    name: String,
+    referrers: AtomicU8,
+}
+
+impl Repository {
+    /// The repository that `reference` is in; its tag or digest does not matter. Connects to nobody.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the registry is not a host.
+    pub fn new(client: &Client, reference: &Reference) -> Result<Self> {
+        let reference = Reference { tag: None, digest: None, ..reference.clone() };
+        let (client, endpoint) = (client.clone(), client.endpoint(&reference.registry)?);
+        let name = reference.name();
+        let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// `registry/repository`, as it was given.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// What is known of the referrers API: see [`crate::referrers`].
+    pub(crate) fn referrers_state(&self) -> &AtomicU8 {
+        &self.inner.referrers
+    }
+
+    /// The repository without its registry.
+    pub(crate) fn path(&self) -> &str {
+        &self.inner.reference.repository
+    }
+
+    /// The address of `rest` in the repository.
+    pub(crate) fn url(&self, rest: &str) -> Result<Url> {
+        self.inner.endpoint.url(&format!("/v2/{}/{rest}", self.path()))
+    }
+
+    /// The reference to a tag or digest here, if `target` is one.
+    pub(crate) fn named(&self, target: &str) -> Result<Reference> {
+        Ok(self.inner.reference.with_target(target)?)
+    }
+
+    /// What a token must allow to read here.
+    pub(crate) fn pull(&self) -> Scopes {
+        Scopes::repository(self.path(), &["pull"])
+    }
+
+    /// What a token must allow to write here. Asked for with the first request of a push, so that one token does.
+    pub(crate) fn push_scopes(&self) -> Scopes {
+        Scopes::repository(self.path(), &["pull", "push"])
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Source for Repository {
+    /// One `HEAD` request; a `GET` when the registry does not say enough in its headers.
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let reference = self.named(reference)?;
+        match self.head_manifest(&reference).await? {
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(self.get_manifest(&reference).await?.0),
+        }
+    }
+
+    /// One `GET` request.
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        let (descriptor, bytes) = self.get_manifest(&self.named(reference)?).await?;
+        Ok((descriptor, Some(bytes)))
+    }
+
+    /// Blobs are streamed; a broken transfer goes on where it stopped. Manifests are read whole.
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if !descriptor.media_type.is_manifest() {
+            return download::open(self, descriptor, range).await;
+        }
+        let bytes = self.fetch_manifest(descriptor).await?;
+        let end = usize::try_from(range.end).map_or(bytes.len(), |end| end.min(bytes.len()));
+        let start = usize::try_from(range.start).map_or(end, |start| start.min(end));
+        let bytes = bytes.slice(start..end);
+        Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        if descriptor.media_type.is_manifest() {
+            return Origin::Opaque;
+        }
+        Origin::Repository { registry: self.endpoint().origin(), repository: self.path().to_owned() }
+    }
+}
+
+#[async_trait]
+impl Target for Repository {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        let kind = if descriptor.media_type.is_manifest() { "manifests" } else { "blobs" };
+        self.has(kind, descriptor).await
+    }
+
+    /// Blobs of another repository of the same registry are mounted if it lets us. A manifest with a subject is
+    /// entered into the subject's referrers.
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        let descriptor = content.descriptor();
+        if descriptor.media_type.is_manifest() {
+            self.push_manifest(content, &self.named(&descriptor.digest.to_string())?).await?;
+            return Ok(Pushed::Copied);
+        }
+        self.push_blob(content).await
+    }
+
+    /// `tag` may be the manifest's own digest, which stores it without a name.
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.push_manifest(content, &self.named(tag)?).await
+    }
+}
+
+#[async_trait]
+impl Predecessors for Repository {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        self.referrers(node, artifact_type).await
+    }
+}
+
+impl TagList for Repository {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
+        match self.url("tags/list") {
+            Ok(url) => List { client, endpoint, scopes: self.pull(), url }
+                .after(last)
+                .items(|page: TagPage| page.tags),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+#[async_trait]
+impl Delete for Repository {
+    /// A manifest with a subject is taken out of the subject's referrers first.
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        if descriptor.media_type.is_manifest() {
+            self.forget_referrer(descriptor).await?;
+            return self.remove("manifests", &descriptor.digest).await;
+        }
+        self.remove("blobs", &descriptor.digest).await
+    }
+}

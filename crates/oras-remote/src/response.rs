@@ -1,0 +1,212 @@
+//! What a registry says when it refuses (distribution-spec, "Error Codes"), in the words of the Go tool.
+
+use std::fmt;
+
+use oras_spec::wire::{ErrorBody, ErrorEntry};
+use oras_store::{Error, Kind};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+/// An answer of a registry that is an error.
+#[derive(Clone, Debug)]
+pub struct ResponseError {
+    /// The method of the request.
+    pub method: String,
+    /// The address of the request, without the values of its query.
+    pub url: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The errors in its body, if it had any that can be read.
+    pub errors: Vec<ErrorEntry>,
+}
+
+/// Basic authentication is asked for and there is no credential.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("basic credential not found")]
+pub struct MissingCredential;
+
+impl ResponseError {
+    pub(crate) fn new(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Self {
+        let errors = serde_json::from_slice::<ErrorBody>(body).map(|body| body.errors).unwrap_or_default();
+        let errors =
+            errors.into_iter().filter(|error| !error.code.is_empty() || !error.message.is_empty()).collect();
+        Self { method: method.to_string(), url: redact(url), status: status.as_u16(), errors }
+    }
+
+    /// Whether the body has an error of that code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.errors.iter().any(|error| error.code == code)
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        let kind = match self.status {
+            404 => Kind::NotFound,
+            401 => Kind::Unauthorized,
+            403 => Kind::Denied,
+            405 => Kind::Unsupported,
+            413 => Kind::TooLarge,
+            400 if self.has_code("DIGEST_INVALID") => Kind::DigestMismatch,
+            400 if self.has_code("SIZE_INVALID") => Kind::SizeMismatch,
+            _ => Kind::Other,
+        };
+        Error::from_source(kind, self)
+    }
+}
+
+/// The parameters whose values are no secrets; those of signed addresses are.
+const SHOWN: [&str; 9] =
+    ["n", "last", "artifactType", "mount", "from", "digest", "digest-algorithm", "scope", "service"];
+
+/// The address as it may be shown: without a password and without the values of most of its query.
+pub(crate) fn redact(url: &Url) -> String {
+    let mut shown = url.clone();
+    // These fail only for addresses that can't have a user.
+    let _ = (shown.set_password(None), shown.set_username(""));
+    let query = url.query().map(|query| {
+        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if !SHOWN.contains(&name) => format!("{name}=REDACTED"),
+            _ => parameter.to_owned(),
+        });
+        parameters.collect::<Vec<_>>().join("&")
+    });
+    shown.set_query(query.as_deref());
+    shown.to_string()
+}
+
+impl std::error::Error for ResponseError {}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.errors.is_empty() {
+            let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+            return write!(
+                f,
+                "{} \"{}\": response status code {}: {}",
+                self.method,
+                self.url,
+                self.status,
+                reason.unwrap_or_default()
+            );
+        }
+        for (place, error) in self.errors.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}{}", error.code.to_lowercase().replace('_', " "))?;
+            if error.message.is_empty() {
+                continue;
+            }
+            write!(f, ": {}", error.message)?;
+            if !error.detail.is_null() {
+                write!(f, ": {}", GoValue(&error.detail))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
+struct GoValue<'a>(&'a Value);
+
+impl fmt::Display for GoValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Null => f.write_str("<nil>"),
+            Value::String(text) => f.write_str(text),
+            Value::Array(items) => {
+                f.write_str("[")?;
+                for (place, item) in items.iter().enumerate() {
+                    write!(f, "{}{}", if place == 0 { "" } else { " " }, GoValue(item))?;
+                }
+                f.write_str("]")
+            }
+            Value::Object(object) => {
+                let mut entries: Vec<_> = object.iter().collect();
+                entries.sort_by_key(|(key, _)| *key);
+                f.write_str("map[")?;
+                for (place, (key, value)) in entries.into_iter().enumerate() {
+                    write!(f, "{}{key}:{}", if place == 0 { "" } else { " " }, GoValue(value))?;
+                }
+                f.write_str("]")
+            }
+            Value::Number(number) => f.write_str(&go_number(number.as_f64().unwrap_or_default())),
+            Value::Bool(flag) => write!(f, "{flag}"),
+        }
+    }
+}
+
+/// A number as Go prints a `float64`: with an exponent from a million on.
+fn go_number(number: f64) -> String {
+    let exact = format!("{number:e}");
+    let (digits, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(body: &str) -> String {
+        let url = Url::parse("http://h/v2/a/blobs/x?sig=secret").unwrap();
+        ResponseError::new(&Method::GET, &url, StatusCode::SERVICE_UNAVAILABLE, body.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn says_what_go_says() {
+        assert_eq!(
+            text(
+                r#"{"errors":[{"code":"DENIED","message":"nope","detail":{"b":[1,"x"],"a":{}}},{"code":"UNKNOWN"}]}"#
+            ),
+            "denied: nope: map[a:map[] b:[1 x]]; unknown"
+        );
+        assert_eq!(
+            text(
+                r#"{"errors":[{"code":"A_B","detail":{"x":1}},{"code":"C","message":"m","detail":[1.5,true,null,1e6]},{}]}"#
+            ),
+            "a b; c: m: [1.5 true <nil> 1e+06]"
+        );
+        assert_eq!(
+            text("<html>"),
+            "GET \"http://h/v2/a/blobs/x?sig=REDACTED\": response status code 503: Service Unavailable"
+        );
+    }
+
+    #[test]
+    fn numbers_are_go_numbers() {
+        let numbers = [
+            (5.0, "5"),
+            (1.5, "1.5"),
+            (100_000.0, "100000"),
+            (123_456.5, "123456.5"),
+            (1e6, "1e+06"),
+            (4_294_967_296.0, "4.294967296e+09"),
+            (1e21, "1e+21"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-3.0, "-3"),
+            (0.0, "0"),
+        ];
+        for (number, text) in numbers {
+            assert_eq!(go_number(number), text);
+        }
+    }
+
+    #[test]
+    fn addresses_keep_their_secrets() {
+        for (url, shown) in [
+            ("http://u:p@h/x", "http://h/x"),
+            ("http://h/x?last=a%20b&digest=sha256:1", "http://h/x?last=a%20b&digest=sha256:1"),
+            (
+                "http://h/x?_state=s3cret&X-Amz-Signature=t&n=1&flag",
+                "http://h/x?_state=REDACTED&X-Amz-Signature=REDACTED&n=1&flag",
+            ),
+        ] {
+            assert_eq!(redact(&Url::parse(url).unwrap()), shown);
+        }
+    }
+}

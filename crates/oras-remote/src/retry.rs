@@ -1,0 +1,177 @@
+//! Trying again: how often, how long between, and after which failures.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use oras_store::{Error, Result};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// The longest wait that a registry may ask for: beyond it, its error is handed on at once.
+const MAX_ASKED: Duration = Duration::from_secs(60);
+
+/// How often a failed request is sent again, and after how long.
+///
+/// The wait doubles from `base`, give or take a tenth, up to `limit`; a registry that sends `Retry-After` is obeyed
+/// up to a minute. Requests are sent again after a timeout, a broken connection, and the statuses 408, 429 and 5xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Times a request is sent again.
+    pub retries: u32,
+    /// The wait before the first of them.
+    pub base: Duration,
+    /// The longest wait.
+    pub limit: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Five times in about seven seconds, like the Go tool.
+    fn default() -> Self {
+        Self { retries: 5, base: Duration::from_millis(250), limit: Duration::from_secs(3) }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait before retry number `attempt`, from 0.
+    pub(crate) fn wait(&self, attempt: u32) -> Duration {
+        let doubled = self.base.saturating_mul(2_u32.saturating_pow(attempt));
+        doubled.min(self.limit).mul_f64(0.9 + random() / 5.0)
+    }
+
+    /// The tries of one piece of work.
+    pub(crate) fn tries(&self) -> Tries {
+        Tries { policy: *self, made: 0 }
+    }
+}
+
+/// Counts the tries of one piece of work.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    policy: RetryPolicy,
+    made: u32,
+}
+
+impl Tries {
+    /// Waits for the next try; the error of the last one if there is to be none.
+    pub(crate) async fn again_after(&mut self, failed: Failed) -> Result<()> {
+        let wait = match failed.again {
+            Again::Never => None,
+            Again::Once if self.made > 0 => None,
+            _ if self.made == self.policy.retries => None,
+            Again::Once | Again::Later => Some(self.policy.wait(self.made)),
+            Again::After(asked) => Some(asked).filter(|asked| *asked <= MAX_ASKED),
+        };
+        let Some(wait) = wait else { return Err(failed.error) };
+        tracing::debug!(error = %failed.error, ?wait, made = self.made, "trying again");
+        tokio::time::sleep(wait).await;
+        self.made += 1;
+        Ok(())
+    }
+}
+
+/// A failed try.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) again: Again,
+}
+
+/// Whether another try may succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    /// One more.
+    Once,
+    Later,
+    /// The server said when.
+    After(Duration),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, again: Again::Never }
+    }
+}
+
+impl Failed {
+    pub(crate) fn later(error: Error) -> Self {
+        Self { error, again: Again::Later }
+    }
+}
+
+/// What a status says about another try.
+pub(crate) fn again(status: StatusCode, headers: &HeaderMap) -> Again {
+    match status.as_u16() {
+        // Not implemented, or the wrong version of HTTP: asking again changes nothing.
+        501 | 505 => Again::Never,
+        408 | 429 | 500.. => {
+            let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let seconds = asked.and_then(|text| text.trim().parse().ok());
+            seconds.map_or(Again::Later, |seconds| Again::After(Duration::from_secs(seconds)))
+        }
+        _ => Again::Never,
+    }
+}
+
+/// A number from 0 to 1, good enough to keep many clients from coming back at once.
+pub(crate) fn random() -> f64 {
+    // Each `RandomState` has keys of its own.
+    let bits = RandomState::new().hash_one(0_u8) & 0xffff;
+    f64::from(u16::try_from(bits).unwrap_or(u16::MAX)) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oras_store::Kind;
+
+    #[test]
+    fn waits_grow_to_a_limit() {
+        let policy = RetryPolicy::default();
+        for (attempt, middle) in [(0, 250), (1, 500), (2, 1000), (3, 2000), (4, 3000), (40, 3000)] {
+            let wait = policy.wait(attempt).as_millis();
+            assert!((middle * 9 / 10 - 1..=middle * 11 / 10 + 1).contains(&wait), "{attempt}: {wait}");
+        }
+    }
+
+    #[test]
+    fn statuses() {
+        let mut headers = HeaderMap::new();
+        for (status, expected) in [
+            (200, Again::Never),
+            (404, Again::Never),
+            (408, Again::Later),
+            (429, Again::Later),
+            (501, Again::Never),
+            (503, Again::Later),
+            (522, Again::Later),
+        ] {
+            assert_eq!(again(StatusCode::from_u16(status).unwrap(), &headers), expected, "{status}");
+        }
+        headers.insert(RETRY_AFTER, "7".parse().unwrap());
+        let asked = again(StatusCode::TOO_MANY_REQUESTS, &headers);
+        assert_eq!(asked, Again::After(Duration::from_secs(7)));
+    }
+
+    #[tokio::test]
+    async fn tries_are_bounded() {
+        let policy = RetryPolicy { retries: 3, base: Duration::ZERO, limit: Duration::ZERO };
+        for (again, expected) in [
+            (Again::Later, 4),
+            (Again::Never, 1),
+            (Again::Once, 2),
+            (Again::After(Duration::ZERO), 4),
+            (Again::After(Duration::from_secs(3600)), 1),
+        ] {
+            let (mut tries, mut made) = (policy.tries(), 0);
+            let error = loop {
+                made += 1;
+                let failed = Failed { error: Error::new(Kind::Network, "broken"), again };
+                if let Err(error) = tries.again_after(failed).await {
+                    break error;
+                }
+            };
+            assert_eq!((error.to_string().as_str(), made), ("broken", expected));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What an access token is asked to allow.
+//!
+//! A scope is `type:name:action,action` (distribution's token specification); anything else is kept as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A set of scopes: one entry for each `type:name`, with all its actions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Scopes {
+    resources: BTreeMap<String, BTreeSet<String>>,
+    opaque: BTreeSet<String>,
+}
+
+impl Scopes {
+    /// The scopes in `text`, which are separated by spaces.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut scopes = Self::default();
+        text.split_whitespace().for_each(|scope| scopes.add(scope));
+        scopes
+    }
+
+    /// `actions` ("pull", "push", "delete") on the repository `name`.
+    pub(crate) fn repository(name: &str, actions: &[&str]) -> Self {
+        let mut scopes = Self::default();
+        scopes.allow(format!("repository:{name}"), actions.iter().copied());
+        scopes
+    }
+
+    /// Listing the repositories of a registry.
+    pub(crate) fn catalog() -> Self {
+        let mut scopes = Self::default();
+        scopes.allow("registry:catalog".to_owned(), ["*"].into_iter());
+        scopes
+    }
+
+    /// Takes in all of `other`.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (resource, actions) in &other.resources {
+            self.allow(resource.clone(), actions.iter().map(String::as_str));
+        }
+        self.opaque.extend(other.opaque.iter().cloned());
+    }
+
+    /// Whether a token for these scopes allows all that one for `other` does.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other.opaque.is_subset(&self.opaque)
+            && other.resources.iter().all(|(resource, wanted)| {
+                self.resources
+                    .get(resource)
+                    .is_some_and(|allowed| allowed.contains("*") || wanted.is_subset(allowed))
+            })
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.opaque.is_empty()
+    }
+
+    /// Every scope as it is sent, sorted.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = String> {
+        let resources = self.resources.iter().map(|(resource, actions)| {
+            let actions: Vec<_> = actions.iter().map(String::as_str).collect();
+            format!("{resource}:{}", actions.join(","))
+        });
+        let sorted: BTreeSet<String> = resources.chain(self.opaque.iter().cloned()).collect();
+        sorted.into_iter()
+    }
+
+    /// The name in the middle may hold colons of its own: a host with a port.
+    fn add(&mut self, scope: &str) {
+        match scope.rsplit_once(':') {
+            Some((resource, actions)) if resource.contains(':') => {
+                self.allow(resource.to_owned(), actions.split(','));
+            }
+            _ => {
+                self.opaque.insert(scope.to_owned());
+            }
+        }
+    }
+
+    fn allow<'a>(&mut self, resource: String, actions: impl Iterator<Item = &'a str>) {
+        let mut actions = actions.filter(|action| !action.is_empty()).peekable();
+        if actions.peek().is_none() {
+            return;
+        }
+        let allowed = self.resources.entry(resource).or_default();
+        allowed.extend(actions.map(str::to_owned));
+        if allowed.contains("*") {
+            allowed.retain(|action| action == "*");
+        }
+    }
+}
+
+impl fmt::Display for Scopes {
+    /// All of them, separated by spaces: the form of an OAuth2 request.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(f, "{space}{scope}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_and_print() {
+        for (text, expected) in [
+            ("", ""),
+            ("repository:a/b:push,pull", "repository:a/b:pull,push"),
+            (
+                "  repository:b:pull  repository:a:pull repository:b:push,,pull ",
+                "repository:a:pull repository:b:pull,push",
+            ),
+            ("repository:a:pull,*,push repository:a:delete", "repository:a:*"),
+            ("repository:host:5000/a:pull", "repository:host:5000/a:pull"),
+            ("aws x:y aws", "aws x:y"),
+            ("repository:a: repository:a:,", ""),
+            ("repository:a:pull repository:a-b:pull", "repository:a-b:pull repository:a:pull"),
+        ] {
+            assert_eq!(Scopes::parse(text).to_string(), expected, "{text:?}");
+        }
+        assert_eq!(Scopes::repository("a/b", &["push", "pull"]), Scopes::parse("repository:a/b:pull,push"));
+        assert_eq!(Scopes::catalog().to_string(), "registry:catalog:*");
+        assert!(Scopes::default().is_empty() && !Scopes::catalog().is_empty());
+    }
+
+    #[test]
+    fn merge_and_cover() {
+        let pull = Scopes::repository("a", &["pull"]);
+        let both = Scopes::repository("a", &["pull", "push"]);
+        let all = Scopes::parse("repository:a:*");
+        let opaque = Scopes::parse("x");
+        assert!(both.covers(&pull) && all.covers(&both) && pull.covers(&Scopes::default()));
+        assert!(!pull.covers(&both) && !both.covers(&all) && !all.covers(&opaque));
+        assert!(!both.covers(&Scopes::repository("b", &["pull"])));
+        let mut merged = pull.clone();
+        merged.merge(&opaque);
+        merged.merge(&Scopes::repository("b", &["pull"]));
+        merged.merge(&all);
+        assert_eq!(merged.to_string(), "repository:a:* repository:b:pull x");
+        assert!(merged.covers(&both) && merged.covers(&opaque));
+    }
+}

@@ -1,0 +1,121 @@
+//! TLS: rustls with ring; the system's authorities are read when TLS is first used, not when a client is made.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use oras_store::{Error, Kind, Result};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::options::ClientOptions;
+
+/// A configuration that trusts nobody: for a client that speaks no TLS.
+pub(crate) fn none() -> Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// The configuration that the options ask for, with the client certificate if `certificate` says so.
+pub(crate) fn configure(options: &ClientOptions, certificate: bool) -> Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?;
+    let builder = if options.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+    } else {
+        builder.with_root_certificates(roots(options.ca_file.as_deref())?)
+    };
+    let mut config = match options.client_certificate.as_ref().filter(|_| certificate) {
+        Some((certificate, key)) => {
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(failed)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    // One big blob moves three times as fast over HTTP/1.1 as over HTTP/2.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn roots(file: Option<&Path>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match file {
+        Some(path) => {
+            let found = certificates(path)?;
+            if found.is_empty() {
+                let message = format!("Failed to load certificate in file: {}", path.display());
+                return Err(Error::new(Kind::InvalidInput, message));
+            }
+            for certificate in found {
+                roots.add(certificate).map_err(failed)?;
+            }
+        }
+        None => {
+            // What can't be read is reported by the failed handshake, which names the registry.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &rustls_pki_types::pem::Error) -> Error {
+    match error {
+        rustls_pki_types::pem::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => {
+            Error::new(Kind::InvalidInput, format!("open {}: no such file or directory", path.display()))
+        }
+        other => Error::new(Kind::InvalidInput, format!("{}: {other}", path.display())),
+    }
+}
+
+fn failed(error: rustls::Error) -> Error {
+    Error::new(Kind::InvalidInput, "failed to set up TLS").with_source(error)
+}
+
+/// Takes any certificate, as `--insecure` asks; the handshake's signatures are still checked.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,307 @@
+//! Requests to a token server and what it answers, without the sending.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use oras_store::{Error, Kind, Result};
+use serde::Deserialize;
+use serde_json::Value;
+use url::{Host, Url, form_urlencoded};
+
+use crate::credentials::Credential;
+use crate::scope::Scopes;
+use crate::secret::Secret;
+
+/// How this client names itself to a token server.
+const CLIENT_ID: &str = "oras";
+
+/// The largest answer of a token server that is worth reading.
+pub(crate) const MAX_RESPONSE: u64 = 128 * 1024;
+
+/// An access token.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Token {
+    /// What is sent to the registry.
+    pub(crate) secret: Secret,
+    /// How long it is good for, if the server says so.
+    pub(crate) expires: Option<Duration>,
+}
+
+/// The address in a challenge, refused where credentials must not be sent: see [`check_realm`].
+///
+/// # Errors
+/// When it is no address, or one that is refused.
+pub(crate) fn realm(text: &str, registry: &Url) -> Result<Url> {
+    let realm = Url::parse(text).map_err(|error| {
+        Error::new(Kind::InvalidContent, format!("invalid address of a token server {text:?}"))
+            .with_source(error)
+    })?;
+    check_realm(&realm, registry)?;
+    Ok(realm)
+}
+
+/// The address to get a token from: one `scope` for each scope, after whatever query the realm has.
+pub(crate) fn get_url(realm: &Url, service: Option<&str>, scopes: &Scopes) -> Url {
+    let own: Vec<(String, String)> = realm
+        .query_pairs()
+        .filter(|(name, _)| name != "service" || service.is_none())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    let mut url = realm.clone();
+    url.set_fragment(None);
+    url.set_query(None);
+    if own.is_empty() && scopes.is_empty() && service.is_none() {
+        return url;
+    }
+    let mut query = url.query_pairs_mut();
+    query.extend_pairs(own);
+    query.extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
+    query.extend_pairs(service.map(|service| ("service", service)));
+    drop(query);
+    url
+}
+
+/// The body of a request for a token by `POST`, as `application/x-www-form-urlencoded`; an access token needs
+/// none.
+pub(crate) fn form(credential: &Credential, service: Option<&str>, scopes: &Scopes) -> Option<Secret> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    match credential {
+        Credential::Basic { username, password } => {
+            form.append_pair("grant_type", "password");
+            form.append_pair("username", username).append_pair("password", password.expose());
+        }
+        Credential::Refresh(token) => {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
+        }
+        Credential::Access(_) => return None,
+    }
+    form.append_pair("service", service.unwrap_or_default()).append_pair("client_id", CLIENT_ID);
+    if !scopes.is_empty() {
+        form.append_pair("scope", &scopes.to_string());
+    }
+    Some(Secret::from(form.finish()))
+}
+
+#[derive(Deserialize)]
+struct Response {
+    access_token: Option<String>,
+    token: Option<String>,
+    expires_in: Option<Value>,
+}
+
+/// The token in what a token server answered, to either request.
+///
+/// # Errors
+/// When there is none. What was answered is not repeated: it may hold secrets.
+pub(crate) fn parse(body: &[u8]) -> Result<Token> {
+    let response: Response = serde_json::from_slice(body).map_err(|error| {
+        let place = format!("line {} column {}", error.line(), error.column());
+        Error::new(Kind::InvalidContent, format!("invalid response of the token server at {place}"))
+    })?;
+    let secret = [response.access_token, response.token]
+        .into_iter()
+        .flatten()
+        .find(|token| !token.is_empty())
+        .ok_or_else(|| Error::new(Kind::InvalidContent, "empty token returned"))?;
+    let seconds = response.expires_in.and_then(|value| match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    });
+    let expires = seconds
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(Token { secret: Secret::from(secret), expires })
+}
+
+/// Whether a token server that `registry` names may be asked.
+///
+/// A registry could otherwise have credentials sent in the clear, or requests sent into the network of the client.
+///
+/// # Errors
+/// `Denied`, for other schemes than HTTP and HTTPS; for HTTP when the registry has HTTPS; for addresses of this
+/// machine or of private networks, unless it is where the registry is; and for addresses with a password.
+pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<()> {
+    let refuse = |why: &str| {
+        let mut shown = realm.clone();
+        // Neither fails where it matters: an address that can't have a user has none to hide.
+        let _ = (shown.set_username(""), shown.set_password(None));
+        shown.set_query(None);
+        Err(Error::new(Kind::Denied, format!("refusing the token server {shown}: {why}")))
+    };
+    match realm.scheme() {
+        "https" => {}
+        "http" if registry.scheme() == "https" => {
+            return refuse("it is not secure, and the registry is");
+        }
+        "http" => {}
+        _ => return refuse("its address is neither http nor https"),
+    }
+    if !realm.username().is_empty() || realm.password().is_some() {
+        return refuse("its address has a user or a password");
+    }
+    let Some(host) = realm.host() else {
+        return refuse("its address has no host");
+    };
+    if registry.host().as_ref() == Some(&host) {
+        return Ok(());
+    }
+    let local = match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(address) => is_local_v4(address),
+        Host::Ipv6(address) => is_local_v6(address),
+    };
+    if local {
+        return refuse("it is on this machine or in a private network, and the registry is elsewhere");
+    }
+    Ok(())
+}
+
+fn is_local_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || first == 0
+        // The shared addresses of providers, 100.64.0.0/10.
+        || (first == 100 && second & 0xc0 == 0x40)
+}
+
+fn is_local_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let [.., high, low] = segments;
+    let [(a, b), (c, d)] = [high, low].map(|part| ((part >> 8) as u8, (part & 0xff) as u8));
+    // An IPv4 address within: mapped, compatible (which has ::1 and :: too), or behind NAT64.
+    let embeds = matches!(segments, [0, 0, 0, 0, 0, 0 | 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _]);
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || address.is_unicast_link_local()
+        || address.is_unique_local()
+        || (embeds && is_local_v4(Ipv4Addr::new(a, b, c, d)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn get_urls() {
+        let scopes = Scopes::parse("repository:a/b:pull,push x");
+        for (realm, service, scopes, expected) in [
+            ("https://a/t", None, &Scopes::default(), "https://a/t"),
+            (
+                "https://a/t#f",
+                Some("s p"),
+                &scopes,
+                "https://a/t?scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=x&service=s+p",
+            ),
+            ("https://a/t?k=v&service=old", Some("s"), &Scopes::default(), "https://a/t?k=v&service=s"),
+            ("https://a/t?service=own", None, &Scopes::parse("x"), "https://a/t?service=own&scope=x"),
+        ] {
+            assert_eq!(get_url(&url(realm), service, scopes).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn forms() {
+        let scopes = Scopes::parse("repository:a:pull repository:b:pull");
+        let refresh = Credential::Refresh("t&t".into());
+        assert_eq!(
+            form(&refresh, Some("s"), &scopes).unwrap().expose(),
+            "grant_type=refresh_token&refresh_token=t%26t&service=s&client_id=oras\
+             &scope=repository%3Aa%3Apull+repository%3Ab%3Apull"
+        );
+        let basic = Credential::Basic { username: "u".into(), password: "p w".into() };
+        assert_eq!(
+            form(&basic, None, &Scopes::default()).unwrap().expose(),
+            "grant_type=password&username=u&password=p+w&service=&client_id=oras"
+        );
+        assert_eq!(form(&Credential::Access("a".into()), None, &scopes), None);
+    }
+
+    #[test]
+    fn responses() {
+        for (body, secret, expires) in [
+            (r#"{"token":"a"}"#, "a", None),
+            (r#"{"token":"a","access_token":"b","expires_in":300}"#, "b", Some(300)),
+            (r#"{"token":"a","access_token":"","expires_in":"60"}"#, "a", Some(60)),
+            (r#"{"token":"a","access_token":null,"expires_in":-1,"x":{}}"#, "a", None),
+            (r#"{"token":"a","expires_in":1e300}"#, "a", None),
+            (r#"{"token":"a","expires_in":[]}"#, "a", None),
+        ] {
+            let expected = Token { secret: secret.into(), expires: expires.map(Duration::from_secs) };
+            assert_eq!(parse(body.as_bytes()).unwrap(), expected, "{body}");
+        }
+        for (body, message) in [
+            ("{}", "empty token returned"),
+            (r#"{"token":""}"#, "empty token returned"),
+            (r#""hunter2""#, "invalid response of the token server at line 1 column 9"),
+            ("", "invalid response of the token server at line 1 column 0"),
+        ] {
+            assert_eq!(parse(body.as_bytes()).unwrap_err().chain(), message);
+        }
+    }
+
+    #[test]
+    fn realms() {
+        let secure = url("https://registry.example");
+        for good in ["https://auth.example/t", "https://8.8.8.8/t", "https://[2001:db8::1]/t"] {
+            realm(good, &secure).unwrap();
+        }
+        realm("http://auth.example/t", &url("http://registry.example")).unwrap();
+        for (good, registry) in [
+            ("http://localhost:5001/t", "http://localhost:5000"),
+            ("https://127.0.0.1/t", "https://127.0.0.1:5000"),
+            ("https://[::1]:1/t", "https://[::1]:5000"),
+            ("https://10.0.0.1/t", "https://10.0.0.1"),
+        ] {
+            realm(good, &url(registry)).unwrap();
+        }
+        let hosts = [
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.100.100.200",
+            "[::1]",
+            "[::]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:10.0.0.1]",
+            "[::7f00:1]",
+            "[64:ff9b::a9fe:a9fe]",
+        ];
+        for host in hosts {
+            for registry in [&secure, &url("https://127.0.0.2"), &url("http://[fe80::2]")] {
+                let error = realm(&format!("https://{host}/t"), registry).unwrap_err();
+                assert_eq!(error.kind(), Kind::Denied, "{host}");
+            }
+        }
+        for bad in ["ftp://auth.example", "file:///etc/passwd", "data:x", "https://u:p@auth.example/t"] {
+            assert_eq!(realm(bad, &secure).unwrap_err().kind(), Kind::Denied, "{bad}");
+        }
+        assert_eq!(realm("/token", &secure).unwrap_err().kind(), Kind::InvalidContent);
+        assert_eq!(
+            realm("http://u:pass@auth.example/t?k=v", &secure).unwrap_err().chain(),
+            "refusing the token server http://auth.example/t: it is not secure, and the registry is"
+        );
+    }
+}

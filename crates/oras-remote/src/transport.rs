@@ -1,0 +1,277 @@
+//! One request, however often it must be sent: retries, redirects and authorization happen here and nowhere else.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
+use oras_store::{ByteStream, Content, Error, Kind, Result};
+use reqwest::header::{CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode};
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use crate::client::Client;
+use crate::endpoint::Endpoint;
+use crate::network;
+use crate::request::{Answer, Body, Request, Response};
+use crate::response::redact;
+use crate::retry::{Again, Failed, again};
+
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 10;
+/// Bytes of an error body that are read.
+const MAX_ERROR_BODY: u64 = 8 * 1024;
+/// A registry may take so much longer to answer an upload than anything else: it stores the bytes first.
+const UPLOAD_PATIENCE: u32 = 5;
+
+impl Client {
+    /// Sends a request until it is answered by something else than a passing failure.
+    pub(crate) async fn send(&self, endpoint: &Endpoint, request: &Request) -> Result<Response> {
+        let mut tries = self.options().retry.tries();
+        loop {
+            match self.attempt(endpoint, request).await {
+                Ok(response) => return Ok(response),
+                Err(failed) if request.is_replayable() => tries.again_after(failed).await?,
+                Err(failed) => return Err(failed.error),
+            }
+        }
+    }
+
+    /// Sends a request once; once more with credentials if the registry asks for them.
+    ///
+    /// A status that calls for another try is a failure; any other status is an answer.
+    pub(crate) async fn attempt(&self, endpoint: &Endpoint, request: &Request) -> Result<Response, Failed> {
+        let known = self.sessions().known(endpoint, &request.scopes);
+        let response = self.follow(endpoint, request, known.as_ref()).await?;
+        // Only the registry itself can ask for its credentials, not whoever it redirects to.
+        let asked = response.status == StatusCode::UNAUTHORIZED
+            && endpoint.is_registry()
+            && endpoint.owns(&response.url)
+            && !endpoint.brings_authorization();
+        let response = match asked && request.is_replayable() {
+            true => match self.authorize(endpoint, request, &response, known.as_ref()).await? {
+                Some(authorization) => self.follow(endpoint, request, Some(&authorization)).await?,
+                None => response,
+            },
+            false => response,
+        };
+        match again(response.status, &response.headers) {
+            // A blob that another client sends at this moment may be missing for the blink of an eye.
+            Again::Never if response.status.is_client_error() && lacks_blob(&response) => {
+                Err(Failed { error: response.error().into_error(), again: Again::Once })
+            }
+            Again::Never => Ok(response),
+            again => Err(Failed { error: response.error().into_error(), again }),
+        }
+    }
+
+    /// Sends a request and follows where it is redirected; what is for the endpoint alone is left behind there.
+    pub(crate) async fn follow(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Failed> {
+        let mut url = request.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.once(endpoint, request, &url, authorization).await?;
+            match redirect(endpoint, request, &response)? {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        let message = format!("{} redirects more than {MAX_REDIRECTS} times", redact(&request.url));
+        Err(Error::new(Kind::InvalidContent, message).into())
+    }
+
+    async fn once(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Failed> {
+        let (http, target, host) = self.connect(endpoint, url)?;
+        let mut builder = http
+            .request(request.method.clone(), target)
+            .headers(request.headers.clone())
+            .headers(endpoint.headers_for(url, authorization));
+        if let Some(host) = host {
+            builder = builder.header(HOST, host);
+        }
+        let idle = self.options().idle_timeout;
+        let watch = Arc::new(Watch::new());
+        let builder = match &request.body {
+            // Registries want to be told that there is nothing; the others have nothing to tell.
+            Body::Empty if matches!(request.method, Method::GET | Method::HEAD | Method::DELETE) => builder,
+            Body::Empty => builder.header(CONTENT_LENGTH, 0),
+            Body::Bytes(bytes) => builder.body(bytes.clone()),
+            Body::Secret(text) => builder.body(text.expose().to_owned()),
+            Body::Content(content) => {
+                let stream = watched(content, Arc::clone(&watch)).await?;
+                builder
+                    .header(CONTENT_LENGTH, content.descriptor().size)
+                    .body(reqwest::Body::wrap_stream(stream))
+            }
+        };
+        let patience = if matches!(request.body, Body::Content(_)) { idle * UPLOAD_PATIENCE } else { idle };
+        let sent = watch.guard(patience, builder.send()).await;
+        // Content that could not be read is no failure of the network.
+        if let Some(error) = watch.take_error() {
+            return Err(error.into());
+        }
+        let http = sent
+            .ok_or_else(|| network::silent(&request.method, url))?
+            .map_err(|error| network::failed(&request.method, url, &error))?;
+        self.warn(endpoint.server(), http.headers());
+        tracing::debug!(method = %request.method, url = %redact(url), status = http.status().as_u16(), "answered");
+        let (status, headers) = (http.status(), http.headers().clone());
+        let body = match request.limit {
+            _ if !status.is_success() => Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await),
+            Some(limit) => Answer::Whole(whole(http, limit, idle, (&request.method, url)).await?),
+            None => Answer::Stream(http),
+        };
+        Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body })
+    }
+}
+
+fn lacks_blob(response: &Response) -> bool {
+    response.method == Method::PUT && response.error().has_code("MANIFEST_BLOB_UNKNOWN")
+}
+
+/// Where the response says to go next, if it is followed there.
+fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Result<Option<Url>> {
+    let reads = request.method == Method::GET || request.method == Method::HEAD;
+    let followed = match response.status.as_u16() {
+        301..=303 => reads,
+        307 | 308 => request.is_replayable(),
+        _ => false,
+    };
+    let Some(location) = response.header(LOCATION.as_str()).filter(|_| followed) else { return Ok(None) };
+    let next = response
+        .url
+        .join(location)
+        .map_err(|_| response.bad(Kind::InvalidContent, "redirected to an invalid address"))?;
+    if !matches!(next.scheme(), "http" | "https")
+        || (response.url.scheme() == "https" && next.scheme() == "http")
+    {
+        let why =
+            format!("refusing to follow a redirect from {} to {}", response.url.scheme(), next.scheme());
+        return Err(response.bad(Kind::Denied, &why));
+    }
+    if !endpoint.is_registry() && !endpoint.owns(&next) {
+        return Err(response.bad(Kind::Denied, "refusing to follow a token server to another one"));
+    }
+    Ok(Some(next))
+}
+
+/// Sees that an upload makes progress, and keeps the error of the content if it can't be read.
+struct Watch {
+    moved: Mutex<Instant>,
+    error: Mutex<Option<Error>>,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { moved: Mutex::new(Instant::now()), error: Mutex::new(None) }
+    }
+
+    fn moved(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn take_error(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The result of `work`, or `None` when nothing moved for as long as `patience`.
+    async fn guard<F: Future>(&self, patience: Duration, work: F) -> Option<F::Output> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let until = *self.moved.lock().unwrap_or_else(PoisonError::into_inner) + patience;
+            if let Ok(done) = tokio::time::timeout_at(until, &mut work).await {
+                return Some(done);
+            }
+            if *self.moved.lock().unwrap_or_else(PoisonError::into_inner) + patience <= Instant::now() {
+                return None;
+            }
+        }
+    }
+}
+
+/// The bytes of `content`, exactly as many as its descriptor says.
+async fn watched(content: &Content, watch: Arc<Watch>) -> Result<ByteStream> {
+    let size = content.descriptor().size;
+    let stream = content.unverified(0..size).await?;
+    let next = move |state: Option<(ByteStream, u64)>| {
+        let watch = Arc::clone(&watch);
+        async move {
+            let (mut stream, left) = state?;
+            let item = match stream.next().await {
+                Some(Ok(chunk)) if chunk.len() as u64 <= left => Ok(chunk),
+                Some(Ok(_)) => Err(Error::new(
+                    Kind::SizeMismatch,
+                    format!("content is longer than its {size} bytes: trailing data"),
+                )),
+                Some(Err(error)) => Err(error),
+                None if left == 0 => return None,
+                None => Err(Error::new(
+                    Kind::SizeMismatch,
+                    format!("content is shorter than its {size} bytes: unexpected EOF"),
+                )),
+            };
+            watch.moved();
+            match item {
+                Ok(chunk) => {
+                    let left = left - chunk.len() as u64;
+                    Some((Ok(chunk), Some((stream, left))))
+                }
+                Err(error) => {
+                    let cause = Error::new(error.kind(), "content could not be read");
+                    *watch.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Some((Err(cause), None))
+                }
+            }
+        }
+    };
+    Ok(futures::stream::unfold(Some((stream, size)), next).boxed())
+}
+
+/// A whole body, at most `limit` bytes.
+async fn whole(
+    http: reqwest::Response,
+    limit: u64,
+    idle: Duration,
+    (method, url): (&Method, &Url),
+) -> Result<Bytes, Failed> {
+    let mut stream = http.bytes_stream();
+    let mut bytes = BytesMut::new();
+    loop {
+        let next = timeout(idle, stream.try_next()).await.map_err(|_| network::silent(method, url))?;
+        match next.map_err(|error| network::failed(method, url, &error))? {
+            None => return Ok(bytes.freeze()),
+            Some(chunk) if (bytes.len() + chunk.len()) as u64 > limit => {
+                let message = format!(
+                    "{method} \"{}\": the answer exceeds the limit of {limit} bytes: size exceeds limit",
+                    redact(url)
+                );
+                return Err(Error::new(Kind::TooLarge, message).into());
+            }
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+        }
+    }
+}
+
+/// As much of a body as comes, up to `limit` bytes: what an error says beyond that is not worth reading.
+async fn beginning(mut http: reqwest::Response, limit: u64, idle: Duration) -> Bytes {
+    let mut bytes = BytesMut::new();
+    while let Ok(Ok(Some(chunk))) = timeout(idle, http.chunk()).await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 >= limit {
+            bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            break;
+        }
+    }
+    bytes.freeze()
+}

@@ -1,0 +1,263 @@
+//! Who may do what: Basic and Bearer, and where credentials never go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::try_join_all;
+use oras_remote::{
+    ClientOptions, Credential, MissingCredential, Registry as Whole, ResponseError, StaticCredentials,
+};
+use oras_spec::Digest;
+use oras_store::{Kind, Source, Target};
+
+use crate::faulty::{Asked, Faulty, Reply};
+use crate::registry::{Flavor, Registry};
+use crate::{blob, collect, manifest, options, repository, with_password};
+
+#[tokio::test]
+async fn passwords() {
+    for flavor in [Flavor::Current, Flavor::Debian] {
+        let Some(registry) = Registry::closed(flavor, "passwords") else { continue };
+        let name = format!("{}/a", registry.host());
+        let store = repository(with_password("user", "pass"), &name);
+        store.push(&blob("{}")).await.unwrap();
+        store.tag(&manifest("one", None), "v1").await.unwrap();
+        assert!(store.resolve("v1").await.is_ok());
+
+        let digest = Digest::sha256(b"x");
+        let url = format!("http://{name}", name = name.replace("/a", "/v2/a"));
+        let wrong = repository(with_password("user", "wrong"), &name);
+        let error = wrong.resolve(&digest.to_string()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthorized);
+        let expected = format!("HEAD \"{url}/manifests/{digest}\": response status code 401: Unauthorized");
+        assert_eq!(error.chain(), expected);
+
+        let error = repository(options(), &name).resolve("v1").await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.chain().as_str()),
+            (Kind::Unauthorized, "basic credential not found")
+        );
+        assert!(error.find::<MissingCredential>().is_some());
+
+        let error = repository(with_password("user", ""), &name).resolve("v1").await.unwrap_err();
+        let expected = format!("HEAD \"{url}/manifests/v1\": missing username or password for basic auth");
+        assert_eq!(error.chain(), expected);
+
+        let client = oras_remote::Client::new(with_password("user", "wrong")).unwrap();
+        let error = Whole::new(&client, &registry.host()).unwrap().ping().await.unwrap_err();
+        assert!(error.chain().starts_with("unauthorized: authentication required"), "{error:?}");
+        assert!(error.find::<ResponseError>().is_some());
+        let client = oras_remote::Client::new(with_password("user", "pass")).unwrap();
+        Whole::new(&client, &registry.host()).unwrap().ping().await.unwrap();
+    }
+}
+
+/// A registry that is its own token server; a token is `t` and the number of tokens before it.
+async fn bearer(valid_from: usize, post: bool) -> Faulty {
+    let issued = AtomicUsize::new(0);
+    Faulty::start(move |asked: &Asked| {
+        if asked.path.starts_with("/token") {
+            if asked.method == "POST" && !post {
+                return Reply::new(405);
+            }
+            let number = issued.fetch_add(1, Ordering::SeqCst);
+            return Reply::new(200).body(format!(r#"{{"token":"t{number}","expires_in":300}}"#));
+        }
+        let token = asked.header("authorization").and_then(|text| text.strip_prefix("Bearer t"));
+        let good = token.and_then(|text| text.parse().ok()).is_some_and(|number: usize| number >= valid_from);
+        if !good {
+            let host = asked.header("host").unwrap_or_default();
+            let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+            return Reply::new(401)
+                .header("WWW-Authenticate", "Negotiate")
+                .header("WWW-Authenticate", challenge);
+        }
+        match asked.method.as_str() {
+            "POST" => Reply::new(202).header("Location", "/upload?state=1"),
+            "PUT" => Reply::new(201),
+            "GET" => Reply::new(200).body("hello"),
+            _ => Reply::new(404),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn tokens_are_shared() {
+    let server = bearer(0, true).await;
+    let store = repository(with_password("user", "pass"), &format!("{}/a/b", server.host()));
+    let blobs: Vec<_> = (0..8).map(|n| blob(format!("blob {n}"))).collect();
+    try_join_all(blobs.iter().map(async |blob| {
+        assert!(!store.exists(blob.descriptor()).await?);
+        store.push(blob).await
+    }))
+    .await
+    .unwrap();
+    // What allows to push allows to pull.
+    let hello = blob("hello");
+    collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
+    let asked = server.asked();
+    let tokens: Vec<_> = asked.iter().filter(|asked| asked.path.starts_with("/token")).collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].path, "/token?scope=repository%3Aa%2Fb%3Apull%2Cpush&service=s");
+    assert_eq!(tokens[0].header("authorization"), Some("Basic dXNlcjpwYXNz"));
+    assert!(
+        asked.iter().all(|asked| asked.header("user-agent").is_some_and(|agent| agent.starts_with("oras/")))
+    );
+    // Uploads go with the token at once.
+    let uploads = asked.iter().filter(|asked| asked.method == "PUT").collect::<Vec<_>>();
+    assert_eq!(uploads.len(), 8);
+    assert!(uploads.iter().all(|asked| asked.path.starts_with("/upload?state=1&digest=sha256:")));
+}
+
+#[tokio::test]
+async fn stale_tokens_are_renewed_once() {
+    let hello = blob("hello");
+    for (valid_from, tokens, succeeds) in [(0, 1, true), (1, 1, false)] {
+        let server = bearer(valid_from, true).await;
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let result = store.fetch(hello.descriptor(), 0..5).await;
+        assert_eq!(result.is_ok(), succeeds);
+        assert_eq!(server.lines().iter().filter(|line| line.contains("/token")).count(), tokens);
+        if !succeeds {
+            // The next request does not use the token that was refused.
+            assert!(store.fetch(hello.descriptor(), 0..5).await.is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn identity_tokens() {
+    let hello = blob("hello");
+    let credentials: Arc<StaticCredentials> =
+        Arc::new(StaticCredentials::new(Some(Credential::Refresh("r&t".into()))));
+    for (post, expected) in [(true, &["POST /token"][..]), (false, &["POST /token", "GET /token?"])] {
+        let server = bearer(0, post).await;
+        let options = ClientOptions { credentials: credentials.clone(), ..options() };
+        let store = repository(options, &format!("{}/a", server.host()));
+        collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
+        let asked = server.asked();
+        let tokens: Vec<_> = asked.iter().filter(|asked| asked.path.starts_with("/token")).collect();
+        assert_eq!(tokens.len(), expected.len());
+        assert!(
+            tokens.iter().zip(expected).all(|(asked, line)| asked.line().starts_with(line)),
+            "{tokens:?}"
+        );
+        let form = String::from_utf8(tokens[0].body.clone()).unwrap();
+        assert!(form.contains("grant_type=refresh_token&refresh_token=r%26t&service=s"), "{form}");
+    }
+    let access = StaticCredentials::new(Some(Credential::Access("t7".into())));
+    let server = bearer(7, true).await;
+    let options = ClientOptions { credentials: Arc::new(access), ..options() };
+    let store = repository(options, &format!("{}/a", server.host()));
+    collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
+    assert!(!server.lines().iter().any(|line| line.contains("/token")));
+}
+
+#[tokio::test]
+async fn bad_token_servers_get_nothing() {
+    for realm in
+        ["http://10.0.0.1/token", "http://169.254.169.254/latest", "ftp://x/", "http://127.0.0.1:1/t"]
+    {
+        let server = Faulty::start(move |_: &Asked| {
+            Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
+        })
+        .await;
+        let store = repository(with_password("user", "pass"), &format!("{}/a", server.host()));
+        let error = store.resolve("v1").await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied, "{error:?}");
+        assert!(error.chain().contains("refusing the token server"), "{error:?}");
+        assert!(server.asked().iter().all(|asked| asked.header("authorization").is_none()));
+    }
+}
+
+#[tokio::test]
+async fn token_server_errors_are_told_and_retried() {
+    let tries = AtomicUsize::new(0);
+    let server = Faulty::start(move |asked: &Asked| match asked.path.as_str() {
+        path if path.starts_with("/token") => match tries.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::new(503),
+            1 => Reply::new(403).body(r#"{"errors":[{"code":"DENIED","message":"go away"}]}"#),
+            2 => Reply::new(200).body("<html>secret"),
+            _ => Reply::new(200).body(vec![b' '; 200_000]),
+        },
+        _ => {
+            let host = asked.header("host").unwrap_or_default();
+            Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"http://{host}/token\""))
+        }
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let error = store.resolve("v1").await.unwrap_err();
+    assert_eq!((error.kind(), error.chain().as_str()), (Kind::Denied, "denied: go away"));
+    let error = store.resolve("v1").await.unwrap_err();
+    assert!(error.chain().ends_with("invalid response of the token server at line 1 column 1"), "{error:?}");
+    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::TooLarge);
+}
+
+#[tokio::test]
+async fn credentials_stay_with_their_registry() {
+    let other = Faulty::start(|asked: &Asked| match asked.method.as_str() {
+        "PUT" => Reply::new(201),
+        // It may ask, but gets nothing.
+        _ if asked.path == "/ask" => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
+        _ => Reply::new(200).body("hello"),
+    })
+    .await;
+    let elsewhere = format!("http://{}", other.host());
+    let asking = blob("asks");
+    let ask = asking.descriptor().digest.to_string();
+    let server = Faulty::start(move |asked: &Asked| {
+        if asked.header("authorization").is_none() {
+            return Reply::new(401).header("WWW-Authenticate", "Basic realm=x");
+        }
+        match asked.method.as_str() {
+            "POST" => Reply::new(202).header("Location", format!("{elsewhere}/store?sig=1")),
+            _ if asked.path.contains(&ask) => Reply::new(302).header("Location", format!("{elsewhere}/ask")),
+            _ => Reply::new(307).header("Location", format!("{elsewhere}/data?sig=1")),
+        }
+    })
+    .await;
+    let options =
+        ClientOptions { headers: vec![("X-Own".into(), "secret".into())], ..with_password("user", "pass") };
+    let store = repository(options, &format!("{}/a", server.host()));
+    let hello = blob("hello");
+    let got = collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
+    assert_eq!(got, "hello");
+    store.push(&hello).await.unwrap();
+    assert_eq!(store.fetch(asking.descriptor(), 0..4).await.err().unwrap().kind(), Kind::Unauthorized);
+    assert!(server.asked().iter().all(|asked| asked.header("x-own") == Some("secret")));
+    let asked = other.asked();
+    assert_eq!(asked.len(), 3);
+    for asked in &asked {
+        assert_eq!((asked.header("authorization"), asked.header("x-own")), (None, None));
+    }
+    assert_eq!(asked[1].path, format!("/store?sig=1&digest={}", hello.descriptor().digest));
+    assert_eq!(asked[1].body, b"hello");
+}
+
+#[tokio::test]
+async fn mounts_that_are_denied_become_uploads() {
+    let server = Faulty::start(|asked: &Asked| match asked.method.as_str() {
+        "POST" if asked.path.contains("mount=") => Reply::new(403),
+        "POST" => Reply::new(202).header("Location", "/u"),
+        "PUT" => Reply::new(201),
+        _ => Reply::new(200).body("hello"),
+    })
+    .await;
+    let from = repository(options(), &format!("{}/from", server.host()));
+    let to = repository(options(), &format!("{}/to", server.host()));
+    let content = oras_store::Content::from_source(Arc::new(from), blob("hello").descriptor().clone());
+    assert_eq!(to.push(&content).await.unwrap(), oras_store::Pushed::Copied);
+    let digest = &content.descriptor().digest;
+    assert_eq!(
+        server.lines(),
+        [
+            format!("POST /v2/to/blobs/uploads/?mount={digest}&from=from"),
+            "POST /v2/to/blobs/uploads/".to_owned(),
+            format!("GET /v2/from/blobs/{digest}"),
+            format!("PUT /u?digest={digest}"),
+        ]
+    );
+    assert_eq!(server.asked()[1].header("content-length"), Some("0"));
+}

@@ -1,0 +1,56 @@
+//! Against real registries and a faulty server.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
+
+mod access;
+mod faulty;
+mod referrers;
+mod registry;
+mod store;
+mod tls;
+mod transfer;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use oras_remote::{Client, ClientOptions, Credential, Repository, RetryPolicy, StaticCredentials};
+use oras_spec::{Descriptor, ImageManifest, MediaType};
+use oras_store::{ByteStream, Content, Result};
+
+/// Options that do not make a test wait.
+fn options() -> ClientOptions {
+    let retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+    ClientOptions { retry, idle_timeout: Duration::from_secs(20), ..ClientOptions::default() }
+}
+
+fn repository(options: ClientOptions, reference: &str) -> Repository {
+    Repository::new(&Client::new(options).unwrap(), &reference.parse().unwrap()).unwrap()
+}
+
+/// Options with the user and password of the registry that wants one.
+fn with_password(username: &str, password: &str) -> ClientOptions {
+    let credential = Credential::Basic { username: username.into(), password: password.into() };
+    ClientOptions { credentials: Arc::new(StaticCredentials::new(Some(credential))), ..options() }
+}
+
+async fn collect(stream: ByteStream) -> Result<Bytes> {
+    let chunks: Vec<_> = stream.try_collect().await?;
+    Ok(chunks.concat().into())
+}
+
+fn blob(bytes: impl Into<Bytes>) -> Content {
+    Content::of(MediaType::OCTET_STREAM, bytes)
+}
+
+/// A manifest that differs by `mark`, referring to `subject` if given. Needs the empty JSON blob.
+fn manifest(mark: &str, subject: Option<&Descriptor>) -> Content {
+    let mut empty = Descriptor::empty_json();
+    empty.data = None;
+    let mut manifest = ImageManifest::new(empty.clone(), vec![empty]);
+    manifest.artifact_type = Some(MediaType::from(format!("test/{mark}")));
+    manifest.annotations.insert("mark".into(), mark.into());
+    manifest.subject = subject.map(Descriptor::plain);
+    Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes())
+}

@@ -1,0 +1,180 @@
+//! Referrers: by the API and by the tag schema.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::try_join_all;
+use oras_remote::{ClientOptions, ReferrersMode};
+use oras_spec::{Descriptor, ImageIndex, MediaType};
+use oras_store::{Delete, Kind, Predecessors, Source, Target};
+
+use crate::faulty::{Asked, Faulty, Reply};
+use crate::registry::{Flavor, Registry};
+use crate::{blob, manifest, options, repository};
+
+#[tokio::test]
+async fn parallel_attaches_are_all_kept() {
+    for flavor in [Flavor::Debian, Flavor::Current] {
+        let Some(registry) = Registry::open(flavor, "parallel attaches") else { continue };
+        let name = format!("{}/a", registry.host());
+        let store = repository(options(), &name);
+        store.push(&blob("{}")).await.unwrap();
+        let subject = manifest("subject", None);
+        store.push(&subject).await.unwrap();
+        let subject = subject.descriptor();
+        assert_eq!(store.predecessors(subject, None).await.unwrap(), []);
+        let marks: Vec<_> = (0..8).map(|n| format!("m{n}")).collect();
+        let attach = async |mark: &String| {
+            let store = repository(options(), &name);
+            store.push(&manifest(mark, Some(subject))).await
+        };
+        try_join_all(marks.iter().map(attach)).await.unwrap();
+        let found = repository(options(), &name).predecessors(subject, None).await.unwrap();
+        let mut types: Vec<_> =
+            found.iter().map(|found| found.artifact_type.clone().unwrap().to_string()).collect();
+        types.sort();
+        assert_eq!(types, marks.iter().map(|mark| format!("test/{mark}")).collect::<Vec<_>>());
+        assert!(found.iter().all(|found| found.annotations.contains_key("mark")));
+        let one = store.predecessors(subject, Some(&"test/m3".into())).await.unwrap();
+        assert_eq!(one.len(), 1);
+        // Once more changes nothing; a deleted one goes.
+        store.push(&manifest("m3", Some(subject))).await.unwrap();
+        assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
+        store.delete(&one[0]).await.unwrap();
+        assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
+        // The API does not do what only the tag can.
+        let api = repository(ClientOptions { referrers: ReferrersMode::Api, ..options() }, &name);
+        let error = api.predecessors(subject, None).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.chain().as_str()),
+            (Kind::Unsupported, "failed to query referrers API: unsupported")
+        );
+        api.push(&manifest("m9", Some(subject))).await.unwrap();
+        assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
+    }
+}
+
+fn index(entries: Vec<Descriptor>) -> Vec<u8> {
+    ImageIndex::new(entries).to_bytes().to_vec()
+}
+
+fn referrer(mark: &str) -> Descriptor {
+    let mut descriptor = manifest(mark, None).descriptor().clone();
+    descriptor.artifact_type = Some(MediaType::from(format!("test/{mark}")));
+    descriptor
+}
+
+fn index_reply(body: Vec<u8>) -> Reply {
+    Reply::new(200).header("content-type", format!("{}; charset=utf-8", MediaType::IMAGE_INDEX)).body(body)
+}
+
+#[tokio::test]
+async fn api_is_paged_and_filtered() {
+    let server = Faulty::start(|asked: &Asked| match (asked.method.as_str(), asked.path.as_str()) {
+        ("GET", path) if path.contains("page=2") => index_reply(index(vec![referrer("b"), referrer("a")])),
+        ("GET", path) if path.contains("/referrers/") => {
+            index_reply(index(vec![referrer("a"), referrer("c")])).header("Link", "<?page=2>; rel=\"next\"")
+        }
+        ("PUT", _) => Reply::new(201).header("OCI-Subject", "sha256:x"),
+        _ => Reply::new(404),
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let subject = manifest("subject", None).descriptor().clone();
+    let all = store.predecessors(&subject, None).await.unwrap();
+    assert_eq!(all, [referrer("a"), referrer("c"), referrer("b"), referrer("a")]);
+    let some = store.predecessors(&subject, Some(&"test/a".into())).await.unwrap();
+    assert_eq!(some, [referrer("a"), referrer("a")]);
+    assert!(server.lines()[2].ends_with("?artifactType=test%2Fa"), "{:?}", server.lines());
+    // The registry keeps referrers itself: nothing follows the manifest.
+    let before = server.lines().len();
+    store.push(&manifest("a", Some(&subject))).await.unwrap();
+    assert_eq!(server.lines().len(), before + 1);
+    // By tag if that is wanted, whatever the registry says.
+    let store = repository(
+        ClientOptions { referrers: ReferrersMode::Tag, ..options() },
+        &format!("{}/a", server.host()),
+    );
+    assert_eq!(store.predecessors(&subject, None).await.unwrap(), []);
+    assert!(server.lines().last().unwrap().starts_with("GET /v2/a/manifests/sha256-"));
+}
+
+#[tokio::test]
+async fn api_is_missing_in_many_ways() {
+    let subject = manifest("subject", None);
+    for reply in [
+        Reply::new(404),
+        Reply::new(405),
+        Reply::new(400),
+        Reply::new(501),
+        Reply::new(200).header("content-type", "text/html").body("<html>"),
+    ] {
+        let body = subject.in_memory().unwrap().to_vec();
+        let server = Faulty::start(move |asked: &Asked| match asked.path.as_str() {
+            path if path.contains("/referrers/") => reply.clone(),
+            // GitLab answers a tag that looks like a digest with what has the digest.
+            _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
+        })
+        .await;
+        let store = repository(options(), &format!("{}/a", server.host()));
+        for _ in 0..2 {
+            assert_eq!(store.predecessors(subject.descriptor(), None).await.unwrap(), []);
+        }
+        // Asked once only.
+        assert_eq!(server.lines().iter().filter(|line| line.contains("/referrers/")).count(), 1);
+    }
+    let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
+    let server = Faulty::start(move |_: &Asked| Reply::new(404).body(unknown)).await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let error = store.predecessors(subject.descriptor(), None).await.unwrap_err();
+    assert_eq!(error.chain(), "name unknown: no such repository");
+}
+
+#[tokio::test]
+async fn lost_entries_are_written_again() {
+    // Another client undoes the first two writes.
+    let (stored, writes) = (Mutex::new(None::<Vec<u8>>), AtomicUsize::new(0));
+    let server = Faulty::start(move |asked: &Asked| {
+        let is_index = asked.path.contains("/manifests/sha256-");
+        match asked.method.as_str() {
+            "PUT" if is_index => {
+                let mut stored = stored.lock().unwrap();
+                *stored = Some(match writes.fetch_add(1, Ordering::SeqCst) {
+                    0 | 1 => index(vec![referrer("other")]),
+                    _ => asked.body.clone(),
+                });
+                Reply::new(201)
+            }
+            "PUT" => Reply::new(201),
+            "GET" if is_index => match &*stored.lock().unwrap() {
+                Some(body) => index_reply(body.clone()),
+                None => Reply::new(404),
+            },
+            _ => Reply::new(404),
+        }
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let subject = manifest("subject", None).descriptor().clone();
+    store.push(&manifest("mine", Some(&subject))).await.unwrap();
+    let writes = server.lines().iter().filter(|line| line.starts_with("PUT /v2/a/manifests/sha256-")).count();
+    assert_eq!(writes, 3);
+    let found = store.predecessors(&subject, None).await.unwrap();
+    assert_eq!(found.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_no_index_is_not_overwritten() {
+    let subject = manifest("subject", None);
+    let body = subject.in_memory().unwrap().to_vec();
+    let server = Faulty::start(move |asked: &Asked| match asked.method.as_str() {
+        "PUT" => Reply::new(201),
+        _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let error = store.push(&manifest("mine", Some(subject.descriptor()))).await.unwrap_err();
+    assert!(error.chain().contains("names no index of referrers"), "{error:?}");
+    assert_eq!(server.lines().iter().filter(|line| line.starts_with("PUT")).count(), 1);
+    assert!(store.resolve("v1").await.is_ok());
+}

@@ -1,0 +1,138 @@
+//! What a registry may say, and what it may not.
+
+use std::sync::{Arc, Mutex};
+
+use futures::TryStreamExt;
+use oras_remote::ClientOptions;
+use oras_spec::{Digest, MediaType};
+use oras_store::{Kind, Source, TagList};
+
+use crate::faulty::{Asked, Faulty, Reply};
+use crate::{blob, manifest, options, repository};
+
+#[tokio::test]
+async fn manifests_without_digests_or_types() {
+    let content = manifest("one", None);
+    let body = content.in_memory().unwrap().to_vec();
+    for media_type in [
+        "",
+        "application/json",
+        "text/plain; charset=utf-8",
+        "application/vnd.oci.image.manifest.v1+json; x=y",
+    ] {
+        let body = body.clone();
+        let server = Faulty::start(move |_: &Asked| match media_type {
+            "" => Reply::new(200).body(body.clone()),
+            media_type => Reply::new(200).header("content-type", media_type).body(body.clone()),
+        })
+        .await;
+        let store = repository(options(), &format!("{}/a", server.host()));
+        assert_eq!(store.resolve("v1").await.unwrap(), *content.descriptor());
+        assert_eq!(server.lines(), ["HEAD /v2/a/manifests/v1", "GET /v2/a/manifests/v1"], "{media_type}");
+        let accept = "application/vnd.docker.distribution.manifest.v2+json, \
+                      application/vnd.docker.distribution.manifest.list.v2+json, \
+                      application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                      application/vnd.oci.artifact.manifest.v1+json";
+        assert_eq!(server.asked()[0].header("accept"), Some(accept));
+    }
+}
+
+#[tokio::test]
+async fn wrong_digests_are_found() {
+    let content = manifest("one", None);
+    let body = content.in_memory().unwrap().to_vec();
+    let wrong = Digest::sha256(b"wrong");
+    let told = wrong.clone();
+    let server = Faulty::start(move |_: &Asked| {
+        Reply::new(200)
+            .header("content-type", MediaType::IMAGE_MANIFEST)
+            .header("Docker-Content-Digest", &told)
+            .body(body.clone())
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let right = content.descriptor().digest.to_string();
+    for reference in ["v1", &wrong.to_string(), &right] {
+        let error = store.resolve_with_bytes(reference).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::DigestMismatch, "{reference}");
+        assert!(error.chain().contains("mismatched digest"), "{error:?}");
+    }
+    assert_eq!(store.resolve(&right).await.unwrap_err().kind(), Kind::DigestMismatch);
+    let error = store.fetch(content.descriptor(), 0..content.descriptor().size).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::DigestMismatch);
+}
+
+#[tokio::test]
+async fn big_manifests_are_not_read() {
+    let server = Faulty::start(|_: &Asked| Reply::new(200).body(vec![b' '; 5 << 20])).await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    assert_eq!(store.resolve_with_bytes("v1").await.unwrap_err().kind(), Kind::TooLarge);
+    let mut descriptor = manifest("one", None).descriptor().clone();
+    descriptor.size = 5 << 20;
+    let error = store.fetch(&descriptor, 0..descriptor.size).await.err().unwrap();
+    assert_eq!(error.chain(), "content size 5242880 exceeds the limit of 4194304 bytes: size exceeds limit");
+    let options = ClientOptions { max_manifest_size: 6 << 20, ..options() };
+    let store = repository(options, &format!("{}/a", server.host()));
+    assert!(store.resolve_with_bytes("v1").await.is_ok());
+}
+
+#[tokio::test]
+async fn pages_are_followed_on_the_same_server_only() {
+    let server = Faulty::start(|asked: &Asked| {
+        let page = |body: &str| Reply::new(200).body(body);
+        match asked.path.as_str() {
+            "/v2/a/tags/list" => {
+                page(r#"{"name":"a","tags":["1","2"]}"#).header("Link", "</v2/a/tags/list?p=2>; rel=next")
+            }
+            "/v2/a/tags/list?p=2" => page(r#"{"tags":null}"#).header("Link", "<?p=3>; rel=\"next\""),
+            "/v2/a/tags/list?p=3" => page(r#"{"tags":["3"]}"#).header("Link", "</>; rel=first"),
+            "/v2/a/tags/list?last=x%26y" => {
+                page(r#"{"tags":["z"]}"#).header("Link", "<http://localhost:1/x>; rel=next")
+            }
+            "/v2/a/tags/list?last=loop" => page(r#"{"tags":["z"]}"#).header("Link", "<?last=loop>; rel=next"),
+            "/v2/a/tags/list?last=html" => page("<html>"),
+            _ => Reply::new(404),
+        }
+    })
+    .await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
+    assert_eq!(tags, ["1", "2", "3"]);
+    for (last, text) in [
+        ("x&y", "not the same origin"),
+        ("loop", "the next page is this page again"),
+        ("html", "failed to decode response"),
+        ("missing", "response status code 404: Not Found"),
+    ] {
+        let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.chain().contains(text), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_bounded() {
+    let server = Faulty::start(|_: &Asked| Reply::new(307).header("Location", "/again")).await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let error = store.resolve("v1").await.unwrap_err();
+    assert!(error.chain().contains("redirects more than 10 times"), "{error:?}");
+    assert_eq!(server.asked().len(), 11);
+    let server = Faulty::start(|_: &Asked| Reply::new(307).header("Location", "file:///etc/passwd")).await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::Denied);
+}
+
+#[tokio::test]
+async fn warnings_are_told_once() {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&told);
+    let server = Faulty::start(|_: &Asked| Reply::new(404).header("Warning", "299 - \"this is old\"")).await;
+    let warnings = Arc::new(move |registry: &str, text: &str| {
+        kept.lock().unwrap().push(format!("{registry}: {text}"));
+    });
+    let options = ClientOptions { warnings: Some(warnings), ..options() };
+    let store = repository(options, &format!("{}/a", server.host()));
+    for _ in 0..2 {
+        assert!(store.resolve_blob(&blob("x").descriptor().digest).await.is_err());
+    }
+    assert_eq!(*told.lock().unwrap(), [format!("{}: this is old", server.host())]);
+}
