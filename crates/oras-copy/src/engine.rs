@@ -1,0 +1,231 @@
+//! The scheduler: one task owns the books, a bounded set of steps runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
+
+use crate::event::{Event, Observer, Silent};
+use crate::graph::{Graph, Task};
+use crate::sided::SourceSide;
+
+/// Which children of a manifest belong to the graph that is copied: a pure function of the manifest.
+pub type Children = Arc<dyn Fn(&Manifest) -> Vec<Descriptor> + Send + Sync>;
+
+/// All children: subject, config, layers; without layers that must not be distributed (image-spec, layer.md
+/// "Non-Distributable Layers").
+pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
+    let mut children = manifest.children();
+    children.retain(|child| child.media_type.kind() != MediaKind::Foreign);
+    children
+}
+
+/// Like [`all_children`], without the subject: for a target that is known to have it, or must not get it.
+pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
+    let mut children = all_children(manifest);
+    if manifest.subject().is_some() && !children.is_empty() {
+        children.remove(0);
+    }
+    children
+}
+
+/// A copy of graphs from a source to a target.
+///
+/// Cheap to make and to clone; [`GraphCopy::run`] may be called many times.
+#[derive(Clone)]
+pub struct GraphCopy {
+    source: Arc<dyn Source>,
+    target: Arc<dyn Target>,
+    concurrency: usize,
+    force: bool,
+    max_manifest_size: u64,
+    children: Children,
+    observer: Arc<dyn Observer>,
+}
+
+impl GraphCopy {
+    /// A copy from `source` to `target`, three nodes at a time, of all children, telling nobody.
+    pub fn new(source: Arc<dyn Source>, target: Arc<dyn Target>) -> Self {
+        Self {
+            source: Arc::new(SourceSide(source)),
+            target,
+            concurrency: 3,
+            force: false,
+            max_manifest_size: MAX_MANIFEST_SIZE,
+            children: Arc::new(all_children),
+            observer: Arc::new(Silent),
+        }
+    }
+
+    /// Holds at most `nodes` nodes in flight; 0 is taken for the default, 3.
+    #[must_use]
+    pub fn concurrency(mut self, nodes: usize) -> Self {
+        self.concurrency = if nodes == 0 { 3 } else { nodes };
+        self
+    }
+
+    /// Looks below manifests that the target has: repairs a target that holds only part of a graph.
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// Refuses manifests of more than `bytes` bytes.
+    #[must_use]
+    pub fn max_manifest_size(mut self, bytes: u64) -> Self {
+        self.max_manifest_size = bytes;
+        self
+    }
+
+    /// Copies only the children that `children` names.
+    #[must_use]
+    pub fn children(mut self, children: Children) -> Self {
+        self.children = children;
+        self
+    }
+
+    /// Tells `observer`.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Copies the graphs below `roots`; names the first root `tag`, after everything else is there.
+    ///
+    /// A node that the target has is not sent again, and what is below it is taken to be there too, unless
+    /// [`GraphCopy::force`] is set. Dropping the future stops all transfers; what was stored stays, untagged.
+    ///
+    /// # Errors
+    /// The first error, with the side that failed. The tag is not written then.
+    pub async fn run(&self, roots: Vec<Content>, tag: Option<&str>) -> Result<()> {
+        let first = roots.first().map(|root| root.descriptor().digest.clone());
+        // With one root the tag is written together with it, as a registry does both in one request.
+        let tag_with = tag.filter(|_| roots.len() == 1).map(ToOwned::to_owned).zip(first.clone());
+        let tag_after = tag.filter(|_| roots.len() > 1);
+        let named = roots.first().cloned();
+        let mut graph = Graph::default();
+        for root in roots {
+            graph.add(root);
+        }
+        self.drain(&mut graph, tag_with.as_ref()).await?;
+        match (tag_after, named) {
+            (Some(tag), Some(root)) => {
+                self.target.tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn drain(&self, graph: &mut Graph, tag: Option<&(String, Digest)>) -> Result<()> {
+        let mut running: FuturesUnordered<BoxFuture<'_, Result<Done>>> = FuturesUnordered::new();
+        loop {
+            while running.len() < self.concurrency {
+                let Some((digest, task)) = graph.next() else { break };
+                let Some(node) = graph.node(&digest) else { continue };
+                let tag = tag.filter(|(_, root)| *root == digest).map(|(tag, _)| tag.clone());
+                let (content, children) = (node.content.clone(), node.children.clone());
+                running.push(match task {
+                    Task::Visit => self.visit(content, tag).boxed(),
+                    Task::Push => self.push(content, children, tag).boxed(),
+                });
+            }
+            match running.next().await {
+                None => return Ok(()),
+                Some(done) => match done? {
+                    Done::Node(digest) => graph.finish(&digest),
+                    Done::Opened(content, children) => {
+                        let digest = content.descriptor().digest.clone();
+                        graph.open(&digest, content, children);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Asks whether the target has the node; sends a leaf, opens a manifest.
+    async fn visit(&self, content: Content, tag: Option<String>) -> Result<Done> {
+        let node = content.descriptor();
+        let manifest = node.media_type.is_manifest();
+        let exists = self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
+        if exists && !(self.force && manifest) {
+            let Some(tag) = tag else {
+                self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
+                return Ok(Done::Node(node.digest.clone()));
+            };
+            // The root is there and wants its name only; like the Go tool, without a word about it.
+            let root = self.read(&content).await?;
+            self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+            return Ok(Done::Node(node.digest.clone()));
+        }
+        if !manifest {
+            return self.push(content, Vec::new(), tag).await;
+        }
+        self.observer.event(Event::Opening(node));
+        let content = self.read(&content).await?;
+        let parsed =
+            content.manifest(self.max_manifest_size).await.map_err(|error| error.on(Side::Source))?;
+        self.observer.event(Event::Opened(node));
+        let child =
+            |child: Descriptor| (child.clone(), Content::from_source(Arc::clone(&self.source), child));
+        let children = (self.children)(&parsed).into_iter().map(child).collect();
+        Ok(Done::Opened(content, children))
+    }
+
+    /// The same content with its bytes in memory: a manifest is read once and sent from there.
+    async fn read(&self, content: &Content) -> Result<Content> {
+        if content.in_memory().is_some() {
+            return Ok(content.clone());
+        }
+        let bytes = content.bytes(self.max_manifest_size).await.map_err(|error| error.on(Side::Source))?;
+        Content::from_bytes(content.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))
+    }
+
+    /// Sends a node whose children are there.
+    async fn push(&self, content: Content, children: Vec<Descriptor>, tag: Option<String>) -> Result<Done> {
+        let node = Arc::new(content.descriptor().clone());
+        self.observer.event(Event::Started(&node));
+        let progress = {
+            let (observer, node) = (Arc::clone(&self.observer), Arc::clone(&node));
+            Arc::new(move |bytes| observer.event(Event::Progress(&node, bytes)))
+        };
+        let content = content.with_progress(progress);
+        let outcome = match tag {
+            Some(tag) => self.target.tag(&content, &tag).await.map(|()| Pushed::Copied),
+            None => self.target.push(&content).await,
+        }
+        .map_err(side_of_push)?;
+        self.observer.event(Event::Finished { node: &node, outcome, children: &children });
+        Ok(Done::Node(node.digest.clone()))
+    }
+}
+
+/// Bytes that don't match their descriptor are the fault of where they came from.
+fn side_of_push(error: Error) -> Error {
+    match error.kind() {
+        Kind::DigestMismatch | Kind::SizeMismatch => error.on(Side::Source),
+        _ => error.on(Side::Destination),
+    }
+}
+
+impl fmt::Debug for GraphCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphCopy")
+            .field("concurrency", &self.concurrency)
+            .field("force", &self.force)
+            .field("max_manifest_size", &self.max_manifest_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a step came to.
+enum Done {
+    /// The node is at the target.
+    Node(Digest),
+    /// The manifest was read: its bytes and its children.
+    Opened(Content, Vec<(Descriptor, Content)>),
+}

@@ -1,0 +1,69 @@
+//! Picking the image of a platform (image-spec, image-index.md; the rule is the Go tool's, first match wins).
+
+use std::sync::Arc;
+
+use oras_spec::{Descriptor, MediaType, Platform, View};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
+
+/// The manifest for `platform`: of an index the first entry that satisfies it, with the entry's annotations and
+/// platform; of an image the image itself, if its config satisfies it.
+///
+/// # Errors
+/// [`Kind::NotFound`] when nothing matches; [`Kind::Unsupported`] when `root` is neither an index nor an image with
+/// a config that names a platform.
+pub async fn select_platform(
+    source: Arc<dyn Source>,
+    root: &Content,
+    platform: &Platform,
+) -> Result<Descriptor> {
+    let node = root.descriptor();
+    if !node.media_type.is_manifest() {
+        let message = format!("{}: {}: unsupported", node.digest, node.media_type);
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    let manifest = root.manifest(MAX_MANIFEST_SIZE).await?;
+    match manifest.view() {
+        View::Index(index) => {
+            let offered =
+                |entry: &&Descriptor| entry.platform.as_ref().is_some_and(|p| p.satisfies(platform));
+            let missing = || {
+                let message = format!(
+                    "{}: not found: no matching manifest was found in the manifest list",
+                    node.digest
+                );
+                Error::new(Kind::NotFound, message)
+            };
+            index.manifests.iter().find(offered).cloned().ok_or_else(missing)
+        }
+        View::Image(image) => {
+            let config = &image.config;
+            let expected = if *manifest.media_type() == MediaType::DOCKER_MANIFEST {
+                MediaType::DOCKER_CONFIG
+            } else {
+                MediaType::IMAGE_CONFIG
+            };
+            if config.media_type != expected {
+                let message = format!(
+                    "fail to recognize platform from unknown config {}: expect {expected}: unsupported",
+                    config.media_type
+                );
+                return Err(Error::new(Kind::Unsupported, message));
+            }
+            let bytes = Content::from_source(source, config.clone()).bytes(MAX_MANIFEST_SIZE).await?;
+            let found: Platform = serde_json::from_slice(&bytes).map_err(|error| {
+                Error::new(Kind::InvalidContent, format!("invalid image config {}", config.digest))
+                    .with_source(error)
+            })?;
+            if found.satisfies(platform) {
+                return Ok(node.clone());
+            }
+            let message =
+                format!("{}: not found: platform in manifest does not match target platform", node.digest);
+            Err(Error::new(Kind::NotFound, message))
+        }
+        View::Artifact(_) => {
+            let message = format!("{}: {}: unsupported", node.digest, node.media_type);
+            Err(Error::new(Kind::Unsupported, message))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Finding what refers to a graph, and what refers to that, so that it can be copied along.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use oras_spec::{Descriptor, Digest, Kind as MediaKind};
+use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
+
+/// Every manifest that refers to `root`, to a manifest in it when it is an index, or to one of the referrers
+/// found: each digest once, nearest first, whatever cycles a registry claims.
+///
+/// Levels are asked for one after the other, the nodes of a level `concurrency` at a time.
+pub async fn referrers(
+    source: &Arc<dyn GraphSource>,
+    root: &Descriptor,
+    concurrency: usize,
+) -> Result<Vec<Descriptor>> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::from([root.digest.clone()]);
+    let mut level = vec![root.clone()];
+    while !level.is_empty() {
+        let answers: Vec<Neighbours> = stream::iter(level)
+            .map(|node| neighbours(source, node))
+            .buffered(concurrency.max(1))
+            .try_collect()
+            .await
+            .map_err(|error: oras_store::Error| error.on(Side::Source))?;
+        level = Vec::new();
+        for Neighbours { children, referrers } in answers {
+            level.extend(children.into_iter().filter(|child| seen.insert(child.digest.clone())));
+            for referrer in referrers {
+                if seen.insert(referrer.digest.clone()) {
+                    level.push(referrer.plain());
+                    found.push(referrer);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+struct Neighbours {
+    children: Vec<Descriptor>,
+    referrers: Vec<Descriptor>,
+}
+
+async fn neighbours(source: &Arc<dyn GraphSource>, node: Descriptor) -> Result<Neighbours> {
+    let mut children = Vec::new();
+    if node.media_type.kind() == MediaKind::Index {
+        let content = Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
+        let subject =
+            |manifest: &oras_spec::Manifest| manifest.subject().map(|subject| subject.digest.clone());
+        let index = content.manifest(MAX_MANIFEST_SIZE).await?;
+        let subject = subject(&index);
+        children = index.children();
+        children.retain(|child| child.media_type.is_manifest() && Some(&child.digest) != subject.as_ref());
+    }
+    let mut referrers = source.predecessors(&node, None).await?;
+    // A registry without the referrers API may answer `sha256-<hex>` with the index itself, whose children then
+    // pose as its referrers. A child cannot refer to its parent: it would have to contain its own digest.
+    let own: HashSet<&Digest> = children.iter().map(|child| &child.digest).collect();
+    referrers.retain(|referrer| !own.contains(&referrer.digest));
+    Ok(Neighbours { children, referrers })
+}
