@@ -1,0 +1,43 @@
+//! An OCI registry over any store: as much of the distribution-spec as clients and tests need.
+//!
+//! A [`Stores`] gives the store of each repository; [`PerRepository`] makes one from a closure. [`Server`] speaks HTTP:
+//! blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
+//! catalog, referrers, deletes.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use oras_memory::Memory;
+//! use oras_serve::{Options, PerRepository, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+//! let server = Server::bind("127.0.0.1:0", Options::default(), Arc::new(stores)).await?;
+//! println!("docker://{}/hello", server.local_addr());
+//! server.run(async {}).await
+//! # }
+//! ```
+
+mod access;
+mod blobs;
+mod connections;
+mod dispatch;
+mod error;
+mod lists;
+mod manifests;
+mod mount;
+mod options;
+mod query;
+mod range;
+mod respond;
+mod route;
+mod server;
+mod sessions;
+mod stores;
+mod trace;
+mod uploads;
+
+pub use options::{Options, User};
+pub use server::Server;
+pub use stores::{PerRepository, ServedStore, Stores};

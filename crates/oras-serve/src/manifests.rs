@@ -1,0 +1,134 @@
+//! Manifests (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use oras_spec::reference::check_tag;
+use oras_spec::{Descriptor, Kind as MediaKind, Manifest, MediaType};
+use oras_store::{Content, Error, Source};
+
+use crate::blobs::digest;
+use crate::error::Refusal;
+use crate::query::Query;
+use crate::respond::{Answer, empty, set};
+use crate::route::is_reference;
+use crate::server::Registry;
+use crate::stores::ServedStore;
+
+fn failed(error: &Error) -> Refusal {
+    Refusal::of(error, Refusal::manifest_unknown)
+}
+
+/// Tags that one PUT by digest may give; the specification asks for at least 10.
+const MAX_TAGS: usize = 64;
+
+async fn find(store: &Arc<dyn ServedStore>, reference: &str) -> Result<Descriptor, Refusal> {
+    let node = store.resolve(reference).await.map_err(|error| failed(&error))?;
+    // A blob's digest is no manifest.
+    if node.media_type.is_manifest() { Ok(node) } else { Err(Refusal::manifest_unknown()) }
+}
+
+pub(crate) async fn get(registry: &Registry, name: &str, reference: &str) -> Answer {
+    if !is_reference(reference) {
+        return Err(Refusal::manifest_unknown());
+    }
+    let store = registry.store(name).await?;
+    let node = find(&store, reference).await?;
+    let content = Content::from_source(store as Arc<dyn Source>, node.clone());
+    let bytes = content.bytes(registry.options.max_manifest_size).await.map_err(|error| failed(&error))?;
+    // hyper leaves the body out of the answer to HEAD, and keeps its length.
+    let mut response = Response::new(Body::from(bytes));
+    set(&mut response, "content-type", node.media_type.as_str());
+    set(&mut response, "docker-content-digest", &node.digest.to_string());
+    Ok(response)
+}
+
+/// Stores the manifest in the body under its digest and its tag, if what it needs is there.
+pub(crate) async fn put(
+    registry: &Registry,
+    (name, reference): (&str, &str),
+    query: &Query,
+    request: Request<Body>,
+) -> Answer {
+    let tags = tags(reference, query)?;
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    let media_type = MediaType::from(media_type);
+    let limit = usize::try_from(registry.options.max_manifest_size).unwrap_or(usize::MAX);
+    let bytes = axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| {
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", "the manifest is too large")
+    })?;
+    let manifest = Manifest::parse(&media_type, bytes.clone())
+        .map_err(|error| Refusal::manifest_invalid(error.to_string()))?;
+    let mut node = Descriptor::of(media_type, &bytes);
+    let named = reference.contains(':').then(|| digest(reference)).transpose()?;
+    if let Some(digest) = &named {
+        if digest.verify(&bytes) != Ok(true) {
+            return Err(Refusal::digest_invalid("provided digest did not match uploaded content"));
+        }
+        node.digest = digest.clone();
+    }
+    let store = registry.store_for_writing(name).await?;
+    if !registry.options.sparse {
+        children_exist(&store, &manifest).await?;
+    }
+    let content = Content::from_bytes(node.clone(), bytes).map_err(|error| failed(&error))?;
+    if tags.is_empty() {
+        store.push(&content).await.map_err(|error| failed(&error))?;
+    }
+    for tag in &tags {
+        store.tag(&content, tag).await.map_err(|error| failed(&error))?;
+    }
+    let mut headers = vec![
+        ("location", format!("/v2/{name}/manifests/{}", node.digest)),
+        ("docker-content-digest", node.digest.to_string()),
+    ];
+    if let Some(subject) = manifest.subject().filter(|_| registry.options.referrers) {
+        headers.push(("oci-subject", subject.digest.to_string()));
+    }
+    if named.is_some() && !tags.is_empty() {
+        headers.push(("oci-tag", tags.join(", ")));
+    }
+    empty(StatusCode::CREATED, &headers)
+}
+
+/// The tags to give: the one in the path, or those in the query of a PUT by digest (distribution-spec, main, "Pushing
+/// Manifests with Tags").
+fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, Refusal> {
+    let tags: Vec<_> = if reference.contains(':') { query.all("tag").collect() } else { vec![reference] };
+    if tags.len() > MAX_TAGS {
+        let message = format!("at most {MAX_TAGS} tags can be given at once");
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, "UNSUPPORTED", message));
+    }
+    match tags.iter().find(|tag| check_tag(tag).is_err()) {
+        Some(_) => Err(Refusal::manifest_invalid("malformed tag")),
+        None => Ok(tags),
+    }
+}
+
+/// Everything but the subject and layers that must not be distributed has to be here.
+async fn children_exist(store: &Arc<dyn ServedStore>, manifest: &Manifest) -> Result<(), Refusal> {
+    let subject = manifest.subject().map(|subject| subject.digest.clone());
+    for child in manifest.children() {
+        if Some(&child.digest) == subject.as_ref() || child.media_type.kind() == MediaKind::Foreign {
+            continue;
+        }
+        if store.resolve(&child.digest.to_string()).await.is_err() {
+            let message = format!("blob unknown to registry: {}", child.digest);
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn delete(registry: &Registry, name: &str, reference: &str) -> Answer {
+    if !reference.contains(':') {
+        // A store can't forget a tag alone.
+        return Err(Refusal::unsupported());
+    }
+    let store = registry.store(name).await?;
+    let node = find(&store, reference).await?;
+    store.delete(&node).await.map_err(|error| failed(&error))?;
+    empty(StatusCode::ACCEPTED, &[])
+}

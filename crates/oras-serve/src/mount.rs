@@ -1,0 +1,60 @@
+//! Mounting a blob from another repository of this registry (distribution-spec, "Mounting a blob from another
+//! repository").
+
+use std::sync::Arc;
+
+use oras_spec::reference::check_repository;
+use oras_spec::{Digest, MediaType};
+use oras_store::{Content, Error, Source};
+
+use crate::blobs::find;
+use crate::error::Refusal;
+use crate::server::Registry;
+use crate::stores::ServedStore;
+
+/// Repositories that are searched for a blob when the client does not say where it is.
+const MAX_SEARCHED: usize = 256;
+
+/// Gives `target` the blob if a repository of this registry has it; `false` when the client must send it.
+///
+/// The bytes are copied, verified, from one store to the other. Whoever comes in may read every repository, so that
+/// nobody learns of content that is not theirs.
+pub(crate) async fn mount(
+    registry: &Registry,
+    from: Option<&str>,
+    target: &Arc<dyn ServedStore>,
+    digest: &Digest,
+) -> Result<bool, Refusal> {
+    if let Some(from) = from {
+        let from = check_repository(from).map_err(|_| Refusal::name_invalid())?;
+        return adopt(registry, from, target, digest).await;
+    }
+    let names = registry.stores.repositories().await.map_err(|error| failed(&error))?;
+    for name in names.iter().take(MAX_SEARCHED) {
+        if adopt(registry, name, target, digest).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn adopt(
+    registry: &Registry,
+    from: &str,
+    target: &Arc<dyn ServedStore>,
+    digest: &Digest,
+) -> Result<bool, Refusal> {
+    let Ok(source) = registry.store(from).await else { return Ok(false) };
+    let Ok(mut node) = find(&source, digest).await else { return Ok(false) };
+    // A manifest stays what it is where it is already, and comes as a blob where it is not.
+    node.media_type = MediaType::OCTET_STREAM;
+    if !target.exists(&node).await.map_err(|error| failed(&error))? {
+        let content = Content::from_source(source as Arc<dyn Source>, node);
+        target.push(&content).await.map_err(|error| failed(&error))?;
+    }
+    Ok(true)
+}
+
+fn failed(error: &Error) -> Refusal {
+    Refusal::of(error, Refusal::blob_unknown)
+}

@@ -1,0 +1,77 @@
+//! Where the repositories of a server are kept.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use oras_store::{IngestTarget, Result, Store};
+
+/// A store that a server can serve.
+pub trait ServedStore: Store + IngestTarget {}
+
+impl<T: Store + IngestTarget + ?Sized> ServedStore for T {}
+
+/// The repositories of a server.
+#[async_trait]
+pub trait Stores: Send + Sync {
+    /// The store of a repository; makes one if there is none and `create` is set. The name follows the grammar of the
+    /// distribution-spec: no part of it is empty, `.` or `..`.
+    async fn repository(&self, name: &str, create: bool) -> Result<Option<Arc<dyn ServedStore>>>;
+
+    /// The names of all repositories, sorted.
+    async fn repositories(&self) -> Result<Vec<String>>;
+}
+
+type Factory = Box<dyn Fn(String) -> BoxFuture<'static, Result<Arc<dyn ServedStore>>> + Send + Sync>;
+
+/// One store per repository, each made when it is first written to.
+pub struct PerRepository {
+    make: Factory,
+    /// A repository that is known to exist but was not asked for yet has no store.
+    stores: tokio::sync::Mutex<BTreeMap<String, Option<Arc<dyn ServedStore>>>>,
+}
+
+impl PerRepository {
+    /// Repositories whose stores `make` makes from their names.
+    pub fn new<F, Fut>(make: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Arc<dyn ServedStore>>> + Send + 'static,
+    {
+        Self { make: Box::new(move |name| Box::pin(make(name))), stores: tokio::sync::Mutex::default() }
+    }
+
+    /// The same, with repositories that exist already; their stores are made when they are asked for.
+    #[must_use]
+    pub fn with_existing(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.stores.get_mut().extend(names.into_iter().map(|name| (name, None)));
+        self
+    }
+}
+
+impl std::fmt::Debug for PerRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PerRepository").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Stores for PerRepository {
+    async fn repository(&self, name: &str, create: bool) -> Result<Option<Arc<dyn ServedStore>>> {
+        let mut stores = self.stores.lock().await;
+        match stores.get(name) {
+            Some(Some(store)) => return Ok(Some(Arc::clone(store))),
+            None if !create => return Ok(None),
+            Some(None) | None => {}
+        }
+        let store = (self.make)(name.to_owned()).await?;
+        stores.insert(name.to_owned(), Some(Arc::clone(&store)));
+        Ok(Some(store))
+    }
+
+    async fn repositories(&self) -> Result<Vec<String>> {
+        Ok(self.stores.lock().await.keys().cloned().collect())
+    }
+}

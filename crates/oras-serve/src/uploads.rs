@@ -1,0 +1,185 @@
+//! Uploads: in one request, streamed, or in chunks (distribution-spec, "Pushing blobs").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use futures::StreamExt;
+use oras_spec::{Algorithm, Digest, MediaType};
+use oras_store::Ingest;
+
+use crate::blobs::digest;
+use crate::error::Refusal;
+use crate::mount::mount;
+use crate::query::Query;
+use crate::range;
+use crate::respond::{Answer, empty};
+use crate::server::Registry;
+use crate::sessions::Session;
+use crate::stores::ServedStore;
+
+/// A client that sends nothing for so long is gone: its upload can be continued on another connection.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// POST: a mount, a whole blob, or a session.
+pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request: Request<Body>) -> Answer {
+    let mounted = query.get("mount").map(digest).transpose()?;
+    let whole = query.get("digest").map(digest).transpose()?;
+    let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
+    registry.sessions.check_room()?;
+    let store = registry.store_for_writing(name).await?;
+    if let Some(digest) = mounted
+        && mount(registry, query.get("from"), &store, &digest).await?
+    {
+        return created(name, &digest);
+    }
+    let ingest = begin(&store, algorithm).await?;
+    if let Some(digest) = whole {
+        let mut slot = Some(ingest);
+        receive(&mut slot, request.into_body(), |_| ()).await?;
+        let ingest = slot.ok_or_else(Refusal::upload_unknown)?;
+        ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
+        return created(name, &digest);
+    }
+    accepted(name, &registry.sessions.insert(name, ingest), 0, StatusCode::ACCEPTED)
+}
+
+/// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for
+/// (distribution-spec, main, "Pushing a blob in chunks"). A store finds another one at the end, if need be.
+fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, Refusal> {
+    match query.get("digest-algorithm") {
+        Some(name) => {
+            Algorithm::from_name(name).ok_or_else(|| Refusal::digest_invalid("unsupported digest algorithm"))
+        }
+        None => Ok(known.and_then(Digest::algorithm).unwrap_or(Algorithm::Sha256)),
+    }
+}
+
+async fn begin(store: &Arc<dyn ServedStore>, algorithm: Algorithm) -> Result<Box<dyn Ingest>, Refusal> {
+    store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))
+}
+
+/// PATCH: more bytes; with a `Content-Range`, those that come next.
+pub(crate) async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Answer {
+    let session = registry.sessions.get(name, id)?;
+    let mut slot = session.ingest.lock().await;
+    fill(registry, (name, id), (&session, &mut slot), request).await?;
+    accepted(name, id, session.written(), StatusCode::ACCEPTED)
+}
+
+/// PUT: the last bytes, if any, and the digest of all. The upload is over, whether the digest is right or not, unless
+/// the body ended early: then it can be continued.
+pub(crate) async fn close(
+    registry: &Registry,
+    (name, id): (&str, &str),
+    query: &Query,
+    request: Request<Body>,
+) -> Answer {
+    let session = registry.sessions.get(name, id)?;
+    let digest =
+        digest(query.get("digest").ok_or_else(|| Refusal::digest_invalid("the digest is missing"))?)?;
+    let mut slot = session.ingest.lock().await;
+    fill(registry, (name, id), (&session, &mut slot), request).await?;
+    let ingest = slot.take().ok_or_else(Refusal::upload_unknown)?;
+    registry.sessions.remove(id);
+    ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
+    created(name, &digest)
+}
+
+/// GET: how much has arrived; also while more arrives.
+pub(crate) fn status(registry: &Registry, name: &str, id: &str) -> Answer {
+    let session = registry.sessions.get(name, id)?;
+    if session.ingest.try_lock().is_ok_and(|slot| slot.is_none()) {
+        registry.sessions.remove(id);
+        return Err(Refusal::upload_unknown());
+    }
+    accepted(name, id, session.written(), StatusCode::NO_CONTENT)
+}
+
+/// DELETE: forget it (distribution-spec, main, "Canceling a blob upload").
+pub(crate) fn cancel(registry: &Registry, name: &str, id: &str) -> Answer {
+    registry.sessions.get(name, id)?;
+    registry.sessions.remove(id);
+    empty(StatusCode::NO_CONTENT, &[])
+}
+
+/// Writes the body behind what is there. A chunk that does not begin there is refused, and the upload goes on.
+async fn fill(
+    registry: &Registry,
+    (name, id): (&str, &str),
+    (session, slot): (&Session, &mut Option<Box<dyn Ingest>>),
+    request: Request<Body>,
+) -> Result<(), Refusal> {
+    let written = slot.as_ref().map(|ingest| ingest.written());
+    let filled = match written {
+        Some(written) => {
+            check_chunk(&request, (name, id), written)?;
+            receive(slot, request.into_body(), |written| session.advance(written)).await
+        }
+        None => Err(Refusal::upload_unknown()),
+    };
+    if slot.is_none() {
+        registry.sessions.remove(id);
+    }
+    filled
+}
+
+/// Compares `Content-Range`, if there is one, with what is there already and with the length of the body.
+fn check_chunk(request: &Request<Body>, (name, id): (&str, &str), written: u64) -> Result<(), Refusal> {
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let Some(range) = text(header::CONTENT_RANGE) else { return Ok(()) };
+    let chunk = range::chunk(range).ok_or_else(|| invalid("malformed Content-Range"))?;
+    if chunk.start != written {
+        let message = format!("the next chunk begins at {written}");
+        let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID", message);
+        return Err(place(name, id, written)
+            .into_iter()
+            .fold(refusal, |all, (name, value)| all.with(name, value)));
+    }
+    let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    if length.is_some_and(|length| length != chunk.end - chunk.start) {
+        let message = "Content-Range and Content-Length disagree";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message));
+    }
+    Ok(())
+}
+
+/// Writes a body as it arrives, telling how far it has come. When a write fails, or is given up in its middle because
+/// the client is gone, `slot` is left empty: nobody knows what was written.
+async fn receive(slot: &mut Option<Box<dyn Ingest>>, body: Body, told: impl Fn(u64)) -> Result<(), Refusal> {
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) =
+        tokio::time::timeout(SILENCE, chunks.next()).await.map_err(|_| invalid("the body stopped"))?
+    {
+        let chunk = chunk.map_err(|_| invalid("the body ended early"))?;
+        let mut ingest = slot.take().ok_or_else(Refusal::upload_unknown)?;
+        ingest.write(chunk).await.map_err(|error| failed(&error))?;
+        told(ingest.written());
+        *slot = Some(ingest);
+    }
+    Ok(())
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", message)
+}
+
+fn failed(error: &oras_store::Error) -> Refusal {
+    Refusal::of(error, Refusal::upload_unknown)
+}
+
+fn created(name: &str, digest: &Digest) -> Answer {
+    let location = format!("/v2/{name}/blobs/{digest}");
+    empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
+}
+
+/// Where an upload goes on, and what it has: `0-0` stands for nothing too, as no range can be empty.
+fn place(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
+    let location = format!("/v2/{name}/blobs/uploads/{id}");
+    [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
+}
+
+fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Answer {
+    empty(status, &place(name, id, written))
+}

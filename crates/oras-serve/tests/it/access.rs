@@ -1,0 +1,74 @@
+//! Who may come in, and what they may do.
+
+use oras_serve::{Options, User};
+use oras_testkit::nodes::empty;
+use oras_testkit::peers;
+
+use crate::client::memory;
+
+#[tokio::test]
+async fn nobody_comes_in_without_a_password() {
+    let users = vec![User::new("ann", "s3cret"), User::new("bob", "p:w")];
+    let registry = memory(Options { users, ..Options::default() }).await;
+    let digest = &empty().descriptor().digest.clone();
+    for (method, path) in [
+        ("GET", "/v2/"),
+        ("GET", "/v2/_catalog"),
+        ("GET", "a/tags/list"),
+        ("GET", &format!("a/blobs/{digest}")),
+        ("POST", "a/blobs/uploads/"),
+        ("PUT", "a/manifests/v1"),
+        ("DELETE", "a/manifests/v1"),
+        ("GET", "/anything"),
+    ] {
+        let answer = registry.send(method, path, &[], "").await;
+        answer.refused(401, "UNAUTHORIZED");
+        assert_eq!(answer.header("www-authenticate"), "Basic realm=\"oras\"");
+        let wrong = [("authorization", "Basic YW5uOndyb25n")];
+        registry.send(method, path, &wrong, "").await.refused(401, "UNAUTHORIZED");
+    }
+    for right in ["Basic YW5uOnMzY3JldA==", "basic Ym9iOnA6dw=="] {
+        assert_eq!(registry.send("GET", "/v2/", &[("authorization", right)], "").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn oras_logs_in() {
+    let Some(oras) = peers::find_or_skip(peers::ORAS, "oras-serve: login") else { return };
+    let users = vec![User::new("ann", "s3cret")];
+    let registry = memory(Options { users, ..Options::default() }).await;
+    let host = registry.host();
+    let test = move || {
+        let work = tempfile::tempdir().unwrap();
+        let login = |password| {
+            ["login", "--plain-http", "-u", "ann", "-p", password, "--registry-config", "auth", &host]
+                .map(ToOwned::to_owned)
+        };
+        let try_run = |words: &[String]| {
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            peers::try_run(&oras, work.path(), &words).status.success()
+        };
+        assert!(!try_run(&login("wrong")));
+        assert!(try_run(&login("s3cret")));
+        oras_store::fsio::replace(&work.path().join("f"), b"x", 0o666).unwrap();
+        let name = format!("{host}/a:v1");
+        peers::run(&oras, work.path(), &["push", "--plain-http", "--registry-config", "auth", &name, "f"]);
+        assert!(!peers::try_run(&oras, work.path(), &["pull", "--plain-http", &name]).status.success());
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+#[tokio::test]
+async fn read_only_registries_change_nothing() {
+    let registry = memory(Options { read_only: true, ..Options::default() }).await;
+    for (method, path) in [
+        ("POST", "a/blobs/uploads/"),
+        ("PUT", "a/manifests/v1"),
+        ("PATCH", "a/blobs/uploads/1"),
+        ("DELETE", "a/manifests/v1"),
+    ] {
+        registry.send(method, path, &[], "").await.refused(405, "UNSUPPORTED");
+    }
+    assert_eq!(registry.get("/v2/").await.status, 200);
+    assert_eq!(registry.get("_catalog").await.json()["repositories"], serde_json::json!([]));
+}

@@ -1,0 +1,11 @@
+//! The registry as clients see it: over memory and over OCI layouts, byte by byte and with the real tools.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod access;
+mod blobs;
+mod client;
+mod lists;
+mod manifests;
+mod stores;
+mod tools;
+mod uploads;
