@@ -1,0 +1,69 @@
+//! OCI Registry As Storage: the verbs of the `oras` command as functions, and the crates they stand on.
+//!
+//! Every verb takes stores as traits, options as a plain struct, tells a [`Listener`] what happens, and returns a
+//! value that serialises to what `oras --format json` prints. Nothing here prints or reads the environment.
+//!
+//! | verb | does |
+//! |---|---|
+//! | [`push`] | packs files into an artifact and stores it |
+//! | [`pull`] | writes the files of an artifact to a directory, all or none |
+//! | [`copy`](fn@copy) | copies an artifact, with its referrers if asked |
+//! | [`attach`] | packs files into an artifact that refers to another |
+//! | [`discover`](fn@discover) | finds what refers to an artifact, and what refers to that |
+//! | [`resolve`] | names the digest of a reference |
+//! | [`tag`] | gives a manifest more names |
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use oras::{Memory, PullOptions, PushOptions, Quiet};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let file = directory.path().join("hi.txt");
+//! # std::io::Write::write_all(&mut std::fs::File::create(&file)?, b"hello world\n")?;
+//! let store = Arc::new(Memory::new());
+//! let quiet = Arc::new(Quiet);
+//!
+//! let mut options = PushOptions::artifact("application/vnd.example.greeting");
+//! options.files.push(oras::FileArgument::new("hi.txt", &file));
+//! let pushed = oras::push(store.clone(), Some("v1"), options, quiet.clone()).await?;
+//!
+//! let out = directory.path().join("out");
+//! let pulled = oras::pull(store, "v1", PullOptions::into(&out), quiet).await?;
+//! assert_eq!(pulled.root.digest, pushed.root.digest);
+//! assert_eq!(std::fs::read(out.join("hi.txt"))?, b"hello world\n");
+//! # Ok(()) }
+//! ```
+
+mod attach;
+mod collect;
+mod copy;
+mod discover;
+mod listener;
+mod pack;
+mod pull;
+mod push;
+pub mod report;
+mod resolve;
+mod tag;
+
+pub use attach::{AttachOptions, Attached, attach};
+pub use collect::FileArgument;
+pub use copy::{CopyOptions, copy};
+pub use discover::{DiscoverOptions, Referrer, discover};
+pub use listener::{Listener, Quiet, Step};
+pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
+pub use pull::{ConfigFile, PullOptions, Pulled, pull};
+pub use push::{PushOptions, PushedArtifact, push};
+pub use resolve::{fetch_manifest, resolve};
+pub use tag::tag;
+
+pub use oras_copy::{Event, GraphCopy, Observer};
+pub use oras_files as files;
+pub use oras_layout::Layout;
+pub use oras_memory::Memory;
+pub use oras_remote as remote;
+pub use oras_spec as spec;
+pub use oras_store as store;

@@ -1,0 +1,51 @@
+//! What a verb tells while it runs.
+
+use std::sync::Arc;
+
+use oras_copy::{Event, Observer};
+use oras_spec::Descriptor;
+
+/// A step of a verb.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Step<'a> {
+    /// A file or directory with this title is about to be read.
+    Preparing(&'a str),
+    /// The artifact has no files.
+    EmptyArtifact,
+    /// A node moves.
+    Node(Event<'a>),
+    /// A node without a file name is not pulled.
+    Skipped(&'a Descriptor),
+    /// A file was written from content that came under another name.
+    Restored(&'a Descriptor),
+    /// Everything is stored; tags beyond the first follow.
+    Stored(&'a Descriptor),
+    /// A manifest is about to get more tags.
+    Tagging(&'a Descriptor),
+    /// A tag was written.
+    Tagged(&'a str),
+}
+
+/// Takes the steps of a verb; called often, and from several threads.
+pub trait Listener: Send + Sync {
+    /// Takes one step.
+    fn step(&self, step: Step<'_>);
+}
+
+/// A listener that ignores everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Listener for Quiet {
+    fn step(&self, _: Step<'_>) {}
+}
+
+/// Passes the events of a copy on as steps.
+pub(crate) struct Nodes(pub(crate) Arc<dyn Listener>);
+
+impl Observer for Nodes {
+    fn event(&self, event: Event<'_>) {
+        self.0.step(Step::Node(event));
+    }
+}

@@ -1,0 +1,221 @@
+//! Packing: the manifest of an artifact from its parts (image-spec, manifest.md "Guidelines for Artifact Usage").
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use oras_spec::{Descriptor, ImageManifest, MediaType, Platform, annotation};
+use oras_store::{Content, Error, Kind, Result};
+
+/// The version of the image-spec whose rules a manifest follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImageSpec {
+    /// The artifact type is the config's media type.
+    V1_0,
+    /// The artifact type has a field of its own.
+    #[default]
+    V1_1,
+}
+
+/// What the config of an artifact is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ConfigArgument {
+    /// Nothing in particular.
+    #[default]
+    Empty,
+    /// A file.
+    File {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// Its media type, or [`MediaType::UNKNOWN_CONFIG`].
+        media_type: Option<MediaType>,
+    },
+    /// An image config that names a platform and nothing else.
+    Platform(Platform),
+}
+
+/// The parts of a manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Pack {
+    /// Whose rules it follows.
+    pub version: ImageSpec,
+    /// The type of the artifact.
+    pub artifact_type: Option<MediaType>,
+    /// The config, if there is one.
+    pub config: Option<Descriptor>,
+    /// Annotations of an empty config.
+    pub config_annotations: BTreeMap<String, String>,
+    /// The layers.
+    pub layers: Vec<Descriptor>,
+    /// The manifest that the artifact refers to.
+    pub subject: Option<Descriptor>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A packed manifest.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// The manifest; its descriptor carries the artifact type and annotations.
+    pub manifest: Content,
+    /// Blobs the manifest names that packing made up: the empty config or layer.
+    pub blobs: Vec<Content>,
+}
+
+impl Pack {
+    /// The manifest, with the annotation `org.opencontainers.image.created` set to now unless it is given.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that is
+    /// not RFC 3339, or a subject under image-spec 1.0.
+    pub fn manifest(mut self) -> Result<Packed> {
+        self.set_created()?;
+        if let Some(config) = &self.config
+            && !config.media_type.is_well_formed()
+        {
+            return Err(invalid("invalid config mediaType format", &config.media_type));
+        }
+        match self.version {
+            ImageSpec::V1_0 => self.pack_v1_0(),
+            ImageSpec::V1_1 => self.pack_v1_1(),
+        }
+    }
+
+    fn pack_v1_0(self) -> Result<Packed> {
+        if self.subject.is_some() {
+            let message = "subject is not supported for image manifest v1.0: unsupported";
+            return Err(Error::new(Kind::InvalidInput, message));
+        }
+        let mut blobs = Vec::new();
+        let config = match self.config {
+            Some(config) => config,
+            None => {
+                let media_type = self.artifact_type.unwrap_or(MediaType::UNKNOWN_CONFIG);
+                if !media_type.is_well_formed() {
+                    return Err(invalid("invalid artifactType format", &media_type));
+                }
+                // Not zero bytes: some registries refuse an empty upload.
+                let blob = Content::of(media_type, "{}");
+                let mut config = blob.descriptor().clone();
+                config.annotations = self.config_annotations;
+                blobs.push(blob);
+                config
+            }
+        };
+        let artifact_type = Some(config.media_type.clone());
+        let mut manifest = ImageManifest::new(config, self.layers);
+        manifest.annotations = self.annotations;
+        Ok(Packed { manifest: describe(&manifest, artifact_type), blobs })
+    }
+
+    fn pack_v1_1(self) -> Result<Packed> {
+        let own_config =
+            self.config.as_ref().is_some_and(|config| config.media_type != MediaType::EMPTY_JSON);
+        match &self.artifact_type {
+            None if !own_config => return Err(Error::new(Kind::InvalidInput, "missing artifact type")),
+            Some(artifact_type) if !artifact_type.is_well_formed() => {
+                return Err(invalid("invalid artifactType format", artifact_type));
+            }
+            _ => {}
+        }
+        let mut layers = self.layers;
+        let empty_config = self.config.is_none();
+        let config = self.config.unwrap_or_else(|| {
+            let mut config = Descriptor::empty_json();
+            config.annotations = self.config_annotations;
+            config
+        });
+        let mut blobs = Vec::new();
+        if empty_config || layers.is_empty() {
+            blobs.push(Content::of(MediaType::EMPTY_JSON, "{}"));
+        }
+        if layers.is_empty() {
+            layers.push(Descriptor::empty_json());
+        }
+        let mut manifest = ImageManifest::new(config, layers);
+        manifest.artifact_type.clone_from(&self.artifact_type);
+        manifest.subject = self.subject;
+        manifest.annotations = self.annotations;
+        Ok(Packed { manifest: describe(&manifest, self.artifact_type), blobs })
+    }
+
+    fn set_created(&mut self) -> Result<()> {
+        match self.annotations.get(annotation::CREATED) {
+            Some(given) => given.parse::<Timestamp>().map(drop).map_err(|_| {
+                let message = format!(
+                    "invalid date and time format: parsing time {given:?} as \"2006-01-02T15:04:05Z07:00\": \
+                     cannot parse {given:?} as \"2006\""
+                );
+                Error::new(Kind::InvalidInput, message)
+            }),
+            None => {
+                let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| {
+                    Error::new(Kind::Other, "the clock is out of range").with_source(error)
+                })?;
+                self.annotations.insert(annotation::CREATED.to_owned(), now.to_string());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn describe(manifest: &ImageManifest, artifact_type: Option<MediaType>) -> Content {
+    let bytes = manifest.to_bytes();
+    let mut descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &bytes);
+    descriptor.annotations.clone_from(&manifest.annotations);
+    descriptor.artifact_type = artifact_type;
+    Content::of(MediaType::IMAGE_MANIFEST, bytes).described_as(descriptor)
+}
+
+fn invalid(what: &str, media_type: &MediaType) -> Error {
+    Error::new(Kind::InvalidInput, format!("{what}: {media_type}: invalid media type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack(version: ImageSpec) -> Pack {
+        let annotations =
+            BTreeMap::from([(annotation::CREATED.to_owned(), "2026-11-24T02:01:39Z".to_owned())]);
+        Pack { version, annotations, ..Pack::default() }
+    }
+
+    fn json(pack: Pack) -> String {
+        let packed = pack.manifest().unwrap();
+        String::from_utf8(packed.manifest.in_memory().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn v1_1_without_files_has_one_empty_layer() {
+        let pack = Pack { artifact_type: Some("a/b".into()), ..pack(ImageSpec::V1_1) };
+        let empty = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"data":"e30="}"#;
+        assert_eq!(
+            json(pack),
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"a/b","config":{empty},"layers":[{empty}],"annotations":{{"org.opencontainers.image.created":"2026-11-24T02:01:39Z"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn v1_0_keeps_the_type_in_the_config() {
+        let text = json(pack(ImageSpec::V1_0));
+        assert!(text.contains(r#""config":{"mediaType":"application/vnd.unknown.config.v1+json""#), "{text}");
+        assert!(text.contains(r#""size":2},"layers":[],"annotations""#), "{text}");
+        assert!(!text.contains("artifactType"), "{text}");
+    }
+
+    #[test]
+    fn types_and_dates_are_checked() {
+        let message = |pack: Pack| pack.manifest().unwrap_err().to_string();
+        assert_eq!(message(pack(ImageSpec::V1_1)), "missing artifact type");
+        let bad = Pack { artifact_type: Some("bad".into()), ..pack(ImageSpec::V1_1) };
+        assert_eq!(message(bad), "invalid artifactType format: bad: invalid media type");
+        let config = Some(Descriptor::of("bad".into(), b"{}"));
+        let bad = Pack { config, ..pack(ImageSpec::V1_0) };
+        assert_eq!(message(bad), "invalid config mediaType format: bad: invalid media type");
+        let mut bad = pack(ImageSpec::V1_0);
+        bad.annotations.insert(annotation::CREATED.into(), "bad".into());
+        assert!(message(bad).starts_with("invalid date and time format: parsing time \"bad\""));
+    }
+}

@@ -1,0 +1,131 @@
+//! Results as `--format json` prints them: field names and order are the Go tool's, which scripts read.
+
+use std::collections::BTreeMap;
+
+use oras_spec::{Descriptor, Digest, MediaType};
+use serde::Serialize;
+
+use crate::{Pulled, Referrer};
+
+/// A descriptor with the reference under which it can be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    /// `name@digest`.
+    pub reference: String,
+    /// The type of the content.
+    pub media_type: MediaType,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The length of the content in bytes.
+    pub size: u64,
+    /// Annotations, sorted by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The artifact type of a manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+}
+
+impl Node {
+    /// `descriptor` as it is found below `name`, a repository or the path of a layout.
+    pub fn new(name: &str, descriptor: &Descriptor) -> Self {
+        Self {
+            reference: format!("{name}@{}", descriptor.digest),
+            media_type: descriptor.media_type.clone(),
+            digest: descriptor.digest.clone(),
+            size: descriptor.size,
+            annotations: descriptor.annotations.clone(),
+            artifact_type: descriptor.artifact_type.clone(),
+        }
+    }
+}
+
+/// What `push` reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Push {
+    /// The manifest.
+    #[serde(flatten)]
+    pub root: Node,
+    /// `name:tag` of every tag, sorted.
+    pub reference_as_tags: Vec<String>,
+}
+
+impl Push {
+    /// The manifest `root`, pushed to `name` under `tags`.
+    pub fn new(name: &str, root: &Descriptor, tags: &[String]) -> Self {
+        let mut reference_as_tags: Vec<_> = tags.iter().map(|tag| format!("{name}:{tag}")).collect();
+        reference_as_tags.sort();
+        Self { root: Node::new(name, root), reference_as_tags }
+    }
+}
+
+/// What `pull` reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pull {
+    /// `name@digest` of the root.
+    pub reference: String,
+    /// The files, in the order of the manifest.
+    pub files: Vec<File>,
+}
+
+/// A file that was pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// The absolute path; that of a directory ends in a separator.
+    pub path: String,
+    /// The layer it came from.
+    #[serde(flatten)]
+    pub layer: Node,
+}
+
+impl Pull {
+    /// What was pulled from `name`.
+    pub fn new(name: &str, pulled: &Pulled) -> Self {
+        let files = pulled.files.iter().map(|file| {
+            let mut path = file.path.display().to_string();
+            if file.is_directory {
+                path.push(std::path::MAIN_SEPARATOR);
+            }
+            File { path, layer: Node::new(name, &file.descriptor) }
+        });
+        Self { reference: format!("{name}@{}", pulled.root.digest), files: files.collect() }
+    }
+}
+
+/// What `discover` reports: a node with its referrers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Discover {
+    /// The node.
+    #[serde(flatten)]
+    pub node: Node,
+    /// What refers to it.
+    pub referrers: Vec<Discover>,
+}
+
+impl Discover {
+    /// The tree `root`, found below `name`.
+    pub fn new(name: &str, root: &Referrer) -> Self {
+        Self {
+            node: Node::new(name, &root.descriptor),
+            referrers: root.referrers.iter().map(|referrer| Self::new(name, referrer)).collect(),
+        }
+    }
+}
+
+/// What `repo tags` reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tags {
+    /// The tags, in the store's order.
+    pub tags: Vec<String>,
+}
+
+/// What `repo ls` reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Repositories {
+    /// The registry.
+    pub registry: String,
+    /// The repositories, in the registry's order.
+    pub repositories: Vec<String>,
+}
