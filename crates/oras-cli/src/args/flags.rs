@@ -1,0 +1,217 @@
+//! Building blocks of flags, and the groups that several commands share.
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+/// Parses what Go's `strconv.ParseBool` takes.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+    }
+}
+
+fn go_int(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+}
+
+/// `--name`, `--name=true`, `--name=false`.
+pub(crate) fn switch(name: impl Into<String>, help: &'static str) -> Arg {
+    let name = name.into();
+    Arg::new(name.clone())
+        .long(name)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .hide_possible_values(true)
+        .value_name("BOOL")
+        .hide_default_value(true)
+        .value_parser(go_bool)
+        .help(help)
+}
+
+/// `--name value`.
+pub(crate) fn text(name: impl Into<String>, value: &'static str, help: &'static str) -> Arg {
+    let name = name.into();
+    Arg::new(name.clone()).long(name).value_name(value).num_args(1).allow_hyphen_values(true).help(help)
+}
+
+/// `--name value`, any number of times.
+pub(crate) fn list(name: impl Into<String>, value: &'static str, help: &'static str) -> Arg {
+    text(name, value, help).action(ArgAction::Append)
+}
+
+/// `--name number`.
+pub(crate) fn number(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("N")
+        .num_args(1)
+        .allow_hyphen_values(true)
+        .value_parser(go_int)
+        .help(help)
+}
+
+/// The arguments that are not flags.
+pub(crate) fn positional(value: &'static str, help: &'static str) -> Arg {
+    Arg::new("args").value_name(value).num_args(0..).help(help)
+}
+
+/// Reading typed values out of what was parsed.
+pub(crate) trait Matches {
+    /// Whether a switch is on.
+    fn on(&self, name: &str) -> bool;
+    /// A switch that may be unset.
+    fn switch(&self, name: &str) -> Option<bool>;
+    /// The text of a flag.
+    fn text(&self, name: &str) -> Option<String>;
+    /// The texts of a flag that may be repeated.
+    fn list(&self, name: &str) -> Vec<String>;
+    /// A count; a negative one is taken for the default.
+    fn count(&self, name: &str, default: usize) -> usize;
+    /// Whether the flag was given.
+    fn given(&self, name: &str) -> bool;
+    /// What is not a flag.
+    fn words(&self) -> Vec<String>;
+}
+
+impl Matches for ArgMatches {
+    fn on(&self, name: &str) -> bool {
+        self.switch(name).unwrap_or(false)
+    }
+
+    fn switch(&self, name: &str) -> Option<bool> {
+        self.try_get_one::<bool>(name).ok().flatten().copied()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.try_get_one::<String>(name).ok().flatten().cloned()
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        self.try_get_many::<String>(name)
+            .ok()
+            .flatten()
+            .map(|values| values.cloned().collect())
+            .unwrap_or_default()
+    }
+
+    fn count(&self, name: &str, default: usize) -> usize {
+        match self.try_get_one::<i64>(name).ok().flatten() {
+            Some(count) => usize::try_from(*count).unwrap_or(0),
+            None => default,
+        }
+    }
+
+    fn given(&self, name: &str) -> bool {
+        self.try_contains_id(name).unwrap_or(false)
+    }
+
+    fn words(&self) -> Vec<String> {
+        self.list("args")
+    }
+}
+
+/// `-d`, and where a command has them `--no-tty` and `-v`.
+pub(crate) fn common() -> Vec<Arg> {
+    vec![switch("debug", "Log requests and responses to standard error").short('d')]
+}
+
+/// `--no-tty`.
+pub(crate) fn no_tty() -> Arg {
+    switch("no-tty", "Print plain lines even on a terminal")
+}
+
+/// The flag that no longer does much.
+pub(crate) fn verbose() -> Arg {
+    switch("verbose", "Show status of unnamed content").short('v').hide(true)
+}
+
+/// How to reach a registry; `prefix` is `from-` or `to-` for `cp`.
+pub(crate) fn remote(prefix: &str) -> Vec<Arg> {
+    let name = |name: &str| format!("{prefix}{name}");
+    let short = |arg: Arg, letter| if prefix.is_empty() { arg.short(letter) } else { arg };
+    const HEADING: &str = "Registry";
+    let mut flags = vec![
+        text(name("ca-file"), "PATH", "Trust the certificate authorities in this PEM file"),
+        text(name("cert-file"), "PATH", "Client certificate (PEM)"),
+        text(name("key-file"), "PATH", "Key of the client certificate (PEM)"),
+        switch(name("insecure"), "Do not verify the registry's TLS certificate"),
+        switch(name("plain-http"), "Use HTTP without TLS [default for localhost]"),
+        short(text(name("username"), "NAME", "User name"), 'u'),
+        short(text(name("password"), "PASSWORD", "Password, or identity token without a user name"), 'p'),
+        text(name("identity-token"), "TOKEN", "Identity token"),
+        list(name("registry-config"), "PATH", "Read credentials from this file"),
+        short(list(name("header"), "HEADER", "Send this header, \"Name: value\", to the registry"), 'H'),
+    ];
+    if prefix.is_empty() {
+        flags.push(switch("password-stdin", "Read the password from standard input"));
+        flags.push(switch("identity-token-stdin", "Read the identity token from standard input"));
+    }
+    flags.push(list(
+        name("resolve"),
+        "HOST:PORT:ADDRESS[:PORT]",
+        "Connect to this address for that host and port",
+    ));
+    flags.into_iter().map(|flag| flag.help_heading(HEADING)).collect()
+}
+
+/// How to reach an OCI layout.
+pub(crate) fn layout(prefix: &str) -> Vec<Arg> {
+    vec![
+        switch(
+            format!("{prefix}oci-layout"),
+            "The reference is <directory>[:<tag>|@<digest>] of an OCI layout",
+        )
+        .help_heading("OCI layout"),
+        text(
+            format!("{prefix}oci-layout-path"),
+            "DIR",
+            "The reference names something in the OCI layout at this path",
+        )
+        .help_heading("OCI layout"),
+    ]
+}
+
+/// `--distribution-spec`.
+pub(crate) fn distribution_spec(prefix: &str) -> Arg {
+    text(
+        format!("{prefix}distribution-spec"),
+        "VERSION",
+        "How referrers are kept: v1.1-referrers-tag or v1.1-referrers-api [default: what the registry has]",
+    )
+    .value_parser(|value: &str| match value {
+        "v1.1-referrers-tag" | "v1.1-referrers-api" => Ok(value.to_owned()),
+        _ => Err(format!(
+            "unknown distribution specification flag: {value}\nAvailable options: v1.1-referrers-tag, v1.1-referrers-api"
+        )),
+    })
+}
+
+/// `--format`.
+pub(crate) fn format() -> Vec<Arg> {
+    vec![
+        text("format", "FORMAT", "Print the result in this format"),
+        text("template", "TEMPLATE", "Template of the format go-template"),
+    ]
+}
+
+/// `--platform`.
+pub(crate) fn platform() -> Arg {
+    text("platform", "OS[/ARCH[/VARIANT]][:OS_VERSION]", "Take the image for this platform")
+}
+
+/// Flags of what packs files.
+pub(crate) fn pack() -> Vec<Arg> {
+    vec![
+        list("annotation", "KEY=VALUE", "Annotation of the manifest").short('a'),
+        text("annotation-file", "PATH", "Annotations as JSON, by file, $config and $manifest"),
+        text("export-manifest", "PATH", "Also write the manifest to this file"),
+        switch("disable-path-validation", "Allow absolute paths of files"),
+    ]
+}
+
+/// `--concurrency`.
+pub(crate) fn concurrency() -> Arg {
+    number("concurrency", "Transfers at the same time")
+}

@@ -1,0 +1,62 @@
+//! `oras cp`.
+
+use clap::ArgMatches;
+use oras::CopyOptions;
+use oras::store::{Error, Side};
+
+use super::{Format, look, platform};
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::status::{self, COPY};
+use crate::target::{Target, Usage, check_tags, split_tags};
+
+const USAGE: Usage =
+    Usage { path: "oras cp", tail: "[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]" };
+
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 2, true, "the source and destination for copying")?;
+    let (raw, extra_tags) = split_tags(&words[1])?;
+    let platform = platform(matches, "platform")?;
+    let from = Target::new(matches, "from-", &words[0], printer)?;
+    let to = Target::new(matches, "to-", raw, printer)?;
+    check_tags(&extra_tags)?;
+    let source = from.source().await?;
+    let reference = from.require_reference(&USAGE, true)?;
+    let destination = to.store().await?;
+    let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
+    let options = CopyOptions {
+        recursive: matches.on("recursive"),
+        platform,
+        tags: first.into_iter().chain(extra_tags.clone()).collect(),
+        concurrency: matches.count("concurrency", 3),
+        force: matches.on("force"),
+    };
+    let listener = status::listener(COPY, look(matches, Format::Text), *printer);
+    let root = oras::copy(source, reference, destination, options, listener)
+        .await
+        .map_err(|error| failure(&from, &to, &error))?;
+
+    let digest = root.digest.to_string();
+    let selected = reference.contains(':') && reference != digest && !reference.is_empty();
+    let source = if selected && reference.parse::<oras::spec::Digest>().is_ok() {
+        from.display_as(&format!("{}@{digest}", from.path))
+    } else {
+        from.display()
+    };
+    printer.line(format!("Copied {source} => {}", to.display()))?;
+    for tag in extra_tags {
+        printer.line(format!("Tagged {tag}"))?;
+    }
+    printer.line(format!("Digest: {digest}"))
+}
+
+/// Says which side failed.
+fn failure(from: &Target, to: &Target, error: &Error) -> Failure {
+    let (side, target) = match error.side() {
+        Some(Side::Destination) => ("destination", to),
+        _ => ("source", from),
+    };
+    target.failure(error).prefixed(format!("Error from {side} {} for {:?}:", target.kind(), target.raw))
+}

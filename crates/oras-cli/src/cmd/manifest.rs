@@ -1,0 +1,106 @@
+//! `oras manifest fetch`.
+
+use std::path::Path;
+
+use clap::ArgMatches;
+use oras::spec::json;
+use oras::store::{MAX_MANIFEST_SIZE, fsio};
+use oras::{fetch_manifest, report};
+
+use super::{Format, format, platform};
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::target::{Target, Usage, exclusive};
+
+const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{:<tag>|@<digest>}" };
+
+pub(crate) async fn fetch(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the manifest to fetch")?;
+    let output = matches.text("output").filter(|output| !output.is_empty());
+    let format = format(matches, "json, go-template, text")?;
+    if output.as_deref() == Some("-") {
+        if format == Format::Json {
+            return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
+        }
+        if matches.on("descriptor") {
+            return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
+        }
+    }
+    exclusive(matches, "", &["format", "pretty"])?;
+    exclusive(matches, "", &["format", "descriptor"])?;
+    if matches.given("media-type") {
+        return Err(Failure::new("`--media-type` is not supported yet"));
+    }
+    let platform = platform(matches, "platform")?;
+    let target = Target::new(matches, "", &words[0], printer)?;
+    let source = target.source().await?;
+    let reference = target.require_reference(&USAGE, true)?;
+    if matches.on("descriptor") && output.is_none() {
+        let node = oras::resolve(source, reference, platform.as_ref())
+            .await
+            .map_err(|error| target.failure(&error.context(format!("failed to find {:?}", target.raw))))?;
+        let bytes = if matches.on("pretty") { json::to_vec_pretty(&node) } else { json::to_vec(&node) };
+        return printer.bytes(&finish(bytes, matches.on("pretty")));
+    }
+    let failed = |error: oras::store::Error| {
+        target.failure(&error.context(format!("failed to fetch the content of {:?}", target.raw)))
+    };
+    let content = match &platform {
+        None => fetch_manifest(source, reference).await.map_err(failed)?,
+        Some(_) => {
+            let node = oras::resolve(source.clone(), reference, platform.as_ref()).await.map_err(failed)?;
+            oras::store::Content::from_source(source, node)
+        }
+    };
+    let bytes = content.bytes(MAX_MANIFEST_SIZE).await.map_err(failed)?;
+    if let Some(path) = output.as_deref().filter(|path| *path != "-") {
+        fsio::replace(Path::new(path), &bytes, 0o666)?;
+    }
+    let node = content.descriptor();
+    match format {
+        Format::Json => printer.json(&Fetched {
+            node: report::Node::new(&target.path, node),
+            content: serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted),
+        }),
+        Format::Text if matches.on("descriptor") => {
+            let bytes = if matches.on("pretty") { json::to_vec_pretty(node) } else { json::to_vec(node) };
+            printer.bytes(&finish(bytes, matches.on("pretty")))
+        }
+        Format::Text if output.is_some() && output.as_deref() != Some("-") => Ok(()),
+        Format::Text if matches.on("pretty") => {
+            let value: serde_json::Value = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::new(format!("the manifest is not JSON: {error}")))?;
+            printer.json(&value)
+        }
+        Format::Text => printer.bytes(&bytes),
+    }
+}
+
+fn finish(mut bytes: Vec<u8>, pretty: bool) -> Vec<u8> {
+    if pretty {
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+#[derive(serde::Serialize)]
+struct Fetched {
+    #[serde(flatten)]
+    node: report::Node,
+    content: serde_json::Value,
+}
+
+/// The same value with the keys of every object sorted, as the Go tool prints it.
+fn sorted(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(object) => {
+            let mut entries: Vec<_> = object.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            serde_json::Value::Object(entries.into_iter().collect())
+        }
+        serde_json::Value::Array(array) => serde_json::Value::Array(array.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}

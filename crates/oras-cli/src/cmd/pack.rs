@@ -1,0 +1,111 @@
+//! What `push` and `attach` share: files, annotations, the exported manifest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use oras::files::{FileReference, title_of};
+use oras::spec::{MediaType, annotation};
+use oras::store::{Content, fsio};
+use oras::{ConfigArgument, FileArgument};
+
+use crate::args::flags::Matches;
+use crate::error::Failure;
+
+/// Files with their annotations, and those of the manifest and the config.
+pub(crate) struct PackArguments {
+    pub(crate) files: Vec<FileArgument>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) config_annotations: BTreeMap<String, String>,
+}
+
+type ByName = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Reads the packing flags and the file arguments, in the order in which the Go tool checks them.
+pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArguments, Failure> {
+    let references: Vec<FileReference> =
+        words.iter().map(|word| FileReference::parse(word)).collect::<Result<_, _>>()?;
+    if !matches.on("disable-path-validation") {
+        let absolute: Vec<_> = references
+            .iter()
+            .map(|file| file.path.as_str())
+            .filter(|path| Path::new(path).is_absolute())
+            .collect();
+        if !absolute.is_empty() {
+            return Err(Failure::new(format!(
+                "absolute file paths are insecure and not recommended. If it's intentional, use \
+                 --disable-path-validation flag to skip this check: {}",
+                absolute.join(", ")
+            )));
+        }
+    }
+    let mut by_name = annotations(matches)?;
+    let annotations = by_name.remove("$manifest").unwrap_or_default();
+    let config_annotations = by_name.remove("$config").unwrap_or_default();
+    let file = |reference: FileReference| {
+        let annotations = by_name.get(&reference.path).cloned().unwrap_or_default();
+        FileArgument {
+            title: annotations.get(annotation::TITLE).cloned().unwrap_or_else(|| title_of(&reference.path)),
+            path: PathBuf::from(reference.path),
+            media_type: reference.media_type.map(MediaType::from),
+            annotations,
+        }
+    };
+    Ok(PackArguments { files: references.into_iter().map(file).collect(), annotations, config_annotations })
+}
+
+fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
+    let flags = matches.list("annotation");
+    let path = matches.text("annotation-file").filter(|path| !path.is_empty());
+    match path {
+        Some(_) if !flags.is_empty() => {
+            Err(Failure::new("`--annotation` and `--annotation-file` cannot be both specified"))
+        }
+        Some(path) => {
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
+                Failure::new(format!("invalid annotation json file: failed to load annotations from {path}"))
+                    .advise(
+                        "Annotation file doesn't match the required format. Please refer to the document at \
+                     https://oras.land/docs/how_to_guides/manifest_annotations",
+                    )
+            })
+        }
+        None => {
+            let mut manifest = BTreeMap::new();
+            for flag in flags {
+                let (key, value) = flag.split_once('=').ok_or_else(|| {
+                    Failure::new("annotation value doesn't match the required format")
+                        .advise("Please use the correct format in the flag: --annotation \"key=value\"")
+                })?;
+                if manifest.insert(key.to_owned(), value.to_owned()).is_some() {
+                    return Err(Failure::new(format!("duplicate annotation key: {key}, ")));
+                }
+            }
+            Ok(ByName::from([("$manifest".to_owned(), manifest)]))
+        }
+    }
+}
+
+/// Reads `--config`.
+pub(crate) fn config(matches: &ArgMatches) -> Result<ConfigArgument, Failure> {
+    match matches.text("config").filter(|config| !config.is_empty()) {
+        None => Ok(ConfigArgument::Empty),
+        Some(config) => {
+            let reference = FileReference::parse(&config)?;
+            Ok(ConfigArgument::File {
+                path: PathBuf::from(reference.path),
+                media_type: reference.media_type.map(MediaType::from),
+            })
+        }
+    }
+}
+
+/// Writes the manifest where `--export-manifest` says.
+pub(crate) fn export(matches: &ArgMatches, manifest: &Content) -> Result<(), Failure> {
+    if let (Some(path), Some(bytes)) =
+        (matches.text("export-manifest").filter(|path| !path.is_empty()), manifest.in_memory())
+    {
+        fsio::replace(Path::new(&path), bytes, 0o666)?;
+    }
+    Ok(())
+}

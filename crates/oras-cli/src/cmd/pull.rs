@@ -1,0 +1,55 @@
+//! `oras pull`.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use oras::files::FileReference;
+use oras::{ConfigFile, PullOptions, report};
+
+use super::{Format, format, look, platform};
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::status::{self, PULL};
+use crate::target::{Target, Usage};
+
+const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
+
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the artifact reference you want to pull")?;
+    let target = Target::new(matches, "", &words[0], printer)?;
+    let format = format(matches, "json, go-template, text")?;
+    let platform = platform(matches, "platform")?;
+    let source = target.source().await?;
+    let reference = target.require_reference(&USAGE, true)?;
+    let config = match matches.text("config").filter(|config| !config.is_empty()) {
+        None => None,
+        Some(config) => {
+            let config = FileReference::parse(&config)?;
+            Some(ConfigFile { path: config.path, media_type: config.media_type.map(Into::into) })
+        }
+    };
+    let options = PullOptions {
+        output: PathBuf::from(matches.text("output").unwrap_or_else(|| ".".to_owned())),
+        platform,
+        config,
+        include_subject: matches.on("include-subject"),
+        keep_old_files: matches.on("keep-old-files"),
+        allow_path_traversal: matches.on("allow-path-traversal"),
+        concurrency: matches.count("concurrency", 3),
+    };
+    let listener = status::listener(PULL, look(matches, format), *printer);
+    let pulled =
+        oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
+
+    match format {
+        Format::Json => printer.json(&report::Pull::new(&target.path, &pulled)),
+        Format::Text if pulled.skipped => printer.line(format!(
+            "Skipped pulling layers without file name in \"org.opencontainers.image.title\"\n\
+             Use 'oras copy {} --to-oci-layout <layout-dir>' to pull all layers.",
+            target.raw
+        )),
+        Format::Text => printer.line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
+    }
+}

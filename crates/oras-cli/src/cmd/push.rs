@@ -1,0 +1,96 @@
+//! `oras push`.
+
+use clap::ArgMatches;
+use oras::{ConfigArgument, ImageSpec, PushOptions, report};
+
+use super::{Format, format, look, pack, platform};
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::status::{self, PUSH};
+use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
+
+const USAGE: Usage =
+    Usage { path: "oras push", tail: "[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]" };
+
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, false, "the destination for pushing")?;
+    let (raw, extra_tags) = split_tags(&words[0])?;
+    let packed = pack::read(matches, &words[1..])?;
+    let target = Target::new(matches, "", raw, printer)?;
+    let format = format(matches, "json, go-template, text")?;
+    let artifact_platform = platform(matches, "artifact-platform")?;
+    check_tags(&extra_tags)?;
+    let mut options = PushOptions {
+        files: packed.files,
+        annotations: packed.annotations,
+        config_annotations: packed.config_annotations,
+        extra_tags: extra_tags.clone(),
+        concurrency: matches.count("concurrency", 5),
+        force: matches.on("force"),
+        ..PushOptions::default()
+    };
+    types(matches, &mut options)?;
+    if let Some(platform) = artifact_platform {
+        if options.version == ImageSpec::V1_0 && options.artifact_type.is_some() {
+            let message =
+                "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified";
+            return Err(
+                Failure::new(message).advise("consider using image spec v1.1 or remove --artifact-type")
+            );
+        }
+        options.config = ConfigArgument::Platform(platform);
+    }
+    let store = target.store().await?;
+    let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
+    let listener = status::listener(PUSH, look(matches, format), *printer);
+    let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
+
+    match format {
+        Format::Text => {
+            printer.line(format!("Pushed {}", target.display()))?;
+            for tag in &extra_tags {
+                printer.line(format!("Tagged {tag}"))?;
+            }
+            let artifact_type = pushed.root.artifact_type.as_ref().map_or("", |text| text.as_str());
+            printer.line(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
+        }
+        Format::Json => {
+            let tags: Vec<_> = tag.map(ToOwned::to_owned).into_iter().chain(extra_tags).collect();
+            printer.json(&report::Push::new(&target.path, &pushed.root, &tags))?;
+        }
+    }
+    pack::export(matches, &pushed.manifest)
+}
+
+/// The artifact type, the config and the image-spec, which depend on each other.
+fn types(matches: &ArgMatches, options: &mut PushOptions) -> Result<(), Failure> {
+    let image_spec = matches.text("image-spec");
+    let artifact_type = matches.text("artifact-type").filter(|text| !text.is_empty());
+    let config = pack::config(matches)?;
+    let has_config = config != ConfigArgument::Empty;
+    if image_spec.as_deref() == Some("v1.0") {
+        options.version = ImageSpec::V1_0;
+    }
+    if has_config && artifact_type.is_none() {
+        if image_spec.is_none() {
+            options.version = ImageSpec::V1_0;
+        } else if options.version == ImageSpec::V1_1 {
+            return Err(Failure::new("missing artifact type for OCI image-spec v1.1 artifacts")
+                .advise("set an artifact type via `--artifact-type` or consider image spec v1.0"));
+        }
+    }
+    exclusive(matches, "", &["config", "artifact-platform"])?;
+    if options.version == ImageSpec::V1_0 && has_config && artifact_type.is_some() {
+        return Err(Failure::new("--artifact-type and --config cannot both be provided for 1.0 OCI image"));
+    }
+    options.artifact_type = match artifact_type {
+        None if options.version == ImageSpec::V1_1 && !has_config => {
+            Some(oras::spec::MediaType::UNKNOWN_ARTIFACT)
+        }
+        artifact_type => artifact_type.map(Into::into),
+    };
+    options.config = config;
+    Ok(())
+}

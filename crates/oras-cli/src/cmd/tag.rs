@@ -1,0 +1,60 @@
+//! `oras tag`.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use oras::{Listener, Step};
+
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::target::{Target, Usage};
+
+const USAGE: Usage = Usage { path: "oras tag", tail: "[flags] <name>{:<tag>|@<digest>} <new_tag> [...]" };
+
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    if matches!(words.first().map(String::as_str), Some("list" | "ls")) {
+        let container = if matches.on("oci-layout") { "an OCI image layout" } else { "a repository" };
+        return Err(Failure::new("there is no \"list\" sub-command for \"oras tag\" command")
+            .usage(USAGE.line())
+            .advise(format!("If you want to list available tags in {container}, use \"oras repo tags\"")));
+    }
+    USAGE.check(&words, 2, false, "the artifact to be retagged and the tags to be added")?;
+    let target = Target::new(matches, "", &words[0], printer).map_err(|failure| {
+        let message = format!("unable to add tag for '{}': {}", words[0], failure.message);
+        if failure.message.contains("invalid reference") { Failure { message, ..failure } } else { failure }
+    })?;
+    let store = target.store().await?;
+    let reference = target.require_reference(&USAGE, true)?;
+    if target.kind() == "registry" {
+        for tag in &words[1..] {
+            // A digest is taken as a name too: it stores the manifest once more under itself.
+            if tag.parse::<oras::spec::Digest>().is_err() {
+                oras::spec::reference::check_tag(tag).map_err(|error| Failure::new(error.to_string()))?;
+            }
+        }
+    }
+    let lines = Arc::new(Lines { printer: *printer, path: target.display_as(&target.path) });
+    let concurrency = matches.count("concurrency", 5);
+    oras::tag(store, reference, &words[1..], concurrency, lines)
+        .await
+        .map_err(|error| target.failure(&error))?;
+    Ok(())
+}
+
+struct Lines {
+    printer: Printer,
+    path: String,
+}
+
+impl Listener for Lines {
+    fn step(&self, step: Step<'_>) {
+        let line = match step {
+            Step::Tagging(node) => format!("Tagging {}@{}", self.path, node.digest),
+            Step::Tagged(tag) => format!("Tagged {tag}"),
+            _ => return,
+        };
+        drop(self.printer.line(line));
+    }
+}

@@ -1,0 +1,25 @@
+//! `oras version`.
+
+use clap::ArgMatches;
+use oras::spec::Platform;
+
+use crate::args::flags::Matches;
+use crate::error::Failure;
+use crate::output::Printer;
+
+pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    if !words.is_empty() {
+        let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+        printer.error(&format!(
+            "warning: `oras version` requires no argument, {} will be ignored",
+            words.join(" ")
+        ));
+    }
+    printer.line(format!(
+        "Version:    {}\nOS/Arch:    {}/{}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        Platform::host_architecture()
+    ))
+}

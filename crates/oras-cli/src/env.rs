@@ -1,0 +1,21 @@
+//! The only reader of the environment.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the libraries take options; the command reads the environment, here"
+)]
+
+use std::path::PathBuf;
+
+/// The docker configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+pub(crate) fn docker_config() -> Option<PathBuf> {
+    let directory = match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
+        Some(directory) => PathBuf::from(directory),
+        None => PathBuf::from(std::env::var_os("HOME").filter(|value| !value.is_empty())?).join(".docker"),
+    };
+    Some(directory.join("config.json"))
+}
+
+/// Whether colours are unwanted (<https://no-color.org>).
+pub(crate) fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

@@ -1,0 +1,90 @@
+//! What the command says when it fails. The texts are those of the Go tool, which scripts match.
+
+use std::fmt;
+
+use oras::remote::ResponseError;
+use oras::store::{Error, Kind};
+
+/// A failure: `prefix message`, then usage and advice on lines of their own.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) prefix: String,
+    pub(crate) message: String,
+    pub(crate) usage: Option<String>,
+    pub(crate) advice: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None }
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn usage(mut self, usage: impl Into<String>) -> Self {
+        self.usage = Some(usage.into());
+        self
+    }
+
+    pub(crate) fn prefixed(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.prefix, self.message)?;
+        if let Some(usage) = &self.usage {
+            write!(f, "\nUsage: {usage}")?;
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "\n{advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.chain())
+    }
+}
+
+/// What the credential error of a registry says, wherever it is in a chain.
+const MISSING_CREDENTIAL: &str = "basic credential not found";
+
+/// The failure for an error of a registry: its own words after `Error response from registry:`.
+pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
+    let chain = error.chain();
+    if chain.ends_with(MISSING_CREDENTIAL) {
+        let failure = Failure::new(MISSING_CREDENTIAL);
+        return match config {
+            Some(path) => failure.advise(format!(
+                "Please check whether the registry credential stored in the authentication file at {:?} is correct",
+                path.display().to_string()
+            )),
+            None => failure.advise(
+                "Please check whether the registry credential stored in the authentication file is correct",
+            ),
+        };
+    }
+    let answered = error.find::<ResponseError>().is_some() || error.kind() == Kind::NotFound;
+    let failure = Failure::new(chain);
+    let failure = if answered { failure.prefixed("Error response from registry:") } else { failure };
+    advise_by_kind(failure, error)
+}
+
+/// Adds the hint of an error that has one in the Go tool.
+pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
+    if error.chain().contains("path traversal disallowed") {
+        return failure.advise(
+            "Pulling files outside of working directory is insecure and blocked by default. If you trust the \
+             content producer, use --allow-path-traversal to bypass this check.",
+        );
+    }
+    failure
+}

@@ -1,0 +1,77 @@
+//! Progress bars on a terminal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use oras::spec::{Descriptor, Digest};
+use oras::store::Pushed;
+use oras::{Event, Listener, Step};
+
+use crate::status::{Words, name_of};
+
+/// Bars of at most this many transfers are drawn at once; more would scroll the terminal.
+const MAX_BARS: usize = 12;
+
+/// One bar per transfer on standard error, and a line for what is done.
+pub(crate) struct Bars {
+    words: Words,
+    screen: MultiProgress,
+    running: Mutex<HashMap<Digest, ProgressBar>>,
+}
+
+impl Bars {
+    pub(crate) fn new(words: Words) -> Self {
+        Self { words, screen: MultiProgress::new(), running: Mutex::default() }
+    }
+
+    fn start(&self, node: &Descriptor) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.len() >= MAX_BARS {
+            return;
+        }
+        let template =
+            "{spinner} {prefix} {wide_msg} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.screen.add(ProgressBar::new(node.size).with_style(style));
+        bar.set_prefix(self.words.started.trim_end());
+        bar.set_message(name_of(node));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        running.insert(node.digest.clone(), bar);
+    }
+
+    fn finish(&self, node: &Descriptor, word: &str) {
+        let bar = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.digest);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        // The line stays above the bars; a terminal that is gone is no reason to stop.
+        drop(self.screen.println(format!("✓ {word} {} {}", node.digest.short(), name_of(node))));
+    }
+}
+
+impl Listener for Bars {
+    fn step(&self, step: Step<'_>) {
+        match step {
+            Step::Restored(node) => self.finish(node, "Restored   "),
+            Step::Node(Event::Started(node)) => self.start(node),
+            Step::Node(Event::Progress(node, bytes)) => {
+                if let Some(bar) =
+                    self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&node.digest)
+                {
+                    bar.inc(bytes);
+                }
+            }
+            Step::Node(Event::Finished { node, outcome, .. }) => self.finish(
+                node,
+                match outcome {
+                    Pushed::Copied => self.words.finished,
+                    Pushed::Adopted => self.words.adopted,
+                    Pushed::Existed => self.words.existed,
+                },
+            ),
+            _ => {}
+        }
+    }
+}

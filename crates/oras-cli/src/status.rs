@@ -1,0 +1,151 @@
+//! Status lines: one per event on standard output, in the words of the Go tool.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use oras::spec::{Descriptor, Digest};
+use oras::store::Pushed;
+use oras::{Event, Listener, Quiet, Step};
+
+use crate::output::Printer;
+use crate::progress::Bars;
+
+/// The words of a family of commands, padded as they are printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    pub(crate) started: &'static str,
+    pub(crate) finished: &'static str,
+    pub(crate) existed: &'static str,
+    pub(crate) adopted: &'static str,
+    /// Content that came already, under another title.
+    pub(crate) duplicate: &'static str,
+    /// Whether reading a manifest has lines of its own.
+    pub(crate) reads: bool,
+}
+
+pub(crate) const PUSH: Words = Words {
+    started: "Uploading",
+    finished: "Uploaded ",
+    existed: "Exists   ",
+    adopted: "Mounted  ",
+    duplicate: "Exists   ",
+    reads: false,
+};
+
+pub(crate) const COPY: Words = Words {
+    started: "Copying",
+    finished: "Copied ",
+    existed: "Exists ",
+    adopted: "Mounted",
+    duplicate: "Skipped",
+    reads: false,
+};
+
+pub(crate) const PULL: Words = Words {
+    started: "Downloading",
+    finished: "Downloaded ",
+    existed: "Skipped    ",
+    adopted: "Restored   ",
+    duplicate: "",
+    reads: true,
+};
+
+/// What a command shows while it works.
+pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Listener> {
+    match look {
+        Look::Bars => Arc::new(Bars::new(words)),
+        Look::Lines { verbose } => Arc::new(Lines { words, verbose, printer, committed: Mutex::default() }),
+        Look::Quiet => Arc::new(Quiet),
+    }
+}
+
+/// How a command shows its progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Progress bars on standard error.
+    Bars,
+    /// Lines on standard output.
+    Lines {
+        /// Also for content without a title.
+        verbose: bool,
+    },
+    /// Nothing: standard output is for the report.
+    Quiet,
+}
+
+/// What a status line calls a node: its title, else its media type.
+pub(crate) fn name_of(node: &Descriptor) -> String {
+    let name = node.title().unwrap_or(node.media_type.as_str());
+    // What a registry says must not steer the terminal.
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+struct Lines {
+    words: Words,
+    verbose: bool,
+    printer: Printer,
+    /// Digests that are there, with the title they came under.
+    committed: Mutex<HashMap<Digest, Option<String>>>,
+}
+
+impl Lines {
+    fn node(&self, word: &str, node: &Descriptor) {
+        if self.verbose || node.title().is_some() {
+            self.line(&format!("{word} {} {}", node.digest.short(), name_of(node)));
+        }
+    }
+
+    /// A closed pipe is found out by the report; status must not stop a transfer.
+    fn line(&self, text: &str) {
+        drop(self.printer.line(text));
+    }
+
+    fn commit(&self, node: &Descriptor) {
+        let title = node.title().map(ToOwned::to_owned);
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(node.digest.clone(), title);
+    }
+
+    fn finished(&self, node: &Descriptor, outcome: Pushed, children: &[Descriptor]) {
+        self.commit(node);
+        if self.words.reads {
+            if outcome != Pushed::Existed || node.media_type.is_manifest() {
+                self.node(self.words.finished, node);
+            }
+            return;
+        }
+        for child in children {
+            let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+            let other = committed.get(&child.digest).is_some_and(|title| title.as_deref() != child.title());
+            drop(committed);
+            if other {
+                self.node(self.words.duplicate, child);
+            }
+        }
+        self.node(
+            match outcome {
+                Pushed::Copied => self.words.finished,
+                Pushed::Adopted => self.words.adopted,
+                Pushed::Existed => self.words.existed,
+            },
+            node,
+        );
+    }
+}
+
+impl Listener for Lines {
+    fn step(&self, step: Step<'_>) {
+        match step {
+            Step::Preparing(title) if self.verbose => self.line(&format!("Preparing {title}")),
+            Step::EmptyArtifact => self.line("Uploading empty artifact"),
+            Step::Skipped(node) => self.node("Skipped    ", node),
+            Step::Restored(node) => self.node("Restored   ", node),
+            Step::Node(Event::Opening(node)) if self.words.reads => self.node(self.words.started, node),
+            Step::Node(Event::Opened(node)) if self.words.reads => self.node("Processing ", node),
+            Step::Node(Event::Started(node)) if !(self.words.reads && node.media_type.is_manifest()) => {
+                self.node(self.words.started, node);
+            }
+            Step::Node(Event::Finished { node, outcome, children }) => self.finished(node, outcome, children),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! What a reference on the command line means: a repository of a registry, or an OCI layout.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use oras::Layout;
+use oras::files::FileReference;
+use oras::remote::{
+    Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, Repository,
+    ResolveOverride, Secret, StaticCredentials,
+};
+use oras::spec::Reference;
+use oras::store::{Error, Kind, Store};
+
+use crate::args::flags::Matches;
+use crate::env;
+use crate::error::{self, Failure};
+use crate::output::Printer;
+
+/// Says how a reference should look.
+const REFERENCE_FORM: &str =
+    "Please make sure the provided reference is in the form of <registry>/<repo>[:tag|@digest]";
+
+/// How to reach registries, as given by flags.
+pub(crate) struct Remote {
+    pub(crate) options: ClientOptions,
+    /// The credential given by flags.
+    pub(crate) credential: Option<Credential>,
+    /// The user name given by flags, for `login`.
+    pub(crate) username: Option<String>,
+    /// Where credentials are kept.
+    pub(crate) store: Arc<DockerConfig>,
+}
+
+impl Remote {
+    /// Reads the flags with `prefix`, and secrets from standard input where a flag says so.
+    pub(crate) fn new(matches: &ArgMatches, prefix: &str, printer: &Printer) -> Result<Self, Failure> {
+        let name = |name: &str| format!("{prefix}{name}");
+        exclusive(matches, prefix, &["username", "identity-token", "identity-token-stdin"])?;
+        exclusive(
+            matches,
+            prefix,
+            &["password", "identity-token", "identity-token-stdin", "password-stdin"],
+        )?;
+        let (cert, key) = (matches.text(&name("cert-file")), matches.text(&name("key-file")));
+        let client_certificate = match (cert, key) {
+            (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
+            (None, None) => None,
+            (cert, _) => {
+                let (given, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+                let message = format!(
+                    "--{prefix}{given}-file must be used in conjunction with --{prefix}{missing}-file"
+                );
+                return Err(Failure::new(message));
+            }
+        };
+        let username = matches.text(&name("username")).filter(|name| !name.is_empty());
+        let credential = credential(matches, prefix, username.clone(), printer)?;
+        let paths = match matches.list(&name("registry-config")) {
+            paths if paths.is_empty() => env::docker_config().into_iter().collect(),
+            paths => paths.into_iter().map(PathBuf::from).collect(),
+        };
+        let store = Arc::new(DockerConfig::open(paths));
+        let credentials: Arc<dyn CredentialStore> = match &credential {
+            Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
+            None => Arc::clone(&store) as _,
+        };
+        let resolve = if prefix.is_empty() { Vec::new() } else { matches.list("resolve") };
+        let resolve = resolve.into_iter().chain(matches.list(&name("resolve")));
+        let err = *printer;
+        let options = ClientOptions {
+            plain_http: matches.switch(&name("plain-http")),
+            insecure: matches.on(&name("insecure")),
+            ca_file: matches.text(&name("ca-file")).map(PathBuf::from),
+            client_certificate,
+            user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: matches
+                .list(&name("header"))
+                .iter()
+                .map(|text| header(text))
+                .collect::<Result<_, _>>()?,
+            resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,
+            credentials,
+            referrers: match matches.text(&name("distribution-spec")).as_deref() {
+                Some("v1.1-referrers-api") => ReferrersMode::Api,
+                Some("v1.1-referrers-tag") => ReferrersMode::Tag,
+                _ => ReferrersMode::Auto,
+            },
+            warnings: Some(Arc::new(move |registry: &str, text: &str| {
+                err.error(&format!("Warning from {registry}: {text}"));
+            })),
+            ..ClientOptions::default()
+        };
+        Ok(Self { options, credential, username, store })
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.options.clone())?)
+    }
+}
+
+fn credential(
+    matches: &ArgMatches,
+    prefix: &str,
+    username: Option<String>,
+    printer: &Printer,
+) -> Result<Option<Credential>, Failure> {
+    let name = |name: &str| format!("{prefix}{name}");
+    let (mut password, mut token) = (matches.text(&name("password")), matches.text(&name("identity-token")));
+    if prefix.is_empty() {
+        if password.is_some() {
+            printer.error("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
+        }
+        if token.is_some() {
+            printer.error(
+                "WARNING! Using --identity-token via the CLI is insecure. Use --identity-token-stdin.",
+            );
+        }
+        if matches.on("password-stdin") {
+            password = Some(read_secret()?);
+        }
+        if matches.on("identity-token-stdin") {
+            token = Some(read_secret()?);
+        }
+    }
+    let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::from);
+    Ok(match (username, secret(password), secret(token)) {
+        (Some(username), Some(password), _) => Some(Credential::Basic { username, password }),
+        // A user name without a password is a credential that can't be used; saying so beats asking anonymously.
+        (Some(username), None, _) => {
+            Some(Credential::Basic { username, password: Secret::from(String::new()) })
+        }
+        (None, Some(secret), _) | (None, None, Some(secret)) => Some(Credential::Refresh(secret)),
+        (None, None, None) => None,
+    })
+}
+
+/// All of standard input without one final line break.
+fn read_secret() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(1 << 20)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::new(format!("failed to read standard input: {error}")))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+/// Refuses two flags of a set.
+pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> Result<(), Failure> {
+    let given: Vec<_> =
+        names.iter().map(|name| format!("{prefix}{name}")).filter(|name| matches.given(name)).collect();
+    if given.len() < 2 {
+        return Ok(());
+    }
+    let given: Vec<_> = given.iter().map(|name| format!("--{name}")).collect();
+    Err(Failure::new(format!("{} cannot be used at the same time", given.join(", "))))
+}
+
+fn header(text: &str) -> Result<(String, String), Failure> {
+    let (name, value) =
+        text.split_once(':').ok_or_else(|| Failure::new(format!("invalid header: {text:?}")))?;
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+fn resolve_override(text: &str) -> Result<ResolveOverride, Failure> {
+    let failed = |what: &str| Failure::new(format!("failed to parse resolve flag {text:?}: {what}"));
+    let mut parts = text.splitn(3, ':');
+    let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(failed("expecting host:port:address[:address_port]"));
+    };
+    let port: u16 = port.parse().map_err(|_| failed("expecting uint64 host port"))?;
+    // An address with a port is `1.2.3.4:80` or `[::1]:80`; without, also a bare IPv6 address.
+    if let Ok(address) = address.trim_matches(['[', ']']).parse() {
+        return Ok(ResolveOverride { host: host.to_owned(), port, address, address_port: port });
+    }
+    let (address, address_port) = address.rsplit_once(':').ok_or_else(|| failed("invalid IP address"))?;
+    let address = address.trim_matches(['[', ']']).parse().map_err(|_| failed("invalid IP address"))?;
+    let address_port = address_port.parse().map_err(|_| failed("expecting uint64 address port"))?;
+    Ok(ResolveOverride { host: host.to_owned(), port, address, address_port })
+}
+
+/// A reference on the command line.
+pub(crate) struct Target {
+    /// As it was typed.
+    pub(crate) raw: String,
+    /// `registry/repository`, or the path of the layout.
+    pub(crate) path: String,
+    /// The tag or digest; empty if there is none.
+    pub(crate) reference: String,
+    kind: TargetKind,
+}
+
+enum TargetKind {
+    Registry { reference: Reference, remote: Box<Remote> },
+    Layout { by_flag: bool },
+}
+
+impl Target {
+    /// Understands `raw` by the flags with `prefix`.
+    pub(crate) fn new(
+        matches: &ArgMatches,
+        prefix: &str,
+        raw: &str,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
+        exclusive(matches, prefix, &["oci-layout-path", "oci-layout"])?;
+        if matches.on(&format!("{prefix}oci-layout")) {
+            if !matches.list(&format!("{prefix}header")).is_empty() {
+                return Err(Failure::new("custom header flags cannot be used on an OCI image layout target"));
+            }
+            let (path, reference) = split_layout(raw)?;
+            return Ok(Self {
+                raw: raw.to_owned(),
+                path,
+                reference,
+                kind: TargetKind::Layout { by_flag: true },
+            });
+        }
+        if let Some(path) = matches.text(&format!("{prefix}oci-layout-path")).filter(|path| !path.is_empty())
+        {
+            let kind = TargetKind::Layout { by_flag: false };
+            return Ok(Self { raw: raw.to_owned(), path, reference: raw.to_owned(), kind });
+        }
+        let reference: Reference =
+            raw.parse().map_err(|error| Failure::new(format!("{raw:?}: {error}")).advise(REFERENCE_FORM))?;
+        let remote = Box::new(Remote::new(matches, prefix, printer)?);
+        Ok(Self {
+            raw: raw.to_owned(),
+            path: reference.name(),
+            reference: reference.target().unwrap_or_default(),
+            kind: TargetKind::Registry { reference, remote },
+        })
+    }
+
+    /// `registry` or `oci-layout`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.kind {
+            TargetKind::Registry { .. } => "registry",
+            TargetKind::Layout { .. } => "oci-layout",
+        }
+    }
+
+    /// What status lines call it.
+    pub(crate) fn display(&self) -> String {
+        self.display_as(&self.raw)
+    }
+
+    /// What status lines call something else in the same place.
+    pub(crate) fn display_as(&self, reference: &str) -> String {
+        format!("[{}] {reference}", self.kind())
+    }
+
+    /// The repository, if this is one.
+    pub(crate) fn repository(&self) -> Result<Option<Repository>, Failure> {
+        match &self.kind {
+            TargetKind::Registry { reference, remote } => {
+                Ok(Some(Repository::new(&remote.client()?, reference)?))
+            }
+            TargetKind::Layout { .. } => Ok(None),
+        }
+    }
+
+    /// The store, for reading: a layout must be there.
+    pub(crate) async fn source(&self) -> Result<Arc<dyn Store>, Failure> {
+        if let Some(repository) = self.repository()? {
+            return Ok(Arc::new(repository));
+        }
+        let path = Path::new(&self.path);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                let message = format!(
+                    "{:?} is a file: reading an OCI layout from a tar archive is not supported yet",
+                    self.path
+                );
+                return Err(
+                    Failure::new(message).advise("Unpack the archive and name the directory instead.")
+                );
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (raw, path) = (&self.raw, &self.path);
+                let message = format!(
+                    "invalid argument {raw:?}: failed to find path {path:?}: stat {path}: no such file or directory"
+                );
+                return Err(Failure::new(message));
+            }
+            _ => {}
+        }
+        Ok(Arc::new(Layout::open(path).await?))
+    }
+
+    /// The store, for writing: a layout is made with the first write.
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        match self.repository()? {
+            Some(repository) => Ok(Arc::new(repository)),
+            None => Ok(Arc::new(Layout::open_or_create(&self.path).await?)),
+        }
+    }
+
+    /// The failure for an error of this target.
+    pub(crate) fn failure(&self, error: &Error) -> Failure {
+        match &self.kind {
+            TargetKind::Layout { by_flag: true } | TargetKind::Layout { by_flag: false } => {
+                error::advise_by_kind(Failure::new(error.chain()), error)
+            }
+            TargetKind::Registry { remote, .. } => error::of_registry(error, remote.store.path()),
+        }
+    }
+
+    /// The tag or digest; without one, a failure that shows how it should look.
+    pub(crate) fn require_reference(&self, usage: &Usage, tags: bool) -> Result<&str, Failure> {
+        if !self.reference.is_empty() {
+            return Ok(&self.reference);
+        }
+        let (message, form) = if tags {
+            ("no tag or digest specified", "\"<name>:<tag>\" or \"<name>@<digest>\"")
+        } else {
+            ("no digest specified", "\"<name>@<digest>\"")
+        };
+        let advice = format!(
+            "Please specify a reference in the form of {form}. Run \"{} -h\" for more options and examples",
+            usage.path
+        );
+        Err(Failure::new(format!("\"{}\": {message}", self.raw)).usage(usage.line()).advise(advice))
+    }
+}
+
+fn split_layout(raw: &str) -> Result<(String, String), Failure> {
+    let empty = || Failure::new(format!("found empty file path in {raw:?}\ninvalid reference"));
+    let (path, reference) = match raw.rsplit_once('@') {
+        Some((path, digest)) => (path.to_owned(), digest.to_owned()),
+        None => {
+            let parsed = FileReference::parse(raw).map_err(|_| empty())?;
+            (parsed.path, parsed.media_type.unwrap_or_default())
+        }
+    };
+    if path.is_empty() { Err(empty()) } else { Ok((path, reference)) }
+}
+
+/// The usage of a command, as errors quote it.
+pub(crate) struct Usage {
+    /// `oras push`.
+    pub(crate) path: &'static str,
+    /// What follows it.
+    pub(crate) tail: &'static str,
+}
+
+impl Usage {
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.path, self.tail)
+    }
+
+    /// Checks the number of arguments: `exactly`, or at least that many.
+    pub(crate) fn check(
+        &self,
+        words: &[String],
+        count: usize,
+        exactly: bool,
+        what: &str,
+    ) -> Result<(), Failure> {
+        if words.len() == count || (!exactly && words.len() > count) {
+            return Ok(());
+        }
+        let number = format!(
+            "{} {count} argument{}",
+            if exactly { "exactly" } else { "at least" },
+            if count == 1 { "" } else { "s" }
+        );
+        Err(Failure::new(format!("\"{}\" requires {number} but got {}", self.path, words.len()))
+            .usage(self.line())
+            .advise(format!(
+                "Please specify {number} as {what}. Run \"{} -h\" for more options and examples",
+                self.path
+            )))
+    }
+}
+
+/// Splits `name:v1,v2` into the reference and the tags beyond the first.
+pub(crate) fn split_tags(raw: &str) -> Result<(&str, Vec<String>), Failure> {
+    let mut pieces = raw.split(',');
+    let first = pieces.next().unwrap_or_default();
+    Ok((first, pieces.map(ToOwned::to_owned).collect()))
+}
+
+/// Checks tags beyond the first.
+pub(crate) fn check_tags(tags: &[String]) -> Result<(), Failure> {
+    for tag in tags {
+        if tag.is_empty() {
+            return Err(Failure::new("empty extra tag"));
+        }
+        oras::spec::reference::check_tag(tag)
+            .map_err(|error| Failure::new(format!("invalid extra tag: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Asks for a line, on the terminal without showing what is typed if it is a secret.
+pub(crate) fn prompt(printer: &Printer, question: &str, secret: bool) -> Result<String, Failure> {
+    printer.bytes(question.as_bytes())?;
+    let failed = |error: std::io::Error| Failure::new(format!("failed to read standard input: {error}"));
+    if secret && std::io::stdin().is_terminal() {
+        let answer = rpassword::read_password().map_err(failed)?;
+        return Ok(answer);
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// A digest in a reference, or a failure in the Go tool's words.
+pub(crate) fn parse_digest(text: &str) -> Result<oras::spec::Digest, Failure> {
+    text.parse().map_err(|error| Failure::from(Error::new(Kind::InvalidInput, format!("{text}: {error}"))))
+}
