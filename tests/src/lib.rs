@@ -1,0 +1,1 @@
+//! Tests that cross crates and run the built `oras` against real registries and real tools: see `tests/it/`.

@@ -1,0 +1,9 @@
+//! The built `oras`, run as users run it.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod failures;
+mod interop;
+mod lines;
+mod parallel;
+mod registries;
+mod sandbox;

@@ -1,0 +1,188 @@
+//! A directory, a home, and the programs that run in them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use oras_testkit::registry::{Flavor, Process};
+use tempfile::TempDir;
+
+/// The built binary of that name: `cargo xtask test` builds both before the tests.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let directory = test.parent().and_then(Path::parent).unwrap();
+    let path = directory.join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build -p oras-cli` and `cargo build -p oras-serve --example serve`",
+        path.display()
+    );
+    path
+}
+
+pub(crate) fn ours() -> PathBuf {
+    built("oras")
+}
+
+/// A fresh directory to work in, with a home of its own.
+pub(crate) struct Sandbox {
+    root: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("home")).unwrap();
+        std::fs::create_dir_all(root.path().join("work")).unwrap();
+        Self { root }
+    }
+
+    /// The working directory.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.work().join(name)
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), content.as_ref()).unwrap();
+        path
+    }
+
+    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(self.work())
+            .env("HOME", self.root.path().join("home"))
+            .env_remove("DOCKER_CONFIG")
+            .env_remove("ORAS_CACHE")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Output {
+        self.command(program, arguments).output().unwrap()
+    }
+
+    /// Runs ours, which must succeed; its standard output.
+    pub(crate) fn oras(&self, arguments: &[&str]) -> String {
+        self.ok(&ours(), arguments)
+    }
+
+    /// Runs a program, which must succeed; its standard output.
+    pub(crate) fn ok(&self, program: &Path, arguments: &[&str]) -> String {
+        let output = self.run(program, arguments);
+        let (out, err) = texts(&output);
+        assert!(output.status.success(), "{} {arguments:?} failed\n{out}\n{err}", program.display());
+        out
+    }
+
+    /// Runs ours, which must fail with status 1; its standard error.
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.run(&ours(), arguments);
+        let (out, err) = texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} should fail\n{out}\n{err}");
+        err
+    }
+
+    /// A file, a directory with links and modes, and 200 small files.
+    pub(crate) fn tree(&self) {
+        self.file("hi.txt", "hello world\n");
+        self.file("d/a.txt", "a\n");
+        self.file("d/sub/deep/b.bin", [0, 1, 2, 255].repeat(5000));
+        self.file("d/run.sh", "#!/bin/sh\n");
+        std::fs::create_dir_all(self.path("d/empty")).unwrap();
+        std::os::unix::fs::symlink("a.txt", self.path("d/link")).unwrap();
+        std::os::unix::fs::symlink("../a.txt", self.path("d/sub/up")).unwrap();
+        std::fs::set_permissions(self.path("d/run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(self.path("d/sub"), PermissionsExt::from_mode(0o750)).unwrap();
+        for number in 0..200 {
+            self.file(&format!("small/{number}.txt"), format!("file {number}\n"));
+        }
+    }
+}
+
+pub(crate) fn texts(output: &Output) -> (String, String) {
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// What is below a directory: names, kinds, modes and content.
+pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut next = vec![root.to_owned()];
+    while let Some(directory) = next.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            let mode = metadata.mode() & 0o777;
+            if metadata.is_symlink() {
+                found.insert(name, format!("link {}", std::fs::read_link(&path).unwrap().display()));
+            } else if metadata.is_dir() {
+                found.insert(name, format!("directory {mode:o}"));
+                next.push(path);
+            } else {
+                found.insert(name, format!("file {mode:o} {:?}", std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// A registry that tests run against: a real one, or ours.
+pub(crate) enum Registry {
+    Real(Process),
+    Ours { child: Child, port: u16 },
+}
+
+impl Registry {
+    /// Our own server.
+    pub(crate) fn ours(arguments: &[&str]) -> Self {
+        let mut child = Command::new(built("examples/serve"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+        Self::Ours { child, port }
+    }
+
+    /// Every registry there is, each with its name; those that are missing are counted as skipped.
+    pub(crate) fn all(test: &str) -> Vec<(&'static str, Self)> {
+        let mut all =
+            vec![("ours", Self::ours(&[])), ("ours without the API", Self::ours(&["--no-referrers"]))];
+        for flavor in Flavor::ALL {
+            all.extend(Process::open(flavor, test).map(|process| (flavor.name(), Self::Real(process))));
+        }
+        all
+    }
+
+    pub(crate) fn host(&self) -> String {
+        match self {
+            Self::Real(process) => process.host(),
+            Self::Ours { port, .. } => format!("localhost:{port}"),
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        if let Self::Ours { child, .. } = self {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Time, CPU and peak memory of one command.
+//!
+//! The kernel adds up what a process's *ended children* used: CPU time, and the largest resident set among them.
+//! So each command is started by a fresh small process of its own, this program again under a hidden verb,
+//! whose only child it is. The peak cannot read lower than that process's own memory at the start, about 3 MiB.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use super::scene::Scene;
+use crate::process::{Result, capture};
+
+/// The verb under which this program starts a command to be measured: `LOG PROGRAM ARGS...`.
+pub(crate) const MEASURE_VERB: &str = "bench-measure";
+
+/// What one run of a command took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) wall: Duration,
+    /// User and system time, of all threads.
+    pub(super) cpu: Duration,
+    pub(super) peak_kib: u64,
+}
+
+/// Runs a tool in the scene's directory and environment; an error when it fails.
+pub(super) fn measure(scene: &Scene, program: &Path, args: &[String]) -> Result<Sample> {
+    let log = scene.log();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(MEASURE_VERB).arg(&log).arg(program).args(args).stdin(Stdio::null());
+    scene.furnish(&mut command);
+    let line = capture(&mut command).map_err(|_| format!("{}{}", said_at_last(&log), arguments(args)))?;
+    parse(&line).ok_or_else(|| format!("cannot read the measurement {line:?}").into())
+}
+
+fn arguments(args: &[String]) -> String {
+    let shown: Vec<&str> = args.iter().take(8).map(String::as_str).collect();
+    format!(" ({}{})", shown.join(" "), if args.len() > shown.len() { " ..." } else { "" })
+}
+
+/// The end of what a failed tool printed.
+fn said_at_last(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed silently").to_owned()
+}
+
+/// The hidden verb: runs the command, and prints the sample as one line.
+pub(crate) fn measure_child(args: &[String]) -> Result {
+    let [log, program, args @ ..] = args else { return Err("needs LOG PROGRAM ARGS...".into()) };
+    let log = File::create(log)?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let start = Instant::now();
+    let status = command.status()?;
+    let wall = start.elapsed();
+    if !status.success() {
+        return Err(format!("{program} failed ({status})").into());
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let cpu = (usage.user_time() + usage.system_time()).num_microseconds();
+    // Linux counts in KiB, macOS in bytes.
+    let peak_kib = if cfg!(target_os = "macos") { usage.max_rss() / 1024 } else { usage.max_rss() };
+    println!("{} {cpu} {peak_kib}", wall.as_micros());
+    Ok(())
+}
+
+fn parse(line: &str) -> Option<Sample> {
+    let numbers: Vec<u64> =
+        line.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+    let [wall, cpu, peak_kib] = numbers[..] else { return None };
+    Some(Sample { wall: Duration::from_micros(wall), cpu: Duration::from_micros(cpu), peak_kib })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_survives_its_line() {
+        let sample =
+            Sample { wall: Duration::from_micros(1500), cpu: Duration::from_millis(2), peak_kib: 4096 };
+        assert_eq!(parse("1500 2000 4096\n"), Some(sample));
+        assert_eq!(parse("1500 2000\n"), None);
+    }
+}

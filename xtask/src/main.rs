@@ -1,0 +1,71 @@
+//! The chores of the project, one verb each: `cargo xtask <verb>`.
+//!
+//! Everything a contributor or a build machine runs besides plain cargo lives here, as Rust that reads like a
+//! recipe. A verb is one file (or one directory), takes its own options, says on stdout what it does, and fails
+//! with a message that tells what to do. Unix only: the chores start real registries and look at file modes.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
+
+mod bench;
+mod demo;
+mod deny;
+mod env;
+mod files;
+mod peers;
+mod process;
+mod steps;
+mod tally;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <verb> [options]
+
+  demo        push, attach, discover, copy and pull back real files, offline at the end  [--keep]
+  test        everything a change must pass; ends with `N passed, N failed, N skipped`
+  ci          test, then the release binary and its size
+  tidy        the house rules: layers, sizes, docs, forgotten files
+  peers       install the registries and tools the tests compare with
+  deny        licences, bans and sources of the dependencies, without network
+  advisories  known vulnerabilities in the dependencies, needs the network
+  bench       time, CPU and memory side by side with other tools  [--help]
+  help        this text";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let verb = args.next().unwrap_or_else(|| "help".into());
+    let rest: Vec<String> = args.collect();
+    match dispatch(&verb, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is::<steps::AlreadyTold>() {
+                eprintln!("cargo xtask {verb}: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(verb: &str, rest: &[String]) -> process::Result {
+    let without_options = |chore: fn() -> process::Result| match rest.first() {
+        Some(option) => Err(format!("unknown option {option}; see cargo xtask help").into()),
+        None => chore(),
+    };
+    match verb {
+        "demo" => demo::run(rest),
+        "test" => without_options(test::run),
+        "ci" => without_options(test::run_ci),
+        "tidy" => without_options(tidy::run),
+        "peers" => without_options(peers::run),
+        "deny" => without_options(deny::run),
+        "advisories" => without_options(deny::run_advisories),
+        "bench" => bench::run(rest),
+        bench::MEASURE_VERB => bench::measure_child(rest),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("no such verb\n\n{HELP}").into()),
+    }
+}

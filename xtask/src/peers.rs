@@ -1,0 +1,185 @@
+//! `cargo xtask peers`: the real registries and tools that the tests and the bench compare with.
+//!
+//! Each Go tool is installed at a pinned version into `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is
+//! `$XDG_CACHE_HOME` or `$HOME/.cache`, so that a second clone finds it. Debian's tools come from `apt-get` and
+//! live where Debian puts them. Tests look at these same paths; what is absent there, they skip.
+
+use std::path::{Path, PathBuf};
+
+use crate::env;
+use crate::process::{Result, command, line_of, run as run_command, succeeds};
+
+/// A tool installed with `go install`.
+pub(crate) struct GoTool {
+    pub(crate) name: &'static str,
+    version: &'static str,
+    package: &'static str,
+}
+
+/// The tools installed with `go install`, at the versions that the tests were written against.
+pub(crate) const GO_TOOLS: [GoTool; 5] = [
+    GoTool { name: "oras", version: "v1.3.6", package: "oras.land/oras/cmd/oras" },
+    GoTool { name: "crane", version: "v0.22.1", package: "github.com/google/go-containerregistry/cmd/crane" },
+    GoTool { name: "regctl", version: "v0.11.7", package: "github.com/regclient/regclient/cmd/regctl" },
+    GoTool {
+        name: "registry",
+        version: "v3.1.2",
+        package: "github.com/distribution/distribution/v3/cmd/registry",
+    },
+    GoTool {
+        name: "conformance",
+        version: "v0.0.0-20260831232431-97274622c111",
+        package: "github.com/opencontainers/distribution-spec/conformance",
+    },
+];
+
+/// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
+pub(crate) const DEBIAN_TOOLS: [&str; 2] = ["docker-registry", "skopeo"];
+
+impl GoTool {
+    fn dir(&self) -> PathBuf {
+        env::peer_cache().join(format!("{}-{}", self.name, self.version))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir().join(self.name)
+    }
+}
+
+/// Where a tool is, when it is installed. Every path that tests rely on is decided here.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let installed = match GO_TOOLS.iter().find(|tool| tool.name == name) {
+        Some(tool) => tool.path(),
+        None => Path::new("/usr/bin").join(name),
+    };
+    installed.is_file().then_some(installed)
+}
+
+/// Installs what is missing and can be had, and prints where everything is.
+pub(crate) fn run() -> Result {
+    let mut problems = Vec::new();
+    for tool in GO_TOOLS.iter().filter(|tool| find(tool.name).is_none()) {
+        if env::find_program("go").is_some() {
+            problems.extend(go_install(tool).err().map(|error| error.to_string()));
+        }
+    }
+    let missing: Vec<&str> = DEBIAN_TOOLS.into_iter().filter(|name| find(name).is_none()).collect();
+    if !missing.is_empty() {
+        apt_install(&missing);
+    }
+    print_table();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}
+
+fn print_table() {
+    let go = GO_TOOLS.iter().map(|tool| (tool.name, tool.version, "go"));
+    let debian = DEBIAN_TOOLS.into_iter().map(|name| (name, "Debian's", "apt-get, as root or with sudo"));
+    for (name, version, needs) in go.chain(debian) {
+        match find(name) {
+            Some(path) => println!("{name:<16} {version:<36} {}", path.display()),
+            None => println!("{name:<16} {version:<36} skipped: needs {needs}"),
+        }
+    }
+}
+
+/// Installs into a sibling directory first: an interrupted install is never taken for a complete one.
+fn go_install(tool: &GoTool) -> Result {
+    let spec = format!("{}@{}", tool.package, tool.version);
+    println!("installing {spec}");
+    install_dir(&tool.dir(), |partial| {
+        run_command(command("go", &["install", &spec]).env("CGO_ENABLED", "0").env("GOBIN", partial))
+            .map_err(|error| format!("{error}; is the Go module proxy reachable?").into())
+    })
+}
+
+/// Fills a directory under a temporary name and publishes it whole.
+pub(crate) fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    std::fs::create_dir_all(&partial)?;
+    let filled = fill(&partial).and_then(|()| publish(&partial, dir));
+    if filled.is_err() {
+        // The error that matters is the one we return.
+        let _ = std::fs::remove_dir_all(&partial);
+    }
+    filled
+}
+
+fn publish(partial: &Path, dir: &Path) -> Result {
+    match std::fs::rename(partial, dir) {
+        Ok(()) => Ok(()),
+        // Someone else installed the same version meanwhile: theirs is as good.
+        Err(_) if dir.is_dir() => Ok(std::fs::remove_dir_all(partial)?),
+        Err(error) => Err(format!("cannot publish {}: {error}", dir.display()).into()),
+    }
+}
+
+/// Asks apt-get for Debian packages. Not having them is no error: the table and the tests say what is missing.
+fn apt_install(packages: &[&str]) {
+    let Some(apt_get) = env::find_program("apt-get") else { return };
+    let mut words = match root_prefix() {
+        Some(prefix) => prefix,
+        None => return,
+    };
+    words.extend([
+        "env".into(),
+        "DEBIAN_FRONTEND=noninteractive".into(),
+        apt_get.to_string_lossy().into_owned(),
+    ]);
+    let apt = |args: &[&str]| {
+        let mut command = command(&words[0], &[]);
+        command.args(&words[1..]).args(args);
+        println!("{}", line_of(&command));
+        run_command(&mut command)
+    };
+    let install: Vec<&str> =
+        ["install", "--yes", "--quiet", "--no-install-recommends"].iter().chain(packages).copied().collect();
+    let installed = apt(&install).or_else(|_| apt(&["update", "--quiet"]).and_then(|()| apt(&install)));
+    if let Err(error) = installed {
+        println!("{error}");
+    }
+}
+
+/// The words that make a command run as root; none where that needs a password.
+fn root_prefix() -> Option<Vec<String>> {
+    if crate::process::capture(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0") {
+        return Some(Vec::new());
+    }
+    let sudo = succeeds(&mut command("sudo", &["-n", "true"]));
+    sudo.then(|| vec!["sudo".into(), "-n".into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{ScratchDir, write};
+
+    #[test]
+    fn go_tools_live_in_a_directory_named_after_the_version() {
+        let path = GO_TOOLS[0].path();
+        assert!(path.ends_with("oras-peers/oras-v1.3.6/oras"), "{}", path.display());
+    }
+
+    #[test]
+    fn a_failed_install_leaves_nothing() {
+        let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-peers").unwrap();
+        let dir = scratch.path().join("tool-v1");
+        let failed = install_dir(&dir, |partial| {
+            write(&partial.join("tool"), "half")?;
+            Err("interrupted".into())
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "interrupted");
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_install_is_published_whole_and_a_second_one_is_harmless() {
+        let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-peers").unwrap();
+        let dir = scratch.path().join("tool-v1");
+        for _ in 0..2 {
+            install_dir(&dir, |partial| write(&partial.join("tool"), "whole")).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(dir.join("tool")).unwrap(), "whole");
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+}

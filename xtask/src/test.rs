@@ -1,0 +1,93 @@
+//! `cargo xtask test` and `cargo xtask ci`: everything that a change must pass.
+//!
+//! A test that lacks a tool says so by appending a line `skipped: needs X (test name)` to the file named by the
+//! environment variable `ORAS_SKIPPED_LOG`; here these are counted as skipped, not as passed. The last line
+//! printed is `N passed, N failed, N skipped`.
+
+use crate::files::{ScratchDir, read_text};
+use crate::process::{Result, cargo, run as run_command, stream};
+use crate::steps::Steps;
+use crate::tally::{SkipLog, Tally};
+use crate::{deny, peers, tidy};
+
+/// The variable that tells tests where to report what they lack.
+const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
+/// The release binary stays below this.
+const BINARY_LIMIT_MIB: u64 = 12;
+
+/// All checks and all tests.
+pub(crate) fn run() -> Result {
+    let mut steps = Steps::default();
+    run_checks(&mut steps);
+    steps.close()
+}
+
+/// The same, then the release binary.
+pub(crate) fn run_ci() -> Result {
+    let mut steps = Steps::default();
+    run_checks(&mut steps);
+    steps.step("release binary", |_| release_binary());
+    steps.close()
+}
+
+fn run_checks(steps: &mut Steps) {
+    steps.step("peers", |_| peers::run());
+    steps.step("format", |_| run_command(&mut cargo(&["fmt", "--all", "--check"])));
+    steps.step("clippy", |_| clippy());
+    steps.step("tidy", |_| tidy::run());
+    steps.step("docs", |_| docs());
+    steps.step("deny", deny_counted);
+    steps.step("build the command line", |_| {
+        run_command(&mut cargo(&["build", "--locked", "-p", "oras-cli"]))
+    });
+    steps.step("tests", tests);
+}
+
+fn clippy() -> Result {
+    run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+}
+
+fn docs() -> Result {
+    run_command(cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn deny_counted(tally: &mut Tally) -> Result {
+    if let Some(line) = deny::check()? {
+        println!("{line}");
+        tally.skipped += 1;
+    }
+    Ok(())
+}
+
+fn tests(tally: &mut Tally) -> Result {
+    let scratch = ScratchDir::new(&std::env::temp_dir(), "oras-xtask-test")?;
+    let log = scratch.path().join("skipped.log");
+    crate::files::write(&log, "")?;
+    let mut counted = Tally::default();
+    let outcome = stream(
+        cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]).env(SKIPPED_LOG, &log),
+        |line| {
+            println!("{line}");
+            counted.add_line(line);
+        },
+    );
+    let skips = SkipLog::parse(&read_text(&log)?);
+    print!("{skips}");
+    counted.add_skips(&skips);
+    tally.passed += counted.passed;
+    tally.failed += counted.failed;
+    tally.skipped += counted.skipped;
+    outcome
+}
+
+fn release_binary() -> Result {
+    run_command(&mut cargo(&["build", "--locked", "--release", "-p", "oras-cli"]))?;
+    let binary = tidy::workspace::Workspace::load()?.target_dir.join("release/oras");
+    let size = std::fs::metadata(&binary)?.len();
+    println!("{} bytes in the release binary, {BINARY_LIMIT_MIB} MiB allowed", size);
+    if size < BINARY_LIMIT_MIB << 20 {
+        Ok(())
+    } else {
+        Err(format!("the release binary is {size} bytes: see what grew with cargo bloat").into())
+    }
+}

@@ -1,0 +1,154 @@
+//! Which crate may know which: the direction of dependency, and what stays out of small programs.
+
+use super::Violation;
+use super::workspace::{Package, Workspace};
+use crate::process::{Result, capture, cargo};
+
+const SPEC_AND_STORE: &[&str] = &["oras-spec", "oras-store"];
+
+/// What each crate's published code may use of the workspace. Tests are free to use more.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("oras-spec", &[]),
+    ("oras-store", &["oras-spec"]),
+    ("oras-testkit", SPEC_AND_STORE),
+    // The stores know nothing of each other, the engine and the server know no store.
+    ("oras-memory", SPEC_AND_STORE),
+    ("oras-files", SPEC_AND_STORE),
+    ("oras-layout", SPEC_AND_STORE),
+    ("oras-bucket", SPEC_AND_STORE),
+    ("oras-remote", SPEC_AND_STORE),
+    ("oras-copy", SPEC_AND_STORE),
+    ("oras-serve", SPEC_AND_STORE),
+    (
+        "oras",
+        &[
+            "oras-spec",
+            "oras-store",
+            "oras-memory",
+            "oras-files",
+            "oras-layout",
+            "oras-bucket",
+            "oras-remote",
+            "oras-copy",
+        ],
+    ),
+    ("oras-cli", &["oras", "oras-serve"]),
+    ("xtask", &[]),
+];
+
+/// Crosses every layer on purpose.
+const UNLAYERED: &str = "oras-tests";
+/// Never part of a published crate.
+const TESTKIT: &str = "oras-testkit";
+
+const NETWORK_AND_CLI: &[&str] = &["reqwest", "rustls", "hyper", "clap"];
+
+/// What a program that depends on these crates alone must not link.
+const ABSENT: &[(&[&str], &[&str])] = &[
+    (&["oras-spec"], &["tokio", "reqwest", "rustls", "hyper", "clap"]),
+    (&["oras-layout", "oras-copy"], NETWORK_AND_CLI),
+    (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
+    (&["oras"], &["clap"]),
+];
+
+pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
+    let mut found = Vec::new();
+    for package in workspace.packages.iter().filter(|package| package.name != UNLAYERED) {
+        found.extend(layering(package, workspace));
+    }
+    for (crates, absent) in ABSENT {
+        let linked = linked_crates(crates)?;
+        let manifest =
+            workspace.packages.iter().find(|package| package.name == crates[0]).map(Package::manifest);
+        for name in absent.iter().filter(|name| linked.iter().any(|linked| linked == *name)) {
+            let what = format!(
+                "{} must not link {name}: find the way in with `cargo tree -e normal -i {name} -p {}`",
+                crates.join(" + "),
+                crates.join(" -p ")
+            );
+            found.push(Violation::new(&manifest.clone().unwrap_or_default(), 1, what));
+        }
+    }
+    Ok(found)
+}
+
+fn layering(package: &Package, workspace: &Workspace) -> Vec<Violation> {
+    let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == package.name) else {
+        let what = format!("{} has no layer: give it one in xtask/src/tidy/layers.rs", package.name);
+        return vec![Violation::new(&package.manifest(), 1, what)];
+    };
+    let ours = |name: &String| workspace.packages.iter().any(|package| package.name == *name);
+    let dependencies = package.dependencies.iter().filter(|name| ours(name));
+    let forbidden = dependencies.filter(|name| !allowed.contains(&name.as_str()));
+    let violation = |name: &String| {
+        let what = if name == TESTKIT {
+            format!("{name} is for tests: move it to [dev-dependencies]")
+        } else {
+            format!("{} may not know {name}: see the layers in ARCHITECTURE.md", package.name)
+        };
+        Violation::new(&package.manifest(), line_of_dependency(package, name), what)
+    };
+    forbidden.map(violation).collect()
+}
+
+fn line_of_dependency(package: &Package, name: &str) -> usize {
+    let manifest = std::fs::read_to_string(package.manifest()).unwrap_or_default();
+    let names_it = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', ' ', '=']));
+    manifest.lines().position(names_it).map_or(1, |index| index + 1)
+}
+
+/// Names of all crates that a program linking `crates` links.
+fn linked_crates(crates: &[&str]) -> Result<Vec<String>> {
+    let mut command = cargo(&["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}"]);
+    for name in crates {
+        command.args(["-p", name]);
+    }
+    Ok(crate_names(&capture(&mut command)?))
+}
+
+fn crate_names(tree: &str) -> Vec<String> {
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(dependent: &str, dependency: &str) -> Workspace {
+        let package = |name: &str, dependencies: serde_json::Value| {
+            serde_json::json!({"name": name, "manifest_path": format!("/none/{name}/Cargo.toml"),
+                "publish": null, "dependencies": dependencies})
+        };
+        let dependencies =
+            serde_json::json!([{"name": dependency, "kind": null}, {"name": "serde", "kind": null}]);
+        let packages = [package(dependent, dependencies), package(dependency, serde_json::json!([]))];
+        Workspace::parse(&serde_json::json!({"target_directory": "/none", "packages": packages})).unwrap()
+    }
+
+    fn broken(dependent: &str, dependency: &str) -> Option<String> {
+        let workspace = workspace(dependent, dependency);
+        layering(&workspace.packages[0], &workspace).pop().map(|violation| violation.what)
+    }
+
+    #[test]
+    fn layers_point_one_way() {
+        assert_eq!(broken("oras-layout", "oras-store"), None);
+        assert_eq!(broken("oras-cli", "oras-serve"), None);
+        assert!(
+            broken("oras-layout", "oras-remote").unwrap().starts_with("oras-layout may not know oras-remote")
+        );
+        assert!(broken("oras-spec", "oras-store").is_some());
+        assert!(broken("oras", "oras-serve").is_some());
+        assert!(broken("oras-cli", "oras-remote").is_some());
+        assert!(broken("oras-memory", "oras-testkit").unwrap().contains("[dev-dependencies]"));
+        assert!(broken("oras-new", "oras-spec").unwrap().contains("has no layer"));
+    }
+
+    #[test]
+    fn names_are_read_from_the_tree() {
+        assert_eq!(
+            crate_names("oras-spec v0.1.0 (/x)\nserde v1.0.1\n\nserde v1.0.1 (*)\n"),
+            ["oras-spec", "serde", "serde"]
+        );
+    }
+}

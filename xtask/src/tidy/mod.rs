@@ -1,0 +1,58 @@
+//! `cargo xtask tidy`: the house rules that a compiler does not know, as code.
+//!
+//! Each broken rule is one line, `file:line: what is wrong, and what to do`.
+
+mod layers;
+mod modules;
+mod project;
+mod source;
+pub(crate) mod workspace;
+
+use std::path::{Path, PathBuf};
+
+use crate::process::Result;
+use workspace::Workspace;
+
+/// One broken rule.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Violation {
+    /// Relative to the top of the work tree.
+    file: PathBuf,
+    line: usize,
+    what: String,
+}
+
+impl Violation {
+    fn new(file: &Path, line: usize, what: impl Into<String>) -> Self {
+        let top = crate::env::root();
+        Self { file: file.strip_prefix(&top).unwrap_or(file).to_path_buf(), line, what: what.into() }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.file.display(), self.line, self.what)
+    }
+}
+
+/// Checks every rule; an error counts what was found.
+pub(crate) fn run() -> Result {
+    let workspace = Workspace::load()?;
+    let mut found = layers::check(&workspace)?;
+    found.extend(modules::check(&workspace)?);
+    found.extend(project::check(&workspace)?);
+    let (sources, large) = source::check(&workspace)?;
+    found.extend(sources);
+    for note in large {
+        println!("note: {note}");
+    }
+    found.sort();
+    for violation in &found {
+        println!("{violation}");
+    }
+    match found.len() {
+        0 => Ok(()),
+        1 => Err("1 house rule is broken".into()),
+        n => Err(format!("{n} house rules are broken").into()),
+    }
+}

@@ -1,0 +1,96 @@
+//! Every source file is short and begins by saying what it is for.
+
+use std::path::Path;
+
+use super::Violation;
+use super::workspace::Workspace;
+use crate::files::{files_below, read_text};
+use crate::process::Result;
+
+/// Lines of code that a file may have; beyond it, it is split.
+const HARD_LIMIT: usize = 600;
+/// Lines of code beyond which a file is worth a look.
+const SOFT_LIMIT: usize = 400;
+
+/// The broken rules, and a note for each file that is getting large.
+pub(super) fn check(workspace: &Workspace) -> Result<(Vec<Violation>, Vec<Violation>)> {
+    let (mut broken, mut notes) = (Vec::new(), Vec::new());
+    for package in &workspace.packages {
+        for file in files_below(&package.dir.join("src"))? {
+            if file.extension().is_some_and(|extension| extension == "rs") {
+                let text = read_text(&file)?;
+                broken.extend(front_docs(&file, &text));
+                let lines = code_lines(&text);
+                let list = if lines > HARD_LIMIT { &mut broken } else { &mut notes };
+                if lines > SOFT_LIMIT {
+                    let what = format!(
+                        "{lines} lines of code, {SOFT_LIMIT} is the aim, {HARD_LIMIT} the limit: split it by what it does"
+                    );
+                    list.push(Violation::new(&file, 1, what));
+                }
+            }
+        }
+    }
+    Ok((broken, notes))
+}
+
+fn front_docs(file: &Path, text: &str) -> Option<Violation> {
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    let documented = first.is_some_and(|line| line.starts_with("//!"));
+    (!documented)
+        .then(|| Violation::new(file, 1, "no front page: begin the file with `//!` and what it is for"))
+}
+
+/// Lines that are neither blank nor comment, up to a trailing module of tests.
+fn code_lines(text: &str) -> usize {
+    let mut in_comment = false;
+    let mut count = 0;
+    for line in without_tests(text).into_iter().map(str::trim) {
+        if in_comment || line.starts_with("/*") {
+            in_comment = !line.contains("*/");
+        } else if !line.is_empty() && !line.starts_with("//") {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// The lines before `#[cfg(test)] mod tests { … }` when that module ends the file.
+fn without_tests(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().collect();
+    let starts_tests = |index: usize| {
+        let mut after = lines[index + 1..].iter().skip_while(|line| line.starts_with("#["));
+        lines[index] == "#[cfg(test)]"
+            && after.next().is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+    };
+    let Some(start) = (0..lines.len()).find(|index| starts_tests(*index)) else { return lines };
+    let end = (start..lines.len()).find(|index| lines[*index] == "}").unwrap_or(lines.len());
+    let trailing = lines.iter().skip(end + 1).all(|line| line.trim().is_empty());
+    if trailing { lines[..start].to_vec() } else { lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_code_counts() {
+        let text = "//! Docs.\n\nuse a;\n/* a\n  long\n comment */\n// note\nfn f() {\n    g(); // said\n}\n";
+        assert_eq!(code_lines(text), 4);
+    }
+
+    #[test]
+    fn a_trailing_module_of_tests_is_free_and_others_are_not() {
+        let tests = "#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
+        assert_eq!(code_lines(&format!("fn f() {{}}\n\n{tests}")), 1);
+        assert_eq!(code_lines(&format!("{tests}fn f() {{}}\n")), 5);
+        assert_eq!(code_lines("fn f() {}\n#[cfg(test)]\nmod tests;\n"), 3);
+    }
+
+    #[test]
+    fn a_file_begins_with_its_purpose() {
+        assert!(front_docs(Path::new("a.rs"), "\n//! Purpose.\n").is_none());
+        assert_eq!(front_docs(Path::new("a.rs"), "use b;\n").unwrap().line, 1);
+        assert!(front_docs(Path::new("a.rs"), "").is_some());
+    }
+}
