@@ -153,6 +153,8 @@ impl Inner {
         }
         let output = std::path::absolute(&self.output)
             .map_err(|error| Error::io(format!("failed to find {}", self.output.display()), error))?;
+        // Cleaned before it is looked at, as the Go tool does: `../out` is beside where we are.
+        let output = clean(&output);
         let local = is_local(&named);
         if !local && !self.options.allow_path_traversal {
             return Err(refused());

@@ -215,3 +215,8 @@ pub(crate) fn pack() -> Vec<Arg> {
 pub(crate) fn concurrency() -> Arg {
     number("concurrency", "Transfers at the same time")
 }
+
+/// `--descriptor` and `--pretty`.
+pub(crate) fn descriptor() -> [Arg; 2] {
+    [switch("descriptor", "Print the descriptor"), switch("pretty", "Indent the JSON")]
+}

@@ -1,14 +1,22 @@
 //! The command line as data: every command and flag, and what a misuse says.
 
-pub(crate) mod commands;
 pub(crate) mod flags;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::Failure;
 use crate::output::Printer;
 
-pub(crate) use commands::root;
+/// A command, with examples in its help.
+pub(crate) fn command(name: &'static str, about: &'static str, examples: &'static str) -> Command {
+    Command::new(name).about(about).after_help(examples).args_override_self(true)
+}
+
+/// A group of commands.
+pub(crate) fn group(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).subcommand_required(true).arg_required_else_help(true)
+}
 
 /// What clap refuses, in the words of the Go tool; help and bare groups are not failures.
 pub(crate) fn misuse(error: clap::Error, printer: &Printer) -> Result<(), Failure> {

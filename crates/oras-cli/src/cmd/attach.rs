@@ -1,11 +1,13 @@
 //! `oras attach`.
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::{AttachOptions, report};
 
-use super::{Format, format, look, pack, platform};
-use crate::args::flags::Matches;
+use super::{look, pack, platform};
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, PUSH};
 use crate::target::{Target, Usage, exclusive};
@@ -16,6 +18,35 @@ const USAGE: Usage = Usage {
            {<file>[:<layer_media_type>]|--annotation <key>=<value>} [...]",
 };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "attach",
+        "Attach files to an existing artifact",
+        concat!(
+            "Examples:\n",
+            "  oras attach --artifact-type application/spdx+json localhost:5000/hello:v1 sbom.json\n",
+            "  oras attach --artifact-type doc/example localhost:5000/hello:v1 -a key=value"
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args(flags::pack())
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::platform(),
+        flags::distribution_spec(""),
+        flags::text("artifact-type", "TYPE", "Type of the artifact (required)"),
+        flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
+        flags::concurrency(),
+        flags::positional("<name>{:<tag>|@<digest>} <file>[:<type>]", "Subject, then files"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, false, "the destination artifact for attaching.")?;
@@ -27,7 +58,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         _ => failure,
     })?;
-    let format = format(matches, "json, go-template, text")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let platform = platform(matches, "platform")?;
     exclusive(matches, "", &["config", "platform"])?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -50,7 +81,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 5),
     };
     let store = target.store().await?;
-    let listener = status::listener(PUSH, look(matches, format), *printer);
+    let listener = status::listener(PUSH, look(matches, &format), *printer);
     let attached =
         oras::attach(store, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
@@ -68,7 +99,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
                 attached.root.digest
             ))?;
         }
-        Format::Json => printer.json(&report::Node::new(&target.path, &attached.root))?,
+        format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
     pack::export(matches, &attached.manifest)
 }

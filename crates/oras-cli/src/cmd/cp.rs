@@ -1,12 +1,14 @@
 //! `oras cp`.
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::CopyOptions;
 use oras::store::{Error, Side};
 
-use super::{Format, look, platform};
-use crate::args::flags::Matches;
+use super::{look, platform};
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::Format;
 use crate::output::Printer;
 use crate::status::{self, COPY};
 use crate::target::{Target, Usage, check_tags, split_tags};
@@ -14,6 +16,39 @@ use crate::target::{Target, Usage, check_tags, split_tags};
 const USAGE: Usage =
     Usage { path: "oras cp", tail: "[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "cp",
+        "Copy an artifact between registries and OCI layouts",
+        concat!(
+            "Examples:\n",
+            "  oras cp localhost:5000/hello:v1 localhost:6000/hello:v1,latest\n",
+            "  oras cp -r localhost:5000/hello:v1 --to-oci-layout ./layout:v1\n",
+            "  oras cp --from-oci-layout ./layout:v1 localhost:5000/hello:v1"
+        ),
+    )
+    .visible_alias("copy")
+    .args(flags::common())
+    .args(flags::remote("from-"))
+    .args(flags::layout("from-"))
+    .args(flags::remote("to-"))
+    .args(flags::layout("to-"))
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::distribution_spec("from-"),
+        flags::distribution_spec("to-"),
+        flags::list("resolve", "HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
+        flags::switch("recursive", "Copy the referrers too").short('r'),
+        flags::switch("force", "Look below manifests that the destination has"),
+        flags::platform(),
+        flags::concurrency(),
+        flags::positional("<from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]", "Source and destination"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 2, true, "the source and destination for copying")?;
@@ -33,7 +68,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 3),
         force: matches.on("force"),
     };
-    let listener = status::listener(COPY, look(matches, Format::Text), *printer);
+    let listener = status::listener(COPY, look(matches, &Format::Text), *printer);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;

@@ -2,19 +2,48 @@
 
 use std::io::IsTerminal;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::{DiscoverOptions, report};
 
-use super::{Format, format, platform};
-use crate::args::flags::Matches;
+use super::platform;
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::env;
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 use crate::tree::{self, Paint};
 
 const USAGE: Usage = Usage { path: "oras discover", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "discover",
+        "Show what refers to an artifact",
+        concat!(
+            "Examples:\n",
+            "  oras discover localhost:5000/hello:v1\n",
+            "  oras discover --format json --artifact-type application/spdx+json localhost:5000/hello:v1"
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::platform(),
+        flags::distribution_spec(""),
+        flags::text("artifact-type", "TYPE", "Only referrers of this type"),
+        flags::number("depth", "Levels of referrers to show [default: all]"),
+        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the target artifact to discover referrers from")?;
@@ -22,7 +51,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         return Err(Failure::new("depth value should be at least 1"));
     }
     let target = Target::new(matches, "", &words[0], printer)?;
-    let format = format(matches, "table, json, go-template, tree")?;
+    let format = Format::read(matches, format::TREE, *printer)?;
     let options = DiscoverOptions {
         artifact_type: matches.text("artifact-type").filter(|text| !text.is_empty()).map(Into::into),
         depth: matches.count("depth", 0),
@@ -32,11 +61,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let reference = target.require_reference(&USAGE, true)?;
     let root = oras::discover(source, reference, &options).await.map_err(|error| target.failure(&error))?;
     match format {
-        Format::Json => printer.json(&report::Discover::new(&target.path, &root)),
-        Format::Text => {
+        Format::Text | Format::Table => {
             let paint = Paint(std::io::stdout().is_terminal() && !matches.on("no-tty") && !env::no_color());
             let annotations = matches.switch("verbose").unwrap_or(true);
             printer.bytes(tree::draw(&target.path, &root, annotations, paint).as_bytes())
         }
+        format => printer.report(&format, &report::Discover::new(&target.path, &root)),
     }
 }

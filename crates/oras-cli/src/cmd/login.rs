@@ -1,26 +1,39 @@
-//! `oras login` and `oras logout`.
+//! `oras login`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ArgMatches;
-use oras::remote::{
-    Client, ClientOptions, Credential, CredentialStore, DockerConfig, Registry, Secret, StaticCredentials,
-};
+use clap::{ArgMatches, Command};
+use oras::remote::{Client, ClientOptions, Credential, CredentialStore, Registry, Secret, StaticCredentials};
 use oras::spec::reference::check_registry;
 
-use crate::args::flags::Matches;
-use crate::env;
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::{self, Failure};
 use crate::output::Printer;
 use crate::target::{Remote, Usage, prompt};
 
-const LOGIN: Usage = Usage { path: "oras login", tail: "[flags] <registry>" };
-const LOGOUT: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
+const USAGE: Usage = Usage { path: "oras login", tail: "[flags] <registry>" };
 
-pub(crate) async fn login(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "login",
+        "Log in to a registry",
+        concat!(
+            "Examples:\n",
+            "  oras login localhost:5000\n",
+            "  echo $TOKEN | oras login -u user --password-stdin localhost:5000"
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args([flags::verbose(), flags::positional("<registry>", "Registry")])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
-    LOGIN.check(&words, 1, true, "the registry to log in to")?;
+    USAGE.check(&words, 1, true, "the registry to log in to")?;
     let remote = Remote::new(matches, "", printer)?;
     let credential = match &remote.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
@@ -65,14 +78,4 @@ fn ask_all(printer: &Printer, username: Option<&str>) -> Result<Credential, Fail
 fn ask(printer: &Printer, question: &str, what: &str) -> Result<Secret, Failure> {
     let answer = prompt(printer, question, true)?;
     if answer.is_empty() { Err(Failure::new(format!("{what} required"))) } else { Ok(Secret::from(answer)) }
-}
-
-pub(crate) async fn logout(matches: &ArgMatches) -> Result<(), Failure> {
-    let words = matches.words();
-    LOGOUT.check(&words, 1, true, "the registry you want to log out")?;
-    let paths = match matches.list("registry-config") {
-        paths if paths.is_empty() => env::docker_config().into_iter().collect(),
-        paths => paths.into_iter().map(PathBuf::from).collect(),
-    };
-    Ok(DockerConfig::open(paths).erase(&words[0]).await?)
 }

@@ -5,6 +5,7 @@ mod blob;
 mod cp;
 mod discover;
 mod login;
+mod logout;
 mod manifest;
 mod pack;
 mod pull;
@@ -16,13 +17,40 @@ pub(crate) mod version;
 
 use std::io::IsTerminal;
 
-use clap::ArgMatches;
-use oras::spec::Platform;
+use clap::{ArgMatches, Command};
+use oras::spec::{Descriptor, Platform, json};
 
 use crate::args::flags::Matches;
 use crate::error::Failure;
+use crate::format::Format;
 use crate::output::Printer;
 use crate::status::Look;
+
+/// The whole command line.
+pub(crate) fn root() -> Command {
+    Command::new("oras")
+        .about("Move artifacts in and out of OCI registries and OCI image layouts")
+        .disable_version_flag(true)
+        .disable_help_subcommand(false)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .args_override_self(true)
+        .subcommands([
+            pull::command(),
+            push::command(),
+            login::command(),
+            logout::command(),
+            version::command(),
+            discover::command(),
+            resolve::command(),
+            cp::command(),
+            tag::command(),
+            attach::command(),
+            blob::command(),
+            manifest::command(),
+            repo::command(),
+        ])
+}
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
@@ -38,51 +66,24 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("discover", _) => discover::run(matches, printer).await,
         ("resolve", _) => resolve::run(matches, printer).await,
         ("tag", _) => tag::run(matches, printer).await,
-        ("login", _) => login::login(matches, printer).await,
-        ("logout", _) => login::logout(matches).await,
-        ("blob", Some(("fetch", matches))) => blob::fetch(matches, printer).await,
-        ("blob", Some(("push", matches))) => blob::push(matches, printer).await,
-        ("manifest", Some(("fetch", matches))) => manifest::fetch(matches, printer).await,
-        ("repo", Some(("ls", matches))) => repo::ls(matches, printer).await,
-        ("repo", Some(("tags", matches))) => repo::tags(matches, printer).await,
+        ("login", _) => login::run(matches, printer).await,
+        ("logout", _) => logout::run(matches).await,
+        ("blob", Some((name, matches))) => blob::run(name, matches, printer).await,
+        ("manifest", Some((name, matches))) => manifest::run(name, matches, printer).await,
+        ("repo", Some((name, matches))) => repo::run(name, matches, printer).await,
         _ => Err(Failure::new(format!("unknown command {name:?} for \"oras\""))),
     }
 }
 
-/// The output of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// Reads `--format`.
-fn format(matches: &ArgMatches, supported: &str) -> Result<Format, Failure> {
-    let format = matches.text("format").unwrap_or_default();
-    if matches.text("template").is_some_and(|template| !template.is_empty()) && format != "go-template" {
-        return Err(Failure::new("--template must be used with --format go-template"));
-    }
-    match format.as_str() {
-        "" | "text" | "tree" if format.is_empty() || supported.ends_with(&format) => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        other if other == "go-template" || other.starts_with("go-template=") => {
-            Err(Failure::new("the format go-template is not supported yet")
-                .advise("use `--format json` instead"))
-        }
-        other => Err(Failure::new(format!("invalid format type: {other:?}"))
-            .advise(format!("supported types: {supported}"))),
-    }
-}
-
 /// How to show progress: bars where a person watches, lines in text format, nothing beside a report.
-fn look(matches: &ArgMatches, format: Format) -> Look {
+fn look(matches: &ArgMatches, format: &Format) -> Look {
     let watched = std::io::stderr().is_terminal() && !matches.on("no-tty") && !matches.on("debug");
-    match format {
-        _ if watched => Look::Bars,
-        Format::Text => Look::Lines { verbose: matches.switch("verbose").unwrap_or(true) },
-        Format::Json => Look::Quiet,
+    if watched {
+        Look::Bars
+    } else if format.is_for_people() {
+        Look::Lines { verbose: matches.switch("verbose").unwrap_or(true) }
+    } else {
+        Look::Quiet
     }
 }
 
@@ -95,4 +96,9 @@ fn platform(matches: &ArgMatches, name: &str) -> Result<Option<Platform>, Failur
             .map(Some)
             .map_err(|error: oras::spec::platform::PlatformError| Failure::new(error.to_string())),
     }
+}
+
+/// Prints the descriptor that `--descriptor` asks for.
+fn print_descriptor(matches: &ArgMatches, printer: &Printer, node: &Descriptor) -> Result<(), Failure> {
+    if matches.on("pretty") { printer.json(node) } else { printer.bytes(&json::to_vec(node)) }
 }

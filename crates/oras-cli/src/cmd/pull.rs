@@ -2,24 +2,57 @@
 
 use std::path::PathBuf;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::files::FileReference;
 use oras::{ConfigFile, PullOptions, report};
 
-use super::{Format, format, look, platform};
-use crate::args::flags::Matches;
+use super::{look, platform};
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, PULL};
 use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "pull",
+        "Pull the files of an artifact",
+        concat!(
+            "Examples:\n",
+            "  oras pull localhost:5000/hello:v1\n",
+            "  oras pull -o out localhost:5000/hello@sha256:…\n",
+            "  oras pull --oci-layout ./layout:v1"
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::platform(),
+        flags::text("output", "DIR", "Write files below this directory").short('o'),
+        flags::switch("keep-old-files", "Fail instead of replacing files").short('k'),
+        flags::switch("allow-path-traversal", "Allow files outside of the output directory").short('T'),
+        flags::switch("include-subject", "Pull the files of the subject too"),
+        flags::text("config", "PATH[:TYPE]", "Write the config to this file"),
+        flags::concurrency(),
+        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the artifact reference you want to pull")?;
     let target = Target::new(matches, "", &words[0], printer)?;
-    let format = format(matches, "json, go-template, text")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let platform = platform(matches, "platform")?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -39,17 +72,17 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         allow_path_traversal: matches.on("allow-path-traversal"),
         concurrency: matches.count("concurrency", 3),
     };
-    let listener = status::listener(PULL, look(matches, format), *printer);
+    let listener = status::listener(PULL, look(matches, &format), *printer);
     let pulled =
         oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
-        Format::Json => printer.json(&report::Pull::new(&target.path, &pulled)),
         Format::Text if pulled.skipped => printer.line(format!(
             "Skipped pulling layers without file name in \"org.opencontainers.image.title\"\n\
              Use 'oras copy {} --to-oci-layout <layout-dir>' to pull all layers.",
             target.raw
         )),
         Format::Text => printer.line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
+        format => printer.report(&format, &report::Pull::new(&target.path, &pulled)),
     }
 }

@@ -1,11 +1,13 @@
 //! `oras push`.
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 
-use super::{Format, format, look, pack, platform};
-use crate::args::flags::Matches;
+use super::{look, pack, platform};
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, PUSH};
 use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
@@ -13,13 +15,43 @@ use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
 const USAGE: Usage =
     Usage { path: "oras push", tail: "[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command("push", "Push files to a registry or an OCI layout", concat!(
+        "Examples:\n",
+        "  oras push localhost:5000/hello:v1 hi.txt\n",
+        "  oras push localhost:5000/hello:v1,latest hi.txt:text/plain assets/ --artifact-type application/vnd.me\n",
+        "  oras push --oci-layout ./layout:v1 hi.txt -a key=value"
+    ))
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args(flags::pack())
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::text("artifact-type", "TYPE", "Type of the artifact"),
+        flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
+        flags::text("artifact-platform", "PLATFORM", "Make a config that names this platform"),
+        flags::text("image-spec", "VERSION", "Pack by image-spec v1.1 or v1.0").value_parser(|value: &str| match value {
+            "v1.1" | "v1.0" => Ok(value.to_owned()),
+            _ => Err(format!("unknown image specification flag: {value}\nAvailable options: v1.1, v1.0")),
+        }),
+        flags::switch("force", "Look below manifests that the destination has"),
+        flags::concurrency(),
+        flags::positional("<name>[:<tag>[,<tag>][...]] <file>[:<type>]", "Destination, then files"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, false, "the destination for pushing")?;
     let (raw, extra_tags) = split_tags(&words[0])?;
     let packed = pack::read(matches, &words[1..])?;
     let target = Target::new(matches, "", raw, printer)?;
-    let format = format(matches, "json, go-template, text")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let artifact_platform = platform(matches, "artifact-platform")?;
     check_tags(&extra_tags)?;
     let mut options = PushOptions {
@@ -44,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let store = target.store().await?;
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = status::listener(PUSH, look(matches, format), *printer);
+    let listener = status::listener(PUSH, look(matches, &format), *printer);
     let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
@@ -56,9 +88,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             let artifact_type = pushed.root.artifact_type.as_ref().map_or("", |text| text.as_str());
             printer.line(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
         }
-        Format::Json => {
+        format => {
             let tags: Vec<_> = tag.map(ToOwned::to_owned).into_iter().chain(extra_tags).collect();
-            printer.json(&report::Push::new(&target.path, &pushed.root, &tags))?;
+            printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
     pack::export(matches, &pushed.manifest)

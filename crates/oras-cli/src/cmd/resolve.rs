@@ -1,15 +1,36 @@
 //! `oras resolve`.
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 
 use super::platform;
-use crate::args::flags::Matches;
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras resolve", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "resolve",
+        "Print the digest of a reference",
+        "Examples:\n  oras resolve localhost:5000/hello:v1",
+    )
+    .visible_alias("digest")
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args([
+        flags::verbose(),
+        flags::platform(),
+        flags::switch("full-reference", "Print the name too").short('l'),
+        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the target artifact reference to resolve")?;

@@ -2,16 +2,35 @@
 
 use std::sync::Arc;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::{Listener, Step};
 
-use crate::args::flags::Matches;
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras tag", tail: "[flags] <name>{:<tag>|@<digest>} <new_tag> [...]" };
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "tag",
+        "Give an artifact more tags",
+        "Examples:\n  oras tag localhost:5000/hello:v1 v1.0 latest",
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args([
+        flags::verbose(),
+        flags::concurrency(),
+        flags::positional("<name>{:<tag>|@<digest>} <new_tag>", "Artifact, then tags"),
+    ])
+}
+
+/// Runs it.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     if matches!(words.first().map(String::as_str), Some("list" | "ls")) {

@@ -1,12 +1,19 @@
 //! `oras version`.
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::spec::Platform;
 
-use crate::args::flags::Matches;
+use crate::args;
+use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::output::Printer;
 
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command("version", "Print the version", "Examples:\n  oras version").arg(flags::positional("", ""))
+}
+
+/// Runs it.
 pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     if !words.is_empty() {

@@ -1,76 +1,46 @@
-//! `oras blob fetch` and `oras blob push`.
+//! `oras blob push`.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::ArgMatches;
-use futures::TryStreamExt;
+use clap::{ArgMatches, Command};
 use oras::files::Collection;
-use oras::spec::{Descriptor, Digest, MediaType, json};
-use oras::store::fsio::{self, Durability};
-use oras::store::{ByteStream, Content, Source};
+use oras::spec::{Descriptor, Digest, MediaType};
+use oras::store::fsio;
+use oras::store::{ByteStream, Content};
 use oras::{GraphCopy, Listener, Observer, Step};
 
-use super::{Format, look};
-use crate::args::flags::Matches;
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::cmd::{look, print_descriptor};
 use crate::error::Failure;
+use crate::format::Format;
 use crate::output::Printer;
 use crate::status::{self, Look, PUSH};
 use crate::target::{Target, Usage, parse_digest};
 
-const FETCH: Usage =
-    Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };
-const PUSH_USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
+const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 
-pub(crate) async fn fetch(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    FETCH.check(&words, 1, true, "the target blob to fetch")?;
-    let output = matches.text("output").filter(|output| !output.is_empty());
-    if output.is_none() && !matches.on("descriptor") {
-        return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
-    }
-    if output.as_deref() == Some("-") && matches.on("descriptor") {
-        return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
-    }
-    let target = Target::new(matches, "", &words[0], printer)?;
-    let source = target.source().await?;
-    let digest = parse_digest(target.require_reference(&FETCH, false)?)?;
-    let node = match target.repository()? {
-        Some(repository) => repository.resolve_blob(&digest).await,
-        None => source.resolve(&digest.to_string()).await,
-    }
-    .map_err(|error| target.failure(&error))?;
-    let node = Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size);
-    let content = Content::from_source(source as Arc<dyn Source>, node.clone());
-    match output.as_deref() {
-        None => {}
-        Some("-") => {
-            let mut stream = content.reader().await.map_err(|error| target.failure(&error))?;
-            while let Some(chunk) = stream.try_next().await.map_err(|error| target.failure(&error))? {
-                printer.bytes(&chunk)?;
-            }
-        }
-        Some(path) => {
-            // Verified under a temporary name first: a file of that name is replaced by good content only.
-            let path = Path::new(path);
-            let directory =
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let staged = fsio::stage(&content, directory, Durability::Relaxed)
-                .await
-                .map_err(|error| target.failure(&error))?;
-            staged.publish(path)?;
-        }
-    }
-    if matches.on("descriptor") { print(matches, printer, &node) } else { Ok(()) }
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command("push", "Push a blob", "Examples:\n  oras blob push localhost:5000/hello hi.txt")
+        .args(flags::common())
+        .args(flags::remote(""))
+        .args(flags::layout(""))
+        .args(flags::descriptor())
+        .args([
+            flags::no_tty(),
+            flags::verbose(),
+            flags::number("size", "Size of the blob, required for standard input"),
+            flags::text("media-type", "TYPE", "Media type in the printed descriptor"),
+            flags::positional("<name>[@digest] <file>", "Repository, then a file or -"),
+        ])
 }
 
-fn print(matches: &ArgMatches, printer: &Printer, node: &Descriptor) -> Result<(), Failure> {
-    if matches.on("pretty") { printer.json(node) } else { printer.bytes(&json::to_vec(node)) }
-}
-
-pub(crate) async fn push(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
-    PUSH_USAGE.check(&words, 2, true, "the destination to push to and the file to read blob content from")?;
+    USAGE.check(&words, 2, true, "the destination to push to and the file to read blob content from")?;
     let size = matches.try_get_one::<i64>("size").ok().flatten().copied().filter(|size| *size >= 0);
     if words[1] == "-" {
         if matches.on("password-stdin") || matches.on("identity-token-stdin") {
@@ -94,7 +64,7 @@ pub(crate) async fn push(matches: &ArgMatches, printer: &Printer) -> Result<(), 
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
     let descriptor_only = matches.on("descriptor");
-    let look = if descriptor_only { Look::Quiet } else { look(matches, Format::Text) };
+    let look = if descriptor_only { Look::Quiet } else { look(matches, &Format::Text) };
     let listener = status::listener(PUSH, look, *printer);
     let store = target.store().await?;
     let source = Arc::new(Collection::new());
@@ -104,7 +74,7 @@ pub(crate) async fn push(matches: &ArgMatches, printer: &Printer) -> Result<(), 
         .await
         .map_err(|error| target.failure(&error))?;
     if descriptor_only {
-        return print(matches, printer, &node);
+        return print_descriptor(matches, printer, &node);
     }
     printer.line(format!("Pushed: {}\nDigest: {}", target.display_as(&target.path), node.digest))
 }

@@ -2,24 +2,49 @@
 
 use std::path::Path;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use oras::spec::json;
 use oras::store::{MAX_MANIFEST_SIZE, fsio};
 use oras::{fetch_manifest, report};
 
-use super::{Format, format, platform};
-use crate::args::flags::Matches;
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::cmd::platform;
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::target::{Target, Usage, exclusive};
 
 const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-pub(crate) async fn fetch(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "fetch",
+        "Fetch a manifest",
+        "Examples:\n  oras manifest fetch --pretty localhost:5000/hello:v1",
+    )
+    .visible_aliases(["get", "show"])
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args(flags::descriptor())
+    .args([
+        flags::verbose(),
+        flags::platform(),
+        flags::list("media-type", "TYPE", "Ask the registry for these types only").value_delimiter(','),
+        flags::text("output", "PATH", "Write to this file; - is standard output").short('o'),
+        flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
+    ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the manifest to fetch")?;
     let output = matches.text("output").filter(|output| !output.is_empty());
-    let format = format(matches, "json, go-template, text")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     if output.as_deref() == Some("-") {
         if format == Format::Json {
             return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
@@ -60,10 +85,6 @@ pub(crate) async fn fetch(matches: &ArgMatches, printer: &Printer) -> Result<(),
     }
     let node = content.descriptor();
     match format {
-        Format::Json => printer.json(&Fetched {
-            node: report::Node::new(&target.path, node),
-            content: serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted),
-        }),
         Format::Text if matches.on("descriptor") => {
             let bytes = if matches.on("pretty") { json::to_vec_pretty(node) } else { json::to_vec(node) };
             printer.bytes(&finish(bytes, matches.on("pretty")))
@@ -75,6 +96,11 @@ pub(crate) async fn fetch(matches: &ArgMatches, printer: &Printer) -> Result<(),
             printer.json(&value)
         }
         Format::Text => printer.bytes(&bytes),
+        format => {
+            let node = report::Node::new(&target.path, node);
+            let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);
+            printer.report(&format, &Fetched { node, content })
+        }
     }
 }
 

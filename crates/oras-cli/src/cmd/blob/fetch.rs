@@ -1,0 +1,83 @@
+//! `oras blob fetch`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command};
+use futures::TryStreamExt;
+use oras::spec::{Descriptor, MediaType};
+use oras::store::fsio::{self, Durability};
+use oras::store::{Content, Source};
+
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::cmd::print_descriptor;
+use crate::error::Failure;
+use crate::output::Printer;
+use crate::target::{Target, Usage, parse_digest};
+
+const USAGE: Usage =
+    Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "fetch",
+        "Fetch a blob",
+        "Examples:\n  oras blob fetch -o file localhost:5000/hello@sha256:…",
+    )
+    .visible_alias("get")
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::descriptor())
+    .args([
+        flags::no_tty(),
+        flags::verbose(),
+        flags::text("output", "PATH", "Write to this file; - is standard output").short('o'),
+        flags::positional("<name>@<digest>", "Blob"),
+    ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the target blob to fetch")?;
+    let output = matches.text("output").filter(|output| !output.is_empty());
+    if output.is_none() && !matches.on("descriptor") {
+        return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
+    }
+    if output.as_deref() == Some("-") && matches.on("descriptor") {
+        return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
+    }
+    let target = Target::new(matches, "", &words[0], printer)?;
+    let source = target.source().await?;
+    let digest = parse_digest(target.require_reference(&USAGE, false)?)?;
+    let node = match target.repository()? {
+        Some(repository) => repository.resolve_blob(&digest).await,
+        None => source.resolve(&digest.to_string()).await,
+    }
+    .map_err(|error| target.failure(&error))?;
+    let node = Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size);
+    let content = Content::from_source(source as Arc<dyn Source>, node.clone());
+    match output.as_deref() {
+        None => {}
+        Some("-") => {
+            let mut stream = content.reader().await.map_err(|error| target.failure(&error))?;
+            while let Some(chunk) = stream.try_next().await.map_err(|error| target.failure(&error))? {
+                printer.bytes(&chunk)?;
+            }
+        }
+        Some(path) => {
+            // Verified under a temporary name first: a file of that name is replaced by good content only.
+            let path = Path::new(path);
+            let directory =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let staged = fsio::stage(&content, directory, Durability::Relaxed)
+                .await
+                .map_err(|error| target.failure(&error))?;
+            staged.publish(path)?;
+        }
+    }
+    if matches.on("descriptor") { print_descriptor(matches, printer, &node) } else { Ok(()) }
+}

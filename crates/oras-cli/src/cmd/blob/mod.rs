@@ -1,0 +1,23 @@
+//! `oras blob`: bytes by their digest.
+
+mod fetch;
+mod push;
+
+use clap::{ArgMatches, Command};
+
+use crate::args;
+use crate::error::Failure;
+use crate::output::Printer;
+
+/// The group with its commands.
+pub(crate) fn command() -> Command {
+    args::group("blob", "Work with blobs").subcommands([fetch::command(), push::command()])
+}
+
+/// Runs the command `name`.
+pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    match name {
+        "fetch" => fetch::run(matches, printer).await,
+        _ => push::run(matches, printer).await,
+    }
+}

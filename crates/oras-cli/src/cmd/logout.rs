@@ -1,0 +1,35 @@
+//! `oras logout`.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Command};
+use oras::remote::{CredentialStore, DockerConfig};
+
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::env;
+use crate::error::Failure;
+use crate::target::Usage;
+
+const USAGE: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command("logout", "Forget the credential of a registry", "Examples:\n  oras logout localhost:5000")
+        .args(flags::common())
+        .args([
+            flags::list("registry-config", "PATH", "Remove the credential from this file"),
+            flags::positional("<registry>", "Registry"),
+        ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the registry you want to log out")?;
+    let paths = match matches.list("registry-config") {
+        paths if paths.is_empty() => env::docker_config().into_iter().collect(),
+        paths => paths.into_iter().map(PathBuf::from).collect(),
+    };
+    Ok(DockerConfig::open(paths).erase(&words[0]).await?)
+}

@@ -1,0 +1,71 @@
+//! `oras repo ls`.
+
+use clap::{ArgMatches, Command};
+use futures::TryStreamExt;
+use oras::remote::Registry;
+use oras::report;
+use oras::spec::{Reference, reference::check_registry};
+
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::error::{self, Failure};
+use crate::format::{self, Format};
+use crate::output::Printer;
+use crate::target::{Remote, Usage};
+
+const USAGE: Usage = Usage { path: "oras repo ls", tail: "[flags] <registry>" };
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command("ls", "List the repositories of a registry", "Examples:\n  oras repo ls localhost:5000")
+        .visible_alias("list")
+        .args(flags::common())
+        .args(flags::remote(""))
+        .args(flags::format())
+        .args([
+            flags::verbose(),
+            flags::text("last", "NAME", "Start after this repository"),
+            flags::positional("<registry>", "Registry, or registry and namespace"),
+        ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the target registry to list repositories from")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    let remote = Remote::new(matches, "", printer)?;
+    let (host, namespace) = split_namespace(&words[0])?;
+    let registry = Registry::new(&remote.client()?, host)?;
+    let last = matches.text("last");
+    let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };
+    let mut names = registry.repositories(last.as_deref());
+    while let Some(name) =
+        names.try_next().await.map_err(|error| error::of_registry(&error, remote.store.path()))?
+    {
+        let Some(short) = name.strip_prefix(&namespace) else { continue };
+        match &format {
+            Format::Text => printer.line(short)?,
+            _ => listed.repositories.push(name),
+        }
+    }
+    printer.report(&format, &listed)
+}
+
+/// `host/namespace/` into the host and `namespace/`.
+fn split_namespace(text: &str) -> Result<(&str, String), Failure> {
+    let failed = |error: String| Failure::new(format!("could not parse repository path: {error}"));
+    let (host, namespace) = text.split_once('/').unwrap_or((text, ""));
+    check_registry(host).map_err(|error| failed(error.to_string()))?;
+    let namespace = namespace.trim_end_matches('/');
+    if namespace.is_empty() {
+        return Ok((host, String::new()));
+    }
+    let reference: Reference = format!("{host}/{namespace}")
+        .parse()
+        .map_err(|error: oras::spec::ReferenceError| failed(error.to_string()))?;
+    if reference.target().is_some() {
+        return Err(failed("tags or digests should not be provided".to_owned()));
+    }
+    Ok((host, format!("{namespace}/")))
+}
