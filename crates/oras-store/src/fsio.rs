@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
@@ -62,15 +63,16 @@ fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let failed = move |error| Error::io(format!("failed to read {name}"), error);
     drop(tokio::task::spawn_blocking(move || {
+        let pool = Arc::new(Pool::default());
         let mut left = length;
         while left > 0 {
-            let mut chunk = BytesMut::zeroed(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
-            match file.read(&mut chunk) {
+            let mut piece = Pool::take(&pool, usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
+            match file.read(&mut piece.buffer) {
                 Ok(0) => return,
                 Ok(count) => {
                     left -= count as u64;
-                    chunk.truncate(count);
-                    if sender.blocking_send(Ok(chunk.freeze())).is_err() {
+                    piece.filled = count;
+                    if sender.blocking_send(Ok(Bytes::from_owner(piece))).is_err() {
                         return;
                     }
                 }
@@ -83,6 +85,41 @@ fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
         }
     }));
     receive(receiver)
+}
+
+/// Buffers of one stream that are filled again when whoever got them lets go: new ones would cost a page fault for
+/// each 4 KiB, half as much as the hash.
+#[derive(Debug, Default)]
+struct Pool(Mutex<Vec<Vec<u8>>>);
+
+/// A buffer, and how much of it was read.
+#[derive(Debug)]
+struct Piece {
+    buffer: Vec<u8>,
+    filled: usize,
+    pool: Arc<Pool>,
+}
+
+impl Pool {
+    fn take(pool: &Arc<Self>, size: usize) -> Piece {
+        let free = pool.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut buffer = free.unwrap_or_default();
+        buffer.resize(size, 0);
+        Piece { buffer, filled: 0, pool: Arc::clone(pool) }
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
 }
 
 fn receive(receiver: mpsc::Receiver<Result<Bytes>>) -> ByteStream {
@@ -208,28 +245,36 @@ async fn write_stream(
     durability: Durability,
 ) -> Result<Staged> {
     let mut verifier = Verifier::new(descriptor)?;
-    let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
-    let writer = blocking(move || {
-        while let Some(chunk) = receiver.blocking_recv() {
+    let (to_hash, mut hashed) = mpsc::channel::<Bytes>(QUEUE);
+    let (to_write, mut written) = mpsc::channel::<Bytes>(QUEUE);
+    // Hashing takes as long as writing: a core for each.
+    let hasher = blocking(move || {
+        while let Some(chunk) = hashed.blocking_recv() {
             verifier.update(&chunk)?;
+        }
+        verifier.finish()
+    });
+    let writer = blocking(move || {
+        while let Some(chunk) = written.blocking_recv() {
             write_all(&mut staged, &chunk)?;
         }
-        verifier.finish()?;
-        finish(staged, durability)
+        Ok(staged)
     });
     let feeder = async {
         while let Some(chunk) = stream.try_next().await? {
-            if sender.send(chunk).await.is_err() {
+            if to_hash.send(chunk.clone()).await.is_err() || to_write.send(chunk).await.is_err() {
                 break;
             }
         }
-        drop(sender);
+        drop((to_hash, to_write));
         Ok::<_, Error>(())
     };
-    // A failed read matters more than the short file it leaves; a failed write ends the reading.
-    let (fed, written) = futures::join!(feeder, writer);
+    // A failed read matters more than the short file it leaves; a failed check or write ends the reading.
+    let (fed, verified, written) = futures::join!(feeder, hasher, writer);
     fed?;
-    written
+    let staged = written?;
+    verified?;
+    blocking(move || finish(staged, durability)).await
 }
 
 fn write_all(staged: &mut Staged, bytes: &[u8]) -> Result<()> {

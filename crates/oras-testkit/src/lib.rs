@@ -6,10 +6,12 @@
 //! | [`nodes`] | content to test with: blobs, manifests, referrers |
 //! | [`peers`] | where the real tools are, and how a test says that it lacks one |
 //! | [`registry`] | real registries, each a process on a free port of this machine |
+//! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
 //!
 //! Everything here panics when it fails, as tests do.
 
 pub mod nodes;
 pub mod peers;
+pub mod recorder;
 pub mod registry;
 pub mod suite;
