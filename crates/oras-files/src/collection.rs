@@ -20,9 +20,6 @@ use tempfile::TempPath;
 use crate::archive;
 use crate::title::clean;
 
-/// Bytes in one read of a file that is hashed.
-const BLOCK: usize = 1024 * 1024;
-
 /// Files, directories and bytes as a source of nodes; nothing is copied but packed directories.
 #[derive(Debug, Default)]
 pub struct Collection {
@@ -154,7 +151,7 @@ fn hash(path: &Path, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
     let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; BLOCK];
+    let mut buffer = vec![0; fsio::CHUNK];
     let mut size = 0;
     while !cancelled.load(Ordering::Relaxed) {
         match file.read(&mut buffer) {

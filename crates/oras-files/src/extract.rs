@@ -62,7 +62,7 @@ fn decompress(packed: &Path) -> io::Result<Box<dyn Read>> {
     let mut magic = [0; 4];
     let count = file.read(&mut magic)?;
     file.seek(SeekFrom::Start(0))?;
-    let file = BufReader::with_capacity(256 * 1024, file);
+    let file = BufReader::with_capacity(64 * 1024, file);
     match &magic[..count] {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(file))),
         [0x28, 0xb5, 0x2f, 0xfd] => {

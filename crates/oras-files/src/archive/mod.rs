@@ -20,7 +20,7 @@ use self::header::{Entry, EntryKind};
 use crate::title::title_of;
 
 /// Bytes in one read of a file.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// A packed directory.
 pub(crate) struct Packed {

@@ -1,0 +1,101 @@
+//! The differential tests: every case runs the Go `oras` and ours in equal sandboxes against equal registries, and
+//! compares what users and scripts can see: exit status, standard output and error, files, the registry's state and,
+//! where order matters, the requests.
+//!
+//! Cases are the scenes in `tests/diff/*.scene`; how they are written is in `tests/diff/README.md`. Differences that
+//! are meant are listed in `tests/diff/differences.txt`, each with its reason. `cargo xtask diff [part of a name]` runs
+//! this, `--write` also writes the pages that are made from the cases.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
+
+mod differences;
+mod http;
+mod normal;
+mod pages;
+mod run;
+mod sandbox;
+mod scene;
+mod state;
+mod stage;
+mod tree;
+mod verdict;
+mod words;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use oras_testkit::peers;
+
+use crate::differences::Differences;
+use crate::scene::Scene;
+use crate::verdict::Verdict;
+
+/// Scenes that run at the same time: most of a run is waiting for processes.
+const WORKERS: usize = 3;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test -- --list` and its relatives ask for libtest's words; there is one test for them.
+    if arguments.iter().any(|word| word == "--list") {
+        println!("differential: test");
+        return ExitCode::SUCCESS;
+    }
+    let write = arguments.iter().any(|word| word == "--write");
+    let verbose = arguments.iter().any(|word| word == "--verbose");
+    let filters: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
+    let Some(go) = peers::find_or_skip(peers::ORAS, "differential") else {
+        println!("test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        return ExitCode::SUCCESS;
+    };
+    let differences = Differences::load();
+    let scenes: Vec<Scene> = Scene::load_all();
+    let wanted: Vec<&Scene> = scenes
+        .iter()
+        .filter(|scene| filters.is_empty() || filters.iter().any(|part| scene.name.contains(part.as_str())))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let verdicts = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(scene) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = run::scene(scene, &go, &differences);
+                    verdicts.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let mut verdicts: Vec<Verdict> = verdicts.into_inner().unwrap();
+    verdicts.sort_by(|a, b| (&a.scene, a.number).cmp(&(&b.scene, b.number)));
+    report(&verdicts, &differences, verbose);
+    let mut failed = verdicts.iter().filter(|verdict| !verdict.problems.is_empty()).count();
+    if filters.is_empty() {
+        failed += pages::check(&scenes, &verdicts, &differences, write);
+    }
+    let passed = verdicts.len() - failed.min(verdicts.len());
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn report(verdicts: &[Verdict], differences: &Differences, verbose: bool) {
+    for verdict in verdicts {
+        if verdict.problems.is_empty() {
+            if verbose {
+                println!("ok      {}-{}: {}", verdict.scene, verdict.number, verdict.line);
+            }
+            continue;
+        }
+        println!("FAILED  {}-{}: {}", verdict.scene, verdict.number, verdict.line);
+        for problem in &verdict.problems {
+            println!("{}", problem.trim_end());
+        }
+    }
+    let differing = verdicts.iter().filter(|verdict| verdict.difference.is_some()).count();
+    println!(
+        "{} cases; {differing} of them differ as meant, by {} accepted differences",
+        verdicts.len(),
+        differences.used_by(verdicts)
+    );
+}

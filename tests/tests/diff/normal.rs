@@ -1,0 +1,99 @@
+//! What may differ between two equal runs: ports, directories, durations, times, and digests where a case says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use crate::scene::Case;
+use crate::stage::Stage;
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap()
+}
+
+static DURATION: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(in|after) (\d+(\.\d+)?(h|m|s|ms|µs|ns))+"));
+static LOG_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\[\d{4}-\d\d-\d\dT[\d:.]+Z\]"));
+static UPLOAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(/uploads/)[^?\s\x22]+"));
+static UPLOAD_STATE: LazyLock<Regex> = LazyLock::new(|| regex(r"(_state=)[^&\s\x22]+"));
+static EPHEMERAL: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(read|write) tcp 127\.0\.0\.1:\d+->127\.0\.0\.1:\d+"));
+static DIGEST: LazyLock<Regex> = LazyLock::new(|| regex(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b"));
+static SIZE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("size": ?)\d+|\b\d+(\.\d+)? ( B|KB|MB)\b"#));
+static TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"));
+static ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\x1b(\[[0-9;?]*[A-Za-z]|[78])"));
+
+/// Makes the texts of one tool's run comparable.
+pub(crate) struct Normal<'a> {
+    stage: &'a Stage,
+    case: &'a Case,
+    seen: HashMap<String, usize>,
+}
+
+impl<'a> Normal<'a> {
+    pub(crate) fn new(stage: &'a Stage, case: &'a Case) -> Self {
+        Self { stage, case, seen: HashMap::new() }
+    }
+
+    /// The text with everything that may differ replaced by what it is.
+    pub(crate) fn text(&mut self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let sandbox = self.stage.sandbox.root().display().to_string();
+        text = text.replace(&sandbox, "SANDBOX");
+        for (name, registry) in &self.stage.registries {
+            for port in [registry.port(), registry.inner_port()] {
+                text = text.replace(&format!(":{port}"), &format!(":<{name}>"));
+            }
+        }
+        text = EPHEMERAL.replace_all(&text, "$1 tcp <A>-><B>").into_owned();
+        text = DURATION.replace_all(&text, "$1 <DURATION>").into_owned();
+        text = LOG_TIME.replace_all(&text, "[<TIME>]").into_owned();
+        // The same in an address.
+        text = text.replace("sha256%3A", "sha256:");
+        text = UPLOAD.replace_all(&text, "$1<UPLOAD>").into_owned();
+        text = UPLOAD_STATE.replace_all(&text, "$1<STATE>").into_owned();
+        if self.case.opaque {
+            text = TIME.replace_all(&text, "<TIME>").into_owned();
+            text = SIZE.replace_all(&text, "${1}<SIZE>").into_owned();
+            text = self.digests(&text);
+        }
+        text
+    }
+
+    /// Standard output: by line in any order where the case says so.
+    pub(crate) fn output(&mut self, text: &str) -> String {
+        let text = self.text(text);
+        if !self.case.unordered {
+            return text;
+        }
+        let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+        lines.sort_unstable();
+        lines.concat()
+    }
+
+    pub(crate) fn map(&mut self, map: &BTreeMap<String, String>) -> Vec<String> {
+        let mut lines: Vec<_> =
+            map.iter().map(|(name, value)| self.text(&format!("{name}: {value}"))).collect();
+        lines.sort();
+        lines
+    }
+
+    fn digests(&mut self, text: &str) -> String {
+        let (unordered, seen) = (self.case.unordered, &mut self.seen);
+        let named = |found: &Captures<'_>| {
+            if unordered {
+                return "<DIGEST>".to_owned();
+            }
+            let next = seen.len() + 1;
+            let number = *seen.entry(found[0][..12].to_owned()).or_insert(next);
+            format!("<DIGEST {number}>")
+        };
+        DIGEST.replace_all(text, named).into_owned()
+    }
+}
+
+/// A text without what moves a cursor or sets a colour.
+pub(crate) fn plain(text: &str) -> String {
+    ESCAPE.replace_all(text, "").into_owned()
+}

@@ -1,0 +1,116 @@
+//! A scene, played by both tools.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use oras_testkit::peers;
+
+use crate::differences::Differences;
+use crate::normal::Normal;
+use crate::sandbox::Said;
+use crate::scene::{Case, Scene, Step};
+use crate::stage::{Stage, built};
+use crate::verdict::{Channels, Verdict, compare};
+use crate::words::{fill, split, unescape};
+use crate::{state, tree};
+
+/// Plays all steps on two stages, and judges every case.
+pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<Verdict> {
+    let programs = [go.to_owned(), built("oras")];
+    let mut stages = [Stage::new(), Stage::new()];
+    let mut verdicts = Vec::new();
+    for step in &scene.steps {
+        match step {
+            Step::Registry { name, words } => {
+                for stage in &mut stages {
+                    if let Err(missing) = stage.open(name, words) {
+                        peers::skipped(&missing, &format!("differential {}", scene.name));
+                        return verdicts;
+                    }
+                }
+            }
+            Step::Case(case) => {
+                let mut seen = Vec::new();
+                for (stage, program) in stages.iter_mut().zip(&programs) {
+                    seen.push(play(stage, program, case));
+                }
+                verdicts.push(compare(&scene.name, case, &seen[0], &seen[1], differences));
+            }
+            other => {
+                for stage in &mut stages {
+                    prepare(stage, go, other);
+                }
+            }
+        }
+    }
+    verdicts
+}
+
+fn prepare(stage: &mut Stage, go: &Path, step: &Step) {
+    match step {
+        Step::Fault { name, rule } => {
+            let rule = fill(rule, &stage.names).parse().unwrap();
+            stage.registries[name].recorder.as_ref().unwrap().inject(rule);
+        }
+        Step::File { path, content } => {
+            let path = stage.sandbox.work().join(fill(path, &stage.names));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let content = unescape(&fill(content, &stage.names));
+            std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), &content).unwrap();
+        }
+        Step::Shell(line) => stage.sandbox.shell(&fill(line, &stage.names)),
+        Step::Go(line) => {
+            let words = split(&fill(line, &stage.names));
+            let said = stage.sandbox.run(go, &words, &Case::default(), None);
+            assert_eq!(said.status, Some(0), "oras {line}: {}{}", said.stdout, said.stderr);
+        }
+        Step::Registry { .. } | Step::Case(_) => {}
+    }
+}
+
+fn play(stage: &mut Stage, program: &PathBuf, case: &Case) -> Channels {
+    for registry in stage.registries.values() {
+        drop(registry.recorder.as_ref().map(|recorder| recorder.take()));
+    }
+    let words = split(&fill(&case.line, &stage.names));
+    let stdin = case.stdin.as_ref().map(|text| fill(text, &stage.names));
+    let env = case.env.iter().map(|(name, value)| (name.clone(), fill(value, &stage.names))).collect();
+    let filled = Case { env, ..case.clone() };
+    let said = stage.sandbox.run(program, &words, &filled, stdin.as_deref());
+    let mut requests = Vec::new();
+    for (name, registry) in &stage.registries {
+        for request in registry.recorder.iter().flat_map(|recorder| recorder.take()) {
+            requests.push(format!("{name}: {} {} {}", request.method, request.target, request.status));
+        }
+    }
+    let mut states = BTreeMap::new();
+    for (name, registry) in &stage.registries {
+        let found = state::of(registry.inner_port());
+        states.extend(found.into_iter().map(|(key, value)| (format!("{name}/{key}"), value)));
+    }
+    let files = tree::of(stage.sandbox.root());
+    let channels = comparable(stage, case, &said, &files, &states, &requests);
+    if let Some(name) = &case.capture {
+        stage.names.insert(name.clone(), said.stdout.trim().to_owned());
+    }
+    channels
+}
+
+fn comparable(
+    stage: &Stage,
+    case: &Case,
+    said: &Said,
+    files: &BTreeMap<String, String>,
+    states: &BTreeMap<String, String>,
+    requests: &[String],
+) -> Channels {
+    let mut normal = Normal::new(stage, case);
+    Channels {
+        status: said.status,
+        stdout: normal.output(&said.stdout),
+        stderr: normal.text(&said.stderr),
+        files: normal.map(files),
+        state: normal.map(states),
+        requests: requests.iter().map(|request| normal.text(request)).collect(),
+    }
+}

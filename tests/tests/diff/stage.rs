@@ -1,0 +1,130 @@
+//! What one tool plays on: a sandbox and registries of its own.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use oras_testkit::recorder::Recorder;
+use oras_testkit::registry::{Flavor, Options, Process};
+
+use crate::sandbox::Sandbox;
+
+/// A sandbox with registries, and the names that stand for them in a scene.
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) registries: BTreeMap<String, Registry>,
+    /// `{R}` and the like.
+    pub(crate) names: BTreeMap<String, String>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let created = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
+        let names = BTreeMap::from([
+            ("W".to_owned(), sandbox.work().display().to_string()),
+            ("H".to_owned(), sandbox.home().display().to_string()),
+            ("C".to_owned(), created.to_owned()),
+            ("EMPTY".to_owned(), oras_spec::Descriptor::empty_json().digest.to_string()),
+            ("NONE".to_owned(), format!("sha256:{}", "0".repeat(64))),
+            ("HELLO".to_owned(), oras_spec::Digest::sha256(b"hello world\n").to_string()),
+        ]);
+        Self { sandbox, registries: BTreeMap::new(), names }
+    }
+
+    /// Starts a registry called `name`; what it lacks is said by its name.
+    pub(crate) fn open(&mut self, name: &str, words: &[String]) -> Result<(), String> {
+        let registry = Registry::start(words)?;
+        self.names.insert(name.to_owned(), registry.host());
+        self.names.insert(format!("{name}.port"), registry.port().to_string());
+        self.registries.insert(name.to_owned(), registry);
+        Ok(())
+    }
+}
+
+/// A registry, behind the proxy that writes requests down unless it speaks TLS.
+pub(crate) struct Registry {
+    server: Server,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+enum Server {
+    Real(Process),
+    Ours { child: Child, port: u16 },
+}
+
+impl Registry {
+    fn start(words: &[String]) -> Result<Self, String> {
+        let flavor = words.first().map_or("api", String::as_str);
+        let has = |word: &str| words.iter().any(|given| given == word);
+        let options = Options { password: has("password"), tls: None };
+        let real = |flavor: Flavor| {
+            Process::start(flavor, &options, "differential").ok_or_else(|| flavor.name().to_owned())
+        };
+        let server = match flavor {
+            "api" => Server::ours(&[]),
+            "tags" => Server::ours(&["--no-referrers"]),
+            "sparse" => Server::ours(&["--sparse"]),
+            "distribution" => Server::Real(real(Flavor::Distribution)?),
+            "docker" => Server::Real(real(Flavor::Debian)?),
+            "crane" => Server::Real(real(Flavor::Crane)?),
+            other => panic!("{other} is no registry"),
+        };
+        let recorder = Some(Recorder::new(server.port()));
+        Ok(Self { server, recorder })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.recorder.as_ref().map_or_else(|| self.server.port(), Recorder::port)
+    }
+
+    /// The port behind the proxy.
+    pub(crate) fn inner_port(&self) -> u16 {
+        self.server.port()
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("localhost:{}", self.port())
+    }
+}
+
+impl Server {
+    fn ours(arguments: &[&str]) -> Self {
+        let mut child = Command::new(built("examples/serve"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+        Self::Ours { child, port }
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Real(process) => process.port(),
+            Self::Ours { port, .. } => *port,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Self::Ours { child, .. } = self {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// A program of the workspace, built beside the tests.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    let hint = "run `cargo build -p oras-cli` and `cargo build -p oras-serve --example serve`";
+    assert!(path.is_file(), "{} is missing: {hint}", path.display());
+    path
+}
