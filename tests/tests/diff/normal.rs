@@ -1,6 +1,6 @@
 //! What may differ between two equal runs: ports, directories, durations, times, and digests where a case says so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -70,13 +70,6 @@ impl<'a> Normal<'a> {
         let mut lines: Vec<_> = text.split_inclusive('\n').collect();
         lines.sort_unstable();
         lines.concat()
-    }
-
-    pub(crate) fn map(&mut self, map: &BTreeMap<String, String>) -> Vec<String> {
-        let mut lines: Vec<_> =
-            map.iter().map(|(name, value)| self.text(&format!("{name}: {value}"))).collect();
-        lines.sort();
-        lines
     }
 
     fn digests(&mut self, text: &str) -> String {

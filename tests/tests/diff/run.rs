@@ -1,18 +1,16 @@
 //! A scene, played by both tools.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oras_testkit::peers;
 
 use crate::differences::Differences;
 use crate::normal::Normal;
-use crate::sandbox::Said;
 use crate::scene::{Case, Scene, Step};
 use crate::stage::{Stage, built};
 use crate::verdict::{Channels, Verdict, compare};
 use crate::words::{fill, split, unescape};
-use crate::{state, tree};
 
 /// Plays all steps on two stages, and judges every case.
 pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<Verdict> {
@@ -39,6 +37,7 @@ pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<
             other => {
                 for stage in &mut stages {
                     prepare(stage, go, other);
+                    stage.before = None;
                 }
             }
         }
@@ -68,7 +67,8 @@ fn prepare(stage: &mut Stage, go: &Path, step: &Step) {
     }
 }
 
-fn play(stage: &mut Stage, program: &PathBuf, case: &Case) -> Channels {
+fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
+    let before = stage.before.take().unwrap_or_else(|| stage.snapshot());
     for registry in stage.registries.values() {
         drop(registry.recorder.as_ref().map(|recorder| recorder.take()));
     }
@@ -83,34 +83,36 @@ fn play(stage: &mut Stage, program: &PathBuf, case: &Case) -> Channels {
             requests.push(format!("{name}: {} {} {}", request.method, request.target, request.status));
         }
     }
-    let mut states = BTreeMap::new();
-    for (name, registry) in &stage.registries {
-        let found = state::of(registry.inner_port());
-        states.extend(found.into_iter().map(|(key, value)| (format!("{name}/{key}"), value)));
-    }
-    let files = tree::of(stage.sandbox.root());
-    let channels = comparable(stage, case, &said, &files, &states, &requests);
+    let after = stage.snapshot();
+    let channels = {
+        let mut normal = Normal::new(stage, case);
+        Channels {
+            status: said.status,
+            stdout: normal.output(&said.stdout),
+            stderr: normal.text(&said.stderr),
+            files: changes(&mut normal, &before.files, &after.files),
+            state: changes(&mut normal, &before.state, &after.state),
+            requests: requests.iter().map(|request| normal.text(request)).collect(),
+        }
+    };
+    stage.before = Some(after);
     if let Some(name) = &case.capture {
         stage.names.insert(name.clone(), said.stdout.trim().to_owned());
     }
     channels
 }
 
-fn comparable(
-    stage: &Stage,
-    case: &Case,
-    said: &Said,
-    files: &BTreeMap<String, String>,
-    states: &BTreeMap<String, String>,
-    requests: &[String],
-) -> Channels {
-    let mut normal = Normal::new(stage, case);
-    Channels {
-        status: said.status,
-        stdout: normal.output(&said.stdout),
-        stderr: normal.text(&said.stderr),
-        files: normal.map(files),
-        state: normal.map(states),
-        requests: requests.iter().map(|request| normal.text(request)).collect(),
-    }
+/// What a case changed: an earlier difference is told once, not in every case after it.
+fn changes(
+    normal: &mut Normal<'_>,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} is gone"));
+    let new = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let mut lines: Vec<_> = gone.chain(new.map(|(name, value)| format!("{name}: {value}"))).collect();
+    lines.sort();
+    let mut lines: Vec<_> = lines.iter().map(|line| normal.text(line)).collect();
+    lines.sort();
+    lines
 }

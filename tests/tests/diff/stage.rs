@@ -9,6 +9,7 @@ use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::{Flavor, Options, Process};
 
 use crate::sandbox::Sandbox;
+use crate::{state, tree};
 
 /// A sandbox with registries, and the names that stand for them in a scene.
 pub(crate) struct Stage {
@@ -16,6 +17,15 @@ pub(crate) struct Stage {
     pub(crate) registries: BTreeMap<String, Registry>,
     /// `{R}` and the like.
     pub(crate) names: BTreeMap<String, String>,
+    /// What was there after the last case; `None` when something else has changed it since.
+    pub(crate) before: Option<Snapshot>,
+}
+
+/// Files and the registries' state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) state: BTreeMap<String, String>,
 }
 
 impl Stage {
@@ -30,7 +40,17 @@ impl Stage {
             ("NONE".to_owned(), format!("sha256:{}", "0".repeat(64))),
             ("HELLO".to_owned(), oras_spec::Digest::sha256(b"hello world\n").to_string()),
         ]);
-        Self { sandbox, registries: BTreeMap::new(), names }
+        Self { sandbox, registries: BTreeMap::new(), names, before: None }
+    }
+
+    /// What is there now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut state = BTreeMap::new();
+        for (name, registry) in &self.registries {
+            let found = state::of(registry.inner_port());
+            state.extend(found.into_iter().map(|(key, value)| (format!("{name}/{key}"), value)));
+        }
+        Snapshot { files: tree::of(self.sandbox.root()), state }
     }
 
     /// Starts a registry called `name`; what it lacks is said by its name.
