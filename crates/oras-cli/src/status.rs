@@ -9,6 +9,7 @@ use oras::{Event, Listener, Quiet, Step};
 
 use crate::output::Printer;
 use crate::progress::Bars;
+use crate::target::Target;
 
 /// The words of a family of commands, padded as they are printed.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,15 @@ pub(crate) struct Words {
     pub(crate) duplicate: &'static str,
     /// Whether reading a manifest has lines of its own.
     pub(crate) reads: bool,
+    /// Whether a root that only gets its name has a line: in a layout, where names are apart from content.
+    pub(crate) names: bool,
+}
+
+impl Words {
+    /// The words for content that goes to `target`.
+    pub(crate) fn to(self, target: &Target) -> Self {
+        Self { names: target.kind() == "oci-layout", ..self }
+    }
 }
 
 pub(crate) const PUSH: Words = Words {
@@ -30,6 +40,7 @@ pub(crate) const PUSH: Words = Words {
     adopted: "Mounted  ",
     duplicate: "Exists   ",
     reads: false,
+    names: false,
 };
 
 pub(crate) const COPY: Words = Words {
@@ -39,6 +50,7 @@ pub(crate) const COPY: Words = Words {
     adopted: "Mounted",
     duplicate: "Skipped",
     reads: false,
+    names: false,
 };
 
 pub(crate) const PULL: Words = Words {
@@ -48,6 +60,7 @@ pub(crate) const PULL: Words = Words {
     adopted: "Restored   ",
     duplicate: "",
     reads: true,
+    names: false,
 };
 
 /// What a command shows while it works.
@@ -139,6 +152,7 @@ impl Listener for Lines {
             Step::EmptyArtifact => self.line("Uploading empty artifact"),
             Step::Skipped(node) => self.node("Skipped    ", node),
             Step::Restored(node) => self.node("Restored   ", node),
+            Step::Node(Event::Naming(node)) if self.words.names => self.node(self.words.existed, node),
             Step::Node(Event::Opening(node)) if self.words.reads => self.node(self.words.started, node),
             Step::Node(Event::Opened(node)) if self.words.reads => self.node("Processing ", node),
             Step::Node(Event::Started(node)) if !(self.words.reads && node.media_type.is_manifest()) => {

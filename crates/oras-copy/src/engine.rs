@@ -1,12 +1,12 @@
 //! The scheduler: one task owns the books, a bounded set of steps runs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Origin, Pushed, Result, Side, Source, Target};
 
 use crate::event::{Event, Observer, Silent};
 use crate::graph::{Graph, Task};
@@ -157,7 +157,8 @@ impl GraphCopy {
                 self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
                 return Ok(Done::Node(node.digest.clone()));
             };
-            // The root is there and wants its name only; like the Go tool, without a word about it.
+            // The root is there and wants its name only.
+            self.observer.event(Event::Naming(node));
             let root = self.read(&content).await?;
             self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
             return Ok(Done::Node(node.digest.clone()));
@@ -188,17 +189,34 @@ impl GraphCopy {
     /// Sends a node whose children are there.
     async fn push(&self, content: Content, children: Vec<Descriptor>, tag: Option<String>) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
-        self.observer.event(Event::Started(&node));
-        let progress = {
+        // A blob that may be mounted is started when its first byte moves; what is mounted never is.
+        let started = Arc::new(Once::new());
+        let start = {
             let (observer, node) = (Arc::clone(&self.observer), Arc::clone(&node));
-            Arc::new(move |bytes| observer.event(Event::Progress(&node, bytes)))
+            move || started.call_once(|| observer.event(Event::Started(&node)))
+        };
+        if content.origin() == Origin::Opaque {
+            start();
+        }
+        let progress = {
+            let (observer, node, start) = (Arc::clone(&self.observer), Arc::clone(&node), start.clone());
+            Arc::new(move |bytes| {
+                start();
+                observer.event(Event::Progress(&node, bytes));
+            })
         };
         let content = content.with_progress(progress);
         let outcome = match tag {
-            Some(tag) => self.target.tag(&content, &tag).await.map(|()| Pushed::Copied),
-            None => self.target.push(&content).await,
+            // What is wrong with a name, or with the node under it, is the business of where it is written.
+            Some(tag) => {
+                let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
+                named.map_err(|error| error.on(Side::Destination))
+            }
+            None => self.target.push(&content).await.map_err(side_of_push),
+        }?;
+        if outcome == Pushed::Copied {
+            start();
         }
-        .map_err(side_of_push)?;
         self.observer.event(Event::Finished { node: &node, outcome, children: &children });
         Ok(Done::Node(node.digest.clone()))
     }

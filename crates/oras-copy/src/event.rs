@@ -12,6 +12,8 @@ pub enum Event<'a> {
     Opening(&'a Descriptor),
     /// The manifest was read.
     Opened(&'a Descriptor),
+    /// A root that the target has is about to get its name; told in place of all others.
+    Naming(&'a Descriptor),
     /// The bytes of a node are about to move: it is not at the target.
     Started(&'a Descriptor),
     /// That many more bytes of a node have passed. Told on the thread on which they pass.

@@ -95,7 +95,9 @@ impl FromStr for Reference {
             repository: check_repository(repository)?.to_owned(),
             digest: digest
                 .filter(|digest| !digest.is_empty())
-                .map(|text| text.parse().map_err(|error| ReferenceError::Digest(text.to_owned(), error)))
+                .map(|text| {
+                    parse_digest(text).map_err(|error| ReferenceError::Digest(text.to_owned(), error))
+                })
                 .transpose()?,
             tag: tag
                 .filter(|tag| !tag.is_empty())
@@ -115,6 +117,12 @@ impl fmt::Display for Reference {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// A digest that a person names: of an algorithm that its content can be checked with.
+fn parse_digest(text: &str) -> Result<Digest, DigestError> {
+    let digest: Digest = text.parse()?;
+    if digest.algorithm().is_some() { Ok(digest) } else { Err(DigestError::Unsupported) }
 }
 
 /// The registry, if it is `host`, `host:port`, `ipv4[:port]` or `[ipv6][:port]`: no scheme, user or path.

@@ -23,6 +23,8 @@ pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct Content {
     descriptor: Arc<Descriptor>,
     body: Body,
+    /// Where embedded bytes also are.
+    home: Option<Arc<dyn Source>>,
     progress: Option<Progress>,
 }
 
@@ -44,29 +46,29 @@ impl Content {
         let mut verifier = crate::Verifier::new(&descriptor)?;
         verifier.update(&bytes)?;
         verifier.finish()?;
-        Ok(Self { descriptor: Arc::new(descriptor), body: Body::Bytes(bytes), progress: None })
+        Ok(Self { descriptor: Arc::new(descriptor), body: Body::Bytes(bytes), home: None, progress: None })
     }
 
     /// `bytes` as content of `media_type`, named by their SHA-256 digest.
     pub fn of(media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Arc::new(Descriptor::of(media_type, &bytes));
-        Self { descriptor, body: Body::Bytes(bytes), progress: None }
+        Self { descriptor, body: Body::Bytes(bytes), home: None, progress: None }
     }
 
     /// The node that `descriptor` names in `source`. Content embedded in the descriptor is used if it is right.
     pub fn from_source(source: Arc<dyn Source>, descriptor: Descriptor) -> Self {
-        let body = match descriptor.embedded() {
-            Some(data) => Body::Bytes(data.clone()),
-            None => Body::Node(source),
+        let (body, home) = match descriptor.embedded() {
+            Some(data) => (Body::Bytes(data.clone()), Some(source)),
+            None => (Body::Node(source), None),
         };
-        Self { descriptor: Arc::new(descriptor), body, progress: None }
+        Self { descriptor: Arc::new(descriptor), body, home, progress: None }
     }
 
     /// A stream that can be read only once, such as standard input; a second opening is an error.
     pub fn once(descriptor: Descriptor, stream: ByteStream) -> Self {
         let body = Body::Once(Arc::new(Mutex::new(Some(stream))));
-        Self { descriptor: Arc::new(descriptor), body, progress: None }
+        Self { descriptor: Arc::new(descriptor), body, home: None, progress: None }
     }
 
     /// The same content under a descriptor that says more about it: annotations, artifact type, platform.
@@ -94,9 +96,9 @@ impl Content {
 
     /// Where the bytes also live.
     pub fn origin(&self) -> Origin {
-        match &self.body {
-            Body::Node(source) => source.origin(&self.descriptor),
-            Body::Bytes(_) | Body::Once(_) => Origin::Opaque,
+        match (&self.body, &self.home) {
+            (Body::Node(source), _) | (_, Some(source)) => source.origin(&self.descriptor),
+            (Body::Bytes(_) | Body::Once(_), None) => Origin::Opaque,
         }
     }
 

@@ -40,6 +40,7 @@
 mod attach;
 mod collect;
 mod copy;
+mod created;
 mod discover;
 mod listener;
 mod pack;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use oras_spec::{Descriptor, ImageManifest, MediaType, Platform, annotation};
+use oras_spec::{Descriptor, ImageManifest, MediaType, Platform};
 use oras_store::{Content, Error, Kind, Result};
+
+use crate::created;
 
 /// The version of the image-spec whose rules a manifest follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Pack {
     /// [`Kind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that is
     /// not RFC 3339, or a subject under image-spec 1.0.
     pub fn manifest(mut self) -> Result<Packed> {
-        self.set_created()?;
+        created::set(&mut self.annotations)?;
         if let Some(config) = &self.config
             && !config.media_type.is_well_formed()
         {
@@ -137,25 +138,6 @@ impl Pack {
         manifest.annotations = self.annotations;
         Ok(Packed { manifest: describe(&manifest, self.artifact_type), blobs })
     }
-
-    fn set_created(&mut self) -> Result<()> {
-        match self.annotations.get(annotation::CREATED) {
-            Some(given) => given.parse::<Timestamp>().map(drop).map_err(|_| {
-                let message = format!(
-                    "invalid date and time format: parsing time {given:?} as \"2006-01-02T15:04:05Z07:00\": \
-                     cannot parse {given:?} as \"2006\""
-                );
-                Error::new(Kind::InvalidInput, message)
-            }),
-            None => {
-                let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| {
-                    Error::new(Kind::Other, "the clock is out of range").with_source(error)
-                })?;
-                self.annotations.insert(annotation::CREATED.to_owned(), now.to_string());
-                Ok(())
-            }
-        }
-    }
 }
 
 fn describe(manifest: &ImageManifest, artifact_type: Option<MediaType>) -> Content {
@@ -172,6 +154,8 @@ fn invalid(what: &str, media_type: &MediaType) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use oras_spec::annotation;
+
     use super::*;
 
     fn pack(version: ImageSpec) -> Pack {

@@ -12,8 +12,7 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap()
 }
 
-static DURATION: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\b(in|after) (\d+(\.\d+)?(h|m|s|ms|µs|ns))+"));
+static DURATION: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(in|after) (\d+(\.\d+)?(h|m|s|ms|µs|ns))+"));
 static LOG_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\[\d{4}-\d\d-\d\dT[\d:.]+Z\]"));
 static UPLOAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(/uploads/)[^?\s\x22]+"));
 static UPLOAD_STATE: LazyLock<Regex> = LazyLock::new(|| regex(r"(_state=)[^&\s\x22]+"));

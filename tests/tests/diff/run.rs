@@ -15,7 +15,9 @@ use crate::words::{fill, split, unescape};
 /// Plays all steps on two stages, and judges every case.
 pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<Verdict> {
     let programs = [go.to_owned(), built("oras")];
-    let mut stages = [Stage::new(), Stage::new()];
+    let place = tempfile::Builder::new().prefix("oras-diff-").tempdir().unwrap();
+    let root = place.path().join("sandbox");
+    let mut stages = [Stage::new(&root), Stage::new(&root)];
     let mut verdicts = Vec::new();
     for step in &scene.steps {
         match step {
@@ -36,7 +38,7 @@ pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<
             }
             other => {
                 for stage in &mut stages {
-                    prepare(stage, go, other);
+                    stage.sandbox.enter(|| prepare(stage, go, other));
                     stage.before = None;
                 }
             }
@@ -45,7 +47,7 @@ pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<
     verdicts
 }
 
-fn prepare(stage: &mut Stage, go: &Path, step: &Step) {
+fn prepare(stage: &Stage, go: &Path, step: &Step) {
     match step {
         Step::Fault { name, rule } => {
             let rule = fill(rule, &stage.names).parse().unwrap();
@@ -68,7 +70,7 @@ fn prepare(stage: &mut Stage, go: &Path, step: &Step) {
 }
 
 fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
-    let before = stage.before.take().unwrap_or_else(|| stage.snapshot());
+    let before = stage.before.take().unwrap_or_else(|| stage.sandbox.enter(|| stage.snapshot()));
     for registry in stage.registries.values() {
         drop(registry.recorder.as_ref().map(|recorder| recorder.take()));
     }
@@ -76,14 +78,16 @@ fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
     let stdin = case.stdin.as_ref().map(|text| fill(text, &stage.names));
     let env = case.env.iter().map(|(name, value)| (name.clone(), fill(value, &stage.names))).collect();
     let filled = Case { env, ..case.clone() };
-    let said = stage.sandbox.run(program, &words, &filled, stdin.as_deref());
+    let (said, after) = stage.sandbox.enter(|| {
+        let said = stage.sandbox.run(program, &words, &filled, stdin.as_deref());
+        (said, stage.snapshot())
+    });
     let mut requests = Vec::new();
     for (name, registry) in &stage.registries {
         for request in registry.recorder.iter().flat_map(|recorder| recorder.take()) {
             requests.push(format!("{name}: {} {} {}", request.method, request.target, request.status));
         }
     }
-    let after = stage.snapshot();
     let channels = {
         let mut normal = Normal::new(stage, case);
         Channels {

@@ -14,9 +14,11 @@ use crate::words::unescape;
 /// The longest that a case may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A home and a directory to work in.
+/// A home and a directory to work in. The sandboxes of both tools have one path, which belongs to the one that is
+/// entered: a path in an artifact would make its digest another one.
 pub(crate) struct Sandbox {
-    root: TempDir,
+    root: PathBuf,
+    rest: TempDir,
 }
 
 /// What a program came to.
@@ -28,25 +30,35 @@ pub(crate) struct Said {
 }
 
 impl Sandbox {
-    pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("oras-diff-").tempdir().unwrap();
+    /// A sandbox that will be at `root` when it is entered.
+    pub(crate) fn new(root: &Path) -> Self {
+        let rest = tempfile::tempdir().unwrap();
         for name in ["home", "work", "tmp"] {
-            std::fs::create_dir(root.path().join(name)).unwrap();
+            std::fs::create_dir_all(rest.path().join("sandbox").join(name)).unwrap();
         }
-        Self { root }
+        Self { root: root.to_owned(), rest }
+    }
+
+    /// Does `work` while the sandbox is in its place.
+    pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let away = self.rest.path().join("sandbox");
+        std::fs::rename(&away, &self.root).unwrap();
+        let done = work();
+        std::fs::rename(&self.root, &away).unwrap();
+        done
     }
 
     pub(crate) fn work(&self) -> PathBuf {
-        self.root.path().join("work")
+        self.root.join("work")
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.root.path().join("home")
+        self.root.join("home")
     }
 
     /// Everything in it.
     pub(crate) fn root(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -55,7 +67,7 @@ impl Sandbox {
             .current_dir(self.work())
             .env_clear()
             .env("HOME", self.home())
-            .env("TMPDIR", self.root.path().join("tmp"))
+            .env("TMPDIR", self.root.join("tmp"))
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.home().join("bin").display()))
             .env("TZ", "UTC")
             .env("TERM", "xterm-256color");

@@ -79,7 +79,9 @@ impl Scene {
         let text = std::fs::read_to_string(path).unwrap();
         let mut reader = Reader { name: name.clone(), steps: Vec::new(), loops: Vec::new(), number: 0 };
         for (place, line) in text.lines().enumerate() {
-            reader.line(line.trim_end()).unwrap_or_else(|error| panic!("{name}.scene:{}: {error}", place + 1));
+            reader
+                .line(line.trim_end())
+                .unwrap_or_else(|error| panic!("{name}.scene:{}: {error}", place + 1));
         }
         assert!(reader.loops.is_empty(), "{name}.scene: @each without @end");
         Self { name, steps: reader.steps }

@@ -29,8 +29,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
-        let sandbox = Sandbox::new();
+    pub(crate) fn new(root: &Path) -> Self {
+        let sandbox = Sandbox::new(root);
         let created = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
         let names = BTreeMap::from([
             ("W".to_owned(), sandbox.work().display().to_string()),

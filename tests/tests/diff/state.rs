@@ -26,10 +26,22 @@ pub(crate) fn of(port: u16) -> BTreeMap<String, String> {
                     .unwrap_or_default();
                 found.sort();
             }
+            // The entries of a list of referrers come in the order in which they were written.
+            let digest = if tag.starts_with("sha256-") { entries(port, &repository, &tag) } else { digest };
             state.insert(format!("{repository}:{tag}"), format!("{digest} {}", found.join(" ")));
         }
     }
     state
+}
+
+/// The entries of an index, sorted.
+fn entries(port: u16, repository: &str, tag: &str) -> String {
+    let answer = ask(port, "GET", &format!("/v2/{repository}/manifests/{tag}"), ACCEPT);
+    let index: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let list = index["manifests"].as_array().cloned().unwrap_or_default();
+    let mut entries: Vec<_> = list.iter().map(ToString::to_string).collect();
+    entries.sort();
+    entries.join(" ")
 }
 
 fn names(port: u16, target: &str, field: &str) -> Vec<String> {

@@ -8,8 +8,8 @@ use std::path::Path;
 /// Files larger than this are told by their length and digest.
 const SHOWN: u64 = 4096;
 
-/// An entry for each path below `root`. An index of a layout is shown with its entries sorted, as the Go tool writes
-/// them in any order.
+/// An entry for each path below `root`. The entries of a layout's index are told one by one, as the Go tool
+/// writes them in any order.
 pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut next = vec![root.to_owned()];
@@ -23,25 +23,46 @@ pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
             if metadata.is_symlink() {
                 found.insert(name, format!("link to {}", fs::read_link(&path).unwrap().display()));
             } else if metadata.is_dir() {
-                found.insert(name, format!("directory {mode:o}"));
                 next.push(path);
+                // The Go tool leaves the directory in which it stages blobs, ours one in which clients take turns.
+                if entry.file_name() != "ingest" && !is_turns(&name) {
+                    found.insert(name, format!("directory {mode:o}"));
+                }
             } else {
+                if Path::new(&name).parent().is_some_and(|parent| is_turns(&parent.display().to_string())) {
+                    continue;
+                }
                 let content = fs::read(&path).unwrap_or_default();
-                found.insert(name, format!("file {mode:o} {}", show(&path, &content)));
+                match index_entries(&path, &content) {
+                    Some((document, entries)) => {
+                        found.extend(
+                            entries.into_iter().map(|entry| (format!("{name} {entry}"), String::new())),
+                        );
+                        found.insert(name, format!("file {mode:o} {document}"));
+                    }
+                    None => drop(found.insert(name, format!("file {mode:o} {}", show(&content)))),
+                }
             }
         }
     }
     found
 }
 
-fn show(path: &Path, content: &[u8]) -> String {
-    if path.file_name().is_some_and(|name| name == "index.json")
-        && let Ok(mut index) = serde_json::from_slice::<serde_json::Value>(content)
-        && let Some(entries) = index.get_mut("manifests").and_then(|entries| entries.as_array_mut())
-    {
-        entries.sort_by_key(ToString::to_string);
-        return index.to_string();
-    }
+/// Whether this is the directory of the empty files by which clients of one machine take turns.
+fn is_turns(name: &str) -> bool {
+    name.strip_prefix("tmp/oras-").is_some_and(|user| user.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// The entries of a layout's index, and what else is in it.
+fn index_entries(path: &Path, content: &[u8]) -> Option<(String, Vec<String>)> {
+    let is_index = path.file_name().is_some_and(|name| name == "index.json");
+    let mut index: serde_json::Value = serde_json::from_slice(content).ok().filter(|_| is_index)?;
+    let manifests = index.get_mut("manifests")?.as_array_mut()?;
+    let entries = std::mem::take(manifests).iter().map(ToString::to_string).collect();
+    Some((index.to_string(), entries))
+}
+
+fn show(content: &[u8]) -> String {
     match std::str::from_utf8(content) {
         Ok(text) if content.len() as u64 <= SHOWN => format!("{text:?}"),
         _ => format!("{} bytes {}", content.len(), oras_spec::Digest::sha256(content)),

@@ -80,6 +80,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         platform,
         concurrency: matches.count("concurrency", 5),
     };
+    let export = pack::export_path(matches)?;
     let store = target.store().await?;
     let listener = status::listener(PUSH, look(matches, &format), *printer);
     let attached =
@@ -101,5 +102,5 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
-    pack::export(matches, &attached.manifest)
+    pack::export(export.as_deref(), &attached.manifest)
 }

@@ -68,7 +68,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 3),
         force: matches.on("force"),
     };
-    let listener = status::listener(COPY, look(matches, &Format::Text), *printer);
+    let listener = status::listener(COPY.to(&to), look(matches, &Format::Text), *printer);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;

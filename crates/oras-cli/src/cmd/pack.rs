@@ -100,12 +100,23 @@ pub(crate) fn config(matches: &ArgMatches) -> Result<ConfigArgument, Failure> {
     }
 }
 
+/// Where the manifest is to be written, checked before anything is sent: the Go tool finds out afterwards.
+pub(crate) fn export_path(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = matches.text("export-manifest").filter(|path| !path.is_empty()) else { return Ok(None) };
+    let directory = Path::new(&path).parent().filter(|parent| !parent.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) {
+        return Err(Failure::new(format!("open {path}: no such file or directory")));
+    }
+    if Path::new(&path).is_dir() {
+        return Err(Failure::new(format!("open {path}: is a directory")));
+    }
+    Ok(Some(PathBuf::from(path)))
+}
+
 /// Writes the manifest where `--export-manifest` says.
-pub(crate) fn export(matches: &ArgMatches, manifest: &Content) -> Result<(), Failure> {
-    if let (Some(path), Some(bytes)) =
-        (matches.text("export-manifest").filter(|path| !path.is_empty()), manifest.in_memory())
-    {
-        fsio::replace(Path::new(&path), bytes, 0o666)?;
+pub(crate) fn export(path: Option<&Path>, manifest: &Content) -> Result<(), Failure> {
+    if let (Some(path), Some(bytes)) = (path, manifest.in_memory()) {
+        fsio::replace(path, bytes, 0o666)?;
     }
     Ok(())
 }

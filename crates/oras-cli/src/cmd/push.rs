@@ -74,9 +74,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         options.config = ConfigArgument::Platform(platform);
     }
+    let export = pack::export_path(matches)?;
     let store = target.store().await?;
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = status::listener(PUSH, look(matches, &format), *printer);
+    let listener = status::listener(PUSH.to(&target), look(matches, &format), *printer);
     let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
@@ -93,7 +94,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
-    pack::export(matches, &pushed.manifest)
+    pack::export(export.as_deref(), &pushed.manifest)
 }
 
 /// The artifact type, the config and the image-spec, which depend on each other.

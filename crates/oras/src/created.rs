@@ -1,0 +1,112 @@
+//! The annotation `org.opencontainers.image.created`: a time by RFC 3339, and what the Go tool says of any other text.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use oras_spec::annotation;
+use oras_store::{Error, Kind, Result};
+
+/// The layout in which the time is read, as Go writes it, piece by piece.
+const LAYOUT: [&str; 12] = ["2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00"];
+/// The pieces that are numbers, and the largest they may be.
+const RANGES: [(usize, &str, u32); 5] =
+    [(2, "month", 12), (4, "day", 31), (6, "hour", 23), (8, "minute", 59), (10, "second", 59)];
+
+/// Sets the annotation to now, in seconds of UTC, unless it is given; a given one must be a time.
+pub(crate) fn set(annotations: &mut BTreeMap<String, String>) -> Result<()> {
+    if let Some(given) = annotations.get(annotation::CREATED) {
+        return check(given).map_err(|reason| {
+            let message = format!("invalid date and time format: parsing time {given:?}{reason}");
+            Error::new(Kind::InvalidInput, message)
+        });
+    }
+    let now = Timestamp::from_second(Timestamp::now().as_second())
+        .map_err(|error| Error::new(Kind::Other, "the clock is out of range").with_source(error))?;
+    annotations.insert(annotation::CREATED.to_owned(), now.to_string());
+    Ok(())
+}
+
+/// Reads the text piece by piece; the error goes on after `parsing time "…"`, in Go's words, which scripts match.
+fn check(text: &str) -> Result<(), String> {
+    let mut rest = text;
+    let mut late = None;
+    for (place, piece) in LAYOUT.into_iter().enumerate() {
+        let unlike = || format!(" as {:?}: cannot parse {rest:?} as {piece:?}", LAYOUT.concat());
+        let length = match piece {
+            "Z07:00" => zone(rest).ok_or_else(unlike)?,
+            _ if piece.starts_with(|c: char| c.is_ascii_digit()) => {
+                let digits = rest.as_bytes().get(..piece.len()).ok_or_else(unlike)?;
+                // An hour may have one digit.
+                let digits = if piece == "15" && !digits[1].is_ascii_digit() { &digits[..1] } else { digits };
+                if !digits.iter().all(u8::is_ascii_digit) {
+                    return Err(unlike());
+                }
+                let number: u32 = rest.get(..digits.len()).and_then(|d| d.parse().ok()).unwrap_or(0);
+                let range = RANGES.iter().find(|(at, ..)| *at == place);
+                if let Some((_, name, most)) = range
+                    && (number > *most || (place < 5 && number == 0))
+                {
+                    // Go looks at the day when it knows the month; the others end the reading.
+                    if *name == "day" {
+                        late = Some(format!(": {name} out of range"));
+                    } else {
+                        return Err(format!(": {name} out of range"));
+                    }
+                }
+                let fraction = if piece == "05" { fraction(&rest[digits.len()..]) } else { 0 };
+                digits.len() + fraction
+            }
+            _ if rest.starts_with(piece) => piece.len(),
+            _ => return Err(unlike()),
+        };
+        rest = &rest[length..];
+    }
+    if !rest.is_empty() {
+        return Err(format!(": extra text: {rest:?}"));
+    }
+    match late {
+        Some(late) => Err(late),
+        // A day that the month does not have.
+        None => text.parse::<Timestamp>().map(drop).map_err(|_| ": day out of range".to_owned()),
+    }
+}
+
+/// The length of a fraction of a second.
+fn fraction(text: &str) -> usize {
+    let digits = text.get(1..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    if text.starts_with(['.', ',']) && digits > 0 { digits + 1 } else { 0 }
+}
+
+/// The length of `Z` or `+hh:mm`.
+fn zone(text: &str) -> Option<usize> {
+    if text.starts_with('Z') {
+        return Some(1);
+    }
+    let bytes = text.as_bytes().get(..6)?;
+    let digits = [1, 2, 4, 5].into_iter().all(|at| bytes[at].is_ascii_digit());
+    (matches!(bytes[0], b'+' | b'-') && bytes[3] == b':' && digits).then_some(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_what_is_none() {
+        let layout = " as \"2006-01-02T15:04:05Z07:00\": cannot parse ";
+        for (text, error) in [
+            ("2026-01-01T00:00:00Z", None),
+            ("2026-01-01T00:00:00.123+02:00", None),
+            ("bad", Some(format!("{layout}\"bad\" as \"2006\""))),
+            ("2026-01-01", Some(format!("{layout}\"\" as \"T\""))),
+            ("2026-01-01T00:00:00", Some(format!("{layout}\"\" as \"Z07:00\""))),
+            ("2026-13-01T00:00:00Z", Some(": month out of range".to_owned())),
+            ("2026-02-30T00:00:00Z", Some(": day out of range".to_owned())),
+            ("2026-01-01T24:00:00Z", Some(": hour out of range".to_owned())),
+            ("2026-01-01T00:00:00Zx", Some(": extra text: \"x\"".to_owned())),
+            ("", Some(format!("{layout}\"\" as \"2006\""))),
+        ] {
+            assert_eq!(check(text).err(), error, "{text}");
+        }
+    }
+}
