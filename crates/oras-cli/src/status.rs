@@ -1,6 +1,6 @@
 //! Status lines: one per event on standard output, in the words of the Go tool.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras::spec::{Descriptor, Digest};
@@ -24,12 +24,19 @@ pub(crate) struct Words {
     pub(crate) reads: bool,
     /// Whether a root that only gets its name has a line: in a layout, where names are apart from content.
     pub(crate) names: bool,
+    /// Whether blobs may be mounted, of which only the end is told.
+    pub(crate) mounts: bool,
 }
 
 impl Words {
     /// The words for content that goes to `target`.
     pub(crate) fn to(self, target: &Target) -> Self {
         Self { names: target.kind() == "oci-layout", ..self }
+    }
+
+    /// The words for content that comes from `from`: of the same registry it is mounted.
+    pub(crate) fn between(self, from: &Target, to: &Target) -> Self {
+        Self { mounts: from.registry().is_some() && from.registry() == to.registry(), ..self.to(to) }
     }
 }
 
@@ -41,6 +48,7 @@ pub(crate) const PUSH: Words = Words {
     duplicate: "Exists   ",
     reads: false,
     names: false,
+    mounts: false,
 };
 
 pub(crate) const COPY: Words = Words {
@@ -51,6 +59,7 @@ pub(crate) const COPY: Words = Words {
     duplicate: "Skipped",
     reads: false,
     names: false,
+    mounts: false,
 };
 
 pub(crate) const PULL: Words = Words {
@@ -61,13 +70,16 @@ pub(crate) const PULL: Words = Words {
     duplicate: "",
     reads: true,
     names: false,
+    mounts: false,
 };
 
 /// What a command shows while it works.
 pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Listener> {
     match look {
         Look::Bars => Arc::new(Bars::new(words)),
-        Look::Lines { verbose } => Arc::new(Lines { words, verbose, printer, committed: Mutex::default() }),
+        Look::Lines { verbose } => {
+            Arc::new(Lines { words, verbose, printer, committed: Mutex::default(), moving: Mutex::default() })
+        }
         Look::Quiet => Arc::new(Quiet),
     }
 }
@@ -99,6 +111,8 @@ struct Lines {
     printer: Printer,
     /// Digests that are there, with the title they came under.
     committed: Mutex<HashMap<Digest, Option<String>>>,
+    /// Blobs of which bytes have moved.
+    moving: Mutex<HashSet<Digest>>,
 }
 
 impl Lines {
@@ -106,6 +120,12 @@ impl Lines {
         if self.verbose || node.title().is_some() {
             self.line(&format!("{word} {} {}", node.digest.short(), name_of(node)));
         }
+    }
+
+    /// Whether no byte of the blob was seen before.
+    fn is_new(&self, node: &Descriptor) -> bool {
+        !node.media_type.is_manifest()
+            && self.moving.lock().unwrap_or_else(PoisonError::into_inner).insert(node.digest.clone())
     }
 
     /// A closed pipe is found out by the report; status must not stop a transfer.
@@ -152,9 +172,18 @@ impl Listener for Lines {
             Step::EmptyArtifact => self.line("Uploading empty artifact"),
             Step::Skipped(node) => self.node("Skipped    ", node),
             Step::Restored(node) => self.node("Restored   ", node),
+            Step::ReferrersLeft(index) => self.printer.error(&format!(
+                "WARNING: referrers of the index {} are not copied: the index of the selected platforms is another one",
+                index.digest
+            )),
             Step::Node(Event::Naming(node)) if self.words.names => self.node(self.words.existed, node),
             Step::Node(Event::Opening(node)) if self.words.reads => self.node(self.words.started, node),
             Step::Node(Event::Opened(node)) if self.words.reads => self.node("Processing ", node),
+            Step::Node(Event::Started(node)) if self.words.mounts && !node.media_type.is_manifest() => {}
+            // The first byte tells that a blob is not mounted.
+            Step::Node(Event::Progress(node, _)) if self.words.mounts && self.is_new(node) => {
+                self.node(self.words.started, node);
+            }
             Step::Node(Event::Started(node)) if !(self.words.reads && node.media_type.is_manifest()) => {
                 self.node(self.words.started, node);
             }

@@ -243,6 +243,14 @@ impl Target {
         }
     }
 
+    /// The host of the registry, if it is in one.
+    pub(crate) fn registry(&self) -> Option<&str> {
+        match &self.kind {
+            TargetKind::Registry { reference, .. } => Some(&reference.registry),
+            TargetKind::Layout { .. } => None,
+        }
+    }
+
     /// What status lines call it.
     pub(crate) fn display(&self) -> String {
         self.display_as(&self.raw)

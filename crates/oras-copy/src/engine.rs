@@ -1,12 +1,12 @@
 //! The scheduler: one task owns the books, a bounded set of steps runs.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Origin, Pushed, Result, Side, Source, Target};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
 
 use crate::event::{Event, Observer, Silent};
 use crate::graph::{Graph, Task};
@@ -41,6 +41,7 @@ pub struct GraphCopy {
     target: Arc<dyn Target>,
     concurrency: usize,
     force: bool,
+    tag_last: bool,
     max_manifest_size: u64,
     children: Children,
     observer: Arc<dyn Observer>,
@@ -54,6 +55,7 @@ impl GraphCopy {
             target,
             concurrency: 3,
             force: false,
+            tag_last: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             children: Arc::new(all_children),
             observer: Arc::new(Silent),
@@ -71,6 +73,13 @@ impl GraphCopy {
     #[must_use]
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
+        self
+    }
+
+    /// Writes the tag in a step of its own, not together with the root.
+    #[must_use]
+    pub fn tag_last(mut self, tag_last: bool) -> Self {
+        self.tag_last = tag_last;
         self
     }
 
@@ -105,33 +114,36 @@ impl GraphCopy {
     pub async fn run(&self, roots: Vec<Content>, tag: Option<&str>) -> Result<()> {
         let first = roots.first().map(|root| root.descriptor().digest.clone());
         // With one root the tag is written together with it, as a registry does both in one request.
-        let tag_with = tag.filter(|_| roots.len() == 1).map(ToOwned::to_owned).zip(first.clone());
-        let tag_after = tag.filter(|_| roots.len() > 1);
+        let name = match tag {
+            _ if roots.len() > 1 => Name::Quiet,
+            Some(tag) if !self.tag_last => Name::With(tag.to_owned()),
+            _ => Name::None,
+        };
         let named = roots.first().cloned();
         let mut graph = Graph::default();
         for root in roots {
             graph.add(root);
         }
-        self.drain(&mut graph, tag_with.as_ref()).await?;
-        match (tag_after, named) {
-            (Some(tag), Some(root)) => {
+        self.drain(&mut graph, &name, first.as_ref()).await?;
+        match (tag, named) {
+            (Some(tag), Some(root)) if !matches!(name, Name::With(_)) => {
                 self.target.tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
             }
             _ => Ok(()),
         }
     }
 
-    async fn drain(&self, graph: &mut Graph, tag: Option<&(String, Digest)>) -> Result<()> {
+    async fn drain(&self, graph: &mut Graph, name: &Name, named: Option<&Digest>) -> Result<()> {
         let mut running: FuturesUnordered<BoxFuture<'_, Result<Done>>> = FuturesUnordered::new();
         loop {
             while running.len() < self.concurrency {
                 let Some((digest, task)) = graph.next() else { break };
                 let Some(node) = graph.node(&digest) else { continue };
-                let tag = tag.filter(|(_, root)| *root == digest).map(|(tag, _)| tag.clone());
+                let name = if named == Some(&digest) { name.clone() } else { Name::None };
                 let (content, children) = (node.content.clone(), node.children.clone());
                 running.push(match task {
-                    Task::Visit => self.visit(content, tag).boxed(),
-                    Task::Push => self.push(content, children, tag).boxed(),
+                    Task::Visit => self.visit(content, name).boxed(),
+                    Task::Push => self.push(content, children, name).boxed(),
                 });
             }
             match running.next().await {
@@ -148,23 +160,27 @@ impl GraphCopy {
     }
 
     /// Asks whether the target has the node; sends a leaf, opens a manifest.
-    async fn visit(&self, content: Content, tag: Option<String>) -> Result<Done> {
+    async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
         let manifest = node.media_type.is_manifest();
         let exists = self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         if exists && !(self.force && manifest) {
-            let Some(tag) = tag else {
-                self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
-                return Ok(Done::Node(node.digest.clone()));
-            };
-            // The root is there and wants its name only.
-            self.observer.event(Event::Naming(node));
-            let root = self.read(&content).await?;
-            self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+            match name {
+                Name::None => {
+                    self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
+                }
+                Name::Quiet => {}
+                // The root is there and wants its name only.
+                Name::With(tag) => {
+                    self.observer.event(Event::Naming(node));
+                    let root = self.read(&content).await?;
+                    self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+                }
+            }
             return Ok(Done::Node(node.digest.clone()));
         }
         if !manifest {
-            return self.push(content, Vec::new(), tag).await;
+            return self.push(content, Vec::new(), name).await;
         }
         self.observer.event(Event::Opening(node));
         let content = self.read(&content).await?;
@@ -187,36 +203,22 @@ impl GraphCopy {
     }
 
     /// Sends a node whose children are there.
-    async fn push(&self, content: Content, children: Vec<Descriptor>, tag: Option<String>) -> Result<Done> {
+    async fn push(&self, content: Content, children: Vec<Descriptor>, name: Name) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
-        // A blob that may be mounted is started when its first byte moves; what is mounted never is.
-        let started = Arc::new(Once::new());
-        let start = {
-            let (observer, node) = (Arc::clone(&self.observer), Arc::clone(&node));
-            move || started.call_once(|| observer.event(Event::Started(&node)))
-        };
-        if content.origin() == Origin::Opaque {
-            start();
-        }
+        self.observer.event(Event::Started(&node));
         let progress = {
-            let (observer, node, start) = (Arc::clone(&self.observer), Arc::clone(&node), start.clone());
-            Arc::new(move |bytes| {
-                start();
-                observer.event(Event::Progress(&node, bytes));
-            })
+            let (observer, node) = (Arc::clone(&self.observer), Arc::clone(&node));
+            Arc::new(move |bytes| observer.event(Event::Progress(&node, bytes)))
         };
         let content = content.with_progress(progress);
-        let outcome = match tag {
+        let outcome = match name {
             // What is wrong with a name, or with the node under it, is the business of where it is written.
-            Some(tag) => {
+            Name::With(tag) => {
                 let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
                 named.map_err(|error| error.on(Side::Destination))
             }
-            None => self.target.push(&content).await.map_err(side_of_push),
+            Name::None | Name::Quiet => self.target.push(&content).await.map_err(side_of_push),
         }?;
-        if outcome == Pushed::Copied {
-            start();
-        }
         self.observer.event(Event::Finished { node: &node, outcome, children: &children });
         Ok(Done::Node(node.digest.clone()))
     }
@@ -238,6 +240,17 @@ impl fmt::Debug for GraphCopy {
             .field("max_manifest_size", &self.max_manifest_size)
             .finish_non_exhaustive()
     }
+}
+
+/// What is special about the first root.
+#[derive(Clone, Debug)]
+enum Name {
+    /// Nothing.
+    None,
+    /// It gets this name together with its bytes.
+    With(String),
+    /// It is the subject of the other roots, which tell that it is there.
+    Quiet,
 }
 
 /// What a step came to.

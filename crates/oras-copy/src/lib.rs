@@ -5,7 +5,7 @@
 //! `oras-store`: whether bytes are streamed, mounted or linked is between a target and the content's origin.
 //!
 //! [`referrers`] finds what refers to a graph, so that it can be copied along; [`select_platform`] picks an image
-//! out of an index.
+//! out of an index, [`select_platforms`] several.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,10 +38,12 @@ mod engine;
 mod event;
 mod graph;
 mod platform;
+mod platforms;
 mod referrers;
 mod sided;
 
 pub use engine::{Children, GraphCopy, all_children, without_subject};
 pub use event::{Event, Observer, Silent};
 pub use platform::select_platform;
+pub use platforms::{PlatformsError, Selected, join, select_platforms};
 pub use referrers::referrers;

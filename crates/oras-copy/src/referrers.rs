@@ -13,11 +13,12 @@ use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 /// Levels are asked for one after the other, the nodes of a level `concurrency` at a time.
 pub async fn referrers(
     source: &Arc<dyn GraphSource>,
-    root: &Descriptor,
+    root: &Content,
     concurrency: usize,
 ) -> Result<Vec<Descriptor>> {
+    let node = |node: Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node);
     let mut found = Vec::new();
-    let mut seen = HashSet::from([root.digest.clone()]);
+    let mut seen = HashSet::from([root.descriptor().digest.clone()]);
     let mut level = vec![root.clone()];
     while !level.is_empty() {
         let answers: Vec<Neighbours> = stream::iter(level)
@@ -28,10 +29,10 @@ pub async fn referrers(
             .map_err(|error: oras_store::Error| error.on(Side::Source))?;
         level = Vec::new();
         for Neighbours { children, referrers } in answers {
-            level.extend(children.into_iter().filter(|child| seen.insert(child.digest.clone())));
+            level.extend(children.into_iter().filter(|child| seen.insert(child.digest.clone())).map(node));
             for referrer in referrers {
                 if seen.insert(referrer.digest.clone()) {
-                    level.push(referrer.plain());
+                    level.push(node(referrer.plain()));
                     found.push(referrer);
                 }
             }
@@ -45,10 +46,10 @@ struct Neighbours {
     referrers: Vec<Descriptor>,
 }
 
-async fn neighbours(source: &Arc<dyn GraphSource>, node: Descriptor) -> Result<Neighbours> {
+async fn neighbours(source: &Arc<dyn GraphSource>, content: Content) -> Result<Neighbours> {
+    let node = content.descriptor();
     let mut children = Vec::new();
     if node.media_type.kind() == MediaKind::Index {
-        let content = Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
         let subject =
             |manifest: &oras_spec::Manifest| manifest.subject().map(|subject| subject.digest.clone());
         let index = content.manifest(MAX_MANIFEST_SIZE).await?;
@@ -56,7 +57,7 @@ async fn neighbours(source: &Arc<dyn GraphSource>, node: Descriptor) -> Result<N
         children = index.children();
         children.retain(|child| child.media_type.is_manifest() && Some(&child.digest) != subject.as_ref());
     }
-    let mut referrers = source.predecessors(&node, None).await?;
+    let mut referrers = source.predecessors(node, None).await?;
     // A registry without the referrers API may answer `sha256-<hex>` with the index itself, whose children then
     // pose as its referrers. A child cannot refer to its parent: it would have to contain its own digest.
     let own: HashSet<&Digest> = children.iter().map(|child| &child.digest).collect();

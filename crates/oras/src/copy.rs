@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use oras_copy::{GraphCopy, referrers};
+use oras_copy::{GraphCopy, PlatformsError, Selected, referrers, select_platforms};
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, GraphSource, Result, Side, Source, Target};
+use oras_store::{Content, Error, GraphSource, Kind, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
 
 use crate::listener::Nodes;
-use crate::resolve::fetch_root;
+use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
 /// How to copy.
@@ -15,8 +15,8 @@ use crate::{Listener, Step, tag};
 pub struct CopyOptions {
     /// Copies the referrers too, also those of an index's manifests.
     pub recursive: bool,
-    /// Copies the image for this platform.
-    pub platform: Option<Platform>,
+    /// Copies the images for these platforms only: one as it is, several in an index of them.
+    pub platforms: Vec<Platform>,
     /// Tags at the destination; the first is written with the root.
     pub tags: Vec<String>,
     /// Nodes in flight; 0 means the default.
@@ -37,13 +37,18 @@ pub async fn copy(
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
-    let root = fetch_root(Arc::clone(&plain_source), reference, options.platform.as_ref())
+    let Root { content: root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
         .await
         .map_err(|error| error.on(Side::Source))?;
     let mut roots = vec![root.clone()];
     if options.recursive {
+        if let Some(whole) = whole
+            && source.predecessors(&whole, None).await.map_or(true, |found| !found.is_empty())
+        {
+            listener.step(Step::ReferrersLeft(&whole));
+        }
         let concurrency = options.concurrency.max(1);
-        let found = referrers(&source, root.descriptor(), concurrency).await?;
+        let found = referrers(&source, &root, concurrency).await?;
         roots.extend(found.into_iter().map(|node| Content::from_source(Arc::clone(&plain_source), node)));
     }
     let (first, extra) = match options.tags.split_first() {
@@ -54,6 +59,7 @@ pub async fn copy(
     GraphCopy::new(plain_source, Arc::clone(&target))
         .concurrency(options.concurrency)
         .force(options.force)
+        .tag_last(options.recursive)
         .observer(Arc::new(Nodes(Arc::clone(&listener))))
         .run(roots, first)
         .await?;
@@ -62,4 +68,31 @@ pub async fn copy(
         .await
         .map_err(|error| error.on(Side::Destination))?;
     Ok(root.descriptor().clone())
+}
+
+/// What is copied, and the index it was made from.
+struct Root {
+    content: Content,
+    whole: Option<Descriptor>,
+}
+
+async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) -> Result<Root> {
+    let whole = |content| Root { content, whole: None };
+    if platforms.len() < 2 {
+        return fetch_root(source, reference, platforms.first()).await.map(whole);
+    }
+    let refused = |error: PlatformsError| Error::from_source(Kind::NotFound, error);
+    let index = fetch_manifest(Arc::clone(&source), reference).await?;
+    if !index.descriptor().media_type.is_manifest() {
+        return Err(refused(PlatformsError::NotAnIndex));
+    }
+    let manifest = index.manifest(MAX_MANIFEST_SIZE).await?;
+    Ok(match select_platforms(&manifest, platforms).map_err(refused)? {
+        Selected::Whole => whole(index),
+        Selected::One(node) => whole(Content::from_source(source, node)),
+        Selected::Some(document) => Root {
+            content: Content::of(index.descriptor().media_type.clone(), document),
+            whole: Some(index.descriptor().clone()),
+        },
+    })
 }

@@ -61,7 +61,7 @@ pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
 pub use tag::tag;
 
-pub use oras_copy::{Event, GraphCopy, Observer};
+pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
 pub use oras_files as files;
 pub use oras_layout::Layout;
 pub use oras_memory::Memory;

@@ -19,6 +19,8 @@ pub enum Step<'a> {
     Skipped(&'a Descriptor),
     /// A file was written from content that came under another name.
     Restored(&'a Descriptor),
+    /// This index has referrers that are not copied: what is copied is another index, of some of its platforms.
+    ReferrersLeft(&'a Descriptor),
     /// Everything is stored; tags beyond the first follow.
     Stored(&'a Descriptor),
     /// A manifest is about to get more tags.

@@ -60,6 +60,17 @@ impl<'a> Normal<'a> {
         text
     }
 
+    /// What a case changed; what is sorted by digests is sorted anew where digests differ.
+    pub(crate) fn change(&mut self, line: &str) -> String {
+        let line = self.text(line);
+        if !self.case.opaque {
+            return line;
+        }
+        let mut words: Vec<_> = line.split(' ').collect();
+        words.sort_unstable();
+        words.join(" ")
+    }
+
     /// Standard output: by line in any order where the case says so.
     pub(crate) fn output(&mut self, text: &str) -> String {
         let text = self.text(text);

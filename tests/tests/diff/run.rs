@@ -116,7 +116,7 @@ fn changes(
     let new = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
     let mut lines: Vec<_> = gone.chain(new.map(|(name, value)| format!("{name}: {value}"))).collect();
     lines.sort();
-    let mut lines: Vec<_> = lines.iter().map(|line| normal.text(line)).collect();
+    let mut lines: Vec<_> = lines.iter().map(|line| normal.change(line)).collect();
     lines.sort();
     lines
 }

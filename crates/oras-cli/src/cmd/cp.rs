@@ -1,10 +1,12 @@
 //! `oras cp`.
 
 use clap::{ArgMatches, Command};
-use oras::CopyOptions;
+use oras::spec::Platform;
+use oras::spec::platform::PlatformError;
 use oras::store::{Error, Side};
+use oras::{CopyOptions, PlatformsError, join};
 
-use super::{look, platform};
+use super::look;
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
@@ -42,7 +44,7 @@ pub(crate) fn command() -> Command {
         flags::list("resolve", "HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
         flags::switch("recursive", "Copy the referrers too").short('r'),
         flags::switch("force", "Look below manifests that the destination has"),
-        flags::platform(),
+        flags::platform().action(clap::ArgAction::Append),
         flags::concurrency(),
         flags::positional("<from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]", "Source and destination"),
     ])
@@ -53,7 +55,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 2, true, "the source and destination for copying")?;
     let (raw, extra_tags) = split_tags(&words[1])?;
-    let platform = platform(matches, "platform")?;
+    let platforms = platforms(matches)?;
     let from = Target::new(matches, "from-", &words[0], printer)?;
     let to = Target::new(matches, "to-", raw, printer)?;
     check_tags(&extra_tags)?;
@@ -63,12 +65,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
     let options = CopyOptions {
         recursive: matches.on("recursive"),
-        platform,
+        platforms,
         tags: first.into_iter().chain(extra_tags.clone()).collect(),
         concurrency: matches.count("concurrency", 3),
         force: matches.on("force"),
     };
-    let listener = status::listener(COPY.to(&to), look(matches, &Format::Text), *printer);
+    let listener = status::listener(COPY.between(&from, &to), look(matches, &Format::Text), *printer);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;
@@ -87,8 +89,35 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     printer.line(format!("Digest: {digest}"))
 }
 
+/// Reads `--platform`, given several times or as a list.
+fn platforms(matches: &ArgMatches) -> Result<Vec<Platform>, Failure> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in
+        matches.list("platform").iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty())
+    {
+        let platform = text.parse().map_err(|error: PlatformError| Failure::new(error.to_string()))?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    Ok(platforms)
+}
+
 /// Says which side failed.
 fn failure(from: &Target, to: &Target, error: &Error) -> Failure {
+    match error.find::<PlatformsError>() {
+        Some(PlatformsError::NotAnIndex) => {
+            return Failure::new(format!("{:?} is not an image index or a manifest list", from.raw)).advise(
+                "selecting multiple platforms requires a multi-platform source; use a single --platform value to \
+                 copy a specific platform of an image",
+            );
+        }
+        Some(error @ PlatformsError::Unmatched { offered, .. }) => {
+            let advice = format!("available platforms in index: [{}]", join(offered));
+            return Failure::new(error.to_string()).advise(advice);
+        }
+        _ => {}
+    }
     let (side, target) = match error.side() {
         Some(Side::Destination) => ("destination", to),
         _ => ("source", from),

@@ -1,0 +1,191 @@
+//! Picking several platforms out of an index: a new index with the entries that are kept, otherwise as it was.
+
+use std::fmt;
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Manifest, Platform, View};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// The annotation by which BuildKit's attestations name the image they are about.
+const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
+
+/// What several platforms of an index are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// All of it.
+    Whole,
+    /// One of its manifests.
+    One(Descriptor),
+    /// Some of its manifests: the document of an index of them.
+    Some(Bytes),
+}
+
+/// Why platforms can't be picked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformsError {
+    /// The manifest is not an index, so there is nothing to pick from.
+    #[error("not an image index or a manifest list")]
+    NotAnIndex,
+    /// No entry is for these platforms.
+    #[error("unmatched platforms: [{}]", join(.missing))]
+    Unmatched {
+        /// The platforms that nothing is for.
+        missing: Vec<Platform>,
+        /// The platforms that there are.
+        offered: Vec<Platform>,
+    },
+    /// The document can't be taken apart.
+    #[error("failed to filter index: {0}")]
+    Malformed(String),
+}
+
+/// Platforms as a list, `linux/amd64, linux/arm64`.
+pub fn join(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The entries of `index` that are for one of `platforms`; with them those without a platform, and the attestations
+/// of those that are kept. Key order and every entry that is kept stay byte for byte.
+///
+/// # Errors
+/// [`PlatformsError::Unmatched`] when a platform has no entry; [`PlatformsError::NotAnIndex`].
+pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Selected, PlatformsError> {
+    let View::Index(view) = index.view() else { return Err(PlatformsError::NotAnIndex) };
+    let entries = &view.manifests;
+    let is_attestation = |entry: &Descriptor| entry.annotations.contains_key(ATTESTATION_OF);
+    let is_for = |entry: &Descriptor, wanted: &Platform| {
+        entry.platform.as_ref().is_some_and(|offered| offered.satisfies(wanted))
+    };
+    let images = || entries.iter().filter(|entry| !is_attestation(entry));
+    let missing: Vec<_> =
+        platforms.iter().filter(|wanted| !images().any(|entry| is_for(entry, wanted))).cloned().collect();
+    if !missing.is_empty() {
+        let mut offered = Vec::new();
+        for platform in images().filter_map(|entry| entry.platform.clone()) {
+            if !offered.contains(&platform) {
+                offered.push(platform);
+            }
+        }
+        return Err(PlatformsError::Unmatched { missing, offered });
+    }
+    let selected: Vec<bool> =
+        entries.iter().map(|entry| platforms.iter().any(|wanted| is_for(entry, wanted))).collect();
+    let kept: Vec<usize> = (0..entries.len()).filter(|at| keeps(entries, &selected, *at)).collect();
+    match kept.as_slice() {
+        _ if kept.len() == entries.len() => Ok(Selected::Whole),
+        [only] if entries.get(*only).is_some_and(|entry| entry.platform.is_some()) => {
+            Ok(Selected::One(entries[*only].clone()))
+        }
+        _ => filter(index.bytes(), &kept).map(Selected::Some),
+    }
+}
+
+fn keeps(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
+    let Some(entry) = entries.get(at) else { return false };
+    let mut others = entries.iter().zip(selected);
+    if let Some(subject) = entry.annotations.get(ATTESTATION_OF) {
+        return others.any(|(other, selected)| *selected && other.digest.to_string() == *subject);
+    }
+    match &entry.platform {
+        Some(_) => selected.get(at).copied().unwrap_or(false),
+        // Without a platform, unless it is another name of one that is left out.
+        None => !others
+            .any(|(other, selected)| !selected && other.platform.is_some() && other.digest == entry.digest),
+    }
+}
+
+/// The document with the entries at those places only.
+fn filter(document: &[u8], kept: &[usize]) -> Result<Bytes, PlatformsError> {
+    let malformed = |error: serde_json::Error| PlatformsError::Malformed(error.to_string());
+    let fields: Fields<'_> = serde_json::from_slice(document).map_err(malformed)?;
+    let mut parts = Vec::with_capacity(fields.0.len());
+    for (key, value) in &fields.0 {
+        let key = serde_json::to_string(key).map_err(malformed)?;
+        if key != "\"manifests\"" {
+            parts.push(format!("{key}:{}", value.get()));
+            continue;
+        }
+        let entries: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(malformed)?;
+        let entries: Vec<_> =
+            kept.iter().filter_map(|at| entries.get(*at)).map(|entry| entry.get()).collect();
+        parts.push(format!("{key}:[{}]", entries.join(",")));
+    }
+    Ok(format!("{{{}}}", parts.join(",")).into())
+}
+
+/// The fields of an object in their order, their values as they are written.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oras_spec::{Digest, MediaType};
+
+    fn entry(content: &str, rest: &str) -> String {
+        let digest = Digest::sha256(content.as_bytes());
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json", "digest":"{digest}","size":1{rest}}}"#
+        )
+    }
+
+    fn index(entries: &[String]) -> Manifest {
+        let text =
+            format!(r#"{{"schemaVersion":2, "x":1.0,"manifests":[{}],"y":[ 1 ]}}"#, entries.join(" , "));
+        Manifest::parse(&MediaType::IMAGE_INDEX, text.into()).unwrap()
+    }
+
+    fn platforms(names: &[&str]) -> Vec<Platform> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_kept_stays_as_it_was() {
+        let of_a = format!(r#","annotations":{{"{ATTESTATION_OF}":"{}"}}"#, Digest::sha256(b"a"));
+        let of_c = format!(r#","annotations":{{"{ATTESTATION_OF}":"{}"}}"#, Digest::sha256(b"c"));
+        let a = entry("a", r#", "platform":{"os":"linux","architecture":"amd64"},"unknown":true"#);
+        let b = entry("b", r#","platform":{"os":"linux","architecture":"arm64","variant":"v8"}"#);
+        let c = entry("c", r#","platform":{"os":"linux","architecture":"s390x"}"#);
+        let (plain, att_a, att_c) = (entry("p", ""), entry("aa", &of_a), entry("ac", &of_c));
+        let index = index(&[a.clone(), b.clone(), c, plain.clone(), att_a.clone(), att_c]);
+        let selected = select_platforms(&index, &platforms(&["linux/amd64", "linux/arm64"])).unwrap();
+        let expected =
+            format!(r#"{{"schemaVersion":2,"x":1.0,"manifests":[{a},{b},{plain},{att_a}],"y":[ 1 ]}}"#);
+        assert_eq!(selected, Selected::Some(expected.into()));
+    }
+
+    #[test]
+    fn all_one_or_none() {
+        let a = entry("a", r#","platform":{"os":"linux","architecture":"amd64"}"#);
+        let b = entry("b", r#","platform":{"os":"linux","architecture":"arm64"}"#);
+        let index = index(&[a, b]);
+        let select = |names: &[&str]| select_platforms(&index, &platforms(names));
+        assert_eq!(select(&["linux/amd64", "linux/arm64"]), Ok(Selected::Whole));
+        assert!(matches!(select(&["linux/amd64"]), Ok(Selected::One(_))));
+        let error = select(&["linux/amd64", "linux/s390x", "windows/amd64"]).unwrap_err();
+        assert_eq!(error.to_string(), "unmatched platforms: [linux/s390x, windows/amd64]");
+    }
+}
