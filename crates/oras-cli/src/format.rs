@@ -31,9 +31,18 @@ impl Format {
     /// Reads `--format` and `--template`.
     pub(crate) fn read(matches: &ArgMatches, offered: Offered, printer: Printer) -> Result<Self, Failure> {
         let default = offered.0.last().copied().unwrap_or("text");
-        let given = matches.text("format").unwrap_or_else(|| default.to_owned());
+        Self::parse(&matches.text("format").unwrap_or_else(|| default.to_owned()), matches, offered, printer)
+    }
+
+    /// Reads the format `given`, and `--template`.
+    pub(crate) fn parse(
+        given: &str,
+        matches: &ArgMatches,
+        offered: Offered,
+        printer: Printer,
+    ) -> Result<Self, Failure> {
         let mut template = matches.text("template").filter(|template| !template.is_empty());
-        let mut name = given.as_str();
+        let mut name = given;
         if template.is_some() {
             if name != "go-template" {
                 return Err(Failure::new("--template must be used with --format go-template"));

@@ -16,6 +16,7 @@ mod format;
 mod output;
 mod progress;
 mod status;
+mod table;
 mod target;
 mod tree;
 

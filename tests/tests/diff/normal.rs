@@ -77,6 +77,8 @@ impl<'a> Normal<'a> {
         if !self.case.unordered {
             return text;
         }
+        // The last line of a tree is drawn in another way.
+        let text = text.replace("├── ", "└── ").replace("│   ", "    ");
         let mut lines: Vec<_> = text.split_inclusive('\n').collect();
         lines.sort_unstable();
         lines.concat()

@@ -52,13 +52,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let target = Target::new(matches, "", &words[0], printer)?;
     let source = target.source().await?;
-    let digest = parse_digest(target.require_reference(&USAGE, false)?)?;
+    let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
-        Some(repository) => repository.resolve_blob(&digest).await,
-        None => source.resolve(&digest.to_string()).await,
+        Some(repository) => {
+            let node = repository.resolve_blob(&parse_digest(reference)?).await;
+            node.map(|node| Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size))
+        }
+        // In a layout manifests are blobs, and tags name them.
+        None => source.resolve(reference).await,
     }
     .map_err(|error| target.failure(&error))?;
-    let node = Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size);
     let content = Content::from_source(source as Arc<dyn Source>, node.clone());
     match output.as_deref() {
         None => {}

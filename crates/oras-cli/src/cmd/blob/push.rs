@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::format::Format;
 use crate::output::Printer;
 use crate::status::{self, Look, PUSH};
-use crate::target::{Target, Usage, parse_digest};
+use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = Target::new(matches, "", &words[0], printer)?;
     let expected = match target.reference.as_str() {
         "" => None,
-        text => Some(parse_digest(text)?),
+        text => Some(text.parse().map_err(|error| Failure::new(format!("invalid digest {text}: {error}")))?),
     };
     let media_type =
         MediaType::from(matches.text("media-type").unwrap_or_else(|| MediaType::LAYER_TAR.to_string()));
@@ -76,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if descriptor_only {
         return print_descriptor(matches, printer, &node);
     }
-    printer.line(format!("Pushed: {}\nDigest: {}", target.display_as(&target.path), node.digest))
+    printer.line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest))
 }
 
 /// The blob in a file, hashed, or on standard input, whose digest and size the caller gives.

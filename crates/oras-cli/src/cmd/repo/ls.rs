@@ -40,9 +40,19 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let last = matches.text("last");
     let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };
     let mut names = registry.repositories(last.as_deref());
-    while let Some(name) =
-        names.try_next().await.map_err(|error| error::of_registry(&error, remote.store.path()))?
-    {
+    let failed = |error: oras::store::Error| {
+        let failure = error::of_registry(&error, remote.store.path());
+        if error.find::<oras::remote::ResponseError>().is_some() {
+            return failure;
+        }
+        let below = match namespace.trim_end_matches('/') {
+            "" => String::new(),
+            namespace => format!(" with prefix {namespace:?}"),
+        };
+        let message = format!("could not list repositories for {host:?}{below}\n{}", failure.message);
+        Failure { message, ..failure }
+    };
+    while let Some(name) = names.try_next().await.map_err(failed)? {
         let Some(short) = name.strip_prefix(&namespace) else { continue };
         match &format {
             Format::Text => printer.line(short)?,
