@@ -13,6 +13,7 @@ mod cmd;
 mod env;
 mod error;
 mod format;
+mod jq;
 mod output;
 mod progress;
 mod status;

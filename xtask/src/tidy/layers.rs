@@ -32,7 +32,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "oras-copy",
         ],
     ),
-    ("oras-cli", &["oras", "oras-serve"]),
+    // Of use to anybody: knows nothing of ORAS.
+    ("gotmpl", &[]),
+    ("oras-cli", &["oras", "oras-serve", "gotmpl"]),
     ("xtask", &[]),
 ];
 

@@ -193,6 +193,7 @@ pub(crate) fn format() -> Vec<Arg> {
     vec![
         text("format", "FORMAT", "Print the result in this format"),
         text("template", "TEMPLATE", "Template of the format go-template"),
+        text("jq", "EXPRESSION", "Print the JSON through this expression of jq").help_heading("Extensions"),
     ]
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     };
     let options = DiscoverOptions {
         artifact_type: matches.text("artifact-type").filter(|text| !text.is_empty()).map(Into::into),
-        depth: if format == Format::Table { 1 } else { matches.count("depth", 0) },
+        depth: if matches!(format, Format::Table) { 1 } else { matches.count("depth", 0) },
         platform: platform(matches, "platform")?,
     };
     let source = target.source().await?;

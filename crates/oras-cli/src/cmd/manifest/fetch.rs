@@ -46,11 +46,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let output = matches.text("output").filter(|output| !output.is_empty());
     let format = Format::read(matches, format::TEXT, *printer)?;
     if output.as_deref() == Some("-") {
-        if format == Format::Json {
-            return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
+        if !format.is_for_people() {
+            let name = matches.text("format").unwrap_or_else(|| "json".to_owned());
+            let name = name.split('=').next().unwrap_or_default();
+            return Err(Failure::new(format!(
+                "`--output -` cannot be used with `--format {name}` at the same time"
+            )));
         }
         if matches.on("descriptor") {
-            return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
+            return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
         }
     }
     exclusive(matches, "", &["format", "pretty"])?;

@@ -1,0 +1,112 @@
+//! Arithmetic on decimal fractions, so that 0.1 and 0.2 make 0.3.
+
+use crate::call::Answer;
+use crate::float::format_float;
+use crate::value::Value;
+
+/// A decimal fraction: `mantissa` times a power of ten.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Decimal {
+    mantissa: i128,
+    exponent: i32,
+}
+
+/// How many digits after the point a quotient has.
+const QUOTIENT_DIGITS: i32 = 16;
+
+/// An operation; `None` where the result has too many digits, an error where there is none.
+type Operation = fn(Decimal, Decimal) -> Result<Option<Decimal>, String>;
+
+/// Applies an operation from left to right.
+///
+/// Numbers of more than 38 digits are calculated in binary, unlike Go, which takes any number of digits.
+pub(crate) fn fold(first: f64, rest: impl Iterator<Item = f64>, operation: Operation) -> Answer {
+    let mut sum = Decimal::from_float(first)?;
+    for number in rest {
+        let other = Decimal::from_float(number)?;
+        sum = match operation(sum, other)? {
+            Some(result) => result,
+            None => Decimal::from_float(sum.approximate(other, operation))?,
+        };
+    }
+    Ok(Value::Float(sum.to_float()))
+}
+
+impl Decimal {
+    fn from_float(number: f64) -> Result<Self, String> {
+        if !number.is_finite() {
+            return Err(format!("Cannot create a Decimal from {}", format_float(number, 'g', None)));
+        }
+        let text = format!("{number:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let decimals = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        Ok(Self {
+            mantissa: digits.replace('.', "").parse().unwrap_or(0),
+            exponent: exponent.parse().unwrap_or(0) - decimals as i32,
+        })
+    }
+
+    fn to_float(self) -> f64 {
+        format!("{}e{}", self.mantissa, self.exponent).parse().unwrap_or(0.0)
+    }
+
+    /// The mantissa for a smaller exponent.
+    fn scaled(self, exponent: i32) -> Option<i128> {
+        let power = u32::try_from(self.exponent - exponent).ok()?;
+        self.mantissa.checked_mul(10_i128.checked_pow(power)?)
+    }
+
+    pub(crate) fn add(self, other: Self) -> Result<Option<Self>, String> {
+        let exponent = self.exponent.min(other.exponent);
+        let sum = self.scaled(exponent).zip(other.scaled(exponent));
+        let sum = sum.and_then(|(one, two)| one.checked_add(two));
+        Ok(sum.map(|mantissa| Self { mantissa, exponent }))
+    }
+
+    pub(crate) fn sub(self, other: Self) -> Result<Option<Self>, String> {
+        self.add(Self { mantissa: -other.mantissa, ..other })
+    }
+
+    pub(crate) fn mul(self, other: Self) -> Result<Option<Self>, String> {
+        let product = self.mantissa.checked_mul(other.mantissa);
+        Ok(product.map(|mantissa| Self { mantissa, exponent: self.exponent + other.exponent }))
+    }
+
+    pub(crate) fn div(self, other: Self) -> Result<Option<Self>, String> {
+        if other.mantissa == 0 {
+            return Err("decimal division by 0".to_owned());
+        }
+        let shift = self.exponent - other.exponent + QUOTIENT_DIGITS;
+        let power = 10_i128.checked_pow(shift.unsigned_abs());
+        let terms = power.and_then(|power| {
+            if shift >= 0 {
+                Some((self.mantissa.checked_mul(power)?, other.mantissa))
+            } else {
+                Some((self.mantissa, other.mantissa.checked_mul(power)?))
+            }
+        });
+        Ok(terms.map(|(numerator, denominator)| {
+            let (quotient, rest) = (numerator / denominator, numerator % denominator);
+            // Halves are rounded away from zero.
+            let up = rest.unsigned_abs() >= denominator.unsigned_abs().div_ceil(2);
+            let step = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
+            let mantissa = if up && rest != 0 { quotient + step } else { quotient };
+            Self { mantissa, exponent: -QUOTIENT_DIGITS }
+        }))
+    }
+
+    fn approximate(self, other: Self, operation: Operation) -> f64 {
+        let (one, two) = (self.to_float(), other.to_float());
+        let is = |candidate: Operation| std::ptr::fn_addr_eq(operation, candidate);
+        let result = if is(Self::add) {
+            one + two
+        } else if is(Self::sub) {
+            one - two
+        } else if is(Self::mul) {
+            one * two
+        } else {
+            one / two
+        };
+        if result.is_finite() { result } else { 0.0 }
+    }
+}

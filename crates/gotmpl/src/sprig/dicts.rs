@@ -1,0 +1,112 @@
+//! Maps with string keys.
+
+use crate::call::Type::{Any, Dict, Str};
+use crate::call::{Answer, Call, Function, function};
+use crate::printer::to_text;
+use crate::sprig::deep;
+use crate::value::{Map, Value};
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("dict", &[], dict).variadic(Any),
+    function("get", &[Dict, Str], get).returns_any(),
+    function("set", &[Dict, Str, Any], set),
+    function("unset", &[Dict, Str], unset),
+    function("hasKey", &[Dict, Str], |call| {
+        Ok(Value::Bool(call.map(0).is_some_and(|map| map.get(call.str(1)).is_some())))
+    }),
+    function("pluck", &[Str], pluck).variadic(Dict),
+    function("keys", &[], keys).variadic(Dict),
+    function("values", &[Dict], values),
+    function("pick", &[Dict], |call| Ok(filtered(call, true))).variadic(Str),
+    function("omit", &[Dict], |call| Ok(filtered(call, false))).variadic(Str),
+    function("deepCopy", &[Any], deep_copy).returns_any(),
+    function("mustDeepCopy", &[Any], deep_copy).returns_any(),
+    function("dig", &[], dig).variadic(Any).returns_any(),
+];
+
+fn dict(call: &Call<'_>) -> Answer {
+    let map = Map::new();
+    for index in (0..call.len()).step_by(2) {
+        let value = if index + 1 < call.len() { call.any(index + 1).clone() } else { Value::from("") };
+        map.insert(to_text(call.any(index))?, value);
+    }
+    Ok(Value::Map(map))
+}
+
+fn get(call: &Call<'_>) -> Answer {
+    Ok(call.map(0).and_then(|map| map.get(call.str(1))).unwrap_or_else(|| Value::from("")))
+}
+
+fn set(call: &Call<'_>) -> Answer {
+    let map = call.map(0).ok_or("assignment to entry in nil map")?;
+    map.insert(call.text(1), call.any(2).clone());
+    Ok(Value::Map(map.clone()))
+}
+
+fn unset(call: &Call<'_>) -> Answer {
+    let map = call.map(0).cloned().unwrap_or_default();
+    map.remove(call.str(1));
+    Ok(Value::Map(map))
+}
+
+fn maps<'c>(call: &'c Call<'_>, from: usize) -> impl Iterator<Item = &'c Map> {
+    (from..call.len()).filter_map(|index| call.map(index))
+}
+
+fn pluck(call: &Call<'_>) -> Answer {
+    Ok(maps(call, 1).filter_map(|map| map.get(call.str(0))).collect())
+}
+
+/// All keys; in order, where Go's order is random.
+fn keys(call: &Call<'_>) -> Answer {
+    Ok(Value::strings(maps(call, 0).flat_map(Map::entries).map(|(key, _)| key)))
+}
+
+fn values(call: &Call<'_>) -> Answer {
+    Ok(maps(call, 0).flat_map(Map::entries).map(|(_, value)| value).collect())
+}
+
+fn filtered(call: &Call<'_>, wanted: bool) -> Value {
+    let named = |key: &[u8]| (1..call.len()).any(|index| call.str(index) == key);
+    maps(call, 0).take(1).flat_map(Map::entries).filter(|(key, _)| named(key) == wanted).collect()
+}
+
+fn deep_copy(call: &Call<'_>) -> Answer {
+    match call.any(0) {
+        Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
+        value => deep::copy(value),
+    }
+}
+
+/// The value at a path of keys, or the default before the map, which comes last.
+fn dig(call: &Call<'_>) -> Answer {
+    let Some(path_length) = call.len().checked_sub(2).filter(|&length| length > 0) else {
+        return Err("dig needs at least three arguments".to_owned());
+    };
+    let wrong = |value: &Value, wanted: &str| {
+        let got = if matches!(value, Value::Nil) { "nil" } else { value.type_name() };
+        format!("interface conversion: interface {{}} is {got}, not {wanted}")
+    };
+    let as_map = |value: &Value| match value {
+        Value::Map(map) if !map.has_strings() => Ok(map.clone()),
+        other => Err(wrong(other, "map[string]interface {}")),
+    };
+    let mut map = as_map(call.any(path_length + 1))?;
+    let mut path = Vec::new();
+    for key in call.rest(0).take(path_length) {
+        match key {
+            Value::String(key) => path.push(key.clone()),
+            other => return Err(wrong(other, "string")),
+        }
+    }
+    for (index, key) in path.iter().enumerate() {
+        let Some(step) = map.get(key) else {
+            break;
+        };
+        if index + 1 == path_length {
+            return Ok(step);
+        }
+        map = as_map(&step)?;
+    }
+    Ok(call.any(path_length).clone())
+}

@@ -1,0 +1,63 @@
+//! Slash-separated paths; those of the operating system are taken to be the same.
+
+use crate::call::Type::Str;
+use crate::call::{Function, function};
+use crate::value::Value;
+
+pub(crate) const FUNCTIONS: &[Function] = &[
+    function("base", &[Str], |call| Ok(Value::text(base(call.str(0))))),
+    function("osBase", &[Str], |call| Ok(Value::text(base(call.str(0))))),
+    function("dir", &[Str], |call| Ok(Value::text(dir(call.str(0))))),
+    function("osDir", &[Str], |call| Ok(Value::text(dir(call.str(0))))),
+    function("clean", &[Str], |call| Ok(Value::text(clean(call.str(0))))),
+    function("osClean", &[Str], |call| Ok(Value::text(clean(call.str(0))))),
+    function("ext", &[Str], |call| Ok(Value::text(ext(call.str(0))))),
+    function("osExt", &[Str], |call| Ok(Value::text(ext(call.str(0))))),
+    function("isAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))),
+    function("osIsAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))),
+];
+
+/// The last element, without slashes.
+fn base(path: &[u8]) -> &[u8] {
+    if path.is_empty() {
+        return b".";
+    }
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let start = path[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    if end == 0 { b"/" } else { &path[start..end] }
+}
+
+/// All but the last element, cleaned.
+fn dir(path: &[u8]) -> Vec<u8> {
+    let end = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    clean(&path[..end])
+}
+
+/// From the last dot of the last element on.
+fn ext(path: &[u8]) -> &[u8] {
+    let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let dot = path[start..].iter().rposition(|&byte| byte == b'.');
+    dot.map_or(b"", |dot| &path[start + dot..])
+}
+
+/// The shortest path that means the same, without looking at any file.
+fn clean(path: &[u8]) -> Vec<u8> {
+    let rooted = path.starts_with(b"/");
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for element in path.split(|&byte| byte == b'/') {
+        match element {
+            b"" | b"." => {}
+            b".." if kept.last().is_some_and(|&last| last != b"..") => {
+                kept.pop();
+            }
+            b".." if rooted => {}
+            element => kept.push(element),
+        }
+    }
+    let joined = kept.join(&b'/');
+    match (rooted, joined.is_empty()) {
+        (true, _) => [b"/", &joined[..]].concat(),
+        (false, true) => b".".to_vec(),
+        (false, false) => joined,
+    }
+}

@@ -1,0 +1,102 @@
+//! A store that is only looked at: for telling what a verb would do.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use oras_spec::{Descriptor, MediaType};
+use oras_store::{
+    ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, Store, TagList, Target,
+};
+
+/// `store`, of which everything can be asked and which nothing changes: what is written to it is said to have been
+/// copied, and is not read.
+///
+/// A verb that runs on it tells its steps as ever, and returns what it would have stored.
+pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    Arc::new(DryRun(store))
+}
+
+struct DryRun(Arc<dyn Store>);
+
+#[async_trait]
+impl Source for DryRun {
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        self.0.resolve(reference).await
+    }
+
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        self.0.resolve_with_bytes(reference).await
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        self.0.fetch(descriptor, range).await
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        self.0.origin(descriptor)
+    }
+}
+
+#[async_trait]
+impl Target for DryRun {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        self.0.exists(descriptor).await
+    }
+
+    async fn push(&self, _: &Content) -> Result<Pushed> {
+        Ok(Pushed::Copied)
+    }
+
+    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Predecessors for DryRun {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        self.0.predecessors(node, artifact_type).await
+    }
+}
+
+impl TagList for DryRun {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        self.0.tags(last)
+    }
+}
+
+#[async_trait]
+impl Delete for DryRun {
+    /// Nothing is deleted; what is not there is an error as ever.
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        self.0.resolve(&descriptor.digest.to_string()).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oras_memory::Memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_changed() {
+        let memory = Arc::new(Memory::new());
+        let index = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
+        let dry = dry_run(memory.clone());
+        assert_eq!(dry.push(&index).await.unwrap(), Pushed::Copied);
+        dry.tag(&index, "v1").await.unwrap();
+        assert!(memory.resolve("v1").await.is_err());
+        memory.tag(&index, "v1").await.unwrap();
+        dry.delete(index.descriptor()).await.unwrap();
+        assert!(memory.exists(index.descriptor()).await.unwrap());
+        assert!(dry.exists(index.descriptor()).await.unwrap());
+    }
+}
