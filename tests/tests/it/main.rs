@@ -7,3 +7,4 @@ mod lines;
 mod parallel;
 mod registries;
 mod sandbox;
+mod scripts;

@@ -1,0 +1,54 @@
+//! Scripts in the shape that users have: run with the Go `oras` first on the path, then with ours, unchanged.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use oras_testkit::peers;
+use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
+
+use crate::sandbox::{Registry, Sandbox, ours, texts};
+
+/// What a script printed, and how it ended, without what differs by the run.
+fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, String, String) {
+    let (first, second) = (Registry::ours(&[]), Registry::ours(&["--no-referrers"]));
+    let sandbox = Sandbox::new();
+    let bin = sandbox.work().parent().unwrap().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    symlink(oras, bin.join("oras")).unwrap();
+    let mut command = sandbox.command(Path::new("/bin/bash"), &["-eu", &script.display().to_string()]);
+    command
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+        .env("REGISTRY", first.host())
+        .env("SECOND", second.host())
+        .env("SECURE", secure)
+        .env("REGISTRY_USER", USER)
+        .env("REGISTRY_PASSWORD", PASSWORD);
+    let output = command.output().unwrap();
+    let (out, err) = texts(&output);
+    let normal = |text: String| {
+        text.replace(&first.host(), "FIRST")
+            .replace(&second.host(), "SECOND")
+            .replace(secure, "SECURE")
+            .replace(&sandbox.work().parent().unwrap().display().to_string(), "SANDBOX")
+    };
+    (output.status.code(), normal(out), normal(err))
+}
+
+#[test]
+fn scripts_run_unchanged() {
+    const TEST: &str = "scripts_run_unchanged";
+    let Some(go) = peers::find_or_skip(peers::ORAS, TEST) else { return };
+    let options = Options { password: true, tls: None };
+    let Some(secure) = Process::start(Flavor::Distribution, &options, TEST) else { return };
+    let mut scripts: Vec<PathBuf> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    scripts.sort();
+    assert!(scripts.len() >= 10, "{scripts:?}");
+    for script in scripts {
+        let (go, ours) = (play(&script, &go, &secure.host()), play(&script, &ours(), &secure.host()));
+        assert_eq!(ours, go, "{}", script.display());
+        assert_eq!(go.0, Some(0), "{}: {go:?}", script.display());
+    }
+}
