@@ -4,14 +4,13 @@
 //! writes pieces of [`CHUNK`] bytes, and hashes what it writes, so that the hash overlaps with the network.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
-use oras_spec::Descriptor;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
@@ -44,23 +43,52 @@ where
 
 /// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped.
 ///
-/// A file that is shorter than the range ends the stream early; nothing beyond the range is read.
-pub fn read(mut file: File, range: Range<u64>, name: String) -> ByteStream {
-    let length = range.end.saturating_sub(range.start);
-    if range.start > 0
-        && let Err(error) = file.seek(SeekFrom::Start(range.start))
-    {
-        return futures::stream::iter([Err(Error::io(format!("failed to read {name}"), error))]).boxed();
-    }
-    read_ahead(file, length, name)
+/// A file that is shorter than the range ends the stream early; nothing beyond the range is read. Where the file
+/// stands does not matter, so any number of streams may share one handle.
+pub fn read(file: impl Into<Arc<File>>, range: Range<u64>, name: String) -> ByteStream {
+    let (file, mut at) = (file.into(), range.start);
+    let next = move |buffer: &mut [u8]| {
+        let count = read_some_at(&file, buffer, at)?;
+        at += count as u64;
+        Ok(count)
+    };
+    read_ahead(next, range.end.saturating_sub(range.start), name)
 }
 
 /// The bytes of `file` from where it stands to its end, read like those of [`read`]: for pipes and terminals.
-pub fn read_to_end(file: File, name: String) -> ByteStream {
-    read_ahead(file, u64::MAX, name)
+pub fn read_to_end(mut file: File, name: String) -> ByteStream {
+    read_ahead(move |buffer| file.read(buffer), u64::MAX, name)
 }
 
-fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
+/// Fills `buffer` from `offset` on, wherever `file` stands; fewer bytes than asked only at the end of the file.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read_some_at(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(unix)]
+fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+fn read_ahead(
+    mut next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send + 'static,
+    length: u64,
+    name: String,
+) -> ByteStream {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let failed = move |error| Error::io(format!("failed to read {name}"), error);
     drop(tokio::task::spawn_blocking(move || {
@@ -68,7 +96,7 @@ fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
         let mut left = length;
         while left > 0 {
             let mut piece = Pool::take(&pool, usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
-            match file.read(&mut piece.buffer) {
+            match next(&mut piece.buffer) {
                 Ok(0) => return,
                 Ok(count) => {
                     left -= count as u64;
@@ -77,7 +105,7 @@ fn read_ahead(mut file: File, length: u64, name: String) -> ByteStream {
                         return;
                     }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     drop(sender.blocking_send(Err(failed(error))));
                     return;
@@ -194,6 +222,16 @@ impl Staged {
     }
 }
 
+impl Write for Staged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Staged {
     /// Gives the file its name in one step unless something has that name; whether it did.
     pub fn publish_new(self, path: &Path) -> Result<bool> {
@@ -215,20 +253,21 @@ pub async fn stage(content: &Content, directory: &Path, durability: Durability) 
         let directory = directory.to_owned();
         blocking(move || Staged::create(&directory)).await?
     };
-    let descriptor = content.descriptor().clone();
-    let stream = content.unverified(0..descriptor.size).await?;
-    if descriptor.size <= CHUNK as u64 {
-        let bytes = collect(stream, &descriptor).await?;
+    if content.descriptor().size <= CHUNK as u64 {
+        let bytes = collect(content).await?;
         return blocking(move || {
             write_all(&mut staged, &bytes)?;
             finish(staged, durability)
         })
         .await;
     }
-    write_stream(staged, &descriptor, stream, durability).await
+    let name = staged.path().display().to_string();
+    pour(content, staged, name, move |staged| finish(staged, durability)).await
 }
 
-async fn collect(mut stream: ByteStream, descriptor: &Descriptor) -> Result<Bytes> {
+async fn collect(content: &Content) -> Result<Bytes> {
+    let descriptor = content.descriptor();
+    let mut stream = content.unverified(0..descriptor.size).await?;
     let mut verifier = Verifier::new(descriptor)?;
     let mut bytes = BytesMut::new();
     while let Some(chunk) = stream.try_next().await? {
@@ -239,12 +278,22 @@ async fn collect(mut stream: ByteStream, descriptor: &Descriptor) -> Result<Byte
     Ok(bytes.freeze())
 }
 
-async fn write_stream(
-    mut staged: Staged,
-    descriptor: &Descriptor,
-    mut stream: ByteStream,
-    durability: Durability,
-) -> Result<Staged> {
+/// Writes `content` to `sink`, hashing and writing on blocking threads while the bytes arrive, and then calls
+/// `finish` on one: only if every byte was written and they are the descriptor's. Errors of writing name `name`.
+///
+/// On any error, and soon after the future was dropped, `sink` is dropped with whatever it got.
+pub async fn pour<W, T>(
+    content: &Content,
+    mut sink: W,
+    name: String,
+    finish: impl FnOnce(W) -> Result<T> + Send + 'static,
+) -> Result<T>
+where
+    W: Write + Send + 'static,
+    T: Send + 'static,
+{
+    let descriptor = content.descriptor();
+    let mut stream = content.unverified(0..descriptor.size).await?;
     let mut verifier = Verifier::new(descriptor)?;
     let (to_hash, mut hashed) = mpsc::channel::<Bytes>(QUEUE);
     let (to_write, mut written) = mpsc::channel::<Bytes>(QUEUE);
@@ -257,9 +306,9 @@ async fn write_stream(
     });
     let writer = blocking(move || {
         while let Some(chunk) = written.blocking_recv() {
-            write_all(&mut staged, &chunk)?;
+            sink.write_all(&chunk).map_err(|error| Error::io(format!("failed to write {name}"), error))?;
         }
-        Ok(staged)
+        Ok(sink)
     });
     let feeder = async {
         while let Some(chunk) = stream.try_next().await? {
@@ -273,9 +322,9 @@ async fn write_stream(
     // A failed read matters more than the short file it leaves; a failed check or write ends the reading.
     let (fed, verified, written) = futures::join!(feeder, hasher, writer);
     fed?;
-    let staged = written?;
+    let sink = written?;
     verified?;
-    blocking(move || finish(staged, durability)).await
+    blocking(move || finish(sink)).await
 }
 
 fn write_all(staged: &mut Staged, bytes: &[u8]) -> Result<()> {
@@ -324,7 +373,7 @@ pub fn create_directories(directory: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::Kind;
-    use oras_spec::MediaType;
+    use oras_spec::{Descriptor, MediaType};
 
     fn files(directory: &Path) -> usize {
         fs::read_dir(directory).unwrap().count()
@@ -378,6 +427,18 @@ mod tests {
             assert_eq!(error.unwrap_err().kind(), Kind::Network);
         }
         assert_eq!(files(directory.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn streams_share_one_handle() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let file = Arc::new(file);
+        let all = |range| read(Arc::clone(&file), range, "f".into()).try_collect::<Vec<_>>();
+        let (head, tail, beyond) = futures::join!(all(0..4), all(6..10), all(8..20));
+        assert_eq!(head.unwrap().concat(), b"0123");
+        assert_eq!(tail.unwrap().concat(), b"6789");
+        assert_eq!(beyond.unwrap().concat(), b"89");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use content::{Content, Progress};
 pub use error::{BoxError, Error, Kind, Result, Side};
 pub use ingest::{Ingest, IngestTarget};
 pub use origin::Origin;
-pub use store::{Delete, GraphSource, Predecessors, Pushed, Source, Store, TagList, Target};
+pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Source, Store, TagList, Target};
 pub use verify::Verifier;
 
 /// Bytes as they arrive; the first error ends the stream.

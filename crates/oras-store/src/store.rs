@@ -107,7 +107,12 @@ pub trait GraphSource: Source + Predecessors {}
 
 impl<T: Source + Predecessors + ?Sized> GraphSource for T {}
 
-/// A store that does everything a repository of a registry does.
-pub trait Store: GraphSource + Target + TagList + Delete {}
+/// A source in which referrers can be found and that lists its tags: all that can be read of a repository.
+pub trait ReadStore: GraphSource + TagList {}
 
-impl<T: GraphSource + Target + TagList + Delete + ?Sized> Store for T {}
+impl<T: GraphSource + TagList + ?Sized> ReadStore for T {}
+
+/// A store that does everything a repository of a registry does.
+pub trait Store: ReadStore + Target + Delete {}
+
+impl<T: ReadStore + Target + Delete + ?Sized> Store for T {}
