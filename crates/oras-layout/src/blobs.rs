@@ -8,16 +8,18 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
 use oras_store::{Content, Error, Kind, Pushed, Result};
 
+use crate::place::{Blob, missing};
+
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
 pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
     root.join(BLOBS_DIR).join(digest.algorithm_name()).join(digest.encoded())
 }
 
 /// Opens a blob for reading.
-pub(crate) fn open(root: &Path, digest: &Digest) -> Result<File> {
+pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
     let path = path(root, digest);
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("{}@{digest}", root.display())),
+        std::io::ErrorKind::NotFound => missing(root, &digest.to_string()),
         _ => Error::io(format!("failed to open {}", path.display()), error),
     };
     let metadata = fs::symlink_metadata(&path).map_err(failed)?;
@@ -33,7 +35,9 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<File> {
     if !fs::metadata(&path).map_err(failed)?.is_file() {
         return Err(Error::new(Kind::InvalidContent, format!("{} is not a file", path.display())));
     }
-    File::open(&path).map_err(failed)
+    let file = File::open(&path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    Ok(Blob { file: file.into(), start: 0, size })
 }
 
 /// Whether a file of the right length has the blob's name. Its bytes are verified when they are read.

@@ -5,13 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest, Manifest};
 use oras_store::MAX_MANIFEST_SIZE;
 
-use crate::blobs;
 use crate::index::Index;
+use crate::place::Place;
 
 /// What identifies a version of `index.json`: every change replaces the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub(crate) struct Graph {
 impl Graph {
     /// Reads every manifest that the index reaches. A manifest that is missing (layouts may be sparse), not what it
     /// is said to be, or too large is left out: it can't be a referrer anybody could use.
-    pub(crate) fn build(root: &Path, index: &Index) -> Self {
+    pub(crate) fn build(place: &impl Place, index: &Index) -> Self {
         let mut graph = Self::default();
         let mut seen = HashSet::new();
         let mut next: Vec<Descriptor> = index.descriptors().map(Descriptor::plain).collect();
@@ -55,7 +54,7 @@ impl Graph {
             if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
                 continue;
             }
-            let Some(manifest) = read(root, &node) else { continue };
+            let Some(manifest) = read(place, &node) else { continue };
             graph.manifests.insert(node.digest.clone(), node.clone());
             if let Some(subject) = manifest.subject() {
                 let referrer = manifest.referrer_descriptor(&node);
@@ -67,15 +66,13 @@ impl Graph {
     }
 }
 
-fn read(root: &Path, node: &Descriptor) -> Option<Manifest> {
+fn read(place: &impl Place, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }
-    let file = blobs::open(root, &node.digest).ok()?;
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, node.size + 1), &mut bytes).ok()?;
-    if bytes.len() as u64 != node.size || node.digest.verify(&bytes) != Ok(true) {
+    let bytes = place.open(&node.digest).ok()?.bytes(node.size)?;
+    if node.digest.verify(&bytes) != Ok(true) {
         return None;
     }
-    Manifest::parse(&node.media_type, Bytes::from(bytes)).ok()
+    Manifest::parse(&node.media_type, bytes).ok()
 }

@@ -4,6 +4,9 @@ use oras_spec::{Descriptor, Digest, MediaType, annotation, json};
 use oras_store::{Error, Kind, Result};
 use serde_json::{Map, Value, json};
 
+/// An index larger than this is not an index: 64 MiB list 200,000 manifests.
+pub(crate) const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
+
 /// An `index.json` that is edited. Entries keep their order; new ones come last.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use oras_spec::json;
-use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker, VERSION};
+use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, Result};
 
-use crate::index::{Change, Index};
+use crate::index::{Change, Index, MAX_INDEX_SIZE};
+use crate::marker;
+use crate::place::absent;
 
-/// An index larger than this is not an index: 64 MiB list 200,000 manifests.
-const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
 /// Files of an ingest that nobody has touched for so long belong to a process that is gone.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -143,24 +143,15 @@ fn make(path: &Path, bytes: &[u8]) -> Result<bool> {
 /// Checks that the directory is a layout of the version we know.
 pub(crate) fn check(root: &Path) -> Result<()> {
     if !root.exists() {
-        let shown = root.display();
-        let message = format!("failed to find path \"{shown}\": stat {shown}: no such file or directory");
-        return Err(Error::new(Kind::NotFound, message));
+        return Err(absent(root));
     }
-    let invalid =
-        |message: String| Error::new(Kind::InvalidContent, format!("invalid OCI Image Layout: {message}"));
     let bytes = fs::read(root.join(MARKER_FILE)).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            invalid("failed to open OCI layout file: open oci-layout: no such file or directory".to_owned())
+            marker::invalid("failed to open OCI layout file: open oci-layout: no such file or directory")
         }
-        _ => invalid("failed to open OCI layout file".to_owned()).with_source(error),
+        _ => marker::invalid("failed to open OCI layout file").with_source(error),
     })?;
-    let marker: Marker = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid("failed to decode OCI layout file".to_owned()).with_source(error))?;
-    if marker.image_layout_version != VERSION {
-        return Err(invalid(format!("unsupported version {:?}", marker.image_layout_version)));
-    }
-    Ok(())
+    marker::check(&bytes)
 }
 
 /// The index as it is on disk; none yet is an empty one.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
-use oras_store::fsio::{self, blocking};
+use oras_store::fsio::blocking;
 use oras_store::{
     ByteStream, Content, Delete, Error, Ingest, IngestTarget, Predecessors, Pushed, Result, Source, TagList,
     Target,
@@ -18,6 +18,7 @@ use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
+use crate::place::{self, Blob, Place};
 
 /// The largest manifest that is stored: far more than any registry takes.
 pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
@@ -60,7 +61,8 @@ impl Layout {
         let root = layout.inner.root.clone();
         let there = blocking(move || {
             if root.exists() && !root.is_dir() {
-                let message = format!("{} is not a directory", root.display());
+                let message =
+                    format!("{} is not a directory, and only there a layout can be written", root.display());
                 return Err(Error::new(oras_store::Kind::InvalidContent, message));
             }
             journal::sweep(&root);
@@ -82,26 +84,16 @@ impl Layout {
     /// The index as it is on disk now; parsed again only when the file changed.
     async fn index(&self) -> Result<Arc<Index>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.index().map(|(_, index)| index)).await
-    }
-
-    async fn graph(&self) -> Result<Arc<Graph>> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || inner.graph()).await
+        blocking(move || inner.index()).await
     }
 
     pub(crate) async fn change(&self, change: Change) -> Result<()> {
         self.inner.journal.write(change).await
     }
-
-    fn missing(&self, reference: &str) -> Error {
-        let separator = if reference.parse::<Digest>().is_ok() { '@' } else { ':' };
-        Error::not_found(format!("{}{separator}{reference}", self.path().display()))
-    }
 }
 
 impl Inner {
-    fn index(&self) -> Result<(Stamp, Arc<Index>)> {
+    fn stamped(&self) -> Result<(Stamp, Arc<Index>)> {
         let stamp = Stamp::of(&self.root);
         let mut cached = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, index)) = &*cached
@@ -113,55 +105,43 @@ impl Inner {
         *cached = Some((stamp, Arc::clone(&index)));
         Ok((stamp, index))
     }
+}
+
+impl Place for Inner {
+    fn path(&self) -> &Path {
+        &self.root
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        self.stamped().map(|(_, index)| index)
+    }
 
     fn graph(&self) -> Result<Arc<Graph>> {
-        let (stamp, index) = self.index()?;
+        let (stamp, index) = self.stamped()?;
         let mut cached = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, graph)) = &*cached
             && *seen == stamp
         {
             return Ok(Arc::clone(graph));
         }
-        let graph = Arc::new(Graph::build(&self.root, &index));
+        let graph = Arc::new(Graph::build(self, &index));
         *cached = Some((stamp, Arc::clone(&graph)));
         Ok(graph)
+    }
+
+    fn open(&self, digest: &Digest) -> Result<Blob> {
+        blobs::open(&self.root, digest)
     }
 }
 
 #[async_trait]
 impl Source for Layout {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
-        let index = self.index().await?;
-        if let Some(descriptor) = index.tagged(reference) {
-            return Ok(descriptor.clone());
-        }
-        let digest = reference.parse::<Digest>().map_err(|_| self.missing(reference))?;
-        if let Some(descriptor) = index.listed(&digest) {
-            return Ok(descriptor);
-        }
-        if let Some(descriptor) = self.graph().await?.manifests.get(&digest) {
-            return Ok(descriptor.clone());
-        }
-        let (root, name) = (self.path().to_owned(), digest.clone());
-        let size = blocking(move || {
-            let file = blobs::open(&root, &name)?;
-            file.metadata().map(|m| m.len()).map_err(|error| Error::io("failed to read a blob's size", error))
-        })
-        .await
-        .map_err(|error| {
-            if error.kind() == oras_store::Kind::NotFound { self.missing(reference) } else { error }
-        })?;
-        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
+        place::resolve(&self.inner, reference).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
-        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
-        let name = blobs::path(&root, &digest).display().to_string();
-        let whole = range == (0..descriptor.size);
-        let file = blocking(move || blobs::open(&root, &digest)).await?;
-        // One byte more than the descriptor says shows that the file is too long.
-        let range = if whole { 0..range.end.saturating_add(1) } else { range };
-        Ok(fsio::read(file, range, name))
+        place::fetch(&self.inner, descriptor, range).await
     }
 }
 
@@ -187,8 +167,10 @@ impl Target for Layout {
     }
 
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        let content = &checked(content).await?;
-        blobs::write(self.path(), content).await?;
+        // What is listed was checked when it was stored, and need not be read again to get a name.
+        if !(content.descriptor().media_type.is_manifest() && self.exists(content.descriptor()).await?) {
+            blobs::write(self.path(), &checked(content).await?).await?;
+        }
         if tag.parse::<Digest>().is_ok_and(|digest| digest == content.descriptor().digest) {
             return self.change(Change::List(content.descriptor().clone())).await;
         }
@@ -197,7 +179,7 @@ impl Target for Layout {
 }
 
 /// A manifest with its bytes in memory, refused if it is none; other content as it is.
-async fn checked(content: &Content) -> Result<Content> {
+pub(crate) async fn checked(content: &Content) -> Result<Content> {
     let descriptor = content.descriptor();
     if !descriptor.media_type.is_manifest() {
         return Ok(content.clone());
@@ -214,31 +196,13 @@ impl Predecessors for Layout {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
-        let mut referrers = self.graph().await?.referrers.get(&node.digest).cloned().unwrap_or_default();
-        referrers
-            .retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
-        Ok(referrers)
+        place::predecessors(&self.inner, node, artifact_type).await
     }
 }
 
 impl TagList for Layout {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        let page = async move {
-            match self.index().await {
-                Ok(index) => index.tags().into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            }
-        };
-        stream::once(page)
-            .flat_map(stream::iter)
-            .filter(move |tag| {
-                let after = match (tag, last) {
-                    (Ok(tag), Some(last)) => tag.as_str() > last,
-                    _ => true,
-                };
-                std::future::ready(after)
-            })
-            .boxed()
+        place::tags(&self.inner, last)
     }
 }
 
@@ -252,7 +216,7 @@ impl Delete for Layout {
             blocking(move || Ok(path.exists())).await?
         };
         if !there {
-            return Err(self.missing(&descriptor.digest.to_string()));
+            return Err(place::missing(self.path(), &descriptor.digest.to_string()));
         }
         self.change(Change::Remove(descriptor.digest.clone())).await?;
         blocking(move || {

@@ -4,6 +4,9 @@
 //! staged, verified, flushed and renamed; `index.json` is replaced atomically under a lock that all processes share,
 //! so writers in parallel lose nothing and a process killed at any point leaves a readable layout.
 //!
+//! An [`Archive`] is a layout in a tar archive, read in place; [`open`] takes either. An [`ArchiveWriter`] makes such an
+//! archive out of content as it arrives.
+//!
 //! ```
 //! use oras_layout::Layout;
 //! use oras_spec::MediaType;
@@ -21,11 +24,35 @@
 //! # Ok(()) }
 //! ```
 
+mod archive;
 mod blobs;
 mod graph;
 mod index;
 mod ingest;
 mod journal;
 mod layout;
+mod marker;
+mod place;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oras_store::{ReadStore, Result};
+
+pub use archive::{Archive, ArchiveWriter, NotTar};
 pub use layout::Layout;
+
+/// The layout at `path`, in a directory or in a tar archive, for reading; nothing is made.
+///
+/// # Errors
+/// Those of [`Layout::open`] and [`Archive::open`].
+pub async fn open(path: impl Into<PathBuf>) -> Result<Arc<dyn ReadStore>> {
+    let path = path.into();
+    let asked = path.clone();
+    let is_directory = oras_store::fsio::blocking(move || Ok(asked.is_dir())).await?;
+    if is_directory {
+        Ok(Arc::new(Layout::open(path).await?))
+    } else {
+        Ok(Arc::new(Archive::open(path).await?))
+    }
+}

@@ -1,0 +1,129 @@
+//! Reading a layout, wherever its files are: a directory or an archive.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::fsio::{self, blocking};
+use oras_store::{ByteStream, Error, Kind, Result};
+
+use crate::blobs;
+use crate::graph::Graph;
+use crate::index::Index;
+
+/// Where the files of a layout are. All of this may block.
+pub(crate) trait Place: Send + Sync + 'static {
+    /// The directory or the archive.
+    fn path(&self) -> &Path;
+    /// `index.json` as it is now.
+    fn index(&self) -> Result<Arc<Index>>;
+    /// What `index.json` reaches.
+    fn graph(&self) -> Result<Arc<Graph>>;
+    /// Finds a blob.
+    fn open(&self, digest: &Digest) -> Result<Blob>;
+}
+
+/// The bytes of a blob: a part of an open file.
+#[derive(Clone, Debug)]
+pub(crate) struct Blob {
+    pub(crate) file: Arc<File>,
+    pub(crate) start: u64,
+    pub(crate) size: u64,
+}
+
+impl Blob {
+    /// All bytes, if they are exactly `size`; nothing is read otherwise.
+    pub(crate) fn bytes(&self, size: u64) -> Option<Bytes> {
+        if self.size != size {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(size).ok()?];
+        let count = fsio::read_at(&self.file, &mut bytes, self.start).ok()?;
+        (count == bytes.len()).then(|| bytes.into())
+    }
+}
+
+/// The error for a tag or digest that the layout at `path` does not have.
+pub(crate) fn missing(path: &Path, reference: &str) -> Error {
+    let separator = if reference.parse::<Digest>().is_ok() { '@' } else { ':' };
+    Error::not_found(format!("{}{separator}{reference}", path.display()))
+}
+
+/// A tag, else a digest: of a manifest with its media type, of any other blob as `application/octet-stream`.
+pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result<Descriptor> {
+    let (place, reference) = (Arc::clone(place), reference.to_owned());
+    blocking(move || {
+        let index = place.index()?;
+        if let Some(descriptor) = index.tagged(&reference) {
+            return Ok(descriptor.clone());
+        }
+        let digest = reference.parse::<Digest>().map_err(|_| missing(place.path(), &reference))?;
+        if let Some(descriptor) = index.listed(&digest) {
+            return Ok(descriptor);
+        }
+        if let Some(descriptor) = place.graph()?.manifests.get(&digest) {
+            return Ok(descriptor.clone());
+        }
+        let size = place.open(&digest)?.size;
+        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
+    })
+    .await
+}
+
+/// The bytes of a blob within `range`.
+pub(crate) async fn fetch<P: Place>(
+    place: &Arc<P>,
+    descriptor: &Descriptor,
+    range: Range<u64>,
+) -> Result<ByteStream> {
+    let name = blobs::path(place.path(), &descriptor.digest).display().to_string();
+    let (place, digest) = (Arc::clone(place), descriptor.digest.clone());
+    let whole = range == (0..descriptor.size);
+    let Blob { file, start, size } = blocking(move || place.open(&digest)).await?;
+    // One byte more than the descriptor says shows that the blob is too long.
+    let end = if whole { range.end.saturating_add(1) } else { range.end };
+    let within = |at: u64| start.saturating_add(at.min(size));
+    Ok(fsio::read(file, within(range.start)..within(end), name))
+}
+
+/// The manifests whose subject is `node`.
+pub(crate) async fn predecessors<P: Place>(
+    place: &Arc<P>,
+    node: &Descriptor,
+    artifact_type: Option<&MediaType>,
+) -> Result<Vec<Descriptor>> {
+    let place = Arc::clone(place);
+    let graph = blocking(move || place.graph()).await?;
+    let mut referrers = graph.referrers.get(&node.digest).cloned().unwrap_or_default();
+    referrers.retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
+    Ok(referrers)
+}
+
+/// The tags after `last`, sorted.
+pub(crate) fn tags<'a, P: Place>(place: &Arc<P>, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    let place = Arc::clone(place);
+    let page = async move {
+        match blocking(move || place.index()).await {
+            Ok(index) => index.tags().into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    };
+    let after = move |tag: &Result<String>| match (tag, last) {
+        (Ok(tag), Some(last)) => tag.as_str() > last,
+        _ => true,
+    };
+    stream::once(page).flat_map(stream::iter).filter(move |tag| std::future::ready(after(tag))).boxed()
+}
+
+/// The error for a path where nothing is.
+pub(crate) fn absent(path: &Path) -> Error {
+    let shown = path.display();
+    Error::new(
+        Kind::NotFound,
+        format!("failed to find path \"{shown}\": stat {shown}: no such file or directory"),
+    )
+}
