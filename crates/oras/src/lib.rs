@@ -12,6 +12,8 @@
 //! | [`discover`](fn@discover) | finds what refers to an artifact, and what refers to that |
 //! | [`resolve`] | names the digest of a reference |
 //! | [`tag`] | gives a manifest more names |
+//! | [`backup`] | copies tags of a repository into an OCI layout: a directory or a tar archive |
+//! | [`restore`] | copies them back |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +40,7 @@
 //! ```
 
 mod attach;
+mod backup;
 mod collect;
 mod copy;
 mod created;
@@ -48,9 +51,12 @@ mod pull;
 mod push;
 pub mod report;
 mod resolve;
+mod restore;
 mod tag;
+mod tagged;
 
 pub use attach::{AttachOptions, Attached, attach};
+pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
 pub use collect::FileArgument;
 pub use copy::{CopyOptions, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
@@ -59,11 +65,13 @@ pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
+pub use restore::{RestoreOptions, restore};
 pub use tag::tag;
+pub use tagged::{NoTags, TaggedArtifact};
 
 pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
 pub use oras_files as files;
-pub use oras_layout::Layout;
+pub use oras_layout::{Archive, ArchiveWriter, Layout, NotTar, open as open_layout};
 pub use oras_memory::Memory;
 pub use oras_remote as remote;
 pub use oras_spec as spec;

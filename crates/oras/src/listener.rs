@@ -1,5 +1,6 @@
 //! What a verb tells while it runs.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use oras_copy::{Event, Observer};
@@ -27,6 +28,19 @@ pub enum Step<'a> {
     Tagging(&'a Descriptor),
     /// A tag was written.
     Tagged(&'a str),
+    /// These tags are backed up or restored.
+    TagsFound(&'a [String]),
+    /// An artifact is backed up or restored, tag included; without a dry run, everything below it is there.
+    ArtifactDone {
+        /// The tag.
+        tag: &'a str,
+        /// How many referrers came along.
+        referrers: usize,
+    },
+    /// An archive is about to get its name.
+    Exporting(&'a Path),
+    /// An archive of that many bytes has its name.
+    Exported(&'a Path, u64),
 }
 
 /// Takes the steps of a verb; called often, and from several threads.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use oras_spec::{Descriptor, Digest, MediaType};
 use serde::Serialize;
 
-use crate::{Pulled, Referrer};
+use crate::{Pulled, Referrer, TaggedArtifact};
 
 /// A descriptor with the reference under which it can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,4 +128,51 @@ pub struct Repositories {
     pub registry: String,
     /// The repositories, in the registry's order.
     pub repositories: Vec<String>,
+}
+
+/// What `backup` and `restore` report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// The repository.
+    pub repository: String,
+    /// The layout: a directory or an archive.
+    pub path: String,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// The size of the archive that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_size: Option<u64>,
+    /// The tags, in the order in which they were named or listed.
+    pub artifacts: Vec<Tagged>,
+}
+
+/// A tag that was backed up or restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tagged {
+    /// The tag.
+    pub tag: String,
+    /// The manifest, as it is found in the repository.
+    #[serde(flatten)]
+    pub root: Node,
+    /// How many referrers came along.
+    pub referrers: usize,
+}
+
+impl Backup {
+    /// What was moved between `repository` and the layout at `path`.
+    pub fn new(repository: &str, path: &str, artifacts: &[TaggedArtifact]) -> Self {
+        let tagged = |artifact: &TaggedArtifact| Tagged {
+            tag: artifact.tag.clone(),
+            root: Node::new(repository, &artifact.root.plain()),
+            referrers: artifact.referrers,
+        };
+        Self {
+            repository: repository.to_owned(),
+            path: path.to_owned(),
+            dry_run: false,
+            archive_size: None,
+            artifacts: artifacts.iter().map(tagged).collect(),
+        }
+    }
 }

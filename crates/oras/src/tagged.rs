@@ -1,0 +1,147 @@
+//! Tags with all that is below them and refers to them, as backup and restore move them: together.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use oras_copy::{GraphCopy, referrers};
+use oras_spec::{Descriptor, Digest};
+use oras_store::{Content, Error, GraphSource, Kind, ReadStore, Result, Side, Source, Target};
+
+use crate::listener::Nodes;
+use crate::{Listener, Step};
+
+/// A tag that was moved, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedArtifact {
+    /// The tag.
+    pub tag: String,
+    /// The manifest it names.
+    pub root: Descriptor,
+    /// How many manifests refer to it, to a manifest in it, or to one of those; 0 when referrers were not asked for.
+    pub referrers: usize,
+}
+
+/// There is no tag in the source; among the sources of an error of kind `NotFound`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTags;
+
+impl fmt::Display for NoTags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no tags found")
+    }
+}
+
+impl std::error::Error for NoTags {}
+
+/// What is moved: tags, and the nodes that must be there before any of them is written.
+pub(crate) struct Plan {
+    pub(crate) artifacts: Vec<TaggedArtifact>,
+    nodes: Vec<Descriptor>,
+}
+
+impl Plan {
+    /// Finds what `tags` name in `source`, of all tags if there are none, and what refers to that.
+    pub(crate) async fn make(
+        source: &Arc<dyn ReadStore>,
+        mut tags: Vec<String>,
+        with_referrers: bool,
+        concurrency: usize,
+        listener: &dyn Listener,
+    ) -> Result<Self> {
+        if tags.is_empty() {
+            let listed = source.tags(None).try_collect().await;
+            tags = listed.map_err(|error| error.context("failed to find tags"))?;
+        }
+        if tags.is_empty() {
+            return Err(Error::from_source(Kind::NotFound, NoTags));
+        }
+        let resolved = stream::iter(&tags).map(|tag| async move {
+            let resolved = source.resolve(tag).await;
+            resolved.map_err(|error| error.context(format!("failed to resolve tag {tag:?}")))
+        });
+        let roots: Vec<Descriptor> = resolved.buffered(limit(concurrency)).try_collect().await?;
+        listener.step(Step::TagsFound(&tags));
+
+        let mut nodes = Vec::new();
+        let mut seen = HashSet::new();
+        nodes.extend(roots.iter().filter(|root| seen.insert(root.digest.clone())).cloned());
+        let mut counts = BTreeMap::new();
+        if with_referrers {
+            for (root, found) in of_all(source, &nodes, concurrency).await? {
+                counts.insert(root, found.len());
+                nodes.extend(found.into_iter().filter(|node| seen.insert(node.digest.clone())));
+            }
+        }
+        let artifact = |(tag, root): (String, Descriptor)| {
+            let referrers = counts.get(&root.digest).copied().unwrap_or_default();
+            TaggedArtifact { tag, root, referrers }
+        };
+        Ok(Self { artifacts: tags.into_iter().zip(roots).map(artifact).collect(), nodes })
+    }
+
+    /// Copies every node, each once, and then writes the tags. A tag that is alone is written together with its
+    /// manifest if `together` says so: in one request where the target is a registry.
+    pub(crate) async fn run(
+        &self,
+        source: &Arc<dyn ReadStore>,
+        target: &Arc<dyn Target>,
+        together: bool,
+        concurrency: usize,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<()> {
+        let content =
+            |node: &Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
+        let only = match &self.artifacts[..] {
+            [artifact] if together && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
+            _ => None,
+        };
+        GraphCopy::new(Arc::clone(source) as _, Arc::clone(target))
+            .concurrency(concurrency)
+            .observer(Arc::new(Nodes(Arc::clone(listener))))
+            .run(self.nodes.iter().map(content).collect(), only)
+            .await?;
+        let written = stream::iter(&self.artifacts).map(|artifact| async move {
+            if only.is_none() {
+                let written = target.tag(&content(&artifact.root), &artifact.tag).await;
+                written.map_err(|error| error.on(Side::Destination))?;
+            }
+            Ok(artifact)
+        });
+        written
+            .buffered(limit(concurrency))
+            .try_for_each(|artifact| {
+                listener.step(Step::ArtifactDone { tag: &artifact.tag, referrers: artifact.referrers });
+                std::future::ready(Ok(()))
+            })
+            .await
+    }
+
+    /// Tells what [`Plan::run`] would tell of the tags.
+    pub(crate) fn rehearse(&self, listener: &dyn Listener) {
+        for TaggedArtifact { tag, referrers, .. } in &self.artifacts {
+            listener.step(Step::ArtifactDone { tag, referrers: *referrers });
+        }
+    }
+}
+
+/// The referrers of each root: one root at a time asks for several nodes at once, several roots for one each.
+async fn of_all(
+    source: &Arc<dyn ReadStore>,
+    roots: &[Descriptor],
+    concurrency: usize,
+) -> Result<Vec<(Digest, Vec<Descriptor>)>> {
+    let source = Arc::clone(source) as Arc<dyn GraphSource>;
+    let source = &source;
+    let (across, within) = if roots.len() == 1 { (1, limit(concurrency)) } else { (limit(concurrency), 1) };
+    stream::iter(roots)
+        .map(|root| async move { Ok((root.digest.clone(), referrers(source, root, within).await?)) })
+        .buffered(across)
+        .try_collect()
+        .await
+}
+
+fn limit(concurrency: usize) -> usize {
+    if concurrency == 0 { 3 } else { concurrency }
+}
