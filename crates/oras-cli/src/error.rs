@@ -55,7 +55,10 @@ impl From<Error> for Failure {
 }
 
 /// What the credential error of a registry says, wherever it is in a chain.
-const MISSING_CREDENTIAL: &str = "basic credential not found";
+pub(crate) const MISSING_CREDENTIAL: &str = "basic credential not found";
+
+/// How the answer of a registry begins.
+pub(crate) const REGISTRY: &str = "Error response from registry:";
 
 /// The failure for an error of a registry: its own words after `Error response from registry:`.
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
@@ -74,7 +77,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
     }
     let answered = error.find::<ResponseError>().is_some() || error.kind() == Kind::NotFound;
     let failure = Failure::new(chain);
-    let failure = if answered { failure.prefixed("Error response from registry:") } else { failure };
+    let failure = if answered { failure.prefixed(REGISTRY) } else { failure };
     advise_by_kind(failure, error)
 }
 

@@ -9,11 +9,13 @@
 //! ```
 
 mod args;
+mod artifacts;
 mod cmd;
 mod env;
 mod error;
 mod format;
 mod jq;
+mod human;
 mod output;
 mod progress;
 mod status;

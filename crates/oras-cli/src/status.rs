@@ -73,6 +73,24 @@ pub(crate) const PULL: Words = Words {
     mounts: false,
 };
 
+pub(crate) const BACKUP: Words = Words {
+    started: "Pulling  ",
+    finished: "Pulled   ",
+    existed: "Exists   ",
+    adopted: "Pulled   ",
+    duplicate: "Skipped  ",
+    reads: false,
+};
+
+pub(crate) const RESTORE: Words = Words {
+    started: "Pushing  ",
+    finished: "Pushed   ",
+    existed: "Exists   ",
+    adopted: "Pushed   ",
+    duplicate: "Skipped  ",
+    reads: false,
+};
+
 /// What a command shows while it works.
 pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Listener> {
     match look {

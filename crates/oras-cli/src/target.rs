@@ -1,7 +1,7 @@
 //! What a reference on the command line means: a repository of a registry, or an OCI layout.
 
 use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ArgMatches;
@@ -12,7 +12,7 @@ use oras::remote::{
     ResolveOverride, Secret, StaticCredentials,
 };
 use oras::spec::Reference;
-use oras::store::{Error, Kind, Store};
+use oras::store::{Error, Kind, ReadStore, Store};
 
 use crate::args::flags::Matches;
 use crate::env;
@@ -271,32 +271,15 @@ impl Target {
         }
     }
 
-    /// The store, for reading: a layout must be there.
-    pub(crate) async fn source(&self) -> Result<Arc<dyn Store>, Failure> {
+    /// The store, for reading: a layout must be there, in a directory or a tar archive.
+    pub(crate) async fn source(&self) -> Result<Arc<dyn ReadStore>, Failure> {
         if let Some(repository) = self.repository()? {
             return Ok(Arc::new(repository));
         }
-        let path = Path::new(&self.path);
-        match path.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                let message = format!(
-                    "{:?} is a file: reading an OCI layout from a tar archive is not supported yet",
-                    self.path
-                );
-                return Err(
-                    Failure::new(message).advise("Unpack the archive and name the directory instead.")
-                );
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let (raw, path) = (&self.raw, &self.path);
-                let message = format!(
-                    "invalid argument {raw:?}: failed to find path {path:?}: stat {path}: no such file or directory"
-                );
-                return Err(Failure::new(message));
-            }
-            _ => {}
-        }
-        Ok(Arc::new(Layout::open(path).await?))
+        oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
+            Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain())),
+            _ => Failure::from(error),
+        })
     }
 
     /// The store, for writing: a layout is made with the first write.

@@ -161,12 +161,12 @@ pub(crate) fn layout(prefix: &str) -> Vec<Arg> {
     vec![
         switch(
             format!("{prefix}oci-layout"),
-            "The reference is <directory>[:<tag>|@<digest>] of an OCI layout",
+            "The reference is <path>[:<tag>|@<digest>] of an OCI layout: a directory, or a tar archive to read",
         )
         .help_heading("OCI layout"),
         text(
             format!("{prefix}oci-layout-path"),
-            "DIR",
+            "PATH",
             "The reference names something in the OCI layout at this path",
         )
         .help_heading("OCI layout"),

@@ -1,6 +1,7 @@
 //! One file per command: open the stores, call the library once, print the report.
 
 mod attach;
+mod backup;
 mod blob;
 mod cp;
 mod discover;
@@ -12,6 +13,7 @@ mod pull;
 mod push;
 mod repo;
 mod resolve;
+mod restore;
 mod tag;
 pub(crate) mod version;
 
@@ -46,6 +48,8 @@ pub(crate) fn root() -> Command {
             cp::command(),
             tag::command(),
             attach::command(),
+            backup::command(),
+            restore::command(),
             blob::command(),
             manifest::command(),
             repo::command(),
@@ -63,6 +67,8 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("pull", _) => pull::run(matches, printer).await,
         ("cp", _) => cp::run(matches, printer).await,
         ("attach", _) => attach::run(matches, printer).await,
+        ("backup", _) => backup::run(matches, printer).await,
+        ("restore", _) => restore::run(matches, printer).await,
         ("discover", _) => discover::run(matches, printer).await,
         ("resolve", _) => resolve::run(matches, printer).await,
         ("tag", _) => tag::run(matches, printer).await,

@@ -1,0 +1,133 @@
+//! `oras restore`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{ArgMatches, Command};
+use oras::store::ReadStore;
+use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
+
+use super::look;
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::artifacts::{Artifacts, TagLines};
+use crate::error::Failure;
+use crate::format::{self, Format};
+use crate::human;
+use crate::output::Printer;
+use crate::status::{self, RESTORE};
+use crate::target::Usage;
+
+const USAGE: Usage = Usage {
+    path: "oras restore",
+    tail: "[flags] --input <path> <registry>/<repository>[:<ref1>[,<ref2>...]]",
+};
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "restore",
+        "Bring artifacts of an OCI layout, a directory or a tar archive, into a repository",
+        concat!(
+            "Without a tag, all tags of the layout are restored. What refers to the artifacts comes along.\n\n",
+            "Examples:\n",
+            "  oras restore --input hello localhost:5000/hello:v1\n",
+            "  oras restore --input hello.tar localhost:5000/hello:v1,v2\n",
+            "  oras restore --input all.tar --dry-run localhost:5000/hello\n",
+            "  oras restore --input all.tar --exclude-referrers localhost:5000/hello"
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::format())
+    .args([
+        flags::no_tty(),
+        flags::distribution_spec(""),
+        flags::text("input", "PATH", "Read this directory or tar archive (required)"),
+        flags::switch("exclude-referrers", "Leave out what refers to the artifacts"),
+        flags::switch("dry-run", "Only show what would be restored"),
+        flags::concurrency(),
+        flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
+    ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the targets to restore to")?;
+    let artifacts = Artifacts::new(matches, &words[0], printer)?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    let Some(path) = matches.text("input") else {
+        return Err(Failure::new("required flag(s) \"input\" not set"));
+    };
+    if path.is_empty() {
+        return Err(Failure::new("the input path cannot be empty"));
+    }
+    let begun = Instant::now();
+    let dry_run = matches.on("dry-run");
+    let source = open(&path, format.is_for_people(), printer).await?;
+    let options = RestoreOptions {
+        tags: artifacts.tags.clone(),
+        exclude_referrers: matches.on("exclude-referrers"),
+        concurrency: matches.count("concurrency", 5),
+        dry_run,
+    };
+    let nodes = status::listener(RESTORE, look(matches, &format), *printer);
+    let listener: Arc<dyn Listener> = if format.is_for_people() {
+        let done = if dry_run { "Dry run: would push" } else { "Pushed" };
+        Arc::new(TagLines { printer: *printer, place: "the backup".to_owned(), done, nodes })
+    } else {
+        nodes
+    };
+    let name = artifacts.repository.name();
+    let target = Arc::new(artifacts.repository.clone());
+    let restored = oras::restore(source, target, options, listener).await.map_err(|error| {
+        if error.find::<NoTags>().is_some() {
+            return Failure::new(format!("no tags found in OCI layout {path:?}")).advise(format!(
+                "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
+            ));
+        }
+        artifacts.failure(error, "restore", &path, name)
+    })?;
+
+    let count = restored.len();
+    match format {
+        Format::Text if dry_run => printer
+            .line(format!("Dry run complete: {count} tag(s) would be restored to {name:?} (no data pushed)")),
+        Format::Text => printer.line(format!(
+            "Successfully restored {count} tag(s) to {name:?} in {}",
+            human::duration(begun.elapsed())
+        )),
+        format => {
+            let report = report::Backup::new(name, &path, &restored);
+            printer.report(&format, &report::Backup { dry_run, ..report })
+        }
+    }
+}
+
+/// Opens the layout; unlike in the Go tool, a directory that is none is refused, not made one.
+async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
+    let metadata = Path::new(path).metadata().map_err(|error| {
+        let cause = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("stat {path}: no such file or directory"),
+            _ => error.to_string(),
+        };
+        Failure::new(format!("failed to access input path {path:?}: {cause}"))
+    })?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(Failure::new(format!("input path {path:?} must be a directory or a tar archive")));
+    }
+    let what = if metadata.is_dir() { "directory" } else { "tar archive" };
+    let source = oras::open_layout(path).await.map_err(|error| match error.find() {
+        Some(NotTar::Truncated | NotTar::BadHeader) if !path.to_ascii_lowercase().ends_with(".tar") => {
+            Failure::new(format!("input path {path:?} is not a tar archive"))
+        }
+        Some(NotTar::Compressed(_)) => Failure::from(error),
+        _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
+    })?;
+    if told && metadata.is_file() {
+        printer.line(format!("Loaded backup archive: {path} ({})", human::bytes(metadata.len())))?;
+    }
+    Ok(source)
+}
