@@ -1,6 +1,7 @@
 //! The built `oras`, run as users run it.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod backup;
 mod failures;
 mod interop;
 mod lines;

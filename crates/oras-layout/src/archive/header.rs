@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(huge.len(), 3 * 512);
         assert!(huge[512..].starts_with(b"19 size=8589934592\n\0"));
         let long = file(&"x".repeat(101), 1, 0o444);
-        assert!(long[512..].starts_with(format!("110 path={}\n\0", "x".repeat(101)).as_bytes()));
+        assert!(long[512..].starts_with(format!("111 path={}\n\0", "x".repeat(101)).as_bytes()));
         for length in [84, 85, 86, 87, 88, 982, 983, 984, 985, 986, 987, 988] {
             let mut records = Vec::new();
             record(&mut records, "path", &"x".repeat(length));

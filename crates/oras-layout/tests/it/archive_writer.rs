@@ -1,0 +1,205 @@
+//! Writing a layout into a tar archive: complete or not there, whatever happens, and readable by others.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use oras_layout::{Archive, ArchiveWriter};
+use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
+use oras_store::{Content, Error, Kind, Predecessors, Pushed, Source, TagList, Target};
+use oras_testkit::nodes::{self, blob, bytes, empty, index, manifest, pieces, push_all, referrer};
+use oras_testkit::peers::{self, run};
+
+use crate::names;
+
+async fn read(archive: &Archive, content: &Content) -> oras_store::Result<bytes::Bytes> {
+    let source: Arc<dyn Source> = Arc::new(archive.clone());
+    nodes::read(&source, content.descriptor()).await
+}
+
+/// The names in an archive, in order.
+fn entries(path: &Path) -> Vec<String> {
+    let mut archive = tar::Archive::new(fs::File::open(path).unwrap());
+    let entries = archive.entries().unwrap();
+    entries.map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_pushed_is_in_the_archive_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.tar");
+    let writer = ArchiveWriter::create(&path).await.unwrap();
+    assert!(!path.exists());
+    let blobs: Vec<_> = (0..40).map(|number| blob(bytes(number * 100_000 + number))).collect();
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    hasher.update(b"sha512");
+    let named = Descriptor::new(MediaType::LAYER_TAR, hasher.finish(), 6);
+    let named = Content::from_bytes(named, "sha512").unwrap();
+    // All at once, some twice, and not from memory.
+    let once = |content: &Content| {
+        let chunks: Vec<_> = content.in_memory().unwrap().chunks(70_001).map(<[u8]>::to_vec).collect();
+        Content::once(content.descriptor().clone(), pieces(chunks.into_iter().map(Into::into)))
+    };
+    let pushes = blobs.iter().chain(&blobs[..20]).map(|content| {
+        let (writer, content) = (writer.clone(), once(content));
+        async move { writer.push(&content).await.unwrap() }
+    });
+    let outcomes = futures::future::join_all(pushes).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Copied).count(), 40);
+    let layers: Vec<_> = blobs.iter().chain([&named]).collect();
+    let node = manifest("node", &layers);
+    let sbom = referrer("sbom", "application/vnd.test.sbom", &node);
+    let both = index(&[&node]);
+    push_all(&writer, &[&named, &node, &sbom]).await;
+    writer.tag(&both, "v1").await.unwrap();
+    writer.tag(&node, "old").await.unwrap();
+    writer.tag(&both, "old").await.unwrap();
+    assert_eq!(writer.push(&node).await.unwrap(), Pushed::Existed);
+    assert!(writer.exists(node.descriptor()).await.unwrap());
+    assert_eq!(names(directory.path()).len(), 1, "one file, under no name of its own");
+    let size = writer.finish().await.unwrap();
+    assert_eq!(names(directory.path()), ["x.tar"]);
+    assert_eq!(fs::metadata(&path).unwrap().len(), size);
+    for error in [writer.finish().await.unwrap_err(), writer.push(&blob("late")).await.unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Unsupported);
+    }
+
+    let archive = Archive::open(&path).await.unwrap();
+    assert_eq!(archive.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["old", "v1"]);
+    assert_eq!(archive.resolve("old").await.unwrap().digest, both.descriptor().digest);
+    assert_eq!(archive.predecessors(node.descriptor(), None).await.unwrap().len(), 1);
+    for content in layers.into_iter().chain([&node, &sbom, &both]) {
+        assert_eq!(Some(&read(&archive, content).await.unwrap()), content.in_memory());
+    }
+    let names = entries(&path);
+    assert_eq!(names[..2], ["blobs/", "blobs/sha256/"]);
+    assert_eq!(names[names.len() - 2..], ["index.json", "oci-layout"]);
+    assert_eq!(names.len(), 4 + 40 + 1 + 1 + 4, "{names:?}");
+}
+
+#[tokio::test]
+async fn an_empty_archive_is_a_layout() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.tar");
+    ArchiveWriter::create(&path).await.unwrap().finish().await.unwrap();
+    assert_eq!(entries(&path), ["blobs/", "index.json", "oci-layout"]);
+    let archive = Archive::open(&path).await.unwrap();
+    assert!(archive.tags(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn wrong_content_is_refused_and_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.tar");
+    let writer = ArchiveWriter::create(&path).await.unwrap();
+    for length in [5, 300_000, 3_000_000] {
+        let good = blob(bytes(length));
+        let mut flipped = bytes(length).to_vec();
+        flipped[length / 2] ^= 1;
+        for (wrong, kind) in [
+            (flipped.clone(), Kind::DigestMismatch),
+            (bytes(length)[1..].to_vec(), Kind::SizeMismatch),
+            (bytes(length + 1000).to_vec(), Kind::SizeMismatch),
+        ] {
+            let bad = Content::once(good.descriptor().clone(), pieces([wrong.into()]));
+            assert_eq!(writer.push(&bad).await.unwrap_err().kind(), kind);
+            assert!(!writer.exists(good.descriptor()).await.unwrap());
+        }
+        let cut =
+            stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(Kind::Network, "cut"))]);
+        let bad = Content::once(good.descriptor().clone(), cut.boxed());
+        assert_eq!(writer.push(&bad).await.unwrap_err().kind(), Kind::Network);
+        // A push that is dropped lets the next one in, and is not in the archive.
+        let stuck = stream::iter([Ok(bytes(length).slice(..length / 2))]).chain(stream::pending());
+        let bad = Content::once(good.descriptor().clone(), stuck.boxed());
+        assert!(tokio::time::timeout(Duration::from_millis(50), writer.push(&bad)).await.is_err());
+        assert_eq!(writer.push(&good).await.unwrap(), Pushed::Copied);
+    }
+    let node = manifest("node", &[]);
+    let other = manifest("edon", &[]).in_memory().unwrap().clone();
+    let bad = Content::once(node.descriptor().clone(), pieces([other]));
+    assert_eq!(writer.tag(&bad, "bad").await.unwrap_err().kind(), Kind::DigestMismatch);
+    let broken = Content::of(MediaType::IMAGE_MANIFEST, "{");
+    assert_eq!(writer.push(&broken).await.unwrap_err().kind(), Kind::InvalidContent);
+    // The rest of what failed is behind the end, unless it is cut off.
+    let large = blob(bytes(2_000_000));
+    let bad = Content::once(large.descriptor().clone(), pieces([bytes(1_999_999)]));
+    writer.push(&bad).await.unwrap_err();
+    let size = writer.finish().await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), size);
+    let archive = Archive::open(&path).await.unwrap();
+    for length in [5, 300_000, 3_000_000] {
+        assert_eq!(read(&archive, &blob(bytes(length))).await.unwrap(), bytes(length));
+    }
+    assert_eq!(read(&archive, &large).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(entries(&path).len(), 7);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_a_complete_archive_replaces_a_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let path = root.join("x.tar");
+    oras_store::fsio::replace(&path, b"old", 0o600).unwrap();
+    let writer = ArchiveWriter::create(&path).await.unwrap();
+    writer.push(&empty()).await.unwrap();
+    drop(writer);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(names(root), ["x.tar"]);
+
+    // Through a link the file it names is replaced, with the permissions it had.
+    std::os::unix::fs::symlink("x.tar", root.join("link.tar")).unwrap();
+    let writer = ArchiveWriter::create(root.join("link.tar")).await.unwrap();
+    writer.finish().await.unwrap();
+    Archive::open(&path).await.unwrap();
+    assert!(root.join("link.tar").is_symlink());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    fs::create_dir(root.join("d.tar")).unwrap();
+    let error = ArchiveWriter::create(root.join("d.tar")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::AlreadyExists);
+    let error = ArchiveWriter::create(root.join("no/x.tar")).await.unwrap_err();
+    assert!(error.chain().ends_with("no/x.tar: no such file or directory"), "{error:?}");
+    assert_eq!(names(root), ["d.tar", "link.tar", "x.tar"]);
+}
+
+#[tokio::test]
+async fn others_read_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let writer = ArchiveWriter::create(at.join("x.tar")).await.unwrap();
+    let layer = blob(bytes(2_500_000));
+    let node = manifest("node", &[&layer]);
+    let sbom = referrer("sbom", "application/vnd.test.sbom", &node);
+    push_all(&writer, &[&layer, &node, &sbom]).await;
+    writer.tag(&node, "v1").await.unwrap();
+    writer.finish().await.unwrap();
+    let digest = &node.descriptor().digest;
+    let test = "others_read_it";
+    if let Some(oras) = peers::find_or_skip(peers::ORAS, test) {
+        assert_eq!(run(&oras, at, &["resolve", "--oci-layout", "x.tar:v1"]).trim(), digest.to_string());
+        let found = run(&oras, at, &["discover", "--oci-layout", "x.tar:v1", "--format", "json"]);
+        assert!(found.contains("application/vnd.test.sbom"), "{found}");
+        run(&oras, at, &["cp", "-r", "--from-oci-layout", "x.tar:v1", "--to-oci-layout", "go:v1"]);
+    }
+    if let Some(skopeo) = peers::system_or_skip("skopeo", test) {
+        run(&skopeo, at, &["--insecure-policy", "copy", "oci-archive:x.tar:v1", "oci:skopeo:v1"]);
+        let raw = run(&skopeo, at, &["inspect", "--raw", "oci-archive:x.tar:v1"]);
+        assert!(digest.verify(raw.as_bytes()).unwrap());
+    }
+    if let Some(regctl) = peers::find_or_skip(peers::REGCTL, test) {
+        run(&regctl, at, &["image", "import", "ocidir://regctl:v1", "x.tar"]);
+        let raw = run(&regctl, at, &["manifest", "get", "--format", "raw-body", "ocidir://regctl:v1"]);
+        assert!(digest.verify(raw.as_bytes()).unwrap());
+    }
+    if let Some(tar) = peers::system_or_skip("tar", test) {
+        fs::create_dir(at.join("unpacked")).unwrap();
+        run(&tar, at, &["-C", "unpacked", "-xf", "x.tar"]);
+        let unpacked = oras_layout::Layout::open(at.join("unpacked")).await.unwrap();
+        assert_eq!(unpacked.resolve("v1").await.unwrap().digest, *digest);
+    }
+}
