@@ -80,6 +80,7 @@ pub(crate) const BACKUP: Words = Words {
     adopted: "Pulled   ",
     duplicate: "Skipped  ",
     reads: false,
+    names: false,
 };
 
 pub(crate) const RESTORE: Words = Words {
@@ -89,6 +90,7 @@ pub(crate) const RESTORE: Words = Words {
     adopted: "Pushed   ",
     duplicate: "Skipped  ",
     reads: false,
+    names: false,
 };
 
 /// What a command shows while it works.

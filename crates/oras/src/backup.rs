@@ -32,10 +32,10 @@ pub enum BackupOutput {
 }
 
 impl BackupOutput {
-    /// An archive if the name ends in `.tar`, whatever the case; else a directory.
+    /// An archive if the path ends in `.tar`, whatever the case; else a directory.
     pub fn of(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let archive = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"));
+        let archive = path.to_string_lossy().to_ascii_lowercase().ends_with(".tar");
         if archive { Self::Archive(path) } else { Self::Directory(path) }
     }
 
@@ -65,6 +65,30 @@ pub struct BackedUp {
 /// # Errors
 /// A tag that is not there, before anything is copied; [`NoTags`](crate::NoTags); the first error of the copy, with
 /// the side that failed. `AlreadyExists` when something other than a file has the archive's name.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use oras::spec::MediaType;
+/// use oras::store::{Content, Source, Target};
+/// use oras::{BackupOptions, BackupOutput, Memory, Quiet, RestoreOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// let (here, there) = (Arc::new(Memory::new()), Arc::new(Memory::new()));
+/// let index = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
+/// here.tag(&index, "v1").await?;
+///
+/// let path = directory.path().join("backup.tar");
+/// let quiet = Arc::new(Quiet);
+/// oras::backup(here, BackupOutput::of(&path), BackupOptions::default(), quiet.clone()).await?;
+/// let archive = oras::open_layout(&path).await?;
+/// let restored = oras::restore(archive, there.clone(), RestoreOptions::default(), quiet).await?;
+/// assert_eq!(restored[0].tag, "v1");
+/// assert_eq!(there.resolve("v1").await?.digest, index.descriptor().digest);
+/// # Ok(()) }
+/// ```
 pub async fn backup(
     source: Arc<dyn ReadStore>,
     output: BackupOutput,
@@ -103,6 +127,38 @@ pub async fn backup(
             })?;
             listener.step(Step::Exported(&path, size));
             Ok(BackedUp { artifacts: plan.artifacts, archive_size: Some(size) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Memory, Quiet, RestoreOptions, restore};
+
+    /// Compiles only if the futures may be run on any thread.
+    #[tokio::test]
+    async fn futures_can_be_sent() {
+        fn sent<T: Future + Send>(future: T) -> T {
+            future
+        }
+        let store = Arc::new(Memory::new());
+        let output = BackupOutput::of("x.tar");
+        let options = BackupOptions { dry_run: true, ..BackupOptions::default() };
+        let error = sent(backup(store.clone(), output, options, Arc::new(Quiet))).await.unwrap_err();
+        assert!(error.find::<crate::NoTags>().is_some());
+        let options = RestoreOptions::default();
+        let error = sent(restore(store.clone(), store, options, Arc::new(Quiet))).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+    }
+
+    #[test]
+    fn the_name_says_what_is_written() {
+        let names =
+            [("a.tar", true), ("a.TAR", true), (".tar", true), ("a.tar/", false), ("a.tar.gz", false)];
+        for (path, archive) in names {
+            let output = BackupOutput::of(path);
+            assert_eq!(matches!(output, BackupOutput::Archive(_)), archive, "{path}");
         }
     }
 }

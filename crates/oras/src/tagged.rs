@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Buffered, Iter, StreamExt, TryStreamExt};
 use oras_copy::{GraphCopy, referrers};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, GraphSource, Kind, ReadStore, Result, Side, Source, Target};
@@ -57,11 +58,11 @@ impl Plan {
         if tags.is_empty() {
             return Err(Error::from_source(Kind::NotFound, NoTags));
         }
-        let resolved = stream::iter(&tags).map(|tag| async move {
+        let resolved = tags.iter().map(|tag| async move {
             let resolved = source.resolve(tag).await;
             resolved.map_err(|error| error.context(format!("failed to resolve tag {tag:?}")))
         });
-        let roots: Vec<Descriptor> = resolved.buffered(limit(concurrency)).try_collect().await?;
+        let roots: Vec<Descriptor> = in_order(resolved, concurrency).try_collect().await?;
         listener.step(Step::TagsFound(&tags));
 
         let mut nodes = Vec::new();
@@ -102,20 +103,18 @@ impl Plan {
             .observer(Arc::new(Nodes(Arc::clone(listener))))
             .run(self.nodes.iter().map(content).collect(), only)
             .await?;
-        let written = stream::iter(&self.artifacts).map(|artifact| async move {
+        let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
                 let written = target.tag(&content(&artifact.root), &artifact.tag).await;
                 written.map_err(|error| error.on(Side::Destination))?;
             }
-            Ok(artifact)
+            Ok::<_, Error>(artifact)
         });
-        written
-            .buffered(limit(concurrency))
-            .try_for_each(|artifact| {
-                listener.step(Step::ArtifactDone { tag: &artifact.tag, referrers: artifact.referrers });
-                std::future::ready(Ok(()))
-            })
-            .await
+        let mut written = in_order(written, concurrency);
+        while let Some(TaggedArtifact { tag, referrers, .. }) = written.try_next().await? {
+            listener.step(Step::ArtifactDone { tag, referrers: *referrers });
+        }
+        Ok(())
     }
 
     /// Tells what [`Plan::run`] would tell of the tags.
@@ -135,11 +134,17 @@ async fn of_all(
     let source = Arc::clone(source) as Arc<dyn GraphSource>;
     let source = &source;
     let (across, within) = if roots.len() == 1 { (1, limit(concurrency)) } else { (limit(concurrency), 1) };
-    stream::iter(roots)
-        .map(|root| async move { Ok((root.digest.clone(), referrers(source, root, within).await?)) })
-        .buffered(across)
-        .try_collect()
-        .await
+    let find = |root: &Descriptor| {
+        let root = root.clone();
+        async move { Ok((root.digest.clone(), referrers(source, &root, within).await?)) }
+    };
+    in_order(roots.iter().map(find), across).try_collect().await
+}
+
+/// Runs `steps`, as many at a time as `concurrency` says. They are made before: a stream that held the closure which
+/// makes them could not be sent to another thread.
+fn in_order<F: Future>(steps: impl Iterator<Item = F>, concurrency: usize) -> Buffered<Iter<IntoIter<F>>> {
+    stream::iter(steps.collect::<Vec<_>>()).buffered(limit(concurrency))
 }
 
 fn limit(concurrency: usize) -> usize {

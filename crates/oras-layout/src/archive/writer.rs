@@ -1,6 +1,7 @@
 //! Writing a layout straight into a tar archive.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ use super::{BLOCK, header};
 use crate::index::{Change, Index};
 use crate::layout::checked;
 
+/// The permissions of a new file, less the umask.
+const NEW_FILE: u32 = 0o666;
 /// Content of at most this size is fetched while other content is written.
 const SMALL: u64 = 1024 * 1024;
 
@@ -136,7 +139,7 @@ fn finished() -> Error {
 /// A file beside `path`, and the path it will have: that of the file which a link names.
 fn stage(given: &Path) -> Result<(Staged, PathBuf)> {
     let path = given.canonicalize().unwrap_or_else(|_| given.to_owned());
-    let mut mode = 0o666;
+    let mut mode = NEW_FILE;
     if let Ok(metadata) = path.metadata() {
         if !metadata.is_file() {
             let what = if metadata.is_dir() { "a directory" } else { "not a file" };
@@ -144,16 +147,23 @@ fn stage(given: &Path) -> Result<(Staged, PathBuf)> {
             let message = format!("the output path {given:?} already exists and is {what}");
             return Err(Error::new(Kind::AlreadyExists, message));
         }
-        #[cfg(unix)]
-        {
-            mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-        }
+        mode = mode_of(&metadata);
     }
     let directory = directory_of(&path);
     if !directory.exists() {
         return Err(Error::new(Kind::Io, format!("open {}: no such file or directory", given.display())));
     }
     Ok((Staged::create_with_mode(directory, mode)?, path))
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Metadata) -> u32 {
+    NEW_FILE
 }
 
 fn directory_of(path: &Path) -> &Path {
