@@ -35,13 +35,31 @@ pub(crate) async fn write<T: Target + ?Sized>(
     listener: &dyn Listener,
 ) -> Result<()> {
     let concurrency = if concurrency == 0 { 5 } else { concurrency };
-    stream::iter(tags)
-        .map(|tag| async move {
-            target.tag(manifest, tag).await?;
-            listener.step(Step::Tagged(tag));
-            Ok(())
-        })
-        .buffer_unordered(concurrency)
-        .try_collect()
-        .await
+    let writes = tags.iter().map(|tag| async move {
+        target.tag(manifest, tag).await?;
+        listener.step(Step::Tagged(tag));
+        Ok(())
+    });
+    // Made before: a stream that held the closure which makes them could not be sent to another thread.
+    stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(concurrency).try_collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CopyOptions, Memory, PushOptions, Quiet, copy, push};
+
+    /// Compiles only if the futures may be run on any thread.
+    #[tokio::test]
+    async fn futures_can_be_sent() {
+        fn sent<T: Future + Send>(future: T) -> T {
+            future
+        }
+        let store = Arc::new(Memory::new());
+        let options = PushOptions::artifact("a/b");
+        sent(push(store.clone(), Some("v1"), options, Arc::new(Quiet))).await.unwrap();
+        sent(tag(store.clone(), "v1", &["v2".to_owned()], 0, Arc::new(Quiet))).await.unwrap();
+        let options = CopyOptions { tags: vec!["v3".to_owned()], recursive: true, ..CopyOptions::default() };
+        sent(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();
+    }
 }
