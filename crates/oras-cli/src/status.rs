@@ -81,6 +81,7 @@ pub(crate) const BACKUP: Words = Words {
     duplicate: "Skipped  ",
     reads: false,
     names: false,
+    mounts: false,
 };
 
 pub(crate) const RESTORE: Words = Words {
@@ -91,6 +92,7 @@ pub(crate) const RESTORE: Words = Words {
     duplicate: "Skipped  ",
     reads: false,
     names: false,
+    mounts: false,
 };
 
 /// What a command shows while it works.

@@ -135,8 +135,11 @@ async fn of_all(
     let source = &source;
     let (across, within) = if roots.len() == 1 { (1, limit(concurrency)) } else { (limit(concurrency), 1) };
     let find = |root: &Descriptor| {
-        let root = root.clone();
-        async move { Ok((root.digest.clone(), referrers(source, &root, within).await?)) }
+        let root = Content::from_source(Arc::clone(source) as Arc<dyn Source>, root.clone());
+        async move {
+            let found = referrers(source, &root, within).await?;
+            Ok((root.descriptor().digest.clone(), found))
+        }
     };
     in_order(roots.iter().map(find), across).try_collect().await
 }
