@@ -46,6 +46,17 @@ pub(crate) fn is_there(root: &Path, descriptor: &Descriptor) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
 }
 
+/// Removes a blob; one that is not there is removed.
+pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
+    let path = path(root, digest);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("failed to remove {}", path.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a blob: verified, flushed, then named.
 pub(crate) async fn write(root: &Path, content: &Content) -> Result<Pushed> {
     let (owned, descriptor) = (root.to_owned(), content.descriptor().clone());

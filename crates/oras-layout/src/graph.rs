@@ -10,7 +10,7 @@ use oras_spec::{Descriptor, Digest, Manifest};
 use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::index::Index;
-use crate::place::Place;
+use crate::place::{Blob, Place};
 
 /// What identifies a version of `index.json`: every change replaces the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,31 @@ pub(crate) struct Graph {
     pub(crate) referrers: HashMap<Digest, Vec<Descriptor>>,
 }
 
+/// Finds a blob by its digest.
+pub(crate) type Open<'a> = &'a dyn Fn(&Digest) -> oras_store::Result<Blob>;
+
 impl Graph {
-    /// Reads every manifest that the index reaches. A manifest that is missing (layouts may be sparse), not what it
-    /// is said to be, or too large is left out: it can't be a referrer anybody could use.
+    /// What [`Graph::walk`] finds.
     pub(crate) fn build(place: &impl Place, index: &Index) -> Self {
         let mut graph = Self::default();
+        Self::walk(&|digest| place.open(digest), index, |node, manifest| {
+            let Some(manifest) = manifest else { return };
+            graph.manifests.insert(node.digest.clone(), node.clone());
+            if let Some(subject) = manifest.subject() {
+                let referrer = manifest.referrer_descriptor(node);
+                graph.referrers.entry(subject.digest.clone()).or_default().push(referrer);
+            }
+        });
+        graph
+    }
+
+    /// Reads every manifest that the index reaches, each once; `None` for one that is missing (layouts may be sparse),
+    /// not what it is said to be, or too large: it can't be a referrer anybody could use.
+    pub(crate) fn walk(
+        open: Open<'_>,
+        index: &Index,
+        mut visit: impl FnMut(&Descriptor, Option<&Manifest>),
+    ) {
         let mut seen = HashSet::new();
         let mut next: Vec<Descriptor> = index.descriptors().map(Descriptor::plain).collect();
         next.reverse();
@@ -54,23 +74,19 @@ impl Graph {
             if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
                 continue;
             }
-            let Some(manifest) = read(place, &node) else { continue };
-            graph.manifests.insert(node.digest.clone(), node.clone());
-            if let Some(subject) = manifest.subject() {
-                let referrer = manifest.referrer_descriptor(&node);
-                graph.referrers.entry(subject.digest.clone()).or_default().push(referrer);
-            }
-            next.extend(manifest.children().into_iter().rev().map(|child| child.plain()));
+            let manifest = read(open, &node);
+            visit(&node, manifest.as_ref());
+            let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
+            next.extend(children.into_iter().rev().map(|child| child.plain()));
         }
-        graph
     }
 }
 
-fn read(place: &impl Place, node: &Descriptor) -> Option<Manifest> {
+fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }
-    let bytes = place.open(&node.digest).ok()?.bytes(node.size)?;
+    let bytes = open(&node.digest).ok()?.bytes(node.size)?;
     if node.digest.verify(&bytes) != Ok(true) {
         return None;
     }

@@ -1,5 +1,7 @@
 //! `index.json` as a document: edited in place, so that fields ORAS does not know survive.
 
+use std::collections::HashSet;
+
 use oras_spec::{Descriptor, Digest, MediaType, annotation, json};
 use oras_store::{Error, Kind, Result};
 use serde_json::{Map, Value, json};
@@ -149,6 +151,12 @@ impl Index {
         self.descriptors().find(|descriptor| descriptor.digest == *digest).map(Descriptor::plain)
     }
 
+    /// The digests that have a tag.
+    pub(crate) fn tagged_digests(&self) -> HashSet<Digest> {
+        let tagged = self.entries.iter().filter(|entry| entry.tag().is_some());
+        tagged.map(|entry| entry.descriptor.digest.clone()).collect()
+    }
+
     /// All tags, sorted.
     pub(crate) fn tags(&self) -> Vec<String> {
         let mut tags: Vec<_> =
@@ -170,7 +178,7 @@ impl Index {
                 new
             }
             Change::Tag(descriptor, tag) => {
-                let moved = self.untag(tag, &descriptor.digest);
+                let moved = self.untag(tag, Some(&descriptor.digest));
                 let named = match self.entries.iter_mut().find(|entry| entry.tag() == Some(tag)) {
                     Some(entry) => entry.describe(descriptor),
                     None => {
@@ -183,7 +191,8 @@ impl Index {
                     .retain(|entry| entry.tag().is_some() || entry.descriptor.digest != descriptor.digest);
                 moved || named
             }
-            Change::Remove(digest) => {
+            Change::Untag(tag) => self.untag(tag, None),
+            Change::Remove(digest) | Change::Prune(digest) => {
                 self.entries.retain(|entry| entry.descriptor.digest != *digest);
                 false
             }
@@ -192,9 +201,9 @@ impl Index {
         changed || self.entries.len() != before
     }
 
-    /// Takes the tag from whatever else has it; a manifest that loses its last tag stays listed.
-    fn untag(&mut self, tag: &str, except: &Digest) -> bool {
-        let stays = |entry: &Entry| entry.tag() != Some(tag) || entry.descriptor.digest == *except;
+    /// Takes the tag from whatever has it, but for `except`; a manifest that loses its last tag stays listed.
+    fn untag(&mut self, tag: &str, except: Option<&Digest>) -> bool {
+        let stays = |entry: &Entry| entry.tag() != Some(tag) || Some(&entry.descriptor.digest) == except;
         let (kept, moved): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries).into_iter().partition(stays);
         self.entries = kept;
         let any = !moved.is_empty();
@@ -215,8 +224,12 @@ pub(crate) enum Change {
     List(Descriptor),
     /// The manifest has that tag.
     Tag(Descriptor, String),
+    /// Nothing has that tag.
+    Untag(String),
     /// The digest is gone.
     Remove(Digest),
+    /// The digest is gone, with what [`crate::prune`] says nothing else needs.
+    Prune(Digest),
 }
 
 /// Reads a descriptor out of a value without cloning the value.
@@ -270,6 +283,13 @@ mod tests {
         assert_eq!(index.descriptors().count(), 3);
         assert!(index.apply(&Change::Remove(digest)));
         assert_eq!(index.descriptors().count(), 2);
+        index.apply(&Change::Tag(descriptor("c"), "v2".into()));
+        for (tag, left) in [("v1", 2), ("v2", 2)] {
+            assert!(index.apply(&Change::Untag(tag.into())));
+            assert!(!index.apply(&Change::Untag(tag.into())));
+            assert_eq!(index.descriptors().count(), left, "{tag}");
+        }
+        assert!(index.listed(&descriptor("c").digest).is_some());
     }
 
     #[test]

@@ -12,9 +12,11 @@ use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, Result};
 
+use crate::blobs;
 use crate::index::{Change, Index, MAX_INDEX_SIZE};
 use crate::marker;
 use crate::place::absent;
+use crate::prune::Needs;
 
 /// Files of an ingest that nobody has touched for so long belong to a process that is gone.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -110,13 +112,25 @@ fn write(root: &Path, changes: &[Change]) -> Result<()> {
     lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
     let mut index = read(root)?;
     let mut changed = false;
-    for change in changes {
+    // Prunings come last, so that they see what else is to be kept: of changes that wait together none was first.
+    let (prunings, others): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|change| matches!(change, Change::Prune(_)));
+    for change in others {
         changed |= index.apply(change);
+    }
+    let mut gone = HashSet::new();
+    for change in prunings {
+        let Change::Prune(target) = change else { continue };
+        for digest in Needs::read(root, &index).without(target) {
+            changed |= index.apply(&Change::Prune(digest.clone()));
+            gone.insert(digest);
+        }
     }
     if changed || !root.join(INDEX_FILE).exists() {
         fsio::replace(&root.join(INDEX_FILE), &index.to_bytes(), 0o666)?;
     }
-    Ok(())
+    // Files last, and still under the lock: what `index.json` names is there at any time.
+    gone.iter().try_for_each(|digest| blobs::remove(root, digest))
 }
 
 /// Makes the marker file and an empty index, if they are not there; two processes at once are fine.

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::fsio::blocking;
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Predecessors, Pushed, Result, Source, TagList,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source, TagList,
     Target,
 };
 
@@ -29,6 +29,7 @@ pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Layout {
     inner: Arc<Inner>,
+    prunes: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Layout {
             if root.exists() && !root.is_dir() {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
-                return Err(Error::new(oras_store::Kind::InvalidContent, message));
+                return Err(Error::new(Kind::InvalidContent, message));
             }
             journal::sweep(&root);
             Ok(root.join(oras_spec::layout::MARKER_FILE).exists())
@@ -73,7 +74,19 @@ impl Layout {
 
     fn at(root: PathBuf) -> Self {
         let journal = Journal::new(root.clone());
-        Self { inner: Arc::new(Inner { root, journal, index: Mutex::default(), graph: Mutex::default() }) }
+        let inner = Inner { root, journal, index: Mutex::default(), graph: Mutex::default() };
+        Self { inner: Arc::new(inner), prunes: false }
+    }
+
+    /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
+    /// manifests listed and nothing else needs, all in one step under the layout's lock.
+    ///
+    /// What has a tag stays, as does what a manifest that stays lists or refers to. A writer that found a blob in
+    /// the layout, and has not listed the manifest that needs it yet, is not known: do not prune while others push.
+    #[must_use]
+    pub fn pruning(mut self) -> Self {
+        self.prunes = true;
+        self
     }
 
     /// The directory.
@@ -208,22 +221,30 @@ impl TagList for Layout {
 
 #[async_trait]
 impl Delete for Layout {
-    /// Removes the entries of the digest from the index, then its file. Content below it stays.
+    /// Removes the entries of the digest from the index, then its file. Content below it stays, unless this is a
+    /// handle made by [`Layout::pruning`].
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         let path = blobs::path(self.path(), &descriptor.digest);
-        let there = {
-            let path = path.clone();
-            blocking(move || Ok(path.exists())).await?
-        };
-        if !there {
+        if !blocking(move || Ok(path.exists())).await? {
             return Err(place::missing(self.path(), &descriptor.digest.to_string()));
         }
+        if self.prunes {
+            return self.change(Change::Prune(descriptor.digest.clone())).await;
+        }
         self.change(Change::Remove(descriptor.digest.clone())).await?;
-        blocking(move || {
-            std::fs::remove_file(&path)
-                .map_err(|error| Error::io(format!("failed to remove {}", path.display()), error))
-        })
-        .await
+        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
+        blocking(move || blobs::remove(&root, &digest)).await
+    }
+
+    /// A manifest that loses its last tag stays listed without one.
+    async fn untag(&self, tag: &str) -> Result<()> {
+        if self.index().await?.tagged(tag).is_some() {
+            return self.change(Change::Untag(tag.to_owned())).await;
+        }
+        match tag.parse::<Digest>() {
+            Ok(_) => Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag"))),
+            Err(_) => Err(place::missing(self.path(), tag)),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod journal;
 mod layout;
 mod marker;
 mod place;
+mod prune;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -161,6 +161,13 @@ impl Delete for Memory {
         }
         Ok(())
     }
+
+    async fn untag(&self, tag: &str) -> Result<()> {
+        if tag.parse::<Digest>().is_ok() {
+            return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+        }
+        self.state().tags.remove(tag).map(drop).ok_or_else(|| Error::not_found(tag))
+    }
 }
 
 #[async_trait]

@@ -123,11 +123,12 @@ async fn children_exist(store: &Arc<dyn ServedStore>, manifest: &Manifest) -> Re
 }
 
 pub(crate) async fn delete(registry: &Registry, name: &str, reference: &str) -> Answer {
-    if !reference.contains(':') {
-        // A store can't forget a tag alone.
-        return Err(Refusal::unsupported());
-    }
     let store = registry.store(name).await?;
+    if !reference.contains(':') {
+        // A tag goes alone; a store that can't do that says so.
+        store.untag(reference).await.map_err(|error| failed(&error))?;
+        return empty(StatusCode::ACCEPTED, &[]);
+    }
     let node = find(&store, reference).await?;
     store.delete(&node).await.map_err(|error| failed(&error))?;
     empty(StatusCode::ACCEPTED, &[])

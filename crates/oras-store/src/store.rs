@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use oras_spec::{Descriptor, MediaType};
 
-use crate::{ByteStream, Content, Origin, Result};
+use crate::{ByteStream, Content, Error, Kind, Origin, Result};
 
 /// Something content can be read from.
 ///
@@ -100,6 +100,15 @@ pub trait Delete: Send + Sync {
     /// # Errors
     /// [`Kind::NotFound`](crate::Kind::NotFound) when it is not here, `Unsupported` when the store forbids it.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
+
+    /// Removes a tag and nothing else: the manifest that it named stays, under its digest and all other tags.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such tag, `InvalidInput` when `tag` is a digest,
+    /// `Unsupported` when the store can't forget a tag alone, as by default.
+    async fn untag(&self, tag: &str) -> Result<()> {
+        Err(Error::new(Kind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
+    }
 }
 
 /// A source in which referrers can be found.

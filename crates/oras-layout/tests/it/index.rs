@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, Delete, Predecessors, Source, TagList, Target};
-use oras_testkit::nodes::{blob, index, manifest, push_all, referrer};
+use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 use serde_json::{Value, json};
 
 use crate::{Directories, index_of};
@@ -172,4 +172,43 @@ async fn a_manifest_that_only_an_index_names_is_one() {
     let config = oras_testkit::nodes::empty();
     let resolved = layout.resolve(&config.descriptor().digest.to_string()).await.unwrap();
     assert_eq!((resolved.media_type, resolved.size), (MediaType::OCTET_STREAM, 2));
+}
+
+#[tokio::test]
+async fn pruning_leaves_what_others_need() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    let (shared, own) = (blob("shared"), blob("own"));
+    let (a, b) = (manifest("a", &[&shared, &own]), manifest("b", &[&shared]));
+    let both = index(&[&a, &b]);
+    let signature = referrer("signature", "test/signature", &both);
+    push_all(&layout, &[&empty(), &shared, &own, &a, &b, &both, &signature]).await;
+    for (node, tag) in [(&both, "v1"), (&b, "b"), (&signature, "signature")] {
+        layout.tag(node, tag).await.unwrap();
+    }
+    layout.clone().pruning().delete(both.descriptor()).await.unwrap();
+    assert_eq!(entries(&layout, &[("b", &b)]), ["b b"]);
+    for (node, stays) in
+        [(&both, false), (&signature, false), (&a, false), (&own, false), (&shared, true), (&b, true)]
+    {
+        assert_eq!(layout.exists(node.descriptor()).await.unwrap(), stays, "{:?}", node.descriptor());
+    }
+    let error = layout.clone().pruning().delete(both.descriptor()).await.unwrap_err();
+    assert_eq!(error.kind(), oras_store::Kind::NotFound);
+}
+
+#[tokio::test]
+async fn what_a_broken_manifest_needs_is_not_guessed() {
+    let directories = Directories::new();
+    let layout = directories.fresh().await;
+    let layer = blob("layer");
+    let (a, b) = (manifest("a", &[&layer]), manifest("b", &[&layer]));
+    push_all(&layout, &[&empty(), &layer, &a, &b]).await;
+    let digest = &b.descriptor().digest;
+    let path = layout.path().join("blobs").join(digest.algorithm_name()).join(digest.encoded());
+    std::fs::remove_file(&path).unwrap();
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"broken").unwrap();
+    layout.clone().pruning().delete(a.descriptor()).await.unwrap();
+    assert!(!layout.exists(a.descriptor()).await.unwrap());
+    assert!(layout.exists(layer.descriptor()).await.unwrap());
 }

@@ -161,7 +161,6 @@ async fn deleted_manifests_take_their_tags_along() {
         registry.push_blob("a", &empty()).await;
         registry.put_manifest("a", "v1", &node).await;
         registry.put_manifest("a", "v2", &manifest("other", &[])).await;
-        registry.send("DELETE", "a/manifests/v1", &[], "").await.refused(405, "UNSUPPORTED");
         assert_eq!(registry.send("DELETE", &path, &[], "").await.status, 202);
         registry.get(&path).await.refused(404, "MANIFEST_UNKNOWN");
         registry.get("a/manifests/v1").await.refused(404, "MANIFEST_UNKNOWN");
@@ -169,6 +168,23 @@ async fn deleted_manifests_take_their_tags_along() {
         assert_eq!(registry.get("a/tags/list").await.json()["tags"], serde_json::json!(["v2"]));
         registry.send("PATCH", &path, &[], "").await.refused(405, "UNSUPPORTED");
         assert_eq!(registry.put_manifest("a", "v1", &node).await.status, 201, "and may come again");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_is_deleted_without_its_manifest() {
+    let node = manifest("m", &[]);
+    let path = format!("a/manifests/{}", node.descriptor().digest);
+    for registry in both().await {
+        registry.push_blob("a", &empty()).await;
+        registry.put_manifest("a", "v1", &node).await;
+        registry.put_manifest("a", "v2", &node).await;
+        assert_eq!(registry.send("DELETE", "a/manifests/v1", &[], "").await.status, 202);
+        registry.send("DELETE", "a/manifests/v1", &[], "").await.refused(404, "MANIFEST_UNKNOWN");
+        registry.get("a/manifests/v1").await.refused(404, "MANIFEST_UNKNOWN");
+        for stays in [&*path, "a/manifests/v2"] {
+            assert_eq!(registry.get(stays).await.status, 200, "{stays}");
+        }
     }
 }
 

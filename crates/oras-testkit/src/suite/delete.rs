@@ -53,3 +53,26 @@ pub(super) async fn referrers(store: &Fresh) {
     store.delete(subject.descriptor()).await.expect("delete");
     assert!(store.exists(two.descriptor()).await.expect("exists"));
 }
+
+/// A tag goes without the manifest and its other tags, where a store can do that.
+pub(super) async fn a_tag_alone(store: &Fresh) {
+    let node = manifest("untagged", &[]);
+    push_all(store.as_ref(), &[&node]).await;
+    for tag in ["v1", "latest"] {
+        store.tag(&node, tag).await.expect("tag");
+    }
+    match store.untag("v1").await {
+        Err(error) if error.kind() == Kind::Unsupported => return,
+        result => result.expect("untag"),
+    }
+    assert_eq!(store.resolve("v1").await.expect_err("untagged").kind(), Kind::NotFound);
+    assert_eq!(store.untag("v1").await.expect_err("untagged").kind(), Kind::NotFound);
+    let digest = node.descriptor().digest.to_string();
+    assert_eq!(store.resolve("latest").await.expect("stays").digest, node.descriptor().digest);
+    assert_eq!(store.untag(&digest).await.expect_err("a digest").kind(), Kind::InvalidInput);
+    store.untag("latest").await.expect("untag");
+    assert_eq!(store.resolve(&digest).await.expect("stays").digest, node.descriptor().digest);
+    assert_eq!(read(&source(store), node.descriptor()).await.expect("stays"), *node.in_memory().expect("bytes"));
+    let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
+    assert!(tags.is_empty(), "{tags:?}");
+}

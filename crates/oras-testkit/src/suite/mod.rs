@@ -80,5 +80,6 @@ where
         delete::manifests(&fresh().await).await;
         delete::blobs(&fresh().await).await;
         delete::referrers(&fresh().await).await;
+        delete::a_tag_alone(&fresh().await).await;
     }
 }
