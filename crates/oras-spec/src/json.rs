@@ -25,6 +25,49 @@ pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// The JSON text `bytes` indented by two spaces, without a final newline: white space changes, and nothing else, as
+/// with Go's `json.Indent`.
+///
+/// # Errors
+/// Bytes that are not one value of JSON.
+pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::from_slice::<de::IgnoredAny>(bytes)?;
+    let mut out = Vec::with_capacity(bytes.len() * 2);
+    let (mut depth, mut quoted, mut escaped, mut opened) = (0_usize, false, false, false);
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.resize(out.len() + 2 * depth, b' ');
+    };
+    for &byte in bytes {
+        if quoted {
+            out.push(byte);
+            quoted = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        if byte.is_ascii_whitespace() {
+            continue;
+        }
+        let closes = matches!(byte, b'}' | b']');
+        if std::mem::take(&mut opened) && !closes {
+            depth += 1;
+            line(&mut out, depth);
+        } else if closes && !matches!(out.last(), Some(b'{' | b'[')) {
+            depth = depth.saturating_sub(1);
+            line(&mut out, depth);
+        }
+        out.push(byte);
+        match byte {
+            b'"' => quoted = true,
+            b'{' | b'[' => opened = true,
+            b',' => line(&mut out, depth),
+            b':' => out.push(b' '),
+            _ => {}
+        }
+    }
+    Ok(out)
+}
+
 #[expect(clippy::expect_used, reason = "writing to a Vec cannot fail and our types have string keys only")]
 fn write<T: Serialize + ?Sized, F: Formatter>(value: &T, serializer: &mut Serializer<&mut Vec<u8>, F>) {
     value.serialize(serializer).expect("plain data serialises into memory");
@@ -168,6 +211,15 @@ mod tests {
         let value = serde_json::json!({"a": [1, {}], "b": [], "c": "<"});
         let expected = "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": [],\n  \"c\": \"\\u003c\"\n}";
         assert_eq!(String::from_utf8(to_vec_pretty(&value)).unwrap(), expected);
+    }
+
+    #[test]
+    fn indented_text_says_the_same() {
+        let text = br#" {"a" :[1.50,{ }, [ ] ],"<\\\"{":"\u003c,:[\\"} "#;
+        let expected = "{\n  \"a\": [\n    1.50,\n    {},\n    []\n  ],\n  \"<\\\\\\\"{\": \"\\u003c,:[\\\\\"\n}";
+        assert_eq!(String::from_utf8(indent(text).unwrap()).unwrap(), expected);
+        assert_eq!(indent(b"[[[1]]]").unwrap(), b"[\n  [\n    [\n      1\n    ]\n  ]\n]");
+        assert!(indent(b"{").is_err() && indent(b"").is_err() && indent(b"{} {}").is_err());
     }
 
     #[test]

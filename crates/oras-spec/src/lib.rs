@@ -36,6 +36,8 @@
 pub mod annotation;
 pub mod descriptor;
 pub mod digest;
+pub mod edit;
+mod index;
 pub mod json;
 pub mod layout;
 pub mod manifest;
@@ -48,6 +50,7 @@ pub mod wire;
 
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use index::IndexDocument;
 pub use manifest::{ArtifactManifest, ImageIndex, ImageManifest, Manifest, ManifestError, View};
 pub use media_type::{Kind, MediaType};
 pub use platform::Platform;

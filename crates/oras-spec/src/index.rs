@@ -1,0 +1,195 @@
+//! An index that is edited: what ORAS does not know of it survives.
+
+use serde_json::{Map, Value};
+
+use crate::{Descriptor, Digest, ImageIndex, Manifest, ManifestError, MediaType, View, json};
+
+const INDEX: [&str; 6] = ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
+const DESCRIPTOR: [&str; 8] =
+    ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+const PLATFORM: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
+
+/// An index or manifest list to be edited and written anew.
+///
+/// Fields of the specification are written as the Go tool writes them; fields it does not define, of the index, its
+/// descriptors and their platforms, are kept behind them, which the Go tool drops.
+#[derive(Clone, Debug)]
+pub struct IndexDocument {
+    media_type: MediaType,
+    known: ImageIndex,
+    original: Map<String, Value>,
+    entries: Vec<Entry>,
+}
+
+/// A descriptor with the text it had.
+#[derive(Clone, Debug)]
+struct Entry {
+    descriptor: Descriptor,
+    original: Value,
+}
+
+impl IndexDocument {
+    /// An OCI index of nothing.
+    pub fn new() -> Self {
+        Self {
+            media_type: MediaType::IMAGE_INDEX,
+            known: ImageIndex::new(Vec::new()),
+            original: Map::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// The document of `manifest`; `None` when it is no index.
+    ///
+    /// # Errors
+    /// JSON that can't be read once more.
+    pub fn of(manifest: &Manifest) -> Result<Option<Self>, ManifestError> {
+        let View::Index(known) = manifest.view() else { return Ok(None) };
+        let mut known = (**known).clone();
+        let mut original: Map<String, Value> = serde_json::from_slice(manifest.bytes())?;
+        let originals = match original.remove("manifests") {
+            Some(Value::Array(manifests)) => manifests,
+            _ => Vec::new(),
+        };
+        let entries = std::mem::take(&mut known.manifests).into_iter().zip(originals);
+        let entries = entries.map(|(descriptor, original)| Entry { descriptor, original }).collect();
+        // Old indexes do without it; what is written says what it is.
+        known.media_type = Some(manifest.media_type().clone());
+        Ok(Some(Self { media_type: manifest.media_type().clone(), known, original, entries }))
+    }
+
+    /// The index's own type.
+    pub fn media_type(&self) -> &MediaType {
+        &self.media_type
+    }
+
+    /// Sets the artifact type, or removes it.
+    pub fn set_artifact_type(&mut self, artifact_type: Option<MediaType>) {
+        self.known.artifact_type = artifact_type;
+    }
+
+    /// Sets an annotation of the index.
+    pub fn annotate(&mut self, key: String, value: String) {
+        self.known.annotations.insert(key, value);
+    }
+
+    /// Appends a manifest; one that is listed already is listed twice.
+    pub fn add(&mut self, descriptor: Descriptor) {
+        self.entries.push(Entry { descriptor, original: Value::Null });
+    }
+
+    /// Appends everything that `other` lists, as it lists it.
+    pub fn merge(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
+    /// Removes all entries of that digest; whether there was one.
+    pub fn remove(&mut self, digest: &Digest) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.descriptor.digest != *digest);
+        self.entries.len() != before
+    }
+
+    /// The JSON: compact, and where nothing unknown is kept that of [`ImageIndex::to_bytes`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut document = value(&self.known);
+        let original = Value::Object(self.original.clone());
+        if let Some(fields) = document.as_object_mut() {
+            let entries = self.entries.iter().map(|entry| written(&entry.descriptor, &entry.original));
+            fields.insert("manifests".to_owned(), entries.collect());
+            if let (Some(subject), Some(original)) = (&self.known.subject, self.original.get("subject")) {
+                fields.insert("subject".to_owned(), written(subject, original));
+            }
+        }
+        keep_unknown(&mut document, &original, &INDEX);
+        json::to_vec(&document)
+    }
+}
+
+impl Default for IndexDocument {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Types of ours serialise; a failure would be a missing field that the reader of the index shows.
+fn value<T: serde::Serialize>(known: &T) -> Value {
+    serde_json::to_value(known).unwrap_or_default()
+}
+
+fn written(descriptor: &Descriptor, original: &Value) -> Value {
+    let mut written = value(descriptor);
+    if let (Some(platform), Some(original)) = (written.get_mut("platform"), original.get("platform")) {
+        keep_unknown(platform, original, &PLATFORM);
+    }
+    keep_unknown(&mut written, original, &DESCRIPTOR);
+    written
+}
+
+/// Appends the fields of `original` that are not among `fields`.
+fn keep_unknown(written: &mut Value, original: &Value, fields: &[&str]) {
+    if let (Value::Object(written), Value::Object(original)) = (written, original) {
+        let unknown = original.iter().filter(|(key, _)| !fields.contains(&key.as_str()));
+        written.extend(unknown.map(|(key, value)| (key.clone(), value.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn document(media_type: MediaType, text: &str) -> IndexDocument {
+        let manifest = Manifest::parse(&media_type, Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        IndexDocument::of(&manifest).unwrap().unwrap()
+    }
+
+    fn text(document: &IndexDocument) -> String {
+        String::from_utf8(document.to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_known_is_written_like_go() {
+        let mut index = ImageIndex::new(vec![Descriptor::empty_json()]);
+        index.manifests[0].platform = Some("linux/arm/v7:10.0".parse().unwrap());
+        index.annotations.insert("<".into(), "\u{2028}".into());
+        index.subject = Some(Descriptor::empty_json());
+        index.artifact_type = Some("a/b".into());
+        let bytes = index.to_bytes();
+        let pretty = json::to_vec_pretty(&serde_json::from_slice::<Value>(&bytes).unwrap());
+        for text in [bytes.to_vec(), pretty] {
+            let document = document(MediaType::IMAGE_INDEX, std::str::from_utf8(&text).unwrap());
+            assert_eq!(document.to_bytes(), bytes);
+        }
+        assert_eq!(IndexDocument::new().to_bytes(), ImageIndex::new(Vec::new()).to_bytes());
+    }
+
+    #[test]
+    fn what_is_unknown_is_kept() {
+        let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        let entry = format!(
+            r#"{{"x":[1],"mediaType":"m/t","digest":"{digest}","size":2,"urls":[],"platform":{{"features":["sse"],"os":"linux","architecture":"amd64"}}}}"#
+        );
+        let mut list = document(
+            MediaType::DOCKER_MANIFEST_LIST,
+            &format!(r#"{{"y":{{"b":1,"a":null}},"manifests":[{entry}],"schemaVersion":2,"annotations":null}}"#),
+        );
+        let mut other = IndexDocument::new();
+        other.add(Descriptor::of("n/t".into(), b"n"));
+        let added = format!(r#"{{"mediaType":"n/t","digest":"{}","size":1}}"#, Digest::sha256(b"n"));
+        list.merge(other);
+        let kept = format!(
+            r#"{{"mediaType":"m/t","digest":"{digest}","size":2,"platform":{{"architecture":"amd64","os":"linux","features":["sse"]}},"x":[1]}}"#
+        );
+        let expected = |entries: &str| {
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.list.v2+json","manifests":[{entries}],"y":{{"b":1,"a":null}}}}"#
+            )
+        };
+        assert_eq!(text(&list), expected(&format!("{kept},{added}")));
+        assert!(list.remove(&digest.parse().unwrap()));
+        assert!(!list.remove(&digest.parse().unwrap()));
+        assert_eq!(text(&list), expected(&added));
+    }
+}
