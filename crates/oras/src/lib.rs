@@ -11,9 +11,12 @@
 //! | [`attach`] | packs files into an artifact that refers to another |
 //! | [`discover`](fn@discover) | finds what refers to an artifact, and what refers to that |
 //! | [`resolve`] | names the digest of a reference |
-//! | [`tag`] | gives a manifest more names |
 //! | [`backup`] | copies tags of a repository into an OCI layout: a directory or a tar archive |
 //! | [`restore`] | copies them back |
+//! | [`tag`], [`untag`] | gives a manifest more names, or takes one away |
+//! | [`annotate`](fn@annotate) | stores a manifest with other annotations |
+//! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
+//! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,13 +42,16 @@
 //! # Ok(()) }
 //! ```
 
+mod annotate;
 mod attach;
 mod backup;
 mod collect;
 mod copy;
 mod created;
 mod discover;
+mod index;
 mod listener;
+mod manifest;
 mod pack;
 mod pull;
 mod push;
@@ -55,19 +61,22 @@ mod restore;
 mod tag;
 mod tagged;
 
+pub use annotate::{Annotated, Annotations, annotate};
 pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
 pub use collect::FileArgument;
 pub use copy::{CopyOptions, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
+pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use listener::{Listener, Quiet, Step};
+pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
 pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
 pub use restore::{RestoreOptions, restore};
-pub use tag::tag;
 pub use tagged::{NoTags, TaggedArtifact};
+pub use tag::{tag, untag};
 
 pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
 pub use oras_files as files;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oras_copy::{Event, Observer};
-use oras_spec::Descriptor;
+use oras_spec::{Descriptor, Digest};
 
 /// A step of a verb.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,16 @@ pub enum Step<'a> {
     Exporting(&'a Path),
     /// An archive of that many bytes has its name.
     Exported(&'a Path, u64),
+    /// A manifest that an index is made of is about to be read, by that tag or digest.
+    Fetching(&'a str),
+    /// The manifest was read.
+    Fetched(&'a str, &'a Descriptor),
+    /// The manifest was added to an index.
+    Added(&'a str, &'a Descriptor),
+    /// What the index lists was added to another.
+    Merged(&'a str, &'a Descriptor),
+    /// The digest was removed from an index.
+    Removed(&'a Digest),
 }
 
 /// Takes the steps of a verb; called often, and from several threads.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use oras_spec::{Descriptor, Digest, MediaType};
 use serde::Serialize;
 
-use crate::{Pulled, Referrer, TaggedArtifact};
+use crate::{Annotated, Pulled, Referrer, TaggedArtifact};
 
 /// A descriptor with the reference under which it can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,6 +58,65 @@ impl Push {
         let mut reference_as_tags: Vec<_> = tags.iter().map(|tag| format!("{name}:{tag}")).collect();
         reference_as_tags.sort();
         Self { root: Node::new(name, root), reference_as_tags }
+    }
+}
+
+/// What `manifest delete` and `blob delete` report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// What was deleted.
+    #[serde(flatten)]
+    pub node: Option<Node>,
+    /// The reference as it was given.
+    pub reference_as_given: String,
+    /// Whether it was there.
+    pub deleted: bool,
+}
+
+impl Deleted {
+    /// `node`, found below `name` as `given`; `None` was not there.
+    pub fn new(name: &str, given: &str, node: Option<&Descriptor>) -> Self {
+        Self {
+            node: node.map(|node| Node::new(name, node)),
+            reference_as_given: given.to_owned(),
+            deleted: node.is_some(),
+        }
+    }
+}
+
+/// What `untag` reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Untag {
+    /// The tags that were removed, in the order given.
+    pub untagged: Vec<Untagged>,
+}
+
+/// A tag that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Untagged {
+    /// The manifest that it named, and that stays.
+    #[serde(flatten)]
+    pub node: Node,
+    /// The tag.
+    pub tag: String,
+}
+
+/// What `annotate` reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Annotate {
+    /// The new manifest.
+    #[serde(flatten)]
+    pub root: Node,
+    /// The digest before.
+    pub previous_digest: Digest,
+}
+
+impl Annotate {
+    /// What was annotated below `name`.
+    pub fn new(name: &str, annotated: &Annotated) -> Self {
+        Self { root: Node::new(name, &annotated.after), previous_digest: annotated.before.digest.clone() }
     }
 }
 

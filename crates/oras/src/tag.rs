@@ -1,10 +1,10 @@
-//! Tag: more names for a manifest.
+//! Tag and untag: more names for a manifest, and fewer.
 
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use oras_spec::Descriptor;
-use oras_store::{Content, Result, Store, Target};
+use oras_spec::{Descriptor, Digest};
+use oras_store::{Content, Error, Kind, Result, Store, Target};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -62,4 +62,17 @@ mod tests {
         let options = CopyOptions { tags: vec!["v3".to_owned()], recursive: true, ..CopyOptions::default() };
         sent(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();
     }
+}
+
+/// Removes `tag` from `store` and nothing else; what it named. The manifest stays under its digest and all other tags.
+///
+/// # Errors
+/// `NotFound` when there is no such tag, `Unsupported` when the store can't remove a tag alone.
+pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
+    if tag.parse::<Digest>().is_ok() {
+        return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+    }
+    let node = store.resolve(tag).await?;
+    store.untag(tag).await?;
+    Ok(node)
 }
