@@ -44,15 +44,15 @@ impl Repository {
         Ok(true)
     }
 
-    /// Deletes from the `kind`: `blobs` or `manifests`.
-    pub(crate) async fn remove(&self, kind: &str, digest: &Digest) -> Result<()> {
-        let url = self.url(&format!("{kind}/{digest}"))?;
+    /// Deletes a digest, or a tag, from the `kind`: `blobs` or `manifests`.
+    pub(crate) async fn remove(&self, kind: &str, name: &str) -> Result<()> {
+        let url = self.url(&format!("{kind}/{name}"))?;
         // Some registries want both (IBM), some the one that fits.
         let scopes = Scopes::repository(self.path(), &["pull", "delete"]);
         let response =
             self.client().send(self.endpoint(), &Request::new(Method::DELETE, url, scopes)).await?;
         if response.status == 404 {
-            return Err(Error::not_found(self.named(&digest.to_string())?));
+            return Err(Error::not_found(self.named(name)?));
         }
         response.expect(&[200, 202, 204]).map(drop)
     }

@@ -92,6 +92,7 @@ mod secret;
 mod tls;
 mod token;
 mod transport;
+mod untag;
 mod upload;
 
 pub use client::Client;

@@ -14,7 +14,7 @@ use crate::request::{Body, Request, Response};
 impl Repository {
     /// What the headers tell of a manifest; `None` when they do not tell enough.
     pub(crate) async fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>> {
-        let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &accept_all())?;
+        let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &self.accept())?;
         let response = self.client().send(self.endpoint(), &request).await?;
         let response = found(response, reference)?;
         if let Some(digest) = &reference.digest {
@@ -31,7 +31,7 @@ impl Repository {
 
     /// A manifest, checked against the digest that was asked for or that the registry tells.
     pub(crate) async fn get_manifest(&self, reference: &Reference) -> Result<(Descriptor, Bytes)> {
-        let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &accept_all())?;
+        let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &self.accept())?;
         let response = self.client().send(self.endpoint(), &request).await?;
         let response = found(response, reference)?;
         let digest = match &reference.digest {
@@ -97,6 +97,13 @@ impl Repository {
         Ok(response.header("oci-subject").is_some())
     }
 
+    /// The manifest types that are asked for.
+    fn accept(&self) -> String {
+        let types: Vec<_> =
+            self.client().options().manifest_types.iter().map(|media_type| media_type.as_str()).collect();
+        types.join(", ")
+    }
+
     fn manifest_request(&self, method: Method, reference: &Reference) -> Result<Request> {
         let target = reference.target().ok_or_else(|| {
             Error::new(Kind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
@@ -106,11 +113,6 @@ impl Repository {
         let limit = self.client().options().max_manifest_size;
         Ok(Request::new(method, url, scopes).limit(Some(limit)))
     }
-}
-
-/// All manifest types, in the order of the Go tool.
-fn accept_all() -> String {
-    MediaType::MANIFESTS.each_ref().map(MediaType::as_str).join(", ")
 }
 
 fn found(response: Response, reference: &Reference) -> Result<Response> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oras_spec::MediaType;
 use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::credentials::{Anonymous, CredentialStore};
@@ -62,6 +63,8 @@ pub struct ClientOptions {
     pub referrers: ReferrersMode,
     /// Takes warnings of registries, each once.
     pub warnings: Option<WarningHandler>,
+    /// The types of manifests that are asked for by tag or digest, in the order of the `Accept` header.
+    pub manifest_types: Vec<MediaType>,
     /// The largest manifest that is read.
     pub max_manifest_size: u64,
     /// How often a failed request is sent again.
@@ -87,6 +90,7 @@ impl Default for ClientOptions {
             credentials: Arc::new(Anonymous),
             referrers: ReferrersMode::Auto,
             warnings: None,
+            manifest_types: MediaType::MANIFESTS.to_vec(),
             max_manifest_size: MAX_MANIFEST_SIZE,
             retry: RetryPolicy::default(),
             connect_timeout: Duration::from_secs(30),

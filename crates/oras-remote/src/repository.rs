@@ -192,8 +192,14 @@ impl Delete for Repository {
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         if descriptor.media_type.is_manifest() {
             self.forget_referrer(descriptor).await?;
-            return self.remove("manifests", &descriptor.digest).await;
+            return self.remove("manifests", &descriptor.digest.to_string()).await;
         }
-        self.remove("blobs", &descriptor.digest).await
+        self.remove("blobs", &descriptor.digest.to_string()).await
+    }
+
+    /// By the registry's tag API. Where it has none, the tag is moved to a unique manifest, which is then deleted by
+    /// its digest: the original and its other tags are never touched.
+    async fn untag(&self, tag: &str) -> Result<()> {
+        self.remove_tag(tag).await
     }
 }

@@ -12,3 +12,5 @@ pub const CONTENT_DIGEST: &str = "io.deis.oras.content.digest";
 pub const UNPACK: &str = "io.deis.oras.content.unpack";
 /// Name of the annotations' own type on attestations BuildKit adds to an index.
 pub const DOCKER_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// What the content is, for people.
+pub const DESCRIPTION: &str = "org.opencontainers.image.description";

@@ -40,12 +40,16 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
     for key in remove {
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
         let member = object.members.iter().position(|member| member.key == *key);
-        annotations =
-            object.without(&annotations, member.ok_or_else(|| EditError::Missing(key.clone()))?);
+        annotations = object.without(&annotations, member.ok_or_else(|| EditError::Missing(key.clone()))?);
     }
     for (key, value) in set {
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
-        annotations = object.with(&annotations, key, &quoted(value), &layout);
+        let member = object.members.iter().find(|member| member.key == *key);
+        let written = member.map(|member| serde_json::from_str::<String>(&annotations[member.value.clone()]));
+        // The same text may be escaped otherwise.
+        if !written.is_some_and(|written| written.is_ok_and(|written| written == *value)) {
+            annotations = object.with(&annotations, key, &quoted(value), &layout);
+        }
     }
     let empty = Object::scan(&annotations).is_none_or(|object| object.members.is_empty());
     Ok(match place {
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!(edit(some, &[("c", "3")], &["b"]), r#"{"annotations":{"a":"1","c":"3"},"y":[]}"#);
         assert_eq!(edit(some, &[], &["a"]), r#"{"annotations":{"b":"<\"\\"},"y":[]}"#);
         assert_eq!(edit(some, &[], &["a", "b"]), r#"{"y":[]}"#);
-        assert_eq!(edit(some, &[("a", "1")], &[]), some);
+        assert_eq!(edit(some, &[("a", "1"), ("b", "<\"\\")], &[]), some);
         assert_eq!(edit(some, &[("z", "1")], &["a", "b"]), r#"{"annotations":{"z":"1"},"y":[]}"#);
         for nothing in [r#"{"annotations":null}"#, r#"{"annotations":{}}"#] {
             assert_eq!(edit(nothing, &[], &[]), nothing);
@@ -243,7 +247,8 @@ mod tests {
     #[test]
     fn indented_documents_stay_indented() {
         let bare = "{\n  \"schemaVersion\": 2,\n  \"layers\": []\n}\n";
-        let one = "{\n  \"schemaVersion\": 2,\n  \"layers\": [],\n  \"annotations\": {\n    \"k\": \"v\"\n  }\n}\n";
+        let one =
+            "{\n  \"schemaVersion\": 2,\n  \"layers\": [],\n  \"annotations\": {\n    \"k\": \"v\"\n  }\n}\n";
         assert_eq!(edit(bare, &[("k", "v")], &[]), one);
         let two = one.replace("\"v\"\n", "\"v\",\n    \"é\": \"2\"\n");
         assert_eq!(edit(one, &[("é", "2")], &[]), two);
@@ -255,7 +260,10 @@ mod tests {
             "{\n\t\"a\": 1,\n\t\"annotations\": {\n\t\t\"k\": \"v\"\n\t}\n}"
         );
         let spaced = r#"{ "a" : 1 , "b" : true }"#;
-        assert_eq!(edit(spaced, &[("k", "v")], &[]), r#"{ "a" : 1 , "b" : true, "annotations" : { "k" : "v" } }"#);
+        assert_eq!(
+            edit(spaced, &[("k", "v")], &[]),
+            r#"{ "a" : 1 , "b" : true, "annotations" : { "k" : "v" } }"#
+        );
     }
 
     #[test]

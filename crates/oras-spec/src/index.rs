@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::{Descriptor, Digest, ImageIndex, Manifest, ManifestError, MediaType, View, json};
 
-const INDEX: [&str; 6] = ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
+const INDEX: [&str; 6] =
+    ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
 const DESCRIPTOR: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
 const PLATFORM: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
@@ -173,7 +174,9 @@ mod tests {
         );
         let mut list = document(
             MediaType::DOCKER_MANIFEST_LIST,
-            &format!(r#"{{"y":{{"b":1,"a":null}},"manifests":[{entry}],"schemaVersion":2,"annotations":null}}"#),
+            &format!(
+                r#"{{"y":{{"b":1,"a":null}},"manifests":[{entry}],"schemaVersion":2,"annotations":null}}"#
+            ),
         );
         let mut other = IndexDocument::new();
         other.add(Descriptor::of("n/t".into(), b"n"));

@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn indented_text_says_the_same() {
         let text = br#" {"a" :[1.50,{ }, [ ] ],"<\\\"{":"\u003c,:[\\"} "#;
-        let expected = "{\n  \"a\": [\n    1.50,\n    {},\n    []\n  ],\n  \"<\\\\\\\"{\": \"\\u003c,:[\\\\\"\n}";
+        let expected =
+            "{\n  \"a\": [\n    1.50,\n    {},\n    []\n  ],\n  \"<\\\\\\\"{\": \"\\u003c,:[\\\\\"\n}";
         assert_eq!(String::from_utf8(indent(text).unwrap()).unwrap(), expected);
         assert_eq!(indent(b"[[[1]]]").unwrap(), b"[\n  [\n    [\n      1\n    ]\n  ]\n]");
         assert!(indent(b"{").is_err() && indent(b"").is_err() && indent(b"{} {}").is_err());

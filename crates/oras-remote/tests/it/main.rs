@@ -8,6 +8,7 @@ mod registry;
 mod store;
 mod tls;
 mod transfer;
+mod untag;
 mod wire;
 
 use std::sync::Arc;

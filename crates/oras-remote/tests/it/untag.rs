@@ -1,0 +1,127 @@
+//! A tag removed from registries that do it in all the ways there are.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use oras_spec::Digest;
+use oras_store::{Content, Delete, Kind};
+
+use crate::faulty::{Asked, Faulty, Reply};
+use crate::{manifest, options, repository};
+
+/// What the registry does with a tag that is to be deleted.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// Removes the tag.
+    Tag,
+    /// Removes the manifest too.
+    Everything,
+    /// Refuses tags with this status, deletes digests.
+    Refuse(u16),
+    /// Refuses all deletions.
+    Never,
+    /// Refuses tags, and digests that exist.
+    Broken,
+}
+
+type State = (BTreeMap<String, String>, BTreeMap<String, Vec<u8>>);
+
+/// A registry with the manifest `original` under the tags `v1` and `v2`.
+async fn registry(way: Way, original: &Content) -> (Faulty, Arc<Mutex<State>>) {
+    let digest = original.descriptor().digest.to_string();
+    let tags = ["v1", "v2"].map(|tag| (tag.to_owned(), digest.clone()));
+    let manifests = BTreeMap::from([(digest, original.in_memory().unwrap().to_vec())]);
+    let state = Arc::new(Mutex::new((BTreeMap::from(tags), manifests)));
+    let shared = Arc::clone(&state);
+    let server = Faulty::start(move |asked: &Asked| answer(way, &mut shared.lock().unwrap(), asked)).await;
+    (server, state)
+}
+
+fn answer(way: Way, (tags, manifests): &mut State, asked: &Asked) -> Reply {
+    let Some(name) = asked.path.strip_prefix("/v2/a/manifests/") else {
+        return match asked.method.as_str() {
+            "POST" => Reply::new(202).header("Location", "/upload"),
+            "PUT" => Reply::new(201),
+            _ => Reply::new(404),
+        };
+    };
+    let digest = tags.get(name).cloned().unwrap_or_else(|| name.to_owned());
+    let is_tag = !name.contains(':');
+    match asked.method.as_str() {
+        "PUT" => {
+            let digest = Digest::sha256(&asked.body).to_string();
+            manifests.insert(digest.clone(), asked.body.clone());
+            if is_tag {
+                tags.insert(name.to_owned(), digest);
+            }
+            Reply::new(201)
+        }
+        "DELETE" => match way {
+            Way::Never => Reply::new(405),
+            Way::Refuse(status) if is_tag => Reply::new(status),
+            Way::Broken if is_tag => Reply::new(405),
+            Way::Broken if manifests.contains_key(&digest) => Reply::new(403),
+            Way::Tag if is_tag => {
+                tags.remove(name);
+                Reply::new(202)
+            }
+            _ => {
+                let there = manifests.remove(&digest).is_some();
+                tags.retain(|_, named| *named != digest);
+                Reply::new(if there { 202 } else { 404 })
+            }
+        },
+        _ => match manifests.get(&digest) {
+            Some(bytes) => Reply::new(200)
+                .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+                .header("Docker-Content-Digest", &digest)
+                .body(bytes.clone()),
+            None => Reply::new(404),
+        },
+    }
+}
+
+#[tokio::test]
+async fn the_manifest_and_its_other_tags_stay() {
+    let original = manifest("original", None);
+    let digest = original.descriptor().digest.to_string();
+    for way in [Way::Tag, Way::Refuse(405), Way::Refuse(400), Way::Refuse(404), Way::Everything] {
+        let (server, state) = registry(way, &original).await;
+        repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap();
+        let (tags, manifests) = &*state.lock().unwrap();
+        let left: Vec<_> = tags.iter().map(|(tag, digest)| (tag.as_str(), digest.as_str())).collect();
+        // Nobody can know the other tags of a manifest that a registry deletes with one of them.
+        let expected = if way == Way::Everything { vec![] } else { vec![("v2", digest.as_str())] };
+        assert_eq!(left, expected);
+        assert_eq!(manifests.keys().collect::<Vec<_>>(), [&digest]);
+        let deleted = server.asked().into_iter().filter(|asked| asked.method == "DELETE");
+        assert!(deleted.into_iter().all(|asked| !asked.path.contains(&digest)));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_as_it_was() {
+    let original = manifest("original", None);
+    let digest = original.descriptor().digest.to_string();
+    for (way, kind, pushes) in [(Way::Never, Kind::Unsupported, 0), (Way::Broken, Kind::Denied, 2)] {
+        let (server, state) = registry(way, &original).await;
+        let error = repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert_eq!(state.lock().unwrap().0["v1"], digest);
+        let asked = server.asked();
+        let pushed = |asked: &&Asked| asked.line() == "PUT /v2/a/manifests/v1";
+        assert_eq!(asked.iter().filter(pushed).count(), pushes);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_tag_is_not_asked_for() {
+    let original = manifest("original", None);
+    let (server, _) = registry(Way::Tag, &original).await;
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let error = store.untag(&original.descriptor().digest.to_string()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidInput);
+    assert!(server.asked().is_empty());
+    assert_eq!(store.untag("nope").await.unwrap_err().kind(), Kind::NotFound);
+    assert!(server.asked().iter().all(|asked| asked.method == "GET"));
+}
