@@ -106,6 +106,27 @@ pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Li
     }
 }
 
+/// Tells what comes after the status of a node: that it is stored, then each tag beyond the first.
+pub(crate) struct Told {
+    pub(crate) inner: Arc<dyn Listener>,
+    pub(crate) printer: Printer,
+    /// The line for a stored manifest; `None` tells nothing.
+    pub(crate) stored: Option<String>,
+}
+
+impl Listener for Told {
+    fn step(&self, step: Step<'_>) {
+        self.inner.step(step);
+        let Some(stored) = &self.stored else { return };
+        // A closed pipe is found out by the report.
+        match step {
+            Step::Stored(_) => drop(self.printer.line(stored)),
+            Step::Tagged(tag) => drop(self.printer.line(format!("Tagged {tag}"))),
+            _ => {}
+        }
+    }
+}
+
 /// How a command shows its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {

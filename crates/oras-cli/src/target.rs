@@ -11,7 +11,7 @@ use oras::remote::{
     Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, Repository,
     ResolveOverride, Secret, StaticCredentials,
 };
-use oras::spec::Reference;
+use oras::spec::{MediaType, Reference};
 use oras::store::{Error, Kind, ReadStore, Store};
 
 use crate::args::flags::Matches;
@@ -287,6 +287,39 @@ impl Target {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
             None => Ok(Arc::new(Layout::open_or_create(&self.path).await?)),
+        }
+    }
+
+    /// The store, to remove something from or to change something in: of a layout all that depends on what is deleted
+    /// goes too.
+    pub(crate) async fn deleting_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        match self.repository()? {
+            Some(repository) => Ok(Arc::new(repository)),
+            None => Ok(Arc::new(Layout::open_or_create(&self.path).await?.pruning())),
+        }
+    }
+
+    /// Asks the registry for manifests of these types only; `false` for a layout, which can't be asked.
+    pub(crate) fn accept(&mut self, types: Vec<MediaType>) -> bool {
+        match &mut self.kind {
+            TargetKind::Registry { remote, .. } => {
+                remote.options.manifest_types = types;
+                true
+            }
+            TargetKind::Layout { .. } => false,
+        }
+    }
+
+    /// The target for `tag` in the place of `first`.
+    pub(crate) fn sibling(
+        matches: &ArgMatches,
+        first: &Self,
+        tag: &str,
+        printer: &Printer,
+    ) -> Result<Self, Failure> {
+        match first.kind {
+            TargetKind::Layout { by_flag: false } => Self::new(matches, "", tag, printer),
+            _ => Self::new(matches, "", &format!("{}:{tag}", first.path), printer),
         }
     }
 

@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::fsio::blocking;
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source, TagList,
-    Target,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
+    TagList, Target,
 };
 
 use crate::blobs;

@@ -88,7 +88,8 @@ mod tests {
     }
 
     fn needs(lists: &[(&str, &[&str])], subjects: &[(&str, &str)], tagged: &[&str]) -> Needs {
-        let mut needs = Needs { tagged: tagged.iter().map(|name| digest(name)).collect(), ..Needs::default() };
+        let mut needs =
+            Needs { tagged: tagged.iter().map(|name| digest(name)).collect(), ..Needs::default() };
         for (parent, children) in lists {
             for child in *children {
                 needs.listed_by.entry(digest(child)).or_default().insert(digest(parent));

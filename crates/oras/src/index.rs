@@ -162,8 +162,8 @@ fn given(media_type: Option<&MediaType>) -> Option<MediaType> {
 /// The manifest's own artifact type, else the config's type, unless that is one every image has.
 fn artifact_type(image: &ImageManifest, manifest: &Manifest) -> Option<MediaType> {
     given(image.artifact_type.as_ref()).or_else(|| {
-        let common = image.config.media_type.is_image_config()
-            || image.config.media_type == MediaType::EMPTY_JSON;
+        let common =
+            image.config.media_type.is_image_config() || image.config.media_type == MediaType::EMPTY_JSON;
         if common { None } else { given(manifest.artifact_type()) }
     })
 }

@@ -1,43 +1,120 @@
 //! Standard output and errors, line by line, against the Go tool in the same sandbox.
 
+use std::path::Path;
+
 use oras_testkit::peers;
 
 use crate::sandbox::{Registry, Sandbox, ours, texts};
 
 const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
-/// Runs the same words with both tools in sandboxes of the same look; `{}` is the registry.
-fn same(test: &str, setup: &[&[&str]], cases: &[&[&str]]) {
-    let Some(go) = peers::find_or_skip(peers::ORAS, test) else { return };
-    let mut results = Vec::new();
-    for program in [go, ours()] {
+/// What both tools are run with: in sandboxes of the same look, each with a registry of its own.
+#[derive(Default)]
+pub(crate) struct Table<'a> {
+    pub(crate) test: &'a str,
+    pub(crate) files: Vec<(&'a str, String)>,
+    /// Words that stand for others, such as a digest; `{}` is the registry.
+    pub(crate) fill: Vec<(&'a str, String)>,
+    /// Commands that must succeed, and that are not compared.
+    pub(crate) setup: Vec<Vec<&'a str>>,
+    /// Commands that are compared. A last word that begins with `<` is what they read from standard input.
+    pub(crate) cases: Vec<Vec<&'a str>>,
+    /// Files and layouts that are compared after each case.
+    pub(crate) state: Vec<&'a str>,
+}
+
+/// Status, standard output, standard error, and what the state is afterwards.
+type Outcome = (Option<i32>, String, String, Vec<String>);
+
+impl Table<'_> {
+    /// Runs everything with the Go tool and with ours, which must do the same.
+    pub(crate) fn check(&self) {
+        let Some(go) = peers::find_or_skip(peers::ORAS, self.test) else { return };
+        let (theirs, ours) = (self.run(&go), self.run(&ours()));
+        let outcomes = self.cases.iter().zip(theirs.iter().zip(&ours));
+        let different: Vec<_> = outcomes
+            .filter(|(_, (go, ours))| go != ours)
+            .map(|(words, (go, ours))| {
+                let only = |one: &Outcome, other: &Outcome| {
+                    let state: Vec<_> =
+                        one.3.iter().filter(|line| !other.3.contains(line)).cloned().collect();
+                    format!("{:?}", (one.0, &one.1, &one.2, state))
+                };
+                format!("{}\n  go   {}\n  ours {}", words.join(" "), only(go, ours), only(ours, go))
+            })
+            .collect();
+        assert!(different.is_empty(), "{}", different.join("\n"));
+    }
+
+    fn run(&self, program: &Path) -> Vec<Outcome> {
         let registry = Registry::ours(&[]);
         let sandbox = Sandbox::new();
-        sandbox.file("hi.txt", "hello world\n");
-        sandbox.file("bye.txt", "bye\n");
-        sandbox.file("copy.txt", "hello world\n");
-        let fill = |words: &[&str]| -> Vec<String> {
-            words.iter().map(|word| word.replace("{}", &registry.host())).collect()
+        for (name, text) in &self.files {
+            sandbox.file(name, text);
+        }
+        let fill = |word: &str| {
+            let filled = word.replace("{}", &registry.host());
+            self.fill.iter().fold(filled, |word, (name, text)| word.replace(name, text))
         };
-        for words in setup {
-            let words = fill(words);
-            sandbox.ok(&program, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        for words in &self.setup {
+            let words: Vec<_> = words.iter().map(|word| fill(word)).collect();
+            sandbox.ok(program, &words.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        let mut outputs = Vec::new();
-        for words in cases {
-            let words = fill(words);
-            let output = sandbox.run(&program, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        let normal = |text: String| {
+            text.replace(&registry.host(), "HOST").replace(&sandbox.work().display().to_string(), "WORK")
+        };
+        let case = |words: &Vec<&str>| {
+            let mut words: Vec<_> = words.iter().map(|word| fill(word)).collect();
+            let input = words.last().and_then(|word| word.strip_prefix('<')).map(ToOwned::to_owned);
+            words.truncate(words.len() - usize::from(input.is_some()));
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            let output = sandbox.feed(program, &words, input.as_deref().unwrap_or_default());
             let (out, err) = texts(&output);
-            let normal = |text: String| {
-                text.replace(&registry.host(), "HOST").replace(&sandbox.work().display().to_string(), "WORK")
-            };
-            outputs.push((output.status.code(), normal(out), normal(err)));
-        }
-        results.push(outputs);
+            let state = self.state.iter().flat_map(|name| {
+                let lines = state(&sandbox.path(name)).into_iter();
+                lines.map(move |line| format!("{name} {line}"))
+            });
+            let state = state.collect();
+            (output.status.code(), normal(out), normal(err), state)
+        };
+        self.cases.iter().map(case).collect()
     }
-    for (words, (go, ours)) in cases.iter().zip(results[0].iter().zip(&results[1])) {
-        assert_eq!(ours, go, "{words:?}");
+}
+
+/// The text of a file, or the blobs of a layout and, per entry of its index, digest and tag.
+fn state(path: &Path) -> Vec<String> {
+    if !path.is_dir() {
+        return vec![std::fs::read_to_string(path).unwrap_or_default()];
     }
+    let mut found: Vec<_> = std::fs::read_dir(path.join("blobs/sha256"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path.join("index.json")).unwrap_or(b"{}".to_vec())).unwrap();
+    for entry in index["manifests"].as_array().into_iter().flatten() {
+        found.push(format!(
+            "{} {}",
+            entry["annotations"]["org.opencontainers.image.ref.name"], entry["digest"]
+        ));
+    }
+    found.sort();
+    found
+}
+
+/// Runs the same words with both tools; `{}` is the registry.
+fn same<'a>(test: &'a str, setup: &[&'a [&'a str]], cases: &[&'a [&'a str]]) {
+    let owned = |list: &[&'a [&'a str]]| list.iter().map(|words| words.to_vec()).collect();
+    let files = [("hi.txt", "hello world\n"), ("bye.txt", "bye\n"), ("copy.txt", "hello world\n")];
+    Table {
+        test,
+        files: files.into_iter().map(|(name, text)| (name, text.to_owned())).collect(),
+        setup: owned(setup),
+        cases: owned(cases),
+        ..Table::default()
+    }
+    .check();
 }
 
 #[test]

@@ -71,6 +71,16 @@ impl Sandbox {
         self.command(program, arguments).output().unwrap()
     }
 
+    /// Runs a program that reads `input`.
+    pub(crate) fn feed(&self, program: &Path, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(program, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A program that does not read it is fine.
+        drop(std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()));
+        child.wait_with_output().unwrap()
+    }
+
     /// Runs ours, which must succeed; its standard output.
     pub(crate) fn oras(&self, arguments: &[&str]) -> String {
         self.ok(&ours(), arguments)

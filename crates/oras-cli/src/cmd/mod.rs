@@ -1,9 +1,11 @@
 //! One file per command: open the stores, call the library once, print the report.
 
+mod annotate;
 mod attach;
 mod backup;
 mod blob;
 mod cp;
+mod delete;
 mod discover;
 mod login;
 mod logout;
@@ -15,12 +17,15 @@ mod repo;
 mod resolve;
 mod restore;
 mod tag;
+mod untag;
 pub(crate) mod version;
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Read};
+use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use oras::spec::{Descriptor, Platform, json};
+use oras::store::fsio;
 
 use crate::args::flags::Matches;
 use crate::error::Failure;
@@ -47,6 +52,8 @@ pub(crate) fn root() -> Command {
             resolve::command(),
             cp::command(),
             tag::command(),
+            untag::command("untag"),
+            annotate::command(),
             attach::command(),
             backup::command(),
             restore::command(),
@@ -71,6 +78,8 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("restore", _) => restore::run(matches, printer).await,
         ("discover", _) => discover::run(matches, printer).await,
         ("resolve", _) => resolve::run(matches, printer).await,
+        ("untag", _) => untag::run(matches, printer).await,
+        ("annotate", _) => annotate::run(matches, printer).await,
         ("tag", _) => tag::run(matches, printer).await,
         ("login", _) => login::run(matches, printer).await,
         ("logout", _) => logout::run(matches).await,
@@ -107,4 +116,63 @@ fn platform(matches: &ArgMatches, name: &str) -> Result<Option<Platform>, Failur
 /// Prints the descriptor that `--descriptor` asks for.
 fn print_descriptor(matches: &ArgMatches, printer: &Printer, node: &Descriptor) -> Result<(), Failure> {
     if matches.on("pretty") { printer.json(node) } else { printer.bytes(&json::to_vec(node)) }
+}
+
+/// Prints JSON as it is, or indented where `--pretty` asks for it.
+fn print_json(matches: &ArgMatches, printer: &Printer, bytes: &[u8]) -> Result<(), Failure> {
+    if !matches.on("pretty") {
+        return printer.bytes(bytes);
+    }
+    let mut pretty =
+        json::indent(bytes).map_err(|error| Failure::new(format!("failed to prettify: {error}")))?;
+    pretty.push(b'\n');
+    printer.bytes(&pretty)
+}
+
+/// Refuses to read standard input twice: for `file` and for a secret.
+fn check_stdin(matches: &ArgMatches, file: &str) -> Result<(), Failure> {
+    for (flag, what) in [("password-stdin", "password"), ("identity-token-stdin", "identity token")] {
+        if file == "-" && matches.on(flag) {
+            return Err(Failure::new(format!(
+                "`-` read file from input and `--{flag}` read {what} from input cannot be both used"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a result to the file that `--output` names, whole or not at all.
+fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
+    let path = Path::new(path);
+    fsio::replace(path, bytes, 0o666).map_err(|error| {
+        let missing = path.parent().is_some_and(|parent| parent != Path::new("") && !parent.exists());
+        let shown = path.display().to_string();
+        let cause = if missing {
+            "no such file or directory".to_owned()
+        } else if path.is_dir() {
+            "is a directory".to_owned()
+        } else {
+            error.chain()
+        };
+        Failure::new(format!("failed to open {shown:?}: open {shown}: {cause}"))
+    })
+}
+
+/// All of a file, or of standard input for `-`.
+fn read_input(file: &str) -> Result<Vec<u8>, Failure> {
+    let read = if file == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    read.map_err(|error| {
+        let (verb, cause) = match error.kind() {
+            ErrorKind::NotFound => ("open", "no such file or directory".to_owned()),
+            ErrorKind::PermissionDenied => ("open", "permission denied".to_owned()),
+            ErrorKind::IsADirectory => ("read", "is a directory".to_owned()),
+            _ => ("read", error.to_string()),
+        };
+        Failure::new(format!("failed to read {file}: {verb} {file}: {cause}"))
+    })
 }

@@ -19,7 +19,7 @@ pub(crate) struct PackArguments {
     pub(crate) config_annotations: BTreeMap<String, String>,
 }
 
-type ByName = BTreeMap<String, BTreeMap<String, String>>;
+pub(crate) type ByName = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads the packing flags and the file arguments, in the order in which the Go tool checks them.
 pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArguments, Failure> {
@@ -54,7 +54,8 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
     Ok(PackArguments { files: references.into_iter().map(file).collect(), annotations, config_annotations })
 }
 
-fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
+/// Reads `--annotation` and `--annotation-file`; those of the flag are under `$manifest`.
+pub(crate) fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
     let flags = matches.list("annotation");
     let path = matches.text("annotation-file").filter(|path| !path.is_empty());
     match path {

@@ -72,7 +72,10 @@ pub(super) async fn a_tag_alone(store: &Fresh) {
     assert_eq!(store.untag(&digest).await.expect_err("a digest").kind(), Kind::InvalidInput);
     store.untag("latest").await.expect("untag");
     assert_eq!(store.resolve(&digest).await.expect("stays").digest, node.descriptor().digest);
-    assert_eq!(read(&source(store), node.descriptor()).await.expect("stays"), *node.in_memory().expect("bytes"));
+    assert_eq!(
+        read(&source(store), node.descriptor()).await.expect("stays"),
+        *node.in_memory().expect("bytes")
+    );
     let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
     assert!(tags.is_empty(), "{tags:?}");
 }

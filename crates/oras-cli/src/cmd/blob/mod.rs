@@ -1,5 +1,6 @@
 //! `oras blob`: bytes by their digest.
 
+mod delete;
 mod fetch;
 mod push;
 
@@ -11,12 +12,13 @@ use crate::output::Printer;
 
 /// The group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("blob", "Work with blobs").subcommands([fetch::command(), push::command()])
+    args::group("blob", "Work with blobs").subcommands([delete::command(), fetch::command(), push::command()])
 }
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     match name {
+        "delete" => delete::run(matches, printer).await,
         "fetch" => fetch::run(matches, printer).await,
         _ => push::run(matches, printer).await,
     }

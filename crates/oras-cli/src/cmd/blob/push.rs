@@ -8,16 +8,16 @@ use oras::files::Collection;
 use oras::spec::{Descriptor, Digest, MediaType};
 use oras::store::fsio;
 use oras::store::{ByteStream, Content};
-use oras::{GraphCopy, Listener, Observer, Step};
+use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::cmd::{look, print_descriptor};
+use crate::cmd::{check_stdin, look, print_descriptor};
 use crate::error::Failure;
-use crate::format::Format;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, Look, PUSH};
-use crate::target::{Target, Usage};
+use crate::target::{Target, Usage, exclusive};
 
 const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 
@@ -27,6 +27,7 @@ pub(crate) fn command() -> Command {
         .args(flags::common())
         .args(flags::remote(""))
         .args(flags::layout(""))
+        .args(flags::format())
         .args(flags::descriptor())
         .args([
             flags::no_tty(),
@@ -42,18 +43,13 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 2, true, "the destination to push to and the file to read blob content from")?;
     let size = matches.try_get_one::<i64>("size").ok().flatten().copied().filter(|size| *size >= 0);
-    if words[1] == "-" {
-        if matches.on("password-stdin") || matches.on("identity-token-stdin") {
-            let flag = if matches.on("password-stdin") { "password" } else { "identity-token" };
-            let what = if flag == "password" { "password" } else { "identity token" };
-            return Err(Failure::new(format!(
-                "`-` read file from input and `--{flag}-stdin` read {what} from input cannot be both used"
-            )));
-        }
-        if size.is_none() {
-            return Err(Failure::new("`--size` must be provided if the blob is read from stdin"));
-        }
+    check_stdin(matches, &words[1])?;
+    if words[1] == "-" && size.is_none() {
+        return Err(Failure::new("`--size` must be provided if the blob is read from stdin"));
     }
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    exclusive(matches, "", &["format", "pretty"])?;
+    exclusive(matches, "", &["format", "descriptor"])?;
     let target = Target::new(matches, "", &words[0], printer)?;
     let expected = match target.reference.as_str() {
         "" => None,
@@ -64,7 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
     let descriptor_only = matches.on("descriptor");
-    let look = if descriptor_only { Look::Quiet } else { look(matches, &Format::Text) };
+    let look = if descriptor_only { Look::Quiet } else { look(matches, &format) };
     let listener = status::listener(PUSH, look, *printer);
     let store = target.store().await?;
     let source = Arc::new(Collection::new());
@@ -76,7 +72,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if descriptor_only {
         return print_descriptor(matches, printer, &node);
     }
-    printer.line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest))
+    match format {
+        Format::Text => printer.line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
+        format => printer.report(&format, &report::Node::new(&target.path, &node)),
+    }
 }
 
 /// The blob in a file, hashed, or on standard input, whose digest and size the caller gives.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Command};
-use oras::spec::json;
+use oras::spec::{MediaType, json};
 use oras::store::{MAX_MANIFEST_SIZE, fsio};
 use oras::{fetch_manifest, report};
 
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::cmd::platform;
+use crate::cmd::{platform, print_json};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -59,13 +59,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     exclusive(matches, "", &["format", "pretty"])?;
     exclusive(matches, "", &["format", "descriptor"])?;
-    if matches.given("media-type") {
-        return Err(Failure::new("`--media-type` is not supported yet"));
-    }
     let platform = platform(matches, "platform")?;
-    let target = Target::new(matches, "", &words[0], printer)?;
+    let mut target = Target::new(matches, "", &words[0], printer)?;
+    let types: Vec<_> = matches.list("media-type").into_iter().map(MediaType::from).collect();
+    let accepted = types.is_empty() || target.accept(types);
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
+    if !accepted {
+        return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));
+    }
     if matches.on("descriptor") && output.is_none() {
         let node = oras::resolve(source, reference, platform.as_ref())
             .await
@@ -94,12 +96,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.bytes(&finish(bytes, matches.on("pretty")))
         }
         Format::Text if output.is_some() && output.as_deref() != Some("-") => Ok(()),
-        Format::Text if matches.on("pretty") => {
-            let value: serde_json::Value = serde_json::from_slice(&bytes)
-                .map_err(|error| Failure::new(format!("the manifest is not JSON: {error}")))?;
-            printer.json(&value)
-        }
-        Format::Text => printer.bytes(&bytes),
+        Format::Text => print_json(matches, printer, &bytes),
         format => {
             let node = report::Node::new(&target.path, node);
             let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);

@@ -1,6 +1,10 @@
 //! `oras manifest`: manifests as they are.
 
+mod delete;
 mod fetch;
+mod fetch_config;
+mod index;
+mod push;
 
 use clap::{ArgMatches, Command};
 
@@ -10,12 +14,22 @@ use crate::output::Printer;
 
 /// The group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("manifest", "Work with manifests").subcommands([fetch::command()])
+    args::group("manifest", "Work with manifests").subcommands([
+        delete::command(),
+        fetch::command(),
+        fetch_config::command(),
+        index::command(),
+        push::command(),
+    ])
 }
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    match name {
+    match (name, matches.subcommand()) {
+        ("delete", _) => delete::run(matches, printer).await,
+        ("fetch-config", _) => fetch_config::run(matches, printer).await,
+        ("push", _) => push::run(matches, printer).await,
+        ("index", Some((name, matches))) => index::run(name, matches, printer).await,
         _ => fetch::run(matches, printer).await,
     }
 }

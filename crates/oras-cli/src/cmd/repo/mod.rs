@@ -6,20 +6,24 @@ mod tags;
 use clap::{ArgMatches, Command};
 
 use crate::args;
+use crate::cmd::untag;
 use crate::error::Failure;
 use crate::output::Printer;
 
 /// The group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("repo", "Work with repositories")
-        .visible_alias("repository")
-        .subcommands([ls::command(), tags::command()])
+    args::group("repo", "Work with repositories").visible_alias("repository").subcommands([
+        ls::command(),
+        tags::command(),
+        untag::command("rm-tag"),
+    ])
 }
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     match name {
         "ls" => ls::run(matches, printer).await,
+        "rm-tag" => untag::run(matches, printer).await,
         _ => tags::run(matches, printer).await,
     }
 }

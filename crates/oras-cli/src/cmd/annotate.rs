@@ -1,0 +1,73 @@
+//! `oras annotate`.
+
+use clap::{ArgMatches, Command};
+use oras::{Annotations, report};
+
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::cmd::pack;
+use crate::error::Failure;
+use crate::format::{self, Format};
+use crate::output::Printer;
+use crate::target::{Target, Usage};
+
+const USAGE: Usage = Usage {
+    path: "oras annotate",
+    tail: "[flags] <name>{:<tag>|@<digest>} {--annotation <key>=<value>|--remove <key>} [...]",
+};
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "annotate",
+        "Edit the annotations of a manifest or an index",
+        concat!(
+            "Examples:\n",
+            "  oras annotate localhost:5000/hello:v1 -a org.opencontainers.image.version=1.0\n",
+            "  oras annotate localhost:5000/hello:v1 --remove stage -a owner=me\n",
+            "  oras annotate --oci-layout ./layout:v1 -a key=value\n\n",
+            "A manifest can't be changed: a new one is pushed, the same but for its annotations, and the tag is moved to ",
+            "it. The old one stays under its digest. Signatures and other referrers stay with the old digest."
+        ),
+    )
+    .args(flags::common())
+    .args(flags::remote(""))
+    .args(flags::layout(""))
+    .args(flags::format())
+    .args([
+        flags::list("annotation", "KEY=VALUE", "Set this annotation").short('a'),
+        flags::list("remove", "KEY", "Remove this annotation"),
+        flags::positional("<name>{:<tag>|@<digest>}", "Manifest or index"),
+    ])
+}
+
+/// Runs it.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    let words = matches.words();
+    USAGE.check(&words, 1, true, "the manifest to annotate")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    let set = pack::annotations(matches)?.remove("$manifest").unwrap_or_default();
+    let edits = Annotations { set: set.into_iter().collect(), remove: matches.list("remove") };
+    if edits.set.is_empty() && edits.remove.is_empty() {
+        return Err(Failure::new("neither annotations to set nor annotations to remove are given")
+            .usage(USAGE.line())
+            .advise("Please give them via the flags --annotation \"key=value\" and --remove \"key\""));
+    }
+    let target = Target::new(matches, "", &words[0], printer)?;
+    let reference = target.require_reference(&USAGE, true)?;
+    let store = target.deleting_store().await?;
+    let annotated = oras::annotate(store, reference, &edits).await.map_err(|error| target.failure(&error))?;
+    match format {
+        Format::Text => {
+            let verb =
+                if annotated.before.digest == annotated.after.digest { "Unchanged" } else { "Annotated" };
+            printer.line(format!(
+                "{verb} {}\nOld digest: {}\nDigest: {}",
+                target.display(),
+                annotated.before.digest,
+                annotated.after.digest
+            ))
+        }
+        format => printer.report(&format, &report::Annotate::new(&target.path, &annotated)),
+    }
+}
