@@ -12,6 +12,8 @@ const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 #[derive(Default)]
 pub(crate) struct Table<'a> {
     pub(crate) test: &'a str,
+    /// Options of the registry.
+    pub(crate) serve: Vec<&'a str>,
     pub(crate) files: Vec<(&'a str, String)>,
     /// Words that stand for others, such as a digest; `{}` is the registry.
     pub(crate) fill: Vec<(&'a str, String)>,
@@ -47,7 +49,7 @@ impl Table<'_> {
     }
 
     fn run(&self, program: &Path) -> Vec<Outcome> {
-        let registry = Registry::ours(&[]);
+        let registry = Registry::ours(&self.serve);
         let sandbox = Sandbox::new();
         for (name, text) in &self.files {
             sandbox.file(name, text);

@@ -142,6 +142,9 @@ fn manifests_are_pushed_the_same() {
         manifest push --oci-layout L:v1 index.json
         manifest push --oci-layout L index.json --descriptor
         manifest push --oci-layout-path L v3 index.json
+        manifest push --oci-layout L:odd text.json --media-type a/b
+        manifest push {}/m:odd text.json --media-type a/b
+        manifest push {}/m@D-none one.json
         manifest push
         manifest push {}/m:v1 one.json --nope
         repo tags {}/m
@@ -297,6 +300,26 @@ fn deletions_in_a_registry_are_the_same() {
 }
 
 #[test]
+fn referrers_by_tag_are_deleted_the_same() {
+    let mut table = table("referrers_by_tag_are_deleted_the_same");
+    table.serve = vec!["--no-referrers"];
+    table.setup = registry();
+    let attach = "attach {}/m:one -a org.opencontainers.image.created=2026-01-01T00:00:00Z --artifact-type a/b";
+    table.setup.extend(cases(attach));
+    table.cases = cases(
+        "repo tags {}/m
+        manifest push {}/m:sig2 sig.json --distribution-spec v1.1-referrers-tag
+        manifest delete {}/m:sig -f
+        repo tags {}/m
+        manifest delete {}/m@D-sig -f
+        discover {}/m:one --format json
+        manifest delete {}/m:one -f --distribution-spec v1.1-referrers-tag
+        repo tags {}/m",
+    );
+    table.check();
+}
+
+#[test]
 fn deletions_in_a_layout_leave_the_same() {
     let mut table = table("deletions_in_a_layout_leave_the_same");
     table.setup = layout();
@@ -322,6 +345,11 @@ fn deletions_in_a_layout_leave_the_same() {
         manifest delete --oci-layout L@D-two -f
         manifest delete --oci-layout L@D-none -f
         manifest delete --oci-layout L -f
+        manifest delete --oci-layout nolay:v1 -f
+        manifest delete --oci-layout nolay:v1
+        manifest delete --oci-layout hi -f
+        manifest delete --oci-layout L:x -H a:b
+        blob delete --oci-layout nolay@D-none -f
         blob delete --oci-layout L@D-layer -f
         blob delete --oci-layout L@D-empty -f
         blob delete --oci-layout L@D-empty

@@ -119,6 +119,17 @@ fn an_updated_index_keeps_unknown_fields() {
     assert_eq!(sandbox.oras(&["manifest", "fetch", "--oci-layout", "L:v1"]), expected);
 }
 
+/// The Go tool stores it, and can't read the layout any more.
+#[test]
+fn what_is_no_manifest_does_not_spoil_a_layout() {
+    let sandbox = Sandbox::new();
+    sandbox.file("text.json", "text");
+    let image = "application/vnd.oci.image.manifest.v1+json";
+    let words = ["manifest", "push", "--oci-layout", "L:bad", "text.json", "--media-type", image];
+    assert!(sandbox.fails(&words).contains("malformed manifest"));
+    assert!(!sandbox.path("L").exists());
+}
+
 #[test]
 fn results_come_as_json() {
     let registry = Registry::ours(&[]);
