@@ -304,7 +304,8 @@ fn referrers_by_tag_are_deleted_the_same() {
     let mut table = table("referrers_by_tag_are_deleted_the_same");
     table.serve = vec!["--no-referrers"];
     table.setup = registry();
-    let attach = "attach {}/m:one -a org.opencontainers.image.created=2026-01-01T00:00:00Z --artifact-type a/b";
+    let attach =
+        "attach {}/m:one -a org.opencontainers.image.created=2026-01-01T00:00:00Z --artifact-type a/b";
     table.setup.extend(cases(attach));
     table.cases = cases(
         "repo tags {}/m

@@ -119,7 +119,7 @@ fn an_updated_index_keeps_unknown_fields() {
     assert_eq!(sandbox.oras(&["manifest", "fetch", "--oci-layout", "L:v1"]), expected);
 }
 
-/// The Go tool stores it, and can't read the layout any more.
+/// The Go tool lists it at the second attempt, and can't read the layout any more.
 #[test]
 fn what_is_no_manifest_does_not_spoil_a_layout() {
     let sandbox = Sandbox::new();
