@@ -62,11 +62,7 @@ impl Graph {
 
     /// Reads every manifest that the index reaches, each once; `None` for one that is missing (layouts may be sparse),
     /// not what it is said to be, or too large: it can't be a referrer anybody could use.
-    pub(crate) fn walk(
-        open: Open<'_>,
-        index: &Index,
-        mut visit: impl FnMut(&Descriptor, Option<&Manifest>),
-    ) {
+    pub(crate) fn walk(open: Open<'_>, index: &Index, mut visit: impl FnMut(&Descriptor, Option<&Manifest>)) {
         let mut seen = HashSet::new();
         let mut next: Vec<Descriptor> = index.descriptors().map(Descriptor::plain).collect();
         next.reverse();

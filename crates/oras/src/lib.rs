@@ -75,8 +75,8 @@ pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
 pub use restore::{RestoreOptions, restore};
-pub use tagged::{NoTags, TaggedArtifact};
 pub use tag::{tag, untag};
+pub use tagged::{NoTags, TaggedArtifact};
 
 pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
 pub use oras_files as files;

@@ -54,7 +54,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         let node = oras::untag(target.deleting_store().await?, &target.reference)
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to untag {}", target.raw))))?;
-        if format == Format::Text {
+        if matches!(format, Format::Text) {
             printer.line(format!("Untagged {}\nDigest: {}", target.display(), node.digest))?;
         }
         let node = report::Node::new(&target.path, &node);
