@@ -26,12 +26,35 @@ pub(crate) struct Words {
     pub(crate) names: bool,
     /// Whether blobs may be mounted, of which only the end is told.
     pub(crate) mounts: bool,
+    /// Whether nothing moves in truth: only what would move is told.
+    pub(crate) dry: bool,
 }
+
+const NONE: Words = Words {
+    started: "",
+    finished: "",
+    existed: "",
+    adopted: "",
+    duplicate: "",
+    reads: false,
+    names: false,
+    mounts: false,
+    dry: false,
+};
 
 impl Words {
     /// The words for content that goes to `target`.
     pub(crate) fn to(self, target: &Target) -> Self {
         Self { names: target.kind() == "oci-layout", ..self }
+    }
+
+    /// The words for what would happen, if `dry`.
+    pub(crate) fn dry(self, dry: bool) -> Self {
+        let started = match self.started {
+            "Copying" => "Would copy",
+            _ => "Would upload",
+        };
+        if dry { Self { started, dry, mounts: false, ..self } } else { self }
     }
 
     /// The words for content that comes from `from`: of the same registry it is mounted.
@@ -46,9 +69,7 @@ pub(crate) const PUSH: Words = Words {
     existed: "Exists   ",
     adopted: "Mounted  ",
     duplicate: "Exists   ",
-    reads: false,
-    names: false,
-    mounts: false,
+    ..NONE
 };
 
 pub(crate) const COPY: Words = Words {
@@ -57,9 +78,7 @@ pub(crate) const COPY: Words = Words {
     existed: "Exists ",
     adopted: "Mounted",
     duplicate: "Skipped",
-    reads: false,
-    names: false,
-    mounts: false,
+    ..NONE
 };
 
 pub(crate) const PULL: Words = Words {
@@ -69,8 +88,7 @@ pub(crate) const PULL: Words = Words {
     adopted: "Restored   ",
     duplicate: "",
     reads: true,
-    names: false,
-    mounts: false,
+    ..NONE
 };
 
 pub(crate) const BACKUP: Words = Words {
@@ -79,9 +97,7 @@ pub(crate) const BACKUP: Words = Words {
     existed: "Exists   ",
     adopted: "Pulled   ",
     duplicate: "Skipped  ",
-    reads: false,
-    names: false,
-    mounts: false,
+    ..NONE
 };
 
 pub(crate) const RESTORE: Words = Words {
@@ -90,9 +106,7 @@ pub(crate) const RESTORE: Words = Words {
     existed: "Exists   ",
     adopted: "Pushed   ",
     duplicate: "Skipped  ",
-    reads: false,
-    names: false,
-    mounts: false,
+    ..NONE
 };
 
 /// What a command shows while it works.
@@ -103,6 +117,16 @@ pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Li
             Arc::new(Lines { words, verbose, printer, committed: Mutex::default(), moving: Mutex::default() })
         }
         Look::Quiet => Arc::new(Quiet),
+    }
+}
+
+/// Tells two listeners.
+pub(crate) struct Both(pub(crate) Arc<dyn Listener>, pub(crate) Arc<dyn Listener>);
+
+impl Listener for Both {
+    fn step(&self, step: Step<'_>) {
+        self.0.step(step);
+        self.1.step(step);
     }
 }
 
@@ -183,6 +207,9 @@ impl Lines {
 
     fn finished(&self, node: &Descriptor, outcome: Pushed, children: &[Descriptor]) {
         self.commit(node);
+        if self.words.dry && outcome != Pushed::Existed {
+            return;
+        }
         if self.words.reads {
             if outcome != Pushed::Existed || node.media_type.is_manifest() {
                 self.node(self.words.finished, node);

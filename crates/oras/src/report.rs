@@ -120,6 +120,43 @@ impl Annotate {
     }
 }
 
+/// What `cp` reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copy {
+    /// What was copied, as it was asked for.
+    pub source: String,
+    /// Whether nothing was copied in truth.
+    pub dry_run: bool,
+    /// What it is at the destination.
+    #[serde(flatten)]
+    pub copied: Push,
+}
+
+/// What `tag` reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tag {
+    /// The manifest.
+    #[serde(flatten)]
+    pub node: Node,
+    /// The tags it was given, in the order in which they were asked for.
+    pub tags: Vec<String>,
+}
+
+/// What `login` and `logout` report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Login {
+    /// The registry.
+    pub registry: String,
+    /// Whether its credential is kept now.
+    pub logged_in: bool,
+    /// The user name, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
 /// What `pull` reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pull {

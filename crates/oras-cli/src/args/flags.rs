@@ -2,6 +2,9 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
+/// The heading of flags that the Go tool does not have.
+pub(crate) const EXTENSIONS: &str = "Extensions";
+
 /// Parses what Go's `strconv.ParseBool` takes.
 fn go_bool(text: &str) -> Result<bool, String> {
     match text {
@@ -193,8 +196,28 @@ pub(crate) fn format() -> Vec<Arg> {
     vec![
         text("format", "FORMAT", "Print the result in this format"),
         text("template", "TEMPLATE", "Template of the format go-template"),
-        text("jq", "EXPRESSION", "Print the JSON through this expression of jq").help_heading("Extensions"),
+        text("jq", "EXPRESSION", "Print the JSON through this expression of jq").help_heading(EXTENSIONS),
     ]
+}
+
+/// `--format` and its relatives, for commands that have none in the Go tool.
+pub(crate) fn format_too() -> Vec<Arg> {
+    format().into_iter().map(|flag| flag.help_heading(EXTENSIONS)).collect()
+}
+
+/// `--progress`.
+pub(crate) fn progress() -> Arg {
+    text("progress", "KIND", "Show progress as bars, plain lines, json lines on standard error, or none")
+        .value_parser(|value: &str| match value {
+            "bars" | "plain" | "json" | "none" => Ok(value.to_owned()),
+            _ => Err(format!("unknown progress: {value}\nAvailable options: bars, plain, json, none")),
+        })
+        .help_heading(EXTENSIONS)
+}
+
+/// `--dry-run`, where the Go tool has none.
+pub(crate) fn dry_run() -> Arg {
+    switch("dry-run", "Only show what would be done").help_heading(EXTENSIONS)
 }
 
 /// `--platform`.

@@ -3,13 +3,13 @@
 use clap::{ArgMatches, Command};
 use oras::{AttachOptions, report};
 
-use super::{look, pack, platform};
+use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::status::{self, PUSH};
+use crate::status::PUSH;
 use crate::target::{Target, Usage, exclusive};
 
 const USAGE: Usage = Usage {
@@ -36,11 +36,13 @@ pub(crate) fn command() -> Command {
     .args(flags::pack())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::verbose(),
         flags::platform(),
         flags::distribution_spec(""),
         flags::text("artifact-type", "TYPE", "Type of the artifact (required)"),
         flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
+        flags::dry_run(),
         flags::concurrency(),
         flags::positional("<name>{:<tag>|@<digest>} <file>[:<type>]", "Subject, then files"),
     ])
@@ -81,8 +83,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 5),
     };
     let export = pack::export_path(matches)?;
-    let store = target.store().await?;
-    let listener = status::listener(PUSH, look(matches, &format), *printer);
+    let mut store = target.store().await?;
+    let dry_run = matches.on("dry-run");
+    if dry_run {
+        store = oras::dry_run(store);
+    }
+    let listener = listener(PUSH.dry(dry_run), matches, &format, *printer);
     let attached =
         oras::attach(store, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
@@ -95,7 +101,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
                 format!("{}@{subject}", target.path)
             };
             printer.line(format!(
-                "Attached to {}\nDigest: {}",
+                "{} {}\nDigest: {}",
+                if dry_run { "Dry run: would attach to" } else { "Attached to" },
                 target.display_as(&raw),
                 attached.root.digest
             ))?;

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use oras::store::Kind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
-use super::look;
+use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::artifacts::{Artifacts, TagLines};
@@ -15,7 +15,7 @@ use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
 use crate::output::Printer;
-use crate::status::{self, BACKUP};
+use crate::status::BACKUP;
 use crate::target::Usage;
 
 const USAGE: Usage = Usage {
@@ -43,6 +43,7 @@ pub(crate) fn command() -> Command {
     .args(flags::format())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::distribution_spec(""),
         flags::text("output", "PATH", "Write to this directory or .tar file (required)").short('o'),
         flags::switch("include-referrers", "Save what refers to the artifacts too"),
@@ -73,7 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         dry_run,
     };
     let name = artifacts.repository.name();
-    let nodes = status::listener(BACKUP, look(matches, &format), *printer);
+    let nodes = listener(BACKUP, matches, &format, *printer);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
         Arc::new(TagLines { printer: *printer, place: name.to_owned(), done, nodes })

@@ -4,15 +4,15 @@ use clap::{ArgMatches, Command};
 use oras::spec::Platform;
 use oras::spec::platform::PlatformError;
 use oras::store::{Error, Side};
-use oras::{CopyOptions, PlatformsError, join};
+use oras::{CopyOptions, PlatformsError, join, report};
 
-use super::look;
+use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
-use crate::format::Format;
+use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::status::{self, COPY};
+use crate::status::COPY;
 use crate::target::{Target, Usage, check_tags, split_tags};
 
 const USAGE: Usage =
@@ -36,14 +36,17 @@ pub(crate) fn command() -> Command {
     .args(flags::layout("from-"))
     .args(flags::remote("to-"))
     .args(flags::layout("to-"))
+    .args(flags::format_too())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::verbose(),
         flags::distribution_spec("from-"),
         flags::distribution_spec("to-"),
         flags::list("resolve", "HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
         flags::switch("recursive", "Copy the referrers too").short('r'),
         flags::switch("force", "Look below manifests that the destination has"),
+        flags::dry_run(),
         flags::platform().action(clap::ArgAction::Append),
         flags::concurrency(),
         flags::positional("<from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]", "Source and destination"),
@@ -55,13 +58,18 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 2, true, "the source and destination for copying")?;
     let (raw, extra_tags) = split_tags(&words[1])?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    let dry_run = matches.on("dry-run");
     let platforms = platforms(matches)?;
     let from = Target::new(matches, "from-", &words[0], printer)?;
     let to = Target::new(matches, "to-", raw, printer)?;
     check_tags(&extra_tags)?;
     let source = from.source().await?;
     let reference = from.require_reference(&USAGE, true)?;
-    let destination = to.store().await?;
+    let mut destination = to.store().await?;
+    if dry_run {
+        destination = oras::dry_run(destination);
+    }
     let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
     let options = CopyOptions {
         recursive: matches.on("recursive"),
@@ -70,7 +78,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 3),
         force: matches.on("force"),
     };
-    let listener = status::listener(COPY.between(&from, &to), look(matches, &Format::Text), *printer);
+    let listener = listener(COPY.between(&from, &to).dry(dry_run), matches, &format, *printer);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;
@@ -82,11 +90,22 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         from.display()
     };
-    printer.line(format!("Copied {source} => {}", to.display()))?;
-    for tag in extra_tags {
+    if !format.is_for_people() {
+        let tags: Vec<_> = Some(to.reference.clone()).into_iter().chain(extra_tags).filter(|tag| !is_digest(tag)).collect();
+        let report = report::Copy { source: from.raw.clone(), dry_run, copied: report::Push::new(&to.path, &root, &tags) };
+        return printer.report(&format, &report);
+    }
+    let done = if dry_run { "Dry run: would copy" } else { "Copied" };
+    printer.line(format!("{done} {source} => {}", to.display()))?;
+    for tag in extra_tags.into_iter().filter(|_| !dry_run) {
         printer.line(format!("Tagged {tag}"))?;
     }
     printer.line(format!("Digest: {digest}"))
+}
+
+/// Whether the text is none of a tag: a digest, or nothing.
+fn is_digest(text: &str) -> bool {
+    text.is_empty() || text.parse::<oras::spec::Digest>().is_ok()
 }
 
 /// Reads `--platform`, given several times or as a list.

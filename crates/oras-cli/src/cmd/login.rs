@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 use oras::remote::{Client, ClientOptions, Credential, CredentialStore, Registry, Secret, StaticCredentials};
+use oras::report;
 use oras::spec::reference::check_registry;
 
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::{self, Failure};
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::target::{Remote, Usage, prompt};
 
@@ -27,6 +29,7 @@ pub(crate) fn command() -> Command {
     )
     .args(flags::common())
     .args(flags::remote(""))
+    .args(flags::format_too())
     .args([flags::verbose(), flags::positional("<registry>", "Registry")])
 }
 
@@ -34,6 +37,7 @@ pub(crate) fn command() -> Command {
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the registry to log in to")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let remote = Remote::new(matches, "", printer)?;
     let credential = match &remote.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
@@ -61,7 +65,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         .put(host, &credential)
         .await
         .map_err(|error| error.context(format!("failed to store the credentials for {host}")))?;
-    printer.line("Login Succeeded")
+    match format {
+        Format::Text => printer.line("Login Succeeded"),
+        format => {
+            let username = match &credential {
+                Credential::Basic { username, .. } => Some(username.clone()),
+                _ => None,
+            };
+            printer.report(&format, &report::Login { registry: host.to_owned(), logged_in: true, username })
+        }
+    }
 }
 
 fn ask_all(printer: &Printer, username: Option<&str>) -> Result<Credential, Failure> {

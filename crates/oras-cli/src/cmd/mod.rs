@@ -22,16 +22,20 @@ pub(crate) mod version;
 
 use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
+use oras::Listener;
 use oras::spec::{Descriptor, Platform, json};
 use oras::store::fsio;
 
 use crate::args::flags::Matches;
 use crate::error::Failure;
+use crate::events::Events;
 use crate::format::Format;
 use crate::output::Printer;
-use crate::status::Look;
+use crate::periodic::Periodic;
+use crate::status::{self, Both, Look, Words};
 
 /// The whole command line.
 pub(crate) fn root() -> Command {
@@ -99,6 +103,22 @@ fn look(matches: &ArgMatches, format: &Format) -> Look {
         Look::Lines { verbose: matches.switch("verbose").unwrap_or(true) }
     } else {
         Look::Quiet
+    }
+}
+
+/// What a command shows while it works, as `--progress` says.
+fn listener(words: Words, matches: &ArgMatches, format: &Format, printer: Printer) -> Arc<dyn Listener> {
+    let shown = |look| status::listener(words, look, printer);
+    let lines = match look(matches, format) {
+        Look::Bars if words.dry || matches.given("progress") => Look::Lines { verbose: true },
+        other => other,
+    };
+    match matches.text("progress").as_deref() {
+        Some("json") => Arc::new(Both(shown(lines), Arc::new(Events::new(printer)))),
+        Some("plain") => Arc::new(Both(shown(lines), Arc::new(Periodic::new(words, printer)))),
+        Some("bars") => shown(Look::Bars),
+        Some("none") => shown(Look::Quiet),
+        _ => shown(lines),
     }
 }
 

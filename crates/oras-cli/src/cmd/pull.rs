@@ -6,13 +6,13 @@ use clap::{ArgMatches, Command};
 use oras::files::FileReference;
 use oras::{ConfigFile, PullOptions, report};
 
-use super::{look, platform};
+use super::{listener, platform};
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::status::{self, PULL};
+use crate::status::PULL;
 use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
@@ -35,6 +35,7 @@ pub(crate) fn command() -> Command {
     .args(flags::format())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::verbose(),
         flags::platform(),
         flags::text("output", "DIR", "Write files below this directory").short('o'),
@@ -72,7 +73,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         allow_path_traversal: matches.on("allow-path-traversal"),
         concurrency: matches.count("concurrency", 3),
     };
-    let listener = status::listener(PULL, look(matches, &format), *printer);
+    let listener = listener(PULL, matches, &format, *printer);
     let pulled =
         oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 

@@ -3,13 +3,13 @@
 use clap::{ArgMatches, Command};
 use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 
-use super::{look, pack, platform};
+use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::status::{self, PUSH};
+use crate::status::PUSH;
 use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
 
 const USAGE: Usage =
@@ -30,6 +30,7 @@ pub(crate) fn command() -> Command {
     .args(flags::pack())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::verbose(),
         flags::text("artifact-type", "TYPE", "Type of the artifact"),
         flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
@@ -39,6 +40,7 @@ pub(crate) fn command() -> Command {
             _ => Err(format!("unknown image specification flag: {value}\nAvailable options: v1.1, v1.0")),
         }),
         flags::switch("force", "Look below manifests that the destination has"),
+        flags::dry_run(),
         flags::concurrency(),
         flags::positional("<name>[:<tag>[,<tag>][...]] <file>[:<type>]", "Destination, then files"),
     ])
@@ -75,15 +77,20 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         options.config = ConfigArgument::Platform(platform);
     }
     let export = pack::export_path(matches)?;
-    let store = target.store().await?;
+    let mut store = target.store().await?;
+    let dry_run = matches.on("dry-run");
+    if dry_run {
+        store = oras::dry_run(store);
+    }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = status::listener(PUSH.to(&target), look(matches, &format), *printer);
+    let listener = listener(PUSH.to(&target).dry(dry_run), matches, &format, *printer);
     let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
         Format::Text => {
-            printer.line(format!("Pushed {}", target.display()))?;
-            for tag in &extra_tags {
+            let done = if dry_run { "Dry run: would push" } else { "Pushed" };
+            printer.line(format!("{done} {}", target.display()))?;
+            for tag in extra_tags.iter().filter(|_| !dry_run) {
                 printer.line(format!("Tagged {tag}"))?;
             }
             let artifact_type = pushed.root.artifact_type.as_ref().map_or("", |text| text.as_str());

@@ -1,11 +1,13 @@
 //! `oras resolve`.
 
 use clap::{ArgMatches, Command};
+use oras::report;
 
 use super::platform;
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
@@ -22,6 +24,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
+    .args(flags::format_too())
     .args([
         flags::verbose(),
         flags::platform(),
@@ -35,12 +38,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 1, true, "the target artifact reference to resolve")?;
     let platform = platform(matches, "platform")?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let target = Target::new(matches, "", &words[0], printer)?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let node = oras::resolve(source, reference, platform.as_ref())
         .await
         .map_err(|error| target.failure(&error.context("failed to resolve digest")))?;
+    if !format.is_for_people() {
+        return printer.report(&format, &report::Node::new(&target.path, &node));
+    }
     if matches.on("full-reference") {
         printer.line(format!("{}@{}", target.path, node.digest))
     } else {

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command};
 use oras::store::ReadStore;
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
-use super::look;
+use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::artifacts::{Artifacts, TagLines};
@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
 use crate::output::Printer;
-use crate::status::{self, RESTORE};
+use crate::status::RESTORE;
 use crate::target::Usage;
 
 const USAGE: Usage = Usage {
@@ -43,6 +43,7 @@ pub(crate) fn command() -> Command {
     .args(flags::format())
     .args([
         flags::no_tty(),
+        flags::progress(),
         flags::distribution_spec(""),
         flags::text("input", "PATH", "Read this directory or tar archive (required)"),
         flags::switch("exclude-referrers", "Leave out what refers to the artifacts"),
@@ -73,7 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: matches.count("concurrency", 5),
         dry_run,
     };
-    let nodes = status::listener(RESTORE, look(matches, &format), *printer);
+    let nodes = listener(RESTORE, matches, &format, *printer);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would push" } else { "Pushed" };
         Arc::new(TagLines { printer: *printer, place: "the backup".to_owned(), done, nodes })

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
-use oras::{Listener, Step};
+use oras::{Listener, Quiet, Step, report};
 
 use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
@@ -23,6 +24,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
+    .args(flags::format_too())
     .args([
         flags::verbose(),
         flags::concurrency(),
@@ -44,6 +46,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         let message = format!("unable to add tag for '{}': {}", words[0], failure.message);
         if failure.message.contains("invalid reference") { Failure { message, ..failure } } else { failure }
     })?;
+    let format = Format::read(matches, format::TEXT, *printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     if target.kind() == "registry" {
@@ -54,12 +57,17 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             }
         }
     }
-    let lines = Arc::new(Lines { printer: *printer, path: target.display_as(&target.path) });
+    let lines: Arc<dyn Listener> = if format.is_for_people() {
+        Arc::new(Lines { printer: *printer, path: target.display_as(&target.path) })
+    } else {
+        Arc::new(Quiet)
+    };
     let concurrency = matches.count("concurrency", 5);
-    oras::tag(store, reference, &words[1..], concurrency, lines)
+    let node = oras::tag(store, reference, &words[1..], concurrency, lines)
         .await
         .map_err(|error| target.failure(&error))?;
-    Ok(())
+    let node = report::Node::new(&target.path, &node);
+    printer.report(&format, &report::Tag { node, tags: words[1..].to_vec() })
 }
 
 struct Lines {

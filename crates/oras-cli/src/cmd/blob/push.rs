@@ -12,7 +12,7 @@ use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::cmd::{check_stdin, look, print_descriptor};
+use crate::cmd::{check_stdin, listener, print_descriptor};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -31,6 +31,7 @@ pub(crate) fn command() -> Command {
         .args(flags::descriptor())
         .args([
             flags::no_tty(),
+        flags::progress(),
             flags::verbose(),
             flags::number("size", "Size of the blob, required for standard input"),
             flags::text("media-type", "TYPE", "Media type in the printed descriptor"),
@@ -60,8 +61,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
     let descriptor_only = matches.on("descriptor");
-    let look = if descriptor_only { Look::Quiet } else { look(matches, &format) };
-    let listener = status::listener(PUSH, look, *printer);
+    let listener = if descriptor_only {
+        status::listener(PUSH, Look::Quiet, *printer)
+    } else {
+        listener(PUSH, matches, &format, *printer)
+    };
     let store = target.store().await?;
     let source = Arc::new(Collection::new());
     GraphCopy::new(source, store)
