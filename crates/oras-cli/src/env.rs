@@ -15,6 +15,11 @@ pub(crate) fn docker_config() -> Option<PathBuf> {
     Some(directory.join("config.json"))
 }
 
+/// Whether the exit status tells what kind of failure it was.
+pub(crate) fn exit_codes() -> bool {
+    std::env::var_os("ORAS_EXIT_CODES").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// Whether colours are unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -12,11 +12,27 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) usage: Option<String>,
     pub(crate) advice: Option<String>,
+    /// What a script can act on, if it is known.
+    pub(crate) kind: Option<Kind>,
 }
 
 impl Failure {
+    /// The exit status when `ORAS_EXIT_CODES` asks for one that tells more than 1.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            None | Some(Kind::InvalidInput) => 2,
+            Some(Kind::NotFound) => 3,
+            Some(Kind::Unauthorized | Kind::Denied) => 4,
+            Some(Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent) => 5,
+            Some(Kind::AlreadyExists) => 6,
+            Some(Kind::Io) => 74,
+            Some(Kind::Network) => 75,
+            Some(_) => 1,
+        }
+    }
+
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None }
+        Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None, kind: None }
     }
 
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
@@ -50,7 +66,7 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(error.chain())
+        Self { kind: Some(error.kind()), ..Self::new(error.chain()) }
     }
 }
 
@@ -64,7 +80,7 @@ pub(crate) const REGISTRY: &str = "Error response from registry:";
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
     let chain = error.chain();
     if chain.ends_with(MISSING_CREDENTIAL) {
-        let failure = Failure::new(MISSING_CREDENTIAL);
+        let failure = Failure { kind: Some(error.kind()), ..Failure::new(MISSING_CREDENTIAL) };
         return match config {
             Some(path) => failure.advise(format!(
                 "Please check whether the registry credential stored in the authentication file at {:?} is correct",
@@ -76,7 +92,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
         };
     }
     let answered = error.find::<ResponseError>().is_some() || error.kind() == Kind::NotFound;
-    let failure = Failure::new(chain);
+    let failure = Failure { kind: Some(error.kind()), ..Failure::new(chain) };
     let failure = if answered { failure.prefixed(REGISTRY) } else { failure };
     advise_by_kind(failure, error)
 }

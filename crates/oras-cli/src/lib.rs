@@ -17,9 +17,11 @@ mod events;
 mod format;
 mod human;
 mod jq;
+mod natural;
 mod output;
 mod periodic;
 mod progress;
+mod selection;
 mod status;
 mod table;
 mod target;
@@ -42,7 +44,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             printer.error(&failure.to_string());
-            ExitCode::FAILURE
+            if env::exit_codes() { ExitCode::from(failure.exit_code()) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -68,6 +68,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!((mib(0), mib(1 << 20), mib(3 << 19)), ("0.0 MiB".into(), "1.0 MiB".into(), "1.5 MiB".into()));
+        assert_eq!(
+            (mib(0), mib(1 << 20), mib(3 << 19)),
+            ("0.0 MiB".into(), "1.0 MiB".into(), "1.5 MiB".into())
+        );
     }
 }

@@ -17,7 +17,7 @@ pub enum Selected {
     /// All of it.
     Whole,
     /// One of its manifests.
-    One(Descriptor),
+    One(Box<Descriptor>),
     /// Some of its manifests: the document of an index of them.
     Some(Bytes),
 }
@@ -76,7 +76,7 @@ pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Sele
     match kept.as_slice() {
         _ if kept.len() == entries.len() => Ok(Selected::Whole),
         [only] if entries.get(*only).is_some_and(|entry| entry.platform.is_some()) => {
-            Ok(Selected::One(entries[*only].clone()))
+            Ok(Selected::One(Box::new(entries[*only].clone())))
         }
         _ => filter(index.bytes(), &kept).map(Selected::Some),
     }

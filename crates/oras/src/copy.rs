@@ -89,7 +89,7 @@ async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) 
     let manifest = index.manifest(MAX_MANIFEST_SIZE).await?;
     Ok(match select_platforms(&manifest, platforms).map_err(refused)? {
         Selected::Whole => whole(index),
-        Selected::One(node) => whole(Content::from_source(source, node)),
+        Selected::One(node) => whole(Content::from_source(source, *node)),
         Selected::Some(document) => Root {
             content: Content::of(index.descriptor().media_type.clone(), document),
             whole: Some(index.descriptor().clone()),

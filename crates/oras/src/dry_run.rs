@@ -78,6 +78,10 @@ impl Delete for DryRun {
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         self.0.resolve(&descriptor.digest.to_string()).await.map(drop)
     }
+
+    async fn untag(&self, tag: &str) -> Result<()> {
+        self.0.resolve(tag).await.map(drop)
+    }
 }
 
 #[cfg(test)]

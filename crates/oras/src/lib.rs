@@ -59,6 +59,7 @@ mod push;
 pub mod report;
 mod resolve;
 mod restore;
+mod select;
 mod tag;
 mod tagged;
 
@@ -67,8 +68,8 @@ pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
 pub use collect::FileArgument;
 pub use copy::{CopyOptions, copy};
-pub use dry_run::dry_run;
 pub use discover::{DiscoverOptions, Referrer, discover};
+pub use dry_run::dry_run;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
@@ -77,6 +78,7 @@ pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
 pub use restore::{RestoreOptions, restore};
+pub use select::{Selector, open_file};
 pub use tag::{tag, untag};
 pub use tagged::{NoTags, TaggedArtifact};
 

@@ -11,7 +11,7 @@ use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use oras_store::{Result, Source};
 
 use crate::resolve::fetch_root;
-use crate::{Listener, Step};
+use crate::{Listener, Selector, Step};
 
 /// Where the config is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct PullOptions {
     pub config: Option<ConfigFile>,
     /// Pulls the files of the subject too.
     pub include_subject: bool,
+    /// Which files are wanted.
+    pub selector: Selector,
     /// Fails instead of replacing files.
     pub keep_old_files: bool,
     /// Writes outside of the output directory where a title says so.
@@ -49,6 +51,7 @@ impl PullOptions {
             platform: None,
             config: None,
             include_subject: false,
+            selector: Selector::default(),
             keep_old_files: false,
             allow_path_traversal: false,
             concurrency: 0,
@@ -104,6 +107,7 @@ pub async fn pull(
         config: options.config,
         config_taken: AtomicBool::new(false),
         include_subject: options.include_subject,
+        selector: options.selector,
         skipped: AtomicBool::new(false),
         listener: Arc::clone(&listener),
     });
@@ -139,6 +143,7 @@ struct Selection {
     config: Option<ConfigFile>,
     config_taken: AtomicBool,
     include_subject: bool,
+    selector: Selector,
     skipped: AtomicBool,
     listener: Arc<dyn Listener>,
 }
@@ -173,7 +178,7 @@ impl Selection {
 
     fn wants(&self, child: &Descriptor) -> bool {
         if child.title().is_some() {
-            return true;
+            return self.selector.wants(child);
         }
         let empty = Descriptor::empty_json();
         if child.digest == empty.digest && child.size == empty.size {

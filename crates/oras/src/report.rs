@@ -215,6 +215,9 @@ impl Discover {
 pub struct Tags {
     /// The tags, in the store's order.
     pub tags: Vec<String>,
+    /// The digest of each tag, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digests: Option<BTreeMap<String, Digest>>,
 }
 
 /// What `repo ls` reports.

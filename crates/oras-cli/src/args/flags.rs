@@ -232,6 +232,14 @@ pub(crate) fn pack() -> Vec<Arg> {
         text("annotation-file", "PATH", "Annotations as JSON, by file, $config and $manifest"),
         text("export-manifest", "PATH", "Also write the manifest to this file"),
         switch("disable-path-validation", "Allow absolute paths of files"),
+        text(
+            "files-from",
+            "LIST",
+            "Also take the files that this file names, one path[:type] a line; - is standard input",
+        )
+        .help_heading(EXTENSIONS),
+        text("stdin-file", "TITLE[:TYPE]", "Also take standard input as a file of this name")
+            .help_heading(EXTENSIONS),
     ]
 }
 

@@ -109,5 +109,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
+    drop(packed.spooled);
     pack::export(export.as_deref(), &attached.manifest)
 }

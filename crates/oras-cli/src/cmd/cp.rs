@@ -91,8 +91,13 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         from.display()
     };
     if !format.is_for_people() {
-        let tags: Vec<_> = Some(to.reference.clone()).into_iter().chain(extra_tags).filter(|tag| !is_digest(tag)).collect();
-        let report = report::Copy { source: from.raw.clone(), dry_run, copied: report::Push::new(&to.path, &root, &tags) };
+        let tags: Vec<_> =
+            Some(to.reference.clone()).into_iter().chain(extra_tags).filter(|tag| !is_digest(tag)).collect();
+        let report = report::Copy {
+            source: from.raw.clone(),
+            dry_run,
+            copied: report::Push::new(&to.path, &root, &tags),
+        };
         return printer.report(&format, &report);
     }
     let done = if dry_run { "Dry run: would copy" } else { "Copied" };

@@ -23,6 +23,7 @@ pub(crate) fn with_flags(command: Command) -> Command {
         .args(flags::descriptor())
         .args([
             flags::verbose(),
+            flags::dry_run(),
             flags::switch("force", "Do not ask, and do not fail when it is not there").short('f'),
         ])
 }
@@ -79,6 +80,9 @@ impl Deletion<'_> {
             }
             Err(error) => return Err(target.failure(&error)),
         };
+        if self.matches.on("dry-run") {
+            return self.report(Some(&node), &format!("Dry run: would delete {}", target.display()));
+        }
         let question = format!(
             "Are you sure you want to delete the {} \"{}\"{}? [y/N] ",
             self.noun, node.digest, self.along

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use oras::files::{FileReference, title_of};
 use oras::spec::{MediaType, annotation};
-use oras::store::{Content, fsio};
+use oras::store::Content;
+use oras::store::fsio::{self, Staged};
 use oras::{ConfigArgument, FileArgument};
 
 use crate::args::flags::Matches;
@@ -17,14 +18,17 @@ pub(crate) struct PackArguments {
     pub(crate) files: Vec<FileArgument>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) config_annotations: BTreeMap<String, String>,
+    /// Standard input, for as long as it is needed.
+    pub(crate) spooled: Option<Staged>,
 }
 
 pub(crate) type ByName = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads the packing flags and the file arguments, in the order in which the Go tool checks them.
 pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArguments, Failure> {
+    let listed = listed(matches)?;
     let references: Vec<FileReference> =
-        words.iter().map(|word| FileReference::parse(word)).collect::<Result<_, _>>()?;
+        words.iter().chain(&listed).map(|word| FileReference::parse(word)).collect::<Result<_, _>>()?;
     if !matches.on("disable-path-validation") {
         let absolute: Vec<_> = references
             .iter()
@@ -42,7 +46,7 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
     let mut by_name = annotations(matches)?;
     let annotations = by_name.remove("$manifest").unwrap_or_default();
     let config_annotations = by_name.remove("$config").unwrap_or_default();
-    let file = |reference: FileReference| {
+    let file = |reference: FileReference| -> FileArgument {
         let annotations = by_name.get(&reference.path).cloned().unwrap_or_default();
         FileArgument {
             title: annotations.get(annotation::TITLE).cloned().unwrap_or_else(|| title_of(&reference.path)),
@@ -51,7 +55,36 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
             annotations,
         }
     };
-    Ok(PackArguments { files: references.into_iter().map(file).collect(), annotations, config_annotations })
+    let mut files: Vec<_> = references.into_iter().map(file).collect();
+    let spooled = match matches.text("stdin-file") {
+        None => None,
+        Some(text) => {
+            let (reference, spooled) = (FileReference::parse(&text)?, spool()?);
+            files.push(FileArgument { path: spooled.path().to_owned(), ..file(reference) });
+            Some(spooled)
+        }
+    };
+    Ok(PackArguments { files, annotations, config_annotations, spooled })
+}
+
+/// The files that the list of `--files-from` names.
+fn listed(matches: &ArgMatches) -> Result<Vec<String>, Failure> {
+    let Some(list) = matches.text("files-from") else { return Ok(Vec::new()) };
+    if list == "-" && matches.given("stdin-file") {
+        return Err(Failure::new("--files-from - and --stdin-file cannot both read standard input"));
+    }
+    super::check_stdin(matches, &list)?;
+    let text = String::from_utf8(super::read_input(&list)?)
+        .map_err(|_| Failure::new(format!("{list} is not a list of files: it is not UTF-8")))?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
+}
+
+/// Standard input in a temporary file: its digest must be known before it is sent.
+fn spool() -> Result<Staged, Failure> {
+    let mut spooled = Staged::create_with_mode(&std::env::temp_dir(), 0o600)?;
+    std::io::copy(&mut std::io::stdin().lock(), spooled.file_mut())
+        .map_err(|error| Failure::new(format!("failed to keep standard input: {error}")))?;
+    Ok(spooled)
 }
 
 /// Reads `--annotation` and `--annotation-file`; those of the flag are under `$manifest`.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
+use futures::TryStreamExt;
 use oras::files::FileReference;
+use oras::store::Content;
 use oras::{ConfigFile, PullOptions, report};
 
 use super::{listener, platform};
@@ -12,6 +14,7 @@ use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
+use crate::selection;
 use crate::status::PULL;
 use crate::target::{Target, Usage};
 
@@ -26,19 +29,26 @@ pub(crate) fn command() -> Command {
             "Examples:\n",
             "  oras pull localhost:5000/hello:v1\n",
             "  oras pull -o out localhost:5000/hello@sha256:…\n",
-            "  oras pull --oci-layout ./layout:v1"
+            "  oras pull --oci-layout ./layout:v1\n",
+            "  oras pull --include '*.json' -o - localhost:5000/hello:v1 | jq ."
         ),
     )
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
     .args(flags::format())
+    .args(selection::flags())
     .args([
         flags::no_tty(),
         flags::progress(),
         flags::verbose(),
         flags::platform(),
-        flags::text("output", "DIR", "Write files below this directory").short('o'),
+        flags::text(
+            "output",
+            "DIR",
+            "Write files below this directory; - writes the one wanted file to standard output",
+        )
+        .short('o'),
         flags::switch("keep-old-files", "Fail instead of replacing files").short('k'),
         flags::switch("allow-path-traversal", "Allow files outside of the output directory").short('T'),
         flags::switch("include-subject", "Pull the files of the subject too"),
@@ -64,11 +74,17 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             Some(ConfigFile { path: config.path, media_type: config.media_type.map(Into::into) })
         }
     };
+    let selector = selection::read(matches)?;
+    if matches.text("output").as_deref() == Some("-") {
+        let file = oras::open_file(source, reference, platform.as_ref(), &selector).await;
+        return to_stdout(&file.map_err(|error| target.failure(&error))?, &target, *printer).await;
+    }
     let options = PullOptions {
         output: PathBuf::from(matches.text("output").unwrap_or_else(|| ".".to_owned())),
         platform,
         config,
         include_subject: matches.on("include-subject"),
+        selector,
         keep_old_files: matches.on("keep-old-files"),
         allow_path_traversal: matches.on("allow-path-traversal"),
         concurrency: matches.count("concurrency", 3),
@@ -86,4 +102,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Format::Text => printer.line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
         format => printer.report(&format, &report::Pull::new(&target.path, &pulled)),
     }
+}
+
+/// Writes a file to standard output as it comes; if it was not what it should be, that is an error at its end.
+async fn to_stdout(file: &Content, target: &Target, printer: Printer) -> Result<(), Failure> {
+    let failed = |error| target.failure(&error);
+    let mut stream = file.reader().await.map_err(failed)?;
+    while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+        printer.bytes(&chunk)?;
+    }
+    Ok(())
 }

@@ -101,6 +101,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
+    drop(packed.spooled);
     pack::export(export.as_deref(), &pushed.manifest)
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn command() -> Command {
         .args(flags::descriptor())
         .args([
             flags::no_tty(),
-        flags::progress(),
+            flags::progress(),
             flags::verbose(),
             flags::number("size", "Size of the blob, required for standard input"),
             flags::text("media-type", "TYPE", "Media type in the printed descriptor"),

@@ -1,0 +1,78 @@
+//! Version order: runs of digits count as numbers, so that `v1.10` comes after `v1.9`.
+
+use std::cmp::Ordering;
+
+/// Compares two tags. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`.
+pub(crate) fn compare(a: &str, b: &str) -> Ordering {
+    let split = |text: &str| -> (String, Option<String>) {
+        match text.split_once('-') {
+            Some((version, suffix)) => (version.to_owned(), Some(suffix.to_owned())),
+            None => (text.to_owned(), None),
+        }
+    };
+    let ((a_version, a_suffix), (b_version, b_suffix)) = (split(a), split(b));
+    let suffixes = || match (&a_suffix, &b_suffix) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+        (Some(a), Some(b)) => runs(a, b),
+    };
+    runs(&a_version, &b_version).then_with(suffixes).then_with(|| a.cmp(b))
+}
+
+fn runs(mut a: &str, mut b: &str) -> Ordering {
+    loop {
+        let (left, right) = (take(&mut a), take(&mut b));
+        let order = match (number(left), number(right)) {
+            _ if left.is_empty() || right.is_empty() => return left.len().cmp(&right.len()),
+            // Longer numbers are larger, whatever their size.
+            (Some(x), Some(y)) => x.len().cmp(&y.len()).then_with(|| x.cmp(y)),
+            _ => left.cmp(right),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// The next run of digits or of anything else.
+fn take<'a>(text: &mut &'a str) -> &'a str {
+    let digit = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(text.len());
+    let (run, rest) = text.split_at(end);
+    *text = rest;
+    run
+}
+
+/// The digits of a number, without zeros before it.
+fn number(run: &str) -> Option<&str> {
+    run.starts_with(|c: char| c.is_ascii_digit()).then(|| run.trim_start_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_order() {
+        let ordered = [
+            "latest",
+            "v1.0.0-alpha",
+            "v1.0.0-rc.2",
+            "v1.0.0-rc.10",
+            "v1.0.0",
+            "v1.2",
+            "v1.9.1",
+            "v1.10",
+            "v2",
+        ];
+        for (place, a) in ordered.iter().enumerate() {
+            for b in &ordered[place + 1..] {
+                assert_eq!(compare(a, b), Ordering::Less, "{a} {b}");
+                assert_eq!(compare(b, a), Ordering::Greater, "{b} {a}");
+            }
+        }
+        assert_eq!(compare("1", "1"), Ordering::Equal);
+        assert_eq!(compare("01", "1"), Ordering::Less);
+    }
+}
