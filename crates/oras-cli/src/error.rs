@@ -80,7 +80,7 @@ pub(crate) const REGISTRY: &str = "Error response from registry:";
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
     let chain = error.chain();
     if chain.ends_with(MISSING_CREDENTIAL) {
-        let failure = Failure { kind: Some(error.kind()), ..Failure::new(MISSING_CREDENTIAL) };
+        let failure = Failure { kind: Some(error.kind()), ..Failure::new(chain) };
         return match config {
             Some(path) => failure.advise(format!(
                 "Please check whether the registry credential stored in the authentication file at {:?} is correct",

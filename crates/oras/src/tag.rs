@@ -44,6 +44,19 @@ pub(crate) async fn write<T: Target + ?Sized>(
     stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(concurrency).try_collect().await
 }
 
+/// Removes `tag` from `store` and nothing else; what it named. The manifest stays under its digest and all other tags.
+///
+/// # Errors
+/// `NotFound` when there is no such tag, `Unsupported` when the store can't remove a tag alone.
+pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
+    if tag.parse::<Digest>().is_ok() {
+        return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+    }
+    let node = store.resolve(tag).await?;
+    store.untag(tag).await?;
+    Ok(node)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,17 +75,4 @@ mod tests {
         let options = CopyOptions { tags: vec!["v3".to_owned()], recursive: true, ..CopyOptions::default() };
         sent(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();
     }
-}
-
-/// Removes `tag` from `store` and nothing else; what it named. The manifest stays under its digest and all other tags.
-///
-/// # Errors
-/// `NotFound` when there is no such tag, `Unsupported` when the store can't remove a tag alone.
-pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
-    if tag.parse::<Digest>().is_ok() {
-        return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
-    }
-    let node = store.resolve(tag).await?;
-    store.untag(tag).await?;
-    Ok(node)
 }

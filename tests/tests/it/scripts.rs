@@ -9,7 +9,7 @@ use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
 use crate::sandbox::{Registry, Sandbox, ours, texts};
 
 /// What a script printed, and how it ended, without what differs by the run.
-fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, String, String) {
+fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, Vec<String>, String) {
     let (first, second) = (Registry::ours(&[]), Registry::ours(&["--no-referrers"]));
     let sandbox = Sandbox::new();
     let bin = sandbox.work().parent().unwrap().join("bin");
@@ -31,7 +31,10 @@ fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, String, Strin
             .replace(secure, "SECURE")
             .replace(&sandbox.work().parent().unwrap().display().to_string(), "SANDBOX")
     };
-    (output.status.code(), normal(out), normal(err))
+    // Transfers go on side by side: their lines come in any order.
+    let mut lines: Vec<_> = normal(out).lines().map(ToOwned::to_owned).collect();
+    lines.sort();
+    (output.status.code(), lines, normal(err))
 }
 
 #[test]
