@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ enum Body {
         path: PathBuf,
         stamp: Stamp,
     },
-    /// A packed directory: the file goes with the collection.
+    /// A packed directory, or what could be read only once: the file goes with the collection.
     Packed(Arc<TempPath>),
 }
 
@@ -134,20 +134,35 @@ fn describe(
         descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());
         return Ok((descriptor, Body::Packed(Arc::new(packed.path))));
     }
+    let media_type = media_type.unwrap_or(MediaType::LAYER_TAR);
     if !metadata.is_file() {
-        let message = format!("{} is neither a file nor a directory", path.display());
-        return Err(Error::new(Kind::Unsupported, message));
+        // `/dev/null` for an empty config, `<(…)` in a shell: what can be read only once is kept.
+        let (descriptor, kept) = keep(path, media_type, cancelled)?;
+        return Ok((descriptor, Body::Packed(Arc::new(kept))));
     }
     let (digest, size) = hash(path, cancelled)?;
     let stamp = Stamp::of(&metadata);
     if size != stamp.length {
         return Err(changed(path));
     }
-    let descriptor = Descriptor::new(media_type.unwrap_or(MediaType::LAYER_TAR), digest, size);
+    let descriptor = Descriptor::new(media_type, digest, size);
     Ok((descriptor, Body::File { path: path.to_owned(), stamp }))
 }
 
+/// Copies what is read from a device or a pipe into a temporary file.
+fn keep(path: &Path, media_type: MediaType, cancelled: &AtomicBool) -> Result<(Descriptor, TempPath)> {
+    let failed = |error| Error::io(format!("failed to keep {}", path.display()), error);
+    let mut kept = tempfile::NamedTempFile::new().map_err(failed)?;
+    let (digest, size) = hash_into(path, kept.as_file_mut(), cancelled)?;
+    Ok((Descriptor::new(media_type, digest, size), kept.into_temp_path()))
+}
+
 fn hash(path: &Path, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
+    hash_into(path, &mut std::io::sink(), cancelled)
+}
+
+/// Reads a file to its end, handing everything on; its digest and length.
+fn hash_into(path: &Path, to: &mut impl Write, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
     let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
@@ -158,6 +173,7 @@ fn hash(path: &Path, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
             Ok(0) => return Ok((hasher.finish(), size)),
             Ok(count) => {
                 hasher.update(&buffer[..count]);
+                to.write_all(&buffer[..count]).map_err(failed)?;
                 size += count as u64;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
