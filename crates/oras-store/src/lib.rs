@@ -30,6 +30,7 @@ mod error;
 pub mod fsio;
 mod ingest;
 mod origin;
+pub mod outlet;
 mod store;
 mod verify;
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use oras::Listener;
 use oras::spec::{Descriptor, Platform, json};
-use oras::store::fsio;
+use oras::store::outlet;
 
 use crate::args::flags::Matches;
 use crate::error::Failure;
@@ -164,7 +164,7 @@ fn check_stdin(matches: &ArgMatches, file: &str) -> Result<(), Failure> {
 /// Writes a result to the file that `--output` names, whole or not at all.
 fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = Path::new(path);
-    fsio::replace(path, bytes, 0o666).map_err(|error| {
+    outlet::put(path, bytes).map_err(|error| {
         let missing = path.parent().is_some_and(|parent| parent != Path::new("") && !parent.exists());
         let shown = path.display().to_string();
         let cause = if missing {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use oras::files::{FileReference, title_of};
 use oras::spec::{MediaType, annotation};
-use oras::store::Content;
-use oras::store::fsio::{self, Staged};
+use oras::store::fsio::Staged;
+use oras::store::{Content, outlet};
 use oras::{ConfigArgument, FileArgument};
 
 use crate::args::flags::Matches;
@@ -150,7 +150,7 @@ pub(crate) fn export_path(matches: &ArgMatches) -> Result<Option<PathBuf>, Failu
 /// Writes the manifest where `--export-manifest` says.
 pub(crate) fn export(path: Option<&Path>, manifest: &Content) -> Result<(), Failure> {
     if let (Some(path), Some(bytes)) = (path, manifest.in_memory()) {
-        fsio::replace(path, bytes, 0o666)?;
+        outlet::put(path, bytes)?;
     }
     Ok(())
 }

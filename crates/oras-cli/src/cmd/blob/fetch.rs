@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::fsio::{self, Durability};
+use oras::store::outlet;
 use oras::store::{Content, Source};
 
 use crate::args;
@@ -72,14 +72,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             }
         }
         Some(path) => {
-            // Verified under a temporary name first: a file of that name is replaced by good content only.
-            let path = Path::new(path);
-            let directory =
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let staged = fsio::stage(&content, directory, Durability::Relaxed)
-                .await
-                .map_err(|error| target.failure(&error))?;
-            staged.publish(path)?;
+            outlet::save(&content, Path::new(path)).await.map_err(|error| target.failure(&error))?;
         }
     }
     if matches.on("descriptor") { print_descriptor(matches, printer, &node) } else { Ok(()) }

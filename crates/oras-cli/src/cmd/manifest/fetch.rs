@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use oras::spec::{MediaType, json};
-use oras::store::{MAX_MANIFEST_SIZE, fsio};
+use oras::store::{MAX_MANIFEST_SIZE, outlet};
 use oras::{fetch_manifest, report};
 
 use crate::args;
@@ -87,7 +87,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     };
     let bytes = content.bytes(MAX_MANIFEST_SIZE).await.map_err(failed)?;
     if let Some(path) = output.as_deref().filter(|path| *path != "-") {
-        fsio::replace(Path::new(path), &bytes, 0o666)?;
+        outlet::put(Path::new(path), &bytes)?;
     }
     let node = content.descriptor();
     match format {

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
 use oras::store::Kind;
-use oras::store::fsio::{self, Durability};
+use oras::store::outlet;
 
 use crate::args;
 use crate::args::flags::{self, Matches};
@@ -84,11 +84,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             print_json(matches, printer, &bytes)?;
         }
         Some(path) => {
-            let path = Path::new(path);
-            let directory =
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let staged = fsio::stage(&config, directory, Durability::Synced).await.map_err(failed)?;
-            staged.publish(path)?;
+            outlet::save(&config, Path::new(path)).await.map_err(failed)?;
         }
     }
     if matches.on("descriptor") {
