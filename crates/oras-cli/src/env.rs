@@ -20,6 +20,11 @@ pub(crate) fn exit_codes() -> bool {
     std::env::var_os("ORAS_EXIT_CODES").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
+/// The layout that keeps what is read from registries: `$ORAS_CACHE`.
+pub(crate) fn cache() -> Option<PathBuf> {
+    std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Whether colours are unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

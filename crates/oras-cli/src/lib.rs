@@ -18,6 +18,7 @@ mod format;
 mod human;
 mod jq;
 mod natural;
+mod log;
 mod output;
 mod periodic;
 mod progress;

@@ -9,7 +9,9 @@ use oras::spec::{Descriptor, Digest};
 use oras::store::Pushed;
 use oras::{Event, Listener, Step};
 
-use crate::status::{Words, name_of};
+use crate::log;
+use crate::output::Printer;
+use crate::status::{REFERRERS_LEFT, Words, name_of};
 
 /// Bars of at most this many transfers are drawn at once; more would scroll the terminal.
 const MAX_BARS: usize = 12;
@@ -17,13 +19,14 @@ const MAX_BARS: usize = 12;
 /// One bar per transfer on standard error, and a line for what is done.
 pub(crate) struct Bars {
     words: Words,
+    printer: Printer,
     screen: MultiProgress,
     running: Mutex<HashMap<Digest, ProgressBar>>,
 }
 
 impl Bars {
-    pub(crate) fn new(words: Words) -> Self {
-        Self { words, screen: MultiProgress::new(), running: Mutex::default() }
+    pub(crate) fn new(words: Words, printer: Printer) -> Self {
+        Self { words, printer, screen: MultiProgress::new(), running: Mutex::default() }
     }
 
     fn start(&self, node: &Descriptor) {
@@ -55,6 +58,9 @@ impl Listener for Bars {
     fn step(&self, step: Step<'_>) {
         match step {
             Step::Restored(node) => self.finish(node, "Restored   "),
+            Step::ReferrersLeft(_) => {
+                self.screen.suspend(|| log::warning(self.printer, REFERRERS_LEFT, &[]));
+            }
             Step::Node(Event::Started(node)) => self.start(node),
             Step::Node(Event::Progress(node, bytes)) => {
                 if let Some(bar) =

@@ -7,6 +7,7 @@ use oras::spec::{Descriptor, Digest};
 use oras::store::Pushed;
 use oras::{Event, Listener, Quiet, Step};
 
+use crate::log;
 use crate::output::Printer;
 use crate::progress::Bars;
 use crate::target::Target;
@@ -109,10 +110,14 @@ pub(crate) const RESTORE: Words = Words {
     ..NONE
 };
 
+/// What is said when the referrers of an index stay behind.
+pub(crate) const REFERRERS_LEFT: &str = "referrers of the source index are not copied because selecting a subset of \
+                                         platforms produces a new index digest";
+
 /// What a command shows while it works.
 pub(crate) fn listener(words: Words, look: Look, printer: Printer) -> Arc<dyn Listener> {
     match look {
-        Look::Bars => Arc::new(Bars::new(words)),
+        Look::Bars => Arc::new(Bars::new(words, printer)),
         Look::Lines { verbose } => {
             Arc::new(Lines { words, verbose, printer, committed: Mutex::default(), moving: Mutex::default() })
         }
@@ -242,10 +247,7 @@ impl Listener for Lines {
             Step::EmptyArtifact => self.line("Uploading empty artifact"),
             Step::Skipped(node) => self.node("Skipped    ", node),
             Step::Restored(node) => self.node("Restored   ", node),
-            Step::ReferrersLeft(index) => self.printer.error(&format!(
-                "WARNING: referrers of the index {} are not copied: the index of the selected platforms is another one",
-                index.digest
-            )),
+            Step::ReferrersLeft(_) => log::warning(self.printer, REFERRERS_LEFT, &[]),
             Step::Node(Event::Naming(node)) if self.words.names => self.node(self.words.existed, node),
             Step::Node(Event::Opening(node)) if self.words.reads => self.node(self.words.started, node),
             Step::Node(Event::Opened(node)) if self.words.reads => self.node("Processing ", node),

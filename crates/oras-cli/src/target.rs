@@ -2,21 +2,22 @@
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::ArgMatches;
-use oras::Layout;
 use oras::files::FileReference;
 use oras::remote::{
     Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, Repository,
     ResolveOverride, Secret, StaticCredentials,
 };
 use oras::spec::{MediaType, Reference};
-use oras::store::{Error, Kind, ReadStore, Store};
+use oras::store::{Error, Kind, ReadStore, Source, Store};
+use oras::{Cached, Layout};
 
 use crate::args::flags::Matches;
 use crate::env;
 use crate::error::{self, Failure};
+use crate::log;
 use crate::output::Printer;
 
 /// Says how a reference should look.
@@ -32,6 +33,7 @@ pub(crate) struct Remote {
     pub(crate) username: Option<String>,
     /// Where credentials are kept.
     pub(crate) store: Arc<DockerConfig>,
+    client: OnceLock<Client>,
 }
 
 impl Remote {
@@ -89,15 +91,20 @@ impl Remote {
                 _ => ReferrersMode::Auto,
             },
             warnings: Some(Arc::new(move |registry: &str, text: &str| {
-                err.error(&format!("Warning from {registry}: {text}"));
+                log::warning(err, text, &[("registry", registry)]);
             })),
             ..ClientOptions::default()
         };
-        Ok(Self { options, credential, username, store })
+        Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
 
+    /// The one client of a command: connections, tokens and the warnings that were told are shared.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.options.clone())?)
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = Client::new(self.options.clone())?;
+        Ok(self.client.get_or_init(|| client).clone())
     }
 }
 
@@ -280,6 +287,17 @@ impl Target {
             Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain())),
             _ => Failure::from(error),
         })
+    }
+
+    /// The store, for reading, through the cache if there is one; a layout is as near as a cache would be.
+    pub(crate) async fn cached_source(&self) -> Result<Arc<dyn Source>, Failure> {
+        match (self.repository()?, env::cache()) {
+            (Some(repository), Some(path)) => {
+                Ok(Arc::new(Cached::new(Arc::new(repository), Layout::open_or_create(path).await?)))
+            }
+            (Some(repository), None) => Ok(Arc::new(repository)),
+            (None, _) => Ok(self.source().await?),
+        }
     }
 
     /// The store, for writing: a layout is made with the first write.

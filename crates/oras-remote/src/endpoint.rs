@@ -1,7 +1,7 @@
 //! Where a registry is, and what may be sent there.
 
 use oras_store::{Error, Kind, Result};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 /// A server together with what is meant for it alone: headers and credentials go to no other origin.
@@ -80,6 +80,11 @@ impl Endpoint {
             headers.insert(reqwest::header::AUTHORIZATION, value.clone());
         }
         headers
+    }
+
+    /// Whether the user gave a header of that name.
+    pub(crate) fn has_own(&self, name: &HeaderName) -> bool {
+        self.headers.contains_key(name)
     }
 
     /// Whether the user's own headers already say who is asking.

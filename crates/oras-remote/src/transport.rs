@@ -17,6 +17,7 @@ use crate::network;
 use crate::request::{Answer, Body, Request, Response};
 use crate::response::redact;
 use crate::retry::{Again, Failed, again};
+use crate::trace::Exchange;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
@@ -93,10 +94,10 @@ impl Client {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Failed> {
         let (http, target, host) = self.connect(endpoint, url)?;
-        let mut builder = http
-            .request(request.method.clone(), target)
-            .headers(request.headers.clone())
-            .headers(endpoint.headers_for(url, authorization));
+        let given = endpoint.headers_for(url, authorization);
+        let exchange = Exchange::begin(self, endpoint, request, url, &given);
+        let mut builder =
+            http.request(request.method.clone(), target).headers(request.headers.clone()).headers(given);
         if let Some(host) = host {
             builder = builder.header(HOST, host);
         }
@@ -117,22 +118,24 @@ impl Client {
         };
         let patience = if matches!(request.body, Body::Content(_)) { idle * UPLOAD_PATIENCE } else { idle };
         let sent = watch.guard(patience, builder.send()).await;
-        // Content that could not be read is no failure of the network.
-        if let Some(error) = watch.take_error() {
-            return Err(error.into());
-        }
-        let http = sent
-            .ok_or_else(|| network::silent(&request.method, url))?
-            .map_err(|error| network::failed(&request.method, url, &error))?;
+        let answered = match watch.take_error() {
+            // Content that could not be read is no failure of the network.
+            Some(error) => Err(error.into()),
+            None => match sent {
+                Some(sent) => sent.map_err(|error| network::failed(&request.method, url, &error)),
+                None => Err(network::silent(&request.method, url)),
+            },
+        };
+        let http = answered.inspect_err(|failed| exchange.failed(&failed.error))?;
         self.warn(endpoint.server(), http.headers());
-        tracing::debug!(method = %request.method, url = %redact(url), status = http.status().as_u16(), "answered");
         let (status, headers) = (http.status(), http.headers().clone());
         let body = match request.limit {
-            _ if !status.is_success() => Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await),
-            Some(limit) => Answer::Whole(whole(http, limit, idle, (&request.method, url)).await?),
-            None => Answer::Stream(http),
+            _ if !status.is_success() => Ok(Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await)),
+            Some(limit) => whole(http, limit, idle, (&request.method, url)).await.map(Answer::Whole),
+            None => Ok(Answer::Stream(http)),
         };
-        Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body })
+        exchange.answered(endpoint, status, &headers, &body);
+        Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body: body? })
     }
 }
 

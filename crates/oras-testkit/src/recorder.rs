@@ -330,7 +330,15 @@ fn answer(
     headers: Vec<String>,
     body: &str,
 ) -> io::Result<()> {
-    let mut head = Head { first: format!("HTTP/1.1 {status} Fault"), headers };
+    let reason = match status {
+        307 => "Temporary Redirect",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        503 => "Service Unavailable",
+        _ => "Fault",
+    };
+    let mut head = Head { first: format!("HTTP/1.1 {status} {reason}"), headers };
     head.headers.push(format!("Content-Length: {}", body.len()));
     if !body.is_empty() && head.header("content-type").is_none() {
         head.headers.push("Content-Type: application/json".to_owned());

@@ -45,6 +45,7 @@
 mod annotate;
 mod attach;
 mod backup;
+mod cached;
 mod collect;
 mod copy;
 mod created;
@@ -66,6 +67,7 @@ mod tagged;
 pub use annotate::{Annotated, Annotations, annotate};
 pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
+pub use cached::Cached;
 pub use collect::FileArgument;
 pub use copy::{CopyOptions, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};

@@ -14,6 +14,9 @@ fn regex(pattern: &str) -> Regex {
 
 static DURATION: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(in|after) (\d+(\.\d+)?(h|m|s|ms|µs|ns))+"));
 static LOG_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\[\d{4}-\d\d-\d\dT[\d:.]+Z\]"));
+static LOG_DATE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("Date": )"[^"]+""#));
+static LOG_AGENT: LazyLock<Regex> = LazyLock::new(|| regex(r#"("User-Agent": "oras)/[\d.]+"#));
+static LOG_UPLOAD: LazyLock<Regex> = LazyLock::new(|| regex(r#"("Docker-Upload-Uuid": )"[^"]+""#));
 static UPLOAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(/uploads/)[^?\s\x22]+"));
 static UPLOAD_STATE: LazyLock<Regex> = LazyLock::new(|| regex(r"(_state=)[^&\s\x22]+"));
 static EPHEMERAL: LazyLock<Regex> =
@@ -48,6 +51,10 @@ impl<'a> Normal<'a> {
         text = EPHEMERAL.replace_all(&text, "$1 tcp <A>-><B>").into_owned();
         text = DURATION.replace_all(&text, "$1 <DURATION>").into_owned();
         text = LOG_TIME.replace_all(&text, "[<TIME>]").into_owned();
+        text = LOG_DATE.replace_all(&text, "$1<DATE>").into_owned();
+        text = LOG_AGENT.replace_all(&text, "$1/<VERSION>").into_owned();
+        text = LOG_UPLOAD.replace_all(&text, "$1<UPLOAD>").into_owned();
+        text = sort_headers(&text);
         // The same in an address.
         text = text.replace("sha256%3A", "sha256:");
         text = UPLOAD.replace_all(&text, "$1<UPLOAD>").into_owned();
@@ -96,6 +103,18 @@ impl<'a> Normal<'a> {
         };
         DIGEST.replace_all(text, named).into_owned()
     }
+}
+
+/// The text with the headers of a log entry sorted: the Go tool writes them in any order.
+fn sort_headers(text: &str) -> String {
+    let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+    let is_header = |line: &&str| line.starts_with("   \"");
+    for headers in lines.chunk_by_mut(|a, b| is_header(a) == is_header(b)) {
+        if headers.first().is_some_and(is_header) {
+            headers.sort_unstable();
+        }
+    }
+    lines.concat()
 }
 
 /// A text without what moves a cursor or sets a colour.

@@ -33,6 +33,7 @@ use crate::args::flags::Matches;
 use crate::error::Failure;
 use crate::events::Events;
 use crate::format::Format;
+use crate::log;
 use crate::output::Printer;
 use crate::periodic::Periodic;
 use crate::status::{self, Both, Look, Words};
@@ -72,6 +73,9 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
     let nested = matches.subcommand();
     if matches.given("verbose") || nested.is_some_and(|(_, matches)| matches.given("verbose")) {
         printer.error("Flag --verbose has been deprecated, and will be removed in a future release.");
+    }
+    if matches.on("debug") || nested.is_some_and(|(_, matches)| matches.on("debug")) {
+        log::show_requests(*printer);
     }
     match (name, nested) {
         ("push", _) => push::run(matches, printer).await,

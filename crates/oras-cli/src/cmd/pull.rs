@@ -65,7 +65,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = Target::new(matches, "", &words[0], printer)?;
     let format = Format::read(matches, format::TEXT, *printer)?;
     let platform = platform(matches, "platform")?;
-    let source = target.source().await?;
+    let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let config = match matches.text("config").filter(|config| !config.is_empty()) {
         None => None,

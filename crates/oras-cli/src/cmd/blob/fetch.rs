@@ -1,13 +1,11 @@
 //! `oras blob fetch`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::outlet;
-use oras::store::{Content, Source};
+use oras::store::{Content, outlet};
 
 use crate::args;
 use crate::args::flags::{self, Matches};
@@ -51,7 +49,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
     let target = Target::new(matches, "", &words[0], printer)?;
-    let source = target.source().await?;
+    let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
         Some(repository) => {
@@ -62,7 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         None => source.resolve(reference).await,
     }
     .map_err(|error| target.failure(&error))?;
-    let content = Content::from_source(source as Arc<dyn Source>, node.clone());
+    let content = Content::from_source(source, node.clone());
     match output.as_deref() {
         None => {}
         Some("-") => {

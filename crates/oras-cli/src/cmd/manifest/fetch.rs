@@ -63,7 +63,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let mut target = Target::new(matches, "", &words[0], printer)?;
     let types: Vec<_> = matches.list("media-type").into_iter().map(MediaType::from).collect();
     let accepted = types.is_empty() || target.accept(types);
-    let source = target.source().await?;
+    let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     if !accepted {
         return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));

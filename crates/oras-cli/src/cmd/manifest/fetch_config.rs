@@ -54,7 +54,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let platform = platform(matches, "platform")?;
     let target = Target::new(matches, "", &words[0], printer)?;
-    let source = target.source().await?;
+    let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let failed = |error: oras::store::Error| target.failure(&error);
     let config = oras::fetch_config(source, reference, platform.as_ref()).await.map_err(failed)?;

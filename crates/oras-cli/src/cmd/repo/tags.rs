@@ -14,6 +14,7 @@ use crate::args::flags::{self, EXTENSIONS, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::natural;
+use crate::log;
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
@@ -64,8 +65,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             Ok(digest) => digest,
             Err(_) => store.resolve(&target.reference).await.map_err(|error| target.failure(&error))?.digest,
         };
-        printer
-            .error(&format!("[Experimental] querying tags associated to {digest}, it may take a while..."));
+        let text = format!("[Experimental] querying tags associated to {digest}, it may take a while...");
+        log::warning(*printer, &text, &[]);
         Some(digest)
     } else {
         None

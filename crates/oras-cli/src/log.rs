@@ -1,0 +1,83 @@
+//! Log entries on standard error, in the layout of the Go tool: time and level, a message of any number of lines, data
+//! by name, two empty lines.
+
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use oras::remote::TRACE_TARGET;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::output::Printer;
+
+/// Logs a warning.
+pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
+    printer.error(&entry(Timestamp::now(), "WARNING", text, data));
+}
+
+/// From now on, logs what is sent to registries and what they answer. Costs nothing until it is called.
+pub(crate) fn show_requests(printer: Printer) {
+    let subscriber = tracing_subscriber::registry().with(Requests { printer });
+    // Only the first call in a process counts.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// An entry without its last line break, which the printer adds.
+fn entry(time: Timestamp, level: &str, text: &str, data: &[(&str, &str)]) -> String {
+    let mut entry = format!("[{time}][{level}]: {text}\n");
+    if !data.is_empty() {
+        entry.push_str("[Data]:\n");
+    }
+    for (name, value) in data {
+        // Writing to a string does not fail.
+        let _ = writeln!(entry, "  {name}={value}");
+    }
+    entry.push('\n');
+    entry
+}
+
+/// Takes the events of the client that are meant for people, and no others.
+struct Requests {
+    printer: Printer,
+}
+
+impl<S: Subscriber> Layer<S> for Requests {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == TRACE_TARGET
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
+        self.printer.error(&entry(Timestamp::now(), level, &message.0, &[]));
+    }
+}
+
+/// The message of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_look_like_those_of_the_go_tool() {
+        let time: Timestamp = "2024-12-01T23:30:01.00000005Z".parse().unwrap();
+        assert_eq!(entry(time, "DEBUG", "a\nb", &[]), "[2024-12-01T23:30:01.00000005Z][DEBUG]: a\nb\n\n");
+        assert_eq!(
+            entry(time, "WARNING", "w", &[("registry", "localhost:5000")]),
+            "[2024-12-01T23:30:01.00000005Z][WARNING]: w\n[Data]:\n  registry=localhost:5000\n\n"
+        );
+    }
+}
