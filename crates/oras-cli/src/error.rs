@@ -91,9 +91,13 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
             ),
         };
     }
-    let answered = error.find::<ResponseError>().is_some() || error.kind() == Kind::NotFound;
-    let failure = Failure { kind: Some(error.kind()), ..Failure::new(chain) };
-    let failure = if answered { failure.prefixed(REGISTRY) } else { failure };
+    let failure = match error.find::<ResponseError>() {
+        // What a registry answers speaks for itself.
+        Some(answer) => Failure::new(answer.to_string()).prefixed(REGISTRY),
+        None if error.kind() == Kind::NotFound => Failure::new(chain).prefixed(REGISTRY),
+        None => Failure::new(chain),
+    };
+    let failure = Failure { kind: Some(error.kind()), ..failure };
     advise_by_kind(failure, error)
 }
 

@@ -1,7 +1,9 @@
 //! Log entries on standard error, in the layout of the Go tool: time and level, a message of any number of lines, data
 //! by name, two empty lines.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use oras::remote::TRACE_TARGET;
@@ -15,6 +17,15 @@ use crate::output::Printer;
 /// Logs a warning.
 pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
     printer.error(&entry(Timestamp::now(), "WARNING", text, data));
+}
+
+/// Logs a warning of a registry, unless it was logged before: both sides of a copy may be one registry.
+pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
+    static TOLD: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    let key = (registry.to_owned(), text.to_owned());
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+        warning(printer, text, &[("registry", registry)]);
+    }
 }
 
 /// From now on, logs what is sent to registries and what they answer. Costs nothing until it is called.

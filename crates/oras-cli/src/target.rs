@@ -46,7 +46,8 @@ impl Remote {
             prefix,
             &["password", "identity-token", "identity-token-stdin", "password-stdin"],
         )?;
-        let (cert, key) = (matches.text(&name("cert-file")), matches.text(&name("key-file")));
+        let path = |flag: &str| matches.text(&name(flag)).filter(|path| !path.is_empty());
+        let (cert, key) = (path("cert-file"), path("key-file"));
         let client_certificate = match (cert, key) {
             (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
             (None, None) => None,
@@ -67,7 +68,10 @@ impl Remote {
         let store = Arc::new(DockerConfig::open(paths));
         let credentials: Arc<dyn CredentialStore> = match &credential {
             Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
-            None => Arc::clone(&store) as _,
+            None => {
+                store.check()?;
+                Arc::clone(&store) as _
+            }
         };
         let resolve = if prefix.is_empty() { Vec::new() } else { matches.list("resolve") };
         let resolve = resolve.into_iter().chain(matches.list(&name("resolve")));
@@ -75,7 +79,7 @@ impl Remote {
         let options = ClientOptions {
             plain_http: matches.switch(&name("plain-http")),
             insecure: matches.on(&name("insecure")),
-            ca_file: matches.text(&name("ca-file")).map(PathBuf::from),
+            ca_file: path("ca-file").map(PathBuf::from),
             client_certificate,
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: matches
@@ -91,7 +95,7 @@ impl Remote {
                 _ => ReferrersMode::Auto,
             },
             warnings: Some(Arc::new(move |registry: &str, text: &str| {
-                log::warning(err, text, &[("registry", registry)]);
+                log::registry_warning(err, registry, text);
             })),
             ..ClientOptions::default()
         };
@@ -167,8 +171,10 @@ pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> R
 }
 
 fn header(text: &str) -> Result<(String, String), Failure> {
-    let (name, value) =
-        text.split_once(':').ok_or_else(|| Failure::new(format!("invalid header: {text:?}")))?;
+    let (name, value) = text
+        .split_once(':')
+        .filter(|(name, _)| !name.trim().is_empty())
+        .ok_or_else(|| Failure::new(format!("invalid header: {text:?}")))?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 

@@ -106,7 +106,10 @@ impl FileTarget {
         .await?;
         let failed =
             |error: Error| error.context(format!("failed to copy content to {}", place.path.display()));
-        let staged = fsio::stage(content, &directory, Durability::Relaxed).await.map_err(failed)?;
+        // That the content can't be had at all is no failure of the copying.
+        let stream = content.unverified(0..descriptor.size).await?;
+        let opened = Content::once(descriptor.clone(), stream);
+        let staged = fsio::stage(&opened, &directory, Durability::Relaxed).await.map_err(failed)?;
         let unpack = descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true");
         let (title, expected) =
             (title.to_owned(), descriptor.annotations.get(annotation::CONTENT_DIGEST).cloned());

@@ -33,7 +33,7 @@ impl Repository {
         let url = self.url(&format!("{kind}/{}", descriptor.digest))?;
         let mut request = Request::new(Method::HEAD, url, self.push_scopes());
         if kind == "manifests" {
-            request = request.header(reqwest::header::ACCEPT, descriptor.media_type.as_str())?;
+            request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
         if response.status == 404 {
@@ -67,7 +67,9 @@ pub(crate) fn told_digest(response: &Response) -> Option<Digest> {
 pub(crate) fn check_digest(response: &Response, expected: &Digest) -> Result<()> {
     match told_digest(response) {
         Some(told) if told != *expected && told.algorithm_name() == expected.algorithm_name() => {
-            let why = format!("mismatched digest: expected {expected}, got {told}");
+            let why = format!(
+                "invalid response; digest mismatch in Docker-Content-Digest: received \"{told}\" when expecting \"{expected}\""
+            );
             Err(response.bad(Kind::DigestMismatch, &why))
         }
         _ => Ok(()),

@@ -119,9 +119,7 @@ impl Client {
     pub(crate) fn warn(&self, registry: &str, headers: &HeaderMap) {
         let Some(handler) = &self.inner.options.warnings else { return };
         for value in headers.get_all("warning").iter().filter_map(|value| value.to_str().ok()) {
-            let text = value.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"'));
-            let Some(text) = text.filter(|text| text.len() <= MAX_WARNING) else { continue };
-            let text: String = text.chars().filter(|c| !c.is_control()).collect();
+            let Some(text) = warning(value) else { continue };
             let key = (registry.to_owned(), text.clone());
             let is_new = {
                 let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +130,22 @@ impl Client {
             }
         }
     }
+}
+
+/// The text of a warning `299 - "text"`.
+fn warning(value: &str) -> Option<String> {
+    let quoted = value.strip_prefix("299 - \"")?.strip_suffix('"')?;
+    let mut text = String::new();
+    let mut characters = quoted.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => return None,
+            '\\' => text.push(characters.next()?),
+            c if c.is_control() => {}
+            c => text.push(c),
+        }
+    }
+    (!text.is_empty() && text.len() <= MAX_WARNING).then_some(text)
 }
 
 fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
@@ -219,7 +233,9 @@ mod tests {
         let client =
             Client::new(ClientOptions { warnings: Some(handler), ..ClientOptions::default() }).unwrap();
         let mut headers = HeaderMap::new();
-        for value in ["299 - \"old\"", "199 - \"other\"", "299 - \"old\"", "299 x"] {
+        for value in
+            ["299 - \"old\"", "199 - \"other\"", "299 - \"old\"", "299 x", "299 - \"\"", "299 - \"a\"b\""]
+        {
             headers.append("warning", value.parse().unwrap());
         }
         client.warn("a", &headers);

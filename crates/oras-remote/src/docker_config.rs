@@ -57,11 +57,18 @@ impl DockerConfig {
         }
     }
 
+    /// Reads all files, as they will be read again when a credential is asked for.
+    ///
+    /// # Errors
+    /// When one is there and can't be read or understood.
+    pub fn check(&self) -> Result<()> {
+        self.paths.iter().try_for_each(|path| ConfigFile::load(path).map(drop))
+    }
+
     fn first(&self) -> Result<&Path> {
-        self.paths
-            .first()
-            .map(PathBuf::as_path)
-            .ok_or_else(|| Error::new(Kind::Unsupported, "there is no file to keep credentials in"))
+        self.paths.first().map(PathBuf::as_path).ok_or_else(|| {
+            Error::new(Kind::Unsupported, "failed to get user home directory: $HOME is not defined")
+        })
     }
 
     fn helper(&self, file: &ConfigFile, server: &str) -> Result<Option<Helper>> {
@@ -141,25 +148,27 @@ impl ConfigFile {
     /// A missing or blank file has no fields.
     async fn read(path: &Path) -> Result<Self> {
         let path = path.to_owned();
-        fsio::blocking(move || {
-            let bytes = match std::fs::read(&path) {
-                Ok(bytes) => Zeroizing::new(bytes),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
-                Err(error) => {
-                    return Err(Error::io(format!("failed to open config file {}", path.display()), error));
-                }
-            };
-            if bytes.trim_ascii().is_empty() {
-                return Ok(Self { path, fields: Map::new() });
+        fsio::blocking(move || Self::load(&path)).await
+    }
+
+    fn load(path: &Path) -> Result<Self> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
+            Err(error) => {
+                return Err(Error::io(format!("failed to open config file {}", path.display()), error));
             }
-            match serde_json::from_slice(&bytes) {
-                Ok(Value::Object(fields)) => Ok(Self { path, fields }),
-                Ok(_) => Err(invalid(&path, "not an object")),
-                Err(error) if error.is_eof() => Err(invalid(&path, "unexpected EOF")),
-                Err(error) => Err(invalid(&path, &error.to_string())),
-            }
-        })
-        .await
+        };
+        let path = path.to_owned();
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self { path, fields: Map::new() });
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self { path, fields }),
+            Ok(_) => Err(invalid(&path, "not an object")),
+            Err(error) if error.is_eof() => Err(invalid(&path, "unexpected EOF")),
+            Err(error) => Err(invalid(&path, &error.to_string())),
+        }
     }
 
     /// The name of the helper for `server`, if one is configured.

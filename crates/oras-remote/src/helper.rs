@@ -141,7 +141,7 @@ impl Helper {
     fn not_started(&self, error: std::io::Error) -> Error {
         let start = format!("exec: \"{}\"", self.program.display());
         if error.kind() == ErrorKind::NotFound {
-            return Error::new(Kind::NotFound, format!("{start}: executable file not found in $PATH"));
+            return Error::new(Kind::Other, format!("{start}: executable file not found in $PATH"));
         }
         Error::io(start, error)
     }

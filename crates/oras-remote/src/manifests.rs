@@ -98,7 +98,7 @@ impl Repository {
     }
 
     /// The manifest types that are asked for.
-    fn accept(&self) -> String {
+    pub(crate) fn accept(&self) -> String {
         let types: Vec<_> =
             self.client().options().manifest_types.iter().map(|media_type| media_type.as_str()).collect();
         types.join(", ")

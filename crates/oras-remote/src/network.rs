@@ -37,17 +37,28 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, Again) {
         return (format!("dial tcp: lookup {host}: no such host"), Again::Never);
     }
     let io = find::<std::io::Error>(error).map(std::io::Error::kind);
-    let dial = if error.is_connect() { format!("dial tcp {}: ", numeric(&address)) } else { String::new() };
+    let dialed = || dialed(error).unwrap_or_else(|| numeric(&address));
+    let dial = if error.is_connect() { format!("dial tcp {}: ", dialed()) } else { String::new() };
     match io {
         Some(ErrorKind::ConnectionRefused) => (format!("{dial}connect: connection refused"), Again::Never),
         _ if error.is_timeout() => (format!("{dial}i/o timeout"), Again::Later),
         Some(ErrorKind::ConnectionReset) => (format!("{dial}connection reset by peer"), Again::Later),
         Some(ErrorKind::BrokenPipe) => (format!("{dial}broken pipe"), Again::Later),
+        // The server hung up on the handshake.
+        Some(ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), Again::Later),
         Some(ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), Again::Later),
         _ if is_cut(error) => ("unexpected EOF".to_owned(), Again::Later),
         _ if error.is_builder() => (innermost(error), Again::Never),
         _ => (format!("{dial}{}", innermost(error)), Again::Later),
     }
+}
+
+/// The address that did not answer, which may be that of a proxy: only the debug form of the error tells it.
+fn dialed(error: &reqwest::Error) -> Option<String> {
+    let refused =
+        chain(error).map(|error| format!("{error:?}")).find(|text| text.starts_with("ConnectError("))?;
+    let address = refused.strip_prefix("ConnectError(\"tcp connect error\", ")?.split(',').next()?;
+    address.parse::<std::net::SocketAddr>().ok().map(|address| address.to_string())
 }
 
 /// Go dials addresses, not names; of the names only this one is known for sure.

@@ -3,7 +3,6 @@
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
-use reqwest::header::HeaderName;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -35,11 +34,8 @@ impl List {
     }
 
     /// One page at `url`, whatever its status.
-    pub(crate) async fn page(&self, url: Url, accept: Option<&str>) -> Result<Response> {
-        let mut request = Request::new(Method::GET, url, self.scopes.clone());
-        if let Some(accept) = accept {
-            request = request.header(HeaderName::from_static("accept"), accept)?;
-        }
+    pub(crate) async fn page(&self, url: Url) -> Result<Response> {
+        let request = Request::new(Method::GET, url, self.scopes.clone());
         self.client.send(&self.endpoint, &request).await
     }
 
@@ -52,7 +48,7 @@ impl List {
         let first = self.url.clone();
         let pages = stream::try_unfold((self, Some(first), 0), move |(list, url, number)| async move {
             let Some(url) = url else { return Ok::<_, Error>(None) };
-            let page = list.page(url.clone(), None).await?.expect(&[200])?;
+            let page = list.page(url.clone()).await?.expect(&[200])?;
             if number == MAX_PAGES {
                 return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
             }
@@ -76,6 +72,12 @@ pub(crate) fn next(url: &Url, page: &Response) -> Result<Option<Url>> {
 
 /// The body of a page.
 pub(crate) fn decode<P: DeserializeOwned>(page: &Response) -> Result<P> {
-    serde_json::from_slice(page.bytes())
-        .map_err(|error| page.bad(Kind::InvalidContent, "failed to decode response").with_source(error))
+    serde_json::from_slice(page.bytes()).map_err(|error| {
+        let why = match page.bytes() {
+            [] => "EOF".to_owned(),
+            _ if error.is_eof() => "unexpected EOF".to_owned(),
+            _ => error.to_string(),
+        };
+        page.bad(Kind::InvalidContent, &format!("failed to decode response: {why}"))
+    })
 }

@@ -73,7 +73,7 @@ impl Repository {
         let mut next: Option<Url> = Some(url);
         for number in 0..MAX_PAGES {
             let Some(url) = next.take() else { return Ok(Some(found)) };
-            let page = list.page(url.clone(), Some(MediaType::IMAGE_INDEX.as_str())).await?;
+            let page = list.page(url.clone()).await?;
             if number == 0 && is_missing(&page) {
                 return Ok(None);
             }

@@ -54,6 +54,16 @@ impl ResponseError {
     }
 }
 
+/// What a status is called, by the names of Go where they differ.
+pub(crate) fn reason(status: StatusCode) -> Option<&'static str> {
+    match status.as_u16() {
+        413 => Some("Request Entity Too Large"),
+        414 => Some("Request URI Too Long"),
+        416 => Some("Requested Range Not Satisfiable"),
+        _ => status.canonical_reason(),
+    }
+}
+
 /// The parameters whose values are no secrets; those of signed addresses are.
 const SHOWN: [&str; 9] =
     ["n", "last", "artifactType", "mount", "from", "digest", "digest-algorithm", "scope", "service"];
@@ -79,7 +89,7 @@ impl std::error::Error for ResponseError {}
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.errors.is_empty() {
-            let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+            let reason = StatusCode::from_u16(self.status).ok().and_then(reason);
             return write!(
                 f,
                 "{} \"{}\": response status code {}: {}",

@@ -33,8 +33,13 @@ pub(crate) fn configure(options: &ClientOptions, certificate: bool) -> Result<Cl
     };
     let mut config = match options.client_certificate.as_ref().filter(|_| certificate) {
         Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            if chain.is_empty() {
+                let message = "tls: failed to find any PEM data in certificate input";
+                return Err(Error::new(Kind::InvalidInput, message));
+            }
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(failed)?
+            builder.with_client_auth_cert(chain, key).map_err(failed)?
         }
         None => builder.with_no_client_auth(),
     };

@@ -14,7 +14,7 @@ use url::Url;
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::request::{Answer, Request};
-use crate::response::redact;
+use crate::response::{reason, redact};
 use crate::retry::Failed;
 
 /// The target of the `tracing` events that tell every request and every answer, one event each: `DEBUG`, or `ERROR`
@@ -116,7 +116,7 @@ impl Exchange {
         body: &Result<Answer, Failed>,
     ) {
         let Some(number) = self.number else { return };
-        let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+        let reason = reason(status).map(|reason| format!(" {reason}")).unwrap_or_default();
         tracing::debug!(
             target: TRACE_TARGET,
             "<-- Response #{number}\n< Response Status: \"{}{reason}\"\n< Response headers:\n{}\n< Response body:\n{}",

@@ -82,7 +82,11 @@ impl Client {
                 None => return Ok(response),
             }
         }
-        let message = format!("{} redirects more than {MAX_REDIRECTS} times", redact(&request.url));
+        let message = format!(
+            "{} \"{}\": stopped after {MAX_REDIRECTS} redirects",
+            request.method,
+            redact(&request.url)
+        );
         Err(Error::new(Kind::InvalidContent, message).into())
     }
 

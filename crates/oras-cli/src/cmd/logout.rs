@@ -31,5 +31,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         paths if paths.is_empty() => env::docker_config().into_iter().collect(),
         paths => paths.into_iter().map(PathBuf::from).collect(),
     };
-    Ok(DockerConfig::open(paths).erase(&words[0]).await?)
+    let store = DockerConfig::open(paths);
+    store.check()?;
+    let host = &words[0];
+    let erased = store.erase(host).await;
+    Ok(erased.map_err(|error| error.context(format!("failed to delete the credential for {host}")))?)
 }

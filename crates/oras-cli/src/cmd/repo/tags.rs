@@ -65,7 +65,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             Ok(digest) => digest,
             Err(_) => store.resolve(&target.reference).await.map_err(|error| target.failure(&error))?.digest,
         };
-        let text = format!("[Experimental] querying tags associated to {digest}, it may take a while...");
+        let text = format!("[Experimental] querying tags associated to {digest}, it may take a while...\n");
         log::warning(*printer, &text, &[]);
         Some(digest)
     } else {
