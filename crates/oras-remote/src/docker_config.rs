@@ -65,6 +65,12 @@ impl DockerConfig {
         self.paths.iter().try_for_each(|path| ConfigFile::load(path).map(drop))
     }
 
+    /// Like [`DockerConfig::check`]; an error too when there is no file that could be written.
+    pub fn check_writable(&self) -> Result<()> {
+        self.first()?;
+        self.check()
+    }
+
     fn first(&self) -> Result<&Path> {
         self.paths.first().map(PathBuf::as_path).ok_or_else(|| {
             Error::new(Kind::Unsupported, "failed to get user home directory: $HOME is not defined")

@@ -39,7 +39,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     USAGE.check(&words, 1, true, "the registry to log in to")?;
     let format = Format::read(matches, format::TEXT, *printer)?;
     let remote = Remote::new(matches, "", printer)?;
-    remote.store.check()?;
+    remote.store.check_writable()?;
     let credential = match &remote.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
             username: username.clone(),

@@ -32,7 +32,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         paths => paths.into_iter().map(PathBuf::from).collect(),
     };
     let store = DockerConfig::open(paths);
-    store.check()?;
+    store.check_writable()?;
     let host = &words[0];
     let erased = store.erase(host).await;
     Ok(erased.map_err(|error| error.context(format!("failed to delete the credential for {host}")))?)

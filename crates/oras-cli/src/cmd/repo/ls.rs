@@ -42,7 +42,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let mut names = registry.repositories(last.as_deref());
     let failed = |error: oras::store::Error| {
         let failure = error::of_registry(&error, remote.store.path());
-        if error.find::<oras::remote::ResponseError>().is_some() {
+        let speaks = error.find::<oras::remote::ResponseError>().is_some()
+            || error.find::<oras::remote::MissingCredential>().is_some();
+        if speaks {
             return failure;
         }
         let below = match namespace.trim_end_matches('/') {
