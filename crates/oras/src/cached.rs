@@ -175,7 +175,7 @@ mod tests {
         let cache = Layout::open_or_create(place.path()).await.unwrap();
         for damaged in ["hello world!", "hello", "hello world\nx"] {
             let cold = Arc::new(Cached::new(store.clone(), cache.clone()));
-            drop(cold.resolve_with_bytes("v1").await.unwrap());
+            crate::fetch_manifest(cold.clone(), "v1").await.unwrap();
             read(cold, &layer).await.unwrap();
             for node in [&layer, manifest.descriptor()] {
                 let path = blob(&cache, node);
@@ -183,7 +183,7 @@ mod tests {
                 oras_store::fsio::replace(&path, damaged.as_bytes(), 0o444).unwrap();
             }
             let warm = Arc::new(Cached::new(store.clone(), cache.clone()));
-            drop(warm.resolve_with_bytes("v1").await.unwrap());
+            crate::fetch_manifest(warm.clone(), "v1").await.unwrap();
             assert_eq!(read(warm, &layer).await.unwrap(), "hello world\n");
             assert_eq!(std::fs::read(blob(&cache, &layer)).unwrap(), b"hello world\n");
             let kept = std::fs::read(blob(&cache, manifest.descriptor())).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         oras_store::fsio::replace(&file, b"", 0o644).unwrap();
         let cache = Layout::open_or_create(file.join("cache")).await.unwrap();
         let cached = Arc::new(Cached::new(store, cache));
-        assert!(cached.resolve_with_bytes("v1").await.unwrap().1.is_some());
+        crate::fetch_manifest(cached.clone(), "v1").await.unwrap();
         assert_eq!(read(cached, &layer).await.unwrap(), "hello world\n");
     }
 
