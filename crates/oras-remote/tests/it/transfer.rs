@@ -89,7 +89,7 @@ async fn lies_about_ranges_and_lengths_are_errors() {
                 .body(bytes()),
             0..100_000,
             Kind::DigestMismatch,
-            "mismatched digest",
+            "digest mismatch in Docker-Content-Digest",
         ),
     ] {
         let server = Faulty::start(move |_: &Asked| reply.clone()).await;
