@@ -13,8 +13,8 @@ use crate::args;
 use crate::args::flags::{self, EXTENSIONS, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
-use crate::natural;
 use crate::log;
+use crate::natural;
 use crate::output::Printer;
 use crate::target::{Target, Usage};
 
