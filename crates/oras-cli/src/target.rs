@@ -59,6 +59,8 @@ impl Remote {
                 return Err(Failure::new(message));
             }
         };
+        let headers: Vec<_> =
+            matches.list(&name("header")).iter().map(|text| header(text)).collect::<Result<_, _>>()?;
         let username = matches.text(&name("username")).filter(|name| !name.is_empty());
         let credential = credential(matches, prefix, username.clone(), printer)?;
         let paths = match matches.list(&name("registry-config")) {
@@ -82,11 +84,7 @@ impl Remote {
             ca_file: path("ca-file").map(PathBuf::from),
             client_certificate,
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
-            headers: matches
-                .list(&name("header"))
-                .iter()
-                .map(|text| header(text))
-                .collect::<Result<_, _>>()?,
+            headers,
             resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,
             credentials,
             referrers: match matches.text(&name("distribution-spec")).as_deref() {

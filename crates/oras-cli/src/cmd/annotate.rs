@@ -33,7 +33,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
-    .args(flags::format())
+    .args(flags::format_too())
     .args([
         flags::list("annotation", "KEY=VALUE", "Set this annotation").short('a'),
         flags::list("remove", "KEY", "Remove this annotation"),

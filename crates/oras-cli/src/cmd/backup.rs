@@ -40,14 +40,14 @@ pub(crate) fn command() -> Command {
     )
     .args(flags::common())
     .args(flags::remote(""))
-    .args(flags::format())
+    .args(flags::format_too())
     .args([
         flags::no_tty(),
         flags::progress(),
         flags::distribution_spec(""),
         flags::text("output", "PATH", "Write to this directory or .tar file (required)").short('o'),
         flags::switch("include-referrers", "Save what refers to the artifacts too"),
-        flags::switch("dry-run", "Only show what would be saved"),
+        flags::dry_run(),
         flags::concurrency(),
         flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
     ])

@@ -19,7 +19,7 @@ pub(crate) fn with_flags(command: Command) -> Command {
         .args(flags::common())
         .args(flags::remote(""))
         .args(flags::layout(""))
-        .args(flags::format())
+        .args(flags::format_too())
         .args(flags::descriptor())
         .args([
             flags::verbose(),

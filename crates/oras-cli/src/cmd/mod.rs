@@ -71,10 +71,14 @@ pub(crate) fn root() -> Command {
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let nested = matches.subcommand();
-    if matches.given("verbose") || nested.is_some_and(|(_, matches)| matches.given("verbose")) {
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    if innermost.given("verbose") {
         printer.error("Flag --verbose has been deprecated, and will be removed in a future release.");
     }
-    if matches.on("debug") || nested.is_some_and(|(_, matches)| matches.on("debug")) {
+    if innermost.on("debug") {
         log::show_requests(*printer);
     }
     match (name, nested) {

@@ -40,7 +40,7 @@ pub(crate) fn command() -> Command {
     )
     .args(flags::common())
     .args(flags::remote(""))
-    .args(flags::format())
+    .args(flags::format_too())
     .args([
         flags::no_tty(),
         flags::progress(),

@@ -29,7 +29,7 @@ pub(crate) fn command(name: &'static str) -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
-    .args(flags::format())
+    .args(flags::format_too())
     .arg(flags::positional("<name>:<tag> [<tag>|<name>:<tag>]", "Tags"))
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
-    .args(flags::format())
+    .args(flags::format_too())
     .args(flags::descriptor())
     .args([
         flags::distribution_spec(""),

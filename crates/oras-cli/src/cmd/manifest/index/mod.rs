@@ -37,7 +37,7 @@ fn shared() -> Vec<Arg> {
     let mut shared = flags::common();
     shared.extend(flags::remote(""));
     shared.extend(flags::layout(""));
-    shared.extend(flags::format());
+    shared.extend(flags::format_too());
     shared.extend([
         flags::text("artifact-type", "TYPE", "Type of the artifact"),
         flags::text(
