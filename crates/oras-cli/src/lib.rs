@@ -11,6 +11,7 @@
 mod args;
 mod artifacts;
 mod cmd;
+mod complete;
 mod env;
 mod error;
 mod events;
@@ -30,12 +31,13 @@ mod tree;
 
 use std::process::ExitCode;
 
+use crate::args::Request;
 use crate::error::Failure;
 use crate::output::Printer;
 
-/// The whole command line: every command, flag and example.
+/// The whole command line: every command, flag and example, as the reference pages show it.
 pub fn command() -> clap::Command {
-    cmd::root()
+    args::help::dress(cmd::root())
 }
 
 /// Runs the command that the arguments of this process name: 0 when it succeeds, 1 when it fails.
@@ -51,16 +53,26 @@ pub fn main() -> ExitCode {
 }
 
 fn run(printer: &Printer) -> Result<(), Failure> {
-    let matches = match command().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => return args::misuse(error, printer),
-    };
-    let Some((name, matches)) = matches.subcommand() else {
-        return Ok(());
-    };
-    if name == "version" {
-        return cmd::version::run(matches, printer);
+    let words = std::env::args_os().skip(1).map(args::text).collect::<Result<Vec<_>, _>>()?;
+    if let Some((ask, words)) = words.split_first().filter(|(word, _)| complete::asks(word)) {
+        return complete::answer(ask, words, printer);
     }
+    let matches = match args::read(cmd::root(), &words, |text| printer.error(text))? {
+        Request::Run(matches) => matches,
+        Request::Help(path) => return printer.bytes(args::help::page(command(), &path).as_bytes()),
+    };
+    match matches.subcommand() {
+        None => Ok(()),
+        Some(("version", matches)) => cmd::version::run(matches, printer),
+        Some(("completion", matches)) => match matches.subcommand() {
+            Some((shell, matches)) => cmd::completion::run(shell, matches, printer),
+            None => Ok(()),
+        },
+        Some((name, matches)) => run_async(name, matches, printer),
+    }
+}
+
+fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Result<(), Failure> {
     // One thread drives the network; files are read, hashed and written on blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -39,7 +39,7 @@ impl Bars {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.screen.add(ProgressBar::new(node.size).with_style(style));
         bar.set_prefix(self.words.started.trim_end());
-        bar.set_message(name_of(node));
+        bar.set_message(plain(&name_of(node)));
         bar.enable_steady_tick(Duration::from_millis(200));
         running.insert(node.digest.clone(), bar);
     }
@@ -50,8 +50,23 @@ impl Bars {
             bar.finish_and_clear();
         }
         // The line stays above the bars; a terminal that is gone is no reason to stop.
-        drop(self.screen.println(format!("✓ {word} {} {}", node.digest.short(), name_of(node))));
+        let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
+        let line = format!("✓ {word} {} {}", node.digest.short(), plain(&name_of(node)));
+        drop(self.screen.println(clipped(&line, usize::from(columns))));
     }
+}
+
+/// A name without what would move the cursor: it comes from whoever made the artifact.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A line in one row of the terminal.
+fn clipped(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }
 
 impl Listener for Bars {
@@ -79,5 +94,17 @@ impl Listener for Bars {
             ),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_row() {
+        assert_eq!(clipped("abc", 3), "abc");
+        assert_eq!(clipped("abcd", 3), "ab…");
+        assert_eq!(plain("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
     }
 }

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 pub(crate) const EXTENSIONS: &str = "Extensions";
 
 /// Parses what Go's `strconv.ParseBool` takes.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -14,9 +14,33 @@ fn go_bool(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Parses what Go's `strconv.ParseInt` takes without a base: also `0x1f`, `0o17`, `0b11`, `017`, `1_000`.
 fn go_int(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+    let failed = |what: &str| format!("strconv.ParseInt: parsing {text:?}: {what}");
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (if text.starts_with('-') { "-" } else { "" }, digits),
+        None => ("", text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let prefixed = |prefix: &str| lower.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+    let (base, body) = match (prefixed("0x"), prefixed("0o"), prefixed("0b"), prefixed("0")) {
+        (Some(rest), ..) => (16, rest),
+        (_, Some(rest), ..) => (8, rest),
+        (_, _, Some(rest), _) => (2, rest),
+        (.., Some(rest)) => (8, rest),
+        _ => (10, lower.as_str()),
+    };
+    // An underscore stands between digits, or after the prefix.
+    let misplaced = body.ends_with('_') || body.contains("__") || (base == 10 && body.starts_with('_'));
+    let body = body.replace('_', "");
+    if misplaced || body.is_empty() || !body.chars().all(|digit| digit.is_digit(base)) {
+        return Err(failed("invalid syntax"));
+    }
+    i64::from_str_radix(&format!("{sign}{body}"), base).map_err(|_| failed("value out of range"))
 }
+
+/// The flag that is still taken but says that it should not be used.
+pub(crate) const DEPRECATED: &str = "verbose";
 
 /// `--name`, `--name=true`, `--name=false`.
 pub(crate) fn switch(name: impl Into<String>, help: &'static str) -> Arg {
@@ -127,7 +151,7 @@ pub(crate) fn no_tty() -> Arg {
 
 /// The flag that no longer does much.
 pub(crate) fn verbose() -> Arg {
-    switch("verbose", "Show status of unnamed content").short('v').hide(true)
+    switch(DEPRECATED, "Show status of unnamed content").short('v').hide(true)
 }
 
 /// How to reach a registry; `prefix` is `from-` or `to-` for `cp`.
@@ -251,4 +275,31 @@ pub(crate) fn concurrency() -> Arg {
 /// `--descriptor` and `--pretty`.
 pub(crate) fn descriptor() -> [Arg; 2] {
     [switch("descriptor", "Print the descriptor"), switch("pretty", "Indent the JSON")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_go() {
+        for (text, number) in [
+            ("5", 5),
+            ("-1", -1),
+            ("+7", 7),
+            ("0x1F", 31),
+            ("017", 15),
+            ("0o17", 15),
+            ("0b11", 3),
+            ("1_000", 1000),
+            ("0_7", 7),
+            ("0", 0),
+        ] {
+            assert_eq!(go_int(text), Ok(number), "{text}");
+        }
+        for text in ["", "abc", "-", "1__0", "_1", "1_", "08", "0x", "1.5", " 1"] {
+            assert!(go_int(text).unwrap_err().ends_with("invalid syntax"), "{text}");
+        }
+        assert!(go_int("9223372036854775808").unwrap_err().ends_with("value out of range"));
+    }
 }

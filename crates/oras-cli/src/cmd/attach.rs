@@ -25,7 +25,7 @@ pub(crate) fn command() -> Command {
         "Attach files to an existing artifact",
         concat!(
             "Examples:\n",
-            "  oras attach --artifact-type application/spdx+json localhost:5000/hello:v1 sbom.json\n",
+            "  oras attach --artifact-type application/spdx+json \\\n    localhost:5000/hello:v1 sbom.json\n",
             "  oras attach --artifact-type doc/example localhost:5000/hello:v1 -a key=value"
         ),
     )

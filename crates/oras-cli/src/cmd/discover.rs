@@ -26,7 +26,7 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras discover localhost:5000/hello:v1\n",
-            "  oras discover --format json --artifact-type application/spdx+json localhost:5000/hello:v1"
+            "  oras discover --format json --artifact-type a/sbom localhost:5000/hello:v1"
         ),
     )
     .args(flags::common())

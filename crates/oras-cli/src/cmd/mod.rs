@@ -4,9 +4,11 @@ mod annotate;
 mod attach;
 mod backup;
 mod blob;
+pub(crate) mod completion;
 mod cp;
 mod delete;
 mod discover;
+mod help;
 mod login;
 mod logout;
 mod manifest;
@@ -43,9 +45,7 @@ pub(crate) fn root() -> Command {
     Command::new("oras")
         .about("Move artifacts in and out of OCI registries and OCI image layouts")
         .disable_version_flag(true)
-        .disable_help_subcommand(false)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
         .args_override_self(true)
         .subcommands([
             pull::command(),
@@ -65,20 +65,19 @@ pub(crate) fn root() -> Command {
             blob::command(),
             manifest::command(),
             repo::command(),
+            completion::command(),
+            help::command(),
         ])
 }
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let nested = matches.subcommand();
-    let mut innermost = matches;
-    while let Some((_, inner)) = innermost.subcommand() {
-        innermost = inner;
+    let (mut leaf, mut next) = (matches, nested);
+    while let Some((_, inner)) = next {
+        (leaf, next) = (inner, inner.subcommand());
     }
-    if innermost.given("verbose") {
-        printer.error("Flag --verbose has been deprecated, and will be removed in a future release.");
-    }
-    if innermost.on("debug") {
+    if leaf.on("debug") {
         log::show_requests(*printer);
     }
     match (name, nested) {

@@ -20,7 +20,7 @@ pub(crate) fn command() -> Command {
     args::command("push", "Push files to a registry or an OCI layout", concat!(
         "Examples:\n",
         "  oras push localhost:5000/hello:v1 hi.txt\n",
-        "  oras push localhost:5000/hello:v1,latest hi.txt:text/plain assets/ --artifact-type application/vnd.me\n",
+        "  oras push localhost:5000/hello:v1,latest hi.txt:text/plain assets/ \\\n    --artifact-type application/vnd.me\n",
         "  oras push --oci-layout ./layout:v1 hi.txt -a key=value"
     ))
     .args(flags::common())

@@ -17,10 +17,9 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     if !words.is_empty() {
-        let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
         printer.error(&format!(
-            "warning: `oras version` requires no argument, {} will be ignored",
-            words.join(" ")
+            "warning: `oras version` requires no argument, {:?} will be ignored",
+            words.join(",")
         ));
     }
     printer.line(format!(

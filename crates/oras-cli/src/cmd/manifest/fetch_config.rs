@@ -27,7 +27,7 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras manifest fetch-config --pretty localhost:5000/hello:v1\n",
-            "  oras manifest fetch-config --platform linux/arm64 -o config.json localhost:5000/hello:v1\n",
+            "  oras manifest fetch-config --platform linux/arm64 -o config.json \\\n    localhost:5000/hello:v1\n",
             "  oras manifest fetch-config --descriptor localhost:5000/hello:v1"
         ),
     )

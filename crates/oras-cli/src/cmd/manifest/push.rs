@@ -28,8 +28,8 @@ pub(crate) fn command() -> Command {
             "Examples:\n",
             "  oras manifest push localhost:5000/hello:v1 manifest.json\n",
             "  oras manifest push localhost:5000/hello:v1,latest manifest.json\n",
-            "  oras manifest fetch localhost:5000/hello:v1 | oras manifest push localhost:5000/hello:v2 -\n",
-            "  oras manifest push --media-type application/vnd.oci.image.manifest.v1+json localhost:5000/hello m.json\n",
+            "  oras manifest fetch localhost:5000/hello:v1 | \\\n    oras manifest push localhost:5000/hello:v2 -\n",
+            "  oras manifest push --media-type application/vnd.oci.image.manifest.v1+json \\\n    localhost:5000/hello m.json\n",
             "  oras manifest push --oci-layout ./layout:v1 manifest.json"
         ),
     )

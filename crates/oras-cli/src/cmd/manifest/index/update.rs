@@ -25,11 +25,11 @@ pub(crate) fn command() -> Command {
         "Change what an index lists and push it anew",
         concat!(
             "Examples:\n",
-            "  oras manifest index update localhost:5000/hello:v1 --add linux-arm64 --remove sha256:…\n",
-            "  oras manifest index update localhost:5000/hello:v2 --merge v2-windows --tag latest\n",
-            "  oras manifest index update localhost:5000/hello@sha256:… --add linux-arm64 --tag v3\n",
+            "  oras manifest index update localhost:5000/hello:v1 \\\n    --add linux-arm64 --remove sha256:…\n",
+            "  oras manifest index update localhost:5000/hello:v2 \\\n    --merge v2-windows --tag latest\n",
+            "  oras manifest index update localhost:5000/hello@sha256:… \\\n    --add linux-arm64 --tag v3\n",
             "  oras manifest index update localhost:5000/hello:v1 --artifact-type=\"\"\n",
-            "  oras manifest index update localhost:5000/hello:v1 --add linux-arm64 --output - --pretty\n\n",
+            "  oras manifest index update localhost:5000/hello:v1 \\\n    --add linux-arm64 --output - --pretty\n\n",
             "A tag is moved to the new index. Fields that ORAS does not know are kept."
         ),
     )

@@ -1,0 +1,182 @@
+//! Nonsense: whatever is typed, nothing panics, and what was read is written as it was read.
+
+use std::time::{Duration, Instant};
+
+use oras::files::FileReference;
+use oras::spec::{Digest, Platform, Reference};
+
+use super::line::Line;
+use super::{Request, read};
+use crate::cmd;
+
+/// How long each test tries.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+
+    /// Text made of `pieces`, one after the other.
+    fn text(&mut self, pieces: &[&str], most: usize) -> String {
+        (0..self.below(most + 1)).map(|_| self.pick(pieces)).collect()
+    }
+}
+
+fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
+    let (begun, mut numbers) = (Instant::now(), Numbers(seed));
+    while begun.elapsed() < PATIENCE {
+        for _ in 0..20 {
+            work(&mut numbers);
+        }
+    }
+}
+
+const PIECES: [&str; 28] = [
+    "a",
+    "Z",
+    "0",
+    "9",
+    "-",
+    "--",
+    "=",
+    ":",
+    "@",
+    "/",
+    ".",
+    ",",
+    "_",
+    " ",
+    "\n",
+    "\"",
+    "'",
+    "{",
+    "}",
+    "é",
+    "日",
+    "\u{202e}",
+    "\u{1}",
+    "%",
+    "sha256:",
+    "localhost:5000",
+    "true",
+    "\u{fffd}",
+];
+
+#[test]
+fn any_command_line_is_read_or_refused() {
+    let root = cmd::root();
+    let (mut names, mut flags) = (vec!["help".to_owned(), "nope".to_owned()], Vec::new());
+    let mut groups = vec![&root];
+    while let Some(group) = groups.pop() {
+        for command in group.get_subcommands() {
+            names.push(command.get_name().to_owned());
+            names.extend(command.get_visible_aliases().map(ToOwned::to_owned));
+            flags.extend(
+                command.get_arguments().filter_map(|flag| flag.get_long()).map(|name| format!("--{name}")),
+            );
+            flags.extend(
+                command.get_arguments().filter_map(|flag| flag.get_short()).map(|name| format!("-{name}")),
+            );
+            groups.push(command);
+        }
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    tries(1, |numbers| {
+        let mut words = Vec::new();
+        for _ in 0..numbers.below(3) {
+            words.push(numbers.pick(&names).to_owned());
+        }
+        for _ in 0..numbers.below(6) {
+            words.push(match numbers.below(5) {
+                0 => numbers.pick(&names).to_owned(),
+                1 => numbers.pick(&flags).to_owned(),
+                2 => format!("{}={}", numbers.pick(&flags), numbers.text(&PIECES, 3)),
+                3 => format!("{}{}", numbers.pick(&flags), numbers.text(&PIECES, 3)),
+                _ => numbers.text(&PIECES, 6),
+            });
+        }
+        let line = Line::read(&root, &words);
+        match read(root.clone(), &words, |_| ()) {
+            // What was understood is understood the same when it is written in the form for clap.
+            Ok(Request::Run(_)) => {
+                let line = line.unwrap();
+                let again: Vec<String> = line.for_clap().skip(1).collect();
+                assert_eq!(Line::read(&root, &again).unwrap(), line, "{words:?}");
+            }
+            Ok(Request::Help(path)) => assert!(path.len() < 4, "{words:?}"),
+            Err(failure) => {
+                let told = failure.to_string();
+                assert!(told.starts_with("Error: ") && !told.contains("\u{1b}["), "{words:?}: {told}");
+                // clap only ever refuses values: its own words are none of ours.
+                assert!(!told.contains("For more information"), "{words:?}: {told}");
+            }
+        }
+    });
+}
+
+#[test]
+fn clap_alone_does_not_panic() {
+    tries(2, |numbers| {
+        let words: Vec<_> = (0..numbers.below(6)).map(|_| numbers.text(&PIECES, 4)).collect();
+        let line = ["oras".to_owned()].into_iter().chain(words);
+        drop(cmd::root().try_get_matches_from(line));
+    });
+}
+
+#[test]
+fn references_are_written_as_they_were_read() {
+    let valid = [
+        "a",
+        "b/c",
+        "localhost",
+        ":5000",
+        "/",
+        ":v1",
+        "@sha256:",
+        ":",
+        "0123456789abcdef",
+        ".",
+        "_",
+        "-",
+        "A",
+        "é",
+        "[::1]",
+        "%",
+    ];
+    tries(3, |numbers| {
+        let pieces: &[&str] = if numbers.below(2) == 0 { &valid } else { &PIECES };
+        let text = numbers.text(pieces, 12);
+        if let Ok(reference) = text.parse::<Reference>() {
+            let written = reference.to_string();
+            let again = written.parse::<Reference>().map(|again| again.to_string());
+            assert_eq!(again, Ok(written), "{text:?}");
+        }
+        if let Ok(digest) = text.parse::<Digest>() {
+            assert_eq!(digest.to_string(), text);
+        }
+        if let Ok(platform) = text.parse::<Platform>() {
+            let written = platform.to_string();
+            assert_eq!(written.parse::<Platform>().ok(), Some(platform), "{text:?} became {written:?}");
+        }
+        if let Ok(file) = FileReference::parse(&text) {
+            assert!(!file.path.is_empty(), "{text:?}");
+            assert!(text.starts_with(&file.path), "{text:?}");
+            if let Some(media_type) = &file.media_type {
+                let written = format!("{}:{media_type}", file.path);
+                assert_eq!(FileReference::parse(&written).ok(), Some(file), "{text:?} became {written:?}");
+            }
+        }
+    });
+}

@@ -1,0 +1,214 @@
+//! Help pages: what the data of the commands becomes when someone reads it. Nothing of this is made when a command runs.
+
+use clap::{Arg, ArgAction, Command};
+
+/// The heading of flags that the Go tool does not have.
+pub(crate) const EXTENSIONS: &str = "Extensions";
+/// What a usage fits into.
+const COLUMNS: usize = 80;
+/// Longer lines are hard to read.
+const WIDEST: usize = 120;
+
+/// Values of flags that are not given: by command, or of all others.
+const DEFAULTS: [(&str, &str, &str); 9] = [
+    ("backup", "concurrency", "3"),
+    ("cp", "concurrency", "3"),
+    ("pull", "concurrency", "3"),
+    ("", "concurrency", "5"),
+    ("discover", "format", "tree"),
+    ("", "format", "text"),
+    ("pull", "output", "."),
+    ("push", "image-spec", "v1.1"),
+    ("blob push", "media-type", "application/vnd.oci.image.layer.v1.tar"),
+];
+
+/// The headings of flags that don't name theirs; all others stay under `Options`.
+const HEADINGS: [(&str, &[&str]); 3] = [
+    (
+        "Output",
+        &[
+            "format",
+            "template",
+            "output",
+            "descriptor",
+            "pretty",
+            "full-reference",
+            "export-manifest",
+            "no-tty",
+            "debug",
+            "verbose",
+        ],
+    ),
+    (
+        "Content",
+        &[
+            "artifact-type",
+            "config",
+            "artifact-platform",
+            "annotation",
+            "annotation-file",
+            "image-spec",
+            "media-type",
+            "size",
+            "disable-path-validation",
+        ],
+    ),
+    ("Registry", &["distribution-spec", "resolve"]),
+];
+
+/// The whole command line, with usage, aliases, headings and defaults as the pages show them.
+pub(crate) fn dress(root: Command) -> Command {
+    let groups = "Run 'oras help <command>' for the flags and examples of a command.";
+    dress_below(root, "").after_help(groups).max_term_width(WIDEST)
+}
+
+/// The page of the command with this path, for the terminal there is.
+pub(crate) fn page(mut root: Command, path: &[String]) -> String {
+    root.build();
+    render(&mut root, path)
+}
+
+fn render(command: &mut Command, path: &[String]) -> String {
+    if let Some((name, rest)) = path.split_first()
+        && let Some(child) = command.find_subcommand_mut(name)
+    {
+        return render(child, rest);
+    }
+    command.render_help().to_string()
+}
+
+fn dress_below(command: Command, path: &str) -> Command {
+    let is_group = command.has_subcommands();
+    let tail = if is_group { "<command>".to_owned() } else { tail(&command) };
+    let usage = wrapped(format!("oras {path} {tail}").replace("  ", " ").trim_end());
+    let mut notes = Vec::new();
+    let aliases: Vec<_> = command.get_visible_aliases().collect();
+    if !aliases.is_empty() {
+        notes.push(format!("Aliases: {}", aliases.join(", ")));
+    }
+    notes.extend(command.get_after_help().map(ToString::to_string));
+    let mut command = command
+        .override_usage(usage)
+        .disable_help_subcommand(true)
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}\n");
+    if !notes.is_empty() {
+        command = command.after_help(notes.join("\n\n"));
+    }
+    let own = path.to_owned();
+    command = command.mut_args(move |flag| dress_flag(flag, &own));
+    command.mut_subcommands(|child| {
+        let path = format!("{path} {}", child.get_name());
+        dress_below(child, path.trim())
+    })
+}
+
+/// What follows the name of a command.
+fn tail(command: &Command) -> String {
+    let words = command.get_positionals().next().and_then(|words| words.get_value_names());
+    let words = words.and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+    let flags = if command.get_opts().next().is_some() { "[flags] " } else { "" };
+    format!("{flags}{words}")
+}
+
+fn dress_flag(flag: Arg, path: &str) -> Arg {
+    let Some(name) = flag.get_long().map(ToOwned::to_owned) else {
+        // The usage shows what is no flag.
+        return flag.hide(true);
+    };
+    // `--debug=false` can be said, but hardly ever is.
+    let flag = match super::line::is_switch(&flag) {
+        true => {
+            let flag = flag.num_args(0).require_equals(false);
+            flag.hide_possible_values(false).hide_default_value(false).action(ArgAction::SetTrue)
+        }
+        false => flag,
+    };
+    let default =
+        DEFAULTS.iter().find(|(command, flag, _)| *flag == name && (*command == path || command.is_empty()));
+    let flag = match (default, flag.get_help().map(ToString::to_string)) {
+        (Some((_, _, value)), Some(help)) if !help.contains("[default") => {
+            flag.help(format!("{help} [default: {value}]"))
+        }
+        _ => flag,
+    };
+    let side = [("from-", "Source"), ("to-", "Destination")]
+        .into_iter()
+        .find(|(prefix, _)| name.starts_with(prefix));
+    match (side, flag.get_help_heading()) {
+        (_, Some(EXTENSIONS)) => flag,
+        (Some((_, side)), _) => flag.help_heading(side),
+        (None, Some(_)) => flag,
+        (None, None) => {
+            let heading = HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str()));
+            match heading {
+                Some((heading, _)) => flag.help_heading(*heading),
+                None => flag,
+            }
+        }
+    }
+}
+
+/// Breaks a usage where it would not fit, below its beginning.
+fn wrapped(usage: &str) -> String {
+    let (indent, mut lines) = ("Usage: ".len(), vec![String::new()]);
+    for word in usage.split(' ') {
+        let line = lines.last().map_or(0, String::len);
+        if line > 0 && indent + line + 1 + word.len() > COLUMNS {
+            lines.push(" ".repeat(4));
+        } else if line > 0 {
+            lines.last_mut().into_iter().for_each(|line| line.push(' '));
+        }
+        lines.last_mut().into_iter().for_each(|line| line.push_str(word));
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(command: &Command, path: &str, check: &mut dyn FnMut(&Command, &str)) {
+        check(command, path);
+        for child in command.get_subcommands() {
+            each(child, &format!("{path} {}", child.get_name()), check);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_every_flag_a_help() {
+        each(&crate::command(), "oras", &mut |command, path| {
+            assert!(command.get_about().is_some(), "{path} has no description");
+            if !command.has_subcommands() {
+                let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains("Examples:\n"), "{path} has no examples");
+                assert!(
+                    after.lines().all(|line| line.chars().count() <= COLUMNS),
+                    "an example of {path} is too long: {after}"
+                );
+            }
+            for flag in command.get_opts() {
+                assert!(flag.get_help().is_some(), "{path} {flag} has no help");
+            }
+        });
+    }
+
+    #[test]
+    fn pages_fit_their_width() {
+        for width in [80, 120] {
+            each(&crate::command(), "oras", &mut |command, path| {
+                let mut command = command.clone().term_width(width);
+                command.build();
+                for line in command.render_help().to_string().lines() {
+                    assert!(line.chars().count() <= width, "{path} at {width}: {line}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn long_usages_are_broken() {
+        let usage = wrapped(&format!("oras {} end", "word ".repeat(20).trim_end()));
+        assert!(usage.lines().all(|line| line.len() <= COLUMNS), "{usage}");
+        assert!(usage.contains("\n           word"), "{usage}");
+    }
+}
