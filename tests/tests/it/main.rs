@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod backup;
+mod completion;
 mod extensions;
 mod failures;
 mod interop;
@@ -11,4 +12,5 @@ mod parallel;
 mod registries;
 mod sandbox;
 mod scripts;
+mod terminal;
 mod untag;
