@@ -12,6 +12,7 @@ mod env;
 mod files;
 mod peers;
 mod process;
+mod reference;
 mod steps;
 mod tally;
 mod test;
@@ -26,6 +27,8 @@ usage: cargo xtask <verb> [options]
   test        everything a change must pass; ends with `N passed, N failed, N skipped`
   ci          test, then the release binary and its size
   tidy        the house rules: layers, sizes, docs, forgotten files
+  gen         write the generated pages: commands, man pages, parity, differences  [--check]
+  diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   peers       install the registries and tools the tests compare with
   deny        licences, bans and sources of the dependencies, without network
   advisories  known vulnerabilities in the dependencies, needs the network
@@ -57,6 +60,8 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "test" => without_options(test::run),
         "ci" => without_options(test::run_ci),
         "tidy" => without_options(tidy::run),
+        "gen" => reference::run(rest),
+        "diff" => reference::diff(rest),
         "peers" => without_options(peers::run),
         "deny" => without_options(deny::run),
         "advisories" => without_options(deny::run_advisories),

@@ -8,7 +8,7 @@ use crate::files::{ScratchDir, read_text};
 use crate::process::{Result, cargo, run as run_command, stream};
 use crate::steps::Steps;
 use crate::tally::{SkipLog, Tally};
-use crate::{deny, peers, tidy};
+use crate::{deny, peers, reference, tidy};
 
 /// The variable that tells tests where to report what they lack.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
@@ -40,6 +40,7 @@ fn run_checks(steps: &mut Steps) {
     steps.step("build the command line", |_| {
         run_command(&mut cargo(&["build", "--locked", "-p", "oras-cli"]))
     });
+    steps.step("generated pages", |_| reference::check());
     steps.step("tests", tests);
 }
 

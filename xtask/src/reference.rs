@@ -1,0 +1,86 @@
+//! `cargo xtask gen` and `cargo xtask diff`: pages made from the program and from the differential tests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::files::ScratchDir;
+use crate::process::{Result, cargo, run as run_command};
+
+/// Where the pages of the commands are.
+const PAGES: &str = "docs/cli";
+/// What makes them.
+const EXAMPLE: [&str; 8] = ["run", "--locked", "--quiet", "-p", "oras-cli", "--example", "reference", "--"];
+
+/// Writes all generated pages; with `--check` it only tells whether those of the commands are what they should be,
+/// and whether man pages can be made.
+pub(crate) fn run(options: &[String]) -> Result {
+    match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--check"] => check(),
+        [] => {
+            write_pages()?;
+            build_tools()?;
+            diff(&["--write".to_owned()])
+        }
+        _ => Err("options: --check".into()),
+    }
+}
+
+/// Runs the differential tests whose scenes have one of `words` in their names; `--write` writes their pages.
+pub(crate) fn diff(words: &[String]) -> Result {
+    build_tools()?;
+    let mut command = cargo(&["test", "--locked", "--workspace", "--test", "diff", "--"]);
+    run_command(command.args(words))
+}
+
+/// The programs that the tests run.
+fn build_tools() -> Result {
+    run_command(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--examples"]))
+}
+
+fn write_pages() -> Result {
+    let pages = crate::env::root().join(PAGES);
+    if pages.exists() {
+        std::fs::remove_dir_all(&pages)?;
+    }
+    make("markdown", &pages)?;
+    make("man", &crate::env::root().join("target/man"))?;
+    println!("wrote {PAGES} and target/man");
+    Ok(())
+}
+
+/// Whether the pages are what the program says.
+pub(crate) fn check() -> Result {
+    let scratch = ScratchDir::new(&std::env::temp_dir(), "oras-xtask-gen")?;
+    let (markdown, man) = (scratch.path().join("markdown"), scratch.path().join("man"));
+    make("markdown", &markdown)?;
+    make("man", &man)?;
+    let (wanted, there) = (texts(&markdown)?, texts(&crate::env::root().join(PAGES))?);
+    let names = wanted.keys().chain(there.keys());
+    let mut wrong: Vec<_> = names.filter(|name| wanted.get(*name) != there.get(*name)).collect();
+    wrong.sort();
+    wrong.dedup();
+    if wrong.is_empty() {
+        println!("{} pages, {} man pages", wanted.len(), texts(&man)?.len());
+        return Ok(());
+    }
+    let names: Vec<_> = wrong.into_iter().map(String::as_str).collect();
+    Err(format!("{PAGES} is not what the program says: run `cargo xtask gen` ({})", names.join(", ")).into())
+}
+
+fn make(kind: &str, directory: &Path) -> Result {
+    run_command(cargo(&EXAMPLE).arg(kind).arg(directory))
+}
+
+/// The files of a directory by name; none if it is not there.
+fn texts(directory: &Path) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    if !directory.exists() {
+        return Ok(texts);
+    }
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let text = crate::files::read_text(&entry.path())?;
+        texts.insert(entry.file_name().to_string_lossy().into_owned(), text);
+    }
+    Ok(texts)
+}
