@@ -33,15 +33,15 @@ pub(crate) enum Request {
 }
 
 /// Reads a command line, the program's name left out; `warn` gets what is said of deprecated flags.
-pub(crate) fn read(root: Command, words: &[String], warn: impl Fn(&str)) -> Result<Request, Failure> {
+pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> Result<Request, Failure> {
     let line = Line::read(&root, words).map_err(|word| Failure::new(unknown_command(&root, &word)))?;
-    let command = at(&root, &line.path);
-    let is_group = command.has_subcommands();
+    let is_group = at(&root, &line.path).has_subcommands();
     let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
-    let matches = if is_group { None } else { Some(matches(root.clone(), command, &line)?) };
+    let matches = if is_group { None } else { Some(matches(&mut root, &line)?) };
     if let Some(mistake) = line.mistake {
         return Err(Failure::new(mistake));
     }
+    let command = at(&root, &line.path);
     deprecated.iter().for_each(|text| warn(text));
     let Some(matches) = matches.filter(|_| !line.help) else {
         return match line.words.split_first() {
@@ -72,8 +72,8 @@ pub(crate) fn at<'a>(root: &'a Command, path: &[String]) -> &'a Command {
 }
 
 /// Lets clap read the flags: what it refuses is a value.
-fn matches(root: Command, command: &Command, line: &Line) -> Result<ArgMatches, Failure> {
-    root.try_get_matches_from(line.for_clap()).map_err(|error| {
+fn matches(root: &mut Command, line: &Line) -> Result<ArgMatches, Failure> {
+    root.try_get_matches_from_mut(line.for_clap()).map_err(|error| {
         let context = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => text.clone(),
             _ => String::new(),
@@ -84,7 +84,7 @@ fn matches(root: Command, command: &Command, line: &Line) -> Result<ArgMatches, 
         // `--debug[=<BOOL>]`, `--concurrency <N>`
         let argument = context(ContextKind::InvalidArg);
         let name = argument.trim_start_matches('-').split(['[', ' ', '=']).next().unwrap_or_default();
-        let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name));
+        let flag = at(root, &line.path).get_arguments().find(|flag| flag.get_long() == Some(name));
         let flag = match flag.and_then(clap::Arg::get_short) {
             Some(short) => format!("-{short}, --{name}"),
             None => format!("--{name}"),
