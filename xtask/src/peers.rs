@@ -34,7 +34,7 @@ pub(crate) const GO_TOOLS: [GoTool; 5] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 2] = ["docker-registry", "skopeo"];
+pub(crate) const DEBIAN_TOOLS: [&str; 4] = ["docker-registry", "skopeo", "zsh", "fish"];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {

@@ -135,6 +135,10 @@ fn describe(
         return Ok((descriptor, Body::Packed(Arc::new(packed.path))));
     }
     let media_type = media_type.unwrap_or(MediaType::LAYER_TAR);
+    if is_socket(&metadata) {
+        let message = format!("{} is neither a file nor a directory", path.display());
+        return Err(Error::new(Kind::Unsupported, message));
+    }
     if !metadata.is_file() {
         // `/dev/null` for an empty config, `<(…)` in a shell: what can be read only once is kept.
         let (descriptor, kept) = keep(path, media_type, cancelled)?;
@@ -147,6 +151,16 @@ fn describe(
     }
     let descriptor = Descriptor::new(media_type, digest, size);
     Ok((descriptor, Body::File { path: path.to_owned(), stamp }))
+}
+
+#[cfg(unix)]
+fn is_socket(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &Metadata) -> bool {
+    false
 }
 
 /// Copies what is read from a device or a pipe into a temporary file.

@@ -117,17 +117,25 @@ impl Client {
 
     /// Hands on warnings that were not seen before (distribution-spec, "Warnings": `299 - "text"`).
     pub(crate) fn warn(&self, registry: &str, headers: &HeaderMap) {
-        let Some(handler) = &self.inner.options.warnings else { return };
+        if self.inner.options.warnings.is_none() {
+            return;
+        }
         for value in headers.get_all("warning").iter().filter_map(|value| value.to_str().ok()) {
-            let Some(text) = warning(value) else { continue };
-            let key = (registry.to_owned(), text.clone());
-            let is_new = {
-                let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
-                warned.len() < MAX_WARNINGS && warned.insert(key)
-            };
-            if is_new {
-                handler(registry, &text);
+            if let Some(text) = warning(value) {
+                self.tell(registry, &text);
             }
+        }
+    }
+
+    /// Hands on a warning about a registry, unless it was told before.
+    pub(crate) fn tell(&self, registry: &str, text: &str) {
+        let Some(handler) = &self.inner.options.warnings else { return };
+        let is_new = {
+            let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            warned.len() < MAX_WARNINGS && warned.insert((registry.to_owned(), text.to_owned()))
+        };
+        if is_new {
+            handler(registry, text);
         }
     }
 }

@@ -106,6 +106,13 @@ impl Repository {
         }
         let Some((subject, referrer)) = referrer(descriptor, bytes) else { return Ok(()) };
         if self.api() == Api::Supported {
+            if self.client().options().referrers == ReferrersMode::Api {
+                let text = format!(
+                    "the registry does not confirm that {} refers to {}: without the referrers API nobody finds it",
+                    referrer.digest, subject.digest
+                );
+                self.client().tell(self.endpoint().server(), &text);
+            }
             return Ok(());
         }
         self.learn(Api::Missing);

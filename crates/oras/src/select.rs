@@ -93,7 +93,7 @@ mod tests {
             open_file(store.clone(), "v1", None, &selector).await
         };
         assert_eq!(open("b").await.unwrap().bytes(9).await.unwrap(), "b.txt");
-        let error = open("x").await.unwrap_err();
+        let error = open("z").await.unwrap_err();
         assert!(error.kind() == Kind::NotFound && error.to_string().contains("[a.txt, b.txt]"), "{error}");
         assert_eq!(open("txt").await.unwrap_err().kind(), Kind::InvalidInput);
     }

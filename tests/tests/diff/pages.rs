@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::differences::Differences;
-use crate::scene::{Case, Scene};
+use crate::scene::{Case, Scene, directory};
 use crate::verdict::Verdict;
 use crate::words::split;
 
 /// Cases that a row names.
 const SHOWN: usize = 6;
+/// The flaws that the reference of the Go tool lists.
+const FLAWS: usize = 29;
 /// The heading of flags that the Go tool does not have.
 const EXTENSIONS: &str = "Extensions";
 /// Commands that the Go tool does not have.
@@ -67,7 +69,31 @@ fn differing(differences: &Differences, verdicts: &[Verdict]) -> String {
             }
         }
     }
+    page.push_str(&flaws(differences, verdicts));
     page
+}
+
+/// The known flaws of the Go tool: `number | flaw | what ours does | differences`.
+fn flaws(differences: &Differences, verdicts: &[Verdict]) -> String {
+    let mut table = String::from(
+        "\n## The known flaws of the Go tool, one by one\n\n| | flaw | ours | cases |\n|---|---|---|---|\n",
+    );
+    let text = std::fs::read_to_string(directory().join("flaws.txt")).unwrap();
+    let rows: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(rows.len(), FLAWS, "flaws.txt");
+    for row in rows {
+        let parts: Vec<_> = row.split('|').map(str::trim).collect();
+        let ids: Vec<_> = parts[3].split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
+        for id in &ids {
+            assert!(differences.knows(id), "flaws.txt: {id} is no difference");
+        }
+        let shows = |verdict: &&Verdict| verdict.difference.as_deref().is_some_and(|id| ids.contains(&id));
+        let label = |verdict: &Verdict| format!("{}-{}", verdict.scene, verdict.number);
+        let cases: Vec<_> = verdicts.iter().filter(shows).map(label).take(SHOWN).collect();
+        assert!(ids.is_empty() || !cases.is_empty(), "flaws.txt: no case shows {ids:?}");
+        let _ = writeln!(table, "| {} | {} | {} | {} |", parts[0], parts[1], parts[2], cases.join(", "));
+    }
+    table
 }
 
 /// The cases that use each command and flag.

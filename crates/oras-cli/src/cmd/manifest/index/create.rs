@@ -27,9 +27,9 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras manifest index create localhost:5000/hello:v1 linux-amd64 linux-arm64\n",
-            "  oras manifest index create localhost:5000/hello:v1,latest linux-amd64 sha256:… \\\n    -a key=value\n",
+            "  oras manifest index create localhost:5000/hello:v1,latest amd64 \\\n    sha256:… -a key=value\n",
             "  oras manifest index create --oci-layout ./layout:v1 linux-amd64\n",
-            "  oras manifest index create localhost:5000/hello linux-amd64 --output - --pretty"
+            "  oras manifest index create localhost:5000/hello amd64 -o - --pretty"
         ),
     )
     .visible_alias("pack")
