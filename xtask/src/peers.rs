@@ -34,7 +34,8 @@ pub(crate) const GO_TOOLS: [GoTool; 5] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 4] = ["docker-registry", "skopeo", "zsh", "fish"];
+pub(crate) const DEBIAN_TOOLS: [&str; 7] =
+    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3"];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {

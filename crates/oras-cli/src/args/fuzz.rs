@@ -10,7 +10,7 @@ use super::{Request, read};
 use crate::cmd;
 
 /// How long each test tries.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
