@@ -4,7 +4,7 @@ use std::process::Child;
 
 use oras_testkit::registry::{Flavor, Process};
 
-use crate::sandbox::{Registry, Sandbox, ours};
+use crate::sandbox::{Registry, Sandbox, ours, snapshot};
 
 fn wait_all(children: Vec<Child>) {
     for mut child in children {
@@ -55,4 +55,30 @@ fn eight_attaches_leave_eight_referrers() {
         let tree = sandbox.oras(&["discover", &reference, "--format", "json"]);
         assert_eq!(tree.matches("\"a/b\"").count(), 8, "{tree}");
     }
+}
+
+#[test]
+fn eight_pulls_share_one_cold_cache() {
+    let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
+    let name = format!("{}/cached:v1", registry.host());
+    sandbox.file("big.bin", [7, 1, 9].repeat(700_000));
+    sandbox.file("small.txt", "small\n");
+    sandbox.oras(&["push", &name, "big.bin", "small.txt"]);
+    let cache = sandbox.path("cache");
+    let pull = |place: &str| {
+        let mut command = sandbox.command(&ours(), &["pull", &name, "-o", place]);
+        command.env("ORAS_CACHE", &cache);
+        command
+    };
+    let running: Vec<_> = (0..8).map(|n| pull(&format!("out{n}")).spawn().unwrap()).collect();
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(pull("warm").status().unwrap().success());
+    for place in ["out0", "out3", "out7", "warm"] {
+        assert_eq!(snapshot(&sandbox.path(place)), snapshot(&sandbox.path("out1")), "{place}");
+    }
+    let digest = oras_spec::Digest::sha256(&[7, 1, 9].repeat(700_000));
+    let kept = cache.join("blobs/sha256").join(digest.encoded());
+    assert_eq!(std::fs::read(kept).unwrap(), [7, 1, 9].repeat(700_000));
 }
