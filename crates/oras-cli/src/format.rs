@@ -92,6 +92,16 @@ impl Format {
     pub(crate) fn is_for_people(&self) -> bool {
         matches!(self, Self::Text | Self::Table)
     }
+
+    /// Fails if the content goes to standard output, where this format goes too.
+    pub(crate) fn leaves_output(&self, matches: &ArgMatches) -> Result<(), Failure> {
+        if self.is_for_people() || matches.text("output").as_deref() != Some("-") {
+            return Ok(());
+        }
+        let name = matches.text("format").unwrap_or_else(|| "json".to_owned());
+        let name = name.split('=').next().unwrap_or_default();
+        Err(Failure::new(format!("`--output -` cannot be used with `--format {name}` at the same time")))
+    }
 }
 
 impl Printer {

@@ -148,7 +148,8 @@ impl Inner {
 
     fn place(&self, title: &str) -> Result<Place> {
         let refused = || {
-            Error::new(Kind::InvalidContent, "failed to resolve path for writing: path traversal disallowed")
+            let message = format!("failed to resolve path for writing: path traversal disallowed: {title:?}");
+            Error::new(Kind::InvalidContent, message)
         };
         let named = clean(Path::new(title));
         if title.contains('\0') || named == Path::new(".") {

@@ -90,6 +90,19 @@ fn results_are_json_and_jq_picks() {
         let line = [words, &["--format", "json", "--jq", ".digest"]].concat();
         assert_eq!(sandbox.oras(&line), digest, "{words:?}");
     }
+    let config = sandbox.oras(&["manifest", "fetch-config", &v1, "--format", "json", "--jq", ".digest"]);
+    let blob = format!("{name}@{}", config.trim());
+    assert_eq!(sandbox.oras(&["blob", "fetch", &blob, "--format", "json", "--jq", ".digest"]), config);
+    assert_eq!(
+        sandbox.oras(&["blob", "fetch", &blob, "-o", "c", "--format", "json", "--jq", ".size"]),
+        "2\n"
+    );
+    assert_eq!(std::fs::read(sandbox.path("c")).unwrap(), b"{}");
+    for words in [&["blob", "fetch", &blob][..], &["manifest", "fetch-config", &v1]] {
+        let fails = |flag: &[&str]| sandbox.fails(&[words, flag, &["--format", "json"]].concat());
+        assert!(fails(&["-o", "-"]).contains("`--output -` cannot be used with `--format json`"));
+        assert!(fails(&["--descriptor"]).contains("--format, --descriptor cannot be used at the same time"));
+    }
     let files = sandbox.oras(&["pull", &v1, "-o", "out", "--format", "json", "--jq", "[.files[].size]"]);
     assert_eq!(files, "[8,4]\n");
     assert!(sandbox.fails(&["discover", &v1, "--jq", ".x["]).contains("--jq \".x[\""));

@@ -205,7 +205,6 @@ fn misuse_is_told_in_the_same_words() {
             &["push", "{}/a:v1", "/etc/hostname"],
             &["cp", "{}/a:nope", "{}/b:v1"],
             &["cp", "{}/a", "{}/b:v1"],
-            &["push", "{}/a:v1", "hi.txt", "-a", "foo"],
             &["push", "{}/a:v1", "hi.txt", "-a", "a=1", "-a", "a=2"],
             &["push", "{}/a:v1", "hi.txt", "--artifact-type", "bad"],
             &["push", "{}/a:v1", "hi.txt", "--config", "bye.txt:bad"],

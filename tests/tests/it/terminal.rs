@@ -8,6 +8,9 @@ use nix::pty::{Winsize, openpty};
 
 use crate::sandbox::{Registry, Sandbox, ours};
 
+/// Makes digests the same every time.
+const CREATED: &str = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
+
 /// What a command wrote to its standard output and error.
 struct Shown {
     stdout: String,
@@ -75,109 +78,127 @@ fn show(sandbox: &Sandbox, words: &[&str], screen: Screen, columns: u16, no_colo
     shown
 }
 
-/// The lines as they stand on the screen, without what moves the cursor or sets a colour.
-fn lines(text: &str) -> Vec<String> {
-    let (mut plain, mut rest) = (String::new(), text);
-    while let Some(place) = rest.find('\u{1b}') {
-        plain.push_str(&rest[..place]);
-        rest = rest[place + 1..].trim_start_matches('[');
-        let end = rest.find(|c: char| c.is_ascii_alphabetic()).map_or(rest.len(), |end| end + 1);
-        if !rest[..end].ends_with('m') {
-            // The cursor goes to another line, or this one begins anew.
-            plain.push('\n');
-        }
-        rest = &rest[end..];
-    }
-    plain.push_str(rest);
-    // A bar fills its line, so that the next one begins below without a line break: each begins with a mark.
-    let mark = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c) || c == '✓';
-    let plain: String = plain.chars().flat_map(|c| mark(c).then_some('\n').into_iter().chain([c])).collect();
-    plain.split(['\n', '\r']).map(ToOwned::to_owned).collect()
+/// What stands on a screen of that width once `text` has been written to it; high enough that nothing scrolls away.
+fn screen(text: &str, columns: u16) -> vt100::Screen {
+    let size = |count| std::num::NonZero::new(count).unwrap();
+    let mut parser = vt100::Parser::new(size(1000), size(columns), 0);
+    // The terminal's driver begins lines at the left.
+    parser.process(text.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes());
+    parser.screen().clone()
 }
 
-/// Escape codes that set a colour or a weight.
-fn colours(text: &str) -> usize {
-    let codes = text.split("\u{1b}[").skip(1);
-    codes
-        .filter(|code| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
-        .count()
+/// Whether anything on the screen has a colour or a weight.
+fn is_coloured(screen: &vt100::Screen) -> bool {
+    let (rows, columns) = screen.size();
+    let columns = columns.get();
+    let mut cells =
+        (0..rows.get()).flat_map(|row| (0..columns).filter_map(move |column| screen.cell(row, column)));
+    cells.any(|cell| cell.bold() || cell.dim() || cell.fgcolor() != vt100::Color::Default)
 }
 
-/// A registry with an artifact that has a referrer, and the commands that are looked at: words, and the line they end with.
-fn scene() -> (Registry, Sandbox, Vec<(Vec<String>, &'static str)>) {
+fn is_help(words: &[&str]) -> bool {
+    words.contains(&"help") || words.contains(&"-h")
+}
+
+/// A registry with an artifact that has a referrer, and the commands that are looked at.
+fn scene() -> (Registry, Sandbox, Vec<Vec<String>>) {
     let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
     sandbox.file("hi.txt", "hello world\n");
     sandbox.file(&format!("{}.bin", "long-name-".repeat(18)), vec![7; 300_000]);
     let host = registry.host();
-    sandbox.oras(&["push", &format!("{host}/a:v1"), "hi.txt"]);
     let subject = format!("{host}/a:v1");
-    sandbox.oras(&[
-        "attach",
-        &subject,
-        "hi.txt",
-        "--artifact-type",
-        "application/vnd.example.sbom.of.some.length",
-    ]);
+    let words = |line: String| line.split(' ').map(ToOwned::to_owned).collect::<Vec<String>>();
+    for line in [
+        format!("push {subject} hi.txt {CREATED}"),
+        format!(
+            "attach {subject} hi.txt --artifact-type application/vnd.example.sbom.of.some.length {CREATED}"
+        ),
+    ] {
+        sandbox.oras(&words(line).iter().map(String::as_str).collect::<Vec<_>>());
+    }
     let long = format!("{}.bin", "long-name-".repeat(18));
     let commands = [
-        (format!("push {host}/b:v1 hi.txt {long}"), "Digest: sha256:"),
-        (format!("pull {host}/b:v1 -o out"), "Digest: sha256:"),
-        (format!("cp {host}/b:v1 {host}/c:v1"), "Digest: sha256:"),
-        (format!("discover {subject}"), "sha256:"),
-        ("help push".to_owned(), ""),
-        ("manifest index update -h".to_owned(), ""),
-        ("help".to_owned(), ""),
+        format!("push {host}/b:v1 hi.txt {long} --concurrency 1 {CREATED}"),
+        format!("pull {host}/b:v1 -o out --concurrency 1"),
+        format!("cp {host}/b:v1 {host}/c:v1 --concurrency 1"),
+        format!("discover {subject}"),
+        "help push".to_owned(),
+        "manifest index update -h".to_owned(),
+        "help".to_owned(),
     ];
-    let split = |text: &str| text.split(' ').map(ToOwned::to_owned).collect();
-    let commands = commands.iter().map(|(text, last)| (split(text), *last)).collect();
+    let commands = commands.map(words).to_vec();
     (registry, sandbox, commands)
 }
 
-#[test]
-fn bars_and_help_fit_terminals() {
-    let (_registry, sandbox, commands) = scene();
-    for columns in [80, 200] {
-        for (words, last) in &commands {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let shown = show(&sandbox, &words, Screen::All, columns, false);
-            let is_help = words.contains(&"help") || words.contains(&"-h");
-            // Results name references and digests, however long they are; what is drawn or laid out fits.
-            let drawn =
-                if is_help { format!("{}{}", shown.stdout, shown.stderr) } else { shown.stderr.clone() };
-            for line in lines(&drawn) {
-                assert!(line.chars().count() <= usize::from(columns), "{words:?} at {columns}: {line:?}");
-            }
-            assert!(shown.stdout.contains(last), "{words:?}: {}", shown.stdout);
+/// Each command and what it shows, as text that is the same every time.
+fn gallery(screens: Screen, columns: u16, no_color: bool, no_tty: bool) -> String {
+    let (registry, sandbox, commands) = scene();
+    let mut gallery = String::new();
+    for words in &commands {
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if no_tty && !is_help(&words) {
+            words.push("--no-tty");
         }
-    }
-}
-
-#[test]
-fn no_color_leaves_only_the_cursor() {
-    let (_registry, sandbox, commands) = scene();
-    for (words, last) in &commands {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let shown = show(&sandbox, &words, Screen::All, 80, true);
-        assert_eq!(colours(&shown.stdout) + colours(&shown.stderr), 0, "{words:?}: {:?}", shown.stderr);
-        assert!(shown.stdout.contains(last), "{words:?}: {}", shown.stdout);
-    }
-}
-
-#[test]
-fn pipes_and_no_tty_get_plain_lines() {
-    let (_registry, sandbox, commands) = scene();
-    for (words, last) in &commands {
-        let is_help = words.iter().any(|word| word == "help" || word == "-h");
-        for (screen, no_tty) in [(Screen::Nothing, false), (Screen::All, true), (Screen::Errors, true)] {
-            let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-            if no_tty && !is_help {
-                words.push("--no-tty");
+        let shown = show(&sandbox, &words, screens, columns, no_color);
+        let plain = no_tty || screens == Screen::Nothing;
+        let mut told = format!("$ oras {}\n", words.join(" "));
+        for (name, text) in [("", &shown.stdout), ("standard error:\n", &shown.stderr)] {
+            assert!(!plain || !text.contains('\u{1b}'), "{words:?}: {text:?}");
+            let seen = screen(text, columns);
+            assert!(!no_color || !is_coloured(&seen), "{words:?}: {text:?}");
+            if !text.is_empty() {
+                let rows = || seen.rows(0, columns).collect::<Vec<_>>().join("\n");
+                let text = if plain { text.replace('\r', "") } else { rows() };
+                let text = text.trim_end();
+                told.push_str(&format!("{name}{text}\n"));
             }
-            let shown = show(&sandbox, &words, screen, 80, false);
-            let (out, err) = (&shown.stdout, &shown.stderr);
-            assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "{words:?}: {out:?} {err:?}");
-            assert!(out.contains(last), "{words:?}: {out}");
-            assert!(screen == Screen::All || !out.contains('\r'), "{words:?}: {out:?}");
+        }
+        for line in told.replace(&registry.host(), "localhost:5000").lines() {
+            gallery.push_str(line.trim_end());
+            gallery.push('\n');
+        }
+        gallery.push('\n');
+    }
+    gallery
+}
+
+#[test]
+fn a_terminal_of_80_columns() {
+    insta::assert_snapshot!(gallery(Screen::All, 80, false, false));
+}
+
+#[test]
+fn a_terminal_of_200_columns() {
+    insta::assert_snapshot!(gallery(Screen::All, 200, false, false));
+}
+
+#[test]
+fn a_terminal_without_colours() {
+    let shown = gallery(Screen::All, 80, true, false);
+    insta::assert_snapshot!("a_terminal_of_80_columns", shown);
+}
+
+#[test]
+fn a_terminal_that_is_read_aloud() {
+    insta::assert_snapshot!(gallery(Screen::All, 80, false, true));
+}
+
+#[test]
+fn a_pipe() {
+    insta::assert_snapshot!(gallery(Screen::Nothing, 80, false, false));
+}
+
+#[test]
+fn trees_have_colours_and_help_fits() {
+    let (_registry, sandbox, commands) = scene();
+    for words in &commands {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let shown = show(&sandbox, &words, Screen::All, 80, false);
+        if is_help(&words) {
+            let widest = shown.stdout.lines().map(|line| line.trim_end().chars().count()).max();
+            assert!(widest.is_some_and(|widest| widest <= 80), "{words:?}: {widest:?}");
+        } else if words[0] == "discover" {
+            assert!(is_coloured(&screen(&shown.stdout, 80)), "{words:?}: {:?}", shown.stdout);
         }
     }
 }
@@ -185,14 +206,11 @@ fn pipes_and_no_tty_get_plain_lines() {
 #[test]
 fn the_result_is_on_standard_output_while_bars_are_on_the_other() {
     let (_registry, sandbox, commands) = scene();
-    for (words, last) in commands.iter().take(3) {
+    for words in commands.iter().take(3) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let shown = show(&sandbox, &words, Screen::Errors, 80, false);
         assert!(!shown.stdout.contains('\u{1b}'), "{words:?}: {:?}", shown.stdout);
-        assert!(
-            shown.stdout.lines().last().is_some_and(|line| line.starts_with(last)),
-            "{words:?}: {}",
-            shown.stdout
-        );
+        let last = shown.stdout.lines().last();
+        assert!(last.is_some_and(|line| line.starts_with("Digest: sha256:")), "{words:?}: {last:?}");
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
             let mut manifest = BTreeMap::new();
             for flag in flags {
                 let (key, value) = flag.split_once('=').ok_or_else(|| {
-                    Failure::new("annotation value doesn't match the required format")
+                    Failure::new(format!("annotation value doesn't match the required format: {flag:?}"))
                         .advise("Please use the correct format in the flag: --annotation \"key=value\"")
                 })?;
                 if manifest.insert(key.to_owned(), value.to_owned()).is_some() {

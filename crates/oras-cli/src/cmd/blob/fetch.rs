@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
+use oras::report;
 use oras::spec::{Descriptor, MediaType};
 use oras::store::{Content, outlet};
 
@@ -11,8 +12,9 @@ use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::cmd::print_descriptor;
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage, parse_digest};
+use crate::target::{Target, Usage, exclusive, parse_digest};
 
 const USAGE: Usage =
     Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };
@@ -28,6 +30,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
+    .args(flags::format_too())
     .args(flags::descriptor())
     .args([
         flags::no_tty(),
@@ -42,12 +45,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 1, true, "the target blob to fetch")?;
     let output = matches.text("output").filter(|output| !output.is_empty());
-    if output.is_none() && !matches.on("descriptor") {
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    if output.is_none() && !matches.on("descriptor") && format.is_for_people() {
         return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
     }
     if output.as_deref() == Some("-") && matches.on("descriptor") {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
+    format.leaves_output(matches)?;
+    exclusive(matches, "", &["format", "pretty"])?;
+    exclusive(matches, "", &["format", "descriptor"])?;
     let target = Target::new(matches, "", &words[0], printer)?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
@@ -73,5 +80,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             outlet::save(&content, Path::new(path)).await.map_err(|error| target.failure(&error))?;
         }
     }
-    if matches.on("descriptor") { print_descriptor(matches, printer, &node) } else { Ok(()) }
+    match format {
+        _ if matches.on("descriptor") => print_descriptor(matches, printer, &node),
+        Format::Text => Ok(()),
+        format => printer.report(&format, &report::Node::new(&target.path, &node)),
+    }
 }

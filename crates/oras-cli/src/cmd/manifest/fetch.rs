@@ -45,17 +45,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     USAGE.check(&words, 1, true, "the manifest to fetch")?;
     let output = matches.text("output").filter(|output| !output.is_empty());
     let format = Format::read(matches, format::TEXT, *printer)?;
-    if output.as_deref() == Some("-") {
-        if !format.is_for_people() {
-            let name = matches.text("format").unwrap_or_else(|| "json".to_owned());
-            let name = name.split('=').next().unwrap_or_default();
-            return Err(Failure::new(format!(
-                "`--output -` cannot be used with `--format {name}` at the same time"
-            )));
-        }
-        if matches.on("descriptor") {
-            return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
-        }
+    format.leaves_output(matches)?;
+    if output.as_deref() == Some("-") && matches.on("descriptor") {
+        return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
     }
     exclusive(matches, "", &["format", "pretty"])?;
     exclusive(matches, "", &["format", "descriptor"])?;

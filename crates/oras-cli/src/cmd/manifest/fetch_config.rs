@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
+use oras::report;
 use oras::store::Kind;
 use oras::store::outlet;
 
@@ -11,8 +12,9 @@ use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::cmd::{platform, print_descriptor, print_json};
 use crate::error::Failure;
+use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::target::{Target, Usage, exclusive};
 
 const USAGE: Usage = Usage { path: "oras manifest fetch-config", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
@@ -35,6 +37,7 @@ pub(crate) fn command() -> Command {
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::layout(""))
+    .args(flags::format_too())
     .args(flags::descriptor())
     .args([
         flags::verbose(),
@@ -52,6 +55,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if output.as_deref() == Some("-") && matches.on("descriptor") {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
+    let format = Format::read(matches, format::TEXT, *printer)?;
+    format.leaves_output(matches)?;
+    exclusive(matches, "", &["format", "pretty"])?;
+    exclusive(matches, "", &["format", "descriptor"])?;
     let platform = platform(matches, "platform")?;
     let target = Target::new(matches, "", &words[0], printer)?;
     let source = target.cached_source().await?;
@@ -59,7 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let failed = |error: oras::store::Error| target.failure(&error);
     let config = oras::fetch_config(source, reference, platform.as_ref()).await.map_err(failed)?;
     match output.as_deref() {
-        None if matches.on("descriptor") => {}
+        None if matches.on("descriptor") || !format.is_for_people() => {}
         Some("-") if !matches.on("pretty") => {
             let mut stream = config.reader().await.map_err(failed)?;
             while let Some(chunk) = stream.try_next().await.map_err(failed)? {
@@ -87,8 +94,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             outlet::save(&config, Path::new(path)).await.map_err(failed)?;
         }
     }
-    if matches.on("descriptor") {
-        return print_descriptor(matches, printer, config.descriptor());
+    match format {
+        _ if matches.on("descriptor") => print_descriptor(matches, printer, config.descriptor()),
+        Format::Text => Ok(()),
+        format => printer.report(&format, &report::Node::new(&target.path, config.descriptor())),
     }
-    Ok(())
 }
