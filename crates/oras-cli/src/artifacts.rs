@@ -9,6 +9,7 @@ use oras::spec::{Reference, reference::check_tag};
 use oras::store::Error;
 use oras::{Listener, Step};
 
+use crate::args::flags::Matches;
 use crate::error::{self, Failure};
 use crate::human;
 use crate::output::Printer;
@@ -20,6 +21,15 @@ pub(crate) struct Artifacts {
     /// None means all.
     pub(crate) tags: Vec<String>,
     remote: Remote,
+}
+
+/// The path that `--<name>` gives, which can't be left out.
+pub(crate) fn required_path(matches: &ArgMatches, name: &str) -> Result<String, Failure> {
+    match matches.text(name) {
+        None => Err(Failure::new(format!("required flag(s) \"{name}\" not set"))),
+        Some(path) if path.is_empty() => Err(Failure::new(format!("the {name} path cannot be empty"))),
+        Some(path) => Ok(path),
+    }
 }
 
 impl Artifacts {

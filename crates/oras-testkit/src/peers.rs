@@ -47,6 +47,15 @@ pub fn system_or_skip(name: &str, test: &str) -> Option<PathBuf> {
     found
 }
 
+/// A program of the workspace, built beside the test that asks; `cargo xtask test` builds them all before the tests.
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let path = test.parent().and_then(Path::parent).expect("tests are in a directory").join(name);
+    let hint = "run `cargo build -p oras-cli` and `cargo build -p oras-serve --example serve`";
+    assert!(path.is_file(), "{} is missing: {hint}", path.display());
+    path
+}
+
 /// Says that `test` did not run for want of `what`, where `cargo xtask test` counts it: as the line
 /// `skipped: needs <what> (<test>)` at the end of the file that `ORAS_SKIPPED_LOG` names.
 #[expect(clippy::print_stderr, reason = "whoever runs one test by hand should see why it did nothing")]

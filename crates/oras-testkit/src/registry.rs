@@ -1,6 +1,6 @@
 //! Real registries, each a process on a free port of this machine with its data in a directory of its own.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -85,6 +85,22 @@ impl Process {
         // Another process may take the free port before the registry does.
         let started = (0..5).find_map(|_| Self::launch(flavor, &program, options));
         Some(started.unwrap_or_else(|| panic!("{} does not start", program.display())))
+    }
+
+    /// Starts our own server, the example of `oras-serve`, which takes `arguments` and any free port.
+    pub fn ours(arguments: &[&str]) -> Self {
+        let program = peers::built("examples/serve");
+        let mut command = Command::new(&program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
+        let mut line = String::new();
+        let output = child.stdout.take().expect("the output is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("the server tells its address");
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("the server tells its address, not {line:?}"));
+        let directory = tempfile::tempdir().expect("a directory for the registry");
+        Self { child, port, directory }
     }
 
     /// `localhost:` and the port: what a reference begins with.

@@ -8,13 +8,13 @@ use oras_testkit::peers;
 use crate::differences::Differences;
 use crate::normal::Normal;
 use crate::scene::{Case, Scene, Step};
-use crate::stage::{Stage, built};
+use crate::stage::Stage;
 use crate::verdict::{Channels, Verdict, compare};
 use crate::words::{fill, split, unescape};
 
 /// Plays all steps on two stages, and judges every case.
 pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<Verdict> {
-    let programs = [go.to_owned(), built("oras")];
+    let programs = [go.to_owned(), peers::built("oras")];
     let place = tempfile::Builder::new().prefix("oras-diff-").tempdir().unwrap();
     let root = place.path().join("sandbox");
     let mut stages = [Stage::new(&root), Stage::new(&root)];

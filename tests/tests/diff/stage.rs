@@ -1,9 +1,7 @@
 //! What one tool plays on: a sandbox and registries of its own.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
 use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::{Flavor, Options, Process};
@@ -65,13 +63,8 @@ impl Stage {
 
 /// A registry, behind the proxy that writes requests down unless it speaks TLS.
 pub(crate) struct Registry {
-    server: Server,
+    server: Process,
     pub(crate) recorder: Option<Recorder>,
-}
-
-enum Server {
-    Real(Process),
-    Ours { child: Child, port: u16 },
 }
 
 impl Registry {
@@ -83,12 +76,12 @@ impl Registry {
             Process::start(flavor, &options, "differential").ok_or_else(|| flavor.name().to_owned())
         };
         let server = match flavor {
-            "api" => Server::ours(&[]),
-            "tags" => Server::ours(&["--no-referrers"]),
-            "sparse" => Server::ours(&["--sparse"]),
-            "distribution" => Server::Real(real(Flavor::Distribution)?),
-            "docker" => Server::Real(real(Flavor::Debian)?),
-            "crane" => Server::Real(real(Flavor::Crane)?),
+            "api" => Process::ours(&[]),
+            "tags" => Process::ours(&["--no-referrers"]),
+            "sparse" => Process::ours(&["--sparse"]),
+            "distribution" => real(Flavor::Distribution)?,
+            "docker" => real(Flavor::Debian)?,
+            "crane" => real(Flavor::Crane)?,
             other => panic!("{other} is no registry"),
         };
         let recorder = Some(Recorder::new(server.port()));
@@ -107,44 +100,4 @@ impl Registry {
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.port())
     }
-}
-
-impl Server {
-    fn ours(arguments: &[&str]) -> Self {
-        let mut child = Command::new(built("examples/serve"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
-        Self::Ours { child, port }
-    }
-
-    fn port(&self) -> u16 {
-        match self {
-            Self::Real(process) => process.port(),
-            Self::Ours { port, .. } => *port,
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Self::Ours { child, .. } = self {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
-
-/// A program of the workspace, built beside the tests.
-pub(crate) fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    let hint = "run `cargo build -p oras-cli` and `cargo build -p oras-serve --example serve`";
-    assert!(path.is_file(), "{} is missing: {hint}", path.display());
-    path
 }

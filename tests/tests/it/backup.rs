@@ -8,13 +8,13 @@ use std::time::Duration;
 use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Process};
 
-use crate::sandbox::{Registry, Sandbox, ours, texts};
+use crate::sandbox::{Sandbox, ours, registries, texts};
 
 const SBOM: &str = "application/vnd.test.sbom";
 
 /// Tags `v1` and `v1b` with a referrer that has a referrer, `v2` that shares a layer, and an index `all` of both
 /// with a referrer of its own.
-fn fill(sandbox: &Sandbox, registry: &Registry) -> String {
+fn fill(sandbox: &Sandbox, registry: &Process) -> String {
     let repository = format!("{}/source", registry.host());
     sandbox.file("hi.txt", "hi\n");
     sandbox.file("hello.txt", "hello\n");
@@ -49,7 +49,7 @@ fn tools(test: &str) -> Vec<PathBuf> {
 fn there_and_back_with_either_tool() {
     let test = "there_and_back_with_either_tool";
     let sandbox = Sandbox::new();
-    for (flavor, registry) in Registry::all(test) {
+    for (flavor, registry) in registries(test) {
         let source = fill(&sandbox, &registry);
         let expected = contents(&sandbox, &source);
         for (writer, backup) in tools(test).iter().enumerate() {
@@ -81,7 +81,7 @@ fn there_and_back_with_either_tool() {
 fn what_is_said_is_what_the_go_tool_says() {
     let test = "what_is_said_is_what_the_go_tool_says";
     let Some(go) = peers::find_or_skip(peers::ORAS, test) else { return };
-    let Some(registry) = Process::open(Flavor::Distribution, test).map(Registry::Real) else { return };
+    let Some(registry) = Process::open(Flavor::Distribution, test) else { return };
     let sandbox = Sandbox::new();
     let source = fill(&sandbox, &registry);
     sandbox.file("notes.txt", "notes\n");
@@ -153,7 +153,7 @@ fn without_duration(line: &str) -> String {
 #[test]
 fn reports_and_rehearsals() {
     let sandbox = Sandbox::new();
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let source = fill(&sandbox, &registry);
     let said = sandbox.oras(&["backup", "-o", "x.tar", "--dry-run", "--include-referrers", &source]);
     let expected = format!(
@@ -204,7 +204,7 @@ fn a_failed_backup_leaves_nothing() {
     let test = "a_failed_backup_leaves_nothing";
     let Some(process) = Process::open(Flavor::Distribution, test) else { return };
     let storage = process.storage();
-    let registry = Registry::Real(process);
+    let registry = process;
     let sandbox = Sandbox::new();
     let source = fill(&sandbox, &registry);
     sandbox.file("old.tar", "old\n");
@@ -281,7 +281,7 @@ fn what_is_no_layout_stays_as_it_is() {
 #[test]
 fn a_kill_or_an_interrupt_leaves_no_archive() {
     let sandbox = Sandbox::new();
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     sandbox.file("big.bin", vec![7; 48 << 20]);
     let source = format!("{}/big:v1", registry.host());
     sandbox.oras(&["push", &source, "big.bin"]);
@@ -311,7 +311,7 @@ fn a_kill_or_an_interrupt_leaves_no_archive() {
 fn memory_does_not_grow_with_the_content() {
     const SIZE: usize = 160 << 20;
     let sandbox = Sandbox::new();
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     sandbox.file("big.bin", vec![7; SIZE]);
     sandbox.file("big2.bin", vec![8; SIZE / 2]);
     let source = format!("{}/big", registry.host());

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use nix::pty::{Winsize, openpty};
 use oras_testkit::peers;
 
-use crate::sandbox::{Registry, Sandbox, ours};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, ours};
 
 /// The longest that a shell may take to answer a key.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -101,8 +103,8 @@ fn find(name: &str, test: &str) -> Option<PathBuf> {
     None
 }
 
-fn scene() -> (Registry, Sandbox) {
-    let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
+fn scene() -> (Process, Sandbox) {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("only.txt", "hello world\n");
     std::fs::create_dir_all(sandbox.path("folder")).unwrap();
     sandbox.oras(&["push", &format!("{}/team/app:version1", registry.host()), "only.txt"]);

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
-use crate::sandbox::{Registry, Sandbox, ours, texts};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, ours, texts};
 
 /// Runs ours with something on standard input and more in the environment.
 fn run(sandbox: &Sandbox, words: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
@@ -15,8 +17,8 @@ fn run(sandbox: &Sandbox, words: &[&str], stdin: &str, env: &[(&str, &str)]) -> 
 }
 
 /// A registry with a small artifact, `v1`: `a.json` and `docs/x.md`.
-fn stage() -> (Registry, Sandbox, String) {
-    let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
+fn stage() -> (Process, Sandbox, String) {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("a.json", "{\"a\":1}\n");
     sandbox.file("docs/x.md", "doc\n");
     let name = format!("{}/x", registry.host());

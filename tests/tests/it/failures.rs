@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oras_testkit::registry::{Flavor, Options, Process};
 
-use crate::sandbox::{Registry, Sandbox, ours, snapshot};
+use crate::sandbox::{Sandbox, ours, snapshot};
 
 #[test]
 fn a_corrupted_blob_changes_nothing() {
@@ -35,7 +35,7 @@ fn a_corrupted_blob_changes_nothing() {
     assert_eq!(std::fs::read(sandbox.path("kept.txt")).unwrap(), b"kept\n");
 
     // A registry does not take it either, and the tag is not written.
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let target = format!("{}/x:v1", registry.host());
     sandbox.fails(&["cp", "--from-oci-layout", "layout:v1", &target]);
     assert!(sandbox.fails(&["resolve", &target]).contains("not found"));

@@ -2,7 +2,9 @@
 
 use oras_testkit::peers;
 
-use crate::sandbox::{Registry, Sandbox, ours, snapshot};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, ours, registries, snapshot};
 
 const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
@@ -12,7 +14,7 @@ fn manifests_of_files_have_the_digest_of_the_go_tool() {
     else {
         return;
     };
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.file("config.json", "{\"x\":1}");
@@ -55,7 +57,7 @@ fn manifests_of_files_have_the_digest_of_the_go_tool() {
 #[test]
 fn what_the_go_tool_writes_ours_reads() {
     let Some(go) = peers::find_or_skip(peers::ORAS, "what_the_go_tool_writes_ours_reads") else { return };
-    for (name, registry) in Registry::all("what_the_go_tool_writes_ours_reads") {
+    for (name, registry) in registries("what_the_go_tool_writes_ours_reads") {
         let sandbox = Sandbox::new();
         sandbox.tree();
         let reference = format!("{}/x:v1", registry.host());
@@ -77,7 +79,7 @@ fn what_the_go_tool_writes_ours_reads() {
 #[test]
 fn what_ours_writes_the_go_tool_reads() {
     let Some(go) = peers::find_or_skip(peers::ORAS, "what_ours_writes_the_go_tool_reads") else { return };
-    for (name, registry) in Registry::all("what_ours_writes_the_go_tool_reads") {
+    for (name, registry) in registries("what_ours_writes_the_go_tool_reads") {
         let sandbox = Sandbox::new();
         sandbox.tree();
         let reference = format!("{}/x:v1", registry.host());
@@ -100,7 +102,7 @@ fn what_ours_writes_the_go_tool_reads() {
 #[test]
 fn crane_regctl_and_skopeo_read_what_ours_writes() {
     let test = "crane_regctl_and_skopeo_read_what_ours_writes";
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let sandbox = Sandbox::new();
     sandbox.tree();
     let reference = format!("{}/x:v1", registry.host());

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use oras_testkit::peers;
 
-use crate::sandbox::{Registry, Sandbox, ours, texts};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, ours, texts};
 
 const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
@@ -49,7 +51,7 @@ impl Table<'_> {
     }
 
     fn run(&self, program: &Path) -> Vec<Outcome> {
-        let registry = Registry::ours(&self.serve);
+        let registry = Process::ours(&self.serve);
         let sandbox = Sandbox::new();
         for (name, text) in &self.files {
             sandbox.file(name, text);

@@ -206,7 +206,6 @@ fn indexes_are_made_the_same() {
         manifest index create {}/m:x one -o missing/out.json
         manifest index create {}/m:x nope
         manifest index create {}/m:x one --artifact-type bad
-        manifest index create {}/m:x one -a k
         manifest index create {}/m:x one -a k=1 -a k=2
         manifest index create {}/m:x,-bad one
         manifest index create x one

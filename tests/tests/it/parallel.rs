@@ -4,7 +4,7 @@ use std::process::Child;
 
 use oras_testkit::registry::{Flavor, Process};
 
-use crate::sandbox::{Registry, Sandbox, ours, snapshot};
+use crate::sandbox::{Sandbox, ours, snapshot};
 
 fn wait_all(children: Vec<Child>) {
     for mut child in children {
@@ -35,9 +35,9 @@ fn twelve_pushes_into_one_layout_leave_twelve_tags() {
 #[test]
 fn eight_attaches_leave_eight_referrers() {
     let test = "eight_attaches_leave_eight_referrers";
-    let mut registries = vec![Registry::ours(&["--no-referrers"])];
-    registries.extend(Process::open(Flavor::Debian, test).map(Registry::Real));
-    registries.extend(Process::open(Flavor::Distribution, test).map(Registry::Real));
+    let mut registries = vec![Process::ours(&["--no-referrers"])];
+    registries.extend(Process::open(Flavor::Debian, test));
+    registries.extend(Process::open(Flavor::Distribution, test));
     for registry in registries {
         let sandbox = Sandbox::new();
         sandbox.file("hi.txt", "hello world\n");
@@ -59,7 +59,7 @@ fn eight_attaches_leave_eight_referrers() {
 
 #[test]
 fn eight_pulls_share_one_cold_cache() {
-    let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     let name = format!("{}/cached:v1", registry.host());
     sandbox.file("big.bin", [7, 1, 9].repeat(700_000));
     sandbox.file("small.txt", "small\n");

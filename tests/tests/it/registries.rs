@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-use crate::sandbox::{Registry, Sandbox, snapshot};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, registries, snapshot};
 
 #[test]
 fn everything_survives_the_round() {
-    let second = Registry::ours(&[]);
-    for (name, registry) in Registry::all("everything_survives_the_round") {
+    let second = Process::ours(&[]);
+    for (name, registry) in registries("everything_survives_the_round") {
         eprintln!("against {name}");
         let sandbox = Sandbox::new();
         sandbox.tree();
@@ -88,7 +90,7 @@ fn compare(sandbox: &Sandbox, output: &str) {
 
 #[test]
 fn a_blob_goes_there_and_back() {
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello world\n");
     let repository = format!("{}/blob", registry.host());

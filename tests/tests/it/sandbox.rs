@@ -1,29 +1,16 @@
 //! A directory, a home, and the programs that run in them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Process};
 use tempfile::TempDir;
 
-/// The built binary of that name: `cargo xtask test` builds both before the tests.
-fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let directory = test.parent().and_then(Path::parent).unwrap();
-    let path = directory.join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing: run `cargo build -p oras-cli` and `cargo build -p oras-serve --example serve`",
-        path.display()
-    );
-    path
-}
-
 pub(crate) fn ours() -> PathBuf {
-    built("oras")
+    peers::built("oras")
 }
 
 /// A fresh directory to work in, with a home of its own.
@@ -149,50 +136,12 @@ pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// A registry that tests run against: a real one, or ours.
-pub(crate) enum Registry {
-    Real(Process),
-    Ours { child: Child, port: u16 },
-}
-
-impl Registry {
-    /// Our own server.
-    pub(crate) fn ours(arguments: &[&str]) -> Self {
-        let mut child = Command::new(built("examples/serve"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
-        Self::Ours { child, port }
+/// Every registry there is, each with its name; those that are missing are counted as skipped.
+pub(crate) fn registries(test: &str) -> Vec<(&'static str, Process)> {
+    let mut all =
+        vec![("ours", Process::ours(&[])), ("ours without the API", Process::ours(&["--no-referrers"]))];
+    for flavor in Flavor::ALL {
+        all.extend(Process::open(flavor, test).map(|process| (flavor.name(), process)));
     }
-
-    /// Every registry there is, each with its name; those that are missing are counted as skipped.
-    pub(crate) fn all(test: &str) -> Vec<(&'static str, Self)> {
-        let mut all =
-            vec![("ours", Self::ours(&[])), ("ours without the API", Self::ours(&["--no-referrers"]))];
-        for flavor in Flavor::ALL {
-            all.extend(Process::open(flavor, test).map(|process| (flavor.name(), Self::Real(process))));
-        }
-        all
-    }
-
-    pub(crate) fn host(&self) -> String {
-        match self {
-            Self::Real(process) => process.host(),
-            Self::Ours { port, .. } => format!("localhost:{port}"),
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        if let Self::Ours { child, .. } = self {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
+    all
 }

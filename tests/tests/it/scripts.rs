@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
 
-use crate::sandbox::{Registry, Sandbox, ours, texts};
+use crate::sandbox::{Sandbox, ours, texts};
 
 /// What a script printed, and how it ended, without what differs by the run.
 fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, Vec<String>, String) {
-    let (first, second) = (Registry::ours(&[]), Registry::ours(&["--no-referrers"]));
+    let (first, second) = (Process::ours(&[]), Process::ours(&["--no-referrers"]));
     let sandbox = Sandbox::new();
     let bin = sandbox.work().parent().unwrap().join("bin");
     std::fs::create_dir(&bin).unwrap();

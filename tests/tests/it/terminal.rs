@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nix::pty::{Winsize, openpty};
 
-use crate::sandbox::{Registry, Sandbox, ours};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, ours};
 
 /// Makes digests the same every time.
 const CREATED: &str = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
@@ -101,8 +103,8 @@ fn is_help(words: &[&str]) -> bool {
 }
 
 /// A registry with an artifact that has a referrer, and the commands that are looked at.
-fn scene() -> (Registry, Sandbox, Vec<Vec<String>>) {
-    let (registry, sandbox) = (Registry::ours(&[]), Sandbox::new());
+fn scene() -> (Process, Sandbox, Vec<Vec<String>>) {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("hi.txt", "hello world\n");
     sandbox.file(&format!("{}.bin", "long-name-".repeat(18)), vec![7; 300_000]);
     let host = registry.host();

@@ -3,7 +3,9 @@
 use oras_spec::Digest;
 use serde_json::Value;
 
-use crate::sandbox::{Registry, Sandbox};
+use oras_testkit::registry::Process;
+
+use crate::sandbox::{Sandbox, registries};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -11,7 +13,7 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn a_tag_goes_and_the_manifest_stays() {
-    for (name, registry) in Registry::all("a_tag_goes_and_the_manifest_stays") {
+    for (name, registry) in registries("a_tag_goes_and_the_manifest_stays") {
         let sandbox = Sandbox::new();
         sandbox.file("hi.txt", "hello\n");
         let repository = format!("{}/untag", registry.host());
@@ -64,7 +66,7 @@ fn a_tag_of_a_layout_goes_and_the_manifest_stays() {
 
 #[test]
 fn annotations_are_edited_and_nothing_else() {
-    for (name, registry) in Registry::all("annotations_are_edited_and_nothing_else") {
+    for (name, registry) in registries("annotations_are_edited_and_nothing_else") {
         let sandbox = Sandbox::new();
         sandbox.file("empty", "{}");
         let repository = format!("{}/annotate", registry.host());
@@ -132,7 +134,7 @@ fn what_is_no_manifest_does_not_spoil_a_layout() {
 
 #[test]
 fn results_come_as_json() {
-    let registry = Registry::ours(&[]);
+    let registry = Process::ours(&[]);
     let sandbox = Sandbox::new();
     sandbox.file(
         "index.json",

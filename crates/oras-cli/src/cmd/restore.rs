@@ -11,7 +11,7 @@ use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::artifacts::{Artifacts, TagLines};
+use crate::artifacts::{Artifacts, TagLines, required_path};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
@@ -59,12 +59,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     USAGE.check(&words, 1, true, "the targets to restore to")?;
     let artifacts = Artifacts::new(matches, &words[0], printer)?;
     let format = Format::read(matches, format::TEXT, *printer)?;
-    let Some(path) = matches.text("input") else {
-        return Err(Failure::new("required flag(s) \"input\" not set"));
-    };
-    if path.is_empty() {
-        return Err(Failure::new("the input path cannot be empty"));
-    }
+    let path = required_path(matches, "input")?;
     let begun = Instant::now();
     let dry_run = matches.on("dry-run");
     let source = open(&path, format.is_for_people(), printer).await?;
