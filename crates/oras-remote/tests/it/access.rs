@@ -10,9 +10,9 @@ use oras_remote::{
 use oras_spec::Digest;
 use oras_store::{Kind, Source, Target};
 
-use crate::faulty::{Asked, Faulty, Reply};
 use crate::registry::{Flavor, Registry};
 use crate::{blob, collect, manifest, options, repository, with_password};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
 async fn passwords() {
@@ -53,9 +53,9 @@ async fn passwords() {
 }
 
 /// A registry that is its own token server; a token is `t` and the number of tokens before it.
-async fn bearer(valid_from: usize, post: bool) -> Faulty {
+async fn bearer(valid_from: usize, post: bool) -> Scripted {
     let issued = AtomicUsize::new(0);
-    Faulty::start(move |asked: &Asked| {
+    Scripted::start(move |asked: &Asked| {
         if asked.path.starts_with("/token") {
             if asked.method == "POST" && !post {
                 return Reply::new(405);
@@ -79,7 +79,6 @@ async fn bearer(valid_from: usize, post: bool) -> Faulty {
             _ => Reply::new(404),
         }
     })
-    .await
 }
 
 #[tokio::test]
@@ -159,10 +158,9 @@ async fn bad_token_servers_get_nothing() {
     for realm in
         ["http://10.0.0.1/token", "http://169.254.169.254/latest", "ftp://x/", "http://127.0.0.1:1/t"]
     {
-        let server = Faulty::start(move |_: &Asked| {
+        let server = Scripted::start(move |_: &Asked| {
             Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
-        })
-        .await;
+        });
         let store = repository(with_password("user", "pass"), &format!("{}/a", server.host()));
         let error = store.resolve("v1").await.unwrap_err();
         assert_eq!(error.kind(), Kind::Denied, "{error:?}");
@@ -174,7 +172,7 @@ async fn bad_token_servers_get_nothing() {
 #[tokio::test]
 async fn token_server_errors_are_told_and_retried() {
     let tries = AtomicUsize::new(0);
-    let server = Faulty::start(move |asked: &Asked| match asked.path.as_str() {
+    let server = Scripted::start(move |asked: &Asked| match asked.path.as_str() {
         path if path.starts_with("/token") => match tries.fetch_add(1, Ordering::SeqCst) {
             0 => Reply::new(503),
             1 => Reply::new(403).body(r#"{"errors":[{"code":"DENIED","message":"go away"}]}"#),
@@ -185,8 +183,7 @@ async fn token_server_errors_are_told_and_retried() {
             let host = asked.header("host").unwrap_or_default();
             Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"http://{host}/token\""))
         }
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
     assert_eq!((error.kind(), error.chain().as_str()), (Kind::Denied, "denied: go away"));
@@ -197,17 +194,16 @@ async fn token_server_errors_are_told_and_retried() {
 
 #[tokio::test]
 async fn credentials_stay_with_their_registry() {
-    let other = Faulty::start(|asked: &Asked| match asked.method.as_str() {
+    let other = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "PUT" => Reply::new(201),
         // It may ask, but gets nothing.
         _ if asked.path == "/ask" => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
         _ => Reply::new(200).body("hello"),
-    })
-    .await;
+    });
     let elsewhere = format!("http://{}", other.host());
     let asking = blob("asks");
     let ask = asking.descriptor().digest.to_string();
-    let server = Faulty::start(move |asked: &Asked| {
+    let server = Scripted::start(move |asked: &Asked| {
         if asked.header("authorization").is_none() {
             return Reply::new(401).header("WWW-Authenticate", "Basic realm=x");
         }
@@ -216,8 +212,7 @@ async fn credentials_stay_with_their_registry() {
             _ if asked.path.contains(&ask) => Reply::new(302).header("Location", format!("{elsewhere}/ask")),
             _ => Reply::new(307).header("Location", format!("{elsewhere}/data?sig=1")),
         }
-    })
-    .await;
+    });
     let options =
         ClientOptions { headers: vec![("X-Own".into(), "secret".into())], ..with_password("user", "pass") };
     let store = repository(options, &format!("{}/a", server.host()));
@@ -238,13 +233,12 @@ async fn credentials_stay_with_their_registry() {
 
 #[tokio::test]
 async fn mounts_that_are_denied_become_uploads() {
-    let server = Faulty::start(|asked: &Asked| match asked.method.as_str() {
+    let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "POST" if asked.path.contains("mount=") => Reply::new(403),
         "POST" => Reply::new(202).header("Location", "/u"),
         "PUT" => Reply::new(201),
         _ => Reply::new(200).body("hello"),
-    })
-    .await;
+    });
     let from = repository(options(), &format!("{}/from", server.host()));
     let to = repository(options(), &format!("{}/to", server.host()));
     let content = oras_store::Content::from_source(Arc::new(from), blob("hello").descriptor().clone());

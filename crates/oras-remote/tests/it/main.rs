@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
 mod access;
-mod faulty;
 mod referrers;
 mod registry;
 mod store;

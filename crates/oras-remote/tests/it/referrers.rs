@@ -8,9 +8,9 @@ use oras_remote::{ClientOptions, ReferrersMode};
 use oras_spec::{Descriptor, ImageIndex, MediaType};
 use oras_store::{Delete, Kind, Predecessors, Source, Target};
 
-use crate::faulty::{Asked, Faulty, Reply};
 use crate::registry::{Flavor, Registry};
 use crate::{blob, manifest, options, repository};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
 async fn parallel_attaches_are_all_kept() {
@@ -70,15 +70,14 @@ fn index_reply(body: Vec<u8>) -> Reply {
 
 #[tokio::test]
 async fn api_is_paged_and_filtered() {
-    let server = Faulty::start(|asked: &Asked| match (asked.method.as_str(), asked.path.as_str()) {
+    let server = Scripted::start(|asked: &Asked| match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", path) if path.contains("page=2") => index_reply(index(vec![referrer("b"), referrer("a")])),
         ("GET", path) if path.contains("/referrers/") => {
             index_reply(index(vec![referrer("a"), referrer("c")])).header("Link", "<?page=2>; rel=\"next\"")
         }
         ("PUT", _) => Reply::new(201).header("OCI-Subject", "sha256:x"),
         _ => Reply::new(404),
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     let all = store.predecessors(&subject, None).await.unwrap();
@@ -110,12 +109,11 @@ async fn api_is_missing_in_many_ways() {
         Reply::new(200).header("content-type", "text/html").body("<html>"),
     ] {
         let body = subject.in_memory().unwrap().to_vec();
-        let server = Faulty::start(move |asked: &Asked| match asked.path.as_str() {
+        let server = Scripted::start(move |asked: &Asked| match asked.path.as_str() {
             path if path.contains("/referrers/") => reply.clone(),
             // GitLab answers a tag that looks like a digest with what has the digest.
             _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
-        })
-        .await;
+        });
         let store = repository(options(), &format!("{}/a", server.host()));
         for _ in 0..2 {
             assert_eq!(store.predecessors(subject.descriptor(), None).await.unwrap(), []);
@@ -124,7 +122,7 @@ async fn api_is_missing_in_many_ways() {
         assert_eq!(server.lines().iter().filter(|line| line.contains("/referrers/")).count(), 1);
     }
     let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
-    let server = Faulty::start(move |_: &Asked| Reply::new(404).body(unknown)).await;
+    let server = Scripted::start(move |_: &Asked| Reply::new(404).body(unknown));
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.predecessors(subject.descriptor(), None).await.unwrap_err();
     assert_eq!(error.chain(), "name unknown: no such repository");
@@ -134,7 +132,7 @@ async fn api_is_missing_in_many_ways() {
 async fn lost_entries_are_written_again() {
     // Another client undoes the first two writes.
     let (stored, writes) = (Mutex::new(None::<Vec<u8>>), AtomicUsize::new(0));
-    let server = Faulty::start(move |asked: &Asked| {
+    let server = Scripted::start(move |asked: &Asked| {
         let is_index = asked.path.contains("/manifests/sha256-");
         match asked.method.as_str() {
             "PUT" if is_index => {
@@ -152,8 +150,7 @@ async fn lost_entries_are_written_again() {
             },
             _ => Reply::new(404),
         }
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     store.push(&manifest("mine", Some(&subject))).await.unwrap();
@@ -167,11 +164,10 @@ async fn lost_entries_are_written_again() {
 async fn what_is_no_index_is_not_overwritten() {
     let subject = manifest("subject", None);
     let body = subject.in_memory().unwrap().to_vec();
-    let server = Faulty::start(move |asked: &Asked| match asked.method.as_str() {
+    let server = Scripted::start(move |asked: &Asked| match asked.method.as_str() {
         "PUT" => Reply::new(201),
         _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.push(&manifest("mine", Some(subject.descriptor()))).await.unwrap_err();
     assert!(error.chain().contains("names no index of referrers"), "{error:?}");

@@ -7,8 +7,8 @@ use oras_remote::{ClientOptions, RetryPolicy};
 use oras_store::{ByteStream, Content, Kind, Pushed, Source, Target};
 use std::sync::Arc;
 
-use crate::faulty::{Asked, Faulty, Reply};
 use crate::{blob, collect, manifest, options, repository};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 fn bytes() -> Vec<u8> {
     (0..100_000_u32).map(|n| (n % 251) as u8).collect()
@@ -32,7 +32,7 @@ fn cutting(ranges: bool) -> impl Fn(&Asked) -> Reply + Send + Sync {
 
 #[tokio::test]
 async fn downloads_go_on_where_they_stopped() {
-    let server = Faulty::start(cutting(true)).await;
+    let server = Scripted::start(cutting(true));
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
     let content = Content::from_source(Arc::new(store.clone()), descriptor.clone());
@@ -47,11 +47,10 @@ async fn downloads_go_on_where_they_stopped() {
 #[tokio::test]
 async fn without_ranges_a_download_begins_anew() {
     let tries = AtomicUsize::new(0);
-    let server = Faulty::start(move |_: &Asked| {
+    let server = Scripted::start(move |_: &Asked| {
         let tried = tries.fetch_add(1, Ordering::SeqCst);
         Reply::new(200).body(bytes()).cut_after(20_000 + 40_000 * tried)
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
     let content = Content::from_source(Arc::new(store.clone()), descriptor.clone());
@@ -62,7 +61,7 @@ async fn without_ranges_a_download_begins_anew() {
 
 #[tokio::test]
 async fn downloads_that_get_nowhere_end() {
-    let server = Faulty::start(cutting(false)).await;
+    let server = Scripted::start(cutting(false));
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
     let error = collect(store.fetch(&descriptor, 0..100_000).await.unwrap()).await.unwrap_err();
@@ -92,7 +91,7 @@ async fn lies_about_ranges_and_lengths_are_errors() {
             "digest mismatch in Docker-Content-Digest",
         ),
     ] {
-        let server = Faulty::start(move |_: &Asked| reply.clone()).await;
+        let server = Scripted::start(move |_: &Asked| reply.clone());
         let store = repository(options(), &format!("{}/a", server.host()));
         let descriptor = blob(bytes()).descriptor().clone();
         let error = store.fetch(&descriptor, range).await.err().unwrap();
@@ -107,15 +106,14 @@ async fn lies_about_ranges_and_lengths_are_errors() {
 
 #[tokio::test]
 async fn too_many_bytes_are_found() {
-    let server = Faulty::start(|asked: &Asked| match range_of(asked) {
+    let server = Scripted::start(|asked: &Asked| match range_of(asked) {
         Some((5, 9)) => Reply::new(206).header("Content-Range", "bytes 5-9/10").body("56789 and more"),
         // In chunks, so that no length gives it away.
         _ => Reply::new(200)
             .header("Transfer-Encoding", "chunked")
             .header("content-length", "")
             .body("f\r\n0123456789 more\r\n0\r\n\r\n"),
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob("0123456789").descriptor().clone();
     assert_eq!(collect(store.fetch(&descriptor, 5..10).await.unwrap()).await.unwrap(), "56789");
@@ -135,11 +133,10 @@ async fn passing_failures_pass() {
         Reply::new(200).body("hello").header("content-length", "x").cut_after(0),
     ] {
         let tries = AtomicUsize::new(0);
-        let server = Faulty::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
+        let server = Scripted::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
             0..3 => failure.clone(),
             _ => Reply::new(200).header("content-type", "application/vnd.oci.image.index.v1+json").body("{}"),
-        })
-        .await;
+        });
         let store = repository(options(), &format!("{}/a", server.host()));
         let (_, bytes) = store.resolve_with_bytes("v1").await.unwrap();
         assert_eq!(bytes.unwrap(), "{}");
@@ -162,7 +159,7 @@ async fn lasting_failures_are_told() {
         (Reply::new(429).header("Retry-After", "3600"), 1, "response status code 429: Too Many Requests"),
         (Reply::new(400).body(vec![b'x'; 1 << 20]), 1, "response status code 400: Bad Request"),
     ] {
-        let server = Faulty::start(move |_: &Asked| reply.clone()).await;
+        let server = Scripted::start(move |_: &Asked| reply.clone());
         let store = repository(options(), &format!("{}/a", server.host()));
         let error = store.resolve_with_bytes("v1").await.unwrap_err();
         assert!(error.chain().ends_with(text), "{error:?}");
@@ -175,11 +172,10 @@ async fn a_blob_may_be_missing_for_a_moment() {
     for (failures, succeeds) in [(1, true), (2, false)] {
         let tries = AtomicUsize::new(0);
         let unknown = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
-        let server = Faulty::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
+        let server = Scripted::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
             number if number < failures => Reply::new(404).body(unknown),
             _ => Reply::new(201),
-        })
-        .await;
+        });
         let store = repository(options(), &format!("{}/a", server.host()));
         let result = store.tag(&manifest("one", None), "v1").await;
         assert_eq!(result.is_ok(), succeeds);
@@ -193,11 +189,10 @@ async fn a_blob_may_be_missing_for_a_moment() {
 #[tokio::test]
 async fn retry_after_is_obeyed() {
     let tries = AtomicUsize::new(0);
-    let server = Faulty::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
+    let server = Scripted::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
         0 => Reply::new(429).header("Retry-After", "1"),
         _ => Reply::new(200).body("{}"),
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let begun = Instant::now();
     store.resolve_with_bytes("v1").await.unwrap();
@@ -212,7 +207,7 @@ async fn uploads_are_sent_again_in_a_new_session() {
         Reply::new(200).cut_after(0).header("content-length", "x"),
     ] {
         let (sessions, tries) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let server = Faulty::start(move |asked: &Asked| match asked.method.as_str() {
+        let server = Scripted::start(move |asked: &Asked| match asked.method.as_str() {
             "POST" => {
                 let number = sessions.fetch_add(1, Ordering::SeqCst);
                 Reply::new(202).header("Location", format!("/u{number}"))
@@ -221,8 +216,7 @@ async fn uploads_are_sent_again_in_a_new_session() {
                 0 | 1 => failure.clone(),
                 _ => Reply::new(201),
             },
-        })
-        .await;
+        });
         let store = repository(options(), &format!("{}/a", server.host()));
         let content = blob(bytes());
         assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
@@ -236,11 +230,10 @@ async fn uploads_are_sent_again_in_a_new_session() {
 
 #[tokio::test]
 async fn what_is_read_once_is_sent_once() {
-    let server = Faulty::start(|asked: &Asked| match asked.method.as_str() {
+    let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "POST" => Reply::new(202).header("Location", "/u"),
         _ => Reply::new(503),
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let stream: ByteStream = Box::pin(futures::stream::iter([Ok("hello".into())]));
     let once = Content::once(blob("hello").descriptor().clone(), stream);
@@ -253,7 +246,7 @@ async fn what_is_read_once_is_sent_once() {
 async fn silence_is_a_failure() {
     let retry = RetryPolicy { retries: 1, base: Duration::ZERO, ..RetryPolicy::default() };
     let options = ClientOptions { idle_timeout: Duration::from_millis(50), retry, ..options() };
-    let server = Faulty::start(|_: &Asked| Reply::silent()).await;
+    let server = Scripted::start(|_: &Asked| Reply::silent());
     let store = repository(options, &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Network);

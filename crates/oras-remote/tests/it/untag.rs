@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use oras_spec::Digest;
 use oras_store::{Content, Delete, Kind};
 
-use crate::faulty::{Asked, Faulty, Reply};
 use crate::{manifest, options, repository};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 /// What the registry does with a tag that is to be deleted.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,13 +27,13 @@ enum Way {
 type State = (BTreeMap<String, String>, BTreeMap<String, Vec<u8>>);
 
 /// A registry with the manifest `original` under the tags `v1` and `v2`.
-async fn registry(way: Way, original: &Content) -> (Faulty, Arc<Mutex<State>>) {
+async fn registry(way: Way, original: &Content) -> (Scripted, Arc<Mutex<State>>) {
     let digest = original.descriptor().digest.to_string();
     let tags = ["v1", "v2"].map(|tag| (tag.to_owned(), digest.clone()));
     let manifests = BTreeMap::from([(digest, original.in_memory().unwrap().to_vec())]);
     let state = Arc::new(Mutex::new((BTreeMap::from(tags), manifests)));
     let shared = Arc::clone(&state);
-    let server = Faulty::start(move |asked: &Asked| answer(way, &mut shared.lock().unwrap(), asked)).await;
+    let server = Scripted::start(move |asked: &Asked| answer(way, &mut shared.lock().unwrap(), asked));
     (server, state)
 }
 

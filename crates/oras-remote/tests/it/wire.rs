@@ -7,8 +7,8 @@ use oras_remote::ClientOptions;
 use oras_spec::{Digest, MediaType};
 use oras_store::{Kind, Source, TagList};
 
-use crate::faulty::{Asked, Faulty, Reply};
 use crate::{blob, manifest, options, repository};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
 async fn manifests_without_digests_or_types() {
@@ -21,11 +21,10 @@ async fn manifests_without_digests_or_types() {
         "application/vnd.oci.image.manifest.v1+json; x=y",
     ] {
         let body = body.clone();
-        let server = Faulty::start(move |_: &Asked| match media_type {
+        let server = Scripted::start(move |_: &Asked| match media_type {
             "" => Reply::new(200).body(body.clone()),
             media_type => Reply::new(200).header("content-type", media_type).body(body.clone()),
-        })
-        .await;
+        });
         let store = repository(options(), &format!("{}/a", server.host()));
         assert_eq!(store.resolve("v1").await.unwrap(), *content.descriptor());
         assert_eq!(server.lines(), ["HEAD /v2/a/manifests/v1", "GET /v2/a/manifests/v1"], "{media_type}");
@@ -43,13 +42,12 @@ async fn wrong_digests_are_found() {
     let body = content.in_memory().unwrap().to_vec();
     let wrong = Digest::sha256(b"wrong");
     let told = wrong.clone();
-    let server = Faulty::start(move |_: &Asked| {
+    let server = Scripted::start(move |_: &Asked| {
         Reply::new(200)
             .header("content-type", MediaType::IMAGE_MANIFEST)
             .header("Docker-Content-Digest", &told)
             .body(body.clone())
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let right = content.descriptor().digest.to_string();
     for reference in ["v1", &wrong.to_string(), &right] {
@@ -66,7 +64,7 @@ async fn wrong_digests_are_found() {
 
 #[tokio::test]
 async fn big_manifests_are_not_read() {
-    let server = Faulty::start(|_: &Asked| Reply::new(200).body(vec![b' '; 5 << 20])).await;
+    let server = Scripted::start(|_: &Asked| Reply::new(200).body(vec![b' '; 5 << 20]));
     let store = repository(options(), &format!("{}/a", server.host()));
     assert_eq!(store.resolve_with_bytes("v1").await.unwrap_err().kind(), Kind::TooLarge);
     let mut descriptor = manifest("one", None).descriptor().clone();
@@ -80,7 +78,7 @@ async fn big_manifests_are_not_read() {
 
 #[tokio::test]
 async fn pages_are_followed_on_the_same_server_only() {
-    let server = Faulty::start(|asked: &Asked| {
+    let server = Scripted::start(|asked: &Asked| {
         let page = |body: &str| Reply::new(200).body(body);
         match asked.path.as_str() {
             "/v2/a/tags/list" => {
@@ -95,8 +93,7 @@ async fn pages_are_followed_on_the_same_server_only() {
             "/v2/a/tags/list?last=html" => page("<html>"),
             _ => Reply::new(404),
         }
-    })
-    .await;
+    });
     let store = repository(options(), &format!("{}/a", server.host()));
     let tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
     assert_eq!(tags, ["1", "2", "3"]);
@@ -113,12 +110,12 @@ async fn pages_are_followed_on_the_same_server_only() {
 
 #[tokio::test]
 async fn redirects_are_bounded() {
-    let server = Faulty::start(|_: &Asked| Reply::new(307).header("Location", "/again")).await;
+    let server = Scripted::start(|_: &Asked| Reply::new(307).header("Location", "/again"));
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
     assert!(error.chain().contains("stopped after 10 redirects"), "{error:?}");
     assert_eq!(server.asked().len(), 11);
-    let server = Faulty::start(|_: &Asked| Reply::new(307).header("Location", "file:///etc/passwd")).await;
+    let server = Scripted::start(|_: &Asked| Reply::new(307).header("Location", "file:///etc/passwd"));
     let store = repository(options(), &format!("{}/a", server.host()));
     assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::Denied);
 }
@@ -127,7 +124,7 @@ async fn redirects_are_bounded() {
 async fn warnings_are_told_once() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&told);
-    let server = Faulty::start(|_: &Asked| Reply::new(404).header("Warning", "299 - \"this is old\"")).await;
+    let server = Scripted::start(|_: &Asked| Reply::new(404).header("Warning", "299 - \"this is old\""));
     let warnings = Arc::new(move |registry: &str, text: &str| {
         kept.lock().unwrap().push(format!("{registry}: {text}"));
     });

@@ -1,0 +1,254 @@
+//! A server that answers as a test says, and remembers what it was asked: for what no real registry does.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The largest body that is read: tests send small ones.
+const MAX_BODY: usize = 64 << 20;
+
+/// A request as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// Path and query, or for a proxy the whole address.
+    pub path: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// The first header of that name, which is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Method and path.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Whether the request is to read `path` (without its query).
+    pub fn reads(&self, path: &str) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD") && self.path.split('?').next() == Some(path)
+    }
+
+    /// Everything that was sent, to look for what must not be in it.
+    pub fn text(&self) -> String {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        format!("{}\n{}\n\n{}", self.line(), headers.join("\n"), String::from_utf8_lossy(&self.body))
+    }
+}
+
+/// What to answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    cut: Option<usize>,
+    silent: bool,
+    pause: Duration,
+}
+
+impl Reply {
+    /// An empty answer of that status.
+    pub fn new(status: u16) -> Self {
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { status, headers, body, cut: None, silent: false, pause: Duration::ZERO }
+    }
+
+    /// With this body; its length is told unless a header does.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// With this header as well; an empty value keeps a header from being sent that would be sent otherwise.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The connection is cut after so many bytes of the body.
+    #[must_use]
+    pub fn cut_after(mut self, bytes: usize) -> Self {
+        self.cut = Some(bytes);
+        self
+    }
+
+    /// The body comes a byte at a time, with such a pause before each.
+    #[must_use]
+    pub fn drip(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// Never answers.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::new(200) }
+    }
+}
+
+type Handler = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
+/// The server, on a free port of 127.0.0.1; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Scripted {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Scripted {
+    /// Starts a server that answers by `handler`, on any number of connections at once.
+    pub fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = listener.local_addr().expect("the listener has an address");
+        let (asked, handler): (Arc<Mutex<Vec<Asked>>>, Handler) = (Arc::default(), Arc::new(handler));
+        let ended = Arc::new(AtomicBool::new(false));
+        let (log, over) = (Arc::clone(&asked), Arc::clone(&ended));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                let (log, handler, over) = (Arc::clone(&log), Arc::clone(&handler), Arc::clone(&over));
+                // A client that goes away is no failure of the server.
+                std::thread::spawn(move || drop(serve(stream, &log, &handler, &over)));
+            }
+        });
+        Self { address, asked, ended }
+    }
+
+    /// `localhost` and the port.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port())
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        lock(&self.asked).clone()
+    }
+
+    /// Methods and paths of what was asked so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.asked().iter().map(Asked::line).collect()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for connections.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(
+    stream: TcpStream,
+    log: &Mutex<Vec<Asked>>,
+    handler: &Handler,
+    over: &AtomicBool,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    while let Some(asked) = read(&mut stream)? {
+        lock(log).push(asked.clone());
+        let reply = handler(&asked);
+        while reply.silent {
+            if over.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        answer(stream.get_mut(), &asked, &reply)?;
+        if reply.cut.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn answer(stream: &mut TcpStream, asked: &Asked, reply: &Reply) -> std::io::Result<()> {
+    let mut text = format!("HTTP/1.1 {} X\r\n", reply.status);
+    if !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+        text += &format!("content-length: {}\r\n", reply.body.len());
+    }
+    for (name, value) in reply.headers.iter().filter(|(_, value)| !value.is_empty()) {
+        text += &format!("{name}: {value}\r\n");
+    }
+    stream.write_all(format!("{text}\r\n").as_bytes())?;
+    let body = if asked.method == "HEAD" { &[][..] } else { &reply.body };
+    let body = &body[..reply.cut.unwrap_or(body.len()).min(body.len())];
+    if reply.pause.is_zero() {
+        stream.write_all(body)?;
+    } else {
+        for byte in body {
+            std::thread::sleep(reply.pause);
+            stream.write_all(&[*byte])?;
+        }
+    }
+    stream.flush()
+}
+
+fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(ToOwned::to_owned);
+    let mut asked = Asked {
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
+        ..Asked::default()
+    };
+    loop {
+        line.clear();
+        stream.read_line(&mut line)?;
+        let Some((name, value)) = line.trim().split_once(':') else { break };
+        asked.headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+    if asked.header("transfer-encoding") == Some("chunked") {
+        asked.body = chunked(stream)?;
+        return Ok(Some(asked));
+    }
+    let length = asked.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    assert!(length <= MAX_BODY, "a body of {length} bytes");
+    asked.body = vec![0; length];
+    stream.read_exact(&mut asked.body)?;
+    Ok(Some(asked))
+}
+
+fn chunked(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+        let start = body.len();
+        body.resize(start + size, 0);
+        stream.read_exact(&mut body[start..])?;
+        stream.read_line(&mut line)?;
+        if size == 0 || body.len() > MAX_BODY {
+            return Ok(body);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A case: one attack, or one honest use, and what must hold.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use oras_testkit::peers;
+
+use crate::stage::Stage;
+
+/// One attack, or one honest use.
+pub(crate) struct Case {
+    /// `snake_case`, unique.
+    pub(crate) name: &'static str,
+    /// The point of the threat list, 1 to 34.
+    pub(crate) point: u8,
+    /// Whether this is a use that must keep working.
+    pub(crate) honest: bool,
+    /// What must hold, as a sentence for the page.
+    pub(crate) holds: &'static str,
+    /// Whether the Go tool has what the case uses.
+    pub(crate) go: bool,
+    /// Fails with what went wrong; a panic is a failure too.
+    pub(crate) run: fn(&Stage) -> Result<(), String>,
+}
+
+/// An attack that must come to nothing.
+pub(crate) fn hostile(
+    point: u8,
+    name: &'static str,
+    holds: &'static str,
+    run: fn(&Stage) -> Result<(), String>,
+) -> Case {
+    Case { name, point, honest: false, holds, go: true, run }
+}
+
+/// An honest use that looks like an attack, and must keep working.
+pub(crate) fn honest(
+    point: u8,
+    name: &'static str,
+    holds: &'static str,
+    run: fn(&Stage) -> Result<(), String>,
+) -> Case {
+    Case { honest: true, ..hostile(point, name, holds, run) }
+}
+
+impl Case {
+    /// The Go tool lacks what the case uses: a flag of ours, say.
+    pub(crate) fn ours_only(self) -> Self {
+        Self { go: false, ..self }
+    }
+
+    /// Runs the case with ours and with the Go tool, if it is there.
+    pub(crate) fn judge(&self, go: Option<&Path>) -> Verdict<'_> {
+        let play = |program: &Path, is_go| {
+            let stage = Stage::new(program, is_go, self.name);
+            let result = catch_unwind(AssertUnwindSafe(|| (self.run)(&stage)));
+            match result {
+                Ok(Ok(())) if stage.lacked() => Outcome::Skipped,
+                Ok(Ok(())) => Outcome::Holds,
+                Ok(Err(why)) => Outcome::Broken(why),
+                Err(panic) => {
+                    let text = panic.downcast_ref::<String>().cloned();
+                    let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+                    Outcome::Broken(text.unwrap_or_else(|| "a panic".to_owned()))
+                }
+            }
+        };
+        let theirs = match go.filter(|_| self.go) {
+            Some(program) => play(program, true),
+            None => Outcome::Skipped,
+        };
+        Verdict { case: self, ours: play(&peers::built("oras"), false), theirs }
+    }
+}
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Holds,
+    Broken(String),
+    /// It can't be run with this tool, or here.
+    Skipped,
+}
+
+impl Outcome {
+    pub(crate) fn is_bad(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+}
+
+/// What came of a case with both tools.
+pub(crate) struct Verdict<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) ours: Outcome,
+    pub(crate) theirs: Outcome,
+}

@@ -1,0 +1,78 @@
+//! The contract with a hostile network: every case of the threat list as a test of the built `oras`, each attack beside
+//! the honest use that looks like it. The Go `oras` is run through the same cases; what it does is written beside.
+//!
+//! A case is a function in the file of its theme. `cargo test --test security [-- part of a name]` runs them;
+//! `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
+
+mod case;
+mod names;
+mod page;
+mod stage;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use oras_testkit::peers;
+
+use crate::case::{Case, Outcome, Verdict};
+
+/// Cases that run at the same time: most of a run is waiting.
+const WORKERS: usize = 4;
+
+fn cases() -> Vec<Case> {
+    [names::cases()].into_iter().flatten().collect()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let cases = cases();
+    if arguments.iter().any(|word| word == "--list") {
+        for case in &cases {
+            println!("{}: test", case.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let write = arguments.iter().any(|word| word == "--write");
+    let filters: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
+    let is_wanted =
+        |case: &&Case| filters.is_empty() || filters.iter().any(|part| case.name.contains(part.as_str()));
+    let wanted: Vec<&Case> = cases.iter().filter(is_wanted).collect();
+    let go = peers::find(peers::ORAS);
+    let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(case) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = case.judge(go.as_deref());
+                    let word = if verdict.ours.is_bad() { "FAILED" } else { "ok" };
+                    println!("test {} ... {word}", case.name);
+                    verdicts.lock().unwrap().push(verdict);
+                }
+            });
+        }
+    });
+    let mut verdicts: Vec<Verdict<'_>> = verdicts.into_inner().unwrap();
+    verdicts.sort_by_key(|verdict| (verdict.case.point, verdict.case.honest, verdict.case.name));
+    let mut failed = 0;
+    for verdict in &verdicts {
+        if let Outcome::Broken(why) = &verdict.ours {
+            failed += 1;
+            println!("FAILED  {}: {why}", verdict.case.name);
+        }
+    }
+    if filters.is_empty() && failed == 0 {
+        if go.is_none() {
+            peers::skipped(peers::ORAS.0, "security_page");
+        } else if let Err(why) = page::check(&verdicts, write) {
+            failed += 1;
+            println!("FAILED  docs/security.md: {why}");
+        }
+    }
+    let passed = verdicts.len() - failed.min(verdicts.len());
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
