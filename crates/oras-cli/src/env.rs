@@ -15,6 +15,27 @@ pub(crate) fn docker_config() -> Option<PathBuf> {
     Some(directory.join("config.json"))
 }
 
+/// Where the containers tools (Podman, Buildah, Skopeo) keep credentials, in the order they look.
+pub(crate) fn containers_auth() -> Vec<PathBuf> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(file) = path("REGISTRY_AUTH_FILE") {
+        return vec![file];
+    }
+    let config = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+    let directories = [path("XDG_RUNTIME_DIR"), config];
+    directories.into_iter().flatten().map(|directory| directory.join("containers/auth.json")).collect()
+}
+
+/// A credential helper of the kind that is made for this system, if one is installed: its name in a configuration.
+pub(crate) fn native_helper() -> Option<&'static str> {
+    let directories = std::env::var_os("PATH")?;
+    let names = ["osxkeychain", "wincred", "secretservice", "pass"];
+    names.into_iter().find(|name| {
+        let program = format!("docker-credential-{name}{}", std::env::consts::EXE_SUFFIX);
+        std::env::split_paths(&directories).any(|directory| directory.join(&program).is_file())
+    })
+}
+
 /// Whether the exit status tells what kind of failure it was.
 pub(crate) fn exit_codes() -> bool {
     std::env::var_os("ORAS_EXIT_CODES").is_some_and(|value| !value.is_empty() && value != "0")

@@ -19,6 +19,14 @@ pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
     printer.error(&entry(Timestamp::now(), "WARNING", text, data));
 }
 
+/// Logs a warning once, however often the reason comes up.
+pub(crate) fn notice(printer: Printer, text: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+        warning(printer, text, &[]);
+    }
+}
+
 /// Logs a warning of a registry, unless it was logged before: both sides of a copy may be one registry.
 pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
     static TOLD: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());

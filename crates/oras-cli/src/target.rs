@@ -63,11 +63,7 @@ impl Remote {
             matches.list(&name("header")).iter().map(|text| header(text)).collect::<Result<_, _>>()?;
         let username = matches.text(&name("username")).filter(|name| !name.is_empty());
         let credential = credential(matches, prefix, username.clone(), printer)?;
-        let paths = match matches.list(&name("registry-config")) {
-            paths if paths.is_empty() => env::docker_config().into_iter().collect(),
-            paths => paths.into_iter().map(PathBuf::from).collect(),
-        };
-        let store = Arc::new(DockerConfig::open(paths));
+        let store = Arc::new(credential_files(&matches.list(&name("registry-config")), printer));
         let credentials: Arc<dyn CredentialStore> = match &credential {
             Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
             None => {
@@ -108,6 +104,17 @@ impl Remote {
         let client = Client::new(self.options.clone())?;
         Ok(self.client.get_or_init(|| client).clone())
     }
+}
+
+/// The files that `--registry-config` names; without it Docker's, and those of the containers tools when it has nothing.
+pub(crate) fn credential_files(given: &[String], printer: &Printer) -> DockerConfig {
+    let printer = *printer;
+    let store = match given {
+        [] => DockerConfig::open(env::docker_config().into_iter().collect())
+            .with_fallbacks(env::containers_auth()),
+        paths => DockerConfig::open(paths.iter().map(PathBuf::from).collect()),
+    };
+    store.with_notices(Arc::new(move |text: &str| log::notice(printer, text)))
 }
 
 fn credential(

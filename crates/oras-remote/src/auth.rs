@@ -1,15 +1,12 @@
 //! Who we are to a registry: credentials and tokens, bound to the registry they were asked for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oras_store::{Error, Kind, Result};
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use url::Url;
+use reqwest::{Method, StatusCode};
 
 use crate::challenge::{self, Challenge};
 use crate::client::Client;
@@ -20,75 +17,30 @@ use crate::response::{MissingCredential, ResponseError, redact};
 use crate::retry::{Again, Failed, again};
 use crate::scope::Scopes;
 use crate::secret::Secret;
+use crate::session::{Bearer, Session};
 use crate::token::{self, Token};
 
-/// A token is taken to live at least this long (distribution's token specification).
-const LIFETIME: Duration = Duration::from_secs(60);
-/// A token is renewed so long before it ends.
-const MARGIN: Duration = Duration::from_secs(5);
-
-/// What each registry has granted, by its origin.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
-
-#[derive(Default)]
-struct Session {
-    granted: Mutex<Granted>,
-    /// Held while a token is fetched, so that requests that need the same one wait for it.
-    flight: tokio::sync::Mutex<()>,
-    credential: tokio::sync::OnceCell<Option<Credential>>,
-}
-
-#[derive(Default)]
-struct Granted {
-    basic: Option<HeaderValue>,
-    tokens: Vec<Grant>,
-}
-
-struct Grant {
-    scopes: Scopes,
-    header: HeaderValue,
-    until: Instant,
-}
-
-impl Sessions {
-    /// The `Authorization` that is known to be good for `scopes` at this registry.
-    pub(crate) fn known(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
-        if !endpoint.is_registry() {
-            return None;
-        }
-        let session = self.session(endpoint);
-        session.token(scopes, None).or_else(|| session.lock().basic.clone())
-    }
-
-    fn session(&self, endpoint: &Endpoint) -> Arc<Session> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(sessions.entry(endpoint.origin()).or_default())
-    }
-}
-
-impl Session {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Granted> {
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A token that allows all of `scopes`, other than the one that was refused.
-    fn token(&self, scopes: &Scopes, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let mut granted = self.lock();
-        let now = Instant::now();
-        granted.tokens.retain(|grant| grant.until > now && Some(&grant.header) != refused);
-        let token = granted.tokens.iter().find(|grant| grant.scopes.covers(scopes));
-        token.map(|grant| grant.header.clone())
-    }
-
-    async fn credential(&self, client: &Client, server: &str) -> Result<Option<&Credential>> {
-        let found = self.credential.get_or_try_init(|| client.options().credentials.get(server)).await;
-        Ok(found.map_err(|error| error.context("failed to resolve credential"))?.as_ref())
-    }
-}
-
 impl Client {
+    /// The `Authorization` to send without being asked: one that is known to be good, or a token in place of one that
+    /// has ended.
+    pub(crate) async fn known(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+    ) -> Result<Option<HeaderValue>, Failed> {
+        let known = self.sessions().known(endpoint, &request.scopes);
+        if known.is_some() || !endpoint.is_registry() {
+            return Ok(known);
+        }
+        let session = self.sessions().session(endpoint);
+        let Some(source) = session.source(&request.scopes) else { return Ok(None) };
+        let _flight = session.flight().await;
+        self.bearer(endpoint, &session, source, None).await.map(Some)
+    }
+
     /// The `Authorization` that answers a refusal, if there is one that was not sent yet.
+    ///
+    /// A refusal is a 401 with its challenges, or another status that blames the token that was sent.
     pub(crate) async fn authorize(
         &self,
         endpoint: &Endpoint,
@@ -96,7 +48,13 @@ impl Client {
         response: &Response,
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Failed> {
-        self.answer(endpoint, request, response, refused).await.map_err(|failed| {
+        let session = self.sessions().session(endpoint);
+        let _flight = session.flight().await;
+        let answer = match response.status {
+            StatusCode::UNAUTHORIZED => self.answer(endpoint, &session, request, response, refused).await,
+            _ => self.renew(endpoint, &session, request, refused).await,
+        };
+        answer.map_err(|failed| {
             // What a token server answers and what is missing speak for themselves.
             let speaks = failed.error.find::<ResponseError>().is_some()
                 || failed.error.find::<MissingCredential>().is_some();
@@ -111,36 +69,29 @@ impl Client {
     async fn answer(
         &self,
         endpoint: &Endpoint,
+        session: &Session,
         request: &Request,
         response: &Response,
         refused: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Failed> {
         let texts = response.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let session = self.sessions().session(endpoint);
-        let _flight = session.flight.lock().await;
         let mut missing = None;
         for challenge in challenge::parse(texts) {
             let answer = match challenge {
-                Challenge::Basic { .. } => {
-                    let credential = session.credential(self, endpoint.server()).await?;
-                    match basic(credential) {
-                        Ok(header) => {
-                            session.lock().basic = Some(header.clone());
-                            Some(header)
-                        }
-                        Err(error) => {
-                            missing.get_or_insert(error);
-                            None
-                        }
+                Challenge::Basic { .. } => match self.basic(endpoint, session, refused).await? {
+                    Ok(header) => Some(header),
+                    Err(error) => {
+                        missing.get_or_insert(error);
+                        None
                     }
-                }
+                },
                 Challenge::Bearer { realm, service, scope } => {
                     let mut scopes = request.scopes.clone();
                     if let Some(scope) = &scope {
                         scopes.merge(&Scopes::parse(scope));
                     }
                     let bearer = Bearer { realm: token::realm(&realm, endpoint.base())?, service, scopes };
-                    Some(self.bearer(endpoint, &session, bearer, refused).await?)
+                    Some(self.bearer(endpoint, session, bearer, refused).await?)
                 }
             };
             if let Some(header) = answer {
@@ -149,6 +100,44 @@ impl Client {
             }
         }
         missing.map_or(Ok(None), |error| Err(error.into()))
+    }
+
+    /// Another `Authorization` in place of one that has ended, from where that one came from.
+    async fn renew(
+        &self,
+        endpoint: &Endpoint,
+        session: &Session,
+        request: &Request,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Failed> {
+        let Some(refused) = refused else { return Ok(None) };
+        let header = match session.token(&request.scopes, Some(refused)) {
+            // Another request has renewed it.
+            Some(header) => Some(header),
+            None => match session.source(&request.scopes) {
+                Some(bearer) => Some(self.bearer(endpoint, session, bearer, Some(refused)).await?),
+                None => self.basic(endpoint, session, Some(refused)).await?.ok(),
+            },
+        };
+        Ok(header.filter(|header| header != refused))
+    }
+
+    /// The user name and the password as a header; what was refused may have changed since it was asked for.
+    async fn basic(
+        &self,
+        endpoint: &Endpoint,
+        session: &Session,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Result<HeaderValue>> {
+        if refused.is_some() && session.basic().as_ref() == refused {
+            session.forget_credential();
+        }
+        let credential = self.credential(endpoint, session).await?;
+        let header = basic(credential.as_deref());
+        if let Ok(header) = &header {
+            session.keep_basic(header.clone());
+        }
+        Ok(header)
     }
 
     async fn bearer(
@@ -161,51 +150,82 @@ impl Client {
         if let Some(header) = session.token(&bearer.scopes, refused) {
             return Ok(header);
         }
-        let credential = session.credential(self, endpoint.server()).await?;
-        let token = self.fetch_token(&bearer, credential).await?;
+        let is_old = session.credential().is_some();
+        let credential = self.credential(endpoint, session).await?;
+        let token = match self.fetch_token(&bearer, credential.as_deref()).await {
+            Err(failed) if is_old && failed.error.kind() == Kind::Unauthorized => {
+                // A helper may have another credential by now.
+                session.forget_credential();
+                let other = self.credential(endpoint, session).await?;
+                if other == credential {
+                    return Err(failed);
+                }
+                self.fetch_token(&bearer, other.as_deref()).await?
+            }
+            fetched => fetched?,
+        };
         let header = header("Bearer", &token.secret)?;
-        let lifetime = token.expires.unwrap_or(LIFETIME).max(LIFETIME) - MARGIN;
-        let until = Instant::now() + lifetime;
-        session.lock().tokens.push(Grant { scopes: bearer.scopes, header: header.clone(), until });
+        session.keep_token(bearer, header.clone(), token.expires);
         Ok(header)
     }
 
+    async fn credential(&self, endpoint: &Endpoint, session: &Session) -> Result<Option<Arc<Credential>>> {
+        if let Some(known) = session.credential() {
+            return Ok(known);
+        }
+        let found = self.options().credentials.get(endpoint.server(), endpoint.repository()).await;
+        let found = found.map_err(|error| error.context("failed to resolve credential"))?.map(Arc::new);
+        session.keep_credential(found.clone());
+        Ok(found)
+    }
+
     /// Asks a token server. Nothing but the credential for this registry is sent there.
+    ///
+    /// A refresh token goes by `POST` (OAuth2), a password by `GET`; where a server has only the other way, by that.
     async fn fetch_token(&self, bearer: &Bearer, credential: Option<&Credential>) -> Result<Token, Failed> {
-        let (realm, service) = (&bearer.realm, bearer.service.as_deref());
-        let server = Endpoint::token_server(realm);
-        if let Some(Credential::Access(secret)) = credential {
-            return Ok(Token { secret: secret.clone(), expires: None });
-        }
-        if let Some(credential @ Credential::Refresh(_)) = credential
-            && let Some(form) = token::form(credential, service, &bearer.scopes)
-        {
-            let request = Request::new(Method::POST, realm.clone(), Scopes::default())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")?
-                .body(Body::Secret(form))
-                .limit(Some(token::MAX_RESPONSE));
-            let response = self.follow(&server, &request, None).await?;
-            // Registries without the OAuth2 endpoint answer 404 or 405; what they offer is the older GET.
-            if !matches!(response.status.as_u16(), 404 | 405) {
-                return read(response);
+        let get = || self.get_token(bearer, credential);
+        match credential {
+            Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
+            Some(credential @ Credential::Refresh(_)) => {
+                let response = self.post_for_token(bearer, credential).await?;
+                if is_absent(response.status) { read(get().await?) } else { read(response) }
             }
+            Some(credential @ Credential::Basic { .. }) => {
+                let response = get().await?;
+                if !is_absent(response.status) {
+                    return read(response);
+                }
+                let other = self.post_for_token(bearer, credential).await?;
+                read(if is_absent(other.status) { response } else { other })
+            }
+            None => read(get().await?),
         }
-        let url = token::get_url(realm, service, &bearer.scopes);
+    }
+
+    async fn get_token(&self, bearer: &Bearer, credential: Option<&Credential>) -> Result<Response, Failed> {
+        let url = token::get_url(&bearer.realm, bearer.service.as_deref(), &bearer.scopes);
         let request = Request::new(Method::GET, url, Scopes::default()).limit(Some(token::MAX_RESPONSE));
         let authorization = match credential {
             Some(Credential::Basic { username, password }) => Some(basic_header(username, password)?),
             Some(Credential::Refresh(secret)) => Some(basic_header("", secret)?),
             _ => None,
         };
-        read(self.follow(&server, &request, authorization.as_ref()).await?)
+        self.follow(&Endpoint::token_server(&bearer.realm), &request, authorization.as_ref()).await
+    }
+
+    async fn post_for_token(&self, bearer: &Bearer, credential: &Credential) -> Result<Response, Failed> {
+        let form = token::form(credential, bearer.service.as_deref(), &bearer.scopes);
+        let request = Request::new(Method::POST, bearer.realm.clone(), Scopes::default())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")?
+            .body(form.map_or(Body::Empty, Body::Secret))
+            .limit(Some(token::MAX_RESPONSE));
+        self.follow(&Endpoint::token_server(&bearer.realm), &request, None).await
     }
 }
 
-/// What a challenge wants a token for.
-struct Bearer {
-    realm: Url,
-    service: Option<String>,
-    scopes: Scopes,
+/// Whether a token server doesn't have the way that was asked: it answers 404 or 405.
+fn is_absent(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 404 | 405)
 }
 
 fn read(response: Response) -> Result<Token, Failed> {

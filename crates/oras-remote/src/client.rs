@@ -9,9 +9,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
-use crate::auth::Sessions;
 use crate::endpoint::Endpoint;
 use crate::options::{ClientOptions, ResolveOverride};
+use crate::session::Sessions;
 use crate::tls;
 
 /// The longest warning that is handed on (distribution-spec, "Warnings").

@@ -24,11 +24,11 @@ pub enum Credential {
 /// Keeps one credential per server; a server is `host` or `host:port`.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
-    /// The credential for `server`, if there is one.
+    /// The credential for `server`, if there is one; for one `repository` of it where the store can tell them apart.
     ///
     /// # Errors
     /// When the store can't be read.
-    async fn get(&self, server: &str) -> Result<Option<Credential>>;
+    async fn get(&self, server: &str, repository: Option<&str>) -> Result<Option<Credential>>;
 
     /// Keeps `credential` for `server` in place of any other.
     ///
@@ -49,7 +49,7 @@ pub struct Anonymous;
 
 #[async_trait]
 impl CredentialStore for Anonymous {
-    async fn get(&self, _server: &str) -> Result<Option<Credential>> {
+    async fn get(&self, _server: &str, _repository: Option<&str>) -> Result<Option<Credential>> {
         Ok(None)
     }
 
@@ -75,7 +75,7 @@ impl StaticCredentials {
 
 #[async_trait]
 impl CredentialStore for StaticCredentials {
-    async fn get(&self, _server: &str) -> Result<Option<Credential>> {
+    async fn get(&self, _server: &str, _repository: Option<&str>) -> Result<Option<Credential>> {
         Ok(self.0.clone())
     }
 
@@ -99,9 +99,9 @@ mod tests {
     #[tokio::test]
     async fn fixed_stores() {
         let credential = Credential::Basic { username: "u".into(), password: "p".into() };
-        assert_eq!(Anonymous.get("a").await.unwrap(), None);
+        assert_eq!(Anonymous.get("a", None).await.unwrap(), None);
         let store = StaticCredentials::new(Some(credential.clone()));
-        assert_eq!(store.get("a").await.unwrap(), Some(credential.clone()));
+        assert_eq!(store.get("a", None).await.unwrap(), Some(credential.clone()));
         assert_eq!(store.put("a", &credential).await.unwrap_err().kind(), Kind::Unsupported);
         assert!(!format!("{store:?}").contains("\"p\""));
     }

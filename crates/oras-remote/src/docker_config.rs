@@ -1,45 +1,71 @@
-//! Credentials in the configuration file of Docker, which other tools share, and in the helpers it names.
+//! Credentials in the configuration files of Docker and of the containers tools, which other tools share, and in the
+//! helpers they name.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
-use oras_store::{Error, Kind, Result, fsio};
-use serde::Serialize;
-use serde_json::ser::PrettyFormatter;
-use serde_json::{Map, Value, json};
+use oras_store::{Error, Kind, Result};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
+use crate::config_file::ConfigFile;
 use crate::credentials::{Credential, CredentialStore};
 use crate::helper::Helper;
-use crate::secret::Secret;
 
 /// The key of Docker Hub.
 const HUB: &str = "https://index.docker.io/v1/";
+/// Names of Docker Hub that tools file credentials under.
+const HUB_NAMES: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+/// Told what a user should know: a helper that is configured but not installed, a file that can't be read.
+pub type NoticeHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Docker's configuration: one file or more, of which the first is written.
 ///
-/// The files are read whenever they are asked, and need not exist. Without a helper for a server, what is stored
-/// is only encoded, not encrypted; the file is readable by its owner alone.
-#[derive(Debug)]
+/// The files are read whenever they are asked, and need not exist. Keys may be a server, or a server with the path of
+/// a repository or of what is above it, as the containers tools write them: the longest that matches is used.
+/// Without a helper for a server, what is stored is only encoded, not encrypted; the file is readable by its owner alone.
 pub struct DockerConfig {
     paths: Vec<PathBuf>,
+    fallbacks: Vec<PathBuf>,
     helpers: Option<PathBuf>,
+    notices: Option<NoticeHandler>,
     writing: Mutex<()>,
+}
+
+/// A credential, and where it was found.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The credential.
+    pub credential: Credential,
+    /// The file that has it, or that names the helper that has it.
+    pub file: PathBuf,
+    /// What in the file.
+    pub keeper: Keeper,
+}
+
+/// What keeps a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The entry of `auths` with this key.
+    Entry(String),
+    /// The credential helper with this name, `docker-credential-…`.
+    Helper(String),
 }
 
 impl DockerConfig {
     /// The configuration in the files at `paths`: the first that has a server is used for it.
     pub fn open(paths: Vec<PathBuf>) -> Self {
-        Self { paths, helpers: None, writing: Mutex::new(()) }
+        Self { paths, fallbacks: Vec::new(), helpers: None, notices: None, writing: Mutex::new(()) }
+    }
+
+    /// Looks into the files at `paths` too when the others have nothing. They are never written, and one that can't be
+    /// read is passed over with a notice.
+    #[must_use]
+    pub fn with_fallbacks(mut self, paths: Vec<PathBuf>) -> Self {
+        self.fallbacks = paths;
+        self
     }
 
     /// Looks for credential helpers in `directory` only, not wherever the system has its programs.
@@ -49,7 +75,14 @@ impl DockerConfig {
         self
     }
 
-    /// The file, when there is exactly one.
+    /// Tells `handler` what a user should know.
+    #[must_use]
+    pub fn with_notices(mut self, handler: NoticeHandler) -> Self {
+        self.notices = Some(handler);
+        self
+    }
+
+    /// The file, when there is exactly one besides those that are looked at last.
     pub fn path(&self) -> Option<&Path> {
         match self.paths.as_slice() {
             [path] => Some(path),
@@ -71,6 +104,64 @@ impl DockerConfig {
         self.check()
     }
 
+    /// The file that a credential for `server` would be written to as it is, without a helper that would guard it.
+    ///
+    /// # Errors
+    /// When the file can't be read or understood.
+    pub async fn plain_text_path(&self, server: &str) -> Result<Option<PathBuf>> {
+        let file = ConfigFile::read(self.first()?).await?;
+        Ok(file.helper(&Key::of(server, None).own())?.is_none().then(|| file.path().to_owned()))
+    }
+
+    /// The credential for `repository` of `server`, and where it is.
+    ///
+    /// A helper that is configured but not installed is told of and passed over.
+    ///
+    /// # Errors
+    /// When a file can't be read or understood, or a helper fails.
+    pub async fn locate(&self, server: &str, repository: Option<&str>) -> Result<Option<Located>> {
+        let key = Key::of(server, repository);
+        for path in &self.paths {
+            let found = self.locate_in(path, &key, false).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        for path in &self.fallbacks {
+            match self.locate_in(path, &key, true).await {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => self.notice(&format!("passing over {}: {}", path.display(), error.chain())),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn locate_in(&self, path: &Path, key: &Key, strict: bool) -> Result<Option<Located>> {
+        let file = ConfigFile::read(path).await?;
+        let located = |credential, keeper| Located { credential, file: file.path().to_owned(), keeper };
+        if let Some(helper) = self.helper(&file, &key.own())? {
+            match helper.get(&key.own()).await {
+                Err(error) if helper.is_missing(&error) => self.notice(&format!(
+                    "{} names the credential helper {}, which is not installed: looking elsewhere",
+                    path.display(),
+                    helper.name()
+                )),
+                found => {
+                    return Ok(found?.map(|credential| located(credential, Keeper::Helper(helper.name()))));
+                }
+            }
+        }
+        let found = file.find(|entry| key.rank(entry, strict))?;
+        Ok(found.map(|(entry, credential)| located(credential, Keeper::Entry(entry))))
+    }
+
+    fn notice(&self, text: &str) {
+        if let Some(handler) = &self.notices {
+            handler(text);
+        }
+    }
+
     fn first(&self) -> Result<&Path> {
         self.paths.first().map(PathBuf::as_path).ok_or_else(|| {
             Error::new(Kind::Unsupported, "failed to get user home directory: $HOME is not defined")
@@ -83,240 +174,91 @@ impl DockerConfig {
     }
 }
 
+impl fmt::Debug for DockerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DockerConfig")
+            .field("paths", &self.paths)
+            .field("fallbacks", &self.fallbacks)
+            .finish_non_exhaustive()
+    }
+}
+
 #[async_trait]
 impl CredentialStore for DockerConfig {
-    async fn get(&self, server: &str) -> Result<Option<Credential>> {
-        let server = key(server);
-        for path in &self.paths {
-            let file = ConfigFile::read(path).await?;
-            let found = match self.helper(&file, server)? {
-                Some(helper) => helper.get(server).await?,
-                None => file.find(server)?,
-            };
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+    async fn get(&self, server: &str, repository: Option<&str>) -> Result<Option<Credential>> {
+        Ok(self.locate(server, repository).await?.map(|located| located.credential))
     }
 
     async fn put(&self, server: &str, credential: &Credential) -> Result<()> {
-        let server = key(server);
+        let server = Key::of(server, None).own();
         let _writing = self.writing.lock().await;
         let mut file = ConfigFile::read(self.first()?).await?;
-        if let Some(helper) = self.helper(&file, server)? {
-            return helper.store(server, credential).await;
+        if let Some(helper) = self.helper(&file, &server)? {
+            return helper.store(&server, credential).await;
         }
-        let entry = encode(credential)?;
-        file.change_auths(|auths| drop(auths.insert(server.to_owned(), entry)))?;
+        file.put(&server, credential)?;
         file.write().await
     }
 
     async fn erase(&self, server: &str) -> Result<()> {
-        let server = key(server);
+        let key = Key::of(server, None);
         let _writing = self.writing.lock().await;
         let mut file = ConfigFile::read(self.first()?).await?;
-        if let Some(helper) = self.helper(&file, server)? {
-            return helper.erase(server).await;
+        if let Some(helper) = self.helper(&file, &key.own())? {
+            return helper.erase(&key.own()).await;
         }
-        let mut changed = false;
-        file.change_auths(|auths| {
-            let before = auths.len();
-            // Keys of older tools too, as they would be found again.
-            auths.retain(|key, _| key != server && !(key.contains("://") && host_of(key) == server));
-            changed = auths.len() != before;
-        })?;
-        if changed { file.write().await } else { Ok(()) }
+        // Keys of older tools too, as they would be found again.
+        if file.remove(|entry| key.rank(entry, true).is_some())? { file.write().await } else { Ok(()) }
     }
 }
 
-/// What `server` is filed under.
-fn key(server: &str) -> &str {
-    match server {
-        "docker.io" | "registry-1.docker.io" => HUB,
-        other => other,
-    }
+/// What a credential is filed under.
+struct Key {
+    server: String,
+    path: String,
 }
 
-/// The host in a key of an older tool, as `http://localhost:5000/v1/`.
-fn host_of(key: &str) -> &str {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    rest.split_once('/').map_or(rest, |(host, _)| host)
-}
-
-/// One file: all of its fields, known or not.
-struct ConfigFile {
-    path: PathBuf,
-    fields: Map<String, Value>,
-}
-
-impl ConfigFile {
-    /// A missing or blank file has no fields.
-    async fn read(path: &Path) -> Result<Self> {
-        let path = path.to_owned();
-        fsio::blocking(move || Self::load(&path)).await
+impl Key {
+    fn of(server: &str, repository: Option<&str>) -> Self {
+        let is_hub = HUB_NAMES.contains(&server);
+        let server = if is_hub { HUB_NAMES[0] } else { server };
+        Self { server: server.to_owned(), path: repository.unwrap_or_default().to_owned() }
     }
 
-    fn load(path: &Path) -> Result<Self> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
-            Err(error) => {
-                return Err(Error::io(format!("failed to open config file {}", path.display()), error));
-            }
-        };
-        let path = path.to_owned();
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self { path, fields: Map::new() });
+    fn is_hub(&self) -> bool {
+        self.server == HUB_NAMES[0]
+    }
+
+    /// The key that is written, and asked of helpers.
+    fn own(&self) -> String {
+        if self.is_hub() { HUB.to_owned() } else { self.server.clone() }
+    }
+
+    /// How well `entry` fits, if it does: the longest path first, then the key that is written, then keys of older
+    /// tools, as `http://localhost:5000/v1/`. Unless it is `strict`, the path of another repository fits too, if nothing
+    /// else does, as in the Go tool.
+    fn rank(&self, entry: &str, strict: bool) -> Option<usize> {
+        if entry == self.own() {
+            return Some(2);
         }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self { path, fields }),
-            Ok(_) => Err(invalid(&path, "not an object")),
-            Err(error) if error.is_eof() => Err(invalid(&path, "unexpected EOF")),
-            Err(error) => Err(invalid(&path, &error.to_string())),
+        if let Some((_, rest)) = entry.split_once("://") {
+            let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+            return self.is_server(host).then_some(1);
         }
-    }
-
-    /// The name of the helper for `server`, if one is configured.
-    fn helper(&self, server: &str) -> Result<Option<&str>> {
-        let own = self.object("credHelpers")?.and_then(|helpers| helpers.get(server));
-        for (field, value) in [("credHelpers", own), ("credsStore", self.fields.get("credsStore"))] {
-            match value {
-                None | Some(Value::Null) => {}
-                Some(Value::String(name)) if name.is_empty() => {}
-                Some(Value::String(name)) => return Ok(Some(name)),
-                Some(_) => return Err(invalid(&self.path, &format!("{field} doesn't name a helper"))),
-            }
+        let (host, path) = entry.split_once('/').unwrap_or((entry, ""));
+        if !self.is_server(host) {
+            return None;
         }
-        Ok(None)
-    }
-
-    /// The credential for `server` in the file itself.
-    fn find(&self, server: &str) -> Result<Option<Credential>> {
-        let Some(auths) = self.object("auths")? else {
-            return Ok(None);
-        };
-        let legacy = || auths.iter().find(|(key, _)| host_of(key) == server).map(|(_, entry)| entry);
-        let Some(entry) = auths.get(server).or_else(legacy) else {
-            return Ok(None);
-        };
-        // What the entry holds is not repeated: it is secret.
-        decode(entry).map_err(|why| invalid(&self.path, &format!("the entry of {server}: {why}")))
-    }
-
-    fn change_auths(&mut self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
-        let auths = self.fields.entry("auths").or_insert(Value::Null);
-        if auths.is_null() {
-            *auths = json!({});
+        if path.is_empty() {
+            return Some(1);
         }
-        let Value::Object(auths) = auths else {
-            return Err(invalid(&self.path, "auths is not an object"));
-        };
-        change(auths);
-        auths.sort_keys();
-        Ok(())
+        let below = self.path.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
+        below.map(|_| 2 + path.len()).or((!strict).then_some(0))
     }
 
-    fn object(&self, field: &str) -> Result<Option<&Map<String, Value>>> {
-        match self.fields.get(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(object)) => Ok(Some(object)),
-            Some(_) => Err(invalid(&self.path, &format!("{field} is not an object"))),
-        }
+    fn is_server(&self, host: &str) -> bool {
+        host == self.server || (self.is_hub() && HUB_NAMES.contains(&host))
     }
-
-    /// Replaces the file; a link to it stays one.
-    async fn write(mut self) -> Result<()> {
-        if self.fields.get("credsStore").is_some_and(|name| name == "" || name.is_null()) {
-            self.fields.shift_remove("credsStore");
-        }
-        let sorted: BTreeMap<_, _> = self.fields.iter().collect();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-        let formatter = PrettyFormatter::with_indent(b"\t");
-        sorted
-            .serialize(&mut serde_json::Serializer::with_formatter(&mut *bytes, formatter))
-            .map_err(|error| Error::new(Kind::Other, "failed to encode config file").with_source(error))?;
-        let path = self.path;
-        fsio::blocking(move || {
-            let path = std::fs::canonicalize(&path).unwrap_or(path);
-            if let Some(parent) = path.parent() {
-                create_private(parent)?;
-            }
-            fsio::replace(&path, &bytes, 0o600)
-        })
-        .await
-    }
-}
-
-/// Makes `directory` and its parents, for their owner alone.
-fn create_private(directory: &Path) -> Result<()> {
-    if directory.as_os_str().is_empty() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(directory)
-        .map_err(|error| Error::io(format!("failed to create the directory {}", directory.display()), error))
-}
-
-fn invalid(path: &Path, why: &str) -> Error {
-    let message = format!("failed to decode config file {}: invalid config format: {why}", path.display());
-    Error::new(Kind::InvalidContent, message)
-}
-
-/// The credential in an entry of `auths`, if it has any.
-fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> {
-    let field = |name: &str| match entry.get(name) {
-        None | Some(Value::Null) => Ok(""),
-        Some(Value::String(text)) => Ok(text.as_str()),
-        Some(_) => Err("a field is not a string"),
-    };
-    if !(entry.is_object() || entry.is_null()) {
-        return Err("not an object");
-    }
-    let (access, refresh) = (field("registrytoken")?, field("identitytoken")?);
-    if !access.is_empty() {
-        return Ok(Some(Credential::Access(access.into())));
-    }
-    if !refresh.is_empty() {
-        return Ok(Some(Credential::Refresh(refresh.into())));
-    }
-    let auth = field("auth")?;
-    if !auth.is_empty() {
-        return basic(auth).map(Some).ok_or("auth is not the base64 of user:password");
-    }
-    let (username, password) = (field("username")?, field("password")?);
-    if username.is_empty() && password.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Credential::Basic { username: username.to_owned(), password: password.into() }))
-}
-
-fn basic(auth: &str) -> Option<Credential> {
-    let bytes = Zeroizing::new(BASE64.decode(auth.trim()).ok()?);
-    let (username, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
-    // Docker pads some passwords.
-    let password = Secret::from(password.trim_end_matches('\0'));
-    Some(Credential::Basic { username: username.to_owned(), password })
-}
-
-/// The entry of `auths` for `credential`.
-fn encode(credential: &Credential) -> Result<Value> {
-    Ok(match credential {
-        Credential::Basic { username, .. } if username.contains(':') => {
-            let message = "bad credential format: colons(:) are not allowed in username";
-            return Err(Error::new(Kind::InvalidInput, message));
-        }
-        Credential::Basic { username, password } => {
-            let text = Zeroizing::new(format!("{username}:{}", password.expose()));
-            json!({ "auth": BASE64.encode(text.as_bytes()) })
-        }
-        Credential::Refresh(token) => json!({ "identitytoken": token.expose() }),
-        Credential::Access(token) => json!({ "registrytoken": token.expose() }),
-    })
 }
 
 #[cfg(test)]

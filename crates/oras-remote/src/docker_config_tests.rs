@@ -1,5 +1,7 @@
 //! Tests of [`super::DockerConfig`].
 
+use oras_store::fsio;
+
 use super::*;
 
 struct Fixture {
@@ -54,7 +56,7 @@ async fn reads_every_form_of_entry() {
         ("registry-1.docker.io", Some(user("hub", "pass"))),
         ("index.docker.io", Some(user("hub", "pass"))),
     ] {
-        assert_eq!(fixture.store.get(server).await.unwrap(), expected, "{server}");
+        assert_eq!(fixture.store.get(server, None).await.unwrap(), expected, "{server}");
     }
     assert_eq!(fixture.store.path(), Some(fixture.path.as_path()));
 }
@@ -67,9 +69,9 @@ async fn reads_the_first_file_that_has_the_host() {
     );
     let missing = one.directory.path().join("none/config.json");
     let store = DockerConfig::open(vec![missing.clone(), one.path.clone(), two.path.clone()]);
-    assert_eq!(store.get("a").await.unwrap(), Some(user("a", "one")));
-    assert_eq!(store.get("b").await.unwrap(), Some(user("a", "two")));
-    assert_eq!(store.get("c").await.unwrap(), None);
+    assert_eq!(store.get("a", None).await.unwrap(), Some(user("a", "one")));
+    assert_eq!(store.get("b", None).await.unwrap(), Some(user("a", "two")));
+    assert_eq!(store.get("c", None).await.unwrap(), None);
     assert_eq!(store.path(), None);
     assert!(!missing.exists());
     store.erase("a").await.unwrap();
@@ -80,19 +82,93 @@ async fn reads_the_first_file_that_has_the_host() {
 }
 
 #[tokio::test]
-async fn writes_as_docker_does() {
+async fn keeps_what_it_does_not_know_in_its_place() {
     let fixture = fixture(r#"{"z":{"y":1,"b":[1.0,{}]},"credsStore":"","HttpHeaders":{"X":"<&>"}}"#);
     fixture.store.put("localhost:5105", &user("user", "pass")).await.unwrap();
     fixture.store.put("docker.io", &Credential::Refresh("tok".into())).await.unwrap();
-    let expected = "{\n\t\"HttpHeaders\": {\n\t\t\"X\": \"<&>\"\n\t},\n\t\"auths\": {\n\
+    let expected = "{\n\t\"z\": {\n\t\t\"y\": 1,\n\t\t\"b\": [\n\t\t\t1.0,\n\t\t\t{}\n\t\t]\n\t},\n\
+        \t\"HttpHeaders\": {\n\t\t\"X\": \"<&>\"\n\t},\n\t\"auths\": {\n\
         \t\t\"https://index.docker.io/v1/\": {\n\t\t\t\"identitytoken\": \"tok\"\n\t\t},\n\
-        \t\t\"localhost:5105\": {\n\t\t\t\"auth\": \"dXNlcjpwYXNz\"\n\t\t}\n\t},\n\
-        \t\"z\": {\n\t\t\"y\": 1,\n\t\t\"b\": [\n\t\t\t1.0,\n\t\t\t{}\n\t\t]\n\t}\n}";
+        \t\t\"localhost:5105\": {\n\t\t\t\"auth\": \"dXNlcjpwYXNz\"\n\t\t}\n\t}\n}";
     assert_eq!(fixture.text(), expected);
-    assert_eq!(fixture.store.get("localhost:5105").await.unwrap(), Some(user("user", "pass")));
+    assert_eq!(fixture.store.get("localhost:5105", None).await.unwrap(), Some(user("user", "pass")));
     let colon = fixture.store.put("localhost:5101", &user("a:b", "p")).await.unwrap_err();
     assert_eq!(colon.chain(), "bad credential format: colons(:) are not allowed in username");
     assert_eq!(fixture.text(), expected);
+}
+
+#[tokio::test]
+async fn sorted_keys_stay_sorted() {
+    let fixture = fixture(r#"{"HttpHeaders":{},"credHelpers":{}}"#);
+    for server in ["m", "z", "a"] {
+        fixture.store.put(server, &user("u", "p")).await.unwrap();
+    }
+    let text = fixture.text();
+    let places: Vec<_> = ["HttpHeaders", "auths", "\"a\"", "\"m\"", "\"z\"", "credHelpers"]
+        .map(|key| text.find(key).unwrap())
+        .into();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[tokio::test]
+async fn the_longest_path_wins() {
+    let fixture = fixture(
+        r#"{"auths": {
+            "q.io": {"auth": "cTpx"}, "q.io/org": {"auth": "b3JnOnE="}, "q.io/org/app": {"auth": "YXBwOnE="},
+            "https://q.io/v1/": {"auth": "b2xkOnE="}, "docker.io/library": {"auth": "bGliOnE="}, "only.io/x": {"auth": "eDpx"}
+        }}"#,
+    );
+    let strict = DockerConfig::open(Vec::new()).with_fallbacks(vec![fixture.path.clone()]);
+    assert_eq!(strict.get("only.io", Some("z")).await.unwrap(), None);
+    assert_eq!(strict.get("only.io", Some("x")).await.unwrap(), Some(user("x", "q")));
+    for (server, repository, expected) in [
+        ("q.io", None, Some("q")),
+        ("q.io", Some("other"), Some("q")),
+        ("q.io", Some("org"), Some("org")),
+        ("q.io", Some("org/tool"), Some("org")),
+        ("q.io", Some("organ/tool"), Some("q")),
+        ("q.io", Some("org/app"), Some("app")),
+        ("q.io", Some("org/app/sub"), Some("app")),
+        ("docker.io", Some("library/busybox"), Some("lib")),
+        ("registry-1.docker.io", Some("library/busybox"), Some("lib")),
+        ("docker.io", Some("me/app"), Some("lib")),
+        ("only.io", Some("x/y"), Some("x")),
+        ("only.io", None, Some("x")),
+        ("x.only.io", Some("x"), None),
+    ] {
+        let found = fixture.store.get(server, repository).await.unwrap();
+        assert_eq!(found, expected.map(|name| user(name, "q")), "{server} {repository:?}");
+    }
+}
+
+#[tokio::test]
+async fn looks_elsewhere_when_nothing_is_there() {
+    let notices = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&notices);
+    let first = fixture(r#"{"credHelpers":{"a":"missing","b":"missing"},"auths":{"b":{"auth":"Yjpv"}}}"#);
+    let broken = fixture("{");
+    let last = fixture(r#"{"auths":{"a":{"auth":"YTpv"},"b":{"auth":"eDp4"}}}"#);
+    let store = DockerConfig::open(vec![first.path.clone()])
+        .with_fallbacks(vec![broken.path.clone(), last.path.clone()])
+        .with_helper_directory(first.directory.path())
+        .with_notices(Arc::new(move |text: &str| told.lock().unwrap().push(text.to_owned())));
+    store.check().unwrap();
+    let located = store.locate("b", None).await.unwrap().unwrap();
+    assert_eq!((located.credential, located.file), (user("b", "o"), first.path.clone()));
+    assert_eq!(located.keeper, Keeper::Entry("b".to_owned()));
+    assert_eq!(store.get("a", None).await.unwrap(), Some(user("a", "o")));
+    assert_eq!(store.get("c", None).await.unwrap(), None);
+    let notices = notices.lock().unwrap();
+    assert!(notices[0].contains("docker-credential-missing, which is not installed"), "{notices:?}");
+    assert!(notices.iter().any(|text| text.starts_with("passing over ")), "{notices:?}");
+    assert_eq!(store.path(), Some(first.path.as_path()));
+}
+
+#[tokio::test]
+async fn tells_where_secrets_are_plain() {
+    let fixture = fixture(r#"{"credHelpers":{"a":"x"}}"#);
+    assert_eq!(fixture.store.plain_text_path("a").await.unwrap(), None);
+    assert_eq!(fixture.store.plain_text_path("b").await.unwrap(), Some(fixture.path.clone()));
 }
 
 #[tokio::test]
@@ -120,7 +196,7 @@ async fn concurrent_writes_are_all_kept() {
     let writes = servers.iter().map(|server| fixture.store.put(server, &credential));
     futures::future::try_join_all(writes).await.unwrap();
     for server in &servers {
-        assert!(fixture.store.get(server).await.unwrap().is_some());
+        assert!(fixture.store.get(server, None).await.unwrap().is_some());
     }
 }
 
@@ -138,17 +214,17 @@ async fn refuses_malformed_files() {
         (r#"{"auths":{"a":{"auth":7}}}"#, "the entry of a: a field is not a string"),
     ] {
         let fixture = fixture(text);
-        let error = fixture.store.get("a").await.unwrap_err();
+        let error = fixture.store.get("a", None).await.unwrap_err();
         let path = fixture.path.display();
         assert_eq!(
             error.chain(),
             format!("failed to decode config file {path}: invalid config format: {why}")
         );
     }
-    assert_eq!(fixture(" \n").store.get("a").await.unwrap(), None);
+    assert_eq!(fixture(" \n").store.get("a", None).await.unwrap(), None);
     let directory = tempfile::tempdir().unwrap();
     let store = DockerConfig::open(vec![directory.path().to_owned()]);
-    assert_eq!(store.get("a").await.unwrap_err().kind(), Kind::Io);
+    assert_eq!(store.get("a", None).await.unwrap_err().kind(), Kind::Io);
 }
 
 #[cfg(unix)]
@@ -186,11 +262,12 @@ mod unix {
         install(fixture.directory.path(), "one", &answer("one"));
         install(fixture.directory.path(), "all", &answer("all"));
         for (server, helper) in [("one", "one"), ("two", "all"), ("plain", "all"), ("docker.io", "all")] {
-            assert_eq!(fixture.store.get(server).await.unwrap(), Some(user(helper, "s")));
+            assert_eq!(fixture.store.get(server, None).await.unwrap(), Some(user(helper, "s")));
         }
         let asked = fixture.directory.path().join("docker-credential-all.get");
         assert_eq!(std::fs::read_to_string(asked).unwrap(), HUB);
-        assert!(fixture.store.get("none").await.unwrap_err().chain().starts_with("exec: "));
+        let error = fixture.store.put("none", &user("u", "p")).await.unwrap_err();
+        assert!(error.chain().starts_with("exec: "), "{error:?}");
         fixture.store.put("two", &user("a:b", "p")).await.unwrap();
         fixture.store.erase("two").await.unwrap();
         let erased = fixture.directory.path().join("docker-credential-all.erase");

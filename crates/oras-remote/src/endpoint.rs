@@ -9,6 +9,8 @@ use url::Url;
 pub(crate) struct Endpoint {
     base: Url,
     server: String,
+    /// The repository that is worked on, if it is one: credentials may differ by it.
+    repository: Option<String>,
     headers: HeaderMap,
     registry: bool,
 }
@@ -27,12 +29,18 @@ impl Endpoint {
         {
             return Err(invalid());
         }
-        Ok(Self { base, server: server.to_owned(), headers, registry: true })
+        Ok(Self { base, server: server.to_owned(), repository: None, headers, registry: true })
     }
 
     /// The token server at `realm`.
     pub(crate) fn token_server(realm: &Url) -> Self {
-        Self { base: realm.clone(), server: String::new(), headers: HeaderMap::new(), registry: false }
+        let (server, headers) = (String::new(), HeaderMap::new());
+        Self { base: realm.clone(), server, repository: None, headers, registry: false }
+    }
+
+    /// The same registry, for work on `repository`.
+    pub(crate) fn for_repository(self, repository: &str) -> Self {
+        Self { repository: Some(repository.to_owned()), ..self }
     }
 
     /// The address of the server.
@@ -43,6 +51,11 @@ impl Endpoint {
     /// The name that credentials are kept under.
     pub(crate) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The repository that is worked on, if it is one.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
     }
 
     /// Scheme, host and port in one text.

@@ -134,14 +134,20 @@ impl Helper {
         }
     }
 
-    fn name(&self) -> String {
+    /// Whether `error` says that there is no such program.
+    pub(crate) fn is_missing(&self, error: &Error) -> bool {
+        error.kind() == Kind::Unsupported
+    }
+
+    /// `docker-credential-` and the name in the configuration.
+    pub(crate) fn name(&self) -> String {
         self.program.file_name().unwrap_or(OsStr::new("")).to_string_lossy().into_owned()
     }
 
     fn not_started(&self, error: std::io::Error) -> Error {
         let start = format!("exec: \"{}\"", self.program.display());
         if error.kind() == ErrorKind::NotFound {
-            return Error::new(Kind::Other, format!("{start}: executable file not found in $PATH"));
+            return Error::new(Kind::Unsupported, format!("{start}: executable file not found in $PATH"));
         }
         Error::io(start, error)
     }

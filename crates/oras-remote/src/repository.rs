@@ -46,7 +46,8 @@ impl Repository {
     /// `InvalidInput` when the registry is not a host.
     pub fn new(client: &Client, reference: &Reference) -> Result<Self> {
         let reference = Reference { tag: None, digest: None, ..reference.clone() };
-        let (client, endpoint) = (client.clone(), client.endpoint(&reference.registry)?);
+        let endpoint = client.endpoint(&reference.registry)?.for_repository(&reference.repository);
+        let client = client.clone();
         let name = reference.name();
         let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
         Ok(Self { inner: Arc::new(inner) })

@@ -43,10 +43,11 @@ impl Client {
     ///
     /// A status that calls for another try is a failure; any other status is an answer.
     pub(crate) async fn attempt(&self, endpoint: &Endpoint, request: &Request) -> Result<Response, Failed> {
-        let known = self.sessions().known(endpoint, &request.scopes);
+        let known = self.known(endpoint, request).await?;
         let response = self.follow(endpoint, request, known.as_ref()).await?;
         // Only the registry itself can ask for its credentials, not whoever it redirects to.
-        let asked = response.status == StatusCode::UNAUTHORIZED
+        let asked = (response.status == StatusCode::UNAUTHORIZED
+            || (known.is_some() && blames_token(&response)))
             && endpoint.is_registry()
             && endpoint.owns(&response.url)
             && !endpoint.brings_authorization();
@@ -145,6 +146,15 @@ impl Client {
 
 fn lacks_blob(response: &Response) -> bool {
     response.method == Method::PUT && response.error().has_code("MANIFEST_BLOB_UNKNOWN")
+}
+
+/// Whether the registry says, with another status than 401, that the token it was sent has ended or is none; some do.
+fn blames_token(response: &Response) -> bool {
+    if !matches!(response.status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN) {
+        return false;
+    }
+    let text = String::from_utf8_lossy(response.bytes()).to_lowercase();
+    text.contains("token") && (text.contains("expire") || text.contains("invalid"))
 }
 
 /// Where the response says to go next, if it is followed there.

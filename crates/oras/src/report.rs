@@ -157,6 +157,27 @@ pub struct Login {
     pub username: Option<String>,
 }
 
+/// What `login --check` reports: where a credential is, without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialSource {
+    /// The registry, with the repository if one was asked for.
+    pub name: String,
+    /// The file that has the credential or names its helper.
+    pub file: String,
+    /// The key of the entry in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The credential helper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+    /// `password`, `identity token` or `registry token`.
+    pub kind: &'static str,
+    /// The user name, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
 /// What `pull` reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pull {

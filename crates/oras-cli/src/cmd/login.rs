@@ -9,8 +9,11 @@ use oras::spec::reference::check_registry;
 
 use crate::args;
 use crate::args::flags::{self, Matches};
+use crate::cmd::login_check;
+use crate::env;
 use crate::error::{self, Failure};
 use crate::format::{self, Format};
+use crate::log;
 use crate::output::Printer;
 use crate::target::{Remote, Usage, prompt};
 
@@ -24,13 +27,19 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras login localhost:5000\n",
-            "  echo $TOKEN | oras login -u user --password-stdin localhost:5000"
+            "  echo $TOKEN | oras login -u user --password-stdin localhost:5000\n",
+            "  oras login --check localhost:5000"
         ),
     )
     .args(flags::common())
     .args(flags::remote(""))
     .args(flags::format_too())
-    .args([flags::verbose(), flags::positional("<registry>", "Registry")])
+    .args([
+        flags::verbose(),
+        flags::switch("check", "Only show where the credential is, of a registry or a repository")
+            .help_heading(flags::EXTENSIONS),
+        flags::positional("<registry>", "Registry"),
+    ])
 }
 
 /// Runs it.
@@ -39,6 +48,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     USAGE.check(&words, 1, true, "the registry to log in to")?;
     let format = Format::read(matches, format::TEXT, *printer)?;
     let remote = Remote::new(matches, "", printer)?;
+    if matches.on("check") {
+        return login_check::run(&remote.store, &words[0], &format, printer).await;
+    }
     remote.store.check_writable()?;
     let credential = match &remote.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
@@ -66,6 +78,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         .put(host, &credential)
         .await
         .map_err(|error| error.context(format!("failed to store the credentials for {host}")))?;
+    warn_of_plain_text(&remote, host, printer).await?;
     match format {
         Format::Text => printer.line("Login Succeeded"),
         format => {
@@ -76,6 +89,20 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.report(&format, &report::Login { registry: host.to_owned(), logged_in: true, username })
         }
     }
+}
+
+/// Says so when the secret lies in a file as it is although this system has a keychain for it.
+async fn warn_of_plain_text(remote: &Remote, host: &str, printer: &Printer) -> Result<(), Failure> {
+    let Some(helper) = env::native_helper() else { return Ok(()) };
+    if let Some(path) = remote.store.plain_text_path(host).await? {
+        let text = format!(
+            "the credential is not encrypted in {path}: to keep it in the keychain, add \"credsStore\": \"{helper}\" to \
+             that file and log in again",
+            path = path.display()
+        );
+        log::notice(*printer, &text);
+    }
+    Ok(())
 }
 
 fn ask_all(printer: &Printer, username: Option<&str>) -> Result<Credential, Failure> {

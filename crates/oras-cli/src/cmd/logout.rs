@@ -1,15 +1,13 @@
 //! `oras logout`.
 
-use std::path::PathBuf;
-
 use clap::{ArgMatches, Command};
-use oras::remote::{CredentialStore, DockerConfig};
+use oras::remote::CredentialStore;
 
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::env;
 use crate::error::Failure;
-use crate::target::Usage;
+use crate::output::Printer;
+use crate::target::{Usage, credential_files};
 
 const USAGE: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
 
@@ -24,14 +22,10 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs it.
-pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let words = matches.words();
     USAGE.check(&words, 1, true, "the registry you want to log out")?;
-    let paths = match matches.list("registry-config") {
-        paths if paths.is_empty() => env::docker_config().into_iter().collect(),
-        paths => paths.into_iter().map(PathBuf::from).collect(),
-    };
-    let store = DockerConfig::open(paths);
+    let store = credential_files(&matches.list("registry-config"), printer);
     store.check_writable()?;
     let host = &words[0];
     let erased = store.erase(host).await;

@@ -10,6 +10,7 @@ mod delete;
 mod discover;
 mod help;
 mod login;
+mod login_check;
 mod logout;
 mod manifest;
 mod pack;
@@ -93,7 +94,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("annotate", _) => annotate::run(matches, printer).await,
         ("tag", _) => tag::run(matches, printer).await,
         ("login", _) => login::run(matches, printer).await,
-        ("logout", _) => logout::run(matches).await,
+        ("logout", _) => logout::run(matches, printer).await,
         ("blob", Some((name, matches))) => blob::run(name, matches, printer).await,
         ("manifest", Some((name, matches))) => manifest::run(name, matches, printer).await,
         ("repo", Some((name, matches))) => repo::run(name, matches, printer).await,

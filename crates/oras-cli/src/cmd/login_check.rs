@@ -1,0 +1,50 @@
+//! `oras login --check`: where a credential is, never the credential.
+
+use oras::remote::{Credential, DockerConfig, Keeper};
+use oras::report::CredentialSource;
+
+use crate::error::Failure;
+use crate::format::Format;
+use crate::output::Printer;
+
+/// Shows what answers for `name`, which is a registry or a repository.
+pub(crate) async fn run(
+    store: &DockerConfig,
+    name: &str,
+    format: &Format,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let (server, repository) = match name.split_once('/') {
+        Some((server, repository)) => (server, Some(repository)),
+        None => (name, None),
+    };
+    let Some(located) = store.locate(server, repository).await? else {
+        let advice = "Requests to it are anonymous. Run \"oras login -h\" to see how to log in";
+        return Err(Failure::new(format!("no credential for {name}")).advise(advice));
+    };
+    let (kind, username) = match located.credential {
+        Credential::Basic { username, .. } => ("password", Some(username)),
+        Credential::Refresh(_) => ("identity token", None),
+        Credential::Access(_) => ("registry token", None),
+    };
+    let (key, helper) = match located.keeper {
+        Keeper::Entry(key) => (Some(key), None),
+        Keeper::Helper(helper) => (None, Some(helper)),
+    };
+    let file = located.file.display().to_string();
+    let source = CredentialSource { name: name.to_owned(), file, key, helper, kind, username };
+    match format {
+        Format::Text => printer.line(sentence(&source)),
+        format => printer.report(format, &source),
+    }
+}
+
+fn sentence(source: &CredentialSource) -> String {
+    let whose = source.username.as_ref().map(|name| format!(" of {name:?}")).unwrap_or_default();
+    let place = match (&source.helper, &source.key) {
+        (Some(helper), _) => format!("from {helper}, which {} names", source.file),
+        (None, Some(key)) => format!("in {}, under {key:?}", source.file),
+        (None, None) => format!("in {}", source.file),
+    };
+    format!("{}: {}{whose} {place}", source.name, source.kind)
+}
