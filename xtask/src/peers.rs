@@ -17,7 +17,7 @@ pub(crate) struct GoTool {
 }
 
 /// The tools installed with `go install`, at the versions that the tests were written against.
-pub(crate) const GO_TOOLS: [GoTool; 5] = [
+pub(crate) const GO_TOOLS: [GoTool; 6] = [
     GoTool { name: "oras", version: "v1.3.6", package: "oras.land/oras/cmd/oras" },
     GoTool { name: "crane", version: "v0.22.1", package: "github.com/google/go-containerregistry/cmd/crane" },
     GoTool { name: "regctl", version: "v0.11.7", package: "github.com/regclient/regclient/cmd/regctl" },
@@ -31,11 +31,16 @@ pub(crate) const GO_TOOLS: [GoTool; 5] = [
         version: "v0.0.0-20260831232431-97274622c111",
         package: "github.com/opencontainers/distribution-spec/conformance",
     },
+    GoTool {
+        name: "docker-credential-pass",
+        version: "v0.9.12",
+        package: "github.com/docker/docker-credential-helpers/pass/cmd",
+    },
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 7] =
-    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3"];
+pub(crate) const DEBIAN_TOOLS: [&str; 8] =
+    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3", "pass"];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {
@@ -89,7 +94,10 @@ fn go_install(tool: &GoTool) -> Result {
     println!("installing {spec}");
     install_dir(&tool.dir(), |partial| {
         run_command(command("go", &["install", &spec]).env("CGO_ENABLED", "0").env("GOBIN", partial))
-            .map_err(|error| format!("{error}; is the Go module proxy reachable?").into())
+            .map_err(|error| format!("{error}; is the Go module proxy reachable?"))?;
+        // Go names a program after its directory.
+        let built = tool.package.rsplit('/').next().unwrap_or(tool.name);
+        Ok(std::fs::rename(partial.join(built), partial.join(tool.name))?)
     })
 }
 

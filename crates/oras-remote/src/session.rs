@@ -18,7 +18,10 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// What each registry has granted, by its origin and the repository: the credential may differ by it.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<(String, Option<String>), Arc<Session>>>);
+pub(crate) struct Sessions(Mutex<HashMap<Key, Arc<Session>>>);
+
+/// An origin, and a repository there.
+type Key = (String, Option<String>);
 
 impl Sessions {
     /// The `Authorization` that is known to be good for `scopes` at this registry.

@@ -8,9 +8,12 @@
 //! | [`registry`] | real registries, each a process on a free port of this machine |
 //! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
 //! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
+//! | [`tokens`] | a token server that signs what it grants, for real registries |
+//! | [`certificates`] | authorities and certificates for one test |
 //!
 //! Everything here panics when it fails, as tests do.
 
+pub mod certificates;
 pub mod nodes;
 pub mod peers;
 pub mod recorder;
@@ -18,3 +21,4 @@ pub mod registry;
 pub mod scripted;
 pub mod shelf;
 pub mod suite;
+pub mod tokens;

@@ -14,6 +14,9 @@ pub const REGCTL: (&str, &str) = ("regctl", "v0.11.7");
 /// `registry` of distribution.
 pub const REGISTRY: (&str, &str) = ("registry", "v3.1.2");
 
+/// The credential helper for `pass`.
+pub const CREDENTIAL_PASS: (&str, &str) = ("docker-credential-pass", "v0.9.12");
+
 /// A tool of a pinned version, if it is installed:
 /// `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is `$XDG_CACHE_HOME` or `$HOME/.cache`.
 pub fn find((name, version): (&str, &str)) -> Option<PathBuf> {

@@ -60,6 +60,23 @@ pub struct Options {
     pub password: bool,
     /// Certificate and key in PEM files, to serve over TLS. Not for [`Flavor::Crane`].
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// With TLS: only clients whose certificate one of these authorities (PEM) has signed may connect.
+    pub client_authority: Option<PathBuf>,
+    /// Lets in whoever has a token of this server. Not for [`Flavor::Crane`].
+    pub tokens: Option<TokenAuthority>,
+}
+
+/// Whose tokens a registry takes.
+#[derive(Clone, Debug)]
+pub struct TokenAuthority {
+    /// The address of the token server.
+    pub realm: String,
+    /// Whom it issues tokens as.
+    pub issuer: String,
+    /// What it knows the registry as.
+    pub service: String,
+    /// The certificate (PEM) of the key that signs them.
+    pub certificate: PathBuf,
 }
 
 /// A running registry; dropped, it is gone with all it holds.
@@ -189,6 +206,16 @@ fn configure(directory: &Path, port: u16, options: &Options) -> PathBuf {
     );
     if let Some((certificate, key)) = &options.tls {
         text += &format!("  tls:\n    certificate: {certificate:?}\n    key: {key:?}\n");
+        if let Some(authority) = &options.client_authority {
+            text += &format!("    clientcas:\n      - {authority:?}\n");
+        }
+    }
+    if let Some(tokens) = &options.tokens {
+        let TokenAuthority { realm, issuer, service, certificate } = tokens;
+        text += &format!(
+            "auth:\n  token:\n    realm: {realm}\n    service: {service}\n    issuer: {issuer}\n    \
+             rootcertbundle: {certificate:?}\n"
+        );
     }
     if options.password {
         let users = directory.join("htpasswd");

@@ -71,7 +71,7 @@ impl Registry {
     fn start(words: &[String]) -> Result<Self, String> {
         let flavor = words.first().map_or("api", String::as_str);
         let has = |word: &str| words.iter().any(|given| given == word);
-        let options = Options { password: has("password"), tls: None };
+        let options = Options { password: has("password"), ..Options::default() };
         let real = |flavor: Flavor| {
             Process::start(flavor, &options, "differential").ok_or_else(|| flavor.name().to_owned())
         };

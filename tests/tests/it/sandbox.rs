@@ -60,7 +60,11 @@ impl Sandbox {
 
     /// Runs a program that reads `input`.
     pub(crate) fn feed(&self, program: &Path, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.command(program, arguments);
+        self.feed_command(self.command(program, arguments), input)
+    }
+
+    /// Runs a command that reads `input`.
+    pub(crate) fn feed_command(&self, mut command: Command, input: &str) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A program that does not read it is fine.

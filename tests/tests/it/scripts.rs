@@ -41,7 +41,7 @@ fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, Vec<String>, 
 fn scripts_run_unchanged() {
     const TEST: &str = "scripts_run_unchanged";
     let Some(go) = peers::find_or_skip(peers::ORAS, TEST) else { return };
-    let options = Options { password: true, tls: None };
+    let options = Options { password: true, ..Options::default() };
     let Some(secure) = Process::start(Flavor::Distribution, &options, TEST) else { return };
     let mut scripts: Vec<PathBuf> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"))
         .unwrap()

@@ -1,0 +1,57 @@
+//! Authorities and certificates that one test believes in, made by `openssl`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// PEM files of a certificate and its key.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// A certificate for `localhost`, `127.0.0.1` and `names`, signed by itself, in `directory`; `None` without `openssl`.
+pub fn self_signed(directory: &Path, name: &str, names: &[&str]) -> Option<Certificate> {
+    let more: String = names.iter().map(|name| format!(",DNS:{name}")).collect();
+    let alternatives = format!("subjectAltName=DNS:localhost,IP:127.0.0.1{more}");
+    let made = files(directory, name);
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]);
+    command.arg(format!("/CN={name}")).args(["-addext", &alternatives]);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
+    succeeds(&mut command).then_some(made)
+}
+
+/// An authority, in `directory`; `None` without `openssl`.
+pub fn authority(directory: &Path, name: &str) -> Option<Certificate> {
+    let made = files(directory, name);
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]);
+    command.arg(format!("/CN={name}")).arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
+    succeeds(&mut command).then_some(made)
+}
+
+impl Certificate {
+    /// A certificate of a client that this authority signs; `None` without `openssl`.
+    pub fn sign_client(&self, directory: &Path, name: &str) -> Option<Certificate> {
+        let made = files(directory, name);
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]);
+        command.arg(format!("/CN={name}")).args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        command.arg("-CA").arg(&self.certificate).arg("-CAkey").arg(&self.key);
+        command.arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
+        succeeds(&mut command).then_some(made)
+    }
+}
+
+fn files(directory: &Path, name: &str) -> Certificate {
+    let file = |kind: &str| directory.join(format!("{name}.{kind}.pem"));
+    Certificate { certificate: file("certificate"), key: file("key") }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
