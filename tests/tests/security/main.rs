@@ -7,9 +7,11 @@
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod helpers;
 mod names;
 mod page;
 mod stage;
+mod tokens;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -23,7 +25,7 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [names::cases()].into_iter().flatten().collect()
+    [helpers::cases(), names::cases(), tokens::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
