@@ -65,11 +65,12 @@ impl Case {
                 }
             }
         };
-        let theirs = match go.filter(|_| self.go) {
-            Some(program) => play(program, true),
-            None => Outcome::Skipped,
-        };
-        Verdict { case: self, ours: play(&peers::built("oras"), false), theirs }
+        let (ours, theirs) = std::thread::scope(|scope| {
+            let theirs = go.filter(|_| self.go).map(|program| scope.spawn(|| play(program, true)));
+            let ours = play(&peers::built("oras"), false);
+            (ours, theirs.map_or(Outcome::Skipped, |thread| thread.join().unwrap()))
+        });
+        Verdict { case: self, ours, theirs }
     }
 }
 

@@ -22,7 +22,7 @@ use oras_testkit::peers;
 use crate::case::{Case, Outcome, Verdict};
 
 /// Cases that run at the same time: most of a run is waiting.
-const WORKERS: usize = 4;
+const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
     [helpers::cases(), names::cases(), tokens::cases()].into_iter().flatten().collect()

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use oras_testkit::registry::{Flavor, Options, Process};
 use tempfile::TempDir;
 
 /// The longest that a command may take; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A home, a directory to work in, and the tool.
 pub(crate) struct Stage {
@@ -158,6 +159,8 @@ impl Stage {
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Said {
         let begun = Instant::now();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: what it has started ends with it, and doesn't keep the pipes open.
+        command.process_group(0);
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
@@ -176,7 +179,8 @@ impl Stage {
                 break status.code();
             }
             if begun.elapsed() > PATIENCE {
-                child.kill().unwrap();
+                let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+                nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
                 child.wait().unwrap();
                 break None;
             }
