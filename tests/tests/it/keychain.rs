@@ -1,4 +1,4 @@
-//! Credentials in a real keychain: `docker-credential-pass`, with a key and a store of its own.
+//! Where credentials are: a real keychain, files as they are, the files of other tools.
 
 use std::path::Path;
 use std::process::Command;
@@ -65,4 +65,57 @@ fn pass_keeps_what_login_stores() {
             .args(["--kill", "all"])
             .status(),
     );
+}
+
+#[test]
+fn a_secret_that_is_not_encrypted_is_told_of() {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
+    let login = |path: &str| {
+        let words = ["login", &registry.host(), "-u", USER, "--password-stdin"];
+        let mut command = sandbox.command(&ours(), &words);
+        command.env("PATH", path);
+        let output = sandbox.feed_command(command, PASSWORD);
+        assert!(output.status.success(), "{}", texts(&output).1);
+        texts(&output).1
+    };
+    assert_eq!(login("/nowhere"), "");
+    sandbox.file("bin/docker-credential-pass", "");
+    let told = login(&sandbox.path("bin").display().to_string());
+    assert!(
+        told.contains("will not be encrypted in ") && told.contains("\"credsStore\": \"pass\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn files_of_the_containers_tools_are_looked_at_last() {
+    let test = "files_of_the_containers_tools_are_looked_at_last";
+    let options = Options { password: true, ..Options::default() };
+    let Some(registry) = Process::start(Flavor::Distribution, &options, test) else { return };
+    let (sandbox, host) = (Sandbox::new(), registry.host());
+    sandbox.file("hi.txt", "hello world\n");
+    let entries = |keys: &[(&str, &str)]| {
+        let entry = |(key, auth): &(&str, &str)| format!("\"{host}{key}\":{{\"auth\":\"{auth}\"}}");
+        format!("{{\"auths\":{{{}}}}}", keys.iter().map(entry).collect::<Vec<_>>().join(","))
+    };
+    // The user and its password, and somebody else.
+    let (good, bad) = ("dXNlcjpwYXNz", "bm9ib2R5Om5vdGhpbmc=");
+    sandbox.file("run/containers/auth.json", entries(&[("/team", good), ("", bad)]));
+    sandbox.file("own.json", entries(&[("/team/a", good)]));
+    let push = |repository: &str, variable: &str, value: &str| {
+        let mut command = sandbox.command(&ours(), &["push", &format!("{host}/{repository}:v1"), "hi.txt"]);
+        command.env_remove("XDG_RUNTIME_DIR").env_remove("REGISTRY_AUTH_FILE").env_remove("XDG_CONFIG_HOME");
+        command.env(variable, sandbox.path(value));
+        sandbox.feed_command(command, "").status.success()
+    };
+    assert!(push("team/a", "XDG_RUNTIME_DIR", "run"));
+    assert!(push("team/b/c", "XDG_RUNTIME_DIR", "run"));
+    assert!(!push("teams/b", "XDG_RUNTIME_DIR", "run"));
+    assert!(push("team/a", "REGISTRY_AUTH_FILE", "own.json"));
+    assert!(!push("team/b", "REGISTRY_AUTH_FILE", "own.json"));
+    // Docker's configuration comes first.
+    let home = sandbox.work().parent().unwrap().join("home/.docker/config.json");
+    let words = ["login", &host, "-u", USER, "--password-stdin"];
+    assert!(sandbox.feed(&ours(), &words, PASSWORD).status.success() && home.exists());
+    assert!(push("teams/b", "XDG_RUNTIME_DIR", "run"));
 }

@@ -73,12 +73,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         Failure::from(error.context(format!("failed to validate the credentials for {host}")))
     })?;
+    warn_of_plain_text(&remote, host, printer).await?;
     remote
         .store
         .put(host, &credential)
         .await
         .map_err(|error| error.context(format!("failed to store the credentials for {host}")))?;
-    warn_of_plain_text(&remote, host, printer).await?;
     match format {
         Format::Text => printer.line("Login Succeeded"),
         format => {
@@ -91,12 +91,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// Says so when the secret lies in a file as it is although this system has a keychain for it.
+/// Says so when the secret will lie in a file as it is although this system has a keychain for it.
 async fn warn_of_plain_text(remote: &Remote, host: &str, printer: &Printer) -> Result<(), Failure> {
     let Some(helper) = env::native_helper() else { return Ok(()) };
     if let Some(path) = remote.store.plain_text_path(host).await? {
         let text = format!(
-            "the credential is not encrypted in {path}: to keep it in the keychain, add \"credsStore\": \"{helper}\" to \
+            "the credential will not be encrypted in {path}: to keep it in the keychain, add \"credsStore\": \"{helper}\" to \
              that file and log in again",
             path = path.display()
         );
