@@ -2,14 +2,20 @@
 //! the honest use that looks like it. The Go `oras` is run through the same cases; what it does is written beside.
 //!
 //! A case is a function in the file of its theme. `cargo test --test security [-- part of a name]` runs them;
-//! `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
+//! `-- --go` also shows where the Go tool fails, `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod content;
+mod descriptors;
+mod digests;
+mod json;
 mod names;
 mod page;
+mod referrers;
 mod stage;
+mod wares;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -23,7 +29,17 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [names::cases()].into_iter().flatten().collect()
+    [
+        names::cases(),
+        descriptors::cases(),
+        digests::cases(),
+        content::cases(),
+        json::cases(),
+        referrers::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {
@@ -35,6 +51,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let shows_go = arguments.iter().any(|word| word == "--go");
     let write = arguments.iter().any(|word| word == "--write");
     let filters: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
     let is_wanted =
@@ -61,6 +78,9 @@ fn main() -> ExitCode {
         if let Outcome::Broken(why) = &verdict.ours {
             failed += 1;
             println!("FAILED  {}: {why}", verdict.case.name);
+        }
+        if let (true, Outcome::Broken(why)) = (shows_go, &verdict.theirs) {
+            println!("Go      {}: {why}", verdict.case.name);
         }
     }
     if filters.is_empty() && failed == 0 {
