@@ -28,6 +28,7 @@ mod status;
 mod table;
 mod target;
 mod tree;
+mod visible;
 
 use std::process::ExitCode;
 

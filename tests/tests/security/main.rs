@@ -14,7 +14,9 @@ mod json;
 mod names;
 mod page;
 mod referrers;
+mod sharing;
 mod stage;
+mod terminal;
 mod wares;
 
 use std::process::ExitCode;
@@ -29,17 +31,17 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [
+    let themes = [
         names::cases(),
         descriptors::cases(),
         digests::cases(),
         content::cases(),
         json::cases(),
         referrers::cases(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        sharing::cases(),
+        terminal::cases(),
+    ];
+    themes.into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
