@@ -8,12 +8,17 @@
 
 mod case;
 mod content;
+mod crashes;
 mod descriptors;
 mod digests;
 mod json;
+mod layouts;
+mod modes;
 mod names;
 mod page;
+mod policy;
 mod referrers;
+mod secrets;
 mod sharing;
 mod stage;
 mod terminal;
@@ -40,6 +45,11 @@ fn cases() -> Vec<Case> {
         referrers::cases(),
         sharing::cases(),
         terminal::cases(),
+        crashes::cases(),
+        layouts::cases(),
+        modes::cases(),
+        policy::cases(),
+        secrets::cases(),
     ];
     themes.into_iter().flatten().collect()
 }
