@@ -169,10 +169,15 @@ pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> R
 }
 
 fn header(text: &str) -> Result<(String, String), Failure> {
-    let (name, value) = text
-        .split_once(':')
-        .filter(|(name, _)| !name.trim().is_empty())
-        .ok_or_else(|| Failure::new(format!("invalid header: {text:?}")))?;
+    let (name, value) =
+        text.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
+            // Without a name before a colon nobody knows where the secret begins: only a name alone is shown.
+            let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
+            match text.split_once(':') {
+                None if text.chars().all(is_name) => Failure::new(format!("invalid header: {text:?}")),
+                _ => Failure::new("invalid header: it must be \"name: value\""),
+            }
+        })?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 

@@ -24,7 +24,11 @@ pub(crate) fn cases() -> Vec<Case> {
             33,
             "config_mode_umask_0777",
             "A mask that takes everything leaves a file of use.",
-            |stage| created(stage, "umask 0777"),
+            |stage| {
+                std::fs::create_dir(stage.home(".docker")).unwrap();
+                std::fs::set_permissions(stage.home(".docker"), PermissionsExt::from_mode(0o700)).unwrap();
+                created(stage, "umask 0777")
+            },
         ),
         hostile(
             33,

@@ -37,7 +37,9 @@ pub(crate) fn cases() -> Vec<Case> {
             "registry_config_malformed",
             "A `--registry-config` that can't be read is a failure, not an anonymous request.",
             |stage| {
-                for text in ["{", "[]", r#"{"auths":[]}"#, r#"{"auths":{"x":7}}"#] {
+                std::fs::create_dir(stage.path("directory")).unwrap();
+                refused(stage, &["--registry-config", "directory"])?;
+                for text in ["{", "[]", "\u{0}"] {
                     stage.file("config.json", text);
                     refused(stage, &["--registry-config", "config.json"])?;
                 }
