@@ -110,14 +110,14 @@ impl Printer {
         match format {
             Format::Text | Format::Table => Ok(()),
             Format::Json => self.json(report),
-            Format::Jq(filter) => self.bytes(filter.run(&json::to_vec(report))?.as_bytes()),
+            Format::Jq(filter) => self.text(filter.run(&json::to_vec(report))?.as_bytes()),
             Format::Template(template) => {
                 let value = serde_json::to_value(report)
                     .map_err(|error| Failure::new(format!("failed to format the result: {error}")))?;
                 // What precedes an error in a template is printed, as by the Go tool.
                 let mut text = Vec::new();
                 let rendered = template.render(&value.into(), &mut text);
-                self.bytes(&text)?;
+                self.text(&text)?;
                 rendered.map_err(|error| Failure::new(error.to_string()))
             }
         }

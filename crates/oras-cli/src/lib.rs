@@ -28,6 +28,7 @@ mod status;
 mod table;
 mod target;
 mod tree;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -43,12 +44,23 @@ pub fn command() -> clap::Command {
 /// Runs the command that the arguments of this process name: 0 when it succeeds, 1 when it fails.
 pub fn main() -> ExitCode {
     let printer = Printer::new();
+    forbid_core_files();
     match run(&printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             printer.error(&failure.to_string());
             if env::exit_codes() { ExitCode::from(failure.exit_code()) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// A core file would have the secrets of this process in it. What can't be forbidden is as the system has it.
+fn forbid_core_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Core).maximum;
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
     }
 }
 

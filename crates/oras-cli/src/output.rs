@@ -1,10 +1,13 @@
-//! Standard output and standard error: whole lines, from any thread, and no panic when the reader is gone.
-use std::io::{self, Write};
+//! Standard output and standard error: whole lines, from any thread, and no panic when the reader is gone. On a terminal
+//! no text has controls in it; in a pipe text stays as it is.
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use oras::spec::json;
 use serde::Serialize;
 
 use crate::error::Failure;
+use crate::visible;
 
 /// Writes lines to standard output.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +20,18 @@ impl Printer {
 
     /// One line.
     pub(crate) fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
-        self.bytes(format!("{}\n", text.as_ref()).as_bytes())
+        self.text(format!("{}\n", text.as_ref()).as_bytes())
     }
 
-    /// Bytes as they are.
+    /// Text, which on a terminal can't steer it.
+    pub(crate) fn text(self, text: &[u8]) -> Result<(), Failure> {
+        if !io::stdout().is_terminal() {
+            return self.bytes(text);
+        }
+        self.bytes(visible::escaped(&String::from_utf8_lossy(text)).as_bytes())
+    }
+
+    /// Content as it is.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)
@@ -32,11 +43,13 @@ impl Printer {
     pub(crate) fn json<T: Serialize>(self, report: &T) -> Result<(), Failure> {
         let mut bytes = json::to_vec_pretty(report);
         bytes.push(b'\n');
-        self.bytes(&bytes)
+        self.text(&bytes)
     }
 
     /// One line on standard error; that nobody can see it is no failure.
     pub(crate) fn error(self, text: &str) {
-        drop(io::stderr().lock().write_all(format!("{text}\n").as_bytes()));
+        let mut stream = io::stderr().lock();
+        let text = if stream.is_terminal() { visible::escaped(text) } else { Cow::Borrowed(text) };
+        drop(stream.write_all(format!("{text}\n").as_bytes()));
     }
 }

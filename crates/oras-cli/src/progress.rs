@@ -12,6 +12,7 @@ use oras::{Event, Listener, Step};
 use crate::log;
 use crate::output::Printer;
 use crate::status::{REFERRERS_LEFT, Words, name_of};
+use crate::visible;
 
 /// Bars of at most this many transfers are drawn at once; more would scroll the terminal.
 const MAX_BARS: usize = 12;
@@ -39,7 +40,7 @@ impl Bars {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.screen.add(ProgressBar::new(node.size).with_style(style));
         bar.set_prefix(self.words.started.trim_end());
-        bar.set_message(plain(&name_of(node)));
+        bar.set_message(visible::name(&name_of(node)));
         bar.enable_steady_tick(Duration::from_millis(200));
         running.insert(node.digest.clone(), bar);
     }
@@ -51,14 +52,9 @@ impl Bars {
         }
         // The line stays above the bars; a terminal that is gone is no reason to stop.
         let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
-        let line = format!("✓ {word} {} {}", node.digest.short(), plain(&name_of(node)));
+        let line = format!("✓ {word} {} {}", node.digest.short(), visible::name(&name_of(node)));
         drop(self.screen.println(clipped(&line, usize::from(columns))));
     }
-}
-
-/// A name without what would move the cursor: it comes from whoever made the artifact.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A line in one row of the terminal.
@@ -105,6 +101,5 @@ mod tests {
     fn names_stay_in_their_row() {
         assert_eq!(clipped("abc", 3), "abc");
         assert_eq!(clipped("abcd", 3), "ab…");
-        assert_eq!(plain("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
     }
 }

@@ -176,10 +176,15 @@ pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> R
 }
 
 fn header(text: &str) -> Result<(String, String), Failure> {
-    let (name, value) = text
-        .split_once(':')
-        .filter(|(name, _)| !name.trim().is_empty())
-        .ok_or_else(|| Failure::new(format!("invalid header: {text:?}")))?;
+    let (name, value) =
+        text.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
+            // Without a name before a colon nobody knows where the secret begins: only a name alone is shown.
+            let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
+            match text.split_once(':') {
+                None if text.chars().all(is_name) => Failure::new(format!("invalid header: {text:?}")),
+                _ => Failure::new("invalid header: it must be \"name: value\""),
+            }
+        })?;
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
@@ -451,7 +456,7 @@ pub(crate) fn check_tags(tags: &[String]) -> Result<(), Failure> {
 
 /// Asks for a line, on the terminal without showing what is typed if it is a secret.
 pub(crate) fn prompt(printer: &Printer, question: &str, secret: bool) -> Result<String, Failure> {
-    printer.bytes(question.as_bytes())?;
+    printer.text(question.as_bytes())?;
     let failed = |error: std::io::Error| Failure::new(format!("failed to read standard input: {error}"));
     if secret && std::io::stdin().is_terminal() {
         let answer = rpassword::read_password().map_err(failed)?;

@@ -4,19 +4,31 @@ use std::fmt::Write;
 
 use oras::Referrer;
 
+use crate::visible;
+
 /// A node of the drawing.
 struct Node {
     label: String,
     children: Vec<Node>,
 }
 
-/// Colours of the drawing, or none.
+/// How the drawing looks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Paint(pub(crate) bool);
+pub(crate) struct Paint {
+    /// It goes to a terminal, which its texts must not steer.
+    pub(crate) terminal: bool,
+    /// It has colours.
+    pub(crate) colours: bool,
+}
 
 impl Paint {
     fn apply(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        let text = self.plain(text);
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
+    }
+
+    fn plain(self, text: &str) -> String {
+        if self.terminal { visible::escaped(text).into_owned() } else { text.to_owned() }
     }
 }
 
@@ -37,7 +49,7 @@ fn group(referrers: &[Referrer], annotations: bool, paint: Paint) -> Vec<Node> {
         let mut children = Vec::new();
         if annotations && !referrer.descriptor.annotations.is_empty() {
             let lines = referrer.descriptor.annotations.iter().map(|(key, value)| Node {
-                label: format!("{}: {}", scalar(key), scalar(value)),
+                label: paint.plain(&format!("{}: {}", scalar(key), scalar(value))),
                 children: Vec::new(),
             });
             children.push(Node { label: paint.apply("90", "[annotations]"), children: lines.collect() });

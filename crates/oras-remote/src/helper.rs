@@ -129,7 +129,10 @@ impl Helper {
         }
         match String::from_utf8_lossy(&output).trim() {
             NOT_FOUND => Ok(None),
-            "" => Err(self.failed(action, &status.to_string())),
+            // What looks like a credential is no message.
+            message if message.is_empty() || message.starts_with('{') => {
+                Err(self.failed(action, &status.to_string()))
+            }
             message => Err(self.failed(action, message)),
         }
     }

@@ -254,7 +254,8 @@ fn is_text(content_type: &str) -> bool {
     matches!(essence.as_str(), "application/json" | "text/plain" | "text/html") || essence.ends_with("+json")
 }
 
-/// Whether a member of the JSON has a name that speaks of secrets; of what is no JSON, any word does.
+/// Whether a member of the JSON has a name that speaks of secrets; of what is no JSON, any word does. JSON that is no
+/// object is no answer of a registry, and may be a bare token.
 fn may_hold_secrets(body: &[u8]) -> bool {
     let speaks = |name: &str| {
         let name = name.to_ascii_lowercase();
@@ -263,6 +264,9 @@ fn may_hold_secrets(body: &[u8]) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return speaks(&String::from_utf8_lossy(body));
     };
+    if !value.is_object() {
+        return true;
+    }
     let mut next = vec![&value];
     while let Some(value) = next.pop() {
         match value {

@@ -343,10 +343,15 @@ fn finish(mut staged: Staged, durability: Durability) -> Result<Staged> {
 }
 
 /// Replaces `path` by a file of `bytes` in one step, flushed to the disk: a reader sees the old file or the new.
-/// The permissions are `mode` less the umask.
+/// The permissions are `mode` less the umask; of a file for its owner alone they are `mode`, whatever the umask.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut staged = Staged::create_with_mode(directory, mode)?;
+    #[cfg(unix)]
+    if mode & 0o077 == 0 {
+        fs::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
+    }
     write_all(&mut staged, bytes)?;
     staged.sync()?;
     staged.publish(path)?;

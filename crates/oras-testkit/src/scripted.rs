@@ -77,6 +77,13 @@ impl Reply {
         self
     }
 
+    /// Without the headers of that name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self
+    }
+
     /// The connection is cut after so many bytes of the body.
     #[must_use]
     pub fn cut_after(mut self, bytes: usize) -> Self {

@@ -2,16 +2,29 @@
 //! the honest use that looks like it. The Go `oras` is run through the same cases; what it does is written beside.
 //!
 //! A case is a function in the file of its theme. `cargo test --test security [-- part of a name]` runs them;
-//! `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
+//! `-- --go` also shows where the Go tool fails, `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod content;
+mod crashes;
+mod descriptors;
+mod digests;
 mod helpers;
+mod json;
+mod layouts;
+mod modes;
 mod names;
 mod page;
+mod policy;
+mod referrers;
+mod secrets;
+mod sharing;
 mod stage;
+mod terminal;
 mod tokens;
+mod wares;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -25,7 +38,24 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
-    [helpers::cases(), names::cases(), tokens::cases()].into_iter().flatten().collect()
+    let themes = [
+        content::cases(),
+        crashes::cases(),
+        descriptors::cases(),
+        digests::cases(),
+        helpers::cases(),
+        json::cases(),
+        layouts::cases(),
+        modes::cases(),
+        names::cases(),
+        policy::cases(),
+        referrers::cases(),
+        secrets::cases(),
+        sharing::cases(),
+        terminal::cases(),
+        tokens::cases(),
+    ];
+    themes.into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
@@ -37,6 +67,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let shows_go = arguments.iter().any(|word| word == "--go");
     let write = arguments.iter().any(|word| word == "--write");
     let filters: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
     let is_wanted =
@@ -63,6 +94,9 @@ fn main() -> ExitCode {
         if let Outcome::Broken(why) = &verdict.ours {
             failed += 1;
             println!("FAILED  {}: {why}", verdict.case.name);
+        }
+        if let (true, Outcome::Broken(why)) = (shows_go, &verdict.theirs) {
+            println!("Go      {}: {why}", verdict.case.name);
         }
     }
     if filters.is_empty() && failed == 0 {

@@ -75,9 +75,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let root = oras::discover(source, reference, &options).await.map_err(|error| target.failure(&error))?;
     let annotations = matches.switch("verbose").unwrap_or(true);
     match format {
-        Format::Table => printer.bytes(&table::draw(&target.raw, &root, annotations)),
+        Format::Table => printer.text(&table::draw(&target.raw, &root, annotations)),
         Format::Text => {
-            let paint = Paint(std::io::stdout().is_terminal() && !matches.on("no-tty") && !env::no_color());
+            let terminal = std::io::stdout().is_terminal();
+            let paint = Paint { terminal, colours: terminal && !matches.on("no-tty") && !env::no_color() };
             printer.bytes(tree::draw(&target.path, &root, annotations, paint).as_bytes())
         }
         format => printer.report(&format, &report::Discover::new(&target.path, &root)),

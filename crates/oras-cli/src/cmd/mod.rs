@@ -143,18 +143,18 @@ fn platform(matches: &ArgMatches, name: &str) -> Result<Option<Platform>, Failur
 
 /// Prints the descriptor that `--descriptor` asks for.
 fn print_descriptor(matches: &ArgMatches, printer: &Printer, node: &Descriptor) -> Result<(), Failure> {
-    if matches.on("pretty") { printer.json(node) } else { printer.bytes(&json::to_vec(node)) }
+    if matches.on("pretty") { printer.json(node) } else { printer.text(&json::to_vec(node)) }
 }
 
 /// Prints JSON as it is, or indented where `--pretty` asks for it.
 fn print_json(matches: &ArgMatches, printer: &Printer, bytes: &[u8]) -> Result<(), Failure> {
     if !matches.on("pretty") {
-        return printer.bytes(bytes);
+        return printer.text(bytes);
     }
     let mut pretty =
         json::indent(bytes).map_err(|error| Failure::new(format!("failed to prettify: {error}")))?;
     pretty.push(b'\n');
-    printer.bytes(&pretty)
+    printer.text(&pretty)
 }
 
 /// Refuses to read standard input twice: for `file` and for a secret.

@@ -65,7 +65,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to find {:?}", target.raw))))?;
         let bytes = if matches.on("pretty") { json::to_vec_pretty(&node) } else { json::to_vec(&node) };
-        return printer.bytes(&finish(bytes, matches.on("pretty")));
+        return printer.text(&finish(bytes, matches.on("pretty")));
     }
     let failed = |error: oras::store::Error| {
         target.failure(&error.context(format!("failed to fetch the content of {:?}", target.raw)))
@@ -85,7 +85,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     match format {
         Format::Text if matches.on("descriptor") => {
             let bytes = if matches.on("pretty") { json::to_vec_pretty(node) } else { json::to_vec(node) };
-            printer.bytes(&finish(bytes, matches.on("pretty")))
+            printer.text(&finish(bytes, matches.on("pretty")))
         }
         Format::Text if output.is_some() && output.as_deref() != Some("-") => Ok(()),
         Format::Text => print_json(matches, printer, &bytes),

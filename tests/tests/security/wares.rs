@@ -1,0 +1,162 @@
+//! What cases have in common: documents as JSON, layouts as files, servers that misbehave at one place, limits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oras_spec::Digest;
+use oras_testkit::scripted::{Asked, Reply, Scripted};
+use oras_testkit::shelf::Shelf;
+
+use crate::stage::{Said, Stage, check};
+
+/// The media type of an image manifest.
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The media type of an index.
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The media type of a layer.
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// What an `oci-layout` file says.
+pub(crate) const MARKER: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// A server that answers by `special`, where that has an answer, and honestly otherwise.
+pub(crate) fn serve(
+    shelf: Shelf,
+    special: impl Fn(&Asked, &Shelf) -> Option<Reply> + Send + Sync + 'static,
+) -> Scripted {
+    let shelf = Arc::new(shelf);
+    Scripted::start(move |asked| special(asked, &shelf).unwrap_or_else(|| shelf.reply(asked)))
+}
+
+/// A registry that behaves, with one file `name` under `a:v1`.
+pub(crate) fn honest_server(name: &str, content: &[u8]) -> Scripted {
+    let shelf = Shelf::new();
+    shelf.files("a", "v1", &[(name, content)]);
+    serve(shelf, |_, _| None)
+}
+
+/// The JSON of a descriptor; `size` and `digest` as they are to be written.
+pub(crate) fn descriptor(media_type: &str, digest: &str, size: impl ToString, title: &str) -> String {
+    let size = size.to_string();
+    format!(
+        r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size},"annotations":{{"org.opencontainers.image.title":"{title}"}}}}"#
+    )
+}
+
+/// An image manifest with these members, the empty config and `layers`.
+pub(crate) fn manifest(members: &str, layers: &str) -> String {
+    let config = Digest::sha256(b"{}");
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}",{members}"config":{{"mediaType":"application/vnd.oci.empty.v1+json","digest":"{config}","size":2}},"layers":[{layers}]}}"#
+    )
+}
+
+/// A manifest that refers to another.
+pub(crate) fn referrer(artifact_type: &str, subject: &Digest, size: usize) -> String {
+    let members = format!(
+        r#""artifactType":"{artifact_type}","subject":{{"mediaType":"{MANIFEST}","digest":"{subject}","size":{size}}},"#
+    );
+    manifest(&members, "")
+}
+
+/// A layout that is written by hand.
+pub(crate) struct Handmade {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+impl Handmade {
+    /// An empty layout in the working directory, whose `index.json` is missing.
+    pub(crate) fn new(stage: &Stage, name: &str) -> Self {
+        stage.file(&format!("{name}/oci-layout"), MARKER);
+        std::fs::create_dir_all(stage.path(name).join("blobs/sha256")).unwrap();
+        Self { path: stage.path(name) }
+    }
+
+    /// Writes a blob and returns its digest.
+    pub(crate) fn blob(&self, bytes: impl AsRef<[u8]>) -> Digest {
+        let digest = Digest::sha256(bytes.as_ref());
+        self.put(&format!("blobs/sha256/{}", digest.encoded()), bytes);
+        digest
+    }
+
+    /// Writes a file.
+    pub(crate) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        write(&self.path.join(name), bytes);
+    }
+
+    /// Writes `index.json` with these entries.
+    pub(crate) fn index(&self, entries: &str) {
+        self.put("index.json", format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#));
+    }
+
+    /// One artifact of one file, tagged `v1`; the digests of manifest and file.
+    pub(crate) fn artifact(&self, title: &str, content: &[u8]) -> (Digest, Digest) {
+        let file = self.blob(content);
+        self.blob("{}");
+        let text =
+            manifest(r#""artifactType":"a/b","#, &descriptor(LAYER, &file.to_string(), content.len(), title));
+        let root = self.blob(&text);
+        self.index(&entry(&root, text.len(), "v1"));
+        (root, file)
+    }
+
+    /// The path of a blob.
+    pub(crate) fn place(&self, digest: &Digest) -> PathBuf {
+        self.path.join("blobs/sha256").join(digest.encoded())
+    }
+}
+
+/// An entry of `index.json`.
+pub(crate) fn entry(digest: impl ToString, size: impl ToString, tag: &str) -> String {
+    format!(
+        r#"{{"mediaType":"{MANIFEST}","digest":"{}","size":{},"annotations":{{"org.opencontainers.image.ref.name":"{tag}"}}}}"#,
+        digest.to_string(),
+        size.to_string()
+    )
+}
+
+/// Writes a file and the directories above it.
+pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    use std::io::Write;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::File::create(path).unwrap().write_all(bytes.as_ref()).unwrap();
+}
+
+/// Runs the tool by a shell, after `before`: limits, masks.
+pub(crate) fn limited(stage: &Stage, before: &str, words: &[&str]) -> Said {
+    let mut command = stage.command(Path::new("/bin/sh"), &["-c", &format!("{before}\nexec \"$0\" \"$@\"")]);
+    command.arg(stage.tool()).args(words);
+    stage.run(command, b"")
+}
+
+/// No file may be below the working directory but `expected`.
+pub(crate) fn leaves(stage: &Stage, expected: &[&str]) -> Result<(), String> {
+    let found = stage.files(&stage.path(""));
+    check(found == expected, || format!("leaves {found:?}"))
+}
+
+/// That file must hold exactly this.
+pub(crate) fn holds(path: &Path, content: impl AsRef<[u8]>) -> Result<(), String> {
+    let found = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    check(found == content.as_ref(), || {
+        format!("{} has {} bytes: {:?}", path.display(), found.len(), text_of(&found))
+    })
+}
+
+/// Numbers that look random and are the same in every run.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()
+}
