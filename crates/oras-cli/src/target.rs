@@ -15,6 +15,7 @@ use oras::store::{Error, Kind, ReadStore, Source, Store};
 use oras::{Cached, Layout};
 
 use crate::args::flags::Matches;
+use crate::args::network;
 use crate::env;
 use crate::error::{self, Failure};
 use crate::log;
@@ -78,7 +79,7 @@ impl Remote {
         let resolve = if prefix.is_empty() { Vec::new() } else { matches.list("resolve") };
         let resolve = resolve.into_iter().chain(matches.list(&name("resolve")));
         let err = *printer;
-        let options = ClientOptions {
+        let mut options = ClientOptions {
             plain_http: matches.switch(&name("plain-http")),
             insecure: matches.on(&name("insecure")),
             ca_file: path("ca-file").map(PathBuf::from),
@@ -97,6 +98,7 @@ impl Remote {
             })),
             ..ClientOptions::default()
         };
+        network::apply(matches, prefix, &mut options);
         Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
 

@@ -162,7 +162,7 @@ impl Client {
             return Ok(header);
         }
         let credential = session.credential(self, endpoint.server()).await?;
-        let token = self.fetch_token(&bearer, credential).await?;
+        let token = self.fetch_token(endpoint, &bearer, credential).await?;
         let header = header("Bearer", &token.secret)?;
         let lifetime = token.expires.unwrap_or(LIFETIME).max(LIFETIME) - MARGIN;
         let until = Instant::now() + lifetime;
@@ -171,9 +171,14 @@ impl Client {
     }
 
     /// Asks a token server. Nothing but the credential for this registry is sent there.
-    async fn fetch_token(&self, bearer: &Bearer, credential: Option<&Credential>) -> Result<Token, Failed> {
+    async fn fetch_token(
+        &self,
+        endpoint: &Endpoint,
+        bearer: &Bearer,
+        credential: Option<&Credential>,
+    ) -> Result<Token, Failed> {
         let (realm, service) = (&bearer.realm, bearer.service.as_deref());
-        let server = Endpoint::token_server(realm);
+        let server = endpoint.token_server(realm);
         if let Some(Credential::Access(secret)) = credential {
             return Ok(Token { secret: secret.clone(), expires: None });
         }

@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use crate::auth::Sessions;
 use crate::endpoint::Endpoint;
+use crate::guard::{Guard, Resolver, Seen};
 use crate::options::{ClientOptions, ResolveOverride};
 use crate::tls;
 
@@ -29,12 +30,13 @@ struct Inner {
     options: ClientOptions,
     headers: HeaderMap,
     pools: Mutex<HashMap<Pool, reqwest::Client>>,
+    seen: Arc<Seen>,
     sessions: Sessions,
     warned: Mutex<HashSet<(String, String)>>,
 }
 
 /// Connections that are set up alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pool {
     secure: bool,
     /// Shows the client certificate, which is for the registry alone.
@@ -43,6 +45,8 @@ struct Pool {
     direct: bool,
     /// The override of addresses that applies.
     rule: Option<usize>,
+    /// The rule for addresses of a host that a registry named.
+    guard: Option<Guard>,
 }
 
 impl Client {
@@ -56,8 +60,8 @@ impl Client {
             tls::configure(&options, true)?;
         }
         let headers = parse_headers(&options.headers)?;
-        let (pools, sessions, warned) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { options, headers, pools, sessions, warned }) })
+        let (pools, seen, sessions, warned) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { options, headers, pools, seen, sessions, warned }) })
     }
 
     /// The options it was made with.
@@ -74,6 +78,9 @@ impl Client {
     }
 
     /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.
+    ///
+    /// # Errors
+    /// `Denied` for an address that a registry must not name.
     pub(crate) fn connect(
         &self,
         endpoint: &Endpoint,
@@ -94,7 +101,15 @@ impl Client {
                 && endpoint.owns(url),
             direct: is_this_machine(url),
             rule,
+            // Where the user's own override leads is the user's wish.
+            guard: match rule {
+                Some(_) => None,
+                None => Guard::new(endpoint.registry_base(), url, &options.allowed_hosts),
+            },
         };
+        if let Some(guard) = &pool.guard {
+            guard.check_literal(&self.inner.seen)?;
+        }
         let http = self.pool(pool)?;
         let mut target = url.clone();
         let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) else {
@@ -110,7 +125,7 @@ impl Client {
         if let Some(http) = pools.get(&pool) {
             return Ok(http.clone());
         }
-        let http = build(&self.inner.options, pool)?;
+        let http = build(&self.inner.options, &pool, Arc::clone(&self.inner.seen))?;
         pools.insert(pool, http.clone());
         Ok(http)
     }
@@ -169,7 +184,7 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     Ok(parsed)
 }
 
-fn build(options: &ClientOptions, pool: Pool) -> Result<reqwest::Client> {
+fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
     let tls = if pool.secure { tls::configure(options, pool.certificate)? } else { tls::none()? };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -177,6 +192,7 @@ fn build(options: &ClientOptions, pool: Pool) -> Result<reqwest::Client> {
         .redirect(Policy::none())
         .referer(false)
         .http1_only()
+        .dns_resolver(Resolver { seen, guard: pool.guard.clone() })
         .connect_timeout(options.connect_timeout);
     if pool.direct {
         builder = builder.no_proxy();
