@@ -11,7 +11,7 @@ use oras::remote::{
     ResolveOverride, Secret, StaticCredentials,
 };
 use oras::spec::{MediaType, Reference};
-use oras::store::{Error, Kind, ReadStore, Source, Store};
+use oras::store::{Error, Kind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
 use oras::{Cached, Layout};
 
 use crate::args::flags::Matches;
@@ -261,6 +261,14 @@ impl Target {
         match &self.kind {
             TargetKind::Registry { reference, .. } => Some(&reference.registry),
             TargetKind::Layout { .. } => None,
+        }
+    }
+
+    /// The largest manifest that is read.
+    pub(crate) fn max_manifest_size(&self) -> u64 {
+        match &self.kind {
+            TargetKind::Registry { remote, .. } => remote.options.max_manifest_size,
+            TargetKind::Layout { .. } => MAX_MANIFEST_SIZE,
         }
     }
 
