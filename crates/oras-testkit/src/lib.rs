@@ -18,3 +18,4 @@ pub mod registry;
 pub mod scripted;
 pub mod shelf;
 pub mod suite;
+pub mod tls;
