@@ -7,8 +7,13 @@
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod locations;
 mod names;
+mod origins;
 mod page;
+mod realms;
+mod redirects;
+mod remote;
 mod stage;
 
 use std::process::ExitCode;
@@ -23,7 +28,10 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [names::cases()].into_iter().flatten().collect()
+    [names::cases(), redirects::cases(), locations::cases(), realms::cases(), origins::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn main() -> ExitCode {
