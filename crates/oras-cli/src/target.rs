@@ -87,6 +87,7 @@ impl Remote {
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers,
             resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,
+            no_proxy: env::no_proxy(),
             credentials,
             referrers: match matches.text(&name("distribution-spec")).as_deref() {
                 Some("v1.1-referrers-api") => ReferrersMode::Api,

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use crate::auth::Sessions;
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
+use crate::no_proxy::NoProxy;
 use crate::options::{ClientOptions, ResolveOverride};
 use crate::tls;
 
@@ -29,6 +30,7 @@ pub struct Client {
 struct Inner {
     options: ClientOptions,
     headers: HeaderMap,
+    no_proxy: NoProxy,
     pools: Mutex<HashMap<Pool, reqwest::Client>>,
     seen: Arc<Seen>,
     sessions: Sessions,
@@ -60,8 +62,9 @@ impl Client {
             tls::configure(&options, true)?;
         }
         let headers = parse_headers(&options.headers)?;
+        let no_proxy = NoProxy::parse(&options.no_proxy);
         let (pools, seen, sessions, warned) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { options, headers, pools, seen, sessions, warned }) })
+        Ok(Self { inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned }) })
     }
 
     /// The options it was made with.
@@ -99,7 +102,7 @@ impl Client {
                 && options.client_certificate.is_some()
                 && endpoint.is_registry()
                 && endpoint.owns(url),
-            direct: is_this_machine(url),
+            direct: is_this_machine(url) || self.inner.no_proxy.covers(url),
             rule,
             // Where the user's own override leads is the user's wish.
             guard: match rule {

@@ -83,6 +83,7 @@ mod link;
 mod lock;
 mod manifests;
 mod network;
+mod no_proxy;
 mod options;
 mod paging;
 mod referrers;

@@ -61,6 +61,8 @@ pub struct ClientOptions {
     /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are of
     /// a private network or of this machine, and the registry's are not.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// Hosts that are reached past any proxy, as `NO_PROXY` lists them.
+    pub no_proxy: String,
     /// Where credentials come from.
     pub credentials: Arc<dyn CredentialStore>,
     /// How referrers are kept.
@@ -92,6 +94,7 @@ impl Default for ClientOptions {
             headers: Vec::new(),
             resolve: Vec::new(),
             allowed_hosts: Vec::new(),
+            no_proxy: String::new(),
             credentials: Arc::new(Anonymous),
             referrers: ReferrersMode::Auto,
             warnings: None,
