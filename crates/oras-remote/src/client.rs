@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
 use crate::options::{ClientOptions, ResolveOverride};
+use crate::proxy;
 use crate::tls;
 
 /// The longest warning that is handed on (distribution-spec, "Warnings").
@@ -95,14 +96,20 @@ impl Client {
             is_host && url.port_or_known_default() == Some(rule.port)
         };
         let rule = options.resolve.iter().rposition(applies);
-        let secure = url.scheme() == "https";
+        let direct = is_this_machine(url) || self.inner.no_proxy.covers(url);
+        // An override leads past any proxy.
+        let proxy = if direct || rule.is_some() { None } else { proxy::secure(url) };
+        let certificate = url.scheme() == "https"
+            && options.client_certificate.is_some()
+            && endpoint.is_registry()
+            && endpoint.owns(url);
+        if let Some(proxy) = proxy.as_ref().filter(|_| certificate) {
+            return Err(proxy::shown_certificate(url, proxy));
+        }
         let pool = Pool {
-            secure,
-            certificate: secure
-                && options.client_certificate.is_some()
-                && endpoint.is_registry()
-                && endpoint.owns(url),
-            direct: is_this_machine(url) || self.inner.no_proxy.covers(url),
+            secure: url.scheme() == "https" || proxy.is_some(),
+            certificate,
+            direct,
             rule,
             // Where the user's own override leads is the user's wish.
             guard: match rule {

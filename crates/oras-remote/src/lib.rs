@@ -86,6 +86,7 @@ mod network;
 mod no_proxy;
 mod options;
 mod paging;
+mod proxy;
 mod referrers;
 mod referrers_tag;
 mod registry;

@@ -7,10 +7,14 @@
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod connections;
+mod foreign;
 mod locations;
 mod names;
 mod origins;
 mod page;
+mod pages;
+mod proxies;
 mod realms;
 mod redirects;
 mod remote;
@@ -28,10 +32,20 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [names::cases(), redirects::cases(), locations::cases(), realms::cases(), origins::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        names::cases(),
+        redirects::cases(),
+        locations::cases(),
+        realms::cases(),
+        origins::cases(),
+        pages::cases(),
+        foreign::cases(),
+        connections::cases(),
+        proxies::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {

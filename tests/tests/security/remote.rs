@@ -208,3 +208,9 @@ pub(crate) fn private_address(stage: &Stage) -> Option<IpAddr> {
 pub(crate) fn literal(address: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(address, port).to_string()
 }
+
+/// Answers a read with those bytes.
+pub(crate) fn content(asked: &Asked, bytes: &[u8]) -> Reply {
+    let reply = Reply::new(200).header("content-type", "application/octet-stream");
+    if asked.method == "HEAD" { reply.header("content-length", bytes.len()) } else { reply.body(bytes) }
+}
