@@ -50,3 +50,9 @@ pub(crate) fn cache() -> Option<PathBuf> {
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
+
+/// The hosts that are reached past any proxy.
+pub(crate) fn no_proxy() -> String {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()
+}

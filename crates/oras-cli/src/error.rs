@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use oras::remote::ResponseError;
+use oras::remote::{AddressRefused, ResponseError};
 use oras::store::{Error, Kind};
 
 /// A failure: `prefix message`, then usage and advice on lines of their own.
@@ -101,8 +101,14 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
     advise_by_kind(failure, error)
 }
 
-/// Adds the hint of an error that has one in the Go tool.
+/// Adds the hint of an error that has one.
 pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
+    if let Some(refused) = error.find::<AddressRefused>() {
+        return failure.advise(format!(
+            "If {} is meant to be reached, allow it by --allow-host {} (cp: --from-allow-host, --to-allow-host)",
+            refused.host, refused.host
+        ));
+    }
     if error.chain().contains("path traversal disallowed") {
         return failure.advise(
             "Pulling files outside of working directory is insecure and blocked by default. If you trust the \

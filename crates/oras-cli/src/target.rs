@@ -11,10 +11,11 @@ use oras::remote::{
     ResolveOverride, Secret, StaticCredentials,
 };
 use oras::spec::{MediaType, Reference};
-use oras::store::{Error, Kind, ReadStore, Source, Store};
+use oras::store::{Error, Kind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
 use oras::{Cached, Layout};
 
 use crate::args::flags::Matches;
+use crate::args::network;
 use crate::env;
 use crate::error::{self, Failure};
 use crate::log;
@@ -74,7 +75,7 @@ impl Remote {
         let resolve = if prefix.is_empty() { Vec::new() } else { matches.list("resolve") };
         let resolve = resolve.into_iter().chain(matches.list(&name("resolve")));
         let err = *printer;
-        let options = ClientOptions {
+        let mut options = ClientOptions {
             plain_http: matches.switch(&name("plain-http")),
             insecure: matches.on(&name("insecure")),
             ca_file: path("ca-file").map(PathBuf::from),
@@ -82,6 +83,7 @@ impl Remote {
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers,
             resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,
+            no_proxy: env::no_proxy(),
             credentials,
             referrers: match matches.text(&name("distribution-spec")).as_deref() {
                 Some("v1.1-referrers-api") => ReferrersMode::Api,
@@ -93,6 +95,7 @@ impl Remote {
             })),
             ..ClientOptions::default()
         };
+        network::apply(matches, prefix, &mut options);
         Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
 
@@ -271,6 +274,14 @@ impl Target {
         match &self.kind {
             TargetKind::Registry { reference, .. } => Some(&reference.registry),
             TargetKind::Layout { .. } => None,
+        }
+    }
+
+    /// The largest manifest that is read.
+    pub(crate) fn max_manifest_size(&self) -> u64 {
+        match &self.kind {
+            TargetKind::Registry { remote, .. } => remote.options.max_manifest_size,
+            TargetKind::Layout { .. } => MAX_MANIFEST_SIZE,
         }
     }
 

@@ -152,7 +152,7 @@ impl Client {
         }
         let is_old = session.credential().is_some();
         let credential = self.credential(endpoint, session).await?;
-        let token = match self.fetch_token(&bearer, credential.as_deref()).await {
+        let token = match self.fetch_token(endpoint, &bearer, credential.as_deref()).await {
             Err(failed) if is_old && failed.error.kind() == Kind::Unauthorized => {
                 // A helper may have another credential by now.
                 session.forget_credential();
@@ -160,7 +160,7 @@ impl Client {
                 if other == credential {
                     return Err(failed);
                 }
-                self.fetch_token(&bearer, other.as_deref()).await?
+                self.fetch_token(endpoint, &bearer, other.as_deref()).await?
             }
             fetched => fetched?,
         };
@@ -182,12 +182,18 @@ impl Client {
     /// Asks a token server. Nothing but the credential for this registry is sent there.
     ///
     /// A refresh token goes by `POST` (OAuth2), a password by `GET`; where a server has only the other way, by that.
-    async fn fetch_token(&self, bearer: &Bearer, credential: Option<&Credential>) -> Result<Token, Failed> {
-        let get = || self.get_token(bearer, credential);
+    async fn fetch_token(
+        &self,
+        endpoint: &Endpoint,
+        bearer: &Bearer,
+        credential: Option<&Credential>,
+    ) -> Result<Token, Failed> {
+        let server = endpoint.token_server(&bearer.realm);
+        let get = || self.get_token(&server, bearer, credential);
         match credential {
             Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
             Some(credential @ Credential::Refresh(_)) => {
-                let response = self.post_for_token(bearer, credential).await?;
+                let response = self.post_for_token(&server, bearer, credential).await?;
                 if is_absent(response.status) { read(get().await?) } else { read(response) }
             }
             Some(credential @ Credential::Basic { .. }) => {
@@ -195,14 +201,19 @@ impl Client {
                 if !is_absent(response.status) {
                     return read(response);
                 }
-                let other = self.post_for_token(bearer, credential).await?;
+                let other = self.post_for_token(&server, bearer, credential).await?;
                 read(if is_absent(other.status) { response } else { other })
             }
             None => read(get().await?),
         }
     }
 
-    async fn get_token(&self, bearer: &Bearer, credential: Option<&Credential>) -> Result<Response, Failed> {
+    async fn get_token(
+        &self,
+        server: &Endpoint,
+        bearer: &Bearer,
+        credential: Option<&Credential>,
+    ) -> Result<Response, Failed> {
         let url = token::get_url(&bearer.realm, bearer.service.as_deref(), &bearer.scopes);
         let request = Request::new(Method::GET, url, Scopes::default()).limit(Some(token::MAX_RESPONSE));
         let authorization = match credential {
@@ -210,16 +221,21 @@ impl Client {
             Some(Credential::Refresh(secret)) => Some(basic_header("", secret)?),
             _ => None,
         };
-        self.follow(&Endpoint::token_server(&bearer.realm), &request, authorization.as_ref()).await
+        self.follow(server, &request, authorization.as_ref()).await
     }
 
-    async fn post_for_token(&self, bearer: &Bearer, credential: &Credential) -> Result<Response, Failed> {
+    async fn post_for_token(
+        &self,
+        server: &Endpoint,
+        bearer: &Bearer,
+        credential: &Credential,
+    ) -> Result<Response, Failed> {
         let form = token::form(credential, bearer.service.as_deref(), &bearer.scopes);
         let request = Request::new(Method::POST, bearer.realm.clone(), Scopes::default())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")?
             .body(form.map_or(Body::Empty, Body::Secret))
             .limit(Some(token::MAX_RESPONSE));
-        self.follow(&Endpoint::token_server(&bearer.realm), &request, None).await
+        self.follow(server, &request, None).await
     }
 }
 

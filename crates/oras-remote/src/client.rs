@@ -10,7 +10,10 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use crate::endpoint::Endpoint;
+use crate::guard::{Guard, Resolver, Seen};
+use crate::no_proxy::NoProxy;
 use crate::options::{ClientOptions, ResolveOverride};
+use crate::proxy;
 use crate::session::Sessions;
 use crate::tls;
 
@@ -28,13 +31,15 @@ pub struct Client {
 struct Inner {
     options: ClientOptions,
     headers: HeaderMap,
+    no_proxy: NoProxy,
     pools: Mutex<HashMap<Pool, reqwest::Client>>,
+    seen: Arc<Seen>,
     sessions: Sessions,
     warned: Mutex<HashSet<(String, String)>>,
 }
 
 /// Connections that are set up alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pool {
     secure: bool,
     /// Shows the client certificate, which is for the registry alone.
@@ -43,6 +48,8 @@ struct Pool {
     direct: bool,
     /// The override of addresses that applies.
     rule: Option<usize>,
+    /// The rule for addresses of a host that a registry named.
+    guard: Option<Guard>,
 }
 
 impl Client {
@@ -56,8 +63,9 @@ impl Client {
             tls::configure(&options, true)?;
         }
         let headers = parse_headers(&options.headers)?;
-        let (pools, sessions, warned) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { options, headers, pools, sessions, warned }) })
+        let no_proxy = NoProxy::parse(&options.no_proxy);
+        let (pools, seen, sessions, warned) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned }) })
     }
 
     /// The options it was made with.
@@ -74,6 +82,9 @@ impl Client {
     }
 
     /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.
+    ///
+    /// # Errors
+    /// `Denied` for an address that a registry must not name.
     pub(crate) fn connect(
         &self,
         endpoint: &Endpoint,
@@ -85,16 +96,30 @@ impl Client {
             is_host && url.port_or_known_default() == Some(rule.port)
         };
         let rule = options.resolve.iter().rposition(applies);
-        let secure = url.scheme() == "https";
+        let direct = is_this_machine(url) || self.inner.no_proxy.covers(url);
+        // An override leads past any proxy.
+        let proxy = if direct || rule.is_some() { None } else { proxy::secure(url) };
+        let certificate = url.scheme() == "https"
+            && options.client_certificate.is_some()
+            && endpoint.is_registry()
+            && endpoint.owns(url);
+        if let Some(proxy) = proxy.as_ref().filter(|_| certificate) {
+            return Err(proxy::shown_certificate(url, proxy));
+        }
         let pool = Pool {
-            secure,
-            certificate: secure
-                && options.client_certificate.is_some()
-                && endpoint.is_registry()
-                && endpoint.owns(url),
-            direct: is_this_machine(url),
+            secure: url.scheme() == "https" || proxy.is_some(),
+            certificate,
+            direct,
             rule,
+            // Where the user's own override leads is the user's wish.
+            guard: match rule {
+                Some(_) => None,
+                None => Guard::new(endpoint.registry_base(), url, &options.allowed_hosts),
+            },
         };
+        if let Some(guard) = &pool.guard {
+            guard.check_literal(&self.inner.seen)?;
+        }
         let http = self.pool(pool)?;
         let mut target = url.clone();
         let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) else {
@@ -110,7 +135,7 @@ impl Client {
         if let Some(http) = pools.get(&pool) {
             return Ok(http.clone());
         }
-        let http = build(&self.inner.options, pool)?;
+        let http = build(&self.inner.options, &pool, Arc::clone(&self.inner.seen))?;
         pools.insert(pool, http.clone());
         Ok(http)
     }
@@ -169,7 +194,7 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     Ok(parsed)
 }
 
-fn build(options: &ClientOptions, pool: Pool) -> Result<reqwest::Client> {
+fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
     let tls = if pool.secure { tls::configure(options, pool.certificate)? } else { tls::none()? };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -177,6 +202,7 @@ fn build(options: &ClientOptions, pool: Pool) -> Result<reqwest::Client> {
         .redirect(Policy::none())
         .referer(false)
         .http1_only()
+        .dns_resolver(Resolver { seen, guard: pool.guard.clone() })
         .connect_timeout(options.connect_timeout);
     if pool.direct {
         builder = builder.no_proxy();

@@ -12,7 +12,8 @@ pub(crate) struct Endpoint {
     /// The repository that is worked on, if it is one: credentials may differ by it.
     repository: Option<String>,
     headers: HeaderMap,
-    registry: bool,
+    /// For a token server, the registry that named it.
+    named_by: Option<Url>,
 }
 
 impl Endpoint {
@@ -29,13 +30,13 @@ impl Endpoint {
         {
             return Err(invalid());
         }
-        Ok(Self { base, server: server.to_owned(), repository: None, headers, registry: true })
+        Ok(Self { base, server: server.to_owned(), repository: None, headers, named_by: None })
     }
 
-    /// The token server at `realm`.
-    pub(crate) fn token_server(realm: &Url) -> Self {
-        let (server, headers) = (String::new(), HeaderMap::new());
-        Self { base: realm.clone(), server, repository: None, headers, registry: false }
+    /// The token server at `realm`, which this registry names.
+    pub(crate) fn token_server(&self, realm: &Url) -> Self {
+        let (server, headers) = Default::default();
+        Self { base: realm.clone(), server, repository: None, headers, named_by: Some(self.base.clone()) }
     }
 
     /// The same registry, for work on `repository`.
@@ -66,7 +67,12 @@ impl Endpoint {
 
     /// Whether this is a registry, and so may have a client certificate and be asked for credentials.
     pub(crate) fn is_registry(&self) -> bool {
-        self.registry
+        self.named_by.is_none()
+    }
+
+    /// The registry: this, or the one that named this token server.
+    pub(crate) fn registry_base(&self) -> &Url {
+        self.named_by.as_ref().unwrap_or(&self.base)
     }
 
     /// Whether `url` is on this server: same scheme, host and port.

@@ -45,6 +45,9 @@
 //! - **Credentials and headers stay with their registry.** They are attached by one function, which takes the address
 //!   and gives them to no other scheme, host or port: not after a redirect, not to an upload's `Location`. A token
 //!   server gets the credential only, if its address is one that a registry may name. HTTPS is never left for HTTP.
+//! - **A registry can't use the client to reach into its network.** A host that it names (by a redirect, an upload's
+//!   `Location`, a token server) is looked at after its name is resolved: this machine and private networks are reached
+//!   only from a registry that is there too, link-local addresses never ([`AddressClass`], [`AllowedHost`]).
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
 //!   [`RetryPolicy`] and `Retry-After`. A blob upload begins a new session; a download that breaks goes on where it
 //!   stopped.
@@ -65,6 +68,7 @@
 //! has no atomic change: writers on one machine take turns by a lock file, and an entry is looked for after it was
 //! written and written again if another client undid it.
 
+mod address;
 mod auth;
 mod blobs;
 mod challenge;
@@ -74,13 +78,16 @@ mod credentials;
 mod docker_config;
 mod download;
 mod endpoint;
+mod guard;
 mod helper;
 mod link;
 mod lock;
 mod manifests;
 mod network;
+mod no_proxy;
 mod options;
 mod paging;
+mod proxy;
 mod referrers;
 mod referrers_tag;
 mod registry;
@@ -98,9 +105,11 @@ mod transport;
 mod untag;
 mod upload;
 
+pub use address::AddressClass;
 pub use client::Client;
 pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
+pub use guard::{AddressRefused, AllowedHost};
 pub use options::{ClientOptions, ReferrersMode, ResolveOverride, WarningHandler};
 pub use registry::Registry;
 pub use repository::Repository;

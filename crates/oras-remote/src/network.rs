@@ -8,11 +8,15 @@ use reqwest::Method;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use url::Url;
 
+use crate::guard::AddressRefused;
 use crate::response::redact;
 use crate::retry::{Again, Failed};
 
 /// The failure to send a request or to read its answer.
 pub(crate) fn failed(method: &Method, url: &Url, error: &reqwest::Error) -> Failed {
+    if let Some(refused) = find::<AddressRefused>(error) {
+        return Error::from_source(Kind::Denied, refused.clone()).into();
+    }
     let (cause, again) = explain(url, error);
     Failed { error: spoken(method, url, &cause), again }
 }

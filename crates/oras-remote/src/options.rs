@@ -10,6 +10,7 @@ use oras_spec::MediaType;
 use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::credentials::{Anonymous, CredentialStore};
+use crate::guard::AllowedHost;
 use crate::retry::RetryPolicy;
 
 /// Told the registry and the text of a warning it sends (distribution-spec, "Warnings").
@@ -57,6 +58,11 @@ pub struct ClientOptions {
     pub headers: Vec<(String, String)>,
     /// Addresses to connect to.
     pub resolve: Vec<ResolveOverride>,
+    /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are of
+    /// a private network or of this machine, and the registry's are not.
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Hosts that are reached past any proxy, as `NO_PROXY` lists them.
+    pub no_proxy: String,
     /// Where credentials come from.
     pub credentials: Arc<dyn CredentialStore>,
     /// How referrers are kept.
@@ -87,6 +93,8 @@ impl Default for ClientOptions {
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
             resolve: Vec::new(),
+            allowed_hosts: Vec::new(),
+            no_proxy: String::new(),
             credentials: Arc::new(Anonymous),
             referrers: ReferrersMode::Auto,
             warnings: None,
@@ -109,6 +117,7 @@ impl fmt::Debug for ClientOptions {
             .field("user_agent", &self.user_agent)
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("resolve", &self.resolve)
+            .field("allowed_hosts", &self.allowed_hosts)
             .field("referrers", &self.referrers)
             .finish_non_exhaustive()
     }

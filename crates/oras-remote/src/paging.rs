@@ -1,5 +1,7 @@
 //! Lists that come page by page: tags, repositories, referrers.
 
+use std::collections::HashSet;
+
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
@@ -13,7 +15,7 @@ use crate::request::{Request, Response};
 use crate::scope::Scopes;
 
 /// More pages than this are no list but an attack.
-pub(crate) const MAX_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 10_000;
 
 /// A list on a registry.
 #[derive(Clone, Debug)]
@@ -46,28 +48,39 @@ impl List {
         T: Send + 'static,
     {
         let first = self.url.clone();
-        let pages = stream::try_unfold((self, Some(first), 0), move |(list, url, number)| async move {
+        let begin = (self, Some(first), Walked::default());
+        let pages = stream::try_unfold(begin, move |(list, url, mut walked)| async move {
             let Some(url) = url else { return Ok::<_, Error>(None) };
             let page = list.page(url.clone()).await?.expect(&[200])?;
-            if number == MAX_PAGES {
-                return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
-            }
-            let following = next(&url, &page)?;
-            Ok(Some((stream::iter(items(decode(&page)?).into_iter().map(Ok)), (list, following, number + 1))))
+            let following = walked.next(&url, &page)?;
+            Ok(Some((stream::iter(items(decode(&page)?).into_iter().map(Ok)), (list, following, walked))))
         });
         futures::TryStreamExt::try_flatten(pages).boxed()
     }
 }
 
-/// The address of the page after `page`, which was asked for at `url`.
-pub(crate) fn next(url: &Url, page: &Response) -> Result<Option<Url>> {
-    let links = page.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = link::next(links) else { return Ok(None) };
-    let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
-    if next == *url {
-        return Err(page.bad(Kind::InvalidContent, "the next page is this page again"));
+/// The pages of one list that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Walked(HashSet<Url>);
+
+impl Walked {
+    /// The address of the page after `page`, which was asked for at `url`.
+    ///
+    /// # Errors
+    /// For a link to another server, for one to a page that was read before, and after [`MAX_PAGES`].
+    pub(crate) fn next(&mut self, url: &Url, page: &Response) -> Result<Option<Url>> {
+        let links = page.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
+        let Some(target) = link::next(links) else { return Ok(None) };
+        let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
+        self.0.insert(url.clone());
+        if self.0.contains(&next) {
+            return Err(page.bad(Kind::InvalidContent, "the next page is one that was read before"));
+        }
+        if self.0.len() >= MAX_PAGES {
+            return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
+        }
+        Ok(Some(next))
     }
-    Ok(Some(next))
 }
 
 /// The body of a page.

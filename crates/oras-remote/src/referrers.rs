@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType};
 use oras_store::{Error, Kind, Result};
-use url::Url;
 
 use crate::options::ReferrersMode;
-use crate::paging::{self, List, MAX_PAGES};
+use crate::paging::{self, List, Walked};
 use crate::repository::Repository;
 use crate::request::Response;
 
@@ -70,11 +69,10 @@ impl Repository {
         let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
         let list = List { client, endpoint, scopes: self.pull(), url: url.clone() };
         let mut found = Vec::new();
-        let mut next: Option<Url> = Some(url);
-        for number in 0..MAX_PAGES {
-            let Some(url) = next.take() else { return Ok(Some(found)) };
-            let page = list.page(url.clone()).await?;
-            if number == 0 && is_missing(&page) {
+        let (mut next, mut walked) = (Some(url.clone()), Walked::default());
+        while let Some(at) = next {
+            let page = list.page(at.clone()).await?;
+            if at == url && is_missing(&page) {
                 return Ok(None);
             }
             let page = page.expect(&[200])?;
@@ -84,12 +82,9 @@ impl Repository {
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
             let referrers = index.manifests.into_iter();
             found.extend(referrers.filter(|referrer| filtered || is_of_type(referrer, artifact_type)));
-            next = paging::next(&url, &page)?;
+            next = walked.next(&at, &page)?;
         }
-        Err(Error::new(
-            Kind::TooLarge,
-            format!("more than {MAX_PAGES} pages of referrers of {}", node.digest),
-        ))
+        Ok(Some(found))
     }
 
     /// Makes a manifest that was stored known as a referrer of its subject, unless the registry did.

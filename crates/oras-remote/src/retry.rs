@@ -1,7 +1,7 @@
 //! Trying again: how often, how long between, and after which failures.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oras_store::{Error, Result};
 use reqwest::StatusCode;
@@ -106,10 +106,20 @@ pub(crate) fn again(status: StatusCode, headers: &HeaderMap) -> Again {
         501 | 505 => Again::Never,
         408 | 429 | 500.. => {
             let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let seconds = asked.and_then(|text| text.trim().parse().ok());
-            seconds.map_or(Again::Later, |seconds| Again::After(Duration::from_secs(seconds)))
+            asked
+                .and_then(|text| wait_asked(text.trim(), SystemTime::now()))
+                .map_or(Again::Later, Again::After)
         }
         _ => Again::Never,
+    }
+}
+
+/// The wait that a `Retry-After` asks for, by seconds or by a date (RFC 9110, section 10.2.3); none for a date that is
+/// past: the clocks differ.
+fn wait_asked(text: &str, now: SystemTime) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).ok(),
     }
 }
 
@@ -151,6 +161,22 @@ mod tests {
         headers.insert(RETRY_AFTER, "7".parse().unwrap());
         let asked = again(StatusCode::TOO_MANY_REQUESTS, &headers);
         assert_eq!(asked, Again::After(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn waits_that_are_asked_for() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, seconds) in [
+            ("7", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:40 GMT", Some(3)),
+            ("Sunday, 06-Nov-94 08:49:40 GMT", Some(3)),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", None),
+            ("soon", None),
+            ("-1", None),
+            ("0.5", None),
+        ] {
+            assert_eq!(wait_asked(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -177,8 +177,9 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
             format!("refusing to follow a redirect from {} to {}", response.url.scheme(), next.scheme());
         return Err(response.bad(Kind::Denied, &why));
     }
-    if !endpoint.is_registry() && !endpoint.owns(&next) {
-        return Err(response.bad(Kind::Denied, "refusing to follow a token server to another one"));
+    // Headers are left behind by themselves; what is in the body would go along.
+    if matches!(request.body, Body::Secret(_)) && !endpoint.owns(&next) {
+        return Err(response.bad(Kind::Denied, "refusing to send an identity token or a password elsewhere"));
     }
     Ok(Some(next))
 }

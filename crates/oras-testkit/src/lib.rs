@@ -21,4 +21,5 @@ pub mod registry;
 pub mod scripted;
 pub mod shelf;
 pub mod suite;
+pub mod tls;
 pub mod tokens;

@@ -1,10 +1,12 @@
 //! A server that answers as a test says, and remembers what it was asked: for what no real registry does.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::tls::{self, Certificate};
 
 /// The largest body that is read: tests send small ones.
 const MAX_BODY: usize = 64 << 20;
@@ -20,6 +22,8 @@ pub struct Asked {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the client showed a certificate.
+    pub certificate: bool,
 }
 
 impl Asked {
@@ -54,13 +58,14 @@ pub struct Reply {
     cut: Option<usize>,
     silent: bool,
     pause: Duration,
+    tunnel: Option<u16>,
 }
 
 impl Reply {
     /// An empty answer of that status.
     pub fn new(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Vec::new());
-        Self { status, headers, body, cut: None, silent: false, pause: Duration::ZERO }
+        Self { status, headers, body, cut: None, silent: false, pause: Duration::ZERO, tunnel: None }
     }
 
     /// With this body; its length is told unless a header does.
@@ -98,6 +103,12 @@ impl Reply {
         self
     }
 
+    /// What a proxy answers to `CONNECT`: from then on, bytes go to and fro between the client and that port of this
+    /// machine.
+    pub fn tunnel(port: u16) -> Self {
+        Self { tunnel: Some(port), ..Self::new(200) }
+    }
+
     /// Never answers.
     pub fn silent() -> Self {
         Self { silent: true, ..Self::new(200) }
@@ -117,9 +128,26 @@ pub struct Scripted {
 impl Scripted {
     /// Starts a server that answers by `handler`, on any number of connections at once.
     pub fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), handler)
+    }
+
+    /// The same on another address of this machine.
+    pub fn start_on(address: IpAddr, handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::launch(address, None, Arc::new(handler))
+    }
+
+    /// The same over TLS; a client may show `certificate`, which this server trusts.
+    pub fn start_tls(
+        certificate: &Certificate,
+        handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::launch(Ipv4Addr::LOCALHOST.into(), Some(certificate.server()), Arc::new(handler))
+    }
+
+    fn launch(address: IpAddr, tls: Option<tls::Server>, handler: Handler) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a port is free");
         let address = listener.local_addr().expect("the listener has an address");
-        let (asked, handler): (Arc<Mutex<Vec<Asked>>>, Handler) = (Arc::default(), Arc::new(handler));
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let ended = Arc::new(AtomicBool::new(false));
         let (log, over) = (Arc::clone(&asked), Arc::clone(&ended));
         std::thread::spawn(move || {
@@ -129,8 +157,14 @@ impl Scripted {
                 }
                 let Ok(stream) = stream else { continue };
                 let (log, handler, over) = (Arc::clone(&log), Arc::clone(&handler), Arc::clone(&over));
+                let tls = tls.clone();
                 // A client that goes away is no failure of the server.
-                std::thread::spawn(move || drop(serve(stream, &log, &handler, &over)));
+                std::thread::spawn(move || {
+                    drop(match tls {
+                        None => serve(stream, &log, &handler, &over),
+                        Some(tls) => tls.accept(stream).and_then(|tls| serve(tls, &log, &handler, &over)),
+                    });
+                });
             }
         });
         Self { address, asked, ended }
@@ -169,15 +203,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A connection, in the clear or not.
+pub(crate) trait Stream: Read + Write {
+    /// What is below.
+    fn tcp(&self) -> &TcpStream;
+    /// Whether the client showed a certificate.
+    fn shows_certificate(&self) -> bool;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+
+    fn shows_certificate(&self) -> bool {
+        false
+    }
+}
+
 fn serve(
-    stream: TcpStream,
+    stream: impl Stream,
     log: &Mutex<Vec<Asked>>,
     handler: &Handler,
     over: &AtomicBool,
 ) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+    stream.tcp().set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    while let Some(asked) = read(&mut stream)? {
+    while let Some(mut asked) = read(&mut stream)? {
+        asked.certificate = stream.get_ref().shows_certificate();
         lock(log).push(asked.clone());
         let reply = handler(&asked);
         if reply.silent {
@@ -187,6 +240,9 @@ fn serve(
             return Ok(());
         }
         answer(stream.get_mut(), &asked, &reply)?;
+        if let Some(port) = reply.tunnel {
+            return tunnel(stream.get_ref().tcp(), port);
+        }
         if reply.cut.is_some() {
             break;
         }
@@ -194,9 +250,24 @@ fn serve(
     Ok(())
 }
 
-fn answer(stream: &mut TcpStream, asked: &Asked, reply: &Reply) -> std::io::Result<()> {
+/// Carries bytes to and fro until either side ends.
+fn tunnel(client: &TcpStream, port: u16) -> std::io::Result<()> {
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    let sending = std::thread::spawn(move || {
+        drop(std::io::copy(&mut from_client, &mut to_server));
+        drop(to_server.shutdown(Shutdown::Both));
+    });
+    drop(std::io::copy(&mut &server, &mut &*client));
+    client.shutdown(Shutdown::Both)?;
+    drop(sending.join());
+    Ok(())
+}
+
+fn answer(stream: &mut impl Write, asked: &Asked, reply: &Reply) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {} X\r\n", reply.status);
-    if !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+    let tells = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if !tells && reply.tunnel.is_none() {
         text += &format!("content-length: {}\r\n", reply.body.len());
     }
     for (name, value) in reply.headers.iter().filter(|(_, value)| !value.is_empty()) {
@@ -216,7 +287,7 @@ fn answer(stream: &mut TcpStream, asked: &Asked, reply: &Reply) -> std::io::Resu
     stream.flush()
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
+fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -244,7 +315,7 @@ fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked>> {
     Ok(Some(asked))
 }
 
-fn chunked(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+fn chunked(stream: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();

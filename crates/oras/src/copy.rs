@@ -23,6 +23,8 @@ pub struct CopyOptions {
     pub concurrency: usize,
     /// Looks below manifests that the destination has.
     pub force: bool,
+    /// The largest manifest that is read; `None` means the default, 4 MiB.
+    pub max_manifest_size: Option<u64>,
 }
 
 /// Copies what `reference` names in `source` to `target`, children before parents, tags last.
@@ -58,6 +60,7 @@ pub async fn copy(
     // A digest as the destination's name is checked by the target, which stores the root under it.
     GraphCopy::new(plain_source, Arc::clone(&target))
         .concurrency(options.concurrency)
+        .max_manifest_size(options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE))
         .force(options.force)
         .tag_last(options.recursive)
         .observer(Arc::new(Nodes(Arc::clone(&listener))))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use oras_copy::{Event, GraphCopy, Observer};
 use oras_files::FileTarget;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
-use oras_store::{Result, Source};
+use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
@@ -41,6 +41,8 @@ pub struct PullOptions {
     pub allow_path_traversal: bool,
     /// Nodes in flight; 0 means the default.
     pub concurrency: usize,
+    /// The largest manifest that is read.
+    pub max_manifest_size: u64,
 }
 
 impl PullOptions {
@@ -55,6 +57,7 @@ impl PullOptions {
             keep_old_files: false,
             allow_path_traversal: false,
             concurrency: 0,
+            max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }
 }
@@ -115,6 +118,7 @@ pub async fn pull(
     let children = Arc::clone(&selection);
     GraphCopy::new(source, Arc::clone(&target) as _)
         .concurrency(options.concurrency)
+        .max_manifest_size(options.max_manifest_size)
         .children(Arc::new(move |manifest| children.children(manifest)))
         .observer(Arc::clone(&record) as _)
         .run(vec![root.clone()], None)

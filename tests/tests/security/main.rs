@@ -7,18 +7,27 @@
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod case;
+mod connections;
 mod content;
 mod crashes;
 mod descriptors;
 mod digests;
+mod foreign;
 mod helpers;
 mod json;
 mod layouts;
+mod locations;
 mod modes;
 mod names;
+mod origins;
 mod page;
+mod pages;
 mod policy;
+mod proxies;
+mod realms;
+mod redirects;
 mod referrers;
+mod remote;
 mod secrets;
 mod sharing;
 mod stage;
@@ -39,16 +48,24 @@ const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
     let themes = [
+        connections::cases(),
         content::cases(),
         crashes::cases(),
         descriptors::cases(),
         digests::cases(),
+        foreign::cases(),
         helpers::cases(),
         json::cases(),
         layouts::cases(),
+        locations::cases(),
         modes::cases(),
         names::cases(),
+        origins::cases(),
+        pages::cases(),
         policy::cases(),
+        proxies::cases(),
+        realms::cases(),
+        redirects::cases(),
         referrers::cases(),
         secrets::cases(),
         sharing::cases(),

@@ -180,7 +180,8 @@ pub(crate) fn remote(prefix: &str) -> Vec<Arg> {
         "HOST:PORT:ADDRESS[:PORT]",
         "Connect to this address for that host and port",
     ));
-    flags.into_iter().map(|flag| flag.help_heading(HEADING)).collect()
+    let known = flags.into_iter().map(|flag| flag.help_heading(HEADING));
+    known.chain(super::network::flags(prefix)).collect()
 }
 
 /// How to reach an OCI layout.

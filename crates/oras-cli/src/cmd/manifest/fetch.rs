@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use oras::spec::{MediaType, json};
-use oras::store::{MAX_MANIFEST_SIZE, outlet};
+use oras::store::outlet;
 use oras::{fetch_manifest, report};
 
 use crate::args;
@@ -77,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             oras::store::Content::from_source(source, node)
         }
     };
-    let bytes = content.bytes(MAX_MANIFEST_SIZE).await.map_err(failed)?;
+    let bytes = content.bytes(target.max_manifest_size()).await.map_err(failed)?;
     if let Some(path) = output.as_deref().filter(|path| *path != "-") {
         outlet::put(Path::new(path), &bytes)?;
     }

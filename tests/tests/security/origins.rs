@@ -1,0 +1,174 @@
+//! Point 16: what belongs to the registry goes to it and to nobody else.
+
+use oras_testkit::scripted::{Asked, Reply, Scripted};
+use oras_testkit::tls::Certificate;
+
+use crate::case::{Case, honest, hostile};
+use crate::remote::{
+    answers, certificate, file, has_file, knows_password, layer, learns_nothing, pull, redirects, registry,
+    trusting,
+};
+use crate::stage::check;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        hostile(
+            16,
+            "client_certificate_and_a_redirect",
+            "A host that a registry redirects to is not shown the client certificate.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let target = Scripted::start_tls(&made, file);
+                let to = format!("https://{}/f", target.host());
+                let server = Scripted::start_tls(&made, answers(redirects(&to)));
+                pull(stage, &server.host(), &mutual(&made)).works()?;
+                has_file(stage)?;
+                shown(&server, true)?;
+                shown(&target, false)
+            },
+        ),
+        hostile(
+            16,
+            "client_certificate_and_a_token_server",
+            "A token server on another port is not shown the client certificate.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let auth = Scripted::start_tls(&made, |_| Reply::new(200).body(r#"{"token":"t0ken"}"#));
+                let challenge = format!("Bearer realm=\"https://{}/t\"", auth.host());
+                let server = Scripted::start_tls(
+                    &made,
+                    answers(move |asked| match asked.header("authorization") {
+                        None => Some(Reply::new(401).header("www-authenticate", &challenge)),
+                        Some(_) => None,
+                    }),
+                );
+                pull(stage, &server.host(), &mutual(&made)).works()?;
+                shown(&auth, false)
+            },
+        ),
+        hostile(
+            16,
+            "client_certificate_and_an_upload",
+            "A host that an upload goes to is not shown the client certificate.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let target = Scripted::start_tls(&made, file);
+                let location = format!("https://{}/u", target.host());
+                let server = Scripted::start_tls(
+                    &made,
+                    answers(move |asked| {
+                        (asked.method == "POST").then(|| Reply::new(202).header("location", &location))
+                    }),
+                );
+                crate::remote::push(stage, &[], &server.host(), &mutual(&made));
+                shown(&server, true)?;
+                shown(&target, false)
+            },
+        ),
+        hostile(
+            16,
+            "cookies_of_a_registry",
+            "A cookie that a registry sets is sent to no other host.",
+            |stage| {
+                let target = Scripted::start(file);
+                let to = format!("http://{}/f", target.host());
+                let server = registry(move |asked| {
+                    let reply = Reply::new(307).header("location", &to);
+                    asked.reads(&layer()).then(|| reply.header("set-cookie", "id=c00kie; Domain=localhost"))
+                });
+                pull(stage, &server.host(), &[]).works()?;
+                learns_nothing(&target, &["c00kie"])
+            },
+        ),
+        hostile(
+            16,
+            "referer_of_a_redirect",
+            "A host that a registry redirects to is not told the address that led there.",
+            |stage| {
+                let target = Scripted::start(file);
+                let to = format!("http://{}/f", target.host());
+                let server = registry(move |asked| match asked.path.as_str() {
+                    path if path == layer() => Some(Reply::new(307).header("location", "/x?sig=s1gned")),
+                    "/x?sig=s1gned" => Some(Reply::new(307).header("location", &to)),
+                    _ => None,
+                });
+                pull(stage, &server.host(), &[]).works()?;
+                learns_nothing(&target, &["s1gned"])
+            },
+        ),
+        honest(
+            16,
+            "client_certificate_for_the_registry",
+            "The registry is shown the client certificate, with every request.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let server = Scripted::start_tls(&made, answers(|_| None));
+                pull(stage, &server.host(), &mutual(&made)).works()?;
+                has_file(stage)?;
+                shown(&server, true)
+            },
+        ),
+        honest(
+            16,
+            "headers_for_the_registry",
+            "The registry is sent the user's headers with every request, also those that it answers by a challenge.",
+            |stage| {
+                let server = registry(|asked| match asked.header("authorization") {
+                    None => Some(Reply::new(401).header("www-authenticate", "Basic realm=\"x\"")),
+                    Some(_) => None,
+                });
+                knows_password(stage, &server.host());
+                let flags = ["-H", "X-Tenant: a:b=c", "-H", "X-Other: 2"].map(ToOwned::to_owned);
+                pull(stage, &server.host(), &flags).works()?;
+                let all = |asked: &Asked| {
+                    asked.header("x-tenant") == Some("a:b=c") && asked.header("x-other") == Some("2")
+                };
+                let asked = server.server.asked();
+                check(asked.len() > 2 && asked.iter().all(all), || format!("sends {asked:?}"))
+            },
+        ),
+        honest(
+            16,
+            "the_users_own_authorization",
+            "An `Authorization` among the user's headers is sent to the registry as it is.",
+            |stage| {
+                let server = registry(|asked| {
+                    let fits = asked.header("authorization") == Some("Bearer own");
+                    (!fits).then(|| Reply::new(401).header("www-authenticate", "Basic realm=\"x\""))
+                });
+                let flags = ["-H", "Authorization: Bearer own"].map(ToOwned::to_owned);
+                pull(stage, &server.host(), &flags).works()?;
+                has_file(stage)
+            },
+        ),
+        hostile(
+            16,
+            "the_users_own_authorization_and_a_redirect",
+            "An `Authorization` among the user's headers goes to no host that a registry redirects to.",
+            |stage| {
+                let target = Scripted::start(file);
+                let server = registry(redirects(&format!("http://{}/f", target.host())));
+                let flags = ["-H", "Authorization: Bearer own"].map(ToOwned::to_owned);
+                pull(stage, &server.host(), &flags).works()?;
+                learns_nothing(&target, &["authorization", "own"])
+            },
+        ),
+    ]
+}
+
+/// The flags for HTTPS with a client certificate.
+fn mutual(made: &Certificate) -> Vec<String> {
+    let certificate = made.certificate.display().to_string();
+    let own = ["--plain-http=false", "--cert-file", &certificate, "--key-file"].map(ToOwned::to_owned);
+    [trusting(made), own.to_vec(), vec![made.key.display().to_string()]].concat()
+}
+
+/// Every request to that server must have shown the certificate, or none.
+fn shown(server: &Scripted, certificate: bool) -> Result<(), String> {
+    let asked = server.asked();
+    let all = !asked.is_empty() || !certificate;
+    let word = if certificate { "isn't" } else { "is" };
+    check(all && asked.iter().all(|asked| asked.certificate == certificate), || {
+        format!("the certificate {word} shown: {:?}", server.lines())
+    })
+}
