@@ -14,6 +14,10 @@ use crate::stage::{Said, Stage, check};
 const SECRET: &str = "hunter2-secret";
 
 pub(crate) fn cases() -> Vec<Case> {
+    [attacks(), honest_uses()].into_iter().flatten().collect()
+}
+
+fn attacks() -> Vec<Case> {
     vec![
         hostile(31, "helper_hangs", "A helper that never answers is given up.", |stage| {
             let said = pull(stage, "exec sleep 300", true);
@@ -61,6 +65,22 @@ pub(crate) fn cases() -> Vec<Case> {
                 check(!stage.path("ran").exists(), || "the program ran".to_owned())
             },
         ),
+        hostile(
+            31,
+            "helper_wants_input_first",
+            "A helper that reads nothing and floods its errors can't block.",
+            |stage| {
+                let script = format!(
+                    "head -c 200000 /dev/zero | tr '\\0' x >&2; echo '{{\"Username\":\"user\",\"Secret\":\"{SECRET}\"}}'"
+                );
+                pull(stage, &script, true).works().map(drop)
+            },
+        ),
+    ]
+}
+
+fn honest_uses() -> Vec<Case> {
+    vec![
         honest(31, "helper_is_missing", "Without its helper, what needs no credential works.", |stage| {
             stage.docker_config(r#"{"credsStore":"absent"}"#);
             let server = registry(false);
@@ -119,17 +139,6 @@ pub(crate) fn cases() -> Vec<Case> {
                 pull(stage, "echo 'credentials not found in native keychain'; exit 1", false)
                     .works()
                     .map(drop)
-            },
-        ),
-        hostile(
-            31,
-            "helper_wants_input_first",
-            "A helper that reads nothing and floods its errors can't block.",
-            |stage| {
-                let script = format!(
-                    "head -c 200000 /dev/zero | tr '\\0' x >&2; echo '{{\"Username\":\"user\",\"Secret\":\"{SECRET}\"}}'"
-                );
-                pull(stage, &script, true).works().map(drop)
             },
         ),
     ]

@@ -45,7 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         hostile(
             17,
-            "referrers_without_end",
+            "referrers_pages_without_end",
             "Pages of referrers that come back to a page before end.",
             |stage| {
                 let count = AtomicUsize::new(0);

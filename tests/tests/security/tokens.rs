@@ -12,45 +12,11 @@ use crate::case::{Case, honest, hostile};
 use crate::stage::{Stage, check};
 
 pub(crate) fn cases() -> Vec<Case> {
+    [attacks(), honest_uses()].into_iter().flatten().collect()
+}
+
+fn attacks() -> Vec<Case> {
     vec![
-        honest(24, "token_ends_with_401", "A token that ends during a pull is renewed.", |stage| {
-            pull_while_token_ends(stage, 401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"expired"}]}"#)
-        }),
-        honest(
-            24,
-            "token_ends_with_403",
-            "So is one of which a registry says with 403 that it has expired.",
-            |stage| {
-                let body =
-                    r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
-                pull_while_token_ends(stage, 403, body)
-            },
-        ),
-        honest(
-            24,
-            "token_ends_with_400",
-            "So is one of which a registry says with 400 that it is invalid.",
-            |stage| {
-                let body = r#"{"errors":[{"code":"UNKNOWN","message":"invalid token"}]}"#;
-                pull_while_token_ends(stage, 400, body)
-            },
-        ),
-        honest(
-            24,
-            "password_of_a_helper_ends",
-            "A password that ends is asked of the helper again.",
-            password_ends,
-        ),
-        honest(
-            24,
-            "token_under_either_name",
-            "`token` and `access_token` both count, and other fields don't matter.",
-            |stage| {
-                let body = r#"{"access_token":"","token":"token-1","x":[{}],"expires_in":"300"}"#;
-                let server = registry(move |_| Reply::new(200).body(body), |token| token == "Bearer token-1");
-                pull(stage, &server).works().map(drop)
-            },
-        ),
         hostile(
             24,
             "every_token_is_refused",
@@ -103,6 +69,49 @@ pub(crate) fn cases() -> Vec<Case> {
                 let encoded = STANDARD.encode("user:hunter2");
                 let shown = said.text().contains("hunter2") || said.text().contains(&encoded);
                 check(!shown, || format!("shows it: {}", said.text()))
+            },
+        ),
+    ]
+}
+
+fn honest_uses() -> Vec<Case> {
+    vec![
+        honest(24, "token_ends_with_401", "A token that ends during a pull is renewed.", |stage| {
+            pull_while_token_ends(stage, 401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"expired"}]}"#)
+        }),
+        honest(
+            24,
+            "token_ends_with_403",
+            "So is one of which a registry says with 403 that it has expired.",
+            |stage| {
+                let body =
+                    r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}"#;
+                pull_while_token_ends(stage, 403, body)
+            },
+        ),
+        honest(
+            24,
+            "token_ends_with_400",
+            "So is one of which a registry says with 400 that it is invalid.",
+            |stage| {
+                let body = r#"{"errors":[{"code":"UNKNOWN","message":"invalid token"}]}"#;
+                pull_while_token_ends(stage, 400, body)
+            },
+        ),
+        honest(
+            24,
+            "password_of_a_helper_ends",
+            "A password that ends is asked of the helper again.",
+            password_ends,
+        ),
+        honest(
+            24,
+            "token_under_either_name",
+            "`token` and `access_token` both count, and other fields don't matter.",
+            |stage| {
+                let body = r#"{"access_token":"","token":"token-1","x":[{}],"expires_in":"300"}"#;
+                let server = registry(move |_| Reply::new(200).body(body), |token| token == "Bearer token-1");
+                pull(stage, &server).works().map(drop)
             },
         ),
     ]
