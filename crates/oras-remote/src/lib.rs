@@ -73,6 +73,8 @@ mod credentials;
 mod docker_config;
 mod download;
 mod endpoint;
+#[cfg(test)]
+mod fuzz_tests;
 mod helper;
 mod link;
 mod lock;

@@ -8,6 +8,7 @@ mod failures;
 mod interop;
 mod lines;
 mod manifests;
+mod nonsense;
 mod parallel;
 mod registries;
 mod sandbox;
