@@ -34,8 +34,8 @@ pub(crate) const GO_TOOLS: [GoTool; 5] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 7] =
-    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3"];
+pub(crate) const DEBIAN_TOOLS: [&str; 8] =
+    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3", "strace"];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {
