@@ -39,8 +39,8 @@ pub(crate) const GO_TOOLS: [GoTool; 6] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 8] =
-    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3", "pass"];
+pub(crate) const DEBIAN_TOOLS: [&str; 9] =
+    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3", "pass", "strace"];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {

@@ -78,6 +78,8 @@ mod credentials;
 mod docker_config;
 mod download;
 mod endpoint;
+#[cfg(test)]
+mod fuzz_tests;
 mod guard;
 mod helper;
 mod link;

@@ -169,7 +169,8 @@ struct Probe {
 impl Manifest {
     /// Reads `bytes` as a manifest of `media_type`. The caller has checked their digest.
     ///
-    /// Duplicate keys, a differing inner `mediaType`, and layers or a config beside manifests are errors;
+    /// Duplicate keys, a differing inner `mediaType`, an index with layers or a config, and an image with manifests are
+    /// errors (OCI advisory CVE-2021-41190);
     /// unknown fields and unknown media types of children are carried.
     pub fn parse(media_type: &MediaType, bytes: Bytes) -> Result<Self, ManifestError> {
         let kind = media_type.kind();
@@ -183,7 +184,14 @@ impl Manifest {
         {
             return Err(ManifestError::MediaType { expected: media_type.clone(), found });
         }
-        if probe.manifests.is_some() && (probe.layers.is_some() || probe.config.is_some()) {
+        let (is_index, is_image) =
+            (probe.manifests.is_some(), probe.layers.is_some() || probe.config.is_some());
+        let other = match kind {
+            Kind::Index => is_image,
+            Kind::Manifest => is_index,
+            _ => is_index && is_image,
+        };
+        if other {
             return Err(ManifestError::Ambiguous);
         }
         let view = match kind {

@@ -9,6 +9,7 @@ mod interop;
 mod keychain;
 mod lines;
 mod manifests;
+mod nonsense;
 mod parallel;
 mod registries;
 mod sandbox;

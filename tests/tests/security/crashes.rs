@@ -177,8 +177,8 @@ fn stocked(stage: &Stage) -> Result<(Process, String), String> {
 
 /// Each of these files is missing or whole.
 fn whole(stage: &Stage, files: &[(&str, u64)]) -> Result<(), String> {
-    let present = files.iter().filter(|(file, _)| stage.path(file).exists());
-    present.map(|(file, seed)| holds(&stage.path(file), noise(*seed, SIZE))).collect()
+    let mut present = files.iter().filter(|(file, _)| stage.path(file).exists());
+    present.try_for_each(|(file, seed)| holds(&stage.path(file), noise(*seed, SIZE)))
 }
 
 /// No blob of the layout is anything but its digest's, and its index can be read.

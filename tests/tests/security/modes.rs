@@ -10,6 +10,12 @@ use crate::stage::{Said, Stage, check};
 use crate::wares::{honest_server, limited, write};
 
 pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = private();
+    cases.extend(twins());
+    cases
+}
+
+fn private() -> Vec<Case> {
     vec![
         hostile(
             33,
@@ -68,6 +74,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 is(&path, 0o600)
             },
         ),
+    ]
+}
+
+fn twins() -> Vec<Case> {
+    vec![
         honest(33, "config_is_a_link", "A configuration that is a link stays one, and is used.", |stage| {
             write(&stage.home("real/config.json"), r#"{"auths":{},"credsStore":""}"#);
             std::fs::create_dir(stage.home(".docker")).unwrap();

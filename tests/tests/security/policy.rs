@@ -8,6 +8,12 @@ use crate::stage::{Stage, check};
 use crate::wares::{holds, honest_server, serve};
 
 pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = network();
+    cases.extend(files());
+    cases
+}
+
+fn network() -> Vec<Case> {
     vec![
         hostile(29, "ca_file_missing", "Without its `--ca-file` nothing is asked.", |stage| {
             refused(stage, &["--ca-file", "missing.pem"])
@@ -59,6 +65,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 holds(&stage.path("config.json"), "{ precious")
             },
         ),
+    ]
+}
+
+fn files() -> Vec<Case> {
+    vec![
         hostile(29, "annotation_file_missing", "Without its annotations nothing is pushed.", |stage| {
             not_pushed(stage, "missing.json")
         }),
@@ -83,9 +94,10 @@ pub(crate) fn cases() -> Vec<Case> {
             |stage| {
                 let server = honest_server("file", b"content");
                 // Any name but localhost is spoken to by TLS, which this server does not speak.
-                let name = format!("127.0.0.2:{}/a:v1", server.port());
+                let place = format!("registry.example:{}", server.port());
+                let resolve = format!("{place}:127.0.0.1");
                 stage
-                    .oras(&["pull", &format!("{name}"), "--resolve", &resolve(&server), "-o", "out"])
+                    .oras(&["pull", &format!("{place}/a:v1"), "--resolve", &resolve, "-o", "out"])
                     .fails()?;
                 check(server.lines().iter().all(|line| !line.contains("/v2/")), || {
                     format!("asks {:?}", server.lines())
@@ -117,10 +129,6 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn receiving() -> Scripted {
     serve(Shelf::new(), |_, _| None)
-}
-
-fn resolve(server: &Scripted) -> String {
-    format!("registry.example:443:127.0.0.1:{}", server.port())
 }
 
 /// A pull with these flags fails and asks nothing.

@@ -5,6 +5,7 @@ mod archive;
 mod archive_writer;
 mod damage;
 mod index;
+mod nonsense;
 mod open;
 mod parallel;
 mod peers;

@@ -1,0 +1,201 @@
+//! Nonsense in headers: whatever a server sends, nothing panics, takes long or leads elsewhere.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use crate::{Credential, CredentialStore as _, DockerConfig, challenge, link};
+
+/// How long each test tries.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one header may take.
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+
+    /// Text made of `pieces`, one after the other.
+    fn text(&mut self, pieces: &[&str], most: usize) -> String {
+        (0..self.below(most + 1)).map(|_| pieces[self.below(pieces.len())]).collect()
+    }
+}
+
+fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
+    let (begun, mut numbers) = (Instant::now(), Numbers(seed));
+    while begun.elapsed() < PATIENCE {
+        let one = Instant::now();
+        work(&mut numbers);
+        assert!(one.elapsed() < LIMIT, "takes {:?}", one.elapsed());
+    }
+}
+
+const CHALLENGE: [&str; 24] = [
+    "Basic",
+    "Bearer",
+    "bearer ",
+    "Negotiate ",
+    "realm",
+    "service",
+    "scope",
+    "=",
+    "\"",
+    "\\",
+    ",",
+    " ",
+    "\t",
+    "é",
+    "\u{1}",
+    "https://a/t",
+    "repository:a/b:pull,push",
+    "x=y",
+    "error=",
+    "dG9rZW4==",
+    ";",
+    "realm=\"",
+    "\",",
+    "\u{fffd}",
+];
+
+const LINK: [&str; 22] = [
+    "<",
+    ">",
+    ";",
+    ",",
+    " ",
+    "rel",
+    "=",
+    "\"",
+    "next",
+    "prev",
+    "/v2/a/tags/list?last=b",
+    "?n=1",
+    "http://evil/",
+    "//evil/",
+    "..",
+    "\\",
+    "@",
+    "#",
+    "javascript:",
+    "é",
+    "%2e%2e",
+    "http://localhost:5000/",
+];
+
+#[test]
+fn any_challenge_is_read_or_skipped() {
+    tries(11, |numbers| {
+        let headers: Vec<_> = (0..numbers.below(4)).map(|_| numbers.text(&CHALLENGE, 40)).collect();
+        let found = challenge::parse(headers.iter().map(String::as_str));
+        let bytes: usize = headers.iter().map(String::len).sum();
+        assert!(found.len() <= bytes, "{headers:?}");
+    });
+}
+
+#[test]
+fn a_challenge_says_what_was_written() {
+    tries(12, |numbers| {
+        let mut quoted = || {
+            let text = format!("x{}", numbers.text(&CHALLENGE, 12));
+            (format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")), text)
+        };
+        let ((realm, realm_text), (service, service_text)) = (quoted(), quoted());
+        let header = format!("Negotiate, Bearer realm={realm} , service={service}");
+        let found = challenge::parse([header.as_str()].into_iter());
+        let expected =
+            challenge::Challenge::Bearer { realm: realm_text, service: Some(service_text), scope: None };
+        assert_eq!(found, [expected], "{header}");
+    });
+}
+
+#[test]
+fn long_challenges_take_no_time() {
+    for piece in [",", "\"", "a=", "Basic ", "Bearer realm=\"x\",", "\\", " ", "a=\"\\"] {
+        let (begun, header) = (Instant::now(), piece.repeat((64 << 10) / piece.len()));
+        drop(challenge::parse([header.as_str()].into_iter()));
+        assert_eq!(link::next([header.as_str()].into_iter()), None);
+        assert!(begun.elapsed() < LIMIT, "{piece:?} takes {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn no_link_leads_to_another_server() {
+    let page = Url::parse("http://localhost:5000/v2/a/tags/list?n=1").unwrap();
+    tries(13, |numbers| {
+        let headers: Vec<_> = (0..numbers.below(3)).map(|_| numbers.text(&LINK, 20)).collect();
+        if let Some(target) = link::next(headers.iter().map(String::as_str))
+            && let Ok(next) = link::resolve(target, &page)
+        {
+            assert_eq!((next.host_str(), next.port()), (Some("localhost"), Some(5000)), "{headers:?}");
+            assert_eq!(next.scheme(), "http", "{headers:?}");
+        }
+    });
+}
+
+/// What configurations are made of.
+const CONFIG: [&str; 22] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"auths\"",
+    "\"credHelpers\"",
+    "\"credsStore\"",
+    "\"a\"",
+    "\"auth\"",
+    "\"dTpw\"",
+    "\"identitytoken\"",
+    "\"registrytoken\"",
+    "\"t\"",
+    "null",
+    "7",
+    "\"\\ud800\"",
+    "\"../x\"",
+    "{\"auths\":{\"a\":",
+    "{\"auth\":\"dTpw\"}",
+    "}}",
+];
+
+#[tokio::test]
+async fn any_configuration_is_read_or_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.json");
+    let config = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
+    let (begun, mut numbers, mut found) = (Instant::now(), Numbers(14), 0_u32);
+    let known = r#"{"auths":{"a":{"auth":"dTpw"}},"x":{"auths":[]}}"#;
+    while begun.elapsed() < PATIENCE {
+        let mut text = known.to_owned();
+        for _ in 0..numbers.below(4) {
+            let place = (0..=text.len()).filter(|place| text.is_char_boundary(*place)).collect::<Vec<_>>();
+            let place = place[numbers.below(place.len())];
+            text.insert_str(place, CONFIG[numbers.below(CONFIG.len())]);
+        }
+        let text = if numbers.below(4) == 0 { numbers.text(&CONFIG, 16) } else { text };
+        std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).unwrap();
+        match config.get("a").await {
+            Ok(credential) => found += u32::from(credential.is_some()),
+            Err(error) => assert!(!error.chain().contains("dTpw"), "{text}: {}", error.chain()),
+        }
+        // What can't be read is not written over; what is written can be read, and keeps what was there.
+        let credential = Credential::Basic { username: "u".to_owned(), password: "q".to_owned().into() };
+        match config.put("b", &credential).await {
+            Ok(()) => {
+                let written: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                assert_eq!(written["auths"]["b"]["auth"], "dTpx", "{text}");
+            }
+            Err(_) => assert_eq!(std::fs::read_to_string(&path).unwrap(), text),
+        }
+    }
+    assert!(found > 10, "only {found} credentials were found");
+}

@@ -1,0 +1,26 @@
+//! Archives that are unpacked by a pull: nothing is written outside the output directory.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oras_files::{FileTarget, PullOptions};
+use oras_spec::{Descriptor, MediaType, annotation};
+use oras_store::{Content, Target};
+
+fuzz_target!(|bytes: &[u8]| {
+    let root = tempfile::tempdir().expect("a directory");
+    let output = root.path().join("out");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let options = PullOptions { max_unpacked_size: 1 << 20, ..PullOptions::default() };
+    let mut descriptor = Descriptor::of(MediaType::LAYER_TAR, bytes);
+    descriptor.annotations.insert(annotation::TITLE.to_owned(), "directory".to_owned());
+    descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());
+    let Ok(content) = Content::from_bytes(descriptor, bytes.to_vec()) else { return };
+    runtime.block_on(async {
+        let target = FileTarget::new(output.clone(), options);
+        if target.push(&content).await.is_ok() {
+            drop(target.commit().await);
+        }
+    });
+    let names = std::fs::read_dir(root.path()).expect("it is there").flatten().map(|entry| entry.file_name());
+    assert!(names.into_iter().all(|name| name == "out"));
+});
