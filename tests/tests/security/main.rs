@@ -6,10 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
+mod archives;
 mod case;
+mod entries;
+mod links;
 mod names;
 mod page;
 mod stage;
+mod unpack;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -23,7 +27,7 @@ use crate::case::{Case, Outcome, Verdict};
 const WORKERS: usize = 4;
 
 fn cases() -> Vec<Case> {
-    [names::cases()].into_iter().flatten().collect()
+    [names::cases(), links::cases(), entries::cases(), archives::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
