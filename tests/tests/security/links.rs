@@ -1,13 +1,18 @@
 //! Points 2 and 3: links in archives and in the way, and what is swapped meanwhile.
 
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use oras_testkit::scripted::Scripted;
+use oras_testkit::shelf::Shelf;
 use oras_testkit::tarball::{Header, Tarball};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::case::{Case, honest, hostile};
 use crate::stage::{Stage, check};
-use crate::unpack::{contained, harmless, holds, pull, refused, says, taken};
+use crate::unpack::{contained, harmless, holds, pull, pull_from, refused, says, taken};
 
 pub(crate) fn cases() -> Vec<Case> {
     [symbolic(), hard(), in_the_way(), kept(), swapped()].into_iter().flatten().collect()
@@ -261,31 +266,34 @@ fn swapped() -> Vec<Case> {
 }
 
 fn race(stage: &Stage) -> Result<(), String> {
-    let tar =
-        (0..40).fold(start().directory("d/sub"), |tar, at| tar.file(format!("d/sub/f{at}"), "evil")).done();
+    let tar = start().directory("d/sub").file("d/sub/evil", "evil").done();
     std::fs::create_dir_all(stage.path("out/d/sub")).unwrap();
     std::fs::create_dir_all(stage.path("outside")).unwrap();
+    let (here, there) = (stage.path("out/d/sub"), stage.path("out/d/link"));
+    symlink("../../outside", &there).unwrap();
+    let shelf = Arc::new(Shelf::new());
+    shelf.files("a", "v1", &[("d/sub/evil", b"evil")]);
+    let files = Scripted::start(move |asked| shelf.reply(asked));
     let over = AtomicBool::new(false);
-    let (here, aside) = (stage.path("out/d/sub"), stage.path("out/d/aside"));
-    let leads_out = stage.path("out/d/link");
-    symlink("../../outside", &leads_out).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Both steps may fail, as the pull moves things, too.
             while !over.load(Ordering::Relaxed) {
-                drop(std::fs::rename(&here, &aside));
-                drop(std::fs::rename(&leads_out, &here));
-                std::thread::yield_now();
-                drop(std::fs::rename(&here, &leads_out));
-                drop(std::fs::rename(&aside, &here));
-                if !leads_out.is_symlink() {
-                    drop(symlink("../../outside", &leads_out));
+                // A pull may take the link for something to be replaced; then there is a new one.
+                if !here.is_symlink() && !there.is_symlink() {
+                    drop(std::fs::remove_dir_all(&there));
+                    drop(symlink("../../outside", &there));
                 }
+                // In one step, so that something is always there. It may fail: the pull moves things, too.
+                let _ = renameat_with(CWD, &here, CWD, &there, RenameFlags::EXCHANGE);
+                std::thread::sleep(Duration::from_micros(50));
             }
         });
-        for _ in 0..12 {
-            // Whether it succeeds depends on who is faster.
+        // Who looks up a path twice is caught now and then: often enough for the page to say the same each time.
+        let rounds = if stage.is_go { 200 } else { 15 };
+        for _ in (0..rounds).take_while(|_| !stage.path("outside/evil").exists()) {
+            // Whether they succeed depends on who is faster.
             pull(stage, &tar, &[]);
+            pull_from(stage, &files, &[]);
         }
         over.store(true, Ordering::Relaxed);
     });
