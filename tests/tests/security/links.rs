@@ -248,7 +248,7 @@ fn swapped() -> Vec<Case> {
             3,
             "directory_swapped_for_a_link",
             "Whoever swaps a directory of the output for a link while pulls run leads no byte outside.",
-            |stage| race(stage),
+            race,
         ),
         honest(
             3,

@@ -55,7 +55,8 @@ pub(crate) fn command() -> Command {
         flags::text("config", "PATH[:TYPE]", "Write the config to this file"),
         flags::switch("preserve-permissions", "Keep all bits of the modes in unpacked directories, whatever the umask")
             .help_heading(EXTENSIONS),
-        limit("max-unpack-size", "Refuse a directory that unpacks to more bytes; default 1 TiB"),
+        limit("max-unpack-size", "Refuse a directory that unpacks to more bytes; default 1 TiB")
+            .value_name("BYTES"),
         limit(
             "max-unpack-ratio",
             "Refuse a directory that unpacks to more than 64 MiB and N times its size; default 1000, from 16 GiB on",
