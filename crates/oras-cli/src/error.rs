@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use oras::files::LimitExceeded;
 use oras::remote::{AddressRefused, ResponseError};
 use oras::store::{Error, Kind};
 
@@ -101,7 +102,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
     advise_by_kind(failure, error)
 }
 
-/// Adds the hint of an error that has one.
+/// Adds the hint of an error that has one: that of the Go tool, or the flag that lifts a limit.
 pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
     if let Some(refused) = error.find::<AddressRefused>() {
         return failure.advise(format!(
@@ -115,5 +116,11 @@ pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
              content producer, use --allow-path-traversal to bypass this check.",
         );
     }
-    failure
+    let flag = match error.find::<LimitExceeded>() {
+        Some(LimitExceeded::Size(_)) => "--max-unpack-size",
+        Some(LimitExceeded::Ratio(_)) => "--max-unpack-ratio",
+        Some(LimitExceeded::Entries(_)) => "--max-unpack-entries",
+        _ => return failure,
+    };
+    failure.advise(format!("If you trust the content producer, use {flag} to allow more."))
 }

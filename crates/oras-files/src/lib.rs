@@ -26,14 +26,17 @@
 //! ```
 
 mod archive;
+mod base;
 mod collection;
 mod extract;
+mod folding;
 mod publish;
 mod reference;
 mod target;
 mod title;
 
 pub use collection::Collection;
+pub use extract::{LimitExceeded, UnpackLimits};
 pub use reference::FileReference;
 pub use target::{FileTarget, PullOptions};
 pub use title::{clean, title_of};

@@ -1,71 +1,117 @@
 //! The last step of a pull: staged files get their names, relative to a directory handle that nothing leads out of.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use oras_store::{Error, Kind, Result};
+
+use crate::base::Base;
+use crate::extract::{Directory, set_mode};
+use crate::folding::Folded;
 
 /// Something staged, and where it goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    /// A directory that exists; all links in it are resolved.
-    pub(crate) base: PathBuf,
-    /// The staged file or directory, below the base.
+    /// The directory that it is published below.
+    pub(crate) base: Arc<Base>,
+    /// The file or directory, below the staging directory.
     pub(crate) staged: PathBuf,
     /// The path below the base.
     pub(crate) target: PathBuf,
+    /// What is to be set of the directories in it, children first.
+    pub(crate) directories: Arc<Vec<Directory>>,
 }
 
-/// A rename, below one directory handle.
+/// A rename out of the staging directory.
 struct Move {
-    dir: usize,
+    base: Arc<Base>,
     from: PathBuf,
     to: PathBuf,
 }
 
 /// What was done, to be undone in reverse.
 enum Done {
-    Created(usize, PathBuf),
-    Aside { dir: usize, was: PathBuf, is: PathBuf },
-    Moved { dir: usize, from: PathBuf, to: PathBuf },
+    Created(Arc<Base>, PathBuf),
+    Aside { base: Arc<Base>, was: PathBuf, is: PathBuf },
+    Moved { base: Arc<Base>, from: PathBuf, to: PathBuf },
 }
 
 /// Publishes `items`: checks everything, then moves; a move that fails takes back those before it.
 pub(crate) fn publish(items: &[Item], keep_old_files: bool) -> Result<()> {
-    let mut dirs = Vec::with_capacity(items.len());
+    check_case(items)?;
     let mut moves = Vec::new();
-    for (at, item) in items.iter().enumerate() {
-        let dir = open(&item.base)?;
-        let from = item.staged.strip_prefix(&item.base).unwrap_or(&item.staged).to_owned();
-        plan(&dir, at, from, &item.target, keep_old_files, &mut moves).map_err(|error| {
-            error.context(format!("failed to write {}", item.base.join(&item.target).display()))
+    for item in items {
+        plan(&item.base, item.staged.clone(), &item.target, keep_old_files, &mut moves).map_err(|error| {
+            error.context(format!("failed to write {}", item.base.path.join(&item.target).display()))
         })?;
-        dirs.push(dir);
     }
     let mut done = Vec::new();
-    for (number, step) in moves.iter().enumerate() {
-        if let Err(error) = run(&dirs, step, number, &mut done) {
-            undo(&dirs, done);
-            let base = items.get(step.dir).map(|item| item.base.join(&step.to)).unwrap_or_default();
-            return Err(Error::io(format!("failed to write {}", base.display()), error));
+    let result = run_all(&moves, &mut done).and_then(|()| finish(items, &moves));
+    if result.is_err() {
+        undo(done);
+    }
+    result
+}
+
+/// Refuses two titles that the file system takes for one: the second would replace the first.
+fn check_case(items: &[Item]) -> Result<()> {
+    let mut seen = BTreeMap::<&Path, Folded>::new();
+    for item in items.iter().filter(|item| item.base.folds) {
+        if let Some(other) = seen.entry(&item.base.path).or_default().clash(&item.target) {
+            let message = format!(
+                "the file system does not tell {:?} from {:?}, which differs in case",
+                item.target.display().to_string(),
+                other.display().to_string()
+            );
+            return Err(Error::new(Kind::AlreadyExists, message));
         }
     }
     Ok(())
 }
 
-/// Whether every existing parent of `target` is a directory within `base`; `Denied` when a link leads out.
-pub(crate) fn check_parents(base: &Path, target: &Path) -> Result<()> {
-    parents_are_directories(&open(base)?, target)
+fn run_all(moves: &[Move], done: &mut Vec<Done>) -> Result<()> {
+    for (number, step) in moves.iter().enumerate() {
+        run(step, number, done).map_err(|error| {
+            Error::io(format!("failed to write {}", step.base.path.join(&step.to).display()), error)
+        })?;
+    }
+    Ok(())
 }
 
-fn open(base: &Path) -> Result<Dir> {
-    Dir::open_ambient_dir(base, ambient_authority())
-        .map_err(|error| Error::io(format!("failed to open {}", base.display()), error))
+/// Sets modes and times of directories that were moved; those that were there before keep theirs.
+fn finish(items: &[Item], moves: &[Move]) -> Result<()> {
+    let moved: HashMap<_, _> = moves.iter().map(|step| ((&step.base.path, &*step.from), &*step.to)).collect();
+    for item in items {
+        for directory in item.directories.iter() {
+            let staged = item.staged.join(&directory.path);
+            let place = staged.ancestors().find_map(|ancestor| {
+                let to = moved.get(&(&item.base.path, ancestor))?;
+                Some(to.join(staged.strip_prefix(ancestor).ok()?))
+            });
+            let Some(place) = place else { continue };
+            set(&item.base.dir, &place, directory).map_err(|error| {
+                Error::io(format!("failed to write {}", item.base.path.join(&place).display()), error)
+            })?;
+        }
+    }
+    Ok(())
 }
 
-fn parents_are_directories(dir: &Dir, target: &Path) -> Result<()> {
+fn set(dir: &Dir, place: &Path, directory: &Directory) -> io::Result<()> {
+    // Not open_dir: its handle is good for paths only, not for modes and times.
+    let opened = dir.open(place)?.into_std();
+    if !opened.metadata()?.is_dir() {
+        return Err(io::Error::from(ErrorKind::NotADirectory));
+    }
+    opened.set_modified(directory.modified)?;
+    set_mode(&opened, directory.mode)
+}
+
+/// Whether every existing parent of `target` is a directory within `dir`; `Denied` when a link leads out.
+pub(crate) fn parents_are_directories(dir: &Dir, target: &Path) -> Result<()> {
     for parent in target.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
         match dir.metadata(parent) {
             Ok(metadata) if metadata.is_dir() => {}
@@ -94,20 +140,20 @@ fn parents_are_directories(dir: &Dir, target: &Path) -> Result<()> {
 }
 
 fn plan(
-    dir: &Dir,
-    at: usize,
+    base: &Arc<Base>,
     from: PathBuf,
     target: &Path,
     keep_old_files: bool,
     moves: &mut Vec<Move>,
 ) -> Result<()> {
-    parents_are_directories(dir, target)?;
+    parents_are_directories(&base.dir, target)?;
     let looked = |path: &Path, error| Error::io(format!("failed to look at {}", path.display()), error);
-    let staged = dir.symlink_metadata(&from).map_err(|error| looked(&from, error))?;
-    let existing = match dir.symlink_metadata(target) {
+    let staged = base.staging.symlink_metadata(&from).map_err(|error| looked(&from, error))?;
+    let to = target.to_owned();
+    let existing = match base.dir.symlink_metadata(target) {
         Ok(existing) => existing,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            moves.push(Move { dir: at, from, to: target.to_owned() });
+            moves.push(Move { base: Arc::clone(base), from, to });
             return Ok(());
         }
         Err(error) => return Err(looked(target, error)),
@@ -117,10 +163,10 @@ fn plan(
     }
     match (staged.is_dir(), existing.is_dir()) {
         (true, true) => {
-            let entries = dir.read_dir(&from).map_err(|error| looked(&from, error))?;
+            let entries = base.staging.read_dir(&from).map_err(|error| looked(&from, error))?;
             for entry in entries {
                 let name = entry.map_err(|error| looked(&from, error))?.file_name();
-                plan(dir, at, from.join(&name), &target.join(&name), false, moves)?;
+                plan(base, from.join(&name), &target.join(&name), false, moves)?;
             }
             Ok(())
         }
@@ -129,44 +175,42 @@ fn plan(
             Err(Error::new(Kind::AlreadyExists, format!("{} is not a directory", target.display())))
         }
         _ => {
-            moves.push(Move { dir: at, from, to: target.to_owned() });
+            moves.push(Move { base: Arc::clone(base), from, to });
             Ok(())
         }
     }
 }
 
-fn run(dirs: &[Dir], step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
-    let dir = dirs.get(step.dir).ok_or_else(|| io::Error::other("no such directory"))?;
+fn run(step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
+    let Base { dir, staging, .. } = &*step.base;
     let mut parents: Vec<_> =
         step.to.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
     parents.reverse();
     for parent in parents {
         match dir.create_dir(parent) {
-            Ok(()) => done.push(Done::Created(step.dir, parent.to_owned())),
+            Ok(()) => done.push(Done::Created(Arc::clone(&step.base), parent.to_owned())),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
     if dir.symlink_metadata(&step.to).is_ok() {
         // What was there is kept in the staging directory until everything is in place.
-        let staging: PathBuf =
-            step.from.components().take_while(|part| matches!(part, Component::Normal(_))).take(1).collect();
-        let aside = staging.join(format!("replaced-{number}"));
-        dir.rename(&step.to, dir, &aside)?;
-        done.push(Done::Aside { dir: step.dir, was: step.to.clone(), is: aside });
+        let aside = PathBuf::from(format!("replaced-{number}"));
+        dir.rename(&step.to, staging, &aside)?;
+        done.push(Done::Aside { base: Arc::clone(&step.base), was: step.to.clone(), is: aside });
     }
-    dir.rename(&step.from, dir, &step.to)?;
-    done.push(Done::Moved { dir: step.dir, from: step.from.clone(), to: step.to.clone() });
+    staging.rename(&step.from, dir, &step.to)?;
+    done.push(Done::Moved { base: Arc::clone(&step.base), from: step.from.clone(), to: step.to.clone() });
     Ok(())
 }
 
 /// Takes steps back, the last one first. Nothing better can be done with an error here.
-fn undo(dirs: &[Dir], done: Vec<Done>) {
+fn undo(done: Vec<Done>) {
     for step in done.into_iter().rev() {
         let undone = match step {
-            Done::Created(at, path) => dirs.get(at).map(|dir| dir.remove_dir(path)),
-            Done::Aside { dir, was, is } => dirs.get(dir).map(|dir| dir.rename(is, dir, was)),
-            Done::Moved { dir, from, to } => dirs.get(dir).map(|dir| dir.rename(to, dir, from)),
+            Done::Created(base, path) => base.dir.remove_dir(path),
+            Done::Aside { base, was, is } => base.staging.rename(is, &base.dir, was),
+            Done::Moved { base, from, to } => base.dir.rename(to, &base.staging, from),
         };
         drop(undone);
     }

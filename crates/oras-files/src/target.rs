@@ -1,36 +1,33 @@
 //! Nodes written to paths: staged and verified first, published together.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
-use oras_store::fsio::{self, Durability, blocking};
+use oras_store::fsio::blocking;
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
-use tempfile::TempDir;
 
-use crate::extract::{self, Archive};
+use crate::base::{self, Base};
+use crate::extract::{self, Archive, UnpackLimits};
 use crate::publish::{self, Item};
-use crate::title::{clean, is_local};
+use crate::title::{check_parts, clean, is_local};
 
 /// How files are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PullOptions {
-    /// Follows titles that lead out of the output directory.
+    /// Follows titles that lead out of the output directory, and lets links in archives lead anywhere.
     pub allow_path_traversal: bool,
     /// Fails instead of replacing what is there.
     pub keep_old_files: bool,
-    /// Refuses archives that unpack to more bytes than this.
-    pub max_unpacked_size: u64,
-}
-
-impl Default for PullOptions {
-    /// Nothing outside of the output directory, replacing what is there, archives up to 1 TiB.
-    fn default() -> Self {
-        Self { allow_path_traversal: false, keep_old_files: false, max_unpacked_size: 1 << 40 }
-    }
+    /// Gives what is unpacked all bits of its mode, whatever the umask; otherwise nothing gets the set-user-ID,
+    /// set-group-ID or sticky bit.
+    pub preserve_permissions: bool,
+    /// How much an archive may unpack to.
+    pub unpack: UnpackLimits,
 }
 
 /// A directory that titled content is pulled into.
@@ -51,10 +48,9 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// One staging directory per directory that files are published below: the same file system, so a rename does.
-    staging: BTreeMap<PathBuf, TempDir>,
+    /// The directories that files are published below.
+    bases: BTreeMap<PathBuf, Arc<Base>>,
     staged: BTreeMap<String, StagedFile>,
-    count: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +62,7 @@ struct StagedFile {
 /// Where a title leads.
 struct Place {
     /// The nearest directory that exists.
-    base: PathBuf,
+    base: Arc<Base>,
     /// The path below it.
     relative: PathBuf,
     /// The whole path.
@@ -97,35 +93,34 @@ impl FileTarget {
     async fn stage(&self, content: &Content, title: &str) -> Result<()> {
         let descriptor = content.descriptor();
         let inner = Arc::clone(&self.inner);
-        let owned = title.to_owned();
-        let (place, directory) = blocking(move || {
-            let place = inner.place(&owned)?;
-            let directory = inner.staging(&place)?;
-            Ok((place, directory))
+        let (owned, unpacks) = (title.to_owned(), unpacks(descriptor));
+        let (place, staged, file) = blocking(move || {
+            let place = inner.place(&owned, unpacks)?;
+            let staged = place.base.fresh();
+            let file = place.base.create(&staged)?;
+            Ok((place, staged, file))
         })
         .await?;
-        let failed =
-            |error: Error| error.context(format!("failed to copy content to {}", place.path.display()));
+        let shown = place.path.display().to_string();
+        let failed = |error: Error| error.context(format!("failed to copy content to {shown}"));
         // That the content can't be had at all is no failure of the copying.
         let stream = content.unverified(0..descriptor.size).await?;
         let opened = Content::once(descriptor.clone(), stream);
-        let staged = fsio::stage(&opened, &directory, Durability::Relaxed).await.map_err(failed)?;
-        let unpack = descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true");
-        let (title, expected) =
-            (title.to_owned(), descriptor.annotations.get(annotation::CONTENT_DIGEST).cloned());
-        let (limit, shown) = (self.inner.options.max_unpacked_size, place.path.display().to_string());
-        let target = directory.join("content");
-        let staged_at = target.clone();
-        blocking(move || {
-            if !unpack {
-                return staged.publish(&target).map(drop);
-            }
-            let archive = Archive { title: &title, content_digest: expected.as_deref(), max_size: limit };
-            extract::extract(staged.path(), &target, &archive)
-                .map_err(|error| error.context(format!("failed to extract tar to {shown}")))
+        let file = base::write(&opened, file, shown.clone()).await.map_err(failed)?;
+        if !unpacks {
+            let directories = Arc::default();
+            self.inner
+                .record(descriptor, Item { base: place.base, staged, target: place.relative, directories });
+            return Ok(());
+        }
+        let guard = Cancel(Arc::default());
+        let (options, layer, cancelled) = (self.inner.options, descriptor.clone(), Arc::clone(&guard.0));
+        let item = blocking(move || {
+            unpack(file, &staged, &place, &layer, options, cancelled)
+                .map_err(|error| error.context(format!("failed to extract tar to {}", place.path.display())))
         })
         .await?;
-        self.inner.record(descriptor, Item { base: place.base, staged: staged_at, target: place.relative });
+        self.inner.record(descriptor, item);
         Ok(())
     }
 
@@ -146,15 +141,17 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, title: &str) -> Result<Place> {
+    fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
         let refused = || {
             let message = format!("failed to resolve path for writing: path traversal disallowed: {title:?}");
             Error::new(Kind::InvalidContent, message)
         };
         let named = clean(Path::new(title));
-        if title.contains('\0') || named == Path::new(".") {
+        // `push .` names its directory like that: the output directory itself.
+        if title.contains('\0') || (named == Path::new(".") && !is_directory) {
             return Err(Error::new(Kind::InvalidContent, format!("{title:?} is not the name of a file")));
         }
+        check_parts(Path::new(title))?;
         let output = std::path::absolute(&self.output)
             .map_err(|error| Error::io(format!("failed to find {}", self.output.display()), error))?;
         // Cleaned before it is looked at, as the Go tool does: `../out` is beside where we are.
@@ -174,11 +171,12 @@ impl Inner {
             );
             return Err(Error::new(Kind::Io, message));
         }
-        let relative = path.strip_prefix(existing).map_err(|_| refused())?.to_owned();
+        let relative = clean(path.strip_prefix(existing).map_err(|_| refused())?);
         let base = existing
             .canonicalize()
             .map_err(|error| Error::io(format!("failed to find {}", existing.display()), error))?;
-        publish::check_parents(&base, &relative).map_err(|error| match error.kind() {
+        let base = self.base(base)?;
+        publish::parents_are_directories(&base.dir, &relative).map_err(|error| match error.kind() {
             Kind::Denied => refused(),
             _ => error,
         })?;
@@ -190,24 +188,15 @@ impl Inner {
         Ok(Place { base, relative, path })
     }
 
-    /// A fresh directory on the file system of the place.
-    fn staging(&self, place: &Place) -> Result<PathBuf> {
-        let failed =
-            |error| Error::io(format!("failed to create a directory in {}", place.base.display()), error);
+    /// The directory at `path`, where all links are resolved: opened once.
+    fn base(&self, path: PathBuf) -> Result<Arc<Base>> {
         let mut state = self.state();
-        state.count += 1;
-        let name = state.count.to_string();
-        if !state.staging.contains_key(&place.base) {
-            let directory =
-                tempfile::Builder::new().prefix(".oras-pull-").tempdir_in(&place.base).map_err(failed)?;
-            state.staging.insert(place.base.clone(), directory);
+        if let Some(base) = state.bases.get(&path) {
+            return Ok(Arc::clone(base));
         }
-        let root =
-            state.staging.get(&place.base).map(|directory| directory.path().to_owned()).unwrap_or_default();
-        drop(state);
-        let directory = root.join(name);
-        fs::create_dir(&directory).map_err(failed)?;
-        Ok(directory)
+        let base = Arc::new(Base::open(&path)?);
+        state.bases.insert(path, Arc::clone(&base));
+        Ok(base)
     }
 
     /// Claims a title; two different contents can't have one.
@@ -230,18 +219,56 @@ impl Inner {
         }
         let from = self.state().staged.values().find(|staged| staged.digest == child.digest).cloned();
         let Some(from) = from else { return Ok(()) };
-        if from.item.staged.is_dir() {
+        let place = self.place(title, false)?;
+        let failed = |error| Error::io(format!("failed to copy content to {}", place.path.display()), error);
+        let source = &from.item.base.staging;
+        if source.symlink_metadata(&from.item.staged).map_err(failed)?.is_dir() {
             let message = format!("{title}: the same directory cannot be pulled under two names");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let place = self.place(title)?;
-        let staged = self.staging(&place)?.join("content");
-        fs::copy(&from.item.staged, &staged).map_err(|error| {
-            Error::io(format!("failed to copy content to {}", place.path.display()), error)
-        })?;
-        self.record(child, Item { base: place.base, staged, target: place.relative });
+        let staged = place.base.fresh();
+        source.copy(&from.item.staged, &place.base.staging, &staged).map_err(failed)?;
+        let directories = Arc::default();
+        self.record(child, Item { base: place.base, staged, target: place.relative, directories });
         Ok(())
     }
+}
+
+/// Ends what runs on another thread when the future that waits for it is dropped.
+struct Cancel(Arc<AtomicBool>);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Unpacks the staged `file` beside it, and removes it.
+fn unpack(
+    file: File,
+    staged: &Path,
+    place: &Place,
+    layer: &Descriptor,
+    options: PullOptions,
+    cancelled: Arc<AtomicBool>,
+) -> Result<Item> {
+    let failed = |error| Error::io("failed to unpack", error);
+    let staging = &place.base.staging;
+    let name = place.base.fresh();
+    staging.create_dir(&name).map_err(failed)?;
+    let root = staging.open_dir(&name).map_err(failed)?;
+    let archive = Archive {
+        title: layer.title().unwrap_or_default(),
+        place: &place.path,
+        content_digest: layer.annotations.get(annotation::CONTENT_DIGEST).map(String::as_str),
+        limits: options.unpack,
+        preserve_permissions: options.preserve_permissions,
+        links_lead_out: options.allow_path_traversal,
+    };
+    let directories = extract::extract(file, root, place.base.folds, &archive, cancelled)?;
+    staging.remove_file(staged).map_err(failed)?;
+    let directories = Arc::new(directories);
+    Ok(Item { base: Arc::clone(&place.base), staged: name, target: place.relative.clone(), directories })
 }
 
 #[async_trait]
@@ -271,6 +298,11 @@ impl Target for FileTarget {
     async fn tag(&self, content: &Content, _: &str) -> Result<()> {
         self.push(content).await.map(drop)
     }
+}
+
+/// Whether it is a packed directory.
+fn unpacks(descriptor: &Descriptor) -> bool {
+    descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true")
 }
 
 fn is_manifest(media_type: &MediaType) -> bool {

@@ -182,7 +182,7 @@ async fn any_configuration_is_read_or_refused() {
         }
         let text = if numbers.below(4) == 0 { numbers.text(&CONFIG, 16) } else { text };
         std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).unwrap();
-        match config.get("a").await {
+        match config.get("a", Some("b/c")).await {
             Ok(credential) => found += u32::from(credential.is_some()),
             Err(error) => assert!(!error.chain().contains("dTpw"), "{text}: {}", error.chain()),
         }

@@ -7,6 +7,7 @@
 //! | [`peers`] | where the real tools are, and how a test says that it lacks one |
 //! | [`registry`] | real registries, each a process on a free port of this machine |
 //! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
+//! | [`tarball`] | tar archives with any bytes in them |
 //! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
 //! | [`tokens`] | a token server that signs what it grants, for real registries |
 //! | [`certificates`] | authorities and certificates for one test |
@@ -21,5 +22,6 @@ pub mod registry;
 pub mod scripted;
 pub mod shelf;
 pub mod suite;
+pub mod tarball;
 pub mod tls;
 pub mod tokens;

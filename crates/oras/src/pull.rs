@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_copy::{Event, GraphCopy, Observer};
-use oras_files::FileTarget;
+use oras_files::{FileTarget, UnpackLimits};
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
 
@@ -37,8 +37,12 @@ pub struct PullOptions {
     pub selector: Selector,
     /// Fails instead of replacing files.
     pub keep_old_files: bool,
-    /// Writes outside of the output directory where a title says so.
+    /// Writes outside of the output directory where a title says so, and lets links in archives lead anywhere.
     pub allow_path_traversal: bool,
+    /// Gives what is unpacked all bits of its mode, whatever the umask.
+    pub preserve_permissions: bool,
+    /// How much an archive may unpack to.
+    pub unpack: UnpackLimits,
     /// Nodes in flight; 0 means the default.
     pub concurrency: usize,
     /// The largest manifest that is read.
@@ -56,6 +60,8 @@ impl PullOptions {
             selector: Selector::default(),
             keep_old_files: false,
             allow_path_traversal: false,
+            preserve_permissions: false,
+            unpack: UnpackLimits::default(),
             concurrency: 0,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
@@ -103,7 +109,8 @@ pub async fn pull(
         oras_files::PullOptions {
             allow_path_traversal: options.allow_path_traversal,
             keep_old_files: options.keep_old_files,
-            ..oras_files::PullOptions::default()
+            preserve_permissions: options.preserve_permissions,
+            unpack: options.unpack,
         },
     ));
     let selection = Arc::new(Selection {

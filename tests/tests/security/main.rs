@@ -6,16 +6,19 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
+mod archives;
 mod case;
 mod connections;
 mod content;
 mod crashes;
 mod descriptors;
 mod digests;
+mod entries;
 mod foreign;
 mod helpers;
 mod json;
 mod layouts;
+mod links;
 mod locations;
 mod modes;
 mod names;
@@ -33,6 +36,7 @@ mod sharing;
 mod stage;
 mod terminal;
 mod tokens;
+mod unpack;
 mod wares;
 
 use std::process::ExitCode;
@@ -48,15 +52,18 @@ const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
     let themes = [
+        archives::cases(),
         connections::cases(),
         content::cases(),
         crashes::cases(),
         descriptors::cases(),
         digests::cases(),
+        entries::cases(),
         foreign::cases(),
         helpers::cases(),
         json::cases(),
         layouts::cases(),
+        links::cases(),
         locations::cases(),
         modes::cases(),
         names::cases(),

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use futures::TryStreamExt;
-use oras::files::FileReference;
+use oras::files::{FileReference, UnpackLimits};
 use oras::store::Content;
 use oras::{ConfigFile, PullOptions, report};
 
 use super::{listener, platform};
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, EXTENSIONS, Matches};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -53,6 +53,15 @@ pub(crate) fn command() -> Command {
         flags::switch("allow-path-traversal", "Allow files outside of the output directory").short('T'),
         flags::switch("include-subject", "Pull the files of the subject too"),
         flags::text("config", "PATH[:TYPE]", "Write the config to this file"),
+        flags::switch("preserve-permissions", "Keep all bits of the modes in unpacked directories, whatever the umask")
+            .help_heading(EXTENSIONS),
+        limit("max-unpack-size", "Refuse a directory that unpacks to more bytes; default 1 TiB")
+            .value_name("BYTES"),
+        limit(
+            "max-unpack-ratio",
+            "Refuse a directory that unpacks to more than 64 MiB and N times its size; default 1000, from 1 GiB on",
+        ),
+        limit("max-unpack-entries", "Refuse a directory of more entries; default 2000000"),
         flags::concurrency(),
         flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
     ])
@@ -87,6 +96,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         selector,
         keep_old_files: matches.on("keep-old-files"),
         allow_path_traversal: matches.on("allow-path-traversal"),
+        preserve_permissions: matches.on("preserve-permissions"),
+        unpack: limits(matches),
         concurrency: matches.count("concurrency", 3),
         max_manifest_size: target.max_manifest_size(),
     };
@@ -103,6 +114,22 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Format::Text => printer.line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
         format => printer.report(&format, &report::Pull::new(&target.path, &pulled)),
     }
+}
+
+fn limit(name: &'static str, help: &'static str) -> Arg {
+    flags::number(name, help).value_parser(clap::value_parser!(u64)).help_heading(EXTENSIONS)
+}
+
+fn limits(matches: &ArgMatches) -> UnpackLimits {
+    let given = |name: &str| matches.get_one::<u64>(name).copied();
+    let mut limits = UnpackLimits::default();
+    if let Some(ratio) = given("max-unpack-ratio") {
+        // Whoever asks for a ratio wants it to count early; small archives of text reach any.
+        (limits.ratio, limits.ratio_from) = (ratio, 64 << 20);
+    }
+    limits.size = given("max-unpack-size").unwrap_or(limits.size);
+    limits.entries = given("max-unpack-entries").unwrap_or(limits.entries);
+    limits
 }
 
 /// Writes a file to standard output as it comes; if it was not what it should be, that is an error at its end.

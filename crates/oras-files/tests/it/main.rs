@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod collection;
+mod extract;
 mod go;

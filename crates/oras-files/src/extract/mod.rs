@@ -1,0 +1,111 @@
+//! Unpacking a directory layer: through a directory handle, nothing leaves it, and the content digest is checked
+//! before anybody sees a file.
+
+mod entries;
+mod limits;
+mod links;
+mod pax;
+mod writer;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use cap_std::fs::Dir;
+use flate2::read::MultiGzDecoder;
+use oras_spec::{Algorithm, Digest, Hasher};
+use oras_store::{Error, Kind, Result};
+
+use self::entries::Entries;
+use self::limits::Bounded;
+pub use self::limits::{LimitExceeded, UnpackLimits};
+use self::writer::Writer;
+pub(crate) use self::writer::{Directory, set_mode};
+
+/// What is known of an archive, and what it may do.
+pub(crate) struct Archive<'a> {
+    /// All names begin with it.
+    pub(crate) title: &'a str,
+    /// Where the directory will be: an absolute link may lead back into it.
+    pub(crate) place: &'a Path,
+    /// The digest of the uncompressed tar, if the layer tells it.
+    pub(crate) content_digest: Option<&'a str>,
+    /// How much it may unpack to.
+    pub(crate) limits: UnpackLimits,
+    /// Keeps all bits of modes, as if there were no umask.
+    pub(crate) preserve_permissions: bool,
+    /// Lets links lead anywhere.
+    pub(crate) links_lead_out: bool,
+}
+
+/// Unpacks the verified file `packed` into the empty directory `root`, until `cancelled` is set. What remains to be
+/// set of its directories once they are where they belong, children first: until then they can be moved and removed.
+pub(crate) fn extract(
+    packed: File,
+    root: Dir,
+    folds: bool,
+    archive: &Archive<'_>,
+    cancelled: Arc<AtomicBool>,
+) -> Result<Vec<Directory>> {
+    let size = packed.metadata().map_err(failed)?.len();
+    let allowed = limits::allowed(&archive.limits, size);
+    let stream =
+        Bounded::new(decompress(packed).map_err(failed)?, Hasher::new(Algorithm::Sha256), allowed, cancelled);
+    let mut entries = Entries::new(stream);
+    let mut writer = Writer::new(root, archive, folds).map_err(failed)?;
+    let mut count = 0;
+    while let Some(entry) = entries.next().map_err(failed)? {
+        count += 1;
+        if count > archive.limits.entries {
+            return Err(LimitExceeded::Entries(archive.limits.entries).into());
+        }
+        writer.write(&entry, &mut entries)?;
+    }
+    check_digest(entries.stream(), archive.content_digest)?;
+    writer.finish()
+}
+
+/// The Go tool hashes up to the end marker, others also the padding behind it.
+fn check_digest<R: Read>(stream: &mut Bounded<R>, told: Option<&str>) -> Result<()> {
+    let Some(expected) = told.and_then(|text| text.parse::<Digest>().ok()) else { return Ok(()) };
+    if expected.algorithm() != Some(Algorithm::Sha256) || expected == stream.hasher().clone().finish() {
+        return Ok(());
+    }
+    io::copy(stream, &mut io::sink()).map_err(failed)?;
+    if expected == stream.hasher().clone().finish() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::InvalidContent, "content digest mismatch"))
+}
+
+/// An error of unpacking; an exceeded limit and an error of ours stay what they are.
+fn failed(error: io::Error) -> Error {
+    let error = match error.downcast::<LimitExceeded>() {
+        Ok(exceeded) => return exceeded.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Error::new(Kind::InvalidContent, "the archive is malformed").with_source(error)
+        }
+        Err(error) => Error::io("failed to unpack", error),
+    }
+}
+
+fn decompress(mut packed: File) -> io::Result<Box<dyn Read>> {
+    packed.seek(SeekFrom::Start(0))?;
+    let mut magic = [0; 4];
+    let count = packed.read(&mut magic)?;
+    packed.seek(SeekFrom::Start(0))?;
+    let packed = BufReader::with_capacity(64 * 1024, packed);
+    match &magic[..count] {
+        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
+        [0x28, 0xb5, 0x2f, 0xfd] => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "zstd is not supported yet"))
+        }
+        _ => Ok(Box::new(packed)),
+    }
+}

@@ -1,0 +1,224 @@
+//! Archives that were damaged at random: whatever they say, nothing is written outside and nothing panics.
+
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use oras_files::{FileTarget, LimitExceeded, PullOptions, UnpackLimits};
+use oras_spec::{Descriptor, MediaType, annotation};
+use oras_store::{Content, Kind, Result, Target};
+use oras_testkit::tarball::{Header, Tarball, gzip, record};
+
+const BLOCK: usize = 512;
+/// How long archives are damaged for.
+const TIME: Duration = Duration::from_secs(5);
+
+/// The layer of a directory that is called `d`.
+fn layer(archive: Bytes) -> Content {
+    let mut descriptor = Descriptor::of(MediaType::LAYER_TAR_GZIP, &archive);
+    descriptor.annotations.insert(annotation::TITLE.to_owned(), "d".to_owned());
+    descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());
+    let stream = futures::stream::iter([Ok(archive)]);
+    Content::once(descriptor, Box::pin(stream))
+}
+
+async fn unpack(archive: Vec<u8>, output: &Path, options: PullOptions) -> Result<()> {
+    let target = FileTarget::new(output.to_owned(), options);
+    target.push(&layer(archive.into())).await?;
+    target.commit().await
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let start = || Tarball::new().directory("d");
+    vec![
+        start().file("d/a", "hello").directory("d/x").file("d/x/b", vec![b'x'; 1500]).done(),
+        start().file("d/a", "a").symlink("d/l", "a").symlink("d/x/l", "../a").hard_link("d/h", "d/a").done(),
+        start().records(&[("path", "d/é"), ("mtime", "1.5"), ("size", "5")]).file("d/y", "hello").done(),
+        start()
+            .extension(b'g', record("comment", "x"))
+            .extension(b'L', "d/long\0")
+            .file("d/y", "hello")
+            .done(),
+        start().extension(b'K', "a\0").symlink("d/l", "b").header(&Header::new(b'6', "d/pipe")).done(),
+        start().symlink("d/l", "x/..").directory("d/x").file("d/l", "new").file("d/l", "newer").done(),
+    ]
+}
+
+/// The same numbers for the same seed (xorshift, Marsaglia 2003).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).unwrap()
+    }
+}
+
+/// What is written over targets of links.
+const TARGETS: [&str; 6] = [
+    "../../outside",
+    "../../outside/victim.txt",
+    "/etc/passwd",
+    "x/../../../outside",
+    "d/../../outside",
+    "d/l",
+];
+/// What is written over names.
+const NAMES: [&str; 12] = [
+    "../outside/victim.txt",
+    "d/../../outside/victim.txt",
+    "/etc/passwd",
+    "..",
+    "d/l",
+    "d/l/victim.txt",
+    "../../outside",
+    "d",
+    "",
+    ".",
+    "d/x/../../..",
+    "d/a\0b",
+];
+
+fn damage(archive: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(3) {
+        // Headers are where it hurts.
+        let starts = (0..archive.len() / BLOCK).map(|at| at * BLOCK);
+        let all = random.below(4) == 0;
+        let blocks: Vec<_> = starts.filter(|at| all || archive[at + 257..at + 262] == *b"ustar").collect();
+        let Some(&block) = blocks.get(random.below(blocks.len())) else { return };
+        match random.below(9) {
+            0 | 1 => {
+                let (field, texts) =
+                    [(0, &NAMES[..]), (157, &TARGETS[..]), (345, &NAMES[..])][random.below(3)];
+                let text = texts[random.below(texts.len())].as_bytes();
+                archive[block + field..block + field + text.len()].copy_from_slice(text);
+                archive[block + field + text.len()] = 0;
+            }
+            2 => archive[block + 156] = b"01234567xgLKSV\0"[random.below(15)],
+            3 => {
+                let size = format!("{:011o}\0", random.next() >> (31 + random.below(33)));
+                archive[block + 124..block + 136].copy_from_slice(&size.as_bytes()[..12]);
+            }
+            4 => archive[block + random.below(BLOCK)] ^= 1 << random.below(8),
+            5 => {
+                let from = random.below(archive.len() / BLOCK) * BLOCK;
+                archive.copy_within(from..from + BLOCK, block);
+            }
+            6 => {
+                let copy = archive[block..block + BLOCK].to_vec();
+                archive.splice(block..block, copy);
+            }
+            7 if archive.len() > BLOCK => drop(archive.drain(block..block + BLOCK)),
+            _ => {
+                let records = Tarball::new().records(&[("path", NAMES[random.below(NAMES.len())])]);
+                archive.splice(block..block, records.open_end());
+            }
+        }
+    }
+    // Most damage is meant to be behind the checksum.
+    if random.below(8) > 0 {
+        for header in archive.chunks_exact_mut(BLOCK).filter(|block| block[257..262] == *b"ustar") {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+}
+
+/// Whether there is only what was there, and no link in `out` leads out of it.
+fn untouched(root: &Path) -> bool {
+    let names: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let outside: Vec<_> = fs::read_dir(root.join("outside")).unwrap().map(Result::unwrap).collect();
+    let victim = fs::read(root.join("outside/victim.txt")).unwrap_or_default();
+    names.iter().all(|name| name == "out" || name == "outside")
+        && outside.len() == 1
+        && victim == b"untouched"
+        && links_stay(&root.join("out"), &root.join("out").canonicalize().unwrap())
+}
+
+fn links_stay(directory: &Path, root: &Path) -> bool {
+    fs::read_dir(directory).unwrap().map(Result::unwrap).all(|entry| {
+        let path = entry.path();
+        if path.is_symlink() {
+            return path.canonicalize().map_or(true, |target| target.starts_with(root));
+        }
+        !path.is_dir() || links_stay(&path, root)
+    })
+}
+
+/// Damages archives until the time is over, beginning with the seed `first`: how many, and how many were still taken.
+fn fuzz(first: u64) -> (u64, u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let (outside, output) = (work.path().join("outside"), work.path().join("out"));
+    fs::create_dir_all(&outside).unwrap();
+    fs::File::create(outside.join("victim.txt")).unwrap().write_all(b"untouched").unwrap();
+    let (seeds, begun) = (seeds(), Instant::now());
+    let (mut rounds, mut taken) = (0, 0);
+    while begun.elapsed() < TIME {
+        let seed = first + rounds;
+        rounds += 1;
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut archive = seeds[random.below(seeds.len())].clone();
+        damage(&mut archive, &mut random);
+        fs::create_dir_all(&output).unwrap();
+        let bytes = if random.below(4) == 0 { gzip(&archive) } else { archive };
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(unpack(bytes, &output, PullOptions::default()))
+        }));
+        assert!(done.is_ok(), "seed {seed} panics");
+        taken += u64::from(matches!(done, Ok(Ok(()))));
+        assert!(untouched(work.path()), "seed {seed} leads out");
+        fs::remove_dir_all(&output).unwrap();
+    }
+    (rounds, taken)
+}
+
+#[test]
+fn damaged_archives_write_nothing_outside() {
+    let threads: Vec<_> = (0..8).map(|at| std::thread::spawn(move || fuzz(at * 1_000_000))).collect();
+    let done: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let (rounds, taken) =
+        done.iter().fold((0, 0), |(all, some), (rounds, taken)| (all + rounds, some + taken));
+    assert!(taken > 0 && taken < rounds, "{taken} of {rounds} archives were taken: nothing was tried");
+}
+
+#[tokio::test]
+async fn limits_are_found_in_the_error() {
+    let work = tempfile::tempdir().unwrap();
+    let archive = Tarball::new().file("d/a", vec![0; 100_000]).file("d/b", "").done();
+    for (unpack_limits, exceeded) in [
+        (UnpackLimits { size: 50_000, ..UnpackLimits::default() }, LimitExceeded::Size(50_000)),
+        (UnpackLimits { ratio: 3, ratio_from: 0, ..UnpackLimits::default() }, LimitExceeded::Ratio(3)),
+        (UnpackLimits { entries: 1, ..UnpackLimits::default() }, LimitExceeded::Entries(1)),
+    ] {
+        let options = PullOptions { unpack: unpack_limits, ..PullOptions::default() };
+        let error = unpack(gzip(&archive), &work.path().join("out"), options).await.unwrap_err();
+        assert_eq!((error.kind(), error.find()), (Kind::TooLarge, Some(&exceeded)), "{}", error.chain());
+        assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0, "something is left");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_pull_leaves_nothing() {
+    let work = tempfile::tempdir().unwrap();
+    let archive = (0..2000).fold(Tarball::new(), |tar, at| tar.file(format!("d/{at}"), "x")).done();
+    let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
+    let content = layer(archive.into());
+    drop(tokio::time::timeout(Duration::from_millis(5), target.push(&content)).await);
+    drop(target);
+    let begun = Instant::now();
+    while fs::read_dir(work.path()).unwrap().count() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "something is left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
