@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn killed() -> Vec<Case> {
-    vec![
+    let cases = vec![
         hostile(
             25,
             "killed_pull",
@@ -94,7 +94,8 @@ fn killed() -> Vec<Case> {
             };
             kill(stage, &words, readable, &["all.tar"])
         }),
-    ]
+    ];
+    cases.into_iter().map(Case::by_chance).collect()
 }
 
 fn full() -> Vec<Case> {

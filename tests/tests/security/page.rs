@@ -80,7 +80,7 @@ fn page(verdicts: &[Verdict<'_>]) -> Result<String, String> {
          it stand the honest uses that look like it and must keep working. {} attacks, {} honest uses.\n\nThis page is written by \
          `cargo xtask gen` from `tests/tests/security/` and `tests/security/advisories.txt`; `cargo test --test security` runs the cases \
          and compares it. The Go `oras` v1.3.6 runs through the same cases: \"holds\" means that it does what the case asks, \"–\" that \
-         it lacks what the case uses.\n",
+         it lacks what the case uses, or that what it does depends on the moment.\n",
         count(false),
         count(true)
     );

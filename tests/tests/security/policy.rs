@@ -84,7 +84,7 @@ fn files() -> Vec<Case> {
             let server = receiving();
             stage.file("file", "content");
             let name = format!("{}/a:v1", server.host());
-            stage.oras(&["push", "--config", "missing.json", &name, "file"]).fails()?;
+            stage.oras(&["push", "--config", "missing.json", &name, "file"]).fails_with("missing.json")?;
             nothing_tagged(&server)
         }),
         hostile(

@@ -192,6 +192,10 @@ fn elsewhere() -> Vec<Case> {
             "secret_given_to_helper",
             "A helper gets a secret by its standard input, neither by arguments nor by its environment.",
             |stage| {
+                if !Path::new("/proc/self/environ").exists() {
+                    stage.lacks("/proc");
+                    return Ok(());
+                }
                 let server = basic(true);
                 stage.docker_config(r#"{"credsStore":"x"}"#);
                 stage.program(
@@ -234,6 +238,10 @@ fn elsewhere() -> Vec<Case> {
             secret_in_system_calls,
         ),
         hostile(28, "core_files", "A command that knows secrets writes no core file.", |stage| {
+            if !Path::new("/proc/self/limits").exists() {
+                stage.lacks("/proc");
+                return Ok(());
+            }
             let server = Scripted::start(|_| Reply::silent());
             let mut command =
                 stage.command(Path::new("/bin/sh"), &["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);

@@ -12,7 +12,7 @@ use crate::wares::{holds, noise};
 const MANY: usize = 4;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let cases = vec![
         hostile(
             19,
             "attach_by_four_at_once",
@@ -75,7 +75,9 @@ pub(crate) fn cases() -> Vec<Case> {
             Ok(())
         }),
         hostile(26, "poisoned_cache", "What was spoilt in a cache is not believed.", poisoned_cache),
-    ]
+    ];
+    let by_chance = |case: Case| if case.honest { case } else { case.by_chance() };
+    cases.into_iter().map(by_chance).collect()
 }
 
 fn words(words: &[&str]) -> Vec<String> {
