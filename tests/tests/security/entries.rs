@@ -104,7 +104,7 @@ fn modes() -> Vec<Case> {
         ),
         honest(
             4,
-            "read_only_directory",
+            "read_only_directory_in_archive",
             "A directory that may not be written to arrives, though it has to be moved.",
             |stage| {
                 // An empty one: the Go tool fills others only as root.
