@@ -226,11 +226,11 @@ fn serve(
         asked.certificate = stream.get_ref().shows_certificate();
         lock(log).push(asked.clone());
         let reply = handler(&asked);
-        while reply.silent {
-            if over.load(Ordering::Relaxed) {
-                return Ok(());
+        if reply.silent {
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            return Ok(());
         }
         answer(stream.get_mut(), &asked, &reply)?;
         if let Some(port) = reply.tunnel {

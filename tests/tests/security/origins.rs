@@ -11,6 +11,10 @@ use crate::remote::{
 use crate::stage::check;
 
 pub(crate) fn cases() -> Vec<Case> {
+    [attacks(), uses()].into_iter().flatten().collect()
+}
+
+fn attacks() -> Vec<Case> {
     vec![
         hostile(
             16,
@@ -96,6 +100,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 learns_nothing(&target, &["s1gned"])
             },
         ),
+    ]
+}
+
+fn uses() -> Vec<Case> {
+    vec![
         honest(
             16,
             "client_certificate_for_the_registry",
