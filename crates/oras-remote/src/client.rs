@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_store::{Error, Kind, Result};
@@ -10,6 +11,7 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use crate::auth::Sessions;
+use crate::certificates::{self, Certificates};
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
@@ -44,6 +46,8 @@ struct Pool {
     secure: bool,
     /// Shows the client certificate, which is for the registry alone.
     certificate: bool,
+    /// The directory of certificates of the registry.
+    directory: Option<PathBuf>,
     /// Past any proxy, as this machine is reached.
     direct: bool,
     /// The override of addresses that applies.
@@ -60,7 +64,7 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         if options.ca_file.is_some() || options.client_certificate.is_some() {
             // An error of the options, not of the first request.
-            tls::configure(&options, true)?;
+            tls::configure(&options, true, &Certificates::default())?;
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
@@ -99,16 +103,17 @@ impl Client {
         let direct = is_this_machine(url) || self.inner.no_proxy.covers(url);
         // An override leads past any proxy.
         let proxy = if direct || rule.is_some() { None } else { proxy::secure(url) };
-        let certificate = url.scheme() == "https"
-            && options.client_certificate.is_some()
-            && endpoint.is_registry()
-            && endpoint.owns(url);
-        if let Some(proxy) = proxy.as_ref().filter(|_| certificate) {
+        let private = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
+        let given = private && options.client_certificate.is_some();
+        if let Some(proxy) = proxy.as_ref().filter(|_| given) {
             return Err(proxy::shown_certificate(url, proxy));
         }
+        let directory = || certificates::directory(&options.certificate_directories, endpoint.server());
+        let directory = if private { directory() } else { None };
         let pool = Pool {
             secure: url.scheme() == "https" || proxy.is_some(),
-            certificate,
+            certificate: given || (directory.is_some() && proxy.is_none()),
+            directory,
             direct,
             rule,
             // Where the user's own override leads is the user's wish.
@@ -195,7 +200,8 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
 }
 
 fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
-    let tls = if pool.secure { tls::configure(options, pool.certificate)? } else { tls::none()? };
+    let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certificates::read)?;
+    let tls = if pool.secure { tls::configure(options, pool.certificate, &own)? } else { tls::none()? };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)

@@ -71,6 +71,7 @@
 mod address;
 mod auth;
 mod blobs;
+mod certificates;
 mod challenge;
 mod client;
 mod credentials;

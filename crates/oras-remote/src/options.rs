@@ -52,6 +52,9 @@ pub struct ClientOptions {
     pub ca_file: Option<PathBuf>,
     /// PEM files of a client certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Directories of certificates by registry, `host:port/*.crt`, `*.cert` and `*.key`; the first that has a registry
+    /// counts for it. What the options above say wins.
+    pub certificate_directories: Vec<PathBuf>,
     /// The `User-Agent`.
     pub user_agent: String,
     /// Headers sent to the registry, and to nobody else.
@@ -90,6 +93,7 @@ impl Default for ClientOptions {
             insecure: false,
             ca_file: None,
             client_certificate: None,
+            certificate_directories: Vec::new(),
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
             resolve: Vec::new(),
