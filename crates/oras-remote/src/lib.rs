@@ -109,7 +109,7 @@ pub use client::Client;
 pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use docker_config::DockerConfig;
 pub use guard::{AddressRefused, AllowedHost};
-pub use options::{ClientOptions, ReferrersMode, ResolveOverride, WarningHandler};
+pub use options::{ClientOptions, HttpVersion, ReferrersMode, ResolveOverride, WarningHandler};
 pub use registry::Registry;
 pub use repository::Repository;
 pub use response::{MissingCredential, ResponseError};

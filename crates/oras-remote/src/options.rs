@@ -28,6 +28,18 @@ pub enum ReferrersMode {
     Tag,
 }
 
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1, over which one big blob moves faster; HTTP/2 with servers that speak nothing else over TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS too.
+    Http2,
+}
+
 /// Where to connect for a host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveOverride {
@@ -76,6 +88,8 @@ pub struct ClientOptions {
     pub manifest_types: Vec<MediaType>,
     /// The largest manifest that is read.
     pub max_manifest_size: u64,
+    /// Which HTTP is spoken.
+    pub http_version: HttpVersion,
     /// How often a failed request is sent again.
     pub retry: RetryPolicy,
     /// How long a connection may take to be made.
@@ -104,6 +118,7 @@ impl Default for ClientOptions {
             warnings: None,
             manifest_types: MediaType::MANIFESTS.to_vec(),
             max_manifest_size: MAX_MANIFEST_SIZE,
+            http_version: HttpVersion::Auto,
             retry: RetryPolicy::default(),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),

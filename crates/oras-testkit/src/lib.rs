@@ -11,6 +11,7 @@
 //!
 //! Everything here panics when it fails, as tests do.
 
+pub mod http2;
 pub mod nodes;
 pub mod peers;
 pub mod recorder;
