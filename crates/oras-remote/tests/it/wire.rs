@@ -99,7 +99,7 @@ async fn pages_are_followed_on_the_same_server_only() {
     assert_eq!(tags, ["1", "2", "3"]);
     for (last, text) in [
         ("x&y", "not the same origin"),
-        ("loop", "the next page is this page again"),
+        ("loop", "the next page is one that was read before"),
         ("html", "failed to decode response"),
         ("missing", "response status code 404: Not Found"),
     ] {
