@@ -56,3 +56,17 @@ pub(crate) fn no_proxy() -> String {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()
 }
+
+/// The directories of certificates by registry that the containers tools and Docker read, the user's before the system's.
+pub(crate) fn certificate_directories() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let of_home = |place: &str| home.as_ref().map(|home| home.join(place));
+    let system = |place: &str| Some(PathBuf::from(place));
+    let all = [
+        of_home(".config/containers/certs.d"),
+        system("/etc/containers/certs.d"),
+        system("/etc/docker/certs.d"),
+        of_home(".docker/certs.d"),
+    ];
+    all.into_iter().flatten().collect()
+}

@@ -80,6 +80,7 @@ impl Remote {
             insecure: matches.on(&name("insecure")),
             ca_file: path("ca-file").map(PathBuf::from),
             client_certificate,
+            certificate_directories: env::certificate_directories(),
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers,
             resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,

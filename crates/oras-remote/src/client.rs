@@ -2,17 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_store::{Error, Kind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
+use crate::certificates::{self, Certificates};
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
-use crate::options::{ClientOptions, ResolveOverride};
+use crate::options::{ClientOptions, HttpVersion, ResolveOverride};
 use crate::proxy;
 use crate::session::Sessions;
 use crate::tls;
@@ -36,6 +38,8 @@ struct Inner {
     seen: Arc<Seen>,
     sessions: Sessions,
     warned: Mutex<HashSet<(String, String)>>,
+    /// The origins that speak nothing but HTTP/2.
+    http2: Mutex<HashSet<Origin>>,
 }
 
 /// Connections that are set up alike.
@@ -44,8 +48,12 @@ struct Pool {
     secure: bool,
     /// Shows the client certificate, which is for the registry alone.
     certificate: bool,
+    /// The directory of certificates of the registry.
+    directory: Option<PathBuf>,
     /// Past any proxy, as this machine is reached.
     direct: bool,
+    /// By HTTP/2.
+    http2: bool,
     /// The override of addresses that applies.
     rule: Option<usize>,
     /// The rule for addresses of a host that a registry named.
@@ -60,12 +68,14 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         if options.ca_file.is_some() || options.client_certificate.is_some() {
             // An error of the options, not of the first request.
-            tls::configure(&options, true)?;
+            tls::configure(&options, true, &Certificates::default(), false)?;
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
-        let (pools, seen, sessions, warned) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned }) })
+        let (pools, seen, sessions, warned, http2) = Default::default();
+        Ok(Self {
+            inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned, http2 }),
+        })
     }
 
     /// The options it was made with.
@@ -99,17 +109,19 @@ impl Client {
         let direct = is_this_machine(url) || self.inner.no_proxy.covers(url);
         // An override leads past any proxy.
         let proxy = if direct || rule.is_some() { None } else { proxy::secure(url) };
-        let certificate = url.scheme() == "https"
-            && options.client_certificate.is_some()
-            && endpoint.is_registry()
-            && endpoint.owns(url);
-        if let Some(proxy) = proxy.as_ref().filter(|_| certificate) {
+        let private = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
+        let given = private && options.client_certificate.is_some();
+        if let Some(proxy) = proxy.as_ref().filter(|_| given) {
             return Err(proxy::shown_certificate(url, proxy));
         }
+        let directory = || certificates::directory(&options.certificate_directories, endpoint.server());
+        let directory = if private { directory() } else { None };
         let pool = Pool {
             secure: url.scheme() == "https" || proxy.is_some(),
-            certificate,
+            certificate: given || (directory.is_some() && proxy.is_none()),
+            directory,
             direct,
+            http2: self.uses_http2(url),
             rule,
             // Where the user's own override leads is the user's wish.
             guard: match rule {
@@ -128,6 +140,23 @@ impl Client {
         // The port of an address wins over that of an override.
         let moved = rule.address_port != rule.port && target.set_port(Some(rule.address_port)).is_ok();
         Ok((http, target, moved.then(|| format!("{}:{}", rule.host, rule.port))))
+    }
+
+    /// Whether HTTP/2 is spoken with the server of `url`.
+    pub(crate) fn uses_http2(&self, url: &Url) -> bool {
+        match self.inner.options.http_version {
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2 => true,
+            HttpVersion::Auto => {
+                let known = self.inner.http2.lock().unwrap_or_else(PoisonError::into_inner);
+                known.contains(&url.origin())
+            }
+        }
+    }
+
+    /// Remembers that the server of `url` refused HTTP/1.1.
+    pub(crate) fn refuses_http1(&self, url: &Url) {
+        self.inner.http2.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
     }
 
     fn pool(&self, pool: Pool) -> Result<reqwest::Client> {
@@ -195,15 +224,17 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
 }
 
 fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
-    let tls = if pool.secure { tls::configure(options, pool.certificate)? } else { tls::none()? };
+    let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certificates::read)?;
+    let tls =
+        if pool.secure { tls::configure(options, pool.certificate, &own, pool.http2)? } else { tls::none()? };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)
         .redirect(Policy::none())
         .referer(false)
-        .http1_only()
         .dns_resolver(Resolver { seen, guard: pool.guard.clone() })
         .connect_timeout(options.connect_timeout);
+    builder = if pool.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
     if pool.direct {
         builder = builder.no_proxy();
     }

@@ -5,6 +5,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 /// A server together with what is meant for it alone: headers and credentials go to no other origin.
+///
+/// That holds by type: the headers are private to this file and leave it by [`Endpoint::headers_for`] alone, which takes
+/// the address that they are sent to; requests have no other way to carry them, and a client certificate is shown only
+/// on connections that are kept apart by whether the address is owned.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     base: Url,

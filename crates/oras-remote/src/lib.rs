@@ -71,6 +71,7 @@
 mod address;
 mod auth;
 mod blobs;
+mod certificates;
 mod challenge;
 mod client;
 mod config_file;
@@ -112,7 +113,7 @@ pub use client::Client;
 pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
-pub use options::{ClientOptions, ReferrersMode, ResolveOverride, WarningHandler};
+pub use options::{ClientOptions, HttpVersion, ReferrersMode, ResolveOverride, WarningHandler};
 pub use registry::Registry;
 pub use repository::Repository;
 pub use response::{MissingCredential, ResponseError};

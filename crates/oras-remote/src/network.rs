@@ -21,6 +21,12 @@ pub(crate) fn failed(method: &Method, url: &Url, error: &reqwest::Error) -> Fail
     Failed { error: spoken(method, url, &cause), again }
 }
 
+/// Whether the handshake ended because the server speaks no HTTP/1.1 (RFC 7301, section 3.2).
+pub(crate) fn refuses_http1(error: &reqwest::Error) -> bool {
+    let tls = find::<rustls::Error>(error);
+    matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+}
+
 /// The failure of a server that stopped talking.
 pub(crate) fn silent(method: &Method, url: &Url) -> Failed {
     Failed::later(spoken(method, url, "timeout awaiting the answer"))

@@ -28,6 +28,18 @@ pub enum ReferrersMode {
     Tag,
 }
 
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1, over which one big blob moves faster; HTTP/2 with servers that speak nothing else over TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS too.
+    Http2,
+}
+
 /// Where to connect for a host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveOverride {
@@ -52,6 +64,9 @@ pub struct ClientOptions {
     pub ca_file: Option<PathBuf>,
     /// PEM files of a client certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Directories of certificates by registry, `host:port/*.crt`, `*.cert` and `*.key`; the first that has a registry
+    /// counts for it. What the options above say wins.
+    pub certificate_directories: Vec<PathBuf>,
     /// The `User-Agent`.
     pub user_agent: String,
     /// Headers sent to the registry, and to nobody else.
@@ -73,6 +88,8 @@ pub struct ClientOptions {
     pub manifest_types: Vec<MediaType>,
     /// The largest manifest that is read.
     pub max_manifest_size: u64,
+    /// Which HTTP is spoken.
+    pub http_version: HttpVersion,
     /// How often a failed request is sent again.
     pub retry: RetryPolicy,
     /// How long a connection may take to be made.
@@ -90,6 +107,7 @@ impl Default for ClientOptions {
             insecure: false,
             ca_file: None,
             client_certificate: None,
+            certificate_directories: Vec::new(),
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
             resolve: Vec::new(),
@@ -100,6 +118,7 @@ impl Default for ClientOptions {
             warnings: None,
             manifest_types: MediaType::MANIFESTS.to_vec(),
             max_manifest_size: MAX_MANIFEST_SIZE,
+            http_version: HttpVersion::Auto,
             retry: RetryPolicy::default(),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),

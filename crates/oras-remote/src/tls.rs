@@ -1,6 +1,6 @@
 //! TLS: rustls with ring; the system's authorities are read when TLS is first used, not when a client is made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
@@ -10,6 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+use crate::certificates::Certificates;
 use crate::options::ClientOptions;
 
 /// A configuration that trusts nobody: for a client that speaks no TLS.
@@ -20,8 +21,14 @@ pub(crate) fn none() -> Result<ClientConfig> {
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-/// The configuration that the options ask for, with the client certificate if `certificate` says so.
-pub(crate) fn configure(options: &ClientOptions, certificate: bool) -> Result<ClientConfig> {
+/// The configuration that the options and the certificates of a registry ask for, with the client certificate if
+/// `certificate` says so.
+pub(crate) fn configure(
+    options: &ClientOptions,
+    certificate: bool,
+    own: &Certificates,
+    http2: bool,
+) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -29,9 +36,10 @@ pub(crate) fn configure(options: &ClientOptions, certificate: bool) -> Result<Cl
     let builder = if options.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     } else {
-        builder.with_root_certificates(roots(options.ca_file.as_deref())?)
+        builder.with_root_certificates(roots(options.ca_file.as_deref(), &own.authorities)?)
     };
-    let mut config = match options.client_certificate.as_ref().filter(|_| certificate) {
+    let mut config = match options.client_certificate.as_ref().or(own.client.as_ref()).filter(|_| certificate)
+    {
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
             if chain.is_empty() {
@@ -43,30 +51,30 @@ pub(crate) fn configure(options: &ClientOptions, certificate: bool) -> Result<Cl
         }
         None => builder.with_no_client_auth(),
     };
-    // One big blob moves three times as fast over HTTP/1.1 as over HTTP/2.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(config)
 }
 
-fn roots(file: Option<&Path>) -> Result<RootCertStore> {
+fn roots(file: Option<&Path>, own: &[PathBuf]) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match file {
-        Some(path) => {
-            let found = certificates(path)?;
-            if found.is_empty() {
-                let message = format!("Failed to load certificate in file: {}", path.display());
-                return Err(Error::new(Kind::InvalidInput, message));
-            }
-            for certificate in found {
-                roots.add(certificate).map_err(failed)?;
-            }
-        }
+        Some(path) => add(&mut roots, path)?,
         None => {
+            own.iter().try_for_each(|path| add(&mut roots, path))?;
             // What can't be read is reported by the failed handshake, which names the registry.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
     Ok(roots)
+}
+
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+    let found = certificates(path)?;
+    if found.is_empty() {
+        let message = format!("Failed to load certificate in file: {}", path.display());
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
+    found.into_iter().try_for_each(|certificate| roots.add(certificate)).map_err(failed)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {

@@ -77,7 +77,14 @@ impl Client {
     ) -> Result<Response, Failed> {
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.once(endpoint, request, &url, authorization).await?;
+            let before = self.uses_http2(&url);
+            let response = match self.once(endpoint, request, &url, authorization).await {
+                // It turned out which HTTP the server speaks.
+                Err(_) if before != self.uses_http2(&url) && request.is_replayable() => {
+                    self.once(endpoint, request, &url, authorization).await?
+                }
+                other => other?,
+            };
             match redirect(endpoint, request, &response)? {
                 Some(next) => url = next,
                 None => return Ok(response),
@@ -127,7 +134,12 @@ impl Client {
             // Content that could not be read is no failure of the network.
             Some(error) => Err(error.into()),
             None => match sent {
-                Some(sent) => sent.map_err(|error| network::failed(&request.method, url, &error)),
+                Some(sent) => sent.map_err(|error| {
+                    if network::refuses_http1(&error) {
+                        self.refuses_http1(url);
+                    }
+                    network::failed(&request.method, url, &error)
+                }),
                 None => Err(network::silent(&request.method, url)),
             },
         };

@@ -15,6 +15,7 @@
 //! Everything here panics when it fails, as tests do.
 
 pub mod certificates;
+pub mod http2;
 pub mod nodes;
 pub mod peers;
 pub mod recorder;

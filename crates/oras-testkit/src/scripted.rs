@@ -141,7 +141,7 @@ impl Scripted {
         certificate: &Certificate,
         handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::launch(Ipv4Addr::LOCALHOST.into(), Some(certificate.server()), Arc::new(handler))
+        Self::launch(Ipv4Addr::LOCALHOST.into(), Some(certificate.server(false)), Arc::new(handler))
     }
 
     fn launch(address: IpAddr, tls: Option<tls::Server>, handler: Handler) -> Self {

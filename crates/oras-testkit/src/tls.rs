@@ -41,8 +41,8 @@ impl Certificate {
         made.is_ok_and(|status| status.success()).then_some(Self { certificate, key })
     }
 
-    /// A server that shows it, and trusts clients that do.
-    pub(crate) fn server(&self) -> Server {
+    /// A server that shows it, and trusts clients that do; it speaks HTTP/2 alone if `http2` says so.
+    pub(crate) fn server(&self, http2: bool) -> Server {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&self.certificate)
             .and_then(Iterator::collect)
             .expect("the certificate can be read");
@@ -54,12 +54,15 @@ impl Certificate {
             .allow_unauthenticated()
             .build()
             .expect("clients can be verified");
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has the default versions")
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)
             .expect("certificate and key belong together");
+        if http2 {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        }
         Server(Arc::new(config))
     }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use oras_testkit::http2::Http2;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 use oras_testkit::shelf::Shelf;
 
 use crate::case::{Case, honest, hostile};
-use crate::remote::{HELLO, has_file, has_nothing, layer, pull, push, registry};
+use crate::remote::{HELLO, certificate, has_file, has_nothing, layer, pull, push, registry, run, trusting};
 use crate::stage::{Stage, check};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [broken(), resumed(), busy()].into_iter().flatten().collect()
+    [broken(), resumed(), busy(), versions()].into_iter().flatten().collect()
 }
 
 /// Answers reads of the file; `answer` gets the number of the read, from 0, and the first byte that is asked for.
@@ -310,4 +311,35 @@ fn waits(stage: &Stage, wait: fn() -> String) -> Result<(), String> {
 /// A date of HTTP, so many seconds from now.
 fn date(seconds: u64) -> String {
     httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds))
+}
+
+fn versions() -> Vec<Case> {
+    vec![
+        honest(
+            22,
+            "server_speaks_http2_alone",
+            "A registry that speaks HTTP/2 and nothing else is spoken to by it.",
+            |stage| http2(stage, &[]),
+        ),
+        honest(22, "http2_is_asked_for", "`--http-version 2` speaks HTTP/2 from the beginning.", |stage| {
+            http2(stage, &["--http-version", "2"])
+        })
+        .ours_only(),
+        hostile(22, "http2_is_ruled_out", "`--http-version 1.1` speaks to no registry by HTTP/2.", |stage| {
+            let said = http2(stage, &["--http-version", "1.1"]);
+            check(said.is_err(), || "is spoken to".to_owned())
+        })
+        .ours_only(),
+    ]
+}
+
+/// Lists the tags of a registry that speaks HTTP/2 alone.
+fn http2(stage: &Stage, flags: &[&str]) -> Result<(), String> {
+    let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+    let server = Http2::start(&made, r#"{"name":"a","tags":["v1"]}"#);
+    let place = format!("{}/a", server.host());
+    let flags: Vec<_> = flags.iter().map(ToString::to_string).chain(trusting(&made)).collect();
+    let said = run(stage, &[], &["repo", "tags", &place, "--plain-http=false"], &flags);
+    check(said.works()?.stdout.trim() == "v1", || format!("says {:?}", said.stdout))?;
+    check(server.answered() == 1, || format!("asks {} times", server.answered()))
 }

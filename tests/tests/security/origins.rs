@@ -8,9 +8,13 @@ use crate::remote::{
     answers, certificate, file, has_file, knows_password, layer, learns_nothing, pull, redirects, registry,
     trusting,
 };
-use crate::stage::check;
+use crate::stage::{Stage, check};
 
 pub(crate) fn cases() -> Vec<Case> {
+    [attacks(), uses(), directories()].into_iter().flatten().collect()
+}
+
+fn attacks() -> Vec<Case> {
     vec![
         hostile(
             16,
@@ -96,6 +100,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 learns_nothing(&target, &["s1gned"])
             },
         ),
+    ]
+}
+
+fn uses() -> Vec<Case> {
+    vec![
         honest(
             16,
             "client_certificate_for_the_registry",
@@ -171,4 +180,84 @@ fn shown(server: &Scripted, certificate: bool) -> Result<(), String> {
     check(all && asked.iter().all(|asked| asked.certificate == certificate), || {
         format!("the certificate {word} shown: {:?}", server.lines())
     })
+}
+
+/// Puts the certificate where the containers tools look for that of `host`, as authority and as client.
+fn keep(stage: &Stage, made: &Certificate, host: &str) {
+    let directory = stage.home(".config/containers/certs.d").join(host);
+    std::fs::create_dir_all(&directory).unwrap();
+    for (from, name) in
+        [(&made.certificate, "ca.crt"), (&made.certificate, "client.cert"), (&made.key, "client.key")]
+    {
+        std::fs::copy(from, directory.join(name)).unwrap();
+    }
+}
+
+fn directories() -> Vec<Case> {
+    vec![
+        honest(
+            16,
+            "certificates_by_registry",
+            "`certs.d` of the containers tools and of Docker says whom to trust for a registry and what to show it.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let server = Scripted::start_tls(&made, answers(|_| None));
+                keep(stage, &made, &server.host());
+                pull(stage, &server.host(), &["--plain-http=false".to_owned()]).works()?;
+                has_file(stage)?;
+                shown(&server, true)
+            },
+        )
+        .ours_only(),
+        hostile(
+            16,
+            "certificates_by_registry_and_a_redirect",
+            "A host that a registry redirects to is neither trusted for it nor shown the registry's certificate.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let target = Scripted::start_tls(&made, file);
+                let to = format!("https://{}/f", target.host());
+                let server = Scripted::start_tls(&made, answers(redirects(&to)));
+                keep(stage, &made, &server.host());
+                let insecure = |host: &str| pull(stage, host, &["--plain-http=false".to_owned()]);
+                insecure(&server.host()).fails_with("unknown authority")?;
+                let flags = ["--plain-http=false".to_owned(), "--insecure".to_owned()];
+                pull(stage, &server.host(), &flags).works()?;
+                shown(&target, false)
+            },
+        )
+        .ours_only(),
+        hostile(
+            16,
+            "certificates_of_another_registry",
+            "The certificate of one registry is not shown to another on the same host.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let server = Scripted::start_tls(&made, answers(|_| None));
+                keep(stage, &made, "localhost:1");
+                keep(stage, &made, "localhost");
+                let flags = [trusting(&made), vec!["--plain-http=false".to_owned()]].concat();
+                pull(stage, &server.host(), &flags).works()?;
+                shown(&server, false)
+            },
+        )
+        .ours_only(),
+        honest(
+            16,
+            "certificates_given_by_flags",
+            "`--ca-file` and `--cert-file` win over `certs.d`.",
+            |stage| {
+                let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
+                let server = Scripted::start_tls(&made, answers(|_| None));
+                let directory = stage.home(".docker/certs.d").join(server.host());
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::copy(&made.key, directory.join("ca.crt")).unwrap();
+                pull(stage, &server.host(), &mutual(&made)).works()?;
+                shown(&server, true)?;
+                let plain = ["--plain-http=false".to_owned()];
+                pull(stage, &server.host(), &plain).fails_with("ca.crt").map(drop)
+            },
+        )
+        .ours_only(),
+    ]
 }

@@ -12,6 +12,10 @@ use crate::stage::{Stage, check};
 const ENOUGH: usize = 400;
 
 pub(crate) fn cases() -> Vec<Case> {
+    [attacks(), uses()].into_iter().flatten().collect()
+}
+
+fn attacks() -> Vec<Case> {
     vec![
         hostile(
             17,
@@ -75,6 +79,11 @@ pub(crate) fn cases() -> Vec<Case> {
             }
             Ok(())
         }),
+    ]
+}
+
+fn uses() -> Vec<Case> {
+    vec![
         honest(17, "many_pages", "A list of sixty pages is read to its end.", |stage| {
             all_pages(stage, |_, next| format!("</v2/a/tags/list?last={next}&n=1>; rel=\"next\""))
         }),

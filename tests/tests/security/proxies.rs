@@ -15,6 +15,10 @@ use crate::stage::{Stage, check};
 const PROXY_BASIC: &str = "cHJveHl1c2VyOnByMHh5cGFzcw==";
 
 pub(crate) fn cases() -> Vec<Case> {
+    [by_http(), past_it(), by_https(), itself()].into_iter().flatten().collect()
+}
+
+fn by_http() -> Vec<Case> {
     vec![
         honest(34, "proxy_for_http", "A registry by HTTP is asked through `HTTP_PROXY`.", |stage| {
             for variable in ["HTTP_PROXY", "http_proxy"] {
@@ -65,6 +69,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 learns_nothing(&server, &["proxy-authorization", PROXY_BASIC])
             },
         ),
+    ]
+}
+
+fn past_it() -> Vec<Case> {
+    vec![
         honest(
             34,
             "localhost_past_the_proxy",
@@ -112,6 +121,11 @@ pub(crate) fn cases() -> Vec<Case> {
             }
             Ok(())
         }),
+    ]
+}
+
+fn by_https() -> Vec<Case> {
+    vec![
         hostile(
             34,
             "no_proxy_for_another_name",
@@ -163,6 +177,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 check(all, || "the header is missing".to_owned())
             },
         ),
+    ]
+}
+
+fn itself() -> Vec<Case> {
+    vec![
         hostile(
             34,
             "client_certificate_and_the_proxy",

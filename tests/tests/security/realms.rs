@@ -12,7 +12,7 @@ use crate::remote::{
 use crate::stage::{Stage, check};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [attacks(), detours(), uses()].into_iter().flatten().collect()
+    [attacks(), detours(), uses(), details()].into_iter().flatten().collect()
 }
 
 /// Asks for a token from `realm` wherever there is none.
@@ -248,6 +248,11 @@ fn uses() -> Vec<Case> {
                 has_file(stage)
             },
         ),
+    ]
+}
+
+fn details() -> Vec<Case> {
+    vec![
         honest(
             14,
             "realm_by_https_of_a_registry_by_https",

@@ -13,7 +13,7 @@ use crate::remote::{
 use crate::stage::{Stage, check};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [secrets(), places(), uses()].into_iter().flatten().collect()
+    [secrets(), places(), here(), uses(), within()].into_iter().flatten().collect()
 }
 
 fn secrets() -> Vec<Case> {
@@ -167,6 +167,11 @@ fn places() -> Vec<Case> {
             "A public registry's redirect to a unique local address is not followed.",
             |stage| refuses(stage, "[fd00:ec2::254]"),
         ),
+    ]
+}
+
+fn here() -> Vec<Case> {
+    vec![
         hostile(
             12,
             "redirect_to_loopback",
@@ -313,6 +318,11 @@ fn uses() -> Vec<Case> {
                 Ok(())
             },
         ),
+    ]
+}
+
+fn within() -> Vec<Case> {
+    vec![
         honest(
             12,
             "redirect_within_a_private_registry",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
-use oras::remote::{AllowedHost, ClientOptions};
+use oras::remote::{AllowedHost, ClientOptions, HttpVersion};
 
 use super::flags::{EXTENSIONS, list, text};
 
@@ -25,6 +25,12 @@ pub(crate) fn flags(prefix: &str) -> Vec<Arg> {
         .value_parser(duration),
         text(name("idle-timeout"), "DURATION", "Give up a transfer that stalls for this time [default: 1m]")
             .value_parser(duration),
+        text(
+            name("http-version"),
+            "VERSION",
+            "Speak HTTP 1.1 or 2 [default: 1.1, or 2 with servers that speak nothing else]",
+        )
+        .value_parser(version),
         text(
             name("max-manifest-size"),
             "SIZE",
@@ -48,8 +54,19 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
     if let Some(timeout) = duration("idle-timeout") {
         options.idle_timeout = timeout;
     }
+    if let Ok(Some(version)) = matches.try_get_one::<HttpVersion>(&name("http-version")) {
+        options.http_version = *version;
+    }
     if let Ok(Some(size)) = matches.try_get_one::<u64>(&name("max-manifest-size")) {
         options.max_manifest_size = *size;
+    }
+}
+
+fn version(text: &str) -> Result<HttpVersion, String> {
+    match text {
+        "1" | "1.1" => Ok(HttpVersion::Http1),
+        "2" | "2.0" => Ok(HttpVersion::Http2),
+        _ => Err(format!("unknown version of HTTP: {text}\nAvailable options: 1.1, 2")),
     }
 }
 

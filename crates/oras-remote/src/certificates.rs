@@ -1,0 +1,95 @@
+//! Certificates by registry, in directories as Docker and the containers tools have them: `certs.d/host:port` with
+//! authorities (`*.crt`) and a client certificate with its key (`*.cert`, `*.key`).
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use oras_store::{Error, Kind, Result};
+
+/// The certificates of one registry.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates {
+    /// PEM files of authorities that are trusted beside the system's.
+    pub(crate) authorities: Vec<PathBuf>,
+    /// PEM files of a client certificate and its key, the first by name.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+}
+
+/// The directory of the registry `server`, a host with its port if it has one: the first that there is.
+pub(crate) fn directory(directories: &[PathBuf], server: &str) -> Option<PathBuf> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
+    if server.is_empty() || server.starts_with('.') || !server.chars().all(is_name) {
+        return None;
+    }
+    directories.iter().map(|directory| directory.join(server)).find(|directory| directory.is_dir())
+}
+
+/// What is in such a directory. What the user may not read is left out: it was put there for somebody else.
+///
+/// # Errors
+/// `InvalidInput` for a client certificate without its key.
+pub(crate) fn read(directory: &Path) -> Result<Certificates> {
+    let mut files: Vec<PathBuf> = match std::fs::read_dir(directory) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(_) => return Ok(Certificates::default()),
+    };
+    files.sort();
+    let with = |extension: &str| {
+        let has = move |path: &&PathBuf| path.extension().is_some_and(|found| found == extension);
+        files.iter().filter(has).filter(|path| is_open(path)).cloned().collect::<Vec<_>>()
+    };
+    let authorities = with("crt");
+    let Some(certificate) = with("cert").into_iter().next() else {
+        return Ok(Certificates { authorities, client: None });
+    };
+    let key = certificate.with_extension("key");
+    if !key.exists() {
+        let message = format!("{} has no key beside it: {} is missing", certificate.display(), key.display());
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
+    let client = is_open(&key).then_some((certificate, key));
+    Ok(Certificates { authorities, client })
+}
+
+/// Whether a file may be read; a file that is broken otherwise is told of when it is read.
+fn is_open(path: &Path) -> bool {
+    let closed = std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if closed {
+        tracing::debug!(path = %path.display(), "a certificate that may not be read");
+    }
+    !closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_searched_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| root.path().join(name));
+        for made in ["first/b.test", "second/a.test:5000", "second/b.test"] {
+            std::fs::create_dir_all(root.path().join(made)).unwrap();
+        }
+        let all = [first.clone(), root.path().join("missing"), second.clone()];
+        assert_eq!(directory(&all, "a.test:5000"), Some(second.join("a.test:5000")));
+        assert_eq!(directory(&all, "b.test"), Some(first.join("b.test")));
+        for none in ["a.test", "b.test:80", "..", ".", "", "../second", "b.test/../b.test"] {
+            assert_eq!(directory(&all, none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |name: &str| drop(std::fs::File::create(root.path().join(name)).unwrap());
+        ["z.crt", "a.crt", "b.cert", "b.key", "readme.txt"].into_iter().for_each(put);
+        let found = read(root.path()).unwrap();
+        assert_eq!(found.authorities, ["a.crt", "z.crt"].map(|name| root.path().join(name)));
+        assert_eq!(found.client, Some((root.path().join("b.cert"), root.path().join("b.key"))));
+        put("a.cert");
+        let error = read(root.path()).unwrap_err();
+        assert!(error.chain().contains("has no key beside it"), "{error:?}");
+        assert!(read(&root.path().join("missing")).unwrap().authorities.is_empty());
+    }
+}
