@@ -27,7 +27,7 @@ usage: cargo xtask <verb> [options]
   test        everything a change must pass; ends with `N passed, N failed, N skipped`
   ci          test, then the release binary and its size
   tidy        the house rules: layers, sizes, docs, forgotten files
-  gen         write the generated pages: commands, man pages, parity, differences  [--check]
+  gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   peers       install the registries and tools the tests compare with
   deny        licences, bans and sources of the dependencies, without network

@@ -1,4 +1,4 @@
-//! `cargo xtask gen` and `cargo xtask diff`: pages made from the program and from the differential tests.
+//! `cargo xtask gen` and `cargo xtask diff`: pages made from the program and from the tests that run the Go tool too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,8 +18,9 @@ pub(crate) fn run(options: &[String]) -> Result {
         ["--check"] => check(),
         [] => {
             write_pages()?;
-            build_tools()?;
-            diff(&["--write".to_owned()])
+            diff(&["--write".to_owned()])?;
+            write_terminals()?;
+            write_security()
         }
         _ => Err("options: --check".into()),
     }
@@ -30,6 +31,17 @@ pub(crate) fn diff(words: &[String]) -> Result {
     build_tools()?;
     let mut command = cargo(&["test", "--locked", "--workspace", "--test", "diff", "--"]);
     run_command(command.args(words))
+}
+
+/// What terminals show, which `insta` keeps.
+fn write_terminals() -> Result {
+    let mut command = cargo(&["test", "--locked", "--workspace", "--test", "it", "terminal::"]);
+    run_command(command.env("INSTA_UPDATE", "always"))
+}
+
+/// What attacks come to.
+fn write_security() -> Result {
+    run_command(&mut cargo(&["test", "--locked", "--workspace", "--test", "security", "--", "--write"]))
 }
 
 /// The programs that the tests run.

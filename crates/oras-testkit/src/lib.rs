@@ -6,6 +6,7 @@
 //! | [`nodes`] | content to test with: blobs, manifests, referrers |
 //! | [`peers`] | where the real tools are, and how a test says that it lacks one |
 //! | [`registry`] | real registries, each a process on a free port of this machine |
+//! | [`ports`] | ports for programs that can't choose one |
 //! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
 //! | [`tarball`] | tar archives with any bytes in them |
 //! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
@@ -18,6 +19,7 @@ pub mod certificates;
 pub mod http2;
 pub mod nodes;
 pub mod peers;
+pub mod ports;
 pub mod recorder;
 pub mod registry;
 pub mod scripted;

@@ -1,7 +1,7 @@
 //! Real registries, each a process on a free port of this machine with its data in a directory of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use oras_store::fsio;
 
 use crate::peers;
+use crate::ports::ReservedPort;
 
 /// The user that a registry with [`Options::password`] lets in.
 pub const USER: &str = "user";
@@ -85,6 +86,8 @@ pub struct Process {
     child: Child,
     port: u16,
     directory: tempfile::TempDir,
+    /// Held as long as the process may use it.
+    _reserved: Option<ReservedPort>,
 }
 
 impl Process {
@@ -117,7 +120,7 @@ impl Process {
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("the server tells its address, not {line:?}"));
         let directory = tempfile::tempdir().expect("a directory for the registry");
-        Self { child, port, directory }
+        Self { child, port, directory, _reserved: None }
     }
 
     /// `localhost:` and the port: what a reference begins with.
@@ -137,7 +140,8 @@ impl Process {
 
     fn launch(flavor: Flavor, program: &Path, options: &Options) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory for the registry");
-        let port = free_port();
+        let reserved = ReservedPort::take();
+        let port = reserved.number();
         let storage = directory.path().join("storage");
         fsio::create_directories(&storage).expect("a directory for the registry's data");
         let mut command = Command::new(program);
@@ -151,7 +155,7 @@ impl Process {
         command.current_dir(&directory).env("HOME", directory.path()).env("OTEL_TRACES_EXPORTER", "none");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
-        let mut process = Self { child, port, directory };
+        let mut process = Self { child, port, directory, _reserved: Some(reserved) };
         process.answers().then_some(process)
     }
 
@@ -177,12 +181,6 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("the port that was bound").port()
 }
 
 /// What the server says to `GET /v2/`; one that speaks TLS says in plain HTTP that it does.

@@ -56,7 +56,26 @@ pub(crate) fn check(verdicts: &[Verdict<'_>], write: bool) -> Result<(), String>
             .map_err(|error| error.to_string());
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    if stored == page { Ok(()) } else { Err(format!("is out of date; {}", first_difference(&stored, &page))) }
+    if stored == page {
+        return Ok(());
+    }
+    // What the Go tool does may hang on the moment; what ours does must not.
+    let (known, found) = (without_go(&stored), without_go(&page));
+    if known != found {
+        return Err(format!("is out of date; {}", first_difference(&known, &found)));
+    }
+    println!("the Go tool did not do what docs/security.md says; {}", first_difference(&stored, &page));
+    Ok(())
+}
+
+/// The page without its last columns, of what the Go tool does.
+fn without_go(page: &str) -> String {
+    let rows =
+        page.lines().map(|line| match line.strip_suffix(" |").and_then(|line| line.rsplit_once(" | ")) {
+            Some((rest, "holds" | "**does not**" | "–")) => rest,
+            _ => line,
+        });
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 fn first_difference(stored: &str, page: &str) -> String {
@@ -90,8 +109,7 @@ fn page(verdicts: &[Verdict<'_>]) -> Result<String, String> {
             verdicts.iter().filter(|verdict| usize::from(verdict.case.point) == number).collect();
         write!(page, "\n## {number}. {title}\n\n").unwrap();
         if found.is_empty() {
-            page.push_str("No case yet.\n");
-            continue;
+            return Err(format!("point {number} has no case"));
         }
         page.push_str("| test | kind | what holds | `oras` here | Go `oras` |\n|---|---|---|---|---|\n");
         for verdict in found {

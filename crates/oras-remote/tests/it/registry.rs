@@ -1,11 +1,11 @@
 //! Starts real registries: distribution 3.1.2 and 2.8.2.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oras_store::fsio::replace;
+use oras_testkit::ports::ReservedPort;
 
 /// A user `user` with the password `pass`.
 const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
@@ -14,6 +14,8 @@ const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9
 pub(crate) struct Registry {
     child: Child,
     port: u16,
+    /// Held as long as the process may use it.
+    _reserved: ReservedPort,
     _storage: tempfile::TempDir,
 }
 
@@ -75,7 +77,8 @@ impl Registry {
 
     fn launch(program: &Path, http: &str, closed: bool) -> Option<Self> {
         let storage = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = ReservedPort::take();
+        let port = reserved.number();
         let (config, users) = (storage.path().join("config.yml"), storage.path().join("htpasswd"));
         replace(&users, HTPASSWD.as_bytes(), 0o600).unwrap();
         let mut text = format!(
@@ -89,7 +92,8 @@ impl Registry {
         replace(&config, text.as_bytes(), 0o600).unwrap();
         let mut command = Command::new(program);
         command.arg("serve").arg(&config).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-        let mut registry = Self { child: command.spawn().unwrap(), port, _storage: storage };
+        let mut registry =
+            Self { child: command.spawn().unwrap(), port, _storage: storage, _reserved: reserved };
         registry.is_up().then_some(registry)
     }
 
