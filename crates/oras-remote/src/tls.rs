@@ -6,7 +6,8 @@ use std::sync::Arc;
 use oras_store::{Error, Kind, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -34,7 +35,7 @@ pub(crate) fn configure(
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
     let builder = if options.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(Arc::clone(&provider))))
     } else {
         builder.with_root_certificates(roots(options.ca_file.as_deref(), &own.authorities)?)
     };
@@ -47,12 +48,27 @@ pub(crate) fn configure(
                 return Err(Error::new(Kind::InvalidInput, message));
             }
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-            builder.with_client_auth_cert(chain, key).map_err(failed)?
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown(chain, key, &provider)?)))
         }
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(config)
+}
+
+/// A client certificate with its key. Certificates of version 1, which small authorities still make, are shown too:
+/// whether they are good is for the server to say.
+fn shown(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey> {
+    let key = provider.key_provider.load_private_key(key).map_err(failed)?;
+    let shown = CertifiedKey::new(chain, key);
+    match shown.keys_match() {
+        Err(error @ rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(failed(error)),
+        _ => Ok(shown),
+    }
 }
 
 fn roots(file: Option<&Path>, own: &[PathBuf]) -> Result<RootCertStore> {

@@ -35,6 +35,19 @@ pub fn authority(directory: &Path, name: &str) -> Option<Certificate> {
 }
 
 impl Certificate {
+    /// Like [`Certificate::sign_client`], of version 1 as `openssl x509 -req` makes them: without extensions.
+    pub fn sign_client_of_version_1(&self, directory: &Path, name: &str) -> Option<Certificate> {
+        let (made, request) = (files(directory, name), directory.join(format!("{name}.request.pem")));
+        let mut ask = Command::new("openssl");
+        ask.args(["req", "-newkey", "rsa:2048", "-nodes", "-subj", &format!("/CN={name}")]);
+        ask.arg("-keyout").arg(&made.key).arg("-out").arg(&request);
+        let mut sign = Command::new("openssl");
+        sign.args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]).arg(&request);
+        sign.arg("-CA").arg(&self.certificate).arg("-CAkey").arg(&self.key);
+        sign.arg("-out").arg(&made.certificate);
+        (succeeds(&mut ask) && succeeds(&mut sign)).then_some(made)
+    }
+
     /// A certificate of a client that this authority signs; `None` without `openssl`.
     pub fn sign_client(&self, directory: &Path, name: &str) -> Option<Certificate> {
         let made = files(directory, name);

@@ -155,10 +155,11 @@ fn both_sides_show_certificates() {
         let server = certificates::self_signed(&directory, "server", &[])?;
         let authority = certificates::authority(&directory, "authority")?;
         let client = authority.sign_client(&directory, "client")?;
+        let old = authority.sign_client_of_version_1(&directory, "old")?;
         let stranger = certificates::authority(&directory, "stranger")?.sign_client(&directory, "other")?;
-        Some((server, authority, client, stranger))
+        Some((server, authority, client, old, stranger))
     })();
-    let Some((server, authority, client, stranger)) = made else {
+    let Some((server, authority, client, old, stranger)) = made else {
         return oras_testkit::peers::skipped("openssl", test);
     };
     let options = Options {
@@ -180,6 +181,14 @@ fn both_sides_show_certificates() {
     sandbox.oras(&[&["push", &reference, "hi.txt"], &secure[..]].concat());
     sandbox.oras(&[&["pull", &reference, "-o", "out"], &secure[..]].concat());
     assert_eq!(std::fs::read(sandbox.path("out/hi.txt")).unwrap(), b"hello world\n");
+    let (cert, key) = (path(&old.certificate), path(&old.key));
+    let version_1 = ["--plain-http=false", "--ca-file", &ca, "--cert-file", &cert, "--key-file", &key];
+    sandbox.oras(&[&["pull", &reference, "-o", "out"], &version_1[..]].concat());
+    // A key that is not that of the certificate is told of before anything is sent.
+    let mixed = [&path(&client.certificate), "--key-file", &path(&old.key)];
+    let mixed = [&["--plain-http=false", "--ca-file", &ca, "--cert-file"], &mixed[..]].concat();
+    let error = sandbox.fails(&[&["pull", &reference, "-o", "out2"], &mixed[..]].concat());
+    assert!(error.contains("failed to set up TLS"), "{error}");
     // Without a certificate, with that of somebody else, and without trust in the server, nothing is said.
     let pull = ["pull", &reference, "-o", "out2"];
     sandbox.fails(&[&pull[..], &["--plain-http=false", "--ca-file", &ca]].concat());
