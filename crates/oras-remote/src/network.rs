@@ -27,6 +27,14 @@ pub(crate) fn refuses_http1(error: &reqwest::Error) -> bool {
     matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
+/// Whether there is nobody who speaks TLS: the answer was something else, or nobody listens.
+pub(crate) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    match find::<rustls::Error>(error) {
+        Some(tls) => matches!(tls, rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
+        None => find::<std::io::Error>(error).is_some_and(|io| io.kind() == ErrorKind::ConnectionRefused),
+    }
+}
+
 /// The failure of a server that stopped talking.
 pub(crate) fn silent(method: &Method, url: &Url) -> Failed {
     Failed::later(spoken(method, url, "timeout awaiting the answer"))

@@ -16,7 +16,7 @@ use crate::format::{self, Format};
 use crate::human;
 use crate::output::Printer;
 use crate::status::BACKUP;
-use crate::target::Usage;
+use crate::target::{Usage, readable};
 
 const USAGE: Usage = Usage {
     path: "oras backup",
@@ -76,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
-    let source = Arc::new(artifacts.repository.clone());
+    let source = readable(artifacts.repository.clone())?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
             if error.find::<NoTags>().is_some() {
