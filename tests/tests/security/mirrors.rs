@@ -470,7 +470,7 @@ fn big(odd: fn(Reply, Vec<u8>) -> Reply) -> (Registry, Registry) {
     shelf.files("a", "v1", &[("f.txt", &vec![b'x'; BIG])]);
     let start = |odd: Option<fn(Reply, Vec<u8>) -> Reply>| {
         let shelf = Arc::clone(&shelf);
-        let path = format!("/v2/a/blobs/{}", oras_spec::Digest::sha256(vec![b'x'; BIG]));
+        let path = format!("/v2/a/blobs/{}", oras_spec::Digest::sha256(&vec![b'x'; BIG]));
         registry(move |asked| match odd {
             Some(odd) if asked.reads(&path) => Some(odd(Reply::new(200), vec![b'y'; BIG])),
             _ => Some(shelf.reply(asked)),
