@@ -310,7 +310,7 @@ impl Target {
     /// The store, for reading: a layout must be there, in a directory or a tar archive.
     pub(crate) async fn source(&self) -> Result<Arc<dyn ReadStore>, Failure> {
         if let Some(repository) = self.repository()? {
-            return readable(repository);
+            return Ok(Mirrored::reader(&repository)?);
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
             Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain())),
@@ -394,14 +394,6 @@ impl Target {
         );
         Err(Failure::new(format!("\"{}\": {message}", self.raw)).usage(usage.line()).advise(advice))
     }
-}
-
-/// A repository for reading: through its mirrors, if it has any.
-pub(crate) fn readable(repository: Repository) -> Result<Arc<dyn ReadStore>, Failure> {
-    Ok(match Mirrored::new(&repository)? {
-        Some(mirrored) => Arc::new(mirrored),
-        None => Arc::new(repository),
-    })
 }
 
 fn split_layout(raw: &str) -> Result<(String, String), Failure> {

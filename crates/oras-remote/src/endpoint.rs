@@ -206,6 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn an_insecure_registry_may_turn_out_to_have_no_tls() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let [asked, other] = ["https://h:5000/v2/x", "https://i:5000/v2/x"].map(url);
+        let secure = endpoint("h:5000", None);
+        let insecure = secure.clone().insecure(true);
+        let settled = secure.clone().insecure(false);
+        let clone = insecure.clone();
+        for endpoint in [&secure, &insecure, &settled] {
+            endpoint.refuses_tls(&other);
+            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
+            endpoint.refuses_tls(&asked);
+            assert_eq!(endpoint.spoken(&other), other);
+        }
+        let plain = url("http://h:5000/v2/x");
+        assert!(clone.owns(&plain) && !clone.owns(&asked) && clone.spoken(&asked) == plain);
+        assert_eq!((clone.url("/v2/x").unwrap(), clone.origin()), (plain, "http://h:5000".to_owned()));
+        for endpoint in [&secure, &settled] {
+            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
+        }
+    }
+
+    #[test]
     fn nothing_leaves_the_origin() {
         let endpoint = endpoint("h:5000", Some(true));
         let secret = HeaderValue::from_static("Basic x");

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
-use oras_store::{ByteStream, Error, Kind, Origin, Predecessors, Result, Source, TagList, Verifier};
+use oras_store::{
+    ByteStream, Error, Kind, Origin, Predecessors, ReadStore, Result, Source, TagList, Verifier,
+};
 
 use crate::client::Client;
 use crate::options::ClientOptions;
@@ -74,6 +76,17 @@ impl Mirrored {
             return Ok(None);
         }
         Ok(Some(Self { home, mirrors: mirrors.into() }))
+    }
+
+    /// What `repository` is read by: it alone where the rules of its client change nothing.
+    ///
+    /// # Errors
+    /// Those of [`Mirrored::new`].
+    pub fn reader(repository: &Repository) -> Result<Arc<dyn ReadStore>> {
+        Ok(match Self::new(repository)? {
+            Some(mirrored) => Arc::new(mirrored),
+            None => Arc::new(repository.clone()),
+        })
     }
 
     /// The descriptor of a blob, as [`Repository::resolve_blob`] gives it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
+use oras::remote::Mirrored;
 use oras::store::Kind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
@@ -16,7 +17,7 @@ use crate::format::{self, Format};
 use crate::human;
 use crate::output::Printer;
 use crate::status::BACKUP;
-use crate::target::{Usage, readable};
+use crate::target::Usage;
 
 const USAGE: Usage = Usage {
     path: "oras backup",
@@ -76,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
-    let source = readable(artifacts.repository.clone())?;
+    let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
             if error.find::<NoTags>().is_some() {
