@@ -48,6 +48,8 @@
 //! - **A registry can't use the client to reach into its network.** A host that it names (by a redirect, an upload's
 //!   `Location`, a token server) is looked at after its name is resolved: this machine and private networks are reached
 //!   only from a registry that is there too, link-local addresses never ([`AddressClass`], [`AllowedHost`]).
+//! - **A mirror is a registry of its own** ([`Mirrored`], [`RegistriesConf`]): it gets nothing that is for the registry
+//!   it stands in for, and what it sends counts only for what its digest says.
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
 //!   [`RetryPolicy`] and `Retry-After`. A blob upload begins a new session; a download that breaks goes on where it
 //!   stopped.
