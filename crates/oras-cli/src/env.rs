@@ -57,6 +57,19 @@ pub(crate) fn no_proxy() -> String {
     given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()
 }
 
+/// The `registries.conf` of the containers tools, the user's if there is one, and the directories that add to it.
+pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(file) = path("CONTAINERS_REGISTRIES_CONF") {
+        return (Some(file), Vec::new());
+    }
+    let system = PathBuf::from("/etc/containers/registries.conf");
+    let user = path("HOME").map(|home| home.join(".config/containers/registries.conf"));
+    let directories = [Some(&system), user.as_ref()].into_iter().flatten();
+    let directories = directories.map(|file| file.with_extension("conf.d")).collect();
+    (user.into_iter().chain([system]).find(|file| file.exists()), directories)
+}
+
 /// The directories of certificates by registry that the containers tools and Docker read, the user's before the system's.
 pub(crate) fn certificate_directories() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oras::files::LimitExceeded;
-use oras::remote::{AddressRefused, ResponseError};
+use oras::remote::{AddressRefused, RegistryBlocked, ResponseError};
 use oras::store::{Error, Kind};
 
 /// A failure: `prefix message`, then usage and advice on lines of their own.
@@ -67,7 +67,14 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: Some(error.kind()), ..Self::new(error.chain()) }
+        let failure = Self { kind: Some(error.kind()), ..Self::new(error.chain()) };
+        match error.find::<RegistryBlocked>() {
+            None => failure,
+            Some(_) => failure.advise(
+                "If that rule is not meant for this, leave the file out by --no-registries-conf \
+                 (cp: --from-no-registries-conf, --to-no-registries-conf)",
+            ),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use clap::ArgMatches;
 use oras::files::FileReference;
 use oras::remote::{
-    Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, Repository,
+    Client, ClientOptions, Credential, CredentialStore, DockerConfig, Mirrored, ReferrersMode, Repository,
     ResolveOverride, Secret, StaticCredentials,
 };
 use oras::spec::{MediaType, Reference};
@@ -86,6 +86,7 @@ impl Remote {
             resolve: resolve.map(|text| resolve_override(&text)).collect::<Result<_, _>>()?,
             no_proxy: env::no_proxy(),
             credentials,
+            mirror_credentials: Arc::clone(&store) as _,
             referrers: match matches.text(&name("distribution-spec")).as_deref() {
                 Some("v1.1-referrers-api") => ReferrersMode::Api,
                 Some("v1.1-referrers-tag") => ReferrersMode::Tag,
@@ -96,7 +97,7 @@ impl Remote {
             })),
             ..ClientOptions::default()
         };
-        network::apply(matches, prefix, &mut options);
+        network::apply(matches, prefix, &mut options)?;
         Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
 
@@ -309,7 +310,7 @@ impl Target {
     /// The store, for reading: a layout must be there, in a directory or a tar archive.
     pub(crate) async fn source(&self) -> Result<Arc<dyn ReadStore>, Failure> {
         if let Some(repository) = self.repository()? {
-            return Ok(Arc::new(repository));
+            return Ok(Mirrored::reader(&repository)?);
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
             Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain())),
@@ -319,12 +320,10 @@ impl Target {
 
     /// The store, for reading, through the cache if there is one; a layout is as near as a cache would be.
     pub(crate) async fn cached_source(&self) -> Result<Arc<dyn Source>, Failure> {
-        match (self.repository()?, env::cache()) {
-            (Some(repository), Some(path)) => {
-                Ok(Arc::new(Cached::new(Arc::new(repository), Layout::open_or_create(path).await?)))
-            }
-            (Some(repository), None) => Ok(Arc::new(repository)),
-            (None, _) => Ok(self.source().await?),
+        let source = self.source().await?;
+        match env::cache().filter(|_| self.registry().is_some()) {
+            Some(path) => Ok(Arc::new(Cached::new(source, Layout::open_or_create(path).await?))),
+            None => Ok(source),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
 use crate::options::{ClientOptions, HttpVersion, ResolveOverride};
 use crate::proxy;
+use crate::registries_conf::Found;
 use crate::session::Sessions;
 use crate::tls;
 
@@ -46,6 +47,8 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pool {
     secure: bool,
+    /// Does not check the registry's certificate.
+    unverified: bool,
     /// Shows the client certificate, which is for the registry alone.
     certificate: bool,
     /// The directory of certificates of the registry.
@@ -68,7 +71,7 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         if options.ca_file.is_some() || options.client_certificate.is_some() {
             // An error of the options, not of the first request.
-            tls::configure(&options, true, &Certificates::default(), false)?;
+            tls::configure(&options, true, &Certificates::default(), (false, options.insecure))?;
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
@@ -83,8 +86,23 @@ impl Client {
         &self.inner.options
     }
 
-    pub(crate) fn endpoint(&self, server: &str) -> Result<Endpoint> {
-        Endpoint::registry(server, self.inner.options.plain_http, self.inner.headers.clone())
+    /// The registry `server`, for work on `name`: the registry or a repository there.
+    ///
+    /// # Errors
+    /// `Denied` for one that is blocked.
+    pub(crate) fn endpoint(&self, server: &str, name: &str) -> Result<Endpoint> {
+        let rule = self.inner.options.registries.find(name);
+        if let Some(blocked) = rule.as_ref().and_then(Found::blocked) {
+            return Err(blocked);
+        }
+        self.unruled_endpoint(server, rule.is_some_and(|found| found.rule.insecure))
+    }
+
+    /// The registry `server`, whatever the options have to say of it.
+    pub(crate) fn unruled_endpoint(&self, server: &str, insecure: bool) -> Result<Endpoint> {
+        let plain = self.inner.options.plain_http;
+        let endpoint = Endpoint::registry(server, plain, self.inner.headers.clone())?;
+        Ok(if insecure { endpoint.insecure(plain.is_none()) } else { endpoint })
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -118,6 +136,7 @@ impl Client {
         let directory = if private { directory() } else { None };
         let pool = Pool {
             secure: url.scheme() == "https" || proxy.is_some(),
+            unverified: options.insecure || (endpoint.is_insecure() && endpoint.owns(url)),
             certificate: given || (directory.is_some() && proxy.is_none()),
             directory,
             direct,
@@ -225,8 +244,11 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
 
 fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
     let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certificates::read)?;
-    let tls =
-        if pool.secure { tls::configure(options, pool.certificate, &own, pool.http2)? } else { tls::none()? };
+    let tls = if pool.secure {
+        tls::configure(options, pool.certificate, &own, (pool.http2, pool.unverified))?
+    } else {
+        tls::none()?
+    };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)
@@ -275,7 +297,7 @@ mod tests {
         };
         let resolve = vec![rule("a.test", 80, 5000), rule("a.test", 81, 81), rule("a.test", 80, 5001)];
         let client = Client::new(ClientOptions { resolve, ..ClientOptions::default() }).unwrap();
-        let endpoint = client.endpoint("a.test").unwrap();
+        let endpoint = client.endpoint("a.test", "a.test").unwrap();
         for (url, target, host) in [
             ("http://a.test/x", "http://a.test:5001/x", Some("a.test:80")),
             ("http://a.test:81/x", "http://a.test:81/x", None),

@@ -1,5 +1,8 @@
 //! Where a registry is, and what may be sent there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use oras_store::{Error, Kind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -18,6 +21,17 @@ pub(crate) struct Endpoint {
     headers: HeaderMap,
     /// For a token server, the registry that named it.
     named_by: Option<Url>,
+    /// Whether its certificate is not checked.
+    insecure: bool,
+    /// Where it is without TLS, for one that may be.
+    plain: Option<Arc<Plain>>,
+}
+
+/// The address without TLS, and whether it turned out to be the right one: all clones know.
+#[derive(Debug)]
+struct Plain {
+    base: Url,
+    chosen: AtomicBool,
 }
 
 impl Endpoint {
@@ -34,13 +48,31 @@ impl Endpoint {
         {
             return Err(invalid());
         }
-        Ok(Self { base, server: server.to_owned(), repository: None, headers, named_by: None })
+        Ok(Self {
+            base,
+            server: server.to_owned(),
+            repository: None,
+            headers,
+            named_by: None,
+            insecure: false,
+            plain: None,
+        })
+    }
+
+    /// The same registry, whose certificate is not checked; without TLS where it has none, if `plain` says so.
+    pub(crate) fn insecure(self, plain: bool) -> Self {
+        let mut base = self.base.clone();
+        let is_plain = plain && base.scheme() == "https" && base.set_scheme("http").is_ok();
+        let plain = is_plain.then(|| Arc::new(Plain { base, chosen: AtomicBool::new(false) }));
+        Self { insecure: true, plain, ..self }
     }
 
     /// The token server at `realm`, which this registry names.
     pub(crate) fn token_server(&self, realm: &Url) -> Self {
         let (server, headers) = Default::default();
-        Self { base: realm.clone(), server, repository: None, headers, named_by: Some(self.base.clone()) }
+        let insecure = self.insecure && self.owns(realm);
+        let named_by = Some(self.base().clone());
+        Self { base: realm.clone(), server, repository: None, headers, named_by, insecure, plain: None }
     }
 
     /// The same registry, for work on `repository`.
@@ -50,7 +82,33 @@ impl Endpoint {
 
     /// The address of the server.
     pub(crate) fn base(&self) -> &Url {
-        &self.base
+        match &self.plain {
+            Some(plain) if plain.chosen.load(Ordering::Relaxed) => &plain.base,
+            _ => &self.base,
+        }
+    }
+
+    /// Whether its certificate is not checked.
+    pub(crate) fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
+    /// Remembers that the server of `url` speaks no TLS, if this is it and may do without.
+    pub(crate) fn refuses_tls(&self, url: &Url) {
+        if let Some(plain) = self.plain.as_ref().filter(|_| self.base.origin() == url.origin()) {
+            plain.chosen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The address to use for `url`: another one for what was to be asked by TLS of a server that turned out to have
+    /// none.
+    pub(crate) fn spoken(&self, url: &Url) -> Url {
+        let mut spoken = url.clone();
+        if self.base() != &self.base && self.base.origin() == url.origin() {
+            let changed = spoken.set_scheme("http");
+            debug_assert!(changed.is_ok(), "one special scheme becomes another");
+        }
+        spoken
     }
 
     /// The name that credentials are kept under.
@@ -65,8 +123,9 @@ impl Endpoint {
 
     /// Scheme, host and port in one text.
     pub(crate) fn origin(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        format!("{}://{host}:{}", self.base.scheme(), self.base.port_or_known_default().unwrap_or_default())
+        let base = self.base();
+        let host = base.host_str().unwrap_or_default();
+        format!("{}://{host}:{}", base.scheme(), base.port_or_known_default().unwrap_or_default())
     }
 
     /// Whether this is a registry, and so may have a client certificate and be asked for credentials.
@@ -76,17 +135,17 @@ impl Endpoint {
 
     /// The registry: this, or the one that named this token server.
     pub(crate) fn registry_base(&self) -> &Url {
-        self.named_by.as_ref().unwrap_or(&self.base)
+        self.named_by.as_ref().unwrap_or_else(|| self.base())
     }
 
     /// Whether `url` is on this server: same scheme, host and port.
     pub(crate) fn owns(&self, url: &Url) -> bool {
-        self.base.origin() == url.origin()
+        self.base().origin() == url.origin()
     }
 
     /// The address of `path`, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> Result<Url> {
-        self.base
+        self.base()
             .join(path)
             .ok()
             .filter(|url| self.owns(url))
@@ -143,6 +202,28 @@ mod tests {
         }
         for bad in ["", "a/b", "u@h", "h?x", "h#x", "h:port", "a b"] {
             assert!(Endpoint::registry(bad, None, HeaderMap::new()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_insecure_registry_may_turn_out_to_have_no_tls() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let [asked, other] = ["https://h:5000/v2/x", "https://i:5000/v2/x"].map(url);
+        let secure = endpoint("h:5000", None);
+        let insecure = secure.clone().insecure(true);
+        let settled = secure.clone().insecure(false);
+        let clone = insecure.clone();
+        for endpoint in [&secure, &insecure, &settled] {
+            endpoint.refuses_tls(&other);
+            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
+            endpoint.refuses_tls(&asked);
+            assert_eq!(endpoint.spoken(&other), other);
+        }
+        let plain = url("http://h:5000/v2/x");
+        assert!(clone.owns(&plain) && !clone.owns(&asked) && clone.spoken(&asked) == plain);
+        assert_eq!((clone.url("/v2/x").unwrap(), clone.origin()), (plain, "http://h:5000".to_owned()));
+        for endpoint in [&secure, &settled] {
+            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
         }
     }
 

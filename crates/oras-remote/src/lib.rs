@@ -48,6 +48,8 @@
 //! - **A registry can't use the client to reach into its network.** A host that it names (by a redirect, an upload's
 //!   `Location`, a token server) is looked at after its name is resolved: this machine and private networks are reached
 //!   only from a registry that is there too, link-local addresses never ([`AddressClass`], [`AllowedHost`]).
+//! - **A mirror is a registry of its own** ([`Mirrored`], [`RegistriesConf`]): it gets nothing that is for the registry
+//!   it stands in for, and what it sends counts only for what its digest says.
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
 //!   [`RetryPolicy`] and `Retry-After`. A blob upload begins a new session; a download that breaks goes on where it
 //!   stopped.
@@ -86,6 +88,7 @@ mod helper;
 mod link;
 mod lock;
 mod manifests;
+mod mirrors;
 mod network;
 mod no_proxy;
 mod options;
@@ -93,6 +96,7 @@ mod paging;
 mod proxy;
 mod referrers;
 mod referrers_tag;
+mod registries_conf;
 mod registry;
 mod repository;
 mod request;
@@ -113,7 +117,9 @@ pub use client::Client;
 pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
+pub use mirrors::Mirrored;
 pub use options::{ClientOptions, HttpVersion, ReferrersMode, ResolveOverride, WarningHandler};
+pub use registries_conf::{RegistriesConf, RegistryBlocked};
 pub use registry::Registry;
 pub use repository::Repository;
 pub use response::{MissingCredential, ResponseError};

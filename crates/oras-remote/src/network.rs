@@ -27,6 +27,18 @@ pub(crate) fn refuses_http1(error: &reqwest::Error) -> bool {
     matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
+/// Whether there is nobody who speaks TLS: nobody listens, or the handshake was answered by something else or hung up
+/// on.
+pub(crate) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+    match find::<rustls::Error>(error) {
+        Some(tls) => matches!(tls, rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
+        None => find::<std::io::Error>(error).is_some_and(|io| {
+            use ErrorKind::{ConnectionRefused, ConnectionReset, UnexpectedEof};
+            error.is_connect() && matches!(io.kind(), ConnectionRefused | ConnectionReset | UnexpectedEof)
+        }),
+    }
+}
+
 /// The failure of a server that stopped talking.
 pub(crate) fn silent(method: &Method, url: &Url) -> Failed {
     Failed::later(spoken(method, url, "timeout awaiting the answer"))

@@ -11,6 +11,7 @@ use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::credentials::{Anonymous, CredentialStore};
 use crate::guard::AllowedHost;
+use crate::registries_conf::RegistriesConf;
 use crate::retry::RetryPolicy;
 
 /// Told the registry and the text of a warning it sends (distribution-spec, "Warnings").
@@ -80,6 +81,10 @@ pub struct ClientOptions {
     pub no_proxy: String,
     /// Where credentials come from.
     pub credentials: Arc<dyn CredentialStore>,
+    /// Which registries are blocked, need not be verified, or are read elsewhere ([`Mirrored`](crate::Mirrored)).
+    pub registries: Arc<RegistriesConf>,
+    /// Where the credentials of mirrors come from, by their own hosts.
+    pub mirror_credentials: Arc<dyn CredentialStore>,
     /// How referrers are kept.
     pub referrers: ReferrersMode,
     /// Takes warnings of registries, each once.
@@ -114,6 +119,8 @@ impl Default for ClientOptions {
             allowed_hosts: Vec::new(),
             no_proxy: String::new(),
             credentials: Arc::new(Anonymous),
+            registries: Arc::default(),
+            mirror_credentials: Arc::new(Anonymous),
             referrers: ReferrersMode::Auto,
             warnings: None,
             manifest_types: MediaType::MANIFESTS.to_vec(),

@@ -22,10 +22,10 @@ impl Registry {
     /// The registry at `host`, which may have a port. Connects to nobody.
     ///
     /// # Errors
-    /// `InvalidInput` when `host` is not a host.
+    /// `InvalidInput` when `host` is not a host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
     pub fn new(client: &Client, host: &str) -> Result<Self> {
         oras_spec::reference::check_registry(host)?;
-        Ok(Self { client: client.clone(), endpoint: client.endpoint(host)? })
+        Ok(Self { client: client.clone(), endpoint: client.endpoint(host, host)? })
     }
 
     /// Whether it is a registry and takes the credentials (distribution-spec, "Determining Support").

@@ -43,14 +43,25 @@ impl Repository {
     /// The repository that `reference` is in; its tag or digest does not matter. Connects to nobody.
     ///
     /// # Errors
-    /// `InvalidInput` when the registry is not a host.
+    /// `InvalidInput` when the registry is not a host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
     pub fn new(client: &Client, reference: &Reference) -> Result<Self> {
+        let endpoint = client.endpoint(&reference.registry, &reference.name())?;
+        Ok(Self::with(client, reference, endpoint))
+    }
+
+    /// The same whatever the options have to say of the registry.
+    pub(crate) fn unruled(client: &Client, reference: &Reference, insecure: bool) -> Result<Self> {
+        let endpoint = client.unruled_endpoint(&reference.registry, insecure)?;
+        Ok(Self::with(client, reference, endpoint))
+    }
+
+    fn with(client: &Client, reference: &Reference, endpoint: Endpoint) -> Self {
         let reference = Reference { tag: None, digest: None, ..reference.clone() };
-        let endpoint = client.endpoint(&reference.registry)?.for_repository(&reference.repository);
+        let endpoint = endpoint.for_repository(&reference.repository);
         let client = client.clone();
         let name = reference.name();
         let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// `registry/repository`, as it was given.

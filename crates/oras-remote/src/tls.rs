@@ -23,18 +23,18 @@ pub(crate) fn none() -> Result<ClientConfig> {
 }
 
 /// The configuration that the options and the certificates of a registry ask for, with the client certificate if
-/// `certificate` says so.
+/// `certificate` says so; `unverified` takes any certificate of the server.
 pub(crate) fn configure(
     options: &ClientOptions,
     certificate: bool,
     own: &Certificates,
-    http2: bool,
+    (http2, unverified): (bool, bool),
 ) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
-    let builder = if options.insecure {
+    let builder = if unverified {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(Arc::clone(&provider))))
     } else {
         builder.with_root_certificates(roots(options.ca_file.as_deref(), &own.authorities)?)

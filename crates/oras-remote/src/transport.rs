@@ -75,12 +75,17 @@ impl Client {
         request: &Request,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Failed> {
-        let mut url = request.url.clone();
+        let mut url = endpoint.spoken(&request.url);
         for _ in 0..=MAX_REDIRECTS {
             let before = self.uses_http2(&url);
             let response = match self.once(endpoint, request, &url, authorization).await {
                 // It turned out which HTTP the server speaks.
                 Err(_) if before != self.uses_http2(&url) && request.is_replayable() => {
+                    self.once(endpoint, request, &url, authorization).await?
+                }
+                // Or that it speaks no TLS, where that may be.
+                Err(_) if endpoint.spoken(&url) != url && request.is_replayable() => {
+                    url = endpoint.spoken(&url);
                     self.once(endpoint, request, &url, authorization).await?
                 }
                 other => other?,
@@ -137,6 +142,9 @@ impl Client {
                 Some(sent) => sent.map_err(|error| {
                     if network::refuses_http1(&error) {
                         self.refuses_http1(url);
+                    }
+                    if network::speaks_no_tls(&error) {
+                        endpoint.refuses_tls(url);
                     }
                     network::failed(&request.method, url, &error)
                 }),

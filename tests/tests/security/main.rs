@@ -20,6 +20,7 @@ mod json;
 mod layouts;
 mod links;
 mod locations;
+mod mirrors;
 mod modes;
 mod names;
 mod origins;
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         layouts::cases(),
         links::cases(),
         locations::cases(),
+        mirrors::cases(),
         modes::cases(),
         names::cases(),
         origins::cases(),

@@ -107,6 +107,11 @@ impl Stage {
         self.path(name)
     }
 
+    /// Writes a file of the home.
+    pub(crate) fn home_file(&self, name: &str, content: &str) {
+        put(&self.home(name), content.as_bytes());
+    }
+
     /// Writes Docker's configuration.
     pub(crate) fn docker_config(&self, json: &str) {
         put(&self.home(".docker/config.json"), json.as_bytes());

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
-use oras::remote::{AllowedHost, ClientOptions, HttpVersion};
+use oras::remote::{AllowedHost, ClientOptions, HttpVersion, RegistriesConf};
 
-use super::flags::{EXTENSIONS, list, text};
+use super::flags::{EXTENSIONS, Matches, list, switch, text};
+use crate::env;
+use crate::error::Failure;
+
+/// What to do about a file that can't be used.
+const UNREADABLE: &str = "Please correct that file, or leave it out by --no-registries-conf (cp: --from-no-registries-conf, --to-no-registries-conf)";
 
 /// The flags; `prefix` is `from-` or `to-` for `cp`.
 pub(crate) fn flags(prefix: &str) -> Vec<Arg> {
@@ -37,12 +42,16 @@ pub(crate) fn flags(prefix: &str) -> Vec<Arg> {
             "Read manifests up to this size, for example 16MiB [default: 4MiB]",
         )
         .value_parser(size),
+        switch(
+            name("no-registries-conf"),
+            "Do as if there were no registries.conf: no mirrors, nothing blocked",
+        ),
     ];
     flags.into_iter().map(|flag| flag.help_heading(EXTENSIONS)).collect()
 }
 
-/// Takes over what those flags say.
-pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOptions) {
+/// Takes over what those flags say, and the files that one of them turns off.
+pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOptions) -> Result<(), Failure> {
     let name = |name: &str| format!("{prefix}{name}");
     if let Ok(Some(hosts)) = matches.try_get_many::<AllowedHost>(&name("allow-host")) {
         options.allowed_hosts = hosts.cloned().collect();
@@ -60,6 +69,12 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
     if let Ok(Some(size)) = matches.try_get_one::<u64>(&name("max-manifest-size")) {
         options.max_manifest_size = *size;
     }
+    if !matches.on(&name("no-registries-conf")) {
+        let (file, directories) = env::registries_conf();
+        let advise = |error| Failure::from(error).advise(UNREADABLE);
+        options.registries = RegistriesConf::load(file.as_deref(), &directories).map_err(advise)?.into();
+    }
+    Ok(())
 }
 
 fn version(text: &str) -> Result<HttpVersion, String> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
+use oras::remote::Mirrored;
 use oras::store::Kind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
@@ -76,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
-    let source = Arc::new(artifacts.repository.clone());
+    let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
             if error.find::<NoTags>().is_some() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
+use oras::remote::Mirrored;
 use oras::report;
 use oras::spec::{Descriptor, MediaType};
 use oras::store::{Content, outlet};
@@ -60,7 +61,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
         Some(repository) => {
-            let node = repository.resolve_blob(&parse_digest(reference)?).await;
+            let digest = parse_digest(reference)?;
+            let node = match Mirrored::new(&repository)? {
+                Some(mirrored) => mirrored.resolve_blob(&digest).await,
+                None => repository.resolve_blob(&digest).await,
+            };
             node.map(|node| Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size))
         }
         // In a layout manifests are blobs, and tags name them.

@@ -1,0 +1,225 @@
+//! The file of the containers tools that says where registries are read: `registries.conf`, version 2
+//! (containers-registries.conf(5)).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oras_store::{Error, Kind, Result};
+use serde::Deserialize;
+
+/// Registries that are read through mirrors or elsewhere, need not prove who they are, or are not to be used.
+///
+/// What a short name stands for is not for us: other tables of the file are ignored.
+#[derive(Clone, Debug, Default)]
+pub struct RegistriesConf {
+    /// By prefix.
+    rules: BTreeMap<String, Rule>,
+}
+
+/// What holds for the repositories under a prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// The place that reads go to in place of the prefix; empty for none.
+    pub(crate) location: String,
+    /// Certificates are not checked, and HTTP is spoken where HTTPS is not.
+    pub(crate) insecure: bool,
+    /// Nothing is read or written there.
+    pub(crate) blocked: bool,
+    /// What is asked before the registry itself, in order.
+    pub(crate) mirrors: Vec<MirrorRule>,
+    /// The file that says so.
+    pub(crate) file: Arc<Path>,
+}
+
+/// A place to read from first.
+#[derive(Clone, Debug)]
+pub(crate) struct MirrorRule {
+    pub(crate) location: String,
+    pub(crate) insecure: bool,
+    /// Whether what is known by its digest is read here.
+    pub(crate) digests: bool,
+    /// Whether tags are looked up here.
+    pub(crate) tags: bool,
+}
+
+/// The rule for a repository.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) rule: &'a Rule,
+    /// What of the name follows the part that the prefix is for.
+    rest: &'a str,
+}
+
+/// A registry that a `registries.conf` blocks; found in the chain of an error of kind `Denied`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("registry {prefix} is blocked in {}", file.display())]
+pub struct RegistryBlocked {
+    /// What the rule is for: a host, or a part of its repositories.
+    pub prefix: String,
+    /// The file that has the rule.
+    pub file: PathBuf,
+}
+
+impl RegistriesConf {
+    /// The rules of `file` and of every `*.conf` in the `directories`, in order of names; a later rule for a prefix
+    /// replaces an earlier one. A directory that isn't there is empty.
+    ///
+    /// # Errors
+    /// `Io` for what can't be read; `InvalidInput` that names file and line for what makes no sense.
+    pub fn load(file: Option<&Path>, directories: &[PathBuf]) -> Result<Self> {
+        let mut conf = Self::default();
+        let mut files: Vec<PathBuf> = file.into_iter().map(Path::to_owned).collect();
+        for directory in directories {
+            let entries = std::fs::read_dir(directory).into_iter().flatten();
+            let mut found: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            found.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+            found.sort();
+            files.append(&mut found);
+        }
+        for path in files {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))?;
+            conf.add(&text, &path)?;
+        }
+        Ok(conf)
+    }
+
+    /// Takes over the rules in the text of a file.
+    fn add(&mut self, text: &str, path: &Path) -> Result<()> {
+        let invalid = |why: String| Error::new(Kind::InvalidInput, format!("{}: {why}", path.display()));
+        let parsed: File = basic_toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let file: Arc<Path> = path.into();
+        for table in parsed.registry {
+            let (prefix, rule) = rule(table, &file).map_err(invalid)?;
+            self.rules.insert(prefix, rule);
+        }
+        Ok(())
+    }
+
+    /// The rule for `name`, a host or `host/repository`: that of the longest prefix.
+    pub(crate) fn find<'a>(&'a self, name: &'a str) -> Option<Found<'a>> {
+        let all = self.rules.iter().filter_map(|(prefix, rule)| {
+            let rest = &name[covered(prefix, name)?..];
+            Some(Found { prefix, rule, rest })
+        });
+        // Of two that cover as much, one without a wildcard says more.
+        all.max_by_key(|found| {
+            (name.len() - found.rest.len(), !found.prefix.starts_with('*'), found.prefix.len())
+        })
+    }
+}
+
+impl Found<'_> {
+    /// The name of the repository at `location`.
+    pub(crate) fn at(&self, location: &str) -> String {
+        format!("{location}{}", self.rest)
+    }
+
+    /// The error of a registry that is blocked.
+    pub(crate) fn blocked(&self) -> Option<Error> {
+        let blocked =
+            || RegistryBlocked { prefix: self.prefix.to_owned(), file: self.rule.file.to_path_buf() };
+        self.rule.blocked.then(|| Error::from_source(Kind::Denied, blocked()))
+    }
+}
+
+/// How much of `name` the prefix is for; a wildcard stands for one or more parts of a host.
+fn covered(prefix: &str, name: &str) -> Option<usize> {
+    if let Some(domain) = prefix.strip_prefix('*') {
+        let host = name.split('/').next().unwrap_or_default();
+        return (host.len() > domain.len() && host.ends_with(domain)).then_some(host.len());
+    }
+    let rest = name.strip_prefix(prefix)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    registry: Vec<RegistryTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RegistryTable {
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    location: String,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    blocked: bool,
+    #[serde(default)]
+    mirror_by_digest_only: bool,
+    #[serde(default)]
+    mirror: Vec<MirrorTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct MirrorTable {
+    #[serde(default)]
+    location: String,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    pull_from_mirror: String,
+}
+
+fn rule(table: RegistryTable, file: &Arc<Path>) -> std::result::Result<(String, Rule), String> {
+    let location = location(&table.location)?;
+    let prefix = if table.prefix.is_empty() { location.clone() } else { self::location(&table.prefix)? };
+    let is_wildcard = prefix.starts_with("*.") && !prefix.contains('/');
+    if prefix.is_empty() {
+        return Err("a registry has neither prefix nor location".to_owned());
+    }
+    if prefix.contains('*') && (!is_wildcard || prefix[1..].contains('*')) {
+        return Err(format!("prefix {prefix:?}: a wildcard must be \"*.\" before a domain"));
+    }
+    if location.is_empty() && !is_wildcard {
+        return Err(format!("the registry with prefix {prefix:?} has no location"));
+    }
+    let by_digest = table.mirror_by_digest_only;
+    let mirrors = table.mirror.into_iter().map(|table| mirror(table, by_digest)).collect::<Result<_, _>>()?;
+    let (insecure, blocked) = (table.insecure, table.blocked);
+    Ok((prefix, Rule { location, insecure, blocked, mirrors, file: Arc::clone(file) }))
+}
+
+fn mirror(table: MirrorTable, by_digest: bool) -> std::result::Result<MirrorRule, String> {
+    let location = location(&table.location)?;
+    if location.is_empty() {
+        return Err("a mirror has no location".to_owned());
+    }
+    let (digests, tags) = match table.pull_from_mirror.as_str() {
+        "" => (true, !by_digest),
+        _ if by_digest => {
+            return Err(format!(
+                "mirror {location:?}: pull-from-mirror can't be used beside mirror-by-digest-only"
+            ));
+        }
+        "all" => (true, true),
+        "digest-only" => (true, false),
+        "tag-only" => (false, true),
+        other => {
+            return Err(format!(
+                "mirror {location:?}: pull-from-mirror is {other:?}, expecting all, digest-only or tag-only"
+            ));
+        }
+    };
+    Ok(MirrorRule { location, insecure: table.insecure, digests, tags })
+}
+
+/// A host, or a host with the beginning of repositories.
+fn location(text: &str) -> std::result::Result<String, String> {
+    if text.contains("://") {
+        return Err(format!("location {text:?}: expecting a host without http:// or https://"));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+#[path = "registries_conf_tests.rs"]
+mod tests;
