@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use oras_testkit::numbers::Numbers;
 use url::Url;
 
 use crate::{Credential, CredentialStore as _, DockerConfig, challenge, link};
@@ -11,23 +12,6 @@ use crate::{Credential, CredentialStore as _, DockerConfig, challenge, link};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long one header may take.
 const LIMIT: Duration = Duration::from_millis(500);
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
-    }
-
-    /// Text made of `pieces`, one after the other.
-    fn text(&mut self, pieces: &[&str], most: usize) -> String {
-        (0..self.below(most + 1)).map(|_| pieces[self.below(pieces.len())]).collect()
-    }
-}
 
 fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
     let (begun, mut numbers) = (Instant::now(), Numbers(seed));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`suite`] | one behaviour suite that every store passes |
 //! | [`nodes`] | content to test with: blobs, manifests, referrers |
+//! | [`numbers`] | numbers for tests with nonsense |
 //! | [`peers`] | where the real tools are, and how a test says that it lacks one |
 //! | [`registry`] | real registries, each a process on a free port of this machine |
 //! | [`ports`] | ports for programs that can't choose one |
@@ -18,6 +19,7 @@
 pub mod certificates;
 pub mod http2;
 pub mod nodes;
+pub mod numbers;
 pub mod peers;
 pub mod ports;
 pub mod recorder;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use oras_spec::{ImageIndex, ImageManifest, IndexDocument, Manifest, MediaType, View, json};
+use oras_testkit::numbers::Numbers;
 
 /// How long each test tries.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -11,18 +12,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(1);
 
 const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit.max(1)
-    }
-}
 
 const PIECES: [&str; 24] = [
     "{",

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use oras::files::FileReference;
 use oras::spec::{Digest, Platform, Reference};
+use oras_testkit::numbers::Numbers;
 
 use super::line::Line;
 use super::{Request, read};
@@ -11,27 +12,6 @@ use crate::cmd;
 
 /// How long each test tries.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-
-    /// Text made of `pieces`, one after the other.
-    fn text(&mut self, pieces: &[&str], most: usize) -> String {
-        (0..self.below(most + 1)).map(|_| self.pick(pieces)).collect()
-    }
-}
 
 fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
     let (begun, mut numbers) = (Instant::now(), Numbers(seed));

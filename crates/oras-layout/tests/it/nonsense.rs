@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use oras_layout::Layout;
 use oras_store::{Source, TagList, Target};
 use oras_testkit::nodes::{blob, bytes, empty, manifest, push_all};
+use oras_testkit::numbers::Numbers;
 
 use crate::Directories;
 
@@ -41,13 +42,8 @@ async fn any_index_is_read_or_refused() {
     layout.tag(&root, "v1").await.unwrap();
     let path = layout.path().join("index.json");
     let known = std::fs::read(&path).unwrap();
-    let mut state = 31_u64;
-    let mut below = |limit: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state >> 11).unwrap() % limit.max(1)
-    };
+    let mut numbers = Numbers(31);
+    let mut below = |limit: usize| numbers.below(limit);
     let (begun, mut read) = (Instant::now(), 0_u32);
     while begun.elapsed() < PATIENCE {
         let mut text = known.clone();
