@@ -1,5 +1,6 @@
 //! The scheduler: one task owns the books, a bounded set of steps runs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub struct GraphCopy {
     tag_last: bool,
     max_manifest_size: u64,
     children: Children,
+    sent: Arc<HashSet<Digest>>,
     observer: Arc<dyn Observer>,
 }
 
@@ -58,6 +60,7 @@ impl GraphCopy {
             tag_last: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             children: Arc::new(all_children),
+            sent: Arc::default(),
             observer: Arc::new(Silent),
         }
     }
@@ -94,6 +97,13 @@ impl GraphCopy {
     #[must_use]
     pub fn children(mut self, children: Children) -> Self {
         self.children = children;
+        self
+    }
+
+    /// Takes these nodes to be at the target, with all that is below them, and says nothing of them.
+    #[must_use]
+    pub fn sent(mut self, digests: HashSet<Digest>) -> Self {
+        self.sent = Arc::new(digests);
         self
     }
 
@@ -162,6 +172,9 @@ impl GraphCopy {
     /// Asks whether the target has the node; sends a leaf, opens a manifest.
     async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
+        if self.sent.contains(&node.digest) {
+            return Ok(Done::Node(node.digest.clone()));
+        }
         let manifest = node.media_type.is_manifest();
         let exists = self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         if exists && !(self.force && manifest) {

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
-use crate::Result;
+use crate::{Error, Kind, Pushed, Result, Undigested};
 
 /// Content that is being written. Dropping it leaves nothing visible.
 #[async_trait]
@@ -29,4 +30,22 @@ pub trait IngestTarget: Send + Sync {
     ///
     /// The digest is computed by `algorithm`; `media_type` is what the content will be described as.
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>>;
+
+    /// Stores bytes whose digest is not known yet, hashing them while they are taken; their descriptor, and whether
+    /// they were there already.
+    ///
+    /// # Errors
+    /// Those of reading, [`Kind::SizeMismatch`] when there are more or fewer bytes than said; nothing is visible then.
+    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+        let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
+        let mut stream = content.open(0).await?;
+        while let Some(chunk) = stream.try_next().await? {
+            ingest.write(chunk).await?;
+        }
+        if ingest.written() != content.size {
+            let message = format!("content has {} bytes, not {}", ingest.written(), content.size);
+            return Err(Error::new(Kind::SizeMismatch, message));
+        }
+        Ok((ingest.commit(None).await?, Pushed::Copied))
+    }
 }

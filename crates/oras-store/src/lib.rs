@@ -26,19 +26,25 @@
 //! A store on which this can be tried is `oras-memory`; the suite every store passes is in `oras-testkit`.
 
 mod content;
+mod digests;
 mod error;
 pub mod fsio;
 mod ingest;
 mod origin;
 pub mod outlet;
+mod stamp;
 mod store;
+mod undigested;
 mod verify;
 
 pub use content::{Content, Progress};
+pub use digests::DigestCache;
 pub use error::{BoxError, Error, Kind, Result, Side};
 pub use ingest::{Ingest, IngestTarget};
 pub use origin::Origin;
+pub use stamp::FileStamp;
 pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Source, Store, TagList, Target};
+pub use undigested::{Opener, Undigested};
 pub use verify::Verifier;
 
 /// Bytes as they arrive; the first error ends the stream.

@@ -69,6 +69,12 @@ pub trait Target: Send + Sync {
     /// descriptor's.
     async fn push(&self, content: &Content) -> Result<Pushed>;
 
+    /// Whether [`Target::push`] of `content` finds out by itself, in the same requests, whether it is there: asking
+    /// [`Target::exists`] first would only cost time. It costs nothing to ask this. By default it does not.
+    fn finds_out(&self, _content: &Content) -> bool {
+        false
+    }
+
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
     /// request. A tag that names something else moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;
