@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
-use oras_store::{Content, Error, Kind, Pushed, Result};
+use oras_store::{Content, DigestCache, Error, FileStamp, Kind, Origin, Pushed, Result};
 
+use crate::Layout;
 use crate::place::{Blob, missing};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
@@ -57,27 +59,51 @@ pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
     }
 }
 
-/// Writes a blob: verified, flushed, then named.
-pub(crate) async fn write(root: &Path, content: &Content) -> Result<Pushed> {
-    let (owned, descriptor) = (root.to_owned(), content.descriptor().clone());
+/// Writes a blob: verified, flushed, then named; or links it, if it is in a file that may be shared.
+pub(crate) async fn write(layout: &Layout, content: &Content) -> Result<Pushed> {
+    let (root, descriptor) = (layout.path().to_owned(), content.descriptor().clone());
     let there = blocking(move || {
-        let there = is_there(&owned, &descriptor);
+        let there = is_there(&root, &descriptor);
         if !there {
-            crate::journal::create(&owned)?;
+            crate::journal::create(&root)?;
         }
         Ok(there)
     });
     if there.await? {
         return Ok(Pushed::Existed);
     }
-    let staged = fsio::stage(content, root, Durability::Synced).await?;
-    let (root, digest) = (root.to_owned(), content.descriptor().digest.clone());
-    blocking(move || publish(&root, staged, &digest)).await?;
+    if adopt(layout, content).await? {
+        return Ok(Pushed::Adopted);
+    }
+    let staged = fsio::stage(content, layout.path(), Durability::Synced).await?;
+    let (layout, digest) = (layout.clone(), content.descriptor().digest.clone());
+    blocking(move || publish(&layout, staged, &digest)).await?;
     Ok(Pushed::Copied)
 }
 
+/// Whether the content was in a file that this layout shares from now on.
+#[cfg(unix)]
+async fn adopt(layout: &Layout, content: &Content) -> Result<bool> {
+    let Origin::File { path } = content.origin() else { return Ok(false) };
+    if !layout.links() {
+        return Ok(false);
+    }
+    let (layout, descriptor) = (layout.clone(), content.descriptor().clone());
+    // Held while somebody waits.
+    let (asked, _waiting) = tokio::sync::oneshot::channel();
+    let adopted =
+        move || Ok(crate::adopt::adopt(layout.path(), &descriptor, &path, layout.digests(), &asked));
+    blocking(adopted).await
+}
+
+#[cfg(not(unix))]
+async fn adopt(_: &Layout, _: &Content) -> Result<bool> {
+    Ok(false)
+}
+
 /// Gives a verified file its name, read-only as blobs never change.
-pub(crate) fn publish(root: &Path, staged: Staged, digest: &Digest) -> Result<()> {
+pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
+    let root = layout.path();
     let target = path(root, digest);
     let directory = target.parent().unwrap_or(root).to_owned();
     fsio::create_directories(&directory)?;
@@ -87,7 +113,17 @@ pub(crate) fn publish(root: &Path, staged: Staged, digest: &Digest) -> Result<()
         fs::set_permissions(staged.path(), mode)
             .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
     }
-    staged.publish(&target)?;
+    let file = staged.publish(&target)?;
     fsio::sync_directory(&directory)?;
+    remember(layout.digests(), &file, digest);
     Ok(())
+}
+
+/// Remembers the digest of a file that has just got its name here.
+///
+/// Its times are as young as can be. That does not matter: nobody else could reach it before, or it was found unchanged.
+pub(crate) fn remember(digests: &DigestCache, file: &File, digest: &Digest) {
+    if let Ok(metadata) = file.metadata() {
+        digests.put(&FileStamp::of(&metadata), digest, SystemTime::now() + Duration::from_secs(1));
+    }
 }

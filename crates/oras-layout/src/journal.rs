@@ -194,12 +194,24 @@ pub(crate) fn sweep(root: &Path) {
 fn sweep_directory(directory: &Path, is_staged: impl Fn(&std::ffi::OsStr) -> bool) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten().filter(|entry| is_staged(&entry.file_name())) {
-        let modified =
-            entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|found| found.modified().ok());
-        let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let Some(found) = entry.metadata().ok().filter(|found| found.is_file() && !is_linked(found)) else {
+            continue;
+        };
+        let age = found.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
         if age.is_some_and(|age| age > STALE) {
             // Best effort: a file that can't be removed harms nobody.
             drop(fs::remove_file(entry.path()));
         }
     }
+}
+
+/// Whether the file has another name: it may be a blob that is being adopted, is as old as that, and takes no room.
+#[cfg(unix)]
+fn is_linked(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+}
+
+#[cfg(not(unix))]
+fn is_linked(_: &fs::Metadata) -> bool {
+    false
 }

@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::fsio::blocking;
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
-    TagList, Target,
+    ByteStream, Content, Delete, DigestCache, Error, Ingest, IngestTarget, Kind, Origin, Predecessors,
+    Pushed, Result, Source, TagList, Target,
 };
 
 use crate::blobs;
@@ -29,7 +29,9 @@ pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Layout {
     inner: Arc<Inner>,
+    digests: Arc<DigestCache>,
     prunes: bool,
+    links: bool,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Layout {
     fn at(root: PathBuf) -> Self {
         let journal = Journal::new(root.clone());
         let inner = Inner { root, journal, index: Mutex::default(), graph: Mutex::default() };
-        Self { inner: Arc::new(inner), prunes: false }
+        Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true }
     }
 
     /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
@@ -87,6 +89,34 @@ impl Layout {
     pub fn pruning(mut self) -> Self {
         self.prunes = true;
         self
+    }
+
+    /// The same layout, which remembers the digests of what it writes and finds right in `digests`: what is known
+    /// there is not hashed again before it is shared.
+    #[must_use]
+    pub fn with_digests(mut self, digests: Arc<DigestCache>) -> Self {
+        self.digests = digests;
+        self
+    }
+
+    /// The same layout, which has every blob in a file of its own.
+    ///
+    /// Without this, blobs of another layout on the same file system are verified and then hard-linked, if nobody but
+    /// the owner of this layout may write them and everybody may read them: a program that writes into the blobs of
+    /// one layout, which none should, damages both.
+    #[must_use]
+    pub fn unshared(mut self) -> Self {
+        self.links = false;
+        self
+    }
+
+    pub(crate) fn digests(&self) -> &DigestCache {
+        &self.digests
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn links(&self) -> bool {
+        self.links
     }
 
     /// The directory.
@@ -156,6 +186,10 @@ impl Source for Layout {
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
         place::fetch(&self.inner, descriptor, range).await
     }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        Origin::File { path: blobs::path(self.path(), &descriptor.digest) }
+    }
 }
 
 #[async_trait]
@@ -172,7 +206,7 @@ impl Target for Layout {
 
     async fn push(&self, content: &Content) -> Result<Pushed> {
         let content = &checked(content).await?;
-        let pushed = blobs::write(self.path(), content).await?;
+        let pushed = blobs::write(self, content).await?;
         if content.descriptor().media_type.is_manifest() {
             self.change(Change::List(content.descriptor().clone())).await?;
         }
@@ -182,7 +216,7 @@ impl Target for Layout {
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         // What is listed was checked when it was stored, and need not be read again to get a name.
         if !(content.descriptor().media_type.is_manifest() && self.exists(content.descriptor()).await?) {
-            blobs::write(self.path(), &checked(content).await?).await?;
+            blobs::write(self, &checked(content).await?).await?;
         }
         if tag.parse::<Digest>().is_ok_and(|digest| digest == content.descriptor().digest) {
             return self.change(Change::List(content.descriptor().clone())).await;

@@ -24,6 +24,8 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(unix)]
+mod adopt;
 mod archive;
 mod blobs;
 mod graph;
