@@ -34,7 +34,7 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
         }
     }
     // Asked before opening: to open a pipe is to wait for its writer.
-    if !fs::metadata(&path).map_err(failed)?.is_file() {
+    if !(metadata.is_file() || fs::metadata(&path).map_err(failed)?.is_file()) {
         return Err(Error::new(Kind::InvalidContent, format!("{} is not a file", path.display())));
     }
     let file = File::open(&path).map_err(failed)?;

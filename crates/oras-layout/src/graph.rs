@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use oras_spec::layout::INDEX_FILE;
-use oras_spec::{Descriptor, Digest, Manifest};
+use oras_spec::{Descriptor, Digest, Manifest, MediaType};
 use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::index::Index;
@@ -35,11 +35,32 @@ impl Stamp {
     }
 }
 
-/// The manifests that `index.json` reaches.
+/// What `index.json` reaches, without the entries of `index.json` itself: small, for layouts have many manifests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
-    pub(crate) manifests: HashMap<Digest, Descriptor>,
-    pub(crate) referrers: HashMap<Digest, Vec<Descriptor>>,
+    /// The manifests that others list.
+    pub(crate) unlisted: HashMap<Digest, Node>,
+    referrers: HashMap<Digest, Vec<(Digest, Node)>>,
+}
+
+/// The rest of a descriptor whose digest is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    media_type: MediaType,
+    size: u64,
+}
+
+impl Node {
+    fn new(descriptor: &Descriptor) -> Self {
+        // One text for all of the usual type.
+        let usual = MediaType::IMAGE_MANIFEST;
+        let media_type = if descriptor.media_type == usual { usual } else { descriptor.media_type.clone() };
+        Self { media_type, size: descriptor.size }
+    }
+
+    pub(crate) fn descriptor(&self, digest: Digest) -> Descriptor {
+        Descriptor::new(self.media_type.clone(), digest, self.size)
+    }
 }
 
 /// Finds a blob by its digest.
@@ -49,31 +70,49 @@ impl Graph {
     /// What [`Graph::walk`] finds.
     pub(crate) fn build(place: &impl Place, index: &Index) -> Self {
         let mut graph = Self::default();
-        Self::walk(&|digest| place.open(digest), index, |node, manifest| {
+        Self::walk(&|digest| place.open(digest), index, |node, listed, manifest| {
             let Some(manifest) = manifest else { return };
-            graph.manifests.insert(node.digest.clone(), node.clone());
+            if !listed {
+                graph.unlisted.insert(node.digest.clone(), Node::new(node));
+            }
             if let Some(subject) = manifest.subject() {
-                let referrer = manifest.referrer_descriptor(node);
+                let referrer = (node.digest.clone(), Node::new(node));
                 graph.referrers.entry(subject.digest.clone()).or_default().push(referrer);
             }
         });
         graph
     }
 
-    /// Reads every manifest that the index reaches, each once; `None` for one that is missing (layouts may be sparse),
-    /// not what it is said to be, or too large: it can't be a referrer anybody could use.
-    pub(crate) fn walk(open: Open<'_>, index: &Index, mut visit: impl FnMut(&Descriptor, Option<&Manifest>)) {
+    /// The descriptors of the manifests whose subject has that digest, in the order of the index.
+    pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Vec<Descriptor> {
+        let found = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
+        let described = found.iter().filter_map(|(digest, node)| {
+            let node = node.descriptor(digest.clone());
+            Some(read(&|digest| place.open(digest), &node)?.referrer_descriptor(&node))
+        });
+        described.collect()
+    }
+
+    /// Reads every manifest that the index reaches, each once, and tells whether it came from the index itself; `None`
+    /// for one that is missing (layouts may be sparse), not what it is said to be, or too large: it can't be a
+    /// referrer anybody could use.
+    pub(crate) fn walk(
+        open: Open<'_>,
+        index: &Index,
+        mut visit: impl FnMut(&Descriptor, bool, Option<&Manifest>),
+    ) {
         let mut seen = HashSet::new();
-        let mut next: Vec<Descriptor> = index.descriptors().map(Descriptor::plain).collect();
-        next.reverse();
-        while let Some(node) = next.pop() {
-            if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
-                continue;
+        for entry in index.descriptors() {
+            let mut next = vec![(entry.plain(), true)];
+            while let Some((node, listed)) = next.pop() {
+                if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
+                    continue;
+                }
+                let manifest = read(open, &node);
+                visit(&node, listed, manifest.as_ref());
+                let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
+                next.extend(children.into_iter().rev().map(|child| (child.plain(), false)));
             }
-            let manifest = read(open, &node);
-            visit(&node, manifest.as_ref());
-            let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
-            next.extend(children.into_iter().rev().map(|child| child.plain()));
         }
     }
 }

@@ -177,7 +177,7 @@ pub(crate) fn read(root: &Path) -> Result<Index> {
             Kind::TooLarge,
             format!("{} is larger than {MAX_INDEX_SIZE} bytes", path.display()),
         )),
-        Ok(_) => Index::parse(&fs::read(&path).map_err(failed)?)
+        Ok(_) => Index::parse(fs::read(&path).map_err(failed)?)
             .map_err(|error| error.context(format!("failed to read {}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),
         Err(error) => Err(failed(error)),

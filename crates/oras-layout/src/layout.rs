@@ -199,7 +199,7 @@ impl Target for Layout {
         let there = blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
         // A manifest that is not listed yet must be pushed once more, or no tool finds it.
         if there && descriptor.media_type.is_manifest() {
-            return Ok(self.index().await?.listed(&descriptor.digest).is_some());
+            return Ok(self.index().await?.lists(&descriptor.digest));
         }
         Ok(there)
     }

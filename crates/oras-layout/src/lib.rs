@@ -28,6 +28,7 @@
 mod adopt;
 mod archive;
 mod blobs;
+mod entry;
 mod graph;
 mod index;
 mod ingest;

@@ -59,14 +59,14 @@ pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result
     blocking(move || {
         let index = place.index()?;
         if let Some(descriptor) = index.tagged(&reference) {
-            return Ok(descriptor.clone());
+            return Ok(descriptor);
         }
         let digest = reference.parse::<Digest>().map_err(|_| missing(place.path(), &reference))?;
         if let Some(descriptor) = index.listed(&digest) {
             return Ok(descriptor);
         }
-        if let Some(descriptor) = place.graph()?.manifests.get(&digest) {
-            return Ok(descriptor.clone());
+        if let Some(node) = place.graph()?.unlisted.get(&digest) {
+            return Ok(node.descriptor(digest));
         }
         let size = place.open(&digest)?.size;
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
@@ -96,9 +96,8 @@ pub(crate) async fn predecessors<P: Place>(
     node: &Descriptor,
     artifact_type: Option<&MediaType>,
 ) -> Result<Vec<Descriptor>> {
-    let place = Arc::clone(place);
-    let graph = blocking(move || place.graph()).await?;
-    let mut referrers = graph.referrers.get(&node.digest).cloned().unwrap_or_default();
+    let (place, digest) = (Arc::clone(place), node.digest.clone());
+    let mut referrers = blocking(move || Ok(place.graph()?.referrers(&*place, &digest))).await?;
     referrers.retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
     Ok(referrers)
 }
