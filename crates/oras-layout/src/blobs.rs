@@ -1,9 +1,11 @@
 //! The files below `blobs/`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
@@ -101,11 +103,55 @@ async fn adopt(_: &Layout, _: &Content) -> Result<bool> {
     Ok(false)
 }
 
-/// Gives a verified file its name, read-only as blobs never change.
-pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
+/// Files of a group that are flushed together: their number is bounded by that of open files.
+const GROUP: usize = 128;
+/// Threads that flush a group: the file system writes its journal once for those that wait at the same time.
+const FLUSHERS: usize = 16;
+
+/// Writes verified blobs: all of a group flushed, then all named, then the directory flushed.
+pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Result<()> {
     let root = layout.path();
-    let target = path(root, digest);
-    let directory = target.parent().unwrap_or(root).to_owned();
+    crate::journal::create(root)?;
+    for group in blobs.chunks(GROUP) {
+        let mut staged = Vec::new();
+        for (node, bytes) in group.iter().filter(|(node, _)| !is_there(root, node)) {
+            let mut file = Staged::create(root)?;
+            std::io::Write::write_all(file.file_mut(), bytes)
+                .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
+            staged.push((file, &node.digest));
+        }
+        sync_all(&mut staged)?;
+        let mut directories = BTreeSet::new();
+        for (file, digest) in staged {
+            directories.insert(name(layout, file, digest)?);
+        }
+        directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
+    }
+    Ok(())
+}
+
+fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
+    let share = staged.len().div_ceil(FLUSHERS).max(1);
+    std::thread::scope(|scope| {
+        let flush = |share: &mut [(Staged, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
+        let threads: Vec<_> =
+            staged.chunks_mut(share).map(|share| scope.spawn(move || flush(share))).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+/// Gives a verified file its name, and makes that durable.
+pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
+    fsio::sync_directory(&name(layout, staged, digest)?)
+}
+
+/// Gives a verified file its name, read-only as blobs never change; the directory that it is in.
+fn name(layout: &Layout, staged: Staged, digest: &Digest) -> Result<PathBuf> {
+    let target = path(layout.path(), digest);
+    let directory = target.parent().unwrap_or(layout.path()).to_owned();
     fsio::create_directories(&directory)?;
     #[cfg(unix)]
     {
@@ -114,9 +160,8 @@ pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Resul
             .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
     }
     let file = staged.publish(&target)?;
-    fsio::sync_directory(&directory)?;
     remember(layout.digests(), &file, digest);
-    Ok(())
+    Ok(directory)
 }
 
 /// Remembers the digest of a file that has just got its name here.

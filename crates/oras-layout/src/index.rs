@@ -194,10 +194,11 @@ impl Index {
     }
 
     fn list(&mut self, descriptor: &Descriptor) -> bool {
-        let entries = &self.entries;
-        let listed =
-            self.listed.get_or_insert_with(|| entries.iter().map(|entry| entry.digest.clone()).collect());
-        let new = listed.insert(descriptor.digest.clone());
+        if self.listed.is_none() {
+            self.entries.sort_by_key(|entry| entry.tag().is_none());
+        }
+        let digests = || self.entries.iter().map(|entry| entry.digest.clone()).collect();
+        let new = self.listed.get_or_insert_with(digests).insert(descriptor.digest.clone());
         if new {
             self.entries.push(Entry::new(descriptor, None));
         }

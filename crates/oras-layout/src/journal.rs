@@ -33,8 +33,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Pending {
     next: u64,
-    changes: Vec<(u64, Change)>,
-    /// Changes whose callers still wait: what nobody waits for is not made.
+    changes: Vec<(u64, Vec<Change>)>,
+    /// Those whose callers still wait: what nobody waits for is not made.
     wanted: HashSet<u64>,
 }
 
@@ -47,10 +47,10 @@ impl Journal {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `change` durable: when this returns, `index.json` has it. Changes that wait together are written
-    /// together. When the future is dropped the change is being written already, or never is.
-    pub(crate) async fn write(&self, change: Change) -> Result<()> {
-        let ticket = Ticket::new(self, change);
+    /// Makes `changes` durable: when this returns, `index.json` has them. Changes that wait together are written
+    /// together. When the future is dropped the changes are being written already, or never are.
+    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<()> {
+        let ticket = Ticket::new(self, changes);
         // The thread that writes keeps the guard, so that a dropped future does not let others overtake it.
         let guard = Arc::clone(&self.writing).lock_owned().await;
         let taken = {
@@ -61,7 +61,7 @@ impl Journal {
             std::mem::take(&mut pending.changes)
         };
         let root = self.root.clone();
-        let changes: Vec<_> = taken.iter().map(|(_, change)| change.clone()).collect();
+        let changes: Vec<_> = taken.iter().flat_map(|(_, changes)| changes).cloned().collect();
         let result = blocking(move || {
             let result = write(&root, &changes);
             drop(guard);
@@ -79,18 +79,18 @@ impl Journal {
     }
 }
 
-/// A change that its caller waits for; dropped, it is withdrawn.
+/// Changes that their caller waits for; dropped, they are withdrawn.
 struct Ticket<'a> {
     journal: &'a Journal,
     number: u64,
 }
 
 impl<'a> Ticket<'a> {
-    fn new(journal: &'a Journal, change: Change) -> Self {
+    fn new(journal: &'a Journal, changes: Vec<Change>) -> Self {
         let mut pending = journal.pending();
         pending.next += 1;
         let number = pending.next;
-        pending.changes.push((number, change));
+        pending.changes.push((number, changes));
         pending.wanted.insert(number);
         Self { journal, number }
     }

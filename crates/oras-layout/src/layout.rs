@@ -14,6 +14,7 @@ use oras_store::{
 };
 
 use crate::blobs;
+use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
@@ -38,6 +39,7 @@ pub struct Layout {
 struct Inner {
     root: PathBuf,
     journal: Journal,
+    gathered: Gathered,
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
 }
@@ -76,7 +78,13 @@ impl Layout {
 
     fn at(root: PathBuf) -> Self {
         let journal = Journal::new(root.clone());
-        let inner = Inner { root, journal, index: Mutex::default(), graph: Mutex::default() };
+        let inner = Inner {
+            root,
+            journal,
+            gathered: Gathered::default(),
+            index: Mutex::default(),
+            graph: Mutex::default(),
+        };
         Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true }
     }
 
@@ -130,8 +138,22 @@ impl Layout {
         blocking(move || inner.index()).await
     }
 
+    /// Makes a change durable, and with it what was gathered.
     pub(crate) async fn change(&self, change: Change) -> Result<()> {
-        self.inner.journal.write(change).await
+        if self.inner.gathered.is_empty() {
+            return self.write(vec![change]).await;
+        }
+        self.inner.gathered.store(self, Some(change)).await
+    }
+
+    /// Makes changes durable.
+    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<()> {
+        self.inner.journal.write(changes).await
+    }
+
+    /// Stores what was gathered before something is looked for that might be among it.
+    async fn settle(&self) -> Result<()> {
+        if self.inner.gathered.is_empty() { Ok(()) } else { self.inner.gathered.store(self, None).await }
     }
 }
 
@@ -180,10 +202,14 @@ impl Place for Inner {
 #[async_trait]
 impl Source for Layout {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        self.settle().await?;
         place::resolve(&self.inner, reference).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if self.inner.gathered.has(descriptor) {
+            self.settle().await?;
+        }
         place::fetch(&self.inner, descriptor, range).await
     }
 
@@ -195,6 +221,9 @@ impl Source for Layout {
 #[async_trait]
 impl Target for Layout {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        if self.inner.gathered.has(descriptor) {
+            return Ok(true);
+        }
         let (root, asked) = (self.path().to_owned(), descriptor.clone());
         let there = blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
         // A manifest that is not listed yet must be pushed once more, or no tool finds it.
@@ -211,6 +240,27 @@ impl Target for Layout {
             self.change(Change::List(content.descriptor().clone())).await?;
         }
         Ok(pushed)
+    }
+
+    /// A manifest is kept back until there are a thousand, or something is asked that it might be the answer to.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        let node = content.descriptor();
+        if !node.media_type.is_manifest() {
+            return self.push(content).await;
+        }
+        let content = &checked(content).await?;
+        let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
+        let (root, asked) = (self.path().to_owned(), node.clone());
+        let there =
+            self.inner.gathered.has(node) || blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
+        if self.inner.gathered.add(node.clone(), bytes) {
+            self.inner.gathered.store(self, None).await?;
+        }
+        Ok(if there { Pushed::Existed } else { Pushed::Copied })
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.settle().await
     }
 
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
@@ -243,6 +293,7 @@ impl Predecessors for Layout {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
+        self.settle().await?;
         place::predecessors(&self.inner, node, artifact_type).await
     }
 }
@@ -258,6 +309,7 @@ impl Delete for Layout {
     /// Removes the entries of the digest from the index, then its file. Content below it stays, unless this is a
     /// handle made by [`Layout::pruning`].
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        self.settle().await?;
         let path = blobs::path(self.path(), &descriptor.digest);
         if !blocking(move || Ok(path.exists())).await? {
             return Err(place::missing(self.path(), &descriptor.digest.to_string()));
@@ -272,6 +324,7 @@ impl Delete for Layout {
 
     /// A manifest that loses its last tag stays listed without one.
     async fn untag(&self, tag: &str) -> Result<()> {
+        self.settle().await?;
         if self.index().await?.tagged(tag).is_some() {
             return self.change(Change::Untag(tag.to_owned())).await;
         }

@@ -29,6 +29,7 @@ mod adopt;
 mod archive;
 mod blobs;
 mod entry;
+mod gathered;
 mod graph;
 mod index;
 mod ingest;

@@ -83,7 +83,17 @@ pub(crate) async fn fetch<P: Place>(
     let name = blobs::path(place.path(), &descriptor.digest).display().to_string();
     let (place, digest) = (Arc::clone(place), descriptor.digest.clone());
     let whole = range == (0..descriptor.size);
-    let Blob { file, start, size } = blocking(move || place.open(&digest)).await?;
+    // What is small is read by the thread that opens it.
+    let (blob, bytes) = blocking(move || {
+        let blob = place.open(&digest)?;
+        let bytes = if whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size) } else { None };
+        Ok((blob, bytes))
+    })
+    .await?;
+    if let Some(bytes) = bytes {
+        return Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed());
+    }
+    let Blob { file, start, size } = blob;
     // One byte more than the descriptor says shows that the blob is too long.
     let end = if whole { range.end.saturating_add(1) } else { range.end };
     let within = |at: u64| start.saturating_add(at.min(size));
