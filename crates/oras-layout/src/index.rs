@@ -125,6 +125,16 @@ impl Index {
         out.push(b']');
     }
 
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of that number.
+    pub(crate) fn descriptor(&self, number: usize) -> Option<Descriptor> {
+        self.entries.get(number).map(Entry::descriptor)
+    }
+
     /// All entries, in order.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
         self.entries.iter().map(Entry::descriptor)

@@ -65,8 +65,8 @@ pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result
         if let Some(descriptor) = index.listed(&digest) {
             return Ok(descriptor);
         }
-        if let Some(node) = place.graph()?.unlisted.get(&digest) {
-            return Ok(node.descriptor(digest));
+        if let Some(descriptor) = place.graph()?.unlisted(&digest) {
+            return Ok(descriptor);
         }
         let size = place.open(&digest)?.size;
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
