@@ -134,7 +134,10 @@ impl GraphCopy {
         for root in roots {
             graph.add(root);
         }
-        self.drain(&mut graph, &name, first.as_ref()).await?;
+        let drained = self.drain(&mut graph, &name, first.as_ref()).await;
+        // Also after an error: what was stored stays.
+        let flushed = self.target.flush().await.map_err(|error| error.on(Side::Destination));
+        drained.and(flushed)?;
         match (tag, named) {
             (Some(tag), Some(root)) if !matches!(name, Name::With(_)) => {
                 self.target.tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
@@ -229,6 +232,9 @@ impl GraphCopy {
             Name::With(tag) => {
                 let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
                 named.map_err(|error| error.on(Side::Destination))
+            }
+            Name::None | Name::Quiet if node.media_type.is_manifest() => {
+                self.target.gather(&content).await.map_err(side_of_push)
             }
             Name::None | Name::Quiet => self.target.push(&content).await.map_err(side_of_push),
         }?;

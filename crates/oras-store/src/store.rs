@@ -75,6 +75,20 @@ pub trait Target: Send + Sync {
         false
     }
 
+    /// Like [`Target::push`], for one of many manifests that come soon: the target may keep it back, to store it together
+    /// with others.
+    ///
+    /// Whoever has this target finds it there at once. It is as durable as what was pushed when [`Target::flush`] or
+    /// [`Target::tag`] has returned, and lost if the program ends before. By default nothing is kept back.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        self.push(content).await
+    }
+
+    /// Stores what [`Target::gather`] kept back; it is still kept after an error.
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
     /// request. A tag that names something else moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;

@@ -99,3 +99,28 @@ async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) 
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Memory, Quiet};
+    use oras_layout::Layout;
+    use oras_spec::MediaType;
+
+    #[tokio::test]
+    async fn a_copy_without_a_tag_is_stored_when_it_returns() {
+        let (from, place) = (Arc::new(Memory::new()), tempfile::tempdir().unwrap());
+        let child = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
+        let listed = serde_json::to_string(child.descriptor()).unwrap();
+        let parent = format!(r#"{{"schemaVersion":2,"manifests":[{listed}]}}"#);
+        let parent = Content::of(MediaType::IMAGE_INDEX, parent);
+        from.push(&child).await.unwrap();
+        from.tag(&parent, "v1").await.unwrap();
+        let to = Arc::new(Layout::open_or_create(place.path()).await.unwrap());
+        copy(from, "v1", to.clone(), CopyOptions::default(), Arc::new(Quiet)).await.unwrap();
+        let other = Layout::open(place.path()).await.unwrap();
+        for node in [&child, &parent] {
+            assert!(other.exists(node.descriptor()).await.unwrap());
+        }
+    }
+}
