@@ -11,9 +11,10 @@ use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::fsio::blocking;
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 
-use crate::base::{self, Base};
+use crate::base::Base;
 use crate::extract::{self, Archive, UnpackLimits};
 use crate::publish::{self, Item};
+use crate::staging;
 use crate::title::{check_parts, clean, is_local};
 
 /// How files are written.
@@ -40,7 +41,7 @@ pub struct FileTarget {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     output: PathBuf,
     options: PullOptions,
     state: Mutex<State>,
@@ -60,13 +61,13 @@ struct StagedFile {
 }
 
 /// Where a title leads.
-struct Place {
+pub(crate) struct Place {
     /// The nearest directory that exists.
-    base: Arc<Base>,
+    pub(crate) base: Arc<Base>,
     /// The path below it.
-    relative: PathBuf,
+    pub(crate) relative: PathBuf,
     /// The whole path.
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl FileTarget {
@@ -92,22 +93,9 @@ impl FileTarget {
 
     async fn stage(&self, content: &Content, title: &str) -> Result<()> {
         let descriptor = content.descriptor();
-        let inner = Arc::clone(&self.inner);
-        let (owned, unpacks) = (title.to_owned(), unpacks(descriptor));
-        let (place, staged, file) = blocking(move || {
-            let place = inner.place(&owned, unpacks)?;
-            let staged = place.base.fresh();
-            let file = place.base.create(&staged)?;
-            Ok((place, staged, file))
-        })
-        .await?;
-        let shown = place.path.display().to_string();
-        let failed = |error: Error| error.context(format!("failed to copy content to {shown}"));
-        // That the content can't be had at all is no failure of the copying.
-        let stream = content.unverified(0..descriptor.size).await?;
-        let opened = Content::once(descriptor.clone(), stream);
-        let file = base::write(&opened, file, shown.clone()).await.map_err(failed)?;
-        if !unpacks {
+        let (place, staged, file) = staging::open(&self.inner, descriptor, title).await?;
+        let file = staging::fill(content, &place, file).await?;
+        if !unpacks(descriptor) {
             let directories = Arc::default();
             self.inner
                 .record(descriptor, Item { base: place.base, staged, target: place.relative, directories });
@@ -141,7 +129,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
+    pub(crate) fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
         let refused = || {
             let message = format!("failed to resolve path for writing: path traversal disallowed: {title:?}");
             Error::new(Kind::InvalidContent, message)
@@ -301,7 +289,7 @@ impl Target for FileTarget {
 }
 
 /// Whether it is a packed directory.
-fn unpacks(descriptor: &Descriptor) -> bool {
+pub(crate) fn unpacks(descriptor: &Descriptor) -> bool {
     descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true")
 }
 
