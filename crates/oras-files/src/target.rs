@@ -93,14 +93,13 @@ impl FileTarget {
 
     async fn stage(&self, content: &Content, title: &str) -> Result<()> {
         let descriptor = content.descriptor();
-        let (place, staged, file) = staging::open(&self.inner, descriptor, title).await?;
-        let file = staging::fill(content, &place, file).await?;
         if !unpacks(descriptor) {
-            let directories = Arc::default();
-            self.inner
-                .record(descriptor, Item { base: place.base, staged, target: place.relative, directories });
+            let item = staging::stage(&self.inner, content, title).await?;
+            self.inner.record(descriptor, item);
             return Ok(());
         }
+        let (place, staged, file) = staging::open(&self.inner, descriptor, title).await?;
+        let file = staging::fill(content, &place, file).await?;
         let guard = Cancel(Arc::default());
         let (options, layer, cancelled) = (self.inner.options, descriptor.clone(), Arc::clone(&guard.0));
         let item = blocking(move || {
@@ -209,15 +208,25 @@ impl Inner {
         let Some(from) = from else { return Ok(()) };
         let place = self.place(title, false)?;
         let failed = |error| Error::io(format!("failed to copy content to {}", place.path.display()), error);
+        let staged = place.base.fresh();
+        let directories = Arc::default();
+        if let Some(whole) = &from.item.whole {
+            let mut file = place.base.create(&staged)?;
+            whole.open().and_then(|mut source| std::io::copy(&mut source, &mut file)).map_err(failed)?;
+            let item = Item { base: place.base, staged, whole: None, target: place.relative, directories };
+            self.record(child, item);
+            return Ok(());
+        }
         let source = &from.item.base.staging;
         if source.symlink_metadata(&from.item.staged).map_err(failed)?.is_dir() {
             let message = format!("{title}: the same directory cannot be pulled under two names");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let staged = place.base.fresh();
         source.copy(&from.item.staged, &place.base.staging, &staged).map_err(failed)?;
-        let directories = Arc::default();
-        self.record(child, Item { base: place.base, staged, target: place.relative, directories });
+        self.record(
+            child,
+            Item { base: place.base, staged, whole: None, target: place.relative, directories },
+        );
         Ok(())
     }
 }
@@ -256,7 +265,8 @@ fn unpack(
     let directories = extract::extract(file, root, place.base.folds, &archive, cancelled)?;
     staging.remove_file(staged).map_err(failed)?;
     let directories = Arc::new(directories);
-    Ok(Item { base: Arc::clone(&place.base), staged: name, target: place.relative.clone(), directories })
+    let (base, target) = (Arc::clone(&place.base), place.relative.clone());
+    Ok(Item { base, staged: name, whole: None, target, directories })
 }
 
 #[async_trait]
