@@ -40,8 +40,10 @@ struct Partials {
     busy: Mutex<HashSet<String>>,
 }
 
-/// The directories that this process holds, by the identity of the directories they are in.
-static HELD: Mutex<Vec<((u64, u64), Weak<Partials>)>> = Mutex::new(Vec::new());
+/// A directory that this process holds, and the identity of the directory it is in.
+type Held = ((u64, u64), Weak<Partials>);
+
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
 impl Partials {
     /// The partial files in `parent`, which is at `path`; `None` when another process uses them, when the directory is
@@ -278,7 +280,8 @@ impl Whole {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::ops::Range;
@@ -362,7 +365,7 @@ mod tests {
         let count = Arc::clone(&told);
         let content = content.with_progress(Arc::new(move |bytes| *count.lock().unwrap() += bytes));
         let staged = stage(&content, at, Durability::Synced).await.unwrap();
-        assert_eq!(asked(&source), [3 << 20..SIZE as u64]);
+        assert_eq!((asked(&source).len(), asked(&source).last()), (1, Some(&(3 << 20..SIZE as u64))));
         assert_eq!(*told.lock().unwrap(), SIZE as u64);
         staged.publish(&at.join("final")).unwrap();
         assert_eq!(fs::read(at.join("final")).unwrap(), bytes());

@@ -13,7 +13,9 @@ mod system {
     use std::path::Path;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, unlinkat};
+    use rustix::fs::{
+        AtFlags, CWD, Dir, Mode, OFlags, fstat, linkat, mkdirat, openat, renameat, statat, unlinkat,
+    };
     use rustix::io::Errno;
 
     /// Times that another process may remove the directory while it is opened.
@@ -53,15 +55,8 @@ mod system {
             }
             directory.try_lock()?;
             // Whoever had the lock before may have removed the directory.
-            let named = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
-            #[expect(
-                clippy::unnecessary_cast,
-                clippy::cast_sign_loss,
-                reason = "the types of these fields differ between systems"
-            )]
-            if named.is_ok_and(|named| {
-                (named.st_dev as u64, named.st_ino as u64) == (metadata.dev(), metadata.ino())
-            }) {
+            let (named, locked) = (statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(&directory)?);
+            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
                 return Ok(directory);
             }
         }
