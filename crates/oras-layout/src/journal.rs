@@ -189,6 +189,7 @@ pub(crate) fn sweep(root: &Path) {
     let ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".oras-");
     sweep_directory(root, ours);
     sweep_directory(&root.join("ingest"), |_| true);
+    fsio::sweep_partials(root);
 }
 
 fn sweep_directory(directory: &Path, is_staged: impl Fn(&std::ffi::OsStr) -> bool) {

@@ -11,6 +11,7 @@ mod lines;
 mod manifests;
 mod nonsense;
 mod parallel;
+mod partial;
 mod registries;
 mod sandbox;
 mod scripts;
