@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::wire::TagPage;
-use oras_spec::{Descriptor, MediaType, Reference};
+use oras_spec::{Descriptor, Digest, MediaType, Reference};
 use oras_store::{
     ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, TagList, Target,
 };
@@ -167,6 +167,10 @@ impl Target for Repository {
             return Ok(Pushed::Copied);
         }
         self.push_blob(content).await
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.tagged_digest(tag).await
     }
 
     /// `tag` may be the manifest's own digest, which stores it without a name.
