@@ -141,7 +141,7 @@ impl GraphCopy {
             _ => Name::None,
         };
         let named = roots.first().cloned();
-        let mut graph = Graph::default();
+        let mut graph = Graph::new(self.limits.is_one());
         for root in roots {
             graph.add(root);
         }

@@ -6,6 +6,8 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use oras_spec::{Descriptor, Digest};
 use oras_store::Content;
 
+use crate::limits::LARGE;
+
 /// What is to be done with a node next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -43,6 +45,8 @@ pub(crate) struct Graph {
     held: u64,
     /// How many large leaves were queued.
     streamed: usize,
+    /// Whether large leaves come in the order of the manifest, too.
+    in_order: bool,
 }
 
 /// What may be taken up now.
@@ -60,6 +64,11 @@ pub(crate) struct Room {
 const MAX_HELD: u64 = 8 * 1024 * 1024;
 
 impl Graph {
+    /// No nodes yet. If nodes go one at a time, it is in the order of the manifests, as in the Go tool.
+    pub(crate) fn new(one_at_a_time: bool) -> Self {
+        Self { in_order: one_at_a_time, ..Self::default() }
+    }
+
     /// Adds a node to visit; `false` when its digest is known already.
     pub(crate) fn add(&mut self, content: Content) -> bool {
         let digest = content.descriptor().digest.clone();
@@ -121,9 +130,15 @@ impl Graph {
     ///
     /// Children that are ancestors of their parent cannot be: a digest cannot contain itself.
     pub(crate) fn open(&mut self, parent: &Digest, content: Content, children: Vec<(Descriptor, Content)>) {
-        let mut waiting = 0;
-        for (descriptor, child) in &children {
+        let mut order: Vec<_> = children.iter().collect();
+        if !self.in_order {
+            order.sort_by_key(|(child, _)| Reverse(if child.size > LARGE { child.size } else { 0 }));
+        }
+        for (_, child) in order {
             self.add(child.clone());
+        }
+        let mut waiting = 0;
+        for (descriptor, _) in &children {
             if let Some(node) = self.nodes.get_mut(&descriptor.digest) {
                 // The same child twice, or under two titles, is waited for once.
                 if !node.done && node.parents.last() != Some(parent) {

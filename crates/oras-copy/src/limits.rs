@@ -31,6 +31,11 @@ impl Limits {
         if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
     }
 
+    /// Whether nodes go one at a time.
+    pub(crate) fn is_one(&self) -> bool {
+        self.all == 1
+    }
+
     /// What there is room for while `running` steps run, of which `streams` are streams.
     pub(crate) fn room(&self, running: usize, streams: usize) -> Room {
         let free = running < self.all;
