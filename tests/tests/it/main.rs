@@ -12,6 +12,7 @@ mod manifests;
 mod nonsense;
 mod parallel;
 mod registries;
+mod requests;
 mod sandbox;
 mod scripts;
 mod terminal;
