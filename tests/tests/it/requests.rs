@@ -47,10 +47,7 @@ fn an_unchanged_copy_asks_each_side_once() {
 
         // More tags: each is asked for, and as soon as one names something else all are written, with one reading.
         sandbox.oras(&["cp", &source, &format!("{target},v2,v3")]);
-        assert_eq!(
-            made(&from),
-            ["HEAD /v2/a/manifests/v1", "GET /v2/a/manifests/v1"].map(str::to_owned)[1..]
-        );
+        assert_eq!(made(&from), ["GET /v2/a/manifests/v1"]);
         let requests = made(&to);
         assert!(requests.iter().all(|request| !request.contains("/blobs/")), "{requests:?}");
         sandbox.oras(&["cp", &source, &format!("{target},v2,v3")]);
