@@ -15,6 +15,7 @@ use oras_store::{
 };
 use url::Url;
 
+use crate::additions::Additions;
 use crate::client::Client;
 use crate::download;
 use crate::endpoint::Endpoint;
@@ -37,6 +38,7 @@ struct Inner {
     reference: Reference,
     name: String,
     referrers: AtomicU8,
+    additions: Additions,
 }
 
 impl Repository {
@@ -60,7 +62,8 @@ impl Repository {
         let endpoint = endpoint.for_repository(&reference.repository);
         let client = client.clone();
         let name = reference.name();
-        let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
+        let (referrers, additions) = Default::default();
+        let inner = Inner { client, endpoint, reference, name, referrers, additions };
         Self { inner: Arc::new(inner) }
     }
 
@@ -80,6 +83,11 @@ impl Repository {
     /// What is known of the referrers API: see [`crate::referrers`].
     pub(crate) fn referrers_state(&self) -> &AtomicU8 {
         &self.inner.referrers
+    }
+
+    /// Referrers that wait to be entered into an index.
+    pub(crate) fn additions(&self) -> &Additions {
+        &self.inner.additions
     }
 
     /// The repository without its registry.

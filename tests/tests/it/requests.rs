@@ -141,3 +141,21 @@ fn referrers_are_listed_once_and_not_asked_for_at_the_source() {
     assert_eq!(count("HEAD "), 0, "{requests:?}");
     assert_eq!(made(&to).iter().filter(|request| request.starts_with("GET ")).count(), 0);
 }
+
+#[test]
+fn referrers_that_wait_for_each_other_share_an_index() {
+    let (source, target) = (Process::ours(&[]), Process::ours(&["--no-referrers"]));
+    let (to, sandbox) = (Recorder::new(target.port()), Sandbox::new());
+    sandbox.file("hi.txt", "hello world\n");
+    let name = format!("{}/a:v1", source.host());
+    sandbox.oras(&["push", &name, "hi.txt"]);
+    for number in 0..40 {
+        sandbox.oras(&["attach", &name, "--artifact-type", "doc/x", "-a", &format!("n={number}")]);
+    }
+    sandbox.oras(&["cp", "-r", &name, &format!("{}/b:v1", to.host())]);
+    let written = |request: &&String| request.starts_with("PUT /v2/b/manifests/sha256-");
+    let written = made(&to).iter().filter(written).count();
+    assert!((1..=20).contains(&written), "{written} writes for 40 referrers");
+    let tree = sandbox.oras(&["discover", &format!("{}/b:v1", to.host()), "--format", "json"]);
+    assert_eq!(tree.matches("\"doc/x\"").count(), 40);
+}
