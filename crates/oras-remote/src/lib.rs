@@ -70,6 +70,7 @@
 //! has no atomic change: writers on one machine take turns by a lock file, and an entry is looked for after it was
 //! written and written again if another client undid it.
 
+mod additions;
 mod address;
 mod auth;
 mod blobs;

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use oras_spec::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Reference, View, json};
 use oras_store::{Error, Kind, Result};
 use serde_json::{Value, json};
@@ -46,18 +47,39 @@ impl Repository {
         }
     }
 
-    /// Enters `referrer` into the index, and makes sure that it stays.
+    /// Enters `referrer` into the index, and makes sure that it stays. Those of one repository that wait for their turn
+    /// are entered together.
     pub(crate) async fn add_tagged_referrer(
         &self,
         subject: &Descriptor,
         referrer: &Descriptor,
     ) -> Result<()> {
-        self.change_index(subject, &referrer.digest, |index| index.add(referrer)).await
+        let tag = tag_of(&subject.digest);
+        let addition = self.additions().wait(&tag, referrer);
+        let turn = std::pin::pin!(self.turn(subject));
+        let _turn = match select(turn, std::pin::pin!(addition.done_by_another())).await {
+            Either::Left((turn, _)) => turn?,
+            Either::Right(_) => return Ok(()),
+        };
+        let all = self.additions().take(&tag, &addition);
+        let enter = |index: &mut Index| {
+            all.iter().fold(false, |changed, addition| index.add(&addition.referrer) || changed)
+        };
+        self.change_index(subject, &referrer.digest, enter).await?;
+        all.iter().for_each(|addition| addition.tell());
+        Ok(())
     }
 
     /// Takes `referrer` out of the index, and makes sure that it stays out.
     pub(crate) async fn remove_tagged_referrer(&self, subject: &Descriptor, referrer: &Digest) -> Result<()> {
+        let _turn = self.turn(subject).await?;
         self.change_index(subject, referrer, |index| index.remove(referrer)).await
+    }
+
+    /// Waits until it is one's turn to change the index.
+    async fn turn(&self, subject: &Descriptor) -> Result<TurnLock> {
+        let tag = self.named(&tag_of(&subject.digest))?;
+        Ok(TurnLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await)
     }
 
     /// Applies `change`, which says whether it changed anything, until it is found applied.
@@ -68,7 +90,6 @@ impl Repository {
         change: impl Fn(&mut Index) -> bool,
     ) -> Result<()> {
         let tag = self.named(&tag_of(&subject.digest))?;
-        let _turn = TurnLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await;
         let (mut written, mut seen, mut rested) = (0, None, true);
         for _ in 0..ROUNDS {
             let (bytes, mut index) = self.index(&tag, subject).await?;

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::wire::TagPage;
-use oras_spec::{Descriptor, MediaType, Reference};
+use oras_spec::{Descriptor, Digest, MediaType, Reference};
 use oras_store::{
     ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, TagList, Target,
 };
 use url::Url;
 
+use crate::additions::Additions;
 use crate::client::Client;
 use crate::download;
 use crate::endpoint::Endpoint;
@@ -37,6 +38,7 @@ struct Inner {
     reference: Reference,
     name: String,
     referrers: AtomicU8,
+    additions: Additions,
 }
 
 impl Repository {
@@ -60,7 +62,8 @@ impl Repository {
         let endpoint = endpoint.for_repository(&reference.repository);
         let client = client.clone();
         let name = reference.name();
-        let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
+        let (referrers, additions) = Default::default();
+        let inner = Inner { client, endpoint, reference, name, referrers, additions };
         Self { inner: Arc::new(inner) }
     }
 
@@ -80,6 +83,11 @@ impl Repository {
     /// What is known of the referrers API: see [`crate::referrers`].
     pub(crate) fn referrers_state(&self) -> &AtomicU8 {
         &self.inner.referrers
+    }
+
+    /// Referrers that wait to be entered into an index.
+    pub(crate) fn additions(&self) -> &Additions {
+        &self.inner.additions
     }
 
     /// The repository without its registry.
@@ -167,6 +175,10 @@ impl Target for Repository {
             return Ok(Pushed::Copied);
         }
         self.push_blob(content).await
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.tagged_digest(tag).await
     }
 
     /// `tag` may be the manifest's own digest, which stores it without a name.

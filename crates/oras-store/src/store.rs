@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use oras_spec::{Descriptor, MediaType};
+use oras_spec::{Descriptor, Digest, MediaType};
 
 use crate::{ByteStream, Content, Error, Kind, Origin, Result};
 
@@ -87,6 +87,12 @@ pub trait Target: Send + Sync {
     /// Stores what [`Target::gather`] kept back; it is still kept after an error.
     async fn flush(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What `tag` names here, if the target can tell in one try; by default it cannot. Only for leaving out work: a
+    /// failure is `None`, as it shows in what is done then.
+    async fn tagged(&self, _tag: &str) -> Option<Digest> {
+        None
     }
 
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one

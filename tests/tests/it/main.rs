@@ -13,6 +13,7 @@ mod nonsense;
 mod parallel;
 mod partial;
 mod registries;
+mod requests;
 mod sandbox;
 mod scripts;
 mod terminal;
