@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use url::{Host, Origin, Url};
 
 use crate::certificates::{self, Certificates};
+use crate::connections::Connections;
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
@@ -41,6 +42,8 @@ struct Inner {
     warned: Mutex<HashSet<(String, String)>>,
     /// The origins that speak nothing but HTTP/2.
     http2: Mutex<HashSet<Origin>>,
+    /// The budgets of the registries, by their origins.
+    connections: Mutex<HashMap<String, Arc<Connections>>>,
 }
 
 /// Connections that are set up alike.
@@ -75,9 +78,19 @@ impl Client {
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
-        let (pools, seen, sessions, warned, http2) = Default::default();
+        let (pools, seen, sessions, warned, http2, connections) = Default::default();
         Ok(Self {
-            inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned, http2 }),
+            inner: Arc::new(Inner {
+                options,
+                headers,
+                no_proxy,
+                pools,
+                seen,
+                sessions,
+                warned,
+                http2,
+                connections,
+            }),
         })
     }
 
@@ -107,6 +120,13 @@ impl Client {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    /// The budget of connections to the registry.
+    pub(crate) fn connections(&self, endpoint: &Endpoint) -> Arc<Connections> {
+        let mut budgets = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Connections::new(self.inner.options.parallel.connections));
+        Arc::clone(budgets.entry(endpoint.origin()).or_insert_with(new))
     }
 
     /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.

@@ -78,6 +78,7 @@ mod certificates;
 mod challenge;
 mod client;
 mod config_file;
+mod connections;
 mod credentials;
 mod docker_config;
 mod download;
@@ -119,7 +120,9 @@ pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials}
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
 pub use mirrors::Mirrored;
-pub use options::{ClientOptions, HttpVersion, ReferrersMode, ResolveOverride, WarningHandler};
+pub use options::{
+    ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
+};
 pub use registries_conf::{RegistriesConf, RegistryBlocked};
 pub use registry::Registry;
 pub use repository::Repository;

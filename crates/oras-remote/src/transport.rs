@@ -33,6 +33,10 @@ impl Client {
         loop {
             match self.attempt(endpoint, request).await {
                 Ok(response) => return Ok(response),
+                Err(failed) if request.is_replayable() && failed.is_busy() => {
+                    self.connections(endpoint).pushed_back();
+                    tries.again_after(failed).await?;
+                }
                 Err(failed) if request.is_replayable() => tries.again_after(failed).await?,
                 Err(failed) => return Err(failed.error),
             }
