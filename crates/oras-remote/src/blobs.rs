@@ -44,6 +44,11 @@ impl Repository {
         Ok(true)
     }
 
+    /// Whether there is a blob of that digest.
+    pub(crate) async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
+        self.has("blobs", &Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)).await
+    }
+
     /// Deletes a digest, or a tag, from the `kind`: `blobs` or `manifests`.
     pub(crate) async fn remove(&self, kind: &str, name: &str) -> Result<()> {
         let url = self.url(&format!("{kind}/{name}"))?;

@@ -20,6 +20,7 @@ use crate::proxy;
 use crate::registries_conf::Found;
 use crate::session::Sessions;
 use crate::tls;
+use crate::upload;
 
 /// The longest warning that is handed on (distribution-spec, "Warnings").
 const MAX_WARNING: usize = 4096;
@@ -44,6 +45,7 @@ struct Inner {
     http2: Mutex<HashSet<Origin>>,
     /// The budgets of the registries, by their origins.
     connections: Mutex<HashMap<String, Arc<Connections>>>,
+    hosts: upload::Hosts,
 }
 
 /// Connections that are set up alike.
@@ -78,7 +80,8 @@ impl Client {
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
-        let (pools, seen, sessions, warned, http2, connections) = Default::default();
+        let (pools, seen, sessions, warned, http2) = Default::default();
+        let (connections, hosts) = Default::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
@@ -90,6 +93,7 @@ impl Client {
                 warned,
                 http2,
                 connections,
+                hosts,
             }),
         })
     }
@@ -116,6 +120,11 @@ impl Client {
         let plain = self.inner.options.plain_http;
         let endpoint = Endpoint::registry(server, plain, self.inner.headers.clone())?;
         Ok(if insecure { endpoint.insecure(plain.is_none()) } else { endpoint })
+    }
+
+    /// What was learned of the uploads of the registry `endpoint`.
+    pub(crate) fn host(&self, endpoint: &Endpoint) -> Arc<upload::Host> {
+        self.inner.hosts.get(endpoint.origin(), endpoint.server())
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

@@ -51,8 +51,8 @@
 //! - **A mirror is a registry of its own** ([`Mirrored`], [`RegistriesConf`]): it gets nothing that is for the registry
 //!   it stands in for, and what it sends counts only for what its digest says.
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
-//!   [`RetryPolicy`] and `Retry-After`. A blob upload begins a new session; a download that breaks goes on where it
-//!   stopped.
+//!   [`RetryPolicy`] and `Retry-After`. A transfer that breaks goes on where it stopped; an upload that the registry has
+//!   forgotten begins anew.
 //! - **Nothing that is read is unbounded**: manifests and pages 4 MiB, errors 8 KiB, tokens 128 KiB; blobs are
 //!   streamed, in memory that does not grow with their size. A server that falls silent is given up.
 //! - **Digests are checked**: of manifests against what was asked for and what the registry says, of blobs by whoever
@@ -95,6 +95,7 @@ mod network;
 mod no_proxy;
 mod options;
 mod paging;
+mod profile;
 mod proxy;
 mod referrers;
 mod referrers_tag;
@@ -130,3 +131,4 @@ pub use response::{MissingCredential, ResponseError};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use trace::TRACE_TARGET;
+pub use upload::{UnfinishedUpload, UnfinishedUploads};

@@ -136,6 +136,9 @@ pub struct ClientOptions {
     pub idle_timeout: Duration,
     /// When one blob is fetched over several connections.
     pub parallel: ParallelDownload,
+    /// A directory for the state of uploads that were not finished, so that a later run goes on with them
+    /// ([`UnfinishedUploads`](crate::UnfinishedUploads)); nothing is kept without one.
+    pub unfinished_uploads: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
@@ -164,6 +167,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             parallel: ParallelDownload::default(),
+            unfinished_uploads: None,
         }
     }
 }

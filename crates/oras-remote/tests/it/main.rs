@@ -3,12 +3,16 @@
 
 mod access;
 mod parallel;
+mod cutting;
+mod ingest;
 mod referrers;
 mod registry;
 mod store;
 mod tls;
 mod transfer;
 mod untag;
+mod upload;
+mod uploading;
 mod wire;
 
 use std::sync::Arc;

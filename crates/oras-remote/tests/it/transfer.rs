@@ -263,6 +263,8 @@ async fn uploads_are_sent_again_in_a_new_session() {
                 let number = sessions.fetch_add(1, Ordering::SeqCst);
                 Reply::new(202).header("Location", format!("/u{number}"))
             }
+            // Nothing is known of the session, and it is as well forgotten.
+            "GET" | "DELETE" => Reply::new(404),
             _ => match tries.fetch_add(1, Ordering::SeqCst) {
                 0 | 1 => failure.clone(),
                 _ => Reply::new(201),
@@ -290,7 +292,8 @@ async fn what_is_read_once_is_sent_once() {
     let once = Content::once(blob("hello").descriptor().clone(), stream);
     let error = store.push(&once).await.unwrap_err();
     assert!(error.chain().ends_with("response status code 503: Service Unavailable"), "{error:?}");
-    assert_eq!(server.asked().len(), 2);
+    let methods: Vec<_> = server.asked().into_iter().map(|asked| asked.method).collect();
+    assert_eq!(methods, ["POST", "PUT", "DELETE"]);
 }
 
 #[tokio::test]
