@@ -36,7 +36,8 @@ impl Repository {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
-        if response.status == 404 {
+        // Artifactory forbids what it lacks. Whoever may not write here is told so when it is sent.
+        if matches!(response.status.as_u16(), 403 | 404) {
             return Ok(false);
         }
         let response = response.expect(&[200])?;

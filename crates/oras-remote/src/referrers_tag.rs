@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(60);
 enum Tagged {
     Nothing,
     Index(Bytes),
+    /// The subject itself: GitLab takes a tag that is not there for the digest that it is made of.
+    Subject,
     /// Something that is not an index of referrers.
     Other(MediaType),
 }
@@ -92,7 +94,7 @@ impl Repository {
         let tag = self.named(&tag_of(&subject.digest))?;
         let (mut written, mut seen, mut rested) = (0, None, true);
         for _ in 0..ROUNDS {
-            let (bytes, mut index) = self.index(&tag, subject).await?;
+            let (bytes, mut index) = self.index(&tag, subject, written > 0).await?;
             if !change(&mut index) {
                 // Found. But a writer that read the index before may write it after this: wait until it is quiet.
                 if written == 0 || seen.as_ref() == Some(&bytes) {
@@ -118,9 +120,19 @@ impl Repository {
     }
 
     /// The index to change, with the bytes that are there; a new one where there is nothing.
-    async fn index(&self, tag: &Reference, subject: &Descriptor) -> Result<(Bytes, Index)> {
+    async fn index(
+        &self,
+        tag: &Reference,
+        subject: &Descriptor,
+        was_written: bool,
+    ) -> Result<(Bytes, Index)> {
         match self.tagged(tag, subject).await? {
-            Tagged::Nothing => Ok((Bytes::new(), Index::default())),
+            Tagged::Subject if was_written => {
+                let message =
+                    format!("the registry takes the referrers tag {tag} for the digest of the subject");
+                Err(Error::new(Kind::Unsupported, message))
+            }
+            Tagged::Nothing | Tagged::Subject => Ok((Bytes::new(), Index::default())),
             Tagged::Index(bytes) => Ok((bytes.clone(), Index::parse(&bytes)?)),
             Tagged::Other(media_type) => {
                 let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
@@ -131,10 +143,7 @@ impl Repository {
 
     async fn tagged(&self, tag: &Reference, subject: &Descriptor) -> Result<Tagged> {
         match self.get_manifest(tag).await {
-            // GitLab takes the tag for the digest that it is made of.
-            Ok((descriptor, _)) if descriptor.digest == subject.digest => {
-                Ok(Tagged::Other(descriptor.media_type))
-            }
+            Ok((descriptor, _)) if descriptor.digest == subject.digest => Ok(Tagged::Subject),
             Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
                 Ok(Tagged::Index(bytes))
             }

@@ -12,6 +12,7 @@ mod manifests;
 mod nonsense;
 mod parallel;
 mod partial;
+mod profiles;
 mod registries;
 mod requests;
 mod sandbox;

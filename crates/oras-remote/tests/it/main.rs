@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
 mod access;
-mod parallel;
 mod cutting;
 mod ingest;
+mod parallel;
 mod referrers;
 mod registry;
 mod store;
