@@ -88,6 +88,11 @@ impl Server {
         Ok(Self(command.spawn().map_err(|error| not_started(command, &error))?))
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// The running process.
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.0

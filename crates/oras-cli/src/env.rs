@@ -46,6 +46,11 @@ pub(crate) fn cache() -> Option<PathBuf> {
     std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Whether a layout may share files with another: not if `$ORAS_LINK` is `0` or `off`.
+pub(crate) fn links() -> bool {
+    !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")
+}
+
 /// Whether colours are unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -58,9 +58,12 @@ impl Words {
         if dry { Self { started, dry, mounts: false, ..self } } else { self }
     }
 
-    /// The words for content that comes from `from`: of the same registry it is mounted.
+    /// The words for content that comes from `from`: of the same registry it is mounted; that a layout linked what it
+    /// was to copy is not told.
     pub(crate) fn between(self, from: &Target, to: &Target) -> Self {
-        Self { mounts: from.registry().is_some() && from.registry() == to.registry(), ..self.to(to) }
+        let mounts = from.registry().is_some() && from.registry() == to.registry();
+        let adopted = if mounts { self.adopted } else { self.finished };
+        Self { mounts, adopted, ..self.to(to) }
     }
 }
 

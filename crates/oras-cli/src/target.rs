@@ -331,7 +331,10 @@ impl Target {
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
-            None => Ok(Arc::new(Layout::open_or_create(&self.path).await?)),
+            None => {
+                let layout = Layout::open_or_create(&self.path).await?;
+                Ok(Arc::new(if env::links() { layout } else { layout.unshared() }))
+            }
         }
     }
 

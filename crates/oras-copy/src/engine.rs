@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
@@ -11,6 +11,7 @@ use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, 
 
 use crate::event::{Event, Observer, Silent};
 use crate::graph::{Graph, Task};
+use crate::limits::{LARGE, Limits};
 use crate::sided::SourceSide;
 
 /// Which children of a manifest belong to the graph that is copied: a pure function of the manifest.
@@ -40,9 +41,10 @@ pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
 pub struct GraphCopy {
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
-    concurrency: usize,
+    limits: Limits,
     force: bool,
     tag_last: bool,
+    overwrite_tag: bool,
     max_manifest_size: u64,
     children: Children,
     sent: Arc<HashSet<Digest>>,
@@ -50,14 +52,15 @@ pub struct GraphCopy {
 }
 
 impl GraphCopy {
-    /// A copy from `source` to `target`, three nodes at a time, of all children, telling nobody.
+    /// A copy from `source` to `target`, of all children, telling nobody.
     pub fn new(source: Arc<dyn Source>, target: Arc<dyn Target>) -> Self {
         Self {
             source: Arc::new(SourceSide(source)),
             target,
-            concurrency: 3,
+            limits: Limits::default(),
             force: false,
             tag_last: false,
+            overwrite_tag: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             children: Arc::new(all_children),
             sent: Arc::default(),
@@ -65,10 +68,10 @@ impl GraphCopy {
         }
     }
 
-    /// Holds at most `nodes` nodes in flight; 0 is taken for the default, 3.
+    /// Holds at most `nodes` nodes in flight; 0 is taken for the default: 16 steps that move little, and 5 large blobs.
     #[must_use]
     pub fn concurrency(mut self, nodes: usize) -> Self {
-        self.concurrency = if nodes == 0 { 3 } else { nodes };
+        self.limits = Limits::of(nodes);
         self
     }
 
@@ -83,6 +86,14 @@ impl GraphCopy {
     #[must_use]
     pub fn tag_last(mut self, tag_last: bool) -> Self {
         self.tag_last = tag_last;
+        self
+    }
+
+    /// Writes the tag of a root that the target has without asking whether it names the root already: the caller knows
+    /// that it does not.
+    #[must_use]
+    pub fn overwrite_tag(mut self, overwrite: bool) -> Self {
+        self.overwrite_tag = overwrite;
         self
     }
 
@@ -130,11 +141,14 @@ impl GraphCopy {
             _ => Name::None,
         };
         let named = roots.first().cloned();
-        let mut graph = Graph::default();
+        let mut graph = Graph::new(self.limits.is_one());
         for root in roots {
             graph.add(root);
         }
-        self.drain(&mut graph, &name, first.as_ref()).await?;
+        let drained = self.drain(&mut graph, &name, first.as_ref()).await;
+        // Also after an error: what was stored stays.
+        let flushed = self.target.flush().await.map_err(|error| error.on(Side::Destination));
+        drained.and(flushed)?;
         match (tag, named) {
             (Some(tag), Some(root)) if !matches!(name, Name::With(_)) => {
                 self.target.tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
@@ -144,39 +158,41 @@ impl GraphCopy {
     }
 
     async fn drain(&self, graph: &mut Graph, name: &Name, named: Option<&Digest>) -> Result<()> {
-        let mut running: FuturesUnordered<BoxFuture<'_, Result<Done>>> = FuturesUnordered::new();
+        let mut running: FuturesUnordered<BoxFuture<'_, (Task, Result<Done>)>> = FuturesUnordered::new();
+        let mut streams = 0;
         loop {
-            while running.len() < self.concurrency {
-                let Some((digest, task)) = graph.next() else { break };
-                let Some(node) = graph.node(&digest) else { continue };
+            while let Some((digest, task)) = graph.next(self.limits.room(running.len(), streams)) {
+                let Some((content, children)) = graph.take(&digest) else { continue };
                 let name = if named == Some(&digest) { name.clone() } else { Name::None };
-                let (content, children) = (node.content.clone(), node.children.clone());
-                running.push(match task {
+                streams += usize::from(task == Task::Stream);
+                let step = match task {
                     Task::Visit => self.visit(content, name).boxed(),
-                    Task::Push => self.push(content, children, name).boxed(),
-                });
+                    Task::Stream | Task::Push => self.push(content, children, name).boxed(),
+                };
+                running.push(step.map(move |done| (task, done)).boxed());
             }
-            match running.next().await {
-                None => return Ok(()),
-                Some(done) => match done? {
-                    Done::Node(digest) => graph.finish(&digest),
-                    Done::Opened(content, children) => {
-                        let digest = content.descriptor().digest.clone();
-                        graph.open(&digest, content, children);
-                    }
-                },
+            let Some((task, done)) = running.next().await else { return Ok(()) };
+            streams -= usize::from(task == Task::Stream);
+            match done? {
+                Done::Node(digest) => graph.finish(&digest),
+                Done::Absent(content) => graph.stream(content),
+                Done::Opened(content, children) => {
+                    let digest = content.descriptor().digest.clone();
+                    graph.open(&digest, content, children);
+                }
             }
         }
     }
 
-    /// Asks whether the target has the node; sends a leaf, opens a manifest.
+    /// Asks whether the target has the node; sends a small leaf, opens a manifest.
     async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
         if self.sent.contains(&node.digest) {
             return Ok(Done::Node(node.digest.clone()));
         }
         let manifest = node.media_type.is_manifest();
-        let exists = self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
+        let exists = (manifest || !self.target.finds_out(&content))
+            && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         if exists && !(self.force && manifest) {
             match name {
                 Name::None => {
@@ -186,11 +202,16 @@ impl GraphCopy {
                 // The root is there and wants its name only.
                 Name::With(tag) => {
                     self.observer.event(Event::Naming(node));
-                    let root = self.read(&content).await?;
-                    self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+                    if self.overwrite_tag || self.target.tagged(&tag).await.as_ref() != Some(&node.digest) {
+                        let root = self.read(&content).await?;
+                        self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+                    }
                 }
             }
             return Ok(Done::Node(node.digest.clone()));
+        }
+        if !manifest && node.size > LARGE {
+            return Ok(Done::Absent(content));
         }
         if !manifest {
             return self.push(content, Vec::new(), name).await;
@@ -216,23 +237,40 @@ impl GraphCopy {
     }
 
     /// Sends a node whose children are there.
+    ///
+    /// It is started at once if the target was asked for it, else when it turns out to be absent: by the first byte that
+    /// moves, or by how it ends.
     async fn push(&self, content: Content, children: Vec<Descriptor>, name: Name) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
-        self.observer.event(Event::Started(&node));
+        let finds_out = !node.media_type.is_manifest() && self.target.finds_out(&content);
+        let start = Arc::new(Once::new());
+        let started = || start.call_once(|| self.observer.event(Event::Started(&node)));
+        if !finds_out {
+            started();
+        }
         let progress = {
-            let (observer, node) = (Arc::clone(&self.observer), Arc::clone(&node));
-            Arc::new(move |bytes| observer.event(Event::Progress(&node, bytes)))
+            let (observer, node, start) = (Arc::clone(&self.observer), Arc::clone(&node), Arc::clone(&start));
+            Arc::new(move |bytes| {
+                start.call_once(|| observer.event(Event::Started(&node)));
+                observer.event(Event::Progress(&node, bytes));
+            })
         };
         let content = content.with_progress(progress);
-        let outcome = match name {
+        let pushed = match name {
             // What is wrong with a name, or with the node under it, is the business of where it is written.
             Name::With(tag) => {
                 let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
                 named.map_err(|error| error.on(Side::Destination))
             }
+            Name::None | Name::Quiet if node.media_type.is_manifest() => {
+                self.target.gather(&content).await.map_err(side_of_push)
+            }
             Name::None | Name::Quiet => self.target.push(&content).await.map_err(side_of_push),
-        }?;
-        self.observer.event(Event::Finished { node: &node, outcome, children: &children });
+        };
+        if !matches!(pushed, Ok(Pushed::Existed)) {
+            started();
+        }
+        self.observer.event(Event::Finished { node: &node, outcome: pushed?, children: &children });
         Ok(Done::Node(node.digest.clone()))
     }
 }
@@ -248,7 +286,7 @@ fn side_of_push(error: Error) -> Error {
 impl fmt::Debug for GraphCopy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphCopy")
-            .field("concurrency", &self.concurrency)
+            .field("limits", &self.limits)
             .field("force", &self.force)
             .field("max_manifest_size", &self.max_manifest_size)
             .finish_non_exhaustive()
@@ -270,6 +308,8 @@ enum Name {
 enum Done {
     /// The node is at the target.
     Node(Digest),
+    /// The large leaf is not at the target, or that is found out by sending it.
+    Absent(Content),
     /// The manifest was read: its bytes and its children.
     Opened(Content, Vec<(Descriptor, Content)>),
 }

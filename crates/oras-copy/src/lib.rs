@@ -37,6 +37,7 @@
 mod engine;
 mod event;
 mod graph;
+mod limits;
 mod platform;
 mod platforms;
 mod referrers;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::limits::STEPS;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, Kind as MediaKind};
 use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
@@ -10,20 +11,21 @@ use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 /// Every manifest that refers to `root`, to a manifest in it when it is an index, or to one of the referrers
 /// found: each digest once, nearest first, whatever cycles a registry claims.
 ///
-/// Levels are asked for one after the other, the nodes of a level `concurrency` at a time.
+/// Levels are asked for one after the other, the nodes of a level `concurrency` at a time; 0 is taken for 16.
 pub async fn referrers(
     source: &Arc<dyn GraphSource>,
     root: &Content,
     concurrency: usize,
 ) -> Result<Vec<Descriptor>> {
     let node = |node: Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node);
+    let concurrency = if concurrency == 0 { STEPS } else { concurrency };
     let mut found = Vec::new();
     let mut seen = HashSet::from([root.descriptor().digest.clone()]);
     let mut level = vec![root.clone()];
     while !level.is_empty() {
         let answers: Vec<Neighbours> = stream::iter(level)
             .map(|node| neighbours(source, node))
-            .buffered(concurrency.max(1))
+            .buffered(concurrency)
             .try_collect()
             .await
             .map_err(|error: oras_store::Error| error.on(Side::Source))?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
+use oras_store::fsio::Partial;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Error, Result};
 
@@ -30,6 +31,7 @@ pub(crate) struct Base {
 impl Base {
     /// Opens the directory at `path`, where all links are resolved.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        fsio::sweep_partials(path);
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))?;
         let failed = |error| Error::io(format!("failed to create a directory in {}", path.display()), error);
@@ -37,6 +39,17 @@ impl Base {
         let staging = dir.open_dir(&name).map_err(failed)?;
         let folds = dir.symlink_metadata(name.to_string_lossy().to_uppercase()).is_ok();
         Ok(Self { path: path.to_owned(), dir, staging, folds, name, count: AtomicU64::new(0) })
+    }
+
+    /// The partial file for big content, which is kept when the transfer breaks; `None` when there can be none.
+    pub(crate) fn partial(&self, content: &Content) -> Option<Partial> {
+        let directory = self.dir.try_clone().ok()?.into_std_file();
+        Partial::claim(&directory, &self.path, content)
+    }
+
+    /// The staging directory as a file.
+    pub(crate) fn staging_file(&self) -> std::io::Result<File> {
+        Ok(self.staging.try_clone()?.into_std_file())
     }
 
     /// A name that nothing in the staging directory has.

@@ -32,6 +32,7 @@ mod extract;
 mod folding;
 mod publish;
 mod reference;
+mod staging;
 mod target;
 mod title;
 

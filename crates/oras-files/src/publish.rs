@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
+use oras_store::fsio::Whole;
 use oras_store::{Error, Kind, Result};
 
 use crate::base::Base;
@@ -19,6 +20,8 @@ pub(crate) struct Item {
     pub(crate) base: Arc<Base>,
     /// The file or directory, below the staging directory.
     pub(crate) staged: PathBuf,
+    /// The file is still this one, and gets to the staging directory when all is published.
+    pub(crate) whole: Option<Whole>,
     /// The path below the base.
     pub(crate) target: PathBuf,
     /// What is to be set of the directories in it, children first.
@@ -42,6 +45,34 @@ enum Done {
 /// Publishes `items`: checks everything, then moves; a move that fails takes back those before it.
 pub(crate) fn publish(items: &[Item], keep_old_files: bool) -> Result<()> {
     check_case(items)?;
+    let published = gather(items).and_then(|()| publish_gathered(items, keep_old_files));
+    if published.is_err() {
+        // The next run may have them.
+        for (item, whole) in wholes(items) {
+            if let Ok(staging) = item.base.staging_file() {
+                whole.take_back(&staging, &item.staged);
+            }
+        }
+    }
+    published
+}
+
+fn wholes(items: &[Item]) -> impl Iterator<Item = (&Item, &Whole)> {
+    items.iter().filter_map(|item| Some((item, item.whole.as_ref()?)))
+}
+
+/// Moves files that were kept for another run into the staging directory.
+fn gather(items: &[Item]) -> Result<()> {
+    for (item, whole) in wholes(items) {
+        let moved = item.base.staging_file().and_then(|staging| whole.move_to(&staging, &item.staged));
+        moved.map_err(|error| {
+            Error::io(format!("failed to write {}", item.base.path.join(&item.target).display()), error)
+        })?;
+    }
+    Ok(())
+}
+
+fn publish_gathered(items: &[Item], keep_old_files: bool) -> Result<()> {
     let mut moves = Vec::new();
     for item in items {
         plan(&item.base, item.staged.clone(), &item.target, keep_old_files, &mut moves).map_err(|error| {

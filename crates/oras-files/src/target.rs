@@ -11,9 +11,10 @@ use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::fsio::blocking;
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 
-use crate::base::{self, Base};
+use crate::base::Base;
 use crate::extract::{self, Archive, UnpackLimits};
 use crate::publish::{self, Item};
+use crate::staging;
 use crate::title::{check_parts, clean, is_local};
 
 /// How files are written.
@@ -40,7 +41,7 @@ pub struct FileTarget {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     output: PathBuf,
     options: PullOptions,
     state: Mutex<State>,
@@ -60,13 +61,13 @@ struct StagedFile {
 }
 
 /// Where a title leads.
-struct Place {
+pub(crate) struct Place {
     /// The nearest directory that exists.
-    base: Arc<Base>,
+    pub(crate) base: Arc<Base>,
     /// The path below it.
-    relative: PathBuf,
+    pub(crate) relative: PathBuf,
     /// The whole path.
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl FileTarget {
@@ -92,27 +93,13 @@ impl FileTarget {
 
     async fn stage(&self, content: &Content, title: &str) -> Result<()> {
         let descriptor = content.descriptor();
-        let inner = Arc::clone(&self.inner);
-        let (owned, unpacks) = (title.to_owned(), unpacks(descriptor));
-        let (place, staged, file) = blocking(move || {
-            let place = inner.place(&owned, unpacks)?;
-            let staged = place.base.fresh();
-            let file = place.base.create(&staged)?;
-            Ok((place, staged, file))
-        })
-        .await?;
-        let shown = place.path.display().to_string();
-        let failed = |error: Error| error.context(format!("failed to copy content to {shown}"));
-        // That the content can't be had at all is no failure of the copying.
-        let stream = content.unverified(0..descriptor.size).await?;
-        let opened = Content::once(descriptor.clone(), stream);
-        let file = base::write(&opened, file, shown.clone()).await.map_err(failed)?;
-        if !unpacks {
-            let directories = Arc::default();
-            self.inner
-                .record(descriptor, Item { base: place.base, staged, target: place.relative, directories });
+        if !unpacks(descriptor) {
+            let item = staging::stage(&self.inner, content, title).await?;
+            self.inner.record(descriptor, item);
             return Ok(());
         }
+        let (place, staged, file) = staging::open(&self.inner, descriptor, title).await?;
+        let file = staging::fill(content, &place, file).await?;
         let guard = Cancel(Arc::default());
         let (options, layer, cancelled) = (self.inner.options, descriptor.clone(), Arc::clone(&guard.0));
         let item = blocking(move || {
@@ -141,7 +128,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
+    pub(crate) fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
         let refused = || {
             let message = format!("failed to resolve path for writing: path traversal disallowed: {title:?}");
             Error::new(Kind::InvalidContent, message)
@@ -221,15 +208,25 @@ impl Inner {
         let Some(from) = from else { return Ok(()) };
         let place = self.place(title, false)?;
         let failed = |error| Error::io(format!("failed to copy content to {}", place.path.display()), error);
+        let staged = place.base.fresh();
+        let directories = Arc::default();
+        if let Some(whole) = &from.item.whole {
+            let mut file = place.base.create(&staged)?;
+            whole.open().and_then(|mut source| std::io::copy(&mut source, &mut file)).map_err(failed)?;
+            let item = Item { base: place.base, staged, whole: None, target: place.relative, directories };
+            self.record(child, item);
+            return Ok(());
+        }
         let source = &from.item.base.staging;
         if source.symlink_metadata(&from.item.staged).map_err(failed)?.is_dir() {
             let message = format!("{title}: the same directory cannot be pulled under two names");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        let staged = place.base.fresh();
         source.copy(&from.item.staged, &place.base.staging, &staged).map_err(failed)?;
-        let directories = Arc::default();
-        self.record(child, Item { base: place.base, staged, target: place.relative, directories });
+        self.record(
+            child,
+            Item { base: place.base, staged, whole: None, target: place.relative, directories },
+        );
         Ok(())
     }
 }
@@ -268,7 +265,8 @@ fn unpack(
     let directories = extract::extract(file, root, place.base.folds, &archive, cancelled)?;
     staging.remove_file(staged).map_err(failed)?;
     let directories = Arc::new(directories);
-    Ok(Item { base: Arc::clone(&place.base), staged: name, target: place.relative.clone(), directories })
+    let (base, target) = (Arc::clone(&place.base), place.relative.clone());
+    Ok(Item { base, staged: name, whole: None, target, directories })
 }
 
 #[async_trait]
@@ -301,7 +299,7 @@ impl Target for FileTarget {
 }
 
 /// Whether it is a packed directory.
-fn unpacks(descriptor: &Descriptor) -> bool {
+pub(crate) fn unpacks(descriptor: &Descriptor) -> bool {
     descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true")
 }
 

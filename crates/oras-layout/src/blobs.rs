@@ -1,13 +1,17 @@
 //! The files below `blobs/`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
-use oras_store::{Content, Error, Kind, Pushed, Result};
+use oras_store::{Content, DigestCache, Error, FileStamp, Kind, Origin, Pushed, Result};
 
+use crate::Layout;
 use crate::place::{Blob, missing};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
@@ -32,7 +36,7 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
         }
     }
     // Asked before opening: to open a pipe is to wait for its writer.
-    if !fs::metadata(&path).map_err(failed)?.is_file() {
+    if !(metadata.is_file() || fs::metadata(&path).map_err(failed)?.is_file()) {
         return Err(Error::new(Kind::InvalidContent, format!("{} is not a file", path.display())));
     }
     let file = File::open(&path).map_err(failed)?;
@@ -57,29 +61,97 @@ pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
     }
 }
 
-/// Writes a blob: verified, flushed, then named.
-pub(crate) async fn write(root: &Path, content: &Content) -> Result<Pushed> {
-    let (owned, descriptor) = (root.to_owned(), content.descriptor().clone());
+/// Writes a blob: verified, flushed, then named; or links it, if it is in a file that may be shared.
+pub(crate) async fn write(layout: &Layout, content: &Content) -> Result<Pushed> {
+    let (root, descriptor) = (layout.path().to_owned(), content.descriptor().clone());
     let there = blocking(move || {
-        let there = is_there(&owned, &descriptor);
+        let there = is_there(&root, &descriptor);
         if !there {
-            crate::journal::create(&owned)?;
+            crate::journal::create(&root)?;
         }
         Ok(there)
     });
     if there.await? {
         return Ok(Pushed::Existed);
     }
-    let staged = fsio::stage(content, root, Durability::Synced).await?;
-    let (root, digest) = (root.to_owned(), content.descriptor().digest.clone());
-    blocking(move || publish(&root, staged, &digest)).await?;
+    if adopt(layout, content).await? {
+        return Ok(Pushed::Adopted);
+    }
+    let staged = fsio::stage(content, layout.path(), Durability::Synced).await?;
+    let (layout, digest) = (layout.clone(), content.descriptor().digest.clone());
+    blocking(move || publish(&layout, staged, &digest)).await?;
     Ok(Pushed::Copied)
 }
 
-/// Gives a verified file its name, read-only as blobs never change.
-pub(crate) fn publish(root: &Path, staged: Staged, digest: &Digest) -> Result<()> {
-    let target = path(root, digest);
-    let directory = target.parent().unwrap_or(root).to_owned();
+/// Whether the content was in a file that this layout shares from now on.
+#[cfg(unix)]
+async fn adopt(layout: &Layout, content: &Content) -> Result<bool> {
+    let Origin::File { path } = content.origin() else { return Ok(false) };
+    if !layout.links() {
+        return Ok(false);
+    }
+    let (layout, descriptor) = (layout.clone(), content.descriptor().clone());
+    // Held while somebody waits.
+    let (asked, _waiting) = tokio::sync::oneshot::channel();
+    let adopted =
+        move || Ok(crate::adopt::adopt(layout.path(), &descriptor, &path, layout.digests(), &asked));
+    blocking(adopted).await
+}
+
+#[cfg(not(unix))]
+async fn adopt(_: &Layout, _: &Content) -> Result<bool> {
+    Ok(false)
+}
+
+/// Files of a group that are flushed together: their number is bounded by that of open files.
+const GROUP: usize = 128;
+/// Threads that flush a group: the file system writes its journal once for those that wait at the same time.
+const FLUSHERS: usize = 16;
+
+/// Writes verified blobs: all of a group flushed, then all named, then the directory flushed.
+pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Result<()> {
+    let root = layout.path();
+    crate::journal::create(root)?;
+    for group in blobs.chunks(GROUP) {
+        let mut staged = Vec::new();
+        for (node, bytes) in group.iter().filter(|(node, _)| !is_there(root, node)) {
+            let mut file = Staged::create(root)?;
+            std::io::Write::write_all(file.file_mut(), bytes)
+                .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
+            staged.push((file, &node.digest));
+        }
+        sync_all(&mut staged)?;
+        let mut directories = BTreeSet::new();
+        for (file, digest) in staged {
+            directories.insert(name(layout, file, digest)?);
+        }
+        directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
+    }
+    Ok(())
+}
+
+fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
+    let share = staged.len().div_ceil(FLUSHERS).max(1);
+    std::thread::scope(|scope| {
+        let flush = |share: &mut [(Staged, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
+        let threads: Vec<_> =
+            staged.chunks_mut(share).map(|share| scope.spawn(move || flush(share))).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+/// Gives a verified file its name, and makes that durable.
+pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
+    fsio::sync_directory(&name(layout, staged, digest)?)
+}
+
+/// Gives a verified file its name, read-only as blobs never change; the directory that it is in.
+fn name(layout: &Layout, staged: Staged, digest: &Digest) -> Result<PathBuf> {
+    let target = path(layout.path(), digest);
+    let directory = target.parent().unwrap_or(layout.path()).to_owned();
     fsio::create_directories(&directory)?;
     #[cfg(unix)]
     {
@@ -87,7 +159,16 @@ pub(crate) fn publish(root: &Path, staged: Staged, digest: &Digest) -> Result<()
         fs::set_permissions(staged.path(), mode)
             .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
     }
-    staged.publish(&target)?;
-    fsio::sync_directory(&directory)?;
-    Ok(())
+    let file = staged.publish(&target)?;
+    remember(layout.digests(), &file, digest);
+    Ok(directory)
+}
+
+/// Remembers the digest of a file that has just got its name here.
+///
+/// Its times are as young as can be. That does not matter: nobody else could reach it before, or it was found unchanged.
+pub(crate) fn remember(digests: &DigestCache, file: &File, digest: &Digest) {
+    if let Ok(metadata) = file.metadata() {
+        digests.put(&FileStamp::of(&metadata), digest, SystemTime::now() + Duration::from_secs(1));
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use oras_spec::layout::INDEX_FILE;
@@ -35,11 +36,16 @@ impl Stamp {
     }
 }
 
-/// The manifests that `index.json` reaches.
+/// What `index.json` reaches: small, for layouts have many manifests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
-    pub(crate) manifests: HashMap<Digest, Descriptor>,
-    pub(crate) referrers: HashMap<Digest, Vec<Descriptor>>,
+    index: Arc<Index>,
+    /// The manifests that others list.
+    unlisted: HashMap<Digest, Descriptor>,
+    /// Their digests, in the order in which they were found.
+    found: Vec<Digest>,
+    /// For each subject its referrers: numbers of entries of the index; those behind the last are in `found`.
+    referrers: HashMap<Digest, Vec<u32>>,
 }
 
 /// Finds a blob by its digest.
@@ -47,33 +53,62 @@ pub(crate) type Open<'a> = &'a dyn Fn(&Digest) -> oras_store::Result<Blob>;
 
 impl Graph {
     /// What [`Graph::walk`] finds.
-    pub(crate) fn build(place: &impl Place, index: &Index) -> Self {
-        let mut graph = Self::default();
-        Self::walk(&|digest| place.open(digest), index, |node, manifest| {
+    pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Self {
+        let mut graph = Self { index: Arc::clone(index), ..Self::default() };
+        let entries = index.len();
+        Self::walk(&|digest| place.open(digest), index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
-            graph.manifests.insert(node.digest.clone(), node.clone());
-            if let Some(subject) = manifest.subject() {
-                let referrer = manifest.referrer_descriptor(node);
-                graph.referrers.entry(subject.digest.clone()).or_default().push(referrer);
+            let number = entry.unwrap_or(entries + graph.found.len());
+            if entry.is_none() {
+                graph.unlisted.insert(node.digest.clone(), node.clone());
+                graph.found.push(node.digest.clone());
+            }
+            if let (Some(subject), Ok(number)) = (manifest.subject(), u32::try_from(number)) {
+                graph.referrers.entry(subject.digest.clone()).or_default().push(number);
             }
         });
         graph
     }
 
-    /// Reads every manifest that the index reaches, each once; `None` for one that is missing (layouts may be sparse),
-    /// not what it is said to be, or too large: it can't be a referrer anybody could use.
-    pub(crate) fn walk(open: Open<'_>, index: &Index, mut visit: impl FnMut(&Descriptor, Option<&Manifest>)) {
+    /// The manifest of that digest that others list.
+    pub(crate) fn unlisted(&self, digest: &Digest) -> Option<Descriptor> {
+        self.unlisted.get(digest).cloned()
+    }
+
+    /// The descriptors of the manifests whose subject has that digest, in the order of the index.
+    pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Vec<Descriptor> {
+        let numbers = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
+        let described = numbers.iter().filter_map(|number| {
+            let number = *number as usize;
+            let node = match number.checked_sub(self.index.len()) {
+                None => self.index.descriptor(number)?.plain(),
+                Some(number) => self.unlisted(self.found.get(number)?)?,
+            };
+            Some(read(&|digest| place.open(digest), &node)?.referrer_descriptor(&node))
+        });
+        described.collect()
+    }
+
+    /// Reads every manifest that the index reaches, each once, and tells which entry it is, if it is one; `None`
+    /// for one that is missing (layouts may be sparse), not what it is said to be, or too large: it can't be a
+    /// referrer anybody could use.
+    pub(crate) fn walk(
+        open: Open<'_>,
+        index: &Index,
+        mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
+    ) {
         let mut seen = HashSet::new();
-        let mut next: Vec<Descriptor> = index.descriptors().map(Descriptor::plain).collect();
-        next.reverse();
-        while let Some(node) = next.pop() {
-            if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
-                continue;
+        for (number, descriptor) in index.descriptors().enumerate() {
+            let mut next = vec![(descriptor.plain(), Some(number))];
+            while let Some((node, entry)) = next.pop() {
+                if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
+                    continue;
+                }
+                let manifest = read(open, &node);
+                visit(&node, entry, manifest.as_ref());
+                let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
+                next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
             }
-            let manifest = read(open, &node);
-            visit(&node, manifest.as_ref());
-            let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
-            next.extend(children.into_iter().rev().map(|child| child.plain()));
         }
     }
 }

@@ -1,87 +1,54 @@
 //! `index.json` as a document: edited in place, so that fields ORAS does not know survive.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use oras_spec::{Descriptor, Digest, MediaType, annotation, json};
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest, MediaType, json};
 use oras_store::{Error, Kind, Result};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use crate::entry::Entry;
 
 /// An index larger than this is not an index: 64 MiB list 200,000 manifests.
 pub(crate) const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
 
 /// An `index.json` that is edited. Entries keep their order; new ones come last.
+///
+/// In memory it is little more than its text: entries are parts of it, and decoded when they are asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     document: Map<String, Value>,
     entries: Vec<Entry>,
+    /// The digests that have an entry, once many are added; forgotten when one goes.
+    listed: Option<HashSet<Digest>>,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    raw: Value,
-    descriptor: Descriptor,
-}
+/// The fields of an object with their text, in order.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
-impl Entry {
-    fn new(descriptor: &Descriptor, tag: Option<&str>) -> Self {
-        let mut descriptor = descriptor.clone();
-        descriptor.data = None;
-        let mut entry = Self { raw: serde_json::to_value(&descriptor).unwrap_or_default(), descriptor };
-        // A tag of where the content came from is not one here.
-        entry.set_tag(tag);
-        entry
-    }
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Fields<'de>;
 
-    /// Adds what `descriptor` says beyond what is known; whether that is anything.
-    fn describe(&mut self, descriptor: &Descriptor) -> bool {
-        let mut described = self.descriptor.clone();
-        let annotations = descriptor.annotations.iter().filter(|(key, _)| *key != annotation::REF_NAME);
-        described.annotations.extend(annotations.map(|(key, value)| (key.clone(), value.clone())));
-        described.artifact_type = descriptor.artifact_type.clone().or(described.artifact_type);
-        described.platform = descriptor.platform.clone().or(described.platform);
-        if described == self.descriptor {
-            return false;
-        }
-        self.descriptor = described;
-        if let (Value::Object(raw), Ok(Value::Object(fields))) =
-            (&mut self.raw, serde_json::to_value(&self.descriptor))
-        {
-            raw.extend(fields);
-        }
-        true
-    }
-
-    fn set_tag(&mut self, tag: Option<&str>) {
-        self.descriptor.annotations.remove(annotation::REF_NAME);
-        if let Some(tag) = tag {
-            self.descriptor.annotations.insert(annotation::REF_NAME.to_owned(), tag.to_owned());
-        }
-        let Value::Object(raw) = &mut self.raw else { return };
-        let fields = serde_json::to_value(&self.descriptor).unwrap_or_default();
-        match fields.get("annotations") {
-            // Fields that are new go where a descriptor has them.
-            Some(annotations) if raw.contains_key("annotations") => {
-                raw.insert("annotations".to_owned(), annotations.clone());
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
             }
-            Some(_) => {
-                let mut ordered = fields.as_object().cloned().unwrap_or_default();
-                for (key, value) in std::mem::take(raw) {
-                    ordered.entry(key).or_insert(value);
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
                 }
-                *raw = ordered;
-            }
-            None => {
-                raw.shift_remove("annotations");
+                Ok(Fields(fields))
             }
         }
-    }
-
-    fn tag(&self) -> Option<&str> {
-        self.descriptor
-            .annotations
-            .get(annotation::REF_NAME)
-            .map(String::as_str)
-            .filter(|tag| !tag.is_empty())
+        deserializer.deserialize_map(Each)
     }
 }
 
@@ -90,71 +57,109 @@ impl Default for Index {
         let mut document = Map::new();
         document.insert("schemaVersion".to_owned(), json!(2));
         document.insert("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX.as_str()));
-        Self { document, entries: Vec::new() }
+        Self { document, entries: Vec::new(), listed: None }
     }
 }
 
 impl Index {
     /// Reads an index; duplicate keys, and entries that are no descriptors, are errors.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(bytes: impl Into<Bytes>) -> Result<Self> {
         let invalid = |error: serde_json::Error| {
             Error::new(Kind::InvalidContent, "invalid OCI Image Index: failed to decode index file")
                 .with_source(error)
         };
-        json::check_strict(bytes).map_err(invalid)?;
-        let mut document: Map<String, Value> = serde_json::from_slice(bytes).map_err(invalid)?;
-        let manifests = match document.shift_remove("manifests") {
-            Some(Value::Array(manifests)) => manifests,
-            None | Some(Value::Null) => Vec::new(),
-            Some(_) => {
-                return Err(Error::new(
-                    Kind::InvalidContent,
-                    "invalid OCI Image Index: manifests is not a list",
-                ));
+        let bytes = bytes.into();
+        json::check_strict(&bytes).map_err(invalid)?;
+        let Fields(fields) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let mut document = Map::new();
+        let mut entries = Vec::new();
+        for (key, value) in fields {
+            if key != "manifests" {
+                document.insert(key, serde_json::from_str(value.get()).map_err(invalid)?);
+                continue;
             }
-        };
-        let entry = |raw: Value| {
-            let descriptor = Descriptor::deserialize_from(&raw).map_err(invalid)?;
-            Ok(Entry { raw, descriptor })
-        };
-        Ok(Self { document, entries: manifests.into_iter().map(entry).collect::<Result<_>>()? })
+            if !value.get().starts_with('[') && value.get() != "null" {
+                let message = "invalid OCI Image Index: manifests is not a list";
+                return Err(Error::new(Kind::InvalidContent, message));
+            }
+            let listed: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).map_err(invalid)?;
+            let listed = listed.unwrap_or_default();
+            entries.reserve_exact(listed.len());
+            for entry in listed {
+                let text = bytes.slice_ref(entry.get().as_bytes());
+                entries.push(Entry::read(text).map_err(invalid)?);
+            }
+        }
+        Ok(Self { document, entries, listed: None })
     }
 
     /// The document as it is written: compact, the list of manifests last unless it was elsewhere.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut document = Map::new();
-        let manifests = Value::Array(self.entries.iter().map(|entry| entry.raw.clone()).collect());
-        let mut manifests = Some(manifests);
+        let mut out = vec![b'{'];
+        let mut listed = false;
         for (key, value) in &self.document {
-            document.insert(key.clone(), value.clone());
+            write_key(&mut out, key);
+            out.extend(json::to_vec(value));
             // Where the specification's own writers put it: behind the types, before annotations.
             if key == "mediaType" && !self.document.contains_key("artifactType") || key == "artifactType" {
-                document.extend(manifests.take().map(|manifests| ("manifests".to_owned(), manifests)));
+                self.write_entries(&mut out);
+                listed = true;
             }
         }
-        document.extend(manifests.take().map(|manifests| ("manifests".to_owned(), manifests)));
-        json::to_vec(&document)
+        if !listed {
+            self.write_entries(&mut out);
+        }
+        out.push(b'}');
+        out
+    }
+
+    fn write_entries(&self, out: &mut Vec<u8>) {
+        write_key(out, "manifests");
+        out.push(b'[');
+        for (number, entry) in self.entries.iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            entry.write(out);
+        }
+        out.push(b']');
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of that number.
+    pub(crate) fn descriptor(&self, number: usize) -> Option<Descriptor> {
+        self.entries.get(number).map(Entry::descriptor)
     }
 
     /// All entries, in order.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        self.entries.iter().map(|entry| &entry.descriptor)
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().map(Entry::descriptor)
     }
 
     /// The entry with that tag; of several the last.
-    pub(crate) fn tagged(&self, tag: &str) -> Option<&Descriptor> {
-        self.entries.iter().rev().find(|entry| entry.tag() == Some(tag)).map(|entry| &entry.descriptor)
+    pub(crate) fn tagged(&self, tag: &str) -> Option<Descriptor> {
+        self.entries.iter().rev().find(|entry| entry.tag() == Some(tag)).map(Entry::descriptor)
+    }
+
+    /// Whether the digest has an entry.
+    pub(crate) fn lists(&self, digest: &Digest) -> bool {
+        self.entries.iter().any(|entry| entry.digest == *digest)
     }
 
     /// An entry of that digest, without its tag.
     pub(crate) fn listed(&self, digest: &Digest) -> Option<Descriptor> {
-        self.descriptors().find(|descriptor| descriptor.digest == *digest).map(Descriptor::plain)
+        let entry = self.entries.iter().find(|entry| entry.digest == *digest)?;
+        Some(entry.descriptor().plain())
     }
 
     /// The digests that have a tag.
     pub(crate) fn tagged_digests(&self) -> HashSet<Digest> {
         let tagged = self.entries.iter().filter(|entry| entry.tag().is_some());
-        tagged.map(|entry| entry.descriptor.digest.clone()).collect()
+        tagged.map(|entry| entry.digest.clone()).collect()
     }
 
     /// All tags, sorted.
@@ -168,15 +173,12 @@ impl Index {
 
     /// Applies a change; `false` when there was nothing to change. Tagged entries come first.
     pub(crate) fn apply(&mut self, change: &Change) -> bool {
+        if let Change::List(descriptor) = change {
+            return self.list(descriptor);
+        }
+        self.listed = None;
         let before = self.entries.len();
         let changed = match change {
-            Change::List(descriptor) => {
-                let new = !self.descriptors().any(|listed| listed.digest == descriptor.digest);
-                if new {
-                    self.entries.push(Entry::new(descriptor, None));
-                }
-                new
-            }
             Change::Tag(descriptor, tag) => {
                 let moved = self.untag(tag, Some(&descriptor.digest));
                 let named = match self.entries.iter_mut().find(|entry| entry.tag() == Some(tag)) {
@@ -187,13 +189,13 @@ impl Index {
                     }
                 };
                 // A tagged entry lists the digest: an untagged one would only repeat it.
-                self.entries
-                    .retain(|entry| entry.tag().is_some() || entry.descriptor.digest != descriptor.digest);
+                self.entries.retain(|entry| entry.tag().is_some() || entry.digest != descriptor.digest);
                 moved || named
             }
             Change::Untag(tag) => self.untag(tag, None),
+            Change::List(_) => false,
             Change::Remove(digest) | Change::Prune(digest) => {
-                self.entries.retain(|entry| entry.descriptor.digest != *digest);
+                self.entries.retain(|entry| entry.digest != *digest);
                 false
             }
         };
@@ -201,20 +203,39 @@ impl Index {
         changed || self.entries.len() != before
     }
 
+    fn list(&mut self, descriptor: &Descriptor) -> bool {
+        if self.listed.is_none() {
+            self.entries.sort_by_key(|entry| entry.tag().is_none());
+        }
+        let digests = || self.entries.iter().map(|entry| entry.digest.clone()).collect();
+        let new = self.listed.get_or_insert_with(digests).insert(descriptor.digest.clone());
+        if new {
+            self.entries.push(Entry::new(descriptor, None));
+        }
+        new
+    }
+
     /// Takes the tag from whatever has it, but for `except`; a manifest that loses its last tag stays listed.
     fn untag(&mut self, tag: &str, except: Option<&Digest>) -> bool {
-        let stays = |entry: &Entry| entry.tag() != Some(tag) || Some(&entry.descriptor.digest) == except;
-        let (kept, moved): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries).into_iter().partition(stays);
-        self.entries = kept;
+        let moves = |entry: &mut Entry| entry.tag() == Some(tag) && Some(&entry.digest) != except;
+        let moved: Vec<_> = self.entries.extract_if(.., moves).collect();
         let any = !moved.is_empty();
         for mut entry in moved {
-            if !self.descriptors().any(|listed| listed.digest == entry.descriptor.digest) {
+            if !self.lists(&entry.digest) {
                 entry.set_tag(None);
                 self.entries.push(entry);
             }
         }
         any
     }
+}
+
+fn write_key(out: &mut Vec<u8>, key: &str) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+    out.extend(json::to_vec(key));
+    out.push(b':');
 }
 
 /// A change of the index.
@@ -230,17 +251,6 @@ pub(crate) enum Change {
     Remove(Digest),
     /// The digest is gone, with what [`crate::prune`] says nothing else needs.
     Prune(Digest),
-}
-
-/// Reads a descriptor out of a value without cloning the value.
-trait FromValue: Sized {
-    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error>;
-}
-
-impl FromValue for Descriptor {
-    fn deserialize_from(value: &Value) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(value.clone())
-    }
 }
 
 #[cfg(test)]
@@ -272,7 +282,7 @@ mod tests {
         let text = format!(
             r#"{{"schemaVersion":2,"x":{{"b":1,"a":2}},"manifests":[{{"mediaType":"m/t","size":1,"digest":"{digest}","y":[1],"annotations":null}}],"annotations":{{"k":"v"}}}}"#
         );
-        let mut index = Index::parse(text.as_bytes()).unwrap();
+        let mut index = Index::parse(text).unwrap();
         index.apply(&Change::Tag(descriptor("b"), "v1".into()));
         index.apply(&Change::Tag(descriptor("c"), "v1".into()));
         let written = String::from_utf8(index.to_bytes()).unwrap();
@@ -297,7 +307,7 @@ mod tests {
         for text in
             ["", "[]", r#"{"manifests":{}}"#, r#"{"manifests":[{}]}"#, r#"{"manifests":[],"manifests":[]}"#]
         {
-            assert_eq!(Index::parse(text.as_bytes()).unwrap_err().kind(), Kind::InvalidContent, "{text}");
+            assert_eq!(Index::parse(text).unwrap_err().kind(), Kind::InvalidContent, "{text}");
         }
     }
 }

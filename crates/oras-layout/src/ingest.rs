@@ -86,7 +86,7 @@ impl Ingest for LayoutIngest {
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
         let (mut staged, hasher) = self.take()?;
-        let (root, expected, algorithm) = (self.layout.path().to_owned(), expected.cloned(), self.algorithm);
+        let (layout, expected, algorithm) = (self.layout.clone(), expected.cloned(), self.algorithm);
         let media_type = self.media_type.clone();
         let digest = blocking(move || {
             let digest = match expected.as_ref().and_then(Digest::algorithm) {
@@ -101,7 +101,7 @@ impl Ingest for LayoutIngest {
                 check(&mut staged, &media_type)?;
             }
             staged.sync()?;
-            blobs::publish(&root, staged, &digest)?;
+            blobs::publish(&layout, staged, &digest)?;
             Ok(digest)
         })
         .await?;

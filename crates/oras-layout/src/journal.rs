@@ -33,8 +33,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Pending {
     next: u64,
-    changes: Vec<(u64, Change)>,
-    /// Changes whose callers still wait: what nobody waits for is not made.
+    changes: Vec<(u64, Vec<Change>)>,
+    /// Those whose callers still wait: what nobody waits for is not made.
     wanted: HashSet<u64>,
 }
 
@@ -47,10 +47,10 @@ impl Journal {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `change` durable: when this returns, `index.json` has it. Changes that wait together are written
-    /// together. When the future is dropped the change is being written already, or never is.
-    pub(crate) async fn write(&self, change: Change) -> Result<()> {
-        let ticket = Ticket::new(self, change);
+    /// Makes `changes` durable: when this returns, `index.json` has them. Changes that wait together are written
+    /// together. When the future is dropped the changes are being written already, or never are.
+    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<()> {
+        let ticket = Ticket::new(self, changes);
         // The thread that writes keeps the guard, so that a dropped future does not let others overtake it.
         let guard = Arc::clone(&self.writing).lock_owned().await;
         let taken = {
@@ -61,7 +61,7 @@ impl Journal {
             std::mem::take(&mut pending.changes)
         };
         let root = self.root.clone();
-        let changes: Vec<_> = taken.iter().map(|(_, change)| change.clone()).collect();
+        let changes: Vec<_> = taken.iter().flat_map(|(_, changes)| changes).cloned().collect();
         let result = blocking(move || {
             let result = write(&root, &changes);
             drop(guard);
@@ -79,18 +79,18 @@ impl Journal {
     }
 }
 
-/// A change that its caller waits for; dropped, it is withdrawn.
+/// Changes that their caller waits for; dropped, they are withdrawn.
 struct Ticket<'a> {
     journal: &'a Journal,
     number: u64,
 }
 
 impl<'a> Ticket<'a> {
-    fn new(journal: &'a Journal, change: Change) -> Self {
+    fn new(journal: &'a Journal, changes: Vec<Change>) -> Self {
         let mut pending = journal.pending();
         pending.next += 1;
         let number = pending.next;
-        pending.changes.push((number, change));
+        pending.changes.push((number, changes));
         pending.wanted.insert(number);
         Self { journal, number }
     }
@@ -177,7 +177,7 @@ pub(crate) fn read(root: &Path) -> Result<Index> {
             Kind::TooLarge,
             format!("{} is larger than {MAX_INDEX_SIZE} bytes", path.display()),
         )),
-        Ok(_) => Index::parse(&fs::read(&path).map_err(failed)?)
+        Ok(_) => Index::parse(fs::read(&path).map_err(failed)?)
             .map_err(|error| error.context(format!("failed to read {}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),
         Err(error) => Err(failed(error)),
@@ -189,17 +189,30 @@ pub(crate) fn sweep(root: &Path) {
     let ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".oras-");
     sweep_directory(root, ours);
     sweep_directory(&root.join("ingest"), |_| true);
+    fsio::sweep_partials(root);
 }
 
 fn sweep_directory(directory: &Path, is_staged: impl Fn(&std::ffi::OsStr) -> bool) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten().filter(|entry| is_staged(&entry.file_name())) {
-        let modified =
-            entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|found| found.modified().ok());
-        let age = modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let Some(found) = entry.metadata().ok().filter(|found| found.is_file() && !is_linked(found)) else {
+            continue;
+        };
+        let age = found.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
         if age.is_some_and(|age| age > STALE) {
             // Best effort: a file that can't be removed harms nobody.
             drop(fs::remove_file(entry.path()));
         }
     }
+}
+
+/// Whether the file has another name: it may be a blob that is being adopted, is as old as that, and takes no room.
+#[cfg(unix)]
+fn is_linked(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+}
+
+#[cfg(not(unix))]
+fn is_linked(_: &fs::Metadata) -> bool {
+    false
 }

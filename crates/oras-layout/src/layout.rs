@@ -9,11 +9,12 @@ use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::fsio::blocking;
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
-    TagList, Target,
+    ByteStream, Content, Delete, DigestCache, Error, Ingest, IngestTarget, Kind, Origin, Predecessors,
+    Pushed, Result, Source, TagList, Target,
 };
 
 use crate::blobs;
+use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
@@ -29,13 +30,16 @@ pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Layout {
     inner: Arc<Inner>,
+    digests: Arc<DigestCache>,
     prunes: bool,
+    links: bool,
 }
 
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
     journal: Journal,
+    gathered: Gathered,
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
 }
@@ -74,8 +78,14 @@ impl Layout {
 
     fn at(root: PathBuf) -> Self {
         let journal = Journal::new(root.clone());
-        let inner = Inner { root, journal, index: Mutex::default(), graph: Mutex::default() };
-        Self { inner: Arc::new(inner), prunes: false }
+        let inner = Inner {
+            root,
+            journal,
+            gathered: Gathered::default(),
+            index: Mutex::default(),
+            graph: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true }
     }
 
     /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
@@ -89,6 +99,34 @@ impl Layout {
         self
     }
 
+    /// The same layout, which remembers the digests of what it writes and finds right in `digests`: what is known
+    /// there is not hashed again before it is shared.
+    #[must_use]
+    pub fn with_digests(mut self, digests: Arc<DigestCache>) -> Self {
+        self.digests = digests;
+        self
+    }
+
+    /// The same layout, which has every blob in a file of its own.
+    ///
+    /// Without this, blobs of another layout on the same file system are verified and then hard-linked, if nobody but
+    /// the owner of this layout may write them and everybody may read them: a program that writes into the blobs of
+    /// one layout, which none should, damages both.
+    #[must_use]
+    pub fn unshared(mut self) -> Self {
+        self.links = false;
+        self
+    }
+
+    pub(crate) fn digests(&self) -> &DigestCache {
+        &self.digests
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn links(&self) -> bool {
+        self.links
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.inner.root
@@ -100,8 +138,22 @@ impl Layout {
         blocking(move || inner.index()).await
     }
 
+    /// Makes a change durable, and with it what was gathered.
     pub(crate) async fn change(&self, change: Change) -> Result<()> {
-        self.inner.journal.write(change).await
+        if self.inner.gathered.is_empty() {
+            return self.write(vec![change]).await;
+        }
+        self.inner.gathered.store(self, Some(change)).await
+    }
+
+    /// Makes changes durable.
+    pub(crate) async fn write(&self, changes: Vec<Change>) -> Result<()> {
+        self.inner.journal.write(changes).await
+    }
+
+    /// Stores what was gathered before something is looked for that might be among it.
+    async fn settle(&self) -> Result<()> {
+        if self.inner.gathered.is_empty() { Ok(()) } else { self.inner.gathered.store(self, None).await }
     }
 }
 
@@ -150,39 +202,71 @@ impl Place for Inner {
 #[async_trait]
 impl Source for Layout {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        self.settle().await?;
         place::resolve(&self.inner, reference).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if self.inner.gathered.has(descriptor) {
+            self.settle().await?;
+        }
         place::fetch(&self.inner, descriptor, range).await
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        Origin::File { path: blobs::path(self.path(), &descriptor.digest) }
     }
 }
 
 #[async_trait]
 impl Target for Layout {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        if self.inner.gathered.has(descriptor) {
+            return Ok(true);
+        }
         let (root, asked) = (self.path().to_owned(), descriptor.clone());
         let there = blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
         // A manifest that is not listed yet must be pushed once more, or no tool finds it.
         if there && descriptor.media_type.is_manifest() {
-            return Ok(self.index().await?.listed(&descriptor.digest).is_some());
+            return Ok(self.index().await?.lists(&descriptor.digest));
         }
         Ok(there)
     }
 
     async fn push(&self, content: &Content) -> Result<Pushed> {
         let content = &checked(content).await?;
-        let pushed = blobs::write(self.path(), content).await?;
+        let pushed = blobs::write(self, content).await?;
         if content.descriptor().media_type.is_manifest() {
             self.change(Change::List(content.descriptor().clone())).await?;
         }
         Ok(pushed)
     }
 
+    /// A manifest is kept back until there are a thousand, or something is asked that it might be the answer to.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        let node = content.descriptor();
+        if !node.media_type.is_manifest() {
+            return self.push(content).await;
+        }
+        let content = &checked(content).await?;
+        let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
+        let (root, asked) = (self.path().to_owned(), node.clone());
+        let there =
+            self.inner.gathered.has(node) || blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
+        if self.inner.gathered.add(node.clone(), bytes) {
+            self.inner.gathered.store(self, None).await?;
+        }
+        Ok(if there { Pushed::Existed } else { Pushed::Copied })
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.settle().await
+    }
+
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         // What is listed was checked when it was stored, and need not be read again to get a name.
         if !(content.descriptor().media_type.is_manifest() && self.exists(content.descriptor()).await?) {
-            blobs::write(self.path(), &checked(content).await?).await?;
+            blobs::write(self, &checked(content).await?).await?;
         }
         if tag.parse::<Digest>().is_ok_and(|digest| digest == content.descriptor().digest) {
             return self.change(Change::List(content.descriptor().clone())).await;
@@ -209,6 +293,7 @@ impl Predecessors for Layout {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
+        self.settle().await?;
         place::predecessors(&self.inner, node, artifact_type).await
     }
 }
@@ -224,6 +309,7 @@ impl Delete for Layout {
     /// Removes the entries of the digest from the index, then its file. Content below it stays, unless this is a
     /// handle made by [`Layout::pruning`].
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        self.settle().await?;
         let path = blobs::path(self.path(), &descriptor.digest);
         if !blocking(move || Ok(path.exists())).await? {
             return Err(place::missing(self.path(), &descriptor.digest.to_string()));
@@ -238,6 +324,7 @@ impl Delete for Layout {
 
     /// A manifest that loses its last tag stays listed without one.
     async fn untag(&self, tag: &str) -> Result<()> {
+        self.settle().await?;
         if self.index().await?.tagged(tag).is_some() {
             return self.change(Change::Untag(tag.to_owned())).await;
         }

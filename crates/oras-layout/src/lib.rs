@@ -24,8 +24,12 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(unix)]
+mod adopt;
 mod archive;
 mod blobs;
+mod entry;
+mod gathered;
 mod graph;
 mod index;
 mod ingest;

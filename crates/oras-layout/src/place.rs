@@ -59,14 +59,14 @@ pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result
     blocking(move || {
         let index = place.index()?;
         if let Some(descriptor) = index.tagged(&reference) {
-            return Ok(descriptor.clone());
+            return Ok(descriptor);
         }
         let digest = reference.parse::<Digest>().map_err(|_| missing(place.path(), &reference))?;
         if let Some(descriptor) = index.listed(&digest) {
             return Ok(descriptor);
         }
-        if let Some(descriptor) = place.graph()?.manifests.get(&digest) {
-            return Ok(descriptor.clone());
+        if let Some(descriptor) = place.graph()?.unlisted(&digest) {
+            return Ok(descriptor);
         }
         let size = place.open(&digest)?.size;
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
@@ -83,7 +83,17 @@ pub(crate) async fn fetch<P: Place>(
     let name = blobs::path(place.path(), &descriptor.digest).display().to_string();
     let (place, digest) = (Arc::clone(place), descriptor.digest.clone());
     let whole = range == (0..descriptor.size);
-    let Blob { file, start, size } = blocking(move || place.open(&digest)).await?;
+    // What is small is read by the thread that opens it.
+    let (blob, bytes) = blocking(move || {
+        let blob = place.open(&digest)?;
+        let bytes = if whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size) } else { None };
+        Ok((blob, bytes))
+    })
+    .await?;
+    if let Some(bytes) = bytes {
+        return Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed());
+    }
+    let Blob { file, start, size } = blob;
     // One byte more than the descriptor says shows that the blob is too long.
     let end = if whole { range.end.saturating_add(1) } else { range.end };
     let within = |at: u64| start.saturating_add(at.min(size));
@@ -96,9 +106,8 @@ pub(crate) async fn predecessors<P: Place>(
     node: &Descriptor,
     artifact_type: Option<&MediaType>,
 ) -> Result<Vec<Descriptor>> {
-    let place = Arc::clone(place);
-    let graph = blocking(move || place.graph()).await?;
-    let mut referrers = graph.referrers.get(&node.digest).cloned().unwrap_or_default();
+    let (place, digest) = (Arc::clone(place), node.digest.clone());
+    let mut referrers = blocking(move || Ok(place.graph()?.referrers(&*place, &digest))).await?;
     referrers.retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
     Ok(referrers)
 }

@@ -119,6 +119,10 @@ impl Target for Memory {
         self.store(content.descriptor(), bytes)
     }
 
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.state().tags.get(tag).map(|named| named.digest.clone())
+    }
+
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         self.push(content).await?;
         self.state().tags.insert(tag.to_owned(), content.descriptor().clone());

@@ -36,12 +36,18 @@ impl Repository {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
-        if response.status == 404 {
+        // Artifactory forbids what it lacks. Whoever may not write here is told so when it is sent.
+        if matches!(response.status.as_u16(), 403 | 404) {
             return Ok(false);
         }
         let response = response.expect(&[200])?;
         check_digest(&response, &descriptor.digest)?;
         Ok(true)
+    }
+
+    /// Whether there is a blob of that digest.
+    pub(crate) async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
+        self.has("blobs", &Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)).await
     }
 
     /// Deletes a digest, or a tag, from the `kind`: `blobs` or `manifests`.

@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use url::{Host, Origin, Url};
 
 use crate::certificates::{self, Certificates};
+use crate::connections::Connections;
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, Resolver, Seen};
 use crate::no_proxy::NoProxy;
@@ -19,6 +20,7 @@ use crate::proxy;
 use crate::registries_conf::Found;
 use crate::session::Sessions;
 use crate::tls;
+use crate::upload;
 
 /// The longest warning that is handed on (distribution-spec, "Warnings").
 const MAX_WARNING: usize = 4096;
@@ -41,6 +43,9 @@ struct Inner {
     warned: Mutex<HashSet<(String, String)>>,
     /// The origins that speak nothing but HTTP/2.
     http2: Mutex<HashSet<Origin>>,
+    /// The budgets of the registries, by their origins.
+    connections: Mutex<HashMap<String, Arc<Connections>>>,
+    hosts: upload::Hosts,
 }
 
 /// Connections that are set up alike.
@@ -76,8 +81,20 @@ impl Client {
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
         let (pools, seen, sessions, warned, http2) = Default::default();
+        let (connections, hosts) = Default::default();
         Ok(Self {
-            inner: Arc::new(Inner { options, headers, no_proxy, pools, seen, sessions, warned, http2 }),
+            inner: Arc::new(Inner {
+                options,
+                headers,
+                no_proxy,
+                pools,
+                seen,
+                sessions,
+                warned,
+                http2,
+                connections,
+                hosts,
+            }),
         })
     }
 
@@ -105,8 +122,20 @@ impl Client {
         Ok(if insecure { endpoint.insecure(plain.is_none()) } else { endpoint })
     }
 
+    /// What was learned of the uploads of the registry `endpoint`.
+    pub(crate) fn host(&self, endpoint: &Endpoint) -> Arc<upload::Host> {
+        self.inner.hosts.get(endpoint.origin(), endpoint.server())
+    }
+
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    /// The budget of connections to the registry.
+    pub(crate) fn connections(&self, endpoint: &Endpoint) -> Arc<Connections> {
+        let mut budgets = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Connections::new(self.inner.options.parallel.connections));
+        Arc::clone(budgets.entry(endpoint.origin()).or_insert_with(new))
     }
 
     /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.

@@ -51,8 +51,8 @@
 //! - **A mirror is a registry of its own** ([`Mirrored`], [`RegistriesConf`]): it gets nothing that is for the registry
 //!   it stands in for, and what it sends counts only for what its digest says.
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
-//!   [`RetryPolicy`] and `Retry-After`. A blob upload begins a new session; a download that breaks goes on where it
-//!   stopped.
+//!   [`RetryPolicy`] and `Retry-After`. A transfer that breaks goes on where it stopped; an upload that the registry has
+//!   forgotten begins anew.
 //! - **Nothing that is read is unbounded**: manifests and pages 4 MiB, errors 8 KiB, tokens 128 KiB; blobs are
 //!   streamed, in memory that does not grow with their size. A server that falls silent is given up.
 //! - **Digests are checked**: of manifests against what was asked for and what the registry says, of blobs by whoever
@@ -70,6 +70,7 @@
 //! has no atomic change: writers on one machine take turns by a lock file, and an entry is looked for after it was
 //! written and written again if another client undid it.
 
+mod additions;
 mod address;
 mod auth;
 mod blobs;
@@ -77,6 +78,7 @@ mod certificates;
 mod challenge;
 mod client;
 mod config_file;
+mod connections;
 mod credentials;
 mod docker_config;
 mod download;
@@ -93,6 +95,7 @@ mod network;
 mod no_proxy;
 mod options;
 mod paging;
+mod profile;
 mod proxy;
 mod referrers;
 mod referrers_tag;
@@ -118,7 +121,9 @@ pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials}
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
 pub use mirrors::Mirrored;
-pub use options::{ClientOptions, HttpVersion, ReferrersMode, ResolveOverride, WarningHandler};
+pub use options::{
+    ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
+};
 pub use registries_conf::{RegistriesConf, RegistryBlocked};
 pub use registry::Registry;
 pub use repository::Repository;
@@ -126,3 +131,4 @@ pub use response::{MissingCredential, ResponseError};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use trace::TRACE_TARGET;
+pub use upload::{UnfinishedUpload, UnfinishedUploads};

@@ -29,6 +29,15 @@ impl Repository {
         Ok(Some(Descriptor::new(media_type.into(), digest, size)))
     }
 
+    /// What a tag names, if the registry tells at the first try. With the rights of a push, which may follow.
+    pub(crate) async fn tagged_digest(&self, tag: &str) -> Option<Digest> {
+        let mut request = self.manifest_request(Method::HEAD, &self.named(tag).ok()?).ok()?;
+        request.scopes = self.push_scopes();
+        let request = request.header(ACCEPT, &self.accept()).ok()?;
+        let response = self.client().attempt(self.endpoint(), &request).await.ok()?;
+        if response.status == 200 { known_digest(&response) } else { None }
+    }
+
     /// A manifest, checked against the digest that was asked for or that the registry tells.
     pub(crate) async fn get_manifest(&self, reference: &Reference) -> Result<(Descriptor, Bytes)> {
         let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &self.accept())?;

@@ -44,6 +44,11 @@ pub(crate) fn silent(method: &Method, url: &Url) -> Failed {
     Failed::later(spoken(method, url, "timeout awaiting the answer"))
 }
 
+/// The failure of an answer that ended before all of it came.
+pub(crate) fn short(method: &Method, url: &Url) -> Failed {
+    Failed::later(spoken(method, url, "unexpected EOF"))
+}
+
 fn spoken(method: &Method, url: &Url, cause: &str) -> Error {
     let (first, rest) = method.as_str().split_at(1.min(method.as_str().len()));
     Error::new(Kind::Network, format!("{first}{} \"{}\": {cause}", rest.to_lowercase(), redact(url)))

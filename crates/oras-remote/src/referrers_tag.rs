@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use oras_spec::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Reference, View, json};
 use oras_store::{Error, Kind, Result};
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(60);
 enum Tagged {
     Nothing,
     Index(Bytes),
+    /// The subject itself: GitLab takes a tag that is not there for the digest that it is made of.
+    Subject,
     /// Something that is not an index of referrers.
     Other(MediaType),
 }
@@ -46,18 +49,39 @@ impl Repository {
         }
     }
 
-    /// Enters `referrer` into the index, and makes sure that it stays.
+    /// Enters `referrer` into the index, and makes sure that it stays. Those of one repository that wait for their turn
+    /// are entered together.
     pub(crate) async fn add_tagged_referrer(
         &self,
         subject: &Descriptor,
         referrer: &Descriptor,
     ) -> Result<()> {
-        self.change_index(subject, &referrer.digest, |index| index.add(referrer)).await
+        let tag = tag_of(&subject.digest);
+        let addition = self.additions().wait(&tag, referrer);
+        let turn = std::pin::pin!(self.turn(subject));
+        let _turn = match select(turn, std::pin::pin!(addition.done_by_another())).await {
+            Either::Left((turn, _)) => turn?,
+            Either::Right(_) => return Ok(()),
+        };
+        let all = self.additions().take(&tag, &addition);
+        let enter = |index: &mut Index| {
+            all.iter().fold(false, |changed, addition| index.add(&addition.referrer) || changed)
+        };
+        self.change_index(subject, &referrer.digest, enter).await?;
+        all.iter().for_each(|addition| addition.tell());
+        Ok(())
     }
 
     /// Takes `referrer` out of the index, and makes sure that it stays out.
     pub(crate) async fn remove_tagged_referrer(&self, subject: &Descriptor, referrer: &Digest) -> Result<()> {
+        let _turn = self.turn(subject).await?;
         self.change_index(subject, referrer, |index| index.remove(referrer)).await
+    }
+
+    /// Waits until it is one's turn to change the index.
+    async fn turn(&self, subject: &Descriptor) -> Result<TurnLock> {
+        let tag = self.named(&tag_of(&subject.digest))?;
+        Ok(TurnLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await)
     }
 
     /// Applies `change`, which says whether it changed anything, until it is found applied.
@@ -68,10 +92,9 @@ impl Repository {
         change: impl Fn(&mut Index) -> bool,
     ) -> Result<()> {
         let tag = self.named(&tag_of(&subject.digest))?;
-        let _turn = TurnLock::acquire(&format!("{}/{tag}", self.endpoint().origin())).await;
         let (mut written, mut seen, mut rested) = (0, None, true);
         for _ in 0..ROUNDS {
-            let (bytes, mut index) = self.index(&tag, subject).await?;
+            let (bytes, mut index) = self.index(&tag, subject, written > 0).await?;
             if !change(&mut index) {
                 // Found. But a writer that read the index before may write it after this: wait until it is quiet.
                 if written == 0 || seen.as_ref() == Some(&bytes) {
@@ -97,9 +120,19 @@ impl Repository {
     }
 
     /// The index to change, with the bytes that are there; a new one where there is nothing.
-    async fn index(&self, tag: &Reference, subject: &Descriptor) -> Result<(Bytes, Index)> {
+    async fn index(
+        &self,
+        tag: &Reference,
+        subject: &Descriptor,
+        was_written: bool,
+    ) -> Result<(Bytes, Index)> {
         match self.tagged(tag, subject).await? {
-            Tagged::Nothing => Ok((Bytes::new(), Index::default())),
+            Tagged::Subject if was_written => {
+                let message =
+                    format!("the registry takes the referrers tag {tag} for the digest of the subject");
+                Err(Error::new(Kind::Unsupported, message))
+            }
+            Tagged::Nothing | Tagged::Subject => Ok((Bytes::new(), Index::default())),
             Tagged::Index(bytes) => Ok((bytes.clone(), Index::parse(&bytes)?)),
             Tagged::Other(media_type) => {
                 let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
@@ -110,10 +143,7 @@ impl Repository {
 
     async fn tagged(&self, tag: &Reference, subject: &Descriptor) -> Result<Tagged> {
         match self.get_manifest(tag).await {
-            // GitLab takes the tag for the digest that it is made of.
-            Ok((descriptor, _)) if descriptor.digest == subject.digest => {
-                Ok(Tagged::Other(descriptor.media_type))
-            }
+            Ok((descriptor, _)) if descriptor.digest == subject.digest => Ok(Tagged::Subject),
             Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
                 Ok(Tagged::Index(bytes))
             }

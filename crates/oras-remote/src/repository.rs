@@ -9,17 +9,20 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::wire::TagPage;
-use oras_spec::{Descriptor, MediaType, Reference};
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType, Reference};
 use oras_store::{
-    ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, TagList, Target,
+    ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
+    Target, Undigested,
 };
 use url::Url;
 
+use crate::additions::Additions;
 use crate::client::Client;
 use crate::download;
 use crate::endpoint::Endpoint;
 use crate::paging::List;
 use crate::scope::Scopes;
+use crate::upload::Pieces;
 
 /// A repository of a registry: a store of manifests and blobs; cheap to clone.
 ///
@@ -37,6 +40,7 @@ struct Inner {
     reference: Reference,
     name: String,
     referrers: AtomicU8,
+    additions: Additions,
 }
 
 impl Repository {
@@ -60,7 +64,8 @@ impl Repository {
         let endpoint = endpoint.for_repository(&reference.repository);
         let client = client.clone();
         let name = reference.name();
-        let inner = Inner { client, endpoint, reference, name, referrers: AtomicU8::new(0) };
+        let (referrers, additions) = Default::default();
+        let inner = Inner { client, endpoint, reference, name, referrers, additions };
         Self { inner: Arc::new(inner) }
     }
 
@@ -80,6 +85,11 @@ impl Repository {
     /// What is known of the referrers API: see [`crate::referrers`].
     pub(crate) fn referrers_state(&self) -> &AtomicU8 {
         &self.inner.referrers
+    }
+
+    /// Referrers that wait to be entered into an index.
+    pub(crate) fn additions(&self) -> &Additions {
+        &self.inner.additions
     }
 
     /// The repository without its registry.
@@ -169,9 +179,33 @@ impl Target for Repository {
         self.push_blob(content).await
     }
 
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.tagged_digest(tag).await
+    }
+
+    /// For small blobs, and for those of another repository of the same registry.
+    fn finds_out(&self, content: &Content) -> bool {
+        self.push_finds_out(content)
+    }
+
     /// `tag` may be the manifest's own digest, which stores it without a name.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         self.push_manifest(content, &self.named(tag)?).await
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Repository {
+    /// Bytes are sent in pieces of a few MiB, held until the registry has them. A registry that takes no pieces gets
+    /// all at once, from a temporary file.
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(Pieces::new(self.clone(), media_type, algorithm)))
+    }
+
+    /// Large content is sent while it is hashed, and not to its end if the digest turns out to be there. What was sent
+    /// under an identity is gone on with by a later run, if the options have a place to keep that.
+    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+        self.push_undigested(content).await
     }
 }
 

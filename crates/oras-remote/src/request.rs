@@ -1,13 +1,16 @@
 //! A request to a registry and its answer, without the sending.
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result};
+use oras_store::{Error, Kind, MAX_MANIFEST_SIZE, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::response::ResponseError;
 use crate::scope::Scopes;
+use crate::upload::Payload;
 
 /// What a request carries.
 #[derive(Clone, Debug)]
@@ -16,8 +19,8 @@ pub(crate) enum Body {
     Bytes(Bytes),
     /// A form with a secret in it: never sent to another origin, whatever redirect asks for it.
     Secret(crate::Secret),
-    /// Opened anew each time the request is sent.
-    Content(Content),
+    /// A part of a blob, opened anew each time the request is sent.
+    Part(Payload, Range<u64>),
 }
 
 /// A request to a registry.
@@ -58,7 +61,7 @@ impl Request {
 
     /// Whether it can be sent a second time.
     pub(crate) fn is_replayable(&self) -> bool {
-        !matches!(&self.body, Body::Content(content) if !content.is_replayable())
+        !matches!(&self.body, Body::Part(payload, _) if !payload.is_replayable())
     }
 }
 

@@ -7,6 +7,8 @@ use oras_store::{Error, Result};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use crate::response::ResponseError;
+
 /// The longest wait that a registry may ask for: beyond it, its error is handed on at once.
 const MAX_ASKED: Duration = Duration::from_secs(60);
 
@@ -96,6 +98,11 @@ impl From<Error> for Failed {
 impl Failed {
     pub(crate) fn later(error: Error) -> Self {
         Self { error, again: Again::Later }
+    }
+
+    /// Whether the server said that it has too much to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.error.find::<ResponseError>().is_some_and(|error| matches!(error.status, 429 | 503))
     }
 }
 

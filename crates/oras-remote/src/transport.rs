@@ -1,11 +1,12 @@
 //! One request, however often it must be sent: retries, redirects and authorization happen here and nowhere else.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
-use oras_store::{ByteStream, Content, Error, Kind, Result};
+use oras_store::{ByteStream, Error, Kind, Result};
 use reqwest::header::{CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
@@ -18,6 +19,7 @@ use crate::request::{Answer, Body, Request, Response};
 use crate::response::redact;
 use crate::retry::{Again, Failed, again};
 use crate::trace::Exchange;
+use crate::upload::Payload;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
@@ -33,6 +35,10 @@ impl Client {
         loop {
             match self.attempt(endpoint, request).await {
                 Ok(response) => return Ok(response),
+                Err(failed) if request.is_replayable() && failed.is_busy() => {
+                    self.connections(endpoint).pushed_back();
+                    tries.again_after(failed).await?;
+                }
                 Err(failed) if request.is_replayable() => tries.again_after(failed).await?,
                 Err(failed) => return Err(failed.error),
             }
@@ -126,14 +132,14 @@ impl Client {
             Body::Empty => builder.header(CONTENT_LENGTH, 0),
             Body::Bytes(bytes) => builder.body(bytes.clone()),
             Body::Secret(text) => builder.body(text.expose().to_owned()),
-            Body::Content(content) => {
-                let stream = watched(content, Arc::clone(&watch)).await?;
+            Body::Part(payload, range) => {
+                let stream = watched(payload, range.clone(), Arc::clone(&watch)).await?;
                 builder
-                    .header(CONTENT_LENGTH, content.descriptor().size)
+                    .header(CONTENT_LENGTH, range.end.saturating_sub(range.start))
                     .body(reqwest::Body::wrap_stream(stream))
             }
         };
-        let patience = if matches!(request.body, Body::Content(_)) { idle * UPLOAD_PATIENCE } else { idle };
+        let patience = if matches!(request.body, Body::Part(..)) { idle * UPLOAD_PATIENCE } else { idle };
         let sent = watch.guard(patience, builder.send()).await;
         let answered = match watch.take_error() {
             // Content that could not be read is no failure of the network.
@@ -238,16 +244,21 @@ impl Watch {
     }
 }
 
-/// The bytes of `content`, exactly as many as its descriptor says.
-async fn watched(content: &Content, watch: Arc<Watch>) -> Result<ByteStream> {
-    let size = content.descriptor().size;
-    let stream = content.unverified(0..size).await?;
+/// The bytes of `payload` within `range`: exactly as many, and no more behind a range that goes to the end.
+async fn watched(payload: &Payload, range: Range<u64>, watch: Arc<Watch>) -> Result<ByteStream> {
+    let (size, length) = (payload.size(), range.end.saturating_sub(range.start));
+    let is_last = range.end == size;
+    let stream = payload.open(range).await?;
     let next = move |state: Option<(ByteStream, u64)>| {
         let watch = Arc::clone(&watch);
         async move {
             let (mut stream, left) = state?;
+            if left == 0 && !is_last {
+                return None;
+            }
             let item = match stream.next().await {
                 Some(Ok(chunk)) if chunk.len() as u64 <= left => Ok(chunk),
+                Some(Ok(chunk)) if !is_last => Ok(chunk.slice(..usize::try_from(left).unwrap_or(0))),
                 Some(Ok(_)) => Err(Error::new(
                     Kind::SizeMismatch,
                     format!("content is longer than its {size} bytes: trailing data"),
@@ -273,7 +284,7 @@ async fn watched(content: &Content, watch: Arc<Watch>) -> Result<ByteStream> {
             }
         }
     };
-    Ok(futures::stream::unfold(Some((stream, size)), next).boxed())
+    Ok(futures::stream::unfold(Some((stream, length)), next).boxed())
 }
 
 /// A whole body, at most `limit` bytes.

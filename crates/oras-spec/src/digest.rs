@@ -45,8 +45,9 @@ pub struct Digest(Repr);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Repr {
     Sha256([u8; 32]),
-    Sha384([u8; 48]),
-    Sha512([u8; 64]),
+    // Beside the one that is everywhere the others are rare: they shall not make all digests larger.
+    Sha384(Arc<[u8; 48]>),
+    Sha512(Arc<[u8; 64]>),
     Other(Arc<str>),
 }
 
@@ -99,8 +100,8 @@ impl Digest {
     pub fn encoded(&self) -> String {
         match &self.0 {
             Repr::Sha256(hash) => hex(hash),
-            Repr::Sha384(hash) => hex(hash),
-            Repr::Sha512(hash) => hex(hash),
+            Repr::Sha384(hash) => hex(&**hash),
+            Repr::Sha512(hash) => hex(&**hash),
             Repr::Other(text) => text.split_once(':').map_or("", |(_, encoded)| encoded).to_owned(),
         }
     }
@@ -164,8 +165,8 @@ impl FromStr for Digest {
         }
         Ok(Self(match Algorithm::from_name(name) {
             Some(Algorithm::Sha256) => Repr::Sha256(unhex(encoded)?),
-            Some(Algorithm::Sha384) => Repr::Sha384(unhex(encoded)?),
-            Some(Algorithm::Sha512) => Repr::Sha512(unhex(encoded)?),
+            Some(Algorithm::Sha384) => Repr::Sha384(Arc::new(unhex(encoded)?)),
+            Some(Algorithm::Sha512) => Repr::Sha512(Arc::new(unhex(encoded)?)),
             None => Repr::Other(text.into()),
         }))
     }
@@ -233,8 +234,8 @@ impl Hasher {
     pub fn finish(self) -> Digest {
         Digest(match self.0 {
             State::Sha256(hash) => Repr::Sha256(hash.finalize().into()),
-            State::Sha384(hash) => Repr::Sha384(hash.finalize().into()),
-            State::Sha512(hash) => Repr::Sha512(hash.finalize().into()),
+            State::Sha384(hash) => Repr::Sha384(Arc::new(hash.finalize().into())),
+            State::Sha512(hash) => Repr::Sha512(Arc::new(hash.finalize().into())),
         })
     }
 }

@@ -89,6 +89,13 @@ impl Content {
         self
     }
 
+    /// Tells that `bytes` bytes need not pass any more: whoever reads has them.
+    pub fn passed(&self, bytes: u64) {
+        if let Some(progress) = self.progress.as_ref().filter(|_| bytes > 0) {
+            progress(bytes);
+        }
+    }
+
     /// What the content is.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor

@@ -1,5 +1,7 @@
 //! Where content also lives.
 
+use std::path::PathBuf;
+
 /// Where the bytes of some [`Content`](crate::Content) live, so that a target may take a shortcut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,5 +16,11 @@ pub enum Origin {
         registry: String,
         /// The repository's name.
         repository: String,
+    },
+    /// In a file of this machine that holds nothing else, and that nobody has verified: a target may hash it there and
+    /// then share it.
+    File {
+        /// The path.
+        path: PathBuf,
     },
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use oras_spec::{Descriptor, MediaType};
+use oras_spec::{Descriptor, Digest, MediaType};
 
 use crate::{ByteStream, Content, Error, Kind, Origin, Result};
 
@@ -73,6 +73,26 @@ pub trait Target: Send + Sync {
     /// [`Target::exists`] first would only cost time. It costs nothing to ask this. By default it does not.
     fn finds_out(&self, _content: &Content) -> bool {
         false
+    }
+
+    /// Like [`Target::push`], for one of many manifests that come soon: the target may keep it back, to store it together
+    /// with others.
+    ///
+    /// Whoever has this target finds it there at once. It is as durable as what was pushed when [`Target::flush`] or
+    /// [`Target::tag`] has returned, and lost if the program ends before. By default nothing is kept back.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        self.push(content).await
+    }
+
+    /// Stores what [`Target::gather`] kept back; it is still kept after an error.
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What `tag` names here, if the target can tell in one try; by default it cannot. Only for leaving out work: a
+    /// failure is `None`, as it shows in what is done then.
+    async fn tagged(&self, _tag: &str) -> Option<Digest> {
+        None
     }
 
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one

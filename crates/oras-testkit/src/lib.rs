@@ -11,6 +11,7 @@
 //! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
 //! | [`tarball`] | tar archives with any bytes in them |
 //! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
+//! | [`quirks`] | registries that behave like the big services, which nobody can install |
 //! | [`tokens`] | a token server that signs what it grants, for real registries |
 //! | [`certificates`] | authorities and certificates for one test |
 //!
@@ -22,6 +23,7 @@ pub mod nodes;
 pub mod numbers;
 pub mod peers;
 pub mod ports;
+pub mod quirks;
 pub mod recorder;
 pub mod registry;
 pub mod scripted;

@@ -68,6 +68,11 @@ impl Reply {
         Self { status, headers, body, cut: None, silent: false, pause: Duration::ZERO, tunnel: None }
     }
 
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
     /// With this body; its length is told unless a header does.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {

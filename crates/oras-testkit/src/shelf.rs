@@ -81,6 +81,22 @@ impl Shelf {
         self.manifest(repository, tag, "application/vnd.oci.image.manifest.v1+json", manifest)
     }
 
+    /// The blob at `/v2/<repository>/blobs/<digest>`.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let (repository, digest) = path.strip_prefix("/v2/")?.split_once("/blobs/")?;
+        self.lock().blobs.get(&format!("{repository}@{digest}")).cloned()
+    }
+
+    /// Removes a tag, or a manifest by its digest with its tags; whether it was there.
+    pub fn forget(&self, repository: &str, reference: &str) -> bool {
+        let mut content = self.lock();
+        let there = content.tags.remove(&format!("{repository}:{reference}")).is_some();
+        let digest = reference.to_owned();
+        let prefix = format!("{repository}:");
+        content.tags.retain(|tag, named| !(tag.starts_with(&prefix) && named.to_string() == digest));
+        content.manifests.remove(&format!("{repository}@{reference}")).is_some() || there
+    }
+
     /// The honest answer.
     pub fn reply(&self, asked: &Asked) -> Reply {
         let path = asked.path.split('?').next().unwrap_or_default();

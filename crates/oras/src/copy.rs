@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oras_copy::{GraphCopy, PlatformsError, Selected, referrers, select_platforms};
+use oras_copy::{Event, GraphCopy, PlatformsError, Selected, referrers, select_platforms};
 use oras_spec::{Descriptor, Platform};
 use oras_store::{Content, Error, GraphSource, Kind, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
 
@@ -39,7 +39,13 @@ pub async fn copy(
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
-    let Root { content: root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
+    if let Some(root) = unchanged(&*plain_source, reference, &*target, &options).await {
+        listener.step(Step::Node(Event::Naming(&root)));
+        listener.step(Step::Stored(&root));
+        options.tags.iter().skip(1).for_each(|tag| listener.step(Step::Tagged(tag)));
+        return Ok(root);
+    }
+    let Root { content: mut root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
         .await
         .map_err(|error| error.on(Side::Source))?;
     let mut roots = vec![root.clone()];
@@ -49,20 +55,28 @@ pub async fn copy(
         {
             listener.step(Step::ReferrersLeft(&whole));
         }
-        let concurrency = options.concurrency.max(1);
-        let found = referrers(&source, &root, concurrency).await?;
+        let found = referrers(&source, &root, options.concurrency).await?;
         roots.extend(found.into_iter().map(|node| Content::from_source(Arc::clone(&plain_source), node)));
     }
     let (first, extra) = match options.tags.split_first() {
         Some((first, extra)) => (Some(first.as_str()), extra),
         None => (None, &[][..]),
     };
+    if !extra.is_empty() && root.in_memory().is_none() {
+        // Every tag is written with the same bytes.
+        let limit = options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE);
+        let bytes = root.bytes(limit).await.map_err(|error| error.on(Side::Source))?;
+        root =
+            Content::from_bytes(root.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))?;
+        roots[0] = root.clone();
+    }
     // A digest as the destination's name is checked by the target, which stores the root under it.
     GraphCopy::new(plain_source, Arc::clone(&target))
         .concurrency(options.concurrency)
         .max_manifest_size(options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE))
         .force(options.force)
         .tag_last(options.recursive)
+        .overwrite_tag(asks_tags(&options))
         .observer(Arc::new(Nodes(Arc::clone(&listener))))
         .run(roots, first)
         .await?;
@@ -71,6 +85,30 @@ pub async fn copy(
         .await
         .map_err(|error| error.on(Side::Destination))?;
     Ok(root.descriptor().clone())
+}
+
+/// Whether [`unchanged`] asks what the tags name: whatever else is to be done would have to be done all the same.
+fn asks_tags(options: &CopyOptions) -> bool {
+    !options.tags.is_empty() && !options.recursive && !options.force && options.platforms.is_empty()
+}
+
+/// What `reference` names, if all tags of the target name just that: one request to each side where they are registries.
+/// A failure is left to what is done then.
+async fn unchanged(
+    source: &dyn Source,
+    reference: &str,
+    target: &dyn Target,
+    options: &CopyOptions,
+) -> Option<Descriptor> {
+    if !asks_tags(options) {
+        return None;
+    }
+    let mut digests = Vec::with_capacity(options.tags.len());
+    for tag in &options.tags {
+        digests.push(target.tagged(tag).await?);
+    }
+    let root = source.resolve(reference).await.ok()?;
+    digests.iter().all(|digest| *digest == root.digest).then_some(root)
 }
 
 /// What is copied, and the index it was made from.
@@ -98,4 +136,29 @@ async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) 
             whole: Some(index.descriptor().clone()),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Memory, Quiet};
+    use oras_layout::Layout;
+    use oras_spec::MediaType;
+
+    #[tokio::test]
+    async fn a_copy_without_a_tag_is_stored_when_it_returns() {
+        let (from, place) = (Arc::new(Memory::new()), tempfile::tempdir().unwrap());
+        let child = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
+        let listed = serde_json::to_string(child.descriptor()).unwrap();
+        let parent = format!(r#"{{"schemaVersion":2,"manifests":[{listed}]}}"#);
+        let parent = Content::of(MediaType::IMAGE_INDEX, parent);
+        from.push(&child).await.unwrap();
+        from.tag(&parent, "v1").await.unwrap();
+        let to = Arc::new(Layout::open_or_create(place.path()).await.unwrap());
+        copy(from, "v1", to.clone(), CopyOptions::default(), Arc::new(Quiet)).await.unwrap();
+        let other = Layout::open(place.path()).await.unwrap();
+        for node in [&child, &parent] {
+            assert!(other.exists(node.descriptor()).await.unwrap());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use oras_spec::{Descriptor, MediaType};
+use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{
     ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, Store, TagList, Target,
 };
@@ -48,6 +48,10 @@ impl Target for DryRun {
 
     async fn push(&self, _: &Content) -> Result<Pushed> {
         Ok(Pushed::Copied)
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.0.tagged(tag).await
     }
 
     async fn tag(&self, _: &Content, _: &str) -> Result<()> {

@@ -224,7 +224,9 @@ impl Observer for Record {
             Event::Started(node) => {
                 self.first_time(node);
             }
-            Event::Finished { children, .. } => {
+            Event::Finished { node, children, .. } => {
+                // Also what was there, and so was not started, did not come under another title.
+                self.first_time(node);
                 for child in children.iter().filter(|child| child.title().is_some()) {
                     self.files.lock().unwrap_or_else(PoisonError::into_inner).push(child.clone());
                     if self.first_time(child) {

@@ -151,5 +151,5 @@ fn in_order<F: Future>(steps: impl Iterator<Item = F>, concurrency: usize) -> Bu
 }
 
 fn limit(concurrency: usize) -> usize {
-    if concurrency == 0 { 3 } else { concurrency }
+    if concurrency == 0 { 5 } else { concurrency }
 }

@@ -1,4 +1,4 @@
-//! The data: the same bytes on every machine, from one seed.
+//! The files: the same bytes on every machine, from one seed.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,39 +7,63 @@ use std::path::Path;
 use crate::files::write;
 use crate::process::Result;
 
-/// Names of the small files, relative to the data.
-pub(super) const SMALL_FILES: usize = 200;
-const SMALL_BYTES: usize = 4096;
-const TREE_DIRS: usize = 60;
-const FILES_IN_DIR: usize = 50;
-
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
-    pub(super) big: u64,
-    pub(super) small: u64,
-    pub(super) tree: u64,
+    pub(super) big_mib: u64,
+    pub(super) small_files: usize,
+    pub(super) tree_files: usize,
+    pub(super) tree_bytes: u64,
+    pub(super) referrers: usize,
+    pub(super) manifests: usize,
+    /// In the large layout.
+    pub(super) nodes: usize,
 }
 
-/// Makes `big.bin`, `small/` and `tree/` in `dir`.
-pub(super) fn create(dir: &Path, big_mib: u64) -> Result<Sizes> {
-    let mut random = Xorshift::new(0x9E37_79B9_7F4A_7C15);
-    big_file(&dir.join("big.bin"), big_mib, &mut random)?;
-    let mut bytes = vec![0; SMALL_BYTES];
-    for name in small_names() {
-        random.fill(&mut bytes);
-        write(&dir.join(name), &bytes)?;
+pub(super) const SMALL_BYTES: usize = 4096;
+const FILES_IN_DIR: usize = 50;
+
+impl Sizes {
+    /// What the published figures are about.
+    pub(super) const FULL: Self = Self {
+        big_mib: 1024,
+        small_files: 1000,
+        tree_files: 40_000,
+        tree_bytes: 256 << 20,
+        referrers: 300,
+        manifests: 4000,
+        nodes: 120_000,
+    };
+    /// Done in a minute or two.
+    pub(super) const QUICK: Self = Self {
+        big_mib: 32,
+        small_files: 100,
+        tree_files: 1000,
+        tree_bytes: 6 << 20,
+        referrers: 20,
+        manifests: 200,
+        nodes: 2000,
+    };
+
+    /// Bytes of the big file.
+    pub(super) fn big(&self) -> u64 {
+        self.big_mib << 20
     }
-    let tree = tree(&dir.join("tree"), &mut random)?;
-    Ok(Sizes { big: big_mib << 20, small: (SMALL_FILES * SMALL_BYTES) as u64, tree })
+
+    /// Bytes of all small files.
+    pub(super) fn small(&self) -> u64 {
+        (self.small_files * SMALL_BYTES) as u64
+    }
 }
 
 /// The small files, relative to the data.
-pub(super) fn small_names() -> Vec<String> {
-    (0..SMALL_FILES).map(|n| format!("small/{n:03}.bin")).collect()
+pub(super) fn small_names(sizes: &Sizes) -> Vec<String> {
+    (0..sizes.small_files).map(|n| format!("small/{n:04}.bin")).collect()
 }
 
-fn big_file(path: &Path, mib: u64, random: &mut Xorshift) -> Result {
+/// Makes `big.bin`.
+pub(super) fn big_file(path: &Path, mib: u64) -> Result {
+    let mut random = Xorshift::new();
     let mut file = File::create(path)?;
     let mut bytes = vec![0; 1 << 20];
     for _ in 0..mib {
@@ -49,30 +73,47 @@ fn big_file(path: &Path, mib: u64, random: &mut Xorshift) -> Result {
     Ok(())
 }
 
-/// Files of 1 to 16 KiB of text, which compress about as well as source code. Returns their size.
-fn tree(dir: &Path, random: &mut Xorshift) -> Result<u64> {
+/// Makes the small files below `dir`.
+pub(super) fn small_files(dir: &Path, sizes: &Sizes) -> Result {
+    let mut random = Xorshift::new();
+    let mut bytes = vec![0; SMALL_BYTES];
+    for name in small_names(sizes) {
+        random.fill(&mut bytes);
+        write(&dir.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Makes files of text, which compress about as well as source code: from a quarter of the mean length to seven
+/// quarters of it, and the last makes up the size.
+pub(super) fn tree(dir: &Path, sizes: &Sizes) -> Result {
     const WORDS: [&str; 8] = ["descriptor", "digest", "manifest", "blob", "layer", "subject", "tag", "mount"];
-    let mut total = 0;
-    for n in 0..TREE_DIRS * FILES_IN_DIR {
-        let length = 1024 + (random.next() % (15 * 1024)) as usize;
-        let mut text = String::with_capacity(length + 32);
-        while text.len() < length {
+    let mut random = Xorshift::new();
+    let mean = sizes.tree_bytes / sizes.tree_files as u64;
+    let mut left = sizes.tree_bytes;
+    for n in 0..sizes.tree_files {
+        let files_left = (sizes.tree_files - n) as u64;
+        let length = mean / 4 + random.next() % (mean * 3 / 2);
+        let length = if files_left == 1 { left } else { length.min(left.saturating_sub(files_left)) };
+        left -= length;
+        let mut text = String::with_capacity(length as usize + 32);
+        while text.len() < length as usize {
             let value = random.next();
             text.push_str(WORDS[(value % 8) as usize]);
             text.push_str(&format!(" = {:x};\n", value >> 44));
         }
-        total += text.len() as u64;
-        write(&dir.join(format!("{:02}/{:02}.txt", n / FILES_IN_DIR, n % FILES_IN_DIR)), text)?;
+        text.truncate(length as usize);
+        write(&dir.join(format!("{:03}/{:02}.txt", n / FILES_IN_DIR, n % FILES_IN_DIR)), text)?;
     }
-    Ok(total)
+    Ok(())
 }
 
 /// Marsaglia's generator: fast, and nothing can compress it.
 struct Xorshift(u64);
 
 impl Xorshift {
-    fn new(seed: u64) -> Self {
-        Self(seed)
+    fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
     }
 
     fn next(&mut self) -> u64 {
@@ -97,14 +138,18 @@ mod tests {
     #[test]
     fn makes_what_it_says() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-data").unwrap();
-        let sizes = create(scratch.path(), 1).unwrap();
+        let sizes =
+            Sizes { big_mib: 1, small_files: 3, tree_files: 120, tree_bytes: 200_000, ..Sizes::QUICK };
+        big_file(&scratch.path().join("big.bin"), sizes.big_mib).unwrap();
+        small_files(scratch.path(), &sizes).unwrap();
+        tree(&scratch.path().join("tree"), &sizes).unwrap();
         let bytes_in = |name: &str| {
             let files = files_below(&scratch.path().join(name)).unwrap();
             let bytes: u64 = files.iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
             (files.len(), bytes)
         };
-        assert_eq!(bytes_in("tree"), (3000, sizes.tree));
-        assert_eq!(bytes_in("small"), (200, sizes.small));
-        assert_eq!(std::fs::metadata(scratch.path().join("big.bin")).unwrap().len(), sizes.big);
+        assert_eq!(bytes_in("tree"), (120, 200_000));
+        assert_eq!(bytes_in("small"), (3, sizes.small()));
+        assert_eq!(std::fs::metadata(scratch.path().join("big.bin")).unwrap().len(), sizes.big());
     }
 }

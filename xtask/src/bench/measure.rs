@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::link::Link;
 use super::scene::Scene;
-use crate::process::{Result, capture};
+use crate::process::Result;
 
-/// The verb under which this program starts a command to be measured: `LOG PROGRAM ARGS...`.
+/// The verb under which this program starts a command to be measured: `LOG SECONDS PROGRAM ARGS...`, and ends it when
+/// it has not ended by then.
 pub(crate) const MEASURE_VERB: &str = "bench-measure";
 
 /// What one run of a command took.
@@ -27,13 +29,45 @@ pub(super) struct Sample {
     pub(super) peak_kib: u64,
 }
 
-/// Runs a tool in the scene's directory and environment; an error when it fails.
-pub(super) fn measure(scene: &Scene, program: &Path, args: &[String]) -> Result<Sample> {
+/// Starts a tool, and kills it when the link is held; false when it ended before.
+pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], link: &Link) -> Result<bool> {
+    let mut command = Command::new(program);
+    let log = File::create(scene.log())?;
+    command.args(args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    scene.furnish(&mut command);
+    let mut child = command.spawn()?;
+    let mut ended = child.try_wait()?.is_some();
+    while !ended && !link.held() {
+        std::thread::sleep(Duration::from_millis(2));
+        ended = child.try_wait()?.is_some();
+    }
+    if !ended {
+        // What passed the link has also been worked on when it is killed.
+        std::thread::sleep(Duration::from_millis(200));
+        child.kill()?;
+    }
+    child.wait()?;
+    Ok(!ended)
+}
+
+/// Runs a tool in the scene's directory and environment; an error when it fails, or has not ended by the limit.
+pub(super) fn measure(scene: &Scene, program: &Path, args: &[String], limit: Duration) -> Result<Sample> {
     let log = scene.log();
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(MEASURE_VERB).arg(&log).arg(program).args(args).stdin(Stdio::null());
+    command.arg(MEASURE_VERB).arg(&log).arg(limit.as_secs().to_string()).arg(program).args(args);
+    command.stdin(Stdio::null());
     scene.furnish(&mut command);
-    let line = capture(&mut command).map_err(|_| format!("{}{}", said_at_last(&log), arguments(args)))?;
+    // It names the program's path, which says less than what the program said.
+    command.stderr(Stdio::null());
+    let output =
+        command.output().map_err(|error| format!("cannot measure {}: {error}", program.display()))?;
+    let line = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let said = if line.is_empty() { said_at_last(&log) } else { line.trim().to_owned() };
+        // Where the scene is says nothing, and is another place next time.
+        let said = said.replace(&*scene.path("").to_string_lossy(), "");
+        return Err(format!("{said}{}", arguments(args)).into());
+    }
     parse(&line).ok_or_else(|| format!("cannot read the measurement {line:?}").into())
 }
 
@@ -50,12 +84,17 @@ fn said_at_last(log: &Path) -> String {
 
 /// The hidden verb: runs the command, and prints the sample as one line.
 pub(crate) fn measure_child(args: &[String]) -> Result {
-    let [log, program, args @ ..] = args else { return Err("needs LOG PROGRAM ARGS...".into()) };
+    let [log, limit, program, args @ ..] = args else {
+        return Err("needs LOG SECONDS PROGRAM ARGS...".into());
+    };
+    let limit = Duration::from_secs(limit.parse()?);
     let log = File::create(log)?;
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let start = Instant::now();
-    let status = command.status()?;
+    let mut child = command.spawn()?;
+    end_after(limit, child.id());
+    let status = child.wait()?;
     let wall = start.elapsed();
     if !status.success() {
         return Err(format!("{program} failed ({status})").into());
@@ -66,6 +105,15 @@ pub(crate) fn measure_child(args: &[String]) -> Result {
     let peak_kib = if cfg!(target_os = "macos") { usage.max_rss() / 1024 } else { usage.max_rss() };
     println!("{} {cpu} {peak_kib}", wall.as_micros());
     Ok(())
+}
+
+/// Ends a process that hangs. Nobody waits for the thread: this program ends with the process it watches.
+fn end_after(time: Duration, process: u32) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        println!("it had not ended after {} s", time.as_secs());
+        Command::new("kill").args(["-9", &process.to_string()]).status()
+    });
 }
 
 fn parse(line: &str) -> Option<Sample> {

@@ -1,109 +1,111 @@
-//! `cargo xtask bench`: time, CPU and memory of `oras`, side by side with every other tool that can do the job.
+//! `cargo xtask bench`: time, CPU, memory, bytes and requests of `oras`, side by side with every other tool that can
+//! do the job.
 //!
 //! Ratios of one run are what counts: the tools take turns on the same data and the same registries (distribution,
 //! storage on a memory file system), so that a busy or a slow machine is busy and slow for all of them. Each run
 //! writes to a new repository or directory, its result is checked, and it is removed before the next one.
 
-mod cases;
+mod certificate;
+mod chart;
 mod data;
+mod flat;
+mod given;
+mod layout;
+mod lines;
+mod link;
+mod machine;
 mod measure;
 mod options;
+mod page;
 mod registry;
 mod report;
+mod rounds;
 mod scene;
+mod temporary;
+mod tool;
+mod workload;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::write;
 use crate::process::{Result, cargo, run as run_command};
 use crate::tidy::workspace::Workspace;
-use cases::{CASES, Case, Tool};
-use measure::Sample;
-use options::Options;
-use report::{CaseReport, ToolReport};
+use given::Shelf;
+use options::{FLAT, Options};
+use registry::Protocol;
+use report::WorkloadReport;
 use scene::Scene;
+use tool::Tool;
+use workload::WORKLOADS;
 
 pub(crate) use measure::{MEASURE_VERB, measure_child};
 
-/// Runs the chosen cases, prints the table, and writes the samples as JSON when asked to.
+/// Runs the chosen workloads, prints the table, and writes the samples and the page when asked to.
 pub(crate) fn run(args: &[String]) -> Result {
     let Some(options) = Options::parse(args)? else {
-        println!("{}", options::HELP);
+        print!("{}", options::help());
         return Ok(());
     };
-    let ours = match &options.ours {
-        Some(file) => {
-            file.canonicalize().map_err(|error| format!("cannot find {}: {error}", file.display()))?
-        }
-        None => {
-            run_command(&mut cargo(&["build", "--release", "-p", "oras-cli"]))?;
-            Workspace::load()?.target_dir.join("release/oras")
-        }
-    };
+    let ours = program(&options)?;
     warn_if_busy();
     let scene = Scene::set_up(&options, ours)?;
-    let mut reports = Vec::new();
-    for case in CASES.iter().filter(|case| options.wants(case.name)) {
-        reports.push(run_case(case, &scene, &options)?);
-        print!("{}", report::table(&reports[reports.len() - 1..]));
-    }
-    println!("\n{} runs a tool after one to warm up, 1 file of {} MiB", options.runs, options.size_mib);
-    if reports.len() > 1 {
-        print!("{}", report::table(&reports));
-    }
+    let reports = run_all(&scene, &options)?;
+    println!("\n{}", report::table(&reports));
     if let Some(file) = &options.json {
-        write(file, format!("{:#}\n", report::json(&reports, options.size_mib)))?;
+        write(file, format!("{:#}\n", report::json(&reports, options.sizes.big_mib)))?;
     }
-    let ours_failed = |report: &CaseReport| !report.tools.iter().any(|tool| tool.tool == Tool::Ours);
-    match reports.iter().find(|report| ours_failed(report)) {
-        Some(report) => Err(format!("our own oras could not do {}", report.name).into()),
-        None => Ok(()),
+    if options.publish {
+        let top = crate::env::root();
+        write(&top.join(page::PAGE), page::page(&reports, &options, &machine::describe(&scene)))?;
+        write(&top.join(page::CHART), chart::svg(&reports))?;
+        println!("wrote {} and {}", page::PAGE, page::CHART);
+    }
+    let failed = |report: &&WorkloadReport| options.wants_tool(Tool::Ours) && report.of(Tool::Ours).is_none();
+    let failed: Vec<&str> = reports.iter().filter(failed).map(|report| report.name.as_str()).collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("our own oras could not do {}", failed.join(", ")).into())
     }
 }
 
-/// All tools in turn, round after round; the first round warms up and is not counted.
-fn run_case(case: &Case, scene: &Scene, options: &Options) -> Result<CaseReport> {
-    println!("\n==> {}: {}", case.name, case.what);
-    let mut tools: Vec<ToolReport> = Tool::ALL
-        .into_iter()
-        .filter(|tool| scene.program(*tool).is_some() && case.args(*tool, scene, "0").is_some())
-        .map(ToolReport::new)
-        .collect();
-    for round in 0..=options.runs {
-        let mut failed = Vec::new();
-        for tool in &mut tools {
-            match run_once(case, tool.tool, scene, round) {
-                Ok(sample) if round > 0 => tool.samples.push(sample),
-                Ok(_) => {}
-                Err(error) => {
-                    println!("{} is left out: {error}", tool.tool.name());
-                    failed.push(tool.tool);
-                }
+/// What is measured as ours.
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(file) = &options.ours {
+        return file
+            .canonicalize()
+            .map_err(|error| format!("cannot find {}: {error}", file.display()).into());
+    }
+    run_command(&mut cargo(&["build", "--release", "-p", "oras-cli"]))?;
+    Ok(Workspace::load()?.target_dir.join("release/oras"))
+}
+
+fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
+    let mut reports = Vec::new();
+    let mut shelf = Shelf::default();
+    for workload in WORKLOADS.iter().filter(|workload| options.wants(|word| workload.is_meant_by(word))) {
+        for protocol in [Protocol::Plain, Protocol::Tls] {
+            if protocol == Protocol::Tls && !(options.tls && workload.tls) {
+                continue;
             }
-        }
-        tools.retain(|tool| !failed.contains(&tool.tool));
-        // The one who goes first may find colder caches: take turns in that, too.
-        if !tools.is_empty() {
-            tools.rotate_left(1);
+            println!("\n==> {}: {}", workload.name, workload.what);
+            scene.clear_results()?;
+            shelf.hold(workload.needs, scene)?;
+            let report = rounds::run(workload, protocol, scene, options)?;
+            if options.wants_tool(Tool::Ours) && !report.tools.iter().any(|tool| tool.tool == Tool::Ours) {
+                println!("skipped: ours has no such option yet");
+                continue;
+            }
+            reports.push(report);
+            print!("{}", report::table(&reports[reports.len() - 1..]));
         }
     }
-    tools.sort_by_key(|tool| tool.tool);
-    Ok(CaseReport { name: case.name, tools })
-}
-
-fn run_once(case: &Case, tool: Tool, scene: &Scene, round: usize) -> Result<Sample> {
-    let run = format!("{}-{round}", tool.name());
-    let args = case.args(tool, scene, &run).ok_or("it cannot do this")?;
-    let program = scene.program(tool).ok_or("it is not installed")?;
-    scene.clear_results()?;
-    let sample = measure::measure(scene, &program, &args)?;
-    let stored = scene.result_bytes()?;
-    let expected = case.expected_bytes(scene);
-    if stored < expected {
-        return Err(format!("it succeeded, but left {stored} bytes of {expected}").into());
+    if options.wants(|word| word == FLAT) && options.wants_tool(Tool::Ours) {
+        println!("\n==> {FLAT}: peak memory by size");
+        shelf.hold(&[], scene)?;
+        reports.extend(flat::run(scene, options)?);
     }
-    scene.clear_results()?;
-    Ok(sample)
+    Ok(reports)
 }
 
 /// Says so when someone else is using the machine.

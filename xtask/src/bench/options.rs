@@ -2,39 +2,85 @@
 
 use std::path::PathBuf;
 
-use super::cases::CASES;
+use super::data::Sizes;
+use super::tool::Tool;
+use super::workload::WORKLOADS;
 use crate::process::Result;
 
-pub(super) const HELP: &str = "\
-usage: cargo xtask bench [--only CASE]... [--runs N] [--size MIB] [--json FILE] [--ours FILE]
+const HELP: &str = "\
+usage: cargo xtask bench [options]
 
-  --only CASE  only cases whose name begins with CASE; may be repeated
-  --runs N     counted runs of each tool (default 5)
-  --size MIB   size of the big file (default 1024)
-  --json FILE  write every sample
-  --ours FILE  measure this program as ours, not a fresh release build";
+Times `oras` beside the Go oras, crane, regctl and skopeo, each where it can do the job: the tools take turns on the
+same data and registries, in memory. Each run begins with empty caches, its result is checked, and removed. Then
+each tool runs once more over a proxy that counts bytes and requests.
+
+  --only NAME       only this workload, or those whose name begins with NAME and a hyphen; may be repeated
+  --tools A,B       only these tools: ours, oras, crane, regctl, skopeo
+  --runs N          counted runs of each tool, after one to warm up (default 5); what takes over 20 s, a slow link
+                    and interrupted transfers run once
+  --quick           little data, one run: says whether everything works, not how fast it is
+  --size MIB        size of the big file (default 1024)
+  --tls             some workloads over TLS, too
+  --flat-size MIB   one more size of file for the workload `flat`, as large as the directory has room for
+  --dir DIR         where data, registries and results are, not in memory
+  --ours FILE       measure this program as ours, not a fresh release build
+  --json FILE       write every sample
+  --publish         write docs/benchmarks.md and docs/benchmarks.svg
+
+`flat` is peak memory of ours alone, with files of 100 MiB and the size of the big file. Workloads:
+";
+
+/// The last workload, which no other tool takes part in.
+pub(super) const FLAT: &str = "flat";
 
 /// What to measure.
 #[derive(Debug)]
 pub(super) struct Options {
     only: Vec<String>,
+    tools: Vec<Tool>,
     pub(super) runs: usize,
-    pub(super) size_mib: u64,
+    pub(super) quick: bool,
+    pub(super) sizes: Sizes,
+    pub(super) tls: bool,
+    pub(super) flat_mib: Option<u64>,
+    pub(super) dir: Option<PathBuf>,
     pub(super) json: Option<PathBuf>,
     pub(super) ours: Option<PathBuf>,
+    pub(super) publish: bool,
 }
 
 impl Options {
     /// Reads the command line; `None` when help is wanted.
     pub(super) fn parse(args: &[String]) -> Result<Option<Self>> {
-        let mut options = Self { only: Vec::new(), runs: 5, size_mib: 1024, json: None, ours: None };
+        let mut options = Self {
+            only: Vec::new(),
+            tools: Tool::ALL.to_vec(),
+            runs: 5,
+            quick: false,
+            sizes: Sizes::FULL,
+            tls: false,
+            flat_mib: None,
+            dir: None,
+            json: None,
+            ours: None,
+            publish: false,
+        };
+        // First, so that what else is said overrides it.
+        if args.iter().any(|arg| arg == "--quick") {
+            (options.quick, options.runs, options.sizes) = (true, 1, Sizes::QUICK);
+        }
         let mut args = args.iter();
         while let Some(name) = args.next() {
-            if matches!(name.as_str(), "--help" | "-h") {
-                return Ok(None);
+            match name.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--quick" => {}
+                "--tls" => options.tls = true,
+                "--publish" => options.publish = true,
+                _ => {
+                    let value = args.next().ok_or(format!("{name} needs a value\n\n{}", help()))?;
+                    options.set(name, value)?;
+                }
             }
-            let value = args.next().ok_or(format!("{name} needs a value\n\n{HELP}"))?;
-            options.set(name, value)?;
         }
         Ok(Some(options))
     }
@@ -45,24 +91,51 @@ impl Options {
             _ => Err(format!("{name} needs a number above 0, not {value}")),
         };
         match name {
-            "--only" if CASES.iter().any(|case| case.name.starts_with(value)) => self.only.push(value.into()),
+            "--only" if value == FLAT || WORKLOADS.iter().any(|workload| workload.is_meant_by(value)) => {
+                self.only.push(value.into());
+            }
             "--only" => {
-                let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-                return Err(format!("no case {value}; there are: {}", names.join(", ")).into());
+                let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name).collect();
+                return Err(format!("no workload {value}; there are: {}, {FLAT}", names.join(", ")).into());
+            }
+            "--tools" => {
+                let tool = |name: &str| Tool::named(name).ok_or(format!("no tool {name}\n\n{}", help()));
+                self.tools = value.split(',').map(tool).collect::<std::result::Result<_, _>>()?;
             }
             "--runs" => self.runs = usize::try_from(number()?)?,
-            "--size" => self.size_mib = number()?,
+            "--size" => self.sizes.big_mib = number()?,
+            "--flat-size" => self.flat_mib = Some(number()?),
+            "--dir" => self.dir = Some(value.into()),
             "--json" => self.json = Some(value.into()),
             "--ours" => self.ours = Some(value.into()),
-            _ => return Err(format!("unknown option {name}\n\n{HELP}").into()),
+            _ => return Err(format!("unknown option {name}\n\n{}", help()).into()),
         }
         Ok(())
     }
 
-    /// Whether a case is to be run.
-    pub(super) fn wants(&self, case: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|prefix| case.starts_with(prefix.as_str()))
+    /// Whether a workload is to be run.
+    pub(super) fn wants(&self, is_meant_by: impl Fn(&str) -> bool) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| is_meant_by(word))
     }
+
+    /// Whether a tool takes part.
+    pub(super) fn wants_tool(&self, tool: Tool) -> bool {
+        self.tools.contains(&tool)
+    }
+
+    /// How much room it takes at most: the big file as data, in a layout, in either registry, as a result and in a
+    /// temporary file; the file of `flat` twice.
+    pub(super) fn room_mib(&self) -> u64 {
+        let flat = self.flat_mib.unwrap_or(0);
+        (self.sizes.big_mib * 6).max(flat * 2 + flat / 4) + 1024
+    }
+}
+
+/// The text of `--help`.
+pub(super) fn help() -> String {
+    let line = |(name, what): (&str, &str)| format!("  {name:<22} {what}\n");
+    HELP.to_owned()
+        + &WORKLOADS.iter().map(|workload| line((workload.name, workload.what))).collect::<String>()
 }
 
 #[cfg(test)]
@@ -75,18 +148,27 @@ mod tests {
 
     #[test]
     fn reads_the_command_line() {
-        let options = parse("--only cp --runs 7 --size 64 --json out.json").unwrap().unwrap();
-        assert_eq!((options.runs, options.size_mib, options.json), (7, 64, Some("out.json".into())));
+        let options = parse("--only b7 --runs 7 --size 64 --json out.json --quick").unwrap().unwrap();
+        assert_eq!(
+            (options.runs, options.sizes.big_mib, options.json.clone()),
+            (7, 64, Some("out.json".into()))
+        );
+        assert_eq!(options.sizes.small_files, Sizes::QUICK.small_files);
+        let wants = |name: &str| options.wants(|word| name.starts_with(word));
+        assert!(wants("b7-to-layout") && !wants("version"));
         assert!(parse("--help").unwrap().is_none());
-        let options = parse("--only cp").unwrap().unwrap();
-        assert!(options.wants("cp-layout") && !options.wants("version"));
+        let options = parse("--tools ours,crane --flat-size 10240").unwrap().unwrap();
+        assert!(options.wants_tool(Tool::Crane) && !options.wants_tool(Tool::Skopeo));
+        assert_eq!(options.room_mib(), 10240 * 9 / 4 + 1024);
     }
 
     #[test]
     fn says_what_is_wrong() {
         assert!(parse("--only nothing").unwrap_err().to_string().contains("there are: "));
+        assert!(parse("--only b").unwrap_err().to_string().contains("no workload b;"));
         assert!(parse("--runs 0").unwrap_err().to_string().contains("above 0"));
         assert!(parse("--runs").unwrap_err().to_string().starts_with("--runs needs a value"));
         assert!(parse("--fast 1").unwrap_err().to_string().starts_with("unknown option --fast"));
+        assert!(parse("--tools ours,docker").unwrap_err().to_string().starts_with("no tool docker"));
     }
 }

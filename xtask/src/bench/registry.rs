@@ -1,54 +1,49 @@
-//! A real registry for the bench: distribution with its storage in a directory of ours.
+//! A real registry for the bench: distribution with its storage in a directory of ours, reached directly or over a
+//! link, in plain HTTP and over TLS.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use super::certificate::Certificate;
+use super::link::Link;
 use crate::files::write;
 use crate::process::{Result, Server, command};
 
-/// A running registry, stopped when dropped.
+/// Clock ticks of a second, in which Linux counts the CPU time of a process.
+const TICKS: u64 = 100;
+
+/// One storage, served by a process for plain HTTP and, when wanted, one for TLS.
 pub(super) struct Registry {
-    server: Server,
-    host: String,
+    plain: Door,
+    tls: Option<Door>,
     storage: PathBuf,
 }
 
+/// How the tools speak to a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Plain,
+    Tls,
+}
+
 impl Registry {
-    /// Starts it on a free port, with all it writes below `dir`.
-    pub(super) fn start(program: &Path, dir: &Path) -> Result<Self> {
+    /// Starts it, with all it writes below `dir`.
+    pub(super) fn start(program: &Path, dir: &Path, certificate: Option<&Certificate>) -> Result<Self> {
         let storage = dir.join("storage");
         std::fs::create_dir_all(&storage)?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let config = dir.join("config.yml");
-        write(&config, configuration(&storage, port))?;
-        let mut command = command(program, &["serve"]);
-        let log = std::fs::File::create(dir.join("log"))?;
-        command.arg(&config).stdout(Stdio::null()).stderr(log).env("OTEL_TRACES_EXPORTER", "none");
-        let server = Server::start(&mut command)?;
-        let mut registry = Self { server, host: format!("localhost:{port}"), storage };
-        registry
-            .wait_until_ready(port)
-            .map_err(|error| format!("{error}: {}", last_line(&dir.join("log"))))?;
-        Ok(registry)
+        let plain = Door::open(program, dir, &storage, None)?;
+        let tls = certificate.map(|certificate| Door::open(program, dir, &storage, Some(certificate)));
+        Ok(Self { plain, tls: tls.transpose()?, storage })
     }
 
-    fn wait_until_ready(&mut self, port: u16) -> Result {
-        let give_up = Instant::now() + Duration::from_secs(10);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
-            if Instant::now() > give_up || self.server.child().try_wait()?.is_some() {
-                return Err(format!("the registry did not come up on port {port}").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
+    /// The way in.
+    pub(super) fn door(&self, protocol: Protocol) -> Result<&Door> {
+        match protocol {
+            Protocol::Plain => Ok(&self.plain),
+            Protocol::Tls => self.tls.as_ref().ok_or_else(|| "no TLS was asked for".into()),
         }
-        Ok(())
-    }
-
-    /// Its name in references.
-    pub(super) fn host(&self) -> &str {
-        &self.host
     }
 
     /// Where its blobs are.
@@ -57,17 +52,94 @@ impl Registry {
     }
 }
 
+/// A running server, stopped when dropped, and the link to it.
+pub(super) struct Door {
+    server: Server,
+    port: u16,
+    host: &'static str,
+    pub(super) link: Link,
+}
+
+impl Door {
+    fn open(program: &Path, dir: &Path, storage: &Path, certificate: Option<&Certificate>) -> Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let name = if certificate.is_some() { "tls" } else { "plain" };
+        let config = dir.join(format!("{name}.yml"));
+        write(&config, configuration(storage, port, certificate))?;
+        let log = dir.join(format!("{name}.log"));
+        let mut command = command(program, &["serve"]);
+        command.arg(&config).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
+        let mut server = Server::start(command.env("OTEL_TRACES_EXPORTER", "none"))?;
+        wait_until_ready(&mut server, port).map_err(|error| format!("{error}: {}", last_line(&log)))?;
+        // All tools take the name for plain HTTP by default, and the address for TLS.
+        let host = if certificate.is_some() { "127.0.0.1" } else { "localhost" };
+        Ok(Self { server, port, host, link: Link::to(port)? })
+    }
+
+    /// Its name in references.
+    pub(super) fn host(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Its name in references that lead over the link.
+    pub(super) fn host_over_link(&self) -> String {
+        format!("{}:{}", self.host, self.link.port())
+    }
+
+    /// CPU time that the server has used so far; zero where nobody tells.
+    pub(super) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).unwrap_or_default();
+        cpu_of(&stat).unwrap_or_default()
+    }
+}
+
+/// User and system time in `/proc/<process>/stat`, whose second field may hold blanks.
+fn cpu_of(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(Duration::from_millis((user + system) * 1000 / TICKS))
+}
+
+fn wait_until_ready(server: &mut Server, port: u16) -> Result {
+    let give_up = Instant::now() + Duration::from_secs(10);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+        if Instant::now() > give_up || server.child().try_wait()?.is_some() {
+            return Err(format!("the registry did not come up on port {port}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 fn last_line(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().last().unwrap_or("it says nothing").to_owned()
 }
 
 /// Without a cache of descriptors: blobs are removed behind the registry's back between runs.
-fn configuration(storage: &Path, port: u16) -> String {
+fn configuration(storage: &Path, port: u16, certificate: Option<&Certificate>) -> String {
+    let tls = certificate.map_or(String::new(), |certificate| {
+        format!("  tls:\n    certificate: {:?}\n    key: {:?}\n", certificate.file, certificate.key)
+    });
     format!(
         "version: 0.1\n\
          log:\n  level: error\n  accesslog:\n    disabled: true\n\
          storage:\n  filesystem:\n    rootdirectory: {storage:?}\n  delete:\n    enabled: true\n\
-         http:\n  addr: 127.0.0.1:{port}\n"
+         http:\n  addr: 127.0.0.1:{port}\n{tls}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_time_of_a_process() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 25 0 0 20 0 9 0 1 2 3";
+        assert_eq!(cpu_of(stat), Some(Duration::from_millis(1750)));
+        assert_eq!(cpu_of("7 (a) S 1"), None);
+    }
 }

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::cases::Tool;
-use super::data::{self, Sizes};
+use super::certificate::Certificate;
+use super::data::Sizes;
 use super::options::Options;
-use super::registry::Registry;
+use super::registry::{Protocol, Registry};
+use super::tool::Tool;
+use super::workload::{Names, Side};
 use crate::env;
 use crate::files::{ScratchDir, files_below, write};
 use crate::peers;
@@ -15,56 +18,54 @@ use crate::process::{Result, capture};
 const PREFIX: &str = "oras-bench";
 /// A file system in memory, on Linux.
 const MEMORY: &str = "/dev/shm";
+/// What a run leaves: results, files underway, and what tools keep for the next run.
+const LEFT_BY_RUNS: [&str; 5] = ["out", "tmp", "cache", "state", "share"];
 
-/// Everything the cases need. The registries are stopped before the directory is removed.
+/// Everything the workloads need. The registries are stopped before the directory is removed.
 pub(super) struct Scene {
     /// Holds the artifacts that are read.
     source: Registry,
     /// Receives what is written, and is emptied between runs.
     sink: Registry,
+    certificate: Option<Certificate>,
     ours: PathBuf,
+    zstd: bool,
     sizes: Sizes,
     scratch: ScratchDir,
 }
 
 impl Scene {
-    /// Makes the data, starts the registries and fills the one that is read from.
+    /// Makes the directories and starts the registries.
     pub(super) fn set_up(options: &Options, ours: PathBuf) -> Result<Self> {
         let program = peers::find("registry").ok_or("needs the registry: run cargo xtask peers first")?;
-        let scratch = ScratchDir::new(&place()?, PREFIX)?;
+        let place = place(options.dir.as_deref())?;
+        check_room(&place, options)?;
+        let scratch = ScratchDir::new(&place, PREFIX)?;
         let dir = scratch.path();
         println!("data and registries in {}", dir.display());
-        for name in ["data", "out", "home", "tmp"] {
+        for name in ["data", "given", "home"].iter().chain(&LEFT_BY_RUNS) {
             std::fs::create_dir(dir.join(name))?;
         }
-        let sizes = data::create(&dir.join("data"), options.size_mib)?;
-        let source = Registry::start(&program, &dir.join("source"))?;
-        let sink = Registry::start(&program, &dir.join("sink"))?;
-        let scene = Self { source, sink, ours, sizes, scratch };
+        let certificate = if options.tls { Some(Certificate::create(dir)?) } else { None };
+        let source = Registry::start(&program, &dir.join("source"), certificate.as_ref())?;
+        let sink = Registry::start(&program, &dir.join("sink"), certificate.as_ref())?;
+        let zstd = can_zstd(&ours);
+        let scene = Self { source, sink, certificate, ours, zstd, sizes: options.sizes, scratch };
         scene.configure_regctl()?;
-        scene.fill_source()?;
         Ok(scene)
-    }
-
-    /// The artifacts that are read come from the Go tool where it is installed: the same for all.
-    fn fill_source(&self) -> Result {
-        let program = self.program(Tool::GoOras).unwrap_or(self.ours.clone());
-        let push = |name: &str, files: &[String]| {
-            let mut command = Command::new(&program);
-            command.arg("push").arg(format!("{}/bench/{name}:v1", self.source_host())).args(files);
-            self.furnish(command.stdin(Stdio::null()));
-            capture(&mut command).map(|_| ())
-        };
-        push("file", &["big.bin".into()])?;
-        push("tree", &["tree".into()])?;
-        push("small", &data::small_names())
     }
 
     /// regctl is told in its configuration which hosts speak plain HTTP; the others know it from the name.
     fn configure_regctl(&self) -> Result {
-        let plain = serde_json::json!({"tls": "disabled"});
-        let config = serde_json::json!({"hosts": {self.source_host(): plain, self.sink_host(): plain}});
-        write(&self.dir("home").join(".regctl/config.json"), config.to_string())
+        let plain = |registry: &Registry| -> Result<[String; 2]> {
+            let door = registry.door(Protocol::Plain)?;
+            Ok([door.host(), door.host_over_link()])
+        };
+        let mut hosts = serde_json::Map::new();
+        for host in plain(&self.source)?.into_iter().chain(plain(&self.sink)?) {
+            hosts.insert(host, serde_json::json!({"tls": "disabled"}));
+        }
+        write(&self.path("home/.regctl/config.json"), serde_json::json!({"hosts": hosts}).to_string())
     }
 
     /// A tool's program, when it is installed.
@@ -72,70 +73,175 @@ impl Scene {
         if tool == Tool::Ours { Some(self.ours.clone()) } else { peers::find(tool.name()) }
     }
 
+    pub(super) fn ours(&self) -> &Path {
+        &self.ours
+    }
+
     /// Gives a command the directory of the data and an environment without the user's settings.
     pub(super) fn furnish(&self, command: &mut Command) {
-        command.current_dir(self.dir("data")).env_clear().env("PATH", env::search_path());
-        command.env("HOME", self.dir("home")).env("TMPDIR", self.dir("tmp"));
+        command.current_dir(self.path("data")).env_clear().env("PATH", env::search_path());
+        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command.env("XDG_CACHE_HOME", self.path("cache")).env("XDG_STATE_HOME", self.path("state"));
+        command.env("XDG_DATA_HOME", self.path("share"));
+        if let Some(certificate) = &self.certificate {
+            command.env("SSL_CERT_FILE", &certificate.file);
+        }
     }
 
-    pub(super) fn source_host(&self) -> &str {
-        self.source.host()
+    /// What a run calls its registries and results.
+    pub(super) fn names(&self, protocol: Protocol, over_link: bool, run: String) -> Result<Names> {
+        let host = |registry: &Registry| -> Result<String> {
+            let door = registry.door(protocol)?;
+            Ok(if over_link { door.host_over_link() } else { door.host() })
+        };
+        let (from, to) = (host(&self.source)?, host(&self.sink)?);
+        Ok(Names { from, to, run, sizes: self.sizes, zstd: self.zstd })
     }
 
-    pub(super) fn sink_host(&self) -> &str {
-        self.sink.host()
+    pub(super) fn source(&self) -> &Registry {
+        &self.source
     }
 
-    pub(super) fn small_names(&self) -> Vec<String> {
-        data::small_names()
+    pub(super) fn registry(&self, side: Side) -> &Registry {
+        match side {
+            Side::From => &self.source,
+            Side::To => &self.sink,
+        }
     }
 
     pub(super) fn sizes(&self) -> Sizes {
         self.sizes
     }
 
-    /// Where the output of the last run is.
-    pub(super) fn log(&self) -> PathBuf {
-        self.scratch.path().join("log")
+    /// Something below the directory.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
     }
 
-    /// Removes what the last run left, so that memory holds one result at most.
+    /// Where tools put results and what leads to them.
+    pub(super) fn working_dirs(&self) -> [PathBuf; 2] {
+        ["out", "tmp"].map(|name| self.path(name))
+    }
+
+    /// Where the output of the last run is.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path("log")
+    }
+
+    /// Removes a file or a directory of the data.
+    pub(super) fn remove(&self, name: &str) -> Result {
+        remove(&self.path(name))
+    }
+
+    /// Removes all artifacts that are read.
+    pub(super) fn empty_source(&self) -> Result {
+        empty(self.source.storage())
+    }
+
+    /// Removes all that was written to the other registry.
+    pub(super) fn empty_sink(&self) -> Result {
+        empty(self.sink.storage())
+    }
+
+    /// Removes what the last run left, so that memory holds one result at most and no run helps the next.
     pub(super) fn clear_results(&self) -> Result {
-        for dir in self.results() {
-            for entry in std::fs::read_dir(&dir)? {
-                let path = entry?.path();
-                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
-            }
+        for name in LEFT_BY_RUNS {
+            empty(&self.path(name))?;
         }
-        Ok(())
+        remove(&self.run_in_source())?;
+        for layout in std::fs::read_dir(self.path("given"))? {
+            only_layout(&layout?.path())?;
+        }
+        empty(self.sink.storage())
     }
 
     /// How many bytes the last run left.
     pub(super) fn result_bytes(&self) -> Result<u64> {
         let mut total = 0;
-        for dir in self.results().iter().filter(|dir| **dir != self.dir("tmp")) {
-            for file in files_below(dir)? {
+        for dir in [self.path("out"), self.sink.storage().to_path_buf(), self.run_in_source()] {
+            for file in files_below(&dir)? {
                 total += std::fs::symlink_metadata(file)?.len();
             }
         }
         Ok(total)
     }
 
-    fn results(&self) -> [PathBuf; 3] {
-        [self.dir("out"), self.dir("tmp"), self.sink.storage().to_path_buf()]
-    }
-
-    fn dir(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+    /// Where a run puts what it writes to the registry that it reads.
+    fn run_in_source(&self) -> PathBuf {
+        self.source.storage().join("docker/registry/v2/repositories/run")
     }
 }
 
-/// A directory in memory when there is one, cleared of what interrupted runs left there.
-fn place() -> Result<PathBuf> {
-    let memory = Path::new(MEMORY);
+/// Removes from a layout what a tool has noted there.
+fn only_layout(dir: &Path) -> Result {
+    if dir.is_dir() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            if !["oci-layout", "index.json", "blobs"].iter().any(|name| entry.file_name() == *name) {
+                remove(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn empty(dir: &Path) -> Result {
+    for entry in std::fs::read_dir(dir)? {
+        remove(&entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Also what a registry still adds to while it notices that its client is gone.
+fn remove(path: &Path) -> Result {
+    for _ in 0..50 {
+        match try_remove(path) {
+            Ok(()) => return Ok(()),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+    try_remove(path).map_err(|error| format!("cannot remove {}: {error}", path.display()).into())
+}
+
+fn try_remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else if path.exists() {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    }
+}
+
+fn can_zstd(ours: &Path) -> bool {
+    let help = capture(Command::new(ours).args(["push", "--help"]).stdin(Stdio::null()));
+    help.is_ok_and(|help| help.contains("--compression"))
+}
+
+fn check_room(place: &Path, options: &Options) -> Result {
+    let mut command = Command::new("df");
+    let text = capture(command.args(["--output=avail", "--block-size=1M"]).arg(place).stdin(Stdio::null()));
+    let free = text.ok().and_then(|text| text.lines().nth(1)?.trim().parse::<u64>().ok());
+    let needed = options.room_mib();
+    match free {
+        Some(free) if free < needed => Err(format!(
+            "{} has {free} MiB left, and {needed} are needed: use --quick, a smaller --size, or another --dir",
+            place.display()
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// A directory in memory when there is one and no other is wanted, cleared of what interrupted runs left there.
+fn place(wanted: Option<&Path>) -> Result<PathBuf> {
+    let memory = wanted.unwrap_or(Path::new(MEMORY));
+    if wanted.is_some() {
+        std::fs::create_dir_all(memory)?;
+    }
     if !memory.is_dir() {
         let dir = std::env::temp_dir();
-        println!("note: no {MEMORY} here, so the disk of {} is measured, too", dir.display());
+        println!("note: no {} here, so the disk of {} is measured, too", memory.display(), dir.display());
         return Ok(dir);
     }
     for entry in std::fs::read_dir(memory)? {
@@ -145,7 +251,7 @@ fn place() -> Result<PathBuf> {
             std::fs::remove_dir_all(entry.path())?;
         }
     }
-    Ok(memory.to_path_buf())
+    Ok(memory.canonicalize()?)
 }
 
 /// The process that made a directory of the bench, from its name.
@@ -163,5 +269,17 @@ mod tests {
         assert_eq!(owner("oras-bench-12-0"), Some("12"));
         assert_eq!(owner("oras-bench-x-0"), None);
         assert_eq!(owner("someone-else"), None);
+    }
+
+    #[test]
+    fn a_layout_keeps_what_makes_it_one() {
+        let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-scene").unwrap();
+        let layout = scratch.path().join("layout");
+        for name in ["oci-layout", "index.json", "blobs/sha256/a", "notes", ".cache/b"] {
+            write(&layout.join(name), "x").unwrap();
+        }
+        only_layout(&layout).unwrap();
+        let left = files_below(&layout).unwrap();
+        assert_eq!(left, ["blobs/sha256/a", "index.json", "oci-layout"].map(|name| layout.join(name)));
     }
 }

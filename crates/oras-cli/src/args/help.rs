@@ -10,11 +10,10 @@ const COLUMNS: usize = 80;
 const WIDEST: usize = 120;
 
 /// Values of flags that are not given: by command, or of all others.
-const DEFAULTS: [(&str, &str, &str); 9] = [
-    ("backup", "concurrency", "3"),
-    ("cp", "concurrency", "3"),
-    ("pull", "concurrency", "3"),
-    ("", "concurrency", "5"),
+const DEFAULTS: [(&str, &str, &str); 8] = [
+    ("tag", "concurrency", "5"),
+    ("manifest push", "concurrency", "5"),
+    ("", "concurrency", "by size"),
     ("discover", "format", "tree"),
     ("", "format", "text"),
     ("pull", "output", "."),

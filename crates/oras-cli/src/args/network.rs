@@ -37,6 +37,12 @@ pub(crate) fn flags(prefix: &str) -> Vec<Arg> {
         )
         .value_parser(version),
         text(
+            name("connections"),
+            "N",
+            "Fetch a big blob over up to N connections to a registry where one is slow; 1: never [default: 8]",
+        )
+        .value_parser(clap::value_parser!(u16).range(1..=64)),
+        text(
             name("max-manifest-size"),
             "SIZE",
             "Read manifests up to this size, for example 16MiB [default: 4MiB]",
@@ -65,6 +71,9 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
     }
     if let Ok(Some(version)) = matches.try_get_one::<HttpVersion>(&name("http-version")) {
         options.http_version = *version;
+    }
+    if let Ok(Some(connections)) = matches.try_get_one::<u16>(&name("connections")) {
+        options.parallel.connections = usize::from(*connections);
     }
     if let Ok(Some(size)) = matches.try_get_one::<u64>(&name("max-manifest-size")) {
         options.max_manifest_size = *size;

@@ -80,7 +80,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         annotations: packed.annotations,
         config_annotations: packed.config_annotations,
         platform,
-        concurrency: matches.count("concurrency", 5),
+        concurrency: matches.count("concurrency", 0),
     };
     let export = pack::export_path(matches)?;
     let mut store = target.store().await?;

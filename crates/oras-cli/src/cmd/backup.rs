@@ -66,7 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let options = BackupOptions {
         tags: artifacts.tags.clone(),
         referrers: matches.on("include-referrers"),
-        concurrency: matches.count("concurrency", 3),
+        concurrency: matches.count("concurrency", 0),
         dry_run,
     };
     let name = artifacts.repository.name();

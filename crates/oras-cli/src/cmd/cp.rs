@@ -75,7 +75,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         recursive: matches.on("recursive"),
         platforms,
         tags: first.into_iter().chain(extra_tags.clone()).collect(),
-        concurrency: matches.count("concurrency", 3),
+        concurrency: matches.count("concurrency", 0),
         force: matches.on("force"),
         max_manifest_size: Some(from.max_manifest_size()),
     };

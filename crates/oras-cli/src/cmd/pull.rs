@@ -98,7 +98,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         allow_path_traversal: matches.on("allow-path-traversal"),
         preserve_permissions: matches.on("preserve-permissions"),
         unpack: limits(matches),
-        concurrency: matches.count("concurrency", 3),
+        concurrency: matches.count("concurrency", 0),
         max_manifest_size: target.max_manifest_size(),
     };
     let listener = listener(PULL, matches, &format, *printer);

@@ -61,7 +61,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         annotations: packed.annotations,
         config_annotations: packed.config_annotations,
         extra_tags: extra_tags.clone(),
-        concurrency: matches.count("concurrency", 5),
+        concurrency: matches.count("concurrency", 0),
         force: matches.on("force"),
         ..PushOptions::default()
     };

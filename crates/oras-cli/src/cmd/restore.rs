@@ -66,7 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let options = RestoreOptions {
         tags: artifacts.tags.clone(),
         exclude_referrers: matches.on("exclude-referrers"),
-        concurrency: matches.count("concurrency", 5),
+        concurrency: matches.count("concurrency", 0),
         dry_run,
     };
     let nodes = listener(RESTORE, matches, &format, *printer);

@@ -83,7 +83,7 @@ impl Inner {
                 format!("invalid OCI Image Index: failed to open index file: {}", absent(INDEX_FILE));
             Error::new(Kind::InvalidContent, message)
         })?;
-        let index = Index::parse(&small(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
+        let index = Index::parse(small(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
         let (file, index) = (Arc::new(file), Arc::new(index));
         Ok(Self { path, file, contents, index, graph: OnceLock::new() })
     }

@@ -1,9 +1,12 @@
 //! The layout does what every store does, on its own and together with the tools of others.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[cfg(unix)]
+mod adopt;
 mod archive;
 mod archive_writer;
 mod damage;
+mod gathered;
 mod index;
 mod nonsense;
 mod open;

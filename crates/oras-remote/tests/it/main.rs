@@ -2,12 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
 mod access;
+mod cutting;
+mod ingest;
+mod parallel;
 mod referrers;
 mod registry;
 mod store;
 mod tls;
 mod transfer;
 mod untag;
+mod upload;
+mod uploading;
 mod wire;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ fn bytes() -> Vec<u8> {
     (0..100_000_u32).map(|n| (n % 251) as u8).collect()
 }
 
-fn range_of(asked: &Asked) -> Option<(usize, usize)> {
+pub(crate) fn range_of(asked: &Asked) -> Option<(usize, usize)> {
     let (start, end) = asked.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
     Some((start.parse().ok()?, end.parse().ok()?))
 }
@@ -42,6 +42,57 @@ async fn downloads_go_on_where_they_stopped() {
     assert_eq!(ranges, [None, Some(30_000), Some(60_000), Some(90_000)]);
     let part = collect(store.fetch(&descriptor, 10_000..90_000).await.unwrap()).await.unwrap();
     assert_eq!(part, &bytes()[10_000..90_000]);
+}
+
+/// The answer to a request for the rest, after one for all that was cut.
+fn resumed(rest: impl Fn(usize) -> Reply + Send + Sync) -> impl Fn(&Asked) -> Reply + Send + Sync {
+    move |asked: &Asked| match range_of(asked) {
+        Some((start, _)) => rest(start),
+        None => Reply::new(200).body(bytes()).header("ETag", "\"one\"").cut_after(30_000),
+    }
+}
+
+#[tokio::test]
+async fn other_content_is_not_resumed() {
+    let part = |start: usize, size: usize| {
+        Reply::new(206).header("Content-Range", format!("bytes {start}-99999/{size}")).body(&bytes()[start..])
+    };
+    for (server, text) in [
+        (
+            Scripted::start(resumed(move |start| part(start, 100_000).header("ETag", "\"two\""))),
+            "the blob changed",
+        ),
+        (
+            Scripted::start(resumed(|_| Reply::new(200).body(bytes()).header("ETag", "\"two\""))),
+            "the blob changed",
+        ),
+        (Scripted::start(resumed(move |start| part(start, 100_001))), "mismatch Content-Range"),
+        (
+            Scripted::start(resumed(|_| Reply::new(416).header("Content-Range", "bytes */7"))),
+            "the size of the blob changed",
+        ),
+    ] {
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let descriptor = blob(bytes()).descriptor().clone();
+        let error = collect(store.fetch(&descriptor, 0..100_000).await.unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+        assert!(error.chain().contains(text), "{error:?}");
+        assert_eq!(server.asked()[1].header("if-range"), Some("\"one\""));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_range_is_asked_for_whole() {
+    let tries = AtomicUsize::new(0);
+    let server = Scripted::start(move |asked: &Asked| match range_of(asked) {
+        Some(_) => Reply::new(416),
+        None if tries.fetch_add(1, Ordering::SeqCst) == 0 => Reply::new(200).body(bytes()).cut_after(30_000),
+        None => Reply::new(200).body(bytes()),
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let content = Content::from_source(Arc::new(store), blob(bytes()).descriptor().clone());
+    assert_eq!(content.bytes(1 << 20).await.unwrap(), bytes());
+    assert_eq!(server.asked().len(), 3);
 }
 
 #[tokio::test]
@@ -212,6 +263,8 @@ async fn uploads_are_sent_again_in_a_new_session() {
                 let number = sessions.fetch_add(1, Ordering::SeqCst);
                 Reply::new(202).header("Location", format!("/u{number}"))
             }
+            // Nothing is known of the session, and it is as well forgotten.
+            "GET" | "DELETE" => Reply::new(404),
             _ => match tries.fetch_add(1, Ordering::SeqCst) {
                 0 | 1 => failure.clone(),
                 _ => Reply::new(201),
@@ -239,7 +292,8 @@ async fn what_is_read_once_is_sent_once() {
     let once = Content::once(blob("hello").descriptor().clone(), stream);
     let error = store.push(&once).await.unwrap_err();
     assert!(error.chain().ends_with("response status code 503: Service Unavailable"), "{error:?}");
-    assert_eq!(server.asked().len(), 2);
+    let methods: Vec<_> = server.asked().into_iter().map(|asked| asked.method).collect();
+    assert_eq!(methods, ["POST", "PUT", "DELETE"]);
 }
 
 #[tokio::test]

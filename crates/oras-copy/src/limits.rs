@@ -1,0 +1,69 @@
+//! How much runs at the same time.
+
+use crate::graph::Room;
+
+/// Leaves of more bytes are large: they take long, fill the line, and are few at a time.
+pub(crate) const LARGE: u64 = 1024 * 1024;
+/// Requests and small leaves at a time: more gain nothing, as measured.
+pub(crate) const STEPS: usize = 16;
+/// Large leaves at a time.
+const STREAMS: usize = 5;
+
+/// The limits of one copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Steps that are no streams.
+    steps: usize,
+    streams: usize,
+    /// Both together.
+    all: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { steps: STEPS, streams: STREAMS, all: STEPS + STREAMS }
+    }
+}
+
+impl Limits {
+    /// `nodes` of any kind; 0 means the default.
+    pub(crate) fn of(nodes: usize) -> Self {
+        if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
+    }
+
+    /// Whether nodes go one at a time.
+    pub(crate) fn is_one(&self) -> bool {
+        self.all == 1
+    }
+
+    /// What there is room for while `running` steps run, of which `streams` are streams.
+    pub(crate) fn room(&self, running: usize, streams: usize) -> Room {
+        let free = running < self.all;
+        let steps = running - streams;
+        Room { step: free && steps < self.steps, stream: free && streams < self.streams, idle: running == 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_and_steps_have_room_of_their_own_by_default() {
+        let limits = Limits::of(0);
+        let room = limits.room(21 - 5, 0);
+        assert!(!room.step && room.stream);
+        let room = limits.room(5, 5);
+        assert!(room.step && !room.stream && !room.idle);
+        assert!(limits.room(0, 0).idle);
+    }
+
+    #[test]
+    fn a_limit_that_is_given_holds_for_all() {
+        let limits = Limits::of(2);
+        let room = limits.room(2, 1);
+        assert!(!room.step && !room.stream);
+        let room = limits.room(1, 1);
+        assert!(room.step && room.stream);
+    }
+}

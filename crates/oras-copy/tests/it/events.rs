@@ -1,0 +1,114 @@
+//! What is told of leaves, whether the target was asked for them or finds out by itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use oras_copy::{Event, GraphCopy};
+use oras_spec::Digest;
+use oras_store::{Pushed, Target};
+
+use crate::recording::{Call, Recording, artifact, word};
+
+/// Copies one leaf; the words that are told of it.
+async fn told(target: Recording, sizes: &[usize]) -> (Vec<&'static str>, bool, Vec<Call>) {
+    let (source, layers, manifest) = artifact(sizes).await;
+    let (target, words) = (Arc::new(target), Arc::new(Mutex::new(Vec::new())));
+    let (told, leaf) = (Arc::clone(&words), layers[0].digest.clone());
+    let observer = Arc::new(move |event: Event<'_>| {
+        let (word, node) = word(&event);
+        if node == leaf {
+            told.lock().unwrap().push(word);
+        }
+    });
+    let copy = GraphCopy::new(source, target.clone()).observer(observer);
+    let done = copy.run(vec![manifest], None).await.is_ok();
+    let mut words = words.lock().unwrap().clone();
+    words.dedup();
+    (words, done, target.calls())
+}
+
+async fn leaf_of(sizes: &[usize]) -> Digest {
+    artifact(sizes).await.1[0].digest.clone()
+}
+
+#[tokio::test]
+async fn what_exists_is_never_started() {
+    for size in [10, 2 << 20] {
+        let leaf = leaf_of(&[size]).await;
+        let outcomes = HashMap::from([(leaf.clone(), Some(Pushed::Existed))]);
+        let target = Recording { finds_out: true, outcomes, ..Recording::default() };
+        let (words, done, calls) = told(target, &[size]).await;
+        assert!(done);
+        assert_eq!(words, ["existed"]);
+        assert!(!calls.contains(&Call::Exists(leaf)), "asked for what is found out: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn asking_and_finding_out_tell_the_same() {
+    for size in [10, 2 << 20] {
+        for finds_out in [false, true] {
+            let (words, done, _) = told(Recording { finds_out, ..Recording::default() }, &[size]).await;
+            assert!(done);
+            assert_eq!(words, ["started", "progress", "copied"], "{finds_out}");
+        }
+        let target = Recording::default();
+        let (source, layers, _) = artifact(&[size]).await;
+        let leaf = oras_store::Content::from_source(source, layers[0].clone());
+        target.store.push(&leaf).await.unwrap();
+        assert_eq!(told(target, &[size]).await.0, ["existed"]);
+    }
+}
+
+#[tokio::test]
+async fn what_moves_no_byte_is_started_at_its_end() {
+    let leaf = leaf_of(&[10]).await;
+    for (outcome, expected, succeeds) in
+        [(Some(Pushed::Adopted), &["started", "adopted"][..], true), (None, &["started"], false)]
+    {
+        let outcomes = HashMap::from([(leaf.clone(), outcome)]);
+        let target = Recording { finds_out: true, outcomes, ..Recording::default() };
+        let (words, done, _) = told(target, &[10]).await;
+        assert_eq!((&words[..], done), (expected, succeeds));
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_names_the_root_is_left() {
+    let (source, _, manifest) = artifact(&[10]).await;
+    let target = Arc::new(Recording::default());
+    let copy = GraphCopy::new(source.clone(), target.clone());
+    for _ in 0..2 {
+        copy.run(vec![manifest.clone()], Some("v1")).await.unwrap();
+    }
+    copy.run(vec![manifest.clone()], Some("v2")).await.unwrap();
+    let tags = |call: &Call| matches!(call, Call::Tag(_) | Call::Tagged(_));
+    let calls: Vec<_> = target.calls().into_iter().filter(tags).collect();
+    let [v1, v2] = ["v1", "v2"].map(str::to_owned);
+    assert_eq!(
+        calls,
+        [Call::Tag(v1.clone()), Call::Tagged(v1), Call::Tagged(v2.clone()), Call::Tag(v2.clone())]
+    );
+    // Another manifest takes the tag over.
+    let (source, _, other) = artifact(&[11]).await;
+    let copy = GraphCopy::new(source, target.clone()).overwrite_tag(true);
+    copy.run(vec![other.clone()], None).await.unwrap();
+    copy.run(vec![other.clone()], Some("v2")).await.unwrap();
+    assert_eq!(target.store.tagged("v2").await, Some(other.descriptor().digest.clone()));
+    assert_eq!(target.calls().last(), Some(&Call::Tag(v2)));
+}
+
+#[tokio::test]
+async fn what_was_sent_before_is_neither_asked_for_nor_told() {
+    let (source, layers, manifest) = artifact(&[10, 11]).await;
+    let target = Arc::new(Recording::default());
+    let sent = layers[0].digest.clone();
+    GraphCopy::new(source, target.clone())
+        .sent([sent.clone()].into())
+        .run(vec![manifest], None)
+        .await
+        .unwrap();
+    let calls = target.calls();
+    assert!(!calls.contains(&Call::Exists(sent.clone())) && !calls.contains(&Call::Push(sent)));
+    assert!(calls.contains(&Call::Push(layers[1].digest.clone())));
+}

@@ -1,0 +1,137 @@
+//! In which order nodes move, and how many at a time.
+
+use std::sync::{Arc, Mutex};
+
+use oras_copy::{Event, GraphCopy, referrers};
+use oras_memory::Memory;
+use oras_spec::{Digest, MediaType};
+use oras_store::{Content, GraphSource, Source, Target};
+
+use crate::recording::{Recording, artifact, word};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test]
+async fn small_and_large_have_limits_of_their_own() {
+    let mut sizes = vec![100; 40];
+    sizes.extend((0..8).map(|more| MIB + 1 + more));
+    for finds_out in [false, true] {
+        let (source, _, manifest) = artifact(&sizes).await;
+        let target = Arc::new(Recording { finds_out, ..Recording::default() });
+        GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
+        let (small, large, _) = target.most();
+        assert_eq!((small, large), (16, 5));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_is_given_is_never_exceeded() {
+    let mut sizes = vec![100; 20];
+    sizes.extend([MIB + 1, MIB + 2, MIB + 3, MIB + 4]);
+    for limit in [1, 3, 20] {
+        let (source, _, manifest) = artifact(&sizes).await;
+        let target = Arc::new(Recording::default());
+        let copy = GraphCopy::new(source, target.clone()).concurrency(limit);
+        copy.run(vec![manifest], None).await.unwrap();
+        assert_eq!(target.most().2, limit);
+    }
+}
+
+#[tokio::test]
+async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
+    let sizes = [MIB + 1, 10, MIB + 3, MIB + 2, 11];
+    let (source, layers, manifest) = artifact(&sizes).await;
+    let digests = |places: &[usize]| places.iter().map(|at| layers[*at].digest.clone()).collect::<Vec<_>>();
+    let listed = |target: &Recording| {
+        let pushed = target.pushed().into_iter();
+        pushed.filter(|digest| layers.iter().any(|layer| layer.digest == *digest)).collect::<Vec<Digest>>()
+    };
+    let target = Arc::new(Recording::default());
+    GraphCopy::new(source.clone(), target.clone())
+        .concurrency(1)
+        .run(vec![manifest.clone()], None)
+        .await
+        .unwrap();
+    assert_eq!(listed(&target), digests(&[0, 1, 2, 3, 4]));
+
+    // Nine large ones of rising size begin with the last.
+    let sizes: Vec<_> = (0..9).map(|more| MIB + 1 + more).collect();
+    for finds_out in [false, true] {
+        let (source, mut layers, manifest) = artifact(&sizes).await;
+        let target = Arc::new(Recording { finds_out, ..Recording::default() });
+        GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
+        layers.reverse();
+        let large = |digest: &Digest| layers.iter().any(|layer| layer.digest == *digest);
+        let pushed: Vec<_> = target.pushed().into_iter().filter(large).collect();
+        assert_eq!(pushed, layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn all_manifests_of_an_index_are_opened_before_a_large_blob_is_done() {
+    let target = Arc::new(Recording::default());
+    let source = Arc::new(Memory::new());
+    let mut entries = Vec::new();
+    for size in [2 * MIB, 10, 20] {
+        let (part, layers, manifest) = artifact(&[size]).await;
+        for node in layers.into_iter().chain([oras_spec::Descriptor::empty_json()]) {
+            source.push(&Content::from_source(part.clone(), node)).await.unwrap();
+        }
+        source.push(&manifest).await.unwrap();
+        entries.push(manifest.descriptor().clone());
+    }
+    let listed: Vec<_> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
+    let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, listed.join(","));
+    let index = Content::of(MediaType::IMAGE_INDEX, text);
+    let words = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&words);
+    GraphCopy::new(source, target.clone())
+        .observer(Arc::new(move |event: Event<'_>| told.lock().unwrap().push(word(&event))))
+        .run(vec![index.clone()], None)
+        .await
+        .unwrap();
+    let words = words.lock().unwrap();
+    let place = |wanted: &str, node: &Digest| {
+        words.iter().position(|(word, digest)| *word == wanted && digest == node).unwrap()
+    };
+    let opened = entries.iter().map(|entry| place("opened", &entry.digest)).max().unwrap();
+    assert!(opened < place("copied", &entries[0].digest));
+    let last_entry = entries.iter().map(|entry| place("copied", &entry.digest)).max().unwrap();
+    assert!(last_entry < place("started", &index.descriptor().digest));
+}
+
+#[tokio::test]
+async fn more_manifests_than_may_be_held_come_through() {
+    // Twelve of 1 MiB each: 8 MiB are held at most, so that some wait for others to be done.
+    let (source, target) = (Arc::new(Memory::new()), Arc::new(Recording::default()));
+    let mut roots = Vec::new();
+    for number in 0..12 {
+        let text = format!(
+            r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"n":"{number}","pad":"{}"}}}}"#,
+            "x".repeat(MIB)
+        );
+        let index = Content::of(MediaType::IMAGE_INDEX, text);
+        source.push(&index).await.unwrap();
+        roots.push(Content::from_source(source.clone() as Arc<dyn Source>, index.descriptor().clone()));
+    }
+    GraphCopy::new(source, target.clone()).run(roots.clone(), None).await.unwrap();
+    for root in roots {
+        assert!(target.store.exists(root.descriptor()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn referrers_are_found_with_any_limit() {
+    let (source, _, manifest) = artifact(&[10]).await;
+    for number in 0..30 {
+        let subject = serde_json::to_string(manifest.descriptor()).unwrap();
+        let text = format!(
+            r#"{{"schemaVersion":2,"manifests":[],"subject":{subject},"annotations":{{"n":"{number}"}}}}"#
+        );
+        source.push(&Content::of(MediaType::IMAGE_INDEX, text)).await.unwrap();
+    }
+    let source = source as Arc<dyn GraphSource>;
+    for limit in [0, 1, 4] {
+        assert_eq!(referrers(&source, &manifest, limit).await.unwrap().len(), 30);
+    }
+}

@@ -1,0 +1,107 @@
+//! Taking a blob that another layout on the same file system has: hashed where it is, then hard-linked.
+//!
+//! Both layouts share the file then. Blobs never change, so that nothing is lost by it, as long as no one writes into
+//! them: a file that others than the owner of this layout may write is copied instead.
+
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use oras_spec::{Descriptor, Hasher};
+use oras_store::{DigestCache, FileStamp, fsio};
+use tokio::sync::oneshot;
+
+use crate::blobs;
+
+/// Large reads that are hashed by the thread that reads.
+const PIECE: usize = 256 * 1024;
+
+/// Links the file `source` as the blob of `descriptor`, if it is that blob and may be shared; whether it was.
+///
+/// `false` stands for every reason not to: whoever asks copies the bytes then, and is told what is wrong with them.
+/// Nothing is visible before it is verified. When the receiver of `wanted` is gone the work ends without a result.
+pub(crate) fn adopt(
+    root: &Path,
+    descriptor: &Descriptor,
+    source: &Path,
+    digests: &DigestCache,
+    wanted: &oneshot::Sender<()>,
+) -> bool {
+    try_adopt(root, descriptor, source, digests, wanted).is_some()
+}
+
+fn try_adopt(
+    root: &Path,
+    descriptor: &Descriptor,
+    source: &Path,
+    digests: &DigestCache,
+    wanted: &oneshot::Sender<()>,
+) -> Option<()> {
+    let digest = &descriptor.digest;
+    let algorithm = digest.algorithm()?;
+    let found = fs::symlink_metadata(source).ok()?;
+    if !may_be_shared(&found, &fs::metadata(root).ok()?) || found.len() != descriptor.size {
+        return None;
+    }
+    let before = FileStamp::of(&found);
+    let known = digests.get(&before, algorithm).is_some_and(|known| known == *digest);
+    // The link comes first: from here on nobody can put another file in the place of the one that is looked at.
+    let link = tempfile::Builder::new()
+        .prefix(".oras-")
+        .make_in(root, |name| fs::hard_link(source, name))
+        .ok()?
+        .into_temp_path();
+    let linked = fs::symlink_metadata(&link).ok().filter(Metadata::is_file)?;
+    // Linking changes the time of the inode, and nothing else.
+    let stamp = FileStamp::of(&linked);
+    if (FileStamp { changed: before.changed, ..stamp }) != before {
+        return None;
+    }
+    let mut file = File::open(&link).ok()?;
+    let began = SystemTime::now();
+    if !known && !is_right(&mut file, descriptor, wanted)? {
+        return None;
+    }
+    // Whoever wrote it need not have flushed it.
+    file.sync_all().ok()?;
+    if FileStamp::of(&fs::symlink_metadata(&link).ok()?) != stamp || wanted.is_closed() {
+        return None;
+    }
+    let path = blobs::path(root, digest);
+    let directory = path.parent()?;
+    fsio::create_directories(directory).ok()?;
+    let name = link.to_path_buf();
+    link.persist(&path).ok()?;
+    // Renaming a link to another of the same file does nothing: somebody else was faster.
+    drop(fs::remove_file(name));
+    fsio::sync_directory(directory).ok()?;
+    // Written too lately, it could be written once more without another time; the link and the name are our doing.
+    if known || (FileStamp { changed: stamp.modified, ..stamp }).is_settled(began) {
+        blobs::remember(digests, &file, digest);
+    }
+    Some(())
+}
+
+/// Whether a layout in the directory `root` may share the file: nobody but who can write the layout can write it, and
+/// everybody can read it, like the blobs that are written here.
+fn may_be_shared(file: &Metadata, root: &Metadata) -> bool {
+    file.is_file() && file.mode() & 0o022 == 0 && file.mode() & 0o444 == 0o444 && file.uid() == root.uid()
+}
+
+/// Whether the bytes are those of the descriptor; nothing if nobody wants to know any more.
+fn is_right(file: &mut File, descriptor: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
+    let mut hasher = Hasher::new(descriptor.digest.algorithm()?);
+    let mut buffer = vec![0; PIECE];
+    let mut left = descriptor.size;
+    while left > 0 {
+        if wanted.is_closed() {
+            return None;
+        }
+        let piece = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        let count = std::io::Read::read(file, &mut buffer[..piece]).ok().filter(|count| *count > 0)?;
+        hasher.update(&buffer[..count]);
+        left -= count as u64;
+    }
+    Some(hasher.finish() == descriptor.digest)
+}

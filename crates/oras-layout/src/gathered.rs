@@ -1,0 +1,84 @@
+//! Manifests that wait to be stored together: one by one each would cost several flushes of the disk.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest};
+use oras_store::Result;
+use oras_store::fsio::blocking;
+
+use crate::index::Change;
+use crate::{Layout, blobs};
+
+/// More manifests than this, or more bytes, are not kept back.
+const MANY: usize = 1024;
+const LARGE: usize = 4 * 1024 * 1024;
+
+/// The manifests, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    waiting: Mutex<Waiting>,
+    /// Held while they are stored.
+    storing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    order: Vec<Descriptor>,
+    bytes: HashMap<Digest, Bytes>,
+    size: usize,
+}
+
+impl Gathered {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has(&self, node: &Descriptor) -> bool {
+        self.waiting().bytes.get(&node.digest).is_some_and(|bytes| bytes.len() as u64 == node.size)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting().order.is_empty()
+    }
+
+    /// Keeps a verified manifest; whether it is time to store what there is.
+    pub(crate) fn add(&self, node: Descriptor, bytes: Bytes) -> bool {
+        let mut waiting = self.waiting();
+        let size = bytes.len();
+        if waiting.bytes.insert(node.digest.clone(), bytes).is_none() {
+            waiting.order.push(node);
+            waiting.size += size;
+        }
+        waiting.order.len() >= MANY || waiting.size >= LARGE
+    }
+
+    /// Stores what waits, and `last` after it, as one change of the index. What waits still does after an error.
+    pub(crate) async fn store(&self, layout: &Layout, last: Option<Change>) -> Result<()> {
+        let _storing = self.storing.lock().await;
+        let nodes: Vec<(Descriptor, Bytes)> = {
+            let waiting = self.waiting();
+            let bytes = |node: &Descriptor| waiting.bytes.get(&node.digest).cloned().unwrap_or_default();
+            waiting.order.iter().map(|node| (node.clone(), bytes(node))).collect()
+        };
+        let mut changes: Vec<_> = nodes.iter().map(|(node, _)| Change::List(node.clone())).collect();
+        changes.extend(last);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let stored = nodes.len();
+        if stored > 0 {
+            let (layout, nodes) = (layout.clone(), Arc::new(nodes));
+            blocking(move || blobs::write_all(&layout, &nodes)).await?;
+        }
+        layout.write(changes).await?;
+        let mut waiting = self.waiting();
+        let gone: Vec<_> = waiting.order.drain(..stored).collect();
+        for node in gone {
+            let size = waiting.bytes.remove(&node.digest).map_or(0, |bytes| bytes.len());
+            waiting.size -= size;
+        }
+        Ok(())
+    }
+}

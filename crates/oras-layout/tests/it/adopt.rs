@@ -1,0 +1,168 @@
+//! Blobs of another layout on the same file system are linked, when they are right and nobody else may write them.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use oras_layout::Layout;
+use oras_spec::{Algorithm, Descriptor, MediaType};
+use oras_store::{Content, DigestCache, FileStamp, Kind, Pushed, Source, Target};
+
+use crate::{blob_path, names};
+
+struct Pair {
+    directory: tempfile::TempDir,
+    from: Layout,
+    to: Layout,
+    node: Descriptor,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let from = Layout::open_or_create(directory.path().join("from")).await.unwrap();
+        let to = Layout::open_or_create(directory.path().join("to")).await.unwrap();
+        let content = Content::of(MediaType::LAYER_TAR, Bytes::from(vec![7; 700_000]));
+        from.push(&content).await.unwrap();
+        Self { directory, from, to, node: content.descriptor().clone() }
+    }
+
+    fn source(&self) -> PathBuf {
+        blob_path(self.from.path(), &self.node.digest)
+    }
+
+    fn target(&self) -> PathBuf {
+        blob_path(self.to.path(), &self.node.digest)
+    }
+
+    async fn push_to(&self, to: &Layout) -> oras_store::Result<Pushed> {
+        let source: Arc<dyn Source> = Arc::new(self.from.clone());
+        to.push(&Content::from_source(source, self.node.clone())).await
+    }
+
+    fn damage(&self) {
+        rewrite(&self.source(), &[8; 700_000]);
+    }
+
+    fn nothing_is_left(&self) {
+        let left: Vec<_> = names(self.to.path()).into_iter().filter(|name| name.starts_with('.')).collect();
+        assert_eq!(left, Vec::<String>::new());
+    }
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().ino()
+}
+
+/// Writes into the file itself, as no tool should.
+fn rewrite(path: &Path, bytes: &[u8]) {
+    fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    let mut file = fs::File::options().write(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_is_linked_and_the_next_push_finds_it() {
+    let pair = Pair::new().await;
+    assert_eq!(pair.push_to(&pair.to).await.unwrap(), Pushed::Adopted);
+    assert_eq!(inode(&pair.source()), inode(&pair.target()));
+    assert_eq!(pair.push_to(&pair.to).await.unwrap(), Pushed::Existed);
+    pair.nothing_is_left();
+}
+
+#[tokio::test]
+async fn a_damaged_blob_is_never_linked() {
+    let pair = Pair::new().await;
+    pair.damage();
+    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), Kind::DigestMismatch);
+    assert!(!pair.target().exists());
+    rewrite(&pair.source(), &[7; 700_001]);
+    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), Kind::SizeMismatch);
+    assert!(!pair.target().exists());
+    pair.nothing_is_left();
+}
+
+#[tokio::test]
+async fn what_others_may_write_or_may_not_read_is_copied() {
+    let pair = Pair::new().await;
+    for mode in [0o664, 0o646, 0o600, 0o440] {
+        fs::set_permissions(pair.source(), Permissions::from_mode(mode)).unwrap();
+        assert_eq!(pair.push_to(&pair.to).await.unwrap(), Pushed::Copied, "{mode:o}");
+        assert_ne!(inode(&pair.source()), inode(&pair.target()), "{mode:o}");
+        fs::remove_file(pair.target()).unwrap();
+    }
+    // Those of the tools that leave their blobs writable for their owner.
+    fs::set_permissions(pair.source(), Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(pair.push_to(&pair.to).await.unwrap(), Pushed::Adopted);
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_a_blob_is_not_linked_to() {
+    let pair = Pair::new().await;
+    let beside = pair.from.path().join("blobs/sha256/beside");
+    fs::rename(pair.source(), &beside).unwrap();
+    std::os::unix::fs::symlink(&beside, pair.source()).unwrap();
+    assert_eq!(pair.push_to(&pair.to).await.unwrap(), Pushed::Copied);
+    assert!(fs::symlink_metadata(pair.target()).unwrap().is_file());
+}
+
+#[tokio::test]
+async fn a_layout_may_want_files_of_its_own() {
+    let pair = Pair::new().await;
+    let to = pair.to.clone().unshared();
+    assert_eq!(pair.push_to(&to).await.unwrap(), Pushed::Copied);
+    assert_ne!(inode(&pair.source()), inode(&pair.target()));
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_hashed_again() {
+    let pair = Pair::new().await;
+    let digests = Arc::new(DigestCache::new());
+    let stamp = |path: &Path| FileStamp::of(&fs::metadata(path).unwrap());
+    let to = pair.to.clone().with_digests(Arc::clone(&digests));
+    // That a wrong digest is believed shows that nothing was hashed.
+    pair.damage();
+    let later = SystemTime::now() + Duration::from_secs(1);
+    digests.put(&stamp(&pair.source()), &pair.node.digest, later);
+    assert_eq!(pair.push_to(&to).await.unwrap(), Pushed::Adopted);
+    // The link has another time; it is known as well, and with it the file that it was made of.
+    assert_eq!(digests.get(&stamp(&pair.source()), Algorithm::Sha256).as_ref(), Some(&pair.node.digest));
+    // What is written after that is noticed.
+    fs::remove_file(pair.target()).unwrap();
+    rewrite(&pair.source(), &[9; 700_000]);
+    assert_eq!(pair.push_to(&to).await.unwrap_err().kind(), Kind::DigestMismatch);
+}
+
+#[tokio::test]
+async fn what_is_written_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let digests = Arc::new(DigestCache::new());
+    let layout = Layout::open_or_create(directory.path()).await.unwrap().with_digests(Arc::clone(&digests));
+    let content = Content::of(MediaType::LAYER_TAR, "hello");
+    layout.push(&content).await.unwrap();
+    let metadata = fs::metadata(blob_path(layout.path(), &content.descriptor().digest)).unwrap();
+    let known = digests.get(&FileStamp::of(&metadata), Algorithm::Sha256);
+    assert_eq!(known.as_ref(), Some(&content.descriptor().digest));
+}
+
+#[tokio::test]
+async fn a_link_that_is_being_made_is_not_swept() {
+    let pair = Pair::new().await;
+    pair.push_to(&pair.to).await.unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(48 * 60 * 60);
+    fs::set_permissions(pair.source(), Permissions::from_mode(0o644)).unwrap();
+    fs::File::options().write(true).open(pair.source()).unwrap().set_modified(long_ago).unwrap();
+    let staged = pair.to.path().join(".oras-link");
+    fs::hard_link(pair.source(), &staged).unwrap();
+    Layout::open_or_create(pair.to.path()).await.unwrap();
+    assert!(staged.exists());
+    fs::remove_dir_all(pair.from.path()).unwrap();
+    fs::remove_file(pair.target()).unwrap();
+    Layout::open_or_create(pair.to.path()).await.unwrap();
+    assert!(!staged.exists());
+    drop(pair.directory);
+}

@@ -1,0 +1,57 @@
+//! Whether the answer to a request for a part of a blob is that part (RFC 9110, "Partial Content").
+
+use std::ops::Range;
+
+/// A `Content-Range`: the bytes, and the size of the whole if it is told.
+pub(super) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
+    let (bytes, size) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
+    let (first, last) = bytes.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let size = match size.trim() {
+        "*" => None,
+        size => Some(size.parse().ok()?),
+    };
+    (first <= last).then_some((first..last.checked_add(1)?, size))
+}
+
+/// The size that a server tells with the status 416: `bytes */10`.
+pub(super) fn unsatisfied(text: &str) -> Option<u64> {
+    text.trim().strip_prefix("bytes")?.trim_start().strip_prefix("*/")?.trim().parse().ok()
+}
+
+/// An ETag that stands for the very bytes.
+pub(super) fn strong(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (text.len() >= 2 && text.len() <= 256 && text.starts_with('"') && text.ends_with('"')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        for (text, expected) in [
+            ("bytes 5-9/10", Some((5..10, Some(10)))),
+            ("bytes 0-0/*", Some((0..1, None))),
+            ("bytes */10", None),
+            ("bytes 9-5/10", None),
+            ("bytes 5-9", None),
+            ("bytes 0-18446744073709551615/*", None),
+            ("items 5-9/10", None),
+            ("", None),
+        ] {
+            assert_eq!(content_range(text), expected, "{text}");
+        }
+        assert_eq!(unsatisfied("bytes */10"), Some(10));
+        assert_eq!(unsatisfied("bytes 0-9/10"), None);
+    }
+
+    #[test]
+    fn only_strong_validators_count() {
+        assert_eq!(strong("\"a\""), Some("\"a\""));
+        for text in ["W/\"a\"", "a", "\"", ""] {
+            assert_eq!(strong(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What comes without a digest: in pieces, or streamed while it is hashed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use oras_remote::ClientOptions;
+use oras_spec::{Algorithm, Descriptor, MediaType};
+use oras_store::{Content, IngestTarget, Kind, Pushed, Source, Target, Undigested};
+use oras_testkit::registry::{Flavor, Process};
+use oras_testkit::scripted::Reply;
+use oras_testkit::suite;
+
+use crate::cutting::Cutting;
+use crate::uploading::{breaks_after, serve};
+use crate::{options, repository};
+
+const MIB: usize = 1 << 20;
+
+fn bytes(length: usize) -> Bytes {
+    (0..length).map(|n| (n % 251 ^ n >> 12) as u8).collect()
+}
+
+/// `all` as bytes that say that they are `size`.
+fn undigested(all: Bytes, size: u64) -> Undigested {
+    let opener = move |offset: u64| {
+        let rest = all.slice(usize::try_from(offset).unwrap().min(all.len())..);
+        let chunks: Vec<_> = rest.chunks(MIB / 4).map(|chunk| Ok(rest.slice_ref(chunk))).collect();
+        async move { Ok(futures::stream::iter(chunks).boxed()) }.boxed()
+    };
+    Undigested::new(MediaType::LAYER_TAR, size, Arc::new(opener))
+}
+
+#[tokio::test]
+async fn pieces_pass_the_suite() {
+    for flavor in [Flavor::Distribution, Flavor::Debian] {
+        let Some(registry) = Process::open(flavor, "ingest") else { continue };
+        let number = AtomicUsize::new(0);
+        suite::run_ingest(async || {
+            let name = format!("{}/a{}", registry.host(), number.fetch_add(1, Ordering::SeqCst));
+            Arc::new(repository(options(), &name))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn many_pieces_arrive() {
+    for flavor in Flavor::ALL {
+        let Some(registry) = Process::open(flavor, "pieces") else { continue };
+        let store = repository(options(), &format!("{}/a", registry.host()));
+        for length in [8 * MIB, 8 * MIB + 1, 20 * MIB] {
+            let all = bytes(length);
+            let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+            for chunk in all.chunks(3 * MIB) {
+                ingest.write(all.slice_ref(chunk)).await.unwrap();
+            }
+            let node = ingest.commit(None).await.unwrap();
+            assert_eq!(node, Descriptor::of(MediaType::LAYER_TAR, &all));
+            let back = Content::from_source(Arc::new(store.clone()), node);
+            assert_eq!(back.bytes(u64::MAX).await.unwrap(), all, "{flavor:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_piece_that_breaks_is_sent_again() {
+    let faults = AtomicUsize::new(0);
+    let (server, sessions) = serve(move |asked, sessions| {
+        let number = if asked.method == "PATCH" { faults.fetch_add(1, Ordering::SeqCst) } else { 9 };
+        [0, 2].contains(&number).then(|| breaks_after(asked, sessions, MIB * number))
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let all = bytes(20 * MIB);
+    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+    ingest.write(all.clone()).await.unwrap();
+    ingest.commit(None).await.unwrap();
+    let node = Descriptor::of(MediaType::LAYER_TAR, &all);
+    assert_eq!(sessions.lock().unwrap().blobs[&node.digest.to_string()], all);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_lost_with_its_bytes_is_an_error() {
+    let faults = AtomicUsize::new(0);
+    let (server, _) = serve(move |asked, sessions| {
+        if asked.method == "PATCH" && faults.fetch_add(1, Ordering::SeqCst) == 1 {
+            sessions.sessions.clear();
+        }
+        None
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+    ingest.write(bytes(20 * MIB)).await.unwrap();
+    let error = ingest.commit(None).await.unwrap_err();
+    assert!(error.chain().contains("lost an upload"), "{error:?}");
+}
+
+#[tokio::test]
+async fn without_patch_pieces_are_spooled_and_streams_hashed_first() {
+    for status in [404, 405, 501, 400] {
+        let (server, sessions) = serve(move |asked, _| (asked.method == "PATCH").then(|| Reply::new(status)));
+        let all = bytes(20 * MIB);
+        let node = Descriptor::of(MediaType::LAYER_TAR, &all);
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+        ingest.write(all.clone()).await.unwrap();
+        assert_eq!(ingest.commit(None).await.unwrap(), node);
+        assert_eq!(sessions.lock().unwrap().blobs.remove(&node.digest.to_string()).unwrap(), all);
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let content = undigested(all.clone(), all.len() as u64);
+        assert_eq!(store.ingest(&content).await.unwrap(), (node.clone(), Pushed::Copied));
+        let patches = server.asked().iter().filter(|asked| asked.method == "PATCH").count();
+        assert_eq!(patches, 2, "each client finds out once");
+        assert_eq!(store.ingest(&content).await.unwrap(), (node, Pushed::Existed));
+    }
+}
+
+#[tokio::test]
+async fn streams_are_hashed_on_the_way() {
+    for flavor in Flavor::ALL {
+        let Some(registry) = Process::open(flavor, "streams") else { continue };
+        let store = repository(options(), &format!("{}/a", registry.host()));
+        for length in [0, 1000, MIB, 20 * MIB] {
+            let all = bytes(length);
+            let (node, pushed) = store.ingest(&undigested(all.clone(), length as u64)).await.unwrap();
+            assert_eq!((&node, pushed), (&Descriptor::of(MediaType::LAYER_TAR, &all), Pushed::Copied));
+            let back = Content::from_source(Arc::new(store.clone()), node);
+            assert_eq!(back.bytes(u64::MAX).await.unwrap(), all, "{flavor:?}");
+        }
+        for (has, says) in [(20 * MIB, 21 * MIB), (21 * MIB, 20 * MIB), (9, 10), (10, 9)] {
+            let error = store.ingest(&undigested(bytes(has), says as u64)).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::SizeMismatch, "{error:?}");
+        }
+        let missing = Descriptor::of(MediaType::LAYER_TAR, &bytes(21 * MIB));
+        assert!(!store.exists(&missing).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_goes_on() {
+    let Some(registry) = Process::open(Flavor::Distribution, "cut streams") else { return };
+    let size = 24 * MIB as u64;
+    let cutting = Cutting::start(registry.port(), &[size * 3 / 10, size * 6 / 10, size * 9 / 10]);
+    let store = repository(options(), &format!("{}/a", cutting.host()));
+    let all = bytes(24 * MIB);
+    let (node, _) = store.ingest(&undigested(all.clone(), size)).await.unwrap();
+    assert_eq!(node, Descriptor::of(MediaType::LAYER_TAR, &all));
+    assert!(store.exists(&node).await.unwrap());
+    assert!(cutting.sent() < size + 3 * 6 * MIB as u64, "{} of {size}", cutting.sent());
+}
+
+#[tokio::test]
+async fn a_stream_stops_when_the_registry_has_it() {
+    let all = bytes(20 * MIB);
+    let node = Descriptor::of(MediaType::LAYER_TAR, &all);
+    let (server, sessions) = serve(|_, _| None);
+    sessions.lock().unwrap().blobs.insert(node.digest.to_string(), all.to_vec());
+    let store = repository(options(), &format!("{}/a", server.host()));
+    // For sending it comes slowly, so that the digest is known long before.
+    let first = AtomicUsize::new(0);
+    let opener = move |offset: u64| {
+        let chunks = all.slice(usize::try_from(offset).unwrap()..);
+        let slow = first.fetch_add(1, Ordering::SeqCst) == 1;
+        let chunks: Vec<_> = chunks.chunks(MIB).map(|chunk| chunks.slice_ref(chunk)).collect();
+        let stream = futures::stream::iter(chunks).then(move |chunk| async move {
+            if slow {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(chunk)
+        });
+        async move { Ok(stream.boxed()) }.boxed()
+    };
+    let content = Undigested::new(MediaType::LAYER_TAR, node.size, Arc::new(opener));
+    assert_eq!(store.ingest(&content).await.unwrap(), (node, Pushed::Existed));
+    let methods: Vec<_> = server.asked().iter().map(|asked| asked.method.clone()).collect();
+    assert!(methods.contains(&"HEAD".to_owned()) && !methods.contains(&"PUT".to_owned()), "{methods:?}");
+}
+
+#[tokio::test]
+async fn a_later_run_goes_on_with_a_stream() {
+    let state = tempfile::tempdir().unwrap();
+    let (server, sessions) = serve(|asked, sessions| {
+        let is_first = asked.method == "PATCH" && asked.body.len() == 20 * MIB;
+        is_first.then(|| {
+            let _ = breaks_after(asked, sessions, 12 * MIB);
+            Reply::silent()
+        })
+    });
+    let all = bytes(20 * MIB);
+    let content = undigested(all.clone(), all.len() as u64).identified_by("this very file".into());
+    let options = || ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+    let open = || repository(options(), &format!("{}/a", server.host()));
+    let (first, second) = (open(), open());
+    assert!(tokio::time::timeout(Duration::from_millis(900), first.ingest(&content)).await.is_err());
+    let (node, pushed) = second.ingest(&content).await.unwrap();
+    assert_eq!((&node, pushed), (&Descriptor::of(MediaType::LAYER_TAR, &all), Pushed::Copied));
+    assert_eq!(sessions.lock().unwrap().blobs[&node.digest.to_string()], all);
+    let sent: Vec<_> = server.asked().iter().map(|asked| asked.body.len()).filter(|sent| *sent > 0).collect();
+    assert_eq!(sent, [20 * MIB, 8 * MIB]);
+    assert!(second.resolve(&node.digest.to_string()).await.is_err());
+}

@@ -1,0 +1,58 @@
+//! What a tool keeps on disk beside its result, looked at while it runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How often it is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Does the work, and says how many bytes there were in the directories at most above what is left there at the end.
+pub(super) fn watch<T>(dirs: &[PathBuf], work: impl FnOnce() -> T) -> (T, u64) {
+    let (done, is_done) = channel::<()>();
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(move || {
+            let mut most = 0;
+            while matches!(is_done.recv_timeout(PAUSE), Err(RecvTimeoutError::Timeout)) {
+                most = most.max(dirs.iter().map(|dir| bytes_below(dir)).sum());
+            }
+            most
+        });
+        let result = work();
+        drop(done);
+        let most: u64 = watching.join().unwrap_or_default();
+        (result, most.saturating_sub(dirs.iter().map(|dir| bytes_below(dir)).sum()))
+    })
+}
+
+/// What vanishes meanwhile is not counted.
+fn bytes_below(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{ScratchDir, write};
+
+    #[test]
+    fn sees_what_is_gone_at_the_end() {
+        let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-temporary").unwrap();
+        let dirs = [scratch.path().to_path_buf()];
+        let (result, most) = watch(&dirs, || {
+            write(&scratch.path().join("a/result"), "12345").unwrap();
+            write(&scratch.path().join("part"), "1234567").unwrap();
+            // Long enough to be looked at, also on a busy machine.
+            std::thread::sleep(20 * PAUSE);
+            std::fs::remove_file(scratch.path().join("part")).unwrap();
+            3
+        });
+        assert_eq!((result, most), (3, 7));
+    }
+}

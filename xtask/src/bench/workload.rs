@@ -1,0 +1,451 @@
+//! What is measured: the workloads.
+
+use super::data::{Sizes, small_names};
+use super::given::Given;
+use super::lines::{self, Place};
+use super::tool::Tool;
+
+/// How a tool reaches the registries in the runs that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    Direct,
+    /// 50 ms there and back, 20 MB/s for each connection.
+    Slow,
+    /// All connections are cut at 30, 60 and 90 % of the big file.
+    Cut(Side),
+    /// The tool is killed at 60 % of the big file; what is measured is the run after that.
+    Kill(Side),
+}
+
+/// One of the two registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    From,
+    To,
+}
+
+/// Writes the command line of a tool; `None` when it cannot do it.
+type Line = fn(Tool, &Names) -> Option<String>;
+
+/// One job that the tools are timed on.
+pub(super) struct Workload {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) needs: &'static [Given],
+    pub(super) line: Line,
+    /// Done by the same tool before each run, uncounted.
+    pub(super) before: Option<Line>,
+    /// How many bytes the results have at least.
+    pub(super) leaves: fn(&Sizes) -> u64,
+    pub(super) path: Path,
+    /// Whether it is worth a run over TLS too.
+    pub(super) tls: bool,
+}
+
+/// The names in the command lines.
+pub(super) struct Names {
+    /// Host with the artifacts to read.
+    pub(super) from: String,
+    /// Host of an empty registry.
+    pub(super) to: String,
+    /// Unique for the run.
+    pub(super) run: String,
+    pub(super) sizes: Sizes,
+    /// Whether ours can compress with zstd.
+    pub(super) zstd: bool,
+}
+
+impl Names {
+    fn source(&self, name: &str) -> Place {
+        Place::Registry(self.source_name(name))
+    }
+
+    fn source_name(&self, name: &str) -> String {
+        format!("{}/bench/{name}:v1", self.from)
+    }
+
+    fn sink(&self) -> Place {
+        Place::Registry(self.sink_name())
+    }
+
+    fn sink_name(&self) -> String {
+        format!("{}/run/{}:v1", self.to, self.run)
+    }
+
+    fn out(&self) -> String {
+        format!("../out/{}", self.run)
+    }
+
+    fn new_layout(&self) -> Place {
+        Place::Layout(format!("{}:v1", self.out()))
+    }
+
+    fn small(&self) -> Vec<String> {
+        small_names(&self.sizes)
+    }
+}
+
+fn layout(name: &str) -> Place {
+    Place::Layout(format!("../given/{name}:v1"))
+}
+
+/// Where the large layout is.
+const NODES: &str = "../given/nodes";
+const TAR: &str = "../given/file.tar";
+
+fn nothing(_: &Sizes) -> u64 {
+    0
+}
+
+/// Compressed, or of links alone: no size is known.
+fn something(_: &Sizes) -> u64 {
+    1
+}
+
+const fn workload(
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Given],
+    leaves: fn(&Sizes) -> u64,
+    line: Line,
+) -> Workload {
+    Workload { name, what, needs, line, before: None, leaves, path: Path::Direct, tls: false }
+}
+
+impl Workload {
+    const fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    const fn after(mut self, before: Line) -> Self {
+        self.before = Some(before);
+        self
+    }
+
+    const fn over(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// Whether `--only` means it: its whole name, or the part of it up to a hyphen.
+    pub(super) fn is_meant_by(&self, word: &str) -> bool {
+        self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
+fn push_big(tool: Tool, names: &Names) -> Option<String> {
+    lines::push(tool, &["big.bin".into()], &names.sink())
+}
+
+fn pull_big(tool: Tool, names: &Names) -> Option<String> {
+    lines::pull(tool, &names.source("file"), &names.out())
+}
+
+fn push_small(tool: Tool, names: &Names) -> Option<String> {
+    lines::push(tool, &names.small(), &names.sink())
+}
+
+fn pull_small(tool: Tool, names: &Names) -> Option<String> {
+    lines::pull(tool, &names.source("small"), &names.out())
+}
+
+fn push_tree(tool: Tool, names: &Names) -> Option<String> {
+    lines::push_dir(tool, "tree", &names.sink())
+}
+
+fn push_tree_zstd(tool: Tool, names: &Names) -> Option<String> {
+    let line = push_tree(tool, names)?;
+    match tool {
+        Tool::Ours => names.zstd.then(|| format!("{line} --compression zstd")),
+        _ => Some(line),
+    }
+}
+
+fn pull_tree(tool: Tool, names: &Names) -> Option<String> {
+    // The others would take the archive for a file.
+    tool.is_oras().then(|| lines::pull(tool, &names.source("tree"), &names.out())).flatten()
+}
+
+fn to_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("file"), &names.new_layout(), false)
+}
+
+fn small_to_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("small"), &names.new_layout(), false)
+}
+
+fn from_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &layout("file"), &names.sink(), false)
+}
+
+fn small_from_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &layout("small"), &names.sink(), false)
+}
+
+fn layouts(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &layout("file"), &names.new_layout(), false)
+}
+
+/// Another copy of the same source, which stays beside the one that counts.
+fn layouts_before(tool: Tool, names: &Names) -> Option<String> {
+    let other = Place::Layout(format!("{}-before:v1", names.out()));
+    lines::copy(tool, &layout("file"), &other, false)
+}
+
+fn small_layouts(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &layout("small"), &names.new_layout(), false)
+}
+
+fn registries(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("file"), &names.sink(), false)
+}
+
+fn small_registries(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("small"), &names.sink(), false)
+}
+
+fn mount(tool: Tool, names: &Names) -> Option<String> {
+    let to = Place::Registry(format!("{}/run/{}:v1", names.from, names.run));
+    lines::copy(tool, &names.source("small"), &to, false)
+}
+
+fn referrers(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("referrers"), &names.sink(), true)
+}
+
+fn referrers_to_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("referrers"), &names.new_layout(), true)
+}
+
+fn backup(tool: Tool, names: &Names) -> Option<String> {
+    lines::backup(tool, &names.source_name("file"), &format!("{}.tar", names.out()))
+}
+
+fn restore(tool: Tool, names: &Names) -> Option<String> {
+    lines::restore(tool, TAR, &names.sink_name())
+}
+
+fn manifests(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &names.source("manifests"), &names.new_layout(), false)
+}
+
+fn manifests_of_layout(tool: Tool, names: &Names) -> Option<String> {
+    lines::copy(tool, &layout("manifests"), &names.new_layout(), false)
+}
+
+/// Everything, in the order of the table.
+pub(super) static WORKLOADS: &[Workload] = &[
+    workload("version", "start-up alone", &[], nothing, |tool, _| lines::version(tool)),
+    workload("b1-push", "push one big file", &[Given::BigFile], Sizes::big, push_big).tls(),
+    workload("b2-pull", "pull one big file", &[Given::RegistryFile], Sizes::big, pull_big).tls(),
+    workload("b3-push-small", "push small files", &[Given::SmallFiles], Sizes::small, push_small).tls(),
+    workload("b4-pull-small", "pull small files", &[Given::RegistrySmall], Sizes::small, pull_small).tls(),
+    workload("b5-push-dir", "push a directory, gzip", &[Given::Tree], something, push_tree),
+    workload(
+        "b5-push-dir-zstd",
+        "push a directory, ours with zstd",
+        &[Given::Tree],
+        something,
+        push_tree_zstd,
+    ),
+    workload("b6-pull-dir", "pull a directory", &[Given::RegistryTree], |sizes| sizes.tree_bytes, pull_tree),
+    workload(
+        "b7-to-layout",
+        "registry to layout, one big blob",
+        &[Given::RegistryFile],
+        Sizes::big,
+        to_layout,
+    )
+    .tls(),
+    workload(
+        "b7-to-layout-small",
+        "registry to layout, small blobs",
+        &[Given::RegistrySmall],
+        Sizes::small,
+        small_to_layout,
+    ),
+    workload(
+        "b8-from-layout",
+        "layout to registry, one big blob",
+        &[Given::LayoutFile],
+        Sizes::big,
+        from_layout,
+    )
+    .tls(),
+    workload(
+        "b8-from-layout-small",
+        "layout to registry, small blobs",
+        &[Given::LayoutSmall],
+        Sizes::small,
+        small_from_layout,
+    ),
+    workload(
+        "b9-layouts",
+        "layout of another tool to layout, one big blob",
+        &[Given::LayoutFile],
+        Sizes::big,
+        layouts,
+    ),
+    workload(
+        "b9-layouts-again",
+        "layout to layout, copied once before",
+        &[Given::LayoutFile],
+        Sizes::big,
+        layouts,
+    )
+    .after(layouts_before),
+    workload(
+        "b9-layouts-small",
+        "layout to layout, small blobs",
+        &[Given::LayoutSmall],
+        Sizes::small,
+        small_layouts,
+    ),
+    workload(
+        "b10-registries",
+        "registry to registry, one big blob",
+        &[Given::RegistryFile],
+        Sizes::big,
+        registries,
+    )
+    .tls(),
+    workload(
+        "b10-registries-small",
+        "registry to registry, small blobs",
+        &[Given::RegistrySmall],
+        Sizes::small,
+        small_registries,
+    )
+    .tls(),
+    workload(
+        "b10-mount",
+        "repository to repository of one registry, small blobs",
+        &[Given::RegistrySmall],
+        something,
+        mount,
+    ),
+    workload(
+        "b11-referrers",
+        "registry to registry with referrers",
+        &[Given::RegistryReferrers],
+        something,
+        referrers,
+    ),
+    workload(
+        "b11-referrers-layout",
+        "registry to layout with referrers",
+        &[Given::RegistryReferrers],
+        something,
+        referrers_to_layout,
+    ),
+    workload("b12-pull-again", "pull what is there", &[Given::RegistryFile], Sizes::big, pull_big)
+        .after(pull_big),
+    workload("b12-push-again", "push what is there", &[Given::BigFile], Sizes::big, push_big).after(push_big),
+    workload("b12-copy-again", "copy what is there", &[Given::RegistryFile], Sizes::big, registries)
+        .after(registries),
+    workload("b13-backup", "registry to tar archive", &[Given::RegistryFile], Sizes::big, backup),
+    workload("b13-restore", "tar archive to registry", &[Given::Tar], Sizes::big, restore),
+    workload(
+        "b14-manifests",
+        "registry to layout, an index of small manifests",
+        &[Given::RegistryManifests],
+        something,
+        manifests,
+    ),
+    workload(
+        "b14-manifests-layout",
+        "layout to layout, an index of small manifests",
+        &[Given::LayoutManifests],
+        something,
+        manifests_of_layout,
+    ),
+    workload("b15-resolve", "a tag of a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
+        lines::resolve(tool, &format!("{NODES}:v1"))
+    }),
+    workload("b15-tags", "the tags of a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
+        lines::tags(tool, NODES)
+    }),
+    workload("b15-discover", "referrers in a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
+        lines::discover(tool, &format!("{NODES}:v1"))
+    }),
+    workload("b16-pull", "pull over a slow link", &[Given::RegistryFile], Sizes::big, pull_big)
+        .over(Path::Slow),
+    workload(
+        "b16-to-layout",
+        "registry to layout over a slow link",
+        &[Given::RegistryFile],
+        Sizes::big,
+        to_layout,
+    )
+    .over(Path::Slow),
+    workload("b17-cut-pull", "pull, cut three times", &[Given::RegistryFile], Sizes::big, pull_big)
+        .over(Path::Cut(Side::From)),
+    workload("b17-cut-push", "push, cut three times", &[Given::BigFile], Sizes::big, push_big)
+        .over(Path::Cut(Side::To)),
+    workload(
+        "b17-cut-copy-from",
+        "registry to registry, source cut three times",
+        &[Given::RegistryFile],
+        Sizes::big,
+        registries,
+    )
+    .over(Path::Cut(Side::From)),
+    workload(
+        "b17-cut-copy-to",
+        "registry to registry, destination cut three times",
+        &[Given::RegistryFile],
+        Sizes::big,
+        registries,
+    )
+    .over(Path::Cut(Side::To)),
+    workload(
+        "b17-cut-to-layout",
+        "registry to layout, cut three times",
+        &[Given::RegistryFile],
+        Sizes::big,
+        to_layout,
+    )
+    .over(Path::Cut(Side::From)),
+    workload(
+        "b17-kill-pull",
+        "pull after a pull killed at 60 %",
+        &[Given::RegistryFile],
+        Sizes::big,
+        pull_big,
+    )
+    .over(Path::Kill(Side::From)),
+    workload(
+        "b17-kill-to-layout",
+        "registry to layout after the same killed at 60 %",
+        &[Given::RegistryFile],
+        Sizes::big,
+        to_layout,
+    )
+    .over(Path::Kill(Side::From)),
+    workload("b17-kill-push", "push after a push killed at 60 %", &[Given::BigFile], Sizes::big, push_big)
+        .over(Path::Kill(Side::To)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_workloads_have_names_of_their_own_and_ours_does_them_all() {
+        let names =
+            Names { from: "a:1".into(), to: "b:2".into(), run: "r".into(), sizes: Sizes::QUICK, zstd: true };
+        let mut seen = std::collections::BTreeSet::new();
+        for workload in WORKLOADS {
+            assert!(seen.insert(workload.name), "{}", workload.name);
+            assert!((workload.line)(Tool::Ours, &names).is_some(), "{}", workload.name);
+            assert!((workload.line)(Tool::GoOras, &names).is_some(), "{}", workload.name);
+        }
+    }
+
+    #[test]
+    fn a_word_means_whole_parts_of_a_name() {
+        let meant = |word: &str| WORKLOADS.iter().filter(|workload| workload.is_meant_by(word)).count();
+        assert_eq!((meant("b1"), meant("b12"), meant("b5-push-dir"), meant("b5-push-d")), (1, 3, 2, 0));
+    }
+}
