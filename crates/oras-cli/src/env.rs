@@ -46,6 +46,31 @@ pub(crate) fn cache() -> Option<PathBuf> {
     std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// Where digests of files that were hashed are remembered: `$ORAS_DIGEST_CACHE`, else `oras/digests` in the user's cache;
+/// nowhere if it is `0` or `off`.
+pub(crate) fn digest_cache() -> Option<PathBuf> {
+    match std::env::var_os("ORAS_DIGEST_CACHE").filter(|value| !value.is_empty()) {
+        Some(value) if value == "0" || value == "off" => None,
+        Some(value) => Some(PathBuf::from(value)),
+        None => Some(of_user("XDG_CACHE_HOME", ".cache")?.join("oras/digests")),
+    }
+}
+
+/// Where the state of unfinished uploads is kept: `oras/uploads` in the user's state; nowhere if `$ORAS_STATE` is `0` or
+/// `off`.
+pub(crate) fn unfinished_uploads() -> Option<PathBuf> {
+    if std::env::var_os("ORAS_STATE").is_some_and(|value| value == "0" || value == "off") {
+        return None;
+    }
+    Some(of_user("XDG_STATE_HOME", ".local/state")?.join("oras/uploads"))
+}
+
+/// A directory of the user (XDG Base Directory Specification; the local application data on Windows).
+fn of_user(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let path = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
+}
+
 /// Whether a layout may share files with another: not if `$ORAS_LINK` is `0` or `off`.
 pub(crate) fn links() -> bool {
     !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")

@@ -12,6 +12,7 @@ mod args;
 mod artifacts;
 mod cmd;
 mod complete;
+mod digests;
 mod env;
 mod error;
 mod events;

@@ -16,6 +16,7 @@ use oras::{Cached, Layout};
 
 use crate::args::flags::Matches;
 use crate::args::network;
+use crate::digests;
 use crate::env;
 use crate::error::{self, Failure};
 use crate::log;
@@ -332,7 +333,7 @@ impl Target {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
             None => {
-                let layout = Layout::open_or_create(&self.path).await?;
+                let layout = Layout::open_or_create(&self.path).await?.with_digests(digests::cache());
                 Ok(Arc::new(if env::links() { layout } else { layout.unshared() }))
             }
         }

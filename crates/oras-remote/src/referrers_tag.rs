@@ -65,7 +65,11 @@ impl Repository {
         };
         let all = self.additions().take(&tag, &addition);
         let enter = |index: &mut Index| {
-            all.iter().fold(false, |changed, addition| index.add(&addition.referrer) || changed)
+            let mut changed = false;
+            for addition in &all {
+                changed |= index.add(&addition.referrer);
+            }
+            changed
         };
         self.change_index(subject, &referrer.digest, enter).await?;
         all.iter().for_each(|addition| addition.tell());

@@ -1,21 +1,30 @@
 //! Digests of files that were hashed before.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use oras_spec::{Algorithm, Digest};
 
-use crate::FileStamp;
+use crate::{FileStamp, fsio};
 
-/// Remembers digests of files by what their metadata says of them; shared by threads.
+/// The largest file that is read: about 100,000 digests. A longer one is begun anew.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Remembers digests of files by what their metadata says of them; shared by threads, and on disk by processes.
 ///
 /// A digest found here is as good as one computed now, as long as nobody wrote the file within the resolution of its
-/// times: such files are not remembered.
+/// times: such files are not remembered. A cache that can't be read or written is as good as none, never an error.
 #[derive(Debug, Default)]
 pub struct DigestCache {
-    known: Mutex<HashMap<(FileStamp, Algorithm), Digest>>,
+    path: Option<PathBuf>,
+    known: Mutex<Option<Known>>,
 }
+
+type Known = HashMap<(FileStamp, Algorithm), Digest>;
 
 impl DigestCache {
     /// A cache that is forgotten with the program.
@@ -23,21 +32,86 @@ impl DigestCache {
         Self::default()
     }
 
+    /// A cache in the file `path`, which is read when it is first asked, and made with its directory by the first entry,
+    /// for its owner alone. Any number of processes may add to one.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path: Some(path), known: Mutex::default() }
+    }
+
     /// The digest of the file with that stamp.
     pub fn get(&self, stamp: &FileStamp, algorithm: Algorithm) -> Option<Digest> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(*stamp, algorithm)).cloned()
+        self.known().as_ref()?.get(&(*stamp, algorithm)).cloned()
     }
 
     /// Remembers what the file with that stamp hashed to, if it had settled when the hashing began at `since`.
     pub fn put(&self, stamp: &FileStamp, digest: &Digest, since: SystemTime) {
         let Some(algorithm) = digest.algorithm() else { return };
-        if stamp.is_settled(since) {
-            self.known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert((*stamp, algorithm), digest.clone());
+        if !stamp.is_settled(since) {
+            return;
+        }
+        let before = self.known().get_or_insert_default().insert((*stamp, algorithm), digest.clone());
+        if before.as_ref() != Some(digest) {
+            drop(self.append(&line(stamp, digest)));
         }
     }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(self.load().unwrap_or_default());
+        }
+        known
+    }
+
+    /// What is on disk; lines that can't be read say nothing.
+    fn load(&self) -> Option<Known> {
+        let path = self.path.as_ref()?;
+        let file = File::open(path).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(MAX_BYTES + 1).read_to_end(&mut text).ok()?;
+        if text.len() as u64 > MAX_BYTES {
+            // The entries of files that are in use come back by themselves.
+            drop(fs::remove_file(path));
+            return None;
+        }
+        let lines = text.split(|byte| *byte == b'\n');
+        Some(lines.filter_map(|line| parse(std::str::from_utf8(line).ok()?)).collect())
+    }
+
+    /// Adds a line in one write, so that lines of several processes don't mix.
+    fn append(&self, line: &str) -> std::io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        if let Some(directory) = path.parent() {
+            drop(fsio::create_directories(directory));
+        }
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)?.write_all(line.as_bytes())
+    }
+}
+
+fn line(stamp: &FileStamp, digest: &Digest) -> String {
+    let FileStamp { inode: (device, number), length, modified, changed } = stamp;
+    // A line begins with a break, so that one that was cut short spoils no other.
+    format!("\n{device} {number} {length} {modified} {changed} {digest} .\n")
+}
+
+fn parse(line: &str) -> Option<((FileStamp, Algorithm), Digest)> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [device, number, length, modified, changed, digest, "."] = words[..] else { return None };
+    let stamp = FileStamp {
+        inode: (device.parse().ok()?, number.parse().ok()?),
+        length: length.parse().ok()?,
+        modified: modified.parse().ok()?,
+        changed: changed.parse().ok()?,
+    };
+    let digest: Digest = digest.parse().ok()?;
+    Some(((stamp, digest.algorithm()?), digest))
 }
 
 #[cfg(test)]
@@ -56,5 +130,27 @@ mod tests {
         cache.put(&stamp, &digest, SystemTime::now() + Duration::from_secs(1));
         assert_eq!(cache.get(&stamp, Algorithm::Sha256), Some(digest));
         assert_eq!(cache.get(&FileStamp { length: 1, ..stamp }, Algorithm::Sha256), None);
+    }
+
+    #[test]
+    fn another_process_knows_and_damage_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/digests");
+        let stamp = FileStamp { inode: (1, 2), length: 3, modified: -4, changed: 5 };
+        let later = SystemTime::now();
+        DigestCache::at(path.clone()).put(&stamp, &Digest::sha256(b"one"), later);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"1 2 3 4 5 sha256:abc").unwrap();
+        let other = FileStamp { length: 4, ..stamp };
+        DigestCache::at(path.clone()).put(&other, &Digest::sha256(b"two"), later);
+        file.write_all(&[0xff, b'\n', 7]).unwrap();
+        let cache = DigestCache::at(path.clone());
+        assert_eq!(cache.get(&stamp, Algorithm::Sha256), Some(Digest::sha256(b"one")));
+        assert_eq!(cache.get(&other, Algorithm::Sha256), Some(Digest::sha256(b"two")));
+        assert_eq!(cache.get(&FileStamp { length: 5, ..stamp }, Algorithm::Sha256), None);
+        assert_eq!(cache.known().as_ref().unwrap().len(), 2);
+        let nowhere = DigestCache::at(path.join("below/a/file"));
+        nowhere.put(&stamp, &Digest::sha256(b"one"), later);
+        assert_eq!(nowhere.get(&stamp, Algorithm::Sha256), Some(Digest::sha256(b"one")));
     }
 }

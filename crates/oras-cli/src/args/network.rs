@@ -78,6 +78,7 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
     if let Ok(Some(size)) = matches.try_get_one::<u64>(&name("max-manifest-size")) {
         options.max_manifest_size = *size;
     }
+    options.unfinished_uploads = env::unfinished_uploads();
     if !matches.on(&name("no-registries-conf")) {
         let (file, directories) = env::registries_conf();
         let advise = |error| Failure::from(error).advise(UNREADABLE);

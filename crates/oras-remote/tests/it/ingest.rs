@@ -20,7 +20,7 @@ use crate::{options, repository};
 const MIB: usize = 1 << 20;
 
 fn bytes(length: usize) -> Bytes {
-    (0..length).map(|n| (n % 251 ^ n >> 12) as u8).collect()
+    (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
 /// `all` as bytes that say that they are `size`.

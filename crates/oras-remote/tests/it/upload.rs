@@ -15,7 +15,7 @@ use crate::{blob, options, repository};
 const MIB: usize = 1 << 20;
 
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251 ^ n >> 12) as u8).collect()
+    (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
 /// Method, path without its query, `Content-Range`, and length of the body of what was asked.
