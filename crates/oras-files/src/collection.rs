@@ -5,13 +5,14 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, blocking};
-use oras_store::{ByteStream, DigestCache, Error, Kind, Result, Source};
+use oras_store::{ByteStream, DigestCache, Error, IngestTarget, Kind, Progress, Pushed, Result, Source};
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
@@ -111,6 +112,27 @@ impl Collection {
         found.claim.done = true;
         drop(cancel);
         Ok(descriptor)
+    }
+
+    /// Sends a file to `target` while its digest is found out, telling `progress` of each piece; its descriptor, and
+    /// whether it was there already. A later run goes on with what was sent of the same file.
+    ///
+    /// # Errors
+    /// As [`Collection::add`], also when the file changes meanwhile, and those of the target.
+    pub async fn send(
+        &self,
+        mut found: Found,
+        target: &dyn IngestTarget,
+        progress: Progress,
+    ) -> Result<(Descriptor, Pushed)> {
+        let Some(content) = found.undigested() else {
+            return Err(Error::new(Kind::InvalidInput, format!("{} is not a file", found.title())));
+        };
+        let since = SystemTime::now();
+        let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
+        let descriptor = found.sent(&sent, since)?;
+        found.claim.done = true;
+        Ok((descriptor, pushed))
     }
 
     /// The right to pack, if it is a directory.

@@ -8,9 +8,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType, annotation};
-use oras_store::fsio;
-use oras_store::{Error, FileStamp, Kind, Result};
+use oras_store::fsio::{self, blocking};
+use oras_store::{Error, FileStamp, Kind, Result, Undigested};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::archive::{self, DirectoryOptions, Packed};
@@ -78,15 +79,15 @@ impl Found {
     }
 
     /// Whether it is a directory, which will be packed.
-    pub fn is_directory(&self) -> bool {
+    pub(crate) fn is_directory(&self) -> bool {
         matches!(self.kind, FoundKind::Directory)
     }
 
-    /// The number of bytes, if it is a file.
-    pub fn size(&self) -> Option<u64> {
+    /// The number of bytes of a file; 0 of what is none.
+    pub fn size(&self) -> u64 {
         match self.kind {
-            FoundKind::File(stamp) => Some(stamp.length),
-            FoundKind::Directory | FoundKind::Once => None,
+            FoundKind::File(stamp) => stamp.length,
+            FoundKind::Directory | FoundKind::Once => 0,
         }
     }
 
@@ -94,9 +95,35 @@ impl Found {
     pub fn is_large(&self) -> bool {
         match self.kind {
             FoundKind::File(stamp) => stamp.length >= LARGE && self.known(&stamp).is_none(),
-            FoundKind::Directory => true,
-            FoundKind::Once => false,
+            FoundKind::Directory | FoundKind::Once => false,
         }
+    }
+
+    /// The file as bytes that are hashed while they are taken.
+    pub(crate) fn undigested(&self) -> Option<Undigested> {
+        let FoundKind::File(stamp) = self.kind else { return None };
+        let path = self.path.clone();
+        let identity = format!("{} {stamp:?}", path.display());
+        let opener = move |offset: u64| {
+            let path = path.clone();
+            async move {
+                let name = path.display().to_string();
+                let file = blocking(move || open(&path, &stamp)).await?;
+                Ok(fsio::read(file, offset..stamp.length, name))
+            }
+            .boxed()
+        };
+        let content = Undigested::new(self.media_type.clone(), stamp.length, Arc::new(opener));
+        Some(content.identified_by(identity))
+    }
+
+    /// The descriptor of what was sent of the file, if the file is still the same.
+    pub(crate) fn sent(&self, sent: &Descriptor, since: SystemTime) -> Result<Descriptor> {
+        if let FoundKind::File(stamp) = self.kind {
+            open(&self.path, &stamp)?;
+            self.remember(&stamp, &sent.digest, since);
+        }
+        Ok(self.file(sent.digest.clone(), sent.size))
     }
 
     fn known(&self, stamp: &FileStamp) -> Option<Digest> {
@@ -134,8 +161,7 @@ impl Found {
         let cancelled = &*self.claim.cancelled;
         match self.kind {
             FoundKind::Directory => {
-                let failed =
-                    |error| Error::io(format!("failed to pack {}", self.path.display()), error);
+                let failed = |error| Error::io(format!("failed to pack {}", self.path.display()), error);
                 let mut file = NamedTempFile::new().map_err(failed)?;
                 let packed = archive::pack(&self.path, &self.title, directories, cancelled, |bytes| {
                     file.write_all(&bytes).map_err(failed)
@@ -143,8 +169,7 @@ impl Found {
                 Ok((self.packed(&packed), Body::Packed(Arc::new(file.into_temp_path()))))
             }
             FoundKind::Once => {
-                let failed =
-                    |error| Error::io(format!("failed to keep {}", self.path.display()), error);
+                let failed = |error| Error::io(format!("failed to keep {}", self.path.display()), error);
                 let mut kept = NamedTempFile::new().map_err(failed)?;
                 let (digest, size) = hash_into(&self.path, kept.as_file_mut(), cancelled)?;
                 Ok((self.file(digest, size), Body::Packed(Arc::new(kept.into_temp_path()))))

@@ -162,8 +162,7 @@ mod tests {
 
     fn packed(compression: Compression, workers: usize, data: &[u8]) -> (Packed, Vec<u8>) {
         let mut out = Vec::new();
-        let produce =
-            |blocks: &mut Blocks| blocks.write_all(data).map_err(|error| Error::io("write", error));
+        let produce = |blocks: &mut Blocks| blocks.write_all(data).map_err(|error| Error::io("write", error));
         let packed = run(compression, workers, produce, |bytes| {
             out.extend_from_slice(&bytes);
             Ok(())
@@ -189,7 +188,10 @@ mod tests {
             for size in [0, 1, BLOCK, 3 * BLOCK + 7] {
                 let data: Vec<u8> = (0..size).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
                 let (one, out) = packed(compression, 1, &data);
-                assert_eq!((&one, &out), (&packed(compression, 3, &data).0, &packed(compression, 8, &data).1));
+                assert_eq!(
+                    (&one, &out),
+                    (&packed(compression, 3, &data).0, &packed(compression, 8, &data).1)
+                );
                 assert_eq!(one.digest, Digest::sha256(&out));
                 assert_eq!(one.content_digest, Digest::sha256(&data));
                 assert_eq!(one.size, out.len() as u64);
