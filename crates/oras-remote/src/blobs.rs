@@ -4,6 +4,7 @@ use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
 
+use crate::profile::Profile;
 use crate::repository::Repository;
 use crate::request::{Request, Response};
 use crate::scope::Scopes;
@@ -36,8 +37,13 @@ impl Repository {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
-        // Artifactory forbids what it lacks. Whoever may not write here is told so when it is sent.
-        if matches!(response.status.as_u16(), 403 | 404) {
+        // Whoever may not write where what is missing is forbidden is told so when it is sent.
+        let is_missing = match response.status.as_u16() {
+            404 => true,
+            403 => Profile::of(self.endpoint().server()).forbids_missing,
+            _ => false,
+        };
+        if is_missing {
             return Ok(false);
         }
         let response = response.expect(&[200])?;

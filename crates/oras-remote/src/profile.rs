@@ -18,6 +18,8 @@ pub(crate) struct Profile {
     pub(crate) takes_single_post: Option<bool>,
     /// Whether mounting is worth a try.
     pub(crate) mounts: bool,
+    /// Whether what is not there is told by 403, as what may not be seen is.
+    pub(crate) forbids_missing: bool,
 }
 
 /// What is expected of a registry nobody knows.
@@ -28,10 +30,11 @@ const UNKNOWN: Profile = Profile {
     takes_patch: true,
     takes_single_post: None,
     mounts: true,
+    forbids_missing: false,
 };
 
 /// The profiles, by the ends of host names: a name that begins with a dot stands for the hosts below it.
-const PROFILES: [(&str, Profile); 11] = [
+const PROFILES: [(&str, Profile); 12] = [
     // Larger pieces are answered with 416 (rust-oci-client#37); a PUT of any size is taken.
     (
         "ghcr.io",
@@ -56,6 +59,8 @@ const PROFILES: [(&str, Profile); 11] = [
         "quay.io",
         Profile { name: "Quay", max_put: Some(20_000_000_000), takes_single_post: Some(false), ..UNKNOWN },
     ),
+    // Virtual repositories (go-containerregistry#1691).
+    (".jfrog.io", Profile { name: "Artifactory", forbids_missing: true, ..UNKNOWN }),
     ("registry.gitlab.com", Profile { name: "GitLab", takes_single_post: Some(false), ..UNKNOWN }),
     ("docker.io", Profile { name: "Docker Hub", takes_single_post: Some(false), ..UNKNOWN }),
     ("registry-1.docker.io", Profile { name: "Docker Hub", takes_single_post: Some(false), ..UNKNOWN }),

@@ -163,7 +163,7 @@ async fn lost_entries_are_written_again() {
 #[tokio::test]
 async fn what_is_no_index_is_not_overwritten() {
     let subject = manifest("subject", None);
-    let body = subject.in_memory().unwrap().to_vec();
+    let body = manifest("another", None).in_memory().unwrap().to_vec();
     let server = Scripted::start(move |asked: &Asked| match asked.method.as_str() {
         "PUT" => Reply::new(201),
         _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
