@@ -34,27 +34,25 @@ impl Compression {
     /// # Errors
     /// [`Kind::InvalidInput`] for another name, or a level that it does not have.
     pub fn new(name: &str, level: Option<i32>) -> Result<Self> {
-        let (compression, levels) = match name {
-            "gzip" => (Self::Gzip(level.unwrap_or(6)), 1..=12),
-            "zstd" => (Self::Zstd(level.unwrap_or(3)), 1..=22),
-            "none" => (Self::None, 1..=0),
+        let (compression, most) = match name {
+            "gzip" => (Self::Gzip(level.unwrap_or(6)), 12),
+            "zstd" => (Self::Zstd(level.unwrap_or(3)), 22),
+            "none" => (Self::None, 0),
             _ => {
                 let message = format!("unknown compression {name:?}: gzip, zstd and none are supported");
                 return Err(Error::new(Kind::InvalidInput, message));
             }
         };
-        match level {
-            Some(level) if levels.is_empty() => {
-                let message = format!("there is no compression level {level} without compression");
-                Err(Error::new(Kind::InvalidInput, message))
+        let message = match level {
+            Some(level) if most == 0 => {
+                format!("there is no compression level {level} without compression")
             }
-            Some(level) if !levels.contains(&level) => {
-                let (least, most) = (levels.start(), levels.end());
-                let message = format!("{name} has the compression levels {least} to {most}, not {level}");
-                Err(Error::new(Kind::InvalidInput, message))
+            Some(level) if !(1..=most).contains(&level) => {
+                format!("{name} has the compression levels 1 to {most}, not {level}")
             }
-            _ => Ok(compression),
-        }
+            _ => return Ok(compression),
+        };
+        Err(Error::new(Kind::InvalidInput, message))
     }
 
     /// What the layer of a directory is, unless somebody says otherwise.
