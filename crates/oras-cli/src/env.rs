@@ -71,6 +71,17 @@ fn of_user(variable: &str, below_home: &str) -> Option<PathBuf> {
     path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
 }
 
+/// The time that nothing which is packed is after (<https://reproducible-builds.org/specs/source-date-epoch/>).
+pub(crate) fn source_date() -> Result<Option<i64>, String> {
+    match std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty()) {
+        None => Ok(None),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("SOURCE_DATE_EPOCH is no number of seconds since 1970: {text:?}")),
+    }
+}
+
 /// Whether a layout may share files with another: not if `$ORAS_LINK` is `0` or `off`.
 pub(crate) fn links() -> bool {
     !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")

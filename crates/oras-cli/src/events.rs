@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oras::spec::{Descriptor, Digest};
+use oras::spec::Descriptor;
 use oras::store::Pushed;
 use oras::{Event, Listener, Step};
 use serde::Serialize;
@@ -57,8 +57,8 @@ impl<'a> Line<'a> {
 /// Writes a line for each step.
 pub(crate) struct Events {
     printer: Printer,
-    /// Bytes moved for each node, and when that was last told.
-    moving: Mutex<HashMap<Digest, (u64, Instant)>>,
+    /// Bytes moved, and when that was last told: by digest, or by title before that is known.
+    moving: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
 impl Events {
@@ -70,10 +70,10 @@ impl Events {
         self.printer.error(&serde_json::to_string(line).unwrap_or_default());
     }
 
-    fn progress(&self, node: &Descriptor, bytes: u64) {
+    fn progress(&self, key: String, bytes: u64, line: Line<'_>) {
         let now = Instant::now();
         let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        let (moved, told) = moving.entry(node.digest.clone()).or_insert((0, now));
+        let (moved, told) = moving.entry(key).or_insert((0, now));
         *moved += bytes;
         if now.duration_since(*told) < INTERVAL {
             return;
@@ -81,7 +81,7 @@ impl Events {
         *told = now;
         let moved = Some(*moved);
         drop(moving);
-        self.line(&Line { moved, ..Line::of("progress", node) });
+        self.line(&Line { moved, ..line });
     }
 }
 
@@ -93,7 +93,13 @@ impl Listener for Events {
             Step::Restored(node) => self.line(&Line::of("restored", node)),
             Step::Tagged(tag) => self.line(&Line { tag: Some(tag), ..Line::new("tagged") }),
             Step::Node(Event::Started(node)) => self.line(&Line::of("started", node)),
-            Step::Node(Event::Progress(node, bytes)) => self.progress(node, bytes),
+            Step::Node(Event::Progress(node, bytes)) => {
+                self.progress(node.digest.to_string(), bytes, Line::of("progress", node));
+            }
+            Step::Sending { title, size, bytes } => {
+                let line = Line { title: Some(title), size: Some(size), ..Line::new("progress") };
+                self.progress(title.to_owned(), bytes, line);
+            }
             Step::Node(Event::Finished { node, outcome, .. }) => {
                 let outcome = Some(match outcome {
                     Pushed::Copied => "copied",

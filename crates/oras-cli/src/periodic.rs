@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oras::spec::{Descriptor, Digest};
 use oras::{Event, Listener, Step};
 
 use crate::output::Printer;
@@ -22,7 +21,8 @@ pub(crate) struct Periodic {
 
 struct State {
     told: Instant,
-    moved: HashMap<Digest, u64>,
+    /// By digest, or by title before that is known.
+    moved: HashMap<String, u64>,
 }
 
 impl Periodic {
@@ -32,18 +32,18 @@ impl Periodic {
     }
 
     /// Adds bytes; the line, when it is time for one.
-    fn progress(&self, node: &Descriptor, bytes: u64) -> Option<String> {
+    fn progress(&self, key: String, name: &str, size: u64, bytes: u64) -> Option<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = state.moved.entry(node.digest.clone()).or_default();
+        let moved = state.moved.entry(key).or_default();
         *moved += bytes;
         let moved = *moved;
         if state.told.elapsed() < INTERVAL {
             return None;
         }
         state.told = Instant::now();
-        let percent = (moved * 100).checked_div(node.size).unwrap_or(100).min(100);
+        let percent = (moved * 100).checked_div(size).unwrap_or(100).min(100);
         let word = self.words.started.trim_end();
-        Some(format!("{word} {}: {} of {} ({percent}%)", name_of(node), mib(moved), mib(node.size)))
+        Some(format!("{word} {name}: {} of {} ({percent}%)", mib(moved), mib(size)))
     }
 }
 
@@ -54,9 +54,14 @@ fn mib(bytes: u64) -> String {
 
 impl Listener for Periodic {
     fn step(&self, step: Step<'_>) {
-        if let Step::Node(Event::Progress(node, bytes)) = step
-            && let Some(line) = self.progress(node, bytes)
-        {
+        let line = match step {
+            Step::Node(Event::Progress(node, bytes)) => {
+                self.progress(node.digest.to_string(), &name_of(node), node.size, bytes)
+            }
+            Step::Sending { title, size, bytes } => self.progress(title.to_owned(), title, size, bytes),
+            _ => None,
+        };
+        if let Some(line) = line {
             self.printer.error(&line);
         }
     }

@@ -23,11 +23,19 @@ pub(crate) struct Bars {
     printer: Printer,
     screen: MultiProgress,
     running: Mutex<HashMap<Digest, ProgressBar>>,
+    /// Of files whose digest is being found out, by their titles.
+    sending: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Bars {
     pub(crate) fn new(words: Words, printer: Printer) -> Self {
-        Self { words, printer, screen: MultiProgress::new(), running: Mutex::default() }
+        Self {
+            words,
+            printer,
+            screen: MultiProgress::new(),
+            running: Mutex::default(),
+            sending: Mutex::default(),
+        }
     }
 
     fn start(&self, node: &Descriptor) {
@@ -35,19 +43,34 @@ impl Bars {
         if running.len() >= MAX_BARS {
             return;
         }
+        running.insert(node.digest.clone(), self.bar(node.size, &name_of(node)));
+    }
+
+    fn bar(&self, size: u64, name: &str) -> ProgressBar {
         let template =
             "{spinner} {prefix} {wide_msg} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.screen.add(ProgressBar::new(node.size).with_style(style));
+        let bar = self.screen.add(ProgressBar::new(size).with_style(style));
         bar.set_prefix(self.words.started.trim_end());
-        bar.set_message(visible::name(&name_of(node)));
+        bar.set_message(visible::name(name));
         bar.enable_steady_tick(Duration::from_millis(200));
-        running.insert(node.digest.clone(), bar);
+        bar
+    }
+
+    fn sending(&self, title: &str, size: u64, bytes: u64) {
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = match sending.get(title) {
+            Some(bar) => bar,
+            None => sending.entry(title.to_owned()).or_insert_with(|| self.bar(size, title)),
+        };
+        bar.inc(bytes);
     }
 
     fn finish(&self, node: &Descriptor, word: &str) {
-        let bar = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.digest);
-        if let Some(bar) = bar {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.digest);
+        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = node.title().and_then(|title| sending.remove(title));
+        for bar in [running, sent].into_iter().flatten() {
             bar.finish_and_clear();
         }
         // The line stays above the bars; a terminal that is gone is no reason to stop.
@@ -72,6 +95,7 @@ impl Listener for Bars {
             Step::ReferrersLeft(_) => {
                 self.screen.suspend(|| log::warning(self.printer, REFERRERS_LEFT, &[]));
             }
+            Step::Sending { title, size, bytes } => self.sending(title, size, bytes),
             Step::Node(Event::Started(node)) => self.start(node),
             Step::Node(Event::Progress(node, bytes)) => {
                 if let Some(bar) =

@@ -1,58 +1,48 @@
 //! Paths collected into nodes.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
-use std::io::{Read, Write};
+use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType, annotation};
+use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, blocking};
-use oras_store::{ByteStream, Error, Kind, Result, Source};
-use tempfile::TempPath;
+use oras_store::{ByteStream, DigestCache, Error, IngestTarget, Kind, Progress, Pushed, Result, Source};
+use tokio::sync::Semaphore;
 
-use crate::archive;
-use crate::title::clean;
+use crate::archive::DirectoryOptions;
+use crate::found::{self, Body, Claim, Found, stat_error};
 
 /// Files, directories and bytes as a source of nodes; nothing is copied but packed directories.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Collection {
-    state: Mutex<State>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) directories: DirectoryOptions,
+    /// Packing one directory takes all cores: they wait for each other.
+    pub(crate) packing: Semaphore,
+}
+
+/// What those who look at paths share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+    pub(crate) digests: Option<Arc<DigestCache>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    titles: HashSet<String>,
-    nodes: HashMap<Digest, Body>,
+pub(crate) struct State {
+    pub(crate) titles: HashSet<String>,
+    pub(crate) nodes: HashMap<Digest, Body>,
 }
 
-#[derive(Clone, Debug)]
-enum Body {
-    Bytes(Bytes),
-    File {
-        path: PathBuf,
-        stamp: Stamp,
-    },
-    /// A packed directory, or what could be read only once: the file goes with the collection.
-    Packed(Arc<TempPath>),
-}
-
-/// What tells whether a file is still the one that was hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self { length: metadata.len(), modified: metadata.modified().ok() }
+impl Default for Collection {
+    fn default() -> Self {
+        Self { shared: Arc::default(), directories: DirectoryOptions::default(), packing: Semaphore::new(1) }
     }
 }
 
@@ -60,6 +50,19 @@ impl Collection {
     /// An empty collection.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty collection that hashes no file whose digest is in `digests`, and remembers there those it hashes.
+    pub fn with_digests(digests: Arc<DigestCache>) -> Self {
+        let shared = Shared { digests: Some(digests), ..Shared::default() };
+        Self { shared: Arc::new(shared), ..Self::default() }
+    }
+
+    /// Packs directories in this way.
+    #[must_use]
+    pub fn directories(mut self, options: DirectoryOptions) -> Self {
+        self.directories = options;
+        self
     }
 
     /// Adds the file or directory at `path`, called `title`; the descriptor carries the title.
@@ -71,18 +74,74 @@ impl Collection {
     /// # Errors
     /// [`Kind::AlreadyExists`] for a second node of that title; [`Kind::Io`] or `InvalidInput` for what can't be read.
     pub async fn add(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Descriptor> {
+        self.describe(self.look(title, path, media_type).await?).await
+    }
+
+    /// Looks at the file or directory at `path` and takes the title for it; then it is to be described or sent.
+    ///
+    /// # Errors
+    /// As [`Collection::add`], without those of reading.
+    pub async fn look(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Found> {
         if !self.state().titles.insert(title.to_owned()) {
             return Err(Error::new(Kind::AlreadyExists, format!("{title}: duplicate name")));
         }
-        let mut adding = Adding { collection: self, title, cancelled: Arc::default(), done: false };
-        let (owned_title, owned_path, cancelled) =
-            (title.to_owned(), path.to_owned(), Arc::clone(&adding.cancelled));
-        let (mut descriptor, body) =
-            blocking(move || describe(&owned_title, &owned_path, media_type, &cancelled)).await?;
-        descriptor.annotations.insert(annotation::TITLE.to_owned(), title.to_owned());
+        let claim = Claim {
+            shared: Arc::clone(&self.shared),
+            title: title.to_owned(),
+            cancelled: Arc::default(),
+            done: false,
+        };
+        let (path, directories) = (path.to_owned(), self.directories);
+        blocking(move || Found::look(&path, media_type, directories, claim)).await
+    }
+
+    /// Adds what was found: reads it all, and keeps where it is to be read again.
+    ///
+    /// # Errors
+    /// As [`Collection::add`]. Dropping the future ends the work.
+    pub async fn describe(&self, found: Found) -> Result<Descriptor> {
+        let _turn = self.turn(&found).await?;
+        let directories = self.directories;
+        let cancel = Cancel(Arc::clone(&found.claim.cancelled));
+        let (mut found, descriptor, body) = blocking(move || {
+            let (descriptor, body) = found.describe(directories)?;
+            Ok((found, descriptor, body))
+        })
+        .await?;
         self.state().nodes.insert(descriptor.digest.clone(), body);
-        adding.done = true;
+        found.claim.done = true;
+        drop(cancel);
         Ok(descriptor)
+    }
+
+    /// Sends a file to `target` while its digest is found out, telling `progress` of each piece; its descriptor, and
+    /// whether it was there already. A later run goes on with what was sent of the same file.
+    ///
+    /// # Errors
+    /// As [`Collection::add`], also when the file changes meanwhile, and those of the target.
+    pub async fn send(
+        &self,
+        mut found: Found,
+        target: &dyn IngestTarget,
+        progress: Progress,
+    ) -> Result<(Descriptor, Pushed)> {
+        let Some(content) = found.undigested() else {
+            return Err(Error::new(Kind::InvalidInput, format!("{} is not a file", found.title())));
+        };
+        let since = SystemTime::now();
+        let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
+        let descriptor = found.sent(&sent, since)?;
+        found.claim.done = true;
+        Ok((descriptor, pushed))
+    }
+
+    /// The right to pack, if it is a directory.
+    pub(crate) async fn turn(&self, found: &Found) -> Result<Option<tokio::sync::SemaphorePermit<'_>>> {
+        if !found.is_directory() {
+            return Ok(None);
+        }
+        let permit = self.packing.acquire().await;
+        permit.map(Some).map_err(|error| Error::from_source(Kind::Other, error))
     }
 
     /// Adds `bytes`, without a title.
@@ -92,123 +151,18 @@ impl Collection {
         Ok(descriptor)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A title that is free again, and work that ends, unless the node was added.
-struct Adding<'a> {
-    collection: &'a Collection,
-    title: &'a str,
-    cancelled: Arc<AtomicBool>,
-    done: bool,
-}
+/// Ends what runs on another thread when the future that waits for it is dropped.
+pub(crate) struct Cancel(pub(crate) Arc<std::sync::atomic::AtomicBool>);
 
-impl Drop for Adding<'_> {
+impl Drop for Cancel {
     fn drop(&mut self) {
-        if !self.done {
-            self.cancelled.store(true, Ordering::Relaxed);
-            self.collection.state().titles.remove(self.title);
-        }
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
-}
-
-fn describe(
-    title: &str,
-    path: &Path,
-    media_type: Option<MediaType>,
-    cancelled: &AtomicBool,
-) -> Result<(Descriptor, Body)> {
-    // The path of the Go tool: absolute and cleaned before it is looked at.
-    let absolute = std::path::absolute(path).map_err(|error| stat_error(path, error))?;
-    let path = &clean(&absolute);
-    let metadata = fs::metadata(path).map_err(|error| stat_error(path, error))?;
-    if metadata.is_dir() {
-        let packed = archive::pack(path, title, cancelled)?;
-        let media_type = media_type.unwrap_or(MediaType::LAYER_TAR_GZIP);
-        let mut descriptor = Descriptor::new(media_type, packed.digest, packed.size);
-        descriptor
-            .annotations
-            .insert(annotation::CONTENT_DIGEST.to_owned(), packed.content_digest.to_string());
-        descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());
-        return Ok((descriptor, Body::Packed(Arc::new(packed.path))));
-    }
-    let media_type = media_type.unwrap_or(MediaType::LAYER_TAR);
-    if is_socket(&metadata) {
-        let message = format!("{} is neither a file nor a directory", path.display());
-        return Err(Error::new(Kind::Unsupported, message));
-    }
-    if !metadata.is_file() {
-        // `/dev/null` for an empty config, `<(…)` in a shell: what can be read only once is kept.
-        let (descriptor, kept) = keep(path, media_type, cancelled)?;
-        return Ok((descriptor, Body::Packed(Arc::new(kept))));
-    }
-    let (digest, size) = hash(path, cancelled)?;
-    let stamp = Stamp::of(&metadata);
-    if size != stamp.length {
-        return Err(changed(path));
-    }
-    let descriptor = Descriptor::new(media_type, digest, size);
-    Ok((descriptor, Body::File { path: path.to_owned(), stamp }))
-}
-
-#[cfg(unix)]
-fn is_socket(metadata: &Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
-}
-
-#[cfg(not(unix))]
-fn is_socket(_: &Metadata) -> bool {
-    false
-}
-
-/// Copies what is read from a device or a pipe into a temporary file.
-fn keep(path: &Path, media_type: MediaType, cancelled: &AtomicBool) -> Result<(Descriptor, TempPath)> {
-    let failed = |error| Error::io(format!("failed to keep {}", path.display()), error);
-    let mut kept = tempfile::NamedTempFile::new().map_err(failed)?;
-    let (digest, size) = hash_into(path, kept.as_file_mut(), cancelled)?;
-    Ok((Descriptor::new(media_type, digest, size), kept.into_temp_path()))
-}
-
-fn hash(path: &Path, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
-    hash_into(path, &mut std::io::sink(), cancelled)
-}
-
-/// Reads a file to its end, handing everything on; its digest and length.
-fn hash_into(path: &Path, to: &mut impl Write, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
-    let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; fsio::CHUNK];
-    let mut size = 0;
-    while !cancelled.load(Ordering::Relaxed) {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((hasher.finish(), size)),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                to.write_all(&buffer[..count]).map_err(failed)?;
-                size += count as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    Err(Error::new(Kind::Other, "cancelled"))
-}
-
-/// The words of the Go tool, which name the absolute path.
-fn stat_error(path: &Path, error: std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::new(Kind::InvalidInput, format!("stat {}: no such file or directory", path.display()))
-        }
-        _ => Error::io(format!("stat {}", path.display()), error),
-    }
-}
-
-fn changed(path: &Path) -> Error {
-    Error::new(Kind::InvalidContent, format!("{} changed while it was being pushed", path.display()))
 }
 
 #[async_trait]
@@ -228,12 +182,7 @@ impl Source for Collection {
             }
             Body::File { path, stamp } => {
                 let name = path.display().to_string();
-                let file = blocking(move || {
-                    let file = File::open(&path).map_err(|error| stat_error(&path, error))?;
-                    let metadata = file.metadata().map_err(|error| stat_error(&path, error))?;
-                    if Stamp::of(&metadata) == stamp { Ok(file) } else { Err(changed(&path)) }
-                })
-                .await?;
+                let file = blocking(move || found::open(&path, &stamp)).await?;
                 Ok(fsio::read(file, range, name))
             }
             Body::Packed(path) => {

@@ -30,14 +30,17 @@ mod base;
 mod collection;
 mod extract;
 mod folding;
+mod found;
 mod publish;
 mod reference;
 mod staging;
 mod target;
 mod title;
 
+pub use archive::{Compression, DirectoryOptions};
 pub use collection::Collection;
 pub use extract::{LimitExceeded, UnpackLimits};
+pub use found::Found;
 pub use reference::FileReference;
 pub use target::{FileTarget, PullOptions};
 pub use title::{clean, title_of};

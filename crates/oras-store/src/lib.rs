@@ -43,7 +43,7 @@ pub use error::{BoxError, Error, Kind, Result, Side};
 pub use ingest::{Ingest, IngestTarget};
 pub use origin::Origin;
 pub use stamp::FileStamp;
-pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Source, Store, TagList, Target};
+pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Sink, Source, Store, TagList, Target};
 pub use undigested::{Opener, Undigested};
 pub use verify::Verifier;
 

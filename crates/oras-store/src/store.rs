@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use oras_spec::{Descriptor, Digest, MediaType};
 
-use crate::{ByteStream, Content, Error, Kind, Origin, Result};
+use crate::{ByteStream, Content, Error, IngestTarget, Kind, Origin, Result};
 
 /// Something content can be read from.
 ///
@@ -147,7 +147,12 @@ pub trait ReadStore: GraphSource + TagList {}
 
 impl<T: GraphSource + TagList + ?Sized> ReadStore for T {}
 
-/// A store that does everything a repository of a registry does.
-pub trait Store: ReadStore + Target + Delete {}
+/// A target that also takes bytes whose digest is not known yet: all that is written to a repository.
+pub trait Sink: Target + IngestTarget {}
 
-impl<T: ReadStore + Target + Delete + ?Sized> Store for T {}
+impl<T: Target + IngestTarget + ?Sized> Sink for T {}
+
+/// A store that does everything a repository of a registry does.
+pub trait Store: ReadStore + Sink + Delete {}
+
+impl<T: ReadStore + Sink + Delete + ?Sized> Store for T {}

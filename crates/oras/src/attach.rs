@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oras_copy::{GraphCopy, without_subject};
-use oras_files::Collection;
+use oras_files::DirectoryOptions;
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
-use oras_store::{Content, Result, Source, Store, Target};
+use oras_store::{Content, DigestCache, Result, Sink, Source, Store, Target};
 
+use crate::collect::Layers;
 use crate::listener::Nodes;
 use crate::push::with_blobs;
 use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, collect, resolve};
@@ -29,6 +30,10 @@ pub struct AttachOptions {
     pub platform: Option<Platform>,
     /// Nodes in flight; 0 means the default.
     pub concurrency: usize,
+    /// How directories are packed.
+    pub directories: DirectoryOptions,
+    /// Digests of files that were hashed before; `None` hashes all.
+    pub digests: Option<Arc<DigestCache>>,
 }
 
 /// What was attached, and to what.
@@ -57,8 +62,9 @@ pub async fn attach(
     let subject = resolve(source, reference, options.platform.as_ref())
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
-    let collection = Collection::new();
-    let layers = collect::files(&collection, options.files, &*listener).await?;
+    let collection = collect::collection(options.digests, options.directories);
+    let sink = Arc::clone(&store) as Arc<dyn Sink>;
+    let Layers { layers, sent } = collect::files(&collection, options.files, &*sink, &listener).await?;
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
     let mut described = subject.plain();
     if options.platform.is_some() {
@@ -78,6 +84,7 @@ pub async fn attach(
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
     GraphCopy::new(source, store as Arc<dyn Target>)
+        .sent(sent)
         .concurrency(options.concurrency)
         .children(Arc::new(layers_first))
         .observer(Arc::new(Nodes(Arc::clone(&listener))))

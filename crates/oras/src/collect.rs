@@ -1,11 +1,13 @@
 //! Files named for an artifact, collected into nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use oras_files::Collection;
-use oras_spec::{Descriptor, MediaType, json};
-use oras_store::Result;
+use oras_copy::Event;
+use oras_files::{Collection, DirectoryOptions, Found};
+use oras_spec::{Descriptor, Digest, MediaType, json};
+use oras_store::{DigestCache, Pushed, Result, Sink};
 
 use crate::{ConfigArgument, Listener, Step};
 
@@ -34,23 +36,64 @@ impl FileArgument {
     }
 }
 
-/// Adds `files` to `collection`; their descriptors are the layers, in order.
+/// An empty collection.
+pub(crate) fn collection(digests: Option<Arc<DigestCache>>, directories: DirectoryOptions) -> Collection {
+    let collection = digests.map_or_else(Collection::new, Collection::with_digests);
+    collection.directories(directories)
+}
+
+/// The layers of an artifact, in order, and which of them the target has already.
+#[derive(Default)]
+pub(crate) struct Layers {
+    pub(crate) layers: Vec<Descriptor>,
+    pub(crate) sent: HashSet<Digest>,
+}
+
+/// Adds `files` to `collection`. A large file whose digest is not known is sent to `target` while it is hashed.
 pub(crate) async fn files(
     collection: &Collection,
     files: Vec<FileArgument>,
-    listener: &dyn Listener,
-) -> Result<Vec<Descriptor>> {
-    let mut layers = Vec::with_capacity(files.len());
+    target: &dyn Sink,
+    listener: &Arc<dyn Listener>,
+) -> Result<Layers> {
+    let Layers { mut layers, mut sent } = Layers::default();
     for file in files {
         listener.step(Step::Preparing(&file.title));
-        let mut layer = collection.add(&file.title, &file.path, file.media_type).await?;
+        let found = collection.look(&file.title, &file.path, file.media_type).await?;
+        let mut layer = if found.is_large() {
+            let layer = send(collection, found, target, listener).await?;
+            sent.insert(layer.digest.clone());
+            layer
+        } else {
+            collection.describe(found).await?
+        };
         layer.annotations.extend(file.annotations);
         layers.push(layer);
     }
     if layers.is_empty() {
         listener.step(Step::EmptyArtifact);
     }
-    Ok(layers)
+    Ok(Layers { layers, sent })
+}
+
+/// Sends a large file, and tells of it as of any node once it is known which it is.
+async fn send(
+    collection: &Collection,
+    found: Found,
+    target: &dyn Sink,
+    listener: &Arc<dyn Listener>,
+) -> Result<Descriptor> {
+    let (title, size) = (found.title().to_owned(), found.size());
+    let progress = {
+        let listener = Arc::clone(listener);
+        Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
+    };
+    let (node, outcome) = collection.send(found, target, progress).await?;
+    if outcome == Pushed::Copied {
+        listener.step(Step::Node(Event::Started(&node)));
+    }
+    listener.step(Step::Node(Event::Finished { node: &node, outcome, children: &[] }));
+    Ok(node)
 }
 
 /// Adds the config to `collection`; `None` when packing makes it up.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use oras_spec::{Descriptor, Digest, MediaType};
+use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Origin, Predecessors, Pushed, Result, Source, Store, TagList, Target,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
+    Source, Store, TagList, Target, Undigested,
 };
 
 /// `store`, of which everything can be asked and which nothing changes: what is written to it is said to have been
@@ -56,6 +58,56 @@ impl Target for DryRun {
 
     async fn tag(&self, _: &Content, _: &str) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Hashes what it takes, as its digest is told.
+struct Hashed {
+    media_type: MediaType,
+    hasher: Hasher,
+    written: u64,
+}
+
+#[async_trait]
+impl Ingest for Hashed {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.hasher.update(&chunk);
+        self.written += chunk.len() as u64;
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
+        let digest = self.hasher.finish();
+        match expected.filter(|expected| **expected != digest) {
+            Some(expected) => {
+                let message = format!("mismatched digest: expected {expected}, got {digest}");
+                Err(Error::new(Kind::DigestMismatch, message))
+            }
+            None => Ok(Descriptor::new(self.media_type, digest, self.written)),
+        }
+    }
+}
+
+#[async_trait]
+impl IngestTarget for DryRun {
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(Hashed { media_type, hasher: Hasher::new(algorithm), written: 0 }))
+    }
+
+    /// Says whether it is there already.
+    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+        let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
+        let mut stream = content.read(0).await?;
+        while let Some(chunk) = stream.try_next().await? {
+            ingest.write(chunk).await?;
+        }
+        let node = ingest.commit(None).await?;
+        let exists = self.0.exists(&node).await?;
+        Ok((node, if exists { Pushed::Existed } else { Pushed::Copied }))
     }
 }
 

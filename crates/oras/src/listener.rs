@@ -12,6 +12,15 @@ use oras_spec::{Descriptor, Digest};
 pub enum Step<'a> {
     /// A file or directory with this title is about to be read.
     Preparing(&'a str),
+    /// Bytes of a large file have just passed, which is sent while its digest is found out.
+    Sending {
+        /// The file.
+        title: &'a str,
+        /// How many bytes it has.
+        size: u64,
+        /// How many of them have just passed.
+        bytes: u64,
+    },
     /// The artifact has no files.
     EmptyArtifact,
     /// A node moves.

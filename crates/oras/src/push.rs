@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oras_copy::GraphCopy;
-use oras_files::Collection;
+use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Result, Target};
+use oras_store::{Content, DigestCache, Result, Sink, Target};
 
+use crate::collect::Layers;
 use crate::listener::Nodes;
 use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Packed, Step, collect, tag};
 
@@ -32,6 +33,10 @@ pub struct PushOptions {
     pub concurrency: usize,
     /// Looks below manifests that the target has.
     pub force: bool,
+    /// How directories are packed.
+    pub directories: DirectoryOptions,
+    /// Digests of files that were hashed before; `None` hashes all.
+    pub digests: Option<Arc<DigestCache>>,
 }
 
 impl PushOptions {
@@ -59,14 +64,14 @@ pub struct PushedArtifact {
 /// # Errors
 /// Files that can't be read, a malformed type, and the target's errors; no tag is written then.
 pub async fn push(
-    target: Arc<dyn Target>,
+    target: Arc<dyn Sink>,
     first_tag: Option<&str>,
     options: PushOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<PushedArtifact> {
-    let collection = Collection::new();
+    let collection = collect::collection(options.digests, options.directories);
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
-    let layers = collect::files(&collection, options.files, &*listener).await?;
+    let Layers { layers, sent } = collect::files(&collection, options.files, &*target, &listener).await?;
     let packed = Pack {
         version: options.version,
         artifact_type: options.artifact_type,
@@ -79,7 +84,8 @@ pub async fn push(
     .manifest()?;
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
-    GraphCopy::new(source, Arc::clone(&target))
+    GraphCopy::new(source, Arc::clone(&target) as Arc<dyn Target>)
+        .sent(sent)
         .concurrency(options.concurrency)
         .force(options.force)
         .observer(Arc::new(Nodes(Arc::clone(&listener))))

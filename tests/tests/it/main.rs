@@ -10,6 +10,7 @@ mod keychain;
 mod lines;
 mod manifests;
 mod nonsense;
+mod packing;
 mod parallel;
 mod partial;
 mod profiles;

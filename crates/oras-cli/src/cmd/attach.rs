@@ -6,6 +6,7 @@ use oras::{AttachOptions, report};
 use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches};
+use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -81,6 +82,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         config_annotations: packed.config_annotations,
         platform,
         concurrency: matches.count("concurrency", 0),
+        directories: pack::directories(matches)?,
+        digests: Some(digests::cache()),
     };
     let export = pack::export_path(matches)?;
     let mut store = target.store().await?;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use oras::files::{FileReference, title_of};
+use oras::files::{Compression, DirectoryOptions, FileReference, title_of};
 use oras::spec::{MediaType, annotation};
 use oras::store::fsio::Staged;
 use oras::store::{Content, outlet};
 use oras::{ConfigArgument, FileArgument};
 
 use crate::args::flags::Matches;
+use crate::env;
 use crate::error::Failure;
 
 /// Files with their annotations, and those of the manifest and the config.
@@ -65,6 +66,14 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
         }
     };
     Ok(PackArguments { files, annotations, config_annotations, spooled })
+}
+
+/// Reads how directories are packed: the compression, and the time of `SOURCE_DATE_EPOCH` that nothing in them is after.
+pub(crate) fn directories(matches: &ArgMatches) -> Result<DirectoryOptions, Failure> {
+    let kind = matches.text("compression").unwrap_or_else(|| "gzip".to_owned());
+    let level = matches.try_get_one::<i32>("compression-level").ok().flatten().copied();
+    let latest = env::source_date().map_err(Failure::new)?;
+    Ok(DirectoryOptions { compression: Compression::new(&kind, level)?, latest })
 }
 
 /// The files that the list of `--files-from` names.

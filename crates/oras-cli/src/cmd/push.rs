@@ -6,6 +6,7 @@ use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches};
+use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -62,6 +63,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         config_annotations: packed.config_annotations,
         extra_tags: extra_tags.clone(),
         concurrency: matches.count("concurrency", 0),
+        directories: pack::directories(matches)?,
+        digests: Some(digests::cache()),
         force: matches.on("force"),
         ..PushOptions::default()
     };

@@ -52,6 +52,11 @@ impl Entry {
         }
     }
 
+    /// The same with a modification time that is not after `latest`.
+    pub(super) fn no_later_than(self, latest: Option<i64>) -> Self {
+        Self { modified: latest.map_or(self.modified, |latest| self.modified.min(latest)), ..self }
+    }
+
     /// The header, with a PAX header before it where one is needed.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let prefixed = split(&self.name);

@@ -95,6 +95,9 @@ fn failed(error: io::Error) -> Error {
     }
 }
 
+/// The largest window of a zstd frame, 128 MiB: what the `zstd` program takes unless it is told otherwise.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
 fn decompress(mut packed: File) -> io::Result<Box<dyn Read>> {
     packed.seek(SeekFrom::Start(0))?;
     let mut magic = [0; 4];
@@ -104,7 +107,9 @@ fn decompress(mut packed: File) -> io::Result<Box<dyn Read>> {
     match &magic[..count] {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
         [0x28, 0xb5, 0x2f, 0xfd] => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "zstd is not supported yet"))
+            let mut decoder = zstd::Decoder::with_buffer(packed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Ok(Box::new(decoder))
         }
         _ => Ok(Box::new(packed)),
     }

@@ -11,7 +11,8 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use oras_layout::{Archive, Layout, NotTar};
 use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, Kind, Predecessors, Pushed, Result, Source, TagList, Target,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
+    TagList, Target,
 };
 use oras_testkit::nodes::{self, blob, bytes, manifest, push_all, referrer};
 use oras_testkit::peers::{self, run};
@@ -45,6 +46,13 @@ impl Archived {
 fn rand() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+#[async_trait]
+impl IngestTarget for Archived {
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        self.0.begin(media_type, algorithm).await
+    }
 }
 
 #[async_trait]

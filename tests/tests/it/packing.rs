@@ -1,0 +1,125 @@
+//! Directories packed in different ways, and large files that are sent while they are hashed.
+
+use std::process::Output;
+
+use oras_testkit::registry::{Flavor, Options, Process};
+
+use crate::sandbox::{Sandbox, ours, snapshot, texts};
+
+fn registry(test: &str) -> Option<Process> {
+    Process::start(Flavor::Distribution, &Options::default(), test)
+}
+
+#[test]
+fn a_directory_comes_back_however_it_was_compressed() {
+    let Some(registry) = registry("a_directory_comes_back_however_it_was_compressed") else { return };
+    let sandbox = Sandbox::new();
+    sandbox.tree();
+    for (kind, media_type) in [
+        ("gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
+        ("zstd", "application/vnd.oci.image.layer.v1.tar+zstd"),
+        ("none", "application/vnd.oci.image.layer.v1.tar"),
+    ] {
+        let reference = format!("{}/packed:{kind}", registry.host());
+        sandbox.oras(&["push", &reference, "d", "--compression", kind]);
+        assert!(
+            sandbox
+                .oras(&["manifest", "fetch", &reference])
+                .contains(&format!("\"mediaType\":\"{media_type}\""))
+        );
+        let out = format!("out-{kind}");
+        sandbox.oras(&["pull", &reference, "-o", &out]);
+        assert_eq!(snapshot(&sandbox.path("d")), snapshot(&sandbox.path(&out).join("d")), "{kind}");
+        let again = format!("{}/packed:{kind}-again", registry.host());
+        let said = sandbox.oras(&["push", &again, "d", "--compression", kind, "-a", "other=yes"]);
+        assert!(said.contains("Exists"), "{said}");
+    }
+}
+
+#[test]
+fn levels_matter_and_have_bounds() {
+    let sandbox = Sandbox::new();
+    sandbox.file("d/text", (0..200_000_u64).map(|n| format!("{}\n", n * n % 7919)).collect::<String>());
+    let size = |words: &[&str]| {
+        let layout = format!("layout-{}", words.join(""));
+        let reference = format!("{layout}:v1");
+        sandbox.oras(&[&["push", "--oci-layout", &reference, "d"], words].concat());
+        let manifest: serde_json::Value =
+            serde_json::from_str(&sandbox.oras(&["manifest", "fetch", "--oci-layout", &reference])).unwrap();
+        manifest["layers"][0]["size"].as_u64().unwrap()
+    };
+    for kind in ["gzip", "zstd"] {
+        let (fast, small) = (
+            size(&["--compression", kind, "--compression-level", "1"]),
+            size(&["--compression", kind, "--compression-level", "12"]),
+        );
+        assert!(small < fast, "{kind}: {small} and {fast} bytes");
+    }
+    for (kind, level) in [("gzip", "13"), ("zstd", "23"), ("zstd", "0"), ("none", "1")] {
+        let error = sandbox.fails(&[
+            "push",
+            "--oci-layout",
+            "no:v1",
+            "d",
+            "--compression",
+            kind,
+            "--compression-level",
+            level,
+        ]);
+        assert!(error.contains("compression level"), "{error}");
+    }
+    assert!(!sandbox.path("no").exists());
+}
+
+#[test]
+fn no_time_is_after_the_source_date() {
+    let sandbox = Sandbox::new();
+    sandbox.file("d/a.txt", "a\n");
+    let push = |layout: &str, date: &str| -> Output {
+        let words = ["push", "--oci-layout", &format!("{layout}:v1"), "d"];
+        sandbox.command(&ours(), &words).env("SOURCE_DATE_EPOCH", date).output().unwrap()
+    };
+    let layer = |layout: &str| -> String {
+        let reference = format!("{layout}:v1");
+        let text = sandbox.oras(&["manifest", "fetch", "--oci-layout", &reference]);
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        manifest["layers"][0]["digest"].to_string()
+    };
+    assert!(push("one", "1000000000").status.success());
+    let path = sandbox.path("d/a.txt");
+    let file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000)).unwrap();
+    assert!(push("two", "1000000000").status.success());
+    assert_eq!(layer("one"), layer("two"));
+    assert!(push("three", "1400000000").status.success());
+    assert_ne!(layer("one"), layer("three"));
+    let (_, err) = texts(&push("four", "yesterday"));
+    assert!(err.contains("SOURCE_DATE_EPOCH"), "{err}");
+}
+
+#[test]
+fn a_large_file_is_sent_while_it_is_hashed() {
+    let Some(registry) = registry("a_large_file_is_sent_while_it_is_hashed") else { return };
+    let sandbox = Sandbox::new();
+    let bytes: Vec<u8> = (0..(10 << 20)).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    sandbox.file("big.bin", &bytes);
+    sandbox.file("small.txt", "hello world\n");
+    let reference = format!("{}/large:v1", registry.host());
+    let said = sandbox.oras(&["push", &reference, "big.bin", "small.txt"]);
+    for word in ["Uploading", "Uploaded "] {
+        let lines: Vec<_> =
+            said.lines().filter(|line| line.starts_with(word) && line.ends_with(" big.bin")).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+    }
+    let again = format!("{}/large:v2", registry.host());
+    let said = sandbox.oras(&["push", &again, "big.bin", "small.txt", "-a", "other=yes"]);
+    assert!(said.lines().any(|line| line.starts_with("Exists") && line.ends_with(" big.bin")), "{said}");
+    sandbox.oras(&["pull", &again, "-o", "out"]);
+    assert!(std::fs::read(sandbox.path("out/big.bin")).unwrap() == bytes);
+    sandbox.oras(&["attach", &again, "--artifact-type", "a/b", "big.bin"]);
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "big.bin"]);
+    sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", "from-layout"]);
+    assert!(std::fs::read(sandbox.path("from-layout/big.bin")).unwrap() == bytes);
+    let said = sandbox.oras(&["push", &format!("{}/dry:v1", registry.host()), "big.bin", "--dry-run"]);
+    assert!(said.contains("Would upload"), "{said}");
+}
