@@ -39,7 +39,16 @@ fn a_directory_comes_back_however_it_was_compressed() {
 #[test]
 fn levels_matter_and_have_bounds() {
     let sandbox = Sandbox::new();
-    sandbox.file("d/text", (0..200_000_u64).map(|n| format!("{}\n", n * n % 7919)).collect::<String>());
+    let mut state = 1_u64;
+    let mut words = String::new();
+    for _ in 0..100_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        words.push_str(
+            ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"][(state >> 33) as usize % 7],
+        );
+        words.push_str(&format!("{} ", (state >> 50) % 32));
+    }
+    sandbox.file("d/text", words);
     let size = |words: &[&str]| {
         let layout = format!("layout-{}", words.join(""));
         let reference = format!("{layout}:v1");
