@@ -224,15 +224,33 @@ fn run(step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    if dir.symlink_metadata(&step.to).is_ok() {
-        // What was there is kept in the staging directory until everything is in place.
-        let aside = PathBuf::from(format!("replaced-{number}"));
-        dir.rename(&step.to, staging, &aside)?;
+    // What was there is kept in the staging directory until everything is in place.
+    let aside = PathBuf::from(format!("replaced-{number}"));
+    if put_aside(step, &aside)? {
         done.push(Done::Aside { base: Arc::clone(&step.base), was: step.to.clone(), is: aside });
     }
     staging.rename(&step.from, dir, &step.to)?;
     done.push(Done::Moved { base: Arc::clone(&step.base), from: step.from.clone(), to: step.to.clone() });
     Ok(())
+}
+
+/// Keeps what is at the target under another name, if anything is. A file stays in its place meanwhile, so that nobody
+/// finds nothing there; another process may take it away or put another one there at any moment.
+fn put_aside(step: &Move, aside: &Path) -> io::Result<bool> {
+    let Base { dir, staging, .. } = &*step.base;
+    if !staging.symlink_metadata(&step.from)?.is_dir() {
+        match dir.hard_link(&step.to, staging, aside) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            // Not every file system has links, and not every file may be linked.
+            Err(_) => {}
+        }
+    }
+    match dir.rename(&step.to, staging, aside) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes steps back, the last one first. Nothing better can be done with an error here.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use oras_spec::Digest;
 use serde_json::{Value, json};
@@ -51,7 +51,8 @@ pub struct Quirks {
     pub no_location: bool,
     /// Every so many requests one is answered with 429 and `Retry-After: 0`.
     pub throttles: Option<usize>,
-    /// Basic credentials are asked for; their expiry, once, is told by this status without a challenge.
+    /// Basic credentials are asked for; the first that come end after four requests, which this status tells without a
+    /// challenge.
     pub expires_with: Option<u16>,
 }
 
@@ -71,6 +72,7 @@ struct State {
     begun: AtomicUsize,
     refusals: AtomicUsize,
     asked: AtomicUsize,
+    first_credentials: OnceLock<String>,
     port: AtomicUsize,
 }
 
@@ -86,6 +88,7 @@ impl QuirkyRegistry {
             begun: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
+            first_credentials: OnceLock::new(),
             port: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&state);
@@ -125,10 +128,10 @@ impl State {
                     return error(401, "UNAUTHORIZED", "who are you?")
                         .header("www-authenticate", "Basic realm=\"quirky\"");
                 }
-                Some(_) if number == 5 => {
+                Some(given) if number > 4 && self.first_credentials.get_or_init(String::new) == given => {
                     return self.refuse(status, "DENIED", "Your authorization token has expired");
                 }
-                Some(_) => {}
+                Some(given) => drop(self.first_credentials.set(given.to_owned())),
             }
         }
         let path = asked.path.split('?').next().unwrap_or_default();

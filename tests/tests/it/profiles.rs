@@ -34,12 +34,27 @@ fn scene(host: &'static str, quirks: Quirks, test: &str) -> Option<Scene> {
         flags.extend(["--resolve".to_owned(), format!("{name}:{from}:127.0.0.1:{port}")]);
     }
     if quirks.expires_with.is_some() {
-        flags.extend(["-u", "AWS", "-p", "password"].map(ToOwned::to_owned));
+        helper_of_ever_new_passwords(&sandbox);
     }
     sandbox.file("small.txt", "hello world\n");
     sandbox.file("big.bin", (0..BIG).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect::<Vec<_>>());
     sandbox.file("d/a.txt", "a\n");
     Some(Scene { sandbox, registry, host, flags })
+}
+
+/// A helper that tells another password each time.
+fn helper_of_ever_new_passwords(sandbox: &Sandbox) {
+    let helper = sandbox.path("bin/docker-credential-ecr");
+    let script = r#"#!/bin/sh
+cat >/dev/null; echo x >>"$0.asked"
+echo "{\"Username\":\"AWS\",\"Secret\":\"password-$(wc -l <"$0.asked")\"}"
+"#;
+    std::fs::create_dir_all(helper.parent().unwrap()).unwrap();
+    // By another process: a file that this one has open for writing can't be run, and a fork would keep it open.
+    let make = ["-c", "printf '%s' \"$1\" >\"$0\" && chmod 700 \"$0\""];
+    let made = std::process::Command::new("sh").args(make).arg(&helper).arg(script).status();
+    assert!(made.unwrap().success());
+    sandbox.file("../home/.docker/config.json", r#"{"credsStore":"ecr"}"#);
 }
 
 impl Scene {
@@ -56,7 +71,8 @@ impl Scene {
             }
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.sandbox.run(&ours(), &words)
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.sandbox.path("bin").display());
+        self.sandbox.command(&ours(), &words).env("PATH", path).output().unwrap()
     }
 
     fn run(&self, words: &[&str], prefixes: &[&str]) -> String {
