@@ -13,7 +13,7 @@ use crate::args::flags::Matches;
 use crate::error::{self, Failure};
 use crate::human;
 use crate::output::Printer;
-use crate::target::Remote;
+use crate::remote::Remote;
 
 /// Tags of a repository on the command line.
 pub(crate) struct Artifacts {

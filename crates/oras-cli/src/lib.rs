@@ -24,6 +24,7 @@ mod natural;
 mod output;
 mod periodic;
 mod progress;
+mod remote;
 mod selection;
 mod status;
 mod table;

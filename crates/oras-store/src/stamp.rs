@@ -42,9 +42,10 @@ impl FileStamp {
         }
     }
 
-    /// Whether the file had been left alone for a moment at `time`: a change after that time has other times.
+    /// Whether the file had been left alone for a moment at `time`: a change after that time has other times. Never where
+    /// files have no identity, since another file may have the same length and times.
     pub fn is_settled(&self, time: SystemTime) -> bool {
-        nanoseconds(time) - self.changed.max(self.modified) > RESOLUTION
+        self.inode != (0, 0) && nanoseconds(time) - self.changed.max(self.modified) > RESOLUTION
     }
 }
 

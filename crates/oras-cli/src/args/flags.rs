@@ -2,6 +2,8 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 
+use crate::error::Failure;
+
 /// The heading of flags that the Go tool does not have.
 pub(crate) const EXTENSIONS: &str = "Extensions";
 
@@ -309,4 +311,15 @@ mod tests {
         }
         assert!(go_int("9223372036854775808").unwrap_err().ends_with("value out of range"));
     }
+}
+
+/// Refuses two flags of a set.
+pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> Result<(), Failure> {
+    let given: Vec<_> =
+        names.iter().map(|name| format!("{prefix}{name}")).filter(|name| matches.given(name)).collect();
+    if given.len() < 2 {
+        return Ok(());
+    }
+    let given: Vec<_> = given.iter().map(|name| format!("--{name}")).collect();
+    Err(Failure::new(format!("{} cannot be used at the same time", given.join(", "))))
 }

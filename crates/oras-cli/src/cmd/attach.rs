@@ -5,13 +5,13 @@ use oras::{AttachOptions, report};
 
 use super::{listener, pack, platform};
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::PUSH;
-use crate::target::{Target, Usage, exclusive};
+use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage {
     path: "oras attach",

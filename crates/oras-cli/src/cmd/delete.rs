@@ -6,11 +6,11 @@ use oras::spec::Descriptor;
 use oras::store::{Error, Kind};
 
 use super::print_descriptor;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage, exclusive, prompt};
+use crate::target::{Target, Usage, prompt};
 
 /// Adds the flags that both have.
 pub(crate) fn with_flags(command: Command) -> Command {

@@ -7,13 +7,13 @@ use oras::{DiscoverOptions, report};
 
 use super::platform;
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::env;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::table;
-use crate::target::{Target, Usage, exclusive};
+use crate::target::{Target, Usage};
 use crate::tree::{self, Paint};
 
 const USAGE: Usage = Usage { path: "oras discover", tail: "[flags] <name>{:<tag>|@<digest>}" };

@@ -15,7 +15,8 @@ use crate::error::{self, Failure};
 use crate::format::{self, Format};
 use crate::log;
 use crate::output::Printer;
-use crate::target::{Remote, Usage, prompt};
+use crate::remote::Remote;
+use crate::target::{Usage, prompt};
 
 const USAGE: Usage = Usage { path: "oras login", tail: "[flags] <registry>" };
 

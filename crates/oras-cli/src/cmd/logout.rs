@@ -7,7 +7,8 @@ use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::output::Printer;
-use crate::target::{Usage, credential_files};
+use crate::remote::credential_files;
+use crate::target::Usage;
 
 const USAGE: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
 

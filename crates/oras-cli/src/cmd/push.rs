@@ -5,13 +5,13 @@ use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 
 use super::{listener, pack, platform};
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::PUSH;
-use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
+use crate::target::{Target, Usage, check_tags, split_tags};
 
 const USAGE: Usage =
     Usage { path: "oras push", tail: "[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]" };

@@ -17,7 +17,7 @@ use crate::args::line::Line;
 use crate::cmd;
 use crate::env;
 use crate::output::Printer;
-use crate::target::Remote;
+use crate::remote::Remote;
 
 /// The longest that a shell waits.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -10,12 +10,12 @@ use oras::spec::{Descriptor, MediaType};
 use oras::store::{Content, outlet};
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::print_descriptor;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage, exclusive, parse_digest};
+use crate::target::{Target, Usage, parse_digest};
 
 const USAGE: Usage =
     Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };

@@ -11,13 +11,13 @@ use oras::store::{ByteStream, Content};
 use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::{check_stdin, listener, print_descriptor};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, Look, PUSH};
-use crate::target::{Target, Usage, exclusive};
+use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 

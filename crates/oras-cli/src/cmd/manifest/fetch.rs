@@ -8,12 +8,12 @@ use oras::store::outlet;
 use oras::{fetch_manifest, report};
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::{platform, print_json};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage, exclusive};
+use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{:<tag>|@<digest>}" };
 

@@ -9,12 +9,12 @@ use oras::store::Kind;
 use oras::store::outlet;
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::{platform, print_descriptor, print_json};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Target, Usage, exclusive};
+use crate::target::{Target, Usage};
 
 const USAGE: Usage = Usage { path: "oras manifest fetch-config", tail: "[flags] <name>{:<tag>|@<digest>}" };
 

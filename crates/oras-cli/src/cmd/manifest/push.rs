@@ -8,13 +8,13 @@ use oras::store::Content;
 use oras::{Names, report};
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::{check_stdin, print_descriptor, read_input};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::{self, Look, PUSH, Told};
-use crate::target::{Target, Usage, check_tags, exclusive, split_tags};
+use crate::target::{Target, Usage, check_tags, split_tags};
 
 const USAGE: Usage =
     Usage { path: "oras manifest push", tail: "[flags] <name>[:<tag>[,<tag>][...]|@<digest>] <file>" };

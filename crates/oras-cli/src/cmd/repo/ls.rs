@@ -11,7 +11,8 @@ use crate::args::flags::{self, Matches};
 use crate::error::{self, Failure};
 use crate::format::{self, Format};
 use crate::output::Printer;
-use crate::target::{Remote, Usage};
+use crate::remote::Remote;
+use crate::target::Usage;
 
 const USAGE: Usage = Usage { path: "oras repo ls", tail: "[flags] <registry>" };
 

@@ -11,13 +11,13 @@ use oras::store::{Content, Store};
 use oras::{Listener, Names, Step, report};
 
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::cmd::{print_json, write_output};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
 use crate::status::Told;
-use crate::target::{Target, exclusive};
+use crate::target::Target;
 
 /// The group with its commands.
 pub(crate) fn command() -> Command {

@@ -8,10 +8,10 @@ use oras::{IndexUpdate, Names};
 
 use super::{Outlet, shared};
 use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::flags::{self, Matches, exclusive};
 use crate::error::Failure;
 use crate::output::Printer;
-use crate::target::{Target, Usage, check_tags, exclusive};
+use crate::target::{Target, Usage, check_tags};
 
 const USAGE: Usage = Usage {
     path: "oras manifest index update",
