@@ -124,3 +124,18 @@ pub(crate) fn certificate_directories() -> Vec<PathBuf> {
     ];
     all.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_names_every_variable() {
+        let page = include_str!("../../../docs/environment.md");
+        let is_name =
+            |text: &&str| text.len() > 3 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let names: Vec<_> = include_str!("env.rs").split('"').filter(is_name).collect();
+        assert!(names.len() > 10);
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/environment.md");
+        }
+    }
+}
