@@ -1,9 +1,10 @@
-//! Referrers that wait to be entered into an index: whoever has the turn enters those of all who wait.
+//! Referrers that wait to be entered into an index: whoever has the turn enters those of all who wait. And those that
+//! were entered, and are looked for once more when all is done.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use oras_spec::Descriptor;
+use oras_spec::{Descriptor, Digest};
 use tokio::sync::Notify;
 
 /// A referrer that is to be entered.
@@ -25,10 +26,15 @@ impl Addition {
     }
 }
 
-/// What waits, by the tag of the index.
+/// A subject, and its referrers that were entered.
+pub(crate) type Entered = (Descriptor, Vec<Descriptor>);
+
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
+    /// By the tag of the index.
     waiting: Mutex<HashMap<String, Vec<Arc<Addition>>>>,
+    /// By subject.
+    entered: Mutex<HashMap<Digest, Entered>>,
 }
 
 impl Additions {
@@ -48,6 +54,20 @@ impl Additions {
             taken.push(Arc::clone(own));
         }
         taken
+    }
+
+    /// Remembers what is still to be looked for.
+    pub(crate) fn remember(&self, subject: &Descriptor, referrers: impl IntoIterator<Item = Descriptor>) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, known) =
+            entered.entry(subject.digest.clone()).or_insert_with(|| (subject.clone(), Vec::new()));
+        known.extend(referrers);
+    }
+
+    /// Hands over what is still to be looked for.
+    pub(crate) fn take_entered(&self) -> Vec<Entered> {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.drain().map(|(_, entered)| entered).collect()
     }
 }
 

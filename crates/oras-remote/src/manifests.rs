@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
 use crate::blobs::{check_digest, told_digest};
+use crate::referrers_tag::Sure;
 use crate::repository::Repository;
 use crate::request::{Body, Request, Response};
 
@@ -83,10 +84,21 @@ impl Repository {
 
     /// Stores a manifest under a tag or its digest, and makes it known as a referrer if it has a subject.
     pub(crate) async fn push_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
+        self.store_manifest(content, reference, Sure::Now).await
+    }
+
+    /// Stores a manifest as one of many: what is entered into referrers is made sure of by
+    /// [`Repository::settle_tagged_referrers`].
+    pub(crate) async fn gather_manifest(&self, content: &Content) -> Result<()> {
+        let reference = self.named(&content.descriptor().digest.to_string())?;
+        self.store_manifest(content, &reference, Sure::Later).await
+    }
+
+    async fn store_manifest(&self, content: &Content, reference: &Reference, sure: Sure) -> Result<()> {
         let descriptor = content.descriptor();
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         let subject_known = self.put_manifest(reference, &descriptor.media_type, bytes.clone()).await?;
-        self.learn_referrer(descriptor, bytes, subject_known).await
+        self.learn_referrer(descriptor, bytes, subject_known, sure).await
     }
 
     /// Sends a manifest; whether the registry takes care of its subject.

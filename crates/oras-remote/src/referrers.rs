@@ -9,6 +9,7 @@ use oras_store::{Error, Kind, Result};
 
 use crate::options::ReferrersMode;
 use crate::paging::{self, List, Walked};
+use crate::referrers_tag::Sure;
 use crate::repository::Repository;
 use crate::request::Response;
 
@@ -93,6 +94,7 @@ impl Repository {
         descriptor: &Descriptor,
         bytes: Bytes,
         subject_known: bool,
+        sure: Sure,
     ) -> Result<()> {
         let by_tag_only = self.client().options().referrers == ReferrersMode::Tag;
         if subject_known && !by_tag_only {
@@ -111,7 +113,7 @@ impl Repository {
             return Ok(());
         }
         self.learn(Api::Missing);
-        self.add_tagged_referrer(&subject, &referrer).await
+        self.add_tagged_referrer(&subject, &referrer, sure).await
     }
 
     /// Takes a manifest that is to be deleted out of the referrers of its subject, unless the registry will.

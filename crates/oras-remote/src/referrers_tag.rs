@@ -5,10 +5,12 @@
 //! Writers on one machine take turns by a lock file; against the others an entry is looked for after it was written,
 //! and written again if it was lost.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Reference, View, json};
 use oras_store::{Error, Kind, Result};
 use serde_json::{Value, json};
@@ -21,6 +23,19 @@ use crate::retry::random;
 const ROUNDS: u32 = 60;
 /// The wait after an entry was lost for the first time, and before it is looked for again, at most.
 const PAUSE: Duration = Duration::from_millis(60);
+
+/// Subjects whose referrers are looked for at once.
+const AT_ONCE: usize = 8;
+
+/// When it is made sure that an entry stays: other machines take no turns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sure {
+    Now,
+    /// By [`Repository::settle_tagged_referrers`], for many at once: to see that it is quiet takes time.
+    Later,
+    /// It was written before.
+    Again,
+}
 
 /// What is under the tag.
 enum Tagged {
@@ -55,6 +70,7 @@ impl Repository {
         &self,
         subject: &Descriptor,
         referrer: &Descriptor,
+        sure: Sure,
     ) -> Result<()> {
         let tag = tag_of(&subject.digest);
         let addition = self.additions().wait(&tag, referrer);
@@ -64,22 +80,35 @@ impl Repository {
             Either::Right(_) => return Ok(()),
         };
         let all = self.additions().take(&tag, &addition);
-        let enter = |index: &mut Index| {
-            let mut changed = false;
-            for addition in &all {
-                changed |= index.add(&addition.referrer);
-            }
-            changed
-        };
-        self.change_index(subject, &referrer.digest, enter).await?;
+        let referrers: Vec<_> = all.iter().map(|addition| addition.referrer.clone()).collect();
+        self.change_index(subject, &referrer.digest, sure, |index| index.add_all(&referrers)).await?;
+        if sure == Sure::Later {
+            self.additions().remember(subject, referrers);
+        }
         all.iter().for_each(|addition| addition.tell());
         Ok(())
+    }
+
+    /// Makes sure that what was entered to be made sure of [later](Sure::Later) stays.
+    pub(crate) async fn settle_tagged_referrers(&self) -> Result<()> {
+        let entered = self.additions().take_entered();
+        let settling = entered.into_iter().map(|(subject, referrers)| async move {
+            let Some(first) = referrers.first() else { return Ok(()) };
+            let _turn = self.turn(&subject).await?;
+            let enter = |index: &mut Index| index.add_all(&referrers);
+            let settled = self.change_index(&subject, &first.digest, Sure::Again, enter).await;
+            if settled.is_err() {
+                self.additions().remember(&subject, referrers);
+            }
+            settled
+        });
+        stream::iter(settling).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// Takes `referrer` out of the index, and makes sure that it stays out.
     pub(crate) async fn remove_tagged_referrer(&self, subject: &Descriptor, referrer: &Digest) -> Result<()> {
         let _turn = self.turn(subject).await?;
-        self.change_index(subject, referrer, |index| index.remove(referrer)).await
+        self.change_index(subject, referrer, Sure::Now, |index| index.remove(referrer)).await
     }
 
     /// Waits until it is one's turn to change the index.
@@ -93,10 +122,11 @@ impl Repository {
         &self,
         subject: &Descriptor,
         referrer: &Digest,
+        sure: Sure,
         change: impl Fn(&mut Index) -> bool,
     ) -> Result<()> {
         let tag = self.named(&tag_of(&subject.digest))?;
-        let (mut written, mut seen, mut rested) = (0, None, true);
+        let (mut written, mut seen, mut rested) = (u32::from(sure == Sure::Again), None, true);
         for _ in 0..ROUNDS {
             let (bytes, mut index) = self.index(&tag, subject, written > 0).await?;
             if !change(&mut index) {
@@ -117,6 +147,9 @@ impl Repository {
             self.put_manifest(&tag, &MediaType::IMAGE_INDEX, index.to_bytes())
                 .await
                 .map_err(|error| error.context(format!("failed to push referrers index tagged by {tag}")))?;
+            if sure == Sure::Later {
+                return Ok(());
+            }
             (written, seen, rested) = (written + 1, None, false);
         }
         let message = format!("other writers of {tag} keep undoing the entry of {referrer}");
@@ -209,17 +242,19 @@ impl Index {
         }
     }
 
-    /// Adds an entry; whether it was not there.
-    fn add(&mut self, referrer: &Descriptor) -> bool {
-        let (digest, Ok(entry)) = (referrer.digest.to_string(), serde_json::to_value(referrer)) else {
-            return false;
-        };
+    /// Adds the entries that are not there; whether there were any.
+    fn add_all<'a>(&mut self, referrers: impl IntoIterator<Item = &'a Descriptor>) -> bool {
         let Some(entries) = self.entries() else { return false };
-        if entries.iter().any(|entry| digest_of(entry).as_ref() == Some(&digest)) {
-            return false;
+        let before = entries.len();
+        let mut known: HashSet<String> = entries.iter().filter_map(digest_of).collect();
+        for referrer in referrers {
+            if known.insert(referrer.digest.to_string())
+                && let Ok(entry) = serde_json::to_value(referrer)
+            {
+                entries.push(entry);
+            }
         }
-        entries.push(entry);
-        true
+        entries.len() > before
     }
 
     /// Removes an entry; whether it was there.
@@ -263,9 +298,9 @@ mod tests {
             one.digest
         );
         let mut index = Index::parse(text.as_bytes()).unwrap();
-        assert!(!index.add(&one));
+        assert!(!index.add_all([&one]));
         let two = Descriptor::of("a/<b>".into(), b"22");
-        assert!(index.add(&two) && !index.add(&two));
+        assert!(index.add_all([&two]) && !index.add_all([&two]));
         let expected = format!(
             r#"{{"schemaVersion":2,"x":1,"manifests":[{{"digest":"{}","y":2}},{{"mediaType":"a/\u003cb\u003e","digest":"{}","size":2}}]}}"#,
             one.digest, two.digest
@@ -273,7 +308,7 @@ mod tests {
         assert_eq!(index.to_bytes(), expected);
         assert!(index.remove(&one.digest) && !index.remove(&one.digest));
         assert!(Index::parse(br#"{"manifests":[],"manifests":[]}"#).is_err());
-        assert!(Index::parse(br#"{"manifests":null}"#).unwrap().add(&one));
+        assert!(Index::parse(br#"{"manifests":null}"#).unwrap().add_all([&one]));
     }
 
     #[test]

@@ -179,6 +179,16 @@ impl Target for Repository {
         self.push_blob(content).await
     }
 
+    /// At once; only whether its entry in the referrers of its subject stays is looked at later, for all together.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        self.gather_manifest(content).await?;
+        Ok(Pushed::Copied)
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.settle_tagged_referrers().await
+    }
+
     async fn tagged(&self, tag: &str) -> Option<Digest> {
         self.tagged_digest(tag).await
     }

@@ -128,19 +128,16 @@ async fn api_is_missing_in_many_ways() {
     assert_eq!(error.chain(), "name unknown: no such repository");
 }
 
-#[tokio::test]
-async fn lost_entries_are_written_again() {
-    // Another client undoes the first two writes.
+/// A registry where another client undoes the first `undone` writes of an index.
+fn undoing(undone: usize) -> Scripted {
     let (stored, writes) = (Mutex::new(None::<Vec<u8>>), AtomicUsize::new(0));
-    let server = Scripted::start(move |asked: &Asked| {
+    Scripted::start(move |asked: &Asked| {
         let is_index = asked.path.contains("/manifests/sha256-");
         match asked.method.as_str() {
             "PUT" if is_index => {
-                let mut stored = stored.lock().unwrap();
-                *stored = Some(match writes.fetch_add(1, Ordering::SeqCst) {
-                    0 | 1 => index(vec![referrer("other")]),
-                    _ => asked.body.clone(),
-                });
+                let is_undone = writes.fetch_add(1, Ordering::SeqCst) < undone;
+                let other = || index(vec![referrer("other")]);
+                *stored.lock().unwrap() = Some(if is_undone { other() } else { asked.body.clone() });
                 Reply::new(201)
             }
             "PUT" => Reply::new(201),
@@ -150,14 +147,41 @@ async fn lost_entries_are_written_again() {
             },
             _ => Reply::new(404),
         }
-    });
+    })
+}
+
+fn index_writes(server: &Scripted) -> usize {
+    server.lines().iter().filter(|line| line.starts_with("PUT /v2/a/manifests/sha256-")).count()
+}
+
+#[tokio::test]
+async fn lost_entries_are_written_again() {
+    let server = undoing(2);
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     store.push(&manifest("mine", Some(&subject))).await.unwrap();
-    let writes = server.lines().iter().filter(|line| line.starts_with("PUT /v2/a/manifests/sha256-")).count();
-    assert_eq!(writes, 3);
+    assert_eq!(index_writes(&server), 3);
     let found = store.predecessors(&subject, None).await.unwrap();
     assert_eq!(found.len(), 2);
+}
+
+#[tokio::test]
+async fn lost_entries_of_many_are_written_again_together() {
+    let server = undoing(2);
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let subject = manifest("subject", None).descriptor().clone();
+    for name in ["one", "two"] {
+        store.gather(&manifest(name, Some(&subject))).await.unwrap();
+    }
+    assert_eq!(index_writes(&server), 2);
+    assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 1);
+    store.flush().await.unwrap();
+    assert_eq!(index_writes(&server), 3);
+    assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 3);
+    // What was made sure of is not looked for again.
+    let asked = server.lines().len();
+    store.flush().await.unwrap();
+    assert_eq!(server.lines().len(), asked);
 }
 
 #[tokio::test]
