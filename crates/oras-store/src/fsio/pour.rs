@@ -84,36 +84,29 @@ async fn pour_rest<W>(mut stream: ByteStream, mut verifier: Verifier, mut sink: 
 where
     W: Write + Send + 'static,
 {
-    let (to_hash, mut hashed) = mpsc::channel::<Bytes>(QUEUE);
-    let (to_write, mut written) = mpsc::channel::<Bytes>(QUEUE);
-    // Hashing takes as long as writing: a core for each.
-    let hasher = blocking(move || {
-        while let Some(chunk) = hashed.blocking_recv() {
-            verifier.update(&chunk)?;
-        }
-        verifier.finish()
-    });
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(QUEUE);
+    // On one thread: what was just hashed is written out of the processor's cache. Another one reads meanwhile.
     let writer = blocking(move || {
-        while let Some(chunk) = written.blocking_recv() {
+        while let Some(chunk) = chunks.blocking_recv() {
+            verifier.update(&chunk)?;
             sink.write_all(&chunk).map_err(|error| Error::io(format!("failed to write {name}"), error))?;
         }
+        verifier.finish()?;
         Ok(sink)
     });
     let feeder = async {
         while let Some(chunk) = stream.try_next().await? {
-            if to_hash.send(chunk.clone()).await.is_err() || to_write.send(chunk).await.is_err() {
+            if sender.send(chunk).await.is_err() {
                 break;
             }
         }
-        drop((to_hash, to_write));
+        drop(sender);
         Ok::<_, Error>(())
     };
     // A failed read matters more than the short file it leaves; a failed check or write ends the reading.
-    let (fed, verified, written) = futures::join!(feeder, hasher, writer);
+    let (fed, written) = futures::join!(feeder, writer);
     fed?;
-    let sink = written?;
-    verified?;
-    Ok(sink)
+    written
 }
 
 /// A partial file and the rest of its content, about to be written.
