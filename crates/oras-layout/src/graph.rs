@@ -113,7 +113,8 @@ impl Graph {
     }
 }
 
-fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
+/// The manifest, if it is there and what it is said to be.
+pub(crate) fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }

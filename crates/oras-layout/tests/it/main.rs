@@ -6,6 +6,7 @@ mod adopt;
 mod archive;
 mod archive_writer;
 mod damage;
+mod evict;
 mod gathered;
 mod index;
 mod nonsense;
