@@ -8,6 +8,7 @@ mod archive_writer;
 mod damage;
 mod evict;
 mod gathered;
+mod graph;
 mod index;
 mod nonsense;
 mod open;
