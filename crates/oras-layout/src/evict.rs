@@ -20,6 +20,8 @@ use crate::{Layout, blobs, journal};
 
 /// The file that says how large the blobs are.
 const SIZE_FILE: &str = "cache-size";
+/// More bytes than two numbers have.
+const SIZE_FILE_SIZE: u64 = 64;
 /// What was used within this time stays: a command that found a blob may be about to read it.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 /// When nothing else could go, it is tried again after this time.
@@ -68,8 +70,16 @@ struct Size {
 
 impl Size {
     fn read(root: &Path) -> Self {
-        let text = fs::read_to_string(root.join(SIZE_FILE)).unwrap_or_default();
-        Self::parse(&text).unwrap_or(Self { bytes: 0, counted: 0 })
+        Self::read_file(&root.join(SIZE_FILE)).unwrap_or(Self { bytes: 0, counted: 0 })
+    }
+
+    fn read_file(path: &Path) -> Option<Self> {
+        // Asked before opening: a link may lead anywhere, and to open a pipe is to wait for its writer.
+        let found = fs::symlink_metadata(path).ok()?;
+        if !found.is_file() || found.len() > SIZE_FILE_SIZE {
+            return None;
+        }
+        Self::parse(&fs::read_to_string(path).ok()?)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -143,10 +153,18 @@ struct Old {
     used: SystemTime,
 }
 
-/// The size of all blobs, and those that were not used lately.
+/// The size of all blobs, and those that were not used lately. A directory that is a link leads to what is not the
+/// cache's own.
 fn count(root: &Path, now: SystemTime) -> (u64, Vec<Old>) {
     let (mut total, mut old) = (0, Vec::new());
-    for directory in fs::read_dir(root.join(BLOBS_DIR)).into_iter().flatten().flatten() {
+    let blobs = root.join(BLOBS_DIR);
+    if fs::symlink_metadata(&blobs).map_or(true, |found| found.is_symlink()) {
+        return (total, old);
+    }
+    for directory in fs::read_dir(blobs).into_iter().flatten().flatten() {
+        if directory.file_type().map_or(true, |kind| kind.is_symlink()) {
+            continue;
+        }
         let algorithm = directory.file_name();
         for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
             let Some(found) = entry.metadata().ok().filter(Metadata::is_file) else { continue };

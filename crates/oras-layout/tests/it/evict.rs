@@ -151,3 +151,21 @@ async fn a_size_that_cannot_be_read_is_counted() {
         assert_eq!(size(place.path()), 10 * KIB, "{text:?}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_links_lead_to_stays() {
+    let (place, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let other = Layout::open_or_create(elsewhere.path()).await.unwrap();
+    let theirs = push(&other, 1).await;
+    age(elsewhere.path(), &theirs, 60);
+    let layout = Layout::open_or_create(place.path()).await.unwrap().bounded(5 * KIB);
+    let link = |from: &str, to: &Path| std::os::unix::fs::symlink(to, place.path().join(from)).unwrap();
+    std::fs::create_dir_all(place.path().join("blobs")).unwrap();
+    link("blobs/sha256", &elsewhere.path().join("blobs/sha256"));
+    // It would never end.
+    link("cache-size", Path::new("/dev/zero"));
+    push(&layout, 2).await;
+    assert!(has(elsewhere.path(), &theirs));
+    assert!(std::fs::symlink_metadata(place.path().join("cache-size")).unwrap().is_file());
+}
