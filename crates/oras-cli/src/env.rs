@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use crate::args::network::size;
+
 /// The docker configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 pub(crate) fn docker_config() -> Option<PathBuf> {
     let directory = match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
@@ -44,6 +46,16 @@ pub(crate) fn exit_codes() -> bool {
 /// The layout that keeps what is read from registries: `$ORAS_CACHE`.
 pub(crate) fn cache() -> Option<PathBuf> {
     std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The size above which what was not used for longest goes from that layout: `$ORAS_CACHE_SIZE`, else 10 GiB; `None`, for
+/// no limit, if it is `0`.
+pub(crate) fn cache_size() -> Result<Option<u64>, String> {
+    match std::env::var("ORAS_CACHE_SIZE").ok().filter(|value| !value.is_empty()) {
+        None => Ok(Some(10 << 30)),
+        Some(text) if text == "0" => Ok(None),
+        Some(text) => size(&text).map(Some).map_err(|error| format!("ORAS_CACHE_SIZE: {error}")),
+    }
 }
 
 /// Where digests of files that were hashed are remembered: `$ORAS_DIGEST_CACHE`, else `oras/digests` in the user's cache;

@@ -132,10 +132,14 @@ impl Target {
     /// The store, for reading, through the cache if there is one; a layout is as near as a cache would be.
     pub(crate) async fn cached_source(&self) -> Result<Arc<dyn Source>, Failure> {
         let source = self.source().await?;
-        match env::cache().filter(|_| self.registry().is_some()) {
-            Some(path) => Ok(Arc::new(Cached::new(source, Layout::open_or_create(path).await?))),
-            None => Ok(source),
-        }
+        let Some(path) = env::cache().filter(|_| self.registry().is_some()) else { return Ok(source) };
+        let limit = env::cache_size().map_err(Failure::new)?;
+        let cache = Layout::open_or_create(path).await?;
+        let cache = match limit {
+            Some(limit) => cache.bounded(limit),
+            None => cache,
+        };
+        Ok(Arc::new(Cached::new(source, cache)))
     }
 
     /// The store, for writing: a layout is made with the first write.

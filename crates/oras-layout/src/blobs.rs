@@ -10,9 +10,10 @@ use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
 use oras_store::{Content, DigestCache, Error, FileStamp, Kind, Origin, Pushed, Result};
+use tokio::sync::oneshot;
 
-use crate::Layout;
 use crate::place::{Blob, missing};
+use crate::{Layout, evict};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
 pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
@@ -63,19 +64,15 @@ pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
 
 /// Writes a blob: verified, flushed, then named; or links it, if it is in a file that may be shared.
 pub(crate) async fn write(layout: &Layout, content: &Content) -> Result<Pushed> {
-    let (root, descriptor) = (layout.path().to_owned(), content.descriptor().clone());
-    let there = blocking(move || {
-        let there = is_there(&root, &descriptor);
-        if !there {
-            crate::journal::create(&root)?;
-        }
-        Ok(there)
-    });
-    if there.await? {
-        return Ok(Pushed::Existed);
-    }
-    if adopt(layout, content).await? {
-        return Ok(Pushed::Adopted);
+    let (origin, node) = (content.origin(), content.descriptor().clone());
+    // Held while somebody waits.
+    let (asked, _waiting) = oneshot::channel();
+    let prepared = {
+        let layout = layout.clone();
+        blocking(move || prepare(&layout, &node, &origin, &asked)).await?
+    };
+    if let Some(done) = prepared {
+        return Ok(done);
     }
     let staged = fsio::stage(content, layout.path(), Durability::Synced).await?;
     let (layout, digest) = (layout.clone(), content.descriptor().digest.clone());
@@ -83,24 +80,34 @@ pub(crate) async fn write(layout: &Layout, content: &Content) -> Result<Pushed> 
     Ok(Pushed::Copied)
 }
 
+/// Makes the layout; what became of the blob, if it need not be copied.
+fn prepare(
+    layout: &Layout,
+    node: &Descriptor,
+    origin: &Origin,
+    wanted: &oneshot::Sender<()>,
+) -> Result<Option<Pushed>> {
+    if is_there(layout.path(), node) {
+        return Ok(Some(Pushed::Existed));
+    }
+    crate::journal::create(layout.path())?;
+    Ok(adopt(layout, node, origin, wanted).then_some(Pushed::Adopted))
+}
+
 /// Whether the content was in a file that this layout shares from now on.
 #[cfg(unix)]
-async fn adopt(layout: &Layout, content: &Content) -> Result<bool> {
-    let Origin::File { path } = content.origin() else { return Ok(false) };
-    if !layout.links() {
-        return Ok(false);
+fn adopt(layout: &Layout, node: &Descriptor, origin: &Origin, wanted: &oneshot::Sender<()>) -> bool {
+    let Origin::File { path } = origin else { return false };
+    let adopted = layout.links() && crate::adopt::adopt(layout.path(), node, path, layout.digests(), wanted);
+    if adopted {
+        evict::added(layout, node.size);
     }
-    let (layout, descriptor) = (layout.clone(), content.descriptor().clone());
-    // Held while somebody waits.
-    let (asked, _waiting) = tokio::sync::oneshot::channel();
-    let adopted =
-        move || Ok(crate::adopt::adopt(layout.path(), &descriptor, &path, layout.digests(), &asked));
-    blocking(adopted).await
+    adopted
 }
 
 #[cfg(not(unix))]
-async fn adopt(_: &Layout, _: &Content) -> Result<bool> {
-    Ok(false)
+fn adopt(_: &Layout, _: &Descriptor, _: &Origin, _: &oneshot::Sender<()>) -> bool {
+    false
 }
 
 /// Files of a group that are flushed together: their number is bounded by that of open files.
@@ -126,6 +133,7 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
             directories.insert(name(layout, file, digest)?);
         }
         directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
+        evict::added(layout, group.iter().map(|(node, _)| node.size).sum());
     }
     Ok(())
 }
@@ -145,7 +153,11 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 
 /// Gives a verified file its name, and makes that durable.
 pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
-    fsio::sync_directory(&name(layout, staged, digest)?)
+    let directory = name(layout, staged, digest)?;
+    fsio::sync_directory(&directory)?;
+    let size = fs::metadata(path(layout.path(), digest)).map_or(0, |metadata| metadata.len());
+    evict::added(layout, size);
+    Ok(())
 }
 
 /// Gives a verified file its name, read-only as blobs never change; the directory that it is in.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::iter::Peekable;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -48,8 +49,16 @@ pub(crate) struct Graph {
     referrers: HashMap<Digest, Vec<u32>>,
 }
 
-/// Finds a blob by its digest.
-pub(crate) type Open<'a> = &'a dyn Fn(&Digest) -> oras_store::Result<Blob>;
+/// Finds a blob by its digest, for several threads at once.
+pub(crate) type Open<'a> = &'a (dyn Fn(&Digest) -> oras_store::Result<Blob> + Sync);
+
+/// Entries of the index that are read together, by as many threads as there are cores: at most so many, of so many
+/// bytes, by so many threads.
+const BATCH: usize = 512;
+const BATCH_SIZE: u64 = MAX_MANIFEST_SIZE;
+const READERS: usize = 4;
+/// What one thread does sooner than another is started.
+const SHARE: usize = 32;
 
 impl Graph {
     /// What [`Graph::walk`] finds.
@@ -98,22 +107,69 @@ impl Graph {
         mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
     ) {
         let mut seen = HashSet::new();
-        for (number, descriptor) in index.descriptors().enumerate() {
-            let mut next = vec![(descriptor.plain(), Some(number))];
-            while let Some((node, entry)) = next.pop() {
-                if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
-                    continue;
+        let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
+        while entries.peek().is_some() {
+            let batch = take_batch(&mut entries, &seen);
+            let manifests = read_all(open, &batch);
+            for ((number, node), manifest) in batch.into_iter().zip(manifests) {
+                let mut known = Some(manifest);
+                let mut next = vec![(node, Some(number))];
+                while let Some((node, entry)) = next.pop() {
+                    if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
+                        continue;
+                    }
+                    let manifest = known.take().unwrap_or_else(|| read(open, &node));
+                    visit(&node, entry, manifest.as_ref());
+                    let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
+                    next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
                 }
-                let manifest = read(open, &node);
-                visit(&node, entry, manifest.as_ref());
-                let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
-                next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
             }
         }
     }
 }
 
-fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
+/// The next entries that are manifests which nobody has seen.
+fn take_batch(
+    entries: &mut Peekable<impl Iterator<Item = (usize, Descriptor)>>,
+    seen: &HashSet<Digest>,
+) -> Vec<(usize, Descriptor)> {
+    let (mut batch, mut size) = (Vec::new(), 0_u64);
+    while size < BATCH_SIZE
+        && batch.len() < BATCH
+        && let Some((number, node)) = entries.next()
+    {
+        if node.media_type.is_manifest() && !seen.contains(&node.digest) {
+            // What is larger is not read.
+            size += node.size.min(MAX_MANIFEST_SIZE);
+            batch.push((number, node));
+        }
+    }
+    batch
+}
+
+/// What [`read`] gives for each.
+fn read_all(open: Open<'_>, entries: &[(usize, Descriptor)]) -> Vec<Option<Manifest>> {
+    let read_share =
+        |share: &[(usize, Descriptor)]| share.iter().map(|(_, node)| read(open, node)).collect::<Vec<_>>();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
+    let share = entries.len().div_ceil(cores).max(SHARE);
+    let Some((mine, others)) = entries.split_at_checked(share) else { return read_share(entries) };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            others.chunks(share).map(|share| scope.spawn(move || read_share(share))).collect();
+        let mut found = read_share(mine);
+        for thread in threads {
+            match thread.join() {
+                Ok(manifests) => found.extend(manifests),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        found
+    })
+}
+
+/// The manifest, if it is there and what it is said to be.
+pub(crate) fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }

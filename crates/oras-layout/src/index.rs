@@ -156,6 +156,11 @@ impl Index {
         Some(entry.descriptor().plain())
     }
 
+    /// The entries that have a tag, without it.
+    pub(crate) fn tagged_nodes(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().filter(|entry| entry.tag().is_some()).map(|entry| entry.descriptor().plain())
+    }
+
     /// The digests that have a tag.
     pub(crate) fn tagged_digests(&self) -> HashSet<Digest> {
         let tagged = self.entries.iter().filter(|entry| entry.tag().is_some());
@@ -196,6 +201,10 @@ impl Index {
             Change::List(_) => false,
             Change::Remove(digest) | Change::Prune(digest) => {
                 self.entries.retain(|entry| entry.digest != *digest);
+                false
+            }
+            Change::Unlist(digests) => {
+                self.entries.retain(|entry| entry.tag().is_some() || !digests.contains(&entry.digest));
                 false
             }
         };
@@ -249,6 +258,8 @@ pub(crate) enum Change {
     Untag(String),
     /// The digest is gone.
     Remove(Digest),
+    /// The digests are gone, but for those that have got a tag.
+    Unlist(HashSet<Digest>),
     /// The digest is gone, with what [`crate::prune`] says nothing else needs.
     Prune(Digest),
 }

@@ -104,12 +104,10 @@ impl Drop for Ticket<'_> {
     }
 }
 
-fn write(root: &Path, changes: &[Change]) -> Result<()> {
+/// Changes the index, under the lock.
+pub(crate) fn write(root: &Path, changes: &[Change]) -> Result<()> {
     create(root)?;
-    let marker = root.join(MARKER_FILE);
-    let lock = File::open(&marker)
-        .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
-    lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    let _lock = lock(root)?;
     let mut index = read(root)?;
     let mut changed = false;
     // Prunings come last, so that they see what else is to be kept: of changes that wait together none was first.
@@ -131,6 +129,15 @@ fn write(root: &Path, changes: &[Change]) -> Result<()> {
     }
     // Files last, and still under the lock: what `index.json` names is there at any time.
     gone.iter().try_for_each(|digest| blobs::remove(root, digest))
+}
+
+/// Waits until no other process changes the layout; none does until what this gives is dropped.
+pub(crate) fn lock(root: &Path) -> Result<File> {
+    let marker = root.join(MARKER_FILE);
+    let lock = File::open(&marker)
+        .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
+    lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    Ok(lock)
 }
 
 /// Makes the marker file and an empty index, if they are not there; two processes at once are fine.

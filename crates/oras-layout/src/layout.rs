@@ -13,13 +13,13 @@ use oras_store::{
     Pushed, Result, Source, TagList, Target,
 };
 
-use crate::blobs;
 use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
 use crate::place::{self, Blob, Place};
+use crate::{blobs, evict};
 
 /// The largest manifest that is stored: far more than any registry takes.
 pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
@@ -33,6 +33,7 @@ pub struct Layout {
     digests: Arc<DigestCache>,
     prunes: bool,
     links: bool,
+    limit: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Layout {
             index: Mutex::default(),
             graph: Mutex::default(),
         };
-        Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true }
+        Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true, limit: None }
     }
 
     /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
@@ -116,6 +117,31 @@ impl Layout {
     pub fn unshared(mut self) -> Self {
         self.links = false;
         self
+    }
+
+    /// The same layout as a cache of about `limit` bytes: when what is written makes it larger, the blobs go that were
+    /// not used for longest, and the entries of manifests that go.
+    ///
+    /// A use is a write or a [`Layout::touch`]; where the file system notes when a file is read, that counts too. What was
+    /// used in the last five minutes stays, whatever the size, and so does what a tag reaches: somebody wanted to keep
+    /// it. Who reads a blob when it goes reads it to its end. The size is kept in a file `cache-size` beside the blobs,
+    /// and counted anew once a day, for there may be writers that do not keep it.
+    #[must_use]
+    pub fn bounded(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// How many bytes the layout may have, if it is [`Layout::bounded`].
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Notes that the blob is used, so that it is not among the first that go from a [`Layout::bounded`] cache; its bytes
+    /// and the time of its last change stay. Where that can't be noted nothing happens.
+    pub async fn touch(&self, digest: &Digest) {
+        let (root, digest) = (self.path().to_owned(), digest.clone());
+        drop(blocking(move || evict::touch(&root, &digest)).await);
     }
 
     pub(crate) fn digests(&self) -> &DigestCache {

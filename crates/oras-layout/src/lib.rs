@@ -29,6 +29,7 @@ mod adopt;
 mod archive;
 mod blobs;
 mod entry;
+mod evict;
 mod gathered;
 mod graph;
 mod index;

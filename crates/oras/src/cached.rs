@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use oras_layout::Layout;
-use oras_spec::{Descriptor, Digest};
+use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source, Verifier};
 
 /// A source that keeps what is read from it in a layout, and reads from there what it has.
@@ -17,6 +17,8 @@ use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source, Verif
 /// What comes from the cache is verified before the first byte is handed on; what is damaged is read from the source
 /// anew and replaced. A cache that can't be written is as good as none, never an error. Any number of processes may
 /// share one.
+///
+/// A [bounded](Layout::bounded) cache is told what is used, and keeps nothing that is larger than it may be as a whole.
 pub struct Cached {
     source: Arc<dyn Source>,
     cache: Layout,
@@ -41,15 +43,24 @@ impl Cached {
         }
         let Ok(stream) = self.cache.fetch(descriptor, 0..descriptor.size).await else { return false };
         if is_right(descriptor, stream).await {
+            if self.cache.limit().is_some() {
+                self.cache.touch(&descriptor.digest).await;
+            }
             self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(descriptor.digest.clone());
             return true;
         }
         false
     }
 
+    /// Under which algorithm the cache names the content, if it is worth keeping.
+    fn kept_by(&self, descriptor: &Descriptor) -> Option<Algorithm> {
+        let fits = self.cache.limit().is_none_or(|limit| descriptor.size <= limit);
+        descriptor.digest.algorithm().filter(|_| fits)
+    }
+
     /// Puts the content into the cache, in place of what is there and damaged.
     async fn keep(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
-        let Some(algorithm) = descriptor.digest.algorithm() else { return Ok(()) };
+        let Some(algorithm) = self.kept_by(descriptor) else { return Ok(()) };
         let mut copy = self.cache.begin(descriptor.media_type.clone(), algorithm).await?;
         copy.write(bytes).await?;
         copy.commit(Some(&descriptor.digest)).await.map(drop)
@@ -92,7 +103,7 @@ impl Source for Cached {
         }
         let whole = range == (0..descriptor.size);
         let stream = self.source.fetch(descriptor, range).await?;
-        let Some(algorithm) = descriptor.digest.algorithm().filter(|_| whole) else { return Ok(stream) };
+        let Some(algorithm) = self.kept_by(descriptor).filter(|_| whole) else { return Ok(stream) };
         match self.cache.begin(descriptor.media_type.clone(), algorithm).await {
             Ok(copy) => Ok(copied(stream, copy, descriptor.clone())),
             Err(_) => Ok(stream),

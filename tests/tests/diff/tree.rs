@@ -8,6 +8,9 @@ use std::path::Path;
 /// Files larger than this are told by their length and digest.
 const SHOWN: u64 = 4096;
 
+/// Where ours notes how large its cache is.
+const CACHE_SIZE: &str = "cache-size";
+
 /// An entry for each path below `root`. The entries of a layout's index are told one by one, as the Go tool
 /// writes them in any order.
 pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
@@ -28,7 +31,7 @@ pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
                 if entry.file_name() != "ingest" && !is_turns(&name) {
                     found.insert(name, format!("directory {mode:o}"));
                 }
-            } else {
+            } else if entry.file_name() != CACHE_SIZE {
                 if Path::new(&name).parent().is_some_and(|parent| is_turns(&parent.display().to_string())) {
                     continue;
                 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod backup;
+mod cache;
 mod completion;
 mod extensions;
 mod failures;

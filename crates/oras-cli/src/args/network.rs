@@ -123,7 +123,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses `4194304`, `16MiB`, `16M`, `1.5 GiB`, `2GB`; one letter is a binary unit, as `dd` has it.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let invalid = || format!("invalid size {text:?}: expecting for example 16MiB");
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

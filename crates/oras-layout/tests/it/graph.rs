@@ -1,0 +1,42 @@
+//! Layouts with many manifests: each is read once, whoever reads it, and told in order.
+
+use std::sync::Arc;
+
+use oras_layout::Layout;
+use oras_spec::{ImageManifest, MediaType};
+use oras_store::{Content, Predecessors, Target};
+
+use crate::blob_path;
+
+#[tokio::test]
+async fn referrers_come_in_the_order_of_the_index_without_those_that_are_gone() {
+    const COUNT: usize = 700;
+    let place = tempfile::tempdir().unwrap();
+    let layout = Arc::new(Layout::open_or_create(place.path()).await.unwrap());
+    let config = Content::of(MediaType::EMPTY_JSON, "{}");
+    layout.push(&config).await.unwrap();
+    let subject = ImageManifest::new(config.descriptor().clone(), Vec::new());
+    let subject = Content::of(MediaType::IMAGE_MANIFEST, subject.to_bytes());
+    layout.push(&subject).await.unwrap();
+    let mut referrers = Vec::new();
+    for number in 0..COUNT {
+        let mut manifest = ImageManifest::new(config.descriptor().clone(), Vec::new());
+        manifest.subject = Some(subject.descriptor().clone());
+        manifest.annotations.insert("number".to_owned(), number.to_string());
+        let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
+        layout.gather(&manifest).await.unwrap();
+        referrers.push(manifest.descriptor().digest.clone());
+    }
+    layout.flush().await.unwrap();
+    // One is gone, another one is not what it is called.
+    let (gone, damaged) = (referrers.remove(600), referrers.remove(5));
+    std::fs::remove_file(blob_path(place.path(), &gone)).unwrap();
+    let path = blob_path(place.path(), &damaged);
+    let other = std::fs::read(blob_path(place.path(), &referrers[0])).unwrap();
+    oras_store::fsio::replace(&path, &other, 0o444).unwrap();
+
+    let layout = Layout::open(place.path()).await.unwrap();
+    let found = layout.predecessors(subject.descriptor(), None).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|referrer| referrer.digest).collect();
+    assert_eq!(found, referrers);
+}
