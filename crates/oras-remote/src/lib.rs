@@ -97,6 +97,7 @@ mod options;
 mod paging;
 mod profile;
 mod proxy;
+mod rate;
 mod referrers;
 mod referrers_tag;
 mod registries_conf;
@@ -108,6 +109,7 @@ mod retry;
 mod scope;
 mod secret;
 mod session;
+mod throttle;
 mod tls;
 mod token;
 mod trace;
@@ -124,6 +126,7 @@ pub use mirrors::Mirrored;
 pub use options::{
     ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
 };
+pub use rate::RateLimit;
 pub use registries_conf::{RegistriesConf, RegistryBlocked};
 pub use registry::Registry;
 pub use repository::Repository;

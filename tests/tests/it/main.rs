@@ -14,6 +14,7 @@ mod packing;
 mod parallel;
 mod partial;
 mod profiles;
+mod rate;
 mod registries;
 mod requests;
 mod sandbox;
