@@ -7,6 +7,7 @@ mod extensions;
 mod failures;
 mod interop;
 mod keychain;
+mod leftovers;
 mod lines;
 mod manifests;
 mod nonsense;

@@ -96,7 +96,9 @@ impl Transfer {
     /// Uses a session that the registry opened, unless there is an older one to go on with.
     pub(super) async fn offered(&mut self, session: Option<Session>) {
         match session {
-            Some(session) if self.session.is_some() => self.repository.cancel(&session).await,
+            Some(session) if self.session.is_some() => {
+                self.repository.cancel(&session).await;
+            }
             Some(session) => {
                 self.keep(&session).await;
                 self.session = Some(session);
