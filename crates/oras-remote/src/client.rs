@@ -19,6 +19,7 @@ use crate::options::{ClientOptions, HttpVersion, ResolveOverride};
 use crate::proxy;
 use crate::registries_conf::Found;
 use crate::session::Sessions;
+use crate::throttle::Throttle;
 use crate::tls;
 use crate::upload;
 
@@ -45,6 +46,8 @@ struct Inner {
     http2: Mutex<HashSet<Origin>>,
     /// The budgets of the registries, by their origins.
     connections: Mutex<HashMap<String, Arc<Connections>>>,
+    /// What the servers bear at the same time.
+    throttles: Mutex<HashMap<Origin, Arc<Throttle>>>,
     hosts: upload::Hosts,
 }
 
@@ -81,7 +84,7 @@ impl Client {
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
         let (pools, seen, sessions, warned, http2) = Default::default();
-        let (connections, hosts) = Default::default();
+        let (connections, throttles, hosts) = Default::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
@@ -93,6 +96,7 @@ impl Client {
                 warned,
                 http2,
                 connections,
+                throttles,
                 hosts,
             }),
         })
@@ -108,16 +112,24 @@ impl Client {
     /// # Errors
     /// `Denied` for one that is blocked.
     pub(crate) fn endpoint(&self, server: &str, name: &str) -> Result<Endpoint> {
+        self.endpoint_by(server, name, self.inner.options.plain_http)
+    }
+
+    /// The same, without TLS if `plain` says so whatever the options do.
+    pub(crate) fn endpoint_by(&self, server: &str, name: &str, plain: Option<bool>) -> Result<Endpoint> {
         let rule = self.inner.options.registries.find(name);
         if let Some(blocked) = rule.as_ref().and_then(Found::blocked) {
             return Err(blocked);
         }
-        self.unruled_endpoint(server, rule.is_some_and(|found| found.rule.insecure))
+        self.spoken_to(server, rule.is_some_and(|found| found.rule.insecure), plain)
     }
 
     /// The registry `server`, whatever the options have to say of it.
     pub(crate) fn unruled_endpoint(&self, server: &str, insecure: bool) -> Result<Endpoint> {
-        let plain = self.inner.options.plain_http;
+        self.spoken_to(server, insecure, self.inner.options.plain_http)
+    }
+
+    fn spoken_to(&self, server: &str, insecure: bool, plain: Option<bool>) -> Result<Endpoint> {
         let endpoint = Endpoint::registry(server, plain, self.inner.headers.clone())?;
         Ok(if insecure { endpoint.insecure(plain.is_none()) } else { endpoint })
     }
@@ -136,6 +148,12 @@ impl Client {
         let mut budgets = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Connections::new(self.inner.options.parallel.connections));
         Arc::clone(budgets.entry(endpoint.origin()).or_insert_with(new))
+    }
+
+    /// What the server of `url` bears at the same time.
+    pub(crate) fn throttle(&self, url: &Url) -> Arc<Throttle> {
+        let mut throttles = self.inner.throttles.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(throttles.entry(url.origin()).or_default())
     }
 
     /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.

@@ -53,6 +53,8 @@
 //! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
 //!   [`RetryPolicy`] and `Retry-After`. A transfer that breaks goes on where it stopped; an upload that the registry has
 //!   forgotten begins anew.
+//! - **A server that has too much to do is asked for less**: after 429 or 503 it gets half as many requests at a time,
+//!   and none while its `Retry-After` lasts; a [`RateLimit`] bounds the bytes of blobs in a second.
 //! - **Nothing that is read is unbounded**: manifests and pages 4 MiB, errors 8 KiB, tokens 128 KiB; blobs are
 //!   streamed, in memory that does not grow with their size. A server that falls silent is given up.
 //! - **Digests are checked**: of manifests against what was asked for and what the registry says, of blobs by whoever
@@ -97,6 +99,7 @@ mod options;
 mod paging;
 mod profile;
 mod proxy;
+mod rate;
 mod referrers;
 mod referrers_tag;
 mod registries_conf;
@@ -108,6 +111,7 @@ mod retry;
 mod scope;
 mod secret;
 mod session;
+mod throttle;
 mod tls;
 mod token;
 mod trace;
@@ -124,6 +128,7 @@ pub use mirrors::Mirrored;
 pub use options::{
     ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
 };
+pub use rate::RateLimit;
 pub use registries_conf::{RegistriesConf, RegistryBlocked};
 pub use registry::Registry;
 pub use repository::Repository;

@@ -11,6 +11,7 @@ use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::credentials::{Anonymous, CredentialStore};
 use crate::guard::AllowedHost;
+use crate::rate::RateLimit;
 use crate::registries_conf::RegistriesConf;
 use crate::retry::RetryPolicy;
 
@@ -136,6 +137,9 @@ pub struct ClientOptions {
     pub idle_timeout: Duration,
     /// When one blob is fetched over several connections.
     pub parallel: ParallelDownload,
+    /// How many bytes of blobs are moved in a second, downloads and uploads together; clients with clones of one limit
+    /// share it.
+    pub limit_rate: Option<RateLimit>,
     /// A directory for the state of uploads that were not finished, so that a later run goes on with them
     /// ([`UnfinishedUploads`](crate::UnfinishedUploads)); nothing is kept without one.
     pub unfinished_uploads: Option<PathBuf>,
@@ -167,6 +171,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             parallel: ParallelDownload::default(),
+            limit_rate: None,
             unfinished_uploads: None,
         }
     }

@@ -11,8 +11,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::wire::TagPage;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType, Reference};
 use oras_store::{
-    ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
-    Target, Undigested,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
+    Source, TagList, Target, Undigested,
 };
 use url::Url;
 
@@ -51,6 +51,22 @@ impl Repository {
     pub fn new(client: &Client, reference: &Reference) -> Result<Self> {
         let endpoint = client.endpoint(&reference.registry, &reference.name())?;
         Ok(Self::with(client, reference, endpoint))
+    }
+
+    /// The repository `path` of the registry at `origin`, as an earlier run told it.
+    pub(crate) fn at(client: &Client, origin: &str, path: &str) -> Result<Self> {
+        let invalid = || Error::new(Kind::InvalidInput, format!("invalid registry {origin:?}"));
+        let url = Url::parse(origin).map_err(|_| invalid())?;
+        // Credentials are kept under the name that people use.
+        let host = match url.host_str().ok_or_else(invalid)? {
+            "registry-1.docker.io" => "docker.io",
+            host => host,
+        };
+        let server = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let reference: Reference = format!("{server}/{path}").parse()?;
+        let plain = Some(url.scheme() == "http");
+        let endpoint = client.endpoint_by(&reference.registry, &reference.name(), plain)?;
+        Ok(Self::with(client, &reference, endpoint))
     }
 
     /// The same whatever the options have to say of the registry.

@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use crate::response::ResponseError;
 
 /// The longest wait that a registry may ask for: beyond it, its error is handed on at once.
-const MAX_ASKED: Duration = Duration::from_secs(60);
+pub(crate) const MAX_ASKED: Duration = Duration::from_secs(60);
 
 /// How often a failed request is sent again, and after how long.
 ///

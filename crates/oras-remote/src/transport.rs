@@ -15,9 +15,11 @@ use url::Url;
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::network;
+use crate::rate::RateLimit;
 use crate::request::{Answer, Body, Request, Response};
 use crate::response::redact;
-use crate::retry::{Again, Failed, again};
+use crate::retry::{Again, Failed, MAX_ASKED, again};
+use crate::throttle::Load;
 use crate::trace::Exchange;
 use crate::upload::Payload;
 
@@ -133,12 +135,20 @@ impl Client {
             Body::Bytes(bytes) => builder.body(bytes.clone()),
             Body::Secret(text) => builder.body(text.expose().to_owned()),
             Body::Part(payload, range) => {
+                let limit = self.options().limit_rate.clone();
                 let stream = watched(payload, range.clone(), Arc::clone(&watch)).await?;
+                let stream = match limit {
+                    Some(limit) => limited(stream, limit, Arc::clone(&watch)),
+                    None => stream,
+                };
                 builder
                     .header(CONTENT_LENGTH, range.end.saturating_sub(range.start))
                     .body(reqwest::Body::wrap_stream(stream))
             }
         };
+        let load = if matches!(request.body, Body::Part(..)) { Load::Streamed } else { Load::Whole };
+        let under_way = self.throttle(url).enter(load).await;
+        watch.moved();
         let patience = if matches!(request.body, Body::Part(..)) { idle * UPLOAD_PATIENCE } else { idle };
         let sent = watch.guard(patience, builder.send()).await;
         let answered = match watch.take_error() {
@@ -160,6 +170,13 @@ impl Client {
         let http = answered.inspect_err(|failed| exchange.failed(&failed.error))?;
         self.warn(endpoint.server(), http.headers());
         let (status, headers) = (http.status(), http.headers().clone());
+        match again(status, &headers) {
+            again if matches!(status.as_u16(), 429 | 503) => under_way.refused(match again {
+                Again::After(asked) => Some(asked).filter(|asked| *asked <= MAX_ASKED),
+                _ => None,
+            }),
+            _ => under_way.answered(),
+        }
         let body = match request.limit {
             _ if !status.is_success() => Ok(Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await)),
             Some(limit) => whole(http, limit, idle, (&request.method, url)).await.map(Answer::Whole),
@@ -285,6 +302,25 @@ async fn watched(payload: &Payload, range: Range<u64>, watch: Arc<Watch>) -> Res
         }
     };
     Ok(futures::stream::unfold(Some((stream, length)), next).boxed())
+}
+
+/// The bytes of `stream` in small pieces, none before its time.
+fn limited(stream: ByteStream, limit: RateLimit, watch: Arc<Watch>) -> ByteStream {
+    let next = move |(mut stream, mut rest): (ByteStream, Bytes)| {
+        let (limit, watch) = (limit.clone(), Arc::clone(&watch));
+        async move {
+            while rest.is_empty() {
+                let Some(chunk) = stream.try_next().await? else { return Ok(None) };
+                rest = chunk;
+            }
+            let piece = limit.piece(&mut rest);
+            limit.spend(piece.len()).await;
+            // Whoever waits for its turn has not stalled.
+            watch.moved();
+            Ok(Some((piece, (stream, rest))))
+        }
+    };
+    futures::stream::try_unfold((stream, Bytes::new()), next).boxed()
 }
 
 /// A whole body, at most `limit` bytes.

@@ -16,6 +16,7 @@
 //! | [`tag`], [`untag`] | gives a manifest more names, or takes one away |
 //! | [`annotate`](fn@annotate) | stores a manifest with other annotations |
 //! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
+//! | [`list_partials`], [`clean_partials`] | finds or removes what unfinished transfers have left |
 //! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
 //!
 //! ```
@@ -55,6 +56,7 @@ mod index;
 mod listener;
 mod manifest;
 mod pack;
+mod partial;
 mod pull;
 mod push;
 pub mod report;
@@ -76,6 +78,7 @@ pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
 pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
+pub use partial::{PartialDownload, PartialOptions, PartialUpload, Partials, clean_partials, list_partials};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};

@@ -1,6 +1,6 @@
 //! A download that was killed goes on in the next run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use crate::sandbox::{Sandbox, ours};
 
 const SIZE: usize = 6 << 20;
 /// What comes before the server falls silent.
-const SENT: usize = 4 << 20;
+pub(crate) const SENT: usize = 4 << 20;
 
 static BYTES: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..SIZE).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect());
-static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::sha256(&BYTES));
+pub(crate) static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::sha256(&BYTES));
 
 /// A server that falls silent within a blob, unless a range of it is asked for.
-fn server() -> Scripted {
+pub(crate) fn server() -> Scripted {
     let shelf = Shelf::new();
     shelf.files("a", "v1", &[("big", &BYTES)]);
     Scripted::start(move |asked| {
@@ -39,9 +39,9 @@ fn server() -> Scripted {
     })
 }
 
-/// Runs the command until all that the server sends at first is in the partial file below `place`; kills it; runs it
-/// again. What was asked for then.
-fn killed_and_run_again(sandbox: &Sandbox, server: &Scripted, words: &[&str], place: &str) -> Vec<String> {
+/// Runs the command until all that the server sends at first is in the partial file below `place`, and kills it; the
+/// partial file.
+pub(crate) fn killed(sandbox: &Sandbox, words: &[&str], place: &str) -> PathBuf {
     let mut command = sandbox.command(&ours(), words);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let partial = sandbox.path(place).join(".oras-partial").join(DIGEST.to_string().replace(':', "-"));
@@ -57,6 +57,12 @@ fn killed_and_run_again(sandbox: &Sandbox, server: &Scripted, words: &[&str], pl
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    partial
+}
+
+/// Runs the command until it is killed, and once more. What was asked for then.
+fn killed_and_run_again(sandbox: &Sandbox, server: &Scripted, words: &[&str], place: &str) -> Vec<String> {
+    let partial = killed(sandbox, words, place);
     let before = server.asked().len();
     sandbox.oras(words);
     assert!(!partial.exists() && !partial.parent().unwrap().exists());

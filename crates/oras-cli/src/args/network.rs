@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
-use oras::remote::{AllowedHost, ClientOptions, HttpVersion, RegistriesConf};
+use oras::remote::{AllowedHost, ClientOptions, HttpVersion, RateLimit, RegistriesConf};
 
 use super::flags::{EXTENSIONS, Matches, list, switch, text};
 use crate::env;
@@ -43,6 +43,12 @@ pub(crate) fn flags(prefix: &str) -> Vec<Arg> {
         )
         .value_parser(clap::value_parser!(u16).range(1..=64)),
         text(
+            name("limit-rate"),
+            "RATE",
+            "Move no more bytes of blobs in a second, all transfers together, for example 500k or 10M",
+        )
+        .value_parser(|text: &str| size(text).map(RateLimit::per_second)),
+        text(
             name("max-manifest-size"),
             "SIZE",
             "Read manifests up to this size, for example 16MiB [default: 4MiB]",
@@ -75,6 +81,10 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
     if let Ok(Some(connections)) = matches.try_get_one::<u16>(&name("connections")) {
         options.parallel.connections = usize::from(*connections);
     }
+    // Clones share one budget: this is the only one of the command, or of its side.
+    if let Ok(Some(limit)) = matches.try_get_one::<RateLimit>(&name("limit-rate")) {
+        options.limit_rate = Some(limit.clone());
+    }
     if let Ok(Some(size)) = matches.try_get_one::<u64>(&name("max-manifest-size")) {
         options.max_manifest_size = *size;
     }
@@ -95,8 +105,18 @@ fn version(text: &str) -> Result<HttpVersion, String> {
     }
 }
 
-/// Parses `30s`, `1m30s`, `500ms`, `1.5h` as Go does, and a number as seconds; it must be more than nothing.
+/// Parses a time to wait: more than nothing.
 fn duration(text: &str) -> Result<Duration, String> {
+    // A timeout beyond that is none, and would not fit where it is added to a time.
+    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+    match period(text)? {
+        Duration::ZERO => Err(format!("invalid duration {text:?}: expecting for example 30s or 2m")),
+        period => Ok(period.min(LONGEST)),
+    }
+}
+
+/// Parses `30s`, `1m30s`, `500ms`, `1.5h` as Go does, `7d`, and a number as seconds.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
     let invalid = || format!("invalid duration {text:?}: expecting for example 30s or 2m");
     let (mut rest, mut total) = (text, Duration::ZERO);
     while !rest.is_empty() {
@@ -109,6 +129,7 @@ fn duration(text: &str) -> Result<Duration, String> {
             "s" => 1.0,
             "m" => 60.0,
             "h" => 3600.0,
+            "d" => 24.0 * 3600.0,
             "" if number.len() == text.len() => 1.0,
             _ => return Err(invalid()),
         };
@@ -117,9 +138,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(part).ok_or_else(invalid)?;
         rest = after;
     }
-    // A timeout beyond that is none, and would not fit where it is added to a time.
-    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-    if total.is_zero() { Err(invalid()) } else { Ok(total.min(LONGEST)) }
+    if text.is_empty() { Err(invalid()) } else { Ok(total) }
 }
 
 /// Parses `4194304`, `16MiB`, `16M`, `1.5 GiB`, `2GB`; one letter is a binary unit, as `dd` has it.
@@ -164,6 +183,7 @@ mod tests {
             ("1m30s", 90_000),
             ("250ms", 250),
             ("1.5h", 5_400_000),
+            ("1d1h", 90_000_000),
             ("45", 45_000),
             ("999999h", 604_800_000),
         ] {

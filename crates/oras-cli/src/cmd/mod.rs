@@ -14,6 +14,7 @@ mod login_check;
 mod logout;
 mod manifest;
 mod pack;
+mod partial;
 mod pull;
 mod push;
 mod repo;
@@ -66,6 +67,7 @@ pub(crate) fn root() -> Command {
             blob::command(),
             manifest::command(),
             repo::command(),
+            partial::command(),
             completion::command(),
             help::command(),
         ])
@@ -97,6 +99,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("logout", _) => logout::run(matches, printer).await,
         ("blob", Some((name, matches))) => blob::run(name, matches, printer).await,
         ("manifest", Some((name, matches))) => manifest::run(name, matches, printer).await,
+        ("partial", Some((name, matches))) => partial::run(name, matches, printer).await,
         ("repo", Some((name, matches))) => repo::run(name, matches, printer).await,
         _ => Err(Failure::new(format!("unknown command {name:?} for \"oras\""))),
     }

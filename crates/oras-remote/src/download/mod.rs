@@ -46,8 +46,18 @@ pub(crate) async fn open(
     let mut run = Run::new(Arc::clone(&blob), range);
     run.request().await?;
     let download = Download::One(Box::new(One { run, meter: Meter::new(), permit }));
-    let next =
-        |mut download: Download| async move { Ok(download.chunk().await?.map(|chunk| (chunk, download))) };
+    let limit = repository.client().options().limit_rate.clone();
+    // Behind the measuring: what waits for its turn is no slow connection.
+    let next = move |mut download: Download| {
+        let limit = limit.clone();
+        async move {
+            let Some(chunk) = download.chunk().await? else { return Ok(None) };
+            if let Some(limit) = limit {
+                limit.spend(chunk.len()).await;
+            }
+            Ok(Some((chunk, download)))
+        }
+    };
     Ok(stream::try_unfold(download, next).boxed())
 }
 

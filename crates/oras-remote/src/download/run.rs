@@ -153,10 +153,18 @@ impl Run {
             };
             let idle = self.blob.repository.client().options().idle_timeout;
             let failed = match timeout(idle, body.next()).await {
-                Ok(Some(Ok(chunk))) => match self.wanted(chunk)? {
-                    chunk if chunk.is_empty() => continue,
-                    chunk => return Ok(Some(chunk)),
-                },
+                Ok(Some(Ok(chunk))) => {
+                    let came = chunk.len();
+                    let chunk = self.wanted(chunk)?;
+                    if !chunk.is_empty() {
+                        return Ok(Some(chunk));
+                    }
+                    // Nobody else counts what is skipped.
+                    if let Some(limit) = &self.blob.repository.client().options().limit_rate {
+                        limit.spend(came).await;
+                    }
+                    continue;
+                }
                 Ok(None) if self.partial && !self.left.is_empty() => {
                     network::short(&Method::GET, &self.blob.url)
                 }

@@ -147,6 +147,24 @@ pub struct UnfinishedUploads {
     directory: PathBuf,
 }
 
+impl UnfinishedUpload {
+    /// The file, locked, with where the upload goes on if that may be asked; `None` when a process is at it, or it is
+    /// another upload's by now.
+    pub(super) fn take(&self) -> Option<(File, Option<Url>)> {
+        let file = idle(&self.path)?;
+        let state = read(&file)?;
+        let is_same = (&state.registry, &state.repository, &state.name)
+            == (&self.registry, &self.repository, &self.name);
+        let location = state.location.parse().ok();
+        is_same.then(|| (file, location.filter(|_| leads_on(&state.location, &self.registry))))
+    }
+
+    /// Removes the file; whether it was there.
+    pub(super) fn remove_file(&self) -> Result<bool> {
+        remove(&self.path)
+    }
+}
+
 impl UnfinishedUploads {
     /// The uploads that are kept in `directory`, which need not exist.
     pub fn new(directory: impl Into<PathBuf>) -> Self {

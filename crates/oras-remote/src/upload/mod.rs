@@ -5,6 +5,7 @@
 //! learned of a registry, [`kept`] what a later run goes on with; [`streamed`] and [`pieces`] send what has no digest
 //! yet.
 
+mod cancel;
 mod host;
 mod kept;
 mod payload;

@@ -150,13 +150,17 @@ impl Repository {
     }
 
     /// Lets the registry forget the session (distribution-spec main, "Canceling a blob upload"). It forgets it by
-    /// itself, too, so that nothing depends on this.
-    pub(super) async fn cancel(&self, session: &Session) {
+    /// itself, too, so that nothing depends on this. Whether it says that the session is gone.
+    pub(super) async fn cancel(&self, session: &Session) -> bool {
         let request = Request::new(Method::DELETE, session.location.clone(), self.push_scopes());
         let cancelled = self.client().attempt(self.endpoint(), &request);
-        if !matches!(timeout(CANCEL_PATIENCE, cancelled).await, Ok(Ok(_))) {
+        let answered = timeout(CANCEL_PATIENCE, cancelled).await;
+        let is_gone =
+            matches!(&answered, Ok(Ok(response)) if matches!(response.status.as_u16(), 200..=299 | 404));
+        if !is_gone {
             tracing::debug!("an upload session was left to expire");
         }
+        is_gone
     }
 }
 

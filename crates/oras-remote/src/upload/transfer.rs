@@ -1,5 +1,8 @@
 //! One blob on its way through a session: in one request if that works, on from where the registry is if it breaks,
 //! in pieces if it must, anew if the session is lost.
+//!
+//! A session that is given up is deleted at the registry. One whose transfer is dropped, as by Ctrl-C, is not: if its
+//! state is kept, the next run goes on with it, else the registry forgets it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +99,9 @@ impl Transfer {
     /// Uses a session that the registry opened, unless there is an older one to go on with.
     pub(super) async fn offered(&mut self, session: Option<Session>) {
         match session {
-            Some(session) if self.session.is_some() => self.repository.cancel(&session).await,
+            Some(session) if self.session.is_some() => {
+                self.repository.cancel(&session).await;
+            }
             Some(session) => {
                 self.keep(&session).await;
                 self.session = Some(session);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
 mod access;
+mod busy;
 mod cutting;
 mod ingest;
 mod parallel;

@@ -17,7 +17,7 @@ use super::private;
 use crate::{Content, Error, Result, Verifier};
 
 /// The directory of partial files.
-const NAME: &str = ".oras-partial";
+pub(super) const NAME: &str = ".oras-partial";
 /// Smaller content is fetched again.
 const WORTH: u64 = 4 << 20;
 /// What is shorter than this is not kept.

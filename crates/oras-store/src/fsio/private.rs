@@ -2,7 +2,7 @@
 //! handles nothing is opened.
 
 pub(super) use system::{
-    identity, length, link, list, open, open_file, remove, remove_directory, rename, take,
+    identity, length, link, list, open, open_existing, open_file, remove, remove_directory, rename, take,
 };
 
 #[cfg(unix)]
@@ -33,16 +33,25 @@ mod system {
 
     /// The directory `name` in `parent`, there or made, locked: nobody else can enter it, no other process has it.
     pub(crate) fn open(parent: &File, name: &str) -> io::Result<File> {
+        opened(parent, name, true)
+    }
+
+    /// The same if it is there.
+    pub(crate) fn open_existing(parent: &File, name: &str) -> io::Result<File> {
+        opened(parent, name, false)
+    }
+
+    fn opened(parent: &File, name: &str, make: bool) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..ATTEMPTS {
-            let made = match mkdirat(parent, name, Mode::RWXU) {
-                Ok(()) => true,
-                Err(Errno::EXIST) => false,
-                Err(error) => return Err(error.into()),
+            let made = match make.then(|| mkdirat(parent, name, Mode::RWXU)) {
+                Some(Ok(())) => true,
+                Some(Err(Errno::EXIST)) | None => false,
+                Some(Err(error)) => return Err(error.into()),
             };
             let directory = match openat(parent, name, flags, Mode::empty()) {
                 Ok(directory) => File::from(directory),
-                Err(Errno::NOENT) => continue,
+                Err(Errno::NOENT) if make => continue,
                 Err(error) => return Err(error.into()),
             };
             let metadata = directory.metadata()?;
@@ -132,6 +141,10 @@ mod system {
     }
 
     pub(crate) fn open(_: &File, _: &str) -> io::Result<File> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn open_existing(_: &File, _: &str) -> io::Result<File> {
         Err(ErrorKind::Unsupported.into())
     }
 

@@ -1,0 +1,111 @@
+//! A registry that bears only so many requests at a time is asked for no more, and one that bears them gets them all.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use oras_remote::Repository;
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::{Content, Result, Source, Target};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
+use oras_testkit::shelf::Shelf;
+
+use crate::uploading::Sessions;
+use crate::{blob, collect, options, repository};
+
+const BLOBS: usize = 1000;
+/// Transfers that are begun at the same time.
+const TRANSFERS: usize = 32;
+/// Requests that the registry bears.
+const BORNE: usize = 8;
+
+#[derive(Default)]
+struct Counts {
+    under_way: AtomicUsize,
+    /// The most that were under way.
+    peak: AtomicUsize,
+    asked: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+/// Refuses what comes while `most` other requests are under way; any answer takes some time.
+fn bearing(
+    most: usize,
+    reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+) -> (Arc<Counts>, impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+    let counts = Arc::new(Counts::default());
+    let shared = Arc::clone(&counts);
+    let handler = move |asked: &Asked| {
+        let now = counts.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.peak.fetch_max(now, Ordering::SeqCst);
+        counts.asked.fetch_add(1, Ordering::SeqCst);
+        let reply = if now > most {
+            counts.refused.fetch_add(1, Ordering::SeqCst);
+            Reply::new(429)
+        } else {
+            std::thread::sleep(Duration::from_millis(3));
+            reply(asked)
+        };
+        counts.under_way.fetch_sub(1, Ordering::SeqCst);
+        reply
+    };
+    (shared, handler)
+}
+
+fn contents() -> Vec<Content> {
+    (0..BLOBS).map(|number| blob(format!("blob {number}").repeat(400))).collect()
+}
+
+fn check(most: usize, counts: &Counts) {
+    let [asked, refused, peak] =
+        [&counts.asked, &counts.refused, &counts.peak].map(|count| count.load(Ordering::SeqCst));
+    let shown = format!("{asked} requests, {refused} refused, {peak} at the same time");
+    if most == BORNE {
+        assert!(refused > 0 && refused * 20 < asked, "{shown}");
+    } else {
+        assert!(refused == 0 && peak > TRANSFERS / 2, "{shown}");
+    }
+}
+
+async fn push_all(store: &Repository) -> Result<()> {
+    let pushes = futures::stream::iter(contents()).map(|content| async move { store.push(&content).await });
+    pushes.buffer_unordered(TRANSFERS).try_for_each(|_| async { Ok(()) }).await
+}
+
+async fn fetch_all(store: &Repository) -> Result<()> {
+    let fetches = futures::stream::iter(contents()).map(|content| async move {
+        let node = Descriptor::of(MediaType::OCTET_STREAM, content.in_memory().unwrap());
+        let bytes = collect(store.fetch(&node, 0..node.size).await?).await?;
+        assert_eq!(Digest::sha256(&bytes), node.digest);
+        Ok(())
+    });
+    fetches.buffer_unordered(TRANSFERS).try_collect().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_find_out_what_a_registry_bears() {
+    for most in [BORNE, usize::MAX] {
+        let sessions = Arc::new(Mutex::new(Sessions::default()));
+        let answering = Arc::clone(&sessions);
+        let (counts, handler) = bearing(most, move |asked| answering.lock().unwrap().reply(asked));
+        let server = Scripted::start(handler);
+        push_all(&repository(options(), &format!("{}/a", server.host()))).await.unwrap();
+        assert_eq!(sessions.lock().unwrap().blobs.len(), BLOBS);
+        check(most, &counts);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pulls_find_out_what_a_registry_bears() {
+    for most in [BORNE, usize::MAX] {
+        let shelf = Shelf::new();
+        for content in contents() {
+            shelf.blob("a", content.in_memory().unwrap().to_vec());
+        }
+        let (counts, handler) = bearing(most, move |asked| shelf.reply(asked));
+        let server = Scripted::start(handler);
+        fetch_all(&repository(options(), &format!("{}/a", server.host()))).await.unwrap();
+        check(most, &counts);
+    }
+}
