@@ -7,8 +7,7 @@ mod links;
 mod pax;
 mod writer;
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -30,6 +29,8 @@ pub(crate) struct Archive<'a> {
     pub(crate) title: &'a str,
     /// Where the directory will be: an absolute link may lead back into it.
     pub(crate) place: &'a Path,
+    /// Its bytes as they are packed.
+    pub(crate) size: u64,
     /// The digest of the uncompressed tar, if the layer tells it.
     pub(crate) content_digest: Option<&'a str>,
     /// How much it may unpack to.
@@ -40,17 +41,16 @@ pub(crate) struct Archive<'a> {
     pub(crate) links_lead_out: bool,
 }
 
-/// Unpacks the verified file `packed` into the empty directory `root`, until `cancelled` is set. What remains to be
+/// Unpacks `packed`, to its end or to the first error, into the empty directory `root`, until `cancelled` is set. What remains to be
 /// set of its directories once they are where they belong, children first: until then they can be moved and removed.
 pub(crate) fn extract(
-    packed: File,
+    packed: Box<dyn Read>,
     root: Dir,
     folds: bool,
     archive: &Archive<'_>,
     cancelled: Arc<AtomicBool>,
 ) -> Result<Vec<Directory>> {
-    let size = packed.metadata().map_err(failed)?.len();
-    let allowed = limits::allowed(&archive.limits, size);
+    let allowed = limits::allowed(&archive.limits, archive.size);
     let stream =
         Bounded::new(decompress(packed).map_err(failed)?, Hasher::new(Algorithm::Sha256), allowed, cancelled);
     let mut entries = Entries::new(stream);
@@ -98,13 +98,12 @@ fn failed(error: io::Error) -> Error {
 /// The largest window of a zstd frame, 128 MiB: what the `zstd` program takes unless it is told otherwise.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-fn decompress(mut packed: File) -> io::Result<Box<dyn Read>> {
-    packed.seek(SeekFrom::Start(0))?;
-    let mut magic = [0; 4];
-    let count = packed.read(&mut magic)?;
-    packed.seek(SeekFrom::Start(0))?;
-    let packed = BufReader::with_capacity(64 * 1024, packed);
-    match &magic[..count] {
+fn decompress(mut packed: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
+    let mut magic = Vec::new();
+    (&mut packed).take(4).read_to_end(&mut magic)?;
+    let begun = Cursor::new(magic.clone());
+    let packed = BufReader::with_capacity(64 * 1024, begun.chain(packed));
+    match &magic[..] {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
         [0x28, 0xb5, 0x2f, 0xfd] => {
             let mut decoder = zstd::Decoder::with_buffer(packed)?;
