@@ -38,7 +38,7 @@ pub(crate) async fn in_flight(
     let (place, cancelled) = (Arc::new(place), Arc::clone(&cancel.0));
     let unpacked = {
         let (place, layer) = (Arc::clone(&place), layer.clone());
-        move |packed: Box<dyn Read>| unpack(packed, &place, &layer, options, cancelled)
+        move |packed: Box<dyn Read + Send>| unpack(packed, &place, &layer, options, cancelled)
     };
     let shown = place.shown();
     if layer.size <= fsio::CHUNK as u64 {
@@ -79,7 +79,7 @@ pub(crate) async fn staged(
 
 /// Unpacks into a new directory in the staging directory.
 fn unpack(
-    packed: Box<dyn Read>,
+    packed: Box<dyn Read + Send>,
     place: &Place,
     layer: &Descriptor,
     options: PullOptions,
