@@ -31,11 +31,13 @@ mod collection;
 mod extract;
 mod folding;
 mod found;
+mod kept;
 mod publish;
 mod reference;
 mod staging;
 mod target;
 mod title;
+mod unpack;
 
 pub use archive::{Compression, DirectoryOptions};
 pub use collection::Collection;

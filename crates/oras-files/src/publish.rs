@@ -12,6 +12,8 @@ use oras_store::{Error, Kind, Result};
 use crate::base::Base;
 use crate::extract::{Directory, set_mode};
 use crate::folding::Folded;
+use crate::kept::Kept;
+use crate::target::Place;
 
 /// Something staged, and where it goes.
 #[derive(Clone, Debug)]
@@ -20,12 +22,37 @@ pub(crate) struct Item {
     pub(crate) base: Arc<Base>,
     /// The file or directory, below the staging directory.
     pub(crate) staged: PathBuf,
-    /// The file is still this one, and gets to the staging directory when all is published.
-    pub(crate) whole: Option<Whole>,
+    pub(crate) form: Form,
     /// The path below the base.
     pub(crate) target: PathBuf,
     /// What is to be set of the directories in it, children first.
     pub(crate) directories: Arc<Vec<Directory>>,
+}
+
+/// Where the bytes of an item are before it is published.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// In the staging directory.
+    Staged,
+    /// In this file, which gets to the staging directory when all is published.
+    Whole(Whole),
+    /// In its place, where they were before.
+    Kept,
+}
+
+impl Item {
+    /// What was staged for `place`, a file or a directory about which nothing is to be set.
+    pub(crate) fn new(place: &Place, staged: PathBuf, form: Form) -> Self {
+        let (base, target) = (Arc::clone(&place.base), place.relative.clone());
+        Self { base, staged, form, target, directories: Arc::default() }
+    }
+
+    fn whole(&self) -> Option<&Whole> {
+        match &self.form {
+            Form::Whole(whole) => Some(whole),
+            Form::Staged | Form::Kept => None,
+        }
+    }
 }
 
 /// A rename out of the staging directory.
@@ -58,7 +85,7 @@ pub(crate) fn publish(items: &[Item], keep_old_files: bool) -> Result<()> {
 }
 
 fn wholes(items: &[Item]) -> impl Iterator<Item = (&Item, &Whole)> {
-    items.iter().filter_map(|item| Some((item, item.whole.as_ref()?)))
+    items.iter().filter_map(|item| Some((item, item.whole()?)))
 }
 
 /// Moves files that were kept for another run into the staging directory.
@@ -73,9 +100,12 @@ fn gather(items: &[Item]) -> Result<()> {
 }
 
 fn publish_gathered(items: &[Item], keep_old_files: bool) -> Result<()> {
+    let kept = Kept::of(items);
     let mut moves = Vec::new();
-    for item in items {
-        plan(&item.base, item.staged.clone(), &item.target, keep_old_files, &mut moves).map_err(|error| {
+    for (number, item) in items.iter().enumerate().filter(|(_, item)| !matches!(item.form, Form::Kept)) {
+        let covered = |path: &Path| kept.covers(item, number, path);
+        let mut plan = Plan { base: &item.base, keep_old_files, covered: &covered, moves: &mut moves };
+        plan.add(item.staged.clone(), &item.target).map_err(|error| {
             error.context(format!("failed to write {}", item.base.path.join(&item.target).display()))
         })?;
     }
@@ -170,44 +200,53 @@ pub(crate) fn parents_are_directories(dir: &Dir, target: &Path) -> Result<()> {
     Ok(())
 }
 
-fn plan(
-    base: &Arc<Base>,
-    from: PathBuf,
-    target: &Path,
+/// How one item gets to its place.
+struct Plan<'a> {
+    base: &'a Arc<Base>,
     keep_old_files: bool,
-    moves: &mut Vec<Move>,
-) -> Result<()> {
-    parents_are_directories(&base.dir, target)?;
-    let looked = |path: &Path, error| Error::io(format!("failed to look at {}", path.display()), error);
-    let staged = base.staging.symlink_metadata(&from).map_err(|error| looked(&from, error))?;
-    let to = target.to_owned();
-    let existing = match base.dir.symlink_metadata(target) {
-        Ok(existing) => existing,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            moves.push(Move { base: Arc::clone(base), from, to });
-            return Ok(());
-        }
-        Err(error) => return Err(looked(target, error)),
-    };
-    if keep_old_files {
-        return Err(Error::new(Kind::AlreadyExists, "overwrite disallowed"));
-    }
-    match (staged.is_dir(), existing.is_dir()) {
-        (true, true) => {
-            let entries = base.staging.read_dir(&from).map_err(|error| looked(&from, error))?;
-            for entry in entries {
-                let name = entry.map_err(|error| looked(&from, error))?.file_name();
-                plan(base, from.join(&name), &target.join(&name), false, moves)?;
+    /// Tells paths where what is there stays.
+    covered: &'a dyn Fn(&Path) -> bool,
+    moves: &'a mut Vec<Move>,
+}
+
+impl Plan<'_> {
+    fn add(&mut self, from: PathBuf, target: &Path) -> Result<()> {
+        let base = self.base;
+        parents_are_directories(&base.dir, target)?;
+        let looked = |path: &Path, error| Error::io(format!("failed to look at {}", path.display()), error);
+        let staged = base.staging.symlink_metadata(&from).map_err(|error| looked(&from, error))?;
+        let to = target.to_owned();
+        let existing = match base.dir.symlink_metadata(target) {
+            Ok(existing) => existing,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.moves.push(Move { base: Arc::clone(base), from, to });
+                return Ok(());
             }
-            Ok(())
+            Err(error) => return Err(looked(target, error)),
+        };
+        if self.keep_old_files {
+            return Err(Error::new(Kind::AlreadyExists, "overwrite disallowed"));
         }
-        (false, true) => Err(Error::new(Kind::AlreadyExists, format!("{} is a directory", target.display()))),
-        (true, false) if !existing.is_symlink() => {
-            Err(Error::new(Kind::AlreadyExists, format!("{} is not a directory", target.display())))
-        }
-        _ => {
-            moves.push(Move { base: Arc::clone(base), from, to });
-            Ok(())
+        match (staged.is_dir(), existing.is_dir()) {
+            (true, true) => {
+                let entries = base.staging.read_dir(&from).map_err(|error| looked(&from, error))?;
+                for entry in entries {
+                    let name = entry.map_err(|error| looked(&from, error))?.file_name();
+                    self.add(from.join(&name), &target.join(&name))?;
+                }
+                Ok(())
+            }
+            _ if (self.covered)(target) => Ok(()),
+            (false, true) => {
+                Err(Error::new(Kind::AlreadyExists, format!("{} is a directory", target.display())))
+            }
+            (true, false) if !existing.is_symlink() => {
+                Err(Error::new(Kind::AlreadyExists, format!("{} is not a directory", target.display())))
+            }
+            _ => {
+                self.moves.push(Move { base: Arc::clone(base), from, to });
+                Ok(())
+            }
         }
     }
 }

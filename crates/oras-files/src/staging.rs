@@ -1,53 +1,81 @@
-//! Content on its way to a path: a file in the staging directory or a partial one, verified when it is whole.
+//! Content on its way to a path: found there already, or staged and verified when it is whole.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_spec::Descriptor;
 use oras_store::fsio::{Partial, blocking};
-use oras_store::{Content, Error, Result};
+use oras_store::{Content, Result};
 
 use crate::base;
-use crate::publish::Item;
+use crate::kept::Look;
+use crate::publish::{Form, Item};
 use crate::target::{Inner, Place, unpacks};
+use crate::unpack;
 
-/// Stages a file: in the staging directory, or, if it is big, where the next run finds what came of it.
+/// A directory whose layer is smaller is unpacked while it arrives: to fetch it again costs seconds. What came of a
+/// larger one is kept in a file until the rest comes, be it in another run, and is unpacked when it is whole.
+const IN_FLIGHT: u64 = 64 << 20;
+
+/// Stages a file or a directory, unless what is in its place is the same.
 pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) -> Result<Item> {
+    let cancel = Cancel::default();
     let (place, begun) = {
         let (inner, content, title) = (Arc::clone(inner), content.clone(), title.to_owned());
+        let cancelled = Arc::clone(&cancel.0);
         blocking(move || {
-            let place = inner.place(&title, false)?;
-            let begun = Begun::new(&place, &content)?;
+            let place = inner.place(&title, unpacks(content.descriptor()))?;
+            let look = Look { digests: inner.digests(), cancelled: &cancelled };
+            let begun = match look.find(&place, content.descriptor()) {
+                Some(item) => Begun::Kept(item),
+                None => Begun::new(&place, &content)?,
+            };
             Ok((place, begun))
         })
         .await?
     };
-    let (staged, whole) = match begun {
+    let packed = match begun {
+        Begun::Kept(item) => {
+            content.passed(content.descriptor().size);
+            return Ok(item);
+        }
+        Begun::InFlight => return unpack::in_flight(content, place, inner.options(), cancel).await,
         Begun::File(staged, file) => {
-            fill(content, &place, file).await?;
-            (staged, None)
+            let stream = content.unverified(0..content.descriptor().size).await?;
+            let opened = Content::once(content.descriptor().clone(), stream);
+            let written = base::write(&opened, file, place.shown()).await;
+            written.map_err(|error| place.copy_failed(error))?;
+            Item::new(&place, staged, Form::Staged)
         }
         Begun::Partial(partial) => {
-            let rest = partial.resume(content).await?;
-            let shown = place.path.display().to_string();
-            let written = rest.write(shown.clone()).await;
-            let written =
-                written.map_err(|error| error.context(format!("failed to copy content to {shown}")));
-            (place.base.fresh(), Some(written?.into_whole()))
+            let written = partial.resume(content).await?.write(place.shown()).await;
+            let whole = written.map_err(|error| place.copy_failed(error))?.into_whole();
+            Item::new(&place, place.base.fresh(), Form::Whole(whole))
         }
     };
-    Ok(Item { base: place.base, staged, whole, target: place.relative, directories: Arc::default() })
+    if unpacks(content.descriptor()) {
+        return unpack::staged(packed, place, content.descriptor(), inner.options(), cancel).await;
+    }
+    Ok(packed)
 }
 
-/// What a file is written to.
+/// What is done about content.
 enum Begun {
+    /// Nothing.
+    Kept(Item),
+    /// It is written to a file.
     File(PathBuf, File),
     Partial(Partial),
+    /// It is unpacked as it comes.
+    InFlight,
 }
 
 impl Begun {
     fn new(place: &Place, content: &Content) -> Result<Self> {
+        if unpacks(content.descriptor()) && content.descriptor().size < IN_FLIGHT {
+            return Ok(Self::InFlight);
+        }
         if let Some(partial) = place.base.partial(content) {
             return Ok(Self::Partial(partial));
         }
@@ -57,29 +85,12 @@ impl Begun {
     }
 }
 
-/// Where `title` leads, and a new file for what is to get there.
-pub(crate) async fn open(
-    inner: &Arc<Inner>,
-    descriptor: &Descriptor,
-    title: &str,
-) -> Result<(Place, PathBuf, File)> {
-    let (inner, title, unpacks) = (Arc::clone(inner), title.to_owned(), unpacks(descriptor));
-    blocking(move || {
-        let place = inner.place(&title, unpacks)?;
-        let staged = place.base.fresh();
-        let file = place.base.create(&staged)?;
-        Ok((place, staged, file))
-    })
-    .await
-}
+/// Ends what runs on another thread when the future that waits for it is dropped.
+#[derive(Default)]
+pub(crate) struct Cancel(pub(crate) Arc<AtomicBool>);
 
-/// Writes verified content to `file`, which is for `place`, and hands it back.
-pub(crate) async fn fill(content: &Content, place: &Place, file: File) -> Result<File> {
-    let descriptor = content.descriptor();
-    let shown = place.path.display().to_string();
-    // That the content can't be had at all is no failure of the copying.
-    let stream = content.unverified(0..descriptor.size).await?;
-    let opened = Content::once(descriptor.clone(), stream);
-    let written = base::write(&opened, file, shown.clone()).await;
-    written.map_err(|error: Error| error.context(format!("failed to copy content to {shown}")))
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -1,19 +1,19 @@
 //! Nodes written to paths: staged and verified first, published together.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::fsio::blocking;
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
+use oras_store::{Content, DigestCache, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 
 use crate::base::Base;
-use crate::extract::{self, Archive, UnpackLimits};
-use crate::publish::{self, Item};
+use crate::extract::UnpackLimits;
+use crate::kept::{self, Look};
+use crate::publish::{self, Form, Item};
 use crate::staging;
 use crate::title::{check_parts, clean, is_local};
 
@@ -44,6 +44,7 @@ pub struct FileTarget {
 pub(crate) struct Inner {
     output: PathBuf,
     options: PullOptions,
+    digests: Option<Arc<DigestCache>>,
     state: Mutex<State>,
 }
 
@@ -73,7 +74,12 @@ pub(crate) struct Place {
 impl FileTarget {
     /// A target that writes below `output`, which is made with the first file if it is not there.
     pub fn new(output: PathBuf, options: PullOptions) -> Self {
-        Self { inner: Arc::new(Inner { output, options, state: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { output, options, digests: None, state: Mutex::default() }) }
+    }
+
+    /// A target that knows files by `digests` which were hashed before, and remembers there those it hashes.
+    pub fn with_digests(output: PathBuf, options: PullOptions, digests: Arc<DigestCache>) -> Self {
+        Self { inner: Arc::new(Inner { output, options, digests: Some(digests), state: Mutex::default() }) }
     }
 
     /// Gives everything that was staged its name: all, or after an error none.
@@ -92,22 +98,8 @@ impl FileTarget {
     }
 
     async fn stage(&self, content: &Content, title: &str) -> Result<()> {
-        let descriptor = content.descriptor();
-        if !unpacks(descriptor) {
-            let item = staging::stage(&self.inner, content, title).await?;
-            self.inner.record(descriptor, item);
-            return Ok(());
-        }
-        let (place, staged, file) = staging::open(&self.inner, descriptor, title).await?;
-        let file = staging::fill(content, &place, file).await?;
-        let guard = Cancel(Arc::default());
-        let (options, layer, cancelled) = (self.inner.options, descriptor.clone(), Arc::clone(&guard.0));
-        let item = blocking(move || {
-            unpack(file, &staged, &place, &layer, options, cancelled)
-                .map_err(|error| error.context(format!("failed to extract tar to {}", place.path.display())))
-        })
-        .await?;
-        self.inner.record(descriptor, item);
+        let item = staging::stage(&self.inner, content, title).await?;
+        self.inner.record(content.descriptor(), item);
         Ok(())
     }
 
@@ -126,6 +118,14 @@ impl FileTarget {
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn options(&self) -> PullOptions {
+        self.options
+    }
+
+    pub(crate) fn digests(&self) -> Option<&DigestCache> {
+        self.digests.as_deref()
     }
 
     pub(crate) fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
@@ -207,66 +207,31 @@ impl Inner {
         let from = self.state().staged.values().find(|staged| staged.digest == child.digest).cloned();
         let Some(from) = from else { return Ok(()) };
         let place = self.place(title, false)?;
-        let failed = |error| Error::io(format!("failed to copy content to {}", place.path.display()), error);
-        let staged = place.base.fresh();
-        let directories = Arc::default();
-        if let Some(whole) = &from.item.whole {
-            let mut file = place.base.create(&staged)?;
-            whole.open().and_then(|mut source| std::io::copy(&mut source, &mut file)).map_err(failed)?;
-            let item = Item { base: place.base, staged, whole: None, target: place.relative, directories };
+        let never = AtomicBool::new(false);
+        let look = Look { digests: self.digests(), cancelled: &never };
+        if let Some(item) = look.find(&place, child).filter(|_| !unpacks(child)) {
             self.record(child, item);
             return Ok(());
         }
-        let source = &from.item.base.staging;
-        if source.symlink_metadata(&from.item.staged).map_err(failed)?.is_dir() {
+        let failed = |error| Error::io(format!("failed to copy content to {}", place.path.display()), error);
+        let staged = place.base.fresh();
+        let from = &from.item;
+        let source = match &from.form {
+            Form::Whole(whole) => whole.open(),
+            Form::Staged => from.base.staging.open(&from.staged).map(cap_std::fs::File::into_std),
+            Form::Kept => from.base.dir.open(&from.target).map(cap_std::fs::File::into_std),
+        };
+        let mut source = source.map_err(failed)?;
+        if source.metadata().map_err(failed)?.is_dir() {
             let message = format!("{title}: the same directory cannot be pulled under two names");
             return Err(Error::new(Kind::Unsupported, message));
         }
-        source.copy(&from.item.staged, &place.base.staging, &staged).map_err(failed)?;
-        self.record(
-            child,
-            Item { base: place.base, staged, whole: None, target: place.relative, directories },
-        );
+        let mut file = place.base.create(&staged)?;
+        // Verified once more: what was kept is not ours alone.
+        kept::copy(&mut source, &mut file, child, &never).map_err(|error| place.copy_failed(error))?;
+        self.record(child, Item::new(&place, staged, Form::Staged));
         Ok(())
     }
-}
-
-/// Ends what runs on another thread when the future that waits for it is dropped.
-struct Cancel(Arc<AtomicBool>);
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Unpacks the staged `file` beside it, and removes it.
-fn unpack(
-    file: File,
-    staged: &Path,
-    place: &Place,
-    layer: &Descriptor,
-    options: PullOptions,
-    cancelled: Arc<AtomicBool>,
-) -> Result<Item> {
-    let failed = |error| Error::io("failed to unpack", error);
-    let staging = &place.base.staging;
-    let name = place.base.fresh();
-    staging.create_dir(&name).map_err(failed)?;
-    let root = staging.open_dir(&name).map_err(failed)?;
-    let archive = Archive {
-        title: layer.title().unwrap_or_default(),
-        place: &place.path,
-        content_digest: layer.annotations.get(annotation::CONTENT_DIGEST).map(String::as_str),
-        limits: options.unpack,
-        preserve_permissions: options.preserve_permissions,
-        links_lead_out: options.allow_path_traversal,
-    };
-    let directories = extract::extract(file, root, place.base.folds, &archive, cancelled)?;
-    staging.remove_file(staged).map_err(failed)?;
-    let directories = Arc::new(directories);
-    let (base, target) = (Arc::clone(&place.base), place.relative.clone());
-    Ok(Item { base, staged: name, whole: None, target, directories })
 }
 
 #[async_trait]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use oras_copy::{Event, GraphCopy, Observer};
 use oras_files::{FileTarget, UnpackLimits};
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
-use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{DigestCache, MAX_MANIFEST_SIZE, Result, Source};
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
@@ -47,6 +47,8 @@ pub struct PullOptions {
     pub concurrency: usize,
     /// The largest manifest that is read.
     pub max_manifest_size: u64,
+    /// Digests of files that were hashed before; `None` hashes all that may be the same.
+    pub digests: Option<Arc<DigestCache>>,
 }
 
 impl PullOptions {
@@ -64,6 +66,7 @@ impl PullOptions {
             unpack: UnpackLimits::default(),
             concurrency: 0,
             max_manifest_size: MAX_MANIFEST_SIZE,
+            digests: None,
         }
     }
 }
@@ -92,6 +95,9 @@ pub struct PulledFile {
 
 /// Writes the files of the artifact that `reference` names in `source`.
 ///
+/// What is in its place already is known by size and digest, a directory by the digest of its tar; it is left as it is,
+/// and not fetched. It is told like everything that is written.
+///
 /// All or none: files get their names when every byte of every file is there and verified. Until then, and after
 /// an error or when the future is dropped, what was in the directory before is untouched.
 ///
@@ -104,15 +110,16 @@ pub async fn pull(
     listener: Arc<dyn Listener>,
 ) -> Result<Pulled> {
     let root = fetch_root(Arc::clone(&source), reference, options.platform.as_ref()).await?;
-    let target = Arc::new(FileTarget::new(
-        options.output.clone(),
-        oras_files::PullOptions {
-            allow_path_traversal: options.allow_path_traversal,
-            keep_old_files: options.keep_old_files,
-            preserve_permissions: options.preserve_permissions,
-            unpack: options.unpack,
-        },
-    ));
+    let files = oras_files::PullOptions {
+        allow_path_traversal: options.allow_path_traversal,
+        keep_old_files: options.keep_old_files,
+        preserve_permissions: options.preserve_permissions,
+        unpack: options.unpack,
+    };
+    let target = Arc::new(match options.digests {
+        Some(digests) => FileTarget::with_digests(options.output.clone(), files, digests),
+        None => FileTarget::new(options.output.clone(), files),
+    });
     let selection = Arc::new(Selection {
         config: options.config,
         config_taken: AtomicBool::new(false),

@@ -23,4 +23,5 @@ mod sandbox;
 mod scripts;
 mod terminal;
 mod tokens;
+mod unchanged;
 mod untag;

@@ -5,10 +5,12 @@ mod header;
 mod pipeline;
 mod tree;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
+use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::Result;
 
 pub use self::compression::Compression;
@@ -39,4 +41,38 @@ pub(crate) fn pack(
             .map_err(|error| error.context(format!("failed to pack {}", directory.display())))
     };
     pipeline::run(options.compression, pipeline::workers(), produce, sink)
+}
+
+/// The digest of the tar that packing `directory` under the name `title` would compress.
+///
+/// # Errors
+/// Those of reading; a tar of more than `most` bytes; `cancelled`.
+pub(crate) fn content_digest(
+    directory: &Path,
+    title: &str,
+    most: u64,
+    cancelled: &AtomicBool,
+) -> Result<Digest> {
+    let mut hashed = Hashed { hasher: Hasher::new(Algorithm::Sha256), left: most };
+    tree::write(directory, &title_of(title), None, cancelled, &mut hashed)?;
+    Ok(hashed.hasher.finish())
+}
+
+/// Hashes what is written to it, up to a limit.
+struct Hashed {
+    hasher: Hasher,
+    left: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

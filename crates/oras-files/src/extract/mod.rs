@@ -1,23 +1,25 @@
 //! Unpacking a directory layer: through a directory handle, nothing leaves it, and the content digest is checked
 //! before anybody sees a file.
 
+mod ahead;
 mod entries;
 mod limits;
 mod links;
 mod pax;
 mod writer;
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use cap_std::fs::Dir;
 use flate2::read::MultiGzDecoder;
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, Kind, Result};
 
+use self::ahead::Ahead;
 use self::entries::Entries;
 use self::limits::Bounded;
 pub use self::limits::{LimitExceeded, UnpackLimits};
@@ -30,6 +32,8 @@ pub(crate) struct Archive<'a> {
     pub(crate) title: &'a str,
     /// Where the directory will be: an absolute link may lead back into it.
     pub(crate) place: &'a Path,
+    /// Its bytes as they are packed.
+    pub(crate) size: u64,
     /// The digest of the uncompressed tar, if the layer tells it.
     pub(crate) content_digest: Option<&'a str>,
     /// How much it may unpack to.
@@ -40,31 +44,33 @@ pub(crate) struct Archive<'a> {
     pub(crate) links_lead_out: bool,
 }
 
-/// Unpacks the verified file `packed` into the empty directory `root`, until `cancelled` is set. What remains to be
+/// Unpacks `packed`, to its end or to the first error, into the empty directory `root`, until `cancelled` is set. What remains to be
 /// set of its directories once they are where they belong, children first: until then they can be moved and removed.
 pub(crate) fn extract(
-    packed: File,
+    packed: Box<dyn Read + Send>,
     root: Dir,
     folds: bool,
     archive: &Archive<'_>,
     cancelled: Arc<AtomicBool>,
 ) -> Result<Vec<Directory>> {
-    let size = packed.metadata().map_err(failed)?.len();
-    let allowed = limits::allowed(&archive.limits, size);
-    let stream =
-        Bounded::new(decompress(packed).map_err(failed)?, Hasher::new(Algorithm::Sha256), allowed, cancelled);
-    let mut entries = Entries::new(stream);
-    let mut writer = Writer::new(root, archive, folds).map_err(failed)?;
-    let mut count = 0;
-    while let Some(entry) = entries.next().map_err(failed)? {
-        count += 1;
-        if count > archive.limits.entries {
-            return Err(LimitExceeded::Entries(archive.limits.entries).into());
+    // Decompressing takes as long as writing files: a core for each.
+    thread::scope(|scope| {
+        let stream = Ahead::start(scope, move || decompress(packed)).map_err(failed)?;
+        let allowed = limits::allowed(&archive.limits, archive.size);
+        let stream = Bounded::new(stream, Hasher::new(Algorithm::Sha256), allowed, cancelled);
+        let mut entries = Entries::new(stream);
+        let mut writer = Writer::new(root, archive, folds).map_err(failed)?;
+        let mut count = 0;
+        while let Some(entry) = entries.next().map_err(failed)? {
+            count += 1;
+            if count > archive.limits.entries {
+                return Err(LimitExceeded::Entries(archive.limits.entries).into());
+            }
+            writer.write(&entry, &mut entries)?;
         }
-        writer.write(&entry, &mut entries)?;
-    }
-    check_digest(entries.stream(), archive.content_digest)?;
-    writer.finish()
+        check_digest(entries.stream(), archive.content_digest)?;
+        writer.finish()
+    })
 }
 
 /// The Go tool hashes up to the end marker, others also the padding behind it.
@@ -98,13 +104,12 @@ fn failed(error: io::Error) -> Error {
 /// The largest window of a zstd frame, 128 MiB: what the `zstd` program takes unless it is told otherwise.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-fn decompress(mut packed: File) -> io::Result<Box<dyn Read>> {
-    packed.seek(SeekFrom::Start(0))?;
-    let mut magic = [0; 4];
-    let count = packed.read(&mut magic)?;
-    packed.seek(SeekFrom::Start(0))?;
-    let packed = BufReader::with_capacity(64 * 1024, packed);
-    match &magic[..count] {
+fn decompress(mut packed: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
+    let mut magic = Vec::new();
+    (&mut packed).take(4).read_to_end(&mut magic)?;
+    let begun = Cursor::new(magic.clone());
+    let packed = BufReader::with_capacity(64 * 1024, begun.chain(packed));
+    match &magic[..] {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
         [0x28, 0xb5, 0x2f, 0xfd] => {
             let mut decoder = zstd::Decoder::with_buffer(packed)?;

@@ -222,3 +222,76 @@ async fn a_dropped_pull_leaves_nothing() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// Bytes that nothing compresses, the same every time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut random = Random(1);
+    (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect()
+}
+
+/// A layer whose bytes come as `chunks`, whatever its descriptor says.
+fn sent(right: &[u8], chunks: Vec<Result<Bytes>>) -> Content {
+    let descriptor = layer(Bytes::copy_from_slice(right)).descriptor().clone();
+    Content::once(descriptor, Box::pin(futures::stream::iter(chunks)))
+}
+
+#[tokio::test]
+async fn what_arrives_wrong_or_not_at_all_leaves_nothing() {
+    let noise = noise(1 << 20);
+    let right = gzip(&Tarball::new().directory("d").file("d/a", noise.clone()).done());
+    let flipped = |at: usize| {
+        let mut wrong = right.clone();
+        wrong[at] ^= 1;
+        Bytes::from(wrong).chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>()
+    };
+    let cut = || Err(oras_store::Error::new(Kind::Network, "cut"));
+    for (chunks, kind) in [
+        // The archive is malformed from the start, somewhere, and at the end: what counts is the digest.
+        (flipped(0), Kind::DigestMismatch),
+        (flipped(right.len() / 2), Kind::DigestMismatch),
+        (flipped(right.len() - 1), Kind::DigestMismatch),
+        (vec![Ok(Bytes::copy_from_slice(&right[..300_000]))], Kind::SizeMismatch),
+        (vec![Ok(Bytes::copy_from_slice(&right[..300_000])), cut()], Kind::Network),
+    ] {
+        let work = tempfile::tempdir().unwrap();
+        let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
+        let failed = target.push(&sent(&right, chunks)).await.unwrap_err();
+        assert_eq!(failed.kind(), kind, "{failed}");
+        drop(target);
+        assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0);
+    }
+    let work = tempfile::tempdir().unwrap();
+    let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
+    let chunks = right.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    target.push(&sent(&right, chunks)).await.unwrap();
+    target.commit().await.unwrap();
+    assert!(fs::read(work.path().join("d/a")).unwrap() == noise);
+}
+
+#[tokio::test]
+async fn a_malformed_archive_that_is_the_right_one_is_told_as_such() {
+    let work = tempfile::tempdir().unwrap();
+    let right = noise(300_000);
+    let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
+    let chunks = right.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let failed = target.push(&sent(&right, chunks)).await.unwrap_err();
+    assert!(failed.to_string().starts_with("failed to extract tar to "), "{failed}");
+}
+
+#[tokio::test]
+async fn a_layer_that_is_worth_keeping_is_unpacked_from_a_file() {
+    let work = tempfile::tempdir().unwrap();
+    let (d, out) = (work.path().join("d"), work.path().join("out"));
+    fs::create_dir(&d).unwrap();
+    fs::File::create(d.join("large")).unwrap().set_len(65 << 20).unwrap();
+    let packing = oras_files::DirectoryOptions { compression: oras_files::Compression::None, latest: None };
+    let collection = std::sync::Arc::new(oras_files::Collection::new().directories(packing));
+    let layer = collection.add("d", &d, None).await.unwrap();
+    assert!(layer.size > 64 << 20);
+    let target = FileTarget::new(out.clone(), PullOptions::default());
+    target.push(&Content::from_source(collection, layer)).await.unwrap();
+    target.commit().await.unwrap();
+    assert_eq!(fs::metadata(out.join("d/large")).unwrap().len(), 65 << 20);
+    drop(target);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing else is left");
+}

@@ -4,3 +4,4 @@
 mod collection;
 mod extract;
 mod go;
+mod kept;

@@ -1,0 +1,126 @@
+//! What a pull finds in its place already, and leaves as it is: nothing of it is fetched.
+//!
+//! A file is known by its size, then by its digest. A directory is known by its tar: if packing it gives the content
+//! digest that the layer tells, unpacking the layer would change nothing. Whatever is not certain is fetched.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use oras_spec::{Algorithm, Descriptor, Digest, annotation};
+use oras_store::{DigestCache, Error, FileStamp, Kind, Result, Verifier, fsio};
+
+use crate::archive;
+use crate::publish::{Form, Item};
+use crate::target::{Place, unpacks};
+
+/// A directory whose tar is so much larger than the layer, and larger than [`SMALL`], is sooner fetched than read.
+const READ_FOR_EACH: u64 = 16;
+const SMALL: u64 = 64 << 20;
+
+/// What makes out whether something is there.
+pub(crate) struct Look<'a> {
+    pub(crate) digests: Option<&'a DigestCache>,
+    /// Ends the work when it is set.
+    pub(crate) cancelled: &'a AtomicBool,
+}
+
+impl Look<'_> {
+    /// What is at `place`, if it is what pulling `layer` would leave there. No link is followed below the base.
+    pub(crate) fn find(&self, place: &Place, layer: &Descriptor) -> Option<Item> {
+        let dir = &place.base.dir;
+        if place.relative.ancestors().skip(1).any(|parent| is_link(dir, parent)) {
+            return None;
+        }
+        let found = dir.symlink_metadata(&place.relative).ok()?;
+        let same = match unpacks(layer) {
+            true => found.is_dir() && self.is_directory(place, layer).unwrap_or_default(),
+            false => found.is_file() && self.is_file(dir, &place.relative, layer).unwrap_or_default(),
+        };
+        same.then(|| Item::new(place, PathBuf::new(), Form::Kept))
+    }
+
+    fn is_file(&self, dir: &Dir, path: &Path, layer: &Descriptor) -> Option<bool> {
+        let algorithm = layer.digest.algorithm()?;
+        let since = SystemTime::now();
+        let mut file = dir.open(path).ok()?.into_std();
+        let metadata = file.metadata().ok()?;
+        if !metadata.is_file() || metadata.len() != layer.size {
+            return Some(false);
+        }
+        let stamp = FileStamp::of(&metadata);
+        if let Some(known) = self.digests.and_then(|digests| digests.get(&stamp, algorithm)) {
+            return Some(known == layer.digest);
+        }
+        copy(&mut file, &mut io::sink(), layer, self.cancelled).ok()?;
+        if FileStamp::of(&file.metadata().ok()?) != stamp {
+            return Some(false);
+        }
+        if let Some(digests) = self.digests {
+            digests.put(&stamp, &layer.digest, since);
+        }
+        Some(true)
+    }
+
+    fn is_directory(&self, place: &Place, layer: &Descriptor) -> Option<bool> {
+        let told: Digest = layer.annotations.get(annotation::CONTENT_DIGEST)?.parse().ok()?;
+        // What is staged is in the output directory itself, which is never the same therefore.
+        if told.algorithm() != Some(Algorithm::Sha256) || place.relative.as_os_str().is_empty() {
+            return Some(false);
+        }
+        let most = layer.size.saturating_mul(READ_FOR_EACH).max(SMALL);
+        let path = place.base.path.join(&place.relative);
+        Some(told == archive::content_digest(&path, layer.title()?, most, self.cancelled).ok()?)
+    }
+}
+
+fn is_link(dir: &Dir, path: &Path) -> bool {
+    !path.as_os_str().is_empty() && dir.symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+}
+
+/// Copies what is found to be `layer`.
+///
+/// # Errors
+/// [`Kind::DigestMismatch`] or [`Kind::SizeMismatch`] when it is not.
+pub(crate) fn copy(
+    from: &mut impl Read,
+    to: &mut impl io::Write,
+    layer: &Descriptor,
+    cancelled: &AtomicBool,
+) -> Result<()> {
+    let failed = |error| Error::io("failed to read", error);
+    let mut verifier = Verifier::new(layer)?;
+    let mut buffer = vec![0; fsio::CHUNK];
+    while !cancelled.load(Ordering::Relaxed) {
+        match from.read(&mut buffer) {
+            Ok(0) => return verifier.finish(),
+            Ok(count) => {
+                verifier.update(&buffer[..count])?;
+                to.write_all(&buffer[..count]).map_err(failed)?;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(Error::new(Kind::Other, "cancelled"))
+}
+
+/// What is kept of the items of a pull, which come in the order in which they get their names.
+pub(crate) struct Kept<'a>(BTreeMap<(&'a Path, &'a Path), usize>);
+
+impl<'a> Kept<'a> {
+    pub(crate) fn of(items: &'a [Item]) -> Self {
+        let kept = items.iter().enumerate().filter(|(_, item)| matches!(item.form, Form::Kept));
+        Self(kept.map(|(number, item)| ((&*item.base.path, &*item.target), number)).collect())
+    }
+
+    /// Whether what is at `path` below the base of `item`, which is the item of that number, was to replace what the
+    /// item brings there: it is itself kept, or in a directory that is.
+    pub(crate) fn covers(&self, item: &Item, number: usize, path: &Path) -> bool {
+        let found = |at: &Path| self.0.get(&(&*item.base.path, at)).is_some_and(|later| *later > number);
+        !self.0.is_empty() && path.ancestors().any(found)
+    }
+}
