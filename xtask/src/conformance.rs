@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the conformance program of the distribution-spec against our own server, for every kind
+//! `cargo xtask conformance`: the conformance program of the distribution-spec against `oras serve`, for every kind
 //! of store and both versions of the specification, with all of its APIs and kinds of data switched on.
 //!
 //! It succeeds only when nothing failed and nothing was skipped.
@@ -45,12 +45,13 @@ impl Store {
         }
     }
 
-    /// The words that make the server keep everything there.
+    /// The words that make `oras` a server that keeps everything there.
     fn words(self, root: &Path) -> Vec<String> {
-        match self {
-            Self::Memory => Vec::new(),
-            Self::Layout => vec!["--layout".into(), root.to_string_lossy().into_owned()],
-        }
+        let place = match self {
+            Self::Memory => "--memory".into(),
+            Self::Layout => root.to_string_lossy().into_owned(),
+        };
+        vec!["serve".into(), "--sparse".into(), place]
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         _ => return Err(format!("unknown options\n\n{HELP}").into()),
     };
     let program = peers::find("conformance").ok_or("needs the conformance program: run cargo xtask peers")?;
-    let server = server()?;
+    let oras = oras()?;
     let scratch = ScratchDir::new(&std::env::temp_dir(), "oras-conformance")?;
     let results = kept.unwrap_or_else(|| scratch.path().join("results"));
     let mut rows = Vec::new();
@@ -74,9 +75,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         for version in VERSIONS {
             let name = format!("{}-{version}", store.name());
             let root = scratch.path().join(&name);
-            let mut words = store.words(&root);
-            words.push("--sparse".into());
-            let registry = Registry::start(&server, &words)?;
+            let registry = Registry::start(&oras, &store.words(&root))?;
             let report = conform(&program, version, registry.address(), &results.join(&name))?;
             let summary = Summary::read(&report).ok_or(format!("{name}: no summary in\n{report}"))?;
             for line in unpassed(&report) {
@@ -95,9 +94,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
 }
 
-fn server() -> Result<PathBuf> {
-    run_command(&mut cargo(&["build", "--quiet", "--workspace", "--examples"]))?;
-    Ok(Workspace::load()?.target_dir.join("debug/examples/serve"))
+fn oras() -> Result<PathBuf> {
+    run_command(&mut cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
+    Ok(Workspace::load()?.target_dir.join("debug/oras"))
 }
 
 /// Runs the program and returns what it printed. Its exit status says no more than its summary.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::trace::Remote;
 
 /// How long a client may take to send the head of a request, and may keep a connection idle: longer than the
 /// clients of the field keep theirs (90 s in Go and reqwest), so that none sends into a closing one.
@@ -32,8 +34,9 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, shutdown: impl
             () = &mut shutdown => break,
             Some(ended) = open.join_next() => report(ended),
             accepted = listener.accept(), if open.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    open.spawn(serve(stream, router.clone(), closing.clone()));
+                Ok((stream, remote)) => {
+                    let router = router.clone().layer(Extension(Remote(remote)));
+                    open.spawn(serve(stream, router, closing.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");

@@ -40,4 +40,5 @@ mod uploads;
 
 pub use options::{Options, User};
 pub use server::Server;
-pub use stores::{PerRepository, ServedStore, Stores};
+pub use stores::{PerRepository, Stores};
+pub use trace::ACCESS_TARGET;

@@ -5,12 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::error::Refusal;
 use crate::options::Options;
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
-use crate::stores::{ServedStore, Stores};
+use crate::stores::Stores;
 use crate::{connections, dispatch};
 
 /// A registry that listens.
@@ -68,17 +69,18 @@ impl std::fmt::Debug for Server {
 }
 
 impl Registry {
-    /// The store of a repository that must be there.
-    pub(crate) async fn store(&self, name: &str) -> Result<Arc<dyn ServedStore>, Refusal> {
-        let store = self.stores.repository(name, false).await;
-        let store = store.map_err(|error| Refusal::of(&error, Refusal::blob_unknown))?;
-        store.ok_or_else(|| Refusal::name_unknown(name))
+    /// The store of a repository that must be there, for reading.
+    pub(crate) async fn store(&self, name: &str) -> Result<Arc<dyn ReadStore>, Refusal> {
+        found(name, self.stores.repository(name).await)
     }
 
-    /// The store of a repository that is written to.
-    pub(crate) async fn store_for_writing(&self, name: &str) -> Result<Arc<dyn ServedStore>, Refusal> {
-        let store = self.stores.repository(name, true).await;
-        let store = store.map_err(|error| Refusal::of(&error, Refusal::blob_unknown))?;
-        store.ok_or_else(|| Refusal::name_unknown(name))
+    /// The store of a repository that is written to; made if it is not there and `create` is set.
+    pub(crate) async fn writable(&self, name: &str, create: bool) -> Result<Arc<dyn Store>, Refusal> {
+        found(name, self.stores.writable(name, create).await)
     }
+}
+
+fn found<T>(name: &str, store: oras_store::Result<Option<T>>) -> Result<T, Refusal> {
+    let store = store.map_err(|error| Refusal::of(&error, Refusal::blob_unknown))?;
+    store.ok_or_else(|| Refusal::name_unknown(name))
 }

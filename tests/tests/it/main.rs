@@ -18,6 +18,7 @@ mod registries;
 mod requests;
 mod sandbox;
 mod scripts;
+mod serve;
 mod terminal;
 mod tokens;
 mod untag;

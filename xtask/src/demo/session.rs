@@ -16,10 +16,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts it on a free port, with `words` too, and waits until it says where it listens.
+    /// Starts it with `words` on a free port, and waits until it says where it listens.
     pub(crate) fn start(program: &Path, words: &[String]) -> Result<Self> {
-        let mut command = command(program, &["--addr", "127.0.0.1:0"]);
-        let mut server = Server::start(command.args(words).stdout(Stdio::piped()))?;
+        let mut command = command(program, &[]);
+        command.args(words).args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut server = Server::start(&mut command)?;
         let stdout = server.child().stdout.take().ok_or("the registry has no stdout")?;
         let mut stdout = BufReader::new(stdout);
         let mut line = String::new();

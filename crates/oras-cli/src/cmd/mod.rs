@@ -19,6 +19,7 @@ mod push;
 mod repo;
 mod resolve;
 mod restore;
+mod serve;
 mod tag;
 mod untag;
 pub(crate) mod version;
@@ -66,6 +67,7 @@ pub(crate) fn root() -> Command {
             blob::command(),
             manifest::command(),
             repo::command(),
+            serve::command(),
             completion::command(),
             help::command(),
         ])
@@ -89,6 +91,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("backup", _) => backup::run(matches, printer).await,
         ("restore", _) => restore::run(matches, printer).await,
         ("discover", _) => discover::run(matches, printer).await,
+        ("serve", _) => serve::run(matches, printer).await,
         ("resolve", _) => resolve::run(matches, printer).await,
         ("untag", _) => untag::run(matches, printer).await,
         ("annotate", _) => annotate::run(matches, printer).await,
