@@ -19,6 +19,8 @@ mod requests;
 mod sandbox;
 mod scripts;
 mod serve;
+mod serve_crash;
+mod serve_wire;
 mod terminal;
 mod tokens;
 mod untag;
