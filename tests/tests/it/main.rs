@@ -20,6 +20,7 @@ mod sandbox;
 mod scripts;
 mod serve;
 mod serve_crash;
+mod serve_users;
 mod serve_wire;
 mod terminal;
 mod tokens;

@@ -157,7 +157,7 @@ fn what_cannot_be_served_is_refused() {
         (&["a", "b"], "at most 1 argument"),
         (&["--repository", "x", "empty"], "no OCI layout"),
         (&["--read-only", "absent"], "not a directory"),
-        (&["--addr", taken.address()], "failed to listen on"),
+        (&["--addr", taken.address()], "failed to serve on"),
     ] {
         let output = sandbox.run(&ours(), &[&["serve"], words].concat());
         assert_eq!(output.status.code(), Some(1), "{words:?}");

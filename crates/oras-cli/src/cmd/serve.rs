@@ -1,9 +1,10 @@
 //! `oras serve`.
 
 use clap::{ArgMatches, Command};
-use oras::server::Options;
+use oras::server::{Options, Tls, User};
 use oras::{ServeFrom, ServeOptions};
 
+use super::read_input;
 use crate::access_log;
 use crate::args;
 use crate::args::flags::{self, Matches};
@@ -28,7 +29,8 @@ pub(crate) fn command() -> Command {
             "  oras serve\n",
             "  oras serve --addr 127.0.0.1:8000 registry\n",
             "  oras serve --read-only registry\n",
-            "  oras serve --repository hello backup.tar"
+            "  oras serve --repository hello backup.tar\n",
+            "  oras serve --addr 0.0.0.0:443 --cert-file server.pem --key-file server.key --htpasswd users --anonymous-pull registry"
         ),
     )
     .args([
@@ -37,6 +39,10 @@ pub(crate) fn command() -> Command {
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
         flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
+        flags::text("cert-file", "PATH", "Speak TLS with this certificate (PEM)"),
+        flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
+        flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
+        flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
 }
@@ -51,6 +57,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         server: Options {
             read_only: matches.on("read-only"),
             sparse: matches.on("sparse"),
+            users: users(matches)?,
+            anonymous_pull: matches.on("anonymous-pull"),
+            tls: tls(matches)?,
             ..Options::default()
         },
     };
@@ -67,6 +76,28 @@ fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
         [_] if matches.on("memory") => Err(Failure::new("a path and `--memory` cannot be both used")),
         [path] => Ok(ServeFrom::Path(path.into())),
         more => Err(Failure::new(format!("\"oras serve\" takes at most 1 argument but got {}", more.len()))),
+    }
+}
+
+/// The users of `--htpasswd`. A file without any would let everybody in.
+fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
+    let Some(path) = matches.text("htpasswd") else {
+        return if matches.on("anonymous-pull") {
+            Err(Failure::new("`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything"))
+        } else {
+            Ok(Vec::new())
+        };
+    };
+    let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
+    let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
+    if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+}
+
+fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {
+    match (matches.text("cert-file"), matches.text("key-file")) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(Tls { certificate: certificate.into(), key: key.into() })),
+        _ => Err(Failure::new("`--cert-file` and `--key-file` go together")),
     }
 }
 

@@ -48,12 +48,12 @@ pub struct ServeOptions {
 ///
 /// # Errors
 /// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository; `Network`
-/// when the address can't be listened on.
+/// when the address can't be listened on or the certificate can't be used.
 pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     let stores = stores(&mut options).await?;
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
-        Error::new(Kind::Network, format!("failed to listen on {}", options.address)).with_source(error)
+        Error::new(Kind::Network, format!("failed to serve on {}", options.address)).with_source(error)
     })
 }
 
