@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod bench;
+mod conformance;
 mod demo;
 mod deny;
 mod env;
@@ -29,6 +30,7 @@ usage: cargo xtask <verb> [options]
   tidy        the house rules: layers, sizes, docs, forgotten files
   gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
+  conformance the conformance program of the distribution-spec against our server  [--results DIR]
   peers       install the registries and tools the tests compare with
   deny        licences, bans and sources of the dependencies, without network
   advisories  known vulnerabilities in the dependencies, needs the network
@@ -62,6 +64,7 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "tidy" => without_options(tidy::run),
         "gen" => reference::run(rest),
         "diff" => reference::diff(rest),
+        "conformance" => conformance::run(rest),
         "peers" => without_options(peers::run),
         "deny" => without_options(deny::run),
         "advisories" => without_options(deny::run_advisories),

@@ -8,7 +8,7 @@ use crate::files::{ScratchDir, read_text};
 use crate::process::{Result, cargo, run as run_command, stream};
 use crate::steps::Steps;
 use crate::tally::{SkipLog, Tally};
-use crate::{deny, peers, reference, tidy};
+use crate::{conformance, deny, peers, reference, tidy};
 
 /// The variable that tells tests where to report what they lack.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
@@ -42,6 +42,17 @@ fn run_checks(steps: &mut Steps) {
     });
     steps.step("generated pages", |_| reference::check());
     steps.step("tests", tests);
+    steps.step("conformance", conformance_counted);
+}
+
+/// Not having the conformance program is no failure, but it is told.
+fn conformance_counted(tally: &mut Tally) -> Result {
+    if peers::find("conformance").is_none() {
+        println!("skipped: needs conformance");
+        tally.skipped += 1;
+        return Ok(());
+    }
+    conformance::run(&[])
 }
 
 fn clippy() -> Result {

@@ -8,6 +8,7 @@
 //! assert_eq!(matches.unwrap().subcommand_name(), Some("resolve"));
 //! ```
 
+mod access_log;
 mod args;
 mod artifacts;
 mod cmd;
@@ -95,10 +96,18 @@ fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Resul
     let result = runtime.block_on(async {
         tokio::select! {
             result = cmd::run(name, matches, printer) => result,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupt signal received")),
+            () = interrupted(name) => Err(Failure::new("interrupt signal received")),
         }
     });
     // A blocking read of standard input must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+/// Ready when the command is to end at once; a server ends by itself when its uploads are finished.
+async fn interrupted(name: &str) {
+    if name == "serve" {
+        std::future::pending::<()>().await;
+    }
+    drop(tokio::signal::ctrl_c().await);
 }

@@ -11,7 +11,6 @@ use crate::error::Refusal;
 use crate::range::{self, Part};
 use crate::respond::{Answer, empty, set};
 use crate::server::Registry;
-use crate::stores::ServedStore;
 
 /// A digest in a path.
 pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
@@ -24,7 +23,7 @@ pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
 }
 
 /// What `digest` names, manifests too: their bytes are as good as any.
-pub(crate) async fn find(store: &Arc<dyn ServedStore>, digest: &Digest) -> Result<Descriptor, Refusal> {
+pub(crate) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Result<Descriptor, Refusal> {
     let found = store.resolve(&digest.to_string()).await;
     found.map_err(|error| Refusal::of(&error, Refusal::blob_unknown))
 }
@@ -45,7 +44,7 @@ impl Wanted {
 pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wanted) -> Answer {
     let digest = digest(text)?;
     let store = registry.store(name).await?;
-    let node = find(&store, &digest).await?;
+    let node = find(&*store, &digest).await?;
     let size = node.size;
     let (status, sent) = match range::wanted(wanted.range.as_deref().filter(|_| !wanted.head), size) {
         Part::Whole => (StatusCode::OK, 0..size),
@@ -81,8 +80,8 @@ pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wan
 /// Forgets a blob. A manifest is deleted as a manifest only: its tags go with it.
 pub(crate) async fn delete(registry: &Registry, name: &str, text: &str) -> Answer {
     let digest = digest(text)?;
-    let store = registry.store(name).await?;
-    let node = find(&store, &digest).await?;
+    let store = registry.writable(name, false).await?;
+    let node = find(&*store, &digest).await?;
     if node.media_type.is_manifest() {
         return Err(Refusal::blob_unknown());
     }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use oras_spec::reference::check_tag;
 use oras_spec::{Descriptor, Kind as MediaKind, Manifest, MediaType};
-use oras_store::{Content, Error, Source};
+use oras_store::{Content, Error, Source, Store};
 
 use crate::blobs::digest;
 use crate::error::Refusal;
@@ -14,7 +14,6 @@ use crate::query::Query;
 use crate::respond::{Answer, empty, set};
 use crate::route::is_reference;
 use crate::server::Registry;
-use crate::stores::ServedStore;
 
 fn failed(error: &Error) -> Refusal {
     Refusal::of(error, Refusal::manifest_unknown)
@@ -23,7 +22,7 @@ fn failed(error: &Error) -> Refusal {
 /// Tags that one PUT by digest may give; the specification asks for at least 10.
 const MAX_TAGS: usize = 64;
 
-async fn find(store: &Arc<dyn ServedStore>, reference: &str) -> Result<Descriptor, Refusal> {
+async fn find<S: Source + ?Sized>(store: &S, reference: &str) -> Result<Descriptor, Refusal> {
     let node = store.resolve(reference).await.map_err(|error| failed(&error))?;
     // A blob's digest is no manifest.
     if node.media_type.is_manifest() { Ok(node) } else { Err(Refusal::manifest_unknown()) }
@@ -34,7 +33,7 @@ pub(crate) async fn get(registry: &Registry, name: &str, reference: &str) -> Ans
         return Err(Refusal::manifest_unknown());
     }
     let store = registry.store(name).await?;
-    let node = find(&store, reference).await?;
+    let node = find(&*store, reference).await?;
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
     let bytes = content.bytes(registry.options.max_manifest_size).await.map_err(|error| failed(&error))?;
     // hyper leaves the body out of the answer to HEAD, and keeps its length.
@@ -69,9 +68,9 @@ pub(crate) async fn put(
         }
         node.digest = digest.clone();
     }
-    let store = registry.store_for_writing(name).await?;
+    let store = registry.writable(name, true).await?;
     if !registry.options.sparse {
-        children_exist(&store, &manifest).await?;
+        children_exist(&*store, &manifest).await?;
     }
     let content = Content::from_bytes(node.clone(), bytes).map_err(|error| failed(&error))?;
     if tags.is_empty() {
@@ -108,7 +107,7 @@ fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, Refusa
 }
 
 /// Everything but the subject and layers that must not be distributed has to be here.
-async fn children_exist(store: &Arc<dyn ServedStore>, manifest: &Manifest) -> Result<(), Refusal> {
+async fn children_exist(store: &dyn Store, manifest: &Manifest) -> Result<(), Refusal> {
     let subject = manifest.subject().map(|subject| subject.digest.clone());
     for child in manifest.children() {
         if Some(&child.digest) == subject.as_ref() || child.media_type.kind() == MediaKind::Foreign {
@@ -123,13 +122,13 @@ async fn children_exist(store: &Arc<dyn ServedStore>, manifest: &Manifest) -> Re
 }
 
 pub(crate) async fn delete(registry: &Registry, name: &str, reference: &str) -> Answer {
-    let store = registry.store(name).await?;
+    let store = registry.writable(name, false).await?;
     if !reference.contains(':') {
         // A tag goes alone; a store that can't do that says so.
         store.untag(reference).await.map_err(|error| failed(&error))?;
         return empty(StatusCode::ACCEPTED, &[]);
     }
-    let node = find(&store, reference).await?;
+    let node = find(&*store, reference).await?;
     store.delete(&node).await.map_err(|error| failed(&error))?;
     empty(StatusCode::ACCEPTED, &[])
 }

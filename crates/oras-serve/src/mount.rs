@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use oras_spec::reference::check_repository;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Content, Error, Source};
+use oras_store::{Content, Error, Source, Store};
 
 use crate::blobs::find;
 use crate::error::Refusal;
 use crate::server::Registry;
-use crate::stores::ServedStore;
 
 /// Repositories that are searched for a blob when the client does not say where it is.
 const MAX_SEARCHED: usize = 256;
@@ -22,7 +21,7 @@ const MAX_SEARCHED: usize = 256;
 pub(crate) async fn mount(
     registry: &Registry,
     from: Option<&str>,
-    target: &Arc<dyn ServedStore>,
+    target: &dyn Store,
     digest: &Digest,
 ) -> Result<bool, Refusal> {
     if let Some(from) = from {
@@ -41,11 +40,11 @@ pub(crate) async fn mount(
 async fn adopt(
     registry: &Registry,
     from: &str,
-    target: &Arc<dyn ServedStore>,
+    target: &dyn Store,
     digest: &Digest,
 ) -> Result<bool, Refusal> {
     let Ok(source) = registry.store(from).await else { return Ok(false) };
-    let Ok(mut node) = find(&source, digest).await else { return Ok(false) };
+    let Ok(mut node) = find(&*source, digest).await else { return Ok(false) };
     // A manifest stays what it is where it is already, and comes as a blob where it is not.
     node.media_type = MediaType::OCTET_STREAM;
     if !target.exists(&node).await.map_err(|error| failed(&error))? {

@@ -10,7 +10,8 @@ pub(crate) enum Part {
     Whole,
     /// These bytes, at least one.
     Bytes(Range<u64>),
-    /// Bytes that are not there.
+    /// Bytes that are not there, or a range that ends before it begins, which a server may reject (RFC 9110, section
+    /// 14.2): a client that asks for one is better told.
     Nothing,
 }
 
@@ -21,7 +22,8 @@ pub(crate) fn wanted(header: Option<&str>, size: u64) -> Part {
         return Part::Whole;
     };
     let range = match (number(first), number(last)) {
-        (Some(first), Some(last)) if first <= last => first..last.saturating_add(1).min(size),
+        (Some(first), Some(last)) if first > last => return Part::Nothing,
+        (Some(first), Some(last)) => first..last.saturating_add(1).min(size),
         (Some(first), None) if last.is_empty() => first..size,
         (None, Some(count)) if first.is_empty() => size.saturating_sub(count)..size,
         _ => return Part::Whole,
@@ -59,7 +61,7 @@ mod tests {
             ("bytes=10-", Part::Nothing),
             ("bytes=10-12", Part::Nothing),
             ("bytes=-0", Part::Nothing),
-            ("bytes=3-2", Part::Whole),
+            ("bytes=3-2", Part::Nothing),
             ("bytes=0-1,3-4", Part::Whole),
             ("bytes=+1-2", Part::Whole),
             ("bytes=-", Part::Whole),

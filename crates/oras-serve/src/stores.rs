@@ -6,31 +6,32 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use oras_store::{IngestTarget, Result, Store};
-
-/// A store that a server can serve.
-pub trait ServedStore: Store + IngestTarget {}
-
-impl<T: Store + IngestTarget + ?Sized> ServedStore for T {}
+use oras_store::{ReadStore, Result, Store};
 
 /// The repositories of a server.
 #[async_trait]
 pub trait Stores: Send + Sync {
-    /// The store of a repository; makes one if there is none and `create` is set. The name follows the grammar of the
-    /// distribution-spec: no part of it is empty, `.` or `..`.
-    async fn repository(&self, name: &str, create: bool) -> Result<Option<Arc<dyn ServedStore>>>;
+    /// The store of a repository, for reading; `None` if there is no such repository. The name follows the grammar of
+    /// the distribution-spec: no part of it is empty, `.` or `..`.
+    async fn repository(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>>;
+
+    /// The store of a repository, for writing and deleting; makes one if there is none and `create` is set.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) where nothing can be written; `InvalidInput` for a name that can't be kept.
+    async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
 
     /// The names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;
 }
 
-type Factory = Box<dyn Fn(String) -> BoxFuture<'static, Result<Arc<dyn ServedStore>>> + Send + Sync>;
+type Factory = Box<dyn Fn(String) -> BoxFuture<'static, Result<Arc<dyn Store>>> + Send + Sync>;
 
 /// One store per repository, each made when it is first written to.
 pub struct PerRepository {
     make: Factory,
     /// A repository that is known to exist but was not asked for yet has no store.
-    stores: tokio::sync::Mutex<BTreeMap<String, Option<Arc<dyn ServedStore>>>>,
+    stores: tokio::sync::Mutex<BTreeMap<String, Option<Arc<dyn Store>>>>,
 }
 
 impl PerRepository {
@@ -38,7 +39,7 @@ impl PerRepository {
     pub fn new<F, Fut>(make: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Arc<dyn ServedStore>>> + Send + 'static,
+        Fut: Future<Output = Result<Arc<dyn Store>>> + Send + 'static,
     {
         Self { make: Box::new(move |name| Box::pin(make(name))), stores: tokio::sync::Mutex::default() }
     }
@@ -59,7 +60,11 @@ impl std::fmt::Debug for PerRepository {
 
 #[async_trait]
 impl Stores for PerRepository {
-    async fn repository(&self, name: &str, create: bool) -> Result<Option<Arc<dyn ServedStore>>> {
+    async fn repository(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>> {
+        Ok(self.writable(name, false).await?.map(|store| store as _))
+    }
+
+    async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
         let mut stores = self.stores.lock().await;
         match stores.get(name) {
             Some(Some(store)) => return Ok(Some(Arc::clone(store))),

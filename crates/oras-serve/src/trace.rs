@@ -1,23 +1,36 @@
-//! One span and one line for every request.
+//! One event for every request.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::extract::Request;
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument;
 
-/// Runs a request in a span that names it, and says how it ended. Queries and headers are not logged: they may hold
-/// secrets.
+/// The target of the events that tell of requests: `remote`, `method`, `path`, `status`, `bytes` and `duration_us`.
+pub const ACCESS_TARGET: &str = "oras_serve::access";
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(pub(crate) SocketAddr);
+
+/// Answers a request and tells how: `bytes` is the length of the answer that was begun. Queries and headers are not
+/// told: they may hold secrets.
 pub(crate) async fn request(request: Request, next: Next) -> Response {
-    let span = tracing::info_span!("request", method = %request.method(), path = request.uri().path());
-    async move {
-        let began = Instant::now();
-        let response = next.run(request).await;
-        let status = response.status().as_u16();
-        tracing::info!(status, duration_us = began.elapsed().as_micros(), "answered");
-        response
-    }
-    .instrument(span)
-    .await
+    let (began, method, uri) = (Instant::now(), request.method().clone(), request.uri().clone());
+    let remote = request.extensions().get::<Remote>().map(|remote| tracing::field::display(remote.0));
+    let response = next.run(request).await;
+    let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let bytes = length.and_then(|text| text.parse::<u64>().ok());
+    tracing::info!(
+        target: ACCESS_TARGET,
+        remote,
+        %method,
+        path = uri.path(),
+        status = response.status().as_u16(),
+        bytes,
+        duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+    );
+    response
 }

@@ -1,13 +1,12 @@
 //! Uploads: in one request, streamed, or in chunks (distribution-spec, "Pushing blobs").
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use futures::StreamExt;
 use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::Ingest;
+use oras_store::{Ingest, Store};
 
 use crate::blobs::digest;
 use crate::error::Refusal;
@@ -17,7 +16,6 @@ use crate::range;
 use crate::respond::{Answer, empty};
 use crate::server::Registry;
 use crate::sessions::Session;
-use crate::stores::ServedStore;
 
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -28,13 +26,13 @@ pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request
     let whole = query.get("digest").map(digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
     registry.sessions.check_room()?;
-    let store = registry.store_for_writing(name).await?;
+    let store = registry.writable(name, true).await?;
     if let Some(digest) = mounted
-        && mount(registry, query.get("from"), &store, &digest).await?
+        && mount(registry, query.get("from"), &*store, &digest).await?
     {
         return created(name, &digest);
     }
-    let ingest = begin(&store, algorithm).await?;
+    let ingest = begin(&*store, algorithm).await?;
     if let Some(digest) = whole {
         let mut slot = Some(ingest);
         receive(&mut slot, request.into_body(), |_| ()).await?;
@@ -56,7 +54,7 @@ fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, Refusal
     }
 }
 
-async fn begin(store: &Arc<dyn ServedStore>, algorithm: Algorithm) -> Result<Box<dyn Ingest>, Refusal> {
+async fn begin(store: &dyn Store, algorithm: Algorithm) -> Result<Box<dyn Ingest>, Refusal> {
     store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))
 }
 

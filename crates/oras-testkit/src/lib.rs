@@ -5,6 +5,7 @@
 //! | [`suite`] | one behaviour suite that every store passes |
 //! | [`nodes`] | content to test with: blobs, manifests, referrers |
 //! | [`numbers`] | numbers for tests with nonsense |
+//! | [`rounds`](mod@rounds) | how often a test repeats what may go wrong once in a while |
 //! | [`peers`] | where the real tools are, and how a test says that it lacks one |
 //! | [`registry`] | real registries, each a process on a free port of this machine |
 //! | [`ports`] | ports for programs that can't choose one |
@@ -26,6 +27,7 @@ pub mod ports;
 pub mod quirks;
 pub mod recorder;
 pub mod registry;
+pub mod rounds;
 pub mod scripted;
 pub mod shelf;
 pub mod suite;

@@ -18,6 +18,7 @@
 //! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
 //! | [`list_partials`], [`clean_partials`] | finds or removes what unfinished transfers have left |
 //! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
+//! | `serve`, with the feature of that name | is a registry over OCI layouts or memory |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -63,6 +64,8 @@ pub mod report;
 mod resolve;
 mod restore;
 mod select;
+#[cfg(feature = "serve")]
+mod serve;
 mod tag;
 mod tagged;
 
@@ -84,6 +87,8 @@ pub use push::{PushOptions, PushedArtifact, push};
 pub use resolve::{fetch_manifest, resolve};
 pub use restore::{RestoreOptions, restore};
 pub use select::{Selector, open_file};
+#[cfg(feature = "serve")]
+pub use serve::{ServeFrom, ServeOptions, serve};
 pub use tag::{tag, untag};
 pub use tagged::{NoTags, TaggedArtifact};
 
@@ -92,5 +97,7 @@ pub use oras_files as files;
 pub use oras_layout::{Archive, ArchiveWriter, Layout, NotTar, open as open_layout};
 pub use oras_memory::Memory;
 pub use oras_remote as remote;
+#[cfg(feature = "serve")]
+pub use oras_serve as server;
 pub use oras_spec as spec;
 pub use oras_store as store;

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use crate::files::ScratchDir;
 use crate::process::{Result, cargo, run as run_command};
 use crate::tidy::workspace::Workspace;
-use session::{Registry, Session};
+use session::Session;
+
+pub(crate) use session::Registry;
 
 const HELP: &str = "\
 usage: cargo xtask demo [--keep] [--oras FILE] [--serve FILE]
@@ -47,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     print!("{}", tree::listing(scratch.path())?);
     println!("\n# A registry in memory, on a free port of loopback");
     println!("$ {} --addr 127.0.0.1:0 &", serve.display());
-    let registry = Registry::start(&serve)?;
+    let registry = Registry::start(&serve, &[])?;
     println!("listening on {}", registry.host());
     let outcome = tell(&session, registry);
     if options.keep {

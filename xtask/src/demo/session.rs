@@ -7,38 +7,46 @@ use std::process::{ChildStdout, Command, Stdio};
 use crate::process::{Result, Server, command, line_of};
 
 /// A registry on loopback that is stopped when dropped.
-pub(super) struct Registry {
+pub(crate) struct Registry {
     /// Kept for its `Drop`.
     _server: Server,
     /// Kept open: a server that prints to a closed pipe would die of it.
     _stdout: BufReader<ChildStdout>,
-    host: String,
+    address: String,
 }
 
 impl Registry {
-    /// Starts it on a free port and waits until it says where it listens.
-    pub(super) fn start(program: &Path) -> Result<Self> {
-        let mut server = Server::start(command(program, &["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()))?;
+    /// Starts it with `words` on a free port, and waits until it says where it listens.
+    pub(crate) fn start(program: &Path, words: &[String]) -> Result<Self> {
+        let mut command = command(program, &[]);
+        command.args(words).args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut server = Server::start(&mut command)?;
         let stdout = server.child().stdout.take().ok_or("the registry has no stdout")?;
         let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
         while stdout.read_line(&mut line)? > 0 {
-            if let Some(port) = port_in(&line) {
-                return Ok(Self { _server: server, _stdout: stdout, host: format!("localhost:{port}") });
+            if let Some(address) = address_in(&line) {
+                return Ok(Self { _server: server, _stdout: stdout, address: address.to_owned() });
             }
             line.clear();
         }
         Err("the registry ended before it printed `listening on 127.0.0.1:PORT`".into())
     }
 
-    /// Its name in references.
-    pub(super) fn host(&self) -> &str {
-        &self.host
+    /// The address it listens on.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its name in references: `oras` takes plain HTTP for granted only there.
+    pub(super) fn host(&self) -> String {
+        self.address.replace("127.0.0.1", "localhost")
     }
 }
 
-fn port_in(line: &str) -> Option<u16> {
-    line.strip_prefix("listening on ")?.trim().rsplit_once(':')?.1.parse().ok()
+fn address_in(line: &str) -> Option<&str> {
+    let address = line.strip_prefix("listening on ")?.trim();
+    address.rsplit_once(':')?.1.parse::<u16>().ok().map(|_| address)
 }
 
 /// Calls of `oras` in one directory.
@@ -78,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_port() {
-        assert_eq!(port_in("listening on 127.0.0.1:41234\n"), Some(41234));
-        assert_eq!(port_in("hello"), None);
+    fn reads_the_address() {
+        assert_eq!(address_in("listening on 127.0.0.1:41234\n"), Some("127.0.0.1:41234"));
+        assert_eq!(address_in("hello"), None);
     }
 }

@@ -30,11 +30,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "oras-bucket",
             "oras-remote",
             "oras-copy",
+            "oras-serve",
         ],
     ),
     // Of use to anybody: knows nothing of ORAS.
     ("gotmpl", &[]),
-    ("oras-cli", &["oras", "oras-serve", "gotmpl"]),
+    ("oras-cli", &["oras", "gotmpl"]),
     ("xtask", &[]),
 ];
 

@@ -20,6 +20,7 @@ mod push;
 mod repo;
 mod resolve;
 mod restore;
+mod serve;
 mod tag;
 mod untag;
 pub(crate) mod version;
@@ -68,6 +69,7 @@ pub(crate) fn root() -> Command {
             manifest::command(),
             repo::command(),
             partial::command(),
+            serve::command(),
             completion::command(),
             help::command(),
         ])
@@ -91,6 +93,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         ("backup", _) => backup::run(matches, printer).await,
         ("restore", _) => restore::run(matches, printer).await,
         ("discover", _) => discover::run(matches, printer).await,
+        ("serve", _) => serve::run(matches, printer).await,
         ("resolve", _) => resolve::run(matches, printer).await,
         ("untag", _) => untag::run(matches, printer).await,
         ("annotate", _) => annotate::run(matches, printer).await,

@@ -72,3 +72,42 @@ async fn read_only_registries_change_nothing() {
     assert_eq!(registry.get("/v2/").await.status, 200);
     assert_eq!(registry.get("_catalog").await.json()["repositories"], serde_json::json!([]));
 }
+
+#[tokio::test]
+async fn where_anybody_may_pull_only_users_push() {
+    let users = vec![User::new("ann", "s3cret")];
+    let registry = memory(Options { users, anonymous_pull: true, ..Options::default() }).await;
+    let right = ("authorization", "Basic YW5uOnMzY3JldA==");
+    let opened = registry.send("POST", "a/blobs/uploads/", &[right], "").await;
+    assert_eq!(opened.status, 202);
+    let upload = opened.header("location");
+    let digest = &empty().descriptor().digest.clone();
+    let close = format!("{upload}?digest={digest}");
+    assert_eq!(registry.send("PUT", &close, &[right], empty().in_memory().unwrap()).await.status, 201);
+
+    let blob = format!("a/blobs/{digest}");
+    for (method, path) in
+        [("GET", blob.as_str()), ("HEAD", &blob), ("GET", "a/tags/list"), ("GET", "_catalog")]
+    {
+        for nobody in [&[][..], &[("authorization", "Basic Og==")]] {
+            assert_eq!(registry.send(method, path, nobody, "").await.status, 200, "{method} {path}");
+        }
+        // Credentials that are given must be right: who mistyped a password should learn of it.
+        let wrong = [("authorization", "Basic YW5uOndyb25n")];
+        assert_eq!(registry.send(method, path, &wrong, "").await.status, 401, "{method} {path}");
+    }
+    for (method, path) in [
+        ("GET", "/v2/"),
+        ("GET", "/v2"),
+        ("POST", "a/blobs/uploads/"),
+        ("PATCH", "a/blobs/uploads/1"),
+        ("PUT", "a/manifests/v1"),
+        ("DELETE", blob.as_str()),
+        ("DELETE", "a/manifests/v1"),
+    ] {
+        for nobody in [&[][..], &[("authorization", "Basic Og==")]] {
+            registry.send(method, path, nobody, "").await.refused(401, "UNAUTHORIZED");
+        }
+    }
+    assert_eq!(registry.send("GET", "/v2/", &[right], "").await.status, 200);
+}

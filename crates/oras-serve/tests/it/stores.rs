@@ -31,8 +31,8 @@ async fn one_store_per_name_even_when_asked_at_once() {
             Ok(Arc::new(Memory::new()) as _)
         }
     });
-    assert!(stores.repository("a", false).await.unwrap().is_none());
-    let all = futures::future::join_all((0..8).map(|_| stores.repository("a", true))).await;
+    assert!(stores.repository("a").await.unwrap().is_none());
+    let all = futures::future::join_all((0..8).map(|_| stores.writable("a", true))).await;
     assert!(all.into_iter().all(|store| store.unwrap().is_some()));
     assert_eq!(made.load(Ordering::Relaxed), 1);
     assert_eq!(stores.repositories().await.unwrap(), ["a"]);

@@ -1,0 +1,78 @@
+//! What a server does, on standard error: one line an event, `name=value` each (logfmt).
+
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::output::Printer;
+
+/// The events of the server, those of its requests too.
+const TARGET: &str = "oras_serve";
+
+/// From now on, logs what the server does.
+pub(crate) fn show(printer: Printer) {
+    let subscriber = tracing_subscriber::registry().with(Lines { printer });
+    // Only the first call in a process counts.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+struct Lines {
+    printer: Printer,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let mut line = Line(format!("time={} level={level}", Timestamp::now()));
+        event.record(&mut line);
+        self.printer.error(&line.0);
+    }
+}
+
+struct Line(String);
+
+impl Line {
+    fn add(&mut self, name: &str, value: &str) {
+        let name = if name == "message" { "msg" } else { name };
+        let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '=' && c != '\\';
+        // Writing to a string does not fail.
+        let _ = if !value.is_empty() && value.chars().all(plain) {
+            write!(self.0, " {name}={value}")
+        } else {
+            write!(self.0, " {name}={value:?}")
+        };
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field.name(), &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field.name(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_makes_a_second_field_or_line() {
+        let mut line = Line(String::new());
+        line.add("path", "/v2/a%20b/tags");
+        line.add("message", "it is \"so\"");
+        line.add("error", "a\nb=c");
+        line.add("none", "");
+        assert_eq!(line.0, r#" path=/v2/a%20b/tags msg="it is \"so\"" error="a\nb=c" none="""#);
+    }
+}

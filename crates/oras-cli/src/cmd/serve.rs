@@ -1,0 +1,123 @@
+//! `oras serve`.
+
+use clap::{ArgMatches, Command};
+use oras::server::{Options, Tls, User};
+use oras::{ServeFrom, ServeOptions};
+
+use super::read_input;
+use crate::access_log;
+use crate::args;
+use crate::args::flags::{self, Matches};
+use crate::error::Failure;
+use crate::output::Printer;
+
+/// Where it listens unless it is told: reached from this machine alone.
+const ADDRESS: &str = "127.0.0.1:5000";
+
+/// The command with its flags.
+pub(crate) fn command() -> Command {
+    args::command(
+        "serve",
+        "Be a registry: keep repositories in OCI layouts, or in memory",
+        concat!(
+            "The path is a directory with one OCI layout for each repository below it, which is made if it is not\n",
+            "there; or one OCI layout, in a directory or, to be read, in a tar archive. Without a path all is kept in\n",
+            "memory. The layouts are plain OCI layouts at any time, also while the server runs.\n\n",
+            "The address is printed when clients can connect; the log goes to standard error, one line a request.\n",
+            "On SIGTERM and SIGINT the server finishes what it is doing, for ten seconds at most.\n\n",
+            "Examples:\n",
+            "  oras serve\n",
+            "  oras serve --addr 127.0.0.1:8000 registry\n",
+            "  oras serve --read-only registry\n",
+            "  oras serve --repository hello backup.tar\n",
+            "  oras serve --addr 0.0.0.0:443 --cert-file server.pem --key-file server.key --htpasswd users --anonymous-pull registry"
+        ),
+    )
+    .args([
+        flags::text("addr", "HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
+        flags::switch("memory", "Keep everything in memory"),
+        flags::switch("read-only", "Refuse what changes a repository"),
+        flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
+        flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
+        flags::text("cert-file", "PATH", "Speak TLS with this certificate (PEM)"),
+        flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
+        flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
+        flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
+        flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
+    ])
+}
+
+/// Runs it until it is told to stop.
+pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    access_log::show(*printer);
+    let options = ServeOptions {
+        address: matches.text("addr").unwrap_or_else(|| ADDRESS.to_owned()),
+        from: from(matches)?,
+        repository: matches.text("repository"),
+        server: Options {
+            read_only: matches.on("read-only"),
+            sparse: matches.on("sparse"),
+            users: users(matches)?,
+            anonymous_pull: matches.on("anonymous-pull"),
+            tls: tls(matches)?,
+            ..Options::default()
+        },
+    };
+    // From the beginning, or a signal that comes early would end the process at once.
+    let stop = stop()?;
+    let server = oras::serve(options).await?;
+    printer.line(format!("listening on {}", server.local_addr()))?;
+    server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
+}
+
+fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
+    match matches.words().as_slice() {
+        [] => Ok(ServeFrom::Memory),
+        [_] if matches.on("memory") => Err(Failure::new("a path and `--memory` cannot be both used")),
+        [path] => Ok(ServeFrom::Path(path.into())),
+        more => Err(Failure::new(format!("\"oras serve\" takes at most 1 argument but got {}", more.len()))),
+    }
+}
+
+/// The users of `--htpasswd`. A file without any would let everybody in.
+fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
+    let Some(path) = matches.text("htpasswd") else {
+        return if matches.on("anonymous-pull") {
+            Err(Failure::new("`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything"))
+        } else {
+            Ok(Vec::new())
+        };
+    };
+    let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
+    let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
+    if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+}
+
+fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {
+    match (matches.text("cert-file"), matches.text("key-file")) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(Tls { certificate: certificate.into(), key: key.into() })),
+        _ => Err(Failure::new("`--cert-file` and `--key-file` go together")),
+    }
+}
+
+/// Ready when the process is told to end.
+#[cfg(unix)]
+fn stop() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(format!("failed to listen to signals: {error}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+    })
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+fn stop() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}

@@ -1,0 +1,45 @@
+//! Requests that are too much.
+
+use oras_serve::Options;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::memory;
+
+/// Sends `bytes` for as long as they are taken, and gives what comes back.
+async fn say(address: std::net::SocketAddr, begin: &str, more: &str, times: usize) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    for _ in 0..times {
+        if stream.write_all(more.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    // A server that has had enough may reset the connection.
+    drop(stream.read_to_end(&mut answer).await);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn floods_of_headers_are_refused() {
+    let registry = memory(Options::default()).await;
+    let begin = "GET /v2/ HTTP/1.1\r\nhost: x\r\n";
+    let many = say(registry.address, begin, "x: y\r\n", 200_000).await;
+    let long = say(registry.address, begin, &format!("x: {}\r\n", "y".repeat(100_000)), 1000).await;
+    let endless = say(registry.address, "GET /v2/", &"y".repeat(100_000), 1000).await;
+    for answer in [many, long, endless] {
+        let refused = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
+        assert!(answer.is_empty() || refused.iter().any(|line| answer.starts_with(line)), "{answer}");
+    }
+    assert_eq!(registry.get("/v2/").await.status, 200);
+}
+
+#[tokio::test]
+async fn manifests_are_not_read_beyond_their_limit() {
+    let registry = memory(Options { max_manifest_size: 1000, ..Options::default() }).await;
+    let typed = [("content-type", "application/vnd.oci.image.index.v1+json")];
+    let large = registry.send("PUT", "a/manifests/v1", &typed, vec![b' '; 1001]).await;
+    assert_eq!(large.status, 413, "{large:?}");
+    assert_eq!(registry.get("a/tags/list").await.status, 404);
+}

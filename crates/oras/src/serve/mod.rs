@@ -1,0 +1,94 @@
+//! A registry over OCI layouts or memory.
+
+mod repository;
+mod root;
+mod single;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oras_layout::{Archive, Layout};
+use oras_memory::Memory;
+use oras_serve::{Options, PerRepository, Server, Stores};
+use oras_spec::layout::MARKER_FILE;
+use oras_spec::reference::check_repository;
+use oras_store::fsio::blocking;
+use oras_store::{Error, Kind, Result};
+
+use root::LayoutRoot;
+use single::Single;
+
+/// Where a server keeps its repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServeFrom {
+    /// In memory: gone when the server ends.
+    Memory,
+    /// At this path: one OCI layout for each repository below a directory; or the one repository of an OCI layout, in a
+    /// directory or, for reading only, in a tar archive.
+    Path(PathBuf),
+}
+
+/// What a server is told when it starts.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where it listens, as `host:port`; port 0 is any free port.
+    pub address: String,
+    /// Where the repositories are.
+    pub from: ServeFrom,
+    /// The name of the repository when there is one layout only; by default it is made from the path.
+    pub repository: Option<String>,
+    /// How it behaves.
+    pub server: Options,
+}
+
+/// Opens the repositories and listens: from now on clients can connect, and are answered while [`Server::run`] runs.
+///
+/// A directory that is not there is made, unless the server is read-only. The layouts stay plain OCI layouts, complete
+/// at any time: other programs may read and, if they keep to the locks of layouts, write them meanwhile.
+///
+/// # Errors
+/// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository; `Network`
+/// when the address can't be listened on or the certificate can't be used.
+pub async fn serve(mut options: ServeOptions) -> Result<Server> {
+    let stores = stores(&mut options).await?;
+    let bound = Server::bind(options.address.as_str(), options.server, stores).await;
+    bound.map_err(|error| {
+        Error::new(Kind::Network, format!("failed to serve on {}", options.address)).with_source(error)
+    })
+}
+
+async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
+    let path = match &options.from {
+        ServeFrom::Memory => {
+            let memory = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+            return Ok(Arc::new(memory));
+        }
+        ServeFrom::Path(path) => path.clone(),
+    };
+    let asked = path.clone();
+    let (is_file, is_layout) =
+        blocking(move || Ok((asked.is_file(), asked.join(MARKER_FILE).is_file()))).await?;
+    if is_file {
+        options.server.read_only = true;
+        let archive = Arc::new(Archive::open(&path).await?);
+        return Ok(Arc::new(Single::archive(name(options, &path)?, archive)));
+    }
+    if is_layout {
+        let layout = Layout::open_or_create(&path).await?;
+        return Ok(Arc::new(Single::layout(name(options, &path)?, layout)));
+    }
+    if let Some(name) = &options.repository {
+        let message = format!("{} is no OCI layout that could be the repository {name}", path.display());
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
+    Ok(Arc::new(LayoutRoot::open(path, options.server.read_only).await?))
+}
+
+/// The name of the only repository.
+fn name(options: &ServeOptions, path: &std::path::Path) -> Result<String> {
+    match &options.repository {
+        Some(name) if check_repository(name).is_ok() => Ok(name.clone()),
+        Some(name) => Err(Error::new(Kind::InvalidInput, format!("invalid repository name {name:?}"))),
+        None => Ok(repository::named_after(path)),
+    }
+}

@@ -1,0 +1,58 @@
+//! The one repository of a layout.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oras_layout::{Archive, Layout};
+use oras_serve::Stores;
+use oras_store::{Error, Kind, ReadStore, Result, Store};
+
+/// One layout as the only repository of a server.
+#[derive(Debug)]
+pub(super) struct Single {
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Directory(Arc<Layout>),
+    Archive(Arc<Archive>),
+}
+
+impl Single {
+    pub(super) fn layout(name: String, layout: Layout) -> Self {
+        Self { name, place: Place::Directory(Arc::new(layout)) }
+    }
+
+    /// A repository that can only be read.
+    pub(super) fn archive(name: String, archive: Arc<Archive>) -> Self {
+        Self { name, place: Place::Archive(archive) }
+    }
+}
+
+#[async_trait]
+impl Stores for Single {
+    async fn repository(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>> {
+        Ok((name == self.name).then(|| match &self.place {
+            Place::Directory(layout) => Arc::clone(layout) as _,
+            Place::Archive(archive) => Arc::clone(archive) as _,
+        }))
+    }
+
+    async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
+        match &self.place {
+            Place::Archive(_) => Err(Error::new(Kind::Unsupported, "a tar archive is only read")),
+            Place::Directory(layout) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
+            Place::Directory(_) if create => {
+                let message = format!("this server has the repository {} and no other", self.name);
+                Err(Error::new(Kind::Denied, message))
+            }
+            Place::Directory(_) => Ok(None),
+        }
+    }
+
+    async fn repositories(&self) -> Result<Vec<String>> {
+        Ok(vec![self.name.clone()])
+    }
+}
