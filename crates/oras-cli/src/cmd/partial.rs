@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
 use crate::output::Printer;
-use crate::target::Remote;
+use crate::remote::Remote;
 
 const PLACES: &str = "Directories or OCI layouts to look in, and below [default: .]";
 
