@@ -84,10 +84,10 @@ fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     let mut reports = Vec::new();
     let mut shelf = Shelf::default();
     for workload in WORKLOADS.iter().filter(|workload| options.wants(|word| workload.is_meant_by(word))) {
-        for protocol in [Protocol::Plain, Protocol::Tls] {
-            if protocol == Protocol::Tls && !(options.tls && workload.tls) {
-                continue;
-            }
+        let (tls, single_post) = (options.tls && workload.tls, workload.single_post);
+        let others = [(tls, Protocol::Tls), (single_post, Protocol::SinglePost)];
+        let others = others.into_iter().filter_map(|(wanted, protocol)| wanted.then_some(protocol));
+        for protocol in std::iter::once(Protocol::Plain).chain(others) {
             println!("\n==> {}: {}", workload.name, workload.what);
             scene.clear_results()?;
             shelf.hold(workload.needs, scene)?;

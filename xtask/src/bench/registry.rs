@@ -18,6 +18,8 @@ const TICKS: u64 = 100;
 pub(super) struct Registry {
     plain: Door,
     tls: Option<Door>,
+    /// Our own server, beside the other in the same storage.
+    single: Option<Door>,
     storage: PathBuf,
 }
 
@@ -26,6 +28,8 @@ pub(super) struct Registry {
 pub(super) enum Protocol {
     Plain,
     Tls,
+    /// Plain HTTP, and what is written goes to a registry that takes a blob in one request: our own.
+    SinglePost,
 }
 
 impl Registry {
@@ -35,13 +39,20 @@ impl Registry {
         std::fs::create_dir_all(&storage)?;
         let plain = Door::open(program, dir, &storage, None)?;
         let tls = certificate.map(|certificate| Door::open(program, dir, &storage, Some(certificate)));
-        Ok(Self { plain, tls: tls.transpose()?, storage })
+        Ok(Self { plain, tls: tls.transpose()?, single: None, storage })
+    }
+
+    /// Starts our own server, too: `program` is `oras`.
+    pub(super) fn with_single_post(mut self, program: &Path, dir: &Path) -> Result<Self> {
+        self.single = Some(Door::open_ours(program, dir, &self.storage)?);
+        Ok(self)
     }
 
     /// The way in.
     pub(super) fn door(&self, protocol: Protocol) -> Result<&Door> {
         match protocol {
             Protocol::Plain => Ok(&self.plain),
+            Protocol::SinglePost => Ok(self.single.as_ref().unwrap_or(&self.plain)),
             Protocol::Tls => self.tls.as_ref().ok_or_else(|| "no TLS was asked for".into()),
         }
     }
@@ -74,6 +85,16 @@ impl Door {
         // All tools take the name for plain HTTP by default, and the address for TLS.
         let host = if certificate.is_some() { "127.0.0.1" } else { "localhost" };
         Ok(Self { server, port, host, link: Link::to(port)? })
+    }
+
+    fn open_ours(program: &Path, dir: &Path, storage: &Path) -> Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let log = dir.join("single.log");
+        let mut command = command(program, &["serve", "--addr", &format!("127.0.0.1:{port}")]);
+        command.arg(storage).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
+        let mut server = Server::start(&mut command)?;
+        wait_until_ready(&mut server, port).map_err(|error| format!("{error}: {}", last_line(&log)))?;
+        Ok(Self { server, port, host: "localhost", link: Link::to(port)? })
     }
 
     /// Its name in references.

@@ -65,7 +65,11 @@ pub(super) fn run(
     }
     scene.clear_results()?;
     tools.sort_by_key(|tool| tool.tool);
-    let suffix = if protocol == Protocol::Tls { " (TLS)" } else { "" };
+    let suffix = match protocol {
+        Protocol::Plain => "",
+        Protocol::Tls => " (TLS)",
+        Protocol::SinglePost => " (single POST)",
+    };
     Ok(WorkloadReport { name: format!("{}{suffix}", workload.name), what: workload.what.to_owned(), tools })
 }
 

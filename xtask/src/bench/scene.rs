@@ -48,7 +48,8 @@ impl Scene {
         }
         let certificate = if options.tls { Some(Certificate::create(dir)?) } else { None };
         let source = Registry::start(&program, &dir.join("source"), certificate.as_ref())?;
-        let sink = Registry::start(&program, &dir.join("sink"), certificate.as_ref())?;
+        let sink = Registry::start(&program, &dir.join("sink"), certificate.as_ref())?
+            .with_single_post(&ours, &dir.join("sink"))?;
         let zstd = can_zstd(&ours);
         let scene = Self { source, sink, certificate, ours, zstd, sizes: options.sizes, scratch };
         scene.configure_regctl()?;
@@ -57,13 +58,14 @@ impl Scene {
 
     /// regctl is told in its configuration which hosts speak plain HTTP; the others know it from the name.
     fn configure_regctl(&self) -> Result {
-        let plain = |registry: &Registry| -> Result<[String; 2]> {
-            let door = registry.door(Protocol::Plain)?;
-            Ok([door.host(), door.host_over_link()])
-        };
         let mut hosts = serde_json::Map::new();
-        for host in plain(&self.source)?.into_iter().chain(plain(&self.sink)?) {
-            hosts.insert(host, serde_json::json!({"tls": "disabled"}));
+        for registry in [&self.source, &self.sink] {
+            for protocol in [Protocol::Plain, Protocol::SinglePost] {
+                let door = registry.door(protocol)?;
+                for host in [door.host(), door.host_over_link()] {
+                    hosts.insert(host, serde_json::json!({"tls": "disabled"}));
+                }
+            }
         }
         write(&self.path("home/.regctl/config.json"), serde_json::json!({"hosts": hosts}).to_string())
     }

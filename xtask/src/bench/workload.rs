@@ -40,6 +40,8 @@ pub(super) struct Workload {
     pub(super) path: Path,
     /// Whether it is worth a run over TLS too.
     pub(super) tls: bool,
+    /// Whether it is worth a run against a registry that takes a blob in one request.
+    pub(super) single_post: bool,
 }
 
 /// The names in the command lines.
@@ -109,12 +111,27 @@ const fn workload(
     leaves: fn(&Sizes) -> u64,
     line: Line,
 ) -> Workload {
-    Workload { name, what, needs, line, before: None, leaves, path: Path::Direct, tls: false }
+    Workload {
+        name,
+        what,
+        needs,
+        line,
+        before: None,
+        leaves,
+        path: Path::Direct,
+        tls: false,
+        single_post: false,
+    }
 }
 
 impl Workload {
     const fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    const fn single_post(mut self) -> Self {
+        self.single_post = true;
         self
     }
 
@@ -239,7 +256,9 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload("version", "start-up alone", &[], nothing, |tool, _| lines::version(tool)),
     workload("b1-push", "push one big file", &[Given::BigFile], Sizes::big, push_big).tls(),
     workload("b2-pull", "pull one big file", &[Given::RegistryFile], Sizes::big, pull_big).tls(),
-    workload("b3-push-small", "push small files", &[Given::SmallFiles], Sizes::small, push_small).tls(),
+    workload("b3-push-small", "push small files", &[Given::SmallFiles], Sizes::small, push_small)
+        .tls()
+        .single_post(),
     workload("b4-pull-small", "pull small files", &[Given::RegistrySmall], Sizes::small, pull_small).tls(),
     workload("b5-push-dir", "push a directory, gzip", &[Given::Tree], something, push_tree),
     workload(
