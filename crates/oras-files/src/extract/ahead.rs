@@ -87,7 +87,8 @@ mod tests {
     fn everything_comes_and_then_the_error() {
         for size in [0, 1, BLOCK, 3 * BLOCK + 5] {
             std::thread::scope(|scope| {
-                let mut ahead = Ahead::start(scope, move || Ok(Box::new(Fails(size)) as Box<dyn Read>)).unwrap();
+                let mut ahead =
+                    Ahead::start(scope, move || Ok(Box::new(Fails(size)) as Box<dyn Read>)).unwrap();
                 let mut back = Vec::new();
                 let failed = ahead.read_to_end(&mut back).unwrap_err();
                 assert_eq!((back.len(), failed.to_string().as_str()), (size, "torn"));
