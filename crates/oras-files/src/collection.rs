@@ -12,13 +12,13 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, blocking};
-use oras_store::{ByteStream, DigestCache, Error, IngestTarget, Kind, Progress, Pushed, Result, Source};
+use oras_store::{ByteStream, DigestCache, Error, Kind, Progress, Pushed, Result, Sink, Source};
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
 use crate::found::{self, Body, Claim, Found, stat_error};
 
-/// Files, directories and bytes as a source of nodes; nothing is copied but packed directories.
+/// Files, directories and bytes as a source of nodes; nothing is copied but packed directories that are not sent at once.
 #[derive(Debug)]
 pub struct Collection {
     pub(crate) shared: Arc<Shared>,
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) titles: HashSet<String>,
     pub(crate) nodes: HashMap<Digest, Body>,
+    /// The bytes of packed directories in memory.
+    pub(crate) held: u64,
 }
 
 impl Default for Collection {
@@ -114,17 +116,21 @@ impl Collection {
         Ok(descriptor)
     }
 
-    /// Sends a file to `target` while its digest is found out, telling `progress` of each piece; its descriptor, and
-    /// whether it was there already. A later run goes on with what was sent of the same file.
+    /// Sends a file, or a directory that is packed, to `target` while its digest is found out, telling `progress` of
+    /// each piece; its descriptor, and whether it was there already. A later run goes on with what was sent of the same
+    /// file. `None` when nothing was sent: what a small directory is packed to is added, as by [`Collection::describe`].
     ///
     /// # Errors
     /// As [`Collection::add`], also when the file changes meanwhile, and those of the target.
     pub async fn send(
         &self,
         mut found: Found,
-        target: &dyn IngestTarget,
+        target: &dyn Sink,
         progress: Progress,
-    ) -> Result<(Descriptor, Pushed)> {
+    ) -> Result<(Descriptor, Option<Pushed>)> {
+        if found.is_directory() {
+            return self.send_packed(found, target, &progress).await;
+        }
         let Some(content) = found.undigested() else {
             return Err(Error::new(Kind::InvalidInput, format!("{} is not a file", found.title())));
         };
@@ -132,7 +138,7 @@ impl Collection {
         let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
         let descriptor = found.sent(&sent, since)?;
         found.claim.done = true;
-        Ok((descriptor, pushed))
+        Ok((descriptor, Some(pushed)))
     }
 
     /// The right to pack, if it is a directory.

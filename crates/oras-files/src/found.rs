@@ -95,7 +95,8 @@ impl Found {
     pub fn is_large(&self) -> bool {
         match self.kind {
             FoundKind::File(stamp) => stamp.length >= LARGE && self.known(&stamp).is_none(),
-            FoundKind::Directory | FoundKind::Once => false,
+            FoundKind::Directory => true,
+            FoundKind::Once => false,
         }
     }
 

@@ -34,6 +34,7 @@ mod found;
 mod kept;
 mod publish;
 mod reference;
+mod sending;
 mod staging;
 mod target;
 mod title;

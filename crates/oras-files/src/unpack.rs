@@ -47,8 +47,12 @@ pub(crate) async fn in_flight(
     }
     let (feed, chunks) = sync_channel(QUEUE);
     let unpacking = blocking(move || unpacked(Box::new(Chunks { chunks, chunk: Bytes::new() })));
-    let (fetched, unpacked) =
-        join!(fsio::pour(&opened, Feed(Some(feed)), shown, |feed| Ok(drop(feed))), unpacking);
+    let fetching = fsio::pour(&opened, Feed(Some(feed)), shown, |feed| {
+        // The end of the archive.
+        drop(feed);
+        Ok(())
+    });
+    let (fetched, unpacked) = join!(fetching, unpacking);
     fetched.map_err(|error| place.copy_failed(error))?;
     unpacked
 }

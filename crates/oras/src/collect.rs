@@ -49,7 +49,8 @@ pub(crate) struct Layers {
     pub(crate) sent: HashSet<Digest>,
 }
 
-/// Adds `files` to `collection`. A large file whose digest is not known is sent to `target` while it is hashed.
+/// Adds `files` to `collection`. A large file whose digest is not known is sent to `target` while it is hashed, a large
+/// directory while it is packed.
 pub(crate) async fn files(
     collection: &Collection,
     files: Vec<FileArgument>,
@@ -61,8 +62,10 @@ pub(crate) async fn files(
         listener.step(Step::Preparing(&file.title));
         let found = collection.look(&file.title, &file.path, file.media_type).await?;
         let mut layer = if found.is_large() {
-            let layer = send(collection, found, target, listener).await?;
-            sent.insert(layer.digest.clone());
+            let (layer, is_sent) = send(collection, found, target, listener).await?;
+            if is_sent {
+                sent.insert(layer.digest.clone());
+            }
             layer
         } else {
             collection.describe(found).await?
@@ -76,24 +79,25 @@ pub(crate) async fn files(
     Ok(Layers { layers, sent })
 }
 
-/// Sends a large file, and tells of it as of any node once it is known which it is.
+/// Sends what is large, and tells of it as of any node once it is known which it is; whether it is there now.
 async fn send(
     collection: &Collection,
     found: Found,
     target: &dyn Sink,
     listener: &Arc<dyn Listener>,
-) -> Result<Descriptor> {
+) -> Result<(Descriptor, bool)> {
     let (title, size) = (found.title().to_owned(), found.size());
     let progress = {
         let listener = Arc::clone(listener);
         Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
     };
     let (node, outcome) = collection.send(found, target, progress).await?;
+    let Some(outcome) = outcome else { return Ok((node, false)) };
     if outcome == Pushed::Copied {
         listener.step(Step::Node(Event::Started(&node)));
     }
     listener.step(Step::Node(Event::Finished { node: &node, outcome, children: &[] }));
-    Ok(node)
+    Ok((node, true))
 }
 
 /// Adds the config to `collection`; `None` when packing makes it up.

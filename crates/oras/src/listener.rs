@@ -12,11 +12,11 @@ use oras_spec::{Descriptor, Digest};
 pub enum Step<'a> {
     /// A file or directory with this title is about to be read.
     Preparing(&'a str),
-    /// Bytes of a large file have just passed, which is sent while its digest is found out.
+    /// Bytes of a large file or directory have just passed, which is sent while its digest is found out.
     Sending {
-        /// The file.
+        /// The file or directory.
         title: &'a str,
-        /// How many bytes it has.
+        /// How many bytes it has; 0 when nobody knows yet.
         size: u64,
         /// How many of them have just passed.
         bytes: u64,

@@ -132,3 +132,50 @@ fn a_large_file_is_sent_while_it_is_hashed() {
     let said = sandbox.oras(&["push", &format!("{}/dry:v1", registry.host()), "big.bin", "--dry-run"]);
     assert!(said.contains("Would upload"), "{said}");
 }
+
+#[test]
+fn a_large_directory_is_sent_while_it_is_packed() {
+    let Some(registry) = registry("a_large_directory_is_sent_while_it_is_packed") else { return };
+    let sandbox = Sandbox::new();
+    let noise = |seed: u32, length: u32| -> Vec<u8> {
+        (0..length)
+            .map(|n| ((n ^ seed).wrapping_mul(2_654_435_761).rotate_left(n % 31) >> 13) as u8)
+            .collect()
+    };
+    sandbox.file("large/a.bin", noise(1, 11 << 20));
+    sandbox.file("large/b/c.bin", noise(2, 7 << 20));
+    sandbox.file("small/a.txt", "hello world\n");
+    // Where a temporary file can't be made, none is.
+    let oras = |words: &[&str]| -> String {
+        let output = sandbox.command(&ours(), words).env("TMPDIR", sandbox.path("no")).output().unwrap();
+        let (out, err) = texts(&output);
+        assert!(output.status.success(), "{words:?}: {out}{err}");
+        out
+    };
+    let layer = |words: &[&str]| -> String {
+        let manifest: serde_json::Value = serde_json::from_str(&sandbox.oras(words)).unwrap();
+        format!("{} {}", manifest["layers"][0]["digest"], manifest["layers"][1]["digest"])
+    };
+    let lines = |said: &str, word: &str| {
+        let lines = said.lines().filter(|line| line.starts_with(word));
+        lines.filter(|line| line.ends_with(" large") || line.ends_with(" small")).count()
+    };
+    let reference = format!("{}/large:v1", registry.host());
+    let said = oras(&["push", &reference, "large", "small"]);
+    assert_eq!((lines(&said, "Uploading"), lines(&said, "Uploaded ")), (2, 2), "{said}");
+    let said = oras(&["push", &reference, "large", "small", "-a", "other=yes"]);
+    assert_eq!(lines(&said, "Exists"), 2, "{said}");
+    let dry = format!("{}/dry:v1", registry.host());
+    let said = oras(&["push", &dry, "large", "small", "--dry-run"]);
+    assert_eq!(lines(&said, "Would upload"), 2, "{said}");
+    let pushed = layer(&["manifest", "fetch", &reference]);
+    oras(&["push", "--oci-layout", "layout:v1", "large", "small"]);
+    assert_eq!(layer(&["manifest", "fetch", "--oci-layout", "layout:v1"]), pushed);
+    oras(&["pull", &reference, "-o", "out"]);
+    for name in ["large/a.bin", "large/b/c.bin", "small/a.txt"] {
+        assert!(
+            std::fs::read(sandbox.path(name)).unwrap()
+                == std::fs::read(sandbox.path(&format!("out/{name}"))).unwrap()
+        );
+    }
+}

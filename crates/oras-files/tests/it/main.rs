@@ -5,3 +5,4 @@ mod collection;
 mod extract;
 mod go;
 mod kept;
+mod sending;

@@ -1,0 +1,95 @@
+//! A directory that is sent while it is packed, to a store that does not take it.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oras_files::Collection;
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_store::{Content, Error, Ingest, IngestTarget, Kind, Pushed, Result, Target};
+
+/// Takes one piece, and fails in this way at the next.
+#[derive(Clone, Copy)]
+struct Fails(Kind);
+
+#[async_trait]
+impl Target for Fails {
+    async fn exists(&self, _: &Descriptor) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn push(&self, _: &Content) -> Result<Pushed> {
+        Err(Error::new(self.0, "no"))
+    }
+
+    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
+        Err(Error::new(self.0, "no"))
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Fails {
+    async fn begin(&self, _: MediaType, _: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(Failing(self.0, 0)))
+    }
+}
+
+struct Failing(Kind, u64);
+
+#[async_trait]
+impl Ingest for Failing {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if self.1 > 0 {
+            return Err(Error::new(self.0, "no"));
+        }
+        self.1 += chunk.len() as u64;
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.1
+    }
+
+    async fn commit(self: Box<Self>, _: Option<&Digest>) -> Result<Descriptor> {
+        Err(Error::new(self.0, "no"))
+    }
+}
+
+#[tokio::test]
+async fn what_the_network_loses_is_packed_once_more_and_what_is_refused_is_not() {
+    let work = tempfile::tempdir().unwrap();
+    let d = work.path().join("d");
+    fs::create_dir(&d).unwrap();
+    let mut at = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        at = at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (at >> 24) as u8
+    })
+    .take(20 << 20)
+    .collect();
+    File::create(d.join("noise")).unwrap().write_all(&noise).unwrap();
+    let expected = Collection::new().add("d", &d, None).await.unwrap();
+
+    let collection = Arc::new(Collection::new());
+    let passed = Arc::new(AtomicU64::new(0));
+    let progress: oras_store::Progress = {
+        let passed = Arc::clone(&passed);
+        Arc::new(move |bytes| {
+            passed.fetch_add(bytes, Ordering::Relaxed);
+        })
+    };
+    let found = collection.look("d", &d, None).await.unwrap();
+    let refused = collection.send(found, &Fails(Kind::Denied), Arc::clone(&progress)).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Denied);
+    assert!(passed.load(Ordering::Relaxed) > 0);
+
+    // The title is free again.
+    let found = collection.look("d", &d, None).await.unwrap();
+    let (node, pushed) = collection.send(found, &Fails(Kind::Network), progress).await.unwrap();
+    assert_eq!((&node, pushed), (&expected, None));
+    let bytes = Content::from_source(collection, node).bytes(64 << 20).await.unwrap();
+    assert_eq!(bytes.len() as u64, expected.size);
+}
