@@ -10,6 +10,7 @@
 
 mod args;
 mod artifacts;
+mod cache;
 mod cmd;
 mod complete;
 mod digests;
