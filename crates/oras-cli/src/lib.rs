@@ -11,6 +11,7 @@
 mod access_log;
 mod args;
 mod artifacts;
+mod cache;
 mod cmd;
 mod complete;
 mod digests;

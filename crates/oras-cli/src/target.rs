@@ -4,13 +4,14 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use clap::ArgMatches;
+use oras::Layout;
 use oras::files::FileReference;
 use oras::remote::{Mirrored, Repository};
 use oras::spec::{MediaType, Reference};
 use oras::store::{Error, Kind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
-use oras::{Cached, Layout};
 
 use crate::args::flags::{Matches, exclusive};
+use crate::cache;
 use crate::digests;
 use crate::env;
 use crate::error::{self, Failure};
@@ -132,14 +133,10 @@ impl Target {
     /// The store, for reading, through the cache if there is one; a layout is as near as a cache would be.
     pub(crate) async fn cached_source(&self) -> Result<Arc<dyn Source>, Failure> {
         let source = self.source().await?;
-        let Some(path) = env::cache().filter(|_| self.registry().is_some()) else { return Ok(source) };
-        let limit = env::cache_size().map_err(Failure::new)?;
-        let cache = Layout::open_or_create(path).await?;
-        let cache = match limit {
-            Some(limit) => cache.bounded(limit),
-            None => cache,
-        };
-        Ok(Arc::new(Cached::new(source, cache)))
+        match env::cache().filter(|_| self.registry().is_some()) {
+            Some(path) => cache::through(source, path).await,
+            None => Ok(source),
+        }
     }
 
     /// The store, for writing: a layout is made with the first write.
