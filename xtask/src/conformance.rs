@@ -3,6 +3,7 @@
 //!
 //! It succeeds only when nothing failed and nothing was skipped.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::demo::Registry;
@@ -14,7 +15,7 @@ use crate::tidy::workspace::Workspace;
 const HELP: &str = "\
 usage: cargo xtask conformance [--results DIR]
 
-  --results DIR   leave the reports (HTML, JUnit, YAML) of every run below DIR";
+  --results DIR   leave the reports (HTML, JUnit, YAML) and the server's log of every run below DIR";
 
 /// The released version of the specification, and what its main branch has.
 const VERSIONS: [&str; 2] = ["1.1", "dev"];
@@ -75,8 +76,11 @@ pub(crate) fn run(args: &[String]) -> Result {
         for version in VERSIONS {
             let name = format!("{}-{version}", store.name());
             let root = scratch.path().join(&name);
-            let registry = Registry::start(&oras, &store.words(&root))?;
-            let report = conform(&program, version, registry.address(), &results.join(&name))?;
+            let reports = results.join(&name);
+            std::fs::create_dir_all(&reports)?;
+            let log = File::create(reports.join("server.log"))?;
+            let registry = Registry::start(&oras, &store.words(&root), log.into())?;
+            let report = conform(&program, version, registry.address(), &reports)?;
             let summary = Summary::read(&report).ok_or(format!("{name}: no summary in\n{report}"))?;
             for line in unpassed(&report) {
                 println!("{name}: {line}");

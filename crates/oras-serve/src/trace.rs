@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use axum::http::header;
 use axum::middleware::Next;
@@ -22,7 +23,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let remote = request.extensions().get::<Remote>().map(|remote| tracing::field::display(remote.0));
     let response = next.run(request).await;
     let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let bytes = length.and_then(|text| text.parse::<u64>().ok());
+    let bytes = length.and_then(|text| text.parse::<u64>().ok()).or(response.body().size_hint().exact());
     tracing::info!(
         target: ACCESS_TARGET,
         remote,

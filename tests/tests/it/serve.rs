@@ -120,6 +120,8 @@ fn what_is_in_a_root_is_served_again_and_only_read_if_so_told() {
     let put = log.lines().find(|line| line.contains("method=PUT path=/v2/team/app/manifests/v1 status=201"));
     assert!(put.is_some_and(|line| line.contains("remote=127.0.0.1:")), "{log}");
     assert!(log.contains("status=405"), "{log}");
+    let read = log.lines().find(|line| line.contains("method=GET path=/v2/team/app/blobs/sha256:"));
+    assert!(read.is_some_and(|line| line.contains("status=200 bytes=12 ")), "{log}");
 }
 
 #[test]

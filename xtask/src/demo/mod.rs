@@ -9,6 +9,7 @@ mod session;
 mod tree;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use crate::files::ScratchDir;
 use crate::process::{Result, cargo, run as run_command};
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     print!("{}", tree::listing(scratch.path())?);
     println!("\n# A registry in memory, on a free port of loopback");
     println!("$ {} --addr 127.0.0.1:0 &", serve.display());
-    let registry = Registry::start(&serve, &[])?;
+    let registry = Registry::start(&serve, &[], Stdio::inherit())?;
     println!("listening on {}", registry.host());
     let outcome = tell(&session, registry);
     if options.keep {

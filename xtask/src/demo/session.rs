@@ -16,10 +16,10 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts it with `words` on a free port, and waits until it says where it listens.
-    pub(crate) fn start(program: &Path, words: &[String]) -> Result<Self> {
+    /// Starts it with `words` on a free port, its log going to `log`, and waits until it says where it listens.
+    pub(crate) fn start(program: &Path, words: &[String], log: Stdio) -> Result<Self> {
         let mut command = command(program, &[]);
-        command.args(words).args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped());
+        command.args(words).args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log);
         let mut server = Server::start(&mut command)?;
         let stdout = server.child().stdout.take().ok_or("the registry has no stdout")?;
         let mut stdout = BufReader::new(stdout);

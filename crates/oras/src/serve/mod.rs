@@ -74,7 +74,11 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
         return Ok(Arc::new(Single::archive(name(options, &path)?, archive)));
     }
     if is_layout {
-        let layout = Layout::open_or_create(&path).await?;
+        // The second one also sweeps up what killed writers left.
+        let layout = match options.server.read_only {
+            true => Layout::open(&path).await?,
+            false => Layout::open_or_create(&path).await?,
+        };
         return Ok(Arc::new(Single::layout(name(options, &path)?, layout)));
     }
     if let Some(name) = &options.repository {
