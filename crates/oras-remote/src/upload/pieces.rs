@@ -17,7 +17,7 @@ use super::transfer::{Stopped, Transfer};
 use crate::repository::Repository;
 
 /// The bytes of one piece; twice as many are held.
-const PIECE: usize = 8 << 20;
+const PIECE: usize = 4 << 20;
 
 /// Content on its way into a repository. Dropped, it leaves a session that the registry forgets by itself.
 pub(crate) struct Pieces {
@@ -163,6 +163,10 @@ impl Ingest for Pieces {
                 self.send().await?;
             }
             let part = chunk.split_to(chunk.len().min(PIECE - self.buffer.len()));
+            if self.written > PIECE as u64 / 2 {
+                // All at once: growing step by step leaves holes as large as the piece.
+                self.buffer.reserve(PIECE - self.buffer.len());
+            }
             self.buffer.extend_from_slice(&part);
             self.written += part.len() as u64;
         }
