@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -22,6 +22,8 @@ const MAX_BYTES: u64 = 16 << 20;
 pub struct DigestCache {
     path: Option<PathBuf>,
     known: Mutex<Option<Known>>,
+    /// Open once something was added.
+    file: Mutex<Option<File>>,
 }
 
 type Known = HashMap<(FileStamp, Algorithm), Digest>;
@@ -35,7 +37,7 @@ impl DigestCache {
     /// A cache in the file `path`, which is read when it is first asked, and made with its directory by the first entry,
     /// for its owner alone. Any number of processes may add to one.
     pub fn at(path: PathBuf) -> Self {
-        Self { path: Some(path), known: Mutex::default() }
+        Self { path: Some(path), ..Self::default() }
     }
 
     /// The digest of the file with that stamp.
@@ -84,15 +86,25 @@ impl DigestCache {
     /// Adds a line in one write, so that lines of several processes don't mix.
     fn append(&self, line: &str) -> std::io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        if let Some(directory) = path.parent() {
-            drop(fsio::create_directories(directory));
-        }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)?.write_all(line.as_bytes())
+        let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *open {
+            Some(file) => file,
+            none => none.insert(begin(path)?),
+        };
+        file.write_all(line.as_bytes())
     }
+}
+
+/// Opens the file for adding, for its owner alone if it is new.
+fn begin(path: &Path) -> std::io::Result<File> {
+    if let Some(directory) = path.parent() {
+        drop(fsio::create_directories(directory));
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn line(stamp: &FileStamp, digest: &Digest) -> String {

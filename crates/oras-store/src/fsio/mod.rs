@@ -74,6 +74,10 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
 
 /// Makes `directory` and its parents.
 pub fn create_directories(directory: &Path) -> Result<()> {
+    // Mostly it is there, and to be told so is cheaper than to try.
+    if directory.is_dir() {
+        return Ok(());
+    }
     fs::create_dir_all(directory)
         .map_err(|error| Error::io(format!("failed to create the directory {}", directory.display()), error))
 }
