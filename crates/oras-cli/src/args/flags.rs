@@ -286,6 +286,17 @@ pub(crate) fn descriptor() -> [Arg; 2] {
     [switch("descriptor", "Print the descriptor"), switch("pretty", "Indent the JSON")]
 }
 
+/// Refuses two flags of a set.
+pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> Result<(), Failure> {
+    let given: Vec<_> =
+        names.iter().map(|name| format!("{prefix}{name}")).filter(|name| matches.given(name)).collect();
+    if given.len() < 2 {
+        return Ok(());
+    }
+    let given: Vec<_> = given.iter().map(|name| format!("--{name}")).collect();
+    Err(Failure::new(format!("{} cannot be used at the same time", given.join(", "))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,15 +322,4 @@ mod tests {
         }
         assert!(go_int("9223372036854775808").unwrap_err().ends_with("value out of range"));
     }
-}
-
-/// Refuses two flags of a set.
-pub(crate) fn exclusive(matches: &ArgMatches, prefix: &str, names: &[&str]) -> Result<(), Failure> {
-    let given: Vec<_> =
-        names.iter().map(|name| format!("{prefix}{name}")).filter(|name| matches.given(name)).collect();
-    if given.len() < 2 {
-        return Ok(());
-    }
-    let given: Vec<_> = given.iter().map(|name| format!("--{name}")).collect();
-    Err(Failure::new(format!("{} cannot be used at the same time", given.join(", "))))
 }
