@@ -4,8 +4,8 @@ use crate::graph::Room;
 
 /// Leaves of more bytes are large: they take long, fill the line, and are few at a time.
 pub(crate) const LARGE: u64 = 1024 * 1024;
-/// Requests and small leaves at a time: more gain nothing, as measured.
-pub(crate) const STEPS: usize = 16;
+/// Requests and small leaves at a time: more gain nothing, as measured with a registry on the same machine.
+pub(crate) const STEPS: usize = 32;
 /// Large leaves at a time.
 const STREAMS: usize = 5;
 
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn streams_and_steps_have_room_of_their_own_by_default() {
         let limits = Limits::of(0);
-        let room = limits.room(21 - 5, 0);
+        let room = limits.room(STEPS, 0);
         assert!(!room.step && room.stream);
         let room = limits.room(5, 5);
         assert!(room.step && !room.stream && !room.idle);

@@ -1,7 +1,8 @@
 //! What was found at a path, before anybody reads it; and how it is described by reading it.
 
 use std::fs::{self, File, Metadata};
-use std::io::{Read, Write};
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -248,23 +249,23 @@ fn is_socket(_: &Metadata) -> bool {
 /// Reads a file to its end, handing everything on; its digest and length.
 fn hash_into(path: &Path, to: &mut impl Write, cancelled: &AtomicBool) -> Result<(Digest, u64)> {
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
-    let mut file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; fsio::CHUNK];
-    let mut size = 0;
-    while !cancelled.load(Ordering::Relaxed) {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((hasher.finish(), size)),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                to.write_all(&buffer[..count]).map_err(failed)?;
-                size += count as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+    let (mut size, mut written) = (0, Ok(()));
+    let ended = fsio::read_through(file, |piece| {
+        hasher.update(piece);
+        size += piece.len() as u64;
+        written = to.write_all(piece);
+        match written.is_err() || cancelled.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
+    });
+    written.map_err(failed)?;
+    match ended.map_err(failed)? {
+        true => Ok((hasher.finish(), size)),
+        false => Err(Error::new(Kind::Other, "cancelled")),
     }
-    Err(Error::new(Kind::Other, "cancelled"))
 }
 
 /// The words of the Go tool, which name the absolute path.

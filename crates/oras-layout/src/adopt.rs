@@ -4,6 +4,7 @@
 //! them: a file that others than the owner of this layout may write is copied instead.
 
 use std::fs::{self, File, Metadata};
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
@@ -13,9 +14,6 @@ use oras_store::{DigestCache, FileStamp, fsio};
 use tokio::sync::oneshot;
 
 use crate::blobs;
-
-/// Large reads that are hashed by the thread that reads.
-const PIECE: usize = 256 * 1024;
 
 /// Links the file `source` as the blob of `descriptor`, if it is that blob and may be shared; whether it was.
 ///
@@ -58,9 +56,9 @@ fn try_adopt(
     if (FileStamp { changed: before.changed, ..stamp }) != before {
         return None;
     }
-    let mut file = File::open(&link).ok()?;
+    let file = File::open(&link).ok()?;
     let began = SystemTime::now();
-    if !known && !is_right(&mut file, descriptor, wanted)? {
+    if !known && !is_right(&file, descriptor, wanted)? {
         return None;
     }
     // Whoever wrote it need not have flushed it.
@@ -90,18 +88,18 @@ fn may_be_shared(file: &Metadata, root: &Metadata) -> bool {
 }
 
 /// Whether the bytes are those of the descriptor; nothing if nobody wants to know any more.
-fn is_right(file: &mut File, descriptor: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
+fn is_right(file: &File, descriptor: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
     let mut hasher = Hasher::new(descriptor.digest.algorithm()?);
-    let mut buffer = vec![0; PIECE];
-    let mut left = descriptor.size;
-    while left > 0 {
-        if wanted.is_closed() {
-            return None;
+    let mut size = 0;
+    let ended = fsio::read_through(file, |piece| {
+        hasher.update(piece);
+        size += piece.len() as u64;
+        if wanted.is_closed() || size > descriptor.size {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
-        let piece = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-        let count = std::io::Read::read(file, &mut buffer[..piece]).ok().filter(|count| *count > 0)?;
-        hasher.update(&buffer[..count]);
-        left -= count as u64;
-    }
-    Some(hasher.finish() == descriptor.digest)
+    });
+    let is_all = ended.ok()? && size == descriptor.size;
+    if wanted.is_closed() { None } else { Some(is_all && hasher.finish() == descriptor.digest) }
 }

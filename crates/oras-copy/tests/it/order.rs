@@ -20,7 +20,7 @@ async fn small_and_large_have_limits_of_their_own() {
         let target = Arc::new(Recording { finds_out, ..Recording::default() });
         GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
         let (small, large, _) = target.most();
-        assert_eq!((small, large), (16, 5));
+        assert_eq!((small, large), (32, 5));
     }
 }
 

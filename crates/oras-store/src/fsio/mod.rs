@@ -9,6 +9,7 @@ mod pour;
 mod private;
 mod read;
 mod staged;
+mod through;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,6 +19,7 @@ pub use partial::{Partial, Whole, sweep_partials};
 pub use pour::{Rest, pour, stage};
 pub use read::{read, read_at, read_to_end};
 pub use staged::{Durability, Staged};
+pub use through::read_through;
 
 use crate::{Error, Result};
 
