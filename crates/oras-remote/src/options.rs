@@ -82,7 +82,7 @@ impl Default for ParallelDownload {
             fast: 150_000_000,
             measured: Duration::from_millis(300),
             epoch: Duration::from_millis(500),
-            window: 8 << 20,
+            window: 6 << 20,
         }
     }
 }

@@ -16,7 +16,7 @@ const FLAWS: usize = 29;
 /// The heading of flags that the Go tool does not have.
 const EXTENSIONS: &str = "Extensions";
 /// Commands that the Go tool does not have.
-const OURS_ALONE: [&str; 4] = ["untag", "rm-tag", "annotate", "partial"];
+const OURS_ALONE: [&str; 5] = ["untag", "rm-tag", "annotate", "partial", "serve"];
 
 /// Compares the pages with what they should be, or writes them; the number of pages that are not true.
 pub(crate) fn check(scenes: &[Scene], verdicts: &[Verdict], differences: &Differences, write: bool) -> usize {
