@@ -141,7 +141,7 @@ impl Run<'_> {
     fn limit(&self) -> Duration {
         match self.workload.path {
             // With a transfer that was interrupted, many hang.
-            Path::Cut(_) | Path::Kill(_) => Duration::from_secs(20 + self.scene.sizes().big_mib / 10),
+            Path::Cut(_) | Path::Kill(_) => Duration::from_secs(20 + self.scene.sizes().big_mib / 25),
             Path::Direct | Path::Slow => LONGEST,
         }
     }

@@ -30,7 +30,8 @@ pub(crate) fn command() -> Command {
             "  oras serve --addr 127.0.0.1:8000 registry\n",
             "  oras serve --read-only registry\n",
             "  oras serve --repository hello backup.tar\n",
-            "  oras serve --addr 0.0.0.0:443 --cert-file server.pem --key-file server.key --htpasswd users --anonymous-pull registry"
+            "  oras serve --cert-file server.pem --key-file server.key registry\n",
+            "  oras serve --htpasswd users --anonymous-pull registry"
         ),
     )
     .args([

@@ -31,13 +31,14 @@ async fn blobs_are_given_whole_and_in_parts() {
             assert_eq!((answer.status, &answer.body[..]), (206, &whole[start..end]), "{range}");
             assert_eq!(answer.header("content-range"), format!("bytes {start}-{}/100000", end - 1));
         }
-        for range in ["bytes=100000-", "bytes=-0"] {
+        // The conformance program of the distribution-spec wants the last one refused.
+        for range in ["bytes=100000-", "bytes=-0", "bytes=3-2"] {
             let answer = registry.send("GET", &path, &[("range", range)], "").await;
             assert_eq!(answer.status, 416, "{range}");
             assert_eq!(answer.header("content-range"), "bytes */100000");
         }
         // RFC 9110, 14.2: what a server does not understand, or does not want to, it ignores.
-        for range in ["bytes=3-2", "bytes=0-1,5-6", "lines=0-1", "bytes=x"] {
+        for range in ["bytes=0-1,5-6", "lines=0-1", "bytes=x"] {
             assert_eq!(registry.send("GET", &path, &[("range", range)], "").await.status, 200, "{range}");
         }
     }
