@@ -16,6 +16,7 @@ use oras_store::{ByteStream, DigestCache, Error, Kind, Progress, Pushed, Result,
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
+use crate::cancel::Cancel;
 use crate::found::{self, Body, Claim, Found, stat_error};
 
 /// Files, directories and bytes as a source of nodes; nothing is copied but packed directories that are not sent at once.
@@ -159,15 +160,6 @@ impl Collection {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends what runs on another thread when the future that waits for it is dropped.
-pub(crate) struct Cancel(pub(crate) Arc<std::sync::atomic::AtomicBool>);
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,8 @@
 //! digest that the layer tells, unpacking the layer would change nothing. Whatever is not certain is fetched.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -86,26 +87,26 @@ fn is_link(dir: &Dir, path: &Path) -> bool {
 /// # Errors
 /// [`Kind::DigestMismatch`] or [`Kind::SizeMismatch`] when it is not.
 pub(crate) fn copy(
-    from: &mut impl Read,
+    from: &mut (impl Read + Send),
     to: &mut impl io::Write,
     layer: &Descriptor,
     cancelled: &AtomicBool,
 ) -> Result<()> {
     let failed = |error| Error::io("failed to read", error);
     let mut verifier = Verifier::new(layer)?;
-    let mut buffer = vec![0; fsio::CHUNK];
-    while !cancelled.load(Ordering::Relaxed) {
-        match from.read(&mut buffer) {
-            Ok(0) => return verifier.finish(),
-            Ok(count) => {
-                verifier.update(&buffer[..count])?;
-                to.write_all(&buffer[..count]).map_err(failed)?;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+    let mut copied = Ok(());
+    let ended = fsio::read_through(from, |piece| {
+        copied = verifier.update(piece).and_then(|()| to.write_all(piece).map_err(failed));
+        match copied.is_err() || cancelled.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
+    });
+    copied?;
+    match ended.map_err(failed)? {
+        true => verifier.finish(),
+        false => Err(Error::new(Kind::Other, "cancelled")),
     }
-    Err(Error::new(Kind::Other, "cancelled"))
 }
 
 /// What is kept of the items of a pull, which come in the order in which they get their names.

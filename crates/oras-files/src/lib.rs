@@ -27,6 +27,7 @@
 
 mod archive;
 mod base;
+mod cancel;
 mod collection;
 mod extract;
 mod folding;

@@ -10,7 +10,8 @@ use oras_store::{Error, Ingest, Kind, Progress, Pushed, Result, Sink};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::archive;
-use crate::collection::{Cancel, Collection};
+use crate::cancel::Cancel;
+use crate::collection::Collection;
 use crate::found::{Body, Found};
 
 /// What a packed directory of this size is held in memory for: the store can be asked for it before it is sent.
@@ -51,7 +52,7 @@ impl Collection {
         progress: &Progress,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         let _turn = self.turn(found).await?;
-        let cancel = Cancel(Arc::default());
+        let cancel = Cancel::default();
         let most = HELD.min(HELD_IN_ALL.saturating_sub(self.state().held));
         let (to, from) = channel(QUEUE);
         let packing = {

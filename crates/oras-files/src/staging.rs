@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_store::fsio::{Partial, blocking};
 use oras_store::{Content, Result};
 
 use crate::base;
+use crate::cancel::Cancel;
 use crate::kept::Look;
 use crate::publish::{Form, Item};
 use crate::target::{Inner, Place, unpacks};
@@ -82,15 +82,5 @@ impl Begun {
         let staged = place.base.fresh();
         let file = place.base.create(&staged)?;
         Ok(Self::File(staged, file))
-    }
-}
-
-/// Ends what runs on another thread when the future that waits for it is dropped.
-#[derive(Default)]
-pub(crate) struct Cancel(pub(crate) Arc<AtomicBool>);
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

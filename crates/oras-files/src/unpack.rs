@@ -14,9 +14,9 @@ use oras_spec::{Descriptor, annotation};
 use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Error, Result};
 
+use crate::cancel::Cancel;
 use crate::extract::{self, Archive};
 use crate::publish::{Form, Item};
-use crate::staging::Cancel;
 use crate::target::{Place, PullOptions};
 
 /// Pieces between the network and the archive.

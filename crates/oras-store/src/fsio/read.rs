@@ -33,9 +33,17 @@ pub fn read_to_end(mut file: File, name: String) -> ByteStream {
 
 /// Fills `buffer` from `offset` on, wherever `file` stands; fewer bytes than asked only at the end of the file.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fill(buffer, |rest, filled| read_some_at(file, rest, offset + filled as u64))
+}
+
+/// Fills `buffer` by `next`, which gets what is still empty and how much is not; fewer bytes only at the end.
+pub(super) fn fill(
+    buffer: &mut [u8],
+    mut next: impl FnMut(&mut [u8], usize) -> io::Result<usize>,
+) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match read_some_at(file, &mut buffer[filled..], offset + filled as u64) {
+        match next(&mut buffer[filled..], filled) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

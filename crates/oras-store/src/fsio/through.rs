@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::CHUNK;
+use super::read::fill;
 
 /// Pieces that are read ahead.
 const AHEAD: usize = 4;
@@ -22,7 +23,7 @@ pub fn read_through(
     mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> io::Result<bool> {
     let mut first = vec![0; CHUNK];
-    let count = fill(&mut file, &mut first)?;
+    let count = fill(&mut first, |rest, _| file.read(rest))?;
     if take(&first[..count]).is_break() {
         return Ok(false);
     }
@@ -39,7 +40,7 @@ pub fn read_through(
         scope.spawn(move || {
             // Whoever takes is gone when either end is.
             while let Ok(mut buffer) = buffers.recv() {
-                let read = fill(&mut file, &mut buffer).map(|count| (buffer, count));
+                let read = fill(&mut buffer, |rest, _| file.read(rest)).map(|count| (buffer, count));
                 let is_last = !matches!(read, Ok((_, CHUNK)));
                 if filled.send(read).is_err() || is_last {
                     return;
@@ -55,20 +56,6 @@ pub fn read_through(
         }
         Ok(true)
     })
-}
-
-/// Fills `buffer`; fewer bytes only at the end.
-fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]
