@@ -11,8 +11,10 @@ mod demo;
 mod deny;
 mod env;
 mod files;
+mod load;
 mod peers;
 mod process;
+mod random;
 mod reference;
 mod steps;
 mod tally;
@@ -35,6 +37,7 @@ usage: cargo xtask <verb> [options]
   deny        licences, bans and sources of the dependencies, without network
   advisories  known vulnerabilities in the dependencies, needs the network
   bench       time, CPU and memory side by side with other tools  [--help]
+  load        many clients of our server, and how fast it is beside distribution  [--help]
   help        this text";
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "advisories" => without_options(deny::run_advisories),
         "bench" => bench::run(rest),
         bench::MEASURE_VERB => bench::measure_child(rest),
+        "load" => load::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

@@ -8,7 +8,7 @@ use crate::files::{ScratchDir, read_text};
 use crate::process::{Result, cargo, run as run_command, stream};
 use crate::steps::Steps;
 use crate::tally::{SkipLog, Tally};
-use crate::{conformance, deny, peers, reference, tidy};
+use crate::{conformance, deny, load, peers, reference, tidy};
 
 /// The variable that tells tests where to report what they lack.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
@@ -43,6 +43,7 @@ fn run_checks(steps: &mut Steps) {
     steps.step("generated pages", |_| reference::check());
     steps.step("tests", tests);
     steps.step("conformance", conformance_counted);
+    steps.step("storm", |_| load::run(&["--quick".to_owned()]));
 }
 
 /// Not having the conformance program is no failure, but it is told.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::files::write;
 use crate::process::Result;
+use crate::random::Random;
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ pub(super) fn small_names(sizes: &Sizes) -> Vec<String> {
 
 /// Makes `big.bin`.
 pub(super) fn big_file(path: &Path, mib: u64) -> Result {
-    let mut random = Xorshift::new();
+    let mut random = Random::new(0);
     let mut file = File::create(path)?;
     let mut bytes = vec![0; 1 << 20];
     for _ in 0..mib {
@@ -75,7 +76,7 @@ pub(super) fn big_file(path: &Path, mib: u64) -> Result {
 
 /// Makes the small files below `dir`.
 pub(super) fn small_files(dir: &Path, sizes: &Sizes) -> Result {
-    let mut random = Xorshift::new();
+    let mut random = Random::new(0);
     let mut bytes = vec![0; SMALL_BYTES];
     for name in small_names(sizes) {
         random.fill(&mut bytes);
@@ -88,7 +89,7 @@ pub(super) fn small_files(dir: &Path, sizes: &Sizes) -> Result {
 /// quarters of it, and the last makes up the size.
 pub(super) fn tree(dir: &Path, sizes: &Sizes) -> Result {
     const WORDS: [&str; 8] = ["descriptor", "digest", "manifest", "blob", "layer", "subject", "tag", "mount"];
-    let mut random = Xorshift::new();
+    let mut random = Random::new(0);
     let mean = sizes.tree_bytes / sizes.tree_files as u64;
     let mut left = sizes.tree_bytes;
     for n in 0..sizes.tree_files {
@@ -106,28 +107,6 @@ pub(super) fn tree(dir: &Path, sizes: &Sizes) -> Result {
         write(&dir.join(format!("{:03}/{:02}.txt", n / FILES_IN_DIR, n % FILES_IN_DIR)), text)?;
     }
     Ok(())
-}
-
-/// Marsaglia's generator: fast, and nothing can compress it.
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn new() -> Self {
-        Self(0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
-    }
 }
 
 #[cfg(test)]

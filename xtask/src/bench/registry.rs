@@ -64,7 +64,7 @@ impl Registry {
 }
 
 /// A running server, stopped when dropped, and the link to it.
-pub(super) struct Door {
+pub(crate) struct Door {
     server: Server,
     port: u16,
     host: &'static str,
@@ -72,6 +72,11 @@ pub(super) struct Door {
 }
 
 impl Door {
+    /// Starts distribution, with what it is told and what it logs in `dir`.
+    pub(crate) fn plain(program: &Path, dir: &Path, storage: &Path) -> Result<Self> {
+        Self::open(program, dir, storage, None)
+    }
+
     fn open(program: &Path, dir: &Path, storage: &Path, certificate: Option<&Certificate>) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let name = if certificate.is_some() { "tls" } else { "plain" };
@@ -87,7 +92,8 @@ impl Door {
         Ok(Self { server, port, host, link: Link::to(port)? })
     }
 
-    fn open_ours(program: &Path, dir: &Path, storage: &Path) -> Result<Self> {
+    /// Starts our own server.
+    pub(crate) fn open_ours(program: &Path, dir: &Path, storage: &Path) -> Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let log = dir.join("single.log");
         let mut command = command(program, &["serve", "--addr", &format!("127.0.0.1:{port}")]);
@@ -107,8 +113,21 @@ impl Door {
         format!("{}:{}", self.host, self.link.port())
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// The largest resident set the server has had so far; zero where nobody tells.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
     /// CPU time that the server has used so far; zero where nobody tells.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).unwrap_or_default();
         cpu_of(&stat).unwrap_or_default()
     }

@@ -1,0 +1,209 @@
+//! `cargo xtask load`: `oras serve` under load, and beside distribution.
+//!
+//! A storm of clients whose connections are cut now and then: no failure that a retry does not cure, everything that was
+//! acknowledged is there, bounded memory. Then, in turns with distribution: a large blob, and many small ones. The
+//! servers keep their storage on disk unless told otherwise, so that flushing costs what it costs.
+
+mod big;
+mod client;
+mod server;
+mod small;
+mod storm;
+mod transfer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::files::ScratchDir;
+use crate::process::{Result, cargo, run as run_command};
+use crate::tidy::workspace::Workspace;
+use server::Loaded;
+use small::Way;
+
+const HELP: &str = "\
+usage: cargo xtask load [options]
+
+  --quick        a storm of 5 seconds against a debug build, and nothing else: it says whether everything holds
+  --clients N    clients of the storm (default 200)
+  --seconds N    how long the storm lasts (default 60)
+  --size MIB     the large blob (default 1024)
+  --runs N       counted transfers of it, after one to warm up (default 5)
+  --dir DIR      where the servers keep everything (default: the directory for temporary files)
+  --ours FILE    load this program, not a fresh release build";
+
+/// The server may have so much memory with all those clients.
+const MEMORY_MIB: f64 = 128.0;
+/// How long small blobs are pushed.
+const SMALL: Duration = Duration::from_secs(5);
+
+/// What to do.
+struct Options {
+    quick: bool,
+    clients: u64,
+    seconds: u64,
+    mib: u64,
+    runs: usize,
+    dir: PathBuf,
+    ours: Option<PathBuf>,
+}
+
+/// Prints figures; fails when something was lost, went on failing, or the memory is not bounded.
+pub(crate) fn run(args: &[String]) -> Result {
+    let Some(options) = Options::parse(args)? else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    let program = program(&options)?;
+    let scratch = ScratchDir::new(&options.dir, "oras-load")?;
+    let ours = Loaded::ours(&program, scratch.path())?;
+    storm(&ours, &options)?;
+    if options.quick {
+        return Ok(());
+    }
+    let servers = [ours, Loaded::distribution(scratch.path())?];
+    large(&servers, &options)?;
+    many(&servers)?;
+    for server in &servers {
+        println!("{}: {:.1} MiB of memory at most", server.name, server.peak_mib());
+    }
+    Ok(())
+}
+
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(file) = &options.ours {
+        return Ok(file
+            .canonicalize()
+            .map_err(|error| format!("cannot find {}: {error}", file.display()))?);
+    }
+    let profile = if options.quick { "--quiet" } else { "--release" };
+    let words: &[&str] = if options.quick { &["--workspace", "--bins"] } else { &["-p", "oras-cli"] };
+    run_command(cargo(&["build", profile]).args(words))?;
+    let dir = if options.quick { "debug/oras" } else { "release/oras" };
+    Ok(Workspace::load()?.target_dir.join(dir))
+}
+
+fn storm(server: &Loaded, options: &Options) -> Result {
+    let time = Duration::from_secs(options.seconds);
+    let storm = storm::run(server, options.clients, time);
+    let memory = server.peak_mib();
+    println!(
+        "{} clients for {} s: {} blobs ({:.1} MiB) and {} manifests pushed, {} pulled, {} cut, {} retried, {} \
+         failed; {} acknowledged and looked at; {memory:.1} MiB of memory at most",
+        options.clients,
+        options.seconds,
+        storm.pushed,
+        storm.bytes as f64 / f64::from(1 << 20),
+        storm.manifests,
+        storm.pulled,
+        storm.cut,
+        storm.retried,
+        storm.failed,
+        storm.checked,
+    );
+    if storm.failed > 0 {
+        return Err(storm.failures.join("\n").into());
+    }
+    if storm.checked == 0 || storm.pulled == 0 || storm.cut == 0 {
+        return Err("that was no storm".into());
+    }
+    if memory > MEMORY_MIB {
+        return Err(format!("{memory:.1} MiB of memory, {MEMORY_MIB} allowed").into());
+    }
+    Ok(())
+}
+
+/// A large blob, both ways.
+fn large(servers: &[Loaded], options: &Options) -> Result {
+    let figures = big::run(servers, options.mib, options.runs)?;
+    let gib = options.mib as f64 / 1024.0;
+    for (way, of) in [("push", (|big| big.push) as fn(&big::Big) -> big::Cost), ("pull", |big| big.pull)] {
+        for (server, figure) in servers.iter().zip(&figures) {
+            let (cost, other) = (of(figure), figures.last().map_or_else(|| of(figure), of));
+            println!(
+                "{way} of {} MiB, {:<12} {:>7.0} MiB/s ({:.2} of distribution's time), {:.2} s of CPU for a GiB ({:.2})",
+                options.mib,
+                server.name,
+                options.mib as f64 / cost.wall.as_secs_f64(),
+                cost.wall.as_secs_f64() / other.wall.as_secs_f64(),
+                cost.cpu.as_secs_f64() / gib,
+                cost.cpu.as_secs_f64() / other.cpu.as_secs_f64().max(0.01),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Small blobs.
+fn many(servers: &[Loaded]) -> Result {
+    let ways =
+        servers.iter().map(|server| (server, Way::Two)).chain(servers.first().map(|ours| (ours, Way::One)));
+    for (seed, (server, way)) in (1..).zip(ways) {
+        let rate = small::run(server, way, SMALL, seed)?;
+        let requests = if way == Way::One { "one request" } else { "two requests" };
+        println!(
+            "small blobs, {requests}, {:<12} {:>6.0} a second, {:>6.0} for a second of CPU",
+            server.name, rate.wall, rate.core
+        );
+    }
+    Ok(())
+}
+
+impl Options {
+    /// Reads the command line; `None` when help is wanted.
+    fn parse(args: &[String]) -> Result<Option<Self>> {
+        let quick = args.iter().any(|arg| arg == "--quick");
+        let mut options = Self {
+            quick,
+            clients: 200,
+            seconds: if quick { 5 } else { 60 },
+            mib: 1024,
+            runs: 5,
+            dir: std::env::temp_dir(),
+            ours: None,
+        };
+        let mut args = args.iter();
+        while let Some(name) = args.next() {
+            match name.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--quick" => continue,
+                _ => {}
+            }
+            let value = args.next().ok_or(format!("{name} needs a value\n\n{HELP}"))?;
+            let number = || match value.parse() {
+                Ok(number) if number > 0 => Ok(number),
+                _ => Err(format!("{name} needs a number above 0, not {value}")),
+            };
+            match name.as_str() {
+                "--clients" => options.clients = number()?,
+                "--seconds" => options.seconds = number()?,
+                "--size" => options.mib = number()?,
+                "--runs" => options.runs = usize::try_from(number()?)?,
+                "--dir" => options.dir = value.into(),
+                "--ours" => options.ours = Some(value.into()),
+                _ => return Err(format!("unknown option {name}\n\n{HELP}").into()),
+            }
+        }
+        Ok(Some(options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Option<Options>> {
+        Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn reads_the_command_line() {
+        let options = parse("--quick --clients 20").unwrap().unwrap();
+        assert_eq!((options.clients, options.seconds, options.quick), (20, 5, true));
+        assert!(parse("--help").unwrap().is_none());
+        for (line, said) in
+            [("--runs 0", "above 0"), ("--runs", "needs a value"), ("--fast 1", "unknown option")]
+        {
+            assert!(parse(line).err().unwrap().to_string().contains(said), "{line}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Small blobs from several clients at once: how many a second, and how many for a second of the server's CPU time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::server::Loaded;
+use super::transfer::{Blob, digest, push, push_at_once};
+use crate::process::Result;
+use crate::random::Random;
+
+/// Bytes of a blob.
+const SIZE: usize = 1024;
+const CLIENTS: u64 = 16;
+
+/// How a blob is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// POST and PUT.
+    Two,
+    /// A single POST.
+    One,
+}
+
+/// Blobs a second, by the clock and by the server's CPU time.
+pub(super) struct Rate {
+    pub(super) wall: f64,
+    pub(super) core: f64,
+}
+
+/// Pushes new blobs for so long, each client into a repository of its own.
+///
+/// # Errors
+/// Any push that fails.
+pub(super) fn run(server: &Loaded, way: Way, time: Duration, seed: u64) -> Result<Rate> {
+    let pushed = AtomicU64::new(0);
+    let (start, cpu) = (Instant::now(), server.cpu());
+    std::thread::scope(|scope| {
+        let work = |client: u64| {
+            let pushed = &pushed;
+            scope.spawn(move || {
+                let count = client_of(server, way, start + time, seed * CLIENTS + client);
+                count
+                    .map(|count| pushed.fetch_add(count, Ordering::Relaxed))
+                    .map_err(|error| error.to_string())
+            })
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(work).collect();
+        for client in clients {
+            client.join().map_err(|_| "a client panicked")??;
+        }
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    let (wall, cpu) = (start.elapsed(), server.cpu().saturating_sub(cpu));
+    let count = pushed.into_inner() as f64;
+    Ok(Rate { wall: count / wall.as_secs_f64(), core: count / cpu.as_secs_f64().max(0.01) })
+}
+
+fn client_of(server: &Loaded, way: Way, end: Instant, seed: u64) -> Result<u64> {
+    let mut client = Client::new(server.address());
+    let mut random = Random::new(seed + 1000);
+    let repository = format!("small/{seed}");
+    let mut bytes = vec![0; SIZE];
+    let mut count = 0;
+    while Instant::now() < end {
+        random.fill(&mut bytes);
+        let blob = Blob { bytes: &bytes, times: 1, digest: &digest(&bytes, 1) };
+        match way {
+            Way::Two => push(&mut client, &repository, &blob, None),
+            Way::One => push_at_once(&mut client, &repository, &blob),
+        }
+        .map_err(|error| format!("{}: {error}", server.name))?;
+        count += 1;
+    }
+    Ok(count)
+}

@@ -1,0 +1,86 @@
+//! Pushes and pulls of single blobs.
+
+use sha2::{Digest as _, Sha256};
+
+use super::client::{Client, Request};
+use crate::process::Result;
+
+/// A blob as it is sent: bytes repeated so often.
+pub(super) struct Blob<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) times: u64,
+    pub(super) digest: &'a str,
+}
+
+/// The digest of some bytes, repeated.
+pub(super) fn digest(bytes: &[u8], times: u64) -> String {
+    let mut hasher = Sha256::new();
+    for _ in 0..times {
+        hasher.update(bytes);
+    }
+    text(hasher)
+}
+
+fn text(hasher: Sha256) -> String {
+    let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// POST, then PUT: what every client can do.
+///
+/// # Errors
+/// A connection that breaks, and every answer but the expected one.
+pub(super) fn push(client: &mut Client, repository: &str, blob: &Blob<'_>, cut: Option<u64>) -> Result {
+    let opened = client.send(&Request::new("POST", &format!("/v2/{repository}/blobs/uploads/")), |_| ())?;
+    expect(202, opened.status)?;
+    let location = opened.location.ok_or("an upload without location")?;
+    // With or without the host.
+    let path = location.find("/v2/").map(|at| &location[at..]).ok_or("a strange location")?;
+    let separator = if path.contains('?') { '&' } else { '?' };
+    let target = format!("{path}{separator}digest={}", blob.digest);
+    send(client, &Request { body: (blob.bytes, blob.times), cut, ..Request::new("PUT", &target) })
+}
+
+/// One POST.
+///
+/// # Errors
+/// Those of [`push`], and of a registry that does not take it.
+pub(super) fn push_at_once(client: &mut Client, repository: &str, blob: &Blob<'_>) -> Result {
+    let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
+    send(client, &Request { body: (blob.bytes, blob.times), ..Request::new("POST", &target) })
+}
+
+/// A manifest under its digest.
+///
+/// # Errors
+/// Those of [`push`].
+pub(super) fn put_manifest(client: &mut Client, repository: &str, tag: &str, manifest: &[u8]) -> Result {
+    let target = format!("/v2/{repository}/manifests/{tag}");
+    let headers = ["Content-Type: application/vnd.oci.image.manifest.v1+json"];
+    send(client, &Request { headers: &headers, body: (manifest, 1), ..Request::new("PUT", &target) })
+}
+
+fn send(client: &mut Client, request: &Request<'_>) -> Result {
+    expect(201, client.send(request, |_| ())?.status)
+}
+
+/// A blob or a manifest, and whether its bytes are those of `digest`; not looked at when `trust` is set.
+///
+/// # Errors
+/// Those of [`push`]; other bytes.
+pub(super) fn pull(client: &mut Client, target: &str, digest: &str, trust: bool, cut: Option<u64>) -> Result {
+    let mut hasher = Sha256::new();
+    let headers = ["Accept: */*, application/vnd.oci.image.manifest.v1+json"];
+    let request = Request { headers: &headers, cut, ..Request::new("GET", target) };
+    let reply = client.send(&request, |piece| {
+        if !trust {
+            hasher.update(piece);
+        }
+    })?;
+    expect(200, reply.status)?;
+    if trust || text(hasher) == digest { Ok(()) } else { Err(format!("{target}: other bytes").into()) }
+}
+
+fn expect(wanted: u16, status: u16) -> Result {
+    if status == wanted { Ok(()) } else { Err(format!("status {status} instead of {wanted}").into()) }
+}
