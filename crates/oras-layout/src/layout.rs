@@ -364,6 +364,26 @@ impl Delete for Layout {
 #[async_trait]
 impl IngestTarget for Layout {
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(LayoutIngest::new(self.clone(), media_type, algorithm).await?))
+        Ok(Box::new(LayoutIngest::new(self.clone(), None, media_type, algorithm).await?))
+    }
+
+    /// The content is in a file in the layout's directory, which no tool takes for a blob.
+    async fn begin_named(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(LayoutIngest::new(self.clone(), Some(name), media_type, algorithm).await?))
+    }
+
+    async fn resume(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Option<Box<dyn Ingest>>> {
+        let found = LayoutIngest::resume(self.clone(), name, media_type, algorithm).await?;
+        Ok(found.map(|ingest| Box::new(ingest) as _))
     }
 }

@@ -21,6 +21,12 @@ pub trait Stores: Send + Sync {
     /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) where nothing can be written; `InvalidInput` for a name that can't be kept.
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
 
+    /// The store of a repository in which uploads may be under way, though it may have nothing yet. By default that is the
+    /// one that is there for writing.
+    async fn uploading(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
+        self.writable(name, false).await
+    }
+
     /// The names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;
 }

@@ -74,6 +74,19 @@ impl Stores for LayoutRoot {
         Ok(self.layout(name, create).await?.map(|layout| layout as _))
     }
 
+    /// A directory in which something was begun is no layout before the first content is whole.
+    async fn uploading(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
+        if let Some(layout) = self.layout(name, false).await? {
+            return Ok(Some(layout));
+        }
+        let path = self.root.join(name);
+        let asked = path.clone();
+        if repository::check(name).is_err() || !blocking(move || Ok(asked.is_dir())).await? {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Layout::open_or_create(path).await?)))
+    }
+
     async fn repositories(&self) -> Result<Vec<String>> {
         let root = self.root.clone();
         blocking(move || Ok(layouts(&root))).await
