@@ -189,7 +189,8 @@ impl Ingest for LayoutIngest {
         let mut state = self.take()?;
         let length = chunk.len() as u64;
         let state = blocking(move || {
-            let written = state.catch_up().and_then(|()| state.staged.file_mut().write_all(&chunk).map_err(failed));
+            let written =
+                state.catch_up().and_then(|()| state.staged.file_mut().write_all(&chunk).map_err(failed));
             if written.is_err() {
                 // What can't be written is not kept: the disk may be full of it.
                 state.staged.release();

@@ -56,7 +56,10 @@ impl Staged {
     /// `Io`; `AlreadyExists` while another process has it.
     pub fn create_kept(path: &Path) -> Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(path);
-        Self::kept(file.map_err(|error| Error::io(format!("failed to create {}", path.display()), error))?, path)
+        Self::kept(
+            file.map_err(|error| Error::io(format!("failed to create {}", path.display()), error))?,
+            path,
+        )
     }
 
     /// The file that [`Staged::create_kept`] made at `path`, with what was written to it; `None` if it is not there.
