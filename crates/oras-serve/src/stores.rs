@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use oras_store::{ReadStore, Result, Store};
 
+use crate::needed::Needed;
+
 /// The repositories of a server.
 #[async_trait]
 pub trait Stores: Send + Sync {
@@ -26,6 +28,12 @@ pub trait Stores: Send + Sync {
     async fn uploading(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
         self.writable(name, false).await
     }
+
+    /// Puts all repositories in order, while requests are answered: called again and again as long as the server runs, at
+    /// the intervals of [`Options::maintenance`](crate::Options::maintenance). By default nothing is done.
+    ///
+    /// What a request relies on is in `needed`, and must stay; so must what clients were told lately that it is there.
+    async fn maintain(&self, _needed: &Needed) {}
 
     /// The names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;
