@@ -3,7 +3,7 @@
 //! Both layouts share the file then. Blobs never change, so that nothing is lost by it, as long as no one writes into
 //! them: a file that others than the owner of this layout may write is copied instead.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, FileTimes, Metadata};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -66,6 +66,8 @@ fn try_adopt(
     if FileStamp::of(&fs::symlink_metadata(&link).ok()?) != stamp || wanted.is_closed() {
         return None;
     }
+    // The blob may be old, and is used now.
+    drop(file.set_times(FileTimes::new().set_accessed(SystemTime::now())));
     let path = blobs::path(root, digest);
     let directory = path.parent()?;
     fsio::create_directories(directory).ok()?;

@@ -1,7 +1,7 @@
 //! The files below `blobs/`.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +51,25 @@ pub(crate) fn is_there(root: &Path, descriptor: &Descriptor) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
 }
 
+/// Like [`is_there`], for who is going to rely on it: it has been used now, so that [`crate::collect`] leaves it. The use is
+/// noted unless one was within `noted`. The size does not matter when it is `None`.
+pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, noted: Duration) -> bool {
+    let path = path(root, digest);
+    let look = || {
+        let found = fs::metadata(&path).ok()?;
+        (found.is_file() && size.is_none_or(|size| found.len() == size)).then_some(found)
+    };
+    match look() {
+        Some(found) if evict::is_younger(&found, SystemTime::now(), noted) => true,
+        Some(_) => {
+            // Only its owner can note it: who may not write a layout removes nothing from it either.
+            drop(evict::touch(root, digest));
+            look().is_some()
+        }
+        None => false,
+    }
+}
+
 /// Removes a blob; one that is not there is removed.
 pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
     let path = path(root, digest);
@@ -87,7 +106,7 @@ fn prepare(
     origin: &Origin,
     wanted: &oneshot::Sender<()>,
 ) -> Result<Option<Pushed>> {
-    if is_there(layout.path(), node) {
+    if claim(layout.path(), &node.digest, Some(node.size), layout.noted()) {
         return Ok(Some(Pushed::Existed));
     }
     crate::journal::create(layout.path())?;
@@ -161,7 +180,7 @@ pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Resul
 }
 
 /// Gives a verified file its name, read-only as blobs never change; the directory that it is in.
-fn name(layout: &Layout, staged: Staged, digest: &Digest) -> Result<PathBuf> {
+fn name(layout: &Layout, mut staged: Staged, digest: &Digest) -> Result<PathBuf> {
     let target = path(layout.path(), digest);
     let directory = target.parent().unwrap_or(layout.path()).to_owned();
     fsio::create_directories(&directory)?;
@@ -171,6 +190,9 @@ fn name(layout: &Layout, staged: Staged, digest: &Digest) -> Result<PathBuf> {
         fs::set_permissions(staged.path(), mode)
             .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
     }
+    // It may have been written long ago, by an upload that went on late.
+    let now = FileTimes::new().set_accessed(SystemTime::now());
+    drop(staged.file_mut().set_times(now));
     let file = staged.publish(&target)?;
     remember(layout.digests(), &file, digest);
     Ok(directory)

@@ -113,7 +113,7 @@ impl Size {
 
 /// Removes blobs, the least recently used first, until the rest has `limit` bytes; how many bytes are left.
 fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
-    let (mut left, mut old) = count(root, now);
+    let (mut left, mut old) = count(root, now, RECENT);
     if left <= limit {
         return Ok(left);
     }
@@ -138,7 +138,7 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
     let tagged = journal::read(root)?.tagged_digests();
     for blob in gone {
         let found = fs::symlink_metadata(blobs::path(root, &blob.digest));
-        let stays = tagged.contains(&blob.digest) || found.is_ok_and(|found| is_recent(&found, now));
+        let stays = tagged.contains(&blob.digest) || found.is_ok_and(|found| is_younger(&found, now, RECENT));
         if stays || blobs::remove(root, &blob.digest).is_err() {
             left += blob.size;
         }
@@ -147,15 +147,15 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
 }
 
 /// A blob that may go.
-struct Old {
-    digest: Digest,
+pub(crate) struct Old {
+    pub(crate) digest: Digest,
     size: u64,
     used: SystemTime,
 }
 
-/// The size of all blobs, and those that were not used lately. A directory that is a link leads to what is not the
+/// The size of all blobs, and those that were not used within `recent`. A directory that is a link leads to what is not the
 /// cache's own.
-fn count(root: &Path, now: SystemTime) -> (u64, Vec<Old>) {
+pub(crate) fn count(root: &Path, now: SystemTime, recent: Duration) -> (u64, Vec<Old>) {
     let (mut total, mut old) = (0, Vec::new());
     let blobs = root.join(BLOBS_DIR);
     if fs::symlink_metadata(&blobs).map_or(true, |found| found.is_symlink()) {
@@ -171,7 +171,7 @@ fn count(root: &Path, now: SystemTime) -> (u64, Vec<Old>) {
             total += found.len();
             let name = format!("{}:{}", algorithm.display(), entry.file_name().display());
             // What is not called like a blob is not ours to remove.
-            if let (Ok(digest), false) = (name.parse(), is_recent(&found, now)) {
+            if let (Ok(digest), false) = (name.parse(), is_younger(&found, now, recent)) {
                 old.push(Old { digest, size: found.len(), used: used(&found) });
             }
         }
@@ -185,8 +185,9 @@ fn used(blob: &Metadata) -> SystemTime {
     times.into_iter().flatten().max().unwrap_or(UNIX_EPOCH)
 }
 
-fn is_recent(blob: &Metadata, now: SystemTime) -> bool {
-    now.duration_since(used(blob)).map_or(true, |age| age < RECENT)
+/// Whether the blob was used within that time.
+pub(crate) fn is_younger(blob: &Metadata, now: SystemTime, limit: Duration) -> bool {
+    now.duration_since(used(blob)).map_or(true, |age| age < limit)
 }
 
 /// What tags reach.

@@ -1,9 +1,13 @@
 //! A blob that arrives piece by piece.
 
+use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
 use oras_store::fsio::{self, Staged, blocking};
 use oras_store::{Error, Ingest, Kind, Result};
@@ -12,29 +16,142 @@ use crate::index::Change;
 use crate::layout::MAX_STORED_MANIFEST;
 use crate::{Layout, blobs, journal};
 
+/// Files of uploads that outlive the program begin so; as all staged files do they go when nobody has touched them for a
+/// day.
+const NAMED: &str = ".oras-upload-";
+/// The longest name of an upload.
+const LONGEST_NAME: usize = 128;
+/// How often a directory is made that somebody else removes, as it is empty.
+const TRIES: usize = 4;
+
 /// A staged file with the running hash of what is in it.
 pub(crate) struct LayoutIngest {
     layout: Layout,
     media_type: MediaType,
     algorithm: Algorithm,
     /// `None` only while a piece is written, and after one failed.
-    state: Option<(Staged, Hasher)>,
+    state: Option<State>,
     written: u64,
+    /// Dropped after the file.
+    _made: Made,
+}
+
+struct State {
+    staged: Staged,
+    hasher: Hasher,
+    /// What an earlier run wrote was not hashed yet.
+    is_behind: bool,
 }
 
 impl LayoutIngest {
-    pub(crate) async fn new(layout: Layout, media_type: MediaType, algorithm: Algorithm) -> Result<Self> {
+    /// Begins; under a name, if given, the content stays until it is committed or aborted.
+    pub(crate) async fn new(
+        layout: Layout,
+        name: Option<&str>,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Self> {
         let root = layout.path().to_owned();
-        let staged = blocking(move || {
-            journal::create(&root)?;
-            Staged::create(&root)
-        })
-        .await?;
-        Ok(Self { layout, media_type, algorithm, state: Some((staged, Hasher::new(algorithm))), written: 0 })
+        let path = name.map(|name| named(&root, name)).transpose()?;
+        let (staged, made) = blocking(move || create(&root, path.as_deref())).await?;
+        let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: false });
+        Ok(Self { layout, media_type, algorithm, state, written: 0, _made: made })
     }
 
-    fn take(&mut self) -> Result<(Staged, Hasher)> {
+    /// Goes on with what was begun under that name, if it is there.
+    pub(crate) async fn resume(
+        layout: Layout,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Option<Self>> {
+        let root = layout.path().to_owned();
+        let path = named(&root, name)?;
+        let found = blocking(move || {
+            let Some(mut staged) = Staged::reopen(&path)? else { return Ok(None) };
+            let written = staged.file_mut().seek(SeekFrom::End(0)).map_err(failed)?;
+            Ok(Some((staged, written, Made::of_resumed(&root))))
+        });
+        Ok(found.await?.map(|(staged, written, made)| {
+            let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: written > 0 });
+            Self { layout, media_type, algorithm, state, written, _made: made }
+        }))
+    }
+
+    fn take(&mut self) -> Result<State> {
         self.state.take().ok_or_else(|| Error::new(Kind::Other, "an earlier write of this content failed"))
+    }
+}
+
+impl State {
+    /// Hashes what an earlier run wrote, and goes to the end of the file.
+    fn catch_up(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.is_behind) {
+            let Self { staged, hasher, .. } = self;
+            let file = staged.file_mut();
+            file.seek(SeekFrom::Start(0)).map_err(failed)?;
+            fsio::read_through(&*file, |piece| {
+                hasher.update(piece);
+                ControlFlow::Continue(())
+            })
+            .map_err(failed)?;
+            file.seek(SeekFrom::End(0)).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the content of that name is.
+fn named(root: &Path, name: &str) -> Result<PathBuf> {
+    let is_name = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if is_name {
+        return Ok(root.join(format!("{NAMED}{name}")));
+    }
+    Err(Error::new(Kind::InvalidInput, format!("nothing that is written can be named {name:?}")))
+}
+
+/// A staged file in `root`, at `path` if given. No layout is made yet: there is nothing to put in it.
+fn create(root: &Path, path: Option<&Path>) -> Result<(Staged, Made)> {
+    let mut tries = TRIES;
+    loop {
+        let made = Made::make(root)?;
+        let staged = match path {
+            Some(path) => Staged::create_kept(path),
+            None => Staged::create(root),
+        };
+        tries -= 1;
+        match staged {
+            Ok(staged) => return Ok((staged, made)),
+            // Whoever made the directory gave up what it was for.
+            Err(_) if tries > 0 && !root.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Directories that were made for content that may never come, the deepest first: those that are empty in the end go.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn make(directory: &Path) -> Result<Self> {
+        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = Self(directory.ancestors().take_while(missing).map(ToOwned::to_owned).collect());
+        fsio::create_directories(directory)?;
+        Ok(made)
+    }
+
+    /// That of content whose beginning made it in another run, unless it became a layout.
+    fn of_resumed(root: &Path) -> Self {
+        Self(if root.join(MARKER_FILE).exists() { Vec::new() } else { vec![root.to_owned()] })
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // One that has something in it is not removed.
+        drop(self.0.iter().try_for_each(fs::remove_dir));
     }
 }
 
@@ -69,14 +186,21 @@ fn check(staged: &mut Staged, media_type: &MediaType) -> Result<()> {
 #[async_trait]
 impl Ingest for LayoutIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        let (mut staged, mut hasher) = self.take()?;
-        self.written += chunk.len() as u64;
+        let mut state = self.take()?;
+        let length = chunk.len() as u64;
         let state = blocking(move || {
-            staged.file_mut().write_all(&chunk).map_err(failed)?;
-            hasher.update(&chunk);
-            Ok((staged, hasher))
+            let written =
+                state.catch_up().and_then(|()| state.staged.file_mut().write_all(&chunk).map_err(failed));
+            if written.is_err() {
+                // What can't be written is not kept: the disk may be full of it.
+                state.staged.release();
+            }
+            written?;
+            state.hasher.update(&chunk);
+            Ok(state)
         });
         self.state = Some(state.await?);
+        self.written += length;
         Ok(())
     }
 
@@ -85,14 +209,20 @@ impl Ingest for LayoutIngest {
     }
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
-        let (mut staged, hasher) = self.take()?;
+        let mut state = self.take()?;
         let (layout, expected, algorithm) = (self.layout.clone(), expected.cloned(), self.algorithm);
         let media_type = self.media_type.clone();
         let digest = blocking(move || {
+            // Whatever comes of it, it can't be gone on with.
+            state.staged.release();
             let digest = match expected.as_ref().and_then(Digest::algorithm) {
-                Some(other) if other != algorithm => rehash(&mut staged, other)?,
-                _ => hasher.finish(),
+                Some(other) if other != algorithm => rehash(&mut state.staged, other)?,
+                _ => {
+                    state.catch_up()?;
+                    state.hasher.finish()
+                }
             };
+            let mut staged = state.staged;
             if let Some(expected) = expected.filter(|expected| *expected != digest) {
                 let message = format!("mismatched digest: expected {expected}, got {digest}");
                 return Err(Error::new(Kind::DigestMismatch, message));
@@ -101,6 +231,7 @@ impl Ingest for LayoutIngest {
                 check(&mut staged, &media_type)?;
             }
             staged.sync()?;
+            journal::create(layout.path())?;
             blobs::publish(&layout, staged, &digest)?;
             Ok(digest)
         })
@@ -110,5 +241,11 @@ impl Ingest for LayoutIngest {
             self.layout.change(Change::List(descriptor.clone())).await?;
         }
         Ok(descriptor)
+    }
+
+    fn abort(mut self: Box<Self>) {
+        if let Some(state) = &mut self.state {
+            state.staged.release();
+        }
     }
 }

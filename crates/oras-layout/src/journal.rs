@@ -12,11 +12,11 @@ use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, Result};
 
-use crate::blobs;
 use crate::index::{Change, Index, MAX_INDEX_SIZE};
 use crate::marker;
 use crate::place::absent;
 use crate::prune::Needs;
+use crate::{blobs, collect};
 
 /// Files of an ingest that nobody has touched for so long belong to a process that is gone.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -125,10 +125,15 @@ pub(crate) fn write(root: &Path, changes: &[Change]) -> Result<()> {
         }
     }
     if changed || !root.join(INDEX_FILE).exists() {
-        fsio::replace(&root.join(INDEX_FILE), &index.to_bytes(), 0o666)?;
+        replace(root, &index)?;
     }
     // Files last, and still under the lock: what `index.json` names is there at any time.
     gone.iter().try_for_each(|digest| blobs::remove(root, digest))
+}
+
+/// Replaces the index; whoever does so has the lock.
+pub(crate) fn replace(root: &Path, index: &Index) -> Result<()> {
+    fsio::replace(&root.join(INDEX_FILE), &index.to_bytes(), 0o666)
 }
 
 /// Waits until no other process changes the layout; none does until what this gives is dropped.
@@ -193,7 +198,11 @@ pub(crate) fn read(root: &Path) -> Result<Index> {
 
 /// Removes what processes that are gone left half-written, ours and those of the Go tool.
 pub(crate) fn sweep(root: &Path) {
-    let ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".oras-");
+    collect::recover(root);
+    let ours = |name: &std::ffi::OsStr| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".oras-") && !name.starts_with(collect::ASIDE.as_bytes())
+    };
     sweep_directory(root, ours);
     sweep_directory(&root.join("ingest"), |_| true);
     fsio::sweep_partials(root);

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -24,6 +26,11 @@ use crate::{blobs, evict};
 /// The largest manifest that is stored: far more than any registry takes.
 pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
 
+/// A use of a blob is noted unless one was noted within this time.
+const NOTED: Duration = Duration::from_secs(10 * 60);
+/// The same, where blobs may be collected soon.
+const NOTED_SOON: Duration = Duration::from_secs(1);
+
 /// An OCI image layout in a directory; clones share caches.
 ///
 /// Any number of handles and processes may read and write one layout at once.
@@ -43,6 +50,7 @@ struct Inner {
     gathered: Gathered,
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
+    notes_use: AtomicBool,
 }
 
 impl Layout {
@@ -85,6 +93,7 @@ impl Layout {
             gathered: Gathered::default(),
             index: Mutex::default(),
             graph: Mutex::default(),
+            notes_use: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true, limit: None }
     }
@@ -130,6 +139,25 @@ impl Layout {
     pub fn bounded(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    /// The same layout, which notes for all its handles that what is resolved by its digest is used, so that
+    /// [`Layout::collect`] leaves it: for a server, whose clients ask what is there before they push what needs it.
+    #[must_use]
+    pub fn noting_use(self) -> Self {
+        self.inner.notes_use.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// How long ago a use may have been noted that need not be noted again.
+    pub(crate) fn noted(&self) -> Duration {
+        if self.inner.notes_use.load(Ordering::Relaxed) { NOTED_SOON } else { NOTED }
+    }
+
+    /// Removes what processes that are gone left half-written here, once nobody has touched it for a day.
+    pub async fn sweep(&self) {
+        let root = self.path().to_owned();
+        drop(blocking(move || Ok(journal::sweep(&root))).await);
     }
 
     /// How many bytes the layout may have, if it is [`Layout::bounded`].
@@ -220,6 +248,10 @@ impl Place for Inner {
         Ok(graph)
     }
 
+    fn claim(&self, digest: &Digest) -> bool {
+        !self.notes_use.load(Ordering::Relaxed) || blobs::claim(&self.root, digest, None, NOTED_SOON)
+    }
+
     fn open(&self, digest: &Digest) -> Result<Blob> {
         blobs::open(&self.root, digest)
     }
@@ -250,8 +282,9 @@ impl Target for Layout {
         if self.inner.gathered.has(descriptor) {
             return Ok(true);
         }
-        let (root, asked) = (self.path().to_owned(), descriptor.clone());
-        let there = blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
+        let (root, asked, noted) = (self.path().to_owned(), descriptor.clone(), self.noted());
+        let there = blocking(move || Ok(blobs::claim(&root, &asked.digest, Some(asked.size), noted)));
+        let there = there.await?;
         // A manifest that is not listed yet must be pushed once more, or no tool finds it.
         if there && descriptor.media_type.is_manifest() {
             return Ok(self.index().await?.lists(&descriptor.digest));
@@ -364,6 +397,26 @@ impl Delete for Layout {
 #[async_trait]
 impl IngestTarget for Layout {
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(LayoutIngest::new(self.clone(), media_type, algorithm).await?))
+        Ok(Box::new(LayoutIngest::new(self.clone(), None, media_type, algorithm).await?))
+    }
+
+    /// The content is in a file in the layout's directory, which no tool takes for a blob.
+    async fn begin_named(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(LayoutIngest::new(self.clone(), Some(name), media_type, algorithm).await?))
+    }
+
+    async fn resume(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Option<Box<dyn Ingest>>> {
+        let found = LayoutIngest::resume(self.clone(), name, media_type, algorithm).await?;
+        Ok(found.map(|ingest| Box::new(ingest) as _))
     }
 }

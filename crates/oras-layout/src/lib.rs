@@ -28,6 +28,7 @@
 mod adopt;
 mod archive;
 mod blobs;
+mod collect;
 mod entry;
 mod evict;
 mod gathered;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use oras_store::{ReadStore, Result};
 
 pub use archive::{Archive, ArchiveWriter, NotTar};
+pub use collect::{Collected, Garbage};
 pub use layout::Layout;
 
 /// The layout at `path`, in a directory or in a tar archive, for reading; nothing is made.

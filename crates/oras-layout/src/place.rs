@@ -23,6 +23,10 @@ pub(crate) trait Place: Send + Sync + 'static {
     fn index(&self) -> Result<Arc<Index>>;
     /// What `index.json` reaches.
     fn graph(&self) -> Result<Arc<Graph>>;
+    /// Notes that a blob is used, where that is wanted; whether it is there.
+    fn claim(&self, _digest: &Digest) -> bool {
+        true
+    }
     /// Finds a blob.
     fn open(&self, digest: &Digest) -> Result<Blob>;
 }
@@ -62,6 +66,9 @@ pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result
             return Ok(descriptor);
         }
         let digest = reference.parse::<Digest>().map_err(|_| missing(place.path(), &reference))?;
+        if !place.claim(&digest) {
+            return Err(missing(place.path(), &reference));
+        }
         if let Some(descriptor) = index.listed(&digest) {
             return Ok(descriptor);
         }

@@ -59,8 +59,8 @@ async fn answer(registry: &Arc<Registry>, route: Route<'_>, request: Request<Bod
         (Route::Upload { name, session }, Method::PUT) => {
             uploads::close(registry, (name, session), &query, request).await
         }
-        (Route::Upload { name, session }, Method::GET) => uploads::status(registry, name, session),
-        (Route::Upload { name, session }, Method::DELETE) => uploads::cancel(registry, name, session),
+        (Route::Upload { name, session }, Method::GET) => uploads::status(registry, name, session).await,
+        (Route::Upload { name, session }, Method::DELETE) => uploads::cancel(registry, name, session).await,
         (Route::Manifest { name, reference }, Method::GET | Method::HEAD) => {
             manifests::get(registry, name, reference).await
         }

@@ -27,6 +27,7 @@ mod error;
 mod lists;
 mod manifests;
 mod mount;
+mod needed;
 mod options;
 mod patience;
 mod query;
@@ -41,6 +42,7 @@ mod trace;
 mod uploads;
 mod users;
 
+pub use needed::Needed;
 pub use options::Options;
 pub use server::Server;
 pub use stores::{PerRepository, Stores};

@@ -69,6 +69,9 @@ pub(crate) async fn put(
         node.digest = digest.clone();
     }
     let store = registry.writable(name, true).await?;
+    // Nothing of it is removed from here until the manifest is listed.
+    let children = manifest.children().into_iter().map(|child| child.digest);
+    let _held = registry.needed.hold(children.chain([node.digest.clone()]));
     if !registry.options.sparse {
         children_exist(&*store, &manifest).await?;
     }

@@ -1,5 +1,7 @@
 //! What a server is told when it starts.
 
+use std::time::Duration;
+
 use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::{Tls, User};
@@ -19,12 +21,14 @@ pub struct Options {
     pub anonymous_pull: bool,
     /// Speaks TLS, and nothing else.
     pub tls: Option<Tls>,
+    /// How often [`Stores::maintain`](crate::Stores::maintain) is called; never if the server only reads.
+    pub maintenance: Duration,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
 
 impl Default for Options {
-    /// Everything on, for everybody; complete manifests of at most 4 MiB.
+    /// Everything on, for everybody; complete manifests of at most 4 MiB; maintenance once an hour.
     fn default() -> Self {
         Self {
             referrers: true,
@@ -33,6 +37,7 @@ impl Default for Options {
             users: Vec::new(),
             anonymous_pull: false,
             tls: None,
+            maintenance: Duration::from_secs(60 * 60),
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

@@ -9,6 +9,7 @@ use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::error::Refusal;
+use crate::needed::Needed;
 use crate::options::Options;
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
 use crate::stores::Stores;
@@ -30,6 +31,7 @@ pub(crate) struct Registry {
     pub(crate) users: Users,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
+    pub(crate) needed: Needed,
 }
 
 impl Server {
@@ -47,7 +49,7 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
-        let registry = Arc::new(Registry { options, users, stores, sessions });
+        let registry = Arc::new(Registry { options, users, stores, sessions, needed: Needed::default() });
         Ok(Self { listener, address, certificate, registry })
     }
 
@@ -64,7 +66,11 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tracing::info!(address = %self.address, tls = self.certificate.is_some(), "listening");
         self.warn();
-        connections::accept(self.listener, self.certificate, dispatch::router(self.registry), shutdown).await;
+        let router = dispatch::router(Arc::clone(&self.registry));
+        tokio::select! {
+            () = connections::accept(self.listener, self.certificate, router, shutdown) => (),
+            () = self.registry.maintain() => (),
+        }
         tracing::info!(address = %self.address, "stopped");
         Ok(())
     }
@@ -90,6 +96,16 @@ impl std::fmt::Debug for Server {
 }
 
 impl Registry {
+    /// Lets the stores put themselves in order, now and then; does not end.
+    async fn maintain(&self) {
+        loop {
+            tokio::time::sleep(self.options.maintenance).await;
+            if !self.options.read_only {
+                self.stores.maintain(&self.needed).await;
+            }
+        }
+    }
+
     /// The store of a repository that must be there, for reading.
     pub(crate) async fn store(&self, name: &str) -> Result<Arc<dyn ReadStore>, Refusal> {
         found(name, self.stores.repository(name).await)

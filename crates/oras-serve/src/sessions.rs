@@ -1,4 +1,5 @@
-//! Uploads that are open: in memory, bounded in number and age.
+//! Uploads that are open: those in use in memory, bounded in number and age; others where the store keeps them, which
+//! outlives the server.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -8,13 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use oras_store::Ingest;
+use oras_spec::{Algorithm, MediaType};
+use oras_store::{Ingest, Kind, Store};
+use tokio::sync::watch;
 
 use crate::error::Refusal;
 
 /// Uploads that may be open at once.
 pub(crate) const MAX_SESSIONS: usize = 1024;
-/// An upload that nobody has touched for so long is forgotten.
+/// An upload that nobody has touched for so long is let go: forgotten, unless the store keeps it.
 pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// One upload.
@@ -24,9 +27,20 @@ pub(crate) struct Session {
     pub(crate) ingest: tokio::sync::Mutex<Option<Box<dyn Ingest>>>,
     written: AtomicU64,
     touched: Mutex<Instant>,
+    cancelled: watch::Sender<bool>,
 }
 
 impl Session {
+    fn new(repository: &str, ingest: Box<dyn Ingest>) -> Arc<Self> {
+        Arc::new(Self {
+            repository: repository.to_owned(),
+            written: AtomicU64::new(ingest.written()),
+            ingest: tokio::sync::Mutex::new(Some(ingest)),
+            touched: Mutex::new(Instant::now()),
+            cancelled: watch::channel(false).0,
+        })
+    }
+
     /// The bytes taken so far.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
@@ -38,9 +52,20 @@ impl Session {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// Ready when somebody has given the upload up.
+    pub(crate) async fn cancelled(&self) {
+        // The sender is here, so that this can't fail.
+        drop(self.cancelled.subscribe().wait_for(|cancelled| *cancelled).await);
+    }
+
     fn is_stale(&self, age: Duration) -> bool {
         let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
         touched.elapsed() > age && self.ingest.try_lock().is_ok()
+    }
+
+    /// Whether a write failed or was given up in its middle: how far it came, the store can tell.
+    fn is_broken(&self) -> bool {
+        self.ingest.try_lock().is_ok_and(|slot| slot.is_none())
     }
 }
 
@@ -51,11 +76,20 @@ pub(crate) struct Sessions {
     age: Duration,
     ids: RandomState,
     next: AtomicU64,
+    /// Held while one is looked for in a store.
+    finding: tokio::sync::Mutex<()>,
 }
 
 impl Sessions {
     pub(crate) fn new(limit: usize, age: Duration) -> Self {
-        Self { open: Mutex::default(), limit, age, ids: RandomState::new(), next: AtomicU64::new(0) }
+        Self {
+            open: Mutex::default(),
+            limit,
+            age,
+            ids: RandomState::new(),
+            next: AtomicU64::new(0),
+            finding: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Never held across an await.
@@ -79,39 +113,88 @@ impl Sessions {
         Ok(())
     }
 
-    /// Opens an upload and gives its id, which nobody can guess: it is hashed under a key that is drawn at random.
-    pub(crate) fn insert(&self, repository: &str, ingest: Box<dyn Ingest>) -> String {
+    /// An id for an upload, which nobody can guess: it is hashed under a key that is drawn at random.
+    pub(crate) fn id(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id =
-            format!("{:016x}{:016x}", self.ids.hash_one((number, 'a')), self.ids.hash_one((number, 'b')));
-        let session = Session {
-            repository: repository.to_owned(),
-            written: AtomicU64::new(ingest.written()),
-            ingest: tokio::sync::Mutex::new(Some(ingest)),
-            touched: Mutex::new(Instant::now()),
-        };
-        self.open().insert(id.clone(), Arc::new(session));
-        id
+        format!("{:016x}{:016x}", self.ids.hash_one((number, 'a')), self.ids.hash_one((number, 'b')))
     }
 
-    /// The upload of that id in that repository.
-    pub(crate) fn get(&self, repository: &str, id: &str) -> Result<Arc<Session>, Refusal> {
-        let found = self.open().get(id).filter(|session| session.repository == repository).cloned();
-        found.ok_or_else(Refusal::upload_unknown)
+    /// Opens an upload of that id.
+    pub(crate) fn insert(&self, repository: &str, id: &str, ingest: Box<dyn Ingest>) -> Arc<Session> {
+        let session = Session::new(repository, ingest);
+        self.open().insert(id.to_owned(), Arc::clone(&session));
+        session
     }
 
-    /// Forgets an upload; what it wrote is gone unless it was committed.
+    /// The upload of that id in that repository, if it is in use.
+    pub(crate) fn get(&self, repository: &str, id: &str) -> Option<Arc<Session>> {
+        let mut open = self.open();
+        let session = open.get(id).filter(|session| session.repository == repository).cloned()?;
+        if session.is_broken() {
+            open.remove(id);
+            return None;
+        }
+        Some(session)
+    }
+
+    /// The upload of that id that the store of the repository has kept: from before the server was started, from before it
+    /// was idle for long, or from before a write was given up.
+    pub(crate) async fn find(
+        &self,
+        repository: &str,
+        id: &str,
+        store: &dyn Store,
+    ) -> Result<Arc<Session>, Refusal> {
+        if !is_id(id) {
+            return Err(Refusal::upload_unknown());
+        }
+        self.check_room()?;
+        let _finding = self.finding.lock().await;
+        // Somebody else may have found it while this one waited.
+        if let Some(session) = self.get(repository, id) {
+            return Ok(session);
+        }
+        match store.resume(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await {
+            Ok(Some(ingest)) => Ok(self.insert(repository, id, ingest)),
+            Ok(None) => Err(Refusal::upload_unknown()),
+            // A write that was given up may be under way yet, or another process is at it.
+            Err(error) if error.kind() == Kind::AlreadyExists => {
+                let message = "somebody else writes this upload";
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
+                    .with("retry-after", "1".to_owned()))
+            }
+            Err(error) => Err(Refusal::of(&error, Refusal::upload_unknown)),
+        }
+    }
+
+    /// Forgets an upload that was closed.
     pub(crate) fn remove(&self, id: &str) {
         let removed = self.open().remove(id);
         drop(removed);
     }
+
+    /// Gives an upload up, also while somebody writes it: nothing of it is left. `false` if a write was given up in its
+    /// middle, so that the store may still have it.
+    pub(crate) async fn cancel(&self, id: &str, session: &Session) -> bool {
+        session.cancelled.send_replace(true);
+        let ingest = session.ingest.lock().await.take();
+        self.remove(id);
+        let Some(ingest) = ingest else { return false };
+        ingest.abort();
+        true
+    }
+}
+
+/// Whether a client can have the id from here.
+fn is_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oras_layout::Layout;
     use oras_memory::Memory;
-    use oras_spec::{Algorithm, MediaType};
     use oras_store::IngestTarget;
 
     async fn ingest() -> Box<dyn Ingest> {
@@ -121,18 +204,39 @@ mod tests {
     #[tokio::test]
     async fn sessions_are_bounded_and_age() {
         let sessions = Sessions::new(2, Duration::ZERO);
-        let id = sessions.insert("a", ingest().await);
-        let held = sessions.get("a", &id).unwrap();
+        let (id, idle) = (sessions.id(), sessions.id());
+        assert!(is_id(&id) && id != idle && !is_id("../0123456789abcdef0123456789abc"));
+        let held = sessions.insert("a", &id, ingest().await);
         let writing = held.ingest.lock().await;
-        assert!(sessions.get("b", &id).is_err());
-        let idle = sessions.insert("a", ingest().await);
+        assert!(sessions.get("b", &id).is_none());
+        sessions.insert("a", &idle, ingest().await);
         std::thread::sleep(Duration::from_millis(2));
         sessions.check_room().unwrap();
-        assert!(sessions.get("a", &idle).is_err(), "idle and old: gone");
-        assert!(sessions.get("a", &id).is_ok(), "old, but somebody writes");
+        assert!(sessions.get("a", &idle).is_none(), "idle and old: gone");
+        assert!(sessions.get("a", &id).is_some(), "old, but somebody writes");
         drop(writing);
-        sessions.remove(&id);
-        assert!(sessions.get("a", &id).is_err());
+        assert!(sessions.cancel(&id, &held).await);
+        held.cancelled().await;
+        assert!(sessions.get("a", &id).is_none());
+        assert!(sessions.find("a", &id, &Memory::new()).await.is_err(), "memory keeps nothing");
         assert!(Sessions::new(0, IDLE).check_room().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_broken_session_is_looked_for_in_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Layout::open_or_create(directory.path()).await.unwrap();
+        let sessions = Sessions::new(2, IDLE);
+        let id = sessions.id();
+        let begun = store.begin_named(&id, MediaType::OCTET_STREAM, Algorithm::Sha256);
+        let session = sessions.insert("a", &id, begun.await.unwrap());
+        let mut ingest = session.ingest.lock().await.take().unwrap();
+        ingest.write("hello".into()).await.unwrap();
+        assert!(sessions.get("a", &id).is_none(), "nobody knows how far it came");
+        assert!(sessions.find("a", &id, &store).await.is_err(), "somebody writes");
+        drop(ingest);
+        let found = sessions.find("a", &id, &store).await.unwrap();
+        assert_eq!(found.written(), 5);
+        assert!(Arc::ptr_eq(&found, &sessions.find("a", &id, &store).await.unwrap()));
     }
 }

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use oras_store::{ReadStore, Result, Store};
 
+use crate::needed::Needed;
+
 /// The repositories of a server.
 #[async_trait]
 pub trait Stores: Send + Sync {
@@ -20,6 +22,18 @@ pub trait Stores: Send + Sync {
     /// # Errors
     /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) where nothing can be written; `InvalidInput` for a name that can't be kept.
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
+
+    /// The store of a repository in which uploads may be under way, though it may have nothing yet. By default that is the
+    /// one that is there for writing.
+    async fn uploading(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
+        self.writable(name, false).await
+    }
+
+    /// Puts all repositories in order, while requests are answered: called again and again as long as the server runs, at
+    /// the intervals of [`Options::maintenance`](crate::Options::maintenance). By default nothing is done.
+    ///
+    /// What a request relies on is in `needed`, and must stay; so must what clients were told lately that it is there.
+    async fn maintain(&self, _needed: &Needed) {}
 
     /// The names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;

@@ -1,12 +1,13 @@
 //! Uploads: in one request, streamed, or in chunks (distribution-spec, "Pushing blobs").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use futures::StreamExt;
 use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::{Ingest, Store};
+use oras_store::Ingest;
 
 use crate::blobs::digest;
 use crate::error::Refusal;
@@ -20,6 +21,10 @@ use crate::sessions::Session;
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// How long a write that was given up may take to end, and how often to wait as long.
+const SETTLING: Duration = Duration::from_millis(20);
+const SETTLING_TIMES: u32 = 10;
+
 /// POST: a mount, a whole blob, or a session.
 pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request: Request<Body>) -> Answer {
     let mounted = query.get("mount").map(digest).transpose()?;
@@ -32,15 +37,18 @@ pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request
     {
         return created(name, &digest);
     }
-    let ingest = begin(&*store, algorithm).await?;
     if let Some(digest) = whole {
+        let ingest = store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))?;
         let mut slot = Some(ingest);
         receive(&mut slot, request.into_body(), |_| ()).await?;
         let ingest = slot.ok_or_else(Refusal::upload_unknown)?;
         ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
         return created(name, &digest);
     }
-    accepted(name, &registry.sessions.insert(name, ingest), 0, StatusCode::ACCEPTED)
+    let id = registry.sessions.id();
+    let begun = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
+    registry.sessions.insert(name, &id, begun.map_err(|error| failed(&error))?);
+    accepted(name, &id, 0, StatusCode::ACCEPTED)
 }
 
 /// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for
@@ -54,13 +62,21 @@ fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, Refusal
     }
 }
 
-async fn begin(store: &dyn Store, algorithm: Algorithm) -> Result<Box<dyn Ingest>, Refusal> {
-    store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))
+/// The upload of that id: one that is in use, or one that the store kept.
+async fn find(registry: &Registry, name: &str, id: &str) -> Result<Arc<Session>, Refusal> {
+    if let Some(session) = registry.sessions.get(name, id) {
+        return Ok(session);
+    }
+    let store = registry.stores.uploading(name).await.map_err(|error| failed(&error))?;
+    match store.filter(|_| !registry.options.read_only) {
+        Some(store) => registry.sessions.find(name, id, &*store).await,
+        None => Err(Refusal::upload_unknown()),
+    }
 }
 
 /// PATCH: more bytes; with a `Content-Range`, those that come next.
 pub(crate) async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Answer {
-    let session = registry.sessions.get(name, id)?;
+    let session = find(registry, name, id).await?;
     let mut slot = session.ingest.lock().await;
     fill(registry, (name, id), (&session, &mut slot), request).await?;
     accepted(name, id, session.written(), StatusCode::ACCEPTED)
@@ -74,7 +90,7 @@ pub(crate) async fn close(
     query: &Query,
     request: Request<Body>,
 ) -> Answer {
-    let session = registry.sessions.get(name, id)?;
+    let session = find(registry, name, id).await?;
     let digest =
         digest(query.get("digest").ok_or_else(|| Refusal::digest_invalid("the digest is missing"))?)?;
     let mut slot = session.ingest.lock().await;
@@ -86,19 +102,23 @@ pub(crate) async fn close(
 }
 
 /// GET: how much has arrived; also while more arrives.
-pub(crate) fn status(registry: &Registry, name: &str, id: &str) -> Answer {
-    let session = registry.sessions.get(name, id)?;
-    if session.ingest.try_lock().is_ok_and(|slot| slot.is_none()) {
-        registry.sessions.remove(id);
-        return Err(Refusal::upload_unknown());
-    }
+pub(crate) async fn status(registry: &Registry, name: &str, id: &str) -> Answer {
+    let session = find(registry, name, id).await?;
     accepted(name, id, session.written(), StatusCode::NO_CONTENT)
 }
 
 /// DELETE: forget it (distribution-spec, main, "Canceling a blob upload").
-pub(crate) fn cancel(registry: &Registry, name: &str, id: &str) -> Answer {
-    registry.sessions.get(name, id)?;
-    registry.sessions.remove(id);
+pub(crate) async fn cancel(registry: &Registry, name: &str, id: &str) -> Answer {
+    let mut session = find(registry, name, id).await?;
+    for _ in 0..SETTLING_TIMES {
+        if registry.sessions.cancel(id, &session).await {
+            break;
+        }
+        tokio::time::sleep(SETTLING).await;
+        if let Ok(kept) = find(registry, name, id).await {
+            session = kept;
+        }
+    }
     empty(StatusCode::NO_CONTENT, &[])
 }
 
@@ -113,7 +133,11 @@ async fn fill(
     let filled = match written {
         Some(written) => {
             check_chunk(&request, (name, id), written)?;
-            receive(slot, request.into_body(), |written| session.advance(written)).await
+            let body = receive(slot, request.into_body(), |written| session.advance(written));
+            tokio::select! {
+                received = body => received,
+                () = session.cancelled() => Err(Refusal::upload_unknown()),
+            }
         }
         None => Err(Refusal::upload_unknown()),
     };

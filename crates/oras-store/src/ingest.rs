@@ -7,7 +7,7 @@ use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
 use crate::{Error, Kind, Pushed, Result, Undigested};
 
-/// Content that is being written. Dropping it leaves nothing visible.
+/// Content that is being written. Dropping it leaves nothing visible, and nothing at all unless it was begun with a name.
 #[async_trait]
 pub trait Ingest: Send {
     /// Takes the next bytes.
@@ -21,6 +21,9 @@ pub trait Ingest: Send {
     /// # Errors
     /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
+
+    /// Gives the content up: nothing of it is left, whether it has a name or not.
+    fn abort(self: Box<Self>) {}
 }
 
 /// A store that takes content piece by piece.
@@ -30,6 +33,34 @@ pub trait IngestTarget: Send + Sync {
     ///
     /// The digest is computed by `algorithm`; `media_type` is what the content will be described as.
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>>;
+
+    /// Like [`IngestTarget::begin`], of content that outlives the program, where the store can do that: what was written
+    /// stays when the [`Ingest`] is dropped or the program is killed, until [`IngestTarget::resume`] finds it, or nobody
+    /// comes for it within a day. By default nothing stays.
+    ///
+    /// `name` is lower-case letters and digits, and nothing else has it. Whoever knows it can go on with the content.
+    async fn begin_named(
+        &self,
+        _name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Box<dyn Ingest>> {
+        self.begin(media_type, algorithm).await
+    }
+
+    /// The content that was begun with that name, after the last byte that was written; `None` when there is none, as it was
+    /// committed or aborted, or the store keeps none. What is there is hashed again, so that it need not be trusted.
+    ///
+    /// # Errors
+    /// [`Kind::AlreadyExists`] while another [`Ingest`] writes it, in this or another process.
+    async fn resume(
+        &self,
+        _name: &str,
+        _media_type: MediaType,
+        _algorithm: Algorithm,
+    ) -> Result<Option<Box<dyn Ingest>>> {
+        Ok(None)
+    }
 
     /// Stores bytes whose digest is not known yet, hashing them while they are taken; their descriptor, and whether
     /// they were there already.

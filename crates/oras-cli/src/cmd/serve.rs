@@ -1,8 +1,10 @@
 //! `oras serve`.
 
+use std::time::Duration;
+
 use clap::{ArgMatches, Command};
 use oras::server::{Options, Tls, User};
-use oras::{ServeFrom, ServeOptions};
+use oras::{Collection, ServeFrom, ServeOptions};
 
 use super::read_input;
 use crate::access_log;
@@ -13,6 +15,9 @@ use crate::output::Printer;
 
 /// Where it listens unless it is told: reached from this machine alone.
 const ADDRESS: &str = "127.0.0.1:5000";
+
+/// How long what nobody needs is kept unless it is told: longer than clients take to push an image.
+const DELAY: Duration = Duration::from_secs(60 * 60);
 
 /// The command with its flags.
 pub(crate) fn command() -> Command {
@@ -29,6 +34,7 @@ pub(crate) fn command() -> Command {
             "  oras serve\n",
             "  oras serve --addr 127.0.0.1:8000 registry\n",
             "  oras serve --read-only registry\n",
+            "  oras serve --gc-interval 1h registry\n",
             "  oras serve --repository hello backup.tar\n",
             "  oras serve --cert-file server.pem --key-file server.key registry\n",
             "  oras serve --htpasswd users --anonymous-pull registry"
@@ -40,6 +46,9 @@ pub(crate) fn command() -> Command {
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
         flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
+        flags::text("gc-interval", "DURATION", "So often remove blobs that no manifest needs"),
+        flags::text("gc-delay", "DURATION", "Keep what was written or asked for within this time [default: 1h]"),
+        flags::switch("gc-untagged", "Remove manifests that no tag reaches, too"),
         flags::text("cert-file", "PATH", "Speak TLS with this certificate (PEM)"),
         flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
         flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
@@ -55,6 +64,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         address: matches.text("addr").unwrap_or_else(|| ADDRESS.to_owned()),
         from: from(matches)?,
         repository: matches.text("repository"),
+        collection: collection(matches)?,
         server: Options {
             read_only: matches.on("read-only"),
             sparse: matches.on("sparse"),
@@ -78,6 +88,29 @@ fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
         [path] => Ok(ServeFrom::Path(path.into())),
         more => Err(Failure::new(format!("\"oras serve\" takes at most 1 argument but got {}", more.len()))),
     }
+}
+
+/// Whether garbage is removed: from a directory that is written, when there is an interval.
+fn collection(matches: &ArgMatches) -> Result<Option<Collection>, Failure> {
+    let period = |flag| {
+        let parsed = matches.text(flag).map(|text| args::network::period(&text)).transpose();
+        parsed.map_err(|error| Failure::new(format!("`--{flag}`: {error}")))
+    };
+    let (interval, delay, untagged) =
+        (period("gc-interval")?, period("gc-delay")?, matches.on("gc-untagged"));
+    let Some(interval) = interval else {
+        return match delay.is_some() || untagged {
+            true => Err(Failure::new("`--gc-delay` and `--gc-untagged` need `--gc-interval`")),
+            false => Ok(None),
+        };
+    };
+    if interval.is_zero() {
+        return Err(Failure::new("`--gc-interval` must be more than nothing"));
+    }
+    if matches.on("read-only") || matches.words().is_empty() {
+        return Err(Failure::new("`--gc-interval` needs a directory that is not only read"));
+    }
+    Ok(Some(Collection { interval, delay: delay.unwrap_or(DELAY), untagged }))
 }
 
 /// The users of `--htpasswd`. A file without any would let everybody in.

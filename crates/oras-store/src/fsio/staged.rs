@@ -1,13 +1,13 @@
 //! Staged files: written under another name, and given theirs in one step.
 
-use std::fs::File;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::partial::Partial;
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// Whether written files are flushed to the disk before they get their name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,56 @@ impl Staged {
             Error::io(format!("failed to create a file in {}", directory.display()), error)
         })?;
         Ok(Self(Form::Temporary(file)))
+    }
+
+    /// An empty file at `path`, where nothing may be, which stays when this is dropped: [`Staged::reopen`] finds it.
+    ///
+    /// # Errors
+    /// `Io`; `AlreadyExists` while another process has it.
+    pub fn create_kept(path: &Path) -> Result<Self> {
+        let file = File::options().read(true).write(true).create_new(true).open(path);
+        Self::kept(
+            file.map_err(|error| Error::io(format!("failed to create {}", path.display()), error))?,
+            path,
+        )
+    }
+
+    /// The file that [`Staged::create_kept`] made at `path`, with what was written to it; `None` if it is not there.
+    ///
+    /// # Errors
+    /// `Io`; `AlreadyExists` while somebody else has it.
+    pub fn reopen(path: &Path) -> Result<Option<Self>> {
+        let failed = |error| Error::io(format!("failed to open {}", path.display()), error);
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        }
+        let staged = Self::kept(File::options().read(true).write(true).open(path).map_err(failed)?, path)?;
+        // Whoever had it may have published it meanwhile.
+        Ok(path.exists().then_some(staged))
+    }
+
+    fn kept(file: File, path: &Path) -> Result<Self> {
+        let failed = |error| Error::io(format!("failed to lock {}", path.display()), error);
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::AlreadyExists, format!("{} is in use", path.display())));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).map_err(failed)?);
+        file.disable_cleanup(true);
+        Ok(Self(Form::Temporary(file)))
+    }
+
+    /// Dropped from now on, the file is gone, even one that was made to stay.
+    pub fn release(&mut self) {
+        if let Form::Temporary(file) = &mut self.0 {
+            file.disable_cleanup(false);
+        }
     }
 
     /// A partial file that became whole.

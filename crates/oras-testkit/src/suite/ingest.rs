@@ -22,6 +22,8 @@ where
     refused(&*store, &(Arc::clone(&store) as Fresh)).await;
     let store = fresh().await;
     manifests(&*store, &(store.clone() as Fresh)).await;
+    let store = fresh().await;
+    named(&*store, &(store.clone() as Fresh)).await;
 }
 
 async fn pieces(target: &dyn IngestTarget) {
@@ -64,6 +66,45 @@ async fn refused(target: &dyn IngestTarget, store: &Fresh) {
     for digest in [Digest::sha256(&bytes(300_000)), Digest::sha256(b"other")] {
         let error = store.resolve(&digest.to_string()).await.expect_err("nothing is visible");
         assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    }
+}
+
+/// What was begun with a name goes on where it was dropped, or is unknown; never anything else.
+async fn named(target: &dyn IngestTarget, store: &Fresh) {
+    let (kind, sha256) = (MediaType::OCTET_STREAM, Algorithm::Sha256);
+    let all = bytes(300_000);
+    let begin = async |name| target.begin_named(name, kind.clone(), sha256).await.expect("begin with a name");
+    let resume = async |name| target.resume(name, kind.clone(), sha256).await;
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let mut ingest = begin("abc1").await;
+        ingest.write(all.slice(..100_000)).await.expect("write");
+        drop(ingest);
+        assert!(resume("abc2").await.expect("resume").is_none(), "another name");
+        let Some(mut ingest) = resume("abc1").await.expect("resume") else { continue };
+        assert_eq!(resume("abc1").await.err().expect("somebody has it").kind(), Kind::AlreadyExists);
+        assert_eq!(ingest.written(), 100_000);
+        ingest.write(all.slice(100_000..)).await.expect("write");
+        drop(ingest);
+        let ingest = resume("abc1").await.expect("resume").expect("it was not committed");
+        let descriptor = ingest.commit(Some(&Digest::of(algorithm, &all))).await.expect("commit");
+        assert_eq!(read(&source(store), &descriptor).await.expect("read"), all);
+        assert!(resume("abc1").await.expect("resume").is_none(), "it was committed");
+    }
+    let wrong = begin("abc3").await;
+    wrong.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
+    begin("abc4").await.abort();
+    if let Some(ingest) = {
+        drop(begin("abc5").await);
+        resume("abc5").await.expect("resume")
+    } {
+        ingest.abort();
+    }
+    for name in ["abc3", "abc4", "abc5"] {
+        assert!(resume(name).await.expect("resume").is_none(), "{name} was given up");
+    }
+    for name in ["", "..", "a/b", "A", "index.json"] {
+        let found = resume(name).await;
+        assert!(found.is_ok_and(|found| found.is_none()) || resume(name).await.is_err(), "{name:?}");
     }
 }
 

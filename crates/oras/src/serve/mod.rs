@@ -1,5 +1,6 @@
 //! A registry over OCI layouts or memory.
 
+mod collect;
 mod repository;
 mod root;
 mod single;
@@ -15,6 +16,7 @@ use oras_spec::reference::check_repository;
 use oras_store::fsio::blocking;
 use oras_store::{Error, Kind, Result};
 
+pub use collect::Collection;
 use root::LayoutRoot;
 use single::Single;
 
@@ -37,6 +39,8 @@ pub struct ServeOptions {
     pub from: ServeFrom,
     /// The name of the repository when there is one layout only; by default it is made from the path.
     pub repository: Option<String>,
+    /// Whether and how it removes what no manifest needs, where it keeps layouts in a directory.
+    pub collection: Option<Collection>,
     /// How it behaves.
     pub server: Options,
 }
@@ -50,6 +54,9 @@ pub struct ServeOptions {
 /// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository; `Network`
 /// when the address can't be listened on or the certificate can't be used.
 pub async fn serve(mut options: ServeOptions) -> Result<Server> {
+    if let Some(collection) = &options.collection {
+        options.server.maintenance = collection.interval;
+    }
     let stores = stores(&mut options).await?;
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
@@ -69,6 +76,10 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
     let (is_file, is_layout) =
         blocking(move || Ok((asked.is_file(), asked.join(MARKER_FILE).is_file()))).await?;
     if is_file {
+        if options.collection.is_some() {
+            let message = format!("{} is only read: no garbage can be removed", path.display());
+            return Err(Error::new(Kind::InvalidInput, message));
+        }
         options.server.read_only = true;
         let archive = Arc::new(Archive::open(&path).await?);
         return Ok(Arc::new(Single::archive(name(options, &path)?, archive)));
@@ -77,15 +88,15 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
         // The second one also sweeps up what killed writers left.
         let layout = match options.server.read_only {
             true => Layout::open(&path).await?,
-            false => Layout::open_or_create(&path).await?,
+            false => Layout::open_or_create(&path).await?.noting_use(),
         };
-        return Ok(Arc::new(Single::layout(name(options, &path)?, layout)));
+        return Ok(Arc::new(Single::layout(name(options, &path)?, layout, options.collection)));
     }
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());
         return Err(Error::new(Kind::InvalidInput, message));
     }
-    Ok(Arc::new(LayoutRoot::open(path, options.server.read_only).await?))
+    Ok(Arc::new(LayoutRoot::open(path, options.server.read_only, options.collection).await?))
 }
 
 /// The name of the only repository.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oras_layout::{Archive, Layout};
-use oras_serve::Stores;
+use oras_serve::{Needed, Stores};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
+
+use super::collect::{Collection, maintain};
 
 /// One layout as the only repository of a server.
 #[derive(Debug)]
@@ -16,13 +18,13 @@ pub(super) struct Single {
 
 #[derive(Debug)]
 enum Place {
-    Directory(Arc<Layout>),
+    Directory(Arc<Layout>, Option<Collection>),
     Archive(Arc<Archive>),
 }
 
 impl Single {
-    pub(super) fn layout(name: String, layout: Layout) -> Self {
-        Self { name, place: Place::Directory(Arc::new(layout)) }
+    pub(super) fn layout(name: String, layout: Layout, collection: Option<Collection>) -> Self {
+        Self { name, place: Place::Directory(Arc::new(layout), collection) }
     }
 
     /// A repository that can only be read.
@@ -35,7 +37,7 @@ impl Single {
 impl Stores for Single {
     async fn repository(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>> {
         Ok((name == self.name).then(|| match &self.place {
-            Place::Directory(layout) => Arc::clone(layout) as _,
+            Place::Directory(layout, _) => Arc::clone(layout) as _,
             Place::Archive(archive) => Arc::clone(archive) as _,
         }))
     }
@@ -43,12 +45,18 @@ impl Stores for Single {
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
         match &self.place {
             Place::Archive(_) => Err(Error::new(Kind::Unsupported, "a tar archive is only read")),
-            Place::Directory(layout) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
-            Place::Directory(_) if create => {
+            Place::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
+            Place::Directory(..) if create => {
                 let message = format!("this server has the repository {} and no other", self.name);
                 Err(Error::new(Kind::Denied, message))
             }
-            Place::Directory(_) => Ok(None),
+            Place::Directory(..) => Ok(None),
+        }
+    }
+
+    async fn maintain(&self, needed: &Needed) {
+        if let Place::Directory(layout, collection) = &self.place {
+            maintain(&self.name, layout, *collection, needed).await;
         }
     }
 
