@@ -22,6 +22,7 @@ mod requests;
 mod sandbox;
 mod scripts;
 mod serve;
+mod serve_clients;
 mod serve_crash;
 mod serve_users;
 mod serve_wire;
