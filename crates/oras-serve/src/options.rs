@@ -19,6 +19,8 @@ pub struct Options {
     pub anonymous_pull: bool,
     /// Speaks TLS, and nothing else.
     pub tls: Option<Tls>,
+    /// Shows people what is there, on a web page at `/`, under the same rules as pulls.
+    pub page: bool,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
@@ -33,6 +35,7 @@ impl Default for Options {
             users: Vec::new(),
             anonymous_pull: false,
             tls: None,
+            page: true,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     pub(crate) users: Users,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
+    /// Whether it speaks TLS.
+    pub(crate) secure: bool,
 }
 
 impl Server {
@@ -47,7 +49,8 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
-        let registry = Arc::new(Registry { options, users, stores, sessions });
+        let secure = certificate.is_some();
+        let registry = Arc::new(Registry { options, users, stores, sessions, secure });
         Ok(Self { listener, address, certificate, registry })
     }
 
