@@ -17,7 +17,7 @@ pub(crate) struct GoTool {
 }
 
 /// The tools installed with `go install`, at the versions that the tests were written against.
-pub(crate) const GO_TOOLS: [GoTool; 6] = [
+pub(crate) const GO_TOOLS: [GoTool; 7] = [
     GoTool { name: "oras", version: "v1.3.6", package: "oras.land/oras/cmd/oras" },
     GoTool { name: "crane", version: "v0.22.1", package: "github.com/google/go-containerregistry/cmd/crane" },
     GoTool { name: "regctl", version: "v0.11.7", package: "github.com/regclient/regclient/cmd/regctl" },
@@ -36,11 +36,23 @@ pub(crate) const GO_TOOLS: [GoTool; 6] = [
         version: "v0.9.12",
         package: "github.com/docker/docker-credential-helpers/pass/cmd",
     },
+    GoTool { name: "helm", version: "v4.3.1", package: "helm.sh/helm/v4/cmd/helm" },
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 9] =
-    ["docker-registry", "skopeo", "zsh", "fish", "make", "openssl", "python3", "pass", "strace"];
+pub(crate) const DEBIAN_TOOLS: [&str; 11] = [
+    "docker-registry",
+    "skopeo",
+    "umoci",
+    "zsh",
+    "fish",
+    "make",
+    "openssl",
+    "python3",
+    "pass",
+    "strace",
+    "chromium",
+];
 
 impl GoTool {
     fn dir(&self) -> PathBuf {

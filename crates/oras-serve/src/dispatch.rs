@@ -14,11 +14,12 @@ use crate::query::Query;
 use crate::respond::{Answer, json};
 use crate::route::Route;
 use crate::server::Registry;
-use crate::{access, blobs, lists, manifests, trace, uploads};
+use crate::{access, blobs, lists, manifests, page, trace, uploads};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
+        .merge(page::routes(&registry))
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
         .layer(from_fn(trace::request))

@@ -2,7 +2,7 @@
 //!
 //! A [`Stores`] gives the store of each repository; [`PerRepository`] makes one from a closure. [`Server`] speaks HTTP:
 //! blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
-//! catalog, referrers, deletes.
+//! catalog, referrers, deletes. A web page at `/` shows people what is there.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -29,6 +29,7 @@ mod manifests;
 mod mount;
 mod needed;
 mod options;
+mod page;
 mod patience;
 mod query;
 mod range;

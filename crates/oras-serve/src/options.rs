@@ -23,6 +23,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// How often [`Stores::maintain`](crate::Stores::maintain) is called; never if the server only reads.
     pub maintenance: Duration,
+    /// Shows people what is there, on a web page at `/`, under the same rules as pulls.
+    pub page: bool,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
@@ -38,6 +40,7 @@ impl Default for Options {
             anonymous_pull: false,
             tls: None,
             maintenance: Duration::from_secs(60 * 60),
+            page: true,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

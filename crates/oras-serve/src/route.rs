@@ -18,7 +18,7 @@ pub(crate) enum Route<'a> {
 
 /// Longer names are refused: with the host they would not fit in the 255 characters that clients take
 /// (distribution-spec, "Pulling manifests").
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 impl<'a> Route<'a> {
     /// The endpoint, if the path is one and the repository's name is well-formed.

@@ -32,6 +32,8 @@ pub(crate) struct Registry {
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
     pub(crate) needed: Needed,
+    /// Whether it speaks TLS.
+    pub(crate) secure: bool,
 }
 
 impl Server {
@@ -49,7 +51,8 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
-        let registry = Arc::new(Registry { options, users, stores, sessions, needed: Needed::default() });
+        let (secure, needed) = (certificate.is_some(), Needed::default());
+        let registry = Arc::new(Registry { options, users, stores, sessions, needed, secure });
         Ok(Self { listener, address, certificate, registry })
     }
 

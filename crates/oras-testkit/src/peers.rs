@@ -13,6 +13,8 @@ pub const CRANE: (&str, &str) = ("crane", "v0.22.1");
 pub const REGCTL: (&str, &str) = ("regctl", "v0.11.7");
 /// `registry` of distribution.
 pub const REGISTRY: (&str, &str) = ("registry", "v3.1.2");
+/// `helm`.
+pub const HELM: (&str, &str) = ("helm", "v4.3.1");
 
 /// The credential helper for `pass`.
 pub const CREDENTIAL_PASS: (&str, &str) = ("docker-credential-pass", "v0.9.12");

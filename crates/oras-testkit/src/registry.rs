@@ -16,7 +16,7 @@ pub const USER: &str = "user";
 /// The password of [`USER`].
 pub const PASSWORD: &str = "pass";
 /// [`USER`] and [`PASSWORD`] as a line of an htpasswd file, by bcrypt of the lowest cost.
-const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
+pub const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
 /// How long a registry may take to come up on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 

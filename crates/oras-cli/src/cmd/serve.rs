@@ -44,6 +44,7 @@ pub(crate) fn command() -> Command {
         flags::text("addr", "HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
         flags::switch("memory", "Keep everything in memory"),
         flags::switch("read-only", "Refuse what changes a repository"),
+        flags::switch("no-page", "Leave out the web page at / that shows what is there"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
         flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
         flags::text("gc-interval", "DURATION", "So often remove blobs that no manifest needs"),
@@ -71,6 +72,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             users: users(matches)?,
             anonymous_pull: matches.on("anonymous-pull"),
             tls: tls(matches)?,
+            page: !matches.on("no-page"),
             ..Options::default()
         },
     };

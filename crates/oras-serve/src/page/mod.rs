@@ -1,0 +1,184 @@
+//! The web page: what is in the registry, for people with a browser. It only reads, and works without scripts.
+//!
+//! What is shown comes from whoever may push: every text is escaped by `maud`, clipped and freed of characters that
+//! reorder what is around them, addresses are made of encoded names alone, and a policy lets the browser load nothing
+//! but the two files that are built in. Whatever is read and shown has a limit.
+
+mod assets;
+mod commands;
+mod frame;
+mod manifest;
+mod overview;
+mod place;
+mod repositories;
+mod tags;
+mod text;
+mod tree;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::routing::get;
+use maud::Markup;
+use oras_store::{Error, Kind, ReadStore};
+use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
+
+use crate::query::Query;
+use crate::server::Registry;
+use place::Place;
+
+/// Pages that are made at the same time: each may hold a large manifest.
+const AT_ONCE: usize = 4;
+
+/// What a browser may do with a page: load our style, our script and our icon, and nothing else.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// What the pages of a server share.
+struct Pages {
+    registry: Arc<Registry>,
+    turns: Semaphore,
+}
+
+/// The pages at `/` and below `/-/`, which no endpoint of the distribution-spec has; none if the server is told so.
+pub(crate) fn routes(registry: &Arc<Registry>) -> Router<Arc<Registry>> {
+    if !registry.options.page {
+        return Router::new();
+    }
+    let pages = Pages { registry: Arc::clone(registry), turns: Semaphore::new(AT_ONCE) };
+    Router::new()
+        .route("/", get(answer))
+        .route("/-/{*place}", get(answer))
+        .with_state(Arc::new(pages))
+}
+
+async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Response<Body> {
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let place = Place::parse(&path);
+    if let Some(Place::Asset(name)) = place
+        && let Some(asset) = assets::find(name)
+    {
+        return assets::response(asset);
+    }
+    let Ok(query) = Query::of(request.uri()) else {
+        return Problem::not_here().response(StatusCode::BAD_REQUEST);
+    };
+    let visit = Visit { registry: &pages.registry, headers: request.headers(), query: &query };
+    let Ok(_turn) = pages.turns.acquire().await else {
+        return Problem::failed().response(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let made = match place {
+        Some(Place::Repositories) => repositories::page(&visit).await,
+        Some(Place::Repository { name }) => tags::page(&visit, name).await,
+        Some(Place::Manifest { name, reference }) => manifest::page(&visit, name, reference).await,
+        Some(Place::Asset(_)) | None => Err(Problem::not_here()),
+    };
+    match made {
+        Ok(page) => html(StatusCode::OK, page),
+        Err(problem) => {
+            let status = problem.status;
+            problem.response(status)
+        }
+    }
+}
+
+/// One request for a page.
+struct Visit<'a> {
+    registry: &'a Registry,
+    headers: &'a HeaderMap,
+    query: &'a Query,
+}
+
+impl Visit<'_> {
+    /// Whether who asks may pull from a repository. Those whom `access::check` let in may read all of them.
+    #[expect(clippy::unused_self, reason = "every page asks here, so that a rule has one place")]
+    fn may_pull(&self, _name: &str) -> bool {
+        true
+    }
+
+    /// What is looked for.
+    fn asked(&self) -> &str {
+        self.query.get("q").unwrap_or_default()
+    }
+
+    /// The name after which a list goes on.
+    fn after(&self) -> Option<&str> {
+        self.query.get("last")
+    }
+
+    /// A repository that who asks may pull from; others are not told apart from those that are not there.
+    async fn repository(&self, name: &str) -> Result<Arc<dyn ReadStore>, Problem> {
+        let found = match self.may_pull(name) {
+            true => self.registry.stores.repository(name).await.map_err(|error| Problem::of(&error))?,
+            false => None,
+        };
+        found.ok_or_else(|| Problem::new("There is no such repository here."))
+    }
+}
+
+/// Why there is no page.
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    message: &'static str,
+}
+
+impl Problem {
+    fn new(message: &'static str) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message }
+    }
+
+    fn not_here() -> Self {
+        Self::new("There is no page at this address.")
+    }
+
+    fn failed() -> Self {
+        let message = "The registry could not read this. Its log tells why.";
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message }
+    }
+
+    fn of(error: &Error) -> Self {
+        match error.kind() {
+            Kind::NotFound | Kind::InvalidInput => Self::new("There is no such tag or manifest in this repository."),
+            // What the disk says is for the log, not for visitors.
+            _ => {
+                tracing::error!(error = error.chain(), "a store failed");
+                Self::failed()
+            }
+        }
+    }
+
+    fn response(self, status: StatusCode) -> Response<Body> {
+        html(status, frame::problem(status, self.message))
+    }
+}
+
+fn html(status: StatusCode, page: Markup) -> Response<Body> {
+    let mut response = Response::new(Body::from(page.into_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    // Tags move, and a page may be for one visitor alone.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    protect(headers);
+    response
+}
+
+/// What keeps a browser from taking an answer for anything else, from telling others of it and from framing it.
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

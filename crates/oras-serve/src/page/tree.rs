@@ -1,0 +1,181 @@
+//! What a manifest is made of and what refers to it, as far as a page can take it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType, View};
+use oras_store::{Content, Kind, Predecessors, ReadStore, Source};
+
+use super::text::{LABEL, shown};
+
+/// Nodes of one tree.
+const MAX_NODES: usize = 300;
+/// Levels below the top.
+const MAX_DEPTH: usize = 4;
+/// Manifests that are read for one tree, what they are together, and one of them.
+const MAX_READS: usize = 50;
+const MAX_READ: u64 = 8 << 20;
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// A tree; what is below a node is named by the places of its nodes.
+#[derive(Default)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+    pub(super) top: Branch,
+}
+
+/// What is known of a node: no more than is shown.
+pub(super) struct Node {
+    pub(super) role: &'static str,
+    /// Its title or its platform, if it has one.
+    pub(super) name: Option<String>,
+    /// Its artifact type, or its media type.
+    pub(super) what: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    /// Whether its bytes are said to be in this registry.
+    pub(super) here: bool,
+    pub(super) below: Branch,
+    media_type: MediaType,
+    is_file: bool,
+}
+
+/// What is below a node.
+#[derive(Default)]
+pub(super) struct Branch {
+    pub(super) nodes: Vec<usize>,
+    /// Nodes that are not shown.
+    pub(super) more: usize,
+    /// Why nothing is shown.
+    pub(super) note: Option<&'static str>,
+}
+
+impl Node {
+    fn of(role: &'static str, descriptor: &Descriptor) -> Self {
+        let title = descriptor.title().map(|title| shown(title, LABEL));
+        let platform = descriptor.platform.as_ref().map(|platform| shown(&platform.to_string(), LABEL));
+        let named = descriptor.artifact_type.as_ref().filter(|text| !text.as_str().is_empty());
+        Self {
+            role,
+            is_file: title.is_some(),
+            name: title.or(platform),
+            what: shown(named.unwrap_or(&descriptor.media_type).as_str(), LABEL),
+            digest: descriptor.digest.clone(),
+            size: descriptor.size,
+            here: descriptor.media_type.kind() != MediaKind::Foreign,
+            below: Branch::default(),
+            media_type: descriptor.media_type.clone(),
+        }
+    }
+
+    pub(super) fn is_manifest(&self) -> bool {
+        self.media_type.is_manifest()
+    }
+
+    /// The name under which a browser keeps the bytes: the last part of the title if it is a plain one, else the digest.
+    pub(super) fn file_name(&self) -> String {
+        let title = self.name.as_deref().filter(|_| self.is_file).unwrap_or_default();
+        let last = title.rsplit('/').next().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+        match !last.is_empty() && !last.starts_with('.') && last.chars().all(plain) {
+            true => last.to_owned(),
+            false => self.digest.encoded().chars().take(64).collect(),
+        }
+    }
+}
+
+impl Tree {
+    /// What `manifest` is made of, level by level, so that what is left out is what is deepest.
+    pub(super) async fn of(store: &Arc<dyn ReadStore>, manifest: &Manifest) -> Self {
+        let mut tree = Self::default();
+        tree.top = tree.grow(parts(manifest));
+        let (mut reads, mut bytes) = (MAX_READS, MAX_READ);
+        let mut next: VecDeque<(usize, usize)> = tree.top.nodes.iter().map(|&at| (at, 1)).collect();
+        while let Some((at, depth)) = next.pop_front() {
+            let node = &tree.nodes[at];
+            if !node.is_manifest() {
+                continue;
+            }
+            let size = node.size;
+            if depth == MAX_DEPTH || reads == 0 || size > bytes.min(MAX_MANIFEST) {
+                tree.nodes[at].below.note = Some("What it lists is on its own page.");
+                continue;
+            }
+            (reads, bytes) = (reads - 1, bytes - size);
+            let descriptor = Descriptor::new(node.media_type.clone(), node.digest.clone(), size);
+            let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, descriptor);
+            match content.manifest(MAX_MANIFEST).await {
+                Ok(manifest) => {
+                    let below = tree.grow(parts(&manifest));
+                    next.extend(below.nodes.iter().map(|&at| (at, depth + 1)));
+                    tree.nodes[at].below = below;
+                }
+                Err(error) => {
+                    let absent = error.kind() == Kind::NotFound;
+                    tree.nodes[at].here = !absent;
+                    let note = if absent { "It is not in this repository." } else { "It can't be read." };
+                    tree.nodes[at].below.note = Some(note);
+                }
+            }
+        }
+        tree
+    }
+
+    /// The manifests that refer to `node`, and those that refer to them.
+    pub(super) async fn of_referrers(store: &dyn ReadStore, node: &Descriptor) -> oras_store::Result<Self> {
+        let mut tree = Self::default();
+        let found = Predecessors::predecessors(store, node, None).await?;
+        tree.top = tree.grow(Parts::referrers(&found));
+        let mut reads = MAX_READS;
+        let mut next: VecDeque<(usize, usize)> = tree.top.nodes.iter().map(|&at| (at, 1)).collect();
+        while let Some((at, depth)) = next.pop_front() {
+            if depth == MAX_DEPTH || reads == 0 {
+                continue;
+            }
+            reads -= 1;
+            let node = &tree.nodes[at];
+            let node = Descriptor::new(node.media_type.clone(), node.digest.clone(), node.size);
+            let found = Predecessors::predecessors(store, &node, None).await?;
+            let below = tree.grow(Parts::referrers(&found));
+            next.extend(below.nodes.iter().map(|&at| (at, depth + 1)));
+            tree.nodes[at].below = below;
+        }
+        Ok(tree)
+    }
+
+    /// Whether something in it would become a file by `oras pull`.
+    pub(super) fn has_files(&self) -> bool {
+        self.nodes.iter().any(|node| node.is_file)
+    }
+
+    /// Takes what there is room for.
+    fn grow(&mut self, parts: Parts<'_>) -> Branch {
+        let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
+        let config = parts.config.map(|config| Node::of("Config", config));
+        let rest = parts.rest.iter().map(|part| Node::of(parts.role, part));
+        self.nodes.extend(config.into_iter().chain(rest).take(MAX_NODES - begin));
+        let end = self.nodes.len();
+        Branch { nodes: (begin..end).collect(), more: all - (end - begin), note: None }
+    }
+}
+
+/// What one manifest lists, but its subject, which is above it.
+struct Parts<'a> {
+    config: Option<&'a Descriptor>,
+    role: &'static str,
+    rest: &'a [Descriptor],
+}
+
+impl<'a> Parts<'a> {
+    fn referrers(found: &'a [Descriptor]) -> Self {
+        Self { config: None, role: "Referrer", rest: found }
+    }
+}
+
+fn parts(manifest: &Manifest) -> Parts<'_> {
+    match manifest.view() {
+        View::Image(image) => Parts { config: Some(&image.config), role: "Layer", rest: &image.layers },
+        View::Index(index) => Parts { config: None, role: "Manifest", rest: &index.manifests },
+        View::Artifact(artifact) => Parts { config: None, role: "Blob", rest: &artifact.blobs },
+    }
+}
