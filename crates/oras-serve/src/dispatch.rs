@@ -14,13 +14,15 @@ use crate::query::Query;
 use crate::respond::{Answer, json};
 use crate::route::Route;
 use crate::server::Registry;
-use crate::{access, blobs, lists, manifests, trace, uploads};
+use crate::{access, blobs, lists, manifests, namespace, trace, uploads, warnings};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
+        .layer(from_fn_with_state(Arc::clone(&registry), namespace::apply))
+        .layer(from_fn(warnings::collect))
         .layer(from_fn(trace::request))
         .with_state(registry)
 }
