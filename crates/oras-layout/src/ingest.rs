@@ -1,16 +1,17 @@
 //! A blob that arrives piece by piece.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
 use oras_store::fsio::{self, Staged, blocking};
-use oras_store::{Error, Ingest, Kind, Result};
+use oras_store::{Error, Ingest, Kind, ReadBack, Result};
 
 use crate::index::Change;
 use crate::layout::MAX_STORED_MANIFEST;
@@ -206,6 +207,15 @@ impl Ingest for LayoutIngest {
 
     fn written(&self) -> u64 {
         self.written
+    }
+
+    async fn read_back(&mut self) -> Option<ReadBack> {
+        let path = self.state.as_ref()?.staged.path().to_owned();
+        let name = path.display().to_string();
+        // A handle of its own: where a file stands may be shared by all that were made of one.
+        let open = blocking(move || File::open(&path).map_err(failed)).await;
+        let file = Arc::new(open.ok()?);
+        Some(Arc::new(move |range| fsio::read(Arc::clone(&file), range, name.clone())))
     }
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {

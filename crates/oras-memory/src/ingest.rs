@@ -1,9 +1,13 @@
 //! Content that arrives piece by piece.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Ingest, Result};
+use oras_store::{Ingest, ReadBack, Result};
 
 use crate::{Memory, mismatch};
 
@@ -12,34 +16,54 @@ pub(crate) struct MemoryIngest {
     store: Memory,
     media_type: MediaType,
     algorithm: Algorithm,
-    bytes: BytesMut,
+    bytes: Arc<Mutex<BytesMut>>,
 }
 
 impl MemoryIngest {
     pub(crate) fn new(store: Memory, media_type: MediaType, algorithm: Algorithm) -> Self {
-        Self { store, media_type, algorithm, bytes: BytesMut::new() }
+        Self { store, media_type, algorithm, bytes: Arc::default() }
     }
+
+    fn bytes(&self) -> MutexGuard<'_, BytesMut> {
+        lock(&self.bytes)
+    }
+}
+
+/// Never held across an await.
+fn lock(bytes: &Mutex<BytesMut>) -> MutexGuard<'_, BytesMut> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl Ingest for MemoryIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.bytes.extend_from_slice(&chunk);
+        self.bytes().extend_from_slice(&chunk);
         Ok(())
     }
 
     fn written(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes().len() as u64
+    }
+
+    async fn read_back(&mut self) -> Option<ReadBack> {
+        let bytes = Arc::clone(&self.bytes);
+        Some(Arc::new(move |range| {
+            let bytes = lock(&bytes);
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+            let found = &bytes[place(range.start)..place(range.end).max(place(range.start))];
+            stream::iter((!found.is_empty()).then(|| Ok(Bytes::copy_from_slice(found)))).boxed()
+        }))
     }
 
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
         let algorithm = expected.and_then(Digest::algorithm).unwrap_or(self.algorithm);
-        let digest = Digest::of(algorithm, &self.bytes);
+        let bytes = std::mem::take(&mut *self.bytes()).freeze();
+        let digest = Digest::of(algorithm, &bytes);
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
             return Err(mismatch(expected, &digest));
         }
-        let descriptor = Descriptor::new(self.media_type, digest, self.bytes.len() as u64);
-        self.store.store(&descriptor, self.bytes.freeze())?;
+        let descriptor = Descriptor::new(self.media_type, digest, bytes.len() as u64);
+        self.store.store(&descriptor, bytes)?;
         Ok(descriptor)
     }
 }

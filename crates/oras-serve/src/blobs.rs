@@ -43,7 +43,7 @@ impl Wanted {
 
 pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wanted) -> Answer {
     let digest = digest(text)?;
-    let store = registry.store(name).await?;
+    let store = registry.blobs(name).await?;
     let node = find(&*store, &digest).await?;
     let size = node.size;
     let (status, sent) = match range::wanted(wanted.range.as_deref().filter(|_| !wanted.head), size) {

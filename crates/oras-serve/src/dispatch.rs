@@ -14,7 +14,7 @@ use crate::query::Query;
 use crate::respond::{Answer, json};
 use crate::route::Route;
 use crate::server::Registry;
-use crate::{access, blobs, lists, manifests, page, trace, uploads};
+use crate::{access, blobs, lists, manifests, namespace, page, trace, uploads, warnings};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
@@ -22,6 +22,8 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
         .merge(page::routes(&registry))
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
+        .layer(from_fn_with_state(Arc::clone(&registry), namespace::apply))
+        .layer(from_fn(warnings::collect))
         .layer(from_fn(trace::request))
         .with_state(registry)
 }

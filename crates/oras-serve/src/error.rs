@@ -73,10 +73,12 @@ impl Refusal {
             }
             Kind::InvalidInput => Self::name_invalid(),
             Kind::InvalidContent => Self::manifest_invalid("invalid content"),
+            // Without what caused it, which may be for the log only.
             Kind::Unauthorized | Kind::Denied => {
-                Self::new(StatusCode::FORBIDDEN, "DENIED", "the store denies it")
+                Self::new(StatusCode::FORBIDDEN, "DENIED", error.to_string())
             }
-            Kind::Unsupported => Self::unsupported(),
+            Kind::Unsupported => Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string()),
+            Kind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
             // What the disk says is for the log, not for clients.
             _ => {
                 tracing::error!(error = error.chain(), "a store failed");

@@ -52,7 +52,8 @@ impl<'a> Route<'a> {
         check_repository(route.name()).ok().filter(|name| name.len() <= MAX_NAME).map(|_| route)
     }
 
-    fn name(&self) -> &'a str {
+    /// The repository, if it names one; empty otherwise.
+    pub(crate) fn name(&self) -> &'a str {
         match self {
             Self::Root | Self::Catalog => "",
             Self::Blob { name, .. }

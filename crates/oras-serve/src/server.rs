@@ -114,6 +114,11 @@ impl Registry {
         found(name, self.stores.repository(name).await)
     }
 
+    /// The same, for a request that asks for a blob.
+    pub(crate) async fn blobs(&self, name: &str) -> Result<Arc<dyn ReadStore>, Refusal> {
+        found(name, self.stores.blobs(name).await)
+    }
+
     /// The store of a repository that is written to; made if it is not there and `create` is set.
     pub(crate) async fn writable(&self, name: &str, create: bool) -> Result<Arc<dyn Store>, Refusal> {
         found(name, self.stores.writable(name, create).await)

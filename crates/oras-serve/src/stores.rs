@@ -17,6 +17,21 @@ pub trait Stores: Send + Sync {
     /// the distribution-spec: no part of it is empty, `.` or `..`.
     async fn repository(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>>;
 
+    /// The same for a request that asks for a blob by its digest: what has that digest need not be looked for among the
+    /// manifests. By default no difference.
+    async fn blobs(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>> {
+        self.repository(name).await
+    }
+
+    /// What the repository `name` of the registry `namespace` is called here (distribution-spec, main, "Registry
+    /// Proxying"); `None` where namespaces mean nothing, as by default: then `name` is what it says.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](oras_store::Kind::NotFound) for a registry that nothing is known of here.
+    fn scoped(&self, _namespace: &str, _name: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The store of a repository, for writing and deleting; makes one if there is none and `create` is set.
     ///
     /// # Errors

@@ -1,11 +1,17 @@
 //! The two-phase sink: for a writer that learns the digest only at the end, such as an upload to a server.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
-use crate::{Error, Kind, Pushed, Result, Undigested};
+use crate::{ByteStream, Error, Kind, Pushed, Result, Undigested};
+
+/// Reads what an [`Ingest`] has taken, within a range; the stream ends early where it has taken no more.
+pub type ReadBack = Arc<dyn Fn(Range<u64>) -> ByteStream + Send + Sync>;
 
 /// Content that is being written. Dropping it leaves nothing visible, and nothing at all unless it was begun with a name.
 #[async_trait]
@@ -15,6 +21,12 @@ pub trait Ingest: Send {
 
     /// The number of bytes taken so far.
     fn written(&self) -> u64;
+
+    /// What reads the bytes taken so far, unverified, while more are taken; `None` where they can't be read back, as by
+    /// default. It may find nothing any more once the ingest was committed or dropped.
+    async fn read_back(&mut self) -> Option<ReadBack> {
+        None
+    }
 
     /// Verifies the bytes, against `expected` too if given, makes them durable and publishes them atomically.
     ///

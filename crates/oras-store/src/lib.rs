@@ -40,7 +40,7 @@ mod verify;
 pub use content::{Content, Progress};
 pub use digests::DigestCache;
 pub use error::{BoxError, Error, Kind, Result, Side};
-pub use ingest::{Ingest, IngestTarget};
+pub use ingest::{Ingest, IngestTarget, ReadBack};
 pub use origin::Origin;
 pub use stamp::FileStamp;
 pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Sink, Source, Store, TagList, Target};

@@ -88,7 +88,7 @@ pub use resolve::{fetch_manifest, resolve};
 pub use restore::{RestoreOptions, restore};
 pub use select::{Selector, open_file};
 #[cfg(feature = "serve")]
-pub use serve::{Collection, ServeFrom, ServeOptions, serve};
+pub use serve::{Collection, ProxyOptions, ServeFrom, ServeOptions, serve};
 pub use tag::{tag, untag};
 pub use tagged::{NoTags, TaggedArtifact};
 

@@ -156,6 +156,9 @@ pub(crate) fn verbose() -> Arg {
     switch(DEPRECATED, "Show status of unnamed content").short('v').hide(true)
 }
 
+/// The prefix of flags that say how a server reaches the registries it is a proxy of.
+pub(crate) const UPSTREAM: &str = "proxy-";
+
 /// How to reach a registry; `prefix` is `from-` or `to-` for `cp`.
 pub(crate) fn remote(prefix: &str) -> Vec<Arg> {
     let name = |name: &str| format!("{prefix}{name}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches};
 use oras::remote::{AllowedHost, ClientOptions, HttpVersion, RateLimit, RegistriesConf};
 
-use super::flags::{EXTENSIONS, Matches, list, switch, text};
+use super::flags::{EXTENSIONS, Matches, UPSTREAM, list, switch, text};
 use crate::env;
 use crate::error::Failure;
 
@@ -89,7 +89,8 @@ pub(crate) fn apply(matches: &ArgMatches, prefix: &str, options: &mut ClientOpti
         options.max_manifest_size = *size;
     }
     options.unfinished_uploads = env::unfinished_uploads();
-    if !matches.on(&name("no-registries-conf")) {
+    // A rule for reading a registry elsewhere may lead back to the proxy that it is read through.
+    if prefix != UPSTREAM && !matches.on(&name("no-registries-conf")) {
         let (file, directories) = env::registries_conf();
         let advise = |error| Failure::from(error).advise(UNREADABLE);
         options.registries = RegistriesConf::load(file.as_deref(), &directories).map_err(advise)?.into();

@@ -1,10 +1,11 @@
 //! `oras serve`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use oras::server::{Options, Tls, User};
-use oras::{Collection, ServeFrom, ServeOptions};
+use oras::{Collection, ProxyOptions, ServeFrom, ServeOptions};
 
 use super::read_input;
 use crate::access_log;
@@ -12,6 +13,7 @@ use crate::args;
 use crate::args::flags::{self, Matches};
 use crate::error::Failure;
 use crate::output::Printer;
+use crate::remote::Remote;
 
 /// Where it listens unless it is told: reached from this machine alone.
 const ADDRESS: &str = "127.0.0.1:5000";
@@ -37,7 +39,9 @@ pub(crate) fn command() -> Command {
             "  oras serve --gc-interval 1h registry\n",
             "  oras serve --repository hello backup.tar\n",
             "  oras serve --cert-file server.pem --key-file server.key registry\n",
-            "  oras serve --htpasswd users --anonymous-pull registry"
+            "  oras serve --htpasswd users --anonymous-pull registry\n",
+            "  oras serve --proxy ghcr.io cache\n",
+            "  oras serve --proxy docker.io --proxy ghcr.io cache"
         ),
     )
     .args([
@@ -54,8 +58,20 @@ pub(crate) fn command() -> Command {
         flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
         flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
         flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
+        flags::list("proxy", "HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
+    .args(upstream_flags())
+}
+
+/// How the registries of `--proxy` are reached. Without secrets, which everybody on the machine would see as long as
+/// the server runs: those are where `oras login` keeps them, each for its registry.
+fn upstream_flags() -> impl Iterator<Item = Arg> {
+    const SECRET: [&str; 4] = ["proxy-username", "proxy-password", "proxy-identity-token", "proxy-header"];
+    // Those files are not read.
+    const NOT_HEEDED: &str = "proxy-no-registries-conf";
+    let flags = flags::remote(flags::UPSTREAM).into_iter();
+    flags.filter(|flag| !SECRET.contains(&flag.get_id().as_str()) && flag.get_id() != NOT_HEEDED)
 }
 
 /// Runs it until it is told to stop.
@@ -66,6 +82,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         from: from(matches)?,
         repository: matches.text("repository"),
         collection: collection(matches)?,
+        proxy: proxy(matches, printer)?,
         server: Options {
             read_only: matches.on("read-only"),
             sparse: matches.on("sparse"),
@@ -127,6 +144,26 @@ fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
     let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
     let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
     if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+}
+
+/// The registries of `--proxy`, and how they are reached.
+fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>, Failure> {
+    let upstreams = matches.list("proxy");
+    if upstreams.is_empty() {
+        let given = upstream_flags().find(|flag| matches.given(flag.get_id().as_str()));
+        return match given {
+            Some(flag) => Err(Failure::new(format!("`--{}` needs `--proxy`", flag.get_id()))),
+            None => Ok(None),
+        };
+    }
+    let mut client = Remote::new(matches, flags::UPSTREAM, printer)?.options;
+    if upstreams.len() > 1 && client.client_certificate.is_some() {
+        return Err(Failure::new("`--proxy-cert-file` is for one registry, and there are several `--proxy`"));
+    }
+    client.warnings = Some(Arc::new(|registry: &str, text: &str| {
+        tracing::warn!(target: "oras_serve::proxy", upstream = registry, text, "an upstream warns");
+    }));
+    Ok(Some(ProxyOptions { upstreams, client }))
 }
 
 fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {

@@ -176,7 +176,8 @@ fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
 fn folded(tree: &Tree, of: &Branch) -> String {
     let all = of.nodes.len() + of.more;
     let role = of.nodes.last().and_then(|at| tree.nodes.get(*at)).map_or("", |node| node.role);
-    let config = of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
+    let config =
+        of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
     match (role, config) {
         ("Referrer", _) => count(all, "referrer", "referrers"),
         ("Manifest", _) => count(all, "manifest", "manifests"),

@@ -7,7 +7,7 @@ use oras_spec::{Algorithm, Digest, MediaType};
 use oras_store::{IngestTarget, Kind, Store};
 
 use super::{Fresh, source};
-use crate::nodes::{bytes, empty, manifest, read, referrer};
+use crate::nodes::{bytes, collect, empty, manifest, read, referrer};
 
 /// Runs the checks of an [`IngestTarget`], each on an empty store that `fresh` makes.
 pub async fn run<S, F>(fresh: F)
@@ -16,6 +16,7 @@ where
     F: AsyncFn() -> Arc<S>,
 {
     pieces(&*fresh().await).await;
+    read_back(&*fresh().await).await;
     let store = fresh().await;
     committed(&*store, &(Arc::clone(&store) as Fresh)).await;
     let store = fresh().await;
@@ -39,6 +40,21 @@ async fn pieces(target: &dyn IngestTarget) {
         assert_eq!((descriptor.digest, descriptor.size), (Digest::sha256(&all), length as u64));
         assert_eq!(descriptor.media_type, MediaType::LAYER_TAR);
     }
+}
+
+/// Whoever can read back what was taken reads what was taken, whatever part is asked for, and no more.
+async fn read_back(target: &dyn IngestTarget) {
+    let mut ingest = target.begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.expect("begin");
+    let Some(back) = ingest.read_back().await else { return };
+    assert!(collect(back(0..100)).await.expect("read back").is_empty());
+    let all = bytes(300_000);
+    ingest.write(all.slice(..200_000)).await.expect("write");
+    for (range, found) in [(0..200_000, 0..200_000), (199_999..300_000, 199_999..200_000)] {
+        assert_eq!(collect(back(range)).await.expect("read back"), all.slice(found));
+    }
+    ingest.write(all.slice(200_000..)).await.expect("write");
+    assert_eq!(collect(back(150_000..250_000)).await.expect("read back"), all.slice(150_000..250_000));
+    ingest.commit(Some(&Digest::sha256(&all))).await.expect("commit");
 }
 
 async fn committed(target: &dyn IngestTarget, store: &Fresh) {

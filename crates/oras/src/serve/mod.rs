@@ -1,6 +1,7 @@
 //! A registry over OCI layouts or memory.
 
 mod collect;
+mod proxy;
 mod repository;
 mod root;
 mod single;
@@ -17,6 +18,8 @@ use oras_store::fsio::blocking;
 use oras_store::{Error, Kind, Result};
 
 pub use collect::Collection;
+use proxy::Proxy;
+pub use proxy::ProxyOptions;
 use root::LayoutRoot;
 use single::Single;
 
@@ -41,6 +44,8 @@ pub struct ServeOptions {
     pub repository: Option<String>,
     /// Whether and how it removes what no manifest needs, where it keeps layouts in a directory.
     pub collection: Option<Collection>,
+    /// The registries that it is a proxy of: then it keeps what is pulled through it, and takes nothing else.
+    pub proxy: Option<ProxyOptions>,
     /// How it behaves.
     pub server: Options,
 }
@@ -51,20 +56,31 @@ pub struct ServeOptions {
 /// at any time: other programs may read and, if they keep to the locks of layouts, write them meanwhile.
 ///
 /// # Errors
-/// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository; `Network`
+/// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository, and for
+/// a proxy of registries that can't be or that is to keep what it reads where it can't; `Network`
 /// when the address can't be listened on or the certificate can't be used.
 pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     if let Some(collection) = &options.collection {
         options.server.maintenance = collection.interval;
     }
-    let stores = stores(&mut options).await?;
+    let proxy = options.proxy.take();
+    if proxy.is_some() && options.server.read_only {
+        let message =
+            "a proxy keeps what it reads, which a server that only reads can't; nobody can push to a proxy";
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
+    let mut stores = stores(&mut options, proxy.is_some()).await?;
+    if let Some(proxy) = proxy {
+        stores = Arc::new(Proxy::new(stores, proxy)?);
+    }
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
         Error::new(Kind::Network, format!("failed to serve on {}", options.address)).with_source(error)
     })
 }
 
-async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
+/// The stores; if there are to be `many`, not those of a single repository.
+async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores>> {
     let path = match &options.from {
         ServeFrom::Memory => {
             let memory = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
@@ -75,6 +91,11 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
     let asked = path.clone();
     let (is_file, is_layout) =
         blocking(move || Ok((asked.is_file(), asked.join(MARKER_FILE).is_file()))).await?;
+    if many && (is_file || is_layout) {
+        let message =
+            format!("{} is one repository, and a proxy has many: give a directory for them", path.display());
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
     if is_file {
         if options.collection.is_some() {
             let message = format!("{} is only read: no garbage can be removed", path.display());
