@@ -16,19 +16,25 @@ use crate::range;
 use crate::respond::{Answer, empty};
 use crate::server::Registry;
 use crate::sessions::Session;
+use crate::visitor::Visitor;
 
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// POST: a mount, a whole blob, or a session.
-pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request: Request<Body>) -> Answer {
+pub(crate) async fn open(
+    registry: &Registry,
+    (name, visitor): (&str, &Visitor),
+    query: &Query,
+    request: Request<Body>,
+) -> Answer {
     let mounted = query.get("mount").map(digest).transpose()?;
     let whole = query.get("digest").map(digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
     registry.sessions.check_room()?;
     let store = registry.writable(name, true).await?;
     if let Some(digest) = mounted
-        && mount(registry, query.get("from"), &*store, &digest).await?
+        && mount(registry, visitor, query.get("from"), &*store, &digest).await?
     {
         return created(name, &digest);
     }
@@ -40,7 +46,9 @@ pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request
         ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
         return created(name, &digest);
     }
-    accepted(name, &registry.sessions.insert(name, ingest), 0, StatusCode::ACCEPTED)
+    let id = registry.sessions.insert(name, ingest);
+    registry.owners.note(visitor, &id);
+    accepted(name, &id, 0, StatusCode::ACCEPTED)
 }
 
 /// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for

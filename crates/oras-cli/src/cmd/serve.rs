@@ -1,5 +1,7 @@
 //! `oras serve`.
 
+use std::path::PathBuf;
+
 use clap::{ArgMatches, Command};
 use oras::server::{Options, Tls, User};
 use oras::{ServeFrom, ServeOptions};
@@ -31,7 +33,8 @@ pub(crate) fn command() -> Command {
             "  oras serve --read-only registry\n",
             "  oras serve --repository hello backup.tar\n",
             "  oras serve --cert-file server.pem --key-file server.key registry\n",
-            "  oras serve --htpasswd users --anonymous-pull registry"
+            "  oras serve --htpasswd users --anonymous-pull registry\n",
+            "  oras serve --htpasswd users --rules rules.toml registry"
         ),
     )
     .args([
@@ -44,6 +47,8 @@ pub(crate) fn command() -> Command {
         flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
         flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
         flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
+        flags::text("rules", "PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
+        flags::text("public-url", "URL", "What clients call this server, where a proxy is in front of it"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
 }
@@ -60,6 +65,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             sparse: matches.on("sparse"),
             users: users(matches)?,
             anonymous_pull: matches.on("anonymous-pull"),
+            rules: rules(matches)?,
+            public_url: matches.text("public-url"),
             tls: tls(matches)?,
             ..Options::default()
         },
@@ -92,6 +99,21 @@ fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
     let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
     let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
     if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+}
+
+/// The file of `--rules`, which say alone what everybody may do.
+fn rules(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let rules = matches.text("rules").map(PathBuf::from);
+    if rules.is_some() && matches.text("htpasswd").is_none() {
+        return Err(Failure::new(
+            "`--rules` needs `--htpasswd`: without users there is nobody to tell apart",
+        ));
+    }
+    if rules.is_some() && matches.on("anonymous-pull") {
+        let message = "`--anonymous-pull` and `--rules` cannot be both used: give \"anonymous\" a rule";
+        return Err(Failure::new(message));
+    }
+    Ok(rules)
 }
 
 fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {
