@@ -51,7 +51,7 @@ pub(crate) async fn accept(
             accepted = listener.accept(), if open.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, remote)) => {
                     let router = router.clone().layer(Extension(Remote(remote)));
-                    let tls = certificate.as_ref().map(Certificate::config);
+                    let tls = certificate.as_ref().map(Certificate::current);
                     open.spawn(serve(stream, tls, router, closing.clone()));
                 }
                 Err(error) => {

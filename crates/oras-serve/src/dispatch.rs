@@ -7,14 +7,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
-use percent_encoding::percent_decode_str;
 
+use crate::challenge::TOKEN_PATH;
 use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::{Answer, json};
-use crate::route::Route;
+use crate::route::{self, Route};
 use crate::server::Registry;
-use crate::{access, blobs, lists, manifests, namespace, page, trace, uploads, warnings};
+use crate::visitor::Visitor;
+use crate::{access, blobs, grant, lists, manifests, namespace, page, trace, uploads, warnings};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
@@ -29,9 +30,13 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
 }
 
 async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {
-    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let path = route::decoded(request.uri());
+    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
+    if path == TOKEN_PATH {
+        return grant::answer(&registry, visitor, request).await.unwrap_or_else(Refusal::response);
+    }
     let mut response = match Route::parse(&path) {
-        Some(route) => answer(&registry, route, request).await.unwrap_or_else(Refusal::response),
+        Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),
         None => {
             Refusal::new(StatusCode::NOT_FOUND, "NAME_INVALID", "no such endpoint or repository").response()
         }
@@ -41,12 +46,20 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>)
     response
 }
 
-async fn answer(registry: &Arc<Registry>, route: Route<'_>, request: Request<Body>) -> Answer {
+async fn answer(
+    registry: &Arc<Registry>,
+    route: Route<'_>,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Answer {
     let query = Query::of(request.uri())?;
     let method = request.method().clone();
+    if let Route::Upload { session, .. } = route {
+        registry.owners.check(&visitor, session)?;
+    }
     match (route, method) {
         (Route::Root, Method::GET | Method::HEAD) => Ok(json(b"{}".to_vec())),
-        (Route::Catalog, Method::GET) => lists::catalog(registry, &query).await,
+        (Route::Catalog, Method::GET) => lists::catalog(registry, &visitor, &query).await,
         (Route::Tags { name }, Method::GET) => lists::tags(registry, name, &query).await,
         (Route::Referrers { name, digest }, Method::GET) => {
             lists::referrers(registry, name, digest, &query).await
@@ -55,7 +68,9 @@ async fn answer(registry: &Arc<Registry>, route: Route<'_>, request: Request<Bod
             blobs::get(registry, name, digest, blobs::Wanted::of(&request)).await
         }
         (Route::Blob { name, digest }, Method::DELETE) => blobs::delete(registry, name, digest).await,
-        (Route::Uploads { name }, Method::POST) => uploads::open(registry, name, &query, request).await,
+        (Route::Uploads { name }, Method::POST) => {
+            uploads::open(registry, (name, &visitor), &query, request).await
+        }
         (Route::Upload { name, session }, Method::PATCH) => {
             uploads::append(registry, name, session, request).await
         }

@@ -21,28 +21,37 @@
 
 mod access;
 mod blobs;
+mod challenge;
 mod connections;
 mod dispatch;
 mod error;
+mod failures;
+mod grant;
 mod lists;
 mod manifests;
 mod mount;
 mod namespace;
 mod needed;
 mod options;
+mod owners;
 mod page;
 mod patience;
 mod query;
 mod range;
+mod reread;
 mod respond;
 mod route;
+mod rules;
+mod scope;
 mod server;
 mod sessions;
 mod stores;
 mod tls;
+mod tokens;
 mod trace;
 mod uploads;
 mod users;
+mod visitor;
 mod warnings;
 
 pub use needed::Needed;

@@ -11,6 +11,7 @@ use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::{Answer, json as respond, set};
 use crate::server::Registry;
+use crate::visitor::Visitor;
 
 fn failed(error: &Error) -> Refusal {
     Refusal::of(error, Refusal::manifest_unknown)
@@ -41,8 +42,9 @@ fn page(mut all: Vec<String>, query: &Query, path: &str) -> Result<(Vec<String>,
     Ok((all, next))
 }
 
-pub(crate) async fn catalog(registry: &Registry, query: &Query) -> Answer {
-    let all = registry.stores.repositories().await.map_err(|error| failed(&error))?;
+/// The repositories that a visitor may read.
+pub(crate) async fn catalog(registry: &Registry, visitor: &Visitor, query: &Query) -> Answer {
+    let all = registry.readable(visitor).await.map_err(|error| failed(&error))?;
     let (repositories, next) = page(all, query, "/v2/_catalog")?;
     let mut response = respond(json::to_vec(&CatalogPage { repositories }));
     if let Some(next) = next {

@@ -9,27 +9,34 @@ use oras_store::{Content, Error, Source, Store};
 
 use crate::blobs::find;
 use crate::error::Refusal;
+use crate::scope::Action;
 use crate::server::Registry;
+use crate::visitor::Visitor;
 
 /// Repositories that are searched for a blob when the client does not say where it is.
 const MAX_SEARCHED: usize = 256;
 
 /// Gives `target` the blob if a repository of this registry has it; `false` when the client must send it.
 ///
-/// The bytes are copied, verified, from one store to the other. Whoever comes in may read every repository, so that
-/// nobody learns of content that is not theirs.
+/// The bytes are copied, verified, from one store to the other. A repository that the visitor may not read is one that
+/// does not have the blob: nobody learns of content that is not theirs.
 pub(crate) async fn mount(
     registry: &Registry,
+    visitor: &Visitor,
     from: Option<&str>,
     target: &dyn Store,
     digest: &Digest,
 ) -> Result<bool, Refusal> {
     if let Some(from) = from {
         let from = check_repository(from).map_err(|_| Refusal::name_invalid())?;
+        if !registry.may(visitor, from, Action::Pull) {
+            return Ok(false);
+        }
         return adopt(registry, from, target, digest).await;
     }
     let names = registry.stores.repositories().await.map_err(|error| failed(&error))?;
-    for name in names.iter().take(MAX_SEARCHED) {
+    let readable = names.iter().filter(|name| registry.may(visitor, name, Action::Pull));
+    for name in readable.take(MAX_SEARCHED) {
         if adopt(registry, name, target, digest).await? {
             return Ok(true);
         }

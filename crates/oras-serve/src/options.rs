@@ -1,5 +1,6 @@
 //! What a server is told when it starts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use oras_store::MAX_MANIFEST_SIZE;
@@ -15,10 +16,18 @@ pub struct Options {
     pub read_only: bool,
     /// Takes manifests and indexes whose blobs and manifests are not all here.
     pub sparse: bool,
-    /// Who may come in, by Basic authentication; when empty, everybody.
+    /// Who may come in, by a password or with a token that the server gave for it; when empty, everybody.
     pub users: Vec<User>,
-    /// With users: whoever gives no credentials may read everything.
+    /// With users: whoever gives no credentials may read everything. Rules decide instead, if there are some.
     pub anonymous_pull: bool,
+    /// With users: a file that says who may do what in which repositories. It is read again when it changes. Without it
+    /// users may do everything.
+    pub rules: Option<PathBuf>,
+    /// What clients call this server, such as `https://registry.example`; needed where a proxy is in front of it. Without
+    /// it, clients are sent for tokens to the host that they asked for.
+    pub public_url: Option<String>,
+    /// With users: `/metrics` is for everybody.
+    pub open_metrics: bool,
     /// Speaks TLS, and nothing else.
     pub tls: Option<Tls>,
     /// How often [`Stores::maintain`](crate::Stores::maintain) is called; never if the server only reads.
@@ -38,6 +47,9 @@ impl Default for Options {
             sparse: false,
             users: Vec::new(),
             anonymous_pull: false,
+            rules: None,
+            public_url: None,
+            open_metrics: false,
             tls: None,
             maintenance: Duration::from_secs(60 * 60),
             page: true,

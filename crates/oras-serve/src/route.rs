@@ -1,7 +1,9 @@
 //! Which endpoint a path names. Repository names contain slashes, so the end of the path decides.
 
+use axum::http::Uri;
 use oras_spec::Digest;
 use oras_spec::reference::{check_repository, check_tag};
+use percent_encoding::percent_decode_str;
 
 /// An endpoint of the distribution-spec.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl<'a> Route<'a> {
         check_repository(route.name()).ok().filter(|name| name.len() <= MAX_NAME).map(|_| route)
     }
 
-    /// The repository, if it names one; empty otherwise.
+    /// The repository; empty where there is none.
     pub(crate) fn name(&self) -> &'a str {
         match self {
             Self::Root | Self::Catalog => "",
@@ -64,6 +66,11 @@ impl<'a> Route<'a> {
             | Self::Referrers { name, .. } => name,
         }
     }
+}
+
+/// The path that is asked for, decoded once.
+pub(crate) fn decoded(uri: &Uri) -> String {
+    percent_decode_str(uri.path()).decode_utf8_lossy().into_owned()
 }
 
 /// A tag or a digest that is well-formed.

@@ -9,13 +9,18 @@ use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::error::Refusal;
+use crate::failures::Failures;
 use crate::needed::Needed;
 use crate::options::Options;
+use crate::owners::Owners;
+use crate::reread::Reread;
+use crate::rules::{ANONYMOUS, Rules};
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
 use crate::stores::Stores;
-use crate::tls::Certificate;
+use crate::tls::{self, Certificate};
+use crate::tokens::Tokens;
 use crate::users::Users;
-use crate::{connections, dispatch};
+use crate::{challenge, connections, dispatch};
 
 /// A registry that listens.
 pub struct Server {
@@ -28,31 +33,55 @@ pub struct Server {
 /// What requests share.
 pub(crate) struct Registry {
     pub(crate) options: Options,
+    /// Whether it speaks TLS.
+    pub(crate) secure: bool,
     pub(crate) users: Users,
+    pub(crate) failures: Failures,
+    pub(crate) rules: Option<Reread<Rules>>,
+    pub(crate) tokens: Tokens,
+    pub(crate) owners: Owners,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
     pub(crate) needed: Needed,
-    /// Whether it speaks TLS.
-    pub(crate) secure: bool,
 }
 
 impl Server {
     /// Listens on `address`; port 0 is any free port. Requests are answered by [`Server::run`].
     ///
     /// # Errors
-    /// An address that can't be listened on; a certificate or a key that can't be used.
+    /// An address that can't be listened on; a certificate or a key that can't be used; a file of rules that is none; a
+    /// public URL that is none.
     pub async fn bind(
         address: impl ToSocketAddrs,
         mut options: Options,
         stores: Arc<dyn Stores>,
     ) -> io::Result<Self> {
-        let certificate = options.tls.take().map(Certificate::load).transpose()?;
+        let certificate = options.tls.take().map(tls::load).transpose()?;
+        if let Some(url) = options.public_url.as_ref().filter(|url| !challenge::is_public_url(url)) {
+            let message = format!("{url:?} is not a URL such as https://registry.example");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let users = Users::new(std::mem::take(&mut options.users));
+        let rules = options.rules.take().map(Rules::file).transpose()?;
+        if rules.is_some() && users.has(ANONYMOUS) {
+            let message = format!("no user can be named {ANONYMOUS:?}: rules mean everybody by that");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
-        let (secure, needed) = (certificate.is_some(), Needed::default());
-        let registry = Arc::new(Registry { options, users, stores, sessions, needed, secure });
+        let registry = Arc::new(Registry {
+            options,
+            secure: certificate.is_some(),
+            users,
+            failures: Failures::default(),
+            rules,
+            tokens: Tokens::new()?,
+            owners: Owners::default(),
+            stores,
+            sessions,
+            needed: Needed::default(),
+        });
         Ok(Self { listener, address, certificate, registry })
     }
 
@@ -80,6 +109,11 @@ impl Server {
 
     /// Says what others on the network can do.
     fn warn(&self) {
+        let rules = self.registry.rules.as_ref().map(Reread::current);
+        for user in rules.iter().flat_map(|rules| rules.users()).filter(|name| !self.registry.users.has(name))
+        {
+            tracing::warn!(user, "the rules name a user who is none");
+        }
         if self.address.ip().is_loopback() {
             return;
         }

@@ -9,7 +9,10 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// The target of the events that tell of requests: `remote`, `method`, `path`, `status`, `bytes` and `duration_us`.
+use crate::visitor::Visitor;
+
+/// The target of the events that tell of requests: `remote`, `method`, `path`, `status`, `bytes`, `duration_us` and,
+/// if one came in, `user`.
 pub const ACCESS_TARGET: &str = "oras_serve::access";
 
 /// The other end of a connection.
@@ -24,6 +27,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let bytes = length.and_then(|text| text.parse::<u64>().ok()).or(response.body().size_hint().exact());
+    let user = response.extensions().get::<Visitor>().and_then(Visitor::name);
     tracing::info!(
         target: ACCESS_TARGET,
         remote,
@@ -32,6 +36,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
         status = response.status().as_u16(),
         bytes,
         duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        user,
     );
     response
 }

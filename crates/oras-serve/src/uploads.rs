@@ -17,6 +17,7 @@ use crate::range;
 use crate::respond::{Answer, empty};
 use crate::server::Registry;
 use crate::sessions::Session;
+use crate::visitor::Visitor;
 
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -26,14 +27,19 @@ const SETTLING: Duration = Duration::from_millis(20);
 const SETTLING_TIMES: u32 = 10;
 
 /// POST: a mount, a whole blob, or a session.
-pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request: Request<Body>) -> Answer {
+pub(crate) async fn open(
+    registry: &Registry,
+    (name, visitor): (&str, &Visitor),
+    query: &Query,
+    request: Request<Body>,
+) -> Answer {
     let mounted = query.get("mount").map(digest).transpose()?;
     let whole = query.get("digest").map(digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
     registry.sessions.check_room()?;
     let store = registry.writable(name, true).await?;
     if let Some(digest) = mounted
-        && mount(registry, query.get("from"), &*store, &digest).await?
+        && mount(registry, visitor, query.get("from"), &*store, &digest).await?
     {
         return created(name, &digest);
     }
@@ -48,6 +54,7 @@ pub(crate) async fn open(registry: &Registry, name: &str, query: &Query, request
     let id = registry.sessions.id();
     let begun = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
     registry.sessions.insert(name, &id, begun.map_err(|error| failed(&error))?);
+    registry.owners.note(visitor, &id);
     accepted(name, &id, 0, StatusCode::ACCEPTED)
 }
 

@@ -106,13 +106,20 @@ impl Users {
         self.users.is_empty()
     }
 
+    /// Whether there is a user of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.users.iter().any(|user| user.name == name)
+    }
+
+    /// Whether `credentials` were right a short while ago.
+    pub(crate) fn remember(&self, credentials: &str) -> bool {
+        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.get(&hash(credentials)).is_some_and(fresh)
+    }
+
     /// Whether `credentials` are `name:password` of a user. A wrong name takes as long as a wrong password.
     pub(crate) async fn know(&self, credentials: String) -> bool {
         let hashed = hash(&credentials);
-        let fresh = |since: &Instant| since.elapsed() < REMEMBERED;
-        if self.right.lock().unwrap_or_else(PoisonError::into_inner).get(&hashed).is_some_and(fresh) {
-            return true;
-        }
         let Ok(_turn) = self.at_once.acquire().await else { return false };
         let users = Arc::clone(&self.users);
         let known = blocking(move || Ok(known(&users, &credentials))).await.unwrap_or(false);
@@ -125,6 +132,10 @@ impl Users {
         }
         known
     }
+}
+
+fn fresh(since: &Instant) -> bool {
+    since.elapsed() < REMEMBERED
 }
 
 /// Asks every user who is cheap to ask, and one who is not: the one of that name, or any other in their place.
@@ -152,8 +163,9 @@ mod tests {
             let users = Users::new(users);
             for _ in 0..2 {
                 assert!(users.know("ann:a:b".into()).await && users.know("bob:".into()).await);
+                assert!(users.remember("ann:a:b") && users.has("bob"));
                 for bad in ["ann:a", "ann:", "ann", "", ":", "bob:a:b", "eve:a:b", "ANN:a:b"] {
-                    assert!(!users.know(bad.into()).await, "{bad:?}");
+                    assert!(!users.know(bad.into()).await && !users.remember(bad), "{bad:?}");
                 }
             }
         }

@@ -46,7 +46,7 @@ fn users_push_and_everybody_pulls_over_tls() {
         texts(&output).1
     };
     let ours = ours();
-    assert!(fails(&ours, &["push", &reference, "hi.txt"]).contains("basic credential not found"));
+    assert!(fails(&ours, &["push", &reference, "hi.txt"]).contains("authentication required"));
     fails(&ours, &["login", "-u", USER, "-p", "wrong", host]);
     fails(&ours, &["login", "-u", "nobody", "-p", PASSWORD, host]);
     fails(&ours, &["push", "-u", USER, "-p", "wrong", &reference, "hi.txt"]);
@@ -59,7 +59,7 @@ fn users_push_and_everybody_pulls_over_tls() {
     sandbox.ok(&ours, &[&["logout", host][..]].concat());
     sandbox.ok(&ours, &[&["pull", "-o", "out", &reference][..], &trust].concat());
     assert!(sandbox.path("out/d/sub/deep/b.bin").is_file());
-    assert!(fails(&ours, &["push", &reference, "hi.txt"]).contains("basic credential not found"));
+    assert!(fails(&ours, &["push", &reference, "hi.txt"]).contains("authentication required"));
 
     if let Some(go) = peers::find_or_skip(peers::ORAS, test) {
         fails(&go, &["login", "-u", USER, "-p", "wrong", host]);
@@ -95,7 +95,135 @@ fn users_push_and_everybody_pulls_over_tls() {
         sandbox.ok(&skopeo, &[&plain[..], &[&credentials, &source, &target]].concat());
     }
     let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
+    assert!(
+        log.contains("method=GET path=/token status=200")
+            && log.contains("status=201")
+            && log.contains("user=user"),
+        "{log}"
+    );
     assert!(!log.contains(PASSWORD) && !log.to_lowercase().contains("authorization"), "{log}");
+}
+
+/// Two users with [`PASSWORD`] each: one works in `team/`, the other only reads there.
+const TWO: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n\
+    reader:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
+
+const RULES: &str = r#"
+[[rule]]
+repositories = ["team/**"]
+users = ["user"]
+allow = ["pull", "push", "delete"]
+
+[[rule]]
+repositories = ["team/**"]
+users = ["*"]
+allow = ["pull"]
+
+[[rule]]
+repositories = ["user/**"]
+users = ["user"]
+allow = ["pull", "push"]
+"#;
+
+#[test]
+fn rules_hold_for_the_clients_of_the_field() {
+    let test = "rules_hold_for_the_clients_of_the_field";
+    let sandbox = Sandbox::new();
+    sandbox.tree();
+    sandbox.file("users", TWO);
+    sandbox.file("rules.toml", RULES);
+    let served = Served::start(&sandbox, &["--htpasswd", "users", "--rules", "rules.toml", "root"]);
+    let host = served.host();
+    let (team, private) = (format!("{host}/team/app:v1"), format!("{host}/user/app:v1"));
+    let fails = |program: &std::path::Path, words: &[&str]| {
+        let output = sandbox.run(program, words);
+        assert!(!output.status.success(), "{words:?} {output:?}");
+        texts(&output).1
+    };
+    let ours = ours();
+    let as_user = ["-u", USER, "-p", PASSWORD];
+    let as_reader = ["-u", "reader", "-p", PASSWORD];
+    for reference in [&team, &private] {
+        sandbox.ok(&ours, &[&["push", reference, "hi.txt", "d"][..], &as_user].concat());
+        sandbox.ok(&ours, &[&["push", reference, "hi.txt", "d"][..], &as_user].concat());
+    }
+    let copy = format!("{host}/team/copy:v1");
+    let both = [
+        "--from-username",
+        USER,
+        "--from-password",
+        PASSWORD,
+        "--to-username",
+        USER,
+        "--to-password",
+        PASSWORD,
+    ];
+    sandbox.ok(&ours, &[&["cp", &private, &copy][..], &both].concat());
+    let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
+    assert!(
+        !log.contains("method=PATCH")
+            && !log.contains("method=POST path=/v2/team/copy/blobs/uploads/ status=202"),
+        "all is mounted: {log}"
+    );
+
+    let mut clients = vec![ours.clone()];
+    clients.extend(peers::find_or_skip(peers::ORAS, test));
+    for oras in &clients {
+        sandbox.ok(oras, &[&["login", "--plain-http", &host][..], &as_reader].concat());
+        sandbox.ok(oras, &["pull", "-o", "out", &team]);
+        assert!(fails(oras, &["push", &team, "hi.txt"]).contains("denied"));
+        fails(oras, &["pull", "-o", "out", &private]);
+        fails(oras, &["manifest", "delete", "-f", &team]);
+        assert_eq!(sandbox.ok(oras, &["repo", "ls", &host]), "team/app\nteam/copy\n");
+        sandbox.ok(oras, &["logout", &host]);
+        fails(oras, &["pull", "-o", "out", &team]);
+        sandbox.ok(oras, &[&["login", "--plain-http", &host][..], &as_user].concat());
+        sandbox.ok(oras, &["push", &copy, "hi.txt"]);
+        sandbox.ok(oras, &["manifest", "delete", "-f", &copy]);
+        sandbox.ok(oras, &["logout", &host]);
+    }
+    if let Some(crane) = peers::find_or_skip(peers::CRANE, test) {
+        let login = |name| sandbox.ok(&crane, &["auth", "login", "-u", name, "-p", PASSWORD, &host]);
+        login("reader");
+        sandbox.ok(&crane, &["digest", &team]);
+        fails(&crane, &["copy", &team, &copy]);
+        fails(&crane, &["digest", &private]);
+        assert_eq!(sandbox.ok(&crane, &["catalog", &host]), "team/app\nteam/copy\n");
+        login(USER);
+        sandbox.ok(&crane, &["copy", &private, &copy]);
+        sandbox.ok(&crane, &["auth", "logout", &host]);
+        fails(&crane, &["digest", &team]);
+    }
+    if let Some(regctl) = peers::find_or_skip(peers::REGCTL, test) {
+        let login = |name| {
+            let words = ["registry", "set", "--tls", "disabled", "--skip-check", &host];
+            sandbox.ok(&regctl, &words);
+            let output = sandbox.run(&regctl, &["registry", "login", "-u", name, "-p", PASSWORD, &host]);
+            assert!(output.status.success(), "{output:?}");
+        };
+        login("reader");
+        sandbox.ok(&regctl, &["tag", "ls", &format!("{host}/team/app")]);
+        fails(&regctl, &["image", "copy", &team, &format!("{host}/team/regctl:v1")]);
+        fails(&regctl, &["tag", "ls", &format!("{host}/user/app")]);
+        login(USER);
+        sandbox.ok(&regctl, &["image", "copy", &private, &format!("{host}/team/regctl:v1")]);
+        sandbox.ok(&regctl, &["registry", "logout", &host]);
+    }
+    if let Some(skopeo) = peers::system_or_skip("skopeo", test) {
+        let (source, target) = (format!("docker://{team}"), format!("docker://{host}/team/skopeo:v1"));
+        let copy = |name: &str| {
+            let credentials =
+                [format!("--src-creds={name}:{PASSWORD}"), format!("--dest-creds={name}:{PASSWORD}")];
+            let plain = ["--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false"];
+            sandbox
+                .run(&skopeo, &[&plain[..], &[&credentials[0], &credentials[1], &source, &target]].concat())
+        };
+        assert!(!copy("reader").status.success());
+        let copied = copy(USER);
+        assert!(copied.status.success(), "{copied:?}");
+        let credentials = format!("--creds={USER}:{PASSWORD}");
+        sandbox.ok(&skopeo, &["delete", "--tls-verify=false", &credentials, &target]);
+    }
 }
 
 #[test]
@@ -125,11 +253,19 @@ fn what_cannot_protect_is_refused() {
     sandbox.file("none", "# nobody\n");
     sandbox.file("weak", "user:$apr1$abcdefgh$abcdefghijklmnopqrstuv\n");
     sandbox.file("text", "no certificate");
+    sandbox.file("users", HTPASSWD);
+    sandbox.file("rules", "[[rule]]\nrepositories = []\nusers = []\nallow = [\"read\"]\n");
     for (words, said) in [
         (&["--htpasswd", "none"][..], "no users"),
         (&["--htpasswd", "weak"], "weak: line 1: not a name and a hash of bcrypt"),
         (&["--htpasswd", "absent"], "no such file"),
         (&["--anonymous-pull"], "needs `--htpasswd`"),
+        (&["--rules", "text"], "needs `--htpasswd`"),
+        (&["--rules", "text", "--htpasswd", "users", "--anonymous-pull"], "cannot be both used"),
+        (&["--rules", "text", "--htpasswd", "users"], "text: expected an equals"),
+        (&["--rules", "absent", "--htpasswd", "users"], "absent: "),
+        (&["--rules", "rules", "--htpasswd", "users"], "rules: unknown variant `read`, expected one of"),
+        (&["--public-url", "registry.example"], "is not a URL such as"),
         (&["--cert-file", "text"], "go together"),
         (&["--cert-file", "text", "--key-file", "text"], "text: "),
         (&["--cert-file", "absent", "--key-file", "text"], "absent: "),

@@ -1,5 +1,6 @@
 //! `oras serve`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(crate) fn command() -> Command {
             "  oras serve --repository hello backup.tar\n",
             "  oras serve --cert-file server.pem --key-file server.key registry\n",
             "  oras serve --htpasswd users --anonymous-pull registry\n",
+            "  oras serve --htpasswd users --rules rules.toml registry\n",
             "  oras serve --proxy ghcr.io cache\n",
             "  oras serve --proxy docker.io --proxy ghcr.io cache"
         ),
@@ -59,6 +61,8 @@ pub(crate) fn command() -> Command {
         flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
         flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
         flags::list("proxy", "HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
+        flags::text("rules", "PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
+        flags::text("public-url", "URL", "What clients call this server, where a proxy is in front of it"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
     .args(upstream_flags())
@@ -88,6 +92,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             sparse: matches.on("sparse"),
             users: users(matches)?,
             anonymous_pull: matches.on("anonymous-pull"),
+            rules: rules(matches)?,
+            public_url: matches.text("public-url"),
             tls: tls(matches)?,
             page: !matches.on("no-page"),
             ..Options::default()
@@ -164,6 +170,21 @@ fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>
         tracing::warn!(target: "oras_serve::proxy", upstream = registry, text, "an upstream warns");
     }));
     Ok(Some(ProxyOptions { upstreams, client }))
+}
+
+/// The file of `--rules`, which say alone what everybody may do.
+fn rules(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let rules = matches.text("rules").map(PathBuf::from);
+    if rules.is_some() && matches.text("htpasswd").is_none() {
+        return Err(Failure::new(
+            "`--rules` needs `--htpasswd`: without users there is nobody to tell apart",
+        ));
+    }
+    if rules.is_some() && matches.on("anonymous-pull") {
+        let message = "`--anonymous-pull` and `--rules` cannot be both used: give \"anonymous\" a rule";
+        return Err(Failure::new(message));
+    }
+    Ok(rules)
 }
 
 fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {

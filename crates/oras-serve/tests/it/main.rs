@@ -7,6 +7,8 @@ mod client;
 mod limits;
 mod lists;
 mod manifests;
+mod rules;
 mod stores;
+mod tokens;
 mod tools;
 mod uploads;

@@ -1,0 +1,75 @@
+//! What was read from files that may change while the server runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often the files are looked at, at most.
+const LOOKED_AT: Duration = Duration::from_secs(1);
+
+/// What is in some files now. Files that changed and can't be used, which may be while they are being replaced, change
+/// nothing.
+pub(crate) struct Reread<T> {
+    what: &'static str,
+    files: Vec<PathBuf>,
+    read: fn(&[PathBuf]) -> io::Result<T>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    value: Arc<T>,
+    stamp: Stamp,
+    looked: Instant,
+}
+
+type Stamp = Vec<Option<(u64, SystemTime)>>;
+
+impl<T> Reread<T> {
+    /// Reads the files, which must be usable; `what` they have is told when they are read again.
+    pub(crate) fn new(
+        what: &'static str,
+        files: Vec<PathBuf>,
+        read: fn(&[PathBuf]) -> io::Result<T>,
+    ) -> io::Result<Self> {
+        // Before they are read: what changes meanwhile is read again.
+        let stamp = stamp(&files);
+        let state = State { value: Arc::new(read(&files)?), stamp, looked: Instant::now() };
+        Ok(Self { what, files, read, state: Mutex::new(state) })
+    }
+
+    /// What is in the files, as of a second ago at most.
+    pub(crate) fn current(&self) -> Arc<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.elapsed() >= LOOKED_AT {
+            state.looked = Instant::now();
+            let stamp = stamp(&self.files);
+            if stamp != state.stamp {
+                match (self.read)(&self.files) {
+                    Ok(value) => {
+                        state.value = Arc::new(value);
+                        tracing::info!("{} read again", self.what);
+                    }
+                    Err(error) => tracing::warn!(%error, "{} changed and can't be used", self.what),
+                }
+                // Told once for each change.
+                state.stamp = stamp;
+            }
+        }
+        Arc::clone(&state.value)
+    }
+}
+
+fn stamp(files: &[PathBuf]) -> Stamp {
+    let look = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    files.iter().map(look).collect()
+}
+
+/// An error that tells of which file it is.
+pub(crate) fn unusable(path: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
+}

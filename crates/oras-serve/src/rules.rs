@@ -1,0 +1,189 @@
+//! Who may do what in which repositories, as a small TOML file says.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use globset::{GlobBuilder, GlobMatcher};
+use oras_store::{Error, Kind};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::reread::{Reread, unusable};
+use crate::scope::Action;
+
+/// The word for everybody, those who don't log in included.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+/// The word for everybody who logs in.
+const ANY_USER: &str = "*";
+/// A longer file is none that people write.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Rules, each of which allows something. What no rule allows is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rules {
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    repositories: Vec<Pattern>,
+    users: Vec<String>,
+    allow: Vec<Action>,
+}
+
+/// Names of repositories: `*` stands for what is between two slashes, `**` for any number of parts.
+#[derive(Debug)]
+struct Pattern(GlobMatcher);
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let glob = GlobBuilder::new(&text).literal_separator(true).build();
+        glob.map(|glob| Self(glob.compile_matcher())).map_err(D::Error::custom)
+    }
+}
+
+impl Rules {
+    /// Reads rules.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with the line, for what is no TOML; with the line of its rule for an unknown word or a malformed pattern;
+    /// for a file without a rule.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |what: String| Error::new(Kind::InvalidInput, what);
+        let rules: Self = basic_toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        if rules.rule.is_empty() {
+            return Err(invalid("no [[rule]], so nobody could do anything".to_owned()));
+        }
+        Ok(rules)
+    }
+
+    /// The rules in a file, now and whenever it changes.
+    pub(crate) fn file(path: PathBuf) -> io::Result<Reread<Self>> {
+        Reread::new("the rules", vec![path], |files| {
+            let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+            let size = fs::metadata(path).map_err(|error| unusable(path, error))?.len();
+            if size > MAX_FILE {
+                return Err(unusable(path, "too large for a file of rules"));
+            }
+            let text = fs::read_to_string(path).map_err(|error| unusable(path, error))?;
+            Self::parse(&text).map_err(|error| unusable(path, error))
+        })
+    }
+
+    /// Whether a rule allows that to `user`, or to whoever has not logged in.
+    pub(crate) fn allow(&self, user: Option<&str>, repository: &str, action: Action) -> bool {
+        self.of(user).any(|rule| {
+            rule.allow.contains(&action)
+                && rule.repositories.iter().any(|pattern| pattern.0.is_match(repository))
+        })
+    }
+
+    /// Whether there is something somewhere that `user` may read.
+    pub(crate) fn allow_reading(&self, user: Option<&str>) -> bool {
+        self.of(user).any(|rule| rule.allow.contains(&Action::Pull))
+    }
+
+    /// The users that are named.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &str> {
+        let names = self.rule.iter().flat_map(|rule| &rule.users).map(String::as_str);
+        names.filter(|name| !matches!(*name, ANONYMOUS | ANY_USER))
+    }
+
+    fn of<'a>(&'a self, user: Option<&'a str>) -> impl Iterator<Item = &'a Rule> {
+        let is_meant = move |name: &String| match name.as_str() {
+            ANONYMOUS => true,
+            ANY_USER => user.is_some(),
+            name => user == Some(name),
+        };
+        self.rule.iter().filter(move |rule| rule.users.iter().any(is_meant))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Action::{Delete, Pull, Push};
+
+    const RULES: &str = r#"
+[[rule]]
+repositories = ["public/**"]
+users = ["anonymous"]
+allow = ["pull"]
+
+[[rule]]
+repositories = ["team/*", "shared"]
+users = ["ann", "bob"]
+allow = ["pull", "push"]
+
+[[rule]]
+repositories = ["**"]
+users = ["root"]
+allow = ["pull", "push", "delete"]
+
+[[rule]]
+repositories = ["lounge"]
+users = ["*"]
+allow = ["pull"]
+"#;
+
+    #[test]
+    fn what_no_rule_allows_is_refused() {
+        let rules = Rules::parse(RULES).unwrap();
+        for (user, repository, action, allowed) in [
+            (None, "public/a", Pull, true),
+            (None, "public/a/b", Pull, true),
+            (Some("ann"), "public/a/b", Pull, true),
+            (None, "public", Pull, false),
+            (None, "publica", Pull, false),
+            (None, "public/a", Push, false),
+            (None, "a/public/a", Pull, false),
+            (None, "lounge", Pull, false),
+            (Some("eve"), "lounge", Pull, true),
+            (Some("ann"), "team/app", Push, true),
+            (Some("ann"), "team/app", Delete, false),
+            (Some("ann"), "team/app/deep", Pull, false),
+            (Some("ann"), "team", Pull, false),
+            (Some("bob"), "shared", Pull, true),
+            (Some("eve"), "shared", Pull, false),
+            (None, "team/app", Pull, false),
+            (Some("root"), "any/thing/at/all", Delete, true),
+            (Some("root"), "one", Delete, true),
+            (Some("Root"), "one", Delete, false),
+            (Some("*"), "one", Pull, false),
+            (Some(""), "one", Pull, false),
+        ] {
+            assert_eq!(rules.allow(user, repository, action), allowed, "{user:?} {repository} {action:?}");
+        }
+        assert!(rules.allow_reading(None) && rules.allow_reading(Some("eve")));
+        assert_eq!(rules.users().collect::<Vec<_>>(), ["ann", "bob", "root"]);
+    }
+
+    #[test]
+    fn a_bad_file_is_told_with_its_line() {
+        let rule = |line: &str| {
+            format!("{RULES}[[rule]]\nrepositories = [\"a\"]\nusers = [\"*\"]\nallow = [\"push\"]\n{line}\n")
+        };
+        let header = format!("line {} ", RULES.lines().count() + 1);
+        let replaced = |old: &str, new: &str| rule("").replace(old, new);
+        for (text, said) in [
+            (replaced("[\"push\"]", "[\"pul\"]"), header.as_str()),
+            (replaced("[\"push\"]", "[\"pul\"]"), "`pul`, expected one of `pull`, `push`, `delete`"),
+            (replaced("[\"a\"]", "[\"a[\"]"), &header),
+            (replaced("[\"a\"]", "\"a\""), &format!("line {} ", RULES.lines().count() + 2)),
+            (replaced("[\"a\"]", "[\"a]"), &format!("line {} ", RULES.lines().count() + 2)),
+            (rule("deny = []"), "deny"),
+            (rule("[[rules]]"), "rules"),
+            (replaced("users", "user"), "user"),
+            ("rule".to_owned(), "line 1"),
+            (String::new(), "nobody could do anything"),
+        ] {
+            let error = Rules::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}\n{error}");
+        }
+    }
+}
