@@ -22,9 +22,9 @@ pub enum Compression {
 }
 
 impl Default for Compression {
-    /// Gzip that every client unpacks, as small as the Go tool makes it.
+    /// Gzip that every client unpacks, no larger than the Go tool makes it.
     fn default() -> Self {
-        Self::Gzip(6)
+        Self::Gzip(7)
     }
 }
 
@@ -35,7 +35,7 @@ impl Compression {
     /// [`Kind::InvalidInput`] for another name, or a level that it does not have.
     pub fn new(name: &str, level: Option<i32>) -> Result<Self> {
         let (compression, most) = match name {
-            "gzip" => (Self::Gzip(level.unwrap_or(6)), 12),
+            "gzip" => (Self::Gzip(level.unwrap_or(7)), 12),
             "zstd" => (Self::Zstd(level.unwrap_or(3)), 22),
             "none" => (Self::None, 0),
             _ => {
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn levels_have_bounds() {
         for (name, level, expected) in [
-            ("gzip", None, Some(Compression::Gzip(6))),
+            ("gzip", None, Some(Compression::Gzip(7))),
             ("gzip", Some(12), Some(Compression::Gzip(12))),
             ("gzip", Some(0), None),
             ("gzip", Some(13), None),
