@@ -96,16 +96,24 @@ impl Codec {
         let length = match &mut self.kind {
             CodecKind::None => return Ok(Bytes::copy_from_slice(block)),
             CodecKind::Gzip(compressor) => {
-                self.out.resize(compressor.gzip_compress_bound(block.len()), 0);
-                compressor.gzip_compress(block, &mut self.out).map_err(io::Error::other)?
+                let room = room(&mut self.out, compressor.gzip_compress_bound(block.len()));
+                compressor.gzip_compress(block, room).map_err(io::Error::other)?
             }
             CodecKind::Zstd(compressor) => {
-                self.out.resize(zstd::zstd_safe::compress_bound(block.len()), 0);
-                compressor.compress_to_buffer(block, &mut self.out[..])?
+                let room = room(&mut self.out, zstd::zstd_safe::compress_bound(block.len()));
+                compressor.compress_to_buffer(block, room)?
             }
         };
         Ok(Bytes::copy_from_slice(&self.out[..length]))
     }
+}
+
+/// So many bytes to write to; new ones come from the system as zeros, which are in memory only once they are written.
+fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
+    if out.len() < size {
+        *out = vec![0; size];
+    }
+    &mut out[..size]
 }
 
 fn no_level(level: i32) -> io::Error {
