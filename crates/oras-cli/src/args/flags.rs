@@ -273,7 +273,7 @@ pub(crate) fn pack() -> Vec<Arg> {
         text("compression", "KIND", "How directories are compressed: gzip, zstd or none [default: gzip]")
             .value_parser(["gzip", "zstd", "none"])
             .help_heading(EXTENSIONS),
-        text("compression-level", "LEVEL", "1 to 12 for gzip, 1 to 22 for zstd [default: 6, 3]")
+        text("compression-level", "LEVEL", "1 to 12 for gzip, 1 to 22 for zstd [default: 7, 3]")
             .value_parser(clap::value_parser!(i32))
             .help_heading(EXTENSIONS),
     ]

@@ -22,9 +22,9 @@ pub enum Compression {
 }
 
 impl Default for Compression {
-    /// Gzip that every client unpacks, as small as the Go tool makes it.
+    /// Gzip that every client unpacks, no larger than the Go tool makes it.
     fn default() -> Self {
-        Self::Gzip(6)
+        Self::Gzip(7)
     }
 }
 
@@ -35,7 +35,7 @@ impl Compression {
     /// [`Kind::InvalidInput`] for another name, or a level that it does not have.
     pub fn new(name: &str, level: Option<i32>) -> Result<Self> {
         let (compression, most) = match name {
-            "gzip" => (Self::Gzip(level.unwrap_or(6)), 12),
+            "gzip" => (Self::Gzip(level.unwrap_or(7)), 12),
             "zstd" => (Self::Zstd(level.unwrap_or(3)), 22),
             "none" => (Self::None, 0),
             _ => {
@@ -96,16 +96,24 @@ impl Codec {
         let length = match &mut self.kind {
             CodecKind::None => return Ok(Bytes::copy_from_slice(block)),
             CodecKind::Gzip(compressor) => {
-                self.out.resize(compressor.gzip_compress_bound(block.len()), 0);
-                compressor.gzip_compress(block, &mut self.out).map_err(io::Error::other)?
+                let room = room(&mut self.out, compressor.gzip_compress_bound(block.len()));
+                compressor.gzip_compress(block, room).map_err(io::Error::other)?
             }
             CodecKind::Zstd(compressor) => {
-                self.out.resize(zstd::zstd_safe::compress_bound(block.len()), 0);
-                compressor.compress_to_buffer(block, &mut self.out[..])?
+                let room = room(&mut self.out, zstd::zstd_safe::compress_bound(block.len()));
+                compressor.compress_to_buffer(block, room)?
             }
         };
         Ok(Bytes::copy_from_slice(&self.out[..length]))
     }
+}
+
+/// So many bytes to write to; new ones come from the system as zeros, which are in memory only once they are written.
+fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
+    if out.len() < size {
+        *out = vec![0; size];
+    }
+    &mut out[..size]
 }
 
 fn no_level(level: i32) -> io::Error {
@@ -119,7 +127,7 @@ mod tests {
     #[test]
     fn levels_have_bounds() {
         for (name, level, expected) in [
-            ("gzip", None, Some(Compression::Gzip(6))),
+            ("gzip", None, Some(Compression::Gzip(7))),
             ("gzip", Some(12), Some(Compression::Gzip(12))),
             ("gzip", Some(0), None),
             ("gzip", Some(13), None),

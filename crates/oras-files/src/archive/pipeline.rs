@@ -14,8 +14,9 @@ use oras_store::{Error, Result};
 
 use super::compression::{Codec, Compression};
 
-/// Uncompressed bytes in one block.
-pub(super) const BLOCK: usize = 1024 * 1024;
+/// Uncompressed bytes in one block: each begins with an empty window, and at this size gzip of the default level loses
+/// less by that than it gains on the Go tool's.
+pub(super) const BLOCK: usize = 1280 * 1024;
 /// More workers would need more memory than their speed is worth.
 const MAX_WORKERS: usize = 8;
 
