@@ -25,11 +25,13 @@ use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
 use maud::Markup;
 use oras_store::{Error, Kind, ReadStore};
-use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 
 use crate::query::Query;
+use crate::route;
+use crate::scope::Action;
 use crate::server::Registry;
+use crate::visitor::Visitor;
 use place::Place;
 
 /// Pages that are made at the same time: each may hold a large manifest.
@@ -55,7 +57,7 @@ pub(crate) fn routes(registry: &Arc<Registry>) -> Router<Arc<Registry>> {
 }
 
 async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Response<Body> {
-    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let path = route::decoded(request.uri());
     let place = Place::parse(&path);
     if let Some(Place::Asset(name)) = place
         && let Some(asset) = assets::find(name)
@@ -65,7 +67,10 @@ async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Resp
     let Ok(query) = Query::of(request.uri()) else {
         return Problem::not_here().response(StatusCode::BAD_REQUEST);
     };
-    let visit = Visit { registry: &pages.registry, headers: request.headers(), query: &query };
+    // Who comes without one sees nothing that is not for everybody.
+    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
+    let visit =
+        Visit { registry: &pages.registry, visitor: &visitor, headers: request.headers(), query: &query };
     let Ok(_turn) = pages.turns.acquire().await else {
         return Problem::failed().response(StatusCode::SERVICE_UNAVAILABLE);
     };
@@ -87,15 +92,15 @@ async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Resp
 /// One request for a page.
 struct Visit<'a> {
     registry: &'a Registry,
+    visitor: &'a Visitor,
     headers: &'a HeaderMap,
     query: &'a Query,
 }
 
 impl Visit<'_> {
-    /// Whether who asks may pull from a repository. Those whom `access::check` let in may read all of them.
-    #[expect(clippy::unused_self, reason = "every page asks here, so that a rule has one place")]
-    fn may_pull(&self, _name: &str) -> bool {
-        true
+    /// Whether who asks may pull from a repository.
+    fn may_pull(&self, name: &str) -> bool {
+        self.registry.may(self.visitor, name, Action::Pull)
     }
 
     /// What is looked for.

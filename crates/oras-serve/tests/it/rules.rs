@@ -156,3 +156,28 @@ async fn replace(directory: &TempDir, rules: &str) {
     oras_store::fsio::replace(&directory.path().join("rules.toml"), rules.as_bytes(), 0o666).unwrap();
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
+
+#[tokio::test]
+async fn the_web_page_shows_what_one_may_pull() {
+    let directory = TempDir::new().unwrap();
+    let registry = registry(&directory).await;
+    for (name, who) in [("public/app", ANN), ("ann/app", ANN), ("bob/app", BOB)] {
+        assert_eq!(push(&registry, name, who).await, 201);
+    }
+    for (who, seen, unseen) in [
+        (&[][..], &["public/app"][..], &["ann/app", "bob/app"][..]),
+        (&[BOB], &["public/app", "bob/app"], &["ann/app"]),
+        (&[ANN], &["public/app", "ann/app"], &["bob/app"]),
+    ] {
+        let page = registry.send("GET", "/", who, "").await;
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(seen.iter().all(|name| text.contains(name)), "{who:?}: {text}");
+        assert!(!unseen.iter().any(|name| text.contains(name)), "{who:?}: {text}");
+        for (names, status) in [(seen, 200), (unseen, 404)] {
+            for name in names {
+                let path = format!("/-/{name}");
+                assert_eq!(registry.send("GET", &path, who, "").await.status, status, "{who:?} {name}");
+            }
+        }
+    }
+}
