@@ -8,12 +8,11 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
-use percent_encoding::percent_decode_str;
 
 use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::set;
-use crate::route::Route;
+use crate::route::{self, Route};
 use crate::server::Registry;
 
 /// Turns such a request into one for the repository as it is called here, before anything else looks at it: who may
@@ -54,7 +53,7 @@ struct Asked {
 fn asked(uri: &Uri) -> Option<Asked> {
     uri.query()?;
     let namespace = Query::of(uri).ok()?.get("ns")?.to_owned();
-    let path = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+    let path = route::decoded(uri);
     let name = Route::parse(&path)?.name();
     let rest = path.strip_prefix("/v2/")?.strip_prefix(name)?.to_owned();
     (!name.is_empty()).then(|| Asked { namespace, name: name.to_owned(), rest })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oras_remote::{Client, ClientOptions, RegistriesConf};
-use oras_serve::Stores;
+use oras_serve::{Needed, Stores};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
 use download::Downloads;
@@ -108,6 +108,10 @@ impl Stores for Proxy {
         let names = self.names();
         let message = format!("this server is a proxy of {names}: push and delete there, not here");
         Err(Error::new(Kind::Unsupported, message))
+    }
+
+    async fn maintain(&self, needed: &Needed) {
+        self.local.maintain(needed).await;
     }
 
     /// Those of which something is here: an upstream may have any number, and tell nobody.
