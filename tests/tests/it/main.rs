@@ -23,6 +23,7 @@ mod requests;
 mod sandbox;
 mod scripts;
 mod serve;
+mod serve_collect;
 mod serve_crash;
 mod serve_sessions;
 mod serve_users;
