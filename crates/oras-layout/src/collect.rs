@@ -215,8 +215,7 @@ fn digests_in(bytes: &[u8]) -> impl Iterator<Item = Digest> {
 /// Whether the file of a blob, wherever it is, was used lately, or is needed here.
 fn is_in_use(path: &Path, digest: &Digest, garbage: &Garbage) -> bool {
     let found = fs::symlink_metadata(path);
-    found.is_ok_and(|found| blobs::is_younger(&found, garbage.delay))
-        || (garbage.is_needed)(digest)
+    found.is_ok_and(|found| blobs::is_younger(&found, garbage.delay)) || (garbage.is_needed)(digest)
 }
 
 /// Removes a blob that nobody uses; how large it was.

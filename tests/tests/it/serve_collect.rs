@@ -106,6 +106,9 @@ pub(crate) fn storm(
             let text = String::from_utf8_lossy(&answer.body);
             assert!(answer.status == 404 && text.contains("MANIFEST_BLOB_UNKNOWN"), "{answer:?} {text}");
             done.lock().unwrap().again += 1;
+            if is_over() {
+                return Ok(());
+            }
         }
         done.lock().unwrap().live.insert(by_digest.clone());
         mine.push(by_digest);
@@ -149,7 +152,7 @@ fn blobs(sandbox: &Sandbox) -> usize {
 #[test]
 fn what_was_acknowledged_is_complete_and_garbage_goes() {
     // A delay that is over before most clients have pushed, and one that is not.
-    for (delay, untagged) in [("50ms", &["--gc-untagged"][..]), ("2s", &[])] {
+    for (delay, untagged) in [("100ms", &["--gc-untagged"][..]), ("2s", &[])] {
         let sandbox = Sandbox::new();
         let words = [&["--gc-interval", "20ms", "--gc-delay", delay, "root"], untagged].concat();
         let served = Served::start(&sandbox, &words);
@@ -184,7 +187,8 @@ fn what_was_acknowledged_is_complete_and_garbage_goes() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
-        assert!(log.contains("garbage was removed") && !log.contains("not removed"), "{log}");
+        let told: Vec<_> = log.lines().filter(|line| line.contains("garbage")).collect();
+        assert!(!told.is_empty() && told.iter().all(|line| line.contains("was removed")), "{told:#?}");
     }
 }
 
@@ -193,21 +197,17 @@ fn manifests_without_a_tag_stay_unless_asked() {
     for untagged in [false, true] {
         let sandbox = Sandbox::new();
         sandbox.tree();
-        let mut words = vec!["--gc-interval", "20ms", "--gc-delay", "0s", "root"];
+        let mut words = vec!["--gc-interval", "20ms", "--gc-delay", "1s", "root"];
         words.extend(untagged.then_some("--gc-untagged"));
         let served = Served::start(&sandbox, &words);
         let reference = format!("{}/a:v1", served.host());
-        // With no delay at all a blob may be gone before its manifest comes: then the push is refused, and made again.
-        let begun = Instant::now();
-        while !sandbox.run(&ours(), &["push", &reference, "hi.txt"]).status.success() {
-            assert!(begun.elapsed() < Duration::from_secs(60));
-        }
+        sandbox.oras(&["push", &reference, "hi.txt"]);
         let digest = sandbox.oras(&["resolve", &reference]).trim().to_owned();
         sandbox.oras(&["attach", "--artifact-type", "a/b", &reference, "--annotation", "a=b"]);
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(1200));
         assert!(sandbox.oras(&["discover", &reference]).contains("a/b"));
         sandbox.oras(&["untag", &reference]);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(1500));
         let by_digest = format!("{}/a@{digest}", served.host());
         assert_eq!(sandbox.run(&ours(), &["pull", "-o", "out", &by_digest]).status.success(), !untagged);
     }
@@ -218,7 +218,7 @@ fn flags_that_make_no_sense_are_refused() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.oras(&["push", "--oci-layout", "l:v1", "hi.txt"]);
-    sandbox.oras(&["backup", "-o", "l.tar", "--oci-layout", "l:v1"]);
+    sandbox.file("l.tar", "an archive");
     for (words, said) in [
         (&["--gc-interval", "1h"][..], "needs a directory"),
         (&["--gc-interval", "1h", "--read-only", "l"], "needs a directory"),
