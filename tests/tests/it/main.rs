@@ -25,6 +25,7 @@ mod scripts;
 mod serve;
 mod serve_collect;
 mod serve_crash;
+mod serve_layouts;
 mod serve_sessions;
 mod serve_users;
 mod serve_wire;
