@@ -3,7 +3,7 @@
 //! Both layouts share the file then. Blobs never change, so that nothing is lost by it, as long as no one writes into
 //! them: a file that others than the owner of this layout may write is copied instead.
 
-use std::fs::{self, File, FileTimes, Metadata};
+use std::fs::{self, File, Metadata};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn try_adopt(
         return None;
     }
     // The blob may be old, and is used now.
-    drop(file.set_times(FileTimes::new().set_accessed(SystemTime::now())));
+    blobs::note_use(&file);
     let path = blobs::path(root, digest);
     let directory = path.parent()?;
     fsio::create_directories(directory).ok()?;

@@ -1,7 +1,7 @@
 //! The files below `blobs/`.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -60,14 +60,27 @@ pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, noted: Dura
         (found.is_file() && size.is_none_or(|size| found.len() == size)).then_some(found)
     };
     match look() {
-        Some(found) if evict::is_younger(&found, SystemTime::now(), noted) => true,
+        Some(found) if is_younger(&found, noted) => true,
         Some(_) => {
-            // Only its owner can note it: who may not write a layout removes nothing from it either.
-            drop(evict::touch(root, digest));
+            // Only its owner can note it; whoever can't has to rely on the delay of a collection.
+            drop(open(root, digest).map(|blob| note_use(&blob.file)));
             look().is_some()
         }
         None => false,
     }
+}
+
+/// Notes on a blob that it is used now. That is the time of its last change, as reading must not count: whoever looks for
+/// garbage reads every manifest.
+pub(crate) fn note_use(blob: &File) {
+    // Best effort, as with whatever is noted.
+    drop(blob.set_modified(SystemTime::now()));
+}
+
+/// Whether the use of a blob was noted within that time.
+pub(crate) fn is_younger(blob: &Metadata, limit: Duration) -> bool {
+    let age = blob.modified().map(|modified| SystemTime::now().duration_since(modified));
+    age.is_ok_and(|age| age.map_or(true, |age| age < limit))
 }
 
 /// Removes a blob; one that is not there is removed.
@@ -191,8 +204,7 @@ fn name(layout: &Layout, mut staged: Staged, digest: &Digest) -> Result<PathBuf>
             .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
     }
     // It may have been written long ago, by an upload that went on late.
-    let now = FileTimes::new().set_accessed(SystemTime::now());
-    drop(staged.file_mut().set_times(now));
+    note_use(staged.file_mut());
     let file = staged.publish(&target)?;
     remember(layout.digests(), &file, digest);
     Ok(directory)

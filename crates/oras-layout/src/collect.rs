@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
@@ -79,8 +79,7 @@ fn collect(root: &Path, garbage: &Garbage) -> Result<Collected> {
     if !root.join(MARKER_FILE).is_file() {
         return Ok(collected);
     }
-    let old = || evict::count(root, SystemTime::now(), garbage.delay).1;
-    let candidates: Vec<_> = old();
+    let candidates = evict::count(root, |blob| blobs::is_younger(blob, garbage.delay)).1;
     if candidates.is_empty() {
         return Ok(collected);
     }
@@ -216,8 +215,7 @@ fn digests_in(bytes: &[u8]) -> impl Iterator<Item = Digest> {
 /// Whether the file of a blob, wherever it is, was used lately, or is needed here.
 fn is_in_use(path: &Path, digest: &Digest, garbage: &Garbage) -> bool {
     let found = fs::symlink_metadata(path);
-    found.is_ok_and(|found| evict::is_younger(&found, SystemTime::now(), garbage.delay))
-        || (garbage.is_needed)(digest)
+    found.is_ok_and(|found| blobs::is_younger(&found, garbage.delay)) || (garbage.is_needed)(digest)
 }
 
 /// Removes a blob that nobody uses; how large it was.

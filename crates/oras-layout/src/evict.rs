@@ -113,7 +113,7 @@ impl Size {
 
 /// Removes blobs, the least recently used first, until the rest has `limit` bytes; how many bytes are left.
 fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
-    let (mut left, mut old) = count(root, now, RECENT);
+    let (mut left, mut old) = count(root, |blob| is_recent(blob, now));
     if left <= limit {
         return Ok(left);
     }
@@ -138,7 +138,7 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
     let tagged = journal::read(root)?.tagged_digests();
     for blob in gone {
         let found = fs::symlink_metadata(blobs::path(root, &blob.digest));
-        let stays = tagged.contains(&blob.digest) || found.is_ok_and(|found| is_younger(&found, now, RECENT));
+        let stays = tagged.contains(&blob.digest) || found.is_ok_and(|found| is_recent(&found, now));
         if stays || blobs::remove(root, &blob.digest).is_err() {
             left += blob.size;
         }
@@ -153,9 +153,9 @@ pub(crate) struct Old {
     used: SystemTime,
 }
 
-/// The size of all blobs, and those that were not used within `recent`. A directory that is a link leads to what is not the
+/// The size of all blobs, and those that are not recent. A directory that is a link leads to what is not the
 /// cache's own.
-pub(crate) fn count(root: &Path, now: SystemTime, recent: Duration) -> (u64, Vec<Old>) {
+pub(crate) fn count(root: &Path, is_recent: impl Fn(&Metadata) -> bool) -> (u64, Vec<Old>) {
     let (mut total, mut old) = (0, Vec::new());
     let blobs = root.join(BLOBS_DIR);
     if fs::symlink_metadata(&blobs).map_or(true, |found| found.is_symlink()) {
@@ -171,7 +171,7 @@ pub(crate) fn count(root: &Path, now: SystemTime, recent: Duration) -> (u64, Vec
             total += found.len();
             let name = format!("{}:{}", algorithm.display(), entry.file_name().display());
             // What is not called like a blob is not ours to remove.
-            if let (Ok(digest), false) = (name.parse(), is_younger(&found, now, recent)) {
+            if let (Ok(digest), false) = (name.parse(), is_recent(&found)) {
                 old.push(Old { digest, size: found.len(), used: used(&found) });
             }
         }
@@ -185,9 +185,8 @@ fn used(blob: &Metadata) -> SystemTime {
     times.into_iter().flatten().max().unwrap_or(UNIX_EPOCH)
 }
 
-/// Whether the blob was used within that time.
-pub(crate) fn is_younger(blob: &Metadata, now: SystemTime, limit: Duration) -> bool {
-    now.duration_since(used(blob)).map_or(true, |age| age < limit)
+fn is_recent(blob: &Metadata, now: SystemTime) -> bool {
+    now.duration_since(used(blob)).map_or(true, |age| age < RECENT)
 }
 
 /// What tags reach.

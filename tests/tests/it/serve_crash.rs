@@ -12,6 +12,7 @@ use oras_testkit::rounds::rounds;
 
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
+use crate::serve_collect::{Done, check_complete, storm};
 use crate::serve_wire::Wire;
 
 /// Clients that push at the same time.
@@ -125,6 +126,100 @@ fn a_killed_server_has_all_that_it_acknowledged() {
     let served = Served::start(&sandbox, &["root"]);
     verify(served.address(), &all);
     assert!(!all.is_empty(), "something was acknowledged");
+}
+
+/// The longest of the blobs that are sent over several lives of the server.
+const PARTS: usize = 8;
+
+/// Sends a blob in parts, each to the server that is there then; what the server says it has is what was acknowledged, or
+/// more.
+struct LongUpload {
+    blob: Vec<u8>,
+    location: String,
+    acknowledged: usize,
+    /// Whether the last request was sent.
+    closed: bool,
+}
+
+impl LongUpload {
+    fn begin(address: &str, number: usize) -> Self {
+        let mut blob = format!("long {number} ").into_bytes();
+        blob.resize(blob.len() + (200 << 10), b'y');
+        let opened =
+            Wire::open(address).unwrap().ask("POST", "/v2/team/long/blobs/uploads/", "", b"").unwrap();
+        Self { blob, location: opened.header("location").to_owned(), acknowledged: 0, closed: false }
+    }
+
+    /// Asks where to go on, and sends parts until the connection ends; whether the blob is there.
+    fn go_on(&mut self, address: &str) -> bool {
+        let Ok(mut wire) = Wire::open(address) else { return false };
+        let digest = Digest::sha256(&self.blob);
+        let Ok(told) = wire.ask("GET", &self.location, "", b"") else { return false };
+        if told.status == 404 {
+            // The answer to the last request was lost. No manifest needs the blob, so that it may be gone again.
+            assert!(self.closed, "the upload is lost");
+            let stored = wire.ask("GET", &format!("/v2/team/long/blobs/{digest}"), "", b"");
+            return stored.is_ok_and(|stored| stored.status == 404 || stored.body == self.blob);
+        }
+        let last: usize = told.header("range").strip_prefix("0-").unwrap().parse().unwrap();
+        let mut offset = if last == 0 { 0 } else { last + 1 };
+        assert!(told.status == 204 && offset >= self.acknowledged, "{told:?} {}", self.acknowledged);
+        while offset < self.blob.len() {
+            let end = self.blob.len().min(offset + self.blob.len() / PARTS);
+            let range = format!("Content-Range: {offset}-{}\r\n", end - 1);
+            let Ok(sent) = wire.ask("PATCH", &self.location, &range, &self.blob[offset..end]) else {
+                return false;
+            };
+            assert_eq!(sent.status, 202, "{sent:?}");
+            (offset, self.acknowledged) = (end, end);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.closed = true;
+        let Ok(put) = wire.ask("PUT", &format!("{}?digest={digest}", self.location), "", b"") else {
+            return false;
+        };
+        assert_eq!(put.status, 201, "{put:?}");
+        true
+    }
+}
+
+/// With garbage collection all the time, deletes, and uploads that take several lives of the server.
+#[test]
+fn a_killed_server_that_collects_garbage_loses_nothing() {
+    let sandbox = Sandbox::new();
+    let words = ["--gc-interval", "10ms", "--gc-delay", "300ms", "--gc-untagged", "root"];
+    let done = Mutex::new(Done::default());
+    let mut numbers = Numbers(11);
+    let (mut uploads, mut long) = (0, None);
+    for round in 0..rounds(5) {
+        let mut served = Served::start(&sandbox, &words);
+        let address = served.address().to_owned();
+        check_complete(&address, &done.lock().unwrap().live);
+        let upload = long.get_or_insert_with(|| LongUpload::begin(&address, uploads));
+        let is_whole = std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (address, done) = (&address, &done);
+                let seed = (round * CLIENTS + client + 1) as u64;
+                scope.spawn(move || drop(storm(address, (seed, true), || false, done)));
+            }
+            let upload = scope.spawn(|| upload.go_on(&address));
+            std::thread::sleep(Duration::from_millis(numbers.below(6 * LONGEST) as u64));
+            served.signal("KILL");
+            upload.join().unwrap()
+        });
+        if is_whole {
+            (uploads, long) = (uploads + 1, None);
+        }
+        assert!(!served.ended());
+        check_layouts(&sandbox.path("root"));
+    }
+    let served = Served::start(&sandbox, &words);
+    if let Some(mut upload) = long {
+        assert!(upload.go_on(served.address()));
+    }
+    let done = done.into_inner().unwrap();
+    check_complete(served.address(), &done.live);
+    assert!(!done.live.is_empty(), "something was acknowledged");
 }
 
 #[test]

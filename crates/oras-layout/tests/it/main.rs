@@ -5,6 +5,7 @@
 mod adopt;
 mod archive;
 mod archive_writer;
+mod collect;
 mod damage;
 mod evict;
 mod gathered;

@@ -17,6 +17,9 @@ pub struct Collection {
     pub untagged: bool,
 }
 
+/// Beside the other events of a server.
+const TARGET: &str = "oras_serve::maintenance";
+
 /// Puts a layout in order. What can't be done now is logged, and tried again the next time.
 pub(super) async fn maintain(name: &str, layout: &Layout, collection: Option<Collection>, needed: &Needed) {
     let Some(Collection { delay, untagged, .. }) = collection else { return layout.sweep().await };
@@ -25,10 +28,10 @@ pub(super) async fn maintain(name: &str, layout: &Layout, collection: Option<Col
     match layout.collect(garbage).await {
         Ok(Collected { blobs: 0, manifests: 0, .. }) => {}
         Ok(Collected { blobs, bytes, manifests }) => {
-            tracing::info!(repository = name, blobs, bytes, manifests, "garbage was removed");
+            tracing::info!(target: TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");
         }
         Err(error) => {
-            tracing::warn!(repository = name, error = error.chain(), "garbage was not removed");
+            tracing::warn!(target: TARGET, repository = name, error = error.chain(), "garbage was not removed");
         }
     }
 }
