@@ -24,7 +24,14 @@ impl Visit<'_> {
     }
 
     /// How to get a manifest: what for, and the line.
-    pub(super) fn commands(&self, name: &str, digest: &Digest, tag: Option<&str>, kind: Kind, files: bool) -> Vec<(&'static str, String)> {
+    pub(super) fn commands(
+        &self,
+        name: &str,
+        digest: &Digest,
+        tag: Option<&str>,
+        kind: Kind,
+        files: bool,
+    ) -> Vec<(&'static str, String)> {
         let reference = format!("{}/{name}@{digest}", self.host());
         let mut lines = Vec::new();
         if files {

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::place;
+use super::text::{LABEL, shown};
 
 /// A whole page.
 pub(super) fn page(title: &str, content: &Markup) -> Markup {
@@ -71,7 +72,7 @@ pub(super) fn finder(action: &str, what: &str, asked: &str) -> Markup {
         form.find role="search" action=(action) method="get" {
             label for="find" { "Find " (what) }
             div.line {
-                input #find type="search" name="q" value=(asked) autocomplete="off" spellcheck="false" maxlength="255";
+                input #find type="search" name="q" value=(shown(asked, 2 * LABEL)) autocomplete="off" spellcheck="false" maxlength="255";
                 button type="submit" { "Find" }
             }
         }

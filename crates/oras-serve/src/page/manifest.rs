@@ -102,7 +102,7 @@ fn identity(node: &Descriptor) -> Markup {
     html! {
         div { dt { "Digest" } dd { code #digest { (shown(&node.digest.to_string(), VALUE)) } (commands::copy("digest")) } }
         div { dt { "Media type" } dd { code { (shown(node.media_type.as_str(), VALUE)) } } }
-        div { dt { "Manifest" } dd { (bytes(node.size)) } }
+        div { dt { "Manifest size" } dd { (bytes(node.size)) } }
     }
 }
 
@@ -111,7 +111,7 @@ fn facts(name: &str, manifest: &Manifest, overview: &Overview) -> Markup {
         @if let Some(artifact_type) = manifest.artifact_type().filter(|text| !text.as_str().is_empty()) {
             div { dt { "Artifact type" } dd { code { bdi { (shown(artifact_type.as_str(), VALUE)) } } } }
         }
-        @if let Some(sum) = overview.size { div { dt { "Content" } dd { (bytes(sum)) } } }
+        @if let Some(sum) = overview.size { div { dt { "Content size" } dd { (bytes(sum)) } } }
         @if let Some(subject) = manifest.subject() {
             div {
                 dt { "Subject" }
@@ -176,7 +176,8 @@ fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
 fn folded(tree: &Tree, of: &Branch) -> String {
     let all = of.nodes.len() + of.more;
     let role = of.nodes.last().and_then(|at| tree.nodes.get(*at)).map_or("", |node| node.role);
-    let config = of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
+    let config =
+        of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
     match (role, config) {
         ("Referrer", _) => count(all, "referrer", "referrers"),
         ("Manifest", _) => count(all, "manifest", "manifests"),

@@ -51,10 +51,7 @@ pub(crate) fn routes(registry: &Arc<Registry>) -> Router<Arc<Registry>> {
         return Router::new();
     }
     let pages = Pages { registry: Arc::clone(registry), turns: Semaphore::new(AT_ONCE) };
-    Router::new()
-        .route("/", get(answer))
-        .route("/-/{*place}", get(answer))
-        .with_state(Arc::new(pages))
+    Router::new().route("/", get(answer)).route("/-/{*place}", get(answer)).with_state(Arc::new(pages))
 }
 
 async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Response<Body> {
@@ -144,7 +141,9 @@ impl Problem {
 
     fn of(error: &Error) -> Self {
         match error.kind() {
-            Kind::NotFound | Kind::InvalidInput => Self::new("There is no such tag or manifest in this repository."),
+            Kind::NotFound | Kind::InvalidInput => {
+                Self::new("There is no such tag or manifest in this repository.")
+            }
             // What the disk says is for the log, not for visitors.
             _ => {
                 tracing::error!(error = error.chain(), "a store failed");

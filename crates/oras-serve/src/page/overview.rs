@@ -35,7 +35,9 @@ impl Overview {
                 let artifact_type = artifact_type.map(|text| format!("{}, ", shown(text.as_str(), LABEL)));
                 (Kind::Index, format!("{}Index of {manifests}", artifact_type.unwrap_or_default()))
             }
-            (View::Image(image), _) if is_image && image.artifact_type.is_none() => (Kind::Image, "Image".to_owned()),
+            (View::Image(image), _) if is_image && image.artifact_type.is_none() => {
+                (Kind::Image, "Image".to_owned())
+            }
             (_, Some(text)) if text.as_str() == HELM_CONFIG => (Kind::Chart, "Helm chart".to_owned()),
             (_, Some(text)) => (Kind::Artifact, shown(text.as_str(), LABEL)),
             (_, None) => (Kind::Artifact, "Artifact".to_owned()),
@@ -88,7 +90,11 @@ mod tests {
             assert_eq!((overview.kind, overview.what.as_str()), (kind, what));
             assert_eq!(overview.size, Some(u64::MAX));
         }
-        let index = of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[],"artifactType":"x/y"}"#.into());
-        assert_eq!((index.kind, index.what.as_str(), index.size), (Kind::Index, "x/y, Index of 0 manifests", None));
+        let index =
+            of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[],"artifactType":"x/y"}"#.into());
+        assert_eq!(
+            (index.kind, index.what.as_str(), index.size),
+            (Kind::Index, "x/y, Index of 0 manifests", None)
+        );
     }
 }

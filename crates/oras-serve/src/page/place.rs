@@ -41,8 +41,14 @@ impl<'a> Place<'a> {
 }
 
 /// All but what is in names, tags and digests.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b':').remove(b'@').remove(b'.').remove(b'-').remove(b'_').remove(b'+');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'+');
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
@@ -87,9 +93,10 @@ mod tests {
         assert_eq!(Place::parse(&by_digest), Some(Place::Manifest { name: "a/b", reference: &digest }));
         assert_eq!(Place::parse("/-/_/x.css"), Some(Place::Asset("x.css")));
         let long = format!("/-/{}", "a".repeat(MAX_NAME + 1));
-        for path in
-            ["", "/-", "/-/", "//", "/x", "/-/../a", "/-/A", "/-/a/", "/-/a:", "/-/a@", "/-/a@b:c", "/-/a:v/1", &long]
-        {
+        for path in [
+            "", "/-", "/-/", "//", "/x", "/-/../a", "/-/A", "/-/a/", "/-/a:", "/-/a@", "/-/a@b/c",
+            "/-/a:v/1", &long,
+        ] {
             assert_eq!(Place::parse(path), None, "{path}");
         }
     }

@@ -10,7 +10,8 @@ pub(super) const LABEL: usize = 120;
 /// Whether a character does something to others instead of being one: a control, or one that turns the order in which
 /// they are shown (Unicode, "Bidirectional Formatting Characters").
 fn steers(c: char) -> bool {
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod limits;
 mod lists;
 mod manifests;
+mod page;
 mod stores;
 mod tools;
 mod uploads;
