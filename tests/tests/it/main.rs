@@ -24,6 +24,7 @@ mod scripts;
 mod serve;
 mod serve_clients;
 mod serve_crash;
+mod serve_docs;
 mod serve_page;
 mod serve_users;
 mod serve_wire;
