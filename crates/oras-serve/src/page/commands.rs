@@ -65,7 +65,7 @@ impl Visit<'_> {
 pub(super) fn line(id: &str, command: &str) -> Markup {
     html! {
         div.command {
-            code id=(id) tabindex="0" { (command) }
+            code id=(id) { (command) }
             (copy(id))
         }
     }

@@ -39,7 +39,11 @@ pub(super) fn page(title: &str, content: &Markup) -> Markup {
 
 /// The page that is shown in place of one that can't be.
 pub(super) fn problem(status: StatusCode, message: &str) -> Markup {
-    let title = if status == StatusCode::NOT_FOUND { "Not found" } else { "Something went wrong" };
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::BAD_REQUEST => "Not understood",
+        _ => "Something went wrong",
+    };
     let content = html! {
         h1 { (title) }
         p { (message) }

@@ -233,7 +233,7 @@ fn source(name: &str, node: &Descriptor, (text, whole): &(String, bool)) -> Mark
             h2 #manifest { "Manifest" }
             details {
                 summary { "Show the JSON" }
-                pre tabindex="0" { code { (text) } }
+                pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (text) } }
             }
             @if !whole { p.soft { "Only its beginning is shown." } }
             @if let Some(address) = place::of_content(name, "manifests", &node.digest) {

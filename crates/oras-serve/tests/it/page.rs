@@ -398,3 +398,33 @@ async fn the_rules_of_pulls_are_those_of_the_page() {
         registry.get(path).await.refused(404, "NAME_INVALID");
     }
 }
+
+#[tokio::test]
+async fn what_is_broken_on_the_disk_is_said() {
+    let registry = layouts(Options::default()).await;
+    registry.push_blob("a", &empty()).await;
+    let content = manifest("x", &[]);
+    push(&registry, "a", "v1", &content).await;
+    let blobs = registry.root().join("a/blobs/sha256");
+    let replace = |name: &str, bytes: &[u8]| {
+        oras_store::fsio::replace(&blobs.join(name), bytes, 0o644).unwrap();
+    };
+
+    // Another program put a manifest there that is none.
+    let index = registry.root().join("a/index.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    let digest = &content.descriptor().digest;
+    let (none, size) = (oras_spec::Digest::sha256(b"[1,2]"), content.descriptor().size);
+    replace(&none.encoded(), b"[1,2]");
+    let edited = text.replace(&digest.to_string(), &none.to_string()).replace(&format!(":{size}"), ":5");
+    oras_store::fsio::replace(&index, edited.as_bytes(), 0o644).unwrap();
+    let page = registry.get("/-/a:v1").await.page(200);
+    assert!(page.contains("This manifest can't be shown: <bdi>malformed manifest"), "{page}");
+    assert!(page.contains(&none.to_string()) && page.contains("  1,\n  2\n"), "{page}");
+    assert!(registry.get("/-/a").await.page(200).contains("not read"));
+
+    // And the disk lost some bits.
+    replace(&none.encoded(), b"[1,3]");
+    let page = registry.get("/-/a:v1").await.page(500);
+    assert!(page.contains("Something went wrong") && !page.contains("blobs/sha256"), "{page}");
+}
