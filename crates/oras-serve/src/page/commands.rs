@@ -15,12 +15,17 @@ impl Visit<'_> {
         host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
     }
 
-    /// `--flag ` where tools have to be told not to speak TLS: they find out by themselves for `localhost` alone. What a
-    /// reverse proxy says of the visitor is believed, as nothing but this text depends on it.
-    pub(super) fn plain(&self, flag: &str) -> String {
+    /// Whether the visitor's browser did not speak TLS. What a reverse proxy says of it is believed, as nothing but the
+    /// text of these lines depends on it.
+    fn is_plain(&self) -> bool {
         let proxied = self.headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https");
+        !self.registry.secure && !proxied
+    }
+
+    /// `--flag ` where `oras` has to be told not to speak TLS: it knows that of `localhost` alone.
+    pub(super) fn plain(&self, flag: &str) -> String {
         let local = self.host().split(':').next() == Some("localhost");
-        if self.registry.secure || proxied || local { String::new() } else { format!("--{flag} ") }
+        if self.is_plain() && !local { format!("--{flag} ") } else { String::new() }
     }
 
     /// How to get a manifest: what for, and the line.
@@ -39,8 +44,8 @@ impl Visit<'_> {
         }
         match kind {
             Kind::Chart => {
-                let version = format!("helm pull {}oci://{reference}", self.plain("plain-http"));
-                lines.push(("Pull the chart", version));
+                let flag = if self.is_plain() { "--plain-http " } else { "" };
+                lines.push(("Pull the chart", format!("helm pull {flag}oci://{reference}")));
             }
             Kind::Image => lines.push(("Pull the image", format!("docker pull {reference}"))),
             Kind::Index | Kind::Artifact => {}
@@ -60,7 +65,7 @@ impl Visit<'_> {
 pub(super) fn line(id: &str, command: &str) -> Markup {
     html! {
         div.command {
-            code id=(id) tabindex="0" { (command) }
+            code id=(id) { (command) }
             (copy(id))
         }
     }

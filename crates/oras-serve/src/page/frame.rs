@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::place;
+use super::text::{LABEL, shown};
 
 /// A whole page.
 pub(super) fn page(title: &str, content: &Markup) -> Markup {
@@ -38,7 +39,11 @@ pub(super) fn page(title: &str, content: &Markup) -> Markup {
 
 /// The page that is shown in place of one that can't be.
 pub(super) fn problem(status: StatusCode, message: &str) -> Markup {
-    let title = if status == StatusCode::NOT_FOUND { "Not found" } else { "Something went wrong" };
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::BAD_REQUEST => "Not understood",
+        _ => "Something went wrong",
+    };
     let content = html! {
         h1 { (title) }
         p { (message) }
@@ -71,7 +76,7 @@ pub(super) fn finder(action: &str, what: &str, asked: &str) -> Markup {
         form.find role="search" action=(action) method="get" {
             label for="find" { "Find " (what) }
             div.line {
-                input #find type="search" name="q" value=(asked) autocomplete="off" spellcheck="false" maxlength="255";
+                input #find type="search" name="q" value=(shown(asked, 2 * LABEL)) autocomplete="off" spellcheck="false" maxlength="255";
                 button type="submit" { "Find" }
             }
         }

@@ -102,7 +102,7 @@ fn identity(node: &Descriptor) -> Markup {
     html! {
         div { dt { "Digest" } dd { code #digest { (shown(&node.digest.to_string(), VALUE)) } (commands::copy("digest")) } }
         div { dt { "Media type" } dd { code { (shown(node.media_type.as_str(), VALUE)) } } }
-        div { dt { "Manifest" } dd { (bytes(node.size)) } }
+        div { dt { "Manifest size" } dd { (bytes(node.size)) } }
     }
 }
 
@@ -111,7 +111,7 @@ fn facts(name: &str, manifest: &Manifest, overview: &Overview) -> Markup {
         @if let Some(artifact_type) = manifest.artifact_type().filter(|text| !text.as_str().is_empty()) {
             div { dt { "Artifact type" } dd { code { bdi { (shown(artifact_type.as_str(), VALUE)) } } } }
         }
-        @if let Some(sum) = overview.size { div { dt { "Content" } dd { (bytes(sum)) } } }
+        @if let Some(sum) = overview.size { div { dt { "Content size" } dd { (bytes(sum)) } } }
         @if let Some(subject) = manifest.subject() {
             div {
                 dt { "Subject" }
@@ -233,7 +233,7 @@ fn source(name: &str, node: &Descriptor, (text, whole): &(String, bool)) -> Mark
             h2 #manifest { "Manifest" }
             details {
                 summary { "Show the JSON" }
-                pre tabindex="0" { code { (text) } }
+                pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (text) } }
             }
             @if !whole { p.soft { "Only its beginning is shown." } }
             @if let Some(address) = place::of_content(name, "manifests", &node.digest) {

@@ -64,27 +64,35 @@ async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Resp
     {
         return assets::response(asset);
     }
-    let Ok(query) = Query::of(request.uri()) else {
-        return Problem::not_here().response(StatusCode::BAD_REQUEST);
-    };
-    // Who comes without one sees nothing that is not for everybody.
-    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
-    let visit =
-        Visit { registry: &pages.registry, visitor: &visitor, headers: request.headers(), query: &query };
-    let Ok(_turn) = pages.turns.acquire().await else {
-        return Problem::failed().response(StatusCode::SERVICE_UNAVAILABLE);
-    };
-    let made = match place {
-        Some(Place::Repositories) => repositories::page(&visit).await,
-        Some(Place::Repository { name }) => tags::page(&visit, name).await,
-        Some(Place::Manifest { name, reference }) => manifest::page(&visit, name, reference).await,
-        Some(Place::Asset(_)) | None => Err(Problem::not_here()),
+    let made = match Query::of(request.uri()) {
+        Ok(query) => {
+            // Who comes without one sees nothing that is not for everybody.
+            let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
+            let visit = Visit {
+                registry: &pages.registry,
+                visitor: &visitor,
+                headers: request.headers(),
+                query: &query,
+            };
+            pages.make(&visit, place).await
+        }
+        Err(_) => Err(Problem { status: StatusCode::BAD_REQUEST, message: "The address can't be read." }),
     };
     match made {
         Ok(page) => html(StatusCode::OK, page),
-        Err(problem) => {
-            let status = problem.status;
-            problem.response(status)
+        Err(Problem { status, message }) => html(status, frame::problem(status, message)),
+    }
+}
+
+impl Pages {
+    async fn make(&self, visit: &Visit<'_>, place: Option<Place<'_>>) -> Result<Markup, Problem> {
+        // Nobody closes it.
+        let _turn = self.turns.acquire().await.map_err(|_| Problem::failed())?;
+        match place {
+            Some(Place::Repositories) => repositories::page(visit).await,
+            Some(Place::Repository { name }) => tags::page(visit, name).await,
+            Some(Place::Manifest { name, reference }) => manifest::page(visit, name, reference).await,
+            Some(Place::Asset(_)) | None => Err(Problem::new("There is no page at this address.")),
         }
     }
 }
@@ -135,10 +143,6 @@ impl Problem {
         Self { status: StatusCode::NOT_FOUND, message }
     }
 
-    fn not_here() -> Self {
-        Self::new("There is no page at this address.")
-    }
-
     fn failed() -> Self {
         let message = "The registry could not read this. Its log tells why.";
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, message }
@@ -155,10 +159,6 @@ impl Problem {
                 Self::failed()
             }
         }
-    }
-
-    fn response(self, status: StatusCode) -> Response<Body> {
-        html(status, frame::problem(status, self.message))
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(Place::parse("/-/_/x.css"), Some(Place::Asset("x.css")));
         let long = format!("/-/{}", "a".repeat(MAX_NAME + 1));
         for path in [
-            "", "/-", "/-/", "//", "/x", "/-/../a", "/-/A", "/-/a/", "/-/a:", "/-/a@", "/-/a@b:c",
+            "", "/-", "/-/", "//", "/x", "/-/../a", "/-/A", "/-/a/", "/-/a:", "/-/a@", "/-/a@b/c",
             "/-/a:v/1", &long,
         ] {
             assert_eq!(Place::parse(path), None, "{path}");

@@ -7,6 +7,7 @@ mod client;
 mod limits;
 mod lists;
 mod manifests;
+mod page;
 mod rules;
 mod stores;
 mod tokens;
