@@ -23,6 +23,8 @@ mod sandbox;
 mod scripts;
 mod serve;
 mod serve_crash;
+mod serve_proxy;
+mod serve_proxy_faults;
 mod serve_users;
 mod serve_wire;
 mod terminal;
