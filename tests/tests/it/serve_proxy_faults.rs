@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use oras_spec::Digest;
+use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::Flavor;
 use oras_testkit::scripted::{Reply, Scripted};
 use oras_testkit::shelf::Shelf;
@@ -194,28 +195,35 @@ fn wrong_bytes_are_never_complete() {
     let test = "wrong_bytes_are_never_complete";
     let Some((upstream, _, big)) = with_big_blob(test) else { return };
     let small = format!("/v2/team/app/blobs/{}", Digest::sha256(b"hello world\n"));
+    let manifest = "/v2/team/app/manifests/v1";
+    let digest = upstream.digest("v1");
     for place in ["--memory", "root"] {
-        let served = upstream.served(place);
-        upstream.recorder.inject("GET /blobs/ flip x4".parse().unwrap());
+        let liar = Recorder::new(upstream.registry.port());
+        let served = Served::start(&upstream.sandbox, &["--proxy", &liar.host(), place]);
+        liar.inject("GET /blobs/ flip".parse().unwrap());
         for path in [&big, &small, &big, &small] {
             let mut wire = Wire::open(served.address()).unwrap();
             wire.begin("GET", path, "", 0).unwrap();
-            // What is small is known to be wrong before the answer begins.
+            // What is small may be known to be wrong before the answer begins.
             assert!(wire.answer("GET").map_or(true, |answer| answer.status == 502), "{path}");
         }
-        upstream.recorder.inject("GET /manifests/ flip x1".parse().unwrap());
-        let wrong = get(&served, "/v2/team/app/manifests/v1");
-        assert_eq!(wrong.status, 502, "{wrong:?}");
-        upstream.recorder.inject("GET /manifests/ body={} x1".parse().unwrap());
-        assert_eq!(get(&served, "/v2/team/app/manifests/v1").status, 502);
-        let other = format!("HEAD /manifests/ header=Docker-Content-Digest:_{} x1", Digest::sha256(b"x"));
-        upstream.recorder.inject(other.parse().unwrap());
-        let status = get(&served, "/v2/team/app/manifests/v1").status;
-        assert!(matches!(status, 404 | 502), "{status}");
+        for fault in ["flip", "body={}", "body="] {
+            liar.inject(format!("GET /manifests/ {fault} x1").parse().unwrap());
+            let wrong = get(&served, manifest);
+            assert_eq!(wrong.status, 502, "{fault} {wrong:?}");
+        }
+        liar.inject("GET /manifests/ flip x1".parse().unwrap());
+        assert_eq!(get(&served, &format!("/v2/team/app/manifests/{digest}")).status, 502);
+        let other = Digest::sha256(b"x");
+        let fault = format!("HEAD /manifests/ header=Docker-Content-Digest:_{other} x1");
+        liar.inject(fault.parse().unwrap());
+        assert_eq!(get(&served, manifest).status, 404);
         assert_eq!(kept(&upstream.sandbox.path("root")), Vec::<String>::new());
         // An honest answer after that counts.
+        drop(served);
+        let served = upstream.served(place);
         assert_eq!(get(&served, &small).body, b"hello world\n");
-        assert_eq!(get(&served, "/v2/team/app/manifests/v1").status, 200);
+        assert_eq!(get(&served, manifest).header("docker-content-digest"), digest);
     }
 }
 
@@ -251,4 +259,27 @@ fn only_an_upstream_that_is_away_is_stood_in_for() {
     let begun = Instant::now();
     assert_eq!(get(&served, path).header("docker-content-digest"), digest);
     assert!(begun.elapsed() < Duration::from_secs(2), "everybody waits");
+}
+
+/// A cache that can't be written is as good as none, and lets no wrong bytes through either.
+#[test]
+fn what_cannot_be_kept_is_passed_on() {
+    let test = "what_cannot_be_kept_is_passed_on";
+    let Some((upstream, bytes, big)) = with_big_blob(test) else { return };
+    let small = format!("/v2/team/app/blobs/{}", Digest::sha256(b"hello world\n"));
+    upstream.sandbox.file("root/team", "no directory");
+    let served = upstream.served("root");
+    let out = format!("{}/team/app:v1", served.host());
+    upstream.sandbox.oras(&["pull", "-o", "out", &out]);
+    assert_eq!(get(&served, &big).body, bytes);
+    assert_eq!(get(&served, &small).body, b"hello world\n");
+    for path in [&big, &small] {
+        // The download that can't be kept is given up; what is passed on is the next one.
+        upstream.recorder.inject("GET /blobs/ flip x2".parse().unwrap());
+        let mut wire = Wire::open(served.address()).unwrap();
+        wire.begin("GET", path, "", 0).unwrap();
+        assert!(wire.answer("GET").is_err(), "{path}");
+    }
+    let log = std::fs::read_to_string(upstream.sandbox.path("serve.log")).unwrap();
+    assert!(log.contains("a blob can't be kept"), "{log}");
 }
