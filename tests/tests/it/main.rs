@@ -30,6 +30,8 @@ mod serve_docs;
 mod serve_layouts;
 mod serve_page;
 mod serve_sessions;
+mod serve_proxy;
+mod serve_proxy_faults;
 mod serve_users;
 mod serve_wire;
 mod terminal;

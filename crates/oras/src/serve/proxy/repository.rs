@@ -79,10 +79,10 @@ impl Proxied {
         tracing::error!(target: LOG_TARGET, %repository, %error, "{message}");
     }
 
-    /// Tells the client that the upstream was not asked.
+    /// Tells the client that this may have changed at the upstream.
     fn warn(&self, what: &str) {
         let host = self.upstream.host();
-        warn(format!("the upstream {host} does not answer: {what} as it was seen last"));
+        warn(format!("the upstream {host} does not answer: {what}, as seen last"));
     }
 
     /// What a tag names: by the upstream, or if that is away as it was seen last.

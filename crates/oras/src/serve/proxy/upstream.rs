@@ -120,13 +120,21 @@ impl Upstream {
             self.answered();
             return Failure { error, away };
         }
-        let (host, chain) = (&self.host, error.chain());
-        tracing::warn!(target: LOG_TARGET, upstream = %host, repository = name, error = %chain, "an upstream failed");
+        // Told once as long as it can't be reached.
+        if !(away && self.is_silent()) {
+            let error = error.chain();
+            tracing::warn!(target: LOG_TARGET, repository = name, %error, "an upstream failed");
+        }
+        let host = &self.host;
         let (kind, message) = match error.kind() {
-            _ if status == Some(429) => {
-                (Kind::Network, format!("the upstream {host} has had too many requests"))
-            }
-            _ if away => (Kind::Network, format!("the upstream {host} does not answer")),
+            _ if status == Some(429) => (
+                Kind::Network,
+                format!("the upstream {host} takes no more requests now, and what was asked for is not here"),
+            ),
+            _ if away => (
+                Kind::Network,
+                format!("the upstream {host} does not answer, and what was asked for is not here"),
+            ),
             Kind::Denied if error.find::<AddressRefused>().is_some() => {
                 (Kind::Network, format!("the upstream {host} leads to an address that is not allowed"))
             }
