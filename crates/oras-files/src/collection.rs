@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, blocking};
+use oras_store::fsio::{self, Errands, blocking};
 use oras_store::{ByteStream, DigestCache, Error, Kind, Progress, Pushed, Result, Sink, Source};
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
 use crate::cancel::Cancel;
-use crate::found::{self, Body, Claim, Found, stat_error};
+use crate::found::{self, Body, Claim, Found, FoundKind, SMALL, stat_error};
 
 /// Files, directories and bytes as a source of nodes; nothing is copied but packed directories that are not sent at once.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Collection {
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) digests: Option<Arc<DigestCache>>,
+    /// Who reads small files.
+    pub(crate) errands: Errands,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,17 @@ pub(crate) struct State {
     pub(crate) nodes: HashMap<Digest, Body>,
     /// The bytes of packed directories in memory.
     pub(crate) held: u64,
+    /// The bytes of small files in memory.
+    pub(crate) small: u64,
+}
+
+/// A file or directory whose title is taken.
+#[derive(Debug)]
+pub enum Prepared {
+    /// It was read, and is in the collection.
+    Described(Descriptor),
+    /// It is to be described or sent, which takes a while.
+    Found(Found),
 }
 
 impl Default for Collection {
@@ -70,8 +83,8 @@ impl Collection {
 
     /// Adds the file or directory at `path`, called `title`; the descriptor carries the title.
     ///
-    /// A file is hashed and stays where it is: if it changes before it is read, reading fails. A directory is packed
-    /// into a temporary file. Links given as `path` are followed; links inside a directory are kept. Dropping the
+    /// A file is hashed and stays where it is: if it changes before it is read, reading fails. Small files are kept in
+    /// memory instead, some MiB of them. A directory is packed into a temporary file. Links given as `path` are followed; links inside a directory are kept. Dropping the
     /// future ends the work and frees the title, as an error does.
     ///
     /// # Errors
@@ -85,17 +98,37 @@ impl Collection {
     /// # Errors
     /// As [`Collection::add`], without those of reading.
     pub async fn look(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Found> {
+        let (claim, path, directories) = (self.claim(title)?, path.to_owned(), self.directories);
+        blocking(move || Found::look(&path, media_type, directories, claim)).await
+    }
+
+    /// Like [`Collection::look`], and in the same step describes a file that takes no time. Many at a time get along with
+    /// few threads; the titles are taken in the order in which the futures are first polled.
+    ///
+    /// # Errors
+    /// As [`Collection::add`].
+    pub async fn prepare(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Prepared> {
+        let (claim, path, directories) = (self.claim(title)?, path.to_owned(), self.directories);
+        let prepare = move || {
+            let found = Found::look(&path, media_type, directories, claim)?;
+            let is_quick = matches!(found.kind, FoundKind::File(_)) && !found.is_large();
+            let described = if is_quick { Some(found.describe(directories)?) } else { None };
+            Ok((found, described))
+        };
+        let (mut found, described) = self.shared.errands.run(prepare).await?;
+        let Some((descriptor, body)) = described else { return Ok(Prepared::Found(found)) };
+        self.state().nodes.insert(descriptor.digest.clone(), body);
+        found.claim.done = true;
+        Ok(Prepared::Described(descriptor))
+    }
+
+    /// Takes the title.
+    fn claim(&self, title: &str) -> Result<Claim> {
         if !self.state().titles.insert(title.to_owned()) {
             return Err(Error::new(Kind::AlreadyExists, format!("{title}: duplicate name")));
         }
-        let claim = Claim {
-            shared: Arc::clone(&self.shared),
-            title: title.to_owned(),
-            cancelled: Arc::default(),
-            done: false,
-        };
-        let (path, directories) = (path.to_owned(), self.directories);
-        blocking(move || Found::look(&path, media_type, directories, claim)).await
+        let (shared, title) = (Arc::clone(&self.shared), title.to_owned());
+        Ok(Claim { shared, title, cancelled: Arc::default(), done: false })
     }
 
     /// Adds what was found: reads it all, and keeps where it is to be read again.
@@ -176,6 +209,10 @@ impl Source for Collection {
             Body::Bytes(bytes) => {
                 let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 let bytes = bytes.slice(place(range.start)..place(range.end).max(place(range.start)));
+                Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
+            }
+            Body::File { path, stamp } if stamp.length < SMALL && range == (0..stamp.length) => {
+                let bytes = self.shared.errands.run(move || found::read_small(&path, &stamp)).await?;
                 Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
             }
             Body::File { path, stamp } => {

@@ -21,6 +21,10 @@ use crate::title::clean;
 
 /// Files from this size on are worth a pass less over their bytes.
 const LARGE: u64 = 8 << 20;
+/// Files below this size are read in one go, and sent from memory if they had to be read before.
+pub(crate) const SMALL: u64 = fsio::CHUNK as u64;
+/// So much of all small files together is in memory.
+const SMALL_IN_ALL: u64 = 8 << 20;
 
 /// A file or directory whose title is taken, and that nobody has read. Dropped, the title is free again, and work that
 /// was begun on it ends.
@@ -49,6 +53,18 @@ pub(crate) struct Claim {
     pub(crate) title: String,
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) done: bool,
+}
+
+impl Claim {
+    /// Whether there is room in memory for the bytes of a small file.
+    fn keeps(&self, bytes: &Bytes) -> bool {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = state.small + bytes.len() as u64;
+        if all <= SMALL_IN_ALL {
+            state.small = all;
+        }
+        all <= SMALL_IN_ALL
+    }
 }
 
 impl Drop for Claim {
@@ -177,23 +193,32 @@ impl Found {
                 Ok((self.file(digest, size), Body::Packed(Arc::new(kept.into_temp_path()))))
             }
             FoundKind::File(stamp) => {
-                let digest = match self.known(&stamp) {
-                    Some(digest) => digest,
+                let (digest, bytes) = match self.known(&stamp) {
+                    Some(digest) => (digest, None),
                     None => self.hash(&stamp)?,
                 };
-                Ok((self.file(digest, stamp.length), Body::File { path: self.path.clone(), stamp }))
+                let body = bytes.filter(|bytes| self.claim.keeps(bytes)).map(Body::Bytes);
+                let body = body.unwrap_or_else(|| Body::File { path: self.path.clone(), stamp });
+                Ok((self.file(digest, stamp.length), body))
             }
         }
     }
 
-    fn hash(&self, stamp: &FileStamp) -> Result<Digest> {
+    /// The digest of the file; the bytes of a small one, too.
+    fn hash(&self, stamp: &FileStamp) -> Result<(Digest, Option<Bytes>)> {
         let since = SystemTime::now();
-        let (digest, size) = hash_into(&self.path, &mut std::io::sink(), &self.claim.cancelled)?;
-        if size != stamp.length {
-            return Err(changed(&self.path));
-        }
+        let (digest, bytes) = if stamp.length < SMALL {
+            let bytes = read_small(&self.path, stamp)?;
+            (Digest::sha256(&bytes), Some(bytes))
+        } else {
+            let (digest, size) = hash_into(&self.path, &mut std::io::sink(), &self.claim.cancelled)?;
+            if size != stamp.length {
+                return Err(changed(&self.path));
+            }
+            (digest, None)
+        };
         self.remember(stamp, &digest, since);
-        Ok(digest)
+        Ok((digest, bytes))
     }
 
     /// Remembers what the file hashed to, when that was begun at `since`.
@@ -227,6 +252,21 @@ pub(crate) fn open(path: &Path, stamp: &FileStamp) -> Result<File> {
     let file = File::open(path).map_err(|error| stat_error(path, error))?;
     check(&file, path, stamp)?;
     Ok(file)
+}
+
+/// All bytes of a file that is still the one of `stamp`.
+pub(crate) fn read_small(path: &Path, stamp: &FileStamp) -> Result<Bytes> {
+    let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+    let file = File::open(path).map_err(failed)?;
+    check(&file, path, stamp)?;
+    let length = usize::try_from(stamp.length).unwrap_or_default();
+    // Room for one byte more, which would not be the file's.
+    let mut bytes = vec![0; length + 1];
+    if fsio::read_at(&file, &mut bytes, 0).map_err(failed)? != length {
+        return Err(changed(path));
+    }
+    bytes.truncate(length);
+    Ok(bytes.into())
 }
 
 /// Refuses a file that was written to. A link to it that was made meanwhile, or another mode, is no reason to.

@@ -42,7 +42,7 @@ mod title;
 mod unpack;
 
 pub use archive::{Compression, DirectoryOptions};
-pub use collection::Collection;
+pub use collection::{Collection, Prepared};
 pub use extract::{LimitExceeded, UnpackLimits};
 pub use found::Found;
 pub use reference::FileReference;

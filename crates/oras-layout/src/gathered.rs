@@ -1,6 +1,6 @@
 //! Manifests that wait to be stored together: one by one each would cost several flushes of the disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use crate::{Layout, blobs};
 /// More manifests than this, or more bytes, are not kept back.
 const MANY: usize = 1024;
 const LARGE: usize = 4 * 1024 * 1024;
+/// So many manifests that are not there are remembered.
+const LACKING: usize = 16 * 1024;
 
 /// The manifests, in the order in which they came.
 #[derive(Debug, Default)]
@@ -28,6 +30,9 @@ struct Waiting {
     order: Vec<Descriptor>,
     bytes: HashMap<Digest, Bytes>,
     size: usize,
+    /// Manifests that somebody asked for and that were not there: they will hardly come from elsewhere before they are
+    /// gathered, and need not be looked for once more.
+    lacking: HashSet<Digest>,
 }
 
 impl Gathered {
@@ -39,6 +44,19 @@ impl Gathered {
         self.waiting().bytes.get(&node.digest).is_some_and(|bytes| bytes.len() as u64 == node.size)
     }
 
+    /// Notes that a manifest is not in the layout.
+    pub(crate) fn lacks(&self, node: &Descriptor) {
+        let mut waiting = self.waiting();
+        if node.media_type.is_manifest() && waiting.lacking.len() < LACKING {
+            waiting.lacking.insert(node.digest.clone());
+        }
+    }
+
+    /// Whether a manifest was not in the layout when it was asked for last.
+    pub(crate) fn is_lacking(&self, node: &Descriptor) -> bool {
+        self.waiting().lacking.contains(&node.digest)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting().order.is_empty()
     }
@@ -47,6 +65,7 @@ impl Gathered {
     pub(crate) fn add(&self, node: Descriptor, bytes: Bytes) -> bool {
         let mut waiting = self.waiting();
         let size = bytes.len();
+        waiting.lacking.remove(&node.digest);
         if waiting.bytes.insert(node.digest.clone(), bytes).is_none() {
             waiting.order.push(node);
             waiting.size += size;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
-use oras_store::fsio::blocking;
+use oras_store::fsio::{Errands, blocking};
 use oras_store::{
     ByteStream, Content, Delete, DigestCache, Error, Ingest, IngestTarget, Kind, Origin, Predecessors,
     Pushed, Result, Source, TagList, Target,
@@ -48,6 +48,7 @@ struct Inner {
     root: PathBuf,
     journal: Journal,
     gathered: Gathered,
+    errands: Errands,
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
     notes_use: AtomicBool,
@@ -91,6 +92,7 @@ impl Layout {
             root,
             journal,
             gathered: Gathered::default(),
+            errands: Errands::default(),
             index: Mutex::default(),
             graph: Mutex::default(),
             notes_use: AtomicBool::new(false),
@@ -205,6 +207,12 @@ impl Layout {
         self.inner.journal.write(changes).await
     }
 
+    async fn is_there(&self, node: &Descriptor) -> Result<bool> {
+        let (root, asked, noted) = (self.path().to_owned(), node.clone(), self.noted());
+        let look = move || Ok(blobs::claim(&root, &asked.digest, Some(asked.size), noted));
+        self.inner.errands.run(look).await
+    }
+
     /// Stores what was gathered before something is looked for that might be among it.
     async fn settle(&self) -> Result<()> {
         if self.inner.gathered.is_empty() { Ok(()) } else { self.inner.gathered.store(self, None).await }
@@ -255,6 +263,10 @@ impl Place for Inner {
     fn open(&self, digest: &Digest) -> Result<Blob> {
         blobs::open(&self.root, digest)
     }
+
+    fn errands(&self) -> &Errands {
+        &self.errands
+    }
 }
 
 #[async_trait]
@@ -282,9 +294,10 @@ impl Target for Layout {
         if self.inner.gathered.has(descriptor) {
             return Ok(true);
         }
-        let (root, asked, noted) = (self.path().to_owned(), descriptor.clone(), self.noted());
-        let there = blocking(move || Ok(blobs::claim(&root, &asked.digest, Some(asked.size), noted)));
-        let there = there.await?;
+        let there = self.is_there(descriptor).await?;
+        if !there {
+            self.inner.gathered.lacks(descriptor);
+        }
         // A manifest that is not listed yet must be pushed once more, or no tool finds it.
         if there && descriptor.media_type.is_manifest() {
             return Ok(self.index().await?.lists(&descriptor.digest));
@@ -309,9 +322,8 @@ impl Target for Layout {
         }
         let content = &checked(content).await?;
         let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
-        let (root, asked) = (self.path().to_owned(), node.clone());
-        let there =
-            self.inner.gathered.has(node) || blocking(move || Ok(blobs::is_there(&root, &asked))).await?;
+        let there = self.inner.gathered.has(node)
+            || (!self.inner.gathered.is_lacking(node) && self.is_there(node).await?);
         if self.inner.gathered.add(node.clone(), bytes) {
             self.inner.gathered.store(self, None).await?;
         }

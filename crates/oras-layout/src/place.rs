@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, blocking};
+use oras_store::fsio::{self, Errands, blocking};
 use oras_store::{ByteStream, Error, Kind, Result};
 
 use crate::blobs;
@@ -29,6 +29,8 @@ pub(crate) trait Place: Send + Sync + 'static {
     }
     /// Finds a blob.
     fn open(&self, digest: &Digest) -> Result<Blob>;
+    /// Who opens blobs, and reads small ones.
+    fn errands(&self) -> &Errands;
 }
 
 /// The bytes of a blob: a part of an open file.
@@ -88,15 +90,15 @@ pub(crate) async fn fetch<P: Place>(
     range: Range<u64>,
 ) -> Result<ByteStream> {
     let name = blobs::path(place.path(), &descriptor.digest).display().to_string();
-    let (place, digest) = (Arc::clone(place), descriptor.digest.clone());
+    let (opened, digest) = (Arc::clone(place), descriptor.digest.clone());
     let whole = range == (0..descriptor.size);
     // What is small is read by the thread that opens it.
-    let (blob, bytes) = blocking(move || {
-        let blob = place.open(&digest)?;
+    let open = move || {
+        let blob = opened.open(&digest)?;
         let bytes = if whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size) } else { None };
         Ok((blob, bytes))
-    })
-    .await?;
+    };
+    let (blob, bytes) = place.errands().run(open).await?;
     if let Some(bytes) = bytes {
         return Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed());
     }

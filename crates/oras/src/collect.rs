@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::{StreamExt, stream};
 use oras_copy::Event;
-use oras_files::{Collection, DirectoryOptions, Found};
+use oras_files::{Collection, DirectoryOptions, Found, Prepared};
 use oras_spec::{Descriptor, Digest, MediaType, json};
 use oras_store::{DigestCache, Pushed, Result, Sink};
 
@@ -42,6 +43,9 @@ pub(crate) fn collection(digests: Option<Arc<DigestCache>>, directories: Directo
     collection.directories(directories)
 }
 
+/// Files that are looked at, and read if they are small, before those in front of them are done.
+const AHEAD: usize = 32;
+
 /// The layers of an artifact, in order, and which of them the target has already.
 #[derive(Default)]
 pub(crate) struct Layers {
@@ -58,19 +62,27 @@ pub(crate) async fn files(
     listener: &Arc<dyn Listener>,
 ) -> Result<Layers> {
     let Layers { mut layers, mut sent } = Layers::default();
-    for file in files {
+    let prepare = |file: &FileArgument| {
+        let FileArgument { title, path, media_type, .. } = file.clone();
+        async move { collection.prepare(&title, &path, media_type).await }
+    };
+    let ahead: Vec<_> = files.iter().map(prepare).collect();
+    let mut ahead = stream::iter(ahead).buffered(AHEAD);
+    for file in &files {
         listener.step(Step::Preparing(&file.title));
-        let found = collection.look(&file.title, &file.path, file.media_type).await?;
-        let mut layer = if found.is_large() {
-            let (layer, is_sent) = send(collection, found, target, listener).await?;
-            if is_sent {
-                sent.insert(layer.digest.clone());
+        let Some(prepared) = ahead.next().await else { break };
+        let mut layer = match prepared? {
+            Prepared::Described(layer) => layer,
+            Prepared::Found(found) if found.is_large() => {
+                let (layer, is_sent) = send(collection, found, target, listener).await?;
+                if is_sent {
+                    sent.insert(layer.digest.clone());
+                }
+                layer
             }
-            layer
-        } else {
-            collection.describe(found).await?
+            Prepared::Found(found) => collection.describe(found).await?,
         };
-        layer.annotations.extend(file.annotations);
+        layer.annotations.extend(file.annotations.clone());
         layers.push(layer);
     }
     if layers.is_empty() {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use oras_files::Collection;
-use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Kind, Source};
+use oras_files::{Collection, Prepared};
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::{Content, DigestCache, FileStamp, Kind, Source};
 
 fn create(path: &Path, bytes: &[u8]) {
     File::create(path).unwrap().write_all(bytes).unwrap();
@@ -49,14 +49,65 @@ async fn titles_are_unique_and_free_after_an_error() {
 async fn changed_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hi.txt");
-    create(&path, b"hi");
+    create(&path, &[7; 1 << 20]);
     let collection = Arc::new(Collection::new());
     let layer = collection.add("hi.txt", &path, None).await.unwrap();
     let later = SystemTime::now() + Duration::from_secs(9);
     File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-    let error = Content::from_source(collection, layer).bytes(9).await.unwrap_err();
+    let error = Content::from_source(collection, layer).bytes(1 << 20).await.unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidContent);
     assert_eq!(error.chain(), format!("{} changed while it was being pushed", path.display()));
+}
+
+/// What was read to be hashed is sent as it was then; what need not be hashed is read when it is sent, and refused if it
+/// is not the same any more.
+#[tokio::test]
+async fn small_files_are_read_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hi.txt");
+    create(&path, b"before");
+    let digests = Arc::new(DigestCache::new());
+    let collection = Arc::new(Collection::with_digests(Arc::clone(&digests)));
+    let Prepared::Described(layer) = collection.prepare("hi.txt", &path, None).await.unwrap() else {
+        panic!("a small file takes no time");
+    };
+    let before = FileStamp::of(&path.metadata().unwrap());
+    create(&path, b"behind");
+    assert_eq!(Content::from_source(collection, layer.clone()).bytes(9).await.unwrap(), "before");
+    let stamp = FileStamp::of(&path.metadata().unwrap());
+    assert_ne!(stamp, before);
+    digests.put(&stamp, &layer.digest, SystemTime::now() + Duration::from_secs(1));
+    let collection = Arc::new(Collection::with_digests(digests));
+    let layer = collection.add("hi.txt", &path, None).await.unwrap();
+    assert_eq!(
+        Content::from_source(collection.clone(), layer.clone()).bytes(9).await.unwrap_err().kind(),
+        Kind::DigestMismatch
+    );
+    create(&path, b"longer than that");
+    let error = Content::from_source(collection, layer).bytes(9).await.unwrap_err();
+    assert_eq!(error.chain(), format!("{} changed while it was being pushed", path.display()));
+}
+
+/// However many are looked at together, the first of a title has it.
+#[tokio::test]
+async fn files_are_prepared_together_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::new();
+    let names: Vec<String> = (0..200).map(|n| format!("{n}.txt")).collect();
+    for name in &names {
+        create(&directory.path().join(name), name.as_bytes());
+    }
+    let paths: Vec<_> = names.iter().map(|name| (name.clone(), directory.path().join(name))).collect();
+    let all = paths.iter().map(|(name, path)| collection.prepare(name, path, None));
+    for (found, name) in futures::future::join_all(all).await.into_iter().zip(&names) {
+        let Prepared::Described(layer) = found.unwrap() else { panic!("{name}") };
+        assert_eq!(layer.title(), Some(name.as_str()));
+        assert_eq!(layer.digest, Digest::sha256(name.as_bytes()));
+    }
+    let twice = collection.prepare("0.txt", &paths[1].1, None).await.unwrap_err();
+    assert_eq!(twice.chain(), "0.txt: duplicate name");
+    let found = collection.prepare("d", directory.path(), None).await.unwrap();
+    assert!(matches!(found, Prepared::Found(_)));
 }
 
 #[tokio::test]

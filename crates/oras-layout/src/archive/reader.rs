@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, blocking};
+use oras_store::fsio::{self, Errands, blocking};
 use oras_store::{ByteStream, Error, Kind, Predecessors, Result, Source, TagList};
 
 use super::NotTar;
@@ -39,6 +39,7 @@ struct Inner {
     contents: Contents,
     index: Arc<Index>,
     graph: OnceLock<Arc<Graph>>,
+    errands: Errands,
 }
 
 impl Archive {
@@ -85,7 +86,7 @@ impl Inner {
         })?;
         let index = Index::parse(small(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
         let (file, index) = (Arc::new(file), Arc::new(index));
-        Ok(Self { path, file, contents, index, graph: OnceLock::new() })
+        Ok(Self { path, file, contents, index, graph: OnceLock::new(), errands: Errands::default() })
     }
 }
 
@@ -128,6 +129,10 @@ impl Place for Inner {
         let entry = *entry.ok_or_else(|| place::missing(&self.path, &digest.to_string()))?;
         plain(&blobs::path(Path::new(""), digest).display().to_string(), entry)?;
         Ok(Blob { file: Arc::clone(&self.file), start: entry.start, size: entry.size })
+    }
+
+    fn errands(&self) -> &Errands {
+        &self.errands
     }
 }
 

@@ -165,6 +165,9 @@ impl One {
     }
 }
 
+/// What took longer is hardly a wait for the next bytes: nobody asked for them meanwhile, as when an upload breaks.
+const LONGEST: Duration = Duration::from_millis(75);
+
 /// How fast bytes come, and whether it is the network that is waited for.
 struct Meter {
     begun: Instant,
@@ -178,7 +181,7 @@ impl Meter {
     }
 
     fn passed(&mut self, asked: Instant, bytes: usize) {
-        self.waited += asked.elapsed();
+        self.waited += asked.elapsed().min(LONGEST);
         self.bytes += bytes as u64;
     }
 

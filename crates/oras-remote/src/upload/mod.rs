@@ -2,7 +2,8 @@
 //! (distribution-spec, "Pushing blobs" and "Mounting a blob from another repository").
 //!
 //! [`session`] has the requests, [`transfer`] the order they go in and what is done when one fails, [`host`] what was
-//! learned of a registry, [`kept`] what a later run goes on with; [`streamed`] and [`pieces`] send what has no digest
+//! learned of a registry, [`kept`] what a later run goes on with,
+//! [`relay`] how a download goes on when the upload behind it broke; [`streamed`] and [`pieces`] send what has no digest
 //! yet.
 
 mod cancel;
@@ -10,6 +11,7 @@ mod host;
 mod kept;
 mod payload;
 mod pieces;
+mod relay;
 mod session;
 mod streamed;
 mod transfer;

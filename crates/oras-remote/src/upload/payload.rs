@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use oras_store::{ByteStream, Content, Error, Kind, Result, Undigested};
+use oras_store::{ByteStream, Content, Error, Kind, Origin, Result, Undigested};
+
+use super::SMALL;
+use super::relay::Relay;
 
 /// The bytes of a blob on its way; cheap to clone, and opened anew for each request.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Payload {
 #[derive(Clone, Debug)]
 enum Bytes {
     Content(Content),
+    /// Content of another registry, which must not be asked for more than it has to.
+    Relayed(Content, Relay),
     Undigested(Undigested),
     /// Some of the bytes, those from an offset on: the registry has the others, and nobody else.
     Window(u64, bytes::Bytes),
@@ -25,7 +30,13 @@ enum Bytes {
 
 impl Payload {
     pub(crate) fn content(content: Content) -> Self {
-        Self { bytes: Bytes::Content(content), taken: Arc::default() }
+        let is_far = content.is_replayable() && matches!(content.origin(), Origin::Repository { .. });
+        let bytes = if is_far && content.descriptor().size > SMALL {
+            Bytes::Relayed(content, Relay::default())
+        } else {
+            Bytes::Content(content)
+        };
+        Self { bytes, taken: Arc::default() }
     }
 
     pub(crate) fn undigested(content: Undigested) -> Self {
@@ -44,7 +55,7 @@ impl Payload {
 
     pub(crate) fn size(&self) -> u64 {
         match &self.bytes {
-            Bytes::Content(content) => content.descriptor().size,
+            Bytes::Content(content) | Bytes::Relayed(content, _) => content.descriptor().size,
             Bytes::Undigested(content) => content.size,
             Bytes::Window(start, bytes) => start + bytes.len() as u64,
         }
@@ -54,7 +65,7 @@ impl Payload {
     pub(crate) fn is_replayable(&self) -> bool {
         match &self.bytes {
             Bytes::Content(content) => content.is_replayable(),
-            Bytes::Undigested(_) | Bytes::Window(..) => true,
+            Bytes::Relayed(..) | Bytes::Undigested(_) | Bytes::Window(..) => true,
         }
     }
 
@@ -67,6 +78,7 @@ impl Payload {
     pub(crate) async fn open(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.bytes {
             Bytes::Content(content) => content.unverified(range).await?,
+            Bytes::Relayed(content, relay) => relay.open(content, range).await?,
             Bytes::Undigested(content) => content.open(range.start).await?,
             Bytes::Window(start, bytes) => {
                 let place = |at: u64| usize::try_from(at.checked_sub(*start)?).ok();

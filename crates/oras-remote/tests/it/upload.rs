@@ -1,10 +1,11 @@
 //! Uploads that break, that are too large, that a later run goes on with; and how few requests small ones take.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oras_remote::{Client, ClientOptions, Repository, UnfinishedUploads};
-use oras_store::{Content, Kind, Pushed, Target};
+use oras_store::{Content, Kind, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
@@ -183,6 +184,43 @@ async fn cut_connections_cost_little() {
         // 2.8.2 forgets an upload that is asked for by another location than the newest: it begins anew.
         assert!(flavor == Flavor::Debian || sent < size + 3 * 6 * MIB as u64, "{flavor:?}: {sent} of {size}");
     }
+}
+
+/// What was read from the source and is lost on the way to the destination is sent from memory; the download goes on.
+#[tokio::test]
+async fn the_source_is_asked_once_when_the_destination_is_cut() {
+    let size = 24 * MIB as u64;
+    let content = bytes(24 * MIB);
+    let served = content.clone();
+    let source = Scripted::start(move |asked: &Asked| match asked.header("range") {
+        Some(range) => {
+            let (start, end) = range.trim_start_matches("bytes=").split_once('-').unwrap();
+            let (start, end): (usize, usize) = (start.parse().unwrap(), end.parse().unwrap());
+            let part = served[start..=end].to_vec();
+            Reply::new(206)
+                .header("Content-Range", format!("bytes {start}-{end}/{}", served.len()))
+                .body(part)
+        }
+        None => Reply::new(200).body(served.clone()),
+    });
+    let registry = Process::ours(&[]);
+    let cutting = Cutting::start(registry.port(), &[size * 3 / 10, size * 6 / 10, size * 9 / 10]);
+    let from: Arc<dyn Source> = Arc::new(repository(options(), &format!("{}/a", source.host())));
+    let to = repository(options(), &format!("{}/a", cutting.host()));
+    let passed = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&passed);
+    let progress = Arc::new(move |bytes: u64| {
+        counted.fetch_add(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+    });
+    let node = blob(content).descriptor().clone();
+    let relayed = Content::from_source(from, node.clone()).with_progress(progress);
+    assert_eq!(to.push(&relayed).await.unwrap(), Pushed::Copied);
+    assert!(to.exists(&node).await.unwrap());
+    let asked = source.asked();
+    assert_eq!(asked.iter().filter(|asked| asked.header("range").is_none()).count(), 1);
+    // Two or three MiB are on their way at each cut.
+    let again = passed.load(Ordering::Relaxed) as u64 - size;
+    assert!(again < MIB as u64, "{again} bytes once more");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! `tokio::fs` moves 4 KiB to 64 KiB pieces and runs at a tenth of the disk; here a blocking thread reads or
 //! writes pieces of [`CHUNK`] bytes, and hashes what it writes, so that the hash overlaps with the network.
 
+mod errands;
 mod leftover;
 mod partial;
 mod pour;
@@ -14,6 +15,7 @@ mod through;
 use std::fs::{self, File};
 use std::path::Path;
 
+pub use errands::Errands;
 pub use leftover::{PartialFile, find_partials};
 pub use partial::{Partial, Whole, sweep_partials};
 pub use pour::{Rest, pour, stage};
