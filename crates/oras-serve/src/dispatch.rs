@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::challenge::TOKEN_PATH;
+use crate::conditions::Conditions;
 use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::{Answer, json};
@@ -52,7 +53,7 @@ async fn answer(
     let query = Query::of(request.uri())?;
     let method = request.method().clone();
     if let Route::Upload { session, .. } = route {
-        registry.owners.check(&visitor, session)?;
+        registry.begun.check(&visitor, session)?;
     }
     match (route, method) {
         (Route::Root, Method::GET | Method::HEAD) => Ok(json(b"{}".to_vec())),
@@ -64,7 +65,9 @@ async fn answer(
         (Route::Blob { name, digest }, Method::GET | Method::HEAD) => {
             blobs::get(registry, name, digest, blobs::Wanted::of(&request)).await
         }
-        (Route::Blob { name, digest }, Method::DELETE) => blobs::delete(registry, name, digest).await,
+        (Route::Blob { name, digest }, Method::DELETE) => {
+            blobs::delete(registry, (name, digest), &Conditions::of(request.headers())).await
+        }
         (Route::Uploads { name }, Method::POST) => {
             uploads::open(registry, (name, &visitor), &query, request).await
         }
@@ -77,13 +80,13 @@ async fn answer(
         (Route::Upload { name, session }, Method::GET) => uploads::status(registry, name, session),
         (Route::Upload { name, session }, Method::DELETE) => uploads::cancel(registry, name, session),
         (Route::Manifest { name, reference }, Method::GET | Method::HEAD) => {
-            manifests::get(registry, name, reference).await
+            manifests::get(registry, (name, reference), &Conditions::of(request.headers())).await
         }
         (Route::Manifest { name, reference }, Method::PUT) => {
             manifests::put(registry, (name, reference), &query, request).await
         }
         (Route::Manifest { name, reference }, Method::DELETE) => {
-            manifests::delete(registry, name, reference).await
+            manifests::delete(registry, (name, reference), &Conditions::of(request.headers())).await
         }
         _ => Err(Refusal::unsupported()),
     }

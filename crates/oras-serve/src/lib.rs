@@ -20,8 +20,10 @@
 //! ```
 
 mod access;
+mod begun;
 mod blobs;
 mod challenge;
+mod conditions;
 mod connections;
 mod dispatch;
 mod error;
@@ -31,7 +33,6 @@ mod lists;
 mod manifests;
 mod mount;
 mod options;
-mod owners;
 mod patience;
 mod query;
 mod range;

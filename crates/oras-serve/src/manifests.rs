@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use oras_spec::reference::check_tag;
-use oras_spec::{Descriptor, Kind as MediaKind, Manifest, MediaType};
-use oras_store::{Content, Error, Source, Store};
+use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType};
+use oras_store::{Content, Error, Kind, Source, Store};
 
 use crate::blobs::digest;
+use crate::conditions::{Conditions, etag};
 use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::{Answer, empty, set};
@@ -28,18 +29,26 @@ async fn find<S: Source + ?Sized>(store: &S, reference: &str) -> Result<Descript
     if node.media_type.is_manifest() { Ok(node) } else { Err(Refusal::manifest_unknown()) }
 }
 
-pub(crate) async fn get(registry: &Registry, name: &str, reference: &str) -> Answer {
+pub(crate) async fn get(
+    registry: &Registry,
+    (name, reference): (&str, &str),
+    conditions: &Conditions,
+) -> Answer {
     if !is_reference(reference) {
         return Err(Refusal::manifest_unknown());
     }
     let store = registry.store(name).await?;
     let node = find(&*store, reference).await?;
+    if let Some(unchanged) = conditions.unchanged(&node.digest)? {
+        return Ok(unchanged);
+    }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
     let bytes = content.bytes(registry.options.max_manifest_size).await.map_err(|error| failed(&error))?;
     // hyper leaves the body out of the answer to HEAD, and keeps its length.
     let mut response = Response::new(Body::from(bytes));
     set(&mut response, "content-type", node.media_type.as_str());
     set(&mut response, "docker-content-digest", &node.digest.to_string());
+    set(&mut response, "etag", &etag(&node.digest));
     Ok(response)
 }
 
@@ -51,6 +60,7 @@ pub(crate) async fn put(
     request: Request<Body>,
 ) -> Answer {
     let tags = tags(reference, query)?;
+    let conditions = Conditions::of(request.headers());
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let media_type = MediaType::from(media_type);
@@ -68,6 +78,10 @@ pub(crate) async fn put(
         }
         node.digest = digest.clone();
     }
+    let _writing = registry.writes.begin(name, reference, &conditions).await;
+    if conditions.is_any() {
+        conditions.check(current(registry, name, reference).await?.as_ref())?;
+    }
     let store = registry.writable(name, true).await?;
     if !registry.options.sparse {
         children_exist(&*store, &manifest).await?;
@@ -82,6 +96,7 @@ pub(crate) async fn put(
     let mut headers = vec![
         ("location", format!("/v2/{name}/manifests/{}", node.digest)),
         ("docker-content-digest", node.digest.to_string()),
+        ("etag", etag(&node.digest)),
     ];
     if let Some(subject) = manifest.subject().filter(|_| registry.options.referrers) {
         headers.push(("oci-subject", subject.digest.to_string()));
@@ -90,6 +105,18 @@ pub(crate) async fn put(
         headers.push(("oci-tag", tags.join(", ")));
     }
     empty(StatusCode::CREATED, &headers)
+}
+
+/// What a reference names now.
+async fn current(registry: &Registry, name: &str, reference: &str) -> Result<Option<Digest>, Refusal> {
+    // A repository that is not there has nothing, and is not made for a write that will be refused.
+    let store = registry.stores.repository(name).await.map_err(|error| failed(&error))?;
+    let Some(store) = store else { return Ok(None) };
+    match store.resolve(reference).await {
+        Ok(node) => Ok(Some(node.digest)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
 }
 
 /// The tags to give: the one in the path, or those in the query of a PUT by digest (distribution-spec, main, "Pushing
@@ -121,7 +148,15 @@ async fn children_exist(store: &dyn Store, manifest: &Manifest) -> Result<(), Re
     Ok(())
 }
 
-pub(crate) async fn delete(registry: &Registry, name: &str, reference: &str) -> Answer {
+pub(crate) async fn delete(
+    registry: &Registry,
+    (name, reference): (&str, &str),
+    conditions: &Conditions,
+) -> Answer {
+    let _writing = registry.writes.begin(name, reference, conditions).await;
+    if conditions.is_any() {
+        conditions.check(current(registry, name, reference).await?.as_ref())?;
+    }
     let store = registry.writable(name, false).await?;
     if !reference.contains(':') {
         // A tag goes alone; a store that can't do that says so.

@@ -29,6 +29,8 @@ pub struct Options {
     pub open_metrics: bool,
     /// Speaks TLS, and nothing else.
     pub tls: Option<Tls>,
+    /// The fewest bytes of a chunk that is not the last one of its upload; told to clients.
+    pub min_chunk_size: Option<u64>,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             public_url: None,
             open_metrics: false,
             tls: None,
+            min_chunk_size: None,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+use crate::begun::Begun;
+use crate::conditions::Writes;
 use crate::error::Refusal;
 use crate::failures::Failures;
 use crate::options::Options;
-use crate::owners::Owners;
 use crate::reread::Reread;
 use crate::rules::{ANONYMOUS, Rules};
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
@@ -38,7 +39,8 @@ pub(crate) struct Registry {
     pub(crate) failures: Failures,
     pub(crate) rules: Option<Reread<Rules>>,
     pub(crate) tokens: Tokens,
-    pub(crate) owners: Owners,
+    pub(crate) begun: Begun,
+    pub(crate) writes: Writes,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
 }
@@ -75,7 +77,8 @@ impl Server {
             failures: Failures::default(),
             rules,
             tokens: Tokens::new()?,
-            owners: Owners::default(),
+            begun: Begun::default(),
+            writes: Writes::new(),
             stores,
             sessions,
         });

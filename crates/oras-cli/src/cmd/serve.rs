@@ -10,6 +10,7 @@ use super::read_input;
 use crate::access_log;
 use crate::args;
 use crate::args::flags::{self, Matches};
+use crate::args::network::size;
 use crate::error::Failure;
 use crate::output::Printer;
 
@@ -42,6 +43,8 @@ pub(crate) fn command() -> Command {
         flags::switch("memory", "Keep everything in memory"),
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
+        flags::text("min-chunk-size", "SIZE", "Refuse smaller chunks but for the last (as 5M), and tell clients")
+            .value_parser(size),
         flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
         flags::text("cert-file", "PATH", "Speak TLS with this certificate (PEM)"),
         flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
@@ -68,6 +71,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             rules: rules(matches)?,
             public_url: matches.text("public-url"),
             tls: tls(matches)?,
+            min_chunk_size: matches.get_one::<u64>("min-chunk-size").copied(),
             ..Options::default()
         },
     };

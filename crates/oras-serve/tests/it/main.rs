@@ -4,6 +4,7 @@
 mod access;
 mod blobs;
 mod client;
+mod conditions;
 mod limits;
 mod lists;
 mod manifests;
