@@ -6,32 +6,42 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 
 use crate::challenge::TOKEN_PATH;
 use crate::conditions::Conditions;
 use crate::error::Refusal;
+use crate::health::{LIVE_PATH, READY_PATH};
+use crate::metrics::METRICS_PATH;
 use crate::query::Query;
 use crate::respond::{Answer, json};
 use crate::route::{self, Route};
 use crate::server::Registry;
 use crate::visitor::Visitor;
-use crate::{access, blobs, grant, lists, manifests, trace, uploads};
+use crate::{access, blobs, grant, health, lists, manifests, metrics, trace, uploads};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
-        .layer(from_fn(trace::request))
+        .layer(from_fn_with_state(Arc::clone(&registry), trace::request))
         .with_state(registry)
 }
 
 async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {
     let path = route::decoded(request.uri());
     let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
-    if path == TOKEN_PATH {
-        return grant::answer(&registry, visitor, request).await.unwrap_or_else(Refusal::response);
+    let beside = match path.as_str() {
+        TOKEN_PATH => {
+            return grant::answer(&registry, visitor, request).await.unwrap_or_else(Refusal::response);
+        }
+        METRICS_PATH => Some(metrics::answer(&registry, request.method())),
+        LIVE_PATH | READY_PATH => Some(health::answer(&registry, &path, request.method()).await),
+        _ => None,
+    };
+    if let Some(answer) = beside {
+        return answer.unwrap_or_else(Refusal::response);
     }
     let mut response = match Route::parse(&path) {
         Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),

@@ -1,12 +1,16 @@
 //! Manifests (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use oras_spec::reference::check_tag;
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType};
 use oras_store::{Content, Error, Kind, Source, Store};
+use tokio::sync::SemaphorePermit;
 
 use crate::blobs::digest;
 use crate::conditions::{Conditions, etag};
@@ -43,9 +47,19 @@ pub(crate) async fn get(
         return Ok(unchanged);
     }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
-    let bytes = content.bytes(registry.options.max_manifest_size).await.map_err(|error| failed(&error))?;
     // hyper leaves the body out of the answer to HEAD, and keeps its length.
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = if node.size <= SMALL {
+        let bytes = content.bytes(SMALL).await.map_err(|error| failed(&error))?;
+        Response::new(Body::from(bytes))
+    } else if node.size <= registry.options.max_manifest_size {
+        // Clients that take it slowly must not have it all in memory.
+        let stream = content.reader().await.map_err(|error| failed(&error))?;
+        let mut response = Response::new(Body::from_stream(stream));
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(node.size));
+        response
+    } else {
+        return Err(Refusal::manifest_invalid("the manifest is too large"));
+    };
     set(&mut response, "content-type", node.media_type.as_str());
     set(&mut response, "docker-content-digest", &node.digest.to_string());
     set(&mut response, "etag", &etag(&node.digest));
@@ -64,10 +78,7 @@ pub(crate) async fn put(
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let media_type = MediaType::from(media_type);
-    let limit = usize::try_from(registry.options.max_manifest_size).unwrap_or(usize::MAX);
-    let bytes = axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| {
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", "the manifest is too large")
-    })?;
+    let (bytes, _turn) = receive(registry, request.into_body()).await?;
     let manifest = Manifest::parse(&media_type, bytes.clone())
         .map_err(|error| Refusal::manifest_invalid(error.to_string()))?;
     let mut node = Descriptor::of(media_type, &bytes);
@@ -105,6 +116,38 @@ pub(crate) async fn put(
         headers.push(("oci-tag", tags.join(", ")));
     }
     empty(StatusCode::CREATED, &headers)
+}
+
+/// A manifest of this size is received without waiting for others, and sent from memory.
+const SMALL: u64 = 64 * 1024;
+/// Larger ones that are received at the same time: what all clients together can have in memory is bounded.
+pub(crate) const LARGE_AT_ONCE: usize = 8;
+/// How long a larger one waits for its turn.
+const TURN: Duration = Duration::from_secs(30);
+
+/// The bytes of a manifest, and the turn of a large one, to be held as long as they are used.
+async fn receive(registry: &Registry, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
+    let (mut chunks, mut all, mut turn) = (body.into_data_stream(), BytesMut::new(), None);
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|_| Refusal::manifest_invalid("the body ended early, or came too slowly"))?;
+        let size = (all.len() + chunk.len()) as u64;
+        if size > registry.options.max_manifest_size {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Refusal::new(status, "MANIFEST_INVALID", "the manifest is too large"));
+        }
+        if size > SMALL && turn.is_none() {
+            let waited = tokio::time::timeout(TURN, registry.large_manifests.acquire()).await;
+            turn = waited.ok().and_then(Result::ok);
+            if turn.is_none() {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let refusal = Refusal::new(status, "UNAVAILABLE", "too many large manifests at once");
+                return Err(refusal.with("retry-after", "10".to_owned()));
+            }
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok((all.freeze(), turn))
 }
 
 /// What a reference names now.

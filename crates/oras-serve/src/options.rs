@@ -31,6 +31,9 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// The fewest bytes of a chunk that is not the last one of its upload; told to clients.
     pub min_chunk_size: Option<u64>,
+    /// Connections that may be open at once. When there are as many, a new one takes the place of one of the client that has
+    /// the most.
+    pub max_connections: usize,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             open_metrics: false,
             tls: None,
             min_chunk_size: None,
+            max_connections: 1024,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

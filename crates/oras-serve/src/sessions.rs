@@ -100,6 +100,11 @@ impl Sessions {
         found.ok_or_else(Refusal::upload_unknown)
     }
 
+    /// How many are open.
+    pub(crate) fn count(&self) -> usize {
+        self.open().len()
+    }
+
     /// Forgets an upload; what it wrote is gone unless it was committed.
     pub(crate) fn remove(&self, id: &str) {
         let removed = self.open().remove(id);

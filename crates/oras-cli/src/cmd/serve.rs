@@ -17,6 +17,9 @@ use crate::output::Printer;
 /// Where it listens unless it is told: reached from this machine alone.
 const ADDRESS: &str = "127.0.0.1:5000";
 
+/// Connections that may be open at once unless it is told.
+const MAX_CONNECTIONS: usize = 1024;
+
 /// The command with its flags.
 pub(crate) fn command() -> Command {
     args::command(
@@ -52,6 +55,8 @@ pub(crate) fn command() -> Command {
         flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
         flags::text("rules", "PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
         flags::text("public-url", "URL", "What clients call this server, where a proxy is in front of it"),
+        flags::switch("open-metrics", "Let everybody read /metrics where --htpasswd lets in users only"),
+        flags::number("max-connections", "Connections that may be open at once [default: 1024]"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
 }
@@ -70,6 +75,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             anonymous_pull: matches.on("anonymous-pull"),
             rules: rules(matches)?,
             public_url: matches.text("public-url"),
+            open_metrics: matches.on("open-metrics"),
+            max_connections: max_connections(matches)?,
             tls: tls(matches)?,
             min_chunk_size: matches.get_one::<u64>("min-chunk-size").copied(),
             ..Options::default()
@@ -103,6 +110,41 @@ fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
     let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
     let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
     if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+}
+
+/// The connections of `--max-connections`, for which there must be files, too: one each and as many for content.
+fn max_connections(matches: &ArgMatches) -> Result<usize, Failure> {
+    let files = open_files();
+    if !matches.given("max-connections") {
+        return Ok(MAX_CONNECTIONS.min(files / 2));
+    }
+    match matches.count("max-connections", 0) {
+        0 => Err(Failure::new("`--max-connections` must be at least 1")),
+        wanted if wanted > files / 2 => {
+            let message = format!(
+                "`--max-connections` can be {} here at most: a process may have {files} files open",
+                files / 2
+            );
+            Err(Failure::new(message))
+        }
+        wanted => Ok(wanted),
+    }
+}
+
+/// The files that this process may have open: as many as it is allowed to ask for, as programs in Go have.
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // What can't be had is not there; the limit before is asked for below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let current = getrlimit(Resource::Nofile).current;
+    current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    usize::MAX
 }
 
 /// The file of `--rules`, which say alone what everybody may do.

@@ -8,6 +8,7 @@ mod conditions;
 mod limits;
 mod lists;
 mod manifests;
+mod metrics;
 mod rules;
 mod stores;
 mod tokens;

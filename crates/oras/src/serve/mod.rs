@@ -1,5 +1,6 @@
 //! A registry over OCI layouts or memory.
 
+mod check;
 mod repository;
 mod root;
 mod single;
@@ -71,7 +72,7 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
     if is_file {
         options.server.read_only = true;
         let archive = Arc::new(Archive::open(&path).await?);
-        return Ok(Arc::new(Single::archive(name(options, &path)?, archive)));
+        return Ok(Arc::new(Single::archive(name(options, &path)?, path, archive)));
     }
     if is_layout {
         // The second one also sweeps up what killed writers left.
@@ -79,7 +80,7 @@ async fn stores(options: &mut ServeOptions) -> Result<Arc<dyn Stores>> {
             true => Layout::open(&path).await?,
             false => Layout::open_or_create(&path).await?,
         };
-        return Ok(Arc::new(Single::layout(name(options, &path)?, layout)));
+        return Ok(Arc::new(Single::layout(name(options, &path)?, path, layout)));
     }
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());

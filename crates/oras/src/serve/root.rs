@@ -12,6 +12,7 @@ use oras_spec::reference::check_repository;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
+use super::check::check;
 use super::repository::{self, RESERVED};
 
 /// Directories that are looked through for layouts.
@@ -77,6 +78,10 @@ impl Stores for LayoutRoot {
     async fn repositories(&self) -> Result<Vec<String>> {
         let root = self.root.clone();
         blocking(move || Ok(layouts(&root))).await
+    }
+
+    async fn check(&self, writes: bool) -> Result<()> {
+        check(self.root.clone(), writes).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one repository of a layout.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,10 +8,13 @@ use oras_layout::{Archive, Layout};
 use oras_serve::Stores;
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
+use super::check::check;
+
 /// One layout as the only repository of a server.
 #[derive(Debug)]
 pub(super) struct Single {
     name: String,
+    path: PathBuf,
     place: Place,
 }
 
@@ -21,13 +25,13 @@ enum Place {
 }
 
 impl Single {
-    pub(super) fn layout(name: String, layout: Layout) -> Self {
-        Self { name, place: Place::Directory(Arc::new(layout)) }
+    pub(super) fn layout(name: String, path: PathBuf, layout: Layout) -> Self {
+        Self { name, path, place: Place::Directory(Arc::new(layout)) }
     }
 
     /// A repository that can only be read.
-    pub(super) fn archive(name: String, archive: Arc<Archive>) -> Self {
-        Self { name, place: Place::Archive(archive) }
+    pub(super) fn archive(name: String, path: PathBuf, archive: Arc<Archive>) -> Self {
+        Self { name, path, place: Place::Archive(archive) }
     }
 }
 
@@ -54,5 +58,10 @@ impl Stores for Single {
 
     async fn repositories(&self) -> Result<Vec<String>> {
         Ok(vec![self.name.clone()])
+    }
+
+    async fn check(&self, writes: bool) -> Result<()> {
+        let writes = writes && matches!(self.place, Place::Directory(_));
+        check(self.path.clone(), writes).await
     }
 }
