@@ -13,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::challenge::{self, TOKEN_PATH, Why};
 use crate::error::Refusal;
+use crate::health::{LIVE_PATH, READY_PATH};
+use crate::metrics::{Endpoint, METRICS_PATH};
+use crate::pace;
 use crate::route::{self, Route};
 use crate::scope::{self, Action};
 use crate::server::Registry;
@@ -22,9 +25,10 @@ use crate::visitor::Visitor;
 /// Lets a request pass with who sent it ([`Visitor`]) if they may do what it asks for. One with wrong credentials is
 /// refused, also where none are needed: who mistyped a password should learn of it.
 pub(crate) async fn check(State(registry): State<Arc<Registry>>, request: Request, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
+    let (mut head, body) = pace::keep(request).into_parts();
     let path = route::decoded(&head.uri);
-    match admit(&registry, &path, &head).await {
+    let endpoint = Endpoint::of(&path, Route::parse(&path).as_ref());
+    let mut response = match admit(&registry, &path, &head).await {
         Ok(visitor) => {
             head.extensions.insert(visitor.clone());
             let mut response = next.run(Request::from_parts(head, body)).await;
@@ -32,7 +36,9 @@ pub(crate) async fn check(State(registry): State<Arc<Registry>>, request: Reques
             response
         }
         Err(refusal) => refusal.response(),
-    }
+    };
+    response.extensions_mut().insert(endpoint);
+    response
 }
 
 /// What a request needs.
@@ -76,9 +82,9 @@ fn need<'a>(path: &str, route: Option<&Route<'a>>, method: &Method, open_metrics
     match route {
         None => match path {
             // Passwords are looked at there, too.
-            TOKEN_PATH | "/healthz" | "/readyz" => Need::Nothing,
-            "/metrics" if open_metrics => Need::Nothing,
-            "/metrics" => Need::User,
+            TOKEN_PATH | LIVE_PATH | READY_PATH => Need::Nothing,
+            METRICS_PATH if open_metrics => Need::Nothing,
+            METRICS_PATH => Need::User,
             _ if reads => Need::Reading,
             _ => Need::User,
         },

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Source};
 
+use crate::conditions::{Conditions, etag};
 use crate::error::Refusal;
 use crate::range::{self, Part};
 use crate::respond::{Answer, empty, set};
@@ -32,12 +33,14 @@ pub(crate) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Resu
 pub(crate) struct Wanted {
     head: bool,
     range: Option<String>,
+    conditions: Conditions,
 }
 
 impl Wanted {
     pub(crate) fn of(request: &Request<Body>) -> Self {
         let range = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
-        Self { head: request.method() == Method::HEAD, range: range.map(ToOwned::to_owned) }
+        let conditions = Conditions::of(request.headers());
+        Self { head: request.method() == Method::HEAD, range: range.map(ToOwned::to_owned), conditions }
     }
 }
 
@@ -45,8 +48,12 @@ pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wan
     let digest = digest(text)?;
     let store = registry.blobs(name).await?;
     let node = find(&*store, &digest).await?;
+    if let Some(unchanged) = wanted.conditions.unchanged(&digest)? {
+        return Ok(unchanged);
+    }
     let size = node.size;
-    let (status, sent) = match range::wanted(wanted.range.as_deref().filter(|_| !wanted.head), size) {
+    let ranged = !wanted.head && wanted.conditions.takes_range_of(&digest);
+    let (status, sent) = match range::wanted(wanted.range.as_deref().filter(|_| ranged), size) {
         Part::Whole => (StatusCode::OK, 0..size),
         Part::Bytes(range) => (StatusCode::PARTIAL_CONTENT, range),
         Part::Nothing => {
@@ -69,6 +76,7 @@ pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wan
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     set(&mut response, "docker-content-digest", &digest.to_string());
+    set(&mut response, "etag", &etag(&digest));
     *response.status_mut() = status;
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{size}", sent.start, sent.end.saturating_sub(1));
@@ -78,13 +86,18 @@ pub(crate) async fn get(registry: &Registry, name: &str, text: &str, wanted: Wan
 }
 
 /// Forgets a blob. A manifest is deleted as a manifest only: its tags go with it.
-pub(crate) async fn delete(registry: &Registry, name: &str, text: &str) -> Answer {
+pub(crate) async fn delete(
+    registry: &Registry,
+    (name, text): (&str, &str),
+    conditions: &Conditions,
+) -> Answer {
     let digest = digest(text)?;
     let store = registry.writable(name, false).await?;
     let node = find(&*store, &digest).await?;
     if node.media_type.is_manifest() {
         return Err(Refusal::blob_unknown());
     }
+    conditions.check(Some(&digest))?;
     store.delete(&node).await.map_err(|error| Refusal::of(&error, Refusal::blob_unknown))?;
     empty(StatusCode::ACCEPTED, &[])
 }

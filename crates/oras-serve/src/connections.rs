@@ -1,5 +1,6 @@
 //! Connections: accepted, bounded, and all joined at the end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::metrics::Metrics;
 use crate::patience::Patience;
+use crate::shares::Shares;
 use crate::tls::Certificate;
 use crate::trace::Remote;
 
@@ -28,49 +31,84 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no more connections to give.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// Connections that may be open at once; others wait to be accepted.
-const MAX_CONNECTIONS: usize = 1024;
 /// How long requests may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// What a client is told when it has the most connections already, and uses them all.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// Serves every connection until `shutdown` is ready; then lets the open ones finish their requests. Dropping the
-/// future ends all of them at once.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    certificate: Option<Certificate>,
-    router: Router,
-    shutdown: impl Future<Output = ()>,
-) {
-    let (close, closing) = watch::channel(());
-    let mut open = JoinSet::new();
-    tokio::pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(ended) = open.join_next() => report(ended),
-            accepted = listener.accept(), if open.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, remote)) => {
-                    let router = router.clone().layer(Extension(Remote(remote)));
-                    let tls = certificate.as_ref().map(Certificate::current);
-                    open.spawn(serve(stream, tls, router, closing.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "failed to accept a connection");
-                    tokio::time::sleep(BACK_OFF).await;
-                }
-            },
+/// What connections share.
+pub(crate) struct Connections {
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) router: Router,
+}
+
+impl Connections {
+    /// Serves every connection until `shutdown` is ready; then lets the open ones finish their requests. Dropping the
+    /// future ends all of them at once.
+    pub(crate) async fn accept(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let (close, closing) = watch::channel(());
+        let mut open = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(ended) = open.join_next() => report(ended),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, remote)) => self.begin(stream, remote, &closing, &mut open),
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to accept a connection");
+                        tokio::time::sleep(BACK_OFF).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        close.send_replace(());
+        let finish = async {
+            while let Some(ended) = open.join_next().await {
+                report(ended);
+            }
+        };
+        if tokio::time::timeout(GRACE, finish).await.is_err() {
+            tracing::warn!(connections = open.len(), "requests did not end in time");
+            open.shutdown().await;
         }
     }
-    drop(listener);
-    close.send_replace(());
-    let finish = async {
-        while let Some(ended) = open.join_next().await {
-            report(ended);
-        }
-    };
-    if tokio::time::timeout(GRACE, finish).await.is_err() {
-        tracing::warn!(connections = open.len(), "requests did not end in time");
-        open.shutdown().await;
+
+    /// Serves a connection if there is a place for it.
+    fn begin(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        closing: &watch::Receiver<()>,
+        open: &mut JoinSet<()>,
+    ) {
+        let Some(place) = self.shares.enter(remote.ip()) else {
+            if self.certificate.is_none() {
+                // It fits into what the system buffers for a new connection, or is lost.
+                drop(stream.try_write(TOO_MANY));
+            }
+            return;
+        };
+        // A small answer must not wait for the acknowledgement of the one before.
+        drop(stream.set_nodelay(true));
+        let router = self
+            .router
+            .clone()
+            .layer(Extension(Remote(remote)))
+            .layer(Extension(Arc::clone(&place.activity)));
+        let tls = self.certificate.as_ref().map(Certificate::current);
+        let stream = Patience::new(stream, SILENCE, Arc::clone(&place.activity), Arc::clone(&self.metrics));
+        let closing = closing.clone();
+        open.spawn(async move {
+            tokio::select! {
+                () = serve(stream, tls, (router, remote), closing) => (),
+                () = place.taken() => tracing::debug!(%remote, "a connection made room for another client"),
+            }
+        });
     }
 }
 
@@ -83,24 +121,21 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: Patience<TcpStream>,
     tls: Option<Arc<ServerConfig>>,
-    router: Router,
+    (router, remote): (Router, SocketAddr),
     closing: watch::Receiver<()>,
 ) {
-    // A small answer must not wait for the acknowledgement of the one before.
-    drop(stream.set_nodelay(true));
-    let stream = Patience::new(stream, SILENCE);
-    let Some(config) = tls else { return speak(stream, router, closing).await };
+    let Some(config) = tls else { return speak(stream, (router, remote), closing).await };
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
-        Ok(Ok(stream)) => speak(stream, router, closing).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a connection did not become secure"),
-        Err(_) => tracing::debug!("a connection did not become secure in time"),
+        Ok(Ok(stream)) => speak(stream, (router, remote), closing).await,
+        Ok(Err(error)) => tracing::debug!(%remote, %error, "a connection did not become secure"),
+        Err(_) => tracing::info!(%remote, "a connection did not become secure in time"),
     }
 }
 
 /// Answers the requests of a connection.
-async fn speak<S>(stream: S, router: Router, mut closing: watch::Receiver<()>)
+async fn speak<S>(stream: S, (router, remote): (Router, SocketAddr), mut closing: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -116,7 +151,22 @@ where
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    match ended {
+        Ok(()) => (),
+        // What is no request, or too long a head, has been answered 400, 414 or 431 and gets no line otherwise.
+        Err(error) if error.is_parse() || is_too_long(&error) => {
+            tracing::warn!(%remote, error = cause(&error), "refused what is no request");
+        }
+        Err(error) => tracing::debug!(%remote, %error, "a connection ended early"),
     }
+}
+
+/// Whether a connection ended because a head had no end.
+fn is_too_long(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+}
+
+fn cause(error: &hyper::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

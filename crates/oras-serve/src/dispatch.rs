@@ -9,13 +9,18 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::challenge::TOKEN_PATH;
+use crate::conditions::Conditions;
 use crate::error::Refusal;
+use crate::health::{LIVE_PATH, READY_PATH};
+use crate::metrics::METRICS_PATH;
 use crate::query::Query;
 use crate::respond::{Answer, json};
 use crate::route::{self, Route};
 use crate::server::Registry;
 use crate::visitor::Visitor;
-use crate::{access, blobs, grant, lists, manifests, namespace, page, trace, uploads, warnings};
+use crate::{
+    access, blobs, grant, health, lists, manifests, metrics, namespace, page, trace, uploads, warnings,
+};
 
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
@@ -25,15 +30,23 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
         .layer(from_fn_with_state(Arc::clone(&registry), namespace::apply))
         .layer(from_fn(warnings::collect))
-        .layer(from_fn(trace::request))
+        .layer(from_fn_with_state(Arc::clone(&registry), trace::request))
         .with_state(registry)
 }
 
 async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {
     let path = route::decoded(request.uri());
     let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
-    if path == TOKEN_PATH {
-        return grant::answer(&registry, visitor, request).await.unwrap_or_else(Refusal::response);
+    let beside = match path.as_str() {
+        TOKEN_PATH => {
+            return grant::answer(&registry, visitor, request).await.unwrap_or_else(Refusal::response);
+        }
+        METRICS_PATH => Some(metrics::answer(&registry, request.method())),
+        LIVE_PATH | READY_PATH => Some(health::answer(&registry, &path, request.method()).await),
+        _ => None,
+    };
+    if let Some(answer) = beside {
+        return answer.unwrap_or_else(Refusal::response);
     }
     let mut response = match Route::parse(&path) {
         Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),
@@ -55,7 +68,7 @@ async fn answer(
     let query = Query::of(request.uri())?;
     let method = request.method().clone();
     if let Route::Upload { session, .. } = route {
-        registry.owners.check(&visitor, session)?;
+        registry.begun.check(&visitor, session)?;
     }
     match (route, method) {
         (Route::Root, Method::GET | Method::HEAD) => Ok(json(b"{}".to_vec())),
@@ -67,7 +80,9 @@ async fn answer(
         (Route::Blob { name, digest }, Method::GET | Method::HEAD) => {
             blobs::get(registry, name, digest, blobs::Wanted::of(&request)).await
         }
-        (Route::Blob { name, digest }, Method::DELETE) => blobs::delete(registry, name, digest).await,
+        (Route::Blob { name, digest }, Method::DELETE) => {
+            blobs::delete(registry, (name, digest), &Conditions::of(request.headers())).await
+        }
         (Route::Uploads { name }, Method::POST) => {
             uploads::open(registry, (name, &visitor), &query, request).await
         }
@@ -80,13 +95,13 @@ async fn answer(
         (Route::Upload { name, session }, Method::GET) => uploads::status(registry, name, session).await,
         (Route::Upload { name, session }, Method::DELETE) => uploads::cancel(registry, name, session).await,
         (Route::Manifest { name, reference }, Method::GET | Method::HEAD) => {
-            manifests::get(registry, name, reference).await
+            manifests::get(registry, (name, reference), &Conditions::of(request.headers())).await
         }
         (Route::Manifest { name, reference }, Method::PUT) => {
             manifests::put(registry, (name, reference), &query, request).await
         }
         (Route::Manifest { name, reference }, Method::DELETE) => {
-            manifests::delete(registry, name, reference).await
+            manifests::delete(registry, (name, reference), &Conditions::of(request.headers())).await
         }
         _ => Err(Refusal::unsupported()),
     }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::shares::client;
+
 /// Wrong passwords that one client may send within [`PERIOD`].
 const ALLOWED: u32 = 30;
 /// After so long a client may try again.
@@ -18,15 +20,16 @@ pub(crate) struct Failures(Mutex<HashMap<IpAddr, (u32, Instant)>>);
 
 impl Failures {
     /// Whether a client has guessed too often; for how long it must wait then.
-    pub(crate) fn wait(&self, client: IpAddr) -> Option<Duration> {
+    pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, since) = failures.get(&client)?;
+        let (count, since) = failures.get(&client(address))?;
         let left = PERIOD.checked_sub(since.elapsed())?;
         (*count >= ALLOWED).then_some(left)
     }
 
     /// Counts one more.
-    pub(crate) fn count(&self, client: IpAddr) {
+    pub(crate) fn count(&self, address: IpAddr) {
+        let client = client(address);
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= MAX_CLIENTS && !failures.contains_key(&client) {
             failures.retain(|_, (_, since)| since.elapsed() < PERIOD);

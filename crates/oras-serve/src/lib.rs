@@ -20,20 +20,24 @@
 //! ```
 
 mod access;
+mod begun;
 mod blobs;
 mod challenge;
+mod conditions;
 mod connections;
 mod dispatch;
 mod error;
 mod failures;
 mod grant;
+mod health;
 mod lists;
 mod manifests;
+mod metrics;
 mod mount;
 mod namespace;
 mod needed;
 mod options;
-mod owners;
+mod pace;
 mod page;
 mod patience;
 mod query;
@@ -45,6 +49,7 @@ mod rules;
 mod scope;
 mod server;
 mod sessions;
+mod shares;
 mod stores;
 mod tls;
 mod tokens;

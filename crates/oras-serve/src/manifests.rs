@@ -1,14 +1,19 @@
 //! Manifests (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use oras_spec::reference::check_tag;
-use oras_spec::{Descriptor, Kind as MediaKind, Manifest, MediaType};
-use oras_store::{Content, Error, Source, Store};
+use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType};
+use oras_store::{Content, Error, Kind, Source, Store};
+use tokio::sync::SemaphorePermit;
 
 use crate::blobs::digest;
+use crate::conditions::{Conditions, etag};
 use crate::error::Refusal;
 use crate::query::Query;
 use crate::respond::{Answer, empty, set};
@@ -28,18 +33,36 @@ async fn find<S: Source + ?Sized>(store: &S, reference: &str) -> Result<Descript
     if node.media_type.is_manifest() { Ok(node) } else { Err(Refusal::manifest_unknown()) }
 }
 
-pub(crate) async fn get(registry: &Registry, name: &str, reference: &str) -> Answer {
+pub(crate) async fn get(
+    registry: &Registry,
+    (name, reference): (&str, &str),
+    conditions: &Conditions,
+) -> Answer {
     if !is_reference(reference) {
         return Err(Refusal::manifest_unknown());
     }
     let store = registry.store(name).await?;
     let node = find(&*store, reference).await?;
+    if let Some(unchanged) = conditions.unchanged(&node.digest)? {
+        return Ok(unchanged);
+    }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
-    let bytes = content.bytes(registry.options.max_manifest_size).await.map_err(|error| failed(&error))?;
     // hyper leaves the body out of the answer to HEAD, and keeps its length.
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = if node.size <= SMALL {
+        let bytes = content.bytes(SMALL).await.map_err(|error| failed(&error))?;
+        Response::new(Body::from(bytes))
+    } else if node.size <= registry.options.max_manifest_size {
+        // Clients that take it slowly must not have it all in memory.
+        let stream = content.reader().await.map_err(|error| failed(&error))?;
+        let mut response = Response::new(Body::from_stream(stream));
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(node.size));
+        response
+    } else {
+        return Err(Refusal::manifest_invalid("the manifest is too large"));
+    };
     set(&mut response, "content-type", node.media_type.as_str());
     set(&mut response, "docker-content-digest", &node.digest.to_string());
+    set(&mut response, "etag", &etag(&node.digest));
     Ok(response)
 }
 
@@ -51,13 +74,11 @@ pub(crate) async fn put(
     request: Request<Body>,
 ) -> Answer {
     let tags = tags(reference, query)?;
+    let conditions = Conditions::of(request.headers());
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let media_type = MediaType::from(media_type);
-    let limit = usize::try_from(registry.options.max_manifest_size).unwrap_or(usize::MAX);
-    let bytes = axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| {
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", "the manifest is too large")
-    })?;
+    let (bytes, _turn) = receive(registry, request.into_body()).await?;
     let manifest = Manifest::parse(&media_type, bytes.clone())
         .map_err(|error| Refusal::manifest_invalid(error.to_string()))?;
     let mut node = Descriptor::of(media_type, &bytes);
@@ -67,6 +88,10 @@ pub(crate) async fn put(
             return Err(Refusal::digest_invalid("provided digest did not match uploaded content"));
         }
         node.digest = digest.clone();
+    }
+    let _writing = registry.writes.begin(name, reference, &conditions).await;
+    if conditions.is_any() {
+        conditions.check(current(registry, name, reference).await?.as_ref())?;
     }
     let store = registry.writable(name, true).await?;
     // Nothing of it is removed from here until the manifest is listed.
@@ -85,6 +110,7 @@ pub(crate) async fn put(
     let mut headers = vec![
         ("location", format!("/v2/{name}/manifests/{}", node.digest)),
         ("docker-content-digest", node.digest.to_string()),
+        ("etag", etag(&node.digest)),
     ];
     if let Some(subject) = manifest.subject().filter(|_| registry.options.referrers) {
         headers.push(("oci-subject", subject.digest.to_string()));
@@ -93,6 +119,50 @@ pub(crate) async fn put(
         headers.push(("oci-tag", tags.join(", ")));
     }
     empty(StatusCode::CREATED, &headers)
+}
+
+/// A manifest of this size is received without waiting for others, and sent from memory.
+const SMALL: u64 = 64 * 1024;
+/// Larger ones that are received at the same time: what all clients together can have in memory is bounded.
+pub(crate) const LARGE_AT_ONCE: usize = 8;
+/// How long a larger one waits for its turn.
+const TURN: Duration = Duration::from_secs(30);
+
+/// The bytes of a manifest, and the turn of a large one, to be held as long as they are used.
+async fn receive(registry: &Registry, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
+    let (mut chunks, mut all, mut turn) = (body.into_data_stream(), BytesMut::new(), None);
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|_| Refusal::manifest_invalid("the body ended early, or came too slowly"))?;
+        let size = (all.len() + chunk.len()) as u64;
+        if size > registry.options.max_manifest_size {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Refusal::new(status, "MANIFEST_INVALID", "the manifest is too large"));
+        }
+        if size > SMALL && turn.is_none() {
+            let waited = tokio::time::timeout(TURN, registry.large_manifests.acquire()).await;
+            turn = waited.ok().and_then(Result::ok);
+            if turn.is_none() {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let refusal = Refusal::new(status, "UNAVAILABLE", "too many large manifests at once");
+                return Err(refusal.with("retry-after", "10".to_owned()));
+            }
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok((all.freeze(), turn))
+}
+
+/// What a reference names now.
+async fn current(registry: &Registry, name: &str, reference: &str) -> Result<Option<Digest>, Refusal> {
+    // A repository that is not there has nothing, and is not made for a write that will be refused.
+    let store = registry.stores.repository(name).await.map_err(|error| failed(&error))?;
+    let Some(store) = store else { return Ok(None) };
+    match store.resolve(reference).await {
+        Ok(node) => Ok(Some(node.digest)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
 }
 
 /// The tags to give: the one in the path, or those in the query of a PUT by digest (distribution-spec, main, "Pushing
@@ -124,7 +194,15 @@ async fn children_exist(store: &dyn Store, manifest: &Manifest) -> Result<(), Re
     Ok(())
 }
 
-pub(crate) async fn delete(registry: &Registry, name: &str, reference: &str) -> Answer {
+pub(crate) async fn delete(
+    registry: &Registry,
+    (name, reference): (&str, &str),
+    conditions: &Conditions,
+) -> Answer {
+    let _writing = registry.writes.begin(name, reference, conditions).await;
+    if conditions.is_any() {
+        conditions.check(current(registry, name, reference).await?.as_ref())?;
+    }
     let store = registry.writable(name, false).await?;
     if !reference.contains(':') {
         // A tag goes alone; a store that can't do that says so.

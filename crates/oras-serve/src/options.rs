@@ -34,6 +34,11 @@ pub struct Options {
     pub maintenance: Duration,
     /// Shows people what is there, on a web page at `/`, under the same rules as pulls.
     pub page: bool,
+    /// The fewest bytes of a chunk that is not the last one of its upload; told to clients.
+    pub min_chunk_size: Option<u64>,
+    /// Connections that may be open at once. When there are as many, a new one takes the place of one of the client that has
+    /// the most.
+    pub max_connections: usize,
     /// The largest manifest that is taken.
     pub max_manifest_size: u64,
 }
@@ -53,6 +58,8 @@ impl Default for Options {
             tls: None,
             maintenance: Duration::from_secs(60 * 60),
             page: true,
+            min_chunk_size: None,
+            max_connections: 1024,
             max_manifest_size: MAX_MANIFEST_SIZE,
         }
     }

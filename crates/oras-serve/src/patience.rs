@@ -2,9 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::metrics::Metrics;
+use crate::shares::Activity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -15,12 +18,21 @@ pub(crate) struct Patience<S> {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
+    activity: Arc<Activity>,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Patience<S> {
-    /// Waits for `limit` and no longer.
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, timer: Box::pin(sleep(limit)), waiting: false }
+    /// Waits for `limit` and no longer; tells what moves.
+    pub(crate) fn new(stream: S, limit: Duration, activity: Arc<Activity>, metrics: Arc<Metrics>) -> Self {
+        Self { stream, limit, timer: Box::pin(sleep(limit)), waiting: false, activity, metrics }
+    }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes @ 1..)) = polled {
+            self.activity.note();
+            self.metrics.sent(*bytes);
+        }
     }
 
     /// Passes on what came of a write, and ends the wait of one that takes too long.
@@ -44,13 +56,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let bytes @ 1.. = buffer.filled().len() - before {
+            self.activity.note();
+            self.metrics.received(bytes);
+            if !self.activity.takes(bytes) {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too long");
+                return Poll::Ready(Err(error));
+            }
+        }
+        polled
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&polled);
         self.bound(cx, polled)
     }
 
@@ -60,6 +83,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&polled);
         self.bound(cx, polled)
     }
 
@@ -86,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_is_given_up_and_who_is_slow_is_not() {
         let (ours, mut theirs) = duplex(8);
-        let mut stream = Patience::new(ours, Duration::from_millis(200));
+        let mut stream = Patience::new(ours, Duration::from_millis(200), Arc::default(), Arc::default());
         let slow = async {
             let mut taken = [0; 8];
             for _ in 0..4 {

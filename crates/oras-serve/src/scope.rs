@@ -40,7 +40,7 @@ pub(crate) enum Scope {
 }
 
 /// Scopes that one token can have; more are not looked at.
-pub(crate) const MAX_SCOPES: usize = 64;
+pub(crate) const MAX_SCOPES: usize = 32;
 
 impl Scope {
     /// The scopes in a `scope` parameter, which are separated by spaces; those of a kind that is not served here, or

@@ -7,20 +7,27 @@ use std::sync::Arc;
 
 use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::Semaphore;
 
+use crate::begun::Begun;
+use crate::conditions::Writes;
+use crate::connections::Connections;
 use crate::error::Refusal;
 use crate::failures::Failures;
+use crate::health::Health;
+use crate::manifests::LARGE_AT_ONCE;
+use crate::metrics::Metrics;
 use crate::needed::Needed;
 use crate::options::Options;
-use crate::owners::Owners;
 use crate::reread::Reread;
 use crate::rules::{ANONYMOUS, Rules};
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
+use crate::shares::Shares;
 use crate::stores::Stores;
 use crate::tls::{self, Certificate};
 use crate::tokens::Tokens;
 use crate::users::Users;
-use crate::{challenge, connections, dispatch};
+use crate::{challenge, dispatch};
 
 /// A registry that listens.
 pub struct Server {
@@ -39,7 +46,13 @@ pub(crate) struct Registry {
     pub(crate) failures: Failures,
     pub(crate) rules: Option<Reread<Rules>>,
     pub(crate) tokens: Tokens,
-    pub(crate) owners: Owners,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) begun: Begun,
+    pub(crate) writes: Writes,
+    /// Turns of manifests that are not small.
+    pub(crate) large_manifests: Semaphore,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
     pub(crate) needed: Needed,
@@ -70,6 +83,7 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
+        let shares = Arc::new(Shares::new(options.max_connections));
         let registry = Arc::new(Registry {
             options,
             secure: certificate.is_some(),
@@ -77,7 +91,12 @@ impl Server {
             failures: Failures::default(),
             rules,
             tokens: Tokens::new()?,
-            owners: Owners::default(),
+            metrics: Arc::default(),
+            health: Health::default(),
+            shares,
+            begun: Begun::default(),
+            writes: Writes::new(),
+            large_manifests: Semaphore::new(LARGE_AT_ONCE),
             stores,
             sessions,
             needed: Needed::default(),
@@ -98,9 +117,14 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tracing::info!(address = %self.address, tls = self.certificate.is_some(), "listening");
         self.warn();
-        let router = dispatch::router(Arc::clone(&self.registry));
+        let connections = Connections {
+            certificate: self.certificate,
+            shares: Arc::clone(&self.registry.shares),
+            metrics: Arc::clone(&self.registry.metrics),
+            router: dispatch::router(Arc::clone(&self.registry)),
+        };
         tokio::select! {
-            () = connections::accept(self.listener, self.certificate, router, shutdown) => (),
+            () = connections.accept(self.listener, shutdown) => (),
             () = self.registry.maintain() => (),
         }
         tracing::info!(address = %self.address, "stopped");

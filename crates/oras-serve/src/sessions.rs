@@ -167,6 +167,11 @@ impl Sessions {
         }
     }
 
+    /// How many are open.
+    pub(crate) fn count(&self) -> usize {
+        self.open().len()
+    }
+
     /// Forgets an upload that was closed.
     pub(crate) fn remove(&self, id: &str) {
         let removed = self.open().remove(id);

@@ -52,6 +52,11 @@ pub trait Stores: Send + Sync {
 
     /// The names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;
+
+    /// Whether it works: can be read and, if `writes`, be written. By default it does.
+    async fn check(&self, _writes: bool) -> Result<()> {
+        Ok(())
+    }
 }
 
 type Factory = Box<dyn Fn(String) -> BoxFuture<'static, Result<Arc<dyn Store>>> + Send + Sync>;

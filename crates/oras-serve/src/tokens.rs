@@ -16,8 +16,8 @@ use crate::scope::{Action, Scope};
 pub(crate) const SERVICE: &str = "oras";
 /// How long a token is good for, in seconds: clients take one minute for the least that is worth keeping.
 pub(crate) const LIFE: u64 = 300;
-/// Longer tokens are none of ours.
-const MAX_TOKEN: usize = 64 * 1024;
+/// Longer tokens are none of ours: the longest names in all scopes need less.
+const MAX_TOKEN: usize = 24 * 1024;
 
 /// The only header that is given, and the only one that is taken: what a token says of its own algorithm is never
 /// followed (RFC 8725, section 3.1).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{Request, StatusCode, header};
 use futures::StreamExt;
 use oras_spec::{Algorithm, Digest, MediaType};
@@ -14,7 +14,7 @@ use crate::error::Refusal;
 use crate::mount::mount;
 use crate::query::Query;
 use crate::range;
-use crate::respond::{Answer, empty};
+use crate::respond::{Answer, empty, set};
 use crate::server::Registry;
 use crate::sessions::Session;
 use crate::visitor::Visitor;
@@ -54,8 +54,12 @@ pub(crate) async fn open(
     let id = registry.sessions.id();
     let begun = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
     registry.sessions.insert(name, &id, begun.map_err(|error| failed(&error))?);
-    registry.owners.note(visitor, &id);
-    accepted(name, &id, 0, StatusCode::ACCEPTED)
+    registry.begun.note(visitor, &id);
+    let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED)?;
+    if let Some(minimum) = registry.options.min_chunk_size {
+        set(&mut response, "oci-chunk-min-length", &minimum.to_string());
+    }
+    Ok(response)
 }
 
 /// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for
@@ -85,7 +89,9 @@ async fn find(registry: &Registry, name: &str, id: &str) -> Result<Arc<Session>,
 pub(crate) async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Answer {
     let session = find(registry, name, id).await?;
     let mut slot = session.ingest.lock().await;
+    let before = session.written();
     fill(registry, (name, id), (&session, &mut slot), request).await?;
+    registry.begun.took(id, session.written() - before, registry.options.min_chunk_size);
     accepted(name, id, session.written(), StatusCode::ACCEPTED)
 }
 
@@ -140,6 +146,10 @@ async fn fill(
     let filled = match written {
         Some(written) => {
             check_chunk(&request, (name, id), written)?;
+            if request.body().size_hint().exact() != Some(0) {
+                let goes_on = registry.begun.check_goes_on(id, registry.options.min_chunk_size);
+                goes_on.map_err(|refusal| with_place(refusal, (name, id), written))?;
+            }
             let body = receive(slot, request.into_body(), |written| session.advance(written));
             tokio::select! {
                 received = body => received,
@@ -162,9 +172,7 @@ fn check_chunk(request: &Request<Body>, (name, id): (&str, &str), written: u64) 
     if chunk.start != written {
         let message = format!("the next chunk begins at {written}");
         let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID", message);
-        return Err(place(name, id, written)
-            .into_iter()
-            .fold(refusal, |all, (name, value)| all.with(name, value)));
+        return Err(with_place(refusal, (name, id), written));
     }
     let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
     if length.is_some_and(|length| length != chunk.end - chunk.start) {
@@ -207,6 +215,10 @@ fn created(name: &str, digest: &Digest) -> Answer {
 fn place(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
+}
+
+fn with_place(refusal: Refusal, (name, id): (&str, &str), written: u64) -> Refusal {
+    place(name, id, written).into_iter().fold(refusal, |all, (name, value)| all.with(name, value))
 }
 
 fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Answer {

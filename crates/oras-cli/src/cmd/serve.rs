@@ -12,6 +12,7 @@ use super::read_input;
 use crate::access_log;
 use crate::args;
 use crate::args::flags::{self, Matches};
+use crate::args::network::size;
 use crate::error::Failure;
 use crate::output::Printer;
 use crate::remote::Remote;
@@ -21,6 +22,8 @@ const ADDRESS: &str = "127.0.0.1:5000";
 
 /// How long what nobody needs is kept unless it is told: longer than clients take to push an image.
 const DELAY: Duration = Duration::from_secs(60 * 60);
+/// Connections that may be open at once unless it is told.
+const MAX_CONNECTIONS: usize = 1024;
 
 /// The command with its flags.
 pub(crate) fn command() -> Command {
@@ -52,6 +55,8 @@ pub(crate) fn command() -> Command {
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("no-page", "Leave out the web page at / that shows what is there"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
+        flags::text("min-chunk-size", "SIZE", "Refuse smaller chunks but for the last (as 5M), and tell clients")
+            .value_parser(size),
         flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
         flags::text("gc-interval", "DURATION", "So often remove blobs that no manifest needs"),
         flags::text("gc-delay", "DURATION", "Keep what was written or asked for within this time [default: 1h]"),
@@ -63,6 +68,8 @@ pub(crate) fn command() -> Command {
         flags::list("proxy", "HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
         flags::text("rules", "PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
         flags::text("public-url", "URL", "What clients call this server, where a proxy is in front of it"),
+        flags::switch("open-metrics", "Let everybody read /metrics where --htpasswd lets in users only"),
+        flags::number("max-connections", "Connections that may be open at once [default: 1024]"),
         flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     ])
     .args(upstream_flags())
@@ -94,8 +101,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             anonymous_pull: matches.on("anonymous-pull"),
             rules: rules(matches)?,
             public_url: matches.text("public-url"),
+            open_metrics: matches.on("open-metrics"),
+            max_connections: max_connections(matches)?,
             tls: tls(matches)?,
             page: !matches.on("no-page"),
+            min_chunk_size: matches.get_one::<u64>("min-chunk-size").copied(),
             ..Options::default()
         },
     };
@@ -170,6 +180,41 @@ fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>
         tracing::warn!(target: "oras_serve::proxy", upstream = registry, text, "an upstream warns");
     }));
     Ok(Some(ProxyOptions { upstreams, client }))
+}
+
+/// The connections of `--max-connections`, for which there must be files, too: one each and as many for content.
+fn max_connections(matches: &ArgMatches) -> Result<usize, Failure> {
+    let files = open_files();
+    if !matches.given("max-connections") {
+        return Ok(MAX_CONNECTIONS.min(files / 2));
+    }
+    match matches.count("max-connections", 0) {
+        0 => Err(Failure::new("`--max-connections` must be at least 1")),
+        wanted if wanted > files / 2 => {
+            let message = format!(
+                "`--max-connections` can be {} here at most: a process may have {files} files open",
+                files / 2
+            );
+            Err(Failure::new(message))
+        }
+        wanted => Ok(wanted),
+    }
+}
+
+/// The files that this process may have open: as many as it is allowed to ask for, as programs in Go have.
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // What can't be had is not there; the limit before is asked for below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let current = getrlimit(Resource::Nofile).current;
+    current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    usize::MAX
 }
 
 /// The file of `--rules`, which say alone what everybody may do.

@@ -43,3 +43,49 @@ async fn manifests_are_not_read_beyond_their_limit() {
     assert_eq!(large.status, 413, "{large:?}");
     assert_eq!(registry.get("a/tags/list").await.status, 404);
 }
+
+#[tokio::test]
+async fn one_connection_takes_many_requests_with_and_without_bodies() {
+    let request = |method: &str, path: &str, body: &str| {
+        let padding = "y".repeat(500);
+        let length = body.len();
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\npadding: {padding}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let registry = memory(Options::default()).await;
+    let upload = registry.open("a").await;
+    let mut stream = TcpStream::connect(registry.address).await.unwrap();
+    for number in 0..300 {
+        // Now and then a head with a large body behind it, sent at once.
+        let body = "x".repeat(if number % 10 == 0 { 300_000 } else { 1 });
+        stream.write_all(request("PATCH", &upload, &body).as_bytes()).await.unwrap();
+        assert!(answered(&mut stream).await, "{number}");
+    }
+    let users = vec![oras_serve::User::new("a", "b")];
+    let closed = memory(Options { users, ..Options::default() }).await;
+    let mut stream = TcpStream::connect(closed.address).await.unwrap();
+    for number in 0..300 {
+        stream.write_all(request("GET", "/v2/", "").as_bytes()).await.unwrap();
+        assert!(answered(&mut stream).await, "{number}");
+    }
+}
+
+/// Reads an answer to its end.
+async fn answered(stream: &mut TcpStream) -> bool {
+    let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let text = String::from_utf8_lossy(&all).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
+            if body.len() >= length.parse().unwrap() {
+                return true;
+            }
+        }
+        match stream.read(&mut buffer).await {
+            Ok(1..) if all.len() > 100_000 => panic!("{text}"),
+            Ok(count @ 1..) => all.extend_from_slice(&buffer[..count]),
+            _ => return false,
+        }
+    }
+}

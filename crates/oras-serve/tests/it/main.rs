@@ -4,9 +4,11 @@
 mod access;
 mod blobs;
 mod client;
+mod conditions;
 mod limits;
 mod lists;
 mod manifests;
+mod metrics;
 mod page;
 mod rules;
 mod stores;

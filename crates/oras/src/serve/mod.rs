@@ -1,5 +1,6 @@
 //! A registry over OCI layouts or memory.
 
+mod check;
 mod collect;
 mod proxy;
 mod repository;
@@ -103,7 +104,7 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
         }
         options.server.read_only = true;
         let archive = Arc::new(Archive::open(&path).await?);
-        return Ok(Arc::new(Single::archive(name(options, &path)?, archive)));
+        return Ok(Arc::new(Single::archive(name(options, &path)?, path, archive)));
     }
     if is_layout {
         // The second one also sweeps up what killed writers left.
@@ -111,7 +112,7 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
             true => Layout::open(&path).await?,
             false => Layout::open_or_create(&path).await?.noting_use(),
         };
-        return Ok(Arc::new(Single::layout(name(options, &path)?, layout, options.collection)));
+        return Ok(Arc::new(Single::layout(name(options, &path)?, path, layout, options.collection)));
     }
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());

@@ -12,6 +12,7 @@ use oras_spec::reference::check_repository;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
+use super::check::check;
 use super::collect::{Collection, maintain};
 use super::repository::{self, RESERVED};
 
@@ -110,6 +111,10 @@ impl Stores for LayoutRoot {
         let root = self.root.clone();
         let found = blocking(move || Ok(directories(&root))).await?;
         Ok(found.into_iter().filter(|found| found.is_layout).map(|found| found.name).collect())
+    }
+
+    async fn check(&self, writes: bool) -> Result<()> {
+        check(self.root.clone(), writes).await
     }
 }
 

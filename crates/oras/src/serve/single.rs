@@ -1,5 +1,6 @@
 //! The one repository of a layout.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,12 +8,14 @@ use oras_layout::{Archive, Layout};
 use oras_serve::{Needed, Stores};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
+use super::check::check;
 use super::collect::{Collection, maintain};
 
 /// One layout as the only repository of a server.
 #[derive(Debug)]
 pub(super) struct Single {
     name: String,
+    path: PathBuf,
     place: Place,
 }
 
@@ -23,13 +26,18 @@ enum Place {
 }
 
 impl Single {
-    pub(super) fn layout(name: String, layout: Layout, collection: Option<Collection>) -> Self {
-        Self { name, place: Place::Directory(Arc::new(layout), collection) }
+    pub(super) fn layout(
+        name: String,
+        path: PathBuf,
+        layout: Layout,
+        collection: Option<Collection>,
+    ) -> Self {
+        Self { name, path, place: Place::Directory(Arc::new(layout), collection) }
     }
 
     /// A repository that can only be read.
-    pub(super) fn archive(name: String, archive: Arc<Archive>) -> Self {
-        Self { name, place: Place::Archive(archive) }
+    pub(super) fn archive(name: String, path: PathBuf, archive: Arc<Archive>) -> Self {
+        Self { name, path, place: Place::Archive(archive) }
     }
 }
 
@@ -62,5 +70,10 @@ impl Stores for Single {
 
     async fn repositories(&self) -> Result<Vec<String>> {
         Ok(vec![self.name.clone()])
+    }
+
+    async fn check(&self, writes: bool) -> Result<()> {
+        let writes = writes && matches!(self.place, Place::Directory(..));
+        check(self.path.clone(), writes).await
     }
 }

@@ -114,6 +114,11 @@ impl Stores for Proxy {
         self.local.maintain(needed).await;
     }
 
+    /// What is here is served while upstreams are away: it is ready then, too.
+    async fn check(&self, _writes: bool) -> Result<()> {
+        self.local.check(true).await
+    }
+
     /// Those of which something is here: an upstream may have any number, and tell nobody.
     async fn repositories(&self) -> Result<Vec<String>> {
         let mut names = self.local.repositories().await?;
