@@ -160,7 +160,12 @@ impl Layout {
     /// Removes what processes that are gone left half-written here, once nobody has touched it for a day.
     pub async fn sweep(&self) {
         let root = self.path().to_owned();
-        drop(blocking(move || Ok(journal::sweep(&root))).await);
+        let swept = blocking(move || {
+            journal::sweep(&root);
+            Ok(())
+        });
+        // Best effort, as sweeping is.
+        drop(swept.await);
     }
 
     /// How many bytes the layout may have, if it is [`Layout::bounded`].
