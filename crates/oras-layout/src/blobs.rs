@@ -199,7 +199,7 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 /// Gives a verified file its name, and makes that durable.
 pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
     let directory = name(layout, staged, digest)?;
-    fsio::sync_directory(&directory)?;
+    layout.flushes().directory(&directory)?;
     let size = fs::metadata(path(layout.path(), digest)).map_or(0, |metadata| metadata.len());
     evict::added(layout, size);
     Ok(())

@@ -85,6 +85,15 @@ impl LayoutIngest {
 }
 
 impl State {
+    fn write(&mut self, chunks: &[Bytes]) -> Result<()> {
+        self.catch_up()?;
+        for chunk in chunks {
+            self.staged.file_mut().write_all(chunk).map_err(failed)?;
+            self.hasher.update(chunk);
+        }
+        Ok(())
+    }
+
     /// Hashes what an earlier run wrote, and goes to the end of the file.
     fn catch_up(&mut self) -> Result<()> {
         if std::mem::take(&mut self.is_behind) {
@@ -187,18 +196,19 @@ fn check(staged: &mut Staged, media_type: &MediaType) -> Result<()> {
 #[async_trait]
 impl Ingest for LayoutIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.write_all(vec![chunk]).await
+    }
+
+    async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
         let mut state = self.take()?;
-        let length = chunk.len() as u64;
+        let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let state = blocking(move || {
-            let written =
-                state.catch_up().and_then(|()| state.staged.file_mut().write_all(&chunk).map_err(failed));
+            let written = state.write(&chunks);
             if written.is_err() {
                 // What can't be written is not kept: the disk may be full of it.
                 state.staged.release();
             }
-            written?;
-            state.hasher.update(&chunk);
-            Ok(state)
+            written.map(|()| state)
         });
         self.state = Some(state.await?);
         self.written += length;

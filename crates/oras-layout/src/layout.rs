@@ -15,6 +15,7 @@ use oras_store::{
     Pushed, Result, Source, TagList, Target,
 };
 
+use crate::flush::Flushes;
 use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
@@ -52,6 +53,7 @@ struct Inner {
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
     notes_use: AtomicBool,
+    flushes: Flushes,
 }
 
 impl Layout {
@@ -96,6 +98,7 @@ impl Layout {
             index: Mutex::default(),
             graph: Mutex::default(),
             notes_use: AtomicBool::new(false),
+            flushes: Flushes::default(),
         };
         Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true, limit: None }
     }
@@ -159,7 +162,12 @@ impl Layout {
     /// Removes what processes that are gone left half-written here, once nobody has touched it for a day.
     pub async fn sweep(&self) {
         let root = self.path().to_owned();
-        drop(blocking(move || Ok(journal::sweep(&root))).await);
+        let swept = blocking(move || {
+            journal::sweep(&root);
+            Ok(())
+        });
+        // Best effort, as sweeping is.
+        drop(swept.await);
     }
 
     /// How many bytes the layout may have, if it is [`Layout::bounded`].
@@ -172,6 +180,10 @@ impl Layout {
     pub async fn touch(&self, digest: &Digest) {
         let (root, digest) = (self.path().to_owned(), digest.clone());
         drop(blocking(move || evict::touch(&root, &digest)).await);
+    }
+
+    pub(crate) fn flushes(&self) -> &Flushes {
+        &self.inner.flushes
     }
 
     pub(crate) fn digests(&self) -> &DigestCache {

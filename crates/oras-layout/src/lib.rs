@@ -31,6 +31,7 @@ mod blobs;
 mod collect;
 mod entry;
 mod evict;
+mod flush;
 mod gathered;
 mod graph;
 mod index;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::http::{Request, StatusCode, header};
+use bytes::Bytes;
 use futures::StreamExt;
 use oras_spec::{Algorithm, Digest, MediaType};
 use oras_store::Ingest;
@@ -22,6 +23,8 @@ use crate::visitor::Visitor;
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Bytes of a body that are read while others are written.
+const AHEAD: usize = 128 * 1024;
 /// How long a write that was given up may take to end, and how often to wait as long.
 const SETTLING: Duration = Duration::from_millis(20);
 const SETTLING_TIMES: u32 = 10;
@@ -182,20 +185,66 @@ fn check_chunk(request: &Request<Body>, (name, id): (&str, &str), written: u64) 
     Ok(())
 }
 
-/// Writes a body as it arrives, telling how far it has come. When a write fails, or is given up in its middle because
-/// the client is gone, `slot` is left empty: nobody knows what was written.
+/// Writes a body as it arrives, telling how far it has come; while some of it is written more is read. When a write fails, or
+/// is given up in its middle because the client is gone, `slot` is left empty: nobody knows what was written.
 async fn receive(slot: &mut Option<Box<dyn Ingest>>, body: Body, told: impl Fn(u64)) -> Result<(), Refusal> {
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) =
-        tokio::time::timeout(SILENCE, chunks.next()).await.map_err(|_| invalid("the body stopped"))?
-    {
-        let chunk = chunk.map_err(|_| invalid("the body ended early"))?;
+    let mut pieces = Pieces { body: body.into_data_stream(), read: Vec::new(), length: 0, end: None };
+    loop {
+        while pieces.read.is_empty() && pieces.end.is_none() {
+            pieces.next().await;
+        }
+        let batch = pieces.take();
+        if batch.is_empty() {
+            return pieces.end.unwrap_or(Ok(()));
+        }
         let mut ingest = slot.take().ok_or_else(Refusal::upload_unknown)?;
-        ingest.write(chunk).await.map_err(|error| failed(&error))?;
+        let written = {
+            let mut write = ingest.write_all(batch);
+            loop {
+                tokio::select! {
+                    written = &mut write => break written,
+                    () = pieces.next(), if pieces.has_room() => (),
+                }
+            }
+        };
+        written.map_err(|error| failed(&error))?;
         told(ingest.written());
         *slot = Some(ingest);
     }
-    Ok(())
+}
+
+/// A body that is read ahead.
+struct Pieces {
+    body: BodyDataStream,
+    read: Vec<Bytes>,
+    length: usize,
+    /// How the body ended.
+    end: Option<Result<(), Refusal>>,
+}
+
+impl Pieces {
+    fn has_room(&self) -> bool {
+        self.end.is_none() && self.length < AHEAD
+    }
+
+    /// Reads the next piece, or the end. Nothing is lost when this is dropped.
+    async fn next(&mut self) {
+        match tokio::time::timeout(SILENCE, self.body.next()).await {
+            Ok(Some(Ok(piece))) if piece.is_empty() => {}
+            Ok(Some(Ok(piece))) => {
+                self.length += piece.len();
+                self.read.push(piece);
+            }
+            Ok(None) => self.end = Some(Ok(())),
+            Ok(Some(Err(_))) => self.end = Some(Err(invalid("the body ended early"))),
+            Err(_) => self.end = Some(Err(invalid("the body stopped"))),
+        }
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.length = 0;
+        std::mem::take(&mut self.read)
+    }
 }
 
 fn invalid(message: &str) -> Refusal {

@@ -19,6 +19,14 @@ pub trait Ingest: Send {
     /// Takes the next bytes.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
 
+    /// Takes several pieces in one step, which is cheaper where a step is one to another thread.
+    async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        for chunk in chunks {
+            self.write(chunk).await?;
+        }
+        Ok(())
+    }
+
     /// The number of bytes taken so far.
     fn written(&self) -> u64;
 

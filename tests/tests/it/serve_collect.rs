@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oras_spec::Digest;
@@ -17,6 +17,7 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CLIENTS: u64 = 4;
 /// Different blobs, which the manifests of all clients share.
 const BLOBS: usize = 150;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn shared_blob(number: usize) -> Vec<u8> {
     let mut blob = format!("blob {number} ").into_bytes();
@@ -152,30 +153,33 @@ fn blobs(sandbox: &Sandbox) -> usize {
 #[test]
 fn what_was_acknowledged_is_complete_and_garbage_goes() {
     // A delay that is over before most clients have pushed, and one that is not.
-    for (delay, untagged) in [("100ms", &["--gc-untagged"][..]), ("2s", &[])] {
+    for (delay, untagged) in [("300ms", &["--gc-untagged"][..]), ("2s", &[])] {
         let sandbox = Sandbox::new();
         let words = [&["--gc-interval", "20ms", "--gc-delay", delay, "root"], untagged].concat();
         let served = Served::start(&sandbox, &words);
         let (address, done) = (served.address(), Mutex::new(Done::default()));
-        let (begun, removed) = (Instant::now(), AtomicUsize::new(0));
+        let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
         let length = Duration::from_secs(2 * rounds(1) as u64);
         std::thread::scope(|scope| {
             for client in 0..CLIENTS {
-                let done = &done;
+                let (done, is_over) = (&done, &is_over);
                 scope.spawn(move || {
-                    storm(address, (client + 1, true), || begun.elapsed() > length, done).unwrap();
+                    storm(address, (client + 1, true), || is_over.load(Ordering::SeqCst), done).unwrap();
                 });
             }
-            let mut before = 0;
-            while begun.elapsed() < length {
+            let (mut before, mut removed) = (0, 0);
+            // On a machine that has other things to do it takes longer until something has happened.
+            let is_little = |removed| removed < 3 || done.lock().unwrap().live.len() < 5;
+            while begun.elapsed() < length || (is_little(removed) && begun.elapsed() < PATIENCE) {
                 let now = blobs(&sandbox);
-                removed.fetch_add(usize::from(now < before), Ordering::Relaxed);
+                removed += usize::from(now < before);
                 before = now;
                 std::thread::sleep(Duration::from_millis(20));
             }
+            is_over.store(true, Ordering::SeqCst);
+            assert!(!is_little(removed), "{removed} times less, {} began anew", done.lock().unwrap().again);
         });
-        let Done { live, again } = done.into_inner().unwrap();
-        assert!(removed.into_inner() > 0 && !live.is_empty(), "{again} pushes began anew");
+        let live = done.into_inner().unwrap().live;
         check_complete(address, &live);
         let mut wire = Wire::open(address).unwrap();
         for path in &live {
