@@ -18,7 +18,7 @@
 //! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
 //! | [`list_partials`], [`clean_partials`] | finds or removes what unfinished transfers have left |
 //! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
-//! | `serve`, with the feature of that name | is a registry over OCI layouts or memory |
+//! | `serve`, with the feature of that name | is a registry over OCI layouts or memory, or a cache of others |
 //!
 //! ```
 //! use std::sync::Arc;

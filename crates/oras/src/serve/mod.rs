@@ -1,4 +1,4 @@
-//! A registry over OCI layouts or memory.
+//! A registry over OCI layouts or memory, which may be a cache of others.
 
 mod check;
 mod collect;
