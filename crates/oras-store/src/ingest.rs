@@ -21,6 +21,9 @@ pub trait Ingest: Send {
     /// # Errors
     /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
+
+    /// Gives the content up: nothing of it is left, not even at a registry that could be told.
+    async fn abort(self: Box<Self>) {}
 }
 
 /// A store that takes content piece by piece.
