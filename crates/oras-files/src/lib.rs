@@ -35,6 +35,7 @@ mod found;
 mod kept;
 mod publish;
 mod reference;
+mod remembered;
 mod sending;
 mod staging;
 mod target;

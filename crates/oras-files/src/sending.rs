@@ -67,7 +67,13 @@ impl Collection {
         let (packed, taken) = join!(packing, take(from, target, &found.media_type, most, progress));
         // That nobody takes the bytes is why packing ended.
         let taken = taken?;
-        let packed = packed?;
+        let (packed, taken) = match (packed, taken) {
+            (Err(error), Taken::Begun(ingest)) => {
+                ingest.abort().await;
+                return Err(error);
+            }
+            (packed, held) => (packed?, held),
+        };
         let node = found.packed(&packed);
         match taken {
             Taken::Held(chunks) => {
@@ -76,8 +82,11 @@ impl Collection {
                 state.nodes.insert(node.digest.clone(), Body::Bytes(chunks.concat().into()));
                 Ok((node, None))
             }
-            Taken::Begun(_) if target.exists(&node).await? => Ok((node, Some(Pushed::Existed))),
             Taken::Begun(ingest) => {
+                if target.exists(&node).await? {
+                    ingest.abort().await;
+                    return Ok((node, Some(Pushed::Existed)));
+                }
                 ingest.commit(Some(&node.digest)).await?;
                 Ok((node, Some(Pushed::Copied)))
             }

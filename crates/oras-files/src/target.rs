@@ -14,6 +14,7 @@ use crate::base::Base;
 use crate::extract::UnpackLimits;
 use crate::kept::{self, Look};
 use crate::publish::{self, Form, Item};
+use crate::remembered::Remembered;
 use crate::staging;
 use crate::title::{check_parts, clean, is_local};
 
@@ -77,7 +78,8 @@ impl FileTarget {
         Self { inner: Arc::new(Inner { output, options, digests: None, state: Mutex::default() }) }
     }
 
-    /// A target that knows files by `digests` which were hashed before, and remembers there those it hashes.
+    /// A target that knows files by `digests` which were hashed before, and remembers there those it hashes
+    /// or writes.
     pub fn with_digests(output: PathBuf, options: PullOptions, digests: Arc<DigestCache>) -> Self {
         Self { inner: Arc::new(Inner { output, options, digests: Some(digests), state: Mutex::default() }) }
     }
@@ -91,8 +93,14 @@ impl FileTarget {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             let state = std::mem::take(&mut *inner.state());
-            let items: Vec<_> = state.staged.into_values().map(|staged| staged.item).collect();
-            publish::publish(&items, inner.options.keep_old_files)
+            let staged = state.staged.into_values().map(|staged| (staged.item, staged.digest));
+            let (items, digests): (Vec<_>, Vec<_>) = staged.unzip();
+            let remembered = inner.digests().map(|known| Remembered::look(known, items.iter().zip(&digests)));
+            publish::publish(&items, inner.options.keep_old_files)?;
+            if let Some(remembered) = remembered {
+                remembered.keep();
+            }
+            Ok(())
         })
         .await
     }

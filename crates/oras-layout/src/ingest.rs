@@ -263,7 +263,7 @@ impl Ingest for LayoutIngest {
         Ok(descriptor)
     }
 
-    fn abort(mut self: Box<Self>) {
+    async fn abort(mut self: Box<Self>) {
         if let Some(state) = &mut self.state {
             state.staged.release();
         }

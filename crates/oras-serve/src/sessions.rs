@@ -185,7 +185,7 @@ impl Sessions {
         let ingest = session.ingest.lock().await.take();
         self.remove(id);
         let Some(ingest) = ingest else { return false };
-        ingest.abort();
+        ingest.abort().await;
         true
     }
 }

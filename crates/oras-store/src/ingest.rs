@@ -42,8 +42,9 @@ pub trait Ingest: Send {
     /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
-    /// Gives the content up: nothing of it is left, whether it has a name or not.
-    fn abort(self: Box<Self>) {}
+    /// Gives the content up: nothing of it is left, whether it has a name or not, and not at a registry that could be told
+    /// either.
+    async fn abort(self: Box<Self>) {}
 }
 
 /// A store that takes content piece by piece.

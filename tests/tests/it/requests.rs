@@ -159,3 +159,22 @@ fn referrers_that_wait_for_each_other_share_an_index() {
     let tree = sandbox.oras(&["discover", &format!("{}/b:v1", to.host()), "--format", "json"]);
     assert_eq!(tree.matches("\"doc/x\"").count(), 40);
 }
+
+/// A directory is sent before its digest is known; one that turns out to be there leaves no upload behind.
+#[test]
+fn an_upload_that_is_not_needed_is_cancelled() {
+    for registry in registries("an_upload_that_is_not_needed_is_cancelled") {
+        let recorder = Recorder::new(registry.port());
+        let sandbox = Sandbox::new();
+        let noise = |n: u32| (n.wrapping_mul(2_654_435_761).rotate_left(n % 31) >> 13) as u8;
+        sandbox.file("d/noise", (0..12_u32 << 20).map(noise).collect::<Vec<u8>>());
+        let reference = format!("{}/r:v1", recorder.host());
+        sandbox.oras(&["push", &reference, "d"]);
+        let deleted = |made: Vec<String>| made.iter().filter(|line| line.starts_with("DELETE")).count();
+        assert_eq!(deleted(made(&recorder)), 0);
+        let said = sandbox.oras(&["push", &reference, "d"]);
+        assert!(said.contains("Exists"), "{said}");
+        let made = made(&recorder);
+        assert!(made.contains(&"DELETE /v2/r/blobs/uploads".to_owned()), "{made:?}");
+    }
+}

@@ -19,7 +19,8 @@ use crate::repository::Repository;
 /// The bytes of one piece; twice as many are held.
 const PIECE: usize = 4 << 20;
 
-/// Content on its way into a repository. Dropped, it leaves a session that the registry forgets by itself.
+/// Content on its way into a repository. Dropped, it leaves a session that the registry forgets by itself; given up, the
+/// registry is told.
 pub(crate) struct Pieces {
     repository: Repository,
     media_type: MediaType,
@@ -182,6 +183,12 @@ impl Ingest for Pieces {
             return self.commit_manifest(expected).await;
         }
         self.commit_blob(expected).await
+    }
+
+    async fn abort(mut self: Box<Self>) {
+        if let Ok(Way::Session(mut transfer, _)) = self.settled().await {
+            transfer.abandon().await;
+        }
     }
 }
 

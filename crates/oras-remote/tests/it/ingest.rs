@@ -203,3 +203,15 @@ async fn a_later_run_goes_on_with_a_stream() {
     assert_eq!(sent, [20 * MIB, 8 * MIB]);
     assert!(second.resolve(&node.digest.to_string()).await.is_err());
 }
+
+#[tokio::test]
+async fn what_is_given_up_is_cancelled() {
+    let (server, sessions) = serve(|_, _| None);
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+    ingest.write(bytes(9 * MIB)).await.unwrap();
+    ingest.abort().await;
+    assert!(server.asked().iter().any(|asked| asked.method == "PATCH"));
+    assert!(sessions.lock().unwrap().sessions.is_empty());
+    assert!(sessions.lock().unwrap().blobs.is_empty());
+}

@@ -108,12 +108,12 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
     }
     let wrong = begin("abc3").await;
     wrong.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
-    begin("abc4").await.abort();
+    begin("abc4").await.abort().await;
     if let Some(ingest) = {
         drop(begin("abc5").await);
         resume("abc5").await.expect("resume")
     } {
-        ingest.abort();
+        ingest.abort().await;
     }
     for name in ["abc3", "abc4", "abc5"] {
         assert!(resume(name).await.expect("resume").is_none(), "{name} was given up");
