@@ -11,7 +11,7 @@ use crate::stage::Stage;
 pub(crate) struct Case {
     /// `snake_case`, unique.
     pub(crate) name: &'static str,
-    /// The point of the threat list, 1 to 34.
+    /// The point of the threat list, 1 to 38.
     pub(crate) point: u8,
     /// Whether this is a use that must keep working.
     pub(crate) honest: bool,

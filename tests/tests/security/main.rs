@@ -33,6 +33,11 @@ mod redirects;
 mod referrers;
 mod remote;
 mod secrets;
+mod serve_access;
+mod serve_content;
+mod serve_floods;
+mod serve_paths;
+mod serve_stage;
 mod sharing;
 mod stage;
 mod terminal;
@@ -77,6 +82,10 @@ fn cases() -> Vec<Case> {
         redirects::cases(),
         referrers::cases(),
         secrets::cases(),
+        serve_access::cases(),
+        serve_content::cases(),
+        serve_floods::cases(),
+        serve_paths::cases(),
         sharing::cases(),
         terminal::cases(),
         tokens::cases(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::case::{Outcome, Verdict};
 
 /// What the points of the threat list are about.
-const POINTS: [&str; 34] = [
+const POINTS: [&str; 38] = [
     "Names in titles and archives",
     "Symbolic and hard links in archives",
     "A path that is changed during extraction",
@@ -42,6 +42,10 @@ const POINTS: [&str; 34] = [
     "Names that Windows reserves",
     "Modes of files with secrets",
     "Proxies",
+    "Paths that clients ask `oras serve` for",
+    "Passwords, tokens and rules of `oras serve`",
+    "Floods and slow clients of `oras serve`",
+    "Content that clients send to `oras serve`",
 ];
 
 const ADVISORIES: &str = include_str!("../../security/advisories.txt");
@@ -95,7 +99,7 @@ fn page(verdicts: &[Verdict<'_>]) -> Result<String, String> {
     }
     let count = |honest| verdicts.iter().filter(|verdict| verdict.case.honest == honest).count();
     let mut page = format!(
-        "# Security\n\nWhat a hostile registry, token server, proxy, archive or layout can do to `oras`: each attack is a test, and beside \
+        "# Security\n\nWhat a hostile registry, token server, proxy, archive or layout can do to `oras`, and a hostile client to `oras serve`: each attack is a test, and beside \
          it stand the honest uses that look like it and must keep working. {} attacks, {} honest uses.\n\nThis page is written by \
          `cargo xtask gen` from `tests/tests/security/` and `tests/security/advisories.txt`; `cargo test --test security` runs the cases \
          and compares it. The Go `oras` v1.3.6 runs through the same cases: \"holds\" means that it does what the case asks, \"–\" that \
