@@ -16,7 +16,7 @@ use crate::serve_wire::Wire;
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CLIENTS: u64 = 4;
 /// Different blobs, which the manifests of all clients share.
-const BLOBS: usize = 150;
+const BLOBS: usize = 60;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn shared_blob(number: usize) -> Vec<u8> {
@@ -155,7 +155,7 @@ fn what_was_acknowledged_is_complete_and_garbage_goes() {
     // A delay that is over before most clients have pushed, and one that is not.
     for (delay, untagged) in [("300ms", &["--gc-untagged"][..]), ("2s", &[])] {
         let sandbox = Sandbox::new();
-        let words = [&["--gc-interval", "20ms", "--gc-delay", delay, "root"], untagged].concat();
+        let words = [&["--gc-interval", "150ms", "--gc-delay", delay, "root"], untagged].concat();
         let served = Served::start(&sandbox, &words);
         let (address, done) = (served.address(), Mutex::new(Done::default()));
         let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
