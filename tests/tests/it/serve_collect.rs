@@ -201,17 +201,23 @@ fn manifests_without_a_tag_stay_unless_asked() {
     for untagged in [false, true] {
         let sandbox = Sandbox::new();
         sandbox.tree();
-        let mut words = vec!["--gc-interval", "20ms", "--gc-delay", "1s", "root"];
+        let mut words = vec!["--gc-interval", "20ms", "--gc-delay", "2s", "root"];
         words.extend(untagged.then_some("--gc-untagged"));
         let served = Served::start(&sandbox, &words);
         let reference = format!("{}/a:v1", served.host());
         sandbox.oras(&["push", &reference, "hi.txt"]);
         let digest = sandbox.oras(&["resolve", &reference]).trim().to_owned();
         sandbox.oras(&["attach", "--artifact-type", "a/b", &reference, "--annotation", "a=b"]);
-        std::thread::sleep(Duration::from_millis(1200));
+        std::thread::sleep(Duration::from_millis(2500));
         assert!(sandbox.oras(&["discover", &reference]).contains("a/b"));
         sandbox.oras(&["untag", &reference]);
-        std::thread::sleep(Duration::from_millis(1500));
+        // Asking for it would keep it.
+        let manifest = sandbox.path("root/a/blobs").join(digest.replace(':', "/"));
+        let begun = Instant::now();
+        let patience = if untagged { PATIENCE } else { Duration::from_secs(3) };
+        while manifest.exists() && begun.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let by_digest = format!("{}/a@{digest}", served.host());
         assert_eq!(sandbox.run(&ours(), &["pull", "-o", "out", &by_digest]).status.success(), !untagged);
     }
