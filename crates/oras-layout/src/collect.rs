@@ -27,7 +27,8 @@ pub(crate) const ASIDE: &str = ".oras-gone-";
 /// What [`Layout::collect`] removes.
 #[derive(Clone)]
 pub struct Garbage {
-    /// What was written or asked for within this time stays: somebody may be about to push the manifest that needs it.
+    /// What was written or asked for, or lost a tag, within this time stays: somebody may be about to push the manifest that
+    /// needs it.
     pub delay: Duration,
     /// Also removes manifests without a tag that nothing with a tag reaches, and that don't refer to what stays.
     pub untagged: bool,

@@ -114,6 +114,7 @@ pub(crate) fn write(root: &Path, changes: &[Change]) -> Result<()> {
     let (prunings, others): (Vec<_>, Vec<_>) =
         changes.iter().partition(|change| matches!(change, Change::Prune(_)));
     for change in others {
+        note_loss(root, &index, change);
         changed |= index.apply(change);
     }
     let mut gone = HashSet::new();
@@ -129,6 +130,18 @@ pub(crate) fn write(root: &Path, changes: &[Change]) -> Result<()> {
     }
     // Files last, and still under the lock: what `index.json` names is there at any time.
     gone.iter().try_for_each(|digest| blobs::remove(root, digest))
+}
+
+/// Notes on a manifest that it loses a tag: from now on it counts how long nothing names it.
+fn note_loss(root: &Path, index: &Index, change: &Change) {
+    let (tag, keeps) = match change {
+        Change::Tag(node, tag) => (tag, Some(&node.digest)),
+        Change::Untag(tag) => (tag, None),
+        _ => return,
+    };
+    if let Some(loser) = index.tagged(tag).filter(|loser| Some(&loser.digest) != keeps) {
+        blobs::claim(root, &loser.digest, None, Duration::ZERO);
+    }
 }
 
 /// Replaces the index; whoever does so has the lock.

@@ -116,6 +116,11 @@ async fn untagged_manifests_go_if_so_told() {
         assert!(!has(&layout, content), "{content:?}");
         assert!(!index_of(layout.path()).to_string().contains(&content.descriptor().digest.to_string()));
     }
+    // One that has just lost its tag stays for a while.
+    layout.untag("v2").await.unwrap();
+    assert_eq!(layout.collect(garbage(true)).await.unwrap(), Collected::default());
+    layout.tag(&tagged, "v2").await.unwrap();
+    layout.tag(&all, "v2").await.unwrap();
     // One that was asked for lately stays listed, with what it needs.
     push_all(&layout, &[&two, &untagged]).await;
     age(layout.path());
