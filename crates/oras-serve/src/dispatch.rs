@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 
 use crate::challenge::TOKEN_PATH;
 use crate::conditions::Conditions;
@@ -14,7 +14,7 @@ use crate::error::Refusal;
 use crate::health::{LIVE_PATH, READY_PATH};
 use crate::metrics::METRICS_PATH;
 use crate::query::Query;
-use crate::respond::{Answer, json};
+use crate::respond::{Answer, json, set};
 use crate::route::{self, Route};
 use crate::server::Registry;
 use crate::visitor::Visitor;
@@ -27,11 +27,23 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
         .merge(page::routes(&registry))
         .fallback(dispatch)
-        .layer(from_fn_with_state(Arc::clone(&registry), access::check))
-        .layer(from_fn_with_state(Arc::clone(&registry), namespace::apply))
-        .layer(from_fn(warnings::collect))
+        .layer(from_fn_with_state(Arc::clone(&registry), enter))
         .layer(from_fn_with_state(Arc::clone(&registry), trace::request))
         .with_state(registry)
+}
+
+/// What comes before a request is answered, in one layer, as each is a lot of code: the repository it means, then who
+/// may do that.
+async fn enter(State(registry): State<Arc<Registry>>, request: Request<Body>, next: Next) -> Response<Body> {
+    let (request, namespace) = match namespace::apply(&*registry.stores, request) {
+        Ok(scoped) => scoped,
+        Err(refusal) => return refusal.response(),
+    };
+    let mut response = warnings::collect(access::check(State(registry), request, next)).await;
+    if let Some(namespace) = namespace {
+        set(&mut response, "oci-namespace", &namespace);
+    }
+    response
 }
 
 async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {

@@ -1,44 +1,28 @@
 //! Requests for a repository of another registry, which the query `ns` names (distribution-spec, main, "Registry
 //! Proxying").
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::body::Body;
 use axum::http::uri::PathAndQuery;
-use axum::http::{StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{Request, StatusCode, Uri};
 
 use crate::error::Refusal;
 use crate::query::Query;
-use crate::respond::set;
 use crate::route::{self, Route};
-use crate::server::Registry;
+use crate::stores::Stores;
 
-/// Turns such a request into one for the repository as it is called here, before anything else looks at it: who may
-/// do what is decided by that name. A namespace that is not known is refused.
-pub(crate) async fn apply(
-    State(registry): State<Arc<Registry>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let found = asked(request.uri()).and_then(|asked| {
-        let scoped = registry.stores.scoped(&asked.namespace, &asked.name);
-        scoped.map(|name| name.map(|name| (asked, name))).transpose()
-    });
-    match found {
-        None => next.run(request).await,
-        Some(Err(error)) => Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", error.to_string()).response(),
-        Some(Ok((asked, name))) => {
-            let Some(uri) = asked.at(&name, request.uri()) else {
-                return Refusal::name_invalid().response();
-            };
-            *request.uri_mut() = uri;
-            let mut response = next.run(request).await;
-            set(&mut response, "oci-namespace", &asked.namespace);
-            response
-        }
-    }
+/// Turns such a request into one for the repository as it is called here, and tells the namespace, before anything else
+/// looks at it: who may do what is decided by that name. A namespace that is not known is refused.
+pub(crate) fn apply(
+    stores: &dyn Stores,
+    mut request: Request<Body>,
+) -> Result<(Request<Body>, Option<String>), Refusal> {
+    let Some(asked) = asked(request.uri()) else { return Ok((request, None)) };
+    let name = stores
+        .scoped(&asked.namespace, &asked.name)
+        .map_err(|error| Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", error.to_string()))?;
+    let Some(name) = name else { return Ok((request, None)) };
+    *request.uri_mut() = asked.at(&name, request.uri()).ok_or_else(Refusal::name_invalid)?;
+    Ok((request, Some(asked.namespace)))
 }
 
 /// A repository of a registry, and what is asked of it.

@@ -2,10 +2,8 @@
 
 use std::cell::RefCell;
 
-use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::WARNING;
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// The longest text; all warnings of an answer together may have 4,096 bytes.
@@ -32,10 +30,10 @@ pub fn warn(text: impl Into<String>) {
     });
 }
 
-/// Answers a request, with the warnings that it gives rise to.
-pub(crate) async fn collect(request: Request, next: Next) -> Response {
+/// The answer to a request, with the warnings that it gives rise to.
+pub(crate) async fn collect(answered: impl Future<Output = Response>) -> Response {
     let answer = async {
-        let response = next.run(request).await;
+        let response = answered.await;
         (response, WARNINGS.with(RefCell::take))
     };
     let (mut response, warnings) = WARNINGS.scope(RefCell::default(), answer).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_serve::{Stores, warn};
@@ -50,11 +51,7 @@ impl Proxied {
         Self { blobs, ..self }
     }
 
-    async fn ask<T>(
-        &self,
-        patience: Option<Duration>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T, Failure> {
+    async fn ask<T>(&self, patience: Option<Duration>, work: BoxFuture<'_, Result<T>>) -> Result<T, Failure> {
         self.upstream.ask(self.remote.name(), patience, work).await
     }
 
@@ -162,7 +159,7 @@ impl Proxied {
             }
         }
         let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
-        let bytes = self.ask(Some(PATIENCE), content.bytes(limit)).await?;
+        let bytes = self.ask(Some(PATIENCE), content.bytes(limit).boxed()).await?;
         self.keep(node, bytes.clone()).await;
         Ok(bytes)
     }
@@ -193,7 +190,7 @@ impl Proxied {
             if let Some(download) = self.downloads.find(&self.name, &text) {
                 return Ok(download.descriptor().clone());
             }
-            return Ok(self.ask(Some(PATIENCE), self.remote.resolve_blob(digest)).await?);
+            return Ok(self.ask(Some(PATIENCE), self.remote.resolve_blob(digest).boxed()).await?);
         }
         let (node, bytes) = self.ask(Some(PATIENCE), self.remote.resolve_with_bytes(&text)).await?;
         if let Some(bytes) = bytes.filter(|_| node.media_type.is_manifest()) {
@@ -223,7 +220,7 @@ impl Proxied {
         }
         if is_whole {
             let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
-            return Ok(held_back(self.ask(None, content.reader()).await?));
+            return Ok(held_back(self.ask(None, content.reader().boxed()).await?));
         }
         Ok(self.ask(None, self.remote.fetch(node, range)).await?)
     }
@@ -244,7 +241,7 @@ impl Proxied {
             self.warn("its tags");
             return here.tags(None).try_collect().await;
         }
-        let all = self.remote.tags(None).try_collect::<Vec<_>>();
+        let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
         match self.ask(Some(TAGS_PATIENCE), all).await {
             Ok(mut tags) => {
                 tags.sort_unstable();

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use oras_remote::{AddressRefused, Client, Repository, ResponseError};
 use oras_spec::Reference;
 use oras_spec::reference::{check_registry, check_repository};
@@ -92,7 +93,7 @@ impl Upstream {
         &self,
         name: &str,
         patience: Option<Duration>,
-        work: impl Future<Output = Result<T>>,
+        work: BoxFuture<'_, Result<T>>,
     ) -> Result<T, Failure> {
         let answer = match patience {
             Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
