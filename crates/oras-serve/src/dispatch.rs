@@ -19,7 +19,6 @@ use crate::{access, blobs, lists, manifests, page, trace, uploads};
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
-        .merge(page::routes(&registry))
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), access::check))
         .layer(from_fn(trace::request))
@@ -28,6 +27,9 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
 
 async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response<Body> {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    if registry.options.page && page::is_at(&path) {
+        return page::answer(&registry, &path, request).await;
+    }
     let mut response = match Route::parse(&path) {
         Some(route) => answer(&registry, route, request).await.unwrap_or_else(Refusal::response),
         None => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::Semaphore;
 
 use crate::error::Refusal;
 use crate::options::Options;
@@ -14,7 +15,7 @@ use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
 use crate::stores::Stores;
 use crate::tls::Certificate;
 use crate::users::Users;
-use crate::{connections, dispatch};
+use crate::{connections, dispatch, page};
 
 /// A registry that listens.
 pub struct Server {
@@ -32,6 +33,8 @@ pub(crate) struct Registry {
     pub(crate) sessions: Sessions,
     /// Whether it speaks TLS.
     pub(crate) secure: bool,
+    /// Turns at making web pages.
+    pub(crate) pages: Semaphore,
 }
 
 impl Server {
@@ -50,7 +53,8 @@ impl Server {
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
         let secure = certificate.is_some();
-        let registry = Arc::new(Registry { options, users, stores, sessions, secure });
+        let pages = Semaphore::new(page::AT_ONCE);
+        let registry = Arc::new(Registry { options, users, stores, sessions, secure, pages });
         Ok(Self { listener, address, certificate, registry })
     }
 
