@@ -25,7 +25,6 @@ use crate::{
 /// The service of a server.
 pub(crate) fn router(registry: Arc<Registry>) -> Router {
     Router::new()
-        .merge(page::routes(&registry))
         .fallback(dispatch)
         .layer(from_fn_with_state(Arc::clone(&registry), enter))
         .layer(from_fn_with_state(Arc::clone(&registry), trace::request))
@@ -59,6 +58,9 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>)
     };
     if let Some(answer) = beside {
         return answer.unwrap_or_else(Refusal::response);
+    }
+    if registry.options.page && page::is_at(&path) {
+        return page::answer(&registry, &path, &visitor, request).await;
     }
     let mut response = match Route::parse(&path) {
         Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),

@@ -27,7 +27,7 @@ use crate::stores::Stores;
 use crate::tls::{self, Certificate};
 use crate::tokens::Tokens;
 use crate::users::Users;
-use crate::{challenge, dispatch};
+use crate::{challenge, dispatch, page};
 
 /// A registry that listens.
 pub struct Server {
@@ -56,6 +56,8 @@ pub(crate) struct Registry {
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
     pub(crate) needed: Needed,
+    /// Turns at making web pages.
+    pub(crate) pages: Semaphore,
 }
 
 impl Server {
@@ -100,6 +102,7 @@ impl Server {
             stores,
             sessions,
             needed: Needed::default(),
+            pages: Semaphore::new(page::AT_ONCE),
         });
         Ok(Self { listener, address, certificate, registry })
     }

@@ -17,64 +17,53 @@ mod tree;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use axum::routing::get;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use maud::Markup;
 use oras_store::{Error, Kind, ReadStore};
-use tokio::sync::Semaphore;
 
+use crate::error::Refusal;
 use crate::query::Query;
-use crate::route;
 use crate::scope::Action;
 use crate::server::Registry;
 use crate::visitor::Visitor;
 use place::Place;
 
 /// Pages that are made at the same time: each may hold a large manifest.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
 
 /// What a browser may do with a page: load our style, our script and our icon, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// What the pages of a server share.
-struct Pages {
-    registry: Arc<Registry>,
-    turns: Semaphore,
+/// Whether a page is at a path, or a note that there is none: at `/` and below `/-/`, where no endpoint of the
+/// distribution-spec is.
+pub(crate) fn is_at(path: &str) -> bool {
+    path == "/" || path.starts_with("/-/")
 }
 
-/// The pages at `/` and below `/-/`, which no endpoint of the distribution-spec has; none if the server is told so.
-pub(crate) fn routes(registry: &Arc<Registry>) -> Router<Arc<Registry>> {
-    if !registry.options.page {
-        return Router::new();
+/// The page at a path.
+pub(crate) async fn answer(
+    registry: &Registry,
+    path: &str,
+    visitor: &Visitor,
+    request: Request<Body>,
+) -> Response<Body> {
+    let head = request.into_parts().0;
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return Refusal::unsupported().with("allow", "GET, HEAD".to_owned()).response();
     }
-    let pages = Pages { registry: Arc::clone(registry), turns: Semaphore::new(AT_ONCE) };
-    Router::new().route("/", get(answer)).route("/-/{*place}", get(answer)).with_state(Arc::new(pages))
-}
-
-async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Response<Body> {
-    let path = route::decoded(request.uri());
-    let place = Place::parse(&path);
+    let place = Place::parse(path);
     if let Some(Place::Asset(name)) = place
         && let Some(asset) = assets::find(name)
     {
         return assets::response(asset);
     }
-    let made = match Query::of(request.uri()) {
+    let made = match Query::of(&head.uri) {
         Ok(query) => {
-            // Who comes without one sees nothing that is not for everybody.
-            let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_default();
-            let visit = Visit {
-                registry: &pages.registry,
-                visitor: &visitor,
-                headers: request.headers(),
-                query: &query,
-            };
-            pages.make(&visit, place).await
+            let visit = Visit { registry, visitor, headers: &head.headers, query: &query };
+            make(&visit, place).await
         }
         Err(_) => Err(Problem { status: StatusCode::BAD_REQUEST, message: "The address can't be read." }),
     };
@@ -84,16 +73,14 @@ async fn answer(State(pages): State<Arc<Pages>>, request: Request<Body>) -> Resp
     }
 }
 
-impl Pages {
-    async fn make(&self, visit: &Visit<'_>, place: Option<Place<'_>>) -> Result<Markup, Problem> {
-        // Nobody closes it.
-        let _turn = self.turns.acquire().await.map_err(|_| Problem::failed())?;
-        match place {
-            Some(Place::Repositories) => repositories::page(visit).await,
-            Some(Place::Repository { name }) => tags::page(visit, name).await,
-            Some(Place::Manifest { name, reference }) => manifest::page(visit, name, reference).await,
-            Some(Place::Asset(_)) | None => Err(Problem::new("There is no page at this address.")),
-        }
+async fn make(visit: &Visit<'_>, place: Option<Place<'_>>) -> Result<Markup, Problem> {
+    // Nobody closes it.
+    let _turn = visit.registry.pages.acquire().await.map_err(|_| Problem::failed())?;
+    match place {
+        Some(Place::Repositories) => repositories::page(visit).await,
+        Some(Place::Repository { name }) => tags::page(visit, name).await,
+        Some(Place::Manifest { name, reference }) => manifest::page(visit, name, reference).await,
+        Some(Place::Asset(_)) | None => Err(Problem::new("There is no page at this address.")),
     }
 }
 
