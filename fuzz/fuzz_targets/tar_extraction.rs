@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oras_files::{FileTarget, PullOptions};
+use oras_files::{FileTarget, PullOptions, UnpackLimits};
 use oras_spec::{Descriptor, MediaType, annotation};
 use oras_store::{Content, Target};
 
@@ -10,7 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     let root = tempfile::tempdir().expect("a directory");
     let output = root.path().join("out");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let options = PullOptions { max_unpacked_size: 1 << 20, ..PullOptions::default() };
+    let unpack = UnpackLimits { size: 1 << 20, ..UnpackLimits::default() };
+    let options = PullOptions { unpack, ..PullOptions::default() };
     let mut descriptor = Descriptor::of(MediaType::LAYER_TAR, bytes);
     descriptor.annotations.insert(annotation::TITLE.to_owned(), "directory".to_owned());
     descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());

@@ -85,7 +85,7 @@ fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     let mut reports = Vec::new();
     let mut shelf = Shelf::default();
     for workload in WORKLOADS.iter().filter(|workload| options.wants(|word| workload.is_meant_by(word))) {
-        let (tls, single_post) = (options.tls && workload.tls, workload.single_post);
+        let (tls, single_post) = (options.wants_tls(workload), workload.single_post);
         let others = [(tls, Protocol::Tls), (single_post, Protocol::SinglePost)];
         let others = others.into_iter().filter_map(|(wanted, protocol)| wanted.then_some(protocol));
         for protocol in std::iter::once(Protocol::Plain).chain(others) {

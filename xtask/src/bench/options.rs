@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::data::Sizes;
 use super::tool::Tool;
-use super::workload::WORKLOADS;
+use super::workload::{WORKLOADS, Workload};
 use crate::process::Result;
 
 const HELP: &str = "\
@@ -25,10 +25,13 @@ each tool runs once more over a proxy that counts bytes and requests.
   --dir DIR         where data, registries and results are, not in memory
   --ours FILE       measure this program as ours, not a fresh release build
   --json FILE       write every sample
-  --publish         write docs/benchmarks.md and docs/benchmarks.svg
+  --publish         write docs/benchmarks.md and docs/benchmarks.svg, with one big file over TLS, too
 
 `flat` is peak memory of ours alone, with files of 100 MiB and the size of the big file. Workloads:
 ";
+
+/// The workloads that are published over TLS, too.
+const PUBLISHED_TLS: [&str; 2] = ["b1-push", "b2-pull"];
 
 /// The last workload, which no other tool takes part in.
 pub(super) const FLAT: &str = "flat";
@@ -118,6 +121,16 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|word| is_meant_by(word))
     }
 
+    /// Whether some workload may run over TLS.
+    pub(super) fn may_use_tls(&self) -> bool {
+        self.tls || self.publish
+    }
+
+    /// Whether a workload is to be run over TLS, too: what is published has two of them, which show its cost.
+    pub(super) fn wants_tls(&self, workload: &Workload) -> bool {
+        workload.tls && (self.tls || (self.publish && PUBLISHED_TLS.contains(&workload.name)))
+    }
+
     /// Whether a tool takes part.
     pub(super) fn wants_tool(&self, tool: Tool) -> bool {
         self.tools.contains(&tool)
@@ -160,6 +173,19 @@ mod tests {
         let options = parse("--tools ours,crane --flat-size 10240").unwrap().unwrap();
         assert!(options.wants_tool(Tool::Crane) && !options.wants_tool(Tool::Skopeo));
         assert_eq!(options.room_mib(), 10240 * 9 / 4 + 1024);
+    }
+
+    #[test]
+    fn two_rows_of_what_is_published_are_over_tls() {
+        let over_tls = |line: &str| {
+            let options = parse(line).unwrap().unwrap();
+            let names = WORKLOADS.iter().filter(|workload| options.wants_tls(workload));
+            (options.may_use_tls(), names.map(|workload| workload.name).collect::<Vec<_>>())
+        };
+        assert_eq!(over_tls("--runs 3"), (false, vec![]));
+        assert_eq!(over_tls("--publish"), (true, PUBLISHED_TLS.to_vec()));
+        assert_eq!(over_tls("--tls --publish"), over_tls("--tls"));
+        assert!(over_tls("--tls").1.len() > PUBLISHED_TLS.len());
     }
 
     #[test]

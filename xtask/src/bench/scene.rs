@@ -46,7 +46,7 @@ impl Scene {
         for name in ["data", "given", "home"].iter().chain(&LEFT_BY_RUNS) {
             std::fs::create_dir(dir.join(name))?;
         }
-        let certificate = if options.tls { Some(Certificate::create(dir)?) } else { None };
+        let certificate = if options.may_use_tls() { Some(Certificate::create(dir)?) } else { None };
         let source = Registry::start(&program, &dir.join("source"), certificate.as_ref())?;
         let sink = Registry::start(&program, &dir.join("sink"), certificate.as_ref())?
             .with_single_post(&ours, &dir.join("sink"))?;

@@ -143,7 +143,8 @@ async fn text_is_packed_no_larger_than_go_packs_it() {
             let value = numbers.below(1 << 20);
             text += &format!("{} = {value:x};\n", numbers.pick(&words));
         }
-        fs::write(work.path().join(format!("d/{file}.txt")), text).unwrap();
+        let path = work.path().join(format!("d/{file}.txt"));
+        File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
     let layer = Collection::new().add("d", &work.path().join("d"), None).await.unwrap();
     let expected = pushed_by_go(&program, work.path(), "d");
