@@ -23,6 +23,7 @@ mod sandbox;
 mod scripts;
 mod serve;
 mod serve_crash;
+mod serve_limits;
 mod serve_users;
 mod serve_wire;
 mod terminal;
