@@ -15,7 +15,6 @@ use crate::challenge::{self, TOKEN_PATH, Why};
 use crate::error::Refusal;
 use crate::health::{LIVE_PATH, READY_PATH};
 use crate::metrics::{Endpoint, METRICS_PATH};
-use crate::pace;
 use crate::route::{self, Route};
 use crate::scope::{self, Action};
 use crate::server::Registry;
@@ -25,7 +24,7 @@ use crate::visitor::Visitor;
 /// Lets a request pass with who sent it ([`Visitor`]) if they may do what it asks for. One with wrong credentials is
 /// refused, also where none are needed: who mistyped a password should learn of it.
 pub(crate) async fn check(State(registry): State<Arc<Registry>>, request: Request, next: Next) -> Response {
-    let (mut head, body) = pace::keep(request).into_parts();
+    let (mut head, body) = request.into_parts();
     let path = route::decoded(&head.uri);
     let endpoint = Endpoint::of(&path, Route::parse(&path).as_ref());
     let mut response = match admit(&registry, &path, &head).await {

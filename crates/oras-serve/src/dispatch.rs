@@ -19,7 +19,7 @@ use crate::route::{self, Route};
 use crate::server::Registry;
 use crate::visitor::Visitor;
 use crate::{
-    access, blobs, grant, health, lists, manifests, metrics, namespace, page, trace, uploads, warnings,
+    access, blobs, grant, health, lists, manifests, metrics, namespace, pace, page, trace, uploads, warnings,
 };
 
 /// The service of a server.
@@ -34,6 +34,7 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
 /// What comes before a request is answered, in one layer, as each is a lot of code: the repository it means, then who
 /// may do that.
 async fn enter(State(registry): State<Arc<Registry>>, request: Request<Body>, next: Next) -> Response<Body> {
+    let request = pace::keep(request);
     let (request, namespace) = match namespace::apply(&*registry.stores, request) {
         Ok(scoped) => scoped,
         Err(refusal) => return refusal.response(),

@@ -97,7 +97,7 @@ impl Shares {
         Self { limit, began: Instant::now(), state: Mutex::default() }
     }
 
-    /// A place for a connection from `address`. `None` if its client has the most already, and uses them all.
+    /// A place for a connection from `address`. `None` if its client has the most, or would have as many, and all are in use.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let client = client(address);
         let mut state = self.state();
@@ -129,14 +129,15 @@ impl Shares {
         self.state().closed
     }
 
-    /// The connection of the client with the most on which nothing has moved for longest.
+    /// The connection of the client with the most on which nothing has moved for longest, if that may be closed.
     fn victim(&self, state: &State, newcomer: IpAddr) -> Option<u64> {
         let mut counts = HashMap::<_, usize>::new();
         for connection in state.open.values() {
             *counts.entry(connection.client).or_default() += 1;
         }
         let most = counts.values().copied().max()?;
-        let is_own = counts.get(&newcomer) == Some(&most);
+        let own = counts.get(&newcomer).copied().unwrap_or_default();
+        let is_own = own == most;
         let last = |connection: &Connection| connection.activity.last.load(Ordering::Relaxed);
         let of_most = state.open.iter().filter(|(_, connection)| match is_own {
             true => connection.client == newcomer,
@@ -144,7 +145,8 @@ impl Shares {
         });
         let (number, connection) = of_most.min_by_key(|(number, connection)| (last(connection), **number))?;
         let idle = self.began.elapsed().saturating_sub(Duration::from_millis(last(connection)));
-        (!is_own || idle >= ACTIVE).then_some(*number)
+        // Who would have as many itself does not push out what is in use.
+        (own + 1 < most || idle >= ACTIVE).then_some(*number)
     }
 
     fn tell(&self, state: &mut State, client: IpAddr) {
@@ -214,6 +216,17 @@ mod tests {
         held[0].activity.note();
         assert!(shares.enter(client).is_some());
         assert_eq!(held.each_ref().map(is_taken), [false, true]);
+    }
+
+    #[test]
+    fn where_all_have_the_same_nobody_pushes_out_what_is_in_use() {
+        let shares = Arc::new(Shares::new(2));
+        let held = ["10.0.0.1", "10.0.0.2"].map(|text| shares.enter(address(text)).unwrap());
+        assert!(shares.enter(address("10.0.0.3")).is_none());
+        std::thread::sleep(ACTIVE);
+        held[1].activity.note();
+        assert!(shares.enter(address("10.0.0.3")).is_some());
+        assert_eq!(held.each_ref().map(is_taken), [true, false]);
     }
 
     #[test]

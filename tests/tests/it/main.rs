@@ -28,6 +28,7 @@ mod serve_collect;
 mod serve_crash;
 mod serve_docs;
 mod serve_layouts;
+mod serve_limits;
 mod serve_page;
 mod serve_proxy;
 mod serve_proxy_faults;

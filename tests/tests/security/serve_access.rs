@@ -11,11 +11,11 @@ use crate::stage::{Stage, check};
 const SECRET: &[u8] = b"for the user alone";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let cases = [attacks(), thefts(), honest_uses()];
+    let cases = [tricks(), forgeries(), thefts(), honest_uses()];
     cases.into_iter().flatten().map(Case::ours_only).collect()
 }
 
-fn attacks() -> Vec<Case> {
+fn tricks() -> Vec<Case> {
     vec![
         hostile(
             36,
@@ -86,6 +86,11 @@ fn attacks() -> Vec<Case> {
                 serving.ask("GET", &public, &guest, b"").is(&[200]).map(drop)
             },
         ),
+    ]
+}
+
+fn forgeries() -> Vec<Case> {
+    vec![
         hostile(
             36,
             "serve_forged_tokens_are_refused",

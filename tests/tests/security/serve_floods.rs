@@ -15,7 +15,7 @@ use crate::stage::check;
 const MEMORY: u64 = 160;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let cases = [slow(), large(), honest_uses()];
+    let cases = [slow(), large(), odd(), honest_uses()];
     cases.into_iter().flatten().map(Case::ours_only).collect()
 }
 
@@ -158,6 +158,11 @@ fn large() -> Vec<Case> {
                 serving.ask("PUT", "/v2/a/manifests/small", typed, index).is(&[201]).map(drop)
             },
         ),
+    ]
+}
+
+fn odd() -> Vec<Case> {
+    vec![
         hostile(
             37,
             "serve_deep_manifests_are_refused",

@@ -9,15 +9,26 @@ use super::Visit;
 use super::overview::Kind;
 
 impl Visit<'_> {
-    /// The name of this registry as the visitor's browser knows it.
+    /// The name of this registry: the one it was given, or the one that the visitor's browser knows.
     pub(super) fn host(&self) -> &str {
+        if let Some((_, public)) = self.public_url() {
+            return public.split('/').next().unwrap_or(public);
+        }
         let host = self.headers.get(HOST).and_then(|value| value.to_str().ok());
         host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
+    }
+
+    /// What clients call this server, if it was told, without `://`.
+    fn public_url(&self) -> Option<(&str, &str)> {
+        self.registry.options.public_url.as_deref()?.split_once("://")
     }
 
     /// Whether the visitor's browser did not speak TLS. What a reverse proxy says of it is believed, as nothing but the
     /// text of these lines depends on it.
     fn is_plain(&self) -> bool {
+        if let Some((scheme, _)) = self.public_url() {
+            return scheme != "https";
+        }
         let proxied = self.headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https");
         !self.registry.secure && !proxied
     }
