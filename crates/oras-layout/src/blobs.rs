@@ -199,7 +199,7 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 /// Gives a verified file its name, and makes that durable.
 pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
     let directory = name(layout, staged, digest)?;
-    layout.flushes().directory(&directory)?;
+    fsio::sync_directory(&directory)?;
     let size = fs::metadata(path(layout.path(), digest)).map_or(0, |metadata| metadata.len());
     evict::added(layout, size);
     Ok(())

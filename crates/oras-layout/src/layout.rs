@@ -15,7 +15,6 @@ use oras_store::{
     Pushed, Result, Source, TagList, Target,
 };
 
-use crate::flush::Flushes;
 use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
@@ -53,7 +52,6 @@ struct Inner {
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
     notes_use: AtomicBool,
-    flushes: Flushes,
 }
 
 impl Layout {
@@ -98,7 +96,6 @@ impl Layout {
             index: Mutex::default(),
             graph: Mutex::default(),
             notes_use: AtomicBool::new(false),
-            flushes: Flushes::default(),
         };
         Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true, limit: None }
     }
@@ -180,10 +177,6 @@ impl Layout {
     pub async fn touch(&self, digest: &Digest) {
         let (root, digest) = (self.path().to_owned(), digest.clone());
         drop(blocking(move || evict::touch(&root, &digest)).await);
-    }
-
-    pub(crate) fn flushes(&self) -> &Flushes {
-        &self.inner.flushes
     }
 
     pub(crate) fn digests(&self) -> &DigestCache {

@@ -31,7 +31,6 @@ mod blobs;
 mod collect;
 mod entry;
 mod evict;
-mod flush;
 mod gathered;
 mod graph;
 mod index;

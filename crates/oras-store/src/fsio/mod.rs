@@ -9,6 +9,7 @@ mod partial;
 mod pour;
 mod private;
 mod read;
+mod rest;
 mod staged;
 mod through;
 

@@ -8,11 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::{CHUNK, QUEUE};
+use super::CHUNK;
+use super::rest::{Sent, send};
 use crate::{ByteStream, Error, Result};
 
-/// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped.
+/// Pieces that are read and not taken yet, of each stream: a server has as many as it has clients.
+const AHEAD: usize = 4;
+
+/// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped, and rests while
+/// nobody takes what it read.
 ///
 /// A file that is shorter than the range ends the stream early; nothing beyond the range is read. Where the file
 /// stands does not matter, so any number of streams may share one handle.
@@ -64,35 +70,87 @@ fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize
 }
 
 fn read_ahead(
-    mut next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send + 'static,
+    next: impl FnMut(&mut [u8]) -> io::Result<usize> + Send + 'static,
     length: u64,
     name: String,
 ) -> ByteStream {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    let failed = move |error| Error::io(format!("failed to read {name}"), error);
-    drop(tokio::task::spawn_blocking(move || {
-        let pool = Arc::new(Pool::default());
-        let mut left = length;
-        while left > 0 {
-            let mut piece = Pool::take(&pool, usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
-            match next(&mut piece.buffer) {
-                Ok(0) => return,
-                Ok(count) => {
-                    left -= count as u64;
-                    piece.filled = count;
-                    if sender.blocking_send(Ok(Bytes::from_owner(piece))).is_err() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    drop(sender.blocking_send(Err(failed(error))));
-                    return;
-                }
+    let reader = Reader { next: Box::new(next), left: length, pool: Arc::default(), name };
+    futures::stream::unfold(reader.start(None), |(mut receiver, job)| async move {
+        if let Some(item) = receiver.recv().await {
+            return Some((item, (receiver, job)));
+        }
+        let (reader, held) = match job.await {
+            Ok(rest) => rest?,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return None,
+            },
+        };
+        let (mut receiver, job) = reader.start(Some(held));
+        Some((receiver.recv().await?, (receiver, job)))
+    })
+    .boxed()
+}
+
+/// Fills the front of a buffer; nothing at the end.
+type Next = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
+
+/// What is left to read.
+struct Reader {
+    next: Next,
+    left: u64,
+    pool: Arc<Pool>,
+    name: String,
+}
+
+/// A reader that rests, with the piece that nobody took.
+type Rest = Option<(Reader, Bytes)>;
+
+impl Reader {
+    /// Goes on reading on a thread, after a piece that was read before.
+    fn start(self, held: Option<Bytes>) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<Rest>) {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        (receiver, tokio::task::spawn_blocking(move || self.run(held, &sender)))
+    }
+
+    /// Reads until the end, or until nobody takes what was read.
+    fn run(mut self, mut held: Option<Bytes>, sender: &mpsc::Sender<Result<Bytes>>) -> Rest {
+        loop {
+            let piece = match held.take() {
+                Some(piece) => Ok(piece),
+                None if self.left == 0 => return None,
+                None => match self.read() {
+                    Ok(None) => return None,
+                    Ok(Some(piece)) => Ok(piece),
+                    Err(error) => Err(error),
+                },
+            };
+            let is_failed = piece.is_err();
+            match send(sender, piece) {
+                Sent::Taken if !is_failed => (),
+                Sent::Waiting(Ok(piece)) => return Some((self, piece)),
+                // An error is the last item; nobody to tell it to, or nobody to read for.
+                Sent::Taken | Sent::Waiting(Err(_)) | Sent::Gone => return None,
             }
         }
-    }));
-    receive(receiver)
+    }
+
+    fn read(&mut self) -> Result<Option<Bytes>> {
+        let size = usize::try_from(self.left).map_or(CHUNK, |left| left.min(CHUNK));
+        let mut piece = Pool::take(&self.pool, size);
+        loop {
+            match (self.next)(&mut piece.buffer) {
+                Ok(0) => return Ok(None),
+                Ok(count) => {
+                    self.left -= count as u64;
+                    piece.filled = count;
+                    return Ok(Some(Bytes::from_owner(piece)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(format!("failed to read {}", self.name), error)),
+            }
+        }
+    }
 }
 
 /// Buffers of one stream that are filled again when whoever got them lets go: new ones would cost a page fault for
@@ -130,14 +188,6 @@ impl Drop for Piece {
     }
 }
 
-fn receive(receiver: mpsc::Receiver<Result<Bytes>>) -> ByteStream {
-    futures::stream::unfold(receiver, |mut receiver| async move {
-        let item = receiver.recv().await?;
-        Some((item, receiver))
-    })
-    .boxed()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -156,5 +206,24 @@ mod tests {
         assert_eq!(head.unwrap().concat(), b"0123");
         assert_eq!(tail.unwrap().concat(), b"6789");
         assert_eq!(beyond.unwrap().concat(), b"89");
+    }
+
+    #[test]
+    fn a_stream_that_nobody_takes_keeps_no_thread() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..64 * CHUNK).map(|at| (at / 7) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        let file = Arc::new(file);
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let slow = runtime.block_on(async {
+            let mut slow = read(Arc::clone(&file), 0..bytes.len() as u64, "f".into());
+            let first = slow.try_next().await.unwrap().unwrap();
+            // There is one thread for both.
+            let other = read(Arc::clone(&file), 5..8, "f".into()).try_collect::<Vec<_>>().await.unwrap();
+            assert_eq!(other.concat(), bytes[5..8]);
+            let rest = slow.try_collect::<Vec<_>>().await.unwrap();
+            [vec![first], rest].concat()
+        });
+        assert!(slow.concat() == bytes);
     }
 }
