@@ -88,10 +88,16 @@ fn run(printer: &Printer) -> Result<(), Failure> {
     }
 }
 
+/// Threads that may block at the same time: those of transfers wait for each other, so that there must be enough.
+const THREADS: usize = 512;
+/// Those of a server never wait for a client for long, and each costs memory.
+const SERVER_THREADS: usize = 64;
+
 fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Result<(), Failure> {
     // One thread drives the network; files are read, hashed and written on blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(if name == "serve" { SERVER_THREADS } else { THREADS })
         .build()
         .map_err(|error| Failure::new(format!("failed to start: {error}")))?;
     let result = runtime.block_on(async {

@@ -14,6 +14,9 @@ use crate::{FileStamp, fsio};
 /// The largest file that is read: about 100,000 digests. A longer one is begun anew.
 const MAX_BYTES: u64 = 16 << 20;
 
+/// The most digests that are in memory alone: a server runs for long.
+const MOST: usize = 8 * 1024;
+
 /// Remembers digests of files by what their metadata says of them; shared by threads, and on disk by processes.
 ///
 /// A digest found here is as good as one computed now, as long as nobody wrote the file within the resolution of its
@@ -51,7 +54,15 @@ impl DigestCache {
         if !stamp.is_settled(since) {
             return;
         }
-        let before = self.known().get_or_insert_default().insert((*stamp, algorithm), digest.clone());
+        let before = {
+            let mut known = self.known();
+            let known = known.get_or_insert_default();
+            if self.path.is_none() && known.len() >= MOST {
+                // As with the file: the entries of files that are in use come back by themselves.
+                known.clear();
+            }
+            known.insert((*stamp, algorithm), digest.clone())
+        };
         if before.as_ref() != Some(digest) {
             drop(self.append(&line(stamp, digest)));
         }

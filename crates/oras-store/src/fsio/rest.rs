@@ -29,11 +29,13 @@ pub(super) fn send<T>(sender: &mpsc::Sender<T>, item: T) -> Sent<T> {
         Err(mpsc::error::TrySendError::Full(item)) => item,
     };
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut room = pin!(sender.reserve());
+    // Woken for every single place, a thread would do little else.
+    let mut room = pin!(sender.reserve_many(sender.max_capacity().div_ceil(2)));
     let until = Instant::now() + PATIENCE;
     loop {
         match room.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(Ok(permit)) => {
+            Poll::Ready(Ok(mut permits)) => {
+                let Some(permit) = permits.next() else { return Sent::Waiting(item) };
                 permit.send(item);
                 return Sent::Taken;
             }
