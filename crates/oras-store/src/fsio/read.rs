@@ -103,34 +103,31 @@ struct Reader {
     name: String,
 }
 
-/// A reader that rests, with the piece that nobody took.
-type Rest = Option<(Reader, Bytes)>;
+/// A reader that rests, with the piece, or the error, that nobody took.
+type Rest = Option<(Reader, Result<Bytes>)>;
 
 impl Reader {
     /// Goes on reading on a thread, after a piece that was read before.
-    fn start(self, held: Option<Bytes>) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<Rest>) {
+    fn start(self, held: Option<Result<Bytes>>) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<Rest>) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         (receiver, tokio::task::spawn_blocking(move || self.run(held, &sender)))
     }
 
     /// Reads until the end, or until nobody takes what was read.
-    fn run(mut self, mut held: Option<Bytes>, sender: &mpsc::Sender<Result<Bytes>>) -> Rest {
+    fn run(mut self, mut held: Option<Result<Bytes>>, sender: &mpsc::Sender<Result<Bytes>>) -> Rest {
         loop {
             let piece = match held.take() {
-                Some(piece) => Ok(piece),
+                Some(piece) => piece,
                 None if self.left == 0 => return None,
-                None => match self.read() {
-                    Ok(None) => return None,
-                    Ok(Some(piece)) => Ok(piece),
-                    Err(error) => Err(error),
-                },
+                None => self.read().transpose()?,
             };
-            let is_failed = piece.is_err();
+            if piece.is_err() {
+                self.left = 0;
+            }
             match send(sender, piece) {
-                Sent::Taken if !is_failed => (),
-                Sent::Waiting(Ok(piece)) => return Some((self, piece)),
-                // An error is the last item; nobody to tell it to, or nobody to read for.
-                Sent::Taken | Sent::Waiting(Err(_)) | Sent::Gone => return None,
+                Sent::Taken => (),
+                Sent::Waiting(piece) => return Some((self, piece)),
+                Sent::Gone => return None,
             }
         }
     }
@@ -225,5 +222,21 @@ mod tests {
             [vec![first], rest].concat()
         });
         assert!(slow.concat() == bytes);
+    }
+
+    #[tokio::test]
+    async fn an_error_waits_for_who_is_slow() {
+        let mut pieces = 0;
+        let next = move |_: &mut [u8]| {
+            pieces += 1;
+            if pieces > AHEAD { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(1) }
+        };
+        let mut slow = read_ahead(next, u64::MAX, "f".into());
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        for _ in 0..AHEAD {
+            assert_eq!(slow.try_next().await.unwrap().unwrap().len(), 1);
+        }
+        assert!(slow.try_next().await.unwrap_err().to_string().contains("failed to read f"));
+        assert!(slow.try_next().await.unwrap().is_none());
     }
 }
