@@ -84,7 +84,8 @@ impl Collection {
     /// Adds the file or directory at `path`, called `title`; the descriptor carries the title.
     ///
     /// A file is hashed and stays where it is: if it changes before it is read, reading fails. Small files are kept in
-    /// memory instead, some MiB of them. A directory is packed into a temporary file. Links given as `path` are followed; links inside a directory are kept. Dropping the
+    /// memory instead, some MiB of them. A directory is packed into a temporary file. Links given as `path` are
+    /// followed; links inside a directory are kept. Dropping the
     /// future ends the work and frees the title, as an error does.
     ///
     /// # Errors

@@ -26,8 +26,9 @@ use crate::visitor::Visitor;
 pub(crate) async fn check(State(registry): State<Arc<Registry>>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     let path = route::decoded(&head.uri);
-    let endpoint = Endpoint::of(&path, Route::parse(&path).as_ref());
-    let mut response = match admit(&registry, &path, &head).await {
+    let route = Route::parse(&path);
+    let endpoint = Endpoint::of(&path, route.as_ref());
+    let mut response = match admit(&registry, &path, route.as_ref(), &head).await {
         Ok(visitor) => {
             head.extensions.insert(visitor.clone());
             let mut response = next.run(Request::from_parts(head, body)).await;
@@ -54,18 +55,23 @@ enum Need<'a> {
     Action(&'a str, Action),
 }
 
-async fn admit(registry: &Registry, path: &str, head: &Parts) -> Result<Visitor, Refusal> {
+async fn admit(
+    registry: &Registry,
+    path: &str,
+    route: Option<&Route<'_>>,
+    head: &Parts,
+) -> Result<Visitor, Refusal> {
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
         // RFC 9112, section 3.2.
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", "more than one Host"));
     }
-    let (route, method) = (Route::parse(path), &head.method);
-    let need = need(path, route.as_ref(), method, registry.options.open_metrics);
+    let method = &head.method;
+    let need = need(path, route, method, registry.options.open_metrics);
     let mut visitor = Visitor::default();
     if !registry.users.is_empty() && need != Need::Nothing || path == TOKEN_PATH {
         // Browsers and tools that ask for a page have no use for tokens.
         let realm = route.is_some().then(|| challenge::realm(registry, head)).flatten();
-        let scopes = scopes(&need, route.as_ref());
+        let scopes = scopes(&need, route);
         visitor = registry.identify(head, realm.as_deref(), &scopes).await?;
         registry.permit(&visitor, &need, realm.as_deref(), &scopes)?;
     }

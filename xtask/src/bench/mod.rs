@@ -39,6 +39,7 @@ use tool::Tool;
 use workload::WORKLOADS;
 
 pub(crate) use measure::{MEASURE_VERB, measure_child};
+pub(crate) use options::number;
 pub(crate) use registry::Door;
 
 /// Runs the chosen workloads, prints the table, and writes the samples and the page when asked to.

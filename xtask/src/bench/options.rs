@@ -89,10 +89,7 @@ impl Options {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result {
-        let number = || match value.parse() {
-            Ok(n) if n > 0 => Ok(n),
-            _ => Err(format!("{name} needs a number above 0, not {value}")),
-        };
+        let number = || number(name, value);
         match name {
             "--only" if value == FLAT || WORKLOADS.iter().any(|workload| workload.is_meant_by(value)) => {
                 self.only.push(value.into());
@@ -141,6 +138,14 @@ impl Options {
     pub(super) fn room_mib(&self) -> u64 {
         let flat = self.flat_mib.unwrap_or(0);
         (self.sizes.big_mib * 6).max(flat * 2 + flat / 4) + 1024
+    }
+}
+
+/// The number that an option of a chore was given.
+pub(crate) fn number(name: &str, value: &str) -> Result<u64> {
+    match value.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{name} needs a number above 0, not {value}").into()),
     }
 }
 

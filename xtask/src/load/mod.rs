@@ -14,6 +14,7 @@ mod transfer;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bench::number;
 use crate::files::ScratchDir;
 use crate::process::{Result, cargo, run as run_command};
 use crate::tidy::workspace::Workspace;
@@ -169,10 +170,7 @@ impl Options {
                 _ => {}
             }
             let value = args.next().ok_or(format!("{name} needs a value\n\n{HELP}"))?;
-            let number = || match value.parse() {
-                Ok(number) if number > 0 => Ok(number),
-                _ => Err(format!("{name} needs a number above 0, not {value}")),
-            };
+            let number = || number(name, value);
             match name.as_str() {
                 "--clients" => options.clients = number()?,
                 "--seconds" => options.seconds = number()?,
