@@ -8,8 +8,8 @@ mod compare;
 mod session;
 mod tree;
 
+use std::fs::File;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use crate::files::ScratchDir;
 use crate::process::{Result, cargo, run as run_command};
@@ -19,17 +19,15 @@ use session::Session;
 pub(crate) use session::Registry;
 
 const HELP: &str = "\
-usage: cargo xtask demo [--keep] [--oras FILE] [--serve FILE]
+usage: cargo xtask demo [--keep] [--oras FILE]
 
-  --keep        leave the directory with the files and the layout
-  --oras FILE   show this oras program, not a freshly built one
-  --serve FILE  start this registry as `FILE --addr 127.0.0.1:0`, not a freshly built one";
+  --keep       leave the directory with the files and the layout
+  --oras FILE  show this oras program, not a freshly built one";
 
 #[derive(Default)]
 struct Options {
     keep: bool,
     oras: Option<PathBuf>,
-    serve: Option<PathBuf>,
 }
 
 /// Runs the demo; succeeds only when every file came back as it was.
@@ -38,19 +36,20 @@ pub(crate) fn run(args: &[String]) -> Result {
         println!("{HELP}");
         return Ok(());
     };
-    let (oras, serve) = programs(&options)?;
+    let oras = program(&options)?;
     let mut scratch = ScratchDir::new(&std::env::temp_dir(), "oras-demo")?;
     if options.keep {
         scratch.keep();
     }
     tree::create(scratch.path())?;
-    let session = Session::new(oras, scratch.path().to_path_buf());
+    let session = Session::new(oras.clone(), scratch.path().to_path_buf());
     println!("\n# The files");
     println!("$ cd {}", scratch.path().display());
     print!("{}", tree::listing(scratch.path())?);
     println!("\n# A registry in memory, on a free port of loopback");
-    println!("$ {} --addr 127.0.0.1:0 &", serve.display());
-    let registry = Registry::start(&serve, &[], Stdio::inherit())?;
+    println!("$ {} serve --memory --addr 127.0.0.1:0 2>registry.log &", oras.display());
+    let log = File::create(scratch.path().join("registry.log"))?;
+    let registry = Registry::start(&oras, &["serve".into(), "--memory".into()], log.into())?;
     println!("listening on {}", registry.host());
     let outcome = tell(&session, registry);
     if options.keep {
@@ -63,11 +62,12 @@ fn parse(args: &[String]) -> Result<Option<Options>> {
     let mut options = Options::default();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let mut file = || args.next().map(PathBuf::from).ok_or(format!("{arg} needs a file\n\n{HELP}"));
         match arg.as_str() {
             "--keep" => options.keep = true,
-            "--oras" => options.oras = Some(file()?),
-            "--serve" => options.serve = Some(file()?),
+            "--oras" => {
+                let file = args.next().ok_or(format!("{arg} needs a file\n\n{HELP}"))?;
+                options.oras = Some(PathBuf::from(file));
+            }
             "--help" | "-h" => return Ok(None),
             _ => return Err(format!("unknown option {arg}\n\n{HELP}").into()),
         }
@@ -75,20 +75,17 @@ fn parse(args: &[String]) -> Result<Option<Options>> {
     Ok(Some(options))
 }
 
-/// The two programs, built where they are not given.
-fn programs(options: &Options) -> Result<(PathBuf, PathBuf)> {
-    let built = Workspace::load()?.target_dir.join("debug");
-    if options.oras.is_none() {
-        run_command(&mut cargo(&["build", "--quiet", "-p", "oras-cli"]))?;
+/// The program, built if it is not given: with the lines of cargo, since the first time takes minutes.
+fn program(options: &Options) -> Result<PathBuf> {
+    match &options.oras {
+        Some(file) => {
+            file.canonicalize().map_err(|error| format!("cannot find {}: {error}", file.display()).into())
+        }
+        None => {
+            run_command(&mut cargo(&["build", "-p", "oras-cli"]))?;
+            Ok(Workspace::load()?.target_dir.join("debug/oras"))
+        }
     }
-    if options.serve.is_none() {
-        run_command(&mut cargo(&["build", "--quiet", "-p", "oras-serve", "--example", "serve"]))?;
-    }
-    let absolute = |file: &Option<PathBuf>, name: &str| match file {
-        Some(file) => file.canonicalize().map_err(|error| format!("cannot find {}: {error}", file.display())),
-        None => Ok(built.join(name)),
-    };
-    Ok((absolute(&options.oras, "oras")?, absolute(&options.serve, "examples/serve")?))
 }
 
 /// The story, from files to the same files.

@@ -1,4 +1,4 @@
-//! The two programs of the demo: the registry in the background, and `oras`, each call shown with its output.
+//! The registry in the background, and calls of `oras`, each shown with its output.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
