@@ -1,9 +1,10 @@
-//! What a pull finds in its place already, and leaves as it is: nothing of it is fetched.
+//! What a pull finds in its place already, and leaves as it is: nothing of it is fetched. Or in another file of this machine.
 //!
 //! A file is known by its size, then by its digest. A directory is known by its tar: if packing it gives the content
 //! digest that the layer tells, unpacking the layer would change nothing. Whatever is not certain is fetched.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ use crate::target::{Place, unpacks};
 /// A directory whose tar is so much larger than the layer, and larger than [`SMALL`], is sooner fetched than read.
 const READ_FOR_EACH: u64 = 16;
 const SMALL: u64 = 64 << 20;
+/// Between so many bytes that the system copies it is looked whether anybody still waits.
+const COPIED_AT_ONCE: u64 = 64 << 20;
 
 /// What makes out whether something is there.
 pub(crate) struct Look<'a> {
@@ -64,6 +67,25 @@ impl Look<'_> {
             digests.put(&stamp, &layer.digest, since);
         }
         Some(true)
+    }
+
+    /// Has the system copy the file `source` to `to`, if its digest is known to be that of `layer`: its bytes don't pass here,
+    /// and file systems that can share blocks copy none. If it is not, or changes meanwhile, what `to` holds is of no use.
+    pub(crate) fn copy_known(&self, source: &Path, to: &mut File, layer: &Descriptor) -> Option<()> {
+        let is_whole = |metadata: &Metadata| metadata.is_file() && metadata.len() == layer.size;
+        // A link is followed by whoever reads it as content, and looks where it leads.
+        let found = fs::symlink_metadata(source).ok().filter(is_whole)?;
+        let stamp = FileStamp::of(&found);
+        let known = self.digests?.get(&stamp, layer.digest.algorithm()?)?;
+        let file = File::open(source).ok().filter(|_| known == layer.digest)?;
+        let mut left = layer.size;
+        while left > 0 && !self.cancelled.load(Ordering::Relaxed) {
+            match io::copy(&mut (&file).take(left.min(COPIED_AT_ONCE)), to).ok()? {
+                0 => break,
+                copied => left -= copied,
+            }
+        }
+        (left == 0 && FileStamp::of(&file.metadata().ok()?) == stamp).then_some(())
     }
 
     fn is_directory(&self, place: &Place, layer: &Descriptor) -> Option<bool> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oras_store::fsio::{Partial, blocking};
-use oras_store::{Content, Result};
+use oras_store::{Content, Origin, Result};
 
 use crate::base;
 use crate::cancel::Cancel;
@@ -17,6 +17,8 @@ use crate::unpack;
 /// A directory whose layer is smaller is unpacked while it arrives: to fetch it again costs seconds. What came of a
 /// larger one is kept in a file until the rest comes, be it in another run, and is unpacked when it is whole.
 const IN_FLIGHT: u64 = 64 << 20;
+/// Less is read, hashed and written in no time; its digest is not remembered.
+const WORTH_COPYING: u64 = 1 << 20;
 
 /// Stages a file or a directory, unless what is in its place is the same.
 pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) -> Result<Item> {
@@ -28,15 +30,15 @@ pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) ->
             let place = inner.place(&title, unpacks(content.descriptor()))?;
             let look = Look { digests: inner.digests(), cancelled: &cancelled };
             let begun = match look.find(&place, content.descriptor()) {
-                Some(item) => Begun::Kept(item),
-                None => Begun::new(&place, &content)?,
+                Some(item) => Begun::Done(item),
+                None => Begun::new(&place, &content, &look)?,
             };
             Ok((place, begun))
         })
         .await?
     };
     let packed = match begun {
-        Begun::Kept(item) => {
+        Begun::Done(item) => {
             content.passed(content.descriptor().size);
             return Ok(item);
         }
@@ -62,8 +64,8 @@ pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) ->
 
 /// What is done about content.
 enum Begun {
-    /// Nothing.
-    Kept(Item),
+    /// Nothing more.
+    Done(Item),
     /// It is written to a file.
     File(PathBuf, File),
     Partial(Partial),
@@ -72,9 +74,12 @@ enum Begun {
 }
 
 impl Begun {
-    fn new(place: &Place, content: &Content) -> Result<Self> {
+    fn new(place: &Place, content: &Content, look: &Look<'_>) -> Result<Self> {
         if unpacks(content.descriptor()) && content.descriptor().size < IN_FLIGHT {
             return Ok(Self::InFlight);
+        }
+        if let Some(item) = copied(place, content, look)? {
+            return Ok(Self::Done(item));
         }
         if let Some(partial) = place.base.partial(content) {
             return Ok(Self::Partial(partial));
@@ -83,4 +88,20 @@ impl Begun {
         let file = place.base.create(&staged)?;
         Ok(Self::File(staged, file))
     }
+}
+
+/// The file that is copied from another of this machine, if that is known to be the content.
+fn copied(place: &Place, content: &Content, look: &Look<'_>) -> Result<Option<Item>> {
+    let layer = content.descriptor();
+    let Origin::File { path } = content.origin() else { return Ok(None) };
+    if unpacks(layer) || layer.size < WORTH_COPYING {
+        return Ok(None);
+    }
+    let staged = place.base.fresh();
+    let copied = look.copy_known(&path, &mut place.base.create(&staged)?, layer);
+    if copied.is_none() {
+        // It goes with the staging directory at the latest.
+        drop(place.base.staging.remove_file(&staged));
+    }
+    Ok(copied.map(|()| Item::new(place, staged, Form::Staged)))
 }

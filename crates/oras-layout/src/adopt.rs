@@ -4,16 +4,16 @@
 //! them: a file that others than the owner of this layout may write is copied instead.
 
 use std::fs::{self, File, Metadata};
-use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use oras_spec::{Descriptor, Hasher};
+use oras_spec::Descriptor;
 use oras_store::{DigestCache, FileStamp, fsio};
 use tokio::sync::oneshot;
 
 use crate::blobs;
+use crate::verified::is_right;
 
 /// Links the file `source` as the blob of `descriptor`, if it is that blob and may be shared; whether it was.
 ///
@@ -87,21 +87,4 @@ fn try_adopt(
 /// everybody can read it, like the blobs that are written here.
 fn may_be_shared(file: &Metadata, root: &Metadata) -> bool {
     file.is_file() && file.mode() & 0o022 == 0 && file.mode() & 0o444 == 0o444 && file.uid() == root.uid()
-}
-
-/// Whether the bytes are those of the descriptor; nothing if nobody wants to know any more.
-fn is_right(file: &File, descriptor: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
-    let mut hasher = Hasher::new(descriptor.digest.algorithm()?);
-    let mut size = 0;
-    let ended = fsio::read_through(file, |piece| {
-        hasher.update(piece);
-        size += piece.len() as u64;
-        if wanted.is_closed() || size > descriptor.size {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    let is_all = ended.ok()? && size == descriptor.size;
-    if wanted.is_closed() { None } else { Some(is_all && hasher.finish() == descriptor.digest) }
 }

@@ -14,6 +14,7 @@ use oras_store::{
     ByteStream, Content, Delete, DigestCache, Error, Ingest, IngestTarget, Kind, Origin, Predecessors,
     Pushed, Result, Source, TagList, Target,
 };
+use tokio::sync::oneshot;
 
 use crate::gathered::Gathered;
 use crate::graph::{Graph, Stamp};
@@ -21,6 +22,7 @@ use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
 use crate::place::{self, Blob, Place};
+use crate::verified::verify;
 use crate::{blobs, evict};
 
 /// The largest manifest that is stored: far more than any registry takes.
@@ -175,8 +177,31 @@ impl Layout {
     /// Notes that the blob is used, so that it is not among the first that go from a [`Layout::bounded`] cache; its bytes
     /// and the time of its last change stay. Where that can't be noted nothing happens.
     pub async fn touch(&self, digest: &Digest) {
-        let (root, digest) = (self.path().to_owned(), digest.clone());
-        drop(blocking(move || evict::touch(&root, &digest)).await);
+        let (layout, digest) = (self.clone(), digest.clone());
+        drop(blocking(move || evict::touch(&layout, &digest)).await);
+    }
+
+    /// Whether a blob with the size of `node` is here, not whether it is right; it is used now, if the layout is
+    /// [`Layout::bounded`]. Blocks for as long as it takes to ask for a file's metadata.
+    pub fn offers(&self, node: &Descriptor) -> bool {
+        let there = blobs::is_there(self.path(), node);
+        if there && self.limit.is_some() {
+            drop(evict::touch(self, &node.digest));
+        }
+        there
+    }
+
+    /// Whether the blob of `node` is here, byte for byte; it is used now, if the layout is [`Layout::bounded`].
+    ///
+    /// It is hashed, unless its digest is remembered ([`Layout::with_digests`]) and the file is unchanged. Dropping the future
+    /// ends the work.
+    pub async fn has_verified(&self, node: &Descriptor) -> bool {
+        let (layout, node) = (self.clone(), node.clone());
+        // Held while somebody waits.
+        let (asked, _waiting) = oneshot::channel();
+        let verified =
+            blocking(move || Ok(verify(&layout, &node, &asked) == Some(true) && layout.offers(&node)));
+        verified.await.unwrap_or(false)
     }
 
     pub(crate) fn digests(&self) -> &DigestCache {

@@ -40,6 +40,7 @@ mod layout;
 mod marker;
 mod place;
 mod prune;
+mod verified;
 
 use std::path::PathBuf;
 use std::sync::Arc;

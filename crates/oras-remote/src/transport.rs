@@ -175,7 +175,7 @@ impl Client {
                 Again::After(asked) => Some(asked).filter(|asked| *asked <= MAX_ASKED),
                 _ => None,
             }),
-            _ => under_way.answered(),
+            _ => under_way.answered(&request.method),
         }
         let body = match request.limit {
             _ if !status.is_success() => Ok(Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await)),

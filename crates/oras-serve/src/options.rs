@@ -18,6 +18,9 @@ pub struct Options {
     pub sparse: bool,
     /// Who may come in, by a password or with a token that the server gave for it; when empty, everybody.
     pub users: Vec<User>,
+    /// A file of users in place of `users`, as [`User::htpasswd`] reads it. It is read again when it changes; one that can't
+    /// be used then changes nothing.
+    pub htpasswd: Option<PathBuf>,
     /// With users: whoever gives no credentials may read everything. Rules decide instead, if there are some.
     pub anonymous_pull: bool,
     /// With users: a file that says who may do what in which repositories. It is read again when it changes. Without it
@@ -51,6 +54,7 @@ impl Default for Options {
             read_only: false,
             sparse: false,
             users: Vec::new(),
+            htpasswd: None,
             anonymous_pull: false,
             rules: None,
             public_url: None,

@@ -1,13 +1,15 @@
 //! What was read from files that may change while the server runs.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often the files are looked at, at most.
 const LOOKED_AT: Duration = Duration::from_secs(1);
+/// Bytes of text at most.
+const MAX_TEXT: u64 = 1024 * 1024;
 
 /// What is in some files now. Files that changed and can't be used, which may be while they are being replaced, change
 /// nothing.
@@ -61,12 +63,21 @@ impl<T> Reread<T> {
     }
 }
 
+/// What is no file, such as a pipe, can be read once: it never changes.
 fn stamp(files: &[PathBuf]) -> Stamp {
     let look = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
+        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         Some((metadata.len(), metadata.modified().ok()?))
     };
     files.iter().map(look).collect()
+}
+
+/// The text of a file that people write.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| unusable(path, error))?;
+    let size = file.take(MAX_TEXT + 1).read_to_string(&mut text).map_err(|error| unusable(path, error))?;
+    if size as u64 > MAX_TEXT { Err(unusable(path, "too large")) } else { Ok(text) }
 }
 
 /// An error that tells of which file it is.

@@ -1,6 +1,5 @@
 //! Who may do what in which repositories, as a small TOML file says.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -9,15 +8,13 @@ use oras_store::{Error, Kind};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::reread::{Reread, unusable};
+use crate::reread::{Reread, read, unusable};
 use crate::scope::Action;
 
 /// The word for everybody, those who don't log in included.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 /// The word for everybody who logs in.
 const ANY_USER: &str = "*";
-/// A longer file is none that people write.
-const MAX_FILE: u64 = 1024 * 1024;
 
 /// Rules, each of which allows something. What no rule allows is refused.
 #[derive(Debug, Deserialize)]
@@ -66,12 +63,7 @@ impl Rules {
     pub(crate) fn file(path: PathBuf) -> io::Result<Reread<Self>> {
         Reread::new("the rules", vec![path], |files| {
             let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
-            let size = fs::metadata(path).map_err(|error| unusable(path, error))?.len();
-            if size > MAX_FILE {
-                return Err(unusable(path, "too large for a file of rules"));
-            }
-            let text = fs::read_to_string(path).map_err(|error| unusable(path, error))?;
-            Self::parse(&text).map_err(|error| unusable(path, error))
+            Self::parse(&read(path)?).map_err(|error| unusable(path, error))
         })
     }
 

@@ -64,7 +64,7 @@ impl Server {
     /// Listens on `address`; port 0 is any free port. Requests are answered by [`Server::run`].
     ///
     /// # Errors
-    /// An address that can't be listened on; a certificate or a key that can't be used; a file of rules that is none; a
+    /// An address that can't be listened on; a certificate or a key that can't be used; files of users or rules that are none; a
     /// public URL that is none.
     pub async fn bind(
         address: impl ToSocketAddrs,
@@ -76,7 +76,10 @@ impl Server {
             let message = format!("{url:?} is not a URL such as https://registry.example");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let users = Users::new(std::mem::take(&mut options.users));
+        let users = match options.htpasswd.take() {
+            Some(path) => Users::file(path)?,
+            None => Users::new(std::mem::take(&mut options.users)),
+        };
         let rules = options.rules.take().map(Rules::file).transpose()?;
         if rules.is_some() && users.has(ANONYMOUS) {
             let message = format!("no user can be named {ANONYMOUS:?}: rules mean everybody by that");

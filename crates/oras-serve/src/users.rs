@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use oras_spec::Digest;
 use oras_store::fsio::blocking;
 use oras_store::{Error, Kind};
 use tokio::sync::Semaphore;
+
+use crate::reread::{Reread, read, unusable};
 
 /// A name and a password, of which only a hash is kept.
 #[derive(Clone)]
@@ -91,29 +95,64 @@ const MAX_REMEMBERED: usize = 1024;
 
 /// Tells who may come in.
 pub(crate) struct Users {
-    users: Arc<Vec<User>>,
+    known: Known,
     at_once: Semaphore,
+}
+
+enum Known {
+    Given(Arc<List>),
+    File(Reread<List>),
+}
+
+/// Users as they are until their file changes.
+struct List {
+    users: Vec<User>,
     /// Hashes of credentials that were right, and when that was found.
     right: Mutex<HashMap<String, Instant>>,
 }
 
 impl Users {
     pub(crate) fn new(users: Vec<User>) -> Self {
-        Self { users: Arc::new(users), at_once: Semaphore::new(AT_ONCE), right: Mutex::default() }
+        Self::of(Known::Given(Arc::new(List::new(users))))
+    }
+
+    /// The users of an htpasswd file, now and whenever it changes. One without any would let everybody in, and is an error.
+    pub(crate) fn file(path: PathBuf) -> io::Result<Self> {
+        let file = Reread::new("the users", vec![path], |files| {
+            let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+            let users = User::htpasswd(&read(path)?).map_err(|error| unusable(path, error))?;
+            if users.is_empty() { Err(unusable(path, "no users")) } else { Ok(List::new(users)) }
+        });
+        Ok(Self::of(Known::File(file?)))
+    }
+
+    fn of(known: Known) -> Self {
+        Self { known, at_once: Semaphore::new(AT_ONCE) }
+    }
+
+    fn current(&self) -> Arc<List> {
+        match &self.known {
+            Known::Given(list) => Arc::clone(list),
+            Known::File(file) => file.current(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        match &self.known {
+            Known::Given(list) => list.users.is_empty(),
+            Known::File(_) => false,
+        }
     }
 
     /// Whether there is a user of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.users.iter().any(|user| user.name == name)
+        self.current().users.iter().any(|user| user.name == name)
     }
 
     /// Whether `credentials` were right a short while ago.
     pub(crate) fn remember(&self, credentials: &str) -> bool {
-        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = self.current();
+        let right = list.right.lock().unwrap_or_else(PoisonError::into_inner);
         right.get(&hash(credentials)).is_some_and(fresh)
     }
 
@@ -121,16 +160,23 @@ impl Users {
     pub(crate) async fn know(&self, credentials: String) -> bool {
         let hashed = hash(&credentials);
         let Ok(_turn) = self.at_once.acquire().await else { return false };
-        let users = Arc::clone(&self.users);
-        let known = blocking(move || Ok(known(&users, &credentials))).await.unwrap_or(false);
+        let list = self.current();
+        let asked = Arc::clone(&list);
+        let known = blocking(move || Ok(known(&asked.users, &credentials))).await.unwrap_or(false);
         if known {
-            let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut right = list.right.lock().unwrap_or_else(PoisonError::into_inner);
             right.retain(|_, since| fresh(since));
             if right.len() < MAX_REMEMBERED {
                 right.insert(hashed, Instant::now());
             }
         }
         known
+    }
+}
+
+impl List {
+    fn new(users: Vec<User>) -> Self {
+        Self { users, right: Mutex::default() }
     }
 }
 

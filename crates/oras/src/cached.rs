@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use oras_layout::Layout;
 use oras_spec::{Algorithm, Descriptor, Digest};
-use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source, Verifier};
+use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source};
 
 /// A source that keeps what is read from it in a layout, and reads from there what it has.
 ///
 /// References are always resolved by the source itself: only content, which has its digest for a name, is cached.
-/// What comes from the cache is verified before the first byte is handed on; what is damaged is read from the source
-/// anew and replaced. A cache that can't be written is as good as none, never an error. Any number of processes may
+/// What comes from the cache is verified before the first byte is handed on, unless its file is one whose digest the layout
+/// remembers; what is damaged is read from the source anew and replaced. A cache that can't be written is as good as none, never an error. Any number of processes may
 /// share one.
 ///
 /// A [bounded](Layout::bounded) cache is told what is used, and keeps nothing that is larger than it may be as a whole.
@@ -41,15 +41,11 @@ impl Cached {
         if self.seen(&descriptor.digest) {
             return true;
         }
-        let Ok(stream) = self.cache.fetch(descriptor, 0..descriptor.size).await else { return false };
-        if is_right(descriptor, stream).await {
-            if self.cache.limit().is_some() {
-                self.cache.touch(&descriptor.digest).await;
-            }
+        let has = self.cache.has_verified(descriptor).await;
+        if has {
             self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(descriptor.digest.clone());
-            return true;
         }
-        false
+        has
     }
 
     /// Under which algorithm the cache names the content, if it is worth keeping.
@@ -64,18 +60,6 @@ impl Cached {
         let mut copy = self.cache.begin(descriptor.media_type.clone(), algorithm).await?;
         copy.write(bytes).await?;
         copy.commit(Some(&descriptor.digest)).await.map(drop)
-    }
-}
-
-/// Whether the bytes are those of the descriptor.
-async fn is_right(descriptor: &Descriptor, mut stream: ByteStream) -> bool {
-    let Ok(mut verifier) = Verifier::new(descriptor) else { return false };
-    loop {
-        match stream.try_next().await {
-            Ok(Some(chunk)) if verifier.update(&chunk).is_ok() => {}
-            Ok(None) => return verifier.finish().is_ok(),
-            _ => return false,
-        }
     }
 }
 
@@ -110,8 +94,13 @@ impl Source for Cached {
         }
     }
 
+    /// The file in the cache, if there is one: a target that knows its digest need not be sent the bytes.
     fn origin(&self, descriptor: &Descriptor) -> Origin {
-        self.source.origin(descriptor)
+        if self.cache.offers(descriptor) {
+            self.cache.origin(descriptor)
+        } else {
+            self.source.origin(descriptor)
+        }
     }
 }
 
@@ -136,6 +125,7 @@ fn copied(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: Descriptor) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::TryStreamExt;
     use oras_memory::Memory;
     use oras_spec::{ImageManifest, MediaType};
     use oras_store::{Content, Kind, Target};

@@ -227,6 +227,37 @@ fn rules_hold_for_the_clients_of_the_field() {
 }
 
 #[test]
+fn users_come_and_go_while_it_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.tree();
+    sandbox.file("users", HTPASSWD);
+    let served = Served::start(&sandbox, &["--htpasswd", "users", "root"]);
+    let reference = format!("{}/team/app:v1", served.host());
+    let enters = |name: &str| {
+        // A second ago it may have been looked at last.
+        std::thread::sleep(Duration::from_millis(1100));
+        sandbox.run(&ours(), &["push", "-u", name, "-p", PASSWORD, &reference, "hi.txt"]).status.success()
+    };
+    let replace = |users: &str| {
+        sandbox.file("users.new", users);
+        std::fs::rename(sandbox.path("users.new"), sandbox.path("users")).unwrap();
+    };
+    assert!(enters(USER) && !enters("late"));
+    replace(&HTPASSWD.replace("user:", "late:"));
+    assert!(!enters(USER) && enters("late"));
+    // Nobody is let in, or locked out, by half a file or an empty one.
+    for unusable in ["late", ""] {
+        replace(unusable);
+        assert!(!enters(USER) && enters("late"), "{unusable:?}");
+    }
+    let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
+    assert!(
+        log.contains("the users read again") && log.contains("the users changed and can't be used"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_renewed_certificate_is_shown() {
     let test = "a_renewed_certificate_is_shown";
     let sandbox = Sandbox::new();
@@ -258,7 +289,7 @@ fn what_cannot_protect_is_refused() {
     for (words, said) in [
         (&["--htpasswd", "none"][..], "no users"),
         (&["--htpasswd", "weak"], "weak: line 1: not a name and a hash of bcrypt"),
-        (&["--htpasswd", "absent"], "no such file"),
+        (&["--htpasswd", "absent"], "absent: "),
         (&["--anonymous-pull"], "needs `--htpasswd`"),
         (&["--rules", "text"], "needs `--htpasswd`"),
         (&["--rules", "text", "--htpasswd", "users", "--anonymous-pull"], "cannot be both used"),

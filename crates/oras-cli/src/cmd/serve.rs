@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
-use oras::server::{Options, Tls, User};
+use oras::server::{Options, Tls};
 use oras::{Collection, ProxyOptions, ServeFrom, ServeOptions};
 
-use super::read_input;
 use crate::access_log;
 use crate::args;
 use crate::args::flags::{self, Matches};
@@ -97,7 +96,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         server: Options {
             read_only: matches.on("read-only"),
             sparse: matches.on("sparse"),
-            users: users(matches)?,
+            htpasswd: htpasswd(matches)?,
             anonymous_pull: matches.on("anonymous-pull"),
             rules: rules(matches)?,
             public_url: matches.text("public-url"),
@@ -148,18 +147,14 @@ fn collection(matches: &ArgMatches) -> Result<Option<Collection>, Failure> {
     Ok(Some(Collection { interval, delay: delay.unwrap_or(DELAY), untagged }))
 }
 
-/// The users of `--htpasswd`. A file without any would let everybody in.
-fn users(matches: &ArgMatches) -> Result<Vec<User>, Failure> {
-    let Some(path) = matches.text("htpasswd") else {
-        return if matches.on("anonymous-pull") {
-            Err(Failure::new("`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything"))
-        } else {
-            Ok(Vec::new())
-        };
-    };
-    let text = String::from_utf8_lossy(&read_input(&path)?).into_owned();
-    let users = User::htpasswd(&text).map_err(|error| Failure::new(format!("{path}: {error}")))?;
-    if users.is_empty() { Err(Failure::new(format!("{path}: no users"))) } else { Ok(users) }
+/// The file of `--htpasswd`.
+fn htpasswd(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let htpasswd = matches.text("htpasswd").map(PathBuf::from);
+    if htpasswd.is_none() && matches.on("anonymous-pull") {
+        let message = "`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything";
+        return Err(Failure::new(message));
+    }
+    Ok(htpasswd)
 }
 
 /// The registries of `--proxy`, and how they are reached.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod collection;
+mod copied;
 mod extract;
 mod go;
 mod kept;

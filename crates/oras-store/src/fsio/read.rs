@@ -15,7 +15,7 @@ use super::rest::{Sent, send};
 use crate::{ByteStream, Error, Result};
 
 /// Pieces that are read and not taken yet, of each stream: a server has as many as it has clients.
-const AHEAD: usize = 6;
+const AHEAD: usize = 8;
 
 /// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped, and rests while
 /// nobody takes what it read.
