@@ -17,13 +17,57 @@ use crate::{ByteStream, Error, Result};
 /// Pieces that are read and not taken yet, of each stream: a server has as many as it has clients.
 const AHEAD: usize = 8;
 
-/// The bytes of `file` within `range`, read ahead by a blocking thread that ends when the stream is dropped, and rests while
-/// nobody takes what it read.
+/// The bytes of `file` within `range`: taken at once as long as the system has them in memory, else read ahead by a blocking
+/// thread that ends when the stream is dropped, and rests while nobody takes what it read.
 ///
 /// A file that is shorter than the range ends the stream early; nothing beyond the range is read. Where the file
 /// stands does not matter, so any number of streams may share one handle.
 pub fn read(file: impl Into<Arc<File>>, range: Range<u64>, name: String) -> ByteStream {
-    let (file, mut at) = (file.into(), range.start);
+    let begun = Reading::Cached { file: file.into(), range, pool: Arc::default(), name };
+    futures::stream::unfold(begun, |reading| async move {
+        let mut ahead = match reading {
+            Reading::Cached { file, range, pool, name } => match cached(&file, &range, &pool) {
+                Some(piece) => {
+                    let range = range.start + piece.len() as u64..range.end;
+                    return Some((Ok(piece), Reading::Cached { file, range, pool, name }));
+                }
+                None => ahead(file, range, name),
+            },
+            Reading::Ahead(stream) => stream,
+        };
+        Some((ahead.next().await?, Reading::Ahead(ahead)))
+    })
+    .boxed()
+}
+
+/// How the next piece of a file comes.
+enum Reading {
+    Cached { file: Arc<File>, range: Range<u64>, pool: Arc<Pool>, name: String },
+    Ahead(ByteStream),
+}
+
+/// The next piece, if it can be had without waiting for a disk.
+fn cached(file: &File, range: &Range<u64>, pool: &Arc<Pool>) -> Option<Bytes> {
+    let left = range.end.saturating_sub(range.start);
+    let mut piece = Pool::take(pool, usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)));
+    piece.filled = read_cached_at(file, &mut piece.buffer, range.start)?;
+    (piece.filled > 0).then(|| Bytes::from_owner(piece))
+}
+
+#[cfg(target_os = "linux")]
+fn read_cached_at(file: &File, buffer: &mut [u8], offset: u64) -> Option<usize> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    preadv2(file, &mut [io::IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached_at(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
+    None
+}
+
+/// Reads ahead from the beginning of the range.
+fn ahead(file: Arc<File>, range: Range<u64>, name: String) -> ByteStream {
+    let mut at = range.start;
     let next = move |buffer: &mut [u8]| {
         let count = read_some_at(&file, buffer, at)?;
         at += count as u64;
