@@ -1,5 +1,6 @@
 //! Which manifest refers to which: read from the layout when it is first asked for.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::iter::Peekable;
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use oras_spec::layout::INDEX_FILE;
-use oras_spec::{Descriptor, Digest, Manifest};
+use oras_spec::{Descriptor, Digest, Manifest, MediaType};
 use oras_store::MAX_MANIFEST_SIZE;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::index::Index;
 use crate::place::{Blob, Place};
@@ -65,7 +68,7 @@ impl Graph {
     pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Self {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
         let entries = index.len();
-        Self::walk(&|digest| place.open(digest), index, |node, entry, manifest| {
+        Self::walk_those(is_related, &|digest| place.open(digest), index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
             let number = entry.unwrap_or(entries + graph.found.len());
             if entry.is_none() {
@@ -104,13 +107,23 @@ impl Graph {
     pub(crate) fn walk(
         open: Open<'_>,
         index: &Index,
+        visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
+    ) {
+        Self::walk_those(|_| true, open, index, visit);
+    }
+
+    /// Like [`Graph::walk`], but entries with a text that does not `matter` are told as if they were missing.
+    fn walk_those(
+        matters: fn(&[u8]) -> bool,
+        open: Open<'_>,
+        index: &Index,
         mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
     ) {
         let mut seen = HashSet::new();
         let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
         while entries.peek().is_some() {
             let batch = take_batch(&mut entries, &seen);
-            let manifests = read_all(open, &batch);
+            let manifests = read_all(matters, open, &batch);
             for ((number, node), manifest) in batch.into_iter().zip(manifests) {
                 let mut known = Some(manifest);
                 let mut next = vec![(node, Some(number))];
@@ -147,10 +160,15 @@ fn take_batch(
     batch
 }
 
-/// What [`read`] gives for each.
-fn read_all(open: Open<'_>, entries: &[(usize, Descriptor)]) -> Vec<Option<Manifest>> {
-    let read_share =
-        |share: &[(usize, Descriptor)]| share.iter().map(|(_, node)| read(open, node)).collect::<Vec<_>>();
+/// What [`read`] gives for each that matters.
+fn read_all(
+    matters: fn(&[u8]) -> bool,
+    open: Open<'_>,
+    entries: &[(usize, Descriptor)],
+) -> Vec<Option<Manifest>> {
+    let read_share = |share: &[(usize, Descriptor)]| {
+        share.iter().map(|(_, node)| read_those(matters, open, node)).collect::<Vec<_>>()
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
     let share = entries.len().div_ceil(cores).max(SHARE);
     let Some((mine, others)) = entries.split_at_checked(share) else { return read_share(entries) };
@@ -170,12 +188,73 @@ fn read_all(open: Open<'_>, entries: &[(usize, Descriptor)]) -> Vec<Option<Manif
 
 /// The manifest, if it is there and what it is said to be.
 pub(crate) fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
+    read_those(|_| true, open, node)
+}
+
+fn read_those(matters: fn(&[u8]) -> bool, open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }
     let bytes = open(&node.digest).ok()?.bytes(node.size)?;
-    if node.digest.verify(&bytes) != Ok(true) {
+    if !matters(&bytes) || node.digest.verify(&bytes) != Ok(true) {
         return None;
     }
     Manifest::parse(&node.media_type, bytes).ok()
+}
+
+/// Whether a manifest may have a subject, or list manifests. Most don't, and to find that out takes a fraction of the time
+/// that it takes to verify and to parse them.
+fn is_related(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Glance<'a> {
+        subject: Option<IgnoredAny>,
+        #[serde(borrow)]
+        config: Option<Child<'a>>,
+        #[serde(borrow, default)]
+        layers: Option<Vec<Child<'a>>>,
+        manifests: Option<IgnoredAny>,
+        blobs: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    struct Child<'a> {
+        #[serde(borrow, rename = "mediaType")]
+        media_type: Cow<'a, str>,
+    }
+    // What can't be read like that is left to whoever reads it all.
+    let Ok(glance) = serde_json::from_slice::<Glance<'_>>(text) else { return true };
+    let mut children = glance.config.into_iter().chain(glance.layers.into_iter().flatten());
+    let others = [glance.subject, glance.manifests, glance.blobs];
+    others.iter().any(Option::is_some)
+        || children.any(|child| MediaType::from(&*child.media_type).is_manifest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_tells_what_is_related() {
+        let layer = r#"{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:0","size":1}"#;
+        let index =
+            r#"{"mediaType":"application\/vnd.oci.image.index.v1+json","digest":"sha256:0","size":1}"#;
+        for (text, related) in [
+            (
+                format!(
+                    r#"{{"schemaVersion":2,"config":{layer},"layers":[{layer},{layer}],"subject":null}}"#
+                ),
+                false,
+            ),
+            (format!(r#"{{"annotations":{{"subject":"x"}},"config":{layer},"layers":[]}}"#), false),
+            (format!(r#"{{"config":{layer},"layers":[],"s\u0075bject":{layer}}}"#), true),
+            (format!(r#"{{"config":{layer},"layers":[{layer},{index}]}}"#), true),
+            (format!(r#"{{"config":{index},"layers":[]}}"#), true),
+            (r#"{"manifests":[]}"#.to_owned(), true),
+            (r#"{"blobs":[]}"#.to_owned(), true),
+            (r#"{"layers":[{}]}"#.to_owned(), true),
+            (r#"{"subject":null,"subject":{}}"#.to_owned(), true),
+            ("[".to_owned(), true),
+        ] {
+            assert_eq!(is_related(text.as_bytes()), related, "{text}");
+        }
+    }
 }

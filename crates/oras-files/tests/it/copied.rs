@@ -76,10 +76,11 @@ impl Stage {
             FileTarget::with_digests(output.clone(), PullOptions::default(), Arc::clone(&self.digests));
         let passed = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&passed);
-        let content = Content::from_source(Arc::clone(&self.source) as _, self.layer.clone())
-            .with_progress(Arc::new(move |bytes| {
+        let content = Content::from_source(Arc::clone(&self.source) as _, self.layer.clone()).with_progress(
+            Arc::new(move |bytes| {
                 count.fetch_add(bytes, Ordering::Relaxed);
-            }));
+            }),
+        );
         target.push(&content).await.unwrap();
         target.commit().await.unwrap();
         let written = output.join("big");

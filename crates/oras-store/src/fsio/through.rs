@@ -8,8 +8,10 @@ use std::thread;
 use super::CHUNK;
 use super::read::fill;
 
+/// So much at once that to hand it over takes no time beside its hash.
+const PIECE: usize = 4 * CHUNK;
 /// Pieces that are read ahead.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// Hands `take` all that `file` has from where it stands, in pieces, until it breaks; whether it came to the end.
 ///
@@ -33,15 +35,14 @@ pub fn read_through(
     thread::scope(|scope| {
         let (filled, pieces) = sync_channel::<io::Result<(Vec<u8>, usize)>>(AHEAD);
         let (empty, buffers) = sync_channel(AHEAD + 1);
-        drop(empty.send(first));
-        for _ in 0..AHEAD {
-            drop(empty.send(vec![0; CHUNK]));
+        for _ in 0..=AHEAD {
+            drop(empty.send(vec![0; PIECE]));
         }
         scope.spawn(move || {
             // Whoever takes is gone when either end is.
             while let Ok(mut buffer) = buffers.recv() {
                 let read = fill(&mut buffer, |rest, _| file.read(rest)).map(|count| (buffer, count));
-                let is_last = !matches!(read, Ok((_, CHUNK)));
+                let is_last = !matches!(read, Ok((_, PIECE)));
                 if filled.send(read).is_err() || is_last {
                     return;
                 }
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn everything_is_handed_on_in_order() {
-        for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 20 * CHUNK, 20 * CHUNK + 7] {
+        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 20 * PIECE, 20 * PIECE + 7] {
             let bytes: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let mut seen = Vec::new();
             let ended = read_through(&bytes[..], |piece| {
