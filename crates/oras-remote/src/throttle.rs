@@ -145,7 +145,7 @@ impl UnderWay {
         self.throttle.with(|state| {
             // What is sent along takes its own time.
             if self.load == Load::Whole && state.is_slow(method, took) {
-                state.slow += usize::from(state.relieved.is_none_or(|relieved| self.begun > relieved));
+                state.slow += usize::from(state.relieved.is_none_or(|relieved| self.begun >= relieved));
                 let under_way = state.under_way();
                 let most = state.allowed.map_or(under_way, |allowed| allowed.min(under_way));
                 if state.slow >= SIGN && most > FEW {
