@@ -289,7 +289,7 @@ fn what_cannot_protect_is_refused() {
     for (words, said) in [
         (&["--htpasswd", "none"][..], "no users"),
         (&["--htpasswd", "weak"], "weak: line 1: not a name and a hash of bcrypt"),
-        (&["--htpasswd", "absent"], "absent: "),
+        (&["--htpasswd", "absent"], "absent: No such file"),
         (&["--anonymous-pull"], "needs `--htpasswd`"),
         (&["--rules", "text"], "needs `--htpasswd`"),
         (&["--rules", "text", "--htpasswd", "users", "--anonymous-pull"], "cannot be both used"),

@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn everything_is_handed_on_in_order() {
-        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 20 * PIECE, 20 * PIECE + 7] {
+        // The first piece is smaller than those behind it.
+        let ends = [CHUNK, PIECE, CHUNK + PIECE, CHUNK + 20 * PIECE];
+        let around = ends.into_iter().flat_map(|end| [end - 1, end, end + 1, end + 7]);
+        for size in [0, 1].into_iter().chain(around) {
             let bytes: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let mut seen = Vec::new();
             let ended = read_through(&bytes[..], |piece| {
