@@ -69,18 +69,25 @@ impl Look<'_> {
         Some(true)
     }
 
-    /// Has the system copy the file `source` to `to`, if its digest is known to be that of `layer`: its bytes don't pass here,
-    /// and file systems that can share blocks copy none. If it is not, or changes meanwhile, what `to` holds is of no use.
-    pub(crate) fn copy_known(&self, source: &Path, to: &mut File, layer: &Descriptor) -> Option<()> {
+    /// Has the system copy the file `source` to the file that `make` makes, if its digest is known to be that of `layer`: its
+    /// bytes don't pass here, and file systems that can share blocks copy none. If it changes meanwhile, what was made is of
+    /// no use.
+    pub(crate) fn copy_known(
+        &self,
+        source: &Path,
+        make: impl FnOnce() -> Result<File>,
+        layer: &Descriptor,
+    ) -> Option<()> {
         let is_whole = |metadata: &Metadata| metadata.is_file() && metadata.len() == layer.size;
         // A link is followed by whoever reads it as content, and looks where it leads.
         let found = fs::symlink_metadata(source).ok().filter(is_whole)?;
         let stamp = FileStamp::of(&found);
         let known = self.digests?.get(&stamp, layer.digest.algorithm()?)?;
         let file = File::open(source).ok().filter(|_| known == layer.digest)?;
+        let mut to = make().ok()?;
         let mut left = layer.size;
         while left > 0 && !self.cancelled.load(Ordering::Relaxed) {
-            match io::copy(&mut (&file).take(left.min(COPIED_AT_ONCE)), to).ok()? {
+            match io::copy(&mut (&file).take(left.min(COPIED_AT_ONCE)), &mut to).ok()? {
                 0 => break,
                 copied => left -= copied,
             }

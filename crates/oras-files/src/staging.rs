@@ -78,7 +78,7 @@ impl Begun {
         if unpacks(content.descriptor()) && content.descriptor().size < IN_FLIGHT {
             return Ok(Self::InFlight);
         }
-        if let Some(item) = copied(place, content, look)? {
+        if let Some(item) = copied(place, content, look) {
             return Ok(Self::Done(item));
         }
         if let Some(partial) = place.base.partial(content) {
@@ -91,17 +91,14 @@ impl Begun {
 }
 
 /// The file that is copied from another of this machine, if that is known to be the content.
-fn copied(place: &Place, content: &Content, look: &Look<'_>) -> Result<Option<Item>> {
+fn copied(place: &Place, content: &Content, look: &Look<'_>) -> Option<Item> {
     let layer = content.descriptor();
-    let Origin::File { path } = content.origin() else { return Ok(None) };
+    let Origin::File { path } = content.origin() else { return None };
     if unpacks(layer) || layer.size < WORTH_COPYING {
-        return Ok(None);
+        return None;
     }
     let staged = place.base.fresh();
-    let copied = look.copy_known(&path, &mut place.base.create(&staged)?, layer);
-    if copied.is_none() {
-        // It goes with the staging directory at the latest.
-        drop(place.base.staging.remove_file(&staged));
-    }
-    Ok(copied.map(|()| Item::new(place, staged, Form::Staged)))
+    // What was copied in vain goes with the staging directory.
+    look.copy_known(&path, || place.base.create(&staged), layer)?;
+    Some(Item::new(place, staged, Form::Staged))
 }
