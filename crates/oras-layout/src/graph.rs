@@ -210,7 +210,7 @@ fn is_related(text: &[u8]) -> bool {
         subject: Option<IgnoredAny>,
         #[serde(borrow)]
         config: Option<Child<'a>>,
-        #[serde(borrow, default)]
+        #[serde(borrow)]
         layers: Option<Vec<Child<'a>>>,
         manifests: Option<IgnoredAny>,
         blobs: Option<IgnoredAny>,

@@ -185,10 +185,17 @@ impl Layout {
     /// [`Layout::bounded`]. Blocks for as long as it takes to ask for a file's metadata.
     pub fn offers(&self, node: &Descriptor) -> bool {
         let there = blobs::is_there(self.path(), node);
-        if there && self.limit.is_some() {
-            drop(evict::touch(self, &node.digest));
+        if there {
+            self.note_use(&node.digest);
         }
         there
+    }
+
+    /// Best effort, as with whatever is noted.
+    fn note_use(&self, digest: &Digest) {
+        if self.limit.is_some() {
+            drop(evict::touch(self, digest));
+        }
     }
 
     /// Whether the blob of `node` is here, byte for byte; it is used now, if the layout is [`Layout::bounded`].
@@ -199,8 +206,13 @@ impl Layout {
         let (layout, node) = (self.clone(), node.clone());
         // Held while somebody waits.
         let (asked, _waiting) = oneshot::channel();
-        let verified =
-            blocking(move || Ok(verify(&layout, &node, &asked) == Some(true) && layout.offers(&node)));
+        let verified = blocking(move || {
+            let is_right = verify(&layout, &node, &asked) == Some(true);
+            if is_right {
+                layout.note_use(&node.digest);
+            }
+            Ok(is_right)
+        });
         verified.await.unwrap_or(false)
     }
 
