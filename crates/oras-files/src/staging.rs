@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oras_store::fsio::{Partial, blocking};
+use oras_store::fsio::{Durability, Partial, blocking};
 use oras_store::{Content, Origin, Result};
 
 use crate::base;
@@ -51,7 +51,7 @@ pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) ->
             Item::new(&place, staged, Form::Staged)
         }
         Begun::Partial(partial) => {
-            let written = partial.resume(content).await?.write(place.shown()).await;
+            let written = partial.resume(content).await?.write(place.shown(), Durability::Relaxed).await;
             let whole = written.map_err(|error| place.copy_failed(error))?.into_whole();
             Item::new(&place, place.base.fresh(), Form::Whole(whole))
         }

@@ -71,6 +71,7 @@ impl LayoutIngest {
         let found = blocking(move || {
             let Some(mut staged) = Staged::reopen(&path)? else { return Ok(None) };
             let written = staged.file_mut().seek(SeekFrom::End(0)).map_err(failed)?;
+            staged.flush_while_written();
             Ok(Some((staged, written, Made::of_resumed(&root))))
         });
         Ok(found.await?.map(|(staged, written, made)| {
@@ -88,7 +89,7 @@ impl State {
     fn write(&mut self, chunks: &[Bytes]) -> Result<()> {
         self.catch_up()?;
         for chunk in chunks {
-            self.staged.file_mut().write_all(chunk).map_err(failed)?;
+            self.staged.write_all(chunk).map_err(failed)?;
             self.hasher.update(chunk);
         }
         Ok(())
@@ -97,18 +98,22 @@ impl State {
     /// Hashes what an earlier run wrote, and goes to the end of the file.
     fn catch_up(&mut self) -> Result<()> {
         if std::mem::take(&mut self.is_behind) {
-            let Self { staged, hasher, .. } = self;
-            let file = staged.file_mut();
-            file.seek(SeekFrom::Start(0)).map_err(failed)?;
-            fsio::read_through(&*file, |piece| {
-                hasher.update(piece);
-                ControlFlow::Continue(())
-            })
-            .map_err(failed)?;
-            file.seek(SeekFrom::End(0)).map_err(failed)?;
+            feed(&mut self.staged, &mut self.hasher)?;
+            self.staged.file_mut().seek(SeekFrom::End(0)).map_err(failed)?;
         }
         Ok(())
     }
+}
+
+/// Shows `hasher` what is in the file.
+fn feed(staged: &mut Staged, hasher: &mut Hasher) -> Result<()> {
+    let file = staged.file_mut();
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let fed = fsio::read_through(&*file, |piece| {
+        hasher.update(piece);
+        ControlFlow::Continue(())
+    });
+    fed.map(drop).map_err(failed)
 }
 
 /// Where the content of that name is.
@@ -133,7 +138,10 @@ fn create(root: &Path, path: Option<&Path>) -> Result<(Staged, Made)> {
         };
         tries -= 1;
         match staged {
-            Ok(staged) => return Ok((staged, made)),
+            Ok(mut staged) => {
+                staged.flush_while_written();
+                return Ok((staged, made));
+            }
             // Whoever made the directory gave up what it was for.
             Err(_) if tries > 0 && !root.is_dir() => {}
             Err(error) => return Err(error),
@@ -172,15 +180,8 @@ fn failed(error: std::io::Error) -> Error {
 /// The digest of the staged bytes under another algorithm.
 fn rehash(staged: &mut Staged, algorithm: Algorithm) -> Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
-    let mut buffer = vec![0; fsio::CHUNK];
-    let file = staged.file_mut();
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
+    feed(staged, &mut hasher)?;
+    Ok(hasher.finish())
 }
 
 /// Refuses staged bytes that are no manifest of their type.

@@ -25,7 +25,8 @@ pub(super) struct Big {
     pub(super) pull: Cost,
 }
 
-/// The servers take turns, after one round to warm up.
+/// The servers take turns, after one round to warm up; who goes first changes with each round. The disk is at rest before
+/// each transfer, so that nobody waits for what another one left to be written.
 ///
 /// # Errors
 /// Any transfer that fails, or gives other bytes.
@@ -37,7 +38,11 @@ pub(super) fn run(servers: &[Loaded], mib: u64, runs: usize) -> Result<Vec<Big>>
     let blob = Blob { bytes: &bytes, times, digest: &digest };
     let mut costs: Vec<(Vec<Cost>, Vec<Cost>)> = servers.iter().map(|_| Default::default()).collect();
     for round in 0..=runs {
-        for (server, (pushes, pulls)) in servers.iter().zip(&mut costs) {
+        let mut turns: Vec<_> = servers.iter().zip(&mut costs).collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for (server, (pushes, pulls)) in turns {
             let mut client = Client::new(server.address());
             let target = format!("/v2/big/{round}/blobs/{digest}");
             let repository = format!("big/{round}");
@@ -56,6 +61,7 @@ pub(super) fn run(servers: &[Loaded], mib: u64, runs: usize) -> Result<Vec<Big>>
 }
 
 fn timed(server: &Loaded, work: impl FnOnce() -> Result) -> Result<Cost> {
+    nix::unistd::sync();
     let (start, cpu) = (Instant::now(), server.cpu());
     work().map_err(|error| format!("{}: {error}", server.name))?;
     Ok(Cost { wall: start.elapsed(), cpu: server.cpu().saturating_sub(cpu) })

@@ -153,7 +153,9 @@ fn stage(given: &Path) -> Result<(Staged, PathBuf)> {
     if !directory.exists() {
         return Err(Error::new(Kind::Io, format!("open {}: no such file or directory", given.display())));
     }
-    Ok((Staged::create_with_mode(directory, mode)?, path))
+    let mut staged = Staged::create_with_mode(directory, mode)?;
+    staged.flush_while_written();
+    Ok((staged, path))
 }
 
 #[cfg(unix)]

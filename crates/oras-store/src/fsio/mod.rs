@@ -4,6 +4,7 @@
 //! writes pieces of [`CHUNK`] bytes, and hashes what it writes, so that the hash overlaps with the network.
 
 mod errands;
+mod flushing;
 mod leftover;
 mod partial;
 mod pour;

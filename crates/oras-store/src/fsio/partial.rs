@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use oras_spec::Digest;
 
-use super::private;
+use super::flushing::Flushing;
+use super::{Durability, private};
 use crate::{Content, Error, Result, Verifier};
 
 /// The directory of partial files.
@@ -168,11 +169,12 @@ impl Partial {
     }
 
     /// What writes to the file where it stands; the file is nobody else's while it lives.
-    pub(super) fn sink(&self) -> Result<Sink> {
+    pub(super) fn sink(&self, durability: Durability) -> Result<Sink> {
         let file = self.file.try_clone();
         let file =
             file.map_err(|error| Error::io(format!("failed to open {}", self.path().display()), error))?;
-        Ok(Sink { file, _entry: Arc::clone(&self.entry) })
+        let flushing = (durability == Durability::Synced).then(Flushing::default);
+        Ok(Sink { file, flushing, entry: Arc::clone(&self.entry) })
     }
 
     /// Shows `verifier` what is there, and tells how much that is; what can't be right is gone.
@@ -240,12 +242,26 @@ fn feed(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64> {
 /// Writes a partial file.
 pub(super) struct Sink {
     file: File,
-    _entry: Arc<Entry>,
+    /// Of what is to be flushed in the end.
+    flushing: Option<Flushing>,
+    entry: Arc<Entry>,
+}
+
+impl Sink {
+    /// Waits for what is being flushed.
+    pub(super) fn settle(mut self) -> Result<()> {
+        let settled = self.flushing.as_mut().map_or(Ok(()), Flushing::settle);
+        settled.map_err(|error| Error::io(format!("failed to flush {}", self.entry.path.display()), error))
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        if let Some(flushing) = &mut self.flushing {
+            flushing.wrote(&self.file, count)?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -26,7 +26,7 @@ pub async fn stage(content: &Content, directory: &Path, durability: Durability) 
         let partial = blocking(move || Ok(Partial::claim_in(&directory, &digest))).await?;
         if let Some(partial) = partial {
             let name = partial.path().display().to_string();
-            let whole = partial.resume(content).await?.write(name).await?;
+            let whole = partial.resume(content).await?.write(name, durability).await?;
             return blocking(move || finish(Staged::whole(whole), durability)).await;
         }
     }
@@ -34,6 +34,9 @@ pub async fn stage(content: &Content, directory: &Path, durability: Durability) 
         let directory = directory.to_owned();
         blocking(move || Staged::create(&directory)).await?
     };
+    if durability == Durability::Synced {
+        staged.flush_while_written();
+    }
     if content.descriptor().size <= CHUNK as u64 {
         let bytes = collect(content).await?;
         return blocking(move || {
@@ -152,20 +155,33 @@ impl Partial {
         let stream = content.unverified(0..content.descriptor().size).await?;
         Ok(Rest { content, partial, verifier, offset: 0, stream })
     }
+
+    async fn fill(
+        &self,
+        stream: ByteStream,
+        verifier: Verifier,
+        name: String,
+        durability: Durability,
+    ) -> Result<()> {
+        let sink = pour_rest(stream, verifier, self.sink(durability)?, name).await?;
+        blocking(move || sink.settle()).await
+    }
 }
 
 impl Rest {
-    /// Writes the rest and hands the file back, whole and verified. Errors of writing name `name`.
+    /// Writes the rest and hands the file back, whole and verified. Errors of writing name `name`. What is to be
+    /// `Synced` in the end is flushed while it is written.
     ///
     /// If all is there and is not the descriptor's, and some of it came from an earlier run, everything is fetched
     /// once more. When the network fails, and when the future is dropped, the file stays; otherwise it goes.
     ///
     /// # Errors
     /// Those of reading the content; `DigestMismatch` or `SizeMismatch`; `Io`.
-    pub async fn write(self, name: String) -> Result<Partial> {
+    pub async fn write(self, name: String, durability: Durability) -> Result<Partial> {
         let Self { content, partial, verifier, offset, stream } = self;
-        let error = match pour_rest(stream, verifier, partial.sink()?, name.clone()).await {
-            Ok(_) => return Ok(partial),
+        let poured = partial.fill(stream, verifier, name.clone(), durability).await;
+        let error = match poured {
+            Ok(()) => return Ok(partial),
             Err(error) => error,
         };
         let spoiled = matches!(error.kind(), Kind::DigestMismatch | Kind::SizeMismatch);
@@ -177,9 +193,8 @@ impl Rest {
         }
         // The bytes were told already.
         let rest = partial.begin_anew(content.with_progress(Arc::new(|_| {}))).await?;
-        let again = pour_rest(rest.stream, rest.verifier, rest.partial.sink()?, name).await;
-        match again {
-            Ok(_) => Ok(rest.partial),
+        match rest.partial.fill(rest.stream, rest.verifier, name, durability).await {
+            Ok(()) => Ok(rest.partial),
             Err(error) => {
                 if error.kind() != Kind::Network {
                     rest.partial.discard();

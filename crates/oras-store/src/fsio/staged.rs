@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::{NamedTempFile, TempPath};
 
+use super::flushing::Flushing;
 use super::partial::Partial;
 use crate::{Error, Kind, Result};
 
@@ -20,13 +21,25 @@ pub enum Durability {
 
 /// A verified file that has no name yet: dropped, it is gone.
 #[derive(Debug)]
-pub struct Staged(Form);
+pub struct Staged {
+    form: Form,
+    flushing: Option<Flushing>,
+}
 
 #[derive(Debug)]
 enum Form {
     Temporary(NamedTempFile),
     /// Stays when it is dropped: the next one who wants the same bytes finds them.
     Partial(Partial),
+}
+
+impl Form {
+    fn file_mut(&mut self) -> &mut File {
+        match self {
+            Self::Temporary(file) => file.as_file_mut(),
+            Self::Partial(partial) => partial.file_mut(),
+        }
+    }
 }
 
 impl Staged {
@@ -47,7 +60,7 @@ impl Staged {
         let file = builder.tempfile_in(directory).map_err(|error| {
             Error::io(format!("failed to create a file in {}", directory.display()), error)
         })?;
-        Ok(Self(Form::Temporary(file)))
+        Ok(Self::of(Form::Temporary(file)))
     }
 
     /// An empty file at `path`, where nothing may be, which stays when this is dropped: [`Staged::reopen`] finds it.
@@ -90,32 +103,39 @@ impl Staged {
         }
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).map_err(failed)?);
         file.disable_cleanup(true);
-        Ok(Self(Form::Temporary(file)))
+        Ok(Self::of(Form::Temporary(file)))
+    }
+
+    fn of(form: Form) -> Self {
+        Self { form, flushing: None }
+    }
+
+    /// From now on what is written to a large file by [`Write`] is flushed while more comes, so that [`Staged::sync`] has
+    /// little left to do.
+    pub fn flush_while_written(&mut self) {
+        self.flushing = Some(Flushing::default());
     }
 
     /// Dropped from now on, the file is gone, even one that was made to stay.
     pub fn release(&mut self) {
-        if let Form::Temporary(file) = &mut self.0 {
+        if let Form::Temporary(file) = &mut self.form {
             file.disable_cleanup(false);
         }
     }
 
     /// A partial file that became whole.
     pub(super) fn whole(partial: Partial) -> Self {
-        Self(Form::Partial(partial))
+        Self::of(Form::Partial(partial))
     }
 
     /// The file, for writing.
     pub fn file_mut(&mut self) -> &mut File {
-        match &mut self.0 {
-            Form::Temporary(file) => file.as_file_mut(),
-            Form::Partial(partial) => partial.file_mut(),
-        }
+        self.form.file_mut()
     }
 
     /// Where the bytes are until they are published.
     pub fn path(&self) -> &Path {
-        match &self.0 {
+        match &self.form {
             Form::Temporary(file) => file.path(),
             Form::Partial(partial) => partial.path(),
         }
@@ -129,13 +149,14 @@ impl Staged {
 
     /// Flushes the bytes to the disk.
     pub fn sync(&mut self) -> Result<()> {
-        let synced = self.file_mut().sync_all();
+        let settled = self.flushing.as_mut().map_or(Ok(()), Flushing::settle);
+        let synced = settled.and_then(|()| self.file_mut().sync_all());
         synced.map_err(|error| Error::io(format!("failed to flush {}", self.path().display()), error))
     }
 
     /// Gives the file its name in one step, replacing a file of that name.
     pub fn publish(self, path: &Path) -> Result<File> {
-        match self.0 {
+        match self.form {
             Form::Temporary(file) => file.persist(path).map_err(|error| error.error),
             Form::Partial(partial) => partial.publish(path),
         }
@@ -144,7 +165,7 @@ impl Staged {
 
     /// Gives the file its name in one step unless something has that name; whether it did.
     pub fn publish_new(self, path: &Path) -> Result<bool> {
-        let published = match self.0 {
+        let published = match self.form {
             Form::Temporary(file) => file.persist_noclobber(path).map(drop).map_err(|error| error.error),
             Form::Partial(partial) => partial.publish_new(path),
         };
@@ -158,7 +179,12 @@ impl Staged {
 
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file_mut().write(bytes)
+        let file = self.form.file_mut();
+        let count = file.write(bytes)?;
+        if let Some(flushing) = &mut self.flushing {
+            flushing.wrote(file, count)?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,0 +1,83 @@
+//! Flushing a large file while it is written.
+
+use std::fs::File;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+/// So many bytes are written before they are flushed: a flush costs a commit of the file system, too.
+const STEP: u64 = 32 << 20;
+
+/// Has what was written flushed to the disk while more is: little is left to flush in the end, and the disk isn't idle
+/// until then. At most one thread at a time, and none for a file of less than [`STEP`].
+#[derive(Debug, Default)]
+pub(super) struct Flushing {
+    unflushed: u64,
+    running: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Flushing {
+    /// So many bytes more were written to `file`.
+    ///
+    /// # Errors
+    /// That of a flush.
+    pub(super) fn wrote(&mut self, file: &File, count: usize) -> io::Result<()> {
+        self.unflushed += count as u64;
+        if self.unflushed < STEP || self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return Ok(());
+        }
+        self.settle()?;
+        self.unflushed = 0;
+        let file = file.try_clone()?;
+        self.running = Some(thread::Builder::new().name("flush".to_owned()).spawn(move || file.sync_data())?);
+        Ok(())
+    }
+
+    /// Waits for the flush that runs, if any. A system tells of a failed flush once: who doesn't ask here does not hear
+    /// of it.
+    ///
+    /// # Errors
+    /// That of the flush.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        self.running.take().map_or(Ok(()), |running| {
+            running.join().unwrap_or_else(|_| Err(io::Error::other("the thread that flushes panicked")))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_flushed_in_steps_and_a_small_one_not_at_all() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut flushing = Flushing::default();
+        let bytes = vec![7; usize::try_from(STEP).unwrap() - 1];
+        for (count, begun) in [(bytes.len(), false), (1, true)] {
+            file.write_all(&bytes[..count]).unwrap();
+            flushing.wrote(&file, count).unwrap();
+            assert_eq!(flushing.running.is_some(), begun);
+        }
+        flushing.settle().unwrap();
+        assert_eq!((flushing.unflushed, flushing.running.is_some()), (0, false));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_flush_that_fails_is_told() {
+        // No pipe can be flushed.
+        let (_reader, writer) = io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut flushing = Flushing::default();
+        let step = usize::try_from(STEP).unwrap();
+        flushing.wrote(&file, step).unwrap();
+        flushing.settle().unwrap_err();
+        // So is one that nobody has asked about.
+        flushing.wrote(&file, step).unwrap();
+        let told =
+            std::iter::repeat_with(|| flushing.wrote(&file, step)).take(100_000).any(|told| told.is_err());
+        assert!(told);
+    }
+}
