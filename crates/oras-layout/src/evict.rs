@@ -203,11 +203,11 @@ fn is_recent(blob: &Metadata, now: SystemTime) -> bool {
 
 /// What tags reach.
 fn wanted(root: &Path, index: &Index) -> HashSet<Digest> {
-    let mut wanted = HashSet::new();
+    let (mut wanted, reader) = (HashSet::new(), blobs::reader(root));
     let mut next: Vec<_> = index.tagged_nodes().collect();
     while let Some(node) = next.pop() {
         if wanted.insert(node.digest.clone()) && node.media_type.is_manifest() {
-            let manifest = graph::read(&|digest| blobs::open(root, digest), &node);
+            let manifest = graph::read(&reader, &node);
             next.extend(manifest.map(|manifest| manifest.children()).unwrap_or_default());
         }
     }

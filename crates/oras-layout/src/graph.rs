@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::index::Index;
-use crate::place::{Blob, Place};
+use crate::place::{Place, Reader};
 
 /// What identifies a version of `index.json`: every change replaces the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +52,6 @@ pub(crate) struct Graph {
     referrers: HashMap<Digest, Vec<u32>>,
 }
 
-/// Finds a blob by its digest, for several threads at once.
-pub(crate) type Open<'a> = &'a (dyn Fn(&Digest) -> oras_store::Result<Blob> + Sync);
-
 /// Entries of the index that are read together, by as many threads as there are cores: at most so many, of so many
 /// bytes, by so many threads.
 const BATCH: usize = 512;
@@ -68,7 +65,7 @@ impl Graph {
     pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Self {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
         let entries = index.len();
-        Self::walk_those(is_related, &|digest| place.open(digest), index, |node, entry, manifest| {
+        Self::walk_those(is_related, &*place.reader(), index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
             let number = entry.unwrap_or(entries + graph.found.len());
             if entry.is_none() {
@@ -90,13 +87,14 @@ impl Graph {
     /// The descriptors of the manifests whose subject has that digest, in the order of the index.
     pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Vec<Descriptor> {
         let numbers = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
+        let reader = place.reader();
         let described = numbers.iter().filter_map(|number| {
             let number = *number as usize;
             let node = match number.checked_sub(self.index.len()) {
                 None => self.index.descriptor(number)?.plain(),
                 Some(number) => self.unlisted(self.found.get(number)?)?,
             };
-            Some(read(&|digest| place.open(digest), &node)?.referrer_descriptor(&node))
+            Some(read(&*reader, &node)?.referrer_descriptor(&node))
         });
         described.collect()
     }
@@ -105,17 +103,17 @@ impl Graph {
     /// for one that is missing (layouts may be sparse), not what it is said to be, or too large: it can't be a
     /// referrer anybody could use.
     pub(crate) fn walk(
-        open: Open<'_>,
+        reader: &Reader<'_>,
         index: &Index,
         visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
     ) {
-        Self::walk_those(|_| true, open, index, visit);
+        Self::walk_those(|_| true, reader, index, visit);
     }
 
     /// Like [`Graph::walk`], but entries with a text that does not `matter` are told as if they were missing.
     fn walk_those(
         matters: fn(&[u8]) -> bool,
-        open: Open<'_>,
+        reader: &Reader<'_>,
         index: &Index,
         mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
     ) {
@@ -123,7 +121,7 @@ impl Graph {
         let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
         while entries.peek().is_some() {
             let batch = take_batch(&mut entries, &seen);
-            let manifests = read_all(matters, open, &batch);
+            let manifests = read_all(matters, reader, &batch);
             for ((number, node), manifest) in batch.into_iter().zip(manifests) {
                 let mut known = Some(manifest);
                 let mut next = vec![(node, Some(number))];
@@ -131,7 +129,7 @@ impl Graph {
                     if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
                         continue;
                     }
-                    let manifest = known.take().unwrap_or_else(|| read(open, &node));
+                    let manifest = known.take().unwrap_or_else(|| read(reader, &node));
                     visit(&node, entry, manifest.as_ref());
                     let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
                     next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
@@ -163,11 +161,11 @@ fn take_batch(
 /// What [`read`] gives for each that matters.
 fn read_all(
     matters: fn(&[u8]) -> bool,
-    open: Open<'_>,
+    reader: &Reader<'_>,
     entries: &[(usize, Descriptor)],
 ) -> Vec<Option<Manifest>> {
     let read_share = |share: &[(usize, Descriptor)]| {
-        share.iter().map(|(_, node)| read_those(matters, open, node)).collect::<Vec<_>>()
+        share.iter().map(|(_, node)| read_those(matters, reader, node)).collect::<Vec<_>>()
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
     let share = entries.len().div_ceil(cores).max(SHARE);
@@ -187,15 +185,15 @@ fn read_all(
 }
 
 /// The manifest, if it is there and what it is said to be.
-pub(crate) fn read(open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
-    read_those(|_| true, open, node)
+pub(crate) fn read(reader: &Reader<'_>, node: &Descriptor) -> Option<Manifest> {
+    read_those(|_| true, reader, node)
 }
 
-fn read_those(matters: fn(&[u8]) -> bool, open: Open<'_>, node: &Descriptor) -> Option<Manifest> {
+fn read_those(matters: fn(&[u8]) -> bool, reader: &Reader<'_>, node: &Descriptor) -> Option<Manifest> {
     if node.size > MAX_MANIFEST_SIZE {
         return None;
     }
-    let bytes = open(&node.digest).ok()?.bytes(node.size)?;
+    let bytes = reader(node)?;
     if !matters(&bytes) || node.digest.verify(&bytes) != Ok(true) {
         return None;
     }

@@ -21,7 +21,7 @@ use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
-use crate::place::{self, Blob, Place};
+use crate::place::{self, Blob, Place, Reader};
 use crate::verified::verify;
 use crate::{blobs, evict};
 
@@ -304,6 +304,10 @@ impl Place for Inner {
 
     fn open(&self, digest: &Digest) -> Result<Blob> {
         blobs::open(&self.root, digest)
+    }
+
+    fn reader(&self) -> Box<Reader<'_>> {
+        Box::new(blobs::reader(&self.root))
     }
 
     fn errands(&self) -> &Errands {

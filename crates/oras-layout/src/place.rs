@@ -29,9 +29,16 @@ pub(crate) trait Place: Send + Sync + 'static {
     }
     /// Finds a blob.
     fn open(&self, digest: &Digest) -> Result<Blob>;
+    /// Reads many blobs, each as [`Blob::bytes`] does.
+    fn reader(&self) -> Box<Reader<'_>> {
+        Box::new(|node| self.open(&node.digest).ok()?.bytes(node.size))
+    }
     /// Who opens blobs, and reads small ones.
     fn errands(&self) -> &Errands;
 }
+
+/// Reads a blob, for several threads at once.
+pub(crate) type Reader<'a> = dyn Fn(&Descriptor) -> Option<Bytes> + Sync + 'a;
 
 /// The bytes of a blob: a part of an open file.
 #[derive(Clone, Debug)]

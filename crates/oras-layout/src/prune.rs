@@ -27,7 +27,7 @@ impl Needs {
     /// Reads every manifest that the index reaches.
     pub(crate) fn read(root: &Path, index: &Index) -> Self {
         let mut needs = Self { tagged: index.tagged_digests(), ..Self::default() };
-        Graph::walk(&|digest| blobs::open(root, digest), index, |node, _, manifest| {
+        Graph::walk(&blobs::reader(root), index, |node, _, manifest| {
             let Some(manifest) = manifest else {
                 let there = blobs::path(root, &node.digest).exists();
                 needs.unread.extend(there.then(|| node.digest.clone()));
