@@ -78,7 +78,7 @@ fn try_adopt(
     fsio::sync_directory(directory).ok()?;
     // Written too lately, it could be written once more without another time; the link and the name are our doing.
     if known || (FileStamp { changed: stamp.modified, ..stamp }).is_settled(began) {
-        blobs::remember(digests, &file, digest);
+        blobs::remember(digests, &file.metadata().ok()?, digest);
     }
     Some(())
 }

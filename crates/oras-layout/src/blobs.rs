@@ -181,7 +181,12 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
         sync_all(&mut staged)?;
         let mut directories = BTreeSet::new();
         for (file, digest) in staged {
-            directories.insert(name(layout, file, digest)?);
+            let target = path(root, digest);
+            if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
+                fsio::create_directories(directory)?;
+                directories.insert(directory.to_owned());
+            }
+            name(layout, file, &target, digest)?;
         }
         directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
         evict::added(layout, group.iter().map(|(node, _)| node.size).sum());
@@ -213,37 +218,35 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 }
 
 /// Gives a verified file its name, and makes that durable.
-pub(crate) fn publish(layout: &Layout, staged: Staged, digest: &Digest) -> Result<()> {
-    let directory = name(layout, staged, digest)?;
-    fsio::sync_directory(&directory)?;
-    let size = fs::metadata(path(layout.path(), digest)).map_or(0, |metadata| metadata.len());
+pub(crate) fn publish(layout: &Layout, mut staged: Staged, digest: &Digest) -> Result<()> {
+    let target = path(layout.path(), digest);
+    let directory = target.parent().unwrap_or(layout.path());
+    fsio::create_directories(directory)?;
+    // It may have been written long ago, by an upload that went on late.
+    note_use(staged.file_mut());
+    let size = name(layout, staged, &target, digest)?;
+    fsio::sync_directory(directory)?;
     evict::added(layout, size);
     Ok(())
 }
 
-/// Gives a verified file its name, read-only as blobs never change; the directory that it is in.
-fn name(layout: &Layout, mut staged: Staged, digest: &Digest) -> Result<PathBuf> {
-    let target = path(layout.path(), digest);
-    let directory = target.parent().unwrap_or(layout.path()).to_owned();
-    fsio::create_directories(&directory)?;
+/// Gives a verified file its name, read-only as blobs never change; its length.
+fn name(layout: &Layout, mut staged: Staged, target: &Path, digest: &Digest) -> Result<u64> {
+    let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
-        fs::set_permissions(staged.path(), mode)
-            .map_err(|error| Error::io(format!("failed to write {}", target.display()), error))?;
+        staged.file_mut().set_permissions(mode).map_err(failed)?;
     }
-    // It may have been written long ago, by an upload that went on late.
-    note_use(staged.file_mut());
-    let file = staged.publish(&target)?;
-    remember(layout.digests(), &file, digest);
-    Ok(directory)
+    let file = staged.publish(target)?;
+    let metadata = file.metadata().map_err(failed)?;
+    remember(layout.digests(), &metadata, digest);
+    Ok(metadata.len())
 }
 
 /// Remembers the digest of a file that has just got its name here.
 ///
 /// Its times are as young as can be. That does not matter: nobody else could reach it before, or it was found unchanged.
-pub(crate) fn remember(digests: &DigestCache, file: &File, digest: &Digest) {
-    if let Ok(metadata) = file.metadata() {
-        digests.put(&FileStamp::of(&metadata), digest, SystemTime::now() + Duration::from_secs(1));
-    }
+pub(crate) fn remember(digests: &DigestCache, metadata: &Metadata, digest: &Digest) {
+    digests.put(&FileStamp::of(metadata), digest, SystemTime::now() + Duration::from_secs(1));
 }

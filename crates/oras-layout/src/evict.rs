@@ -39,12 +39,12 @@ pub(crate) fn touch(layout: &Layout, digest: &Digest) -> Result<()> {
     let blob = blobs::open(layout.path(), digest)?;
     let before = FileStamp::of(&blob.file.metadata().map_err(failed)?);
     blob.file.set_times(now).map_err(failed)?;
-    let after = FileStamp::of(&blob.file.metadata().map_err(failed)?);
+    let after = blob.file.metadata().map_err(failed)?;
     let known = digest.algorithm().and_then(|algorithm| layout.digests().get(&before, algorithm));
     if known.is_some_and(|known| known == *digest)
-        && (FileStamp { changed: before.changed, ..after }) == before
+        && (FileStamp { changed: before.changed, ..FileStamp::of(&after) }) == before
     {
-        blobs::remember(layout.digests(), &blob.file, digest);
+        blobs::remember(layout.digests(), &after, digest);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use oras_store::fsio::blocking;
 use crate::index::Change;
 use crate::{Layout, blobs};
 
-/// More manifests than this, or more bytes, are not kept back.
+/// More manifests than this, or more bytes, are not kept back; twice as many while others are being stored.
 const MANY: usize = 1024;
 const LARGE: usize = 4 * 1024 * 1024;
 /// So many manifests that are not there are remembered.
@@ -61,7 +61,7 @@ impl Gathered {
         self.waiting().order.is_empty()
     }
 
-    /// Keeps a verified manifest; whether it is time to store what there is.
+    /// Keeps a verified manifest; whether it is time to store what there is: more can come while somebody does.
     pub(crate) fn add(&self, node: Descriptor, bytes: Bytes) -> bool {
         let mut waiting = self.waiting();
         let size = bytes.len();
@@ -70,7 +70,8 @@ impl Gathered {
             waiting.order.push(node);
             waiting.size += size;
         }
-        waiting.order.len() >= MANY || waiting.size >= LARGE
+        let is_full = |times| waiting.order.len() >= times * MANY || waiting.size >= times * LARGE;
+        is_full(2) || (is_full(1) && self.storing.try_lock().is_ok())
     }
 
     /// Stores what waits, and `last` after it, as one change of the index. What waits still does after an error.
