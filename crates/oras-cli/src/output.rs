@@ -2,6 +2,7 @@
 //! no text has controls in it; in a pipe text stays as it is.
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 
 use oras::spec::json;
 use serde::Serialize;
@@ -25,7 +26,8 @@ impl Printer {
 
     /// Text, which on a terminal can't steer it.
     pub(crate) fn text(self, text: &[u8]) -> Result<(), Failure> {
-        if !io::stdout().is_terminal() {
+        static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+        if !*IS_TERMINAL {
             return self.bytes(text);
         }
         self.bytes(visible::escaped(&String::from_utf8_lossy(text)).as_bytes())

@@ -181,7 +181,7 @@ impl Found {
             FoundKind::Directory => {
                 let failed = |error| Error::io(format!("failed to pack {}", self.path.display()), error);
                 let mut file = NamedTempFile::new().map_err(failed)?;
-                let packed = archive::pack(&self.path, &self.title, directories, cancelled, |bytes| {
+                let (packed, _) = archive::pack(&self.path, &self.title, directories, cancelled, |bytes| {
                     file.write_all(&bytes).map_err(failed)
                 })?;
                 Ok((self.packed(&packed), Body::Packed(Arc::new(file.into_temp_path()))))

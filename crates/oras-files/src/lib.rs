@@ -40,6 +40,7 @@ mod sending;
 mod staging;
 mod target;
 mod title;
+mod unchanged;
 mod unpack;
 
 pub use archive::{Compression, DirectoryOptions};

@@ -28,7 +28,7 @@ enum Taken {
 }
 
 impl Collection {
-    /// Packs a directory and sends it meanwhile; `None` when it is held, to be sent like any other node. What the
+    /// Packs a directory and sends it meanwhile, unless it is unchanged and there; `None` when it is held, to be sent like any other node. What the
     /// network loses for good is packed into a temporary file, which can be sent again and again.
     pub(crate) async fn send_packed(
         &self,
@@ -52,6 +52,9 @@ impl Collection {
         progress: &Progress,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         let _turn = self.turn(found).await?;
+        if let Some(node) = self.unchanged(found, target).await? {
+            return Ok((node, Some(Pushed::Existed)));
+        }
         let cancel = Cancel::default();
         let most = HELD.min(HELD_IN_ALL.saturating_sub(self.state().held));
         let (to, from) = channel(QUEUE);
@@ -67,13 +70,14 @@ impl Collection {
         let (packed, taken) = join!(packing, take(from, target, &found.media_type, most, progress));
         // That nobody takes the bytes is why packing ended.
         let taken = taken?;
-        let (packed, taken) = match (packed, taken) {
+        let ((packed, state), taken) = match (packed, taken) {
             (Err(error), Taken::Begun(ingest)) => {
                 ingest.abort().await;
                 return Err(error);
             }
             (packed, held) => (packed?, held),
         };
+        self.remember_packed(found, &packed, state);
         let node = found.packed(&packed);
         match taken {
             Taken::Held(chunks) => {

@@ -179,15 +179,16 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
             staged.push((file, &node.digest));
         }
         sync_all(&mut staged)?;
-        let mut directories = BTreeSet::new();
+        let (mut directories, mut named) = (BTreeSet::new(), Vec::new());
         for (file, digest) in staged {
             let target = path(root, digest);
             if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
                 fsio::create_directories(directory)?;
                 directories.insert(directory.to_owned());
             }
-            name(layout, file, &target, digest)?;
+            named.push((FileStamp::of(&name(file, &target)?), digest));
         }
+        layout.digests().put_all(&named, in_a_moment());
         directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
         evict::added(layout, group.iter().map(|(node, _)| node.size).sum());
     }
@@ -224,14 +225,15 @@ pub(crate) fn publish(layout: &Layout, mut staged: Staged, digest: &Digest) -> R
     fsio::create_directories(directory)?;
     // It may have been written long ago, by an upload that went on late.
     note_use(staged.file_mut());
-    let size = name(layout, staged, &target, digest)?;
+    let named = name(staged, &target)?;
+    remember(layout.digests(), &named, digest);
     fsio::sync_directory(directory)?;
-    evict::added(layout, size);
+    evict::added(layout, named.len());
     Ok(())
 }
 
-/// Gives a verified file its name, read-only as blobs never change; its length.
-fn name(layout: &Layout, mut staged: Staged, target: &Path, digest: &Digest) -> Result<u64> {
+/// Gives a verified file its name, read-only as blobs never change.
+fn name(mut staged: Staged, target: &Path) -> Result<Metadata> {
     let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
     #[cfg(unix)]
     {
@@ -239,14 +241,16 @@ fn name(layout: &Layout, mut staged: Staged, target: &Path, digest: &Digest) -> 
         staged.file_mut().set_permissions(mode).map_err(failed)?;
     }
     let file = staged.publish(target)?;
-    let metadata = file.metadata().map_err(failed)?;
-    remember(layout.digests(), &metadata, digest);
-    Ok(metadata.len())
+    file.metadata().map_err(failed)
 }
 
 /// Remembers the digest of a file that has just got its name here.
-///
-/// Its times are as young as can be. That does not matter: nobody else could reach it before, or it was found unchanged.
 pub(crate) fn remember(digests: &DigestCache, metadata: &Metadata, digest: &Digest) {
-    digests.put(&FileStamp::of(metadata), digest, SystemTime::now() + Duration::from_secs(1));
+    digests.put(&FileStamp::of(metadata), digest, in_a_moment());
+}
+
+/// When what has just got its name here can be relied on. Its times are as young as can be, which does not matter: nobody else
+/// could reach it before, or it was found unchanged.
+fn in_a_moment() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(1)
 }

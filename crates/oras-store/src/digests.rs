@@ -1,4 +1,4 @@
-//! Digests of files that were hashed before.
+//! Digests of files that were hashed before, and of directories that were packed.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -29,7 +29,33 @@ pub struct DigestCache {
     file: Mutex<Option<File>>,
 }
 
-type Known = HashMap<(FileStamp, Algorithm), Digest>;
+#[derive(Debug, Default)]
+struct Known {
+    files: HashMap<(FileStamp, Algorithm), Digest>,
+    directories: HashMap<Digest, PackedDirectory>,
+}
+
+impl Known {
+    /// Room for one more of a cache in memory. As with the file: the entries of what is in use come back by themselves.
+    fn make_room(&mut self) {
+        if self.files.len() + self.directories.len() >= MOST {
+            *self = Self::default();
+        }
+    }
+}
+
+/// What a directory was packed to when it was in some state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedDirectory {
+    /// The digest of the metadata of everything in it.
+    pub state: Digest,
+    /// That of the blob.
+    pub digest: Digest,
+    /// The length of the blob in bytes.
+    pub size: u64,
+    /// The digest of what the blob uncompresses to.
+    pub content_digest: Digest,
+}
 
 impl DigestCache {
     /// A cache that is forgotten with the program.
@@ -45,26 +71,50 @@ impl DigestCache {
 
     /// The digest of the file with that stamp.
     pub fn get(&self, stamp: &FileStamp, algorithm: Algorithm) -> Option<Digest> {
-        self.known().as_ref()?.get(&(*stamp, algorithm)).cloned()
+        self.known().as_ref()?.files.get(&(*stamp, algorithm)).cloned()
     }
 
     /// Remembers what the file with that stamp hashed to, if it had settled when the hashing began at `since`.
     pub fn put(&self, stamp: &FileStamp, digest: &Digest, since: SystemTime) {
-        let Some(algorithm) = digest.algorithm() else { return };
-        if !stamp.is_settled(since) {
-            return;
+        self.put_all(&[(*stamp, digest)], since);
+    }
+
+    /// Like [`DigestCache::put`], of many files together.
+    pub fn put_all(&self, files: &[(FileStamp, &Digest)], since: SystemTime) {
+        let mut lines = String::new();
+        {
+            let mut known = self.known();
+            let known = known.get_or_insert_default();
+            for (stamp, digest) in files.iter().filter(|(stamp, _)| stamp.is_settled(since)) {
+                let Some(algorithm) = digest.algorithm() else { continue };
+                if self.path.is_none() {
+                    known.make_room();
+                }
+                if known.files.insert((*stamp, algorithm), (*digest).clone()).as_ref() != Some(*digest) {
+                    lines.push_str(&file_line(stamp, digest));
+                }
+            }
         }
+        drop(self.append(&lines));
+    }
+
+    /// What the directory at `place` was packed to last; a place is a digest of where it is and how it is packed.
+    pub fn directory(&self, place: &Digest) -> Option<PackedDirectory> {
+        self.known().as_ref()?.directories.get(place).cloned()
+    }
+
+    /// Remembers what the directory at `place` was packed to, instead of what it was packed to before.
+    pub fn put_directory(&self, place: &Digest, packed: &PackedDirectory) {
         let before = {
             let mut known = self.known();
             let known = known.get_or_insert_default();
-            if self.path.is_none() && known.len() >= MOST {
-                // As with the file: the entries of files that are in use come back by themselves.
-                known.clear();
+            if self.path.is_none() {
+                known.make_room();
             }
-            known.insert((*stamp, algorithm), digest.clone())
+            known.directories.insert(place.clone(), packed.clone())
         };
-        if before.as_ref() != Some(digest) {
-            drop(self.append(&line(stamp, digest)));
+        if before.as_ref() != Some(packed) {
+            drop(self.append(&directory_line(place, packed)));
         }
     }
 
@@ -90,19 +140,27 @@ impl DigestCache {
             drop(fs::remove_file(path));
             return None;
         }
-        let lines = text.split(|byte| *byte == b'\n');
-        Some(lines.filter_map(|line| parse(std::str::from_utf8(line).ok()?)).collect())
+        let lines = text.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+        let mut known = Known::default();
+        for line in lines {
+            if let Some((file, digest)) = parse_file(line) {
+                known.files.insert(file, digest);
+            } else if let Some((place, packed)) = parse_directory(line) {
+                known.directories.insert(place, packed);
+            }
+        }
+        Some(known)
     }
 
-    /// Adds a line in one write, so that lines of several processes don't mix.
-    fn append(&self, line: &str) -> std::io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
+    /// Adds lines in one write, so that those of several processes don't mix.
+    fn append(&self, lines: &str) -> std::io::Result<()> {
+        let Some(path) = self.path.as_ref().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let file = match &mut *open {
             Some(file) => file,
             none => none.insert(begin(path)?),
         };
-        file.write_all(line.as_bytes())
+        file.write_all(lines.as_bytes())
     }
 }
 
@@ -118,13 +176,31 @@ fn begin(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn line(stamp: &FileStamp, digest: &Digest) -> String {
+// A line begins with a break, so that one that was cut short spoils no other.
+
+fn file_line(stamp: &FileStamp, digest: &Digest) -> String {
     let FileStamp { inode: (device, number), length, modified, changed } = stamp;
-    // A line begins with a break, so that one that was cut short spoils no other.
     format!("\n{device} {number} {length} {modified} {changed} {digest} .\n")
 }
 
-fn parse(line: &str) -> Option<((FileStamp, Algorithm), Digest)> {
+fn directory_line(place: &Digest, packed: &PackedDirectory) -> String {
+    let PackedDirectory { state, digest, size, content_digest } = packed;
+    format!("\ndirectory {place} {state} {digest} {size} {content_digest} .\n")
+}
+
+fn parse_directory(line: &str) -> Option<(Digest, PackedDirectory)> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["directory", place, state, digest, size, content_digest, "."] = words[..] else { return None };
+    let packed = PackedDirectory {
+        state: state.parse().ok()?,
+        digest: digest.parse().ok()?,
+        size: size.parse().ok()?,
+        content_digest: content_digest.parse().ok()?,
+    };
+    Some((place.parse().ok()?, packed))
+}
+
+fn parse_file(line: &str) -> Option<((FileStamp, Algorithm), Digest)> {
     let words: Vec<&str> = line.split(' ').collect();
     let [device, number, length, modified, changed, digest, "."] = words[..] else { return None };
     let stamp = FileStamp {
@@ -171,7 +247,23 @@ mod tests {
         assert_eq!(cache.get(&stamp, Algorithm::Sha256), Some(Digest::sha256(b"one")));
         assert_eq!(cache.get(&other, Algorithm::Sha256), Some(Digest::sha256(b"two")));
         assert_eq!(cache.get(&FileStamp { length: 5, ..stamp }, Algorithm::Sha256), None);
-        assert_eq!(cache.known().as_ref().unwrap().len(), 2);
+        assert_eq!(cache.known().as_ref().unwrap().files.len(), 2);
+        let [place, state, content_digest] =
+            ["place", "state", "tar"].map(|text| Digest::sha256(text.as_bytes()));
+        let packed = |size| PackedDirectory {
+            state: state.clone(),
+            digest: Digest::sha256(b"blob"),
+            size,
+            content_digest: content_digest.clone(),
+        };
+        assert_eq!(cache.directory(&place), None);
+        for size in [7, 8] {
+            cache.put_directory(&place, &packed(size));
+        }
+        for cache in [&cache, &DigestCache::at(path.clone())] {
+            assert_eq!(cache.directory(&place), Some(packed(8)));
+            assert_eq!((cache.directory(&state), cache.known().as_ref().unwrap().files.len()), (None, 2));
+        }
         let nowhere = DigestCache::at(path.join("below/a/file"));
         nowhere.put(&stamp, &Digest::sha256(b"one"), later);
         assert_eq!(nowhere.get(&stamp, Algorithm::Sha256), Some(Digest::sha256(b"one")));

@@ -38,7 +38,7 @@ mod undigested;
 mod verify;
 
 pub use content::{Content, Progress};
-pub use digests::DigestCache;
+pub use digests::{DigestCache, PackedDirectory};
 pub use error::{BoxError, Error, Kind, Result, Side};
 pub use ingest::{Ingest, IngestTarget, ReadBack};
 pub use origin::Origin;

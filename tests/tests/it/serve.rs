@@ -159,13 +159,14 @@ fn what_cannot_be_served_is_refused() {
         (&["a", "b"], "at most 1 argument"),
         (&["--repository", "x", "empty"], "no OCI layout"),
         (&["--read-only", "absent"], "not a directory"),
+        (&["absent.tar"], "no such file or directory"),
         (&["--addr", taken.address()], "failed to serve on"),
     ] {
         let output = sandbox.run(&ours(), &[&["serve"], words].concat());
         assert_eq!(output.status.code(), Some(1), "{words:?}");
         assert!(texts(&output).1.contains(said), "{words:?} {output:?}");
     }
-    assert!(!sandbox.path("absent").exists());
+    assert!(!sandbox.path("absent").exists() && !sandbox.path("absent.tar").exists());
 }
 
 /// Other clients push to a root of layouts and pull what the others pushed.

@@ -1,9 +1,12 @@
-//! What is there already is not fetched again.
+//! What is there already is not fetched again, nor sent.
+
+use std::time::Duration;
 
 use oras_testkit::scripted::Scripted;
 use oras_testkit::shelf::Shelf;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, snapshot};
+use crate::serve::Served;
 
 #[test]
 fn a_second_pull_asks_for_no_blob_and_says_the_same() {
@@ -36,4 +39,46 @@ fn a_second_pull_asks_for_no_blob_and_says_the_same() {
     assert_eq!(blobs(), fetched + 1);
     assert_eq!(std::fs::read(sandbox.path("out/small.txt")).unwrap(), b"hello world\n");
     assert!(!sandbox.path("out/.oras-partial").exists());
+}
+
+#[test]
+fn an_unchanged_directory_is_sent_once() {
+    let sandbox = Sandbox::new();
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    // More than is held in memory until the registry was asked.
+    let large: Vec<u8> = (0..3 << 20).map(|_| random()).collect();
+    sandbox.file("d/large", &large);
+    sandbox.file("d/below/small", "one");
+    let served = Served::start(&sandbox, &["--memory"]);
+    let uploads = || {
+        let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
+        log.lines().filter(|line| line.contains("method=POST")).count()
+    };
+    let push = |name: &str| {
+        // What was written a moment ago may be written once more without another time.
+        std::thread::sleep(Duration::from_millis(50));
+        let before = uploads();
+        let said = sandbox.oras(&["push", &format!("{}/{name}:v1", served.host()), "d"]);
+        let digest = sandbox.oras(&["manifest", "fetch", &format!("{}/{name}:v1", served.host())]);
+        let manifest: serde_json::Value = serde_json::from_str(&digest).unwrap();
+        (said.contains("Exists"), uploads() - before, manifest["layers"].clone())
+    };
+    let (existed, first, layers) = push("a");
+    assert!(!existed && first >= 2, "{first}");
+    assert_eq!(push("a"), (true, 0, layers.clone()));
+    // What another repository lacks is sent to it.
+    assert_eq!(push("b"), (false, first, layers.clone()));
+    // As long as before; in a directory whose own times stay.
+    sandbox.file("d/below/small", "two");
+    let (_, count, changed) = push("a");
+    assert!(count >= 1 && changed != layers, "{count}");
+    sandbox.oras(&["pull", "-o", "out", &format!("{}/a:v1", served.host())]);
+    assert_eq!(snapshot(&sandbox.path("out/d")), snapshot(&sandbox.path("d")));
+    // The bytes of before, with times of now: another archive.
+    sandbox.file("d/below/small", "one");
+    assert_ne!(push("a").2, changed);
 }

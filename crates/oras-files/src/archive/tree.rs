@@ -7,24 +7,61 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oras_spec::Digest;
 use oras_store::{Error, Kind, Result};
 use walkdir::WalkDir;
 
 use super::header::{Entry, EntryKind};
+use super::state::State;
 
 /// Bytes in one read of a file.
 const CHUNK: usize = 64 * 1024;
 
-/// Writes the tar of `directory` to `out`; all names begin with `title`, which is clean. No time is after `latest`.
+/// Writes the tar of `directory` to `out`; all names begin with `title`, which is clean. No time is after `latest`. The
+/// [`state`] of what was written.
 pub(super) fn write(
     directory: &Path,
     title: &str,
     latest: Option<i64>,
     cancelled: &AtomicBool,
     out: impl Write,
-) -> Result<()> {
+) -> Result<Option<Digest>> {
     let title = title.as_bytes().to_vec();
     Packer { out, title, latest, buffer: vec![0; CHUNK], cancelled }.tree(directory)
+}
+
+/// The state of everything in `directory`.
+pub(super) fn state(directory: &Path, cancelled: &AtomicBool) -> Result<Option<Digest>> {
+    let mut state = State::new();
+    walk(directory, |_, relative, metadata| {
+        go_on(cancelled)?;
+        state.add(relative, metadata);
+        Ok(())
+    })?;
+    Ok(state.finish())
+}
+
+/// Visits `directory` and everything in it, in byte order, by the path, the path within, and the metadata.
+fn walk(directory: &Path, mut visit: impl FnMut(&Path, &OsStr, &Metadata) -> Result<()>) -> Result<()> {
+    // The directory itself may be a link that was named on purpose; links inside are kept as links.
+    let root = directory.canonicalize().map_err(|error| at(directory, error))?;
+    let walk = WalkDir::new(&root)
+        .sort_by(|a, b| a.file_name().as_encoded_bytes().cmp(b.file_name().as_encoded_bytes()));
+    for found in walk {
+        let found = found.map_err(|error| {
+            let path = error.path().unwrap_or(&root).to_owned();
+            at(&path, error.into())
+        })?;
+        let path = found.path();
+        let relative = path.strip_prefix(&root).map_err(|error| at(path, io::Error::other(error)))?;
+        let metadata = fs::symlink_metadata(path).map_err(|error| at(path, error))?;
+        visit(path, relative.as_os_str(), &metadata)?;
+    }
+    Ok(())
+}
+
+fn go_on(cancelled: &AtomicBool) -> Result<()> {
+    if cancelled.load(Ordering::Relaxed) { Err(Error::new(Kind::Other, "cancelled")) } else { Ok(()) }
 }
 
 struct Packer<'a, W> {
@@ -37,22 +74,14 @@ struct Packer<'a, W> {
 }
 
 impl<W: Write> Packer<'_, W> {
-    fn tree(&mut self, directory: &Path) -> Result<()> {
-        // The directory itself may be a link that was named on purpose; links inside are kept as links.
-        let root = directory.canonicalize().map_err(|error| at(directory, error))?;
-        let walk = WalkDir::new(&root)
-            .sort_by(|a, b| a.file_name().as_encoded_bytes().cmp(b.file_name().as_encoded_bytes()));
-        for found in walk {
-            let found = found.map_err(|error| {
-                let path = error.path().unwrap_or(&root).to_owned();
-                at(&path, error.into())
-            })?;
-            let path = found.path();
-            let relative = path.strip_prefix(&root).map_err(|error| at(path, io::Error::other(error)))?;
-            let metadata = fs::symlink_metadata(path).map_err(|error| at(path, error))?;
-            self.entry(path, join(&self.title, relative.as_os_str()), &metadata)?;
-        }
-        self.write(&[0; 1024])
+    fn tree(&mut self, directory: &Path) -> Result<Option<Digest>> {
+        let mut state = State::new();
+        walk(directory, |path, relative, metadata| {
+            state.add(relative, metadata);
+            self.entry(path, join(&self.title, relative), metadata)
+        })?;
+        self.write(&[0; 1024])?;
+        Ok(state.finish())
     }
 
     fn header(&self, name: Vec<u8>, kind: EntryKind, metadata: &Metadata) -> Vec<u8> {
@@ -98,9 +127,7 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Other, "cancelled"));
-        }
+        go_on(self.cancelled)?;
         self.out.write_all(bytes).map_err(|error| Error::io("failed to hand on a block", error))
     }
 }

@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt, stream};
 use oras_store::{ByteStream, Content, Result};
 
 /// Bytes that are kept: about what may be on its way to a registry.
-const KEPT: usize = 10 << 20;
+const KEPT: usize = 6 << 20;
 /// So many bytes before those that are kept are asked for by themselves; of more, everything is.
 const GAP: u64 = 32 << 20;
 

@@ -7,7 +7,7 @@ mod repository;
 mod root;
 mod single;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_layout::{Archive, Layout};
@@ -53,7 +53,7 @@ pub struct ServeOptions {
 
 /// Opens the repositories and listens: from now on clients can connect, and are answered while [`Server::run`] runs.
 ///
-/// A directory that is not there is made, unless the server is read-only. The layouts stay plain OCI layouts, complete
+/// A directory that is not there is made, unless the server is read-only or its name ends like that of an archive. The layouts stay plain OCI layouts, complete
 /// at any time: other programs may read and, if they keep to the locks of layouts, write them meanwhile.
 ///
 /// # Errors
@@ -90,14 +90,14 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
         ServeFrom::Path(path) => path.clone(),
     };
     let asked = path.clone();
-    let (is_file, is_layout) =
-        blocking(move || Ok((asked.is_file(), asked.join(MARKER_FILE).is_file()))).await?;
-    if many && (is_file || is_layout) {
+    let (is_archive, is_layout) =
+        blocking(move || Ok((is_archive(&asked), asked.join(MARKER_FILE).is_file()))).await?;
+    if many && (is_archive || is_layout) {
         let message =
             format!("{} is one repository, and a proxy has many: give a directory for them", path.display());
         return Err(Error::new(Kind::InvalidInput, message));
     }
-    if is_file {
+    if is_archive {
         if options.collection.is_some() {
             let message = format!("{} is only read: no garbage can be removed", path.display());
             return Err(Error::new(Kind::InvalidInput, message));
@@ -121,8 +121,13 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
     Ok(Arc::new(LayoutRoot::open(path, options.server.read_only, options.collection).await?))
 }
 
+/// Whether that is an archive, or one was meant: a name that is misspelled makes no directory.
+fn is_archive(path: &Path) -> bool {
+    path.is_file() || (path.extension().is_some_and(|extension| extension == "tar") && !path.is_dir())
+}
+
 /// The name of the only repository.
-fn name(options: &ServeOptions, path: &std::path::Path) -> Result<String> {
+fn name(options: &ServeOptions, path: &Path) -> Result<String> {
     match &options.repository {
         Some(name) if check_repository(name).is_ok() => Ok(name.clone()),
         Some(name) => Err(Error::new(Kind::InvalidInput, format!("invalid repository name {name:?}"))),
