@@ -1,8 +1,11 @@
 //! One large blob, pushed and pulled: how fast, and for how much CPU time of the server.
 
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Request};
+use super::client::Client;
 use super::server::Loaded;
 use super::transfer::{Blob, digest, pull, push};
 use crate::process::Result;
@@ -26,11 +29,12 @@ pub(super) struct Big {
 }
 
 /// The servers take turns, after one round to warm up; who goes first changes with each round. The disk is at rest before
-/// each transfer, so that nobody waits for what another one left to be written.
+/// each transfer, so that nobody waits for what another one left to be written, and memory is full of what was read from `dir`.
 ///
 /// # Errors
 /// Any transfer that fails, or gives other bytes.
-pub(super) fn run(servers: &[Loaded], mib: u64, runs: usize) -> Result<Vec<Big>> {
+pub(super) fn run(servers: &[Loaded], dir: &Path, mib: u64, runs: usize) -> Result<Vec<Big>> {
+    fill_memory(&dir.join("cached"))?;
     let mut bytes = vec![0; PIECE];
     Random::new(1).fill(&mut bytes);
     let times = (mib << 20).div_ceil(PIECE as u64);
@@ -53,8 +57,6 @@ pub(super) fn run(servers: &[Loaded], mib: u64, runs: usize) -> Result<Vec<Big>>
                 pushes.push(pushed);
                 pulls.push(pulled);
             }
-            // Room for the next one; not every registry deletes at once, or at all.
-            let _ = client.send(&Request::new("DELETE", &target), |_| ());
         }
     }
     Ok(costs.into_iter().map(|(push, pull)| Big { push: median(push), pull: median(pull) }).collect())
@@ -65,6 +67,20 @@ fn timed(server: &Loaded, work: impl FnOnce() -> Result) -> Result<Cost> {
     let (start, cpu) = (Instant::now(), server.cpu());
     work().map_err(|error| format!("{}: {error}", server.name))?;
     Ok(Cost { wall: start.elapsed(), cpu: server.cpu().saturating_sub(cpu) })
+}
+
+/// Has the system keep a file at `path` in all memory that is free, as a machine does that has run for a while. A virtual
+/// machine gives its host back what is free, and whoever happens to get that again pays more for it than for the transfer.
+fn fill_memory(path: &Path) -> Result {
+    let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = told.lines().find_map(|line| line.strip_prefix("MemFree:")?.strip_suffix("kB"));
+    let Some(free) = free.and_then(|kib| kib.trim().parse::<u64>().ok()) else { return Ok(()) };
+    // It takes no room on the disk.
+    let mut file =
+        File::create_new(path).and_then(|file| file.set_len(free << 10).and_then(|()| File::open(path)))?;
+    let mut buffer = vec![0; 1 << 20];
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 /// Each figure by itself.

@@ -11,7 +11,7 @@ mod small;
 mod storm;
 mod transfer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bench::number;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         return Ok(());
     }
     let servers = [ours, Loaded::distribution(scratch.path())?];
-    large(&servers, &options)?;
+    large(&servers, scratch.path(), &options)?;
     many(&servers)?;
     for server in &servers {
         println!("{}: {:.1} MiB of memory at most", server.name, server.peak_mib());
@@ -114,8 +114,8 @@ fn storm(server: &Loaded, options: &Options) -> Result {
 }
 
 /// A large blob, both ways.
-fn large(servers: &[Loaded], options: &Options) -> Result {
-    let figures = big::run(servers, options.mib, options.runs)?;
+fn large(servers: &[Loaded], dir: &Path, options: &Options) -> Result {
+    let figures = big::run(servers, dir, options.mib, options.runs)?;
     let gib = options.mib as f64 / 1024.0;
     for (way, of) in [("push", (|big| big.push) as fn(&big::Big) -> big::Cost), ("pull", |big| big.pull)] {
         for (server, figure) in servers.iter().zip(&figures) {
