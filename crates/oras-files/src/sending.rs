@@ -28,8 +28,8 @@ enum Taken {
 }
 
 impl Collection {
-    /// Packs a directory and sends it meanwhile, unless it is unchanged and there; `None` when it is held, to be sent like any other node. What the
-    /// network loses for good is packed into a temporary file, which can be sent again and again.
+    /// Packs a directory and sends it meanwhile, unless it is unchanged and there; `None` when it is held, to be sent like
+    /// any other node. What the network loses for good is packed into a temporary file, which can be sent again and again.
     pub(crate) async fn send_packed(
         &self,
         mut found: Found,

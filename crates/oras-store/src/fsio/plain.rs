@@ -65,14 +65,15 @@ mod system {
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs;
+    use std::io::Write;
 
     use super::*;
 
     #[test]
     fn only_plain_files_are_opened_and_nothing_is_waited_for() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("file"), b"bytes").unwrap();
-        fs::write(root.path().join("empty"), b"").unwrap();
+        File::create(root.path().join("file")).unwrap().write_all(b"bytes").unwrap();
+        File::create(root.path().join("empty")).unwrap();
         std::os::unix::fs::symlink("file", root.path().join("link")).unwrap();
         fs::create_dir(root.path().join("directory")).unwrap();
         let made = std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status();

@@ -53,8 +53,9 @@ pub struct ServeOptions {
 
 /// Opens the repositories and listens: from now on clients can connect, and are answered while [`Server::run`] runs.
 ///
-/// A directory that is not there is made, unless the server is read-only or its name ends like that of an archive. The layouts stay plain OCI layouts, complete
-/// at any time: other programs may read and, if they keep to the locks of layouts, write them meanwhile.
+/// A directory that is not there is made, unless the server is read-only or its name ends like that of an archive. The
+/// layouts stay plain OCI layouts, complete at any time: other programs may read and, if they keep to the locks of layouts,
+/// write them meanwhile.
 ///
 /// # Errors
 /// `NotFound` and those of opening a layout or an archive; `InvalidInput` for a malformed name of the repository, and for
