@@ -21,6 +21,8 @@ use crate::retry::{Again, Failed};
 
 /// Bytes of a small blob that may come again in vain; of a bigger one as many as it has.
 const MAX_SKIPPED: u64 = 32 << 20;
+/// A transfer that breaks after so many bytes is gone on with at once.
+const MUCH: u64 = 8 << 20;
 
 pub(super) struct Run {
     blob: Arc<Blob>,
@@ -38,12 +40,24 @@ pub(super) struct Run {
     skip: u64,
     /// Times the transfer broke since the last byte came.
     stalled: u32,
+    /// Bytes that came since it broke last.
+    came: u64,
 }
 
 impl Run {
     pub(super) fn new(blob: Arc<Blob>, range: Range<u64>) -> Self {
         let whole = range == (0..blob.descriptor.size);
-        Self { blob, whole, strict: false, left: range, body: None, partial: false, skip: 0, stalled: 0 }
+        Self {
+            blob,
+            whole,
+            strict: false,
+            left: range,
+            body: None,
+            partial: false,
+            skip: 0,
+            stalled: 0,
+            came: 0,
+        }
     }
 
     /// One part among several: asks when it is first read, where the registry led last, and fails when the server sends
@@ -201,6 +215,7 @@ impl Run {
         if !chunk.is_empty() {
             self.left.start += chunk.len() as u64;
             self.stalled = 0;
+            self.came += chunk.len() as u64;
         }
         Ok(chunk)
     }
@@ -214,7 +229,11 @@ impl Run {
         }
         tracing::debug!(error = %failed.error, offset = self.left.start, "resuming a download");
         self.blob.connections.pushed_back();
-        tokio::time::sleep(policy.wait(self.stalled)).await;
+        // Where so much came, more will: a server that is in trouble sends less, and is left alone for a while.
+        if self.came < MUCH {
+            tokio::time::sleep(policy.wait(self.stalled)).await;
+        }
+        self.came = 0;
         self.stalled += 1;
         self.request().await.map_err(|error| {
             tracing::debug!(%error, "could not resume");

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use oras_remote::{ClientOptions, RetryPolicy};
 use oras_store::{ByteStream, Content, Kind, Pushed, Source, Target};
 use std::sync::Arc;
@@ -42,6 +43,31 @@ async fn downloads_go_on_where_they_stopped() {
     assert_eq!(ranges, [None, Some(30_000), Some(60_000), Some(90_000)]);
     let part = collect(store.fetch(&descriptor, 10_000..90_000).await.unwrap()).await.unwrap();
     assert_eq!(part, &bytes()[10_000..90_000]);
+}
+
+#[tokio::test]
+async fn what_broke_after_much_is_gone_on_with_at_once() {
+    let hour = Duration::from_secs(3600);
+    let retry = RetryPolicy { base: hour, limit: hour, ..RetryPolicy::default() };
+    for (cut, at_once) in [(9 << 20, true), (7 << 20, false)] {
+        let bytes = Bytes::from(vec![7; 12 << 20]);
+        let body = bytes.clone();
+        let server = Scripted::start(move |asked: &Asked| match range_of(asked) {
+            Some((start, end)) => Reply::new(206)
+                .header("Content-Range", format!("bytes {start}-{end}/{}", body.len()))
+                .body(&body[start..=end]),
+            None => Reply::new(200).body(&body[..]).cut_after(cut),
+        });
+        let store = repository(ClientOptions { retry, ..options() }, &format!("{}/a", server.host()));
+        let content = Content::from_source(Arc::new(store), blob(bytes.clone()).descriptor().clone());
+        let fetched = content.bytes(16 << 20);
+        if at_once {
+            assert_eq!(fetched.await.unwrap(), bytes);
+            assert_eq!(server.asked().len(), 2);
+        } else {
+            tokio::time::timeout(Duration::from_secs(2), fetched).await.unwrap_err();
+        }
+    }
 }
 
 /// The answer to a request for the rest, after one for all that was cut.
