@@ -152,8 +152,8 @@ pub(super) fn tags(tool: Tool, dir: &str) -> Option<String> {
 pub(super) fn discover(tool: Tool, layout: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("discover --oci-layout {layout}")),
-        Tool::Regctl => Some(format!("artifact list ocidir://{layout}")),
-        Tool::Crane | Tool::Skopeo => None,
+        // In a layout regctl finds only what it tagged as referrers itself.
+        Tool::Regctl | Tool::Crane | Tool::Skopeo => None,
     }
 }
 
