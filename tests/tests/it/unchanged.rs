@@ -62,9 +62,12 @@ fn an_unchanged_directory_is_sent_once() {
         // What was written a moment ago may be written once more without another time.
         std::thread::sleep(Duration::from_millis(50));
         let before = uploads();
-        let said = sandbox.oras(&["push", &format!("{}/{name}:v1", served.host()), "d"]);
-        let digest = sandbox.oras(&["manifest", "fetch", &format!("{}/{name}:v1", served.host())]);
-        let manifest: serde_json::Value = serde_json::from_str(&digest).unwrap();
+        let reference = format!("{}/{name}:v1", served.host());
+        // The manifest of another second is another one, and its config is asked for.
+        let created = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
+        let said = sandbox.oras(&["push", &reference, "d", "-a", created]);
+        let manifest = sandbox.oras(&["manifest", "fetch", &reference]);
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
         (said.contains("Exists"), uploads() - before, manifest["layers"].clone())
     };
     let (existed, first, layers) = push("a");

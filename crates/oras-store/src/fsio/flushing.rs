@@ -27,8 +27,11 @@ impl Flushing {
         }
         self.settle()?;
         self.unflushed = 0;
-        let file = file.try_clone()?;
-        self.running = Some(thread::Builder::new().name("flush".to_owned()).spawn(move || file.sync_data())?);
+        // Without another handle or thread it is all flushed in the end.
+        let begun = file
+            .try_clone()
+            .and_then(|file| thread::Builder::new().name("flush".to_owned()).spawn(move || file.sync_data()));
+        self.running = begun.ok();
         Ok(())
     }
 
