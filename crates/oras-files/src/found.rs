@@ -259,14 +259,7 @@ pub(crate) fn read_small(path: &Path, stamp: &FileStamp) -> Result<Bytes> {
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
     let file = File::open(path).map_err(failed)?;
     check(&file, path, stamp)?;
-    let length = usize::try_from(stamp.length).unwrap_or_default();
-    // Room for one byte more, which would not be the file's.
-    let mut bytes = vec![0; length + 1];
-    if fsio::read_at(&file, &mut bytes, 0).map_err(failed)? != length {
-        return Err(changed(path));
-    }
-    bytes.truncate(length);
-    Ok(bytes.into())
+    fsio::read_whole(&file, stamp.length).map_err(failed)?.ok_or_else(|| changed(path))
 }
 
 /// Refuses a file that was written to. A link to it that was made meanwhile, or another mode, is no reason to.

@@ -81,11 +81,16 @@ impl DigestCache {
 
     /// Like [`DigestCache::put`], of many files together.
     pub fn put_all(&self, files: &[(FileStamp, &Digest)], since: SystemTime) {
+        let mut settled = files.iter().filter(|(stamp, _)| stamp.is_settled(since)).peekable();
+        // The file is not read for nothing.
+        if settled.peek().is_none() {
+            return;
+        }
         let mut lines = String::new();
         {
             let mut known = self.known();
             let known = known.get_or_insert_default();
-            for (stamp, digest) in files.iter().filter(|(stamp, _)| stamp.is_settled(since)) {
+            for (stamp, digest) in settled {
                 let Some(algorithm) = digest.algorithm() else { continue };
                 if self.path.is_none() {
                     known.make_room();

@@ -23,14 +23,8 @@ pub fn open_plain(path: &Path) -> io::Result<(File, u64)> {
 /// Those of opening and of reading; [`ErrorKind::InvalidData`] for another length.
 pub fn read_plain(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
     let file = system::open(Some(directory), Path::new(name))?;
-    let size = usize::try_from(size).map_err(io::Error::other)?;
-    // One more shows that there are more. No length need be asked for, and what is no file can't be read like that.
-    let mut bytes = vec![0; size + 1];
-    if super::read_at(&file, &mut bytes, 0)? != size {
-        return Err(ErrorKind::InvalidData.into());
-    }
-    bytes.truncate(size);
-    Ok(bytes.into())
+    // No length need be asked for, and what is no file can't be read like that.
+    super::read_whole(&file, size)?.ok_or_else(|| ErrorKind::InvalidData.into())
 }
 
 #[cfg(unix)]

@@ -86,6 +86,18 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     fill(buffer, |rest, filled| read_some_at(file, rest, offset + filled as u64))
 }
 
+/// All bytes of `file`, wherever it stands; `None` unless they are `size` bytes.
+pub fn read_whole(file: &File, size: u64) -> io::Result<Option<Bytes>> {
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    // Room for one byte more, which shows that there are more.
+    let mut bytes = vec![0; size + 1];
+    if read_at(file, &mut bytes, 0)? != size {
+        return Ok(None);
+    }
+    bytes.truncate(size);
+    Ok(Some(bytes.into()))
+}
+
 /// Fills `buffer` by `next`, which gets what is still empty and how much is not; fewer bytes only at the end.
 pub(super) fn fill(
     buffer: &mut [u8],
