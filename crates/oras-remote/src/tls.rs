@@ -1,11 +1,11 @@
-//! TLS: rustls with ring; the system's authorities are read when TLS is first used, not when a client is made.
+//! TLS: rustls with aws-lc-rs; the system's authorities are read when TLS is first used, not when a client is made.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
@@ -16,7 +16,7 @@ use crate::options::ClientOptions;
 
 /// A configuration that trusts nobody: for a client that speaks no TLS.
 pub(crate) fn none() -> Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
@@ -30,7 +30,7 @@ pub(crate) fn configure(
     own: &Certificates,
     (http2, unverified): (bool, bool),
 ) -> Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(failed)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -35,7 +35,7 @@ fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
         .map_err(|error| unusable(certificate, error))?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
     let rejected = |error: rustls::Error| unusable(certificate, error);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(rejected)?
         .with_no_client_auth()

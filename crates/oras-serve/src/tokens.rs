@@ -4,10 +4,10 @@
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::{digest, hmac};
 use serde::{Deserialize, Serialize};
 
 use crate::scope::{Action, Scope};
