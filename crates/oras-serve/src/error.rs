@@ -8,6 +8,15 @@ use oras_store::{Error, Kind};
 
 use crate::respond::set;
 
+/// What was found, or `None` if it is not there. Every other refusal stays one.
+pub(crate) fn absent_is_none<T>(found: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(refusal) if refusal.is_absence() => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// A refusal: a status, a code of the specification, and a text for people.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -85,6 +94,11 @@ impl Refusal {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "internal error")
             }
         }
+    }
+
+    /// Returns true if what a request named is not there, rather than that it could not be looked for.
+    pub(crate) fn is_absence(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
     }
 
     pub(crate) fn response(self) -> Response<Body> {

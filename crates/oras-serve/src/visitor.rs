@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::route::MAX_NAME;
 use crate::scope::{Action, Scope};
 use crate::server::Registry;
 use crate::tokens::Claims;
@@ -80,7 +81,8 @@ impl Registry {
     /// Of the repositories, those that a visitor may read. Who may list them has no need of a token for each.
     pub(crate) async fn readable(&self, visitor: &Visitor) -> oras_store::Result<Vec<String>> {
         let mut names = self.stores.repositories().await?;
-        names.retain(|name| self.allows(visitor.name(), name, Action::Pull));
+        // What is listed can be asked for.
+        names.retain(|name| name.len() <= MAX_NAME && self.allows(visitor.name(), name, Action::Pull));
         Ok(names)
     }
 }

@@ -10,7 +10,7 @@ const PAGE: usize = 100;
 
 pub(super) async fn page(visit: &Visit<'_>) -> Result<Markup, Problem> {
     let (asked, after) = (visit.asked(), visit.after());
-    let all = visit.registry.stores.repositories().await.map_err(|error| Problem::of(&error))?;
+    let all = visit.registry.readable(visit.visitor).await.map_err(|error| Problem::of(&error))?;
     let known = all.iter().any(|name| visit.may_pull(name));
     let found = all.into_iter().filter(|name| {
         name.contains(asked) && after.is_none_or(|after| name.as_str() > after) && visit.may_pull(name)

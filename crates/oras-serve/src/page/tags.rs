@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, future};
 use maud::{Markup, html};
 use oras_spec::Digest;
+use oras_spec::reference::check_tag;
 use oras_store::{Content, ReadStore, Source, TagList};
 
 use super::overview::Overview;
@@ -28,7 +29,7 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Result<Markup, Proble
     let store = visit.repository(name).await?;
     let (asked, after) = (visit.asked(), visit.after());
     let tags = TagList::tags(&*store, after)
-        .try_filter(|tag| future::ready(tag.contains(asked)))
+        .try_filter(|tag| future::ready(tag.contains(asked) && check_tag(tag).is_ok()))
         .take(PAGE + 1)
         .try_collect::<Vec<String>>();
     let mut tags = tags.await.map_err(|error| Problem::of(&error))?;

@@ -88,6 +88,48 @@ async fn referrers_are_listed_and_filtered() {
     }
 }
 
+/// What the `Link` of an answer leads to.
+fn next(answer: &crate::client::Answer) -> Option<String> {
+    let link = answer.maybe("link")?;
+    Some(link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn long_lists_of_referrers_come_in_pages_of_4_mib() {
+    let subject = manifest("subject", &[]);
+    let path = format!("/v2/a/referrers/{}", subject.descriptor().digest);
+    for registry in both().await {
+        registry.push_blob("a", &empty()).await;
+        let mut pushed = Vec::new();
+        for number in 0..45 {
+            let kind = ["application/one", "application/t+wo"][number % 2];
+            let text = format!("{number}{}", "z".repeat(200_000));
+            let node = referrer(&text, kind, &subject);
+            assert_eq!(registry.put_manifest("a", &format!("t{number}"), &node).await.status, 201);
+            pushed.push((kind, node.descriptor().digest.to_string()));
+        }
+        for (filter, kind) in [("", None), ("?artifactType=application/t%2Bwo", Some("application/t+wo"))] {
+            let (mut seen, mut pages, mut address) = (Vec::new(), 0, Some(format!("{path}{filter}")));
+            while let Some(asked) = address {
+                let answer = registry.get(&asked).await;
+                assert!(answer.status == 200 && answer.body.len() <= 4 << 20, "{}", answer.body.len());
+                assert_eq!(answer.maybe("oci-filters-applied"), kind.map(|_| "artifactType"));
+                let page = answer.json()["manifests"].as_array().unwrap().clone();
+                assert!(!page.is_empty());
+                seen.extend(page.iter().map(|node| node["digest"].as_str().unwrap().to_owned()));
+                (address, pages) = (next(&answer), pages + 1);
+                assert!(pages < 10);
+            }
+            let wanted = pushed.iter().filter(|(found, _)| kind.is_none_or(|kind| kind == *found));
+            let mut wanted: Vec<_> = wanted.map(|(_, digest)| digest.clone()).collect();
+            wanted.sort();
+            seen.sort();
+            assert_eq!(seen, wanted);
+            assert_eq!(pages, if kind.is_some() { 2 } else { 3 });
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_base_says_that_this_is_a_registry() {
     for registry in both().await {
