@@ -8,7 +8,7 @@ use oras_spec::{Digest, MediaType};
 use oras_store::{Content, Error, Source, Store};
 
 use crate::blobs::find;
-use crate::error::Refusal;
+use crate::error::{Refusal, absent_is_none};
 use crate::scope::Action;
 use crate::server::Registry;
 use crate::visitor::Visitor;
@@ -28,16 +28,15 @@ pub(crate) async fn mount(
     digest: &Digest,
 ) -> Result<bool, Refusal> {
     if let Some(from) = from {
-        let from = check_repository(from).map_err(|_| Refusal::name_invalid())?;
-        if !registry.may(visitor, from, Action::Pull) {
-            return Ok(false);
-        }
-        return adopt(registry, from, target, digest).await;
+        // A name that no repository can have is one without the blob: the client sends it then.
+        let is_readable = check_repository(from).is_ok() && registry.may(visitor, from, Action::Pull);
+        return if is_readable { adopt(registry, from, target, digest).await } else { Ok(false) };
     }
     let names = registry.stores.repositories().await.map_err(|error| failed(&error))?;
     let readable = names.iter().filter(|name| registry.may(visitor, name, Action::Pull));
     for name in readable.take(MAX_SEARCHED) {
-        if adopt(registry, name, target, digest).await? {
+        // One repository that can't be read does not keep a blob from being found in another.
+        if adopt(registry, name, target, digest).await.unwrap_or(false) {
             return Ok(true);
         }
     }
@@ -50,8 +49,8 @@ async fn adopt(
     target: &dyn Store,
     digest: &Digest,
 ) -> Result<bool, Refusal> {
-    let Ok(source) = registry.store(from).await else { return Ok(false) };
-    let Ok(mut node) = find(&*source, digest).await else { return Ok(false) };
+    let Some(source) = absent_is_none(registry.store(from).await)? else { return Ok(false) };
+    let Some(mut node) = absent_is_none(find(&*source, digest).await)? else { return Ok(false) };
     // A manifest stays what it is where it is already, and comes as a blob where it is not.
     node.media_type = MediaType::OCTET_STREAM;
     if !target.exists(&node).await.map_err(|error| failed(&error))? {

@@ -150,6 +150,13 @@ async fn blobs_are_mounted_from_other_repositories() {
         assert_eq!(answer.header("docker-content-digest"), digest.to_string());
         assert_there(&registry, "to", body).await;
         assert_eq!(registry.send("POST", &mount, &[], "").await.status, 201, "twice is fine");
+        let other = oras_spec::Digest::sha256(b"nowhere");
+        for from in ["nobody", "A", "..%2Fx", "a%20b", &"x".repeat(300), "%C3%A4", "from%2F"] {
+            let mount = format!("to/blobs/uploads/?mount={other}&from={from}");
+            let answer = registry.send("POST", &mount, &[], "").await;
+            assert_eq!(answer.status, 202, "{from} {answer:?}");
+            assert!(answer.header("location").contains("/blobs/uploads/"));
+        }
 
         let answer = registry.send("POST", &format!("any/blobs/uploads/?mount={digest}"), &[], "").await;
         assert_eq!(answer.status, 201, "the server finds it");
