@@ -179,14 +179,19 @@ fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, Refusa
     }
 }
 
-/// Everything but the subject and layers that must not be distributed has to be here.
+/// Everything but the subject and layers that must not be distributed has to be here. A subject that is also a layer, a
+/// config or an entry has to be, too.
 async fn children_exist(store: &dyn Store, manifest: &Manifest) -> Result<(), Refusal> {
-    let subject = manifest.subject().map(|subject| subject.digest.clone());
-    for child in manifest.children() {
-        if Some(&child.digest) == subject.as_ref() || child.media_type.kind() == MediaKind::Foreign {
+    let subjects = usize::from(manifest.subject().is_some());
+    for child in manifest.children().into_iter().skip(subjects) {
+        if child.media_type.kind() == MediaKind::Foreign {
             continue;
         }
-        if store.resolve(&child.digest.to_string()).await.is_err() {
+        let found = store.resolve(&child.digest.to_string()).await;
+        if let Err(error) = found {
+            if error.kind() != Kind::NotFound {
+                return Err(failed(&error));
+            }
             let message = format!("blob unknown to registry: {}", child.digest);
             return Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN", message));
         }

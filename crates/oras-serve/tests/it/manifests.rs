@@ -87,6 +87,22 @@ async fn subjects_may_come_later_and_are_confirmed() {
         let answer = registry.put_manifest("a", "index", &index).await;
         assert_eq!(answer.header("oci-subject"), subject.descriptor().digest.to_string());
     }
+    let missing = oras_testkit::nodes::blob("nowhere").descriptor().plain();
+    for registry in both().await {
+        registry.push_blob("a", &empty()).await;
+        let mut image = ImageManifest::new(empty().descriptor().clone(), vec![missing.clone()]);
+        image.subject = Some(missing.clone());
+        let image = Content::of(MediaType::IMAGE_MANIFEST, image.to_bytes());
+        registry.put_manifest("a", "layer", &image).await.refused(404, "MANIFEST_BLOB_UNKNOWN");
+        let mut image = ImageManifest::new(missing.clone(), Vec::new());
+        image.subject = Some(missing.clone());
+        let image = Content::of(MediaType::IMAGE_MANIFEST, image.to_bytes());
+        registry.put_manifest("a", "config", &image).await.refused(404, "MANIFEST_BLOB_UNKNOWN");
+        let mut list = ImageIndex::new(vec![subject.descriptor().plain()]);
+        list.subject = Some(subject.descriptor().plain());
+        let list = Content::of(MediaType::IMAGE_INDEX, list.to_bytes());
+        registry.put_manifest("a", "entry", &list).await.refused(404, "MANIFEST_BLOB_UNKNOWN");
+    }
     let registry = memory(Options { referrers: false, ..Options::default() }).await;
     registry.push_blob("a", &empty()).await;
     let answer = registry.put_manifest("a", "r", &node).await;
