@@ -42,7 +42,8 @@ const SMALL_BUFFER: usize = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(10);
 /// What a client is told when it has the most connections already, and uses them all.
 const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ndocker-distribution-api-version: registry/2.0\r\n\
+    content-length: 0\r\nconnection: close\r\n\r\n";
 
 /// What connections share.
 pub(crate) struct Connections {

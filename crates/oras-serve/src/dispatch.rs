@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 
 use crate::challenge::TOKEN_PATH;
@@ -31,10 +31,27 @@ pub(crate) fn router(registry: Arc<Registry>) -> Router {
         .with_state(registry)
 }
 
-/// What comes before a request is answered, in one layer, as each is a lot of code: the repository it means, then who
-/// may do that.
+/// What surrounds every answer, in one layer, as each is a lot of code: the pace of the body, and what is left of it
+/// when the answer is there.
 async fn enter(State(registry): State<Arc<Registry>>, request: Request<Body>, next: Next) -> Response<Body> {
-    let request = pace::keep(request);
+    let is_api = route::is_api(request.uri());
+    let (request, unread) = pace::keep(request);
+    let mut response = scoped(registry, request, next).await;
+    if is_api {
+        // Clients such as dockerd recognize a registry by this header, also on refusals.
+        let version = HeaderValue::from_static("registry/2.0");
+        response.headers_mut().insert("docker-distribution-api-version", version);
+    }
+    if let Some(unread) = unread
+        && !unread.discard().await
+    {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Finds the repository that a request means, then checks who may do that, and answers.
+async fn scoped(registry: Arc<Registry>, request: Request<Body>, next: Next) -> Response<Body> {
     let (request, namespace) = match namespace::apply(&*registry.stores, request) {
         Ok(scoped) => scoped,
         Err(refusal) => return refusal.response(),
@@ -63,15 +80,12 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>)
     if registry.options.page && page::is_at(&path) {
         return page::answer(&registry, &path, &visitor, request).await;
     }
-    let mut response = match Route::parse(&path) {
+    match Route::parse(&path) {
         Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),
         None => {
             Refusal::new(StatusCode::NOT_FOUND, "NAME_INVALID", "no such endpoint or repository").response()
         }
-    };
-    let version = HeaderValue::from_static("registry/2.0");
-    response.headers_mut().insert("docker-distribution-api-version", version);
-    response
+    }
 }
 
 async fn answer(

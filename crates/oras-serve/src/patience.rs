@@ -18,6 +18,8 @@ pub(crate) struct Patience<S> {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
+    /// What may still be discarded of what the client sends, once nothing more is written.
+    discards: Option<Discards>,
     activity: Arc<Activity>,
     metrics: Arc<Metrics>,
 }
@@ -25,7 +27,15 @@ pub(crate) struct Patience<S> {
 impl<S> Patience<S> {
     /// Waits for `limit` and no longer; tells what moves.
     pub(crate) fn new(stream: S, limit: Duration, activity: Arc<Activity>, metrics: Arc<Metrics>) -> Self {
-        Self { stream, limit, timer: Box::pin(sleep(limit)), waiting: false, activity, metrics }
+        Self {
+            stream,
+            limit,
+            timer: Box::pin(sleep(limit)),
+            waiting: false,
+            discards: None,
+            activity,
+            metrics,
+        }
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -70,7 +80,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&polled);
@@ -96,9 +106,55 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
         self.bound(cx, polled)
     }
 
+    /// Closes the connection for writing, then discards what the client is still sending: to close it with bytes
+    /// that nobody has read resets it, and the client loses the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.bound(cx, polled)
+        if self.discards.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.bound(cx, polled))?;
+            if !self.activity.has_unread() {
+                return Poll::Ready(Ok(()));
+            }
+            self.discards = Some(Discards::new());
+        }
+        let Self { stream, discards, .. } = &mut *self;
+        match discards {
+            Some(discards) => discards.poll(stream, cx).map(Ok),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// The bytes that are read and discarded after the last answer.
+struct Discards {
+    buffer: Vec<u8>,
+    left: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// How long, and how many bytes, a client may go on sending after it was refused.
+const LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGERING: usize = 16 * 1024 * 1024;
+
+impl Discards {
+    fn new() -> Self {
+        Self { buffer: vec![0; 16 * 1024], left: MAX_LINGERING, deadline: Box::pin(sleep(LINGER)) }
+    }
+
+    /// Ready when the client has closed the connection, or has had its time.
+    fn poll<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut buffer = ReadBuf::new(&mut self.buffer);
+            let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
+            let count = buffer.filled().len();
+            self.left = self.left.saturating_sub(count);
+            if read.is_err() || count == 0 || self.left == 0 {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 

@@ -73,6 +73,12 @@ pub(crate) fn decoded(uri: &Uri) -> String {
     percent_decode_str(uri.path()).decode_utf8_lossy().into_owned()
 }
 
+/// Returns true for every path below the base of the API, whether or not it is an endpoint.
+pub(crate) fn is_api(uri: &Uri) -> bool {
+    let path = decoded(uri);
+    path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// A tag or a digest that is well-formed.
 pub(crate) fn is_reference(text: &str) -> bool {
     text.parse::<Digest>().is_ok() || check_tag(text).is_ok()

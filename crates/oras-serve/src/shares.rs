@@ -45,6 +45,8 @@ pub(crate) struct Activity {
     /// Bytes of the head that is coming, with what came before of a handshake.
     head: AtomicUsize,
     is_body: AtomicBool,
+    /// Whether the connection ends with a part of a body that nobody reads.
+    is_unread: AtomicBool,
 }
 
 /// The longest head of a request. hyper would take 400 KiB, as it buffers as much of a body, which is fast; but that many from
@@ -68,6 +70,16 @@ impl Activity {
     pub(crate) fn begin(&self, is_body: bool) {
         self.head.store(0, Ordering::Relaxed);
         self.is_body.store(is_body, Ordering::Relaxed);
+    }
+
+    /// Notes that the rest of a body is not read.
+    pub(crate) fn leave_unread(&self) {
+        self.is_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the client may still be sending a body that nobody reads.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Relaxed)
     }
 }
 

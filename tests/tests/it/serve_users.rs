@@ -306,3 +306,32 @@ fn what_cannot_protect_is_refused() {
         assert!(texts(&output).1.contains(said), "{words:?} {output:?}");
     }
 }
+
+/// Sends bodies of 1 MB without credentials, reading nothing before all is sent.
+const SEND_THEN_READ: &str = "
+import http.client, os, ssl, sys
+bad = []
+for number in range(20):
+    connection = http.client.HTTPSConnection(sys.argv[1], context=ssl._create_unverified_context(), timeout=30)
+    try:
+        connection.request('PUT', '/v2/e/x/blobs/uploads/1?digest=sha256:' + '0' * 64, body=os.urandom(1_000_000))
+        status = connection.getresponse().status
+        if status != 401: bad.append(status)
+    except OSError as error:
+        bad.append(repr(error))
+print(bad)
+sys.exit(len(bad) > 0)
+";
+
+#[test]
+fn refusals_over_tls_are_seen_by_clients_that_send_everything_first() {
+    let test = "refusals_over_tls_are_seen_by_clients_that_send_everything_first";
+    let sandbox = Sandbox::new();
+    sandbox.file("users", HTPASSWD);
+    let Some(python) = peers::system_or_skip("python3", test) else { return };
+    let Some(made) = certificate(&sandbox, test) else { return };
+    let (cert, key) = (text(&made.certificate), text(&made.key));
+    let served =
+        Served::start(&sandbox, &["--cert-file", cert, "--key-file", key, "--htpasswd", "users", "root"]);
+    sandbox.ok(&python, &["-c", SEND_THEN_READ, served.address()]);
+}

@@ -66,6 +66,13 @@ pub(crate) async fn serve(
 }
 
 impl Registry {
+    /// The address of the server, which runs until the test ends.
+    pub(crate) fn leak(self) -> SocketAddr {
+        let address = self.address;
+        std::mem::forget(self);
+        address
+    }
+
     /// Host and port.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
@@ -89,7 +96,12 @@ impl Registry {
         stream.write_all(head.as_bytes()).await.unwrap();
         // A server that refuses early may not read the body.
         let _refused = stream.write_all(body.as_ref()).await;
-        receive(stream).await
+        let answer = receive(stream).await;
+        // Clients such as dockerd need it on refusals, too.
+        let is_api = !path.starts_with('/') || path == "/v2" || path.starts_with("/v2/");
+        let version = answer.maybe("docker-distribution-api-version");
+        assert_eq!(version, is_api.then_some("registry/2.0"), "{method} {path} {answer:?}");
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

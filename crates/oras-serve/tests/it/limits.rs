@@ -1,6 +1,9 @@
 //! Requests that are too much.
 
-use oras_serve::Options;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use oras_serve::{Options, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -87,5 +90,78 @@ async fn answered(stream: &mut TcpStream) -> bool {
             Ok(count @ 1..) => all.extend_from_slice(&buffer[..count]),
             _ => return false,
         }
+    }
+}
+
+/// The answer to a client that sends all of its request before it reads; what failed otherwise.
+fn send_then_read(address: std::net::SocketAddr, head: &str, body: &[u8]) -> std::io::Result<String> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn refusals_are_seen_by_clients_that_send_everything_first() {
+    let users = vec![User::new("ann", "s3cret")];
+    let closed = memory(Options { users, ..Options::default() }).await.leak();
+    let read_only = memory(Options { read_only: true, ..Options::default() }).await.leak();
+    let small = memory(Options { max_manifest_size: 1000, ..Options::default() }).await.leak();
+    let typed = "content-type: application/vnd.oci.image.index.v1+json";
+    let sends = move || {
+        let body = vec![b' '; 1_000_000];
+        for (address, line, status) in [
+            (closed, "PUT /v2/a/blobs/uploads/1?digest=x HTTP/1.1", 401),
+            (closed, "POST /v2/a/blobs/uploads/ HTTP/1.1", 401),
+            (closed, "PUT /anything HTTP/1.1", 401),
+            (read_only, "POST /v2/a/blobs/uploads/ HTTP/1.1", 405),
+            (small, "PUT /v2/a/manifests/v1 HTTP/1.1", 413),
+            (small, "PUT /v2/a/manifests/.v1 HTTP/1.1", 400),
+            (small, "PATCH /v2/a/blobs/uploads/none HTTP/1.1", 404),
+            (small, "PUT /v2/A/x HTTP/1.1", 404),
+            (small, "PUT /v2/ HTTP/1.1", 405),
+            (small, "PUT /v2/a/manifests/v1?%ff=%ff%zz;&n HTTP/1.1", 413),
+        ] {
+            for _ in 0..20 {
+                let answer = send_then_read(address, &format!("{line}\r\nhost: x\r\n{typed}"), &body);
+                let expected = format!("HTTP/1.1 {status}");
+                assert_eq!(answer.as_deref().ok(), Some(&*expected), "{line} {answer:?}");
+            }
+        }
+    };
+    tokio::task::spawn_blocking(sends).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() {
+    let users = vec![User::new("ann", "s3cret")];
+    let address = memory(Options { users, ..Options::default() }).await.leak();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..3 {
+        let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[b' '; 300_000]).await.unwrap();
+        assert!(answered(&mut stream).await);
+    }
+    // Who asks before it sends the body is answered at once.
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head =
+        "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    // Whatever it sends, and however slowly, a client does not keep the connection.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    while stream.write_all(b"1\r\nx\r\n").await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "a drip holds the connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
