@@ -1,15 +1,12 @@
 //! How a command prints its result: text for people, JSON or a template of it for programs.
 
-use std::sync::Arc;
-
 use clap::ArgMatches;
-use gotmpl::Template;
 use oras::spec::json;
 use serde::Serialize;
 
 use crate::args::flags::Matches;
 use crate::error::Failure;
-use crate::jq::Filter;
+use crate::evaluate::Expression;
 use crate::output::Printer;
 
 /// The format of a result.
@@ -21,10 +18,8 @@ pub(crate) enum Format {
     Table,
     /// For programs.
     Json,
-    /// A template of Go over the JSON.
-    Template(Arc<Template>),
-    /// An expression of jq over the JSON.
-    Jq(Filter),
+    /// For programs: the JSON, evaluated by a Go template or a jq expression.
+    Expression(Expression),
 }
 
 /// The formats a command has, as its errors list them; the last one is the default.
@@ -64,22 +59,16 @@ impl Format {
             return Err(Failure::new(format!("invalid format type: {name:?}"))
                 .advise(format!("supported types: {}", offered.0.join(", "))));
         }
-        let jq = matches.text("jq").map(|text| Filter::parse(&text)).transpose()?;
+        let jq = matches.text("jq").map(|text| Expression::jq(&text)).transpose()?;
         match (name, template) {
-            ("text" | "tree" | "json", _) if jq.is_some() => Ok(jq.map_or(Self::Json, Self::Jq)),
+            ("text" | "tree" | "json", _) if jq.is_some() => Ok(jq.map_or(Self::Json, Self::Expression)),
             (_, _) if jq.is_some() => Err(Failure::new("--jq must be used with --format json")),
             ("json", _) => Ok(Self::Json),
             ("table", _) => {
                 printer.error("Format \"table\" is deprecated and will be removed in a future release.");
                 Ok(Self::Table)
             }
-            ("go-template", Some(text)) => {
-                // Read before anything is done; the Go tool reads it when all is done.
-                let template = Template::parse("format output", &text);
-                template
-                    .map(|template| Self::Template(Arc::new(template)))
-                    .map_err(|error| Failure::new(error.to_string()))
-            }
+            ("go-template", Some(text)) => Expression::template(&text).map(Self::Expression),
             ("go-template", None) => {
                 Err(Failure::new("\"go-template\" format specified but no template given")
                     .advise("use `--format go-template=TEMPLATE` to specify the template"))
@@ -110,15 +99,10 @@ impl Printer {
         match format {
             Format::Text | Format::Table => Ok(()),
             Format::Json => self.json(report),
-            Format::Jq(filter) => self.text(filter.run(&json::to_vec(report))?.as_bytes()),
-            Format::Template(template) => {
-                let value = serde_json::to_value(report)
-                    .map_err(|error| Failure::new(format!("failed to format the result: {error}")))?;
-                // What precedes an error in a template is printed, as by the Go tool.
-                let mut text = Vec::new();
-                let rendered = template.render(&value.into(), &mut text);
-                self.text(&text)?;
-                rendered.map_err(|error| Failure::new(error.to_string()))
+            Format::Expression(expression) => {
+                let (output, evaluated) = expression.run(&json::to_vec(report));
+                self.text(&output)?;
+                evaluated
             }
         }
     }

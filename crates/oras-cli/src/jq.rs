@@ -1,45 +1,45 @@
-//! `--jq`: the JSON of a result, through an expression of the jq language.
+//! `--jq`: evaluates an expression of the jq language over a JSON document.
+//!
+//! The interpreter recurses on the native stack and bounds neither time nor memory, so only
+//! [`evaluate`](crate::evaluate) calls this, in a process of its own.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Filter as Compiled, Vars, data, unwrap_valr};
+use jaq_core::{Compiler, Ctx, Filter, Vars, data, unwrap_valr};
 use jaq_json::{Val, read};
 
-use crate::error::Failure;
+type Compiled = Filter<data::JustLut<Val>>;
 
-/// An expression that compiles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Filter(String);
-
-impl Filter {
-    /// Reads an expression, so that a wrong one fails before anything is done.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        compile(text)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    /// What the expression makes of a JSON document: a line for each result, texts without their quotes.
-    pub(crate) fn run(&self, document: &[u8]) -> Result<String, Failure> {
-        let filter = compile(&self.0)?;
-        let failed = |error: &dyn std::fmt::Display| Failure::new(format!("--jq {:?}: {error}", self.0));
-        let input = read::parse_single(document).map_err(|error| failed(&error))?;
-        let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
-        let mut text = String::new();
-        for result in filter.id.run((context, input)).map(unwrap_valr) {
-            match result.map_err(|error| failed(&error))? {
-                Val::TStr(string) => text.push_str(&String::from_utf8_lossy(&string)),
-                // Writing to a String cannot fail.
-                other => drop(write!(text, "{other}")),
-            }
-            text.push('\n');
-        }
-        Ok(text)
-    }
+/// Fails if `text` is not an expression of the jq language.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    compile(text).map(drop)
 }
 
-fn compile(text: &str) -> Result<Compiled<data::JustLut<Val>>, Failure> {
-    let failed = || Failure::new(format!("--jq {text:?}: not an expression of the jq language"));
+/// Writes the results of `text` for a JSON document, one line each; strings lose their quotes.
+///
+/// Results that precede an error are written.
+pub(crate) fn run(text: &str, document: &[u8], out: &mut dyn Write) -> Result<(), String> {
+    let filter = compile(text)?;
+    let failed = |error: &dyn std::fmt::Display| format!("--jq {text:?}: {error}");
+    let input = read::parse_single(document).map_err(|error| failed(&error))?;
+    let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new([]));
+    for result in filter.id.run((context, input)).map(unwrap_valr) {
+        write_line(&result.map_err(|error| failed(&error))?, out).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+fn write_line(value: &Val, out: &mut dyn Write) -> io::Result<()> {
+    match value {
+        Val::TStr(string) => out.write_all(String::from_utf8_lossy(string).as_bytes())?,
+        other => write!(out, "{other}")?,
+    }
+    out.write_all(b"\n")
+}
+
+fn compile(text: &str) -> Result<Compiled, String> {
+    let failed = || format!("--jq {text:?}: not an expression of the jq language");
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let arena = Arena::default();
@@ -48,13 +48,18 @@ fn compile(text: &str) -> Result<Compiled<data::JustLut<Val>>, Failure> {
     Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
         let names: Vec<_> =
             errors.iter().flat_map(|(_, errors)| errors).map(|(name, _)| name.to_string()).collect();
-        failed().advise(format!("unknown: {}", names.join(", ")))
+        format!("{}\nunknown: {}", failed(), names.join(", "))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn results(text: &str, document: &[u8]) -> Result<String, String> {
+        let mut out = Vec::new();
+        run(text, document, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
 
     #[test]
     fn results_are_lines() {
@@ -68,10 +73,10 @@ mod tests {
             ("[.files[].size] | add", "1073741825\n"),
             (".files[] | \"\\(.path)=\\(.size)\"", "a=1\nb=1073741824\n"),
         ] {
-            assert_eq!(Filter::parse(expression).unwrap().run(document).unwrap(), expected, "{expression}");
+            assert_eq!(results(expression, document).unwrap(), expected, "{expression}");
         }
-        assert!(Filter::parse(".files[").is_err());
-        assert!(Filter::parse("nonsense").unwrap_err().to_string().contains("nonsense"));
-        assert!(Filter::parse(".files.path").unwrap().run(document).is_err());
+        assert!(check(".files[").is_err());
+        assert!(check("nonsense").unwrap_err().contains("nonsense"));
+        assert!(results(".files.path", document).is_err());
     }
 }

@@ -17,6 +17,7 @@ mod complete;
 mod digests;
 mod env;
 mod error;
+mod evaluate;
 mod events;
 mod format;
 mod human;
@@ -47,8 +48,11 @@ pub fn command() -> clap::Command {
 
 /// Runs the command that the arguments of this process name: 0 when it succeeds, 1 when it fails.
 pub fn main() -> ExitCode {
-    let printer = Printer::new();
     forbid_core_files();
+    if std::env::args_os().nth(1).is_some_and(|word| word == evaluate::CHILD) {
+        return evaluate::run_child();
+    }
+    let printer = Printer::new();
     match run(&printer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,11 +2,15 @@
 //! (containers-registries.conf(5)).
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
 use serde::Deserialize;
+
+/// The largest file that is read.
+const MAX_SIZE: u64 = 16 << 20;
 
 /// Registries that are read through mirrors or elsewhere, need not prove who they are, or are not to be used.
 ///
@@ -72,14 +76,14 @@ impl RegistriesConf {
         let mut conf = Self::default();
         let mut files: Vec<PathBuf> = file.into_iter().map(Path::to_owned).collect();
         for directory in directories {
-            let entries = std::fs::read_dir(directory).into_iter().flatten();
-            let mut found: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            let mut found = list(directory)
+                .map_err(|error| Error::io(format!("failed to list {}", directory.display()), error))?;
             found.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
             found.sort();
             files.append(&mut found);
         }
         for path in files {
-            let text = std::fs::read_to_string(&path)
+            let text = read(&path)
                 .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))?;
             conf.add(&text, &path)?;
         }
@@ -89,7 +93,10 @@ impl RegistriesConf {
     /// Takes over the rules in the text of a file.
     fn add(&mut self, text: &str, path: &Path) -> Result<()> {
         let invalid = |why: String| Error::new(Kind::InvalidInput, format!("{}: {why}", path.display()));
-        let parsed: File = basic_toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let parsed: File = toml::from_str(text).map_err(|error| {
+            let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
+            invalid(format!("line {line}: {}", error.message()))
+        })?;
         let file: Arc<Path> = path.into();
         for table in parsed.registry {
             let (prefix, rule) = rule(table, &file).map_err(invalid)?;
@@ -123,6 +130,25 @@ impl Found<'_> {
             || RegistryBlocked { prefix: self.prefix.to_owned(), file: self.rule.file.to_path_buf() };
         self.rule.blocked.then(|| Error::from_source(Kind::Denied, blocked()))
     }
+}
+
+/// The paths in a directory; none if it does not exist.
+fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(directory) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The text of a file of at most [`MAX_SIZE`] bytes.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(std::io::Error::other(format!("larger than {} MiB", MAX_SIZE >> 20)));
+    }
+    Ok(text)
 }
 
 /// How much of `name` the prefix is for; a wildcard stands for one or more parts of a host.

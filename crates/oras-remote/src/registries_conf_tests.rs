@@ -131,3 +131,16 @@ fn later_files_replace_rules() {
     let error = RegistriesConf::load(Some(&missing), &[]).unwrap_err();
     assert!(error.chain().contains("none.conf"), "{error:?}");
 }
+
+#[test]
+fn deep_nesting_is_an_error() {
+    for text in [
+        format!("a = {}{}", "[".repeat(200_000), "]".repeat(200_000)),
+        format!("a = {}1{}", "{a=".repeat(200_000), "}".repeat(200_000)),
+        format!("[{}]", vec!["a"; 200_000].join(".")),
+        format!("{} = 1", vec!["a"; 200_000].join(".")),
+    ] {
+        let error = RegistriesConf::default().add(&text, Path::new("deep.conf")).unwrap_err().to_string();
+        assert!(error.starts_with("deep.conf: line 1: "), "{error:.200}");
+    }
+}

@@ -48,11 +48,14 @@ impl Rules {
     /// Reads rules.
     ///
     /// # Errors
-    /// `InvalidInput`, with the line, for what is no TOML; with the line of its rule for an unknown word or a malformed pattern;
+    /// `InvalidInput`, with the line, for what is no TOML; with the line of an unknown word or a malformed pattern;
     /// for a file without a rule.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |what: String| Error::new(Kind::InvalidInput, what);
-        let rules: Self = basic_toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let rules: Self = toml::from_str(text).map_err(|error| {
+            let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
+            invalid(format!("line {line}: {}", error.message()))
+        })?;
         if rules.rule.is_empty() {
             return Err(invalid("no [[rule]], so nobody could do anything".to_owned()));
         }
@@ -156,18 +159,18 @@ allow = ["pull"]
     }
 
     #[test]
-    fn a_bad_file_is_told_with_its_line() {
+    fn reports_the_line_of_a_malformed_rule() {
         let rule = |line: &str| {
             format!("{RULES}[[rule]]\nrepositories = [\"a\"]\nusers = [\"*\"]\nallow = [\"push\"]\n{line}\n")
         };
-        let header = format!("line {} ", RULES.lines().count() + 1);
+        let line = |offset: usize| format!("line {}: ", RULES.lines().count() + offset);
         let replaced = |old: &str, new: &str| rule("").replace(old, new);
         for (text, said) in [
-            (replaced("[\"push\"]", "[\"pul\"]"), header.as_str()),
+            (replaced("[\"push\"]", "[\"pul\"]"), line(4).as_str()),
             (replaced("[\"push\"]", "[\"pul\"]"), "`pul`, expected one of `pull`, `push`, `delete`"),
-            (replaced("[\"a\"]", "[\"a[\"]"), &header),
-            (replaced("[\"a\"]", "\"a\""), &format!("line {} ", RULES.lines().count() + 2)),
-            (replaced("[\"a\"]", "[\"a]"), &format!("line {} ", RULES.lines().count() + 2)),
+            (replaced("[\"a\"]", "[\"a[\"]"), &line(2)),
+            (replaced("[\"a\"]", "\"a\""), &line(2)),
+            (replaced("[\"a\"]", "[\"a]"), &line(3)),
             (rule("deny = []"), "deny"),
             (rule("[[rules]]"), "rules"),
             (replaced("users", "user"), "user"),

@@ -4,6 +4,7 @@
 mod backup;
 mod cache;
 mod completion;
+mod expressions;
 mod extensions;
 mod failures;
 mod interop;
