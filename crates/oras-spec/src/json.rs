@@ -25,20 +25,30 @@ pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// What a text may grow by when it is indented, besides eight times its length.
+const MAX_INDENTATION: usize = 64 << 20;
+
 /// The JSON text `bytes` indented by two spaces, without a final newline: white space changes, and nothing else, as
 /// with Go's `json.Indent`.
 ///
 /// # Errors
-/// Bytes that are not one value of JSON.
+/// Bytes that are not one value of JSON, or a text so deeply nested that its indentation would exceed 64 MiB and
+/// eight times its own length: indentation grows with the square of the depth.
 pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::from_slice::<de::IgnoredAny>(bytes)?;
     let mut out = Vec::with_capacity(bytes.len() * 2);
+    let longest = bytes.len().saturating_mul(8).saturating_add(MAX_INDENTATION);
     let (mut depth, mut quoted, mut escaped, mut opened) = (0_usize, false, false, false);
     let line = |out: &mut Vec<u8>, depth: usize| {
         out.push(b'\n');
         out.resize(out.len() + 2 * depth, b' ');
     };
     for &byte in bytes {
+        if out.len() > longest {
+            return Err(de::Error::custom(format!(
+                "nested too deeply to be indented: more than {longest} bytes"
+            )));
+        }
         if quoted {
             out.push(byte);
             quoted = escaped || byte != b'"';

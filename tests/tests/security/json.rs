@@ -11,6 +11,7 @@ use crate::wares::{INDEX, LAYER, MANIFEST, descriptor, holds, leaves, limited, m
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = two_meanings();
     cases.extend(too_much());
+    cases.extend(too_deep());
     cases
 }
 
@@ -85,20 +86,6 @@ fn too_much() -> Vec<Case> {
                 document(stage, manifest(&members, "")).map(drop)
             },
         ),
-        hostile(20, "json_depth", "JSON of 10,000 levels crashes nothing.", |stage| {
-            let members = format!(r#""deep":{}{},"#, "[".repeat(10_000), "]".repeat(10_000));
-            let server = serve(stocked(&manifest(&members, "")), |_, _| None);
-            for words in [
-                &["pull", &name(&server), "-o", "out"][..],
-                &["cp", &name(&server), "--to-oci-layout", "layout:v1"],
-                &["manifest", "fetch", "--pretty", &name(&server)],
-                &["discover", &name(&server), "--format", "json"],
-            ] {
-                let said = limited(stage, "ulimit -v 4000000", words);
-                check(matches!(said.status, Some(0 | 1)), || format!("{words:?}: {:?}", said.status))?;
-            }
-            Ok(())
-        }),
         hostile(20, "json_invalid_utf8", "A title that is no text is no file.", |stage| {
             let shelf = Shelf::new();
             let digest = shelf.blob("a", "evil");
@@ -157,6 +144,44 @@ fn too_much() -> Vec<Case> {
                 )?;
                 let said = stage.oras(&["manifest", "fetch", &name(&server)]);
                 check(said.works()?.stdout == text, || format!("shows {}", said.stdout))
+            },
+        ),
+    ]
+}
+
+fn too_deep() -> Vec<Case> {
+    vec![
+        hostile(20, "json_depth", "JSON of 10,000 levels crashes nothing.", |stage| {
+            let members = format!(r#""deep":{}{},"#, "[".repeat(10_000), "]".repeat(10_000));
+            let server = serve(stocked(&manifest(&members, "")), |_, _| None);
+            for words in [
+                &["pull", &name(&server), "-o", "out"][..],
+                &["cp", &name(&server), "--to-oci-layout", "layout:v1"],
+                &["manifest", "fetch", "--pretty", &name(&server)],
+                &["discover", &name(&server), "--format", "json"],
+            ] {
+                let said = limited(stage, "ulimit -v 4000000", words);
+                check(matches!(said.status, Some(0 | 1)), || format!("{words:?}: {:?}", said.status))?;
+            }
+            Ok(())
+        }),
+        hostile(
+            20,
+            "json_depth_everywhere",
+            "JSON of 100,000 levels crashes nothing, wherever a registry says it.",
+            |stage| {
+                let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+                depth_everywhere(stage, &deep)
+            },
+        ),
+        honest(
+            20,
+            "json_depth_of_people",
+            "JSON of 100 levels in an annotation's neighbour is read.",
+            |stage| {
+                let members = format!(r#""deep":{}{},"#, "[".repeat(100), "]".repeat(100));
+                let server = serve(stocked(&manifest(&members, "")), |_, _| None);
+                stage.oras(&["pull", &name(&server), "-o", "out"]).works().map(drop)
             },
         ),
     ]
@@ -312,4 +337,54 @@ fn no_digest_header(stage: &Stage) -> Result<(), String> {
     holds(&stage.path("out/file"), "content")?;
     let said = stage.oras(&["resolve", &name(&server)]);
     check(said.works()?.stdout.trim() == root.to_string(), || format!("says {}", said.stdout))
+}
+
+/// Runs commands against a registry that answers `text` to every request for a document of one kind.
+fn depth_everywhere(stage: &Stage, text: &str) -> Result<(), String> {
+    let config = Digest::sha256(text.as_bytes());
+    for place in
+        ["/manifests/", "/tags/", "/_catalog", "/referrers/", "/blobs/", "/uploads/", "/v2/", "/token"]
+    {
+        let body = text.to_owned();
+        let server = serve(stocked(&manifest("", "")), move |asked, _| {
+            let status = if place == "/uploads/" { 400 } else { 200 };
+            let media_type = if place == "/manifests/" { MANIFEST } else { "application/json" };
+            let reply = Reply::new(status).header("Content-Type", media_type).body(body.clone());
+            match place {
+                // The token server is named by a challenge.
+                "/token" if asked.path.starts_with("/token") => Some(reply),
+                "/token" => {
+                    let host = asked.header("host").unwrap_or_default();
+                    let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+                    Some(Reply::new(401).header("WWW-Authenticate", &challenge).body(body.clone()))
+                }
+                _ => asked.path.contains(place).then_some(reply),
+            }
+        });
+        let name = name(&server);
+        let host = server.host();
+        let blob = format!("{}@{config}", name.rsplit_once(':').map_or("", |(repository, _)| repository));
+        stage.file("new", text);
+        for words in [
+            &["pull", &name, "-o", "out"][..],
+            &["cp", "-r", &name, "--to-oci-layout", "layout:v1"],
+            &["manifest", "fetch", "--pretty", &name],
+            &["manifest", "fetch-config", "--pretty", &name],
+            &["manifest", "fetch", &name, "--format", "go-template={{.}}"],
+            &["manifest", "fetch", &name, "--jq", ".content|tostring"],
+            &["discover", &name, "--format", "json"],
+            &["repo", "tags", name.rsplit_once(':').map_or("", |(repository, _)| repository)],
+            &["repo", "ls", &host],
+            &["blob", "fetch", &blob, "-o", "blob"],
+            &["push", &name, "new", "--disable-path-validation"],
+            &["attach", &name, "new", "--artifact-type", "a/b"],
+            &["resolve", "--platform", "linux/amd64", &name],
+            &["login", &host, "-u", "a", "-p", "b"],
+        ] {
+            let said = limited(stage, "ulimit -v 8000000", words);
+            check(matches!(said.status, Some(0 | 1)), || format!("{place} {words:?}: {:?}", said.status))?;
+            check(!said.text().contains("panicked"), || format!("{place} {words:?}: {}", said.text()))?;
+        }
+    }
+    Ok(())
 }
