@@ -40,7 +40,7 @@ pub(crate) const GO_TOOLS: [GoTool; 7] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 11] = [
+pub(crate) const DEBIAN_TOOLS: [&str; 12] = [
     "docker-registry",
     "skopeo",
     "umoci",
@@ -52,6 +52,7 @@ pub(crate) const DEBIAN_TOOLS: [&str; 11] = [
     "pass",
     "strace",
     "chromium",
+    "zstd",
 ];
 
 impl GoTool {

@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Options, Process};
 
 use crate::sandbox::{Sandbox, ours, snapshot, texts};
@@ -178,4 +179,25 @@ fn a_large_directory_is_sent_while_it_is_packed() {
                 == std::fs::read(sandbox.path(&format!("out/{name}"))).unwrap()
         );
     }
+}
+
+#[test]
+fn pulls_a_directory_that_pzstd_compressed() {
+    if peers::system_or_skip("zstd", "pulls_a_directory_that_pzstd_compressed").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // Several blocks of pzstd, so that there are several frames, each behind a skippable one.
+    sandbox.file(
+        "d/f",
+        (0..3_000_000u32).flat_map(|number| number.wrapping_mul(number).to_le_bytes()).collect::<Vec<_>>(),
+    );
+    sandbox.ok("/bin/sh".as_ref(), &["-c", "tar cf d.tar d && pzstd -q -p 2 d.tar -o d.tzst"]);
+    let annotations =
+        r#"{"d.tzst": {"org.opencontainers.image.title": "d", "io.deis.oras.content.unpack": "true"}}"#;
+    sandbox.file("annotations.json", annotations);
+    let layer = "d.tzst:application/vnd.oci.image.layer.v1.tar+zstd";
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", layer, "--annotation-file", "annotations.json"]);
+    sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", "out"]);
+    assert_eq!(std::fs::read(sandbox.path("d/f")).unwrap(), std::fs::read(sandbox.path("out/d/f")).unwrap());
 }

@@ -111,7 +111,8 @@ fn decompress(mut packed: Box<dyn Read + Send>) -> io::Result<Box<dyn Read>> {
     let packed = BufReader::with_capacity(64 * 1024, begun.chain(packed));
     match &magic[..] {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
+        // A frame, or a skippable frame before it (RFC 8878, 3.1.2), as pzstd and eStargz write them.
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             let mut decoder = zstd::Decoder::with_buffer(packed)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             Ok(Box::new(decoder))

@@ -295,3 +295,36 @@ async fn a_layer_that_is_worth_keeping_is_unpacked_from_a_file() {
     drop(target);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing else is left");
 }
+
+/// A skippable zstd frame (RFC 8878, 3.1.2).
+fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap().to_le_bytes();
+    [&[0x50 + number, 0x2a, 0x4d, 0x18], &length[..], content].concat()
+}
+
+#[tokio::test]
+async fn unpacks_archives_in_several_frames_and_members() {
+    let tar = Tarball::new().directory("d").file("d/a", noise(300_000)).done();
+    let (head, tail) = tar.split_at(100_000);
+    let frame = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    for (name, archive) in [
+        ("frames", [frame(head), frame(tail)].concat()),
+        ("skippable first", [skippable(0, b"pzstd"), frame(head), skippable(15, b""), frame(tail)].concat()),
+        ("skippable last", [frame(&tar), skippable(7, &[0; 1000])].concat()),
+        ("empty frame first", [frame(b""), frame(&tar)].concat()),
+        ("two skippable first", [skippable(1, b""), skippable(2, b"x"), frame(&tar)].concat()),
+        ("members", [gzip(head), gzip(tail)].concat()),
+        ("empty member first", [gzip(b""), gzip(head), gzip(b""), gzip(tail)].concat()),
+    ] {
+        let output = tempfile::tempdir().unwrap();
+        unpack(archive, output.path(), PullOptions::default())
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(fs::read(output.path().join("d/a")).unwrap(), noise(300_000), "{name}");
+    }
+    // A frame that is cut is an error, behind a skippable one too.
+    let cut = [skippable(0, b"pzstd"), frame(&tar)[..100_000].to_vec()].concat();
+    let output = tempfile::tempdir().unwrap();
+    unpack(cut, output.path(), PullOptions::default()).await.unwrap_err();
+    assert!(!output.path().join("d").exists());
+}
