@@ -12,7 +12,7 @@ use oras_store::fsio::{self, Durability, Staged, blocking};
 use oras_store::{Content, DigestCache, Error, FileStamp, Kind, Origin, Pushed, Result};
 use tokio::sync::oneshot;
 
-use crate::place::{Blob, missing};
+use crate::place::{self, Blob, missing};
 use crate::{Layout, evict};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
@@ -50,14 +50,15 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
 }
 
 /// Reads blobs, many of them: those that are as long as they are said to be. Their directory is found once.
-pub(crate) fn reader(root: &Path) -> impl Fn(&Descriptor) -> Option<Bytes> + Sync {
+pub(crate) fn reader(root: &Path) -> impl Fn(&Descriptor) -> Result<Option<Bytes>> + Sync {
     let algorithm = Algorithm::Sha256;
     let directory = File::open(root.join(BLOBS_DIR).join(algorithm.as_str())).ok();
     move |node| {
         let directory = directory.as_ref().filter(|_| node.digest.algorithm() == Some(algorithm));
         let read = directory
             .and_then(|directory| fsio::read_plain(directory, &node.digest.encoded(), node.size).ok());
-        read.or_else(|| open(root, &node.digest).ok()?.bytes(node.size))
+        // Why it can't be read like that is found out by the one way that tells.
+        read.map_or_else(|| place::bytes(open(root, &node.digest), node.size), |bytes| Ok(Some(bytes)))
     }
 }
 
@@ -69,20 +70,24 @@ pub(crate) fn is_there(root: &Path, descriptor: &Descriptor) -> bool {
 
 /// Like [`is_there`], for who is going to rely on it: it has been used now, so that [`crate::collect`] leaves it. The use is
 /// noted unless one was within `noted`. The size does not matter when it is `None`.
-pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, noted: Duration) -> bool {
+///
+/// # Errors
+/// Those of looking for it: nobody knows then whether it is there.
+pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, noted: Duration) -> Result<bool> {
     let path = path(root, digest);
-    let look = || {
-        let found = fs::metadata(&path).ok()?;
-        (found.is_file() && size.is_none_or(|size| found.len() == size)).then_some(found)
+    let look = || match fs::metadata(&path) {
+        Ok(found) => Ok((found.is_file() && size.is_none_or(|size| found.len() == size)).then_some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(format!("failed to look for {}", path.display()), error)),
     };
-    match look() {
-        Some(found) if is_younger(&found, noted) => true,
+    match look()? {
+        Some(found) if is_younger(&found, noted) => Ok(true),
         Some(_) => {
             // Only its owner can note it; whoever can't has to rely on the delay of a collection.
             drop(open(root, digest).map(|blob| note_use(&blob.file)));
-            look().is_some()
+            Ok(look()?.is_some())
         }
-        None => false,
+        None => Ok(false),
     }
 }
 
@@ -135,7 +140,7 @@ fn prepare(
     origin: &Origin,
     wanted: &oneshot::Sender<()>,
 ) -> Result<Option<Pushed>> {
-    if claim(layout.path(), &node.digest, Some(node.size), layout.noted()) {
+    if claim(layout.path(), &node.digest, Some(node.size), layout.noted())? {
         return Ok(Some(Pushed::Existed));
     }
     crate::journal::create(layout.path())?;

@@ -18,7 +18,7 @@ use oras_store::{Error, Kind, Result};
 
 use crate::graph::Stamp;
 use crate::index::{Change, Index};
-use crate::layout::MAX_STORED_MANIFEST;
+use crate::limits::MAX_STORED_MANIFEST;
 use crate::{Layout, blobs, evict, journal};
 
 /// A blob that is being removed: its digest follows, with `-` for the colon.
@@ -77,7 +77,7 @@ impl Layout {
 
 fn collect(root: &Path, garbage: &Garbage) -> Result<Collected> {
     let mut collected = Collected::default();
-    if !root.join(MARKER_FILE).is_file() {
+    if !journal::exists(&root.join(MARKER_FILE))? {
         return Ok(collected);
     }
     let candidates = evict::count(root, |blob| blobs::is_younger(blob, garbage.delay)).1;
@@ -85,7 +85,7 @@ fn collect(root: &Path, garbage: &Garbage) -> Result<Collected> {
         return Ok(collected);
     }
     // Mostly there is nothing to remove, which takes no lock to see.
-    let seen = Stamp::of(root);
+    let seen = Stamp::of(root)?;
     let mut index = journal::read(root)?;
     let mut plan = Plan::of(root, &index, garbage)?;
     let is_garbage = |plan: &Plan| candidates.iter().any(|blob| !plan.reached.contains(&blob.digest));
@@ -93,7 +93,7 @@ fn collect(root: &Path, garbage: &Garbage) -> Result<Collected> {
         return Ok(collected);
     }
     let _lock = journal::lock(root)?;
-    if Stamp::of(root) != seen {
+    if Stamp::of(root)? != seen {
         index = journal::read(root)?;
         plan.go_on(root, &index, garbage)?;
     }
@@ -203,7 +203,7 @@ fn read(root: &Path, node: &Descriptor) -> Result<Option<Vec<u8>>> {
     if blob.size > MAX_STORED_MANIFEST && !node.media_type.is_manifest() {
         return Ok(None);
     }
-    let bytes = if blob.size > MAX_STORED_MANIFEST { None } else { blob.bytes(blob.size) };
+    let bytes = if blob.size > MAX_STORED_MANIFEST { None } else { blob.bytes(blob.size)? };
     bytes.map(|bytes| Some(bytes.into())).ok_or_else(|| unread(&node.digest))
 }
 
@@ -215,8 +215,12 @@ fn digests_in(bytes: &[u8]) -> impl Iterator<Item = Digest> {
 
 /// Whether the file of a blob, wherever it is, was used lately, or is needed here.
 fn is_in_use(path: &Path, digest: &Digest, garbage: &Garbage) -> bool {
-    let found = fs::symlink_metadata(path);
-    found.is_ok_and(|found| blobs::is_younger(&found, garbage.delay)) || (garbage.is_needed)(digest)
+    // One that can't be looked at may have been used just now.
+    let is_young = fs::symlink_metadata(path).map_or_else(
+        |error| error.kind() != std::io::ErrorKind::NotFound,
+        |found| blobs::is_younger(&found, garbage.delay),
+    );
+    is_young || (garbage.is_needed)(digest)
 }
 
 /// Removes a blob that nobody uses; how large it was.

@@ -130,7 +130,7 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
         return Ok(left);
     }
     let index = journal::read(root)?;
-    let wanted = wanted(root, &index);
+    let wanted = wanted(root, &index)?;
     old.retain(|blob| !wanted.contains(&blob.digest));
     old.sort_by_key(|blob| blob.used);
     let mut gone = Vec::new();
@@ -150,7 +150,12 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
     let tagged = journal::read(root)?.tagged_digests();
     for blob in gone {
         let found = fs::symlink_metadata(blobs::path(root, &blob.digest));
-        let stays = tagged.contains(&blob.digest) || found.is_ok_and(|found| is_recent(&found, now));
+        // One that can't be looked at stays.
+        let is_used = found.map_or_else(
+            |error| error.kind() != std::io::ErrorKind::NotFound,
+            |found| is_recent(&found, now),
+        );
+        let stays = tagged.contains(&blob.digest) || is_used;
         if stays || blobs::remove(root, &blob.digest).is_err() {
             left += blob.size;
         }
@@ -202,16 +207,16 @@ fn is_recent(blob: &Metadata, now: SystemTime) -> bool {
 }
 
 /// What tags reach.
-fn wanted(root: &Path, index: &Index) -> HashSet<Digest> {
+fn wanted(root: &Path, index: &Index) -> Result<HashSet<Digest>> {
     let (mut wanted, reader) = (HashSet::new(), blobs::reader(root));
     let mut next: Vec<_> = index.tagged_nodes().collect();
     while let Some(node) = next.pop() {
         if wanted.insert(node.digest.clone()) && node.media_type.is_manifest() {
-            let manifest = graph::read(&reader, &node);
+            let manifest = graph::read(&reader, &node)?;
             next.extend(manifest.map(|manifest| manifest.children()).unwrap_or_default());
         }
     }
-    wanted
+    Ok(wanted)
 }
 
 #[cfg(test)]

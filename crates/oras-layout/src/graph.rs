@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType};
-use oras_store::MAX_MANIFEST_SIZE;
+use oras_store::{Error, MAX_MANIFEST_SIZE, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -26,17 +26,24 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(root: &Path) -> Self {
-        let metadata = fs::metadata(root.join(INDEX_FILE)).ok();
+    /// That of an index which is not there yet is one, too.
+    pub(crate) fn of(root: &Path) -> Result<Self> {
+        let path = root.join(INDEX_FILE);
+        let metadata = match fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            found => {
+                Some(found.map_err(|error| Error::io(format!("failed to read {}", path.display()), error))?)
+            }
+        };
         #[cfg(unix)]
         let inode = metadata.as_ref().map_or(0, std::os::unix::fs::MetadataExt::ino);
         #[cfg(not(unix))]
         let inode = 0;
-        Self {
+        Ok(Self {
             modified: metadata.as_ref().and_then(|metadata| metadata.modified().ok()),
             length: metadata.as_ref().map_or(0, fs::Metadata::len),
             inode,
-        }
+        })
     }
 }
 
@@ -62,7 +69,7 @@ const SHARE: usize = 32;
 
 impl Graph {
     /// What [`Graph::walk`] finds.
-    pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Self {
+    pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Result<Self> {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
         let entries = index.len();
         Self::walk_those(is_related, &*place.reader(), index, |node, entry, manifest| {
@@ -75,8 +82,8 @@ impl Graph {
             if let (Some(subject), Ok(number)) = (manifest.subject(), u32::try_from(number)) {
                 graph.referrers.entry(subject.digest.clone()).or_default().push(number);
             }
-        });
-        graph
+        })?;
+        Ok(graph)
     }
 
     /// The manifest of that digest that others list.
@@ -85,7 +92,7 @@ impl Graph {
     }
 
     /// The descriptors of the manifests whose subject has that digest, in the order of the index.
-    pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Vec<Descriptor> {
+    pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Result<Vec<Descriptor>> {
         let numbers = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
         let reader = place.reader();
         let described = numbers.iter().filter_map(|number| {
@@ -94,7 +101,8 @@ impl Graph {
                 None => self.index.descriptor(number)?.plain(),
                 Some(number) => self.unlisted(self.found.get(number)?)?,
             };
-            Some(read(&*reader, &node)?.referrer_descriptor(&node))
+            let manifest = read(&*reader, &node).transpose()?;
+            Some(manifest.map(|manifest| manifest.referrer_descriptor(&node)))
         });
         described.collect()
     }
@@ -106,8 +114,8 @@ impl Graph {
         reader: &Reader<'_>,
         index: &Index,
         visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
-    ) {
-        Self::walk_those(|_| true, reader, index, visit);
+    ) -> Result<()> {
+        Self::walk_those(|_| true, reader, index, visit)
     }
 
     /// Like [`Graph::walk`], but entries with a text that does not `matter` are told as if they were missing.
@@ -116,12 +124,12 @@ impl Graph {
         reader: &Reader<'_>,
         index: &Index,
         mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
-    ) {
+    ) -> Result<()> {
         let mut seen = HashSet::new();
         let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
         while entries.peek().is_some() {
             let batch = take_batch(&mut entries, &seen);
-            let manifests = read_all(matters, reader, &batch);
+            let manifests = read_all(matters, reader, &batch)?;
             for ((number, node), manifest) in batch.into_iter().zip(manifests) {
                 let mut known = Some(manifest);
                 let mut next = vec![(node, Some(number))];
@@ -129,13 +137,17 @@ impl Graph {
                     if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
                         continue;
                     }
-                    let manifest = known.take().unwrap_or_else(|| read(reader, &node));
+                    let manifest = match known.take() {
+                        Some(manifest) => manifest,
+                        None => read(reader, &node)?,
+                    };
                     visit(&node, entry, manifest.as_ref());
                     let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
                     next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -163,9 +175,9 @@ fn read_all(
     matters: fn(&[u8]) -> bool,
     reader: &Reader<'_>,
     entries: &[(usize, Descriptor)],
-) -> Vec<Option<Manifest>> {
+) -> Result<Vec<Option<Manifest>>> {
     let read_share = |share: &[(usize, Descriptor)]| {
-        share.iter().map(|(_, node)| read_those(matters, reader, node)).collect::<Vec<_>>()
+        share.iter().map(|(_, node)| read_those(matters, reader, node)).collect::<Result<Vec<_>>>()
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
     let share = entries.len().div_ceil(cores).max(SHARE);
@@ -173,31 +185,32 @@ fn read_all(
     std::thread::scope(|scope| {
         let threads: Vec<_> =
             others.chunks(share).map(|share| scope.spawn(move || read_share(share))).collect();
-        let mut found = read_share(mine);
+        let mut found = read_share(mine)?;
         for thread in threads {
             match thread.join() {
-                Ok(manifests) => found.extend(manifests),
+                Ok(manifests) => found.extend(manifests?),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        found
+        Ok(found)
     })
 }
 
 /// The manifest, if it is there and what it is said to be.
-pub(crate) fn read(reader: &Reader<'_>, node: &Descriptor) -> Option<Manifest> {
+pub(crate) fn read(reader: &Reader<'_>, node: &Descriptor) -> Result<Option<Manifest>> {
     read_those(|_| true, reader, node)
 }
 
-fn read_those(matters: fn(&[u8]) -> bool, reader: &Reader<'_>, node: &Descriptor) -> Option<Manifest> {
+fn read_those(
+    matters: fn(&[u8]) -> bool,
+    reader: &Reader<'_>,
+    node: &Descriptor,
+) -> Result<Option<Manifest>> {
     if node.size > MAX_MANIFEST_SIZE {
-        return None;
+        return Ok(None);
     }
-    let bytes = reader(node)?;
-    if !matters(&bytes) || node.digest.verify(&bytes) != Ok(true) {
-        return None;
-    }
-    Manifest::parse(&node.media_type, bytes).ok()
+    let bytes = reader(node)?.filter(|bytes| matters(bytes) && node.digest.verify(bytes) == Ok(true));
+    Ok(bytes.and_then(|bytes| Manifest::parse(&node.media_type, bytes).ok()))
 }
 
 /// Whether a manifest may have a subject, or list manifests. Most don't, and to find that out takes a fraction of the time

@@ -13,9 +13,6 @@ use serde_json::{Map, Value, json};
 
 use crate::entry::Entry;
 
-/// An index larger than this is not an index: 64 MiB list 200,000 manifests.
-pub(crate) const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
-
 /// An `index.json` that is edited. Entries keep their order; new ones come last.
 ///
 /// In memory it is little more than its text: entries are parts of it, and decoded when they are asked for.
@@ -143,6 +140,11 @@ impl Index {
     /// The entry with that tag; of several the last.
     pub(crate) fn tagged(&self, tag: &str) -> Option<Descriptor> {
         self.entries.iter().rev().find(|entry| entry.tag() == Some(tag)).map(Entry::descriptor)
+    }
+
+    /// The names of the entries that have one, each with the digest it names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &Digest)> {
+        self.entries.iter().filter_map(|entry| Some((entry.tag()?, &entry.digest)))
     }
 
     /// Whether the digest has an entry.

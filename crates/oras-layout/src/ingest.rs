@@ -14,7 +14,7 @@ use oras_store::fsio::{self, Staged, blocking};
 use oras_store::{Error, Ingest, Kind, ReadBack, Result};
 
 use crate::index::Change;
-use crate::layout::MAX_STORED_MANIFEST;
+use crate::limits::MAX_STORED_MANIFEST;
 use crate::{Layout, blobs, journal};
 
 /// Files of uploads that outlive the program begin so; as all staged files do they go when nobody has touched them for a

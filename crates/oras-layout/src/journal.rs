@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use oras_spec::json;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
 use oras_store::fsio::{self, blocking};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, Result};
 
-use crate::index::{Change, Index, MAX_INDEX_SIZE};
+use crate::index::{Change, Index};
+use crate::limits::{self, MAX_INDEX_SIZE};
 use crate::marker;
 use crate::place::absent;
 use crate::prune::Needs;
@@ -120,12 +121,12 @@ pub(crate) fn write(root: &Path, changes: &[Change]) -> Result<()> {
     let mut gone = HashSet::new();
     for change in prunings {
         let Change::Prune(target) = change else { continue };
-        for digest in Needs::read(root, &index).without(target) {
+        for digest in Needs::read(root, &index)?.without(target) {
             changed |= index.apply(&Change::Prune(digest.clone()));
             gone.insert(digest);
         }
     }
-    if changed || !root.join(INDEX_FILE).exists() {
+    if changed || !exists(&root.join(INDEX_FILE))? {
         replace(root, &index)?;
     }
     // Files last, and still under the lock: what `index.json` names is there at any time.
@@ -140,13 +141,27 @@ fn note_loss(root: &Path, index: &Index, change: &Change) {
         _ => return,
     };
     if let Some(loser) = index.tagged(tag).filter(|loser| Some(&loser.digest) != keeps) {
-        blobs::claim(root, &loser.digest, None, Duration::ZERO);
+        // Best effort, as with whatever is noted.
+        drop(blobs::claim(root, &loser.digest, None, Duration::ZERO));
     }
 }
 
 /// Replaces the index; whoever does so has the lock.
+///
+/// # Errors
+/// `TooLarge` for an index that could not be read any more: the old one stays.
 pub(crate) fn replace(root: &Path, index: &Index) -> Result<()> {
-    fsio::replace(&root.join(INDEX_FILE), &index.to_bytes(), 0o666)
+    let (path, bytes) = (root.join(INDEX_FILE), index.to_bytes());
+    limits::check_index(&path.display().to_string(), &bytes)?;
+    fsio::replace(&path, &bytes, 0o666)
+}
+
+/// Whether something has that name.
+///
+/// # Errors
+/// Those of looking for it: nobody knows then whether it is there.
+pub(crate) fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| Error::io(format!("failed to look for {}", path.display()), error))
 }
 
 /// Waits until no other process changes the layout; none does until what this gives is dropped.
@@ -169,7 +184,7 @@ pub(crate) fn create(root: &Path) -> Result<()> {
 
 /// Makes a file unless one has that name: the lock of other processes is on the one that is there first.
 fn make(path: &Path, bytes: &[u8]) -> Result<bool> {
-    if path.exists() {
+    if exists(path)? {
         return Ok(false);
     }
     let mut staged = fsio::Staged::create(path.parent().unwrap_or(path))?;
@@ -181,7 +196,7 @@ fn make(path: &Path, bytes: &[u8]) -> Result<bool> {
 
 /// Checks that the directory is a layout of the version we know.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    if !root.exists() {
+    if !exists(root)? {
         return Err(absent(root));
     }
     let bytes = fs::read(root.join(MARKER_FILE)).map_err(|error| match error.kind() {
@@ -198,10 +213,9 @@ pub(crate) fn read(root: &Path) -> Result<Index> {
     let path = root.join(INDEX_FILE);
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > MAX_INDEX_SIZE => Err(Error::new(
-            Kind::TooLarge,
-            format!("{} is larger than {MAX_INDEX_SIZE} bytes", path.display()),
-        )),
+        Ok(metadata) if metadata.len() > MAX_INDEX_SIZE => {
+            Err(limits::too_large(&path.display().to_string(), metadata.len(), MAX_INDEX_SIZE))
+        }
         Ok(_) => Index::parse(fs::read(&path).map_err(failed)?)
             .map_err(|error| error.context(format!("failed to read {}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),

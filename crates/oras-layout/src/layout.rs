@@ -21,12 +21,10 @@ use crate::graph::{Graph, Stamp};
 use crate::index::{Change, Index};
 use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
-use crate::place::{self, Blob, Place, Reader};
+use crate::limits::MAX_STORED_MANIFEST;
+use crate::place::{self, Blob, Names, Place, Reader};
 use crate::verified::verify;
 use crate::{blobs, evict};
-
-/// The largest manifest that is stored: far more than any registry takes.
-pub(crate) const MAX_STORED_MANIFEST: u64 = 64 * 1024 * 1024;
 
 /// A use of a blob is noted unless one was noted within this time.
 const NOTED: Duration = Duration::from_secs(10 * 60);
@@ -43,6 +41,7 @@ pub struct Layout {
     prunes: bool,
     links: bool,
     limit: Option<u64>,
+    names: Names,
 }
 
 #[derive(Debug)]
@@ -77,13 +76,13 @@ impl Layout {
         let layout = Self::at(path.into());
         let root = layout.inner.root.clone();
         let there = blocking(move || {
-            if root.exists() && !root.is_dir() {
+            if journal::exists(&root)? && !root.is_dir() {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
                 return Err(Error::new(Kind::InvalidContent, message));
             }
             journal::sweep(&root);
-            Ok(root.join(oras_spec::layout::MARKER_FILE).exists())
+            journal::exists(&root.join(oras_spec::layout::MARKER_FILE))
         });
         if there.await? { Self::open(layout.inner.root.clone()).await } else { Ok(layout) }
     }
@@ -99,7 +98,14 @@ impl Layout {
             graph: Mutex::default(),
             notes_use: AtomicBool::new(false),
         };
-        Self { inner: Arc::new(inner), digests: Arc::default(), prunes: false, links: true, limit: None }
+        Self {
+            inner: Arc::new(inner),
+            digests: Arc::default(),
+            prunes: false,
+            links: true,
+            limit: None,
+            names: Names::Plain,
+        }
     }
 
     /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
@@ -150,6 +156,17 @@ impl Layout {
     #[must_use]
     pub fn noting_use(self) -> Self {
         self.inner.notes_use.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// The same layout, whose names are the tags of a repository, as a registry serves them: names that are no valid tags
+    /// are left out, but a name that is a full reference, such as `docker.io/library/tool:3.20`, is the tag in it, if all
+    /// such names with that tag are of one manifest. A name that is the tag itself comes first.
+    ///
+    /// To move such a tag is to move the names it stands for, and to remove it is to remove them.
+    #[must_use]
+    pub fn as_repository(mut self) -> Self {
+        self.names = Names::Tags;
         self
     }
 
@@ -251,7 +268,7 @@ impl Layout {
 
     async fn is_there(&self, node: &Descriptor) -> Result<bool> {
         let (root, asked, noted) = (self.path().to_owned(), node.clone(), self.noted());
-        let look = move || Ok(blobs::claim(&root, &asked.digest, Some(asked.size), noted));
+        let look = move || blobs::claim(&root, &asked.digest, Some(asked.size), noted);
         self.inner.errands.run(look).await
     }
 
@@ -263,7 +280,7 @@ impl Layout {
 
 impl Inner {
     fn stamped(&self) -> Result<(Stamp, Arc<Index>)> {
-        let stamp = Stamp::of(&self.root);
+        let stamp = Stamp::of(&self.root)?;
         let mut cached = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, index)) = &*cached
             && *seen == stamp
@@ -293,13 +310,16 @@ impl Place for Inner {
         {
             return Ok(Arc::clone(graph));
         }
-        let graph = Arc::new(Graph::build(self, &index));
+        let graph = Arc::new(Graph::build(self, &index)?);
         *cached = Some((stamp, Arc::clone(&graph)));
         Ok(graph)
     }
 
-    fn claim(&self, digest: &Digest) -> bool {
-        !self.notes_use.load(Ordering::Relaxed) || blobs::claim(&self.root, digest, None, NOTED_SOON)
+    fn claim(&self, digest: &Digest) -> Result<bool> {
+        if self.notes_use.load(Ordering::Relaxed) {
+            return blobs::claim(&self.root, digest, None, NOTED_SOON);
+        }
+        Ok(true)
     }
 
     fn open(&self, digest: &Digest) -> Result<Blob> {
@@ -319,7 +339,7 @@ impl Place for Inner {
 impl Source for Layout {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.settle().await?;
-        place::resolve(&self.inner, reference).await
+        place::resolve(&self.inner, reference, self.names).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
@@ -388,7 +408,13 @@ impl Target for Layout {
         if tag.parse::<Digest>().is_ok_and(|digest| digest == content.descriptor().digest) {
             return self.change(Change::List(content.descriptor().clone())).await;
         }
-        self.change(Change::Tag(content.descriptor().clone(), tag.to_owned())).await
+        if self.names == Names::Plain {
+            return self.change(Change::Tag(content.descriptor().clone(), tag.to_owned())).await;
+        }
+        let names = self.index().await?.names_to_move(tag);
+        let tag = |name| Change::Tag(content.descriptor().clone(), name);
+        self.settle().await?;
+        self.write(names.into_iter().map(tag).collect()).await
     }
 }
 
@@ -417,7 +443,7 @@ impl Predecessors for Layout {
 
 impl TagList for Layout {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        place::tags(&self.inner, last)
+        place::tags(&self.inner, last, self.names)
     }
 }
 
@@ -428,7 +454,7 @@ impl Delete for Layout {
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         self.settle().await?;
         let path = blobs::path(self.path(), &descriptor.digest);
-        if !blocking(move || Ok(path.exists())).await? {
+        if !blocking(move || journal::exists(&path)).await? {
             return Err(place::missing(self.path(), &descriptor.digest.to_string()));
         }
         if self.prunes {
@@ -442,8 +468,13 @@ impl Delete for Layout {
     /// A manifest that loses its last tag stays listed without one.
     async fn untag(&self, tag: &str) -> Result<()> {
         self.settle().await?;
-        if self.index().await?.tagged(tag).is_some() {
-            return self.change(Change::Untag(tag.to_owned())).await;
+        let index = self.index().await?;
+        let names = match self.names {
+            Names::Plain => index.tagged(tag).map(|_| tag.to_owned()).into_iter().collect(),
+            Names::Tags => index.names_of(tag),
+        };
+        if !names.is_empty() {
+            return self.write(names.into_iter().map(Change::Untag).collect()).await;
         }
         match tag.parse::<Digest>() {
             Ok(_) => Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag"))),

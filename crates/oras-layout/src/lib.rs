@@ -37,9 +37,11 @@ mod index;
 mod ingest;
 mod journal;
 mod layout;
+mod limits;
 mod marker;
 mod place;
 mod prune;
+mod tags;
 mod verified;
 
 use std::path::PathBuf;

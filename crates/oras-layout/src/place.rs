@@ -24,21 +24,31 @@ pub(crate) trait Place: Send + Sync + 'static {
     /// What `index.json` reaches.
     fn graph(&self) -> Result<Arc<Graph>>;
     /// Notes that a blob is used, where that is wanted; whether it is there.
-    fn claim(&self, _digest: &Digest) -> bool {
-        true
+    fn claim(&self, _digest: &Digest) -> Result<bool> {
+        Ok(true)
     }
     /// Finds a blob.
     fn open(&self, digest: &Digest) -> Result<Blob>;
     /// Reads many blobs, each as [`Blob::bytes`] does.
     fn reader(&self) -> Box<Reader<'_>> {
-        Box::new(|node| self.open(&node.digest).ok()?.bytes(node.size))
+        Box::new(|node| bytes(self.open(&node.digest), node.size))
     }
     /// Who opens blobs, and reads small ones.
     fn errands(&self) -> &Errands;
 }
 
-/// Reads a blob, for several threads at once.
-pub(crate) type Reader<'a> = dyn Fn(&Descriptor) -> Option<Bytes> + Sync + 'a;
+/// Reads a blob, for several threads at once; `None` for one that is missing or damaged.
+pub(crate) type Reader<'a> = dyn Fn(&Descriptor) -> Result<Option<Bytes>> + Sync + 'a;
+
+/// The bytes of a blob that was looked for; `None` if there is none, or none of that size. An error of the system, as when
+/// there are no more descriptors, stays one: nobody knows then what is there.
+pub(crate) fn bytes(found: Result<Blob>, size: u64) -> Result<Option<Bytes>> {
+    match found {
+        Ok(blob) => blob.bytes(size),
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::InvalidContent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// The bytes of a blob: a part of an open file.
 #[derive(Clone, Debug)]
@@ -50,13 +60,15 @@ pub(crate) struct Blob {
 
 impl Blob {
     /// All bytes, if they are exactly `size`; nothing is read otherwise.
-    pub(crate) fn bytes(&self, size: u64) -> Option<Bytes> {
-        if self.size != size {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(size).ok()?];
-        let count = fsio::read_at(&self.file, &mut bytes, self.start).ok()?;
-        (count == bytes.len()).then(|| bytes.into())
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub(crate) fn bytes(&self, size: u64) -> Result<Option<Bytes>> {
+        let Some(length) = usize::try_from(size).ok().filter(|_| self.size == size) else { return Ok(None) };
+        let mut bytes = vec![0; length];
+        let count = fsio::read_at(&self.file, &mut bytes, self.start)
+            .map_err(|error| Error::io("failed to read a blob", error))?;
+        Ok((count == bytes.len()).then(|| bytes.into()))
     }
 }
 
@@ -66,16 +78,30 @@ pub(crate) fn missing(path: &Path, reference: &str) -> Error {
     Error::not_found(format!("{}{separator}{reference}", path.display()))
 }
 
+/// What the names of entries are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Names, whatever they look like.
+    #[default]
+    Plain,
+    /// The tags of a repository, as [`crate::tags`] reads them.
+    Tags,
+}
+
 /// A tag, else a digest: of a manifest with its media type, of any other blob as `application/octet-stream`.
-pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str) -> Result<Descriptor> {
+pub(crate) async fn resolve<P: Place>(place: &Arc<P>, reference: &str, names: Names) -> Result<Descriptor> {
     let (place, reference) = (Arc::clone(place), reference.to_owned());
     blocking(move || {
         let index = place.index()?;
-        if let Some(descriptor) = index.tagged(&reference) {
+        let named = match names {
+            Names::Plain => index.tagged(&reference),
+            Names::Tags => index.with_tag(&reference),
+        };
+        if let Some(descriptor) = named {
             return Ok(descriptor);
         }
         let digest = reference.parse::<Digest>().map_err(|_| missing(place.path(), &reference))?;
-        if !place.claim(&digest) {
+        if !place.claim(&digest)? {
             return Err(missing(place.path(), &reference));
         }
         if let Some(descriptor) = index.listed(&digest) {
@@ -102,7 +128,7 @@ pub(crate) async fn fetch<P: Place>(
     // What is small is read by the thread that opens it.
     let open = move || {
         let blob = opened.open(&digest)?;
-        let bytes = if whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size) } else { None };
+        let bytes = if whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size)? } else { None };
         Ok((blob, bytes))
     };
     let (blob, bytes) = place.errands().run(open).await?;
@@ -123,16 +149,21 @@ pub(crate) async fn predecessors<P: Place>(
     artifact_type: Option<&MediaType>,
 ) -> Result<Vec<Descriptor>> {
     let (place, digest) = (Arc::clone(place), node.digest.clone());
-    let mut referrers = blocking(move || Ok(place.graph()?.referrers(&*place, &digest))).await?;
+    let mut referrers = blocking(move || place.graph()?.referrers(&*place, &digest)).await?;
     referrers.retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
     Ok(referrers)
 }
 
 /// The tags after `last`, sorted.
-pub(crate) fn tags<'a, P: Place>(place: &Arc<P>, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+pub(crate) fn tags<'a, P: Place>(
+    place: &Arc<P>,
+    last: Option<&'a str>,
+    names: Names,
+) -> BoxStream<'a, Result<String>> {
     let place = Arc::clone(place);
     let page = async move {
         match blocking(move || place.index()).await {
+            Ok(index) if names == Names::Tags => index.valid_tags().into_iter().map(Ok).collect(),
             Ok(index) => index.tags().into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }

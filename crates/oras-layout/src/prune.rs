@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use oras_spec::Digest;
+use oras_store::Result;
 
 use crate::blobs;
 use crate::graph::Graph;
@@ -25,11 +26,12 @@ pub(crate) struct Needs {
 
 impl Needs {
     /// Reads every manifest that the index reaches.
-    pub(crate) fn read(root: &Path, index: &Index) -> Self {
+    pub(crate) fn read(root: &Path, index: &Index) -> Result<Self> {
         let mut needs = Self { tagged: index.tagged_digests(), ..Self::default() };
         Graph::walk(&blobs::reader(root), index, |node, _, manifest| {
             let Some(manifest) = manifest else {
-                let there = blobs::path(root, &node.digest).exists();
+                // What can't be looked for may be there.
+                let there = blobs::path(root, &node.digest).try_exists().unwrap_or(true);
                 needs.unread.extend(there.then(|| node.digest.clone()));
                 return;
             };
@@ -42,8 +44,8 @@ impl Needs {
                 needs.listed_by.entry(child.digest.clone()).or_default().insert(node.digest.clone());
                 needs.children.entry(node.digest.clone()).or_default().push(child.digest);
             }
-        });
-        needs
+        })?;
+        Ok(needs)
     }
 
     /// Everything that goes with `target`: it, its referrers and theirs, and then, level by level, what they list and

@@ -8,6 +8,15 @@ use oras_store::{Error, Kind};
 
 use crate::respond::set;
 
+/// What an error says in the end. Where that is of bounds, it names no path of the server.
+fn cause(error: &Error) -> String {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
 /// What was found, or `None` if it is not there. Every other refusal stays one.
 pub(crate) fn absent_is_none<T>(found: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
     match found {
@@ -77,9 +86,7 @@ impl Refusal {
             Kind::SizeMismatch => {
                 Self::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", "provided length did not match content")
             }
-            Kind::TooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", "the content is too large")
-            }
+            Kind::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", cause(error)),
             Kind::InvalidInput => Self::name_invalid(),
             Kind::InvalidContent => Self::manifest_invalid("invalid content"),
             // Without what caused it, which may be for the log only.

@@ -15,12 +15,10 @@ use oras_store::{ByteStream, Error, Kind, Predecessors, Result, Source, TagList}
 use super::NotTar;
 use super::scan::{self, Contents, Entry};
 use crate::graph::Graph;
-use crate::index::{Index, MAX_INDEX_SIZE};
-use crate::place::{self, Blob, Place};
+use crate::index::Index;
+use crate::limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
+use crate::place::{self, Blob, Names, Place};
 use crate::{blobs, marker};
-
-/// The largest `oci-layout` that is read.
-const MAX_MARKER_SIZE: u64 = 64 * 1024;
 
 /// An OCI image layout in an uncompressed tar archive, read in place: nothing is unpacked, and any number of blobs
 /// can be read at once, from any offset. Clones share the open file.
@@ -30,6 +28,7 @@ const MAX_MARKER_SIZE: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Archive {
     inner: Arc<Inner>,
+    names: Names,
 }
 
 #[derive(Debug)]
@@ -50,7 +49,16 @@ impl Archive {
     /// version 1.0.0; `Unsupported` for sparse entries.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        blocking(move || Inner::open(path).map(|inner| Self { inner: Arc::new(inner) })).await
+        blocking(move || Inner::open(path).map(|inner| Self { inner: Arc::new(inner), names: Names::Plain }))
+            .await
+    }
+
+    /// The same archive, whose names are the tags of a repository, as with
+    /// [`Layout::as_repository`](crate::Layout::as_repository).
+    #[must_use]
+    pub fn as_repository(mut self) -> Self {
+        self.names = Names::Tags;
+        self
     }
 
     /// The archive's path.
@@ -94,7 +102,7 @@ impl Inner {
 fn small(file: &File, name: &str, entry: Entry, limit: u64) -> Result<Vec<u8>> {
     plain(name, entry)?;
     if entry.size > limit {
-        return Err(Error::new(Kind::TooLarge, format!("{name} is larger than {limit} bytes")));
+        return Err(limits::too_large(name, entry.size, limit));
     }
     let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or_default()];
     let count = fsio::read_at(file, &mut bytes, entry.start)
@@ -121,7 +129,12 @@ impl Place for Inner {
     }
 
     fn graph(&self) -> Result<Arc<Graph>> {
-        Ok(Arc::clone(self.graph.get_or_init(|| Arc::new(Graph::build(self, &self.index)))))
+        if let Some(graph) = self.graph.get() {
+            return Ok(Arc::clone(graph));
+        }
+        // One that could not be read is read again.
+        let graph = Arc::new(Graph::build(self, &self.index)?);
+        Ok(Arc::clone(self.graph.get_or_init(|| graph)))
     }
 
     fn open(&self, digest: &Digest) -> Result<Blob> {
@@ -139,7 +152,7 @@ impl Place for Inner {
 #[async_trait]
 impl Source for Archive {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
-        place::resolve(&self.inner, reference).await
+        place::resolve(&self.inner, reference, self.names).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
@@ -160,6 +173,6 @@ impl Predecessors for Archive {
 
 impl TagList for Archive {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        place::tags(&self.inner, last)
+        place::tags(&self.inner, last, self.names)
     }
 }

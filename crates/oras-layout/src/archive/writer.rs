@@ -16,6 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{BLOCK, header};
 use crate::index::{Change, Index};
 use crate::layout::checked;
+use crate::limits;
 
 /// The permissions of a new file, less the umask.
 const NEW_FILE: u32 = 0o666;
@@ -84,6 +85,7 @@ impl ArchiveWriter {
         let tape = tape.take().ok_or_else(finished)?;
         let index = self.books().index.to_bytes();
         let path = self.inner.path.clone();
+        limits::check_index(&format!("{INDEX_FILE} in {}", path.display()), &index)?;
         blocking(move || tape.finish(&index, &path)).await
     }
 
@@ -150,7 +152,7 @@ fn stage(given: &Path) -> Result<(Staged, PathBuf)> {
         mode = mode_of(&metadata);
     }
     let directory = directory_of(&path);
-    if !directory.exists() {
+    if directory.try_exists().is_ok_and(|there| !there) {
         return Err(Error::new(Kind::Io, format!("open {}: no such file or directory", given.display())));
     }
     let mut staged = Staged::create_with_mode(directory, mode)?;

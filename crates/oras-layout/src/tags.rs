@@ -1,0 +1,166 @@
+//! The names of a layout as the tags of a repository.
+//!
+//! A name may be anything. Tools that make layouts of images write full references, which no client could ask a registry
+//! for: of such a name the tag in it is served.
+
+use std::collections::BTreeMap;
+
+use oras_spec::reference::{check_registry, check_repository, check_tag};
+use oras_spec::{Descriptor, Digest};
+
+use crate::index::Index;
+
+impl Index {
+    /// The manifest that has the tag.
+    pub(crate) fn with_tag(&self, tag: &str) -> Option<Descriptor> {
+        check_tag(tag).ok()?;
+        self.tagged(tag).or_else(|| self.tagged(self.full_names(tag).first()?))
+    }
+
+    /// All tags, sorted.
+    pub(crate) fn valid_tags(&self) -> Vec<String> {
+        // The digest, or nothing where names disagree.
+        let mut tags = BTreeMap::<&str, Option<&Digest>>::new();
+        for (name, digest) in self.names() {
+            if let Some(tag) = tag_in(name, digest) {
+                let known = tags.entry(tag).or_insert(Some(digest));
+                *known = known.filter(|known| *known == digest);
+            }
+        }
+        tags.retain(|_, digest| digest.is_some());
+        let plain = self.names().filter(|(name, _)| check_tag(name).is_ok());
+        tags.extend(plain.map(|(name, digest)| (name, Some(digest))));
+        tags.into_keys().map(ToOwned::to_owned).collect()
+    }
+
+    /// The names that go when the tag is removed.
+    pub(crate) fn names_of(&self, tag: &str) -> Vec<String> {
+        let mut names = self.full_names(tag);
+        names.extend(self.tagged(tag).filter(|_| check_tag(tag).is_ok()).map(|_| tag.to_owned()));
+        names
+    }
+
+    /// The names that another manifest gets when it is given the tag.
+    pub(crate) fn names_to_move(&self, tag: &str) -> Vec<String> {
+        let names = self.full_names(tag);
+        if names.is_empty() || self.tagged(tag).is_some() { vec![tag.to_owned()] } else { names }
+    }
+
+    /// The full references with that tag; none if they are of several manifests.
+    fn full_names(&self, tag: &str) -> Vec<String> {
+        let mut found = self.names().filter(|(name, digest)| tag_in(name, digest) == Some(tag));
+        let Some((first, one)) = found.next() else { return Vec::new() };
+        let mut names = vec![first.to_owned()];
+        for (name, digest) in found {
+            if digest != one {
+                return Vec::new();
+            }
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+}
+
+/// The tag in a full reference: `docker.io/library/tool:3.20`, `centos:8.3`, with the digest of the manifest or without.
+fn tag_in<'a>(name: &'a str, digest: &Digest) -> Option<&'a str> {
+    let (front, pinned) = name.split_once('@').map_or((name, None), |(front, digest)| (front, Some(digest)));
+    if pinned.is_some_and(|pinned| pinned != digest.to_string()) || front.parse::<Digest>().is_ok() {
+        return None;
+    }
+    let (repository, tag) = front.rsplit_once(':')?;
+    let is_repository = check_repository(repository).is_ok()
+        || repository
+            .split_once('/')
+            .is_some_and(|(host, path)| check_registry(host).is_ok() && check_repository(path).is_ok());
+    check_tag(tag).ok().filter(|_| is_repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use oras_spec::MediaType;
+
+    use super::*;
+    use crate::index::Change;
+
+    fn descriptor(text: &str) -> Descriptor {
+        Descriptor::of(MediaType::IMAGE_MANIFEST, text.as_bytes())
+    }
+
+    fn index(names: &[(&str, &str)]) -> Index {
+        let mut index = Index::default();
+        for (name, text) in names {
+            index.apply(&Change::Tag(descriptor(text), (*name).to_owned()));
+        }
+        index
+    }
+
+    #[test]
+    fn full_references_are_their_tags() {
+        let digest = descriptor("a").digest;
+        let pinned = format!("docker.io/library/tool:3.20@{digest}");
+        for (name, tag) in [
+            ("docker.io/library/tool:3.20", Some("3.20")),
+            ("centos:8.3", Some("8.3")),
+            ("localhost:5000/a/b:v1", Some("v1")),
+            ("localhost:5000/a/b", None),
+            (&*pinned, Some("3.20")),
+            ("a:v1@sha256:0000", None),
+            (&*digest.to_string(), None),
+            ("docker.io/library/tool", None),
+            ("v1", None),
+            ("a+b", None),
+            ("with space", None),
+            ("with space:v1", None),
+            ("A/B:v1", None),
+            ("a:.x", None),
+            ("a:", None),
+            (":v1", None),
+            ("../a:v1", None),
+        ] {
+            assert_eq!(tag_in(name, &digest), tag, "{name}");
+        }
+    }
+
+    #[test]
+    fn tags_are_valid_and_name_one_manifest() {
+        let index = index(&[
+            ("v1", "a"),
+            ("docker.io/tool:3.20", "a"),
+            ("quay.io/tool:3.20", "a"),
+            ("docker.io/tool:both", "a"),
+            ("quay.io/tool:both", "b"),
+            ("docker.io/tool:v1", "b"),
+            ("a+b", "a"),
+            ("with space", "a"),
+        ]);
+        assert_eq!(index.valid_tags(), ["3.20", "v1"]);
+        assert_eq!(index.with_tag("3.20").unwrap().digest, descriptor("a").digest);
+        assert_eq!(index.with_tag("v1").unwrap().digest, descriptor("a").digest);
+        for none in ["both", "a+b", "with space", "docker.io/tool:3.20", &descriptor("a").digest.to_string()]
+        {
+            assert!(index.with_tag(none).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_tag_moves_and_goes_with_the_names_it_stands_for() {
+        let mut index =
+            index(&[("docker.io/tool:1", "a"), ("quay.io/tool:1", "a"), ("v", "a"), ("x.io/y:v", "b")]);
+        for name in index.names_to_move("1") {
+            index.apply(&Change::Tag(descriptor("c"), name));
+        }
+        assert_eq!(index.with_tag("1").unwrap().digest, descriptor("c").digest);
+        assert_eq!(index.tags(), ["docker.io/tool:1", "quay.io/tool:1", "v", "x.io/y:v"]);
+        assert_eq!(index.names_to_move("v"), ["v"]);
+        assert_eq!(index.names_to_move("new"), ["new"]);
+        for tag in ["1", "v"] {
+            for name in index.names_of(tag) {
+                index.apply(&Change::Untag(name));
+            }
+            assert!(index.with_tag(tag).is_none(), "{tag}");
+        }
+        assert!(index.valid_tags().is_empty() && index.names_of("1").is_empty());
+    }
+}
