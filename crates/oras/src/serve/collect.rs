@@ -18,7 +18,7 @@ pub struct Collection {
 }
 
 /// Beside the other events of a server.
-const TARGET: &str = "oras_serve::maintenance";
+pub(super) const TARGET: &str = "oras_serve::maintenance";
 
 /// Puts a layout in order. What can't be done now is logged, and tried again the next time.
 pub(super) async fn maintain(name: &str, layout: &Layout, collection: Option<Collection>, needed: &Needed) {

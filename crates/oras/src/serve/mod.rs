@@ -7,6 +7,7 @@ mod repository;
 mod root;
 mod single;
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,8 +92,11 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
         ServeFrom::Path(path) => path.clone(),
     };
     let asked = path.clone();
-    let (is_archive, is_layout) =
-        blocking(move || Ok((is_archive(&asked), asked.join(MARKER_FILE).is_file()))).await?;
+    let (is_archive, is_layout) = blocking(move || {
+        let is_layout = root::found(&asked.join(MARKER_FILE))?.is_some_and(|found| found.is_file());
+        Ok((is_archive(&asked)?, is_layout))
+    })
+    .await?;
     if many && (is_archive || is_layout) {
         let message =
             format!("{} is one repository, and a proxy has many: give a directory for them", path.display());
@@ -104,7 +108,7 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
             return Err(Error::new(Kind::InvalidInput, message));
         }
         options.server.read_only = true;
-        let archive = Arc::new(Archive::open(&path).await?);
+        let archive = Arc::new(Archive::open(&path).await?.as_repository());
         return Ok(Arc::new(Single::archive(name(options, &path)?, path, archive)));
     }
     if is_layout {
@@ -113,6 +117,7 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
             true => Layout::open(&path).await?,
             false => Layout::open_or_create(&path).await?.noting_use(),
         };
+        let layout = layout.as_repository();
         return Ok(Arc::new(Single::layout(name(options, &path)?, path, layout, options.collection)));
     }
     if let Some(name) = &options.repository {
@@ -123,8 +128,11 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
 }
 
 /// Whether that is an archive, or one was meant: a name that is misspelled makes no directory.
-fn is_archive(path: &Path) -> bool {
-    path.is_file() || (path.extension().is_some_and(|extension| extension == "tar") && !path.is_dir())
+fn is_archive(path: &Path) -> Result<bool> {
+    let is_named_so = path.extension().is_some_and(|extension| extension == "tar");
+    let found = root::found(path)?;
+    Ok(found.as_ref().is_some_and(Metadata::is_file)
+        || (is_named_so && found.is_none_or(|found| !found.is_dir())))
 }
 
 /// The name of the only repository.

@@ -1,6 +1,8 @@
 //! Many repositories below one directory: an OCI layout each, at the path that is its name.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +15,7 @@ use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
 use super::check::check;
-use super::collect::{Collection, maintain};
+use super::collect::{Collection, TARGET, maintain};
 use super::repository::{self, RESERVED};
 
 /// Directories that are looked through for layouts.
@@ -34,7 +36,7 @@ impl LayoutRoot {
     pub(super) async fn open(root: PathBuf, read_only: bool, collection: Option<Collection>) -> Result<Self> {
         let path = root.clone();
         blocking(move || {
-            if read_only && !path.is_dir() {
+            if read_only && found(&path)?.is_none_or(|found| !found.is_dir()) {
                 return Err(Error::new(Kind::NotFound, format!("{} is not a directory", path.display())));
             }
             fsio::create_directories(&path)
@@ -50,17 +52,22 @@ impl LayoutRoot {
         }
         let path = self.root.join(name);
         let marker = path.join(MARKER_FILE);
-        if !create && !blocking(move || Ok(marker.is_file())).await? {
+        if !create && !blocking(move || Ok(found(&marker)?.is_some_and(|found| found.is_file()))).await? {
             return Ok(None);
         }
         if let Some(layout) = self.opened().get(name) {
             return Ok(Some(Arc::clone(layout)));
         }
-        let layout = Arc::new(match self.read_only {
+        let (root, asked) = (self.root.clone(), name.to_owned());
+        if !blocking(move || has_an_end(&root, &asked)).await? {
+            return Ok(None);
+        }
+        let layout = match self.read_only {
             true => Layout::open(path).await?,
             // It also sweeps up what killed processes left.
             false => Layout::open_or_create(path).await?.noting_use(),
-        });
+        };
+        let layout = Arc::new(layout.as_repository());
         // Two that open it at once share the first handle: its journal writes what comes together in one step.
         Ok(Some(Arc::clone(self.opened().entry(name.to_owned()).or_insert(layout))))
     }
@@ -88,7 +95,8 @@ impl Stores for LayoutRoot {
         }
         let path = self.root.join(name);
         let asked = path.clone();
-        if repository::check(name).is_err() || !blocking(move || Ok(asked.is_dir())).await? {
+        let is_directory = move || Ok(found(&asked)?.is_some_and(|found| found.is_dir()));
+        if repository::check(name).is_err() || !blocking(is_directory).await? {
             return Ok(None);
         }
         Ok(Some(Arc::new(Layout::open_or_create(path).await?)))
@@ -96,7 +104,12 @@ impl Stores for LayoutRoot {
 
     async fn maintain(&self, needed: &Needed) {
         let root = self.root.clone();
-        let found = blocking(move || Ok(directories(&root))).await.unwrap_or_default();
+        let found = match blocking(move || directories(&root)).await {
+            Ok(found) => found,
+            Err(error) => {
+                return tracing::warn!(target: TARGET, error = error.chain(), "no layouts were found");
+            }
+        };
         for Directory { name, is_layout } in found {
             if !is_layout {
                 // Only uploads were begun here, or nothing was. Opening it sweeps up old ones.
@@ -109,7 +122,7 @@ impl Stores for LayoutRoot {
 
     async fn repositories(&self) -> Result<Vec<String>> {
         let root = self.root.clone();
-        let found = blocking(move || Ok(directories(&root))).await?;
+        let found = blocking(move || directories(&root)).await?;
         Ok(found.into_iter().filter(|found| found.is_layout).map(|found| found.name).collect())
     }
 
@@ -124,32 +137,98 @@ struct Directory {
     is_layout: bool,
 }
 
-/// Those below `root`, sorted by their names. Links are not followed, so that there is an end.
-fn directories(root: &Path) -> Vec<Directory> {
-    let (mut found, mut next) = (Vec::new(), vec![(String::new(), 0)]);
-    while let Some((name, depth)) = next.pop() {
-        // What can't be read now is not there.
-        let Ok(entries) = std::fs::read_dir(root.join(&name)) else { continue };
+/// What has that path, links followed; `None` if nothing does.
+///
+/// # Errors
+/// Those of looking for it: nobody knows then whether it is there.
+pub(super) fn found(path: &Path) -> Result<Option<Metadata>> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(Error::io(format!("failed to look for {}", path.display()), error)),
+    }
+}
+
+/// Whether nothing has a path, or a file is where it has a directory.
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// What tells one directory from another, whatever leads to it.
+#[cfg(unix)]
+fn identity(_: &Path, found: &Metadata) -> Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Ok((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path, _: &Metadata) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| Error::io(format!("failed to look for {}", path.display()), error))
+}
+
+/// Whether the path of a repository comes to no directory twice, as links could lead it: such names have no end, and are
+/// not listed either.
+fn has_an_end(root: &Path, name: &str) -> Result<bool> {
+    let (mut path, mut trail) = (root.to_owned(), Vec::new());
+    for part in std::iter::once("").chain(name.split('/')) {
+        path.push(part);
+        let Some(found) = found(&path)? else { return Ok(true) };
+        let identity = identity(&path, &found)?;
+        if trail.contains(&identity) {
+            return Ok(false);
+        }
+        trail.push(identity);
+    }
+    Ok(true)
+}
+
+/// The layouts and begun uploads below `root`, sorted by their names. Links to directories are followed, but never to a
+/// directory that the path has come through, so that there is an end.
+///
+/// # Errors
+/// Those of a directory that is there and can't be read.
+fn directories(root: &Path) -> Result<Vec<Directory>> {
+    let (mut listed, mut next) = (Vec::new(), vec![(String::new(), Vec::new())]);
+    while let Some((name, mut trail)) = next.pop() {
+        let path = root.join(&name);
+        let Some(directory) = found(&path)?.filter(Metadata::is_dir) else { continue };
+        let identity = identity(&path, &directory)?;
+        if trail.contains(&identity) {
+            continue;
+        }
+        trail.push(identity);
+        let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+        let entries = match std::fs::read_dir(&path) {
+            // It was removed just now.
+            Err(error) if is_absence(&error) => continue,
+            entries => entries.map_err(failed)?,
+        };
         let (mut is_layout, mut is_begun) = (false, false);
-        for entry in entries.flatten() {
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
             let part = entry.file_name().to_string_lossy().into_owned();
-            let Ok(kind) = entry.file_type() else { continue };
+            let mut kind = entry.file_type().map_err(failed)?;
+            if kind.is_symlink() {
+                // A link that leads nowhere is nothing.
+                let Some(found) = found(&entry.path())? else { continue };
+                kind = found.file_type();
+            }
             if kind.is_file() {
                 is_layout |= part == MARKER_FILE;
                 is_begun |= part.starts_with(".oras-");
-            } else if kind.is_dir() && depth < MAX_DEPTH && !RESERVED.contains(&part.as_str()) {
+            } else if kind.is_dir() && trail.len() <= MAX_DEPTH && !RESERVED.contains(&part.as_str()) {
                 let below = if name.is_empty() { part } else { format!("{name}/{part}") };
                 if check_repository(&below).is_ok() {
-                    next.push((below, depth + 1));
+                    next.push((below, trail.clone()));
                 }
             }
         }
         if (is_layout || is_begun) && !name.is_empty() {
-            found.push(Directory { name, is_layout });
+            listed.push(Directory { name, is_layout });
         }
     }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    found
+    listed.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(listed)
 }
 
 #[cfg(test)]
@@ -177,6 +256,46 @@ mod tests {
         assert!(stores.repository("a/b").await.unwrap().is_none());
         stores.writable("a/b", true).await.unwrap().unwrap().push(&blob).await.unwrap();
         assert!(stores.repository("a/b").await.unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_repository_behind_a_link_is_listed_and_served() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let blob = Content::of(MediaType::OCTET_STREAM, "blob");
+        for path in [other.path().join("a"), other.path().join("deep/b"), root.path().join("own")] {
+            Layout::open_or_create(path).await.unwrap().push(&blob).await.unwrap();
+        }
+        let link = |from: &str, to: &Path| std::os::unix::fs::symlink(to, root.path().join(from)).unwrap();
+        link("team", other.path());
+        link("one", &other.path().join("a"));
+        link("loop", root.path());
+        link("nowhere", &other.path().join("nowhere"));
+        std::fs::create_dir(root.path().join("file")).unwrap();
+        link("file/oci-layout", &other.path().join("a/oci-layout"));
+        link("file/index.json", &other.path().join("a/index.json"));
+        let stores = LayoutRoot::open(root.path().to_owned(), true, None).await.unwrap();
+        let listed = stores.repositories().await.unwrap();
+        assert_eq!(listed, ["file", "one", "own", "team/a", "team/deep/b"]);
+        for name in &listed {
+            assert!(stores.repository(name).await.unwrap().is_some(), "{name}");
+        }
+        for name in ["loop/own", "loop/loop/own", "nowhere", "own/oci", "loop/team/a"] {
+            assert!(stores.repository(name).await.unwrap().is_none(), "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_can_not_be_looked_for_is_an_error_and_not_absent() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("round");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let stores = LayoutRoot::open(root.path().to_owned(), false, None).await.unwrap();
+        assert_eq!(stores.repository("round").await.err().unwrap().kind(), Kind::Io);
+        assert_eq!(stores.repositories().await.unwrap_err().kind(), Kind::Io);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(stores.repositories().await.unwrap(), [""; 0]);
     }
 
     #[tokio::test]
