@@ -58,16 +58,6 @@ pub(crate) fn cache_size() -> Result<Option<u64>, String> {
     }
 }
 
-/// Where digests of files that were hashed are remembered: `$ORAS_DIGEST_CACHE`, else `oras/digests` in the user's cache;
-/// nowhere if it is `0` or `off`.
-pub(crate) fn digest_cache() -> Option<PathBuf> {
-    match std::env::var_os("ORAS_DIGEST_CACHE").filter(|value| !value.is_empty()) {
-        Some(value) if value == "0" || value == "off" => None,
-        Some(value) => Some(PathBuf::from(value)),
-        None => Some(of_user("XDG_CACHE_HOME", ".cache")?.join("oras/digests")),
-    }
-}
-
 /// Where the state of unfinished uploads is kept: `oras/uploads` in the user's state; nowhere if `$ORAS_STATE` is `0` or
 /// `off`.
 pub(crate) fn unfinished_uploads() -> Option<PathBuf> {

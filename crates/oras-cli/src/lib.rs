@@ -14,7 +14,6 @@ mod artifacts;
 mod cache;
 mod cmd;
 mod complete;
-mod digests;
 mod env;
 mod error;
 mod evaluate;

@@ -12,7 +12,6 @@ use oras::store::{Error, Kind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
 
 use crate::args::flags::{Matches, exclusive};
 use crate::cache;
-use crate::digests;
 use crate::env;
 use crate::error::{self, Failure};
 use crate::output::Printer;
@@ -144,7 +143,7 @@ impl Target {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
             None => {
-                let layout = Layout::open_or_create(&self.path).await?.with_digests(digests::cache());
+                let layout = Layout::open_or_create(&self.path).await?;
                 Ok(Arc::new(if env::links() { layout } else { layout.unshared() }))
             }
         }

@@ -5,14 +5,13 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, Errands, blocking};
-use oras_store::{ByteStream, DigestCache, Error, Kind, Progress, Pushed, Result, Sink, Source};
+use oras_store::{ByteStream, Error, Kind, Progress, Pushed, Result, Sink, Source};
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
@@ -32,7 +31,6 @@ pub struct Collection {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
-    pub(crate) digests: Option<Arc<DigestCache>>,
     /// Who reads small files.
     pub(crate) errands: Errands,
 }
@@ -66,12 +64,6 @@ impl Collection {
     /// An empty collection.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// An empty collection that hashes no file whose digest is in `digests`, and remembers there those it hashes.
-    pub fn with_digests(digests: Arc<DigestCache>) -> Self {
-        let shared = Shared { digests: Some(digests), ..Shared::default() };
-        Self { shared: Arc::new(shared), ..Self::default() }
     }
 
     /// Packs directories in this way.
@@ -155,6 +147,9 @@ impl Collection {
     /// each piece; its descriptor, and whether it was there already. A later run goes on with what was sent of the same
     /// file. `None` when nothing was sent: what a small directory is packed to is added, as by [`Collection::describe`].
     ///
+    /// What the target probably has, as `is_expected` says, is hashed first and not sent meanwhile: nothing of it is sent if
+    /// it exists.
+    ///
     /// # Errors
     /// As [`Collection::add`], also when the file changes meanwhile, and those of the target.
     pub async fn send(
@@ -162,16 +157,19 @@ impl Collection {
         mut found: Found,
         target: &dyn Sink,
         progress: Progress,
+        is_expected: bool,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         if found.is_directory() {
-            return self.send_packed(found, target, &progress).await;
+            return self.send_packed(found, target, (&progress, is_expected)).await;
+        }
+        if is_expected {
+            return Ok((self.describe(found).await?, None));
         }
         let Some(content) = found.undigested() else {
             return Err(Error::new(Kind::InvalidInput, format!("{} is not a file", found.title())));
         };
-        let since = SystemTime::now();
         let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
-        let descriptor = found.sent(&sent, since)?;
+        let descriptor = found.sent(&sent)?;
         found.claim.done = true;
         Ok((descriptor, Some(pushed)))
     }

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -95,6 +94,11 @@ impl Found {
         &self.title
     }
 
+    /// Returns true if `layer` has this title, and the size of the file: the layer is probably this content.
+    pub fn is_like(&self, layer: &Descriptor) -> bool {
+        layer.title() == Some(&*self.title) && (self.is_directory() || self.size() == layer.size)
+    }
+
     /// Whether it is a directory, which will be packed.
     pub(crate) fn is_directory(&self) -> bool {
         matches!(self.kind, FoundKind::Directory)
@@ -111,7 +115,7 @@ impl Found {
     /// Whether to find out the digest takes so long that sending should begin meanwhile.
     pub fn is_large(&self) -> bool {
         match self.kind {
-            FoundKind::File(stamp) => stamp.length >= LARGE && self.known(&stamp).is_none(),
+            FoundKind::File(stamp) => stamp.length >= LARGE,
             FoundKind::Directory => true,
             FoundKind::Once => false,
         }
@@ -136,16 +140,11 @@ impl Found {
     }
 
     /// The descriptor of what was sent of the file, if the file is still the same.
-    pub(crate) fn sent(&self, sent: &Descriptor, since: SystemTime) -> Result<Descriptor> {
+    pub(crate) fn sent(&self, sent: &Descriptor) -> Result<Descriptor> {
         if let FoundKind::File(stamp) = self.kind {
             open(&self.path, &stamp)?;
-            self.remember(&stamp, &sent.digest, since);
         }
         Ok(self.file(sent.digest.clone(), sent.size))
-    }
-
-    fn known(&self, stamp: &FileStamp) -> Option<Digest> {
-        self.claim.shared.digests.as_ref()?.get(stamp, Algorithm::Sha256)
     }
 
     /// Looks at `path`; what is there is not opened.
@@ -181,7 +180,7 @@ impl Found {
             FoundKind::Directory => {
                 let failed = |error| Error::io(format!("failed to pack {}", self.path.display()), error);
                 let mut file = NamedTempFile::new().map_err(failed)?;
-                let (packed, _) = archive::pack(&self.path, &self.title, directories, cancelled, |bytes| {
+                let packed = archive::pack(&self.path, &self.title, directories, cancelled, |bytes| {
                     file.write_all(&bytes).map_err(failed)
                 })?;
                 Ok((self.packed(&packed), Body::Packed(Arc::new(file.into_temp_path()))))
@@ -193,10 +192,7 @@ impl Found {
                 Ok((self.file(digest, size), Body::Packed(Arc::new(kept.into_temp_path()))))
             }
             FoundKind::File(stamp) => {
-                let (digest, bytes) = match self.known(&stamp) {
-                    Some(digest) => (digest, None),
-                    None => self.hash(&stamp)?,
-                };
+                let (digest, bytes) = self.hash(&stamp)?;
                 let body = bytes.filter(|bytes| self.claim.keeps(bytes)).map(Body::Bytes);
                 let body = body.unwrap_or_else(|| Body::File { path: self.path.clone(), stamp });
                 Ok((self.file(digest, stamp.length), body))
@@ -206,26 +202,12 @@ impl Found {
 
     /// The digest of the file; the bytes of a small one, too.
     fn hash(&self, stamp: &FileStamp) -> Result<(Digest, Option<Bytes>)> {
-        let since = SystemTime::now();
-        let (digest, bytes) = if stamp.length < SMALL {
+        if stamp.length < SMALL {
             let bytes = read_small(&self.path, stamp)?;
-            (Digest::sha256(&bytes), Some(bytes))
-        } else {
-            let (digest, size) = hash_into(&self.path, &mut std::io::sink(), &self.claim.cancelled)?;
-            if size != stamp.length {
-                return Err(changed(&self.path));
-            }
-            (digest, None)
-        };
-        self.remember(stamp, &digest, since);
-        Ok((digest, bytes))
-    }
-
-    /// Remembers what the file hashed to, when that was begun at `since`.
-    pub(crate) fn remember(&self, stamp: &FileStamp, digest: &Digest, since: SystemTime) {
-        if let Some(digests) = &self.claim.shared.digests {
-            digests.put(stamp, digest, since);
+            return Ok((Digest::sha256(&bytes), Some(bytes)));
         }
+        let (digest, size) = hash_into(&self.path, &mut std::io::sink(), &self.claim.cancelled)?;
+        if size == stamp.length { Ok((digest, None)) } else { Err(changed(&self.path)) }
     }
 
     /// The descriptor of a file.

@@ -4,16 +4,15 @@
 //! digest that the layer tells, unpacking the layer would change nothing. Whatever is not certain is fetched.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use oras_spec::{Algorithm, Descriptor, Digest, annotation};
-use oras_store::{DigestCache, Error, FileStamp, Kind, Result, Verifier, fsio};
+use oras_store::{Error, FileStamp, Kind, Result, Verifier, fsio};
 
 use crate::archive;
 use crate::publish::{Form, Item};
@@ -27,7 +26,6 @@ const COPIED_AT_ONCE: u64 = 64 << 20;
 
 /// What makes out whether something is there.
 pub(crate) struct Look<'a> {
-    pub(crate) digests: Option<&'a DigestCache>,
     /// Ends the work when it is set.
     pub(crate) cancelled: &'a AtomicBool,
 }
@@ -48,51 +46,40 @@ impl Look<'_> {
     }
 
     fn is_file(&self, dir: &Dir, path: &Path, layer: &Descriptor) -> Option<bool> {
-        let algorithm = layer.digest.algorithm()?;
-        let since = SystemTime::now();
         let mut file = dir.open(path).ok()?.into_std();
         let metadata = file.metadata().ok()?;
         if !metadata.is_file() || metadata.len() != layer.size {
             return Some(false);
         }
         let stamp = FileStamp::of(&metadata);
-        if let Some(known) = self.digests.and_then(|digests| digests.get(&stamp, algorithm)) {
-            return Some(known == layer.digest);
-        }
         copy(&mut file, &mut io::sink(), layer, self.cancelled).ok()?;
-        if FileStamp::of(&file.metadata().ok()?) != stamp {
-            return Some(false);
-        }
-        if let Some(digests) = self.digests {
-            digests.put(&stamp, &layer.digest, since);
-        }
-        Some(true)
+        Some(FileStamp::of(&file.metadata().ok()?) == stamp)
     }
 
-    /// Has the system copy the file `source` to the file that `make` makes, if its digest is known to be that of `layer`: its
-    /// bytes don't pass here, and file systems that can share blocks copy none. If it changes meanwhile, what was made is of
-    /// no use.
-    pub(crate) fn copy_known(
+    /// Has the system copy the file `source` to the file that `make` makes, and hashes the copy: file systems that can
+    /// share blocks copy no bytes. Returns `None` if the copy is not `layer`.
+    ///
+    /// The copy is hashed, not `source`: nobody else can reach the staged file, so that a program that writes into
+    /// `source` meanwhile can't bring in bytes that nobody verified.
+    pub(crate) fn copy_verified(
         &self,
         source: &Path,
         make: impl FnOnce() -> Result<File>,
         layer: &Descriptor,
     ) -> Option<()> {
-        let is_whole = |metadata: &Metadata| metadata.is_file() && metadata.len() == layer.size;
-        // A link is followed by whoever reads it as content, and looks where it leads.
-        let found = fs::symlink_metadata(source).ok().filter(is_whole)?;
-        let stamp = FileStamp::of(&found);
-        let known = self.digests?.get(&stamp, layer.digest.algorithm()?)?;
-        let file = File::open(source).ok().filter(|_| known == layer.digest)?;
+        // Who reads a link as content checks where it leads.
+        let found = fs::symlink_metadata(source).ok()?;
+        let source = File::open(source).ok().filter(|_| found.is_file() && found.len() == layer.size)?;
         let mut to = make().ok()?;
         let mut left = layer.size;
         while left > 0 && !self.cancelled.load(Ordering::Relaxed) {
-            match io::copy(&mut (&file).take(left.min(COPIED_AT_ONCE)), &mut to).ok()? {
+            match io::copy(&mut (&source).take(left.min(COPIED_AT_ONCE)), &mut to).ok()? {
                 0 => break,
                 copied => left -= copied,
             }
         }
-        (left == 0 && FileStamp::of(&file.metadata().ok()?) == stamp).then_some(())
+        to.rewind().ok()?;
+        copy(&mut to, &mut io::sink(), layer, self.cancelled).ok()
     }
 
     fn is_directory(&self, place: &Place, layer: &Descriptor) -> Option<bool> {

@@ -35,12 +35,10 @@ mod found;
 mod kept;
 mod publish;
 mod reference;
-mod remembered;
 mod sending;
 mod staging;
 mod target;
 mod title;
-mod unchanged;
 mod unpack;
 
 pub use archive::{Compression, DirectoryOptions};

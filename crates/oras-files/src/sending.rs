@@ -25,18 +25,25 @@ const QUEUE: usize = 2;
 enum Taken {
     Held(Vec<Bytes>),
     Begun(Box<dyn Ingest>),
+    /// Hashed only, as the store probably has it.
+    Hashed,
 }
 
 impl Collection {
-    /// Packs a directory and sends it meanwhile, unless it is unchanged and there; `None` when it is held, to be sent like
+    /// Packs a directory and sends it meanwhile, unless it exists there; `None` when it is held, to be sent like
     /// any other node. What the network loses for good is packed into a temporary file, which can be sent again and again.
     pub(crate) async fn send_packed(
         &self,
         mut found: Found,
         target: &dyn Sink,
-        progress: &Progress,
+        (progress, is_expected): (&Progress, bool),
     ) -> Result<(Descriptor, Option<Pushed>)> {
-        match self.stream(&found, target, progress).await {
+        let mut sent = self.stream(&found, target, (progress, is_expected)).await;
+        if let Ok(None) = sent {
+            // It has changed: packed once more, and sent.
+            sent = self.stream(&found, target, (progress, false)).await;
+        }
+        match sent.and_then(|sent| sent.ok_or_else(|| Error::new(Kind::Other, "a directory was not sent"))) {
             Err(error) if error.kind() == Kind::Network => Ok((self.describe(found).await?, None)),
             sent => {
                 found.claim.done = sent.is_ok();
@@ -45,16 +52,14 @@ impl Collection {
         }
     }
 
+    /// `None` if it was hashed only, and the store does not have it.
     async fn stream(
         &self,
         found: &Found,
         target: &dyn Sink,
-        progress: &Progress,
-    ) -> Result<(Descriptor, Option<Pushed>)> {
+        (progress, is_expected): (&Progress, bool),
+    ) -> Result<Option<(Descriptor, Option<Pushed>)>> {
         let _turn = self.turn(found).await?;
-        if let Some(node) = self.unchanged(found, target).await? {
-            return Ok((node, Some(Pushed::Existed)));
-        }
         let cancel = Cancel::default();
         let most = HELD.min(HELD_IN_ALL.saturating_sub(self.state().held));
         let (to, from) = channel(QUEUE);
@@ -67,33 +72,34 @@ impl Collection {
                 })
             })
         };
-        let (packed, taken) = join!(packing, take(from, target, &found.media_type, most, progress));
+        let (packed, taken) =
+            join!(packing, take(from, target, &found.media_type, most, (progress, is_expected)));
         // That nobody takes the bytes is why packing ended.
         let taken = taken?;
-        let ((packed, state), taken) = match (packed, taken) {
+        let (packed, taken) = match (packed, taken) {
             (Err(error), Taken::Begun(ingest)) => {
                 ingest.abort().await;
                 return Err(error);
             }
             (packed, held) => (packed?, held),
         };
-        self.remember_packed(found, &packed, state);
         let node = found.packed(&packed);
         match taken {
             Taken::Held(chunks) => {
                 let mut state = self.state();
                 state.held += packed.size;
                 state.nodes.insert(node.digest.clone(), Body::Bytes(chunks.concat().into()));
-                Ok((node, None))
+                Ok(Some((node, None)))
             }
             Taken::Begun(ingest) => {
                 if target.exists(&node).await? {
                     ingest.abort().await;
-                    return Ok((node, Some(Pushed::Existed)));
+                    return Ok(Some((node, Some(Pushed::Existed))));
                 }
                 ingest.commit(Some(&node.digest)).await?;
-                Ok((node, Some(Pushed::Copied)))
+                Ok(Some((node, Some(Pushed::Copied))))
             }
+            Taken::Hashed => Ok(target.exists(&node).await?.then_some((node, Some(Pushed::Existed)))),
         }
     }
 }
@@ -104,13 +110,17 @@ async fn take(
     target: &dyn Sink,
     media_type: &MediaType,
     most: u64,
-    progress: &Progress,
+    (progress, is_expected): (&Progress, bool),
 ) -> Result<Taken> {
     let (mut held, mut size) = (Vec::new(), 0);
     while size <= most {
         let Some(chunk) = from.recv().await else { return Ok(Taken::Held(held)) };
         size += chunk.len() as u64;
         held.push(chunk);
+    }
+    if is_expected {
+        while from.recv().await.is_some() {}
+        return Ok(Taken::Hashed);
     }
     let mut ingest = target.begin(media_type.clone(), Algorithm::Sha256).await?;
     for chunk in held {

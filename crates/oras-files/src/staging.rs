@@ -17,7 +17,7 @@ use crate::unpack;
 /// A directory whose layer is smaller is unpacked while it arrives: to fetch it again costs seconds. What came of a
 /// larger one is kept in a file until the rest comes, be it in another run, and is unpacked when it is whole.
 const IN_FLIGHT: u64 = 64 << 20;
-/// Less is read, hashed and written in no time; its digest is not remembered.
+/// Less is read, hashed and written in no time.
 const WORTH_COPYING: u64 = 1 << 20;
 
 /// Stages a file or a directory, unless what is in its place is the same.
@@ -28,7 +28,7 @@ pub(crate) async fn stage(inner: &Arc<Inner>, content: &Content, title: &str) ->
         let cancelled = Arc::clone(&cancel.0);
         blocking(move || {
             let place = inner.place(&title, unpacks(content.descriptor()))?;
-            let look = Look { digests: inner.digests(), cancelled: &cancelled };
+            let look = Look { cancelled: &cancelled };
             let begun = match look.find(&place, content.descriptor()) {
                 Some(item) => Begun::Done(item),
                 None => Begun::new(&place, &content, &look)?,
@@ -90,7 +90,7 @@ impl Begun {
     }
 }
 
-/// The file that is copied from another of this machine, if that is known to be the content.
+/// The file that is copied from another of this machine, if the copy is the content.
 fn copied(place: &Place, content: &Content, look: &Look<'_>) -> Option<Item> {
     let layer = content.descriptor();
     let Origin::File { path } = content.origin() else { return None };
@@ -99,6 +99,6 @@ fn copied(place: &Place, content: &Content, look: &Look<'_>) -> Option<Item> {
     }
     let staged = place.base.fresh();
     // What was copied in vain goes with the staging directory.
-    look.copy_known(&path, || place.base.create(&staged), layer)?;
+    look.copy_verified(&path, || place.base.create(&staged), layer)?;
     Some(Item::new(place, staged, Form::Staged))
 }

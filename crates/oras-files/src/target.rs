@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::fsio::blocking;
-use oras_store::{Content, DigestCache, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 
 use crate::base::Base;
 use crate::extract::UnpackLimits;
 use crate::kept::{self, Look};
 use crate::publish::{self, Form, Item};
-use crate::remembered::Remembered;
 use crate::staging;
 use crate::title::{check_parts, clean, is_local};
 
@@ -45,7 +44,6 @@ pub struct FileTarget {
 pub(crate) struct Inner {
     output: PathBuf,
     options: PullOptions,
-    digests: Option<Arc<DigestCache>>,
     state: Mutex<State>,
 }
 
@@ -75,13 +73,7 @@ pub(crate) struct Place {
 impl FileTarget {
     /// A target that writes below `output`, which is made with the first file if it is not there.
     pub fn new(output: PathBuf, options: PullOptions) -> Self {
-        Self { inner: Arc::new(Inner { output, options, digests: None, state: Mutex::default() }) }
-    }
-
-    /// A target that knows files by `digests` which were hashed before, and remembers there those it hashes
-    /// or writes.
-    pub fn with_digests(output: PathBuf, options: PullOptions, digests: Arc<DigestCache>) -> Self {
-        Self { inner: Arc::new(Inner { output, options, digests: Some(digests), state: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { output, options, state: Mutex::default() }) }
     }
 
     /// Gives everything that was staged its name: all, or after an error none.
@@ -93,14 +85,8 @@ impl FileTarget {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             let state = std::mem::take(&mut *inner.state());
-            let staged = state.staged.into_values().map(|staged| (staged.item, staged.digest));
-            let (items, digests): (Vec<_>, Vec<_>) = staged.unzip();
-            let remembered = inner.digests().map(|known| Remembered::look(known, items.iter().zip(&digests)));
-            publish::publish(&items, inner.options.keep_old_files)?;
-            if let Some(remembered) = remembered {
-                remembered.keep();
-            }
-            Ok(())
+            let items: Vec<_> = state.staged.into_values().map(|staged| staged.item).collect();
+            publish::publish(&items, inner.options.keep_old_files)
         })
         .await
     }
@@ -130,10 +116,6 @@ impl Inner {
 
     pub(crate) fn options(&self) -> PullOptions {
         self.options
-    }
-
-    pub(crate) fn digests(&self) -> Option<&DigestCache> {
-        self.digests.as_deref()
     }
 
     pub(crate) fn place(&self, title: &str, is_directory: bool) -> Result<Place> {
@@ -216,7 +198,7 @@ impl Inner {
         let Some(from) = from else { return Ok(()) };
         let place = self.place(title, false)?;
         let never = AtomicBool::new(false);
-        let look = Look { digests: self.digests(), cancelled: &never };
+        let look = Look { cancelled: &never };
         if let Some(item) = look.find(&place, child).filter(|_| !unpacks(child)) {
             self.record(child, item);
             return Ok(());

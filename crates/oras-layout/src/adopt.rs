@@ -2,14 +2,17 @@
 //!
 //! Both layouts share the file then. Blobs never change, so that nothing is lost by it, as long as no one writes into
 //! them: a file that others than the owner of this layout may write is copied instead.
+//!
+//! The file is linked under a staging name first and hashed through that name, so what gets the blob's name is the very
+//! file that was hashed, whatever happens to the name `source` meanwhile. A program of the owner that writes into the
+//! file later damages both layouts; every reader verifies what it reads.
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 use oras_spec::Descriptor;
-use oras_store::{DigestCache, FileStamp, fsio};
+use oras_store::{FileStamp, fsio};
 use tokio::sync::oneshot;
 
 use crate::blobs;
@@ -23,27 +26,23 @@ pub(crate) fn adopt(
     root: &Path,
     descriptor: &Descriptor,
     source: &Path,
-    digests: &DigestCache,
     wanted: &oneshot::Sender<()>,
 ) -> bool {
-    try_adopt(root, descriptor, source, digests, wanted).is_some()
+    try_adopt(root, descriptor, source, wanted).is_some()
 }
 
 fn try_adopt(
     root: &Path,
     descriptor: &Descriptor,
     source: &Path,
-    digests: &DigestCache,
     wanted: &oneshot::Sender<()>,
 ) -> Option<()> {
     let digest = &descriptor.digest;
-    let algorithm = digest.algorithm()?;
     let found = fs::symlink_metadata(source).ok()?;
     if !may_be_shared(&found, &fs::metadata(root).ok()?) || found.len() != descriptor.size {
         return None;
     }
     let before = FileStamp::of(&found);
-    let known = digests.get(&before, algorithm).is_some_and(|known| known == *digest);
     // The link comes first: from here on nobody can put another file in the place of the one that is looked at.
     let link = tempfile::Builder::new()
         .prefix(".oras-")
@@ -57,8 +56,7 @@ fn try_adopt(
         return None;
     }
     let file = File::open(&link).ok()?;
-    let began = SystemTime::now();
-    if !known && !is_right(&file, descriptor, wanted)? {
+    if !is_right(&file, descriptor, wanted)? {
         return None;
     }
     // Whoever wrote it need not have flushed it.
@@ -76,10 +74,6 @@ fn try_adopt(
     // Renaming a link to another of the same file does nothing: somebody else was faster.
     drop(fs::remove_file(name));
     fsio::sync_directory(directory).ok()?;
-    // Written too lately, it could be written once more without another time; the link and the name are our doing.
-    if known || (FileStamp { changed: stamp.modified, ..stamp }).is_settled(began) {
-        blobs::remember(digests, &file.metadata().ok()?, digest);
-    }
     Some(())
 }
 

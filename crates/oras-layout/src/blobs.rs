@@ -9,10 +9,11 @@ use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
-use oras_store::{Content, DigestCache, Error, FileStamp, Kind, Origin, Pushed, Result};
+use oras_store::{Content, Error, Kind, Origin, Pushed, Result};
 use tokio::sync::oneshot;
 
 use crate::place::{self, Blob, missing};
+use crate::verified::verify;
 use crate::{Layout, evict};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
@@ -140,7 +141,10 @@ fn prepare(
     origin: &Origin,
     wanted: &oneshot::Sender<()>,
 ) -> Result<Option<Pushed>> {
-    if claim(layout.path(), &node.digest, Some(node.size), layout.noted())? {
+    // A blob with other bytes is written anew, over the damaged one.
+    if claim(layout.path(), &node.digest, Some(node.size), layout.noted())?
+        && verify(layout, node, wanted) != Some(false)
+    {
         return Ok(Some(Pushed::Existed));
     }
     crate::journal::create(layout.path())?;
@@ -151,7 +155,7 @@ fn prepare(
 #[cfg(unix)]
 fn adopt(layout: &Layout, node: &Descriptor, origin: &Origin, wanted: &oneshot::Sender<()>) -> bool {
     let Origin::File { path } = origin else { return false };
-    let adopted = layout.links() && crate::adopt::adopt(layout.path(), node, path, layout.digests(), wanted);
+    let adopted = layout.links() && crate::adopt::adopt(layout.path(), node, path, wanted);
     if adopted {
         evict::added(layout, node.size);
     }
@@ -177,23 +181,25 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
     crate::journal::create(root)?;
     for group in blobs.chunks(GROUP) {
         let mut staged = Vec::new();
-        for (node, bytes) in group.iter().filter(|(node, _)| !is_there(root, node)) {
+        let is_right = |node: &Descriptor, bytes: &Bytes| {
+            open(root, &node.digest).ok().and_then(|blob| blob.bytes(node.size)).as_ref() == Some(bytes)
+        };
+        for (node, bytes) in group.iter().filter(|(node, bytes)| !is_right(node, bytes)) {
             let mut file = Staged::create(root)?;
             std::io::Write::write_all(file.file_mut(), bytes)
                 .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
             staged.push((file, &node.digest));
         }
         sync_all(&mut staged)?;
-        let (mut directories, mut named) = (BTreeSet::new(), Vec::new());
+        let mut directories = BTreeSet::new();
         for (file, digest) in staged {
             let target = path(root, digest);
             if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
                 fsio::create_directories(directory)?;
                 directories.insert(directory.to_owned());
             }
-            named.push((FileStamp::of(&name(file, &target)?), digest));
+            name(file, &target)?;
         }
-        layout.digests().put_all(&named, in_a_moment());
         directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
         evict::added(layout, group.iter().map(|(node, _)| node.size).sum());
     }
@@ -231,7 +237,6 @@ pub(crate) fn publish(layout: &Layout, mut staged: Staged, digest: &Digest) -> R
     // It may have been written long ago, by an upload that went on late.
     note_use(staged.file_mut());
     let named = name(staged, &target)?;
-    remember(layout.digests(), &named, digest);
     fsio::sync_directory(directory)?;
     evict::added(layout, named.len());
     Ok(())
@@ -247,15 +252,4 @@ fn name(mut staged: Staged, target: &Path) -> Result<Metadata> {
     }
     let file = staged.publish(target)?;
     file.metadata().map_err(failed)
-}
-
-/// Remembers the digest of a file that has just got its name here.
-pub(crate) fn remember(digests: &DigestCache, metadata: &Metadata, digest: &Digest) {
-    digests.put(&FileStamp::of(metadata), digest, in_a_moment());
-}
-
-/// When what has just got its name here can be relied on. Its times are as young as can be, which does not matter: nobody else
-/// could reach it before, or it was found unchanged.
-fn in_a_moment() -> SystemTime {
-    SystemTime::now() + Duration::from_secs(1)
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use oras_spec::Digest;
 use oras_spec::layout::BLOBS_DIR;
 use oras_store::fsio::Staged;
-use oras_store::{Error, FileStamp, Result};
+use oras_store::{Error, Result};
 
 use crate::graph;
 use crate::index::{Change, Index};
@@ -30,23 +30,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Notes that the blob is used. The access time is set, not left to reading: many file systems are told not to.
-///
-/// A digest that is remembered for the blob stays so, although the time of the inode changes.
-pub(crate) fn touch(layout: &Layout, digest: &Digest) -> Result<()> {
+pub(crate) fn touch(root: &Path, digest: &Digest) -> Result<()> {
     let now = FileTimes::new().set_accessed(SystemTime::now());
-    let failed =
-        |error| Error::io(format!("failed to touch {}", blobs::path(layout.path(), digest).display()), error);
-    let blob = blobs::open(layout.path(), digest)?;
-    let before = FileStamp::of(&blob.file.metadata().map_err(failed)?);
-    blob.file.set_times(now).map_err(failed)?;
-    let after = blob.file.metadata().map_err(failed)?;
-    let known = digest.algorithm().and_then(|algorithm| layout.digests().get(&before, algorithm));
-    if known.is_some_and(|known| known == *digest)
-        && (FileStamp { changed: before.changed, ..FileStamp::of(&after) }) == before
-    {
-        blobs::remember(layout.digests(), &after, digest);
-    }
-    Ok(())
+    let failed = |error| Error::io(format!("failed to touch {}", blobs::path(root, digest).display()), error);
+    blobs::open(root, digest)?.file.set_times(now).map_err(failed)
 }
 
 /// Counts `bytes` that were written, and makes room if they are too many now. A cache that can't be counted or made

@@ -1,9 +1,10 @@
 //! The layout as a store.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::fsio::{Errands, blocking};
 use oras_store::{
-    ByteStream, Content, Delete, DigestCache, Error, Ingest, IngestTarget, Kind, Origin, Predecessors,
-    Pushed, Result, Source, TagList, Target,
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
+    Source, TagList, Target,
 };
 use tokio::sync::oneshot;
 
@@ -23,7 +24,7 @@ use crate::ingest::LayoutIngest;
 use crate::journal::{self, Journal};
 use crate::limits::MAX_STORED_MANIFEST;
 use crate::place::{self, Blob, Names, Place, Reader};
-use crate::verified::verify;
+use crate::verified::{is_intact, verify};
 use crate::{blobs, evict};
 
 /// A use of a blob is noted unless one was noted within this time.
@@ -37,7 +38,6 @@ const NOTED_SOON: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Layout {
     inner: Arc<Inner>,
-    digests: Arc<DigestCache>,
     prunes: bool,
     links: bool,
     limit: Option<u64>,
@@ -52,6 +52,8 @@ struct Inner {
     errands: Errands,
     index: Mutex<Option<(Stamp, Arc<Index>)>>,
     graph: Mutex<Option<(Stamp, Arc<Graph>)>>,
+    /// What this handle and its clones have hashed and found right: each blob is hashed once.
+    verified: Mutex<HashSet<Digest>>,
     notes_use: AtomicBool,
 }
 
@@ -96,16 +98,10 @@ impl Layout {
             errands: Errands::default(),
             index: Mutex::default(),
             graph: Mutex::default(),
+            verified: Mutex::default(),
             notes_use: AtomicBool::new(false),
         };
-        Self {
-            inner: Arc::new(inner),
-            digests: Arc::default(),
-            prunes: false,
-            links: true,
-            limit: None,
-            names: Names::Plain,
-        }
+        Self { inner: Arc::new(inner), prunes: false, links: true, limit: None, names: Names::Plain }
     }
 
     /// The same layout, of which [`Delete::delete`] also removes the node's referrers, and then what the removed
@@ -116,14 +112,6 @@ impl Layout {
     #[must_use]
     pub fn pruning(mut self) -> Self {
         self.prunes = true;
-        self
-    }
-
-    /// The same layout, which remembers the digests of what it writes and finds right in `digests`: what is known
-    /// there is not hashed again before it is shared.
-    #[must_use]
-    pub fn with_digests(mut self, digests: Arc<DigestCache>) -> Self {
-        self.digests = digests;
         self
     }
 
@@ -194,8 +182,8 @@ impl Layout {
     /// Notes that the blob is used, so that it is not among the first that go from a [`Layout::bounded`] cache; its bytes
     /// and the time of its last change stay. Where that can't be noted nothing happens.
     pub async fn touch(&self, digest: &Digest) {
-        let (layout, digest) = (self.clone(), digest.clone());
-        drop(blocking(move || evict::touch(&layout, &digest)).await);
+        let (root, digest) = (self.path().to_owned(), digest.clone());
+        drop(blocking(move || evict::touch(&root, &digest)).await);
     }
 
     /// Whether a blob with the size of `node` is here, not whether it is right; it is used now, if the layout is
@@ -211,14 +199,13 @@ impl Layout {
     /// Best effort, as with whatever is noted.
     fn note_use(&self, digest: &Digest) {
         if self.limit.is_some() {
-            drop(evict::touch(self, digest));
+            drop(evict::touch(self.path(), digest));
         }
     }
 
     /// Whether the blob of `node` is here, byte for byte; it is used now, if the layout is [`Layout::bounded`].
     ///
-    /// It is hashed, unless its digest is remembered ([`Layout::with_digests`]) and the file is unchanged. Dropping the future
-    /// ends the work.
+    /// The blob is read and hashed. Dropping the future ends the work.
     pub async fn has_verified(&self, node: &Descriptor) -> bool {
         let (layout, node) = (self.clone(), node.clone());
         // Held while somebody waits.
@@ -233,13 +220,13 @@ impl Layout {
         verified.await.unwrap_or(false)
     }
 
-    pub(crate) fn digests(&self) -> &DigestCache {
-        &self.digests
-    }
-
     #[cfg(unix)]
     pub(crate) fn links(&self) -> bool {
         self.links
+    }
+
+    pub(crate) fn verified(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.inner.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The directory.
@@ -269,7 +256,15 @@ impl Layout {
     async fn is_there(&self, node: &Descriptor) -> Result<bool> {
         let (root, asked, noted) = (self.path().to_owned(), node.clone(), self.noted());
         let look = move || blobs::claim(&root, &asked.digest, Some(asked.size), noted);
-        self.inner.errands.run(look).await
+        let there = self.inner.errands.run(look).await?;
+        // A server answers for content that its clients verify.
+        if !there || self.inner.notes_use.load(Ordering::Relaxed) {
+            return Ok(there);
+        }
+        let (layout, node) = (self.clone(), node.clone());
+        // Held while somebody waits.
+        let (asked, _waiting) = oneshot::channel();
+        blocking(move || Ok(is_intact(&layout, node, &asked))).await
     }
 
     /// Stores what was gathered before something is looked for that might be among it.
@@ -398,6 +393,12 @@ impl Target for Layout {
 
     async fn flush(&self) -> Result<()> {
         self.settle().await
+    }
+
+    async fn tagged_layers(&self, tag: &str) -> Vec<Descriptor> {
+        let Ok(node) = self.resolve(tag).await else { return Vec::new() };
+        let content = Content::from_source(Arc::new(self.clone()), node);
+        content.manifest(MAX_STORED_MANIFEST).await.map(|manifest| manifest.children()).unwrap_or_default()
     }
 
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {

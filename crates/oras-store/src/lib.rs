@@ -26,7 +26,6 @@
 //! A store on which this can be tried is `oras-memory`; the suite every store passes is in `oras-testkit`.
 
 mod content;
-mod digests;
 mod error;
 pub mod fsio;
 mod ingest;
@@ -38,7 +37,6 @@ mod undigested;
 mod verify;
 
 pub use content::{Content, Progress};
-pub use digests::{DigestCache, PackedDirectory};
 pub use error::{BoxError, Error, Kind, Result, Side};
 pub use ingest::{Ingest, IngestTarget, ReadBack};
 pub use origin::Origin;

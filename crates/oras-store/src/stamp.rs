@@ -1,13 +1,14 @@
-//! What tells whether a file is still the one that was looked at.
+//! What shows that a file was changed while it was read.
 
 use std::fs::Metadata;
+#[cfg(not(unix))]
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Identity, length and times of a file, from its metadata: equal stamps mean the same bytes, unless the file was
-/// changed within the resolution of its times.
+/// Identity, length and times of a file, from its metadata.
 ///
-/// On Unix the time of the last change of the inode is part of it, which no program can set back. A rename or a hard
-/// link made of the file changes that time, too.
+/// Different stamps mean that the file was changed. Equal stamps prove nothing: a write through a memory mapping, a
+/// coarse clock or another disk under the same device number leave the metadata equal. Only a digest says which bytes
+/// a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStamp {
     /// The device and the number of the inode; zeros where there is none.
@@ -41,17 +42,9 @@ impl FileStamp {
             Self { inode: (0, 0), length: metadata.len(), modified, changed: modified }
         }
     }
-
-    /// Whether the file had been left alone for a moment at `time`: a change after that time has other times. Never where
-    /// files have no identity, since another file may have the same length and times.
-    pub fn is_settled(&self, time: SystemTime) -> bool {
-        self.inode != (0, 0) && nanoseconds(time) - self.changed.max(self.modified) > RESOLUTION
-    }
 }
 
-/// The coarsest resolution of file times that is reckoned with, in nanoseconds.
-const RESOLUTION: i128 = 20_000_000;
-
+#[cfg(not(unix))]
 fn nanoseconds(time: SystemTime) -> i128 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i128::try_from(since.as_nanos()).unwrap_or(i128::MAX),

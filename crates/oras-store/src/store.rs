@@ -95,6 +95,12 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// The layers of the manifest that `tag` names here, if the target can tell in one try; by default it cannot. Only for
+    /// choosing whether to hash content before it is sent: nothing is taken to exist because of it.
+    async fn tagged_layers(&self, _tag: &str) -> Vec<Descriptor> {
+        Vec::new()
+    }
+
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
     /// request. A tag that names something else moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oras_copy::{GraphCopy, without_subject};
-use oras_files::DirectoryOptions;
+use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
-use oras_store::{Content, DigestCache, Result, Sink, Source, Store, Target};
+use oras_store::{Content, Result, Sink, Source, Store, Target};
 
 use crate::collect::Layers;
 use crate::listener::Nodes;
@@ -32,8 +32,6 @@ pub struct AttachOptions {
     pub concurrency: usize,
     /// How directories are packed.
     pub directories: DirectoryOptions,
-    /// Digests of files that were hashed before; `None` hashes all.
-    pub digests: Option<Arc<DigestCache>>,
 }
 
 /// What was attached, and to what.
@@ -62,9 +60,9 @@ pub async fn attach(
     let subject = resolve(source, reference, options.platform.as_ref())
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
-    let collection = collect::collection(options.digests, options.directories);
+    let collection = Collection::new().directories(options.directories);
     let sink = Arc::clone(&store) as Arc<dyn Sink>;
-    let Layers { layers, sent } = collect::files(&collection, options.files, &*sink, &listener).await?;
+    let Layers { layers, sent } = collect::files(&collection, options.files, &*sink, None, &listener).await?;
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
     let mut described = subject.plain();
     if options.platform.is_some() {

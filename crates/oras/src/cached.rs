@@ -14,8 +14,8 @@ use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source};
 /// A source that keeps what is read from it in a layout, and reads from there what it has.
 ///
 /// References are always resolved by the source itself: only content, which has its digest for a name, is cached.
-/// What comes from the cache is verified before the first byte is handed on, unless its file is one whose digest the
-/// layout remembers; what is damaged is read from the source anew and replaced. A cache that can't be written is as good
+/// What comes from the cache is hashed before the first byte is handed on; what is damaged is read from the source anew
+/// and replaced. A cache that can't be written is as good
 /// as none, never an error. Any number of processes may share one.
 ///
 /// A [bounded](Layout::bounded) cache is told what is used, and keeps nothing that is larger than it may be as a whole.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use oras_copy::Event;
-use oras_files::{Collection, DirectoryOptions, Found, Prepared};
+use oras_files::{Collection, Found, Prepared};
 use oras_spec::{Descriptor, Digest, MediaType, json};
-use oras_store::{DigestCache, Pushed, Result, Sink};
+use oras_store::{Pushed, Result, Sink};
 
 use crate::{ConfigArgument, Listener, Step};
 
@@ -37,12 +37,6 @@ impl FileArgument {
     }
 }
 
-/// An empty collection.
-pub(crate) fn collection(digests: Option<Arc<DigestCache>>, directories: DirectoryOptions) -> Collection {
-    let collection = digests.map_or_else(Collection::new, Collection::with_digests);
-    collection.directories(directories)
-}
-
 /// Files that are looked at, and read if they are small, before those in front of them are done.
 const AHEAD: usize = 32;
 
@@ -53,14 +47,16 @@ pub(crate) struct Layers {
     pub(crate) sent: HashSet<Digest>,
 }
 
-/// Adds `files` to `collection`. A large file whose digest is not known is sent to `target` while it is hashed, a large
-/// directory while it is packed.
+/// Adds `files` to `collection`. A large file is sent to `target` while it is hashed, a large directory while it is packed;
+/// what `tag` has a layer like it at the target is hashed first, as it is probably unchanged.
 pub(crate) async fn files(
     collection: &Collection,
     files: Vec<FileArgument>,
     target: &dyn Sink,
+    tag: Option<&str>,
     listener: &Arc<dyn Listener>,
 ) -> Result<Layers> {
+    let mut before = None;
     let Layers { mut layers, mut sent } = Layers::default();
     let prepare = |file: &FileArgument| {
         let FileArgument { title, path, media_type, .. } = file.clone();
@@ -74,7 +70,14 @@ pub(crate) async fn files(
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
             Prepared::Found(found) if found.is_large() => {
-                let (layer, is_sent) = send(collection, found, target, listener).await?;
+                if before.is_none() {
+                    before = Some(match tag {
+                        Some(tag) => target.tagged_layers(tag).await,
+                        None => Vec::new(),
+                    });
+                }
+                let is_expected = before.iter().flatten().any(|layer| found.is_like(layer));
+                let (layer, is_sent) = send(collection, found, (target, is_expected), listener).await?;
                 if is_sent {
                     sent.insert(layer.digest.clone());
                 }
@@ -95,7 +98,7 @@ pub(crate) async fn files(
 async fn send(
     collection: &Collection,
     found: Found,
-    target: &dyn Sink,
+    (target, is_expected): (&dyn Sink, bool),
     listener: &Arc<dyn Listener>,
 ) -> Result<(Descriptor, bool)> {
     let (title, size) = (found.title().to_owned(), found.size());
@@ -103,7 +106,7 @@ async fn send(
         let listener = Arc::clone(listener);
         Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
     };
-    let (node, outcome) = collection.send(found, target, progress).await?;
+    let (node, outcome) = collection.send(found, target, progress, is_expected).await?;
     let Some(outcome) = outcome else { return Ok((node, false)) };
     if outcome == Pushed::Copied {
         listener.step(Step::Node(Event::Started(&node)));

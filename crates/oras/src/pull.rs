@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use oras_copy::{Event, GraphCopy, Observer};
 use oras_files::{FileTarget, UnpackLimits};
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
-use oras_store::{DigestCache, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
@@ -47,8 +47,6 @@ pub struct PullOptions {
     pub concurrency: usize,
     /// The largest manifest that is read.
     pub max_manifest_size: u64,
-    /// Digests of files that were hashed before; `None` hashes all that may be the same.
-    pub digests: Option<Arc<DigestCache>>,
 }
 
 impl PullOptions {
@@ -66,7 +64,6 @@ impl PullOptions {
             unpack: UnpackLimits::default(),
             concurrency: 0,
             max_manifest_size: MAX_MANIFEST_SIZE,
-            digests: None,
         }
     }
 }
@@ -116,10 +113,7 @@ pub async fn pull(
         preserve_permissions: options.preserve_permissions,
         unpack: options.unpack,
     };
-    let target = Arc::new(match options.digests {
-        Some(digests) => FileTarget::with_digests(options.output.clone(), files, digests),
-        None => FileTarget::new(options.output.clone(), files),
-    });
+    let target = Arc::new(FileTarget::new(options.output.clone(), files));
     let selection = Arc::new(Selection {
         config: options.config,
         config_taken: AtomicBool::new(false),

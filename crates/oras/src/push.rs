@@ -6,7 +6,7 @@ use std::sync::Arc;
 use oras_copy::GraphCopy;
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, DigestCache, Result, Sink, Target};
+use oras_store::{Content, Result, Sink, Target};
 
 use crate::collect::Layers;
 use crate::listener::Nodes;
@@ -35,8 +35,6 @@ pub struct PushOptions {
     pub force: bool,
     /// How directories are packed.
     pub directories: DirectoryOptions,
-    /// Digests of files that were hashed before; `None` hashes all.
-    pub digests: Option<Arc<DigestCache>>,
 }
 
 impl PushOptions {
@@ -69,9 +67,10 @@ pub async fn push(
     options: PushOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<PushedArtifact> {
-    let collection = collect::collection(options.digests, options.directories);
+    let collection = Collection::new().directories(options.directories);
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
-    let Layers { layers, sent } = collect::files(&collection, options.files, &*target, &listener).await?;
+    let Layers { layers, sent } =
+        collect::files(&collection, options.files, &*target, first_tag, &listener).await?;
     let packed = Pack {
         version: options.version,
         artifact_type: options.artifact_type,

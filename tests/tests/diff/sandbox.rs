@@ -70,7 +70,6 @@ impl Sandbox {
             .env("TMPDIR", self.root.join("tmp"))
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.home().join("bin").display()))
             // Of this program alone, and full of times.
-            .env("ORAS_DIGEST_CACHE", "off")
             .env("TZ", "UTC")
             .env("TERM", "xterm-256color");
         command

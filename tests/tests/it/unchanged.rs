@@ -1,7 +1,5 @@
 //! What is there already is not fetched again, nor sent.
 
-use std::time::Duration;
-
 use oras_testkit::scripted::Scripted;
 use oras_testkit::shelf::Shelf;
 
@@ -59,8 +57,6 @@ fn an_unchanged_directory_is_sent_once() {
         log.lines().filter(|line| line.contains("method=POST")).count()
     };
     let push = |name: &str| {
-        // What was written a moment ago may be written once more without another time.
-        std::thread::sleep(Duration::from_millis(50));
         let before = uploads();
         let reference = format!("{}/{name}:v1", served.host());
         // The manifest of another second is another one, and its config is asked for.
@@ -84,4 +80,64 @@ fn an_unchanged_directory_is_sent_once() {
     // The bytes of before, with times of now: another archive.
     sandbox.file("d/below/small", "one");
     assert_ne!(push("a").2, changed);
+}
+
+/// No stamp is believed: neither size nor times change, and the bytes do.
+#[test]
+fn changed_bytes_under_unchanged_times_are_pushed() {
+    let sandbox = Sandbox::new();
+    for size in [2 << 20, 9 << 20] {
+        let path = sandbox.file("f", vec![7; size]);
+        let push = |tag: &str| {
+            sandbox.oras(&["push", "--oci-layout", &format!("L:{tag}"), "f"]);
+            let manifest = sandbox.oras(&["manifest", "fetch", "--oci-layout", &format!("L:{tag}")]);
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            manifest["layers"][0]["digest"].as_str().unwrap().to_owned()
+        };
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let first = push("v1");
+        assert_eq!(push("v1"), first);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut &file, b"new").unwrap();
+        file.set_modified(modified).unwrap();
+        let second = push("v1");
+        assert_ne!(second, first);
+        sandbox.oras(&["pull", "--oci-layout", "L:v1", "-o", "out"]);
+        assert_eq!(std::fs::read(sandbox.path("out/f")).unwrap(), std::fs::read(&path).unwrap());
+    }
+}
+
+/// A blob that rotted in a layout is replaced by a copy, and never pulled or linked as good.
+#[test]
+fn rotted_blob_of_a_layout_is_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.file("f", vec![7; 2 << 20]);
+    sandbox.oras(&["push", "--oci-layout", "from:v1", "f"]);
+    let copy = || sandbox.oras(&["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", "to:v1"]);
+    copy();
+    let manifest: serde_json::Value =
+        serde_json::from_str(&sandbox.oras(&["manifest", "fetch", "--oci-layout", "from:v1"])).unwrap();
+    let digest = manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "/");
+    let blob = |layout: &str| sandbox.path(&format!("{layout}/blobs/{digest}"));
+    let rot = |layout: &str| {
+        let path = blob(layout);
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, vec![8; 2 << 20]).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    };
+    rot("to");
+    copy();
+    assert!(std::fs::read(blob("to")).unwrap() == [7; 2 << 20]);
+    rot("to");
+    sandbox.oras(&["push", "--oci-layout", "to:v2", "f"]);
+    assert!(std::fs::read(blob("to")).unwrap() == [7; 2 << 20]);
+    rot("from");
+    for args in [
+        &["pull", "--oci-layout", "from:v1", "-o", "out"][..],
+        &["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", "other:v1"],
+    ] {
+        sandbox.fails(args);
+    }
+    assert!(!sandbox.path("out/f").exists() && !blob("other").exists());
 }

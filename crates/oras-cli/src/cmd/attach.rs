@@ -6,7 +6,6 @@ use oras::{AttachOptions, report};
 use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches, exclusive};
-use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -83,7 +82,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         platform,
         concurrency: matches.count("concurrency", 0),
         directories: pack::directories(matches)?,
-        digests: Some(digests::cache()),
     };
     let export = pack::export_path(matches)?;
     let mut store = target.store().await?;

@@ -11,7 +11,6 @@ use oras::{ConfigFile, PullOptions, report};
 use super::{listener, platform};
 use crate::args;
 use crate::args::flags::{self, EXTENSIONS, Matches};
-use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -101,7 +100,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         unpack: limits(matches),
         concurrency: matches.count("concurrency", 0),
         max_manifest_size: target.max_manifest_size(),
-        digests: Some(digests::cache()),
     };
     let listener = listener(PULL, matches, &format, *printer);
     let pulled =

@@ -6,7 +6,6 @@ use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 use super::{listener, pack, platform};
 use crate::args;
 use crate::args::flags::{self, Matches, exclusive};
-use crate::digests;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
@@ -64,7 +63,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         extra_tags: extra_tags.clone(),
         concurrency: matches.count("concurrency", 0),
         directories: pack::directories(matches)?,
-        digests: Some(digests::cache()),
         force: matches.on("force"),
         ..PushOptions::default()
     };

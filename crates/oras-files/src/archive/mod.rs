@@ -3,7 +3,6 @@
 mod compression;
 mod header;
 mod pipeline;
-mod state;
 mod tree;
 
 use std::io::{self, Write};
@@ -28,31 +27,20 @@ pub struct DirectoryOptions {
 }
 
 /// Packs `directory` under the name `title`, and hands the compressed bytes to `sink`: one pass, memory bounded
-/// whatever the size. Also the [`state`] that it was in. Ends early, with an error nobody sees, when `cancelled` is set.
+/// whatever the size. Ends early, with an error nobody sees, when `cancelled` is set.
 pub(crate) fn pack(
     directory: &Path,
     title: &str,
     options: DirectoryOptions,
     cancelled: &AtomicBool,
     sink: impl FnMut(Bytes) -> Result<()>,
-) -> Result<(Packed, Option<Digest>)> {
-    let (title, mut state) = (title_of(title), None);
+) -> Result<Packed> {
+    let title = title_of(title);
     let produce = |blocks: &mut pipeline::Blocks| {
-        state = tree::write(directory, &title, options.latest, cancelled, blocks)
-            .map_err(|error| error.context(format!("failed to pack {}", directory.display())))?;
-        Ok(())
+        tree::write(directory, &title, options.latest, cancelled, blocks)
+            .map_err(|error| error.context(format!("failed to pack {}", directory.display())))
     };
-    let packed = pipeline::run(options.compression, pipeline::workers(), produce, sink)?;
-    Ok((packed, state))
-}
-
-/// What tells whether anything in `directory` changes, from metadata alone; `None` if something did so lately that another
-/// change might not show.
-///
-/// # Errors
-/// Those of looking; `cancelled`.
-pub(crate) fn state(directory: &Path, cancelled: &AtomicBool) -> Result<Option<Digest>> {
-    tree::state(directory, cancelled)
+    pipeline::run(options.compression, pipeline::workers(), produce, sink)
 }
 
 /// The digest of the tar that packing `directory` under the name `title` would compress.

@@ -7,38 +7,24 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_spec::Digest;
 use oras_store::{Error, Kind, Result};
 use walkdir::WalkDir;
 
 use super::header::{Entry, EntryKind};
-use super::state::State;
 
 /// Bytes in one read of a file.
 const CHUNK: usize = 64 * 1024;
 
-/// Writes the tar of `directory` to `out`; all names begin with `title`, which is clean. No time is after `latest`. The
-/// [`state`] of what was written.
+/// Writes the tar of `directory` to `out`; all names begin with `title`, which is clean. No time is after `latest`.
 pub(super) fn write(
     directory: &Path,
     title: &str,
     latest: Option<i64>,
     cancelled: &AtomicBool,
     out: impl Write,
-) -> Result<Option<Digest>> {
+) -> Result<()> {
     let title = title.as_bytes().to_vec();
     Packer { out, title, latest, buffer: vec![0; CHUNK], cancelled }.tree(directory)
-}
-
-/// The state of everything in `directory`.
-pub(super) fn state(directory: &Path, cancelled: &AtomicBool) -> Result<Option<Digest>> {
-    let mut state = State::new();
-    walk(directory, |_, relative, metadata| {
-        go_on(cancelled)?;
-        state.add(relative, metadata);
-        Ok(())
-    })?;
-    Ok(state.finish())
 }
 
 /// Visits `directory` and everything in it, in byte order, by the path, the path within, and the metadata.
@@ -74,14 +60,9 @@ struct Packer<'a, W> {
 }
 
 impl<W: Write> Packer<'_, W> {
-    fn tree(&mut self, directory: &Path) -> Result<Option<Digest>> {
-        let mut state = State::new();
-        walk(directory, |path, relative, metadata| {
-            state.add(relative, metadata);
-            self.entry(path, join(&self.title, relative), metadata)
-        })?;
-        self.write(&[0; 1024])?;
-        Ok(state.finish())
+    fn tree(&mut self, directory: &Path) -> Result<()> {
+        walk(directory, |path, relative, metadata| self.entry(path, join(&self.title, relative), metadata))?;
+        self.write(&[0; 1024])
     }
 
     fn header(&self, name: Vec<u8>, kind: EntryKind, metadata: &Metadata) -> Vec<u8> {

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use oras_files::{Collection, FileTarget, PullOptions};
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType, json};
-use oras_store::{ByteStream, Content, DigestCache, FileStamp, Kind, Result, Source, Target};
+use oras_store::{ByteStream, Content, Kind, Result, Source, Target};
 
 fn write(path: PathBuf, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -184,83 +184,20 @@ async fn what_is_kept_comes_under_another_title_too() {
     assert_eq!(fs::read(out.join("b")).unwrap(), b"one");
 }
 
+/// Same size and same times, other bytes: the file is hashed, and fetched anew.
 #[tokio::test]
-async fn digests_that_are_known_are_not_computed_again() {
-    let work = tempfile::tempdir().unwrap();
-    write(work.path().join("a"), b"one");
-    let artifact = Artifact::of(work.path(), &["a"]).await;
-    let out = work.path().join("out");
-    let digests = Arc::new(DigestCache::new());
-    let target = || FileTarget::with_digests(out.clone(), PullOptions::default(), Arc::clone(&digests));
-    artifact.pull(&target()).await.unwrap();
-    // Times have a resolution: what was written just now is not remembered.
-    std::thread::sleep(std::time::Duration::from_millis(50));
-    assert_eq!(artifact.pull(&target()).await.unwrap(), 0);
-    let stamp = oras_store::FileStamp::of(&fs::metadata(out.join("a")).unwrap());
-    let known = digests.get(&stamp, oras_spec::Algorithm::Sha256);
-    assert_eq!(known.as_ref(), Some(&artifact.layers[0].digest));
-}
-
-/// What a pull has written and nobody has touched is known to the next one; whatever is done to it shows.
-#[tokio::test]
-async fn digests_of_what_was_written_are_known() {
-    let work = tempfile::tempdir().unwrap();
-    write(work.path().join("big"), &[7; 2 << 20]);
-    write(work.path().join("small"), b"small");
-    let artifact = Artifact::of(work.path(), &["big", "small"]).await;
-    let output = tempfile::tempdir().unwrap();
-    let digests = Arc::new(DigestCache::new());
-    let target =
-        || FileTarget::with_digests(output.path().to_owned(), PullOptions::default(), Arc::clone(&digests));
-    let (big, small) = (output.path().join("big"), output.path().join("small"));
-    let known = |path: &Path| digests.get(&FileStamp::of(&path.metadata().unwrap()), Algorithm::Sha256);
-    let first = target();
-    for layer in &artifact.layers {
-        first.push(&artifact.content(layer)).await.unwrap();
-    }
-    // Until then it could be written once more without another time.
-    std::thread::sleep(Duration::from_millis(40));
-    first.commit().await.unwrap();
-    assert_eq!(known(&big), Some(artifact.layers[0].digest.clone()));
-    assert_eq!(known(&small), None);
-    // Nothing is read: other bytes under the same stamp are not noticed, those under another are.
-    digests.put(&FileStamp::of(&big.metadata().unwrap()), &Digest::sha256(b"other"), later());
-    assert_eq!(artifact.pull(&target()).await.unwrap(), 2 << 20);
-    File::options().write(true).open(&big).unwrap().write_all(b"8").unwrap();
-    assert_eq!(known(&big), None);
-    assert_eq!(artifact.pull(&target()).await.unwrap(), 2 << 20);
-    assert_eq!(fs::read(&big).unwrap(), [7; 2 << 20]);
-}
-
-/// What was just written could be written once more without another time.
-#[tokio::test]
-async fn digests_of_what_has_not_settled_are_not_known() {
+async fn changed_bytes_under_unchanged_times_are_fetched() {
     let work = tempfile::tempdir().unwrap();
     write(work.path().join("big"), &[7; 2 << 20]);
     let artifact = Artifact::of(work.path(), &["big"]).await;
-    let output = tempfile::tempdir().unwrap();
-    let digests = Arc::new(DigestCache::new());
-    let target =
-        FileTarget::with_digests(output.path().to_owned(), PullOptions::default(), Arc::clone(&digests));
-    target.push(&artifact.content(&artifact.layers[0])).await.unwrap();
-    let staged = fs::read_dir(output.path()).unwrap().map(|entry| entry.unwrap().path());
-    for path in staged {
-        let file = only_file(&path);
-        File::options().write(true).open(file).unwrap().set_modified(later()).unwrap();
-    }
-    target.commit().await.unwrap();
-    let stamp = FileStamp::of(&output.path().join("big").metadata().unwrap());
-    assert_eq!(digests.get(&stamp, Algorithm::Sha256), None);
-}
-
-fn later() -> SystemTime {
-    SystemTime::now() + Duration::from_secs(1)
-}
-
-/// The only file at or below `path`.
-fn only_file(path: &Path) -> PathBuf {
-    match path.is_dir() {
-        true => only_file(&fs::read_dir(path).unwrap().next().unwrap().unwrap().path()),
-        false => path.to_owned(),
-    }
+    let out = work.path().join("out");
+    assert_eq!(artifact.pull(&into(&out)).await.unwrap(), 2 << 20);
+    assert_eq!(artifact.pull(&into(&out)).await.unwrap(), 0);
+    let big = out.join("big");
+    let modified = fs::metadata(&big).unwrap().modified().unwrap();
+    let mut file = File::options().write(true).open(&big).unwrap();
+    file.write_all(b"8").unwrap();
+    file.set_modified(modified).unwrap();
+    assert_eq!(artifact.pull(&into(&out)).await.unwrap(), 2 << 20);
+    assert_eq!(fs::read(&big).unwrap(), [7; 2 << 20]);
 }

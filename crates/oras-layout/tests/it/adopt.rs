@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use oras_layout::Layout;
-use oras_spec::{Algorithm, Descriptor, MediaType};
-use oras_store::{Content, DigestCache, FileStamp, Kind, Pushed, Source, Target};
+use oras_spec::{Descriptor, ImageManifest, MediaType};
+use oras_store::{Content, Kind, Pushed, Source, Target};
 
 use crate::{blob_path, names};
 
@@ -118,35 +118,41 @@ async fn a_layout_may_want_files_of_its_own() {
     assert_ne!(inode(&pair.source()), inode(&pair.target()));
 }
 
+/// The blob that exists is of the right size, and its times say nothing.
 #[tokio::test]
-async fn what_is_known_is_not_hashed_again() {
+async fn damaged_blob_of_the_target_is_replaced() {
     let pair = Pair::new().await;
-    let digests = Arc::new(DigestCache::new());
-    let stamp = |path: &Path| FileStamp::of(&fs::metadata(path).unwrap());
-    let to = pair.to.clone().with_digests(Arc::clone(&digests));
-    // That a wrong digest is believed shows that nothing was hashed.
-    pair.damage();
-    let later = SystemTime::now() + Duration::from_secs(1);
-    digests.put(&stamp(&pair.source()), &pair.node.digest, later);
-    assert_eq!(pair.push_to(&to).await.unwrap(), Pushed::Adopted);
-    // The link has another time; it is known as well, and with it the file that it was made of.
-    assert_eq!(digests.get(&stamp(&pair.source()), Algorithm::Sha256).as_ref(), Some(&pair.node.digest));
-    // What is written after that is noticed.
-    fs::remove_file(pair.target()).unwrap();
-    rewrite(&pair.source(), &[9; 700_000]);
-    assert_eq!(pair.push_to(&to).await.unwrap_err().kind(), Kind::DigestMismatch);
+    pair.push_to(&pair.to.clone().unshared()).await.unwrap();
+    for handle in [pair.to.clone(), Layout::open_or_create(pair.to.path()).await.unwrap().unshared()] {
+        let times = fs::metadata(pair.target()).unwrap().modified().unwrap();
+        rewrite(&pair.target(), &[8; 700_000]);
+        fs::File::open(pair.target()).unwrap().set_modified(times).unwrap();
+        assert!(!handle.exists(&pair.node).await.unwrap());
+        assert_ne!(pair.push_to(&handle).await.unwrap(), Pushed::Existed);
+        assert!(fs::read(pair.target()).unwrap() == [7; 700_000]);
+        // The other handle must not damage the source through a link.
+        fs::remove_file(pair.target()).unwrap();
+        pair.push_to(&pair.to.clone().unshared()).await.unwrap();
+    }
+    assert!(fs::read(pair.source()).unwrap() == [7; 700_000]);
 }
 
+/// A manifest that exists stands for what is below it, so that is hashed too.
 #[tokio::test]
-async fn what_is_written_is_known() {
-    let directory = tempfile::tempdir().unwrap();
-    let digests = Arc::new(DigestCache::new());
-    let layout = Layout::open_or_create(directory.path()).await.unwrap().with_digests(Arc::clone(&digests));
-    let content = Content::of(MediaType::LAYER_TAR, "hello");
-    layout.push(&content).await.unwrap();
-    let metadata = fs::metadata(blob_path(layout.path(), &content.descriptor().digest)).unwrap();
-    let known = digests.get(&FileStamp::of(&metadata), Algorithm::Sha256);
-    assert_eq!(known.as_ref(), Some(&content.descriptor().digest));
+async fn damage_below_a_manifest_is_found() {
+    let pair = Pair::new().await;
+    let config = Content::of(MediaType::EMPTY_JSON, "{}");
+    let manifest = ImageManifest::new(config.descriptor().clone(), vec![pair.node.clone()]);
+    let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
+    pair.from.push(&config).await.unwrap();
+    pair.from.push(&manifest).await.unwrap();
+    let open = async || Layout::open(pair.from.path()).await.unwrap();
+    assert!(open().await.exists(manifest.descriptor()).await.unwrap());
+    pair.damage();
+    assert!(!open().await.exists(manifest.descriptor()).await.unwrap());
+    // What is absent is not damaged: layouts may be sparse.
+    fs::remove_file(pair.source()).unwrap();
+    assert!(open().await.exists(manifest.descriptor()).await.unwrap());
 }
 
 #[tokio::test]
