@@ -66,7 +66,7 @@ fn try_adopt(
     }
     // The blob may be old, and is used now.
     blobs::note_use(&file);
-    let path = blobs::path(root, digest);
+    let path = blobs::path_for_writing(root, digest).ok()?;
     let directory = path.parent()?;
     fsio::create_directories(directory).ok()?;
     let name = link.to_path_buf();

@@ -21,33 +21,33 @@ pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
     root.join(BLOBS_DIR).join(digest.algorithm_name()).join(digest.encoded())
 }
 
-/// Opens a blob for reading.
+/// Opens a blob for reading. A link to a regular file is followed, as build tools link blobs into layouts: what is read
+/// is verified by its digest.
 pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
     let path = path(root, digest);
-    // Mostly it is a plain file, which needs no look before.
-    if let Ok((file, size)) = fsio::open_plain(&path) {
-        return Ok(Blob { file: file.into(), start: 0, size });
-    }
-    let failed = |error: std::io::Error| match error.kind() {
+    let (file, size) = fsio::open_plain(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(root, &digest.to_string()),
-        _ => Error::io(format!("failed to open {}", path.display()), error),
-    };
-    let metadata = fs::symlink_metadata(&path).map_err(failed)?;
-    if metadata.is_symlink() {
-        // A link may share blobs within the layout, not smuggle in files from elsewhere.
-        let inside = path.canonicalize().and_then(|found| Ok(found.starts_with(root.canonicalize()?)));
-        if !inside.map_err(failed)? {
-            let message = format!("{} is a link that leads out of the layout", path.display());
-            return Err(Error::new(Kind::InvalidContent, message));
+        std::io::ErrorKind::InvalidInput => {
+            Error::new(Kind::InvalidContent, format!("{} is not a regular file", path.display()))
         }
-    }
-    // Asked before opening: to open a pipe is to wait for its writer.
-    if !(metadata.is_file() || fs::metadata(&path).map_err(failed)?.is_file()) {
-        return Err(Error::new(Kind::InvalidContent, format!("{} is not a file", path.display())));
-    }
-    let file = File::open(&path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+        _ => Error::io(format!("failed to open {}", path.display()), error),
+    })?;
     Ok(Blob { file: file.into(), start: 0, size })
+}
+
+/// Returns the path of a blob that is about to be written or removed.
+///
+/// # Errors
+/// `Denied` if `blobs` or the directory of the algorithm is a link: nothing is written through links, since what they
+/// lead to belongs to another program.
+pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> {
+    let path = path(root, digest);
+    for directory in path.ancestors().skip(1).take(2).filter(|directory| directory.is_symlink()) {
+        let message =
+            format!("{} is a symbolic link: the layout can be read, not changed", directory.display());
+        return Err(Error::new(Kind::Denied, message));
+    }
+    Ok(path)
 }
 
 /// Reads blobs, many of them: those that are as long as they are said to be. Their directory is found once.
@@ -84,8 +84,11 @@ pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, noted: Dura
     match look()? {
         Some(found) if is_younger(&found, noted) => Ok(true),
         Some(_) => {
-            // Only its owner can note it; whoever can't has to rely on the delay of a collection.
-            drop(open(root, digest).map(|blob| note_use(&blob.file)));
+            // Only its owner can note it; whoever can't has to rely on the delay of a collection. The file that a link
+            // leads to is not ours to change.
+            if path_for_writing(root, digest).is_ok_and(|path| !path.is_symlink()) {
+                drop(open(root, digest).map(|blob| note_use(&blob.file)));
+            }
             Ok(look()?.is_some())
         }
         None => Ok(false),
@@ -107,7 +110,7 @@ pub(crate) fn is_younger(blob: &Metadata, limit: Duration) -> bool {
 
 /// Removes a blob; one that is not there is removed.
 pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
-    let path = path(root, digest);
+    let path = path_for_writing(root, digest)?;
     match fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io(format!("failed to remove {}", path.display()), error))
@@ -193,7 +196,7 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
         sync_all(&mut staged)?;
         let mut directories = BTreeSet::new();
         for (file, digest) in staged {
-            let target = path(root, digest);
+            let target = path_for_writing(root, digest)?;
             if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
                 fsio::create_directories(directory)?;
                 directories.insert(directory.to_owned());
@@ -231,7 +234,7 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 
 /// Gives a verified file its name, and makes that durable.
 pub(crate) fn publish(layout: &Layout, mut staged: Staged, digest: &Digest) -> Result<()> {
-    let target = path(layout.path(), digest);
+    let target = path_for_writing(layout.path(), digest)?;
     let directory = target.parent().unwrap_or(layout.path());
     fsio::create_directories(directory)?;
     // It may have been written long ago, by an upload that went on late.

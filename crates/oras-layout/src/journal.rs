@@ -167,7 +167,7 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
 /// Waits until no other process changes the layout; none does until what this gives is dropped.
 pub(crate) fn lock(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
-    let lock = File::open(&marker)
+    let (lock, _) = fsio::open_plain(&marker)
         .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
     lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
     Ok(lock)
@@ -199,12 +199,15 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     if !exists(root)? {
         return Err(absent(root));
     }
-    let bytes = fs::read(root.join(MARKER_FILE)).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            marker::invalid("failed to open OCI layout file: open oci-layout: no such file or directory")
-        }
-        _ => marker::invalid("failed to open OCI layout file").with_source(error),
-    })?;
+    let bytes =
+        fsio::read_limited(&root.join(MARKER_FILE), marker::MAX_MARKER_SIZE).map_err(|error| match error
+            .kind()
+        {
+            std::io::ErrorKind::NotFound => {
+                marker::invalid("failed to open OCI layout file: open oci-layout: no such file or directory")
+            }
+            _ => marker::invalid("failed to open OCI layout file").with_source(error),
+        })?;
     marker::check(&bytes)
 }
 
@@ -212,13 +215,15 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 pub(crate) fn read(root: &Path) -> Result<Index> {
     let path = root.join(INDEX_FILE);
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
-    match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > MAX_INDEX_SIZE => {
-            Err(limits::too_large(&path.display().to_string(), metadata.len(), MAX_INDEX_SIZE))
+    match fsio::read_limited(&path, MAX_INDEX_SIZE) {
+        Ok(bytes) => {
+            Index::parse(bytes).map_err(|error| error.context(format!("failed to read {}", path.display())))
         }
-        Ok(_) => Index::parse(fs::read(&path).map_err(failed)?)
-            .map_err(|error| error.context(format!("failed to read {}", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            Err(limits::too_large(&path.display().to_string(), size, MAX_INDEX_SIZE))
+        }
         Err(error) => Err(failed(error)),
     }
 }

@@ -11,6 +11,7 @@ mod interop;
 mod keychain;
 mod leftovers;
 mod lines;
+mod linked_layouts;
 mod manifests;
 mod nonsense;
 mod packing;

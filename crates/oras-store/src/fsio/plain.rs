@@ -1,30 +1,51 @@
-//! Plain files, opened without being looked at before: what is a link, a pipe or a directory is an error, and nothing is
-//! waited for. Where the system can't open like that, everything is an error.
+//! Opening and reading of regular files that other programs may have replaced by anything: a symbolic link to a regular
+//! file is followed, since whatever is read is verified; a pipe, a device or a directory is an error, and never waited for.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
 use bytes::Bytes;
 
-/// Opens a plain file, and tells its length.
+/// Opens a regular file for reading, and returns its length.
 ///
 /// # Errors
-/// Those of opening; [`ErrorKind::InvalidInput`] for what is no plain file.
+/// Those of opening; [`ErrorKind::InvalidInput`] if the path leads to something other than a regular file.
 pub fn open_plain(path: &Path) -> io::Result<(File, u64)> {
     let file = system::open(None, path)?;
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(ErrorKind::InvalidInput.into()) }
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
 }
 
-/// All bytes of the file `name` in an open directory, if it is a plain one of that length.
+/// Returns all bytes of a regular file.
+///
+/// # Errors
+/// Those of [`open_plain`] and of reading; [`ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, _) = open_plain(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Returns all bytes of the file `name` in an open directory, if it is a regular file of that length.
 ///
 /// # Errors
 /// Those of opening and of reading; [`ErrorKind::InvalidData`] for another length.
 pub fn read_plain(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
     let file = system::open(Some(directory), Path::new(name))?;
-    // No length need be asked for, and what is no file can't be read like that.
+    // A link may lead to a device, which can be read although it has no length.
+    if !file.metadata()?.is_file() {
+        return Err(not_regular());
+    }
     super::read_whole(&file, size)?.ok_or_else(|| ErrorKind::InvalidData.into())
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "not a regular file")
 }
 
 #[cfg(unix)]
@@ -36,7 +57,7 @@ mod system {
     use rustix::fs::{CWD, Mode, OFlags, openat};
 
     pub(super) fn open(directory: Option<&File>, path: &Path) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match directory {
             Some(directory) => openat(directory, path, flags, Mode::empty()),
             None => openat(CWD, path, flags, Mode::empty()),
@@ -64,26 +85,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_files_are_opened_and_nothing_is_waited_for() {
+    fn opens_regular_files_and_links_to_them_and_waits_for_nothing() {
         let root = tempfile::tempdir().unwrap();
         File::create(root.path().join("file")).unwrap().write_all(b"bytes").unwrap();
         File::create(root.path().join("empty")).unwrap();
         std::os::unix::fs::symlink("file", root.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", root.path().join("device")).unwrap();
+        std::os::unix::fs::symlink("pipe", root.path().join("link to pipe")).unwrap();
+        std::os::unix::fs::symlink("loop", root.path().join("loop")).unwrap();
         fs::create_dir(root.path().join("directory")).unwrap();
         let made = std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status();
         assert!(made.unwrap().success());
         let directory = File::open(root.path()).unwrap();
-        for (name, size) in [("file", 5), ("empty", 0)] {
+        for (name, size) in [("file", 5), ("empty", 0), ("link", 5)] {
             assert_eq!(open_plain(&root.path().join(name)).unwrap().1, size);
             assert_eq!(
                 read_plain(&directory, name, size).unwrap(),
                 b"bytes"[..usize::try_from(size).unwrap()]
             );
         }
-        for name in ["link", "directory", "pipe", "missing"] {
+        for name in ["device", "link to pipe", "loop", "directory", "pipe", "missing"] {
             open_plain(&root.path().join(name)).unwrap_err();
+            read_limited(&root.path().join(name), 5).unwrap_err();
             read_plain(&directory, name, 5).unwrap_err();
         }
+        assert_eq!(read_limited(&root.path().join("link"), 5).unwrap(), b"bytes");
+        let too_large = read_limited(&root.path().join("link"), 4).unwrap_err();
+        assert_eq!(too_large.kind(), ErrorKind::FileTooLarge);
         for size in [0, 4, 6] {
             assert_eq!(read_plain(&directory, "file", size).unwrap_err().kind(), ErrorKind::InvalidData);
         }
