@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::response::IntoResponse;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::metrics::Metrics;
@@ -24,6 +28,8 @@ use crate::trace::Remote;
 /// How long a client may take to send the head of a request, and may keep a connection idle: longer than the
 /// clients of the field keep theirs (90 s in Go and reqwest), so that none sends into a closing one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// Header fields of a request at most; hyper allows 100, and chains of gateways send more. The buffer bounds their bytes.
+const MAX_HEADER_FIELDS: usize = 1000;
 /// How long a client may take to agree on keys.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A client that takes nothing of its answer for so long is gone.
@@ -145,11 +151,31 @@ async fn serve(
 ) {
     let remote = talk.remote;
     let Some(config) = tls else { return speak(stream, talk, closing).await };
-    match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+    let deadline = Instant::now() + HANDSHAKE;
+    if let Ok(Ok(true)) = tokio::time::timeout_at(deadline, speaks_http(stream.get_ref())).await {
+        tracing::info!(%remote, "a client sent an HTTP request to the HTTPS port");
+        return speak(stream, Talk { router: Router::new().fallback(https_only), ..talk }, closing).await;
+    }
+    match tokio::time::timeout_at(deadline, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => speak(stream, talk, closing).await,
-        Ok(Err(error)) => tracing::debug!(%remote, %error, "a connection did not become secure"),
+        Ok(Err(error)) => {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+            let error = tls.map_or_else(|| error.to_string(), |tls| oras_tls::describe("", tls));
+            tracing::debug!(%remote, error, "a connection did not become secure");
+        }
         Err(_) => tracing::info!(%remote, "a connection did not become secure in time"),
     }
+}
+
+/// Returns true if the first byte is that of a method; the records of a TLS handshake begin with 22.
+async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
+}
+
+/// Answers a request without TLS on a port for TLS, in the words of Go's `net/http`.
+async fn https_only() -> impl IntoResponse {
+    (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], "Client sent an HTTP request to an HTTPS server.\n")
 }
 
 /// Answers the requests of a connection.
@@ -161,6 +187,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(buffer)
+        .max_headers(MAX_HEADER_FIELDS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let ended = tokio::select! {

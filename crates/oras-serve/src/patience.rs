@@ -38,6 +38,11 @@ impl<S> Patience<S> {
         }
     }
 
+    /// The stream itself.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes @ 1..)) = polled {
             self.activity.note();

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SingleCertAndKey;
 
 use crate::reread::{Reread, unusable};
 
@@ -30,17 +28,14 @@ pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
 
 fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
     let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| unusable(certificate, error))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
-    let rejected = |error: rustls::Error| unusable(certificate, error);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let provider = oras_tls::provider();
+    let pair = oras_tls::certified_key(certificate, key, &provider)
+        .map_err(|error| unusable(error.path(), error.reason()))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(rejected)?
+        .map_err(|error| unusable(certificate, oras_tls::describe("", &error)))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(rejected)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     // HTTP/2 moves blobs at a third of the speed.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

@@ -16,9 +16,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-files", SPEC_AND_STORE),
     ("oras-layout", SPEC_AND_STORE),
     ("oras-bucket", SPEC_AND_STORE),
-    ("oras-remote", SPEC_AND_STORE),
+    ("oras-remote", &["oras-spec", "oras-store", "oras-tls"]),
     ("oras-copy", SPEC_AND_STORE),
-    ("oras-serve", SPEC_AND_STORE),
+    ("oras-serve", &["oras-spec", "oras-store", "oras-tls"]),
+    // What the client and the server share.
+    ("oras-tls", &[]),
     (
         "oras",
         &[

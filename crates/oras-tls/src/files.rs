@@ -1,0 +1,290 @@
+//! Certificates and private keys in PEM files, and what is wrong with files that can't be used.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, crypto::CryptoProvider};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::describe;
+
+/// Bytes of a file at most: the largest bundles of authorities have less than a tenth.
+const MAX_FILE: u64 = 16 << 20;
+
+/// A file that can't be used, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    reason: String,
+    kind: FileErrorKind,
+}
+
+/// What kind of fault a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileErrorKind {
+    /// There is no such file.
+    Missing,
+    /// A file of certificates has no PEM data.
+    NoCertificatePem,
+    /// A file of a key has no PEM data.
+    NoKeyPem,
+    /// Any other.
+    Other,
+}
+
+impl FileError {
+    fn new(path: &Path, reason: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), reason: reason.into(), kind: FileErrorKind::Other }
+    }
+
+    fn kind_of(self, kind: FileErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// What kind of fault it is.
+    pub fn kind(&self) -> FileErrorKind {
+        self.kind
+    }
+}
+
+/// Reads all certificates of a PEM file; there is at least one.
+///
+/// # Errors
+/// A file that can't be read, that is not PEM, or that has no certificate.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let pem = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| FileError::new(path, malformed(&error)))?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let labels = labels(&pem);
+    let reason = match labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
+        true => "has a private key and no certificate: are the files of the certificate and the key swapped?"
+            .to_owned(),
+        false => nothing_in(&pem, &labels, "certificate", "openssl x509 -inform der"),
+    };
+    let kind = if labels.is_empty() { FileErrorKind::NoCertificatePem } else { FileErrorKind::Other };
+    Err(FileError::new(path, reason).kind_of(kind))
+}
+
+/// Reads the first private key of a PEM file.
+///
+/// # Errors
+/// A file that can't be read, that is not PEM, or that has no private key, or an encrypted one.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
+    let pem = read(path)?;
+    let labels = labels(&pem);
+    // PKCS #8 has a label for encrypted keys; older forms have a header that RFC 1421 defines.
+    let is_encrypted = labels.iter().any(|label| label == "ENCRYPTED PRIVATE KEY")
+        || lines(&pem).any(|line| line.starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
+    match PrivateKeyDer::from_pem_slice(&pem) {
+        Ok(key) => Ok(key),
+        Err(_) if is_encrypted => {
+            let reason = format!(
+                "the private key is encrypted: decrypt it by `openssl pkey -in {} -out decrypted.pem` and use that file",
+                path.display()
+            );
+            Err(FileError::new(path, reason))
+        }
+        Err(rustls_pki_types::pem::Error::NoItemsFound) => {
+            let reason = match labels.iter().any(|label| label == "CERTIFICATE") {
+                true => {
+                    "has a certificate and no private key: are the files of the certificate and the key swapped?"
+                        .to_owned()
+                }
+                false => nothing_in(&pem, &labels, "private key", "openssl pkey -inform der"),
+            };
+            let kind = if labels.is_empty() { FileErrorKind::NoKeyPem } else { FileErrorKind::Other };
+            Err(FileError::new(path, reason).kind_of(kind))
+        }
+        Err(error) => Err(FileError::new(path, malformed(&error))),
+    }
+}
+
+/// Reads a certificate with its chain and its private key, which must belong together.
+///
+/// Certificates of version 1, which small authorities still make, are taken: whether they are good is for the other side
+/// to decide.
+///
+/// # Errors
+/// Those of [`certificates`] and [`private_key`], and a key that is not that of the certificate.
+pub fn certified_key(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, FileError> {
+    let chain = certificates(certificate)?;
+    let loaded = provider.key_provider.load_private_key(private_key(key)?).map_err(|error| {
+        FileError::new(key, format!("the private key can't be used: {}", describe("", &error)))
+    })?;
+    let pair = CertifiedKey::new(chain, loaded);
+    match pair.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            let reason = format!(
+                "tls: private key does not match public key: it is not the key of the certificate in {}",
+                certificate.display()
+            );
+            Err(FileError::new(key, reason))
+        }
+        _ => Ok(pair),
+    }
+}
+
+/// The bytes of a file, read once, so that it may be a pipe.
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    match file {
+        Ok(size) if size as u64 > MAX_FILE => Err(FileError::new(path, "is too large for a PEM file")),
+        // Windows editors put a byte order mark first.
+        Ok(_) => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| bytes.clone(), <[u8]>::to_vec)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(FileError::new(path, "no such file or directory").kind_of(FileErrorKind::Missing))
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+            Err(FileError::new(path, reason))
+        }
+    }
+}
+
+fn lines(pem: &[u8]) -> impl Iterator<Item = String> {
+    pem.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(|line| String::from_utf8_lossy(line).trim().to_owned())
+}
+
+/// The labels of the sections, such as `CERTIFICATE`, as text that may be shown.
+fn labels(pem: &[u8]) -> Vec<String> {
+    let label = |line: String| Some(line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?.to_owned());
+    let is_plain =
+        |label: &String| label.len() < 64 && label.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    lines(pem).filter_map(label).filter(is_plain).collect()
+}
+
+/// Why a file without the section that was looked for is no use.
+fn nothing_in(pem: &[u8], labels: &[String], wanted: &str, convert: &str) -> String {
+    if pem.iter().all(u8::is_ascii_whitespace) {
+        return format!("has no {wanted}: it is empty");
+    }
+    if !labels.is_empty() {
+        return format!("has no {wanted}, only: {}", labels.join(", "));
+    }
+    // A DER SEQUENCE whose length takes up to four bytes.
+    match pem {
+        [0x30, length, ..] if *length & 0x80 == 0 || (0x81..=0x84).contains(length) => {
+            format!(
+                "is binary (DER), and must be PEM: convert it by `{convert}`, or from PKCS #12 by `openssl pkcs12`"
+            )
+        }
+        _ => format!("has no {wanted} in PEM (`-----BEGIN …-----`)"),
+    }
+}
+
+fn malformed(error: &rustls_pki_types::pem::Error) -> String {
+    use rustls_pki_types::pem::Error;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match error {
+        Error::MissingSectionEnd { end_marker } => {
+            format!("malformed PEM: `{}` is missing", text(end_marker))
+        }
+        Error::IllegalSectionStart { line } => format!("malformed PEM: invalid line `{}`", text(line)),
+        Error::Base64Decode(_) => "malformed PEM: invalid base64".to_owned(),
+        other => format!("malformed PEM: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file.pem");
+        std::fs::write(&path, text).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn says_why_a_certificate_file_is_no_use() {
+        for (text, expected) in [
+            (&b""[..], "has no certificate: it is empty"),
+            (b" \r\n", "has no certificate: it is empty"),
+            (
+                b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+                "has a private key and no certificate: are the files of the certificate and the key swapped?",
+            ),
+            (
+                b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+                "has no certificate, only: X509 CRL",
+            ),
+            (
+                &[0x30, 0x82, 1, 2, 0x30],
+                "is binary (DER), and must be PEM: convert it by `openssl x509 -inform der`, or from PKCS #12 by \
+                 `openssl pkcs12`",
+            ),
+            (b"hello", "has no certificate in PEM (`-----BEGIN …-----`)"),
+            (b"-----BEGIN CERTIFICATE-----\nAAAA\n", "malformed PEM: `-----END CERTIFICATE-----` is missing"),
+            (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "malformed PEM: invalid base64"),
+        ] {
+            let (_directory, path) = file(text);
+            assert_eq!(certificates(&path).unwrap_err().reason(), expected);
+        }
+        let missing = certificates(Path::new("/nonexistent/file")).unwrap_err();
+        assert_eq!(missing.kind(), FileErrorKind::Missing);
+        assert_eq!(missing.to_string(), "/nonexistent/file: no such file or directory");
+        assert_eq!(certificates(Path::new("/")).unwrap_err().reason(), "is a directory");
+    }
+
+    #[test]
+    fn says_why_a_key_file_is_no_use() {
+        for (text, expected) in [
+            (&b""[..], "has no private key: it is empty"),
+            (
+                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "has a certificate and no private key: are the files of the certificate and the key swapped?",
+            ),
+            (
+                b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+                "has no private key, only: OPENSSH PRIVATE KEY",
+            ),
+            (&[0x30, 0x12, 2, 1], "is binary (DER), and must be PEM"),
+        ] {
+            let (_directory, path) = file(text);
+            let error = private_key(&path).unwrap_err();
+            assert!(error.reason().starts_with(expected), "{error}");
+        }
+        for encrypted in [
+            &b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"[..],
+            b"-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: AES-128-CBC,00\r\n\r\nAAAA\r\n\
+              -----END RSA PRIVATE KEY-----\r\n",
+        ] {
+            let (_directory, path) = file(encrypted);
+            let error = private_key(&path).unwrap_err();
+            let expected = format!(
+                "{0}: the private key is encrypted: decrypt it by `openssl pkey -in {0} -out decrypted.pem` and use \
+                 that file",
+                path.display()
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+        let (_directory, path) =
+            file(b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+        assert!(private_key(&path).is_ok());
+    }
+}
