@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oras::files::LimitExceeded;
-use oras::remote::{AddressRefused, RegistryBlocked, ResponseError};
+use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, WrongScheme};
 use oras::store::{Error, Kind};
 
 /// A failure: `prefix message`, then usage and advice on lines of their own.
@@ -68,14 +68,34 @@ impl fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let failure = Self { kind: Some(error.kind()), ..Self::new(error.chain()) };
-        match error.find::<RegistryBlocked>() {
-            None => failure,
-            Some(_) => failure.advise(
+        if error.find::<RegistryBlocked>().is_some() {
+            return failure.advise(
                 "If that rule is not meant for this, leave the file out by --no-registries-conf \
                  (cp: --from-no-registries-conf, --to-no-registries-conf)",
-            ),
+            );
+        }
+        match wrong_scheme_advice(&error) {
+            Some(advice) => failure.advise(advice),
+            None => failure,
         }
     }
+}
+
+/// What to do when a server speaks HTTP where HTTPS was meant, or the other way round.
+fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
+    Some(match error.find::<WrongScheme>()? {
+        WrongScheme::SpeaksHttp if error.chain().contains("through the proxy https://") => {
+            "If the proxy is meant to be reached without TLS, begin its address with http://"
+        }
+        WrongScheme::SpeaksHttp => {
+            "If the registry is meant to be reached without TLS, use --plain-http (cp: --from-plain-http, \
+             --to-plain-http)"
+        }
+        WrongScheme::SpeaksHttps => {
+            "Leave out --plain-http; for localhost, where it is the default, use --plain-http=false (cp: \
+             --from-plain-http=false, --to-plain-http=false)"
+        }
+    })
 }
 
 /// What the credential error of a registry says, wherever it is in a chain.
@@ -116,6 +136,9 @@ pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
             "If {} is meant to be reached, allow it by --allow-host {} (cp: --from-allow-host, --to-allow-host)",
             refused.host, refused.host
         ));
+    }
+    if let Some(advice) = wrong_scheme_advice(error) {
+        return failure.advise(advice);
     }
     if error.chain().contains("path traversal disallowed") {
         return failure.advise(

@@ -2,21 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_store::{Error, Kind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use url::{Host, Origin, Url};
 
 use crate::certificates::{self, Certificates};
 use crate::connections::Connections;
 use crate::endpoint::Endpoint;
-use crate::guard::{Guard, Resolver, Seen};
+use crate::guard::{Guard, Seen};
 use crate::no_proxy::NoProxy;
 use crate::options::{ClientOptions, HttpVersion, ResolveOverride};
-use crate::proxy;
+use crate::pool::{Lease, Pool, Pools};
+use crate::proxy::{self, SystemProxy};
 use crate::registries_conf::Found;
 use crate::session::Sessions;
 use crate::throttle::Throttle;
@@ -38,12 +37,14 @@ struct Inner {
     options: ClientOptions,
     headers: HeaderMap,
     no_proxy: NoProxy,
-    pools: Mutex<HashMap<Pool, reqwest::Client>>,
+    pools: Pools,
     seen: Arc<Seen>,
     sessions: Sessions,
     warned: Mutex<HashSet<(String, String)>>,
     /// The origins that speak nothing but HTTP/2.
     http2: Mutex<HashSet<Origin>>,
+    /// The origins that answered a request.
+    answered: Mutex<HashSet<Origin>>,
     /// The budgets of the registries, by their origins.
     connections: Mutex<HashMap<String, Arc<Connections>>>,
     /// What the servers bear at the same time.
@@ -51,24 +52,16 @@ struct Inner {
     hosts: upload::Hosts,
 }
 
-/// Connections that are set up alike.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pool {
-    secure: bool,
-    /// Does not check the registry's certificate.
-    unverified: bool,
-    /// Shows the client certificate, which is for the registry alone.
-    certificate: bool,
-    /// The directory of certificates of the registry.
-    directory: Option<PathBuf>,
-    /// Past any proxy, as this machine is reached.
-    direct: bool,
-    /// By HTTP/2.
-    http2: bool,
-    /// The override of addresses that applies.
-    rule: Option<usize>,
-    /// The rule for addresses of a host that a registry named.
-    guard: Option<Guard>,
+/// The connections of a request, and how it uses them.
+pub(crate) struct Route {
+    pub(crate) http: reqwest::Client,
+    /// The address to use with them.
+    pub(crate) url: Url,
+    /// The `Host` to send if it differs from that.
+    pub(crate) host: Option<String>,
+    pub(crate) lease: Lease,
+    /// The host of the proxy, if it is reached by HTTPS.
+    pub(crate) https_proxy: Option<String>,
 }
 
 impl Client {
@@ -83,21 +76,20 @@ impl Client {
         }
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
-        let (pools, seen, sessions, warned, http2) = Default::default();
-        let (connections, throttles, hosts) = Default::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 options,
                 headers,
                 no_proxy,
-                pools,
-                seen,
-                sessions,
-                warned,
-                http2,
-                connections,
-                throttles,
-                hosts,
+                pools: Pools::default(),
+                seen: Arc::default(),
+                sessions: Sessions::default(),
+                warned: Mutex::default(),
+                http2: Mutex::default(),
+                answered: Mutex::default(),
+                connections: Mutex::default(),
+                throttles: Mutex::default(),
+                hosts: upload::Hosts::default(),
             }),
         })
     }
@@ -156,15 +148,11 @@ impl Client {
         Arc::clone(throttles.entry(url.origin()).or_default())
     }
 
-    /// The connections for `url`, the address to use with them, and the `Host` to send if it differs from that.
+    /// The connections for `url`.
     ///
     /// # Errors
     /// `Denied` for an address that a registry must not name.
-    pub(crate) fn connect(
-        &self,
-        endpoint: &Endpoint,
-        url: &Url,
-    ) -> Result<(reqwest::Client, Url, Option<String>)> {
+    pub(crate) fn connect(&self, endpoint: &Endpoint, url: &Url) -> Result<Route> {
         let options = &self.inner.options;
         let applies = |rule: &ResolveOverride| {
             let is_host = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(&rule.host));
@@ -173,20 +161,25 @@ impl Client {
         let rule = options.resolve.iter().rposition(applies);
         let direct = is_this_machine(url) || self.inner.no_proxy.covers(url);
         // An override leads past any proxy.
-        let proxy = if direct || rule.is_some() { None } else { proxy::secure(url) };
+        let proxy = if direct || rule.is_some() { None } else { SystemProxy::of(url) };
+        let https_proxy = proxy.as_ref().and_then(SystemProxy::https_host).map(str::to_owned);
         let private = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
         let given = private && options.client_certificate.is_some();
-        if let Some(proxy) = proxy.as_ref().filter(|_| given) {
+        if let Some(proxy) = https_proxy.as_ref().filter(|_| given) {
             return Err(proxy::shown_certificate(url, proxy));
         }
         let directory = || certificates::directory(&options.certificate_directories, endpoint.server());
         let directory = if private { directory() } else { None };
         let pool = Pool {
-            secure: url.scheme() == "https" || proxy.is_some(),
+            secure: url.scheme() == "https" || https_proxy.is_some(),
             unverified: options.insecure || (endpoint.is_insecure() && endpoint.owns(url)),
-            certificate: given || (directory.is_some() && proxy.is_none()),
+            certificate: given || (directory.is_some() && https_proxy.is_none()),
             directory,
             direct,
+            socks: match proxy {
+                Some(SystemProxy::Socks(address)) => Some(address),
+                _ => None,
+            },
             http2: self.uses_http2(url),
             rule,
             // Where the user's own override leads is the user's wish.
@@ -198,14 +191,14 @@ impl Client {
         if let Some(guard) = &pool.guard {
             guard.check_literal(&self.inner.seen)?;
         }
-        let http = self.pool(pool)?;
-        let mut target = url.clone();
-        let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) else {
-            return Ok((http, target, None));
-        };
-        // The port of an address wins over that of an override.
-        let moved = rule.address_port != rule.port && target.set_port(Some(rule.address_port)).is_ok();
-        Ok((http, target, moved.then(|| format!("{}:{}", rule.host, rule.port))))
+        let (http, lease) = self.inner.pools.get(pool, options, &self.inner.seen)?;
+        let mut route = Route { http, url: url.clone(), host: None, lease, https_proxy };
+        if let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) {
+            // The port of an address wins over that of an override.
+            let moved = rule.address_port != rule.port && route.url.set_port(Some(rule.address_port)).is_ok();
+            route.host = moved.then(|| format!("{}:{}", rule.host, rule.port));
+        }
+        Ok(route)
     }
 
     /// Whether HTTP/2 is spoken with the server of `url`.
@@ -225,14 +218,19 @@ impl Client {
         self.inner.http2.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
     }
 
-    fn pool(&self, pool: Pool) -> Result<reqwest::Client> {
-        let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(http) = pools.get(&pool) {
-            return Ok(http.clone());
-        }
-        let http = build(&self.inner.options, &pool, Arc::clone(&self.inner.seen))?;
-        pools.insert(pool, http.clone());
-        Ok(http)
+    /// Keeps later requests from the connections of `lease`, one of which went silent.
+    pub(crate) fn discard(&self, lease: &Lease) {
+        self.inner.pools.discard(lease);
+    }
+
+    /// Notes that the server of `url` answered a request.
+    pub(crate) fn note_answer(&self, url: &Url) {
+        self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
+    }
+
+    /// Returns true if the server of `url` answered a request of this client before.
+    pub(crate) fn has_answered(&self, url: &Url) -> bool {
+        self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(&url.origin())
     }
 
     /// Hands on warnings that were not seen before (distribution-spec, "Warnings": `299 - "text"`).
@@ -289,30 +287,6 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     Ok(parsed)
 }
 
-fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
-    let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certificates::read)?;
-    let tls = if pool.secure {
-        tls::configure(options, pool.certificate, &own, (pool.http2, pool.unverified))?
-    } else {
-        tls::none()?
-    };
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(&options.user_agent)
-        .redirect(Policy::none())
-        .referer(false)
-        .dns_resolver(Resolver { seen, guard: pool.guard.clone() })
-        .connect_timeout(options.connect_timeout);
-    builder = if pool.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
-    if pool.direct {
-        builder = builder.no_proxy();
-    }
-    if let Some(rule) = pool.rule.and_then(|rule| options.resolve.get(rule)) {
-        builder = builder.resolve(&rule.host, (rule.address, rule.address_port).into()).no_proxy();
-    }
-    builder.build().map_err(|error| Error::new(Kind::Other, "failed to set up HTTP").with_source(error))
-}
-
 /// `localhost` and loopback addresses are never reached by a proxy.
 fn is_this_machine(url: &Url) -> bool {
     match url.host() {
@@ -351,8 +325,8 @@ mod tests {
             ("http://a.test:82/x", "http://a.test:82/x", None),
             ("http://b.test/x", "http://b.test/x", None),
         ] {
-            let (_, found, sent) = client.connect(&endpoint, &Url::parse(url).unwrap()).unwrap();
-            assert_eq!((found.as_str(), sent.as_deref()), (target, host));
+            let route = client.connect(&endpoint, &Url::parse(url).unwrap()).unwrap();
+            assert_eq!((route.url.as_str(), route.host.as_deref()), (target, host));
         }
     }
 

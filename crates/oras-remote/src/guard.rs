@@ -1,5 +1,9 @@
 //! Where a registry may lead: redirects, upload locations and token servers on other hosts are reached only if their
 //! addresses, looked at after names are resolved, lead nowhere that the registry has no business with.
+//!
+//! By an HTTP or a SOCKS5 proxy, names are resolved at the proxy, whose network may know other names than this one. Then the
+//! guard sees the hosts that are written as addresses, and `localhost`; which names lead where is for the proxy to decide,
+//! as it decides for every other program. To resolve a name here first would tell nothing of where the proxy connects to.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -97,6 +97,7 @@ mod network;
 mod no_proxy;
 mod options;
 mod paging;
+mod pool;
 mod profile;
 mod proxy;
 mod rate;
@@ -118,6 +119,7 @@ mod trace;
 mod transport;
 mod untag;
 mod upload;
+mod verifier;
 
 pub use address::AddressClass;
 pub use client::Client;
@@ -125,6 +127,7 @@ pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials}
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
 pub use mirrors::Mirrored;
+pub use network::WrongScheme;
 pub use options::{
     ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
 };

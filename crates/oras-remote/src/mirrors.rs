@@ -178,6 +178,8 @@ impl Place<'_> {
         let mut options = client.options().clone();
         if is_mirror {
             options.retry.retries = options.retry.retries.min(RETRIES);
+            // There is another source: none waits for a mirror to restart.
+            options.retry.outage = Duration::ZERO;
             options.connect_timeout = options.connect_timeout.min(CONNECT_TIMEOUT);
         }
         let options = match reference.registry == self.repository.endpoint().server() {

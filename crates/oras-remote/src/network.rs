@@ -4,21 +4,99 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 
 use oras_store::{Error, Kind};
-use reqwest::Method;
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use reqwest::header::CONNECTION;
+use reqwest::{Method, StatusCode, Version};
+use rustls::{AlertDescription, InvalidMessage};
 use url::Url;
 
 use crate::guard::AddressRefused;
-use crate::response::redact;
+use crate::response::{reason, redact};
 use crate::retry::{Again, Failed};
+
+/// A server speaks another scheme than the address says; found in the chain of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongScheme {
+    /// The address begins with `https`.
+    #[error("the server speaks HTTP, not HTTPS")]
+    SpeaksHttp,
+    /// The address begins with `http`.
+    #[error("the server speaks HTTPS, not HTTP")]
+    SpeaksHttps,
+}
 
 /// The failure to send a request or to read its answer.
 pub(crate) fn failed(method: &Method, url: &Url, error: &reqwest::Error) -> Failed {
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(Kind::Denied, refused.clone()).into();
     }
+    if speaks_plain_http(error) {
+        let cause = "http: server gave HTTP response to HTTPS client";
+        return spoken(method, url, cause).with_source(WrongScheme::SpeaksHttp).into();
+    }
     let (cause, again) = explain(url, error);
     Failed { error: spoken(method, url, &cause), again }
+}
+
+/// Returns true if no connection was made although there was an address to connect to: the server, or a machine before it,
+/// may be restarting.
+pub(crate) fn is_unreachable(error: &reqwest::Error) -> bool {
+    use ErrorKind as E;
+    if !error.is_connect() || error.is_timeout() || find::<AddressRefused>(error).is_some() {
+        return false;
+    }
+    // TLS that fails is no outage, unless the connection ended within its handshake.
+    if find::<rustls::Error>(error).is_some() {
+        return false;
+    }
+    find::<std::io::Error>(error).is_some_and(|io| {
+        matches!(
+            io.kind(),
+            E::ConnectionRefused
+                | E::ConnectionReset
+                | E::ConnectionAborted
+                | E::BrokenPipe
+                | E::UnexpectedEof
+                | E::NotConnected
+                | E::HostUnreachable
+                | E::NetworkUnreachable
+                | E::NetworkDown
+        )
+    })
+}
+
+/// What servers that speak TLS answer to a request without it: Go, nginx, Apache, HAProxy and Envoy say so in these words.
+const ASKS_FOR_TLS: [&str; 4] = [
+    "client sent an http request to an https server",
+    "plain http request was sent to https port",
+    "speaking plain http to an ssl-enabled server port",
+    "this combination of host and port requires tls",
+];
+
+/// Returns true for an answer as servers give it to a request without TLS that should have come by TLS: 400, and the end of
+/// the connection, without the header of a registry.
+pub(crate) fn may_lack_tls(url: &Url, answer: &reqwest::Response) -> bool {
+    let headers = answer.headers();
+    let closes = headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    url.scheme() == "http"
+        && answer.status() == StatusCode::BAD_REQUEST
+        && (closes || answer.version() == Version::HTTP_10)
+        && !headers.contains_key("docker-distribution-api-version")
+}
+
+/// Returns true if the server answered a request without TLS that it speaks TLS.
+pub(crate) fn asks_for_tls(url: &Url, status: StatusCode, body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_lowercase();
+    url.scheme() == "http"
+        && status == StatusCode::BAD_REQUEST
+        && ASKS_FOR_TLS.iter().any(|words| text.contains(words))
+}
+
+/// The failure of a request that was sent without TLS to a server that speaks it.
+pub(crate) fn lacks_tls(method: &Method, url: &Url, status: StatusCode) -> Failed {
+    let reason = reason(status).unwrap_or_default();
+    spoken(method, url, &format!("response status code {}: {reason}", status.as_u16()))
+        .with_source(WrongScheme::SpeaksHttps)
+        .into()
 }
 
 /// Whether the handshake ended because the server speaks no HTTP/1.1 (RFC 7301, section 3.2).
@@ -27,11 +105,17 @@ pub(crate) fn refuses_http1(error: &reqwest::Error) -> bool {
     matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
+/// Whether the handshake was answered by something else than TLS.
+fn speaks_plain_http(error: &reqwest::Error) -> bool {
+    let tls = find::<rustls::Error>(error);
+    matches!(tls, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
+}
+
 /// Whether there is nobody who speaks TLS: nobody listens, or the handshake was answered by something else or hung up
 /// on.
 pub(crate) fn speaks_no_tls(error: &reqwest::Error) -> bool {
     match find::<rustls::Error>(error) {
-        Some(tls) => matches!(tls, rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
+        Some(_) => speaks_plain_http(error),
         None => find::<std::io::Error>(error).is_some_and(|io| {
             use ErrorKind::{ConnectionRefused, ConnectionReset, UnexpectedEof};
             error.is_connect() && matches!(io.kind(), ConnectionRefused | ConnectionReset | UnexpectedEof)
@@ -58,7 +142,7 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, Again) {
     let host = url.host_str().unwrap_or_default();
     let address = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
     if let Some(tls) = find::<rustls::Error>(error) {
-        return (explain_tls(host, tls), Again::Never);
+        return (oras_tls::describe(host, tls), Again::Never);
     }
     if chain(error).any(|error| error.to_string() == "dns error") {
         return (format!("dial tcp: lookup {host}: no such host"), Again::Never);
@@ -75,6 +159,13 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, Again) {
         Some(ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), Again::Later),
         Some(ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), Again::Later),
         _ if is_cut(error) => ("unexpected EOF".to_owned(), Again::Later),
+        _ if is_head_too_large(error) => {
+            ("the head of the answer has too many fields or bytes".to_owned(), Again::Never)
+        }
+        _ if url.scheme() == "http" && is_no_http(error) => {
+            let why = "malformed HTTP response: the server may speak HTTPS, not HTTP";
+            (why.to_owned(), Again::Later)
+        }
         _ if error.is_builder() => (innermost(error), Again::Never),
         _ => (format!("{dial}{}", innermost(error)), Again::Later),
     }
@@ -105,34 +196,14 @@ fn is_cut(error: &reqwest::Error) -> bool {
     })
 }
 
-fn explain_tls(host: &str, error: &rustls::Error) -> String {
-    const UNVERIFIED: &str = "tls: failed to verify certificate: x509";
-    match error {
-        rustls::Error::InvalidCertificate(why) => match why {
-            // The latter is an authority of the same name with another key.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!("{UNVERIFIED}: certificate signed by unknown authority")
-            }
-            CertificateError::Expired
-            | CertificateError::NotValidYet
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYetContext { .. } => {
-                format!("{UNVERIFIED}: certificate has expired or is not yet valid: {why}")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("{UNVERIFIED}: certificate is not valid for {host}: {why}")
-            }
-            other => format!("{UNVERIFIED}: {other}"),
-        },
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "http: server gave HTTP response to HTTPS client".to_owned()
-        }
-        rustls::Error::AlertReceived(AlertDescription::BadCertificate) => {
-            "remote error: tls: bad certificate".to_owned()
-        }
-        rustls::Error::AlertReceived(alert) => format!("remote error: tls: {alert:?}"),
-        other => format!("tls: {other}"),
-    }
+/// Whether the head of an answer exceeds the limits of hyper or of h2.
+fn is_head_too_large(error: &reqwest::Error) -> bool {
+    chain(error).any(|error| error.to_string() == "message head is too large")
+}
+
+/// Whether what came is no answer of HTTP/1.1, such as an alert of TLS.
+fn is_no_http(error: &reqwest::Error) -> bool {
+    chain(error).any(|error| error.to_string().starts_with("invalid HTTP version"))
 }
 
 type Cause<'a> = &'a (dyn StdError + 'static);

@@ -8,6 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::pool::Lease;
 use crate::response::ResponseError;
 use crate::scope::Scopes;
 use crate::upload::Payload;
@@ -73,6 +74,8 @@ pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Answer,
+    /// The connections that it came by.
+    pub(crate) lease: Lease,
 }
 
 /// The body of an answer.

@@ -6,16 +6,21 @@ use std::time::{Duration, SystemTime};
 use oras_store::{Error, Result};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
 
 use crate::response::ResponseError;
 
 /// The longest wait that a registry may ask for: beyond it, its error is handed on at once.
 pub(crate) const MAX_ASKED: Duration = Duration::from_secs(60);
+/// The shortest wait between two tries to reach a server, whatever the policy: a refused connection fails at once.
+const MIN_OUTAGE_WAIT: Duration = Duration::from_millis(10);
 
 /// How often a failed request is sent again, and after how long.
 ///
 /// The wait doubles from `base`, give or take a tenth, up to `limit`; a registry that sends `Retry-After` is obeyed
 /// up to a minute. Requests are sent again after a timeout, a broken connection, and the statuses 408, 429 and 5xx.
+/// While a server that answered before takes no connections, which is what a restart looks like, requests are sent
+/// again for as long as `outage`, whatever `retries` says unless it is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Times a request is sent again.
@@ -24,12 +29,19 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest wait.
     pub limit: Duration,
+    /// How long a server that answered before may take no connections.
+    pub outage: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Five times in about seven seconds, like the Go tool.
+    /// Five times in about seven seconds, like the Go tool; a restart may take 40 seconds.
     fn default() -> Self {
-        Self { retries: 5, base: Duration::from_millis(250), limit: Duration::from_secs(3) }
+        Self {
+            retries: 5,
+            base: Duration::from_millis(250),
+            limit: Duration::from_secs(3),
+            outage: Duration::from_secs(40),
+        }
     }
 }
 
@@ -42,7 +54,7 @@ impl RetryPolicy {
 
     /// The tries of one piece of work.
     pub(crate) fn tries(&self) -> Tries {
-        Tries { policy: *self, made: 0 }
+        Tries { policy: *self, made: 0, outage: None }
     }
 }
 
@@ -51,13 +63,25 @@ impl RetryPolicy {
 pub(crate) struct Tries {
     policy: RetryPolicy,
     made: u32,
+    /// Since when the server takes no connections.
+    outage: Option<Outage>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    tries: u32,
 }
 
 impl Tries {
     /// Waits for the next try; the error of the last one if there is to be none.
     pub(crate) async fn again_after(&mut self, failed: Failed) -> Result<()> {
+        if failed.again != Again::Unreachable {
+            self.outage = None;
+        }
         let wait = match failed.again {
             Again::Never => None,
+            Again::Unreachable => self.wait_for_restart(),
             Again::Once if self.made > 0 => None,
             _ if self.made == self.policy.retries => None,
             Again::Once | Again::Later => Some(self.policy.wait(self.made)),
@@ -66,8 +90,19 @@ impl Tries {
         let Some(wait) = wait else { return Err(failed.error) };
         tracing::debug!(error = %failed.error, ?wait, made = self.made, "trying again");
         tokio::time::sleep(wait).await;
-        self.made += 1;
+        if self.outage.is_none() {
+            self.made += 1;
+        }
         Ok(())
+    }
+
+    /// The wait before the next try to reach a server that takes no connections, until that took too long.
+    fn wait_for_restart(&mut self) -> Option<Duration> {
+        let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), tries: 0 });
+        let wait = self.policy.wait(outage.tries).max(MIN_OUTAGE_WAIT);
+        outage.tries += 1;
+        let is_allowed = self.policy.retries > 0 && outage.since.elapsed() + wait <= self.policy.outage;
+        is_allowed.then_some(wait)
     }
 }
 
@@ -85,6 +120,8 @@ pub(crate) enum Again {
     /// One more.
     Once,
     Later,
+    /// A server that answered before takes no connections.
+    Unreachable,
     /// The server said when.
     After(Duration),
 }
@@ -188,7 +225,8 @@ mod tests {
 
     #[tokio::test]
     async fn tries_are_bounded() {
-        let policy = RetryPolicy { retries: 3, base: Duration::ZERO, limit: Duration::ZERO };
+        let policy =
+            RetryPolicy { retries: 3, base: Duration::ZERO, limit: Duration::ZERO, ..RetryPolicy::default() };
         for (again, expected) in [
             (Again::Later, 4),
             (Again::Never, 1),
@@ -206,5 +244,29 @@ mod tests {
             };
             assert_eq!((error.to_string().as_str(), made), ("broken", expected));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_bounded_by_time() {
+        let failed = |again| Failed { error: Error::new(Kind::Network, "refused"), again };
+        for (retries, outage, lasts) in [(5, 40, 30..=40), (1, 40, 30..=40), (0, 40, 0..=0), (5, 0, 0..=0)] {
+            let policy =
+                RetryPolicy { retries, outage: Duration::from_secs(outage), ..RetryPolicy::default() };
+            let (start, mut tries) = (Instant::now(), policy.tries());
+            while tries.again_after(failed(Again::Unreachable)).await.is_ok() {}
+            assert!(lasts.contains(&start.elapsed().as_secs()), "{retries}, {outage}: {:?}", start.elapsed());
+        }
+        // A restart takes none of the tries for other failures, and another restart has as much time.
+        let mut tries = RetryPolicy { retries: 1, ..RetryPolicy::default() }.tries();
+        for _ in 0..2 {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(25) {
+                tries.again_after(failed(Again::Unreachable)).await.unwrap();
+            }
+            if tries.made == 0 {
+                tries.again_after(failed(Again::Later)).await.unwrap();
+            }
+        }
+        assert!(tries.again_after(failed(Again::Later)).await.is_err());
     }
 }

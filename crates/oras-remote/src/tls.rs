@@ -1,24 +1,22 @@
-//! TLS: rustls with aws-lc-rs; the system's authorities are read when TLS is first used, not when a client is made.
+//! TLS by rustls; the system's authorities are read when TLS is first used, not when a client is made.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use oras_tls::{FileError, FileErrorKind};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::certificates::Certificates;
 use crate::options::ClientOptions;
+use crate::verifier::{AnchoredVerifier, Anchors, AnyCertificate};
 
 /// A configuration that trusts nobody: for a client that speaks no TLS.
 pub(crate) fn none() -> Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let builder = ClientConfig::builder_with_provider(oras_tls::provider())
         .with_safe_default_protocol_versions()
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
@@ -30,25 +28,23 @@ pub(crate) fn configure(
     own: &Certificates,
     (http2, unverified): (bool, bool),
 ) -> Result<ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = oras_tls::provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?
+        .dangerous();
     let builder = if unverified {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(Arc::clone(&provider))))
+        builder.with_custom_certificate_verifier(Arc::new(AnyCertificate))
     } else {
-        builder.with_root_certificates(roots(options.ca_file.as_deref(), &own.authorities)?)
+        let anchors = anchors(options.ca_file.as_deref(), &own.authorities)?;
+        let provider = Arc::clone(&provider);
+        builder.with_custom_certificate_verifier(Arc::new(AnchoredVerifier { anchors, provider }))
     };
     let mut config = match options.client_certificate.as_ref().or(own.client.as_ref()).filter(|_| certificate)
     {
         Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            if chain.is_empty() {
-                let message = "tls: failed to find any PEM data in certificate input";
-                return Err(Error::new(Kind::InvalidInput, message));
-            }
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown(chain, key, &provider)?)))
+            let pair = oras_tls::certified_key(certificate, key, &provider).map_err(unusable)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
         }
         None => builder.with_no_client_auth(),
     };
@@ -56,95 +52,46 @@ pub(crate) fn configure(
     Ok(config)
 }
 
-/// A client certificate with its key. Certificates of version 1, which small authorities still make, are shown too:
-/// whether they are good is for the server to say.
-fn shown(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey> {
-    let key = provider.key_provider.load_private_key(key).map_err(failed)?;
-    let shown = CertifiedKey::new(chain, key);
-    match shown.keys_match() {
-        Err(error @ rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(failed(error)),
-        _ => Ok(shown),
-    }
-}
-
-fn roots(file: Option<&Path>, own: &[PathBuf]) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
+fn anchors(file: Option<&Path>, own: &[PathBuf]) -> Result<Anchors> {
+    let mut anchors = Anchors::new();
     match file {
-        Some(path) => add(&mut roots, path)?,
+        Some(path) => add(&mut anchors, path)?,
         None => {
-            own.iter().try_for_each(|path| add(&mut roots, path))?;
+            own.iter().try_for_each(|path| add(&mut anchors, path))?;
             // What can't be read is reported by the failed handshake, which names the registry.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            anchors.add_readable(rustls_native_certs::load_native_certs().certs);
         }
     }
-    Ok(roots)
+    Ok(anchors)
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<()> {
-    let found = certificates(path)?;
-    if found.is_empty() {
-        let message = format!("Failed to load certificate in file: {}", path.display());
-        return Err(Error::new(Kind::InvalidInput, message));
-    }
-    found.into_iter().try_for_each(|certificate| roots.add(certificate)).map_err(failed)
+fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
+    let failed =
+        |why: String| Error::new(Kind::InvalidInput, format!("Failed to load certificate in file: {why}"));
+    let found = oras_tls::certificates(path).map_err(|error| match error.kind() {
+        FileErrorKind::Missing => unusable(error),
+        _ => failed(error.to_string()),
+    })?;
+    found.into_iter().try_for_each(|certificate| {
+        let added = anchors.add(certificate);
+        added.map_err(|error| failed(format!("{}: {}", path.display(), oras_tls::describe("", &error))))
+    })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &rustls_pki_types::pem::Error) -> Error {
-    match error {
-        rustls_pki_types::pem::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => {
-            Error::new(Kind::InvalidInput, format!("open {}: no such file or directory", path.display()))
+/// The error for a file, which begins with the words of Go's `crypto/tls`.
+fn unusable(error: FileError) -> Error {
+    let context = match error.kind() {
+        FileErrorKind::Missing => {
+            let message = format!("open {}: no such file or directory", error.path().display());
+            return Error::new(Kind::InvalidInput, message);
         }
-        other => Error::new(Kind::InvalidInput, format!("{}: {other}", path.display())),
-    }
+        FileErrorKind::NoCertificatePem => "tls: failed to find any PEM data in certificate input",
+        FileErrorKind::NoKeyPem => "tls: failed to find any PEM data in key input",
+        _ => "failed to set up TLS",
+    };
+    Error::from_source(Kind::InvalidInput, error).context(context)
 }
 
-fn failed(error: rustls::Error) -> Error {
-    Error::new(Kind::InvalidInput, "failed to set up TLS").with_source(error)
-}
-
-/// Takes any certificate, as `--insecure` asks; the handshake's signatures are still checked.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn failed(error: &rustls::Error) -> Error {
+    Error::new(Kind::InvalidInput, format!("failed to set up TLS: {}", oras_tls::describe("", error)))
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::client::Client;
 use crate::endpoint::Endpoint;
-use crate::network;
+use crate::network::{self, WrongScheme};
 use crate::rate::RateLimit;
 use crate::request::{Answer, Body, Request, Response};
 use crate::response::redact;
@@ -118,34 +118,21 @@ impl Client {
         url: &Url,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Failed> {
-        let (http, target, host) = self.connect(endpoint, url)?;
+        let route = self.connect(endpoint, url)?;
+        let lease = route.lease;
         let given = endpoint.headers_for(url, authorization);
         let exchange = Exchange::begin(self, endpoint, request, url, &given);
-        let mut builder =
-            http.request(request.method.clone(), target).headers(request.headers.clone()).headers(given);
-        if let Some(host) = host {
+        let mut builder = route
+            .http
+            .request(request.method.clone(), route.url)
+            .headers(request.headers.clone())
+            .headers(given);
+        if let Some(host) = route.host {
             builder = builder.header(HOST, host);
         }
         let idle = self.options().idle_timeout;
         let watch = Arc::new(Watch::new());
-        let builder = match &request.body {
-            // Registries want to be told that there is nothing; the others have nothing to tell.
-            Body::Empty if matches!(request.method, Method::GET | Method::HEAD | Method::DELETE) => builder,
-            Body::Empty => builder.header(CONTENT_LENGTH, 0),
-            Body::Bytes(bytes) => builder.body(bytes.clone()),
-            Body::Secret(text) => builder.body(text.expose().to_owned()),
-            Body::Part(payload, range) => {
-                let limit = self.options().limit_rate.clone();
-                let stream = watched(payload, range.clone(), Arc::clone(&watch)).await?;
-                let stream = match limit {
-                    Some(limit) => limited(stream, limit, Arc::clone(&watch)),
-                    None => stream,
-                };
-                builder
-                    .header(CONTENT_LENGTH, range.end.saturating_sub(range.start))
-                    .body(reqwest::Body::wrap_stream(stream))
-            }
-        };
+        let builder = self.with_body(builder, request, &watch).await?;
         let load = if matches!(request.body, Body::Part(..)) { Load::Streamed } else { Load::Whole };
         let under_way = self.throttle(url).enter(load).await;
         watch.moved();
@@ -156,20 +143,19 @@ impl Client {
             Some(error) => Err(error.into()),
             None => match sent {
                 Some(sent) => sent.map_err(|error| {
-                    if network::refuses_http1(&error) {
-                        self.refuses_http1(url);
-                    }
-                    if network::speaks_no_tls(&error) {
-                        endpoint.refuses_tls(url);
-                    }
-                    network::failed(&request.method, url, &error)
+                    self.failed(endpoint, (&request.method, url), route.https_proxy.as_deref(), &error)
                 }),
-                None => Err(network::silent(&request.method, url)),
+                None => {
+                    self.discard(&lease);
+                    Err(network::silent(&request.method, url))
+                }
             },
         };
         let http = answered.inspect_err(|failed| exchange.failed(&failed.error))?;
+        self.note_answer(url);
         self.warn(endpoint.server(), http.headers());
         let (status, headers) = (http.status(), http.headers().clone());
+        let may_lack_tls = network::may_lack_tls(url, &http);
         match again(status, &headers) {
             again if matches!(status.as_u16(), 429 | 503) => under_way.refused(match again {
                 Again::After(asked) => Some(asked).filter(|asked| *asked <= MAX_ASKED),
@@ -179,12 +165,93 @@ impl Client {
         }
         let body = match request.limit {
             _ if !status.is_success() => Ok(Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await)),
-            Some(limit) => whole(http, limit, idle, (&request.method, url)).await.map(Answer::Whole),
+            Some(limit) => {
+                let read = whole(http, limit, idle, (&request.method, url)).await;
+                let is_silent = |failed: &Failed| failed.error.kind() == Kind::Network;
+                read.inspect_err(|failed| {
+                    if is_silent(failed) {
+                        self.discard(&lease)
+                    }
+                })
+                .map(Answer::Whole)
+            }
             None => Ok(Answer::Stream(http)),
         };
         exchange.answered(endpoint, status, &headers, &body);
-        Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body: body? })
+        let body = body?;
+        // The words are in the body, which the answer to a HEAD lacks.
+        let lacks_tls = match &body {
+            Answer::Whole(_) if may_lack_tls && request.method == Method::HEAD => {
+                asks_for_tls(&route.http, url, idle).await
+            }
+            Answer::Whole(bytes) => network::asks_for_tls(url, status, bytes),
+            Answer::Stream(_) => false,
+        };
+        if lacks_tls {
+            return Err(network::lacks_tls(&request.method, url, status));
+        }
+        Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body, lease })
     }
+
+    /// The request with its body, whose progress `watch` sees.
+    async fn with_body(
+        &self,
+        builder: reqwest::RequestBuilder,
+        request: &Request,
+        watch: &Arc<Watch>,
+    ) -> Result<reqwest::RequestBuilder> {
+        Ok(match &request.body {
+            // Registries want to be told that there is nothing; the others have nothing to tell.
+            Body::Empty if matches!(request.method, Method::GET | Method::HEAD | Method::DELETE) => builder,
+            Body::Empty => builder.header(CONTENT_LENGTH, 0),
+            Body::Bytes(bytes) => builder.body(bytes.clone()),
+            Body::Secret(text) => builder.body(text.expose().to_owned()),
+            Body::Part(payload, range) => {
+                let stream = watched(payload, range.clone(), Arc::clone(watch)).await?;
+                let stream = match self.options().limit_rate.clone() {
+                    Some(limit) => limited(stream, limit, Arc::clone(watch)),
+                    None => stream,
+                };
+                builder
+                    .header(CONTENT_LENGTH, range.end.saturating_sub(range.start))
+                    .body(reqwest::Body::wrap_stream(stream))
+            }
+        })
+    }
+
+    /// The failure of a request that got no answer, and what the client learns from it.
+    fn failed(
+        &self,
+        endpoint: &Endpoint,
+        (method, url): (&Method, &Url),
+        https_proxy: Option<&str>,
+        error: &reqwest::Error,
+    ) -> Failed {
+        if network::refuses_http1(error) {
+            self.refuses_http1(url);
+        }
+        if network::speaks_no_tls(error) {
+            endpoint.refuses_tls(url);
+        }
+        let mut failed = network::failed(method, url, error);
+        if let Some(proxy) = https_proxy
+            && failed.error.find::<WrongScheme>().is_some()
+        {
+            failed.error = failed.error.context(format!("through the proxy https://{proxy}"));
+        }
+        // A first connection that fails is reported at once.
+        if network::is_unreachable(error) && self.has_answered(url) {
+            failed.again = Again::Unreachable;
+        }
+        failed
+    }
+}
+
+/// Asks the server of `url`, with nothing that is for the registry alone, whether it speaks TLS.
+async fn asks_for_tls(http: &reqwest::Client, url: &Url, idle: Duration) -> bool {
+    let Ok(Ok(answer)) = timeout(idle, http.get(url.clone()).send()).await else { return false };
+    let status = answer.status();
+    network::asks_for_tls(url, status, &beginning(answer, MAX_ERROR_BODY, idle).await)
 }
 
 fn lacks_blob(response: &Response) -> bool {

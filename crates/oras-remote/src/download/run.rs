@@ -15,6 +15,7 @@ use super::Blob;
 use super::answer::{content_range, strong, unsatisfied};
 use crate::blobs::check_digest;
 use crate::network;
+use crate::pool::Lease;
 use crate::request::{Answer, Response};
 use crate::response::ResponseError;
 use crate::retry::{Again, Failed};
@@ -34,6 +35,8 @@ pub(super) struct Run {
     left: Range<u64>,
     /// `None` until it was asked for.
     body: Option<BoxStream<'static, reqwest::Result<Bytes>>>,
+    /// The connections that the body comes by.
+    lease: Option<Lease>,
     /// Whether the body is of a part.
     partial: bool,
     /// Bytes of the body before those that are wanted.
@@ -53,6 +56,7 @@ impl Run {
             strict: false,
             left: range,
             body: None,
+            lease: None,
             partial: false,
             skip: 0,
             stalled: 0,
@@ -103,6 +107,7 @@ impl Run {
             self.blob.connections.has_no_ranges();
         }
         self.blob.set_direct((response.url != self.blob.url).then(|| response.url.clone()));
+        self.lease = Some(response.lease);
         self.body = match response.body {
             Answer::Stream(http) => Some(http.bytes_stream().boxed()),
             Answer::Whole(_) => Some(stream::empty().boxed()),
@@ -185,7 +190,12 @@ impl Run {
                 // A short body is for the reader to find, too.
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => network::failed(&Method::GET, &self.blob.url, &error),
-                Err(_) => network::silent(&Method::GET, &self.blob.url),
+                Err(_) => {
+                    if let Some(lease) = &self.lease {
+                        self.blob.repository.client().discard(lease);
+                    }
+                    network::silent(&Method::GET, &self.blob.url)
+                }
             };
             if self.left.is_empty() {
                 return Ok(None);

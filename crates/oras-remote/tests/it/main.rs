@@ -8,6 +8,7 @@ mod ingest;
 mod parallel;
 mod referrers;
 mod registry;
+mod silence;
 mod store;
 mod tls;
 mod transfer;

@@ -229,7 +229,7 @@ async fn unreachable() {
         );
         let error = store.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
         let expected = format!(
-            "Get \"https://{}/v2/hello/tags/list\": http: server gave HTTP response to HTTPS client",
+            "Get \"https://{}/v2/hello/tags/list\": http: server gave HTTP response to HTTPS client: the server speaks HTTP, not HTTPS",
             registry.host()
         );
         assert_eq!(error.chain(), expected);

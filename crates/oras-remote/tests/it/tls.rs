@@ -55,7 +55,8 @@ async fn certificates() {
     assert_eq!(error.kind(), Kind::NotFound);
 
     let error = repository(options(), &name).resolve("v1").await.unwrap_err();
-    assert!(error.chain().ends_with("response status code 400: Bad Request"), "{error:?}");
+    let said = "response status code 400: Bad Request: the server speaks HTTPS, not HTTP";
+    assert!(error.chain().ends_with(said), "{error:?}");
 
     let client_certificate = Some((certificate, key));
     let shown = ClientOptions { client_certificate, ..trusting };

@@ -135,3 +135,23 @@ async fn warnings_are_told_once() {
     }
     assert_eq!(*told.lock().unwrap(), [format!("{}: this is old", server.host())]);
 }
+
+#[tokio::test]
+async fn answers_may_have_a_thousand_header_fields() {
+    for (fields, size, works) in [(900, 10, true), (300, 1000, true), (1100, 10, false), (500, 2000, false)] {
+        let server = Scripted::start(move |_| {
+            let reply = Reply::new(200).body(r#"{"name":"a","tags":["v1"]}"#);
+            (0..fields).fold(reply, |reply, n| reply.header(&format!("x-field-{n}"), "v".repeat(size)))
+        });
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let tags: Result<Vec<String>, _> = store.tags(None).try_collect().await;
+        match tags {
+            Ok(tags) => assert!(works && tags == ["v1"], "{fields} fields of {size}"),
+            Err(error) => {
+                let said = error.chain().ends_with("the head of the answer has too many fields or bytes");
+                assert!(!works && said, "{fields} fields of {size}: {error:?}");
+                assert_eq!(server.asked().len(), 1);
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod upstream;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use oras_remote::{Client, ClientOptions, RegistriesConf};
@@ -54,6 +55,8 @@ impl Proxy {
         let ProxyOptions { upstreams: hosts, mut client } = options;
         client.registries = Arc::new(RegistriesConf::default());
         client.retry.retries = client.retry.retries.min(RETRIES);
+        // What is cached is served at once when the upstream is down.
+        client.retry.outage = Duration::ZERO;
         let client = Client::new(client)?;
         let several = hosts.len() > 1;
         let upstreams: Vec<_> = hosts

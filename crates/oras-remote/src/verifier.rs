@@ -1,0 +1,191 @@
+//! Which certificate of a server is trusted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+/// The certificates that are trusted, as authorities and as themselves.
+#[derive(Debug)]
+pub(crate) struct Anchors {
+    roots: RootCertStore,
+    /// Every certificate as it was given.
+    given: HashSet<CertificateDer<'static>>,
+}
+
+impl Anchors {
+    /// Trusts nothing.
+    pub(crate) fn new() -> Self {
+        Self { roots: RootCertStore::empty(), given: HashSet::new() }
+    }
+
+    /// Trusts a certificate.
+    ///
+    /// # Errors
+    /// A certificate that can't be an authority, since it is malformed.
+    pub(crate) fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Error> {
+        self.roots.add(certificate.clone())?;
+        self.given.insert(certificate);
+        Ok(())
+    }
+
+    /// Trusts all of those that can be read.
+    pub(crate) fn add_readable(&mut self, certificates: Vec<CertificateDer<'static>>) {
+        for certificate in certificates {
+            // The system's own list may have certificates that nobody can use.
+            let _ = self.add(certificate);
+        }
+    }
+}
+
+/// Verifies that a certificate is valid now, for the name, and for servers; and that it is signed by one of the anchors
+/// or is one of them.
+///
+/// The latter is what webpki does not do: it refuses a certificate of an authority (CA:TRUE) as that of a server, and
+/// `openssl req -x509` makes no others. Go takes a certificate that is byte for byte one of its roots, and so does this.
+/// Nothing is lost by that: who has the key of a trusted authority can sign a certificate for any name.
+#[derive(Debug)]
+pub(crate) struct AnchoredVerifier {
+    pub(crate) anchors: Anchors,
+    pub(crate) provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnchoredVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let chain = verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.anchors.roots,
+            intermediates,
+            now,
+            self.provider.signature_verification_algorithms.all,
+        );
+        match chain {
+            Err(error) if is_about_issuer(&error) && self.anchors.given.contains(certificate) => {}
+            other => other?,
+        }
+        verify_server_name(&parsed, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms).map_err(handshake_error)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms).map_err(handshake_error)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Whether an error of webpki is about who signed the certificate. It verifies the dates before that, and the purpose
+/// before all of these but the first.
+fn is_about_issuer(error: &Error) -> bool {
+    let Error::InvalidCertificate(why) = error else { return false };
+    match why {
+        CertificateError::Other(OtherError(other)) => {
+            matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => true,
+        _ => false,
+    }
+}
+
+/// A bad signature of the handshake must not be taken for one of the certificate, which has another cause.
+fn handshake_error(error: Error) -> Error {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadSignature) => Error::General(
+            "invalid signature by the server certificate, or an RSA key of less than 2048 bits".into(),
+        ),
+        other => other,
+    }
+}
+
+/// Takes any certificate, as `--insecure` asks, and any signature of the handshake.
+///
+/// A signature proves that the server has the key of its certificate. Where any certificate is taken, anybody can make one
+/// with a key of their own, so that the proof is worth nothing; to ask for it would only lock out servers whose
+/// certificates or keys webpki can't read: version 1, Ed448, short RSA keys.
+#[derive(Debug)]
+pub(crate) struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    /// All there are: a server shows no certificate whose signatures the client does not list.
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        use SignatureScheme as S;
+        vec![
+            S::ECDSA_NISTP256_SHA256,
+            S::ECDSA_NISTP384_SHA384,
+            S::ECDSA_NISTP521_SHA512,
+            S::ED25519,
+            S::ED448,
+            S::RSA_PSS_SHA256,
+            S::RSA_PSS_SHA384,
+            S::RSA_PSS_SHA512,
+            S::RSA_PKCS1_SHA256,
+            S::RSA_PKCS1_SHA384,
+            S::RSA_PKCS1_SHA512,
+            S::ECDSA_SHA1_Legacy,
+            S::RSA_PKCS1_SHA1,
+        ]
+    }
+}

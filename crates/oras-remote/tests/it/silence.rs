@@ -1,0 +1,119 @@
+//! Connections that die in silence: nothing comes by them any more, and nothing says so.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use oras_remote::{ClientOptions, HttpVersion};
+use oras_store::TagList;
+use oras_testkit::http2::Http2;
+use oras_testkit::tls::Certificate;
+
+use crate::registry::skipped;
+use crate::{options, repository};
+
+/// Forwards connections to a server until they are killed: then they stay open, and nothing passes.
+struct SilentProxy {
+    port: u16,
+    accepted: Arc<AtomicUsize>,
+    /// The switches of the connections that pass bytes.
+    passing: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
+}
+
+impl SilentProxy {
+    fn start(server: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (accepted, passing): (Arc<AtomicUsize>, Arc<Mutex<Vec<Arc<AtomicBool>>>>) = Default::default();
+        let (count, switches) = (Arc::clone(&accepted), Arc::clone(&passing));
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { continue };
+                count.fetch_add(1, Ordering::SeqCst);
+                let switch = Arc::new(AtomicBool::new(true));
+                switches.lock().unwrap().push(Arc::clone(&switch));
+                let (back_from, back_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let back = Arc::clone(&switch);
+                std::thread::spawn(move || pass(back_from, back_to, &back));
+                std::thread::spawn(move || pass(client, server, &switch));
+            }
+        });
+        Self { port, accepted, passing }
+    }
+
+    /// Lets nothing more pass on the connections that are open.
+    fn kill(&self) {
+        self.passing.lock().unwrap().drain(..).for_each(|switch| switch.store(false, Ordering::SeqCst));
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, passes: &AtomicBool) {
+    let mut buffer = [0; 4096];
+    while let Ok(size @ 1..) = from.read(&mut buffer) {
+        if !passes.load(Ordering::SeqCst) {
+            // Neither end hears of it.
+            std::thread::sleep(Duration::from_secs(120));
+            return;
+        }
+        if to.write_all(&buffer[..size]).is_err() {
+            break;
+        }
+    }
+    drop(to.shutdown(Shutdown::Write));
+}
+
+#[tokio::test]
+async fn retries_after_silence_use_a_new_connection() {
+    let test = "retries_after_silence_use_a_new_connection";
+    let directory = tempfile::tempdir().unwrap();
+    let Some(certificate) = Certificate::make(directory.path(), &["localhost"]) else {
+        return skipped(&format!("skipped: needs openssl ({test})"));
+    };
+    let server = Http2::start(&certificate, r#"{"name":"a","tags":["v1"]}"#);
+    let server_port = server.host().rsplit_once(':').unwrap().1.parse().unwrap();
+    for http_version in [HttpVersion::Http2, HttpVersion::Auto] {
+        let proxy = SilentProxy::start(server_port);
+        let options = ClientOptions {
+            plain_http: Some(false),
+            ca_file: Some(certificate.certificate.clone()),
+            http_version,
+            idle_timeout: Duration::from_secs(2),
+            ..options()
+        };
+        let store = repository(options, &format!("localhost:{}/a", proxy.port));
+        for round in 0..3 {
+            let begun = Instant::now();
+            let tags: Vec<String> = store.tags(None).try_collect().await.unwrap();
+            assert_eq!((tags, round), (vec!["v1".to_owned()], round));
+            // A ping finds the dead connection before the idle timeout does.
+            assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+            proxy.kill();
+        }
+        assert!(proxy.accepted.load(Ordering::SeqCst) >= 3);
+    }
+    assert!(server.answered() >= 6);
+}
+
+/// Without pings, as over HTTP/1.1, the idle timeout ends the wait; what was idle at that time is not used again.
+#[tokio::test]
+async fn idle_connections_of_a_silent_server_are_not_used_again() {
+    let server = oras_testkit::scripted::Scripted::start(|_| {
+        oras_testkit::scripted::Reply::new(200).body(r#"{"name":"a","tags":["v1"]}"#)
+    });
+    let proxy = SilentProxy::start(server.port());
+    let options = ClientOptions { idle_timeout: Duration::from_secs(1), ..options() };
+    let store = repository(options, &format!("localhost:{}/a", proxy.port));
+    let ask = || async { store.tags(None).try_collect::<Vec<String>>().await };
+    // More idle connections than there are retries.
+    let answers = futures::future::join_all((0..8).map(|_| ask())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    proxy.kill();
+    let begun = Instant::now();
+    let answer = ask().await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
