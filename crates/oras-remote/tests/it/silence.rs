@@ -15,19 +15,21 @@ use oras_testkit::tls::Certificate;
 use crate::registry::skipped;
 use crate::{options, repository};
 
+type Switches = Arc<Mutex<Vec<Arc<AtomicBool>>>>;
+
 /// Forwards connections to a server until they are killed: then they stay open, and nothing passes.
 struct SilentProxy {
     port: u16,
     accepted: Arc<AtomicUsize>,
     /// The switches of the connections that pass bytes.
-    passing: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
+    passing: Switches,
 }
 
 impl SilentProxy {
     fn start(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (accepted, passing): (Arc<AtomicUsize>, Arc<Mutex<Vec<Arc<AtomicBool>>>>) = Default::default();
+        let (accepted, passing) = (Arc::<AtomicUsize>::default(), Switches::default());
         let (count, switches) = (Arc::clone(&accepted), Arc::clone(&passing));
         std::thread::spawn(move || {
             for client in listener.incoming() {
