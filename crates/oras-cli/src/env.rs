@@ -89,6 +89,11 @@ pub(crate) fn links() -> bool {
     !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")
 }
 
+/// Returns true if the terminal can't move its cursor: `TERM=dumb`.
+pub(crate) fn is_terminal_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|value| value == "dumb")
+}
+
 /// Whether colours are unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -1,5 +1,6 @@
 //! What the command says when it fails. The texts are those of the Go tool, which scripts match.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use oras::files::LimitExceeded;
@@ -36,6 +37,12 @@ impl Failure {
         Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None, kind: None }
     }
 
+    /// A failure of the file system, or of standard input and output: what was done, and why it failed, in words.
+    pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        let kind = Some(Kind::Io);
+        Self { kind, ..Self::new(format!("{doing}: {}", io_cause(error))) }
+    }
+
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
@@ -52,9 +59,39 @@ impl Failure {
     }
 }
 
+/// Why a system call failed, in the words of the Go tool.
+fn io_cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    if error.raw_os_error().is_none() {
+        return text;
+    }
+    let words = without_error_numbers(&text);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// `text` without ` (os error 2)` behind the words for such an error: the number says nothing to a user.
+fn without_error_numbers(text: &str) -> Cow<'_, str> {
+    const NUMBER: &str = " (os error ";
+    let mut rest = text;
+    let mut words = String::new();
+    while let Some((before, after)) = rest.split_once(NUMBER) {
+        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        words.push_str(before);
+        rest = match digits.strip_prefix(')') {
+            Some(end) if digits.len() < after.len() => end,
+            _ => {
+                words.push_str(NUMBER);
+                after
+            }
+        };
+    }
+    if words.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(words + rest) }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.prefix, self.message)?;
+        write!(f, "{} {}", self.prefix, without_error_numbers(&self.message))?;
         if let Some(usage) = &self.usage {
             write!(f, "\nUsage: {usage}")?;
         }
@@ -153,4 +190,26 @@ pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
         _ => return failure,
     };
     failure.advise(format!("If you trust the content producer, use {flag} to allow more."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_told_in_words() {
+        for (text, words) in [
+            ("a: Broken pipe (os error 32)", "Error: a: Broken pipe"),
+            ("a (os error 2): b (os error 13), c", "Error: a: b, c"),
+            ("a (os error x)", "Error: a (os error x)"),
+            ("a (os error )", "Error: a (os error )"),
+            ("a (os error 2", "Error: a (os error 2"),
+        ] {
+            assert_eq!(Failure::new(text).to_string(), words);
+        }
+        let missing = std::fs::read("/nonexistent/file").unwrap_err();
+        let failure = Failure::of_io("failed to read x", &missing);
+        assert_eq!(failure.to_string(), "Error: failed to read x: no such file or directory");
+        assert_eq!(failure.exit_code(), 74);
+    }
 }

@@ -52,13 +52,27 @@ pub fn main() -> ExitCode {
         return evaluate::run_child();
     }
     let printer = Printer::new();
-    match run(&printer) {
+    let result = run(&printer);
+    if printer.is_stdout_closed() {
+        return end_by_broken_pipe();
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             printer.error(&failure.to_string());
             if env::exit_codes() { ExitCode::from(failure.exit_code()) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Ends the process silently as SIGPIPE ends one: `oras repo tags … | head -1` is no failure of the command.
+///
+/// The runtime of Rust ignores the signal, which is right for sockets, so it is raised here with its default action.
+fn end_by_broken_pipe() -> ExitCode {
+    #[cfg(unix)]
+    drop(signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE));
+    // What shells report for that signal, should it have been blocked.
+    ExitCode::from(141)
 }
 
 /// A core file would have the secrets of this process in it. What can't be forbidden is as the system has it.
@@ -76,6 +90,11 @@ fn run(printer: &Printer) -> Result<(), Failure> {
     if let Some((ask, words)) = words.split_first().filter(|(word, _)| complete::asks(word)) {
         return complete::answer(ask, words, printer);
     }
+    // The Go tool has no such flag: other programs are asked for their version like this.
+    let words = match words.split_first() {
+        Some((word, rest)) if word == "--version" || word == "-V" => [&["version".to_owned()], rest].concat(),
+        _ => words,
+    };
     let matches = match args::read(cmd::root(), &words, |text| printer.error(text))? {
         Request::Run(matches) => matches,
         Request::Help(path) => return printer.bytes(args::help::page(command(), &path).as_bytes()),

@@ -3,12 +3,17 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras::spec::json;
 use serde::Serialize;
 
 use crate::error::Failure;
 use crate::visible;
+
+/// Set by the first write that finds standard output closed. Lines about a transfer drop that error, so that the transfer
+/// ends as it should; the process still has to end as one that SIGPIPE killed.
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Writes lines to standard output.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +41,17 @@ impl Printer {
     /// Content as it is.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::new(format!("failed to write to standard output: {error}")))
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                STDOUT_CLOSED.store(true, Ordering::Relaxed);
+            }
+            Failure::of_io("failed to write to standard output", &error)
+        })
+    }
+
+    /// Returns true if the reader of standard output, such as `head`, has closed it before everything was written.
+    pub(crate) fn is_stdout_closed(self) -> bool {
+        STDOUT_CLOSED.load(Ordering::Relaxed)
     }
 
     /// A report, indented by two spaces.

@@ -156,7 +156,7 @@ fn read_secret() -> Result<String, Failure> {
     std::io::stdin()
         .take(1 << 20)
         .read_to_string(&mut text)
-        .map_err(|error| Failure::new(format!("failed to read standard input: {error}")))?;
+        .map_err(|error| Failure::of_io("failed to read standard input", &error))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -282,7 +282,7 @@ pub(crate) fn check_tags(tags: &[String]) -> Result<(), Failure> {
 /// Asks for a line, on the terminal without showing what is typed if it is a secret.
 pub(crate) fn prompt(printer: &Printer, question: &str, secret: bool) -> Result<String, Failure> {
     printer.text(question.as_bytes())?;
-    let failed = |error: std::io::Error| Failure::new(format!("failed to read standard input: {error}"));
+    let failed = |error: std::io::Error| Failure::of_io("failed to read standard input", &error);
     if secret && std::io::stdin().is_terminal() {
         let answer = rpassword::read_password().map_err(failed)?;
         return Ok(answer);

@@ -287,7 +287,7 @@ fn hash_into(path: &Path, to: &mut impl Write, cancelled: &AtomicBool) -> Result
 pub(crate) fn stat_error(path: &Path, error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::new(Kind::InvalidInput, format!("stat {}: no such file or directory", path.display()))
+            Error::new(Kind::Io, format!("stat {}: no such file or directory", path.display()))
         }
         _ => Error::io(format!("stat {}", path.display()), error),
     }

@@ -223,6 +223,11 @@ impl Target for Repository {
         }
     }
 
+    /// A tag or digest, alone or in a full reference to this repository.
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.named(tag).map(drop)
+    }
+
     /// `tag` may be the manifest's own digest, which stores it without a name.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         self.push_manifest(content, &self.named(tag)?).await

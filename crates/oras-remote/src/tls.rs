@@ -83,7 +83,7 @@ fn unusable(error: FileError) -> Error {
     let context = match error.kind() {
         FileErrorKind::Missing => {
             let message = format!("open {}: no such file or directory", error.path().display());
-            return Error::new(Kind::InvalidInput, message);
+            return Error::new(Kind::Io, message);
         }
         FileErrorKind::NoCertificatePem => "tls: failed to find any PEM data in certificate input",
         FileErrorKind::NoKeyPem => "tls: failed to find any PEM data in key input",

@@ -15,6 +15,7 @@ impl Repository {
         if reference.digest.is_some() {
             return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
+        let tag = reference.tag.as_deref().unwrap_or(tag);
         let (descriptor, bytes) = self.get_manifest(&reference).await?;
         let original = Content::from_bytes(descriptor, bytes)?;
         match self.remove("manifests", tag).await {

@@ -39,6 +39,17 @@ pub enum ReferenceError {
     /// The digest is malformed.
     #[error("invalid reference: invalid digest {0:?}: {1}")]
     Digest(String, DigestError),
+    /// The reference is to another repository than the one that is written or read.
+    #[error("invalid reference: mismatch between received {received:?} and expected {expected:?}")]
+    Mismatch {
+        /// The reference as it was given.
+        received: String,
+        /// The reference that is read or written.
+        expected: String,
+    },
+    /// Neither a tag nor a digest.
+    #[error("invalid reference: missing tag or digest")]
+    NoTarget,
 }
 
 impl Reference {
@@ -60,10 +71,29 @@ impl Reference {
         }
     }
 
-    /// The same repository with another tag or digest, if `target` is one.
+    /// Returns the reference to `target` in this repository. `target` is a tag, a digest, `tag@digest`, or a full
+    /// reference to this repository.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Mismatch`] if `target` is a reference to another repository, [`ReferenceError::NoTarget`] if it
+    /// has neither tag nor digest, and the errors of its tag or digest.
     pub fn with_target(&self, target: &str) -> Result<Self, ReferenceError> {
+        if let Ok(full) = target.parse::<Self>() {
+            if (&full.registry, &full.repository) != (&self.registry, &self.repository) {
+                return Err(ReferenceError::Mismatch {
+                    received: target.to_owned(),
+                    expected: self.to_string(),
+                });
+            }
+            return if full.target().is_some() { Ok(full) } else { Err(ReferenceError::NoTarget) };
+        }
         let mut reference = Self { tag: None, digest: None, ..self.clone() };
-        match target.parse() {
+        // The digest decides where a tag is before it.
+        let target = target.split_once('@').map_or(target, |(_, digest)| digest);
+        if target.is_empty() {
+            return Err(ReferenceError::NoTarget);
+        }
+        match parse_digest(target) {
             Ok(digest) => reference.digest = Some(digest),
             Err(error) if target.contains(':') => {
                 return Err(ReferenceError::Digest(target.to_owned(), error));
@@ -161,6 +191,12 @@ pub fn check_repository(text: &str) -> Result<&str, ReferenceError> {
     if text.split('/').all(part_ok) { Ok(text) } else { Err(ReferenceError::Repository(text.to_owned())) }
 }
 
+/// Returns true if `tag` is the digest of a known algorithm with `-` for `:`, as referrers lists are tagged
+/// (distribution-spec, "Referrers Tag Schema"): `sha256-` and 64 hexadecimal digits, but not `1.0-rc1`.
+pub fn is_digest_tag(tag: &str) -> bool {
+    parse_digest(&tag.replacen('-', ":", 1)).is_ok()
+}
+
 /// The tag, if it follows `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (distribution-spec, "Pulling manifests").
 pub fn check_tag(text: &str) -> Result<&str, ReferenceError> {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -193,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn only_known_algorithms_make_digest_tags() {
+        for (algorithm, length) in [("sha256", 64), ("sha384", 96), ("sha512", 128)] {
+            let of = |length| format!("{algorithm}-{}", "a".repeat(length));
+            assert!(is_digest_tag(&of(length)));
+            assert!(!is_digest_tag(&of(length - 1)));
+            assert!(!is_digest_tag(&format!("{}.sig", of(length))));
+            assert!(!is_digest_tag(&of(length).replace('a', "A")));
+        }
+        for tag in
+            ["1.0-rc1", "v1-alpine", "linux-amd64", "sha256", "md5-d41d8cd98f00b204e9800998ecf8427e", "a:b"]
+        {
+            assert!(!is_digest_tag(tag), "{tag}");
+        }
+    }
+
+    #[test]
     fn errors_are_those_of_the_go_tool() {
         for (text, message) in [
             ("hello:v1", "invalid reference: missing registry or repository"),
@@ -220,6 +272,22 @@ mod tests {
         let reference: Reference = "h/a:v1".parse().unwrap();
         assert_eq!(reference.with_target("v2").unwrap().to_string(), "h/a:v2");
         assert_eq!(reference.with_target(DIGEST).unwrap().to_string(), format!("h/a@{DIGEST}"));
+        for full in ["h/a:v2".to_owned(), format!("h/a@{DIGEST}"), format!("h/a:v2@{DIGEST}")] {
+            assert_eq!(reference.with_target(&full).unwrap(), full.parse().unwrap(), "{full}");
+        }
+        for (other, message) in [
+            ("h/b:v2", r#"mismatch between received "h/b:v2" and expected "h/a:v1""#),
+            ("g/a:v2", r#"mismatch between received "g/a:v2" and expected "h/a:v1""#),
+            ("h/a", "missing tag or digest"),
+            ("", "missing tag or digest"),
+            ("a:b", r#"invalid digest "a:b": unsupported digest algorithm"#),
+            ("sha256:abc", r#"invalid digest "sha256:abc": invalid checksum digest length"#),
+            ("a@b", r#"invalid digest "b": invalid checksum digest format"#),
+            ("a b", r#"invalid tag "a b""#),
+        ] {
+            let error = reference.with_target(other).unwrap_err().to_string();
+            assert_eq!(error, format!("invalid reference: {message}"), "{other}");
+        }
         assert!(reference.with_target("-x").is_err());
         assert!(reference.with_target("a,b").is_err());
     }

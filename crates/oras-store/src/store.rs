@@ -101,6 +101,15 @@ pub trait Target: Send + Sync {
         Vec::new()
     }
 
+    /// Checks that [`Target::tag`] takes `tag` as a name, without any request, so that a caller can reject it before the
+    /// first one. By default every name but the empty one is valid.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`](crate::Kind::InvalidInput) if it does not.
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        if tag.is_empty() { Err(Error::new(Kind::InvalidInput, "missing reference")) } else { Ok(()) }
+    }
+
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
     /// request. A tag that names something else moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;

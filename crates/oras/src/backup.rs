@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_layout::{ArchiveWriter, Layout};
+use oras_spec::reference::check_tag;
 use oras_store::{Kind, ReadStore, Result, Target};
 
-use crate::tagged::Plan;
+use crate::tagged::{self, Plan};
 use crate::{Listener, Step, TaggedArtifact};
 
 /// What to back up, and how.
@@ -97,7 +98,10 @@ pub async fn backup(
 ) -> Result<BackedUp> {
     let BackupOptions { tags, referrers, concurrency, dry_run } = options;
     // Runs when it is awaited.
-    let plan = Plan::make(&source, tags, referrers, concurrency, &*listener);
+    let plan = async {
+        let tags = if tags.is_empty() { listed(&*source, &*listener).await? } else { tags };
+        Plan::make(&source, tags, referrers, concurrency, &*listener).await
+    };
     if dry_run {
         let plan = plan.await?;
         plan.rehearse(&*listener);
@@ -129,6 +133,19 @@ pub async fn backup(
             Ok(BackedUp { artifacts: plan.artifacts, archive_size: Some(size) })
         }
     }
+}
+
+/// Lists the tags to back up. A registry may list tags that no client can ask it for: each is reported and skipped.
+async fn listed(source: &dyn ReadStore, listener: &dyn Listener) -> Result<Vec<String>> {
+    let mut tags = tagged::list(source).await?;
+    tags.retain(|tag| {
+        let is_valid = check_tag(tag).is_ok();
+        if !is_valid {
+            listener.step(Step::InvalidTag(tag));
+        }
+        is_valid
+    });
+    Ok(tags)
 }
 
 #[cfg(test)]

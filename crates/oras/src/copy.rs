@@ -38,6 +38,7 @@ pub async fn copy(
     options: CopyOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
+    tag::check(&*target, &options.tags)?;
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
     if let Some(root) = unchanged(&*plain_source, reference, &*target, &options).await {
         listener.step(Step::Node(Event::Naming(&root)));

@@ -56,8 +56,12 @@ impl Target for DryRun {
         self.0.tagged(tag).await
     }
 
-    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
-        Ok(())
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.0.check_tag(tag)
+    }
+
+    async fn tag(&self, _: &Content, tag: &str) -> Result<()> {
+        self.0.check_tag(tag)
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Step<'a> {
     Tagging(&'a Descriptor),
     /// A tag was written.
     Tagged(&'a str),
+    /// A backup skips this tag, which the registry lists but which is outside the grammar of tags.
+    InvalidTag(&'a str),
     /// These tags are backed up or restored.
     TagsFound(&'a [String]),
     /// An artifact is backed up or restored, tag included; without a dry run, everything below it is there.

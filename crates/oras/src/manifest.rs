@@ -41,6 +41,7 @@ pub async fn push_manifest(
     names: &Names,
     listener: Arc<dyn Listener>,
 ) -> Result<Pushed> {
+    tag::check(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let node = manifest.descriptor();
     let digest = node.digest.to_string();
     let there = match store.resolve(names.reference.as_deref().unwrap_or(&digest)).await {
@@ -66,6 +67,7 @@ pub async fn store_manifest(
     names: &Names,
     listener: Arc<dyn Listener>,
 ) -> Result<()> {
+    tag::check(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let digest = manifest.descriptor().digest.to_string();
     let tag = names.reference.as_deref().filter(|name| name.parse::<oras_spec::Digest>().is_err());
     store.tag(manifest, tag.unwrap_or(&digest)).await?;

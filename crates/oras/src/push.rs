@@ -67,6 +67,7 @@ pub async fn push(
     options: PushOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<PushedArtifact> {
+    tag::check(&*target, first_tag.into_iter().chain(options.extra_tags.iter().map(String::as_str)))?;
     let collection = Collection::new().directories(options.directories);
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
     let Layers { layers, sent } =

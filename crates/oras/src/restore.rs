@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_store::{ReadStore, Result, Target};
 
-use crate::tagged::Plan;
+use crate::tagged::{self, Plan};
 use crate::{Listener, TaggedArtifact};
 
 /// What to restore, and how.
@@ -27,7 +27,7 @@ pub struct RestoreOptions {
 /// What the target has is not sent again, so that a restore that failed is continued by the next.
 ///
 /// # Errors
-/// A tag that is not there, before anything is copied; [`NoTags`](crate::NoTags); the first error of the copy, with
+/// A tag that is not there, or that the target does not take, before anything is copied; [`NoTags`](crate::NoTags); the first error of the copy, with
 /// the side that failed. No tag is written before everything is there.
 pub async fn restore(
     source: Arc<dyn ReadStore>,
@@ -36,8 +36,10 @@ pub async fn restore(
     listener: Arc<dyn Listener>,
 ) -> Result<Vec<TaggedArtifact>> {
     let RestoreOptions { tags, exclude_referrers, concurrency, dry_run } = options;
+    let tags = if tags.is_empty() { tagged::list(&*source).await? } else { tags };
     let plan = Plan::make(&source, tags, !exclude_referrers, concurrency, &*listener).await?;
     if dry_run {
+        plan.check(&*target)?;
         plan.rehearse(&*listener);
     } else {
         plan.run(&source, &target, exclude_referrers, concurrency, &listener).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, Kind, Result, Store, Target};
+use oras_store::{Content, Error, Kind, Result, Side, Store, Target};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -12,7 +12,8 @@ use crate::{Listener, Step};
 /// Gives the manifest that `reference` names in `store` the tags `tags`, `concurrency` at a time.
 ///
 /// # Errors
-/// Those of the store; tags written before the first error stay.
+/// `InvalidInput` for a tag that the store does not take, before any request; then those of the store: tags written before
+/// the first error stay.
 pub async fn tag(
     store: Arc<dyn Store>,
     reference: &str,
@@ -20,10 +21,24 @@ pub async fn tag(
     concurrency: usize,
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
+    for tag in tags {
+        store.check_tag(tag).map_err(|error| match tags.len() {
+            1 => error,
+            _ => error.context(format!("failed to tag {tag}")),
+        })?;
+    }
     let manifest = fetch_manifest(Arc::clone(&store) as _, reference).await?;
     listener.step(Step::Tagging(manifest.descriptor()));
     write(&*store, &manifest, tags, concurrency, &*listener).await?;
     Ok(manifest.descriptor().clone())
+}
+
+/// Checks all `tags` that a verb is to write before its first request.
+pub(crate) fn check<T: Target + ?Sized>(target: &T, tags: impl IntoIterator<Item: AsRef<str>>) -> Result<()> {
+    for tag in tags {
+        target.check_tag(tag.as_ref()).map_err(|error| error.on(Side::Destination))?;
+    }
+    Ok(())
 }
 
 /// Writes `tags`, telling each when it is there.
@@ -52,6 +67,7 @@ pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
     if tag.parse::<Digest>().is_ok() {
         return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
     }
+    check(&*store, [tag])?;
     let node = store.resolve(tag).await?;
     store.untag(tag).await?;
     Ok(node)

@@ -43,18 +43,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Finds what `tags` name in `source`, of all tags if there are none, and what refers to that.
+    /// Finds what `tags` name in `source`, and what refers to that.
     pub(crate) async fn make(
         source: &Arc<dyn ReadStore>,
-        mut tags: Vec<String>,
+        tags: Vec<String>,
         with_referrers: bool,
         concurrency: usize,
         listener: &dyn Listener,
     ) -> Result<Self> {
-        if tags.is_empty() {
-            let listed = source.tags(None).try_collect().await;
-            tags = listed.map_err(|error| error.context("failed to find tags"))?;
-        }
         if tags.is_empty() {
             return Err(Error::from_source(Kind::NotFound, NoTags));
         }
@@ -92,6 +88,7 @@ impl Plan {
         concurrency: usize,
         listener: &Arc<dyn Listener>,
     ) -> Result<()> {
+        self.check(&**target)?;
         let content =
             |node: &Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
         let only = match &self.artifacts[..] {
@@ -117,12 +114,22 @@ impl Plan {
         Ok(())
     }
 
+    /// Checks that `target` takes every tag, before any request to it.
+    pub(crate) fn check(&self, target: &dyn Target) -> Result<()> {
+        crate::tag::check(target, self.artifacts.iter().map(|artifact| &artifact.tag))
+    }
+
     /// Tells what [`Plan::run`] would tell of the tags.
     pub(crate) fn rehearse(&self, listener: &dyn Listener) {
         for TaggedArtifact { tag, referrers, .. } in &self.artifacts {
             listener.step(Step::ArtifactDone { tag, referrers: *referrers });
         }
     }
+}
+
+/// Lists all tags of `source`.
+pub(crate) async fn list(source: &dyn ReadStore) -> Result<Vec<String>> {
+    source.tags(None).try_collect().await.map_err(|error| error.context("failed to find tags"))
 }
 
 /// The referrers of each root: one root at a time asks for several nodes at once, several roots for one each.

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
 mod differences;
+mod generated;
 mod http;
 mod normal;
 mod pages;

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::generated;
+
 /// Where the scenes are.
 pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("diff")
@@ -69,6 +71,7 @@ impl Scene {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "scene"))
             .map(|path| Self::load(&path))
+            .chain(generated::scenes())
             .collect();
         scenes.sort_by(|a, b| a.name.cmp(&b.name));
         scenes
@@ -76,7 +79,10 @@ impl Scene {
 
     fn load(path: &Path) -> Self {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(path).unwrap();
+        Self::parse(name, &std::fs::read_to_string(path).unwrap())
+    }
+
+    pub(crate) fn parse(name: String, text: &str) -> Self {
         let mut reader = Reader { name: name.clone(), steps: Vec::new(), loops: Vec::new(), number: 0 };
         for (place, line) in text.lines().enumerate() {
             reader

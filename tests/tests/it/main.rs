@@ -24,6 +24,7 @@ mod relay;
 mod requests;
 mod restarts;
 mod sandbox;
+mod scripting;
 mod scripts;
 mod serve;
 mod serve_clients;

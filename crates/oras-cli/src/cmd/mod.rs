@@ -35,6 +35,7 @@ use oras::spec::{Descriptor, Platform, json};
 use oras::store::outlet;
 
 use crate::args::flags::Matches;
+use crate::env;
 use crate::error::Failure;
 use crate::events::Events;
 use crate::format::Format;
@@ -108,10 +109,14 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
     }
 }
 
+/// Returns true if a person follows the transfer on a terminal.
+fn is_watched(matches: &ArgMatches) -> bool {
+    std::io::stderr().is_terminal() && !matches.on("no-tty") && !matches.on("debug")
+}
+
 /// How to show progress: bars where a person watches, lines in text format, nothing beside a report.
 fn look(matches: &ArgMatches, format: &Format) -> Look {
-    let watched = std::io::stderr().is_terminal() && !matches.on("no-tty") && !matches.on("debug");
-    if watched {
+    if is_watched(matches) && !env::is_terminal_dumb() {
         Look::Bars
     } else if format.is_for_people() {
         Look::Lines { verbose: matches.switch("verbose").unwrap_or(true) }
@@ -132,6 +137,10 @@ fn listener(words: Words, matches: &ArgMatches, format: &Format, printer: Printe
         Some("plain") => Arc::new(Both(shown(lines), Arc::new(Periodic::new(words, printer)))),
         Some("bars") => shown(Look::Bars),
         Some("none") => shown(Look::Quiet),
+        // A terminal without cursor movement can't show bars.
+        _ if is_watched(matches) && env::is_terminal_dumb() => {
+            Arc::new(Both(shown(lines), Arc::new(Periodic::new(words, printer))))
+        }
         _ => shown(lines),
     }
 }
@@ -188,7 +197,8 @@ fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
         } else {
             error.chain()
         };
-        Failure::new(format!("failed to open {shown:?}: open {shown}: {cause}"))
+        let message = format!("failed to open {shown:?}: open {shown}: {cause}");
+        Failure { kind: Some(error.kind()), ..Failure::new(message) }
     })
 }
 
@@ -201,12 +211,8 @@ fn read_input(file: &str) -> Result<Vec<u8>, Failure> {
         std::fs::read(file)
     };
     read.map_err(|error| {
-        let (verb, cause) = match error.kind() {
-            ErrorKind::NotFound => ("open", "no such file or directory".to_owned()),
-            ErrorKind::PermissionDenied => ("open", "permission denied".to_owned()),
-            ErrorKind::IsADirectory => ("read", "is a directory".to_owned()),
-            _ => ("read", error.to_string()),
-        };
-        Failure::new(format!("failed to read {file}: {verb} {file}: {cause}"))
+        let opening = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied);
+        let verb = if opening { "open" } else { "read" };
+        Failure::of_io(format!("failed to read {file}: {verb} {file}"), &error)
     })
 }

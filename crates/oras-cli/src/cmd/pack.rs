@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use oras::files::{Compression, DirectoryOptions, FileReference, title_of};
 use oras::spec::{MediaType, annotation};
 use oras::store::fsio::Staged;
-use oras::store::{Content, outlet};
+use oras::store::{Content, Kind, outlet};
 use oras::{ConfigArgument, FileArgument};
 
 use crate::args::flags::Matches;
@@ -92,7 +92,7 @@ fn listed(matches: &ArgMatches) -> Result<Vec<String>, Failure> {
 fn spool() -> Result<Staged, Failure> {
     let mut spooled = Staged::create_with_mode(&std::env::temp_dir(), 0o600)?;
     std::io::copy(&mut std::io::stdin().lock(), spooled.file_mut())
-        .map_err(|error| Failure::new(format!("failed to keep standard input: {error}")))?;
+        .map_err(|error| Failure::of_io("failed to keep standard input", &error))?;
     Ok(spooled)
 }
 
@@ -105,12 +105,17 @@ pub(crate) fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
             Err(Failure::new("`--annotation` and `--annotation-file` cannot be both specified"))
         }
         Some(path) => {
-            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
-                Failure::new(format!("invalid annotation json file: failed to load annotations from {path}"))
-                    .advise(
-                        "Annotation file doesn't match the required format. Please refer to the document at \
+            let bytes = std::fs::read(&path).map_err(|error| {
+                Failure::of_io(format!("failed to read the annotation file {path}"), &error)
+            })?;
+            serde_json::from_slice(&bytes).map_err(|error| {
+                Failure::new(format!(
+                    "invalid annotation json file: failed to load annotations from {path}: {error}"
+                ))
+                .advise(
+                    "Annotation file doesn't match the required format. Please refer to the document at \
                      https://oras.land/docs/how_to_guides/manifest_annotations",
-                    )
+                )
             })
         }
         None => {
@@ -148,10 +153,13 @@ pub(crate) fn export_path(matches: &ArgMatches) -> Result<Option<PathBuf>, Failu
     let Some(path) = matches.text("export-manifest").filter(|path| !path.is_empty()) else { return Ok(None) };
     let directory = Path::new(&path).parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
-        return Err(Failure::new(format!("open {path}: no such file or directory")));
+        return Err(Failure {
+            kind: Some(Kind::Io),
+            ..Failure::new(format!("open {path}: no such file or directory"))
+        });
     }
     if Path::new(&path).is_dir() {
-        return Err(Failure::new(format!("open {path}: is a directory")));
+        return Err(Failure { kind: Some(Kind::Io), ..Failure::new(format!("open {path}: is a directory")) });
     }
     Ok(Some(PathBuf::from(path)))
 }

@@ -105,11 +105,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 /// Opens the layout; unlike in the Go tool, a directory that is none is refused, not made one.
 async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
     let metadata = Path::new(path).metadata().map_err(|error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("stat {path}: no such file or directory"),
-            _ => error.to_string(),
-        };
-        Failure::new(format!("failed to access input path {path:?}: {cause}"))
+        Failure::of_io(format!("failed to access input path {path:?}: stat {path}"), &error)
     })?;
     if !metadata.is_file() && !metadata.is_dir() {
         return Err(Failure::new(format!("input path {path:?} must be a directory or a tar archive")));

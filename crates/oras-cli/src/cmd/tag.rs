@@ -49,14 +49,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let format = Format::read(matches, format::TEXT, *printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
-    if target.kind() == "registry" {
-        for tag in &words[1..] {
-            // A digest is taken as a name too: it stores the manifest once more under itself.
-            if tag.parse::<oras::spec::Digest>().is_err() {
-                oras::spec::reference::check_tag(tag).map_err(|error| Failure::new(error.to_string()))?;
-            }
-        }
-    }
     let lines: Arc<dyn Listener> = if format.is_for_people() {
         Arc::new(Lines { printer: *printer, path: target.display_as(&target.path) })
     } else {

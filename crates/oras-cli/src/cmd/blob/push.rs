@@ -95,13 +95,8 @@ async fn read_blob(
         let size = u64::try_from(size.unwrap_or_default()).unwrap_or_default();
         return Ok(Content::once(Descriptor::new(media_type, digest, size), standard_input()));
     }
-    let failed = |error: std::io::Error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            _ => error.to_string(),
-        };
-        Failure::new(format!("failed to open {path}: open {path}: {cause}"))
-    };
+    let failed =
+        |error: std::io::Error| Failure::of_io(format!("failed to open {path}: open {path}"), &error);
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
         return Err(Failure::new(format!("read {path}: is a directory")));
     }

@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use globset::Glob;
 use oras::report;
-use oras::spec::{Digest, Reference};
+use oras::spec::{Digest, Reference, reference::is_digest_tag};
 use oras::store::{Error, ReadStore};
 
 use crate::args;
@@ -83,7 +83,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let mut tags = store.tags(last.as_deref());
     while let Some(tag) = tags.try_next().await.map_err(|error| target.failure(&error))? {
         let Some(short) = tag.strip_prefix(&prefix) else { continue };
-        if matches.on("exclude-digest-tags") && short.replacen('-', ":", 1).parse::<Digest>().is_ok() {
+        if matches.on("exclude-digest-tags") && is_digest_tag(short) {
             continue;
         }
         if !filter.is_match(short) {
