@@ -88,14 +88,17 @@ impl Reference {
             return if full.target().is_some() { Ok(full) } else { Err(ReferenceError::NoTarget) };
         }
         let mut reference = Self { tag: None, digest: None, ..self.clone() };
-        // The digest decides where a tag is before it.
-        let target = target.split_once('@').map_or(target, |(_, digest)| digest);
         if target.is_empty() {
             return Err(ReferenceError::NoTarget);
         }
+        // A digest follows `@`; the tag before it is dropped.
+        let (target, is_digest) = match target.split_once('@') {
+            Some((_, digest)) => (digest, true),
+            None => (target, target.contains(':')),
+        };
         match parse_digest(target) {
             Ok(digest) => reference.digest = Some(digest),
-            Err(error) if target.contains(':') => {
+            Err(error) if is_digest => {
                 return Err(ReferenceError::Digest(target.to_owned(), error));
             }
             Err(_) => reference.tag = Some(check_tag(target)?.to_owned()),

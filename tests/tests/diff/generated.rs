@@ -146,7 +146,7 @@ fn titles(names: &mut Names) -> String {
     let plain = |name: &String| !name.contains([':', '/', '\\']) && !matches!(name.as_str(), "." | "..");
     for (place, name) in distinct(60, || names.odd()).into_iter().filter(plain).enumerate() {
         let _ = writeln!(text, "@sh printf 'file {place}' > './{name}'");
-        let _ = writeln!(text, "$ push {{R}}/a:v1 {{C}} -- '{name}'");
+        let _ = writeln!(text, "$ push {{R}}/a:v1 {{C}} -- '{name}'\n  unordered");
         let _ = writeln!(text, "$ pull {{R}}/a:v1");
     }
     text
@@ -156,7 +156,7 @@ fn annotations(names: &mut Names) -> String {
     let mut text = String::from("@registry R api\n@file hi.txt hello world\\n\n");
     for key in distinct(80, || names.odd()) {
         let value = names.odd();
-        let _ = writeln!(text, "$ push {{R}}/a:v1 hi.txt {{C}} -a '{key}={value}'");
+        let _ = writeln!(text, "$ push {{R}}/a:v1 hi.txt {{C}} -a '{key}={value}'\n  unordered");
     }
     text
 }
