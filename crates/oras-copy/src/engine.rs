@@ -151,7 +151,7 @@ impl GraphCopy {
         drained.and(flushed)?;
         match (tag, named) {
             (Some(tag), Some(root)) if !matches!(name, Name::With(_)) => {
-                self.target.tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
+                self.target.add_tag(&root, tag).await.map_err(|error| error.on(Side::Destination))
             }
             _ => Ok(()),
         }

@@ -200,7 +200,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         return Err(absent(root));
     }
     let bytes =
-        fsio::read_limited(&root.join(MARKER_FILE), marker::MAX_MARKER_SIZE).map_err(|error| match error
+        fsio::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| match error
             .kind()
         {
             std::io::ErrorKind::NotFound => {

@@ -3,9 +3,6 @@
 use oras_spec::layout::{Marker, VERSION};
 use oras_store::{Error, Kind, Result};
 
-/// The largest `oci-layout` file that is read.
-pub(crate) const MAX_MARKER_SIZE: u64 = 64 * 1024;
-
 /// An error that says why this is no layout.
 pub(crate) fn invalid(message: &str) -> Error {
     Error::new(Kind::InvalidContent, format!("invalid OCI Image Layout: {message}"))

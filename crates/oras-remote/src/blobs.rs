@@ -1,32 +1,100 @@
 //! What blobs and manifests have in common, and the descriptor of a blob (distribution-spec, "Pulling blobs").
 
-use oras_spec::{Descriptor, Digest, MediaType};
+use futures::TryStreamExt;
+use oras_spec::{Descriptor, Digest, Hasher, MediaType};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
+use reqwest::header::{CONTENT_RANGE, RANGE, WWW_AUTHENTICATE};
+use tokio::time::timeout;
 
+use crate::download::{content_range, unsatisfied};
+use crate::network;
 use crate::profile::Profile;
 use crate::repository::Repository;
-use crate::request::{Request, Response};
+use crate::request::{Answer, Request, Response};
+use crate::response::redact;
 use crate::scope::Scopes;
 
 impl Repository {
     /// The descriptor of a blob that is known by its digest only: bytes of no known type.
     ///
+    /// Where the registry does not answer `HEAD` or does not tell the size, a `GET` of the first byte does; if that
+    /// tells no size either, the blob is read.
+    ///
     /// # Errors
-    /// `NotFound`, and `InvalidContent` when the registry does not tell the size.
+    /// `NotFound`, and `DigestMismatch` for a blob that had to be read and is another one.
     pub async fn resolve_blob(&self, digest: &Digest) -> Result<Descriptor> {
         let url = self.url(&format!("blobs/{digest}"))?;
         let response =
             self.client().send(self.endpoint(), &Request::new(Method::HEAD, url, self.pull())).await?;
-        if response.status == 404 {
-            return Err(Error::not_found(self.named(&digest.to_string())?));
-        }
-        let response = response.expect(&[200])?;
-        check_digest(&response, digest)?;
-        let size = response
-            .content_length()
-            .ok_or_else(|| response.bad(Kind::InvalidContent, "unknown response Content-Length"))?;
+        let not_found = || Ok::<_, Error>(Error::not_found(self.named(&digest.to_string())?));
+        let size = if tells_nothing(&response) {
+            None
+        } else if response.status == 404 {
+            return Err(not_found()?);
+        } else {
+            let response = response.expect(&[200])?;
+            check_digest(&response, digest)?;
+            response.content_length().filter(|size| *size > 0)
+        };
+        let size = match size {
+            Some(size) => size,
+            None => self.size_by_get(digest).await?.map_or_else(|| not_found().and_then(Err), Ok)?,
+        };
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size))
+    }
+
+    /// The size of a blob by a `GET`; `None` when there is none.
+    async fn size_by_get(&self, digest: &Digest) -> Result<Option<u64>> {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let request = Request::new(Method::GET, url, self.pull()).limit(None);
+        let part = request.clone().header(RANGE, "bytes=0-0")?;
+        let response = self.client().send(self.endpoint(), &part).await?;
+        let told = response.header(CONTENT_RANGE.as_str());
+        let told = match response.status.as_u16() {
+            206 => told.and_then(content_range).and_then(|(_, size)| size),
+            416 => told.and_then(unsatisfied),
+            200 => response.content_length(),
+            _ => None,
+        };
+        if let Some(size) = told.filter(|_| response.encodings().is_empty() && !is_web_page(&response)) {
+            check_digest(&response, digest)?;
+            return Ok(Some(size));
+        }
+        let response = match response.status.as_u16() {
+            206 | 416 => self.client().send(self.endpoint(), &request).await?,
+            _ => response,
+        };
+        if response.status == 404 {
+            return Ok(None);
+        }
+        self.measure(response.expect(&[200])?, digest).await.map(Some)
+    }
+
+    /// Reads a blob for its size.
+    async fn measure(&self, response: Response, digest: &Digest) -> Result<u64> {
+        check_digest(&response, digest)?;
+        let unknown = response.bad(Kind::InvalidContent, "unknown response Content-Length");
+        let (encodings, method, url) = (response.encodings(), response.method.clone(), response.url.clone());
+        let (Answer::Stream(http), Some(algorithm)) = (response.body, digest.algorithm()) else {
+            return Err(unknown);
+        };
+        let idle = self.client().options().idle_timeout;
+        let (mut body, mut hasher, mut size) = (encodings.decode(http, u64::MAX), Hasher::new(algorithm), 0);
+        loop {
+            let next =
+                timeout(idle, body.try_next()).await.map_err(|_| network::silent(&method, &url).error)?;
+            let Some(chunk) = next.map_err(|error| error.into_failed(&method, &url).error)? else { break };
+            hasher.update(&chunk);
+            size += chunk.len() as u64;
+        }
+        let found = hasher.finish();
+        if found == *digest {
+            return Ok(size);
+        }
+        let message =
+            format!("{method} \"{}\": the answer has the digest {found} instead of {digest}", redact(&url));
+        Err(Error::new(Kind::DigestMismatch, message))
     }
 
     /// Whether the content of `descriptor` is among the `kind`: `blobs` or `manifests`.
@@ -39,16 +107,32 @@ impl Repository {
         let response = self.client().send(self.endpoint(), &request).await?;
         // Whoever may not write where what is missing is forbidden is told so when it is sent.
         let is_missing = match response.status.as_u16() {
-            404 => true,
+            404 => !tells_nothing(&response),
             403 => Profile::of(self.endpoint().server()).forbids_missing,
             _ => false,
         };
         if is_missing {
             return Ok(false);
         }
+        if tells_nothing(&response) {
+            return self.has_by_get(kind, descriptor).await;
+        }
         let response = response.expect(&[200])?;
         check_digest(&response, &descriptor.digest)?;
         Ok(true)
+    }
+
+    async fn has_by_get(&self, kind: &str, descriptor: &Descriptor) -> Result<bool> {
+        let digest = &descriptor.digest;
+        let found = match kind {
+            "manifests" => self.get_manifest(&self.named(&digest.to_string())?).await.map(|_| true),
+            _ => self.size_by_get(digest).await.map(|size| size == Some(descriptor.size)),
+        };
+        match found {
+            // What is there is something else.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::DigestMismatch) => Ok(false),
+            found => found,
+        }
     }
 
     /// Whether there is a blob of that digest.
@@ -68,6 +152,22 @@ impl Repository {
         }
         response.expect(&[200, 202, 204]).map(drop)
     }
+}
+
+/// Returns true if the answer to a `HEAD` says nothing of the content: the registry or a gateway before it refuses the
+/// method, or answers with a page for people. Only a `GET` can tell then.
+pub(crate) fn tells_nothing(response: &Response) -> bool {
+    match response.status.as_u16() {
+        400 | 403 | 405 | 406 | 501 => true,
+        // A registry that wants a credential says which.
+        401 => response.header(WWW_AUTHENTICATE.as_str()).is_none(),
+        200 | 404 => is_web_page(response),
+        _ => false,
+    }
+}
+
+fn is_web_page(response: &Response) -> bool {
+    response.content_type().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
 }
 
 /// The digest that a registry says its answer has; what can't be read says nothing.

@@ -55,8 +55,9 @@
 //!   forgotten begins anew.
 //! - **A server that has too much to do is asked for less**: after 429 or 503 it gets half as many requests at a time,
 //!   and none while its `Retry-After` lasts; a [`RateLimit`] bounds the bytes of blobs in a second.
-//! - **Nothing that is read is unbounded**: manifests and pages 4 MiB, errors 8 KiB, tokens 128 KiB; blobs are
-//!   streamed, in memory that does not grow with their size. A server that falls silent is given up.
+//! - **Nothing that is read is unbounded**: manifests 4 MiB, pages of lists 64 MiB, errors 8 KiB, tokens 128 KiB, all
+//!   counted after a content encoding is decoded; blobs are streamed, in memory that does not grow with their size. A
+//!   server that falls silent is given up.
 //! - **Digests are checked**: of manifests against what was asked for and what the registry says, of blobs by whoever
 //!   reads them, of uploads by the registry.
 //! - **Errors speak like the Go tool's**; what a registry answered is found in the chain as [`ResponseError`].
@@ -76,6 +77,7 @@ mod additions;
 mod address;
 mod auth;
 mod blobs;
+mod body;
 mod certificates;
 mod challenge;
 mod client;
@@ -84,6 +86,7 @@ mod connections;
 mod credentials;
 mod docker_config;
 mod download;
+mod encoding;
 mod endpoint;
 #[cfg(test)]
 mod fuzz_tests;

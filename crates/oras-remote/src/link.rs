@@ -3,8 +3,22 @@
 use url::Url;
 
 /// The target of the first link to the next page; links without a relation count, as some registries send them.
-pub(crate) fn next<'a>(headers: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    headers.flat_map(Links).find_map(|(target, parameters)| is_next(parameters).then_some(target))
+///
+/// Headers are read as they are meant: without angle brackets, without quotes, with parameters in any order.
+///
+/// # Errors
+/// The header that tells of a next page without its address: the list must not end there.
+pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
+    let mut malformed = None;
+    for header in headers {
+        for link in split(header, ',').map(Link::parse).filter(Link::is_next) {
+            match link.target {
+                Some(target) => return Ok(Some(target)),
+                None => malformed = Some(header.as_str()),
+            }
+        }
+    }
+    malformed.map_or(Ok(None), Err)
 }
 
 /// The address `target` means on a page from `page`, if it is on the same server.
@@ -19,32 +33,68 @@ pub(crate) fn resolve(target: &str, page: &Url) -> Result<Url, String> {
     Ok(next)
 }
 
-/// The links in one header: target and parameters. Ends at what can't be read.
-struct Links<'a>(&'a str);
+/// One link of a header.
+struct Link<'a> {
+    target: Option<&'a str>,
+    relation: Option<&'a str>,
+}
 
-impl<'a> Iterator for Links<'a> {
-    type Item = (&'a str, &'a str);
+impl<'a> Link<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut link = Self { target: None, relation: None };
+        for part in split(text, ';').map(str::trim) {
+            let mut parameter = parameter(part);
+            if parameter.is_none() && link.target.is_none() {
+                let (target, rest) = address(part);
+                link.target = target;
+                parameter = self::parameter(rest);
+            }
+            if let Some((name, value)) = parameter
+                && name.eq_ignore_ascii_case("rel")
+            {
+                link.relation = link.relation.or(Some(value));
+            }
+        }
+        link
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.0.trim_start_matches([',', ' ', '\t']);
-        let (target, rest) = rest.strip_prefix('<')?.split_once('>')?;
-        let mut quoted = false;
-        let end = rest.find(|c| {
-            quoted ^= c == '"';
-            c == ',' && !quoted
-        });
-        let (parameters, rest) = rest.split_at(end.unwrap_or(rest.len()));
-        self.0 = rest;
-        Some((target, parameters))
+    fn is_next(&self) -> bool {
+        let is_separator = |c: char| c.is_whitespace() || ",;\"'".contains(c);
+        self.relation
+            .is_none_or(|relation| relation.split(is_separator).any(|word| word.eq_ignore_ascii_case("next")))
     }
 }
 
-fn is_next(parameters: &str) -> bool {
-    let relation = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
-    });
-    relation.is_none_or(|relation| relation.split_whitespace().any(|word| word.eq_ignore_ascii_case("next")))
+/// A parameter, without the quotes of its value. An address without brackets has other characters before its first `=`
+/// than a name.
+fn parameter(part: &str) -> Option<(&str, &str)> {
+    let (name, value) = part.split_once('=')?;
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_*".contains(c));
+    is_name.then(|| (name, value.trim().trim_matches(['"', '\''])))
+}
+
+/// The address in a part that is no parameter, and what follows it.
+fn address(part: &str) -> (Option<&str>, &str) {
+    let is_around = |c: char| c.is_whitespace() || "<>\"'".contains(c);
+    let begin = part.trim_start_matches(is_around);
+    let (address, rest) = begin.split_at(begin.find(is_around).unwrap_or(begin.len()));
+    ((!address.is_empty()).then_some(address), rest.trim_start_matches(is_around))
+}
+
+/// The parts of `text` between separators, except for those in brackets and in quotes.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut bracketed) = (false, false);
+    text.split(move |c| {
+        match c {
+            '"' => quoted ^= !bracketed,
+            '<' if !quoted => bracketed = true,
+            '>' if !quoted => bracketed = false,
+            _ => {}
+        }
+        c == separator && !quoted && !bracketed
+    })
+    .filter(|part| !part.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -55,15 +105,50 @@ mod tests {
     fn finds_the_next_page() {
         for (headers, expected) in [
             (&[][..], None),
+            (&[""], None),
             (&["</v2/a?last=b>; rel=\"next\""], Some("/v2/a?last=b")),
             (&["</a>; rel=prev, </b,c>; title=\"x, y\"; REL = NEXT"], Some("/b,c")),
             (&["</a>; rel=\"first prev\"", "</b>; rel=\"prev next\""], Some("/b")),
             (&["</a>"], Some("/a")),
             (&["</a>; rel=last"], None),
-            (&["/a; rel=next"], None),
-            (&["</a; rel=next"], None),
+            (&["</a>; rel=\"prev-next\"", "</v2/next/tags/list>; title=next; rel=first"], None),
         ] {
-            assert_eq!(next(headers.iter().copied()), expected, "{headers:?}");
+            let headers: Vec<_> = headers.iter().map(|header| String::from(*header)).collect();
+            assert_eq!(next(&headers), Ok(expected), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn reads_malformed_links_as_they_are_meant() {
+        let page = "/v2/r/tags/list?last=b&n=2";
+        for header in [
+            "/v2/r/tags/list?last=b&n=2; rel=\"next\"",
+            "/v2/r/tags/list?last=b&n=2;rel=next",
+            "/v2/r/tags/list?last=b&n=2",
+            "\"/v2/r/tags/list?last=b&n=2\"; rel=next",
+            "</v2/r/tags/list?last=b&n=2; rel=next",
+            "/v2/r/tags/list?last=b&n=2>; rel=next",
+            "< /v2/r/tags/list?last=b&n=2 > ; rel='next'",
+            "rel=\"next\"; </v2/r/tags/list?last=b&n=2>",
+            "rel=next; /v2/r/tags/list?last=b&n=2",
+            "</v2/r/tags/list?last=b&n=2>; title=\"a; b\"; type=text/plain; rel=Next",
+            "</v2/r/tags/list?last=b&n=2>; rel=\"next",
+            "</v2/r/tags/list?last=b&n=2>; rel=next; rel=last",
+            "</v2/r/tags/list?last=b&n=2>; rel",
+            "</v2/r/tags/list?last=b&n=2> rel=next",
+            "</v2/r/tags/list?last=b&n=2>, rel=next",
+            "/v2/r/tags/list?last=b&n=2 rel=next",
+            ", ,</first>; rel=first,</v2/r/tags/list?last=b&n=2>;rel=next,",
+            "/first; rel=first, /v2/r/tags/list?last=b&n=2; rel=next",
+        ] {
+            assert_eq!(next(&[header.to_owned()]), Ok(Some(page)), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_next_page_without_an_address_is_an_error() {
+        for header in ["rel=\"next\"", "<>; rel=next", "; rel=next", "</a>; rel=last, <>; rel=next"] {
+            assert_eq!(next(&[header.to_owned()]), Err(header));
         }
     }
 

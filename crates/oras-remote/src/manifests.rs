@@ -7,24 +7,27 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
-use crate::blobs::{check_digest, told_digest};
+use crate::blobs::{check_digest, tells_nothing, told_digest};
 use crate::referrers_tag::Sure;
 use crate::repository::Repository;
 use crate::request::{Body, Request, Response};
 
 impl Repository {
-    /// What the headers tell of a manifest; `None` when they do not tell enough.
+    /// What the headers tell of a manifest; `None` when they do not tell enough, or the registry refuses `HEAD`.
     pub(crate) async fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>> {
         let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &self.accept())?;
         let response = self.client().send(self.endpoint(), &request).await?;
+        if tells_nothing(&response) {
+            return Ok(None);
+        }
         let response = found(response, reference)?;
         if let Some(digest) = &reference.digest {
             check_digest(&response, digest)?;
         }
         let digest = reference.digest.clone().or_else(|| known_digest(&response));
         let media_type = response.content_type().filter(|media_type| !is_generic(media_type));
-        let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, response.content_length())
-        else {
+        let size = response.content_length().filter(|size| *size > 0);
+        let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
             return Ok(None);
         };
         Ok(Some(Descriptor::new(media_type.into(), digest, size)))
@@ -41,7 +44,17 @@ impl Repository {
 
     /// A manifest, checked against the digest that was asked for or that the registry tells.
     pub(crate) async fn get_manifest(&self, reference: &Reference) -> Result<(Descriptor, Bytes)> {
+        self.get_manifest_within(reference, self.client().options().max_manifest_size).await
+    }
+
+    /// The same, of at most `limit` bytes.
+    pub(crate) async fn get_manifest_within(
+        &self,
+        reference: &Reference,
+        limit: u64,
+    ) -> Result<(Descriptor, Bytes)> {
         let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &self.accept())?;
+        let request = request.limit(Some(limit));
         let response = self.client().send(self.endpoint(), &request).await?;
         let response = found(response, reference)?;
         let digest = match &reference.digest {
@@ -85,6 +98,13 @@ impl Repository {
     /// Stores a manifest under a tag or its digest, and makes it known as a referrer if it has a subject.
     pub(crate) async fn push_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
         self.store_manifest(content, reference, Sure::Now).await
+    }
+
+    /// Stores a manifest under one more name. It has been there before, so nothing else is written: whether it is among the
+    /// referrers of its subject is up to whoever pushed it.
+    pub(crate) async fn put_again(&self, content: &Content, reference: &Reference) -> Result<()> {
+        let bytes = content.bytes(self.client().options().max_manifest_size).await?;
+        self.put_manifest(reference, &content.descriptor().media_type, bytes).await.map(drop)
     }
 
     /// Stores a manifest as one of many: what is entered into referrers is made sure of by
@@ -163,8 +183,8 @@ fn media_type(response: &Response) -> MediaType {
     match response.content_type().filter(|media_type| !is_generic(media_type)) {
         Some(media_type) => media_type.into(),
         None => match serde_json::from_slice::<Inner>(response.bytes()) {
-            Ok(inner) => inner.media_type,
-            Err(_) => response.content_type().unwrap_or("application/octet-stream").into(),
+            Ok(inner) if !inner.media_type.as_str().trim().is_empty() => inner.media_type,
+            _ => response.content_type().unwrap_or("application/octet-stream").into(),
         },
     }
 }

@@ -1,21 +1,36 @@
 //! Lists that come page by page: tags, repositories, referrers.
 
 use std::collections::HashSet;
+use std::io::{self, BufReader, Read};
+use std::sync::PoisonError;
+use std::time::Duration;
 
+use bytes::{Buf, Bytes};
+use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_store::{Error, Kind, Result};
-use reqwest::Method;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use url::Url;
 
+use crate::body::too_large;
 use crate::client::Client;
+use crate::encoding::DecodedBody;
 use crate::endpoint::Endpoint;
 use crate::link;
-use crate::request::{Request, Response};
+use crate::network;
+use crate::request::{Answer, Request, Response};
+use crate::retry::Failed;
 use crate::scope::Scopes;
 
 /// More pages than this are no list but an attack.
 const MAX_PAGES: usize = 10_000;
+/// The longest page: registries without paging send all of a list at once. The index of the referrers tag schema is such
+/// a list, too.
+pub(crate) const MAX_PAGE: u64 = 64 << 20;
+/// Pieces of a list that wait to be parsed.
+const PIECES: usize = 4;
 
 /// A list on a registry.
 #[derive(Clone, Debug)]
@@ -36,26 +51,28 @@ impl List {
     }
 
     /// One page at `url`, whatever its status.
-    pub(crate) async fn page(&self, url: Url) -> Result<Response> {
-        let request = Request::new(Method::GET, url, self.scopes.clone());
-        self.client.send(&self.endpoint, &request).await
+    pub(crate) async fn page<P: DeserializeOwned + Send + 'static>(&self, url: Url) -> Result<Page<P>> {
+        let request = Request::list(url, self.scopes.clone(), MAX_PAGE);
+        let idle = self.client.options().idle_timeout;
+        self.client.send_and(&self.endpoint, &request, |response| Page::read(response, idle)).await
     }
 
     /// All items that `items` finds in the pages, page by page as they are asked for.
     pub(crate) fn items<P, T>(self, items: fn(P) -> Vec<T>) -> BoxStream<'static, Result<T>>
     where
-        P: DeserializeOwned + 'static,
+        P: DeserializeOwned + Send + 'static,
         T: Send + 'static,
     {
         let first = self.url.clone();
         let begin = (self, Some(first), Walked::default());
         let pages = stream::try_unfold(begin, move |(list, url, mut walked)| async move {
             let Some(url) = url else { return Ok::<_, Error>(None) };
-            let page = list.page(url.clone()).await?.expect(&[200])?;
-            let following = walked.next(&url, &page)?;
-            Ok(Some((stream::iter(items(decode(&page)?).into_iter().map(Ok)), (list, following, walked))))
+            let page = list.page(url.clone()).await?;
+            let (response, page) = page.expect(&[200])?;
+            let following = walked.next(&url, &response)?;
+            Ok(Some((stream::iter(items(page).into_iter().map(Ok)), (list, following, walked))))
         });
-        futures::TryStreamExt::try_flatten(pages).boxed()
+        pages.try_flatten().boxed()
     }
 }
 
@@ -69,8 +86,14 @@ impl Walked {
     /// # Errors
     /// For a link to another server, for one to a page that was read before, and after [`MAX_PAGES`].
     pub(crate) fn next(&mut self, url: &Url, page: &Response) -> Result<Option<Url>> {
-        let links = page.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
-        let Some(target) = link::next(links) else { return Ok(None) };
+        let links = page.headers.get_all("link").iter();
+        let links: Vec<_> =
+            links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let target = link::next(&links).map_err(|header| {
+            let why = format!("the list goes on, but its Link can't be read: {header:?}");
+            page.bad(Kind::InvalidContent, &why)
+        })?;
+        let Some(target) = target else { return Ok(None) };
         let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
         self.0.insert(url.clone());
         if self.0.contains(&next) {
@@ -83,14 +106,93 @@ impl Walked {
     }
 }
 
-/// The body of a page.
-pub(crate) fn decode<P: DeserializeOwned>(page: &Response) -> Result<P> {
-    serde_json::from_slice(page.bytes()).map_err(|error| {
-        let why = match page.bytes() {
-            [] => "EOF".to_owned(),
-            _ if error.is_eof() => "unexpected EOF".to_owned(),
-            _ => error.to_string(),
+/// A page of a list, or what a registry answered instead.
+pub(crate) struct Page<P> {
+    pub(crate) response: Response,
+    /// What was parsed of a success.
+    parsed: Result<P, String>,
+}
+
+impl<P: DeserializeOwned + Send + 'static> Page<P> {
+    async fn read(mut response: Response, idle: Duration) -> Result<Self, Failed> {
+        let body = std::mem::replace(&mut response.body, Answer::Whole(Bytes::new()));
+        let parsed = match body {
+            Answer::Whole(bytes) if response.status == 200 => {
+                serde_json::from_slice(&bytes).map_err(|error| explain(&error, bytes.is_empty()))
+            }
+            Answer::Long(body) => {
+                let body = body.into_inner().unwrap_or_else(PoisonError::into_inner);
+                parse_long(body, &response, idle).await?
+            }
+            other => {
+                response.body = other;
+                Err(String::new())
+            }
         };
-        page.bad(Kind::InvalidContent, &format!("failed to decode response: {why}"))
-    })
+        Ok(Self { response, parsed })
+    }
+
+    /// The answer and its content, if its status is one of those; the registry's error otherwise.
+    pub(crate) fn expect(self, statuses: &[u16]) -> Result<(Response, P)> {
+        let response = self.response.expect(statuses)?;
+        match self.parsed {
+            Ok(parsed) => Ok((response, parsed)),
+            Err(why) => Err(response.bad(Kind::InvalidContent, &format!("failed to decode response: {why}"))),
+        }
+    }
+}
+
+fn explain(error: &serde_json::Error, is_empty: bool) -> String {
+    match is_empty {
+        true => "EOF".to_owned(),
+        false if error.is_eof() => "unexpected EOF".to_owned(),
+        false => error.to_string(),
+    }
+}
+
+/// Parses a long list as it comes, on a thread for blocking work: neither its text nor the thread outlives this future.
+async fn parse_long<P: DeserializeOwned + Send + 'static>(
+    mut body: DecodedBody,
+    response: &Response,
+    idle: Duration,
+) -> Result<Result<P, String>, Failed> {
+    let (method, url) = (&response.method, &response.url);
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let parser = tokio::task::spawn_blocking(move || {
+        let text = BufReader::new(Pieces { pieces, piece: Bytes::new() });
+        serde_json::from_reader(text).map_err(|error| explain(&error, false))
+    });
+    let mut total = 0;
+    loop {
+        let next = timeout(idle, body.try_next()).await.map_err(|_| network::silent(method, url))?;
+        let Some(piece) = next.map_err(|error| error.into_failed(method, url))? else { break };
+        total += piece.len() as u64;
+        if total > MAX_PAGE {
+            return Err(too_large(method, url, MAX_PAGE).into());
+        }
+        // The parser has found a fault.
+        if sender.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    Ok(parser.await.unwrap_or_else(|error| Err(error.to_string())))
+}
+
+/// The text of a list, piece by piece as it comes.
+struct Pieces {
+    pieces: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };
+            self.piece = piece;
+        }
+        let count = self.piece.len().min(buffer.len());
+        self.piece.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
+        Ok(count)
+    }
 }

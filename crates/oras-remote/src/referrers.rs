@@ -8,7 +8,7 @@ use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType};
 use oras_store::{Error, Kind, Result};
 
 use crate::options::ReferrersMode;
-use crate::paging::{self, List, Walked};
+use crate::paging::{List, Walked};
 use crate::referrers_tag::Sure;
 use crate::repository::Repository;
 use crate::request::Response;
@@ -72,12 +72,11 @@ impl Repository {
         let mut found = Vec::new();
         let (mut next, mut walked) = (Some(url.clone()), Walked::default());
         while let Some(at) = next {
-            let page = list.page(at.clone()).await?;
-            if at == url && is_missing(&page) {
+            let page = list.page::<ImageIndex>(at.clone()).await?;
+            if at == url && is_missing(&page.response) {
                 return Ok(None);
             }
-            let page = page.expect(&[200])?;
-            let index: ImageIndex = paging::decode(&page)?;
+            let (page, index) = page.expect(&[200])?;
             let filtered = page
                 .header("oci-filters-applied")
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));

@@ -11,11 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use oras_spec::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Reference, View, json};
+use oras_spec::{Descriptor, Digest, ImageIndex, ManifestError, MediaType, Reference, json};
 use oras_store::{Error, Kind, Result};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::lock::TurnLock;
+use crate::paging::MAX_PAGE;
 use crate::repository::Repository;
 use crate::retry::random;
 
@@ -55,13 +57,7 @@ impl Repository {
         let failed = |error: Error| {
             error.context(format!("failed to decode referrers index from referrers tag {tag}"))
         };
-        let bytes = Index::parse(&bytes).map_err(failed)?.to_bytes();
-        let manifest =
-            Manifest::parse(&MediaType::IMAGE_INDEX, bytes).map_err(|error| failed(error.into()))?;
-        match manifest.view() {
-            View::Index(index) => Ok(index.manifests.clone()),
-            _ => Ok(Vec::new()),
-        }
+        referrers_in(&bytes).map_err(failed)
     }
 
     /// Enters `referrer` into the index, and makes sure that it stays. Those of one repository that wait for their turn
@@ -179,7 +175,7 @@ impl Repository {
     }
 
     async fn tagged(&self, tag: &Reference, subject: &Descriptor) -> Result<Tagged> {
-        match self.get_manifest(tag).await {
+        match self.get_manifest_within(tag, self.client().options().max_manifest_size.max(MAX_PAGE)).await {
             Ok((descriptor, _)) if descriptor.digest == subject.digest => Ok(Tagged::Subject),
             Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
                 Ok(Tagged::Index(bytes))
@@ -201,6 +197,39 @@ fn tag_of(subject: &Digest) -> String {
     algorithm.chain(['-']).chain(encoded.chars().take(64)).map(allowed).collect()
 }
 
+/// The referrers that an index lists, without the entries that [`Index::clean`] drops. A long list is not kept twice.
+fn referrers_in(bytes: &[u8]) -> Result<Vec<Descriptor>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Listed {
+        media_type: Option<MediaType>,
+        manifests: Option<Vec<Entry>>,
+    }
+    struct Entry(Option<Descriptor>);
+    impl<'de> Deserialize<'de> for Entry {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let entry = Value::deserialize(deserializer)?;
+            let descriptor = digest_of(&entry).map(|_| serde_json::from_value(entry)).transpose();
+            descriptor.map(Self).map_err(serde::de::Error::custom)
+        }
+    }
+    json::check_strict(bytes).map_err(malformed)?;
+    let listed: Listed = serde_json::from_slice(bytes).map_err(malformed)?;
+    if let Some(found) =
+        listed.media_type.filter(|found| !["", MediaType::IMAGE_INDEX.as_str()].contains(&found.as_str()))
+    {
+        let error = ManifestError::MediaType { expected: MediaType::IMAGE_INDEX, found };
+        return Err(error.into());
+    }
+    let mut seen = HashSet::new();
+    let entries = listed.manifests.unwrap_or_default().into_iter().filter_map(|entry| entry.0);
+    Ok(entries.filter(|referrer| seen.insert(referrer.digest.clone())).collect())
+}
+
+fn malformed(error: serde_json::Error) -> Error {
+    Error::new(Kind::InvalidContent, "malformed index of referrers").with_source(error)
+}
+
 /// An index of referrers; fields that are not known stay in it.
 struct Index(Value);
 
@@ -212,11 +241,8 @@ impl Default for Index {
 
 impl Index {
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let invalid = |error: serde_json::Error| {
-            Error::new(Kind::InvalidContent, "malformed index of referrers").with_source(error)
-        };
-        json::check_strict(bytes).map_err(invalid)?;
-        let mut index = Self(serde_json::from_slice(bytes).map_err(invalid)?);
+        json::check_strict(bytes).map_err(malformed)?;
+        let mut index = Self(serde_json::from_slice(bytes).map_err(malformed)?);
         index.clean();
         Ok(index)
     }

@@ -232,6 +232,11 @@ impl Target for Repository {
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         self.push_manifest(content, &self.named(tag)?).await
     }
+
+    /// Writes the tag alone: the referrers of the subject of the manifest stay as they are.
+    async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.put_again(content, &self.named(tag)?).await
+    }
 }
 
 #[async_trait]

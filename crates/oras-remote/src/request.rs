@@ -1,6 +1,7 @@
 //! A request to a registry and its answer, without the sending.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use oras_store::{Error, Kind, MAX_MANIFEST_SIZE, Result};
@@ -8,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use crate::encoding::{DecodedBody, Encodings};
 use crate::pool::Lease;
 use crate::response::ResponseError;
 use crate::scope::Scopes;
@@ -35,12 +37,14 @@ pub(crate) struct Request {
     pub(crate) scopes: Scopes,
     /// The largest body that is read into memory; `None` leaves it to be streamed.
     pub(crate) limit: Option<u64>,
+    /// Whether the answer is a list, which is streamed from where it is long.
+    pub(crate) is_list: bool,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
         let limit = Some(MAX_MANIFEST_SIZE);
-        Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit }
+        Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit, is_list: false }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
@@ -60,6 +64,16 @@ impl Request {
         self
     }
 
+    /// The request for a list of at most `limit` bytes.
+    pub(crate) fn list(url: Url, scopes: Scopes, limit: u64) -> Self {
+        Self { is_list: true, ..Self::new(Method::GET, url, scopes).limit(Some(limit)) }
+    }
+
+    /// Returns true if the body of an answer is needed: what is written is known to be there by the headers alone.
+    pub(crate) fn needs_answer_body(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD) || matches!(self.body, Body::Secret(_))
+    }
+
     /// Whether it can be sent a second time.
     pub(crate) fn is_replayable(&self) -> bool {
         !matches!(&self.body, Body::Part(payload, _) if !payload.is_replayable())
@@ -67,7 +81,6 @@ impl Request {
 }
 
 /// An answer, with the address that gave it.
-#[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -79,11 +92,12 @@ pub(crate) struct Response {
 }
 
 /// The body of an answer.
-#[derive(Debug)]
 pub(crate) enum Answer {
     /// All of it, or the beginning of an error's.
     Whole(Bytes),
-    /// Still to be read.
+    /// A long list, decoded, still to be read. The lock only makes it shareable.
+    Long(Mutex<DecodedBody>),
+    /// Still to be read, as the server sends it.
     Stream(reqwest::Response),
 }
 
@@ -92,9 +106,15 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The declared length of the body; after a `HEAD`, that of the body there would be.
+    /// The declared length of the body, unless it is encoded; after a `HEAD`, that of the body there would be.
     pub(crate) fn content_length(&self) -> Option<u64> {
-        self.header("content-length")?.trim().parse().ok()
+        let length = self.header("content-length").filter(|_| self.encodings().is_empty())?;
+        length.trim().parse().ok()
+    }
+
+    /// The encodings of the body.
+    pub(crate) fn encodings(&self) -> Encodings {
+        Encodings::of(&self.headers)
     }
 
     /// The media type of the body, without its parameters.
@@ -107,7 +127,7 @@ impl Response {
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.body {
             Answer::Whole(bytes) => bytes,
-            Answer::Stream(_) => &[],
+            Answer::Long(_) | Answer::Stream(_) => &[],
         }
     }
 
@@ -115,7 +135,7 @@ impl Response {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.body {
             Answer::Whole(bytes) => bytes,
-            Answer::Stream(_) => Bytes::new(),
+            Answer::Long(_) | Answer::Stream(_) => Bytes::new(),
         }
     }
 

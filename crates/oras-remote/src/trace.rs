@@ -160,6 +160,9 @@ impl Exchange {
             Err(failed) => format!("   Error reading response body: {}", printable(&failed.error.chain())),
             Ok(Answer::Stream(_)) => "   Response body of a blob is not printed".to_owned(),
             Ok(Answer::Whole(bytes)) if bytes.is_empty() => "   Response body is empty".to_owned(),
+            Ok(Answer::Long(_)) => {
+                "   Response body exceeding the trace size limit is not printed".to_owned()
+            }
             Ok(Answer::Whole(bytes)) if bytes.len() > MAX_BODY => {
                 "   Response body exceeding the trace size limit is not printed".to_owned()
             }

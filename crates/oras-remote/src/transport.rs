@@ -4,19 +4,20 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use oras_store::{ByteStream, Error, Kind, Result};
-use reqwest::header::{CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use url::Url;
 
+use crate::body;
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::network::{self, WrongScheme};
 use crate::rate::RateLimit;
-use crate::request::{Answer, Body, Request, Response};
+use crate::request::{Body, Request, Response};
 use crate::response::redact;
 use crate::retry::{Again, Failed, MAX_ASKED, again};
 use crate::throttle::Load;
@@ -25,18 +26,30 @@ use crate::upload::Payload;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
-/// Bytes of an error body that are read.
-const MAX_ERROR_BODY: u64 = 8 * 1024;
 /// A registry may take so much longer to answer an upload than anything else: it stores the bytes first.
 const UPLOAD_PATIENCE: u32 = 5;
 
 impl Client {
     /// Sends a request until it is answered by something else than a passing failure.
     pub(crate) async fn send(&self, endpoint: &Endpoint, request: &Request) -> Result<Response> {
+        self.send_and(endpoint, request, |response| std::future::ready(Ok(response))).await
+    }
+
+    /// Sends a request until it is answered and `read` has read the answer, both without a passing failure.
+    pub(crate) async fn send_and<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        read: impl Fn(Response) -> F,
+    ) -> Result<T> {
         let mut tries = self.options().retry.tries();
         loop {
-            match self.attempt(endpoint, request).await {
-                Ok(response) => return Ok(response),
+            let answer = match self.attempt(endpoint, request).await {
+                Ok(response) => read(response).await,
+                Err(failed) => Err(failed),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
                 Err(failed) if request.is_replayable() && failed.is_busy() => {
                     self.connections(endpoint).pushed_back();
                     tries.again_after(failed).await?;
@@ -122,6 +135,9 @@ impl Client {
         let lease = route.lease;
         let given = endpoint.headers_for(url, authorization);
         let exchange = Exchange::begin(self, endpoint, request, url, &given);
+        // Lengths and ranges are then those of the content itself.
+        let wants_identity =
+            matches!(request.method, Method::GET | Method::HEAD) && !given.contains_key(ACCEPT_ENCODING);
         let mut builder = route
             .http
             .request(request.method.clone(), route.url)
@@ -129,6 +145,9 @@ impl Client {
             .headers(given);
         if let Some(host) = route.host {
             builder = builder.header(HOST, host);
+        }
+        if wants_identity {
+            builder = builder.header(ACCEPT_ENCODING, "identity");
         }
         let idle = self.options().idle_timeout;
         let watch = Arc::new(Watch::new());
@@ -163,20 +182,11 @@ impl Client {
             }),
             _ => under_way.answered(&request.method),
         }
-        let body = match request.limit {
-            _ if !status.is_success() => Ok(Answer::Whole(beginning(http, MAX_ERROR_BODY, idle).await)),
-            Some(limit) => {
-                let read = whole(http, limit, idle, (&request.method, url)).await;
-                let is_silent = |failed: &Failed| failed.error.kind() == Kind::Network;
-                read.inspect_err(|failed| {
-                    if is_silent(failed) {
-                        self.discard(&lease)
-                    }
-                })
-                .map(Answer::Whole)
+        let body = body::read(http, request, url, idle).await.inspect_err(|failed| {
+            if failed.error.kind() == Kind::Network {
+                self.discard(&lease);
             }
-            None => Ok(Answer::Stream(http)),
-        };
+        });
         exchange.answered(endpoint, status, &headers, &body);
         let body = body?;
         // The words are in the body, which the answer to a HEAD lacks.
@@ -185,7 +195,7 @@ impl Client {
                 asks_for_tls(&route.http, url, idle).await
             }
             Answer::Whole(bytes) => network::asks_for_tls(url, status, bytes),
-            Answer::Stream(_) => false,
+            Answer::Long(_) | Answer::Stream(_) => false,
         };
         if lacks_tls {
             return Err(network::lacks_tls(&request.method, url, status));
@@ -388,42 +398,4 @@ fn limited(stream: ByteStream, limit: RateLimit, watch: Arc<Watch>) -> ByteStrea
         }
     };
     futures::stream::try_unfold((stream, Bytes::new()), next).boxed()
-}
-
-/// A whole body, at most `limit` bytes.
-async fn whole(
-    http: reqwest::Response,
-    limit: u64,
-    idle: Duration,
-    (method, url): (&Method, &Url),
-) -> Result<Bytes, Failed> {
-    let mut stream = http.bytes_stream();
-    let mut bytes = BytesMut::new();
-    loop {
-        let next = timeout(idle, stream.try_next()).await.map_err(|_| network::silent(method, url))?;
-        match next.map_err(|error| network::failed(method, url, &error))? {
-            None => return Ok(bytes.freeze()),
-            Some(chunk) if (bytes.len() + chunk.len()) as u64 > limit => {
-                let message = format!(
-                    "{method} \"{}\": the answer exceeds the limit of {limit} bytes: size exceeds limit",
-                    redact(url)
-                );
-                return Err(Error::new(Kind::TooLarge, message).into());
-            }
-            Some(chunk) => bytes.extend_from_slice(&chunk),
-        }
-    }
-}
-
-/// As much of a body as comes, up to `limit` bytes: what an error says beyond that is not worth reading.
-async fn beginning(mut http: reqwest::Response, limit: u64, idle: Duration) -> Bytes {
-    let mut bytes = BytesMut::new();
-    while let Ok(Ok(Some(chunk))) = timeout(idle, http.chunk()).await {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 >= limit {
-            bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            break;
-        }
-    }
-    bytes.freeze()
 }

@@ -46,7 +46,7 @@ impl Repository {
             _ => {}
         }
         self.push(&config).await?;
-        self.push_manifest(&throwaway, reference).await?;
+        self.put_again(&throwaway, reference).await?;
         // Only the digest computed here, of bytes that nobody else has, is ever deleted.
         let deleted = match self.names(reference, &throwaway).await {
             Ok(true) => self.remove("manifests", &name).await,
@@ -58,7 +58,7 @@ impl Repository {
             Err(error) => Err(error),
         };
         let Err(error) = deleted else { return Ok(()) };
-        match self.push_manifest(original, reference).await {
+        match self.put_again(original, reference).await {
             Ok(()) => Err(error.context(format!("failed to remove {reference}, which is as it was"))),
             Err(failed) => {
                 let digest = &original.descriptor().digest;
@@ -84,7 +84,7 @@ impl Repository {
         if self.has("manifests", descriptor).await? {
             return Ok(());
         }
-        self.push(original).await?;
+        self.put_again(original, &self.named(&descriptor.digest.to_string())?).await?;
         if let Some(warn) = &self.client().options().warnings {
             let digest = &descriptor.digest;
             warn(

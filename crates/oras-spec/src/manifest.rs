@@ -31,7 +31,7 @@ pub enum View {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The media type is none of a manifest.
-    #[error("{0} is not the media type of a manifest")]
+    #[error("{} is not the media type of a manifest", quoted(.0))]
     NotManifest(MediaType),
     /// Not JSON, duplicate keys, or fields of the wrong type.
     #[error("malformed manifest")]
@@ -47,6 +47,11 @@ pub enum ManifestError {
     /// `layers` or `config` beside `manifests` (CVE-2021-41190): readable as image and as index.
     #[error("ambiguous manifest: it has both layers and manifests")]
     Ambiguous,
+}
+
+/// A media type in a message, which would have a gap where it is empty.
+fn quoted(media_type: &MediaType) -> &str {
+    if media_type.as_str().is_empty() { "\"\"" } else { media_type.as_str() }
 }
 
 /// An image manifest (image-spec, manifest.md); Docker's schema 2 manifest reads the same.

@@ -113,6 +113,12 @@ pub trait Target: Send + Sync {
     /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
     /// request. A tag that names something else moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;
+
+    /// Makes `tag` name the manifest `content`, which the target has already, and writes nothing else. By default the same
+    /// as [`Target::tag`].
+    async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.tag(content, tag).await
+    }
 }
 
 /// A store that finds what refers to a node.

@@ -41,7 +41,7 @@ pub(crate) fn check<T: Target + ?Sized>(target: &T, tags: impl IntoIterator<Item
     Ok(())
 }
 
-/// Writes `tags`, telling each when it is there.
+/// Writes `tags` of a manifest that `target` has, telling each when it is there.
 pub(crate) async fn write<T: Target + ?Sized>(
     target: &T,
     manifest: &Content,
@@ -51,7 +51,7 @@ pub(crate) async fn write<T: Target + ?Sized>(
 ) -> Result<()> {
     let concurrency = if concurrency == 0 { 5 } else { concurrency };
     let writes = tags.iter().map(|tag| async move {
-        target.tag(manifest, tag).await?;
+        target.add_tag(manifest, tag).await?;
         listener.step(Step::Tagged(tag));
         Ok(())
     });

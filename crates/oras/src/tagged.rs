@@ -102,7 +102,7 @@ impl Plan {
             .await?;
         let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
-                let written = target.tag(&content(&artifact.root), &artifact.tag).await;
+                let written = target.add_tag(&content(&artifact.root), &artifact.tag).await;
                 written.map_err(|error| error.on(Side::Destination))?;
             }
             Ok::<_, Error>(artifact)

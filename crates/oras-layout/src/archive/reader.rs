@@ -86,7 +86,7 @@ impl Inner {
         let entry = contents.marker.ok_or_else(|| {
             marker::invalid(&format!("failed to open OCI layout file: {}", absent(MARKER_FILE)))
         })?;
-        marker::check(&small(&file, MARKER_FILE, entry, marker::MAX_MARKER_SIZE)?)?;
+        marker::check(&small(&file, MARKER_FILE, entry, MAX_MARKER_SIZE)?)?;
         let entry = contents.index.ok_or_else(|| {
             let message =
                 format!("invalid OCI Image Index: failed to open index file: {}", absent(INDEX_FILE));

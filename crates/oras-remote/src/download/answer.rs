@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A `Content-Range`: the bytes, and the size of the whole if it is told.
-pub(super) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
+pub(crate) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     let (bytes, size) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, last) = bytes.split_once('-')?;
     let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
@@ -15,7 +15,7 @@ pub(super) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
 }
 
 /// The size that a server tells with the status 416: `bytes */10`.
-pub(super) fn unsatisfied(text: &str) -> Option<u64> {
+pub(crate) fn unsatisfied(text: &str) -> Option<u64> {
     text.trim().strip_prefix("bytes")?.trim_start().strip_prefix("*/")?.trim().parse().ok()
 }
 

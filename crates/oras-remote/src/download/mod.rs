@@ -13,13 +13,14 @@ use futures::stream::{self, StreamExt};
 use oras_spec::Descriptor;
 use oras_store::{ByteStream, Result};
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
+use reqwest::header::{IF_RANGE, RANGE};
 use tokio::time::{Duration, Instant};
 use url::Url;
 
 use crate::connections::{Connections, Permit};
 use crate::repository::Repository;
 use crate::request::{Request, Response};
+pub(crate) use answer::{content_range, unsatisfied};
 use parallel::Parallel;
 use run::Run;
 
@@ -89,9 +90,7 @@ impl Blob {
     }
 
     async fn send(&self, url: Url, range: Option<Range<u64>>) -> Result<Response> {
-        let mut request = Request::new(Method::GET, url, self.repository.pull())
-            .limit(None)
-            .header(ACCEPT_ENCODING, "identity")?;
+        let mut request = Request::new(Method::GET, url, self.repository.pull()).limit(None);
         if let Some(range) = range {
             let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
             request = request.header(RANGE, &bytes)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, StreamExt};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
 use reqwest::header::ETAG;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::Blob;
 use super::answer::{content_range, strong, unsatisfied};
 use crate::blobs::check_digest;
+use crate::encoding::{DecodedBody, Encodings};
 use crate::network;
 use crate::pool::Lease;
 use crate::request::{Answer, Response};
@@ -34,7 +35,7 @@ pub(super) struct Run {
     /// What is still to come.
     left: Range<u64>,
     /// `None` until it was asked for.
-    body: Option<BoxStream<'static, reqwest::Result<Bytes>>>,
+    body: Option<DecodedBody>,
     /// The connections that the body comes by.
     lease: Option<Lease>,
     /// Whether the body is of a part.
@@ -97,10 +98,16 @@ impl Run {
             ranged = false;
             response = blob.ask(None, false).await?;
         }
+        if response.status == 206 && ranged && self.is_part_of_encoded(&response) {
+            self.refuse_ranges(&response)?;
+            ranged = false;
+            response = blob.ask(None, false).await?;
+        }
         if response.status == 404 {
             return Err(Error::not_found(&self.blob.descriptor.digest));
         }
         let response = response.expect(&[200, 206])?;
+        let encodings = self.encodings(&response);
         self.skip = self.check(&response, ranged)?;
         self.partial = response.status == 206;
         if !ranged && response.header("accept-ranges").is_some_and(|text| text.trim() == "none") {
@@ -109,10 +116,25 @@ impl Run {
         self.blob.set_direct((response.url != self.blob.url).then(|| response.url.clone()));
         self.lease = Some(response.lease);
         self.body = match response.body {
-            Answer::Stream(http) => Some(http.bytes_stream().boxed()),
-            Answer::Whole(_) => Some(stream::empty().boxed()),
+            Answer::Stream(http) => Some(encodings.decode(http, blob.descriptor.size)),
+            Answer::Long(_) | Answer::Whole(_) => Some(stream::empty().boxed()),
         };
         Ok(())
+    }
+
+    /// The encodings to take off: none where the server only says how the blob itself was made, as storage does that was
+    /// told so when the blob came. Its length is then that of the blob.
+    fn encodings(&self, response: &Response) -> Encodings {
+        let length = response.header("content-length").and_then(|text| text.trim().parse::<u64>().ok());
+        let is_raw = response.status == 206 || length == Some(self.blob.descriptor.size);
+        if is_raw { Encodings::default() } else { response.encodings() }
+    }
+
+    /// Returns true for a part of what the server made of the blob, which can't be decoded.
+    fn is_part_of_encoded(&self, response: &Response) -> bool {
+        let told = response.header("content-range").and_then(content_range);
+        let is_whole_blob = told.is_some_and(|(_, size)| size == Some(self.blob.descriptor.size));
+        !response.encodings().is_empty() && !is_whole_blob
     }
 
     /// The number of bytes before those that are wanted.
@@ -189,7 +211,7 @@ impl Run {
                 }
                 // A short body is for the reader to find, too.
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => network::failed(&Method::GET, &self.blob.url, &error),
+                Ok(Some(Err(error))) => error.into_failed(&Method::GET, &self.blob.url),
                 Err(_) => {
                     if let Some(lease) = &self.lease {
                         self.blob.repository.client().discard(lease);

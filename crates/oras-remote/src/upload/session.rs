@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oras_spec::{Algorithm, Digest};
 use oras_store::{Kind, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use tokio::time::timeout;
@@ -181,9 +181,13 @@ fn bytes_told(range: &str) -> Option<u64> {
 
 /// Where a session goes on. May be on another host, which then gets no credentials; never from HTTPS to HTTP.
 pub(super) fn location(response: &Response) -> Result<Url> {
-    let invalid = || response.bad(Kind::InvalidContent, "invalid or missing Location of the upload");
-    let text = response.header(LOCATION.as_str()).ok_or_else(invalid)?;
-    let location = response.url.join(text).map_err(|_| invalid())?;
+    let invalid =
+        |why: &str| response.bad(Kind::InvalidContent, &format!("the Location of the upload {why}"));
+    let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("is missing"))?;
+    if text.trim().is_empty() {
+        return Err(invalid("is empty"));
+    }
+    let location = response.url.join(text).map_err(|_| invalid("is not a valid address"))?;
     if is_safe(&response.url, &location) {
         return Ok(location);
     }
@@ -196,16 +200,19 @@ pub(super) fn is_safe(registry: &Url, location: &Url) -> bool {
     matches!((registry.scheme(), location.scheme()), ("http", "http") | (_, "https"))
 }
 
-/// The location as it was given, with the digest at its end.
+/// The location as it was given, with the digest at its end; another digest that it has is left out.
 fn with_digest(location: &Url, digest: &Digest) -> Url {
-    let digest = digest.to_string();
-    let digest = utf8_percent_encode(&digest, QUERY);
-    let query = match location.query() {
-        Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),
-        _ => format!("digest={digest}"),
+    let is_digest = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name).decode_utf8_lossy().eq_ignore_ascii_case("digest")
     };
+    let digest = digest.to_string();
+    let digest = format!("digest={}", utf8_percent_encode(&digest, QUERY));
+    let given = location.query().unwrap_or_default().split('&');
+    let mut query: Vec<_> = given.filter(|pair| !pair.is_empty() && !is_digest(pair)).collect();
+    query.push(&digest);
     let mut url = location.clone();
-    url.set_query(Some(&query));
+    url.set_query(Some(&query.join("&")));
     url
 }
 
@@ -220,6 +227,12 @@ mod tests {
             ("http://h/u/1", "http://h/u/1?digest=sha256%2Bb64u:a_-%3D"),
             ("http://h/u/1?", "http://h/u/1?digest=sha256%2Bb64u:a_-%3D"),
             ("http://h/u?z=%2f&a=b+c", "http://h/u?z=%2f&a=b+c&digest=sha256%2Bb64u:a_-%3D"),
+            ("http://h/u?digest=sha256:0&a=digest", "http://h/u?a=digest&digest=sha256%2Bb64u:a_-%3D"),
+            ("http://h/u?a=b&Digest=&%64igest=x&digest", "http://h/u?a=b&digest=sha256%2Bb64u:a_-%3D"),
+            (
+                "http://h/u?digest-algorithm=sha512",
+                "http://h/u?digest-algorithm=sha512&digest=sha256%2Bb64u:a_-%3D",
+            ),
         ] {
             assert_eq!(with_digest(&Url::parse(location).unwrap(), &digest).as_str(), expected);
         }

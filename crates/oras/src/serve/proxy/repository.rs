@@ -113,7 +113,18 @@ impl Proxied {
         if !node.media_type.is_manifest() {
             return Ok(node);
         }
-        let bytes = self.manifest(&node).await?;
+        let (node, bytes) = match self.manifest(&node).await {
+            Ok(bytes) => (node, bytes),
+            Err(failure) if failure.away => return Err(failure),
+            // The answer to `HEAD` was not that of `GET`.
+            Err(failure) => match self.ask(Some(PATIENCE), self.remote.resolve_with_bytes(tag)).await? {
+                (node, Some(bytes)) => {
+                    self.keep(&node, bytes.clone()).await;
+                    (node, bytes)
+                }
+                _ => return Err(failure),
+            },
+        };
         let seen = match self.here().await {
             Some(here) => here.resolve(tag).await.ok(),
             None => None,

@@ -1,0 +1,269 @@
+//! Bodies that a server encodes although the client asked for them as they are (RFC 9110, section 8.4).
+
+use std::io::{self, Write};
+
+use bytes::{Buf, Bytes, BytesMut};
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use oras_store::{Error, Kind};
+use reqwest::Method;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use url::Url;
+use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder};
+use zstd::stream::zio;
+
+use crate::network;
+use crate::response::redact;
+use crate::retry::Failed;
+
+/// Encodings that may be stacked: each costs a window of memory.
+const MAX_ENCODINGS: usize = 4;
+/// The largest window of a zstd frame, as a power of two: what RFC 9659 allows over HTTP.
+const MAX_WINDOW: u32 = 23;
+/// Encoded bytes beyond the limit of the decoded ones: content that can't be compressed grows a little.
+const OVERHEAD: u64 = 64 << 10;
+/// The bytes that tell what a body is.
+const MAGIC: usize = 4;
+
+/// The encodings of a body in the order in which they were applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Encodings(Vec<String>);
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    Network(reqwest::Error),
+    /// The server uses an encoding that this client can't decode.
+    Unsupported(String),
+    /// The body is not what its encoding says.
+    Malformed(String),
+}
+
+/// A body, decoded.
+pub(crate) type DecodedBody = BoxStream<'static, Result<Bytes, BodyError>>;
+
+impl Encodings {
+    /// The encodings that `headers` tell.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>()
+        });
+        let is_encoding = |name: &String| !name.is_empty() && name != "identity";
+        Self(values.flatten().filter(is_encoding).collect())
+    }
+
+    /// Returns true if the body is sent as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The body of `http`, decoded in pieces of bounded size. `limit` is the largest decoded size that the caller reads.
+    pub(crate) fn decode(&self, http: reqwest::Response, limit: u64) -> DecodedBody {
+        let body = http.bytes_stream().map_err(BodyError::Network).boxed();
+        if self.is_empty() {
+            return body;
+        }
+        if self.0.len() > MAX_ENCODINGS {
+            let why = format!("{} content encodings, more than {MAX_ENCODINGS}", self.0.len());
+            return stream::iter([Err(BodyError::Unsupported(why))]).boxed();
+        }
+        let body = bounded(body, limit.saturating_add(limit / 8).saturating_add(OVERHEAD));
+        self.0.iter().rev().fold(body, |body, name| Stage::new(body, name).decoded())
+    }
+}
+
+impl BodyError {
+    /// The failure of the request `method` to `url`.
+    pub(crate) fn into_failed(self, method: &Method, url: &Url) -> Failed {
+        let bad = |kind, why: &str| Error::new(kind, format!("{method} \"{}\": {why}", redact(url)));
+        match self {
+            Self::Network(error) => network::failed(method, url, &error),
+            Self::Unsupported(why) => bad(Kind::Unsupported, &format!("the answer has {why}")).into(),
+            Self::Malformed(why) => bad(Kind::InvalidContent, &why).into(),
+        }
+    }
+}
+
+/// `body`, which fails beyond `limit` bytes: an encoding may turn any number of them into nothing.
+fn bounded(body: DecodedBody, limit: u64) -> DecodedBody {
+    let mut total = 0_u64;
+    let counted = body.and_then(move |chunk| {
+        total += chunk.len() as u64;
+        let why = || BodyError::Malformed(format!("the encoded answer exceeds {limit} bytes"));
+        std::future::ready(if total > limit { Err(why()) } else { Ok(chunk) })
+    });
+    counted.boxed()
+}
+
+/// One encoding that is taken off a body.
+struct Stage {
+    body: DecodedBody,
+    name: String,
+    decoder: Option<Box<dyn Decoder>>,
+    input: Bytes,
+    is_ended: bool,
+}
+
+impl Stage {
+    fn new(body: DecodedBody, name: &str) -> Self {
+        Self { body, name: name.to_owned(), decoder: None, input: Bytes::new(), is_ended: false }
+    }
+
+    fn decoded(self) -> DecodedBody {
+        let next = |mut stage: Self| async move { Ok(stage.next().await?.map(|piece| (piece, stage))) };
+        stream::try_unfold(self, next).boxed()
+    }
+
+    /// The next piece. A decoder writes at most its buffer of some 32 KiB in one step, so that a small input that
+    /// decodes to much never needs much memory.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            while !self.input.is_empty()
+                && (self.is_ended || self.decoder.is_some() || self.input.len() >= MAGIC)
+            {
+                let piece = self.step()?;
+                if !piece.is_empty() {
+                    return Ok(Some(piece.into()));
+                }
+            }
+            if self.is_ended {
+                let Some(mut decoder) = self.decoder.take() else { return Ok(None) };
+                decoder.end().map_err(|error| malformed(&self.name, &error))?;
+                let rest = std::mem::take(decoder.output());
+                return Ok((!rest.is_empty()).then(|| rest.into()));
+            }
+            match self.body.try_next().await? {
+                Some(chunk) if self.input.is_empty() => self.input = chunk,
+                Some(chunk) => {
+                    let mut input = BytesMut::from(&self.input[..]);
+                    input.extend_from_slice(&chunk);
+                    self.input = input.freeze();
+                }
+                None => self.is_ended = true,
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Vec<u8>, BodyError> {
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => none.insert(decoder(&self.name, &self.input)?),
+        };
+        match decoder.write(&self.input).map_err(|error| malformed(&self.name, &error))? {
+            // What follows the end of the encoded content is not content.
+            0 => self.input.clear(),
+            taken => self.input.advance(taken),
+        }
+        Ok(std::mem::take(decoder.output()))
+    }
+}
+
+fn malformed(name: &str, error: &io::Error) -> BodyError {
+    BodyError::Malformed(format!("the answer is not valid {name}, its content encoding: {error}"))
+}
+
+/// The decoder for content that begins with `start`.
+///
+/// Some servers name an encoding and send JSON without it: that is read as it is.
+fn decoder(name: &str, start: &[u8]) -> Result<Box<dyn Decoder>, BodyError> {
+    let is_json = matches!(start.first(), Some(b'{' | b'['));
+    Ok(match name {
+        "gzip" | "x-gzip" | "zstd" if is_json => Box::new(Plain::default()),
+        "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(Vec::new())),
+        // Servers send it with and without the header of zlib.
+        "deflate" if is_zlib(start) => Box::new(ZlibDecoder::new(Vec::new())),
+        "deflate" => Box::new(DeflateDecoder::new(Vec::new())),
+        "zstd" => {
+            let mut raw = ZstdDecoder::new().map_err(|error| malformed(name, &error))?;
+            let window = DParameter::WindowLogMax(MAX_WINDOW);
+            raw.set_parameter(window).map_err(|error| malformed(name, &error))?;
+            Box::new(zio::Writer::new(Vec::new(), raw))
+        }
+        // The bytes of these may begin like JSON.
+        "br" | "dcb" | "dcz" | "compress" | "x-compress" => return Err(unsupported(name)),
+        _ if is_json => Box::new(Plain::default()),
+        _ => return Err(unsupported(name)),
+    })
+}
+
+fn unsupported(name: &str) -> BodyError {
+    BodyError::Unsupported(format!("the content encoding {name:?}, which is not supported"))
+}
+
+/// Returns true for the header of RFC 1950: deflate, and a checksum.
+fn is_zlib(start: &[u8]) -> bool {
+    let [method, flags, ..] = *start else { return false };
+    method & 0x0f == 8 && (u32::from(method) << 8 | u32::from(flags)).is_multiple_of(31)
+}
+
+trait Decoder: Write + Send {
+    /// What was decoded so far.
+    fn output(&mut self) -> &mut Vec<u8>;
+    /// Fails if the encoded content is not complete.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl Decoder for MultiGzDecoder<Vec<u8>> {
+    fn output(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.try_finish()
+    }
+}
+
+impl Decoder for ZlibDecoder<Vec<u8>> {
+    fn output(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.try_finish()
+    }
+}
+
+impl Decoder for DeflateDecoder<Vec<u8>> {
+    fn output(&mut self) -> &mut Vec<u8> {
+        self.get_mut()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.try_finish()
+    }
+}
+
+impl Decoder for zio::Writer<Vec<u8>, ZstdDecoder<'static>> {
+    fn output(&mut self) -> &mut Vec<u8> {
+        self.writer_mut()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.finish()
+    }
+}
+
+/// Content that was not encoded.
+#[derive(Default)]
+struct Plain(Vec<u8>);
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Decoder for Plain {
+    fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
