@@ -13,7 +13,7 @@ use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Result};
 
 use crate::index::{Change, Index};
-use crate::limits::{self, MAX_INDEX_SIZE};
+use crate::limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
 use crate::marker;
 use crate::place::absent;
 use crate::prune::Needs;

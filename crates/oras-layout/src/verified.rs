@@ -41,7 +41,7 @@ pub(crate) fn is_intact(layout: &Layout, node: Descriptor, wanted: &oneshot::Sen
             return false;
         }
         layout.verified().insert(node.digest.clone());
-        let Some(manifest) = read(&blobs::reader(layout.path()), &node) else { continue };
+        let Ok(Some(manifest)) = read(&blobs::reader(layout.path()), &node) else { continue };
         next.extend(manifest.children());
     }
     are_right(layout, &leaves, wanted)

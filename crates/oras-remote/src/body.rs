@@ -50,6 +50,12 @@ pub(crate) async fn read(
     }
 }
 
+/// Reads the beginning of the body of an error, for what it says.
+pub(crate) async fn error_text(http: reqwest::Response) -> Bytes {
+    let encodings = Encodings::of(http.headers());
+    unneeded(http, &encodings, false).await
+}
+
 /// A whole body, at most `limit` bytes.
 async fn whole(
     mut body: DecodedBody,

@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use oras_store::{ByteStream, Error, Kind, Result};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::body;
@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::network::{self, WrongScheme};
 use crate::rate::RateLimit;
-use crate::request::{Body, Request, Response};
+use crate::request::{Answer, Body, Request, Response};
 use crate::response::redact;
 use crate::retry::{Again, Failed, MAX_ASKED, again};
 use crate::throttle::Load;
@@ -261,7 +261,7 @@ impl Client {
 async fn asks_for_tls(http: &reqwest::Client, url: &Url, idle: Duration) -> bool {
     let Ok(Ok(answer)) = timeout(idle, http.get(url.clone()).send()).await else { return false };
     let status = answer.status();
-    network::asks_for_tls(url, status, &beginning(answer, MAX_ERROR_BODY, idle).await)
+    network::asks_for_tls(url, status, &body::error_text(answer).await)
 }
 
 fn lacks_blob(response: &Response) -> bool {
