@@ -105,7 +105,7 @@ fn long_challenges_take_no_time() {
     for piece in [",", "\"", "a=", "Basic ", "Bearer realm=\"x\",", "\\", " ", "a=\"\\"] {
         let (begun, header) = (Instant::now(), piece.repeat((64 << 10) / piece.len()));
         drop(challenge::parse([header.as_str()].into_iter()));
-        assert_eq!(link::next([header.as_str()].into_iter()), None);
+        drop(link::next(&[header]));
         assert!(begun.elapsed() < LIMIT, "{piece:?} takes {:?}", begun.elapsed());
     }
 }
@@ -115,7 +115,7 @@ fn no_link_leads_to_another_server() {
     let page = Url::parse("http://localhost:5000/v2/a/tags/list?n=1").unwrap();
     tries(13, |numbers| {
         let headers: Vec<_> = (0..numbers.below(3)).map(|_| numbers.text(&LINK, 20)).collect();
-        if let Some(target) = link::next(headers.iter().map(String::as_str))
+        if let Ok(Some(target)) = link::next(&headers)
             && let Ok(next) = link::resolve(target, &page)
         {
             assert_eq!((next.host_str(), next.port()), (Some("localhost"), Some(5000)), "{headers:?}");

@@ -181,13 +181,12 @@ fn bytes_told(range: &str) -> Option<u64> {
 
 /// Where a session goes on. May be on another host, which then gets no credentials; never from HTTPS to HTTP.
 pub(super) fn location(response: &Response) -> Result<Url> {
-    let invalid =
-        |why: &str| response.bad(Kind::InvalidContent, &format!("the Location of the upload {why}"));
-    let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("is missing"))?;
+    let invalid = |why: &str| response.bad(Kind::InvalidContent, &format!("{why} Location of the upload"));
+    let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("missing"))?;
     if text.trim().is_empty() {
-        return Err(invalid("is empty"));
+        return Err(invalid("empty"));
     }
-    let location = response.url.join(text).map_err(|_| invalid("is not a valid address"))?;
+    let location = response.url.join(text).map_err(|_| invalid("invalid"))?;
     if is_safe(&response.url, &location) {
         return Ok(location);
     }

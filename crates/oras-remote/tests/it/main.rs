@@ -4,6 +4,8 @@
 mod access;
 mod busy;
 mod cutting;
+mod encoding;
+mod head;
 mod ingest;
 mod parallel;
 mod referrers;

@@ -198,3 +198,38 @@ async fn what_is_no_index_is_not_overwritten() {
     assert_eq!(server.lines().iter().filter(|line| line.starts_with("PUT")).count(), 1);
     assert!(store.resolve("v1").await.is_ok());
 }
+
+#[tokio::test]
+async fn one_more_tag_of_a_referrer_writes_no_list() {
+    let subject = manifest("subject", None);
+    let referrer = manifest("one", Some(subject.descriptor()));
+    let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
+        "PUT" => Reply::new(201),
+        _ => Reply::new(404),
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    store.add_tag(&referrer, "v2").await.unwrap();
+    assert_eq!(server.lines(), ["PUT /v2/a/manifests/v2"]);
+    // What is pushed under a tag is new, and entered.
+    store.tag(&referrer, "v1").await.unwrap();
+    let list = format!("PUT /v2/a/manifests/sha256-{}", subject.descriptor().digest.encoded());
+    assert!(server.lines().contains(&list), "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn the_index_of_referrers_may_be_longer_than_a_manifest() {
+    let subject = manifest("subject", None);
+    let referrers: Vec<_> =
+        (0..30_000).map(|n| Descriptor::of("a/b".into(), n.to_string().as_bytes())).collect();
+    let index = ImageIndex::new(referrers.clone()).to_bytes();
+    assert!(index.len() > 4 << 20);
+    for by_api in [true, false] {
+        let index = index.clone();
+        let server = Scripted::start(move |asked: &Asked| match asked.path.contains("/referrers/") {
+            true if !by_api => Reply::new(404),
+            _ => Reply::new(200).header("content-type", MediaType::IMAGE_INDEX).body(index.to_vec()),
+        });
+        let store = repository(options(), &format!("{}/a", server.host()));
+        assert_eq!(store.predecessors(subject.descriptor(), None).await.unwrap(), referrers);
+    }
+}

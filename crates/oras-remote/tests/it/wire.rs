@@ -1,5 +1,6 @@
 //! What a registry may say, and what it may not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
@@ -103,6 +104,53 @@ async fn pages_are_followed_on_the_same_server_only() {
         ("html", "failed to decode response"),
         ("missing", "response status code 404: Not Found"),
     ] {
+        let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.chain().contains(text), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_tells_of_more_never_ends_a_list() {
+    for (link, expected) in [
+        ("/v2/a/tags/list?last=b; rel=\"next\"", Ok(["a", "b", "c"])),
+        ("</v2/a/tags/list?last=b; rel=NEXT", Ok(["a", "b", "c"])),
+        ("rel=next; </v2/a/tags/list?last=b>", Ok(["a", "b", "c"])),
+        ("</x>; rel=prev, </v2/a/tags/list?last=b>; rel=next", Ok(["a", "b", "c"])),
+        ("<>; rel=next", Err("the list goes on, but its Link can't be read: \"<>; rel=next\"")),
+        ("rel=\"next\"", Err("the list goes on, but its Link can't be read")),
+    ] {
+        let server = Scripted::start(move |asked: &Asked| match asked.path.contains("last=b") {
+            true => Reply::new(200).body(r#"{"name":"a","tags":["c"]}"#),
+            false => Reply::new(200).body(r#"{"name":"a","tags":["a","b"]}"#).header("link", link),
+        });
+        let store = repository(options(), &format!("{}/a", server.host()));
+        let found = store.tags(None).try_collect::<Vec<_>>().await;
+        match expected {
+            Ok(tags) => assert_eq!(found.unwrap(), tags, "{link}"),
+            Err(text) => assert!(found.unwrap_err().chain().contains(text), "{link}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_lists_are_parsed_as_they_come() {
+    let tags: Vec<_> = (0..500_000).map(|n| format!("v{n:020}")).collect();
+    let list = format!(r#"{{"name":"a","tags":["{}"]}}"#, tags.join("\",\""));
+    assert!(list.len() > 8 << 20);
+    let too_long = format!(r#"{{"name":"a","tags":["{}"]}}"#, vec!["x"; 17 << 20].join("\",\""));
+    let broken = AtomicBool::new(true);
+    let server = Scripted::start(move |asked: &Asked| match asked.path.rsplit('=').next() {
+        Some("long") => Reply::new(200).body(too_long.clone()),
+        Some("bad") => Reply::new(200).body(format!("{}!", &list[..list.len() - 1])),
+        // A transfer that breaks is made again.
+        _ if broken.swap(false, Ordering::Relaxed) => Reply::new(200).body(list.clone()).cut_after(4 << 20),
+        _ => Reply::new(200).body(list.clone()),
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    assert_eq!(store.tags(None).try_collect::<Vec<_>>().await.unwrap(), tags);
+    for (last, text) in
+        [("long", "exceeds the limit of 67108864 bytes"), ("bad", "failed to decode response")]
+    {
         let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
         assert!(error.chain().contains(text), "{error:?}");
     }
