@@ -48,7 +48,7 @@ impl Artifacts {
         }
         // An answer of the registry speaks for itself, as in the Go tool.
         if let Some(answer) = error.find::<ResponseError>() {
-            return Failure::new(answer.to_string()).prefixed(error::REGISTRY);
+            return Failure::new(answer.to_string()).prefixed(error::REGISTRY).of_kind(error.kind());
         }
         if error.side().is_none() {
             return Failure::from(error);

@@ -39,8 +39,13 @@ impl Failure {
 
     /// A failure of the file system, or of standard input and output: what was done, and why it failed, in words.
     pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
-        let kind = Some(Kind::Io);
-        Self { kind, ..Self::new(format!("{doing}: {}", io_cause(error))) }
+        Self::new(format!("{doing}: {}", io_cause(error))).of_kind(Kind::Io)
+    }
+
+    /// The failure as one of `kind`, for the exit status.
+    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
     }
 
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
@@ -145,7 +150,7 @@ pub(crate) const REGISTRY: &str = "Error response from registry:";
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
     let chain = error.chain();
     if chain.ends_with(MISSING_CREDENTIAL) {
-        let failure = Failure { kind: Some(error.kind()), ..Failure::new(chain) };
+        let failure = Failure::new(chain).of_kind(error.kind());
         return match config {
             Some(path) => failure.advise(format!(
                 "Please check whether the registry credential stored in the authentication file at {:?} is correct",
@@ -162,8 +167,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
         None if error.kind() == Kind::NotFound => Failure::new(chain).prefixed(REGISTRY),
         None => Failure::new(chain),
     };
-    let failure = Failure { kind: Some(error.kind()), ..failure };
-    advise_by_kind(failure, error)
+    advise_by_kind(failure.of_kind(error.kind()), error)
 }
 
 /// Adds the hint of an error that has one: that of the Go tool, or the flag that lifts a limit.

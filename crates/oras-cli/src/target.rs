@@ -124,7 +124,8 @@ impl Target {
             return Ok(Mirrored::reader(&repository)?);
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
-            Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain())),
+            Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain()))
+                .of_kind(Kind::NotFound),
             _ => Failure::from(error),
         })
     }
@@ -186,7 +187,7 @@ impl Target {
     pub(crate) fn failure(&self, error: &Error) -> Failure {
         match &self.kind {
             TargetKind::Layout { by_flag: true } | TargetKind::Layout { by_flag: false } => {
-                error::advise_by_kind(Failure::new(error.chain()), error)
+                error::advise_by_kind(Failure::new(error.chain()).of_kind(error.kind()), error)
             }
             TargetKind::Registry { remote, .. } => error::of_registry(error, remote.store.path()),
         }

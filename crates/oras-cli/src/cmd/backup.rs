@@ -83,9 +83,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
             if error.find::<NoTags>().is_some() {
-                return Failure::new(format!("no tags found in repository {name:?}")).advise(format!(
-                    "If you want to list available tags in {name:?}, use \"oras repo tags\""
-                ));
+                return Failure::new(format!("no tags found in repository {name:?}"))
+                    .of_kind(Kind::NotFound)
+                    .advise(format!(
+                        "If you want to list available tags in {name:?}, use \"oras repo tags\""
+                    ));
             }
             if error.kind() == Kind::AlreadyExists && error.side().is_none() {
                 return Failure::from(error).advise(

@@ -132,14 +132,15 @@ fn platforms(matches: &ArgMatches) -> Result<Vec<Platform>, Failure> {
 fn failure(from: &Target, to: &Target, error: &Error) -> Failure {
     match error.find::<PlatformsError>() {
         Some(PlatformsError::NotAnIndex) => {
-            return Failure::new(format!("{:?} is not an image index or a manifest list", from.raw)).advise(
+            let message = format!("{:?} is not an image index or a manifest list", from.raw);
+            return Failure::new(message).of_kind(error.kind()).advise(
                 "selecting multiple platforms requires a multi-platform source; use a single --platform value to \
                  copy a specific platform of an image",
             );
         }
-        Some(error @ PlatformsError::Unmatched { offered, .. }) => {
+        Some(unmatched @ PlatformsError::Unmatched { offered, .. }) => {
             let advice = format!("available platforms in index: [{}]", join(offered));
-            return Failure::new(error.to_string()).advise(advice);
+            return Failure::new(unmatched.to_string()).of_kind(error.kind()).advise(advice);
         }
         _ => {}
     }

@@ -198,7 +198,7 @@ fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
             error.chain()
         };
         let message = format!("failed to open {shown:?}: open {shown}: {cause}");
-        Failure { kind: Some(error.kind()), ..Failure::new(message) }
+        Failure::new(message).of_kind(error.kind())
     })
 }
 

@@ -153,13 +153,10 @@ pub(crate) fn export_path(matches: &ArgMatches) -> Result<Option<PathBuf>, Failu
     let Some(path) = matches.text("export-manifest").filter(|path| !path.is_empty()) else { return Ok(None) };
     let directory = Path::new(&path).parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
-        return Err(Failure {
-            kind: Some(Kind::Io),
-            ..Failure::new(format!("open {path}: no such file or directory"))
-        });
+        return Err(Failure::new(format!("open {path}: no such file or directory")).of_kind(Kind::Io));
     }
     if Path::new(&path).is_dir() {
-        return Err(Failure { kind: Some(Kind::Io), ..Failure::new(format!("open {path}: is a directory")) });
+        return Err(Failure::new(format!("open {path}: is a directory")).of_kind(Kind::Io));
     }
     Ok(Some(PathBuf::from(path)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
-use oras::store::ReadStore;
+use oras::store::{Kind, ReadStore};
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
 use super::listener;
@@ -80,9 +80,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = Arc::new(artifacts.repository.clone());
     let restored = oras::restore(source, target, options, listener).await.map_err(|error| {
         if error.find::<NoTags>().is_some() {
-            return Failure::new(format!("no tags found in OCI layout {path:?}")).advise(format!(
-                "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
-            ));
+            return Failure::new(format!("no tags found in OCI layout {path:?}"))
+                .of_kind(Kind::NotFound)
+                .advise(format!(
+                    "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
+                ));
         }
         artifacts.failure(error, "restore", &path, name)
     })?;
@@ -113,7 +115,7 @@ async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadS
     let what = if metadata.is_dir() { "directory" } else { "tar archive" };
     let source = oras::open_layout(path).await.map_err(|error| match error.find() {
         Some(NotTar::Truncated | NotTar::BadHeader) if !path.to_ascii_lowercase().ends_with(".tar") => {
-            Failure::new(format!("input path {path:?} is not a tar archive"))
+            Failure::new(format!("input path {path:?} is not a tar archive")).of_kind(Kind::InvalidContent)
         }
         Some(NotTar::Compressed(_)) => Failure::from(error),
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),

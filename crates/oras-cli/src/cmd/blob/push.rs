@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use oras::files::Collection;
 use oras::spec::{Descriptor, Digest, MediaType};
 use oras::store::fsio;
-use oras::store::{ByteStream, Content};
+use oras::store::{ByteStream, Content, Kind};
 use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args;
@@ -98,7 +98,7 @@ async fn read_blob(
     let failed =
         |error: std::io::Error| Failure::of_io(format!("failed to open {path}: open {path}"), &error);
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
-        return Err(Failure::new(format!("read {path}: is a directory")));
+        return Err(Failure::new(format!("read {path}: is a directory")).of_kind(Kind::Io));
     }
     let collection = Arc::new(Collection::new());
     let mut node = collection.add(path, Path::new(path), Some(media_type.clone())).await?;
