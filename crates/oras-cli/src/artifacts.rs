@@ -12,6 +12,7 @@ use oras::{Listener, Step};
 use crate::args::flags::Matches;
 use crate::error::{self, Failure};
 use crate::human;
+use crate::log;
 use crate::output::Printer;
 use crate::remote::Remote;
 
@@ -131,6 +132,23 @@ impl Listener for TagLines {
             Step::Exported(path, size) => self.exported(path, size),
             step => self.nodes.step(step),
         }
+    }
+}
+
+/// Warns of tags that are skipped or would move, whatever the format, and passes on all other steps.
+pub(crate) struct TagWarnings {
+    pub(crate) printer: Printer,
+    pub(crate) inner: Arc<dyn Listener>,
+}
+
+impl Listener for TagWarnings {
+    fn step(&self, step: Step<'_>) {
+        let text = match step {
+            Step::InvalidTag(tag) => format!("skipped invalid tag {tag:?}"),
+            Step::TagMoves { tag, from } => format!("tag {tag} names {from} and would be replaced"),
+            step => return self.inner.step(step),
+        };
+        log::warning(self.printer, &text, &[]);
     }
 }
 

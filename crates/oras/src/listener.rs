@@ -39,6 +39,13 @@ pub enum Step<'a> {
     Tagged(&'a str),
     /// A backup skips this tag, which the registry lists but which is outside the grammar of tags.
     InvalidTag(&'a str),
+    /// A dry run of a restore found that the target has this tag, for something else.
+    TagMoves {
+        /// The tag.
+        tag: &'a str,
+        /// What it names now.
+        from: &'a Digest,
+    },
     /// These tags are backed up or restored.
     TagsFound(&'a [String]),
     /// An artifact is backed up or restored, tag included; without a dry run, everything below it is there.

@@ -16,7 +16,7 @@ pub struct RestoreOptions {
     pub exclude_referrers: bool,
     /// Nodes in flight; 0 means the default.
     pub concurrency: usize,
-    /// Only finds out what would be restored: the target is not asked and not changed.
+    /// Only finds out what would be restored, and whether that would fail: nothing is written.
     pub dry_run: bool,
 }
 
@@ -39,7 +39,7 @@ pub async fn restore(
     let tags = if tags.is_empty() { tagged::list(&*source).await? } else { tags };
     let plan = Plan::make(&source, tags, !exclude_referrers, concurrency, &*listener).await?;
     if dry_run {
-        plan.check(&*target)?;
+        plan.inspect(&source, &target, concurrency, &*listener).await?;
         plan.rehearse(&*listener);
     } else {
         plan.run(&source, &target, exclude_referrers, concurrency, &listener).await?;

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
+use async_trait::async_trait;
 use futures::stream::{self, Buffered, Iter, StreamExt, TryStreamExt};
 use oras_copy::{GraphCopy, referrers};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, GraphSource, Kind, ReadStore, Result, Side, Source, Target};
+use oras_store::{Content, Error, GraphSource, Kind, Pushed, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::Nodes;
 use crate::{Listener, Step};
@@ -119,10 +120,77 @@ impl Plan {
         crate::tag::check(target, self.artifacts.iter().map(|artifact| &artifact.tag))
     }
 
+    /// Finds out whether [`Plan::run`] would succeed, without reading blobs or writing anything: returns its error for a
+    /// tag that `target` does not take, and for content that neither side has. Reports the tags that would move.
+    pub(crate) async fn inspect(
+        &self,
+        source: &Arc<dyn ReadStore>,
+        target: &Arc<dyn Target>,
+        concurrency: usize,
+        listener: &dyn Listener,
+    ) -> Result<()> {
+        self.check(&**target)?;
+        let source = Arc::clone(source) as Arc<dyn Source>;
+        let content = |node: &Descriptor| Content::from_source(Arc::clone(&source), node.clone());
+        let probe = Probe { source: Arc::clone(&source), target: Arc::clone(target) };
+        GraphCopy::new(Arc::clone(&source), Arc::new(probe))
+            .concurrency(concurrency)
+            .run(self.nodes.iter().map(content).collect(), None)
+            .await?;
+        for TaggedArtifact { tag, root, .. } in &self.artifacts {
+            if let Some(from) = target.tagged(tag).await.filter(|from| *from != root.digest) {
+                listener.step(Step::TagMoves { tag, from: &from });
+            }
+        }
+        Ok(())
+    }
+
     /// Tells what [`Plan::run`] would tell of the tags.
     pub(crate) fn rehearse(&self, listener: &dyn Listener) {
         for TaggedArtifact { tag, referrers, .. } in &self.artifacts {
             listener.step(Step::ArtifactDone { tag, referrers: *referrers });
+        }
+    }
+}
+
+/// A target that takes what `source` or `target` has, and stores nothing.
+struct Probe {
+    source: Arc<dyn Source>,
+    target: Arc<dyn Target>,
+}
+
+#[async_trait]
+impl Target for Probe {
+    /// Asks the target only for what the source lacks: a dry run works without network as long as nothing is missing.
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        Ok(!self.is_in_source(descriptor).await? && self.target.exists(descriptor).await?)
+    }
+
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        if self.is_in_source(content.descriptor()).await? {
+            return Ok(Pushed::Copied);
+        }
+        Err(Error::not_found(&content.descriptor().digest).on(Side::Source))
+    }
+
+    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Probe {
+    async fn is_in_source(&self, descriptor: &Descriptor) -> Result<bool> {
+        if descriptor.embedded().is_some() {
+            return Ok(true);
+        }
+        let first = async {
+            let mut bytes = self.source.fetch(descriptor, 0..descriptor.size).await?;
+            bytes.try_next().await
+        };
+        match first.await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == Kind::NotFound => Ok(false),
+            Err(error) => Err(error.on(Side::Source)),
         }
     }
 }

@@ -69,6 +69,9 @@ pub(crate) fn compare(
             _ => {}
         }
     }
+    if plain(&ours.stdout).contains("(os error ") || plain(&ours.stderr).contains("(os error ") {
+        problems.push("  ours shows the number of a system error instead of words alone".to_owned());
+    }
     if let Some(differs) = &case.differs {
         if !differences.knows(&differs.id) {
             problems.push(format!("  {} is not in differences.txt", differs.id));

@@ -216,3 +216,28 @@ fn the_result_is_on_standard_output_while_bars_are_on_the_other() {
         assert!(last.is_some_and(|line| line.starts_with("Digest: sha256:")), "{words:?}: {last:?}");
     }
 }
+
+#[test]
+fn blob_fetch_shows_progress_in_bars_or_plain_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.file("hi.txt", "hello\n");
+    let digest = oras_spec::Digest::sha256(b"hello\n");
+    sandbox.oras(&["push", "--oci-layout", "L:v1", "hi.txt"]);
+    let blob = format!("L@{digest}");
+    let words = ["blob", "fetch", "--oci-layout", &blob, "-o", "out"];
+    for (term, bars) in [("xterm-256color", true), ("dumb", false)] {
+        let pty = openpty(None, None).unwrap();
+        let mut command = sandbox.command(&ours(), &words);
+        command.env("TERM", term).stdout(Stdio::null()).stderr(Stdio::from(pty.slave));
+        let text = reader(std::fs::File::from(pty.master));
+        let status = command.status().unwrap();
+        drop(command);
+        let text = text.join().unwrap();
+        assert!(status.success() && text.contains("Downloaded"), "{term}: {text:?}");
+        assert_eq!(text.contains('\x1b'), bars, "{term}: {text:?}");
+        if !bars {
+            assert_eq!(text, format!("Downloading {digest}\r\nDownloaded {digest}\r\n"));
+        }
+    }
+    assert_eq!(sandbox.run(&ours(), &words).stderr, b"");
+}

@@ -6,16 +6,15 @@ use std::time::Instant;
 use clap::{ArgMatches, Command};
 use oras::remote::Mirrored;
 use oras::store::Kind;
-use oras::{BackupOptions, BackupOutput, Listener, NoTags, Step, report};
+use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
 use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::artifacts::{Artifacts, TagLines, required_path};
+use crate::artifacts::{Artifacts, TagLines, TagWarnings, required_path};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
-use crate::log;
 use crate::output::Printer;
 use crate::status::BACKUP;
 use crate::target::Usage;
@@ -78,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
-    let listener = Arc::new(InvalidTags { printer: *printer, inner: listener });
+    let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
     let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
@@ -111,23 +110,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             let report = report::Backup::new(name, &path, &backed_up.artifacts);
             let archive_size = backed_up.archive_size;
             printer.report(&format, &report::Backup { dry_run, archive_size, ..report })
-        }
-    }
-}
-
-/// Warns of tags that are skipped, whatever the format, and passes on all other steps.
-struct InvalidTags {
-    printer: Printer,
-    inner: Arc<dyn Listener>,
-}
-
-impl Listener for InvalidTags {
-    fn step(&self, step: Step<'_>) {
-        match step {
-            Step::InvalidTag(tag) => {
-                log::warning(self.printer, &format!("skipped invalid tag {tag:?}"), &[]);
-            }
-            step => self.inner.step(step),
         }
     }
 }

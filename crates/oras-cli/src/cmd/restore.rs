@@ -11,7 +11,7 @@ use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 use super::listener;
 use crate::args;
 use crate::args::flags::{self, Matches};
-use crate::artifacts::{Artifacts, TagLines, required_path};
+use crate::artifacts::{Artifacts, TagLines, TagWarnings, required_path};
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::human;
@@ -76,6 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
+    let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
     let name = artifacts.repository.name();
     let target = Arc::new(artifacts.repository.clone());
     let restored = oras::restore(source, target, options, listener).await.map_err(|error| {

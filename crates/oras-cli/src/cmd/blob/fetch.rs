@@ -1,20 +1,24 @@
 //! `oras blob fetch`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
 use oras::remote::Mirrored;
-use oras::report;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::{Content, outlet};
+use oras::store::{Content, Error, Pushed, outlet};
+use oras::{Event, Listener, Quiet, Step, report};
 
 use crate::args;
 use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::print_descriptor;
+use crate::cmd::{is_watched, print_descriptor};
+use crate::env;
 use crate::error::Failure;
 use crate::format::{self, Format};
 use crate::output::Printer;
+use crate::periodic::Periodic;
+use crate::status::{self, Look, PULL};
 use crate::target::{Target, Usage, parse_digest};
 
 const USAGE: Usage =
@@ -82,7 +86,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             }
         }
         Some(path) => {
-            outlet::save(&content, Path::new(path)).await.map_err(|error| target.failure(&error))?;
+            save(content, Path::new(path), matches, printer).await.map_err(|error| target.failure(&error))?;
         }
     }
     match format {
@@ -90,4 +94,28 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Format::Text => Ok(()),
         format => printer.report(&format, &report::Node::new(&target.path, &node)),
     }
+}
+
+/// Writes the blob to `path`, and shows progress to a person who watches: a log gets no lines, as from the Go tool.
+async fn save(content: Content, path: &Path, matches: &ArgMatches, printer: &Printer) -> Result<(), Error> {
+    let node = content.descriptor().clone();
+    let plain = is_watched(matches) && env::is_terminal_dumb();
+    let shown: Arc<dyn Listener> = match is_watched(matches) {
+        false => Arc::new(Quiet),
+        true if plain => Arc::new(Periodic::new(PULL, *printer)),
+        true => status::listener(PULL, Look::Bars, *printer),
+    };
+    if plain {
+        printer.error(&format!("{} {}", PULL.started, node.digest));
+    }
+    let (told, moving) = (Arc::clone(&shown), node.clone());
+    let content =
+        content.with_progress(Arc::new(move |bytes| told.step(Step::Node(Event::Progress(&moving, bytes)))));
+    shown.step(Step::Node(Event::Started(&node)));
+    outlet::save(&content, path).await?;
+    shown.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
+    if plain {
+        printer.error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
+    }
+    Ok(())
 }
