@@ -104,7 +104,7 @@ impl Listener for Bars {
                     bar.inc(bytes);
                 }
             }
-            Step::Node(Event::Finished { node, outcome, .. }) => self.finish(
+            Step::Node(Event::Finished { node, outcome, .. } | Event::Twin { node, outcome }) => self.finish(
                 node,
                 match outcome {
                     Pushed::Copied => self.words.finished,

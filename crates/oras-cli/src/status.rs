@@ -184,8 +184,8 @@ struct Lines {
     words: Words,
     verbose: bool,
     printer: Printer,
-    /// Digests that are there, with the title they came under.
-    committed: Mutex<HashMap<Digest, Option<String>>>,
+    /// Digests that are there, with the titles they have a line under.
+    committed: Mutex<HashMap<Digest, HashSet<Option<String>>>>,
     /// Blobs of which bytes have moved.
     moving: Mutex<HashSet<Digest>>,
 }
@@ -210,7 +210,8 @@ impl Lines {
 
     fn commit(&self, node: &Descriptor) {
         let title = node.title().map(ToOwned::to_owned);
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner).insert(node.digest.clone(), title);
+        let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        committed.entry(node.digest.clone()).or_default().insert(title);
     }
 
     fn finished(&self, node: &Descriptor, outcome: Pushed, children: &[Descriptor]) {
@@ -226,7 +227,8 @@ impl Lines {
         }
         for child in children {
             let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
-            let other = committed.get(&child.digest).is_some_and(|title| title.as_deref() != child.title());
+            let title = child.title().map(ToOwned::to_owned);
+            let other = committed.get(&child.digest).is_some_and(|titles| !titles.contains(&title));
             drop(committed);
             if other {
                 self.node(self.words.duplicate, child);
@@ -263,6 +265,13 @@ impl Listener for Lines {
                 self.node(self.words.started, node);
             }
             Step::Node(Event::Finished { node, outcome, children }) => self.finished(node, outcome, children),
+            Step::Node(Event::Twin { node, outcome }) => {
+                let moved = outcome != Pushed::Existed && !(self.words.mounts && outcome == Pushed::Adopted);
+                if moved {
+                    self.node(self.words.started, node);
+                }
+                self.finished(node, outcome, &[]);
+            }
             _ => {}
         }
     }

@@ -1,16 +1,15 @@
 //! The scheduler: one task owns the books, a bounded set of steps runs.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Once};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
-use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
+use oras_spec::{Descriptor, Kind as MediaKind, Manifest};
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
 
 use crate::event::{Event, Observer, Silent};
-use crate::graph::{Graph, Task};
+use crate::graph::{Graph, NodeKey, Task};
 use crate::limits::{LARGE, Limits};
 use crate::sided::SourceSide;
 
@@ -47,7 +46,7 @@ pub struct GraphCopy {
     overwrite_tag: bool,
     max_manifest_size: u64,
     children: Children,
-    sent: Arc<HashSet<Digest>>,
+    sent: Arc<[Descriptor]>,
     observer: Arc<dyn Observer>,
 }
 
@@ -63,7 +62,7 @@ impl GraphCopy {
             overwrite_tag: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             children: Arc::new(all_children),
-            sent: Arc::default(),
+            sent: Arc::new([]),
             observer: Arc::new(Silent),
         }
     }
@@ -111,10 +110,10 @@ impl GraphCopy {
         self
     }
 
-    /// Takes these nodes to be at the target, with all that is below them, and says nothing of them.
+    /// Treats these nodes as present at the target, with all that is below them, and reports no event for them.
     #[must_use]
-    pub fn sent(mut self, digests: HashSet<Digest>) -> Self {
-        self.sent = Arc::new(digests);
+    pub fn sent(mut self, nodes: Vec<Descriptor>) -> Self {
+        self.sent = nodes.into();
         self
     }
 
@@ -133,7 +132,7 @@ impl GraphCopy {
     /// # Errors
     /// The first error, with the side that failed. The tag is not written then.
     pub async fn run(&self, roots: Vec<Content>, tag: Option<&str>) -> Result<()> {
-        let first = roots.first().map(|root| root.descriptor().digest.clone());
+        let first = roots.first().map(|root| NodeKey::of(root.descriptor()));
         // With one root the tag is written together with it, as a registry does both in one request.
         let name = match tag {
             _ if roots.len() > 1 => Name::Quiet,
@@ -142,6 +141,7 @@ impl GraphCopy {
         };
         let named = roots.first().cloned();
         let mut graph = Graph::new(self.limits.is_one());
+        self.sent.iter().for_each(|node| graph.add_sent(node));
         for root in roots {
             graph.add(root);
         }
@@ -157,13 +157,13 @@ impl GraphCopy {
         }
     }
 
-    async fn drain(&self, graph: &mut Graph, name: &Name, named: Option<&Digest>) -> Result<()> {
+    async fn drain(&self, graph: &mut Graph, name: &Name, named: Option<&NodeKey>) -> Result<()> {
         let mut running: FuturesUnordered<BoxFuture<'_, (Task, Result<Done>)>> = FuturesUnordered::new();
         let mut streams = 0;
         loop {
-            while let Some((digest, task)) = graph.next(self.limits.room(running.len(), streams)) {
-                let Some((content, children)) = graph.take(&digest) else { continue };
-                let name = if named == Some(&digest) { name.clone() } else { Name::None };
+            while let Some((key, task)) = graph.next(self.limits.room(running.len(), streams)) {
+                let Some((content, children)) = graph.take(&key) else { continue };
+                let name = if named == Some(&key) { name.clone() } else { Name::None };
                 streams += usize::from(task == Task::Stream);
                 let step = match task {
                     Task::Visit => self.visit(content, name).boxed(),
@@ -174,12 +174,14 @@ impl GraphCopy {
             let Some((task, done)) = running.next().await else { return Ok(()) };
             streams -= usize::from(task == Task::Stream);
             match done? {
-                Done::Node(digest) => graph.finish(&digest),
+                Done::Node { key, outcome } => graph.finish(&key, outcome),
                 Done::Absent(content) => graph.stream(content),
-                Done::Opened(content, children) => {
-                    let digest = content.descriptor().digest.clone();
-                    graph.open(&digest, content, children);
-                }
+                Done::Opened(content, children) => graph.open(content, children),
+            }
+            for twin in graph.take_twins() {
+                // With one node at a time the second is asked for when the first is there.
+                let outcome = if self.limits.is_one() { Pushed::Existed } else { twin.outcome };
+                self.observer.event(Event::Twin { node: &twin.node, outcome });
             }
         }
     }
@@ -187,15 +189,14 @@ impl GraphCopy {
     /// Asks whether the target has the node; sends a small leaf, opens a manifest.
     async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
-        if self.sent.contains(&node.digest) {
-            return Ok(Done::Node(node.digest.clone()));
-        }
         let manifest = node.media_type.is_manifest();
         let exists = (manifest || !self.target.finds_out(&content))
             && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         if exists && !(self.force && manifest) {
+            let mut outcome = None;
             match name {
                 Name::None => {
+                    outcome = Some(Pushed::Existed);
                     self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
                 }
                 Name::Quiet => {}
@@ -208,7 +209,7 @@ impl GraphCopy {
                     }
                 }
             }
-            return Ok(Done::Node(node.digest.clone()));
+            return Ok(Done::Node { key: NodeKey::of(node), outcome });
         }
         if !manifest && node.size > LARGE {
             return Ok(Done::Absent(content));
@@ -270,8 +271,9 @@ impl GraphCopy {
         if !matches!(pushed, Ok(Pushed::Existed)) {
             started();
         }
-        self.observer.event(Event::Finished { node: &node, outcome: pushed?, children: &children });
-        Ok(Done::Node(node.digest.clone()))
+        let outcome = pushed?;
+        self.observer.event(Event::Finished { node: &node, outcome, children: &children });
+        Ok(Done::Node { key: NodeKey::of(&node), outcome: Some(outcome) })
     }
 }
 
@@ -307,7 +309,11 @@ enum Name {
 /// What a step came to.
 enum Done {
     /// The node is at the target.
-    Node(Digest),
+    Node {
+        key: NodeKey,
+        /// How it came there; `None` if that was not reported.
+        outcome: Option<Pushed>,
+    },
     /// The large leaf is not at the target, or that is found out by sending it.
     Absent(Content),
     /// The manifest was read: its bytes and its children.

@@ -27,6 +27,15 @@ pub enum Event<'a> {
         /// Its children that were copied, when it was opened.
         children: &'a [Descriptor],
     },
+    /// The bytes of a finished node are at the target under another media type, too: reported once for each type,
+    /// before the node that has it as a child is finished. Nothing moves for it.
+    Twin {
+        /// The node with the other media type.
+        node: &'a Descriptor,
+        /// How the bytes came to the target, whichever of the types was first; `Existed` if nodes are copied one at a
+        /// time.
+        outcome: Pushed,
+    },
 }
 
 /// Takes the events of a copy; called often, so it must be quick, and never steers.

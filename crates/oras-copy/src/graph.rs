@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use oras_spec::{Descriptor, Digest};
-use oras_store::Content;
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::{Content, Pushed};
 
 use crate::limits::LARGE;
 
@@ -19,28 +19,63 @@ pub(crate) enum Task {
     Push,
 }
 
+/// What a node is known by: a manifest and a blob of the same bytes are two nodes, as registries keep them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeKey {
+    digest: Digest,
+    is_manifest: bool,
+}
+
+impl NodeKey {
+    pub(crate) fn of(node: &Descriptor) -> Self {
+        Self { digest: node.digest.clone(), is_manifest: node.media_type.is_manifest() }
+    }
+}
+
+/// A node that has the bytes of a finished one under another media type, and how those bytes came to the target.
+#[derive(Debug)]
+pub(crate) struct Twin {
+    pub(crate) node: Descriptor,
+    pub(crate) outcome: Pushed,
+}
+
 /// A node on its way.
 struct Node {
     /// `None` while a step has it, and when the node is done.
     content: Option<Content>,
     children: Vec<Descriptor>,
-    parents: Vec<Digest>,
+    parents: Vec<NodeKey>,
     waiting: usize,
     /// Bytes that are in memory since the node was opened.
     held: u64,
     done: bool,
+    /// How the node came to the target; `None` until it is done, and when it is not reported.
+    outcome: Option<Pushed>,
+    /// The media type that the content has.
+    media_type: MediaType,
+    /// The same bytes under other media types, one node for each type.
+    twins: Vec<Descriptor>,
 }
 
-/// All nodes of one copy, each digest once.
+impl Node {
+    fn new(media_type: MediaType, content: Option<Content>) -> Self {
+        let (children, parents, twins) = (Vec::new(), Vec::new(), Vec::new());
+        Self { content, children, parents, waiting: 0, held: 0, done: false, outcome: None, media_type, twins }
+    }
+}
+
+/// All nodes of one copy, each [`NodeKey`] once.
 #[derive(Default)]
 pub(crate) struct Graph {
-    nodes: HashMap<Digest, Node>,
+    nodes: HashMap<NodeKey, Node>,
     /// Manifests to visit: opened first, so that what is below them is known early.
-    manifests: VecDeque<Digest>,
+    manifests: VecDeque<NodeKey>,
     /// Large leaves to send, largest first, then in the order they were found.
-    streams: BinaryHeap<(u64, Reverse<usize>, Digest)>,
+    streams: BinaryHeap<(u64, Reverse<usize>, NodeKey)>,
     /// Everything else, in order.
-    ready: VecDeque<(Digest, Task)>,
+    ready: VecDeque<(NodeKey, Task)>,
+    /// Twins of finished nodes that are not reported yet.
+    twins: Vec<Twin>,
     /// Bytes of manifests that were opened and are not pushed yet.
     held: u64,
     /// How many large leaves were queued.
@@ -69,35 +104,57 @@ impl Graph {
         Self { in_order: one_at_a_time, ..Self::default() }
     }
 
-    /// Adds a node to visit; `false` when its digest is known already.
+    /// Adds a node to visit; `false` when its bytes are known already, if under another media type as a twin.
     pub(crate) fn add(&mut self, content: Content) -> bool {
-        let digest = content.descriptor().digest.clone();
-        if self.nodes.contains_key(&digest) {
+        let key = NodeKey::of(content.descriptor());
+        if let Some(node) = self.nodes.get_mut(&key) {
+            let twin = content.descriptor();
+            let is_known = |other: &Descriptor| other.media_type == twin.media_type;
+            if node.media_type != twin.media_type && !node.twins.iter().any(is_known) {
+                node.twins.push(twin.clone());
+                if let Some(outcome) = node.outcome {
+                    self.twins.push(Twin { node: twin.clone(), outcome });
+                }
+            }
             return false;
         }
-        if content.descriptor().media_type.is_manifest() {
-            self.manifests.push_back(digest.clone());
+        if key.is_manifest {
+            self.manifests.push_back(key.clone());
         } else {
-            self.ready.push_back((digest.clone(), Task::Visit));
+            self.ready.push_back((key.clone(), Task::Visit));
         }
-        let (children, parents) = (Vec::new(), Vec::new());
-        let node = Node { content: Some(content), children, parents, waiting: 0, held: 0, done: false };
-        self.nodes.insert(digest, node);
+        let media_type = content.descriptor().media_type.clone();
+        self.nodes.insert(key, Node::new(media_type, Some(content)));
         true
     }
 
+    /// Adds a node that is at the target already and was reported.
+    pub(crate) fn add_sent(&mut self, sent: &Descriptor) {
+        let node = self.nodes.entry(NodeKey::of(sent));
+        let node = node.or_insert_with(|| Node::new(sent.media_type.clone(), None));
+        (node.done, node.outcome) = (true, Some(Pushed::Existed));
+        if node.media_type != sent.media_type {
+            node.twins.push(sent.clone());
+        }
+    }
+
+    /// Takes the twins of finished nodes that are to be reported.
+    pub(crate) fn take_twins(&mut self) -> Vec<Twin> {
+        std::mem::take(&mut self.twins)
+    }
+
     /// The next thing to do that there is room for.
-    pub(crate) fn next(&mut self, room: Room) -> Option<(Digest, Task)> {
+    pub(crate) fn next(&mut self, room: Room) -> Option<(NodeKey, Task)> {
         if room.step
             && self.held < MAX_HELD
-            && let Some(digest) = self.manifests.pop_front()
+            && let Some(key) = self.manifests.pop_front()
         {
-            return Some((digest, Task::Visit));
+            return Some((key, Task::Visit));
         }
         if room.stream
-            && let Some((_, _, digest)) = self.streams.pop()
+            && let Some((_, _, key)) = self.streams.pop()
         {
-            return Some((digest, Task::Stream));
+            return Some((key, Task::Stream));
         }
         if room.step
             && let Some(next) = self.ready.pop_front()
@@ -105,31 +162,31 @@ impl Graph {
             return Some(next);
         }
         // Only deeper manifests can bring those that are held to their end.
-        let digest = if room.idle { self.manifests.pop_front() } else { None };
-        digest.map(|digest| (digest, Task::Visit))
+        let key = if room.idle { self.manifests.pop_front() } else { None };
+        key.map(|key| (key, Task::Visit))
     }
 
     /// Queues a large leaf that the target lacks.
     pub(crate) fn stream(&mut self, content: Content) {
-        let node = content.descriptor();
-        let (size, digest) = (node.size, node.digest.clone());
-        if let Some(node) = self.nodes.get_mut(&digest) {
+        let (size, key) = (content.descriptor().size, NodeKey::of(content.descriptor()));
+        if let Some(node) = self.nodes.get_mut(&key) {
             node.content = Some(content);
-            self.streams.push((size, Reverse(self.streamed), digest));
+            self.streams.push((size, Reverse(self.streamed), key));
             self.streamed += 1;
         }
     }
 
     /// Takes what a step needs out of a node: its content, and its children if it was opened.
-    pub(crate) fn take(&mut self, digest: &Digest) -> Option<(Content, Vec<Descriptor>)> {
-        let node = self.nodes.get_mut(digest)?;
+    pub(crate) fn take(&mut self, key: &NodeKey) -> Option<(Content, Vec<Descriptor>)> {
+        let node = self.nodes.get_mut(key)?;
         Some((node.content.take()?, std::mem::take(&mut node.children)))
     }
 
     /// Gives an opened node its bytes and children; it becomes ready to push when all of them are done.
     ///
     /// Children that are ancestors of their parent cannot be: a digest cannot contain itself.
-    pub(crate) fn open(&mut self, parent: &Digest, content: Content, children: Vec<(Descriptor, Content)>) {
+    pub(crate) fn open(&mut self, content: Content, children: Vec<(Descriptor, Content)>) {
+        let parent = NodeKey::of(content.descriptor());
         let mut order: Vec<_> = children.iter().collect();
         if !self.in_order {
             order.sort_by_key(|(child, _)| Reverse(if child.size > LARGE { child.size } else { 0 }));
@@ -139,15 +196,15 @@ impl Graph {
         }
         let mut waiting = 0;
         for (descriptor, _) in &children {
-            if let Some(node) = self.nodes.get_mut(&descriptor.digest) {
+            if let Some(node) = self.nodes.get_mut(&NodeKey::of(descriptor)) {
                 // The same child twice, or under two titles, is waited for once.
-                if !node.done && node.parents.last() != Some(parent) {
+                if !node.done && node.parents.last() != Some(&parent) {
                     node.parents.push(parent.clone());
                     waiting += 1;
                 }
             }
         }
-        if let Some(node) = self.nodes.get_mut(parent) {
+        if let Some(node) = self.nodes.get_mut(&parent) {
             node.held = content.descriptor().size;
             self.held += node.held;
             node.content = Some(content);
@@ -155,14 +212,18 @@ impl Graph {
             node.waiting = waiting;
         }
         if waiting == 0 {
-            self.ready.push_back((parent.clone(), Task::Push));
+            self.ready.push_back((parent, Task::Push));
         }
     }
 
-    /// Marks a node as done, readies the parents that waited for it last, and lets go of its bytes.
-    pub(crate) fn finish(&mut self, digest: &Digest) {
-        let Some(node) = self.nodes.get_mut(digest) else { return };
-        node.done = true;
+    /// Marks a node as done, readies the parents that waited for it last, and drops its bytes. Its twins are reported
+    /// with `outcome`, if there is one.
+    pub(crate) fn finish(&mut self, key: &NodeKey, outcome: Option<Pushed>) {
+        let Some(node) = self.nodes.get_mut(key) else { return };
+        (node.done, node.outcome) = (true, outcome);
+        if let Some(outcome) = outcome {
+            self.twins.extend(node.twins.iter().map(|twin| Twin { node: twin.clone(), outcome }));
+        }
         node.content = None;
         node.children = Vec::new();
         self.held -= std::mem::take(&mut node.held);
@@ -180,7 +241,6 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oras_spec::MediaType;
 
     fn content(text: &'static str) -> Content {
         Content::of(MediaType::LAYER_TAR, text)
@@ -196,34 +256,34 @@ mod tests {
     #[test]
     fn parents_wait_for_each_child_once() {
         let (root, a, b) = (content("root"), content("a"), content("b"));
-        let digest = |content: &Content| content.descriptor().digest.clone();
+        let key = |content: &Content| NodeKey::of(content.descriptor());
         let mut graph = Graph::default();
         assert!(graph.add(root.clone()));
         assert!(!graph.add(root.clone()));
-        assert_eq!(graph.next(ROOM), Some((digest(&root), Task::Visit)));
-        graph.open(&digest(&root), root.clone(), pairs(&[a.clone(), a.clone(), b.clone()]));
-        assert_eq!(graph.next(ROOM), Some((digest(&a), Task::Visit)));
-        assert_eq!(graph.next(ROOM), Some((digest(&b), Task::Visit)));
+        assert_eq!(graph.next(ROOM), Some((key(&root), Task::Visit)));
+        graph.open(root.clone(), pairs(&[a.clone(), a.clone(), b.clone()]));
+        assert_eq!(graph.next(ROOM), Some((key(&a), Task::Visit)));
+        assert_eq!(graph.next(ROOM), Some((key(&b), Task::Visit)));
         assert_eq!(graph.next(ROOM), None);
-        graph.finish(&digest(&a));
+        graph.finish(&key(&a), None);
         assert_eq!(graph.next(ROOM), None);
-        graph.finish(&digest(&b));
-        assert_eq!(graph.next(ROOM), Some((digest(&root), Task::Push)));
+        graph.finish(&key(&b), None);
+        assert_eq!(graph.next(ROOM), Some((key(&root), Task::Push)));
     }
 
     #[test]
     fn a_manifest_whose_children_are_done_is_ready_at_once() {
         let (root, other, a) = (content("root"), content("other"), content("a"));
-        let digest = |content: &Content| content.descriptor().digest.clone();
+        let key = |content: &Content| NodeKey::of(content.descriptor());
         let mut graph = Graph::default();
         graph.add(a.clone());
         graph.next(ROOM);
-        graph.finish(&digest(&a));
+        graph.finish(&key(&a), None);
         for parent in [&root, &other] {
             graph.add(parent.clone());
             graph.next(ROOM);
-            graph.open(&digest(parent), parent.clone(), pairs(std::slice::from_ref(&a)));
-            assert_eq!(graph.next(ROOM), Some((digest(parent), Task::Push)));
+            graph.open(parent.clone(), pairs(std::slice::from_ref(&a)));
+            assert_eq!(graph.next(ROOM), Some((key(parent), Task::Push)));
         }
     }
 
@@ -231,41 +291,64 @@ mod tests {
     fn manifests_first_then_the_largest() {
         let leaf = |size| Content::of(MediaType::LAYER_TAR, vec![0; size]);
         let manifest = |text: &'static str| Content::of(MediaType::IMAGE_MANIFEST, text);
-        let digest = |content: &Content| content.descriptor().digest.clone();
+        let key = |content: &Content| NodeKey::of(content.descriptor());
         let (small, middle, large, first) = (leaf(1), leaf(2), leaf(3), manifest("first"));
         let mut graph = Graph::default();
         for content in [&small, &middle, &large, &first] {
             graph.add(content.clone());
         }
-        assert_eq!(graph.next(ROOM), Some((digest(&first), Task::Visit)));
+        assert_eq!(graph.next(ROOM), Some((key(&first), Task::Visit)));
         for content in [&small, &middle, &large] {
-            assert_eq!(graph.next(ROOM), Some((digest(content), Task::Visit)));
+            assert_eq!(graph.next(ROOM), Some((key(content), Task::Visit)));
         }
         graph.stream(middle.clone());
         graph.stream(large.clone());
         assert_eq!(graph.next(Room { stream: false, ..ROOM }), None);
-        assert_eq!(graph.next(Room { step: false, ..ROOM }), Some((digest(&large), Task::Stream)));
-        assert_eq!(graph.next(ROOM), Some((digest(&middle), Task::Stream)));
+        assert_eq!(graph.next(Room { step: false, ..ROOM }), Some((key(&large), Task::Stream)));
+        assert_eq!(graph.next(ROOM), Some((key(&middle), Task::Stream)));
     }
 
     #[test]
     fn opened_manifests_are_held_within_bounds() {
         let manifest = |byte, size| Content::of(MediaType::IMAGE_INDEX, vec![byte; size]);
-        let digest = |content: &Content| content.descriptor().digest.clone();
+        let key = |content: &Content| NodeKey::of(content.descriptor());
         let (huge, leaf, other) = (manifest(1, 8 * 1024 * 1024), content("leaf"), manifest(2, 1));
         let mut graph = Graph::default();
         graph.add(huge.clone());
         graph.next(ROOM);
-        graph.open(&digest(&huge), huge.clone(), pairs(&[other.clone(), leaf.clone()]));
+        graph.open(huge.clone(), pairs(&[other.clone(), leaf.clone()]));
         let busy = Room { idle: false, ..ROOM };
-        assert_eq!(graph.next(busy), Some((digest(&leaf), Task::Visit)));
+        assert_eq!(graph.next(busy), Some((key(&leaf), Task::Visit)));
         assert_eq!(graph.next(busy), None);
         // With nothing else to do it is opened all the same: the one that is held waits for it.
-        assert_eq!(graph.next(ROOM), Some((digest(&other), Task::Visit)));
-        graph.finish(&digest(&other));
-        graph.finish(&digest(&leaf));
-        assert_eq!(graph.next(busy), Some((digest(&huge), Task::Push)));
-        graph.finish(&digest(&huge));
+        assert_eq!(graph.next(ROOM), Some((key(&other), Task::Visit)));
+        graph.finish(&key(&other), None);
+        graph.finish(&key(&leaf), None);
+        assert_eq!(graph.next(busy), Some((key(&huge), Task::Push)));
+        graph.finish(&key(&huge), None);
         assert_eq!(graph.held, 0);
+    }
+
+    #[test]
+    fn reports_each_media_type_of_the_same_bytes_once() {
+        let of = |media_type| Content::of(media_type, "{}");
+        let (config, layer) = (of(MediaType::IMAGE_CONFIG), of(MediaType::LAYER_TAR));
+        let key = NodeKey::of(config.descriptor());
+        let mut graph = Graph::default();
+        assert!(graph.add(config.clone()));
+        assert!(!graph.add(layer.clone()) && !graph.add(layer.clone()));
+        assert!(graph.take_twins().is_empty());
+        graph.finish(&key, Some(Pushed::Copied));
+        let reported = |graph: &mut Graph| {
+            let types = graph.take_twins().into_iter().map(|twin| (twin.node.media_type, twin.outcome));
+            types.collect::<Vec<_>>()
+        };
+        assert_eq!(reported(&mut graph), [(MediaType::LAYER_TAR, Pushed::Copied)]);
+        graph.add(of(MediaType::UNKNOWN_CONFIG));
+        graph.add(of(MediaType::UNKNOWN_CONFIG));
+        graph.add(layer);
+        assert_eq!(reported(&mut graph), [(MediaType::UNKNOWN_CONFIG, Pushed::Copied)]);
+        // A manifest of the same bytes is another node.
+        assert!(graph.add(of(MediaType::IMAGE_INDEX)));
     }
 }

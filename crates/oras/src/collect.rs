@@ -1,13 +1,13 @@
 //! Files named for an artifact, collected into nodes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use oras_copy::Event;
 use oras_files::{Collection, Found, Prepared};
-use oras_spec::{Descriptor, Digest, MediaType, json};
+use oras_spec::{Descriptor, MediaType, json};
 use oras_store::{Pushed, Result, Sink};
 
 use crate::{ConfigArgument, Listener, Step};
@@ -44,7 +44,7 @@ const AHEAD: usize = 32;
 #[derive(Default)]
 pub(crate) struct Layers {
     pub(crate) layers: Vec<Descriptor>,
-    pub(crate) sent: HashSet<Digest>,
+    pub(crate) sent: Vec<Descriptor>,
 }
 
 /// Adds `files` to `collection`. A large file is sent to `target` while it is hashed, a large directory while it is packed;
@@ -79,7 +79,7 @@ pub(crate) async fn files(
                 let is_expected = before.iter().flatten().any(|layer| found.is_like(layer));
                 let (layer, is_sent) = send(collection, found, (target, is_expected), listener).await?;
                 if is_sent {
-                    sent.insert(layer.digest.clone());
+                    sent.push(layer.clone());
                 }
                 layer
             }

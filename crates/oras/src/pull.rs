@@ -120,6 +120,7 @@ pub async fn pull(
         include_subject: options.include_subject,
         selector: options.selector,
         skipped: AtomicBool::new(false),
+        reported: Mutex::default(),
         listener: Arc::clone(&listener),
     });
     let record = Arc::new(Record { files: Mutex::default(), seen: Mutex::default(), listener });
@@ -157,6 +158,8 @@ struct Selection {
     include_subject: bool,
     selector: Selector,
     skipped: AtomicBool,
+    /// Skipped nodes that were reported: several manifests may share one.
+    reported: Mutex<HashSet<Digest>>,
     listener: Arc<dyn Listener>,
 }
 
@@ -200,7 +203,10 @@ impl Selection {
         if child.media_type.is_manifest() {
             return true;
         }
-        self.listener.step(Step::Skipped(child));
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.insert(child.digest.clone()) {
+            self.listener.step(Step::Skipped(child));
+        }
         false
     }
 }
@@ -235,6 +241,8 @@ impl Observer for Record {
                     }
                 }
             }
+            // A file of the same bytes under the same title has its line already.
+            Event::Twin { node, .. } if !self.first_time(node) => return,
             _ => {}
         }
         self.listener.step(Step::Node(event));

@@ -53,17 +53,20 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = matches.words();
     USAGE.check(&words, 1, false, "the destination artifact for attaching.")?;
     let packed = pack::read(matches, &words[1..])?;
-    let target = Target::new(matches, "", &words[0], printer).map_err(|failure| match &failure.advice {
-        Some(advice) if words.len() == 1 && failure.message.contains("invalid reference") => {
+    let asks_for_reference = |failure: Failure| match &failure.advice {
+        Some(advice) if words.len() == 1 => {
             let advice = format!("Are you missing an artifact reference to attach to? {advice}");
             failure.advise(advice)
         }
         _ => failure,
+    };
+    let target = Target::new(matches, "", &words[0], printer).map_err(|failure| {
+        if failure.message.contains("invalid reference") { asks_for_reference(failure) } else { failure }
     })?;
     let format = Format::read(matches, format::TEXT, *printer)?;
     let platform = platform(matches, "platform")?;
     exclusive(matches, "", &["config", "platform"])?;
-    let reference = target.require_reference(&USAGE, true)?;
+    let reference = target.require_reference(&USAGE, true).map_err(asks_for_reference)?;
     let Some(artifact_type) = matches.text("artifact-type") else {
         return Err(Failure::new("required flag(s) \"artifact-type\" not set"));
     };

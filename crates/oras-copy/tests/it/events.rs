@@ -104,7 +104,7 @@ async fn what_was_sent_before_is_neither_asked_for_nor_told() {
     let target = Arc::new(Recording::default());
     let sent = layers[0].digest.clone();
     GraphCopy::new(source, target.clone())
-        .sent([sent.clone()].into())
+        .sent(vec![layers[0].clone()])
         .run(vec![manifest], None)
         .await
         .unwrap();

@@ -139,6 +139,7 @@ pub(crate) fn word(event: &Event<'_>) -> (&'static str, Digest) {
         Event::Finished { node, outcome: Pushed::Copied, .. } => ("copied", *node),
         Event::Finished { node, outcome: Pushed::Adopted, .. } => ("adopted", *node),
         Event::Finished { node, outcome: Pushed::Existed, .. } => ("existed", *node),
+        Event::Twin { node, .. } => ("twin", *node),
         _ => unreachable!("an event that nobody knows"),
     };
     (word, node.digest.clone())
