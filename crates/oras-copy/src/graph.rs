@@ -60,7 +60,17 @@ struct Node {
 impl Node {
     fn new(media_type: MediaType, content: Option<Content>) -> Self {
         let (children, parents, twins) = (Vec::new(), Vec::new(), Vec::new());
-        Self { content, children, parents, waiting: 0, held: 0, done: false, outcome: None, media_type, twins }
+        Self {
+            content,
+            children,
+            parents,
+            waiting: 0,
+            held: 0,
+            done: false,
+            outcome: None,
+            media_type,
+            twins,
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use crate::listener::Nodes;
 use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
+/// How the error of a [`copy`] without tags begins if the source could not be resolved.
+pub const UNRESOLVED: &str = "failed to resolve";
+
 /// How to copy.
 #[derive(Clone, Debug, Default)]
 pub struct CopyOptions {
@@ -48,7 +51,10 @@ pub async fn copy(
     }
     let Root { content: mut root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
         .await
-        .map_err(|error| error.on(Side::Source))?;
+        .map_err(|error| match options.tags.is_empty() && !options.recursive {
+            true => error.context(format!("{UNRESOLVED} {reference}")).on(Side::Source),
+            false => error.on(Side::Source),
+        })?;
     let mut roots = vec![root.clone()];
     if options.recursive {
         if let Some(whole) = whole

@@ -19,6 +19,7 @@ mod parallel;
 mod partial;
 mod profiles;
 mod rate;
+mod readme_tour;
 mod registries;
 mod relay;
 mod requests;

@@ -81,11 +81,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = Arc::new(artifacts.repository.clone());
     let restored = oras::restore(source, target, options, listener).await.map_err(|error| {
         if error.find::<NoTags>().is_some() {
-            return Failure::new(format!("no tags found in OCI layout {path:?}"))
-                .of_kind(Kind::NotFound)
-                .advise(format!(
-                    "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
-                ));
+            return no_tags(&path, "");
         }
         artifacts.failure(error, "restore", &path, name)
     })?;
@@ -105,6 +101,13 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
+/// The failure for a layout without tags; `reason` follows its path.
+fn no_tags(path: &str, reason: &str) -> Failure {
+    Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(Kind::NotFound).advise(format!(
+        "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
+    ))
+}
+
 /// Opens the layout; unlike in the Go tool, a directory that is none is refused, not made one.
 async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
     let metadata = Path::new(path).metadata().map_err(|error| {
@@ -119,6 +122,9 @@ async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadS
             Failure::new(format!("input path {path:?} is not a tar archive")).of_kind(Kind::InvalidContent)
         }
         Some(NotTar::Compressed(_)) => Failure::from(error),
+        _ if metadata.is_dir() && error.kind() == Kind::NotFound => {
+            no_tags(path, &format!(": {}", error.chain()))
+        }
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
     })?;
     if told && metadata.is_file() {
