@@ -19,6 +19,7 @@ use crate::route::{self, Route};
 use crate::scope::{self, Action};
 use crate::server::Registry;
 use crate::trace::Remote;
+use crate::users::LogIn;
 use crate::visitor::Visitor;
 
 /// Lets a request pass with who sent it ([`Visitor`]) if they may do what it asks for. One with wrong credentials is
@@ -144,19 +145,22 @@ impl Registry {
             return Ok(Visitor::user(&name));
         }
         let client = client.map(|Remote(address)| address.ip());
-        if let Some(wait) = client.and_then(|client| self.failures.wait(client)) {
-            let message = "too many wrong passwords: try again later";
-            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
-                .with("retry-after", (wait.as_secs() + 1).to_string()));
+        let result = match client.and_then(|client| self.failures.wait(client)) {
+            Some(wait) => LogIn::Wait(wait),
+            None => self.users.know(credentials, client, &self.failures).await,
+        };
+        match result {
+            LogIn::Right => Ok(Visitor::user(&name)),
+            LogIn::Wrong => {
+                let (realm, scopes) = bearer.unzip();
+                Err(challenge::refusal(realm, scopes.unwrap_or_default(), Why::Unknown))
+            }
+            LogIn::Wait(wait) => {
+                let message = "too many wrong passwords: try again later";
+                Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
+                    .with("retry-after", (wait.as_secs() + 1).to_string()))
+            }
         }
-        if self.users.know(credentials).await {
-            return Ok(Visitor::user(&name));
-        }
-        if let Some(client) = client {
-            self.failures.count(client);
-        }
-        let (realm, scopes) = bearer.unzip();
-        Err(challenge::refusal(realm, scopes.unwrap_or_default(), Why::Unknown))
     }
 
     /// Whether a visitor may have what a request needs; tells them how to log in where that could help.

@@ -1,5 +1,7 @@
 //! What the server answers when it refuses (distribution-spec, "Error Codes").
 
+use std::io::ErrorKind;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use oras_spec::json;
@@ -24,6 +26,14 @@ pub(crate) fn absent_is_none<T>(found: Result<T, Refusal>) -> Result<Option<T>, 
         Err(refusal) if refusal.is_absence() => Ok(None),
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Returns true if a disk, a quota or the bound of a store in memory is used up.
+fn is_full(error: &Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 /// A refusal: a status, a code of the specification, and a text for people.
@@ -95,6 +105,11 @@ impl Refusal {
             }
             Kind::Unsupported => Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string()),
             Kind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
+            _ if is_full(error) => {
+                tracing::error!(error = error.chain(), "no room is left");
+                let message = "no room is left on the server: delete something or try again later";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNAVAILABLE", message)
+            }
             // What the disk says is for the log, not for clients.
             _ => {
                 tracing::error!(error = error.chain(), "a store failed");

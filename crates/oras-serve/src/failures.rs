@@ -27,8 +27,28 @@ impl Failures {
         (*count >= ALLOWED).then_some(left)
     }
 
+    /// Counts an attempt that begins, as if its password were wrong.
+    ///
+    /// # Errors
+    /// How long the client must wait, if it has guessed too often.
+    pub(crate) fn begin(&self, address: IpAddr) -> Result<(), Duration> {
+        if let Some(wait) = self.wait(address) {
+            return Err(wait);
+        }
+        self.count(address);
+        Ok(())
+    }
+
+    /// Takes the count of an attempt back whose password was right.
+    pub(crate) fn take_back(&self, address: IpAddr) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, _)) = failures.get_mut(&client(address)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Counts one more.
-    pub(crate) fn count(&self, address: IpAddr) {
+    fn count(&self, address: IpAddr) {
         let client = client(address);
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= MAX_CLIENTS && !failures.contains_key(&client) {

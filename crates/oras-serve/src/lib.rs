@@ -61,6 +61,7 @@ mod warnings;
 
 pub use needed::Needed;
 pub use options::Options;
+pub use reread::Misconfigured;
 pub use server::Server;
 pub use stores::{PerRepository, Stores};
 pub use tls::Tls;

@@ -1,5 +1,6 @@
 //! What was read from files that may change while the server runs.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,9 +36,10 @@ impl<T> Reread<T> {
         files: Vec<PathBuf>,
         read: fn(&[PathBuf]) -> io::Result<T>,
     ) -> io::Result<Self> {
+        let failed = |error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
         // Before they are read: what changes meanwhile is read again.
         let stamp = stamp(&files);
-        let state = State { value: Arc::new(read(&files)?), stamp, looked: Instant::now() };
+        let state = State { value: Arc::new(read(&files).map_err(failed)?), stamp, looked: Instant::now() };
         Ok(Self { what, files, read, state: Mutex::new(state) })
     }
 
@@ -76,11 +78,39 @@ fn stamp(files: &[PathBuf]) -> Stamp {
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| unusable(path, error))?;
-    let size = file.take(MAX_TEXT + 1).read_to_string(&mut text).map_err(|error| unusable(path, error))?;
+    let read = file.take(MAX_TEXT + 1).read_to_string(&mut text);
+    let size = read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => unusable(path, "it is not UTF-8 text"),
+        _ => unusable(path, error),
+    })?;
     if size as u64 > MAX_TEXT { Err(unusable(path, "too large")) } else { Ok(text) }
 }
 
+/// The text without the byte order mark that some editors put before it.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// What a server was given that it can't use: a file, or a value of its [`Options`](crate::Options). Inside of the
+/// [`io::Error`] of [`Server::bind`](crate::Server::bind), it tells such an error from one of the address.
+#[derive(Debug)]
+pub struct Misconfigured(pub(crate) String);
+
+impl fmt::Display for Misconfigured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misconfigured {}
+
+impl From<Misconfigured> for io::Error {
+    fn from(error: Misconfigured) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
 /// An error that tells of which file it is.
-pub(crate) fn unusable(path: &Path, error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: {error}", path.display()))
+pub(crate) fn unusable(path: &Path, error: impl fmt::Display) -> io::Error {
+    Misconfigured(format!("{}: {error}", path.display())).into()
 }

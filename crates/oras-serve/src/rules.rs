@@ -8,7 +8,7 @@ use oras_store::{Error, Kind};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::reread::{Reread, read, unusable};
+use crate::reread::{Reread, read, unusable, without_bom};
 use crate::scope::Action;
 
 /// The word for everybody, those who don't log in included.
@@ -52,6 +52,7 @@ impl Rules {
     /// for a file without a rule.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |what: String| Error::new(Kind::InvalidInput, what);
+        let text = without_bom(text);
         let rules: Self = toml::from_str(text).map_err(|error| {
             let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
             invalid(format!("line {line}: {}", error.message()))

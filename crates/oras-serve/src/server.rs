@@ -19,7 +19,7 @@ use crate::manifests::LARGE_AT_ONCE;
 use crate::metrics::Metrics;
 use crate::needed::Needed;
 use crate::options::Options;
-use crate::reread::Reread;
+use crate::reread::{Misconfigured, Reread};
 use crate::rules::{ANONYMOUS, Rules};
 use crate::sessions::{IDLE, MAX_SESSIONS, Sessions};
 use crate::shares::Shares;
@@ -43,7 +43,7 @@ pub(crate) struct Registry {
     /// Whether it speaks TLS.
     pub(crate) secure: bool,
     pub(crate) users: Users,
-    pub(crate) failures: Failures,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) rules: Option<Reread<Rules>>,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Arc<Metrics>,
@@ -74,7 +74,7 @@ impl Server {
         let certificate = options.tls.take().map(tls::load).transpose()?;
         if let Some(url) = options.public_url.as_ref().filter(|url| !challenge::is_public_url(url)) {
             let message = format!("{url:?} is not a URL such as https://registry.example");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            return Err(Misconfigured(message).into());
         }
         let users = match options.htpasswd.take() {
             Some(path) => Users::file(path)?,
@@ -83,7 +83,7 @@ impl Server {
         let rules = options.rules.take().map(Rules::file).transpose()?;
         if rules.is_some() && users.has(ANONYMOUS) {
             let message = format!("no user can be named {ANONYMOUS:?}: rules mean everybody by that");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            return Err(Misconfigured(message).into());
         }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -93,7 +93,7 @@ impl Server {
             options,
             secure: certificate.is_some(),
             users,
-            failures: Failures::default(),
+            failures: Arc::default(),
             rules,
             tokens: Tokens::new()?,
             metrics: Arc::default(),

@@ -78,6 +78,9 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     }
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
+        if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
+            return Error::new(Kind::InvalidInput, error.to_string());
+        }
         Error::new(Kind::Network, format!("failed to serve on {}", options.address)).with_source(error)
     })
 }
