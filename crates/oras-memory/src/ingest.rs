@@ -9,6 +9,7 @@ use futures::stream;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{Ingest, ReadBack, Result};
 
+use crate::bound::Room;
 use crate::{Memory, mismatch};
 
 /// Bytes kept aside until they are committed.
@@ -17,11 +18,13 @@ pub(crate) struct MemoryIngest {
     media_type: MediaType,
     algorithm: Algorithm,
     bytes: Arc<Mutex<BytesMut>>,
+    room: Room,
 }
 
 impl MemoryIngest {
     pub(crate) fn new(store: Memory, media_type: MediaType, algorithm: Algorithm) -> Self {
-        Self { store, media_type, algorithm, bytes: Arc::default() }
+        let room = store.room();
+        Self { store, media_type, algorithm, bytes: Arc::default(), room }
     }
 
     fn bytes(&self) -> MutexGuard<'_, BytesMut> {
@@ -37,6 +40,7 @@ fn lock(bytes: &Mutex<BytesMut>) -> MutexGuard<'_, BytesMut> {
 #[async_trait]
 impl Ingest for MemoryIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.room.grow(chunk.len() as u64)?;
         self.bytes().extend_from_slice(&chunk);
         Ok(())
     }
@@ -63,7 +67,7 @@ impl Ingest for MemoryIngest {
             return Err(mismatch(expected, &digest));
         }
         let descriptor = Descriptor::new(self.media_type, digest, bytes.len() as u64);
-        self.store.store(&descriptor, bytes)?;
+        self.store.store(&descriptor, bytes, self.room)?;
         Ok(descriptor)
     }
 }

@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod bound;
 mod ingest;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,10 +34,14 @@ use oras_store::{
     TagList, Target,
 };
 
+pub use bound::MemoryBound;
+use bound::Room;
+
 /// A store in memory; clones share the content.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
+    bound: Option<MemoryBound>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +56,8 @@ struct State {
 struct Node {
     media_type: MediaType,
     bytes: Bytes,
+    /// What the bytes count against the bound.
+    _room: Room,
 }
 
 impl Memory {
@@ -59,12 +66,22 @@ impl Memory {
         Self::default()
     }
 
+    /// An empty store that shares a bound with others. A write that would exceed it fails with an error whose source is
+    /// [`StorageFull`](std::io::ErrorKind::StorageFull); deleting makes room.
+    pub fn bounded(bound: &MemoryBound) -> Self {
+        Self { bound: Some(bound.clone()), ..Self::default() }
+    }
+
+    fn room(&self) -> Room {
+        Room::new(self.bound.clone())
+    }
+
     /// The lock is never held across an await; a panic of another thread leaves the maps whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<Pushed> {
+    fn store(&self, descriptor: &Descriptor, bytes: Bytes, room: Room) -> Result<Pushed> {
         let mut state = self.state();
         if state.nodes.contains_key(&descriptor.digest) {
             return Ok(Pushed::Existed);
@@ -76,7 +93,7 @@ impl Memory {
                 state.referrers.entry(subject.digest.clone()).or_default().push(referrer);
             }
         }
-        let node = Node { media_type: descriptor.media_type.clone(), bytes };
+        let node = Node { media_type: descriptor.media_type.clone(), bytes, _room: room };
         state.nodes.insert(descriptor.digest.clone(), node);
         Ok(Pushed::Copied)
     }
@@ -115,8 +132,11 @@ impl Target for Memory {
         if self.exists(content.descriptor()).await? {
             return Ok(Pushed::Existed);
         }
+        // Before it is read: content that does not fit is not read into memory.
+        let mut room = self.room();
+        room.grow(content.descriptor().size)?;
         let bytes = content.bytes(u64::MAX).await?;
-        self.store(content.descriptor(), bytes)
+        self.store(content.descriptor(), bytes, room)
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {

@@ -51,6 +51,8 @@ pub(crate) fn command() -> Command {
     .args([
         flags::text("addr", "HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
         flags::switch("memory", "Keep everything in memory"),
+        flags::text("memory-size", "SIZE", "Keep at most so much in memory (as 2G) [default: a quarter of RAM]")
+            .value_parser(size),
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("no-page", "Leave out the web page at / that shows what is there"),
         flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
@@ -90,6 +92,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let options = ServeOptions {
         address: matches.text("addr").unwrap_or_else(|| ADDRESS.to_owned()),
         from: from(matches)?,
+        memory_size: memory_size(matches)?,
         repository: matches.text("repository"),
         collection: collection(matches)?,
         proxy: proxy(matches, printer)?,
@@ -122,6 +125,25 @@ fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
         [path] => Ok(ServeFrom::Path(path.into())),
         more => Err(Failure::new(format!("\"oras serve\" takes at most 1 argument but got {}", more.len()))),
     }
+}
+
+/// The bound of `--memory-size`.
+fn memory_size(matches: &ArgMatches) -> Result<Option<u64>, Failure> {
+    let given = matches.get_one::<u64>("memory-size").copied();
+    match (given, matches.words().is_empty()) {
+        (Some(_), false) => Err(Failure::new("`--memory-size` is for a server without a path")),
+        (Some(0), true) => Err(Failure::new("`--memory-size` must be more than nothing")),
+        (Some(size), true) => Ok(Some(size)),
+        (None, _) => Ok(Some(ram() / 4)),
+    }
+}
+
+/// The memory of this machine, or 8 GiB where Linux does not report it.
+fn ram() -> u64 {
+    let report = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = report.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = total.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.map_or(8 << 30, |kilobytes| kilobytes * 1024)
 }
 
 /// Whether garbage is removed: from a directory that is written, when there is an interval.

@@ -1,13 +1,15 @@
 //! Requests that are too much.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oras_serve::{Options, User};
+use oras_memory::{Memory, MemoryBound};
+use oras_serve::{Misconfigured, Options, PerRepository, Server, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::memory;
+use crate::client::{memory, serve};
 
 /// Sends `bytes` for as long as they are taken, and gives what comes back.
 async fn say(address: std::net::SocketAddr, begin: &str, more: &str, times: usize) -> String {
@@ -163,5 +165,71 @@ async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() 
     while stream.write_all(b"1\r\nx\r\n").await.is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(20), "a drip holds the connection");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_has_a_bound_that_deletes_make_room_below() {
+    let bound = MemoryBound::new(100_000);
+    let stores = PerRepository::new(move |_| {
+        let memory = Memory::bounded(&bound);
+        async move { Ok(Arc::new(memory) as _) }
+    });
+    let registry = serve("bounded", Options::default(), Arc::new(stores), None).await;
+    let digest = |bytes: &[u8]| oras_spec::Digest::sha256(bytes).to_string();
+    let put = async |name: &str, bytes: Vec<u8>| {
+        let path = format!("{name}/blobs/uploads/?digest={}", digest(&bytes));
+        registry.send("POST", &path, &[], bytes).await
+    };
+    assert_eq!(put("a", vec![b'x'; 60_000]).await.status, 201);
+    // Other repositories and uploads that are open count, too.
+    put("b", vec![b'y'; 60_000]).await.refused(507, "UNAVAILABLE");
+    let upload = registry.open("b").await;
+    assert_eq!(registry.send("PATCH", &upload, &[], vec![b'y'; 30_000]).await.status, 202);
+    put("c", vec![b'z'; 20_000]).await.refused(507, "UNAVAILABLE");
+    let typed = [("content-type", "application/vnd.oci.image.index.v1+json")];
+    let index = format!("{{\"schemaVersion\":2,\"manifests\":[]}}{}", " ".repeat(20_000));
+    registry.send("PUT", "c/manifests/v1", &typed, index.clone()).await.refused(507, "UNAVAILABLE");
+    assert_eq!(registry.send("DELETE", &upload, &[], "").await.status, 204);
+    assert_eq!(put("c", vec![b'z'; 20_000]).await.status, 201);
+    let blob = format!("a/blobs/{}", digest(&vec![b'x'; 60_000]));
+    assert_eq!(registry.send("DELETE", &blob, &[], "").await.status, 202);
+    assert_eq!(put("b", vec![b'y'; 60_000]).await.status, 201);
+    // A mismatched upload gives its room back.
+    for _ in 0..10 {
+        let path = format!("c/blobs/uploads/?digest={}", digest(b"other"));
+        registry.send("POST", &path, &[], vec![b'w'; 15_000]).await.refused(400, "DIGEST_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn unusable_files_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let hash = "$2y$05$abcdefghijklmnopqrstuuM3XDDpuaFYoPz.Ve5jAGSb7fyzRd2JG";
+    let write = |name: &str, text: &[u8]| oras_store::fsio::replace(&path(name), text, 0o666).unwrap();
+    write("good", format!("\u{feff}ann:{hash}\r\n").as_bytes());
+    write("empty", b"");
+    write("malformed", b"one\0two\n");
+    write("binary", &[0xff, 0xfe, 0]);
+    std::fs::create_dir(path("directory")).unwrap();
+    for bad in ["nosuch", "directory"] {
+        let tls = Some(oras_serve::Tls { certificate: path(bad), key: path("good") });
+        let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+        let options = Options { tls, ..Options::default() };
+        let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();
+        assert!(error.to_string().contains(path(bad).to_str().unwrap()), "{error}");
+    }
+    for bad in ["nosuch", "empty", "malformed", "binary", "directory"] {
+        let good = Some(path("good"));
+        for options in [
+            Options { htpasswd: Some(path(bad)), ..Options::default() },
+            Options { htpasswd: good.clone(), rules: Some(path(bad)), ..Options::default() },
+        ] {
+            let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+            let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();
+            assert!(error.get_ref().is_some_and(|error| error.is::<Misconfigured>()), "{error:?}");
+            assert!(error.to_string().contains(path(bad).to_str().unwrap()), "{error}");
+        }
     }
 }

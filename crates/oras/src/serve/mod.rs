@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_layout::{Archive, Layout};
-use oras_memory::Memory;
+use oras_memory::{Memory, MemoryBound};
 use oras_serve::{Options, PerRepository, Server, Stores};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
@@ -42,6 +42,8 @@ pub struct ServeOptions {
     pub address: String,
     /// Where the repositories are.
     pub from: ServeFrom,
+    /// The bytes that all repositories in memory may have together, with uploads that are open; without it, any number.
+    pub memory_size: Option<u64>,
     /// The name of the repository when there is one layout only; by default it is made from the path.
     pub repository: Option<String>,
     /// Whether and how it removes what no manifest needs, where it keeps layouts in a directory.
@@ -89,7 +91,11 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
 async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores>> {
     let path = match &options.from {
         ServeFrom::Memory => {
-            let memory = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
+            let bound = options.memory_size.map(MemoryBound::new);
+            let memory = PerRepository::new(move |_| {
+                let memory = bound.as_ref().map_or_else(Memory::new, Memory::bounded);
+                async move { Ok(Arc::new(memory) as _) }
+            });
             return Ok(Arc::new(memory));
         }
         ServeFrom::Path(path) => path.clone(),

@@ -1,0 +1,62 @@
+//! A bound on the bytes that stores keep in memory.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use oras_store::{Error, Result};
+
+/// A bound on the bytes that several stores keep together, content that is still arriving included.
+#[derive(Clone, Debug)]
+pub struct MemoryBound(Arc<Usage>);
+
+#[derive(Debug)]
+struct Usage {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl MemoryBound {
+    /// A bound of `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Self(Arc::new(Usage { limit, used: AtomicU64::new(0) }))
+    }
+}
+
+/// Bytes that count against a bound until this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    bound: Option<MemoryBound>,
+    bytes: u64,
+}
+
+impl Room {
+    pub(crate) fn new(bound: Option<MemoryBound>) -> Self {
+        Self { bound, bytes: 0 }
+    }
+
+    /// Makes room for more bytes.
+    ///
+    /// # Errors
+    /// `Io` with [`io::ErrorKind::StorageFull`] if they exceed the bound; nothing changes then.
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<()> {
+        if let Some(MemoryBound(usage)) = &self.bound {
+            let grown = |used: u64| used.checked_add(bytes).filter(|used| *used <= usage.limit);
+            let counted = usage.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+            counted.map_err(|_| {
+                let message = format!("the bound of {} bytes in memory is reached", usage.limit);
+                Error::io(message, io::Error::from(io::ErrorKind::StorageFull))
+            })?;
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(MemoryBound(usage)) = &self.bound {
+            usage.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
