@@ -33,6 +33,7 @@ pub(crate) struct LayoutIngest {
     /// `None` only while a piece is written, and after one failed.
     state: Option<State>,
     written: u64,
+    is_named: bool,
     /// Dropped after the file.
     _made: Made,
 }
@@ -56,7 +57,7 @@ impl LayoutIngest {
         let path = name.map(|name| named(&root, name)).transpose()?;
         let (staged, made) = blocking(move || create(&root, path.as_deref())).await?;
         let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: false });
-        Ok(Self { layout, media_type, algorithm, state, written: 0, _made: made })
+        Ok(Self { layout, media_type, algorithm, state, written: 0, is_named: name.is_some(), _made: made })
     }
 
     /// Goes on with what was begun under that name, if it is there.
@@ -76,7 +77,7 @@ impl LayoutIngest {
         });
         Ok(found.await?.map(|(staged, written, made)| {
             let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: written > 0 });
-            Self { layout, media_type, algorithm, state, written, _made: made }
+            Self { layout, media_type, algorithm, state, written, is_named: true, _made: made }
         }))
     }
 
@@ -196,6 +197,10 @@ fn check(staged: &mut Staged, media_type: &MediaType) -> Result<()> {
 
 #[async_trait]
 impl Ingest for LayoutIngest {
+    fn is_resumable(&self) -> bool {
+        self.is_named
+    }
+
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.write_all(vec![chunk]).await
     }

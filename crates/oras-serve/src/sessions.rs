@@ -20,9 +20,15 @@ pub(crate) const MAX_SESSIONS: usize = 1024;
 /// An upload that nobody has touched for so long is let go: forgotten, unless the store keeps it.
 pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 
+/// Idle uploads that keep their file open, and the hash of what came, for their next chunk. The files of others are closed and
+/// opened again when they are needed, so that many idle uploads don't use up the descriptors of the process.
+const MAX_HELD: usize = 32;
+
 /// One upload.
 pub(crate) struct Session {
     repository: String,
+    /// The user who opened it, or the address where there are no users.
+    owner: Arc<str>,
     /// Held by the request that writes; others wait. `None` once it was closed or a write failed.
     pub(crate) ingest: tokio::sync::Mutex<Option<Box<dyn Ingest>>>,
     written: AtomicU64,
@@ -31,9 +37,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(repository: &str, ingest: Box<dyn Ingest>) -> Arc<Self> {
+    fn new(repository: &str, owner: Arc<str>, ingest: Box<dyn Ingest>) -> Arc<Self> {
         Arc::new(Self {
             repository: repository.to_owned(),
+            owner,
             written: AtomicU64::new(ingest.written()),
             ingest: tokio::sync::Mutex::new(Some(ingest)),
             touched: Mutex::new(Instant::now()),
@@ -49,7 +56,26 @@ impl Session {
     /// Notes that so many bytes were taken, now.
     pub(crate) fn advance(&self, written: u64) {
         self.written.store(written, Ordering::Release);
+        self.touch();
+    }
+
+    fn touch(&self) {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn touched(&self) -> Instant {
+        *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true if no request writes it now.
+    fn is_idle(&self) -> bool {
+        self.ingest.try_lock().is_ok()
+    }
+
+    /// Returns true if it is idle and can be closed, to be found in the store again.
+    fn is_held(&self) -> bool {
+        let slot = self.ingest.try_lock();
+        slot.is_ok_and(|slot| slot.as_ref().is_some_and(|ingest| ingest.is_resumable()))
     }
 
     /// Ready when somebody has given the upload up.
@@ -59,11 +85,10 @@ impl Session {
     }
 
     fn is_stale(&self, age: Duration) -> bool {
-        let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.elapsed() > age && self.ingest.try_lock().is_ok()
+        self.touched().elapsed() > age && self.is_idle()
     }
 
-    /// Whether a write failed or was given up in its middle: how far it came, the store can tell.
+    /// Whether its file was closed, or a write failed or was given up in its middle: how far it came, the store can tell.
     fn is_broken(&self) -> bool {
         self.ingest.try_lock().is_ok_and(|slot| slot.is_none())
     }
@@ -97,14 +122,23 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses when there are too many; those that nobody has touched for long don't count.
-    pub(crate) fn check_room(&self) -> Result<(), Refusal> {
+    /// Makes room for one more upload of `owner`: forgets those that are idle for long and, if that is not enough, the one
+    /// that is idle for longest of the owner with the most. One of the store's can be found there again.
+    ///
+    /// # Errors
+    /// `TOOMANYREQUESTS` if there are too many, and no other owner has more.
+    pub(crate) fn check_room(&self, owner: &str) -> Result<(), Refusal> {
         let mut open = self.open();
-        let stale: Vec<_> = open.extract_if(|_, session| session.is_stale(self.age)).collect();
+        let mut forgotten: Vec<_> = open.extract_if(|_, session| session.is_stale(self.age)).collect();
+        if open.len() >= self.limit
+            && let Some(id) = victim(&open, owner)
+        {
+            forgotten.extend(open.remove_entry(&id));
+        }
         let full = open.len() >= self.limit;
         drop(open);
         // Outside of the lock: it may remove files.
-        drop(stale);
+        drop(forgotten);
         if full {
             let message = "too many uploads are under way";
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
@@ -120,21 +154,40 @@ impl Sessions {
     }
 
     /// Opens an upload of that id.
-    pub(crate) fn insert(&self, repository: &str, id: &str, ingest: Box<dyn Ingest>) -> Arc<Session> {
-        let session = Session::new(repository, ingest);
-        self.open().insert(id.to_owned(), Arc::clone(&session));
+    pub(crate) fn insert(
+        &self,
+        repository: &str,
+        owner: &str,
+        id: &str,
+        ingest: Box<dyn Ingest>,
+    ) -> Arc<Session> {
+        let mut open = self.open();
+        // One that is found again keeps its owner.
+        let owner = open.get(id).map_or_else(|| owner.into(), |session| Arc::clone(&session.owner));
+        let session = Session::new(repository, owner, ingest);
+        open.insert(id.to_owned(), Arc::clone(&session));
+        let mut held: Vec<_> = Vec::new();
+        if open.len() > MAX_HELD {
+            held.extend(open.values().filter(|session| session.is_held()).cloned());
+        }
+        drop(open);
+        held.sort_by_key(|session| session.touched());
+        let excess = held.len().saturating_sub(MAX_HELD);
+        for idle in &held[..excess] {
+            if let Ok(mut slot) = idle.ingest.try_lock() {
+                slot.take();
+            }
+        }
         session
     }
 
     /// The upload of that id in that repository, if it is in use.
     pub(crate) fn get(&self, repository: &str, id: &str) -> Option<Arc<Session>> {
-        let mut open = self.open();
-        let session = open.get(id).filter(|session| session.repository == repository).cloned()?;
-        if session.is_broken() {
-            open.remove(id);
-            return None;
-        }
-        Some(session)
+        let open = self.open();
+        let session = open.get(id).filter(|session| session.repository == repository)?;
+        // Before it is looked at: what was just used is not closed.
+        session.touch();
+        (!session.is_broken()).then(|| Arc::clone(session))
     }
 
     /// The upload of that id that the store of the repository has kept: from before the server was started, from before it
@@ -148,15 +201,22 @@ impl Sessions {
         if !is_id(id) {
             return Err(Refusal::upload_unknown());
         }
-        self.check_room()?;
         let _finding = self.finding.lock().await;
         // Somebody else may have found it while this one waited.
         if let Some(session) = self.get(repository, id) {
             return Ok(session);
         }
         match store.resume(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await {
-            Ok(Some(ingest)) => Ok(self.insert(repository, id, ingest)),
-            Ok(None) => Err(Refusal::upload_unknown()),
+            Ok(Some(ingest)) => {
+                if !self.open().contains_key(id) {
+                    self.check_room("")?;
+                }
+                Ok(self.insert(repository, "", id, ingest))
+            }
+            Ok(None) => {
+                self.remove(id);
+                Err(Refusal::upload_unknown())
+            }
             // A write that was given up may be under way yet, or another process is at it.
             Err(error) if error.kind() == Kind::AlreadyExists => {
                 let message = "somebody else writes this upload";
@@ -190,6 +250,22 @@ impl Sessions {
     }
 }
 
+/// The idle upload to forget for one of `newcomer`: of the owner with the most, if that is another one with more than the
+/// newcomer would have.
+fn victim(open: &HashMap<String, Arc<Session>>, newcomer: &str) -> Option<String> {
+    let mut counts = HashMap::<_, usize>::new();
+    for session in open.values() {
+        *counts.entry(&*session.owner).or_default() += 1;
+    }
+    let most = counts.values().copied().max()?;
+    if counts.get(newcomer).copied().unwrap_or_default() + 1 >= most {
+        return None;
+    }
+    let idle =
+        open.iter().filter(|(_, session)| counts.get(&*session.owner) == Some(&most) && session.is_idle());
+    idle.min_by_key(|(_, session)| session.touched()).map(|(id, _)| id.clone())
+}
+
 /// Whether a client can have the id from here.
 fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -211,12 +287,12 @@ mod tests {
         let sessions = Sessions::new(2, Duration::ZERO);
         let (id, idle) = (sessions.id(), sessions.id());
         assert!(is_id(&id) && id != idle && !is_id("../0123456789abcdef0123456789abc"));
-        let held = sessions.insert("a", &id, ingest().await);
+        let held = sessions.insert("a", "ann", &id, ingest().await);
         let writing = held.ingest.lock().await;
         assert!(sessions.get("b", &id).is_none());
-        sessions.insert("a", &idle, ingest().await);
+        sessions.insert("a", "ann", &idle, ingest().await);
         std::thread::sleep(Duration::from_millis(2));
-        sessions.check_room().unwrap();
+        sessions.check_room("ann").unwrap();
         assert!(sessions.get("a", &idle).is_none(), "idle and old: gone");
         assert!(sessions.get("a", &id).is_some(), "old, but somebody writes");
         drop(writing);
@@ -224,7 +300,45 @@ mod tests {
         held.cancelled().await;
         assert!(sessions.get("a", &id).is_none());
         assert!(sessions.find("a", &id, &Memory::new()).await.is_err(), "memory keeps nothing");
-        assert!(Sessions::new(0, IDLE).check_room().is_err());
+        assert!(Sessions::new(0, IDLE).check_room("ann").is_err());
+    }
+
+    #[tokio::test]
+    async fn who_has_the_most_makes_room_for_others() {
+        let sessions = Sessions::new(4, IDLE);
+        for id in ["1", "2", "3"] {
+            sessions.check_room("eve").unwrap();
+            sessions.insert("a", "eve", id, ingest().await);
+        }
+        sessions.check_room("ann").unwrap();
+        sessions.insert("a", "ann", "4", ingest().await);
+        assert!(sessions.check_room("eve").is_err(), "she has the most herself");
+        sessions.check_room("bob").unwrap();
+        assert!(sessions.get("a", "1").is_none() && sessions.get("a", "4").is_some());
+    }
+
+    #[tokio::test]
+    async fn idle_uploads_hold_few_files_and_can_all_be_resumed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Layout::open_or_create(directory.path()).await.unwrap();
+        let sessions = Sessions::new(1000, IDLE);
+        let ids: Vec<_> = (0..3 * MAX_HELD).map(|_| sessions.id()).collect();
+        for id in &ids {
+            let begun = store.begin_named(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await;
+            let session = sessions.insert("a", "ann", id, begun.unwrap());
+            let mut slot = session.ingest.lock().await;
+            slot.as_mut().unwrap().write("hello".into()).await.unwrap();
+        }
+        let held = |sessions: &Sessions| sessions.open().values().filter(|session| session.is_held()).count();
+        assert!(held(&sessions) <= MAX_HELD + 1 && sessions.count() == ids.len());
+        for id in &ids {
+            let session = match sessions.get("a", id) {
+                Some(session) => session,
+                None => sessions.find("a", id, &store).await.unwrap(),
+            };
+            assert_eq!((session.written(), &*session.owner), (5, "ann"));
+        }
+        assert!(held(&sessions) <= MAX_HELD + 1 && sessions.count() == ids.len());
     }
 
     #[tokio::test]
@@ -234,7 +348,7 @@ mod tests {
         let sessions = Sessions::new(2, IDLE);
         let id = sessions.id();
         let begun = store.begin_named(&id, MediaType::OCTET_STREAM, Algorithm::Sha256);
-        let session = sessions.insert("a", &id, begun.await.unwrap());
+        let session = sessions.insert("a", "ann", &id, begun.await.unwrap());
         let mut ingest = session.ingest.lock().await.take().unwrap();
         ingest.write("hello".into()).await.unwrap();
         assert!(sessions.get("a", &id).is_none(), "nobody knows how far it came");

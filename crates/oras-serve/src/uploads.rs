@@ -18,6 +18,8 @@ use crate::range;
 use crate::respond::{Answer, empty, set};
 use crate::server::Registry;
 use crate::sessions::Session;
+use crate::shares::client;
+use crate::trace::Remote;
 use crate::visitor::Visitor;
 
 /// A client that sends nothing for so long is gone: its upload can be continued on another connection.
@@ -39,7 +41,8 @@ pub(crate) async fn open(
     let mounted = query.get("mount").map(digest).transpose()?;
     let whole = query.get("digest").map(digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
-    registry.sessions.check_room()?;
+    let owner = owner(visitor, request.extensions().get::<Remote>());
+    registry.sessions.check_room(&owner)?;
     let store = registry.writable(name, true).await?;
     if let Some(digest) = mounted
         && mount(registry, visitor, query.get("from"), &*store, &digest).await?
@@ -56,13 +59,23 @@ pub(crate) async fn open(
     }
     let id = registry.sessions.id();
     let begun = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
-    registry.sessions.insert(name, &id, begun.map_err(|error| failed(&error))?);
+    registry.sessions.insert(name, &owner, &id, begun.map_err(|error| failed(&error))?);
     registry.begun.note(visitor, &id);
     let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED)?;
     if let Some(minimum) = registry.options.min_chunk_size {
         set(&mut response, "oci-chunk-min-length", &minimum.to_string());
     }
     Ok(response)
+}
+
+/// Who shares the room for uploads: a user, or an address where nobody logs in.
+fn owner(visitor: &Visitor, remote: Option<&Remote>) -> String {
+    match (visitor.name(), remote) {
+        // No address begins like that.
+        (Some(user), _) => format!("user {user}"),
+        (None, Some(Remote(address))) => client(address.ip()).to_string(),
+        (None, None) => String::new(),
+    }
 }
 
 /// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for

@@ -51,7 +51,7 @@ pub(crate) fn command() -> Command {
     .args([
         flags::text("addr", "HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
         flags::switch("memory", "Keep everything in memory"),
-        flags::text("memory-size", "SIZE", "Keep at most so much in memory (as 2G) [default: a quarter of RAM]")
+        flags::text("memory-size", "SIZE", "Keep at most so much there (as 2G) [default: a quarter of RAM]")
             .value_parser(size),
         flags::switch("read-only", "Refuse what changes a repository"),
         flags::switch("no-page", "Leave out the web page at / that shows what is there"),
