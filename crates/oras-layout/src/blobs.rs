@@ -185,7 +185,8 @@ pub(crate) fn write_all(layout: &Layout, blobs: &[(Descriptor, Bytes)]) -> Resul
     for group in blobs.chunks(GROUP) {
         let mut staged = Vec::new();
         let is_right = |node: &Descriptor, bytes: &Bytes| {
-            open(root, &node.digest).ok().and_then(|blob| blob.bytes(node.size).ok().flatten()).as_ref() == Some(bytes)
+            open(root, &node.digest).ok().and_then(|blob| blob.bytes(node.size).ok().flatten()).as_ref()
+                == Some(bytes)
         };
         for (node, bytes) in group.iter().filter(|(node, bytes)| !is_right(node, bytes)) {
             let mut file = Staged::create(root)?;

@@ -200,9 +200,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         return Err(absent(root));
     }
     let bytes =
-        fsio::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| match error
-            .kind()
-        {
+        fsio::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 marker::invalid("failed to open OCI layout file: open oci-layout: no such file or directory")
             }

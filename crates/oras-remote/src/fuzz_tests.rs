@@ -105,7 +105,7 @@ fn long_challenges_take_no_time() {
     for piece in [",", "\"", "a=", "Basic ", "Bearer realm=\"x\",", "\\", " ", "a=\"\\"] {
         let (begun, header) = (Instant::now(), piece.repeat((64 << 10) / piece.len()));
         drop(challenge::parse([header.as_str()].into_iter()));
-        drop(link::next(&[header]));
+        let _ = link::next(&[header]);
         assert!(begun.elapsed() < LIMIT, "{piece:?} takes {:?}", begun.elapsed());
     }
 }

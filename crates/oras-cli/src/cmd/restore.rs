@@ -103,9 +103,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 
 /// The failure for a layout without tags; `reason` follows its path.
 fn no_tags(path: &str, reason: &str) -> Failure {
-    Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(Kind::NotFound).advise(format!(
-        "If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""
-    ))
+    Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(Kind::NotFound).advise(
+        format!("If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""),
+    )
 }
 
 /// Opens the layout; unlike in the Go tool, a directory that is none is refused, not made one.

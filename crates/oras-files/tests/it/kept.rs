@@ -6,11 +6,10 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use oras_files::{Collection, FileTarget, PullOptions};
-use oras_spec::{Algorithm, Descriptor, Digest, MediaType, json};
+use oras_spec::{Descriptor, MediaType, json};
 use oras_store::{ByteStream, Content, Kind, Result, Source, Target};
 
 fn write(path: PathBuf, bytes: &[u8]) {

@@ -82,13 +82,14 @@ async fn what_the_network_loses_is_packed_once_more_and_what_is_refused_is_not()
         })
     };
     let found = collection.look("d", &d, None).await.unwrap();
-    let refused = collection.send(found, &Fails(Kind::Denied), Arc::clone(&progress)).await.unwrap_err();
+    let refused =
+        collection.send(found, &Fails(Kind::Denied), Arc::clone(&progress), false).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Denied);
     assert!(passed.load(Ordering::Relaxed) > 0);
 
     // The title is free again.
     let found = collection.look("d", &d, None).await.unwrap();
-    let (node, pushed) = collection.send(found, &Fails(Kind::Network), progress).await.unwrap();
+    let (node, pushed) = collection.send(found, &Fails(Kind::Network), progress, false).await.unwrap();
     assert_eq!((&node, pushed), (&expected, None));
     let bytes = Content::from_source(collection, node).bytes(64 << 20).await.unwrap();
     assert_eq!(bytes.len() as u64, expected.size);
