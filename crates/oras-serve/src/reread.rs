@@ -36,7 +36,8 @@ impl<T> Reread<T> {
         files: Vec<PathBuf>,
         read: fn(&[PathBuf]) -> io::Result<T>,
     ) -> io::Result<Self> {
-        let failed = |error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
+        let failed =
+            |error: io::Error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
         // Before they are read: what changes meanwhile is read again.
         let stamp = stamp(&files);
         let state = State { value: Arc::new(read(&files).map_err(failed)?), stamp, looked: Instant::now() };
@@ -112,5 +113,8 @@ impl From<Misconfigured> for io::Error {
 
 /// An error that tells of which file it is.
 pub(crate) fn unusable(path: &Path, error: impl fmt::Display) -> io::Error {
-    Misconfigured(format!("{}: {error}", path.display())).into()
+    let text = error.to_string();
+    // The number of an error of the system tells people nothing.
+    let words = text.split(" (os error").next().unwrap_or_default();
+    Misconfigured(format!("{}: {words}", path.display())).into()
 }

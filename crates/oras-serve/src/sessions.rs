@@ -175,7 +175,7 @@ impl Sessions {
         let excess = held.len().saturating_sub(MAX_HELD);
         for idle in &held[..excess] {
             if let Ok(mut slot) = idle.ingest.try_lock() {
-                slot.take();
+                drop(slot.take());
             }
         }
         session
@@ -328,6 +328,7 @@ mod tests {
             let session = sessions.insert("a", "ann", id, begun.unwrap());
             let mut slot = session.ingest.lock().await;
             slot.as_mut().unwrap().write("hello".into()).await.unwrap();
+            session.advance(5);
         }
         let held = |sessions: &Sessions| sessions.open().values().filter(|session| session.is_held()).count();
         assert!(held(&sessions) <= MAX_HELD + 1 && sessions.count() == ids.len());
