@@ -204,6 +204,9 @@ fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
 
 /// All of a file, or of standard input for `-`.
 fn read_input(file: &str) -> Result<Vec<u8>, Failure> {
+    if file.is_empty() {
+        return Err(Failure::new("failed to read the file: the path is empty"));
+    }
     let read = if file == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
-use oras::store::{Kind, ReadStore};
+use oras::store::ReadStore;
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
 use super::listener;
@@ -122,8 +122,8 @@ async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadS
             Failure::new(format!("input path {path:?} is not a tar archive")).of_kind(Kind::InvalidContent)
         }
         Some(NotTar::Compressed(_)) => Failure::from(error),
-        _ if metadata.is_dir() && error.kind() == Kind::NotFound => {
-            no_tags(path, &format!(": {}", error.chain()))
+        _ if metadata.is_dir() && matches!(Path::new(path).join("oci-layout").try_exists(), Ok(false)) => {
+            no_tags(path, ": it is not an OCI image layout, as it has no oci-layout file")
         }
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
     })?;

@@ -83,7 +83,7 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
         if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
             return Error::new(Kind::InvalidInput, error.to_string());
         }
-        Error::new(Kind::Network, format!("failed to serve on {}", options.address)).with_source(error)
+        Error::new(Kind::Network, format!("failed to serve on {:?}", options.address)).with_source(error)
     })
 }
 

@@ -95,6 +95,9 @@ async fn read_blob(
         let size = u64::try_from(size.unwrap_or_default()).unwrap_or_default();
         return Ok(Content::once(Descriptor::new(media_type, digest, size), standard_input()));
     }
+    if path.is_empty() {
+        return Err(Failure::new("failed to open the blob: the path is empty"));
+    }
     let failed =
         |error: std::io::Error| Failure::of_io(format!("failed to open {path}: open {path}"), &error);
     if std::fs::metadata(path).map_err(failed)?.is_dir() {

@@ -51,8 +51,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let remove = matches
         .list("remove")
         .iter()
-        .map(|text| {
-            text.parse::<Digest>().map_err(|_| Failure::new(format!("remove: {text} is not a digest")))
+        .map(|text| match text.as_str() {
+            "" => Err(Failure::new("remove: the digest is empty")),
+            text => {
+                text.parse::<Digest>().map_err(|_| Failure::new(format!("remove: {text} is not a digest")))
+            }
         })
         .collect::<Result<_, _>>()?;
     let target = Target::new(matches, "", &words[0], printer)?;
