@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use oras_copy::{Event, GraphCopy};
-use oras_spec::Digest;
-use oras_store::{Pushed, Target};
+use oras_memory::Memory;
+use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
+use oras_store::{Content, Pushed, Target};
 
 use crate::recording::{Call, Recording, artifact, word};
 
@@ -111,4 +112,49 @@ async fn what_was_sent_before_is_neither_asked_for_nor_told() {
     let calls = target.calls();
     assert!(!calls.contains(&Call::Exists(sent.clone())) && !calls.contains(&Call::Push(sent)));
     assert!(calls.contains(&Call::Push(layers[1].digest.clone())));
+}
+
+/// Copies manifests that hold the same bytes under three media types; what is reported for these bytes, sorted.
+async fn reported_types(concurrency: usize) -> Vec<(String, Pushed)> {
+    let source = Arc::new(Memory::new());
+    let empty = |media_type| Content::of(media_type, "{}");
+    let types = [MediaType::EMPTY_JSON, MediaType::IMAGE_CONFIG, MediaType::LAYER_TAR];
+    let mut roots = Vec::new();
+    for (config, layer) in [(0, 1), (2, 0), (1, 2)] {
+        let [config, layer] = [config, layer].map(|i: usize| empty(types[i].clone()).descriptor().clone());
+        let manifest = ImageManifest::new(config, vec![layer]).to_bytes();
+        roots.push(Content::of(MediaType::IMAGE_MANIFEST, manifest));
+    }
+    source.push(&empty(MediaType::EMPTY_JSON)).await.unwrap();
+    let (digest, reported) = (Descriptor::empty_json().digest, Arc::new(Mutex::new(Vec::new())));
+    let observer = {
+        let reported = Arc::clone(&reported);
+        Arc::new(move |event: Event<'_>| match event {
+            Event::Finished { node, outcome, .. } | Event::Twin { node, outcome }
+                if node.digest == digest =>
+            {
+                reported.lock().unwrap().push((node.media_type.to_string(), outcome));
+            }
+            _ => {}
+        })
+    };
+    let copy = GraphCopy::new(source, Arc::new(Memory::new())).concurrency(concurrency).observer(observer);
+    copy.run(roots, None).await.unwrap();
+    let mut reported = reported.lock().unwrap().clone();
+    reported.sort_by(|(one, _), (other, _)| one.cmp(other));
+    reported
+}
+
+#[tokio::test]
+async fn reports_the_same_bytes_once_for_each_media_type() {
+    let types = [MediaType::EMPTY_JSON, MediaType::IMAGE_CONFIG, MediaType::LAYER_TAR];
+    let mut expected = types.map(|media_type| (media_type.to_string(), Pushed::Copied));
+    expected.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for _ in 0..5 {
+        assert_eq!(reported_types(0).await, expected);
+    }
+    // One at a time, only the first type moves.
+    let outcomes: Vec<_> = reported_types(1).await.into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Copied).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Existed).count(), 2);
 }
