@@ -137,7 +137,7 @@ async fn blobs_match_their_digest_either_way() {
 }
 
 #[tokio::test]
-async fn an_encoded_blob_that_breaks_off_is_resumed() {
+async fn a_part_of_encoded_bytes_is_not_taken_for_a_part_of_the_blob() {
     let plain: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     let (content, packed) = (blob(plain.clone()), gzip(&plain));
     let length = packed.len();
