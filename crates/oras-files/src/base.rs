@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
@@ -26,6 +27,8 @@ pub(crate) struct Base {
     pub(crate) folds: bool,
     name: PathBuf,
     count: AtomicU64,
+    /// Names in the staging directory that stay when this is dropped.
+    kept: Mutex<Vec<PathBuf>>,
 }
 
 impl Base {
@@ -38,7 +41,15 @@ impl Base {
         let name = make(&dir).map_err(failed)?;
         let staging = dir.open_dir(&name).map_err(failed)?;
         let folds = dir.symlink_metadata(name.to_string_lossy().to_uppercase()).is_ok();
-        Ok(Self { path: path.to_owned(), dir, staging, folds, name, count: AtomicU64::new(0) })
+        Ok(Self {
+            path: path.to_owned(),
+            dir,
+            staging,
+            folds,
+            name,
+            count: AtomicU64::new(0),
+            kept: Mutex::default(),
+        })
     }
 
     /// The partial file for big content, which is kept when the transfer breaks; `None` when there can be none.
@@ -57,6 +68,12 @@ impl Base {
         self.count.fetch_add(1, Ordering::Relaxed).to_string().into()
     }
 
+    /// Leaves `staged` in the staging directory when this is dropped. Returns its whole path.
+    pub(crate) fn keep_staged(&self, staged: &Path) -> PathBuf {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(staged.to_owned());
+        self.path.join(&self.name).join(staged)
+    }
+
     /// A new file in the staging directory, readable too, with the permissions of any new file.
     pub(crate) fn create(&self, name: &Path) -> Result<File> {
         let mut options = OpenOptions::new();
@@ -71,7 +88,17 @@ impl Base {
 impl Drop for Base {
     fn drop(&mut self) {
         // Nothing better can be done with an error here.
-        drop(self.dir.remove_dir_all(&self.name));
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_empty() {
+            drop(self.dir.remove_dir_all(&self.name));
+            return;
+        }
+        for entry in self.staging.entries().into_iter().flatten().flatten() {
+            let name = PathBuf::from(entry.file_name());
+            if !kept.contains(&name) && self.staging.remove_file(&name).is_err() {
+                drop(self.staging.remove_dir_all(&name));
+            }
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod found;
 mod kept;
 mod publish;
 mod reference;
+mod rollback;
 mod sending;
 mod staging;
 mod target;

@@ -10,9 +10,10 @@ use oras_store::fsio::Whole;
 use oras_store::{Error, Kind, Result};
 
 use crate::base::Base;
-use crate::extract::{Directory, set_mode};
+use crate::extract::{Directory, set_mode, set_modified};
 use crate::folding::Folded;
 use crate::kept::Kept;
+use crate::rollback::{Done, roll_back};
 use crate::target::Place;
 
 /// Something staged, and where it goes.
@@ -62,13 +63,6 @@ struct Move {
     to: PathBuf,
 }
 
-/// What was done, to be undone in reverse.
-enum Done {
-    Created(Arc<Base>, PathBuf),
-    Aside { base: Arc<Base>, was: PathBuf, is: PathBuf },
-    Moved { base: Arc<Base>, from: PathBuf, to: PathBuf },
-}
-
 /// Publishes `items`: checks everything, then moves; a move that fails takes back those before it.
 pub(crate) fn publish(items: &[Item], keep_old_files: bool) -> Result<()> {
     check_case(items)?;
@@ -111,10 +105,7 @@ fn publish_gathered(items: &[Item], keep_old_files: bool) -> Result<()> {
     }
     let mut done = Vec::new();
     let result = run_all(&moves, &mut done).and_then(|()| finish(items, &moves));
-    if result.is_err() {
-        undo(done);
-    }
-    result
+    result.map_err(|error| roll_back(done, error))
 }
 
 /// Refuses two titles that the file system takes for one: the second would replace the first.
@@ -162,12 +153,13 @@ fn finish(items: &[Item], moves: &[Move]) -> Result<()> {
 }
 
 fn set(dir: &Dir, place: &Path, directory: &Directory) -> io::Result<()> {
-    // Not open_dir: its handle is good for paths only, not for modes and times.
-    let opened = dir.open(place)?.into_std();
+    // Not open_dir: its handle is good for paths only, not for modes and times. Without `openat2` a slash at the end has
+    // the same effect, so the path is built anew.
+    let opened = dir.open(place.components().collect::<PathBuf>())?.into_std();
     if !opened.metadata()?.is_dir() {
         return Err(io::Error::from(ErrorKind::NotADirectory));
     }
-    opened.set_modified(directory.modified)?;
+    set_modified(&opened, directory.modified)?;
     set_mode(&opened, directory.mode)
 }
 
@@ -289,17 +281,5 @@ fn put_aside(step: &Move, aside: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-/// Takes steps back, the last one first. Nothing better can be done with an error here.
-fn undo(done: Vec<Done>) {
-    for step in done.into_iter().rev() {
-        let undone = match step {
-            Done::Created(base, path) => base.dir.remove_dir(path),
-            Done::Aside { base, was, is } => base.staging.rename(is, &base.dir, was),
-            Done::Moved { base, from, to } => base.dir.rename(to, &base.staging, from),
-        };
-        drop(undone);
     }
 }

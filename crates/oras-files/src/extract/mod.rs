@@ -24,7 +24,7 @@ use self::entries::Entries;
 use self::limits::Bounded;
 pub use self::limits::{LimitExceeded, UnpackLimits};
 use self::writer::Writer;
-pub(crate) use self::writer::{Directory, set_mode};
+pub(crate) use self::writer::{Directory, set_mode, set_modified};
 
 /// What is known of an archive, and what it may do.
 pub(crate) struct Archive<'a> {

@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
         let parent = self.last_directory();
         match &entry.kind {
             EntryKind::Symlink(target) => {
-                parent.symlink_contents(target, &name)?;
+                parent.symlink_contents(target, &name).map_err(|error| refused("symbolic links", error))?;
                 self.links.insert(path, target.clone());
             }
             EntryKind::File => {
@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
                 if self.archive.preserve_permissions {
                     set_mode(&file, entry.mode)?;
                 }
-                file.set_modified(entry.modified)?;
+                set_modified(&file, entry.modified)?;
             }
             _ => {
                 self.directories.insert(path, (entry.mode, entry.modified));
@@ -123,7 +123,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let name = self.make_way(&path, false)?;
-        from.hard_link(&file, self.last_directory(), &name)
+        from.hard_link(&file, self.last_directory(), &name).map_err(|error| refused("hard links", error))
     }
 
     /// The path of an entry below the title; only its text counts, as `..` is never looked up.
@@ -236,6 +236,14 @@ fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> io::Result<
     }
 }
 
+/// Names the kind of link in an error of a file system without such links.
+fn refused(what: &str, error: io::Error) -> io::Error {
+    if !is_refusal(&error) {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("the file system refuses {what}: {error}"))
+}
+
 /// A new file with the mode less the umask; never with the set-user-ID, set-group-ID or sticky bit.
 fn create(parent: &Dir, name: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -257,11 +265,29 @@ fn mode_of(_: &cap_std::fs::Metadata) -> u32 {
     0o777
 }
 
-/// Sets the mode of an open file or directory; nothing where there are no modes.
+/// Sets the mode of an open file or directory, where the file system and the owner of the file allow it.
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    unless_refused(file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)))?;
     #[cfg(not(unix))]
     let _ = (file, mode);
     Ok(())
+}
+
+/// Sets the time of the last change, where the file system and the owner of the file allow it.
+pub(crate) fn set_modified(file: &File, modified: SystemTime) -> io::Result<()> {
+    unless_refused(file.set_modified(modified))
+}
+
+/// FAT, exFAT, CIFS and mounts that belong to another user refuse modes and times, which the content does not depend on.
+fn unless_refused(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_refusal(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether the file system refuses a kind of call, rather than failing at it.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
