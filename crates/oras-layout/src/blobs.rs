@@ -251,8 +251,13 @@ fn name(mut staged: Staged, target: &Path) -> Result<Metadata> {
     let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
     #[cfg(unix)]
     {
+        use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
-        staged.file_mut().set_permissions(mode).map_err(failed)?;
+        match staged.file_mut().set_permissions(mode) {
+            // FAT, exFAT, CIFS and mounts that belong to another user keep no modes. The digest protects the content.
+            Err(error) if matches!(error.kind(), PermissionDenied | Unsupported | InvalidInput) => {}
+            set => set.map_err(failed)?,
+        }
     }
     let file = staged.publish(target)?;
     file.metadata().map_err(failed)

@@ -73,9 +73,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// Flushes the names in `directory` to the disk, where the system can.
 pub fn sync_directory(directory: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(directory)
-            .and_then(|handle| handle.sync_all())
-            .map_err(|error| Error::io(format!("failed to flush {}", directory.display()), error))?;
+        let failed = |error| Error::io(format!("failed to flush {}", directory.display()), error);
+        match File::open(directory).map_err(failed)?.sync_all() {
+            // CIFS and some FUSE file systems cannot flush directories.
+            Err(error) if staged::is_refused(&error) => {}
+            flushed => flushed.map_err(failed)?,
+        }
     }
     Ok(())
 }

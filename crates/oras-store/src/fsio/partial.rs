@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use oras_spec::Digest;
 
 use super::flushing::Flushing;
+use super::staged::{is_refused, rename_new};
 use super::{Durability, private};
 use crate::{Content, Error, Result, Verifier};
 
@@ -208,9 +209,14 @@ impl Partial {
     }
 
     pub(super) fn publish_new(self, path: &Path) -> io::Result<()> {
-        private::link(&self.entry.partials.directory, &self.entry.name, path)?;
-        self.discard();
-        Ok(())
+        match private::link(&self.entry.partials.directory, &self.entry.name, path) {
+            Ok(()) => {
+                self.discard();
+                Ok(())
+            }
+            Err(error) if is_refused(&error) => rename_new(path, || self.publish(path).map(drop)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Closes the file, which is whole.

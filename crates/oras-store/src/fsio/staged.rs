@@ -166,7 +166,13 @@ impl Staged {
     /// Gives the file its name in one step unless something has that name; whether it did.
     pub fn publish_new(self, path: &Path) -> Result<bool> {
         let published = match self.form {
-            Form::Temporary(file) => file.persist_noclobber(path).map(drop).map_err(|error| error.error),
+            Form::Temporary(file) => match file.persist_noclobber(path) {
+                Ok(_) => Ok(()),
+                Err(error) if is_refused(&error.error) => {
+                    rename_new(path, || error.file.persist(path).map(drop).map_err(|error| error.error))
+                }
+                Err(error) => Err(error.error),
+            },
             Form::Partial(partial) => partial.publish_new(path),
         };
         match published {
@@ -174,6 +180,32 @@ impl Staged {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(Error::io(format!("failed to write {}", path.display()), error)),
         }
+    }
+}
+
+/// Whether the file system refuses a kind of call, such as hard links, rather than failing at it.
+pub(super) fn is_refused(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, InvalidInput, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(error.kind(), CrossesDevices | InvalidInput | PermissionDenied | TooManyLinks | Unsupported)
+}
+
+/// Calls `rename`, which gives a file the name `path`, unless something has that name.
+///
+/// This is for file systems that have neither hard links nor renames that replace nothing, such as exFAT. A lock on the
+/// directory keeps other processes of ours out between the look and the rename.
+pub(super) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = File::open(parent)?;
+    // Where there are no locks, only the moment after the look is unprotected.
+    if let Err(error) = directory.lock()
+        && !is_refused(&error)
+    {
+        return Err(error);
+    }
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rename(),
+        Err(error) => Err(error),
     }
 }
 
@@ -189,5 +221,22 @@ impl Write for Staged {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file_mut().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rename_new_replaces_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        fs::write(&from, "one").unwrap();
+        rename_new(&to, || fs::rename(&from, &to)).unwrap();
+        fs::write(&from, "two").unwrap();
+        let error = rename_new(&to, || fs::rename(&from, &to)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&to).unwrap(), b"one");
     }
 }
