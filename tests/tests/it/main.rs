@@ -20,6 +20,7 @@ mod partial;
 mod profiles;
 mod rate;
 mod readme_tour;
+mod refused_calls;
 mod registries;
 mod relay;
 mod requests;

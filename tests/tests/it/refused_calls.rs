@@ -1,0 +1,140 @@
+//! Old kernels and simple file systems: calls that are refused or fail, injected by strace.
+
+use std::path::Path;
+use std::process::Output;
+
+use oras_testkit::peers;
+
+use crate::sandbox::{Sandbox, ours, snapshot, texts};
+
+/// Runs ours with faults such as `linkat:error=EPERM`. Returns `None` where tracing is not permitted.
+fn traced(sandbox: &Sandbox, strace: &Path, faults: &[&str], arguments: &[&str]) -> Option<(Output, String)> {
+    let log = sandbox.path("../trace");
+    let _ = std::fs::remove_file(&log);
+    let mut command = sandbox.command(strace, &["-f", "-o"]);
+    command.arg(&log);
+    for fault in faults {
+        command.args(["-e", &format!("inject={fault}")]);
+    }
+    let calls: Vec<_> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
+    command.args(["-e", &format!("trace=execve,{}", calls.join(","))]).arg(ours()).args(arguments);
+    let output = command.output().unwrap();
+    let trace = std::fs::read_to_string(&log).unwrap_or_default();
+    trace.contains("execve(").then_some((output, trace))
+}
+
+fn strace(sandbox: &Sandbox, test: &str) -> Option<std::path::PathBuf> {
+    let found = peers::system_or_skip("strace", test)?;
+    if traced(sandbox, &found, &["openat2:error=ENOSYS"], &["version"]).is_none() {
+        peers::skipped("permission to trace", test);
+        return None;
+    }
+    Some(found)
+}
+
+#[test]
+fn a_pull_without_openat2_unpacks_directories() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "a_pull_without_openat2_unpacks_directories") else { return };
+    sandbox.tree();
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "hi.txt", "d"]);
+    sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", "right"]);
+    for error in ["ENOSYS", "EPERM"] {
+        let fault = format!("openat2:error={error}");
+        // The second pull replaces a file that was changed by hand.
+        for _ in 0..2 {
+            let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
+            let (output, trace) = traced(&sandbox, &strace, &[&fault], &words).unwrap();
+            assert!(output.status.success(), "{error}: {}", texts(&output).1);
+            assert!(trace.contains("INJECTED"), "{trace}");
+            assert_eq!(snapshot(&sandbox.path("out")), snapshot(&sandbox.path("right")), "{error}");
+            sandbox.file("out/d/a.txt", "changed\n");
+        }
+        // The walk does not leave the output directory.
+        std::fs::remove_dir_all(sandbox.path("out")).unwrap();
+        std::fs::create_dir_all(sandbox.path("out")).unwrap();
+        std::fs::create_dir_all(sandbox.path("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", sandbox.path("out/d")).unwrap();
+        let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
+        drop(traced(&sandbox, &strace, &[&fault], &words));
+        assert_eq!(std::fs::read_dir(sandbox.path("elsewhere")).unwrap().count(), 0, "{error}");
+        std::fs::remove_dir_all(sandbox.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn failing_renames_lose_no_earlier_file() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "failing_renames_lose_no_earlier_file") else { return };
+    for number in 1..=3 {
+        sandbox.file(&format!("f{number}"), format!("new{number}"));
+    }
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "f1", "f2", "f3"]);
+    for error in ["EIO", "ENOSPC", "EACCES"] {
+        for links in ["", "linkat:error=EPERM"] {
+            let mut failed = 0;
+            for first in 1..=7 {
+                drop(std::fs::remove_dir_all(sandbox.path("out")));
+                for number in 1..=3 {
+                    sandbox.file(&format!("out/f{number}"), format!("old{number}"));
+                }
+                let renames = format!("renameat:error={error}:when={first}+");
+                let faults: Vec<_> =
+                    [&*renames, links].into_iter().filter(|fault| !fault.is_empty()).collect();
+                let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
+                let (output, _) = traced(&sandbox, &strace, &faults, &words).unwrap();
+                if output.status.success() {
+                    break;
+                }
+                failed += 1;
+                let told = texts(&output).1;
+                let found = snapshot(&sandbox.path("out"));
+                for number in 1..=3 {
+                    let old = format!("{:?}", format!("old{number}").into_bytes());
+                    let place = format!("f{number}");
+                    let names: Vec<_> =
+                        found.iter().filter(|(_, what)| what.ends_with(&old)).map(|(name, _)| name).collect();
+                    assert!(
+                        names.iter().any(|name| **name == place || told.contains(&**name)),
+                        "{error} from {first}, {links}: {place} is at {names:?}; {told}"
+                    );
+                }
+            }
+            assert!(failed >= 3, "{error}, {links}: {failed} pulls failed");
+        }
+    }
+}
+
+#[test]
+fn layouts_need_neither_links_nor_modes() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "layouts_need_neither_links_nor_modes") else {
+        return;
+    };
+    sandbox.file("f", "content\n");
+    sandbox.file("d/sub/g", "more\n");
+    sandbox.oras(&["push", "--oci-layout", "from:v1", "f", "d"]);
+    let simple =
+        ["renameat2:error=EINVAL", "linkat:error=EPERM", "fchmod:error=EPERM", "utimensat:error=EPERM"];
+    let old =
+        ["renameat2:error=ENOSYS", "linkat:error=EOPNOTSUPP", "statx:error=ENOSYS", "preadv2:error=ENOSYS"];
+    let strict =
+        ["renameat2:error=EPERM", "linkat:error=EPERM", "fchmod:error=EOPNOTSUPP", "preadv2:error=EPERM"];
+    for (number, faults) in [&simple, &old, &strict].into_iter().enumerate() {
+        let (copied, pushed, out) = (format!("c{number}:v1"), format!("p{number}:v1"), format!("o{number}"));
+        let lines: [&[&str]; 4] = [
+            &["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", &copied],
+            &["push", "--oci-layout", &pushed, "f", "d"],
+            &["push", "--oci-layout", &pushed, "f"],
+            &["pull", "--oci-layout", &copied, "-o", &out],
+        ];
+        for line in lines {
+            let (output, trace) = traced(&sandbox, &strace, faults, line).unwrap();
+            assert!(output.status.success(), "{faults:?} {line:?}: {}", texts(&output).1);
+            assert!(trace.contains("INJECTED") || line[0] == "push", "{faults:?} {line:?}");
+        }
+        assert_eq!(std::fs::read(sandbox.path(&format!("{out}/d/sub/g"))).unwrap(), b"more\n");
+        sandbox.oras(&["pull", "--oci-layout", &copied, "-o", "plain"]);
+        sandbox.oras(&["pull", "--oci-layout", &pushed, "-o", "plain"]);
+    }
+}
