@@ -42,12 +42,14 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
 /// lead to belongs to another program.
 pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> {
     let path = path(root, digest);
-    for directory in path.ancestors().skip(1).take(2).filter(|directory| directory.is_symlink()) {
-        let message =
-            format!("{} is a symbolic link: the layout can be read, not changed", directory.display());
-        return Err(Error::new(Kind::Denied, message));
+    match path.ancestors().skip(1).take(2).find(|directory| directory.is_symlink()) {
+        None => Ok(path),
+        Some(link) => {
+            let message =
+                format!("{} is a symbolic link: the layout can be read, not changed", link.display());
+            Err(Error::new(Kind::Denied, message))
+        }
     }
-    Ok(path)
 }
 
 /// Reads blobs, many of them: those that are as long as they are said to be. Their directory is found once.

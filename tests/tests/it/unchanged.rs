@@ -123,7 +123,7 @@ fn rotted_blob_of_a_layout_is_replaced() {
         let path = blob(layout);
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
         std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, vec![8; 2 << 20]).unwrap();
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &vec![8; 2 << 20]).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     };
     rot("to");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
-use oras::store::ReadStore;
+use oras::store::{Kind, ReadStore};
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
 use super::listener;
