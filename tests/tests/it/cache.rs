@@ -176,3 +176,43 @@ fn the_go_tool_goes_on_with_what_is_left() {
     cache.pull(3, "250K");
     by_go(3);
 }
+
+#[test]
+fn a_damaged_cache_is_rebuilt_with_a_warning() {
+    let damage: [(&str, &dyn Fn(&Path)); 5] = [
+        ("index.json", &|path| write(path, "{ damaged")),
+        ("index.json", &|path| write(path, "")),
+        ("index.json", &|path| write(path, "{\"manifests\":7}")),
+        ("oci-layout", &|path| write(path, "nonsense")),
+        ("oci-layout", &|path| write(path, "{\"imageLayoutVersion\":\"2.0.0\"}")),
+    ];
+    for (name, damage) in damage {
+        let cache = Cache::with_artifacts(2);
+        cache.pull(0, "1G");
+        let path = cache.sandbox.path("cache").join(name);
+        std::fs::remove_file(&path).unwrap();
+        damage(&path);
+        let output = cache.pull_by(&ours(), 1, "1G").output().unwrap();
+        let (out, err) = texts(&output);
+        assert!(output.status.success(), "{name}\n{out}\n{err}");
+        assert!(err.contains("Warning: rebuilt the cache at"), "{name}\n{err}");
+        assert!(cache.has(0) && cache.has(1), "{name}");
+        cache.pull(0, "1G");
+        cache.pull(1, "1G");
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_opened_is_left_alone() {
+    let cache = Cache::with_artifacts(1);
+    write(&cache.sandbox.path("cache"), "a file of somebody");
+    let output = cache.pull_by(&ours(), 0, "1G").output().unwrap();
+    let (out, err) = texts(&output);
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(err.contains("Warning: reading without the cache at"), "{err}");
+    assert_eq!(std::fs::read_to_string(cache.sandbox.path("cache")).unwrap(), "a file of somebody");
+}
+
+fn write(path: &Path, text: &str) {
+    std::io::Write::write_all(&mut File::create(path).unwrap(), text.as_bytes()).unwrap();
+}
