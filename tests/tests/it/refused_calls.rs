@@ -10,7 +10,7 @@ use crate::sandbox::{Sandbox, ours, snapshot, texts};
 /// Runs ours with faults such as `linkat:error=EPERM`. Returns `None` where tracing is not permitted.
 fn traced(sandbox: &Sandbox, strace: &Path, faults: &[&str], arguments: &[&str]) -> Option<(Output, String)> {
     let log = sandbox.path("../trace");
-    let _ = std::fs::remove_file(&log);
+    drop(std::fs::remove_file(&log));
     let mut command = sandbox.command(strace, &["-f", "-o"]);
     command.arg(&log);
     for fault in faults {
