@@ -156,12 +156,15 @@ pub(crate) fn replace(root: &Path, index: &Index) -> Result<()> {
     fsio::replace(&path, &bytes, 0o666)
 }
 
-/// Whether something has that name.
+/// Returns true if the path exists; below something that is not a directory nothing exists.
 ///
 /// # Errors
-/// Those of looking for it: nobody knows then whether it is there.
+/// `Io` if the system cannot tell.
 pub(crate) fn exists(path: &Path) -> Result<bool> {
-    path.try_exists().map_err(|error| Error::io(format!("failed to look for {}", path.display()), error))
+    match path.try_exists() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        found => found.map_err(|error| Error::io(format!("failed to look for {}", path.display()), error)),
+    }
 }
 
 /// Waits until no other process changes the layout; none does until what this gives is dropped.
