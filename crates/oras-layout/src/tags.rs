@@ -73,8 +73,13 @@ fn tag_in<'a>(name: &'a str, digest: &Digest) -> Option<&'a str> {
     let is_repository = check_repository(repository).is_ok()
         || repository
             .split_once('/')
-            .is_some_and(|(host, path)| check_registry(host).is_ok() && check_repository(path).is_ok());
+            .is_some_and(|(host, path)| is_host(host) && check_repository(path).is_ok());
     check_tag(tag).ok().filter(|_| is_repository)
+}
+
+/// Returns true for a host as references have it, not for the beginning of a relative path.
+fn is_host(text: &str) -> bool {
+    check_registry(text).is_ok() && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
 }
 
 #[cfg(test)]

@@ -79,17 +79,23 @@ fn address(part: &str) -> (Option<&str>, &str) {
     let is_around = |c: char| c.is_whitespace() || "<>\"'".contains(c);
     let begin = part.trim_start_matches(is_around);
     let (address, rest) = begin.split_at(begin.find(is_around).unwrap_or(begin.len()));
+    let address = address.trim_end_matches([';', ',']);
     ((!address.is_empty()).then_some(address), rest.trim_start_matches(is_around))
 }
 
 /// The parts of `text` between separators, except for those in brackets and in quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut bracketed) = (false, false);
+    // A bracket that nothing closes holds nothing together.
+    let mut closing = text.matches('>').count();
     text.split(move |c| {
         match c {
             '"' => quoted ^= !bracketed,
-            '<' if !quoted => bracketed = true,
-            '>' if !quoted => bracketed = false,
+            '<' if !quoted => bracketed = closing > 0,
+            '>' => {
+                closing -= 1;
+                bracketed &= quoted;
+            }
             _ => {}
         }
         c == separator && !quoted && !bracketed

@@ -210,17 +210,13 @@ async fn one_more_tag_of_a_referrer_writes_no_list() {
     let store = repository(options(), &format!("{}/a", server.host()));
     store.add_tag(&referrer, "v2").await.unwrap();
     assert_eq!(server.lines(), ["PUT /v2/a/manifests/v2"]);
-    // What is pushed under a tag is new, and entered.
-    store.tag(&referrer, "v1").await.unwrap();
-    let list = format!("PUT /v2/a/manifests/sha256-{}", subject.descriptor().digest.encoded());
-    assert!(server.lines().contains(&list), "{:?}", server.lines());
 }
 
 #[tokio::test]
 async fn the_index_of_referrers_may_be_longer_than_a_manifest() {
     let subject = manifest("subject", None);
     let referrers: Vec<_> =
-        (0..30_000).map(|n| Descriptor::of("a/b".into(), n.to_string().as_bytes())).collect();
+        (0..50_000).map(|n| Descriptor::of("a/b".into(), n.to_string().as_bytes())).collect();
     let index = ImageIndex::new(referrers.clone()).to_bytes();
     assert!(index.len() > 4 << 20);
     for by_api in [true, false] {
