@@ -38,6 +38,11 @@ fn try_adopt(
     wanted: &oneshot::Sender<()>,
 ) -> Option<()> {
     let digest = &descriptor.digest;
+    // A file that is reached through a link belongs to another program: it is copied. A layout keeps blobs two
+    // directories down.
+    if source.ancestors().take(3).any(Path::is_symlink) {
+        return None;
+    }
     let found = fs::symlink_metadata(source).ok()?;
     if !may_be_shared(&found, &fs::metadata(root).ok()?) || found.len() != descriptor.size {
         return None;

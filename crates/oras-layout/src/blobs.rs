@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
-use oras_spec::{Algorithm, Descriptor, Digest};
+use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
 use oras_store::fsio::{self, Durability, Staged, blocking};
 use oras_store::{Content, Error, Kind, Origin, Pushed, Result};
 use tokio::sync::oneshot;
@@ -21,18 +22,44 @@ pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
     root.join(BLOBS_DIR).join(digest.algorithm_name()).join(digest.encoded())
 }
 
-/// Opens a blob for reading. A link to a regular file is followed, as build tools link blobs into layouts: what is read
-/// is verified by its digest.
+/// Opens a blob for reading. A link to a regular file is followed, as build tools link blobs into layouts, once the
+/// bytes are known to be those of the digest: a layout must not make its readers send a file from elsewhere.
 pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
     let path = path(root, digest);
-    let (file, size) = fsio::open_plain(&path).map_err(|error| match error.kind() {
+    let (file, size) = match fsio::open_plain(&path) {
+        Err(_) if path.is_symlink() => {
+            let (file, size) = fsio::open_linked(&path).map_err(|error| unopened(root, digest, error))?;
+            let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+            if !has_digest(&file, digest).map_err(failed)? {
+                let message = format!("the link {} leads to other content", path.display());
+                return Err(Error::new(Kind::DigestMismatch, message));
+            }
+            (file, size)
+        }
+        opened => opened.map_err(|error| unopened(root, digest, error))?,
+    };
+    Ok(Blob { file: file.into(), start: 0, size })
+}
+
+fn unopened(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
+    let path = path(root, digest);
+    match error.kind() {
         std::io::ErrorKind::NotFound => missing(root, &digest.to_string()),
         std::io::ErrorKind::InvalidInput => {
             Error::new(Kind::InvalidContent, format!("{} is not a regular file", path.display()))
         }
         _ => Error::io(format!("failed to open {}", path.display()), error),
+    }
+}
+
+fn has_digest(file: &File, digest: &Digest) -> std::io::Result<bool> {
+    let Some(algorithm) = digest.algorithm() else { return Ok(false) };
+    let mut hasher = Hasher::new(algorithm);
+    fsio::read_through(file, |piece| {
+        hasher.update(piece);
+        ControlFlow::Continue(())
     })?;
-    Ok(Blob { file: file.into(), start: 0, size })
+    Ok(hasher.finish() == *digest)
 }
 
 /// Returns the path of a blob that is about to be written or removed.

@@ -170,7 +170,7 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
 /// Waits until no other process changes the layout; none does until what this gives is dropped.
 pub(crate) fn lock(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
-    let (lock, _) = fsio::open_plain(&marker)
+    let (lock, _) = fsio::open_linked(&marker)
         .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
     lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
     Ok(lock)

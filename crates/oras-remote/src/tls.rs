@@ -70,6 +70,8 @@ fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
         |why: String| Error::new(Kind::InvalidInput, format!("Failed to load certificate in file: {why}"));
     let found = oras_tls::certificates(path).map_err(|error| match error.kind() {
         FileErrorKind::Missing => unusable(error),
+        // The words of the Go tool, which scripts match.
+        FileErrorKind::NoCertificatePem => failed(path.display().to_string()),
         _ => failed(error.to_string()),
     })?;
     found.into_iter().try_for_each(|certificate| {

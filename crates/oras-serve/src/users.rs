@@ -223,7 +223,7 @@ impl Users {
                 }
             } else {
                 let client = client.map(tracing::field::display);
-                tracing::warn!(client, "wrong user name or password");
+                tracing::warn!(client, "failed login");
             }
             Ok(is_known)
         };

@@ -265,7 +265,8 @@ fn what_is_no_layout_stays_as_it_is() {
     sandbox.file("plain/mine.txt", "mine\n");
     for (input, extra) in [("empty", "--dry-run=false"), ("plain", "--dry-run")] {
         let error = sandbox.fails(&["restore", "--input", input, extra, "localhost:1/x"]);
-        assert!(error.contains("invalid OCI Image Layout: failed to open OCI layout file"), "{error}");
+        assert!(error.contains("no tags found in OCI layout"), "{error}");
+        assert!(error.contains("it is not an OCI image layout, as it has no oci-layout file"), "{error}");
     }
     assert_eq!(std::fs::read_dir(sandbox.path("empty")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(sandbox.path("plain")).unwrap().count(), 1);

@@ -168,18 +168,22 @@ fn an_upload_that_is_not_needed_is_cancelled() {
         let sandbox = Sandbox::new();
         let noise = |n: u32| (n.wrapping_mul(2_654_435_761).rotate_left(n % 31) >> 13) as u8;
         sandbox.file("d/noise", (0..12_u32 << 20).map(noise).collect::<Vec<u8>>());
-        let reference = format!("{}/r:v1", recorder.host());
+        let reference = format!("{}/r", recorder.host());
         // That the directory is there is found out when it was sent.
-        let push = || {
-            let mut command = sandbox.command(&ours(), &["push", &reference, "d"]);
+        let push = |tag: &str| {
+            let mut command = sandbox.command(&ours(), &["push", &format!("{reference}:{tag}"), "d"]);
             let output = command.output().unwrap();
             assert!(output.status.success(), "{output:?}");
             texts(&output).0
         };
-        push();
+        push("v1");
         let deleted = |made: Vec<String>| made.iter().filter(|line| line.starts_with("DELETE")).count();
         assert_eq!(deleted(made(&recorder)), 0);
-        let said = push();
+        // Under the same tag the directory is hashed first, and nothing is uploaded.
+        let said = push("v1");
+        assert!(said.contains("Exists"), "{said}");
+        assert_eq!(deleted(made(&recorder)), 0);
+        let said = push("v2");
         assert!(said.contains("Exists"), "{said}");
         let made = made(&recorder);
         assert!(made.contains(&"DELETE /v2/r/blobs/uploads".to_owned()), "{made:?}");

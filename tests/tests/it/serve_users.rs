@@ -288,14 +288,17 @@ fn what_cannot_protect_is_refused() {
     sandbox.file("rules", "[[rule]]\nrepositories = []\nusers = []\nallow = [\"read\"]\n");
     for (words, said) in [
         (&["--htpasswd", "none"][..], "no users"),
-        (&["--htpasswd", "weak"], "weak: line 1: not a name and a hash of bcrypt"),
+        (&["--htpasswd", "weak"], "weak: line 1: the password of \"user\" is an Apache MD5 hash"),
         (&["--htpasswd", "absent"], "absent: No such file"),
         (&["--anonymous-pull"], "needs `--htpasswd`"),
         (&["--rules", "text"], "needs `--htpasswd`"),
         (&["--rules", "text", "--htpasswd", "users", "--anonymous-pull"], "cannot be both used"),
-        (&["--rules", "text", "--htpasswd", "users"], "text: expected an equals"),
+        (&["--rules", "text", "--htpasswd", "users"], "text: line 1: key with no value, expected `=`"),
         (&["--rules", "absent", "--htpasswd", "users"], "absent: "),
-        (&["--rules", "rules", "--htpasswd", "users"], "rules: unknown variant `read`, expected one of"),
+        (
+            &["--rules", "rules", "--htpasswd", "users"],
+            "rules: line 4: unknown variant `read`, expected one of",
+        ),
         (&["--public-url", "registry.example"], "is not a URL such as"),
         (&["--cert-file", "text"], "go together"),
         (&["--cert-file", "text", "--key-file", "text"], "text: "),

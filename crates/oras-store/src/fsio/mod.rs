@@ -21,7 +21,7 @@ use std::path::Path;
 pub use errands::Errands;
 pub use leftover::{PartialFile, find_partials};
 pub use partial::{Partial, Whole, sweep_partials};
-pub use plain::{open_plain, read_limited, read_plain};
+pub use plain::{open_linked, open_plain, read_limited, read_plain};
 pub use pour::{Rest, pour, stage};
 pub use read::{read, read_at, read_to_end, read_whole};
 pub use staged::{Durability, Staged};

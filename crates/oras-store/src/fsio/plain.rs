@@ -1,5 +1,5 @@
-//! Opening and reading of regular files that other programs may have replaced by anything: a symbolic link to a regular
-//! file is followed, since whatever is read is verified; a pipe, a device or a directory is an error, and never waited for.
+//! Opening and reading of regular files that other programs may have replaced by anything: a pipe, a device or a directory
+//! is an error, and never waited for.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -7,22 +7,33 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-/// Opens a regular file for reading, and returns its length.
+/// Opens a regular file for reading, and returns its length. A symbolic link is not followed.
 ///
 /// # Errors
-/// Those of opening; [`ErrorKind::InvalidInput`] if the path leads to something other than a regular file.
+/// Those of opening; [`ErrorKind::InvalidInput`] for something other than a regular file.
 pub fn open_plain(path: &Path) -> io::Result<(File, u64)> {
-    let file = system::open(None, path)?;
+    regular(system::open(None, path, Links::Refuse)?)
+}
+
+/// Opens a regular file for reading like [`open_plain`], also at the end of a symbolic link.
+///
+/// # Errors
+/// Those of [`open_plain`].
+pub fn open_linked(path: &Path) -> io::Result<(File, u64)> {
+    regular(system::open(None, path, Links::Follow)?)
+}
+
+fn regular(file: File) -> io::Result<(File, u64)> {
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
 }
 
-/// Returns all bytes of a regular file.
+/// Returns all bytes of a regular file, also at the end of a symbolic link.
 ///
 /// # Errors
-/// Those of [`open_plain`] and of reading; [`ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
+/// Those of [`open_linked`] and of reading; [`ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, _) = open_plain(path)?;
+    let (file, _) = open_linked(path)?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -36,12 +47,16 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of opening and of reading; [`ErrorKind::InvalidData`] for another length.
 pub fn read_plain(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
-    let file = system::open(Some(directory), Path::new(name))?;
-    // A link may lead to a device, which can be read although it has no length.
-    if !file.metadata()?.is_file() {
-        return Err(not_regular());
-    }
+    let file = system::open(Some(directory), Path::new(name), Links::Refuse)?;
+    // No length need be asked for, and what is no file can't be read like that.
     super::read_whole(&file, size)?.ok_or_else(|| ErrorKind::InvalidData.into())
+}
+
+/// What becomes of a symbolic link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Refuse,
+    Follow,
 }
 
 fn not_regular() -> io::Error {
@@ -56,8 +71,11 @@ mod system {
 
     use rustix::fs::{CWD, Mode, OFlags, openat};
 
-    pub(super) fn open(directory: Option<&File>, path: &Path) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    use super::Links;
+
+    pub(super) fn open(directory: Option<&File>, path: &Path, links: Links) -> io::Result<File> {
+        let mut flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
         let opened = match directory {
             Some(directory) => openat(directory, path, flags, Mode::empty()),
             None => openat(CWD, path, flags, Mode::empty()),
@@ -72,7 +90,7 @@ mod system {
     use std::io::{self, ErrorKind};
     use std::path::Path;
 
-    pub(super) fn open(_: Option<&File>, _: &Path) -> io::Result<File> {
+    pub(super) fn open(_: Option<&File>, _: &Path, _: super::Links) -> io::Result<File> {
         Err(ErrorKind::Unsupported.into())
     }
 }
@@ -85,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_regular_files_and_links_to_them_and_waits_for_nothing() {
+    fn opens_regular_files_and_waits_for_nothing() {
         let root = tempfile::tempdir().unwrap();
         File::create(root.path().join("file")).unwrap().write_all(b"bytes").unwrap();
         File::create(root.path().join("empty")).unwrap();
@@ -97,15 +115,19 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(root.path().join("pipe")).status();
         assert!(made.unwrap().success());
         let directory = File::open(root.path()).unwrap();
-        for (name, size) in [("file", 5), ("empty", 0), ("link", 5)] {
+        for (name, size) in [("file", 5), ("empty", 0)] {
             assert_eq!(open_plain(&root.path().join(name)).unwrap().1, size);
             assert_eq!(
                 read_plain(&directory, name, size).unwrap(),
                 b"bytes"[..usize::try_from(size).unwrap()]
             );
         }
+        assert_eq!(open_linked(&root.path().join("link")).unwrap().1, 5);
+        open_plain(&root.path().join("link")).unwrap_err();
+        read_plain(&directory, "link", 5).unwrap_err();
         for name in ["device", "link to pipe", "loop", "directory", "pipe", "missing"] {
             open_plain(&root.path().join(name)).unwrap_err();
+            open_linked(&root.path().join(name)).unwrap_err();
             read_limited(&root.path().join(name), 5).unwrap_err();
             read_plain(&directory, name, 5).unwrap_err();
         }
