@@ -216,7 +216,7 @@ mod tests {
     fn file(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file.pem");
-        std::fs::write(&path, text).unwrap();
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), text).unwrap();
         (directory, path)
     }
 

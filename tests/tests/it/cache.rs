@@ -179,19 +179,19 @@ fn the_go_tool_goes_on_with_what_is_left() {
 
 #[test]
 fn a_damaged_cache_is_rebuilt_with_a_warning() {
-    let damage: [(&str, &dyn Fn(&Path)); 5] = [
-        ("index.json", &|path| write(path, "{ damaged")),
-        ("index.json", &|path| write(path, "")),
-        ("index.json", &|path| write(path, "{\"manifests\":7}")),
-        ("oci-layout", &|path| write(path, "nonsense")),
-        ("oci-layout", &|path| write(path, "{\"imageLayoutVersion\":\"2.0.0\"}")),
+    let damage = [
+        ("index.json", "{ damaged"),
+        ("index.json", ""),
+        ("index.json", "{\"manifests\":7}"),
+        ("oci-layout", "nonsense"),
+        ("oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}"),
     ];
     for (name, damage) in damage {
         let cache = Cache::with_artifacts(2);
         cache.pull(0, "1G");
         let path = cache.sandbox.path("cache").join(name);
         std::fs::remove_file(&path).unwrap();
-        damage(&path);
+        write(&path, damage);
         let output = cache.pull_by(&ours(), 1, "1G").output().unwrap();
         let (out, err) = texts(&output);
         assert!(output.status.success(), "{name}\n{out}\n{err}");
