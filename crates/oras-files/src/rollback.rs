@@ -103,6 +103,11 @@ mod tests {
 
     use super::*;
 
+    fn put(path: &Path, text: &str) {
+        let mut file = fs::File::create(path).expect("the directory is ours");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("the file is ours");
+    }
+
     #[test]
     fn keeps_an_earlier_file_that_cannot_return() {
         let root = tempfile::tempdir().unwrap();
@@ -111,11 +116,11 @@ mod tests {
         let aside =
             |is: &str, was: &str| Done::Aside { base: Arc::clone(&base), was: was.into(), is: is.into() };
         for name in ["back", "blocked", "lost"] {
-            fs::write(staging.join(name), name).unwrap();
+            put(&staging.join(name), name);
         }
         // A directory blocks every rename to it; a directory that is missing has no room beside it either.
         fs::create_dir(root.path().join("full")).unwrap();
-        fs::write(root.path().join("full.oras-old"), "taken").unwrap();
+        put(&root.path().join("full.oras-old"), "taken");
         let done = vec![aside("back", "f"), aside("blocked", "full"), aside("lost", "missing/f")];
         let error = roll_back(done, Error::new(Kind::Io, "failed to write f"));
         let at = |name: &str| root.path().join(name).display().to_string();
@@ -142,7 +147,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let base = Arc::new(Base::open(root.path()).unwrap());
         let staging = fs::read_dir(&root).unwrap().next().unwrap().unwrap().path();
-        fs::write(root.path().join("f"), "old").unwrap();
+        put(&root.path().join("f"), "old");
         fs::hard_link(root.path().join("f"), staging.join("aside")).unwrap();
         let done = vec![Done::Aside { base: Arc::clone(&base), was: "f".into(), is: "aside".into() }];
         assert_eq!(roll_back(done, Error::new(Kind::Io, "why")).chain(), "why");

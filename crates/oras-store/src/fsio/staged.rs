@@ -232,9 +232,9 @@ mod tests {
     fn rename_new_replaces_nothing() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
-        fs::write(&from, "one").unwrap();
+        std::io::Write::write_all(&mut File::create(&from).unwrap(), b"one").unwrap();
         rename_new(&to, || fs::rename(&from, &to)).unwrap();
-        fs::write(&from, "two").unwrap();
+        std::io::Write::write_all(&mut File::create(&from).unwrap(), b"two").unwrap();
         let error = rename_new(&to, || fs::rename(&from, &to)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&to).unwrap(), b"one");
