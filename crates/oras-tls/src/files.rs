@@ -201,7 +201,7 @@ fn malformed(error: &rustls_pki_types::pem::Error) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match error {
         Error::MissingSectionEnd { end_marker } => {
-            format!("malformed PEM: `{}` is missing", text(end_marker))
+            format!("malformed PEM: `-----END {}-----` is missing", text(end_marker))
         }
         Error::IllegalSectionStart { line } => format!("malformed PEM: invalid line `{}`", text(line)),
         Error::Base64Decode(_) => "malformed PEM: invalid base64".to_owned(),
