@@ -1,9 +1,11 @@
 //! A proxy that cuts the connection to a registry where a test says, and counts what was sent.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+
+use socket2::{Domain, Socket, Type};
 
 /// The proxy; dropped, it takes no more connections.
 pub(crate) struct Cutting {
@@ -23,7 +25,7 @@ struct Shared {
 impl Cutting {
     /// Stands before the registry at `server`; cuts the connection by which the given number of bytes has come.
     pub(crate) fn start(server: u16, cuts: &[u64]) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = listen();
         let port = listener.local_addr().unwrap().port();
         let cuts = Mutex::new(cuts.iter().rev().copied().collect());
         let shared = Arc::new(Shared { server, sent: AtomicU64::new(0), cuts, over: AtomicBool::new(false) });
@@ -55,6 +57,17 @@ impl Drop for Cutting {
         self.shared.over.store(true, Ordering::Relaxed);
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
     }
+}
+
+/// A listener whose connections hold little: what has arrived there when one is cut is lost, as on a slow line.
+///
+/// The system's own choice may be 32 MiB, more than a client can keep in memory to send it again.
+fn listen() -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(256 << 10).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    socket.listen(128).unwrap();
+    socket.into()
 }
 
 fn carry(client: &TcpStream, shared: &Shared) {
