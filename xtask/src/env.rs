@@ -6,19 +6,19 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The top of the work tree.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest_dir.parent().unwrap_or(manifest_dir).to_path_buf()
 }
 
 /// The cargo that started this program, so that a pinned toolchain stays pinned.
-pub(crate) fn cargo() -> OsString {
+pub fn cargo() -> OsString {
     var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Variables that `cargo run` set for xtask itself. Passed on, they would make build scripts that watch them
 /// believe that something changed, and build again.
-pub(crate) fn set_by_cargo_run() -> Vec<OsString> {
+pub fn set_by_cargo_run() -> Vec<OsString> {
     let ours = |name: &str| {
         name.starts_with("CARGO_PKG_")
             || name.starts_with("CARGO_MANIFEST_")
@@ -28,18 +28,18 @@ pub(crate) fn set_by_cargo_run() -> Vec<OsString> {
 }
 
 /// The per-user cache of installed tools: `$XDG_CACHE_HOME/oras-peers`, else `$HOME/.cache/oras-peers`.
-pub(crate) fn peer_cache() -> PathBuf {
+pub fn peer_cache() -> PathBuf {
     let absolute = |name: &str| var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("oras-peers")
 }
 
 /// The search path, for programs that get an otherwise empty environment.
-pub(crate) fn search_path() -> OsString {
+pub fn search_path() -> OsString {
     var_os("PATH").unwrap_or_default()
 }
 
 /// The full path of a program found on the search path.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     split_paths(&search_path()).map(|dir| dir.join(name)).find(|path| path.is_file())
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::process::Result;
 
 /// A fresh directory, removed with all it holds when dropped.
-pub(crate) struct ScratchDir {
+pub struct ScratchDir {
     path: PathBuf,
     keep: bool,
 }
 
 impl ScratchDir {
     /// Makes `<parent>/<prefix>-<process id>-<n>`.
-    pub(crate) fn new(parent: &Path, prefix: &str) -> Result<Self> {
+    pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
         for n in 0..1000 {
             let path = parent.join(format!("{prefix}-{}-{n}", std::process::id()));
             match std::fs::create_dir(&path) {
@@ -25,12 +25,12 @@ impl ScratchDir {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Leaves the directory in place when dropped.
-    pub(crate) fn keep(&mut self) {
+    pub fn keep(&mut self) {
         self.keep = true;
     }
 }
@@ -45,7 +45,7 @@ impl Drop for ScratchDir {
 }
 
 /// Writes a scratch file whole, making its directory.
-pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
@@ -55,12 +55,12 @@ pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
 }
 
 /// Reads a text file, naming it when that fails.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
+pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
 }
 
 /// Every file below `dir`, sorted; nothing when there is no such directory. Links are not followed.
-pub(crate) fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+pub fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![dir.to_path_buf()];
     while let Some(dir) = pending.pop() {

@@ -5,16 +5,9 @@
 //! with a message that tells what to do. Unix only: the chores start real registries and look at file modes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
-mod bench;
 mod conformance;
 mod demo;
 mod deny;
-mod env;
-mod files;
-mod load;
-mod peers;
-mod process;
-mod random;
 mod reference;
 mod steps;
 mod tally;
@@ -22,6 +15,8 @@ mod test;
 mod tidy;
 
 use std::process::ExitCode;
+
+use xtask::{peers, process};
 
 const HELP: &str = "\
 usage: cargo xtask <verb> [options]
@@ -71,13 +66,18 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "peers" => without_options(peers::run),
         "deny" => without_options(deny::run),
         "advisories" => without_options(deny::run_advisories),
-        "bench" => bench::run(rest),
-        bench::MEASURE_VERB => bench::measure_child(rest),
-        "load" => load::run(rest),
+        "bench" | "load" => measure(verb, rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())
         }
         _ => Err(format!("no such verb\n\n{HELP}").into()),
     }
+}
+
+/// Runs a verb of `oras-bench`, built first when it is out of date.
+fn measure(verb: &str, options: &[String]) -> process::Result {
+    process::run(
+        process::cargo(&["run", "--quiet", "--locked", "-p", "oras-bench", "--", verb]).args(options),
+    )
 }

@@ -10,14 +10,15 @@ use crate::env;
 use crate::process::{Result, command, line_of, run as run_command, succeeds};
 
 /// A tool installed with `go install`.
-pub(crate) struct GoTool {
-    pub(crate) name: &'static str,
+pub struct GoTool {
+    /// The name of its program.
+    pub name: &'static str,
     version: &'static str,
     package: &'static str,
 }
 
 /// The tools installed with `go install`, at the versions that the tests were written against.
-pub(crate) const GO_TOOLS: [GoTool; 7] = [
+pub const GO_TOOLS: [GoTool; 7] = [
     GoTool { name: "oras", version: "v1.3.6", package: "oras.land/oras/cmd/oras" },
     GoTool { name: "crane", version: "v0.22.1", package: "github.com/google/go-containerregistry/cmd/crane" },
     GoTool { name: "regctl", version: "v0.11.7", package: "github.com/regclient/regclient/cmd/regctl" },
@@ -40,7 +41,7 @@ pub(crate) const GO_TOOLS: [GoTool; 7] = [
 ];
 
 /// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub(crate) const DEBIAN_TOOLS: [&str; 12] = [
+pub const DEBIAN_TOOLS: [&str; 12] = [
     "docker-registry",
     "skopeo",
     "umoci",
@@ -66,7 +67,7 @@ impl GoTool {
 }
 
 /// Where a tool is, when it is installed. Every path that tests rely on is decided here.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+pub fn find(name: &str) -> Option<PathBuf> {
     let installed = match GO_TOOLS.iter().find(|tool| tool.name == name) {
         Some(tool) => tool.path(),
         None => Path::new("/usr/bin").join(name),
@@ -75,7 +76,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Installs what is missing and can be had, and prints where everything is.
-pub(crate) fn run() -> Result {
+pub fn run() -> Result {
     let mut problems = Vec::new();
     for tool in GO_TOOLS.iter().filter(|tool| find(tool.name).is_none()) {
         if env::find_program("go").is_some() {
@@ -115,7 +116,7 @@ fn go_install(tool: &GoTool) -> Result {
 }
 
 /// Fills a directory under a temporary name and publishes it whole.
-pub(crate) fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
+pub fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
     std::fs::create_dir_all(&partial)?;

@@ -6,17 +6,17 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// What a chore returns: its error is a sentence for the person who started it.
-pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A program to run at the top of the work tree, without stdin.
-pub(crate) fn command(program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+pub fn command(program: impl AsRef<OsStr>, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(crate::env::root()).stdin(Stdio::null());
     command
 }
 
 /// A cargo command at the top of the work tree, as if typed in a fresh shell.
-pub(crate) fn cargo(args: &[&str]) -> Command {
+pub fn cargo(args: &[&str]) -> Command {
     let mut command = command(crate::env::cargo(), args);
     for name in crate::env::set_by_cargo_run() {
         command.env_remove(name);
@@ -25,7 +25,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 }
 
 /// The command line as one would type it.
-pub(crate) fn line_of(command: &Command) -> String {
+pub fn line_of(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
@@ -42,25 +42,25 @@ fn quoted(word: &str) -> String {
 }
 
 /// Runs to the end; output goes where ours goes.
-pub(crate) fn run(command: &mut Command) -> Result {
+pub fn run(command: &mut Command) -> Result {
     let status = command.status().map_err(|error| not_started(command, &error))?;
     check(command, status)
 }
 
 /// Runs to the end and returns stdout; stderr goes where ours goes.
-pub(crate) fn capture(command: &mut Command) -> Result<String> {
+pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;
     check(command, output.status)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Runs to the end without output; true when it succeeded, false also when it could not be started.
-pub(crate) fn succeeds(command: &mut Command) -> bool {
+pub fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Runs to the end, handing over each line of stdout as it comes.
-pub(crate) fn stream(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result {
+pub fn stream(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {
@@ -80,21 +80,21 @@ fn check(command: &Command, status: ExitStatus) -> Result {
 }
 
 /// A server that is stopped when dropped, on failure too.
-pub(crate) struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
     /// Starts it; stdout is piped when asked for.
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+    pub fn start(command: &mut Command) -> Result<Self> {
         Ok(Self(command.spawn().map_err(|error| not_started(command, &error))?))
     }
 
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.0.id()
     }
 
     /// The running process.
-    pub(crate) fn child(&mut self) -> &mut Child {
+    pub fn child(&mut self) -> &mut Child {
         &mut self.0
     }
 }

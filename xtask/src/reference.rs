@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::files::ScratchDir;
-use crate::process::{Result, cargo, run as run_command};
+use xtask::files::ScratchDir;
+use xtask::process::{Result, cargo, run as run_command};
 
 /// Where the pages of the commands are.
 const PAGES: &str = "docs/cli";
@@ -50,12 +50,12 @@ fn build_tools() -> Result {
 }
 
 fn write_pages() -> Result {
-    let pages = crate::env::root().join(PAGES);
+    let pages = xtask::env::root().join(PAGES);
     if pages.exists() {
         std::fs::remove_dir_all(&pages)?;
     }
     make("markdown", &pages)?;
-    make("man", &crate::env::root().join("target/man"))?;
+    make("man", &xtask::env::root().join("target/man"))?;
     println!("wrote {PAGES} and target/man");
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(crate) fn check() -> Result {
     let (markdown, man) = (scratch.path().join("markdown"), scratch.path().join("man"));
     make("markdown", &markdown)?;
     make("man", &man)?;
-    let (wanted, there) = (texts(&markdown)?, texts(&crate::env::root().join(PAGES))?);
+    let (wanted, there) = (texts(&markdown)?, texts(&xtask::env::root().join(PAGES))?);
     let names = wanted.keys().chain(there.keys());
     let mut wrong: Vec<_> = names.filter(|name| wanted.get(*name) != there.get(*name)).collect();
     wrong.sort();
@@ -91,7 +91,7 @@ fn texts(directory: &Path) -> Result<BTreeMap<String, String>> {
     }
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        let text = crate::files::read_text(&entry.path())?;
+        let text = xtask::files::read_text(&entry.path())?;
         texts.insert(entry.file_name().to_string_lossy().into_owned(), text);
     }
     Ok(texts)

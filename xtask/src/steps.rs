@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::Result;
 use crate::tally::Tally;
+use xtask::process::Result;
 
 /// The steps so far.
 #[derive(Default)]

@@ -4,11 +4,14 @@
 //! environment variable `ORAS_SKIPPED_LOG`; here these are counted as skipped, not as passed. The last line
 //! printed is `N passed, N failed, N skipped`.
 
-use crate::files::{ScratchDir, read_text};
-use crate::process::{Result, cargo, run as run_command, stream};
+use xtask::files::{ScratchDir, read_text};
+use xtask::peers;
+use xtask::process::{Result, cargo, run as run_command, stream};
+use xtask::workspace::Workspace;
+
 use crate::steps::Steps;
 use crate::tally::{SkipLog, Tally};
-use crate::{conformance, deny, load, peers, reference, tidy};
+use crate::{conformance, deny, reference, tidy};
 
 /// The variable that tells tests where to report what they lack.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
@@ -43,7 +46,7 @@ fn run_checks(steps: &mut Steps) {
     steps.step("generated pages", |_| reference::check());
     steps.step("tests", tests);
     steps.step("conformance", conformance_counted);
-    steps.step("storm", |_| load::run(&["--quick".to_owned()]));
+    steps.step("storm", |_| crate::measure("load", &["--quick".to_owned()]));
 }
 
 /// Not having the conformance program is no failure, but it is told.
@@ -75,7 +78,7 @@ fn deny_counted(tally: &mut Tally) -> Result {
 fn tests(tally: &mut Tally) -> Result {
     let scratch = ScratchDir::new(&std::env::temp_dir(), "oras-xtask-test")?;
     let log = scratch.path().join("skipped.log");
-    crate::files::write(&log, "")?;
+    xtask::files::write(&log, "")?;
     let mut counted = Tally::default();
     let outcome = stream(
         cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]).env(SKIPPED_LOG, &log),
@@ -95,7 +98,7 @@ fn tests(tally: &mut Tally) -> Result {
 
 fn release_binary() -> Result {
     run_command(&mut cargo(&["build", "--locked", "--release", "-p", "oras-cli"]))?;
-    let binary = tidy::workspace::Workspace::load()?.target_dir.join("release/oras");
+    let binary = Workspace::load()?.target_dir.join("release/oras");
     let size = std::fs::metadata(&binary)?.len();
     println!("{} bytes in the release binary, {BINARY_LIMIT_MIB} MiB allowed", size);
     if size < BINARY_LIMIT_MIB << 20 {

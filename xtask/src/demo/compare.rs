@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::process::Result;
+use xtask::process::Result;
 
 /// What was found equal.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn differs(path: &Path, how: &str) -> Result {
 mod tests {
     use super::*;
     use crate::demo::tree;
-    use crate::files::{ScratchDir, write};
+    use xtask::files::{ScratchDir, write};
 
     fn two_trees() -> ScratchDir {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-compare").unwrap();

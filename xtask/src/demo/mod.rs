@@ -11,10 +11,10 @@ mod tree;
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::files::ScratchDir;
-use crate::process::{Result, cargo, run as run_command};
-use crate::tidy::workspace::Workspace;
 use session::Session;
+use xtask::files::ScratchDir;
+use xtask::process::{Result, cargo, run as run_command};
+use xtask::workspace::Workspace;
 
 pub(crate) use session::Registry;
 

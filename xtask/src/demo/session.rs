@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
-use crate::process::{Result, Server, command, line_of};
+use xtask::process::{Result, Server, command, line_of};
 
 /// A registry on loopback that is stopped when dropped.
 pub(crate) struct Registry {

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::files::{files_below, write};
-use crate::process::Result;
+use xtask::files::{files_below, write};
+use xtask::process::Result;
 
 /// What is pushed, and so what must come back.
 pub(super) const TOP_LEVEL: [&str; 4] = ["readme.txt", "assets", "sbom.spdx.json", "sbom.sig"];

@@ -6,12 +6,11 @@ mod layers;
 mod modules;
 mod project;
 mod source;
-pub(crate) mod workspace;
 
 use std::path::{Path, PathBuf};
 
-use crate::process::Result;
-use workspace::Workspace;
+use xtask::process::Result;
+use xtask::workspace::Workspace;
 
 /// One broken rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +23,7 @@ struct Violation {
 
 impl Violation {
     fn new(file: &Path, line: usize, what: impl Into<String>) -> Self {
-        let top = crate::env::root();
+        let top = xtask::env::root();
         Self { file: file.strip_prefix(&top).unwrap_or(file).to_path_buf(), line, what: what.into() }
     }
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Violation;
-use super::workspace::{Package, Workspace};
-use crate::files::files_below;
-use crate::process::Result;
+use xtask::files::files_below;
+use xtask::process::Result;
+use xtask::workspace::{Package, Workspace};
 
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ fn module_name(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{ScratchDir, write};
+    use xtask::files::{ScratchDir, write};
 
     #[test]
     fn finds_declarations() {

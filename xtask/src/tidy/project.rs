@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::Violation;
-use super::workspace::Workspace;
-use crate::env;
-use crate::files::read_text;
-use crate::process::{Result, capture, command};
+use xtask::env;
+use xtask::files::read_text;
+use xtask::process::{Result, capture, command};
+use xtask::workspace::Workspace;
 
 /// Directories of the machine that someone happened to work on. Written in two halves: this file is checked too.
 const MACHINE_DIRS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/")];

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Violation;
-use super::workspace::Workspace;
-use crate::files::{files_below, read_text};
-use crate::process::Result;
+use xtask::files::{files_below, read_text};
+use xtask::process::Result;
+use xtask::workspace::Workspace;
 
 /// Lines of code that a file may have; beyond it, it is split.
 const HARD_LIMIT: usize = 600;

@@ -92,7 +92,7 @@ fn failures(workloads: &[WorkloadReport]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::example;
+    use crate::compare::report::example;
 
     #[test]
     fn has_ratios_failures_and_the_machine() {

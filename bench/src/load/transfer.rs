@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, Request};
-use crate::process::Result;
+use xtask::process::Result;
 
 /// A blob as it is sent: bytes repeated so often.
 pub(super) struct Blob<'a> {

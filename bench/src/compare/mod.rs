@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: time, CPU, memory, bytes and requests of `oras`, side by side with every other tool that can
+//! Compares `oras` with other tools, `cargo xtask bench`: time, CPU, memory, bytes and requests of `oras`, side by side with every other tool that can
 //! do the job.
 //!
 //! Ratios of one run are what counts: the tools take turns on the same data and the same registries (distribution,
@@ -27,9 +27,6 @@ mod workload;
 
 use std::path::{Path, PathBuf};
 
-use crate::files::write;
-use crate::process::{Result, cargo, run as run_command};
-use crate::tidy::workspace::Workspace;
 use given::Shelf;
 use options::{FLAT, Options};
 use registry::Protocol;
@@ -37,6 +34,9 @@ use report::WorkloadReport;
 use scene::Scene;
 use tool::Tool;
 use workload::WORKLOADS;
+use xtask::files::write;
+use xtask::process::{Result, cargo, run as run_command};
+use xtask::workspace::Workspace;
 
 pub(crate) use measure::{MEASURE_VERB, measure_child};
 pub(crate) use options::number;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         write(file, format!("{:#}\n", report::json(&reports, options.sizes.big_mib)))?;
     }
     if options.publish {
-        let top = crate::env::root();
+        let top = xtask::env::root();
         write(&top.join(page::PAGE), page::page(&reports, &options, &machine::describe(&scene)))?;
         write(&top.join(page::CHART), chart::svg(&reports))?;
         println!("wrote {} and {}", page::PAGE, page::CHART);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::server::Loaded;
 use super::transfer::{Blob, digest, push, push_at_once};
-use crate::process::Result;
 use crate::random::Random;
+use xtask::process::Result;
 
 /// Bytes of a blob.
 const SIZE: usize = 1024;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::scene::Scene;
 use super::tool::Tool;
-use crate::peers;
+use xtask::peers;
 
 /// One line for each fact; what cannot be found out is left out.
 pub(super) fn describe(scene: &Scene) -> Vec<String> {

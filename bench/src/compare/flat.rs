@@ -9,7 +9,7 @@ use super::report::{ToolReport, WorkloadReport};
 use super::rounds::{LONGEST, without_wire};
 use super::scene::Scene;
 use super::tool::Tool;
-use crate::process::Result;
+use xtask::process::Result;
 
 const SMALLEST_MIB: u64 = 100;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::peers;
-use crate::process::{Result, capture};
+use xtask::peers;
+use xtask::process::{Result, capture};
 
 /// A self-signed certificate, which the tools are told to trust, and its key.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use crate::files::write;
-use crate::process::Result;
 use crate::random::Random;
+use xtask::files::write;
+use xtask::process::Result;
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,7 @@ pub(super) fn tree(dir: &Path, sizes: &Sizes) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{ScratchDir, files_below};
+    use xtask::files::{ScratchDir, files_below};
 
     #[test]
     fn makes_what_it_says() {

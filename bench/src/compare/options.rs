@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::data::Sizes;
 use super::tool::Tool;
 use super::workload::{WORKLOADS, Workload};
-use crate::process::Result;
+use xtask::process::Result;
 
 const HELP: &str = "\
 usage: cargo xtask bench [options]

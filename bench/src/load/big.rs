@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::server::Loaded;
 use super::transfer::{Blob, digest, pull, push};
-use crate::process::Result;
 use crate::random::Random;
+use xtask::process::Result;
 
 /// Bytes that are repeated.
 const PIECE: usize = 16 << 20;

@@ -14,12 +14,12 @@ mod transfer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bench::number;
-use crate::files::ScratchDir;
-use crate::process::{Result, cargo, run as run_command};
-use crate::tidy::workspace::Workspace;
+use crate::compare::number;
 use server::Loaded;
 use small::Way;
+use xtask::files::ScratchDir;
+use xtask::process::{Result, cargo, run as run_command};
+use xtask::workspace::Workspace;
 
 const HELP: &str = "\
 usage: cargo xtask load [options]

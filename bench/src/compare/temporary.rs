@@ -39,7 +39,7 @@ fn bytes_below(dir: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{ScratchDir, write};
+    use xtask::files::{ScratchDir, write};
 
     #[test]
     fn sees_what_is_gone_at_the_end() {

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::client::Client;
 use super::server::Loaded;
 use super::transfer::{Blob, digest, pull, push, put_manifest};
-use crate::process::Result;
 use crate::random::Random;
+use xtask::process::Result;
 
 /// Repositories that the clients share.
 const REPOSITORIES: u64 = 16;

@@ -10,7 +10,7 @@ use super::layout;
 use super::registry::Protocol;
 use super::scene::Scene;
 use super::tool::Tool;
-use crate::process::{Result, capture};
+use xtask::process::{Result, capture};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Given {

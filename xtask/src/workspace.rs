@@ -7,33 +7,40 @@ use serde_json::Value;
 use crate::process::{Result, capture, cargo};
 
 /// The workspace's own packages.
-pub(crate) struct Workspace {
-    pub(crate) packages: Vec<Package>,
-    pub(crate) target_dir: PathBuf,
+pub struct Workspace {
+    /// Every member.
+    pub packages: Vec<Package>,
+    /// Where cargo builds.
+    pub target_dir: PathBuf,
 }
 
 /// One package of the workspace.
-pub(crate) struct Package {
-    pub(crate) name: String,
-    pub(crate) dir: PathBuf,
-    pub(crate) published: bool,
-    pub(crate) description: Option<String>,
-    pub(crate) license: Option<String>,
+pub struct Package {
+    /// Its name in Cargo.toml.
+    pub name: String,
+    /// The directory of its manifest.
+    pub dir: PathBuf,
+    /// False if `publish = false`.
+    pub published: bool,
+    /// Its one-line description.
+    pub description: Option<String>,
+    /// Its licence, an SPDX expression.
+    pub license: Option<String>,
     /// What its published code needs: normal and build dependencies, not those of its tests.
-    pub(crate) dependencies: Vec<String>,
+    pub dependencies: Vec<String>,
     /// The first file of each of its targets.
-    pub(crate) roots: Vec<PathBuf>,
+    pub roots: Vec<PathBuf>,
 }
 
 impl Workspace {
     /// Asks cargo; needs no network.
-    pub(crate) fn load() -> Result<Self> {
+    pub fn load() -> Result<Self> {
         let json = capture(&mut cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
         Self::parse(&serde_json::from_str(&json)?)
     }
 
     /// Reads the output of `cargo metadata --no-deps`.
-    pub(super) fn parse(metadata: &Value) -> Result<Self> {
+    pub fn parse(metadata: &Value) -> Result<Self> {
         let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
         let target_dir =
             text(metadata, "target_directory").ok_or("cargo metadata names no target directory")?;
@@ -69,7 +76,7 @@ impl Package {
     }
 
     /// Its manifest file.
-    pub(crate) fn manifest(&self) -> PathBuf {
+    pub fn manifest(&self) -> PathBuf {
         self.dir.join("Cargo.toml")
     }
 }

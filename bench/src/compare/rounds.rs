@@ -11,7 +11,7 @@ use super::scene::Scene;
 use super::temporary;
 use super::tool::Tool;
 use super::workload::{Path, Side, Workload};
-use crate::process::Result;
+use xtask::process::Result;
 
 /// What takes longer is run once: it is far from anything that a second run would change.
 const LONG: Duration = Duration::from_secs(20);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::data::Sizes;
-use crate::files::write;
-use crate::process::Result;
+use xtask::files::write;
+use xtask::process::Result;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -112,7 +112,7 @@ pub(super) fn nodes(dir: &Path, sizes: &Sizes) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{ScratchDir, files_below, read_text};
+    use xtask::files::{ScratchDir, files_below, read_text};
 
     #[test]
     fn writes_what_is_asked_for() {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::certificate::Certificate;
 use super::link::Link;
-use crate::files::write;
-use crate::process::{Result, Server, command};
+use xtask::files::write;
+use xtask::process::{Result, Server, command};
 
 /// Clock ticks of a second, in which Linux counts the CPU time of a process.
 const TICKS: u64 = 100;

@@ -10,10 +10,10 @@ use super::options::Options;
 use super::registry::{Protocol, Registry};
 use super::tool::Tool;
 use super::workload::{Names, Side};
-use crate::env;
-use crate::files::{ScratchDir, files_below, write};
-use crate::peers;
-use crate::process::{Result, capture};
+use xtask::env;
+use xtask::files::{ScratchDir, files_below, write};
+use xtask::peers;
+use xtask::process::{Result, capture};
 
 const PREFIX: &str = "oras-bench";
 /// A file system in memory, on Linux.

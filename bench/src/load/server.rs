@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bench::Door;
-use crate::peers;
-use crate::process::Result;
+use crate::compare::Door;
+use xtask::peers;
+use xtask::process::Result;
 
 /// A server with a storage of its own.
 pub(super) struct Loaded {

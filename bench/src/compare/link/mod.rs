@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::process::Result;
 use ledger::{Ledger, Way};
 use pump::Pump;
+use xtask::process::Result;
 
 /// What is to happen to a link in one run.
 #[derive(Debug, Clone, Default)]

@@ -14,7 +14,7 @@ use nix::sys::time::TimeValLike;
 
 use super::link::Link;
 use super::scene::Scene;
-use crate::process::Result;
+use xtask::process::Result;
 
 /// The verb under which this program starts a command to be measured: `LOG SECONDS PROGRAM ARGS...`, and ends it when
 /// it has not ended by then.

@@ -107,7 +107,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::example;
+    use crate::compare::report::example;
 
     /// Every tag is closed, in order.
     fn is_well_formed(text: &str) -> bool {
