@@ -1,4 +1,4 @@
-//! The scheduler: one task owns the books, a bounded set of steps runs.
+//! The scheduler: one task owns the graph and runs a bounded set of steps.
 
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -13,10 +13,10 @@ use crate::graph::{Graph, NodeKey, Task};
 use crate::limits::{LARGE, Limits};
 use crate::sided::SourceSide;
 
-/// Which children of a manifest belong to the graph that is copied: a pure function of the manifest.
+/// Selects the children of a manifest that are copied.
 pub type Children = Arc<dyn Fn(&Manifest) -> Vec<Descriptor> + Send + Sync>;
 
-/// All children: subject, config, layers; without layers that must not be distributed (image-spec, layer.md
+/// Returns all children: subject, config and layers, without layers that must not be distributed (image-spec, layer.md
 /// "Non-Distributable Layers").
 pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
     let mut children = manifest.children();
@@ -24,7 +24,7 @@ pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
     children
 }
 
-/// Like [`all_children`], without the subject: for a target that is known to have it, or must not get it.
+/// Like [`all_children`], without the subject, for a target that has the subject or must not get it.
 pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
     let mut children = all_children(manifest);
     if manifest.subject().is_some() && !children.is_empty() {
@@ -35,7 +35,7 @@ pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
 
 /// A copy of graphs from a source to a target.
 ///
-/// Cheap to make and to clone; [`GraphCopy::run`] may be called many times.
+/// Cheap to make and to clone. [`GraphCopy::run`] can be called many times.
 #[derive(Clone)]
 pub struct GraphCopy {
     source: Arc<dyn Source>,
@@ -51,7 +51,7 @@ pub struct GraphCopy {
 }
 
 impl GraphCopy {
-    /// A copy from `source` to `target`, of all children, telling nobody.
+    /// Makes a copy from `source` to `target`, of all children, without an observer.
     pub fn new(source: Arc<dyn Source>, target: Arc<dyn Target>) -> Self {
         Self {
             source: Arc::new(SourceSide(source)),
@@ -67,73 +67,72 @@ impl GraphCopy {
         }
     }
 
-    /// Holds at most `nodes` nodes in flight; 0 is taken for the default: 16 steps that move little, and 5 large blobs.
+    /// Copies at most `nodes` nodes at a time. 0 means the default: 32 requests and small blobs, and 5 large blobs.
     #[must_use]
     pub fn concurrency(mut self, nodes: usize) -> Self {
         self.limits = Limits::of(nodes);
         self
     }
 
-    /// Looks below manifests that the target has: repairs a target that holds only part of a graph.
+    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
     #[must_use]
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
         self
     }
 
-    /// Writes the tag in a step of its own, not together with the root.
+    /// Writes the tag in a request of its own, not together with the root.
     #[must_use]
     pub fn tag_last(mut self, tag_last: bool) -> Self {
         self.tag_last = tag_last;
         self
     }
 
-    /// Writes the tag of a root that the target has without asking whether it names the root already: the caller knows
-    /// that it does not.
+    /// Writes the tag of an existing root without a check whether it names the root: the caller knows that it does not.
     #[must_use]
     pub fn overwrite_tag(mut self, overwrite: bool) -> Self {
         self.overwrite_tag = overwrite;
         self
     }
 
-    /// Refuses manifests of more than `bytes` bytes.
+    /// Rejects manifests of more than `bytes` bytes.
     #[must_use]
     pub fn max_manifest_size(mut self, bytes: u64) -> Self {
         self.max_manifest_size = bytes;
         self
     }
 
-    /// Copies only the children that `children` names.
+    /// Copies only the children that `children` selects.
     #[must_use]
     pub fn children(mut self, children: Children) -> Self {
         self.children = children;
         self
     }
 
-    /// Treats these nodes as present at the target, with all that is below them, and reports no event for them.
+    /// Treats these nodes and their descendants as present at the target, and reports no events for them.
     #[must_use]
     pub fn sent(mut self, nodes: Vec<Descriptor>) -> Self {
         self.sent = nodes.into();
         self
     }
 
-    /// Tells `observer`.
+    /// Reports events to `observer`.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Copies the graphs below `roots`; names the first root `tag`, after everything else is there.
+    /// Copies the graphs of `roots`, and then tags the first root with `tag`.
     ///
-    /// A node that the target has is not sent again, and what is below it is taken to be there too, unless
-    /// [`GraphCopy::force`] is set. Dropping the future stops all transfers; what was stored stays, untagged.
+    /// Nodes that the target has are skipped, and so are their descendants, unless [`GraphCopy::force`] is set. Dropping the
+    /// future stops all transfers. Nodes that were already stored stay, without a tag.
     ///
     /// # Errors
-    /// The first error, with the side that failed. The tag is not written then.
+    /// Returns the first error, with the side that failed. The tag is not written.
     pub async fn run(&self, roots: Vec<Content>, tag: Option<&str>) -> Result<()> {
         let first = roots.first().map(|root| NodeKey::of(root.descriptor()));
-        // With one root the tag is written together with it, as a registry does both in one request.
+        // A single root is tagged together with its push, because a registry does both in one request.
         let name = match tag {
             _ if roots.len() > 1 => Name::Quiet,
             Some(tag) if !self.tag_last => Name::With(tag.to_owned()),
@@ -146,7 +145,7 @@ impl GraphCopy {
             graph.add(root);
         }
         let drained = self.drain(&mut graph, &name, first.as_ref()).await;
-        // Also after an error: what was stored stays.
+        // Also after an error, because nodes that were stored stay.
         let flushed = self.target.flush().await.map_err(|error| error.on(Side::Destination));
         drained.and(flushed)?;
         match (tag, named) {
@@ -179,14 +178,14 @@ impl GraphCopy {
                 Done::Opened(content, children) => graph.open(content, children),
             }
             for twin in graph.take_twins() {
-                // With one node at a time the second is asked for when the first is there.
+                // One node at a time, as Go copies them, the second check finds the bytes of the first node.
                 let outcome = if self.limits.is_one() { Pushed::Existed } else { twin.outcome };
                 self.observer.event(Event::Twin { node: &twin.node, outcome });
             }
         }
     }
 
-    /// Asks whether the target has the node; sends a small leaf, opens a manifest.
+    /// Checks whether the target has the node. If not, pushes a small leaf, or opens a manifest.
     async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
         let manifest = node.media_type.is_manifest();
@@ -200,7 +199,7 @@ impl GraphCopy {
                     self.observer.event(Event::Finished { node, outcome: Pushed::Existed, children: &[] });
                 }
                 Name::Quiet => {}
-                // The root is there and wants its name only.
+                // The root exists and needs only its tag.
                 Name::With(tag) => {
                     self.observer.event(Event::Naming(node));
                     if self.overwrite_tag || self.target.tagged(&tag).await.as_ref() != Some(&node.digest) {
@@ -228,7 +227,7 @@ impl GraphCopy {
         Ok(Done::Opened(content, children))
     }
 
-    /// The same content with its bytes in memory: a manifest is read once and sent from there.
+    /// Reads a manifest into memory, so that it is read once and pushed from there.
     async fn read(&self, content: &Content) -> Result<Content> {
         if content.in_memory().is_some() {
             return Ok(content.clone());
@@ -237,10 +236,10 @@ impl GraphCopy {
         Content::from_bytes(content.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))
     }
 
-    /// Sends a node whose children are there.
+    /// Pushes a node whose children exist at the target.
     ///
-    /// It is started at once if the target was asked for it, else when it turns out to be absent: by the first byte that
-    /// moves, or by how it ends.
+    /// `Started` is reported at once if a request showed that the target lacks the node. Otherwise the push itself shows it:
+    /// by the first transferred byte, or by its outcome.
     async fn push(&self, content: Content, children: Vec<Descriptor>, name: Name) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
         let finds_out = !node.media_type.is_manifest() && self.target.finds_out(&content);
@@ -258,7 +257,7 @@ impl GraphCopy {
         };
         let content = content.with_progress(progress);
         let pushed = match name {
-            // What is wrong with a name, or with the node under it, is the business of where it is written.
+            // An invalid tag, or a manifest that the target rejects, is an error of the destination.
             Name::With(tag) => {
                 let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
                 named.map_err(|error| error.on(Side::Destination))
@@ -277,7 +276,7 @@ impl GraphCopy {
     }
 }
 
-/// Bytes that don't match their descriptor are the fault of where they came from.
+/// Bytes that do not match their descriptor are an error of the source.
 fn side_of_push(error: Error) -> Error {
     match error.kind() {
         Kind::DigestMismatch | Kind::SizeMismatch => error.on(Side::Source),
@@ -295,27 +294,27 @@ impl fmt::Debug for GraphCopy {
     }
 }
 
-/// What is special about the first root.
+/// The tag of the first root.
 #[derive(Clone, Debug)]
 enum Name {
-    /// Nothing.
+    /// No tag is written together with the node.
     None,
-    /// It gets this name together with its bytes.
+    /// The tag is written together with the node.
     With(String),
-    /// It is the subject of the other roots, which tell that it is there.
+    /// The node is the subject of the other roots: their events imply that it exists.
     Quiet,
 }
 
-/// What a step came to.
+/// The result of a step.
 enum Done {
-    /// The node is at the target.
+    /// The target has the node.
     Node {
         key: NodeKey,
-        /// How it came there; `None` if that was not reported.
+        /// The outcome; `None` if it was not reported.
         outcome: Option<Pushed>,
     },
-    /// The large leaf is not at the target, or that is found out by sending it.
+    /// The target lacks the large leaf, or the push will show whether it does.
     Absent(Content),
-    /// The manifest was read: its bytes and its children.
+    /// The manifest was read: its content and its children.
     Opened(Content, Vec<(Descriptor, Content)>),
 }

@@ -1,10 +1,12 @@
-//! What a copy tells while it runs.
+//! The events that a copy reports while it runs.
 
 use oras_spec::Descriptor;
 use oras_store::Pushed;
 
-/// A step of a copy. For one node the order is `Opening`, `Opened` (manifests that had to be read), `Started`,
-/// any number of `Progress`, `Finished`; events of different nodes mix.
+/// An event of a copy.
+///
+/// The order for one node is `Opening`, `Opened` (only manifests that are read), `Started`, any number of `Progress`,
+/// `Finished`. Events of different nodes interleave.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -12,35 +14,34 @@ pub enum Event<'a> {
     Opening(&'a Descriptor),
     /// The manifest was read.
     Opened(&'a Descriptor),
-    /// A root that the target has is about to get its name; told in place of all others.
+    /// An existing root is about to be tagged. A root with this event has no other events.
     Naming(&'a Descriptor),
-    /// The bytes of a node are about to move: it is not at the target.
+    /// The transfer of a node begins: the target does not have it.
     Started(&'a Descriptor),
-    /// That many more bytes of a node have passed. Told on the thread on which they pass.
+    /// So many more bytes of a node were transferred. Reported on the thread of the transfer.
     Progress(&'a Descriptor, u64),
-    /// A node is at the target.
+    /// The target has a node.
     Finished {
         /// The node.
         node: &'a Descriptor,
-        /// How it came there. A node that existed was not started.
+        /// Whether it was copied, adopted, or existed. A node that existed was not started.
         outcome: Pushed,
-        /// Its children that were copied, when it was opened.
+        /// Its children in the copied graph, if it was opened.
         children: &'a [Descriptor],
     },
-    /// The bytes of a finished node are at the target under another media type, too: reported once for each type,
-    /// before the node that has it as a child is finished. Nothing moves for it.
+    /// The bytes of a finished node occur in the graph under another media type as well. Reported once for each media type,
+    /// before the parent is finished. Nothing is transferred for it.
     Twin {
         /// The node with the other media type.
         node: &'a Descriptor,
-        /// How the bytes came to the target, whichever of the types was first; `Existed` if nodes are copied one at a
-        /// time.
+        /// The outcome of the finished node; `Existed` if nodes are copied one at a time.
         outcome: Pushed,
     },
 }
 
-/// Takes the events of a copy; called often, so it must be quick, and never steers.
+/// Receives the events of a copy. It is called often and must not block. It cannot influence the copy.
 pub trait Observer: Send + Sync {
-    /// Takes one event.
+    /// Receives one event.
     fn event(&self, event: Event<'_>);
 }
 

@@ -1,4 +1,4 @@
-//! The engine's books: which nodes are known, which wait for children, which are ready. Plain data, no I/O.
+//! The state of a copy: the known nodes, those that wait for children, and those that are ready. Plain data, no I/O.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -8,18 +8,18 @@ use oras_store::{Content, Pushed};
 
 use crate::limits::LARGE;
 
-/// What is to be done with a node next.
+/// The next step for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Ask the target whether it is there; send a small leaf, open a manifest.
+    /// Check whether the target has it. If not, push a small leaf, or open a manifest.
     Visit,
-    /// Send a large leaf that is not there.
+    /// Push a large leaf that the target lacks.
     Stream,
-    /// All its children are there: push it.
+    /// Push a manifest: the target has all its children.
     Push,
 }
 
-/// What a node is known by: a manifest and a blob of the same bytes are two nodes, as registries keep them apart.
+/// The identity of a node. A manifest and a blob of the same bytes are two nodes, because registries store them apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeKey {
     digest: Digest,
@@ -32,16 +32,16 @@ impl NodeKey {
     }
 }
 
-/// A node that has the bytes of a finished one under another media type, and how those bytes came to the target.
+/// A node with the bytes of a finished node under another media type, and the outcome of the finished node.
 #[derive(Debug)]
 pub(crate) struct Twin {
     pub(crate) node: Descriptor,
     pub(crate) outcome: Pushed,
 }
 
-/// A node on its way.
+/// A node of the graph.
 struct Node {
-    /// `None` while a step has it, and when the node is done.
+    /// `None` while a step uses it, and after the node is done.
     content: Option<Content>,
     children: Vec<Descriptor>,
     parents: Vec<NodeKey>,
@@ -49,9 +49,9 @@ struct Node {
     /// Bytes that are in memory since the node was opened.
     held: u64,
     done: bool,
-    /// How the node came to the target; `None` until it is done, and when it is not reported.
+    /// The outcome; `None` until the node is done, and if the node is not reported.
     outcome: Option<Pushed>,
-    /// The media type that the content has.
+    /// The media type of the content.
     media_type: MediaType,
     /// The same bytes under other media types, one node for each type.
     twins: Vec<Descriptor>,
@@ -78,43 +78,43 @@ impl Node {
 #[derive(Default)]
 pub(crate) struct Graph {
     nodes: HashMap<NodeKey, Node>,
-    /// Manifests to visit: opened first, so that what is below them is known early.
+    /// Manifests to visit. They are opened first, so that their children are known early.
     manifests: VecDeque<NodeKey>,
     /// Large leaves to send, largest first, then in the order they were found.
     streams: BinaryHeap<(u64, Reverse<usize>, NodeKey)>,
-    /// Everything else, in order.
+    /// All other steps, in order.
     ready: VecDeque<(NodeKey, Task)>,
-    /// Twins of finished nodes that are not reported yet.
+    /// Twins of finished nodes that are still to be reported.
     twins: Vec<Twin>,
-    /// Bytes of manifests that were opened and are not pushed yet.
+    /// Bytes of manifests that are opened and not yet pushed.
     held: u64,
-    /// How many large leaves were queued.
+    /// The number of large leaves that were queued.
     streamed: usize,
-    /// Whether large leaves come in the order of the manifest, too.
+    /// True if large leaves keep the order of their manifest.
     in_order: bool,
 }
 
-/// What may be taken up now.
+/// The steps that may start now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// Another step.
+    /// A step that is not a stream may start.
     pub(crate) step: bool,
-    /// Another large leaf.
+    /// A large leaf may start.
     pub(crate) stream: bool,
-    /// Nothing runs: something must be taken up.
+    /// Nothing runs, so a step must start.
     pub(crate) idle: bool,
 }
 
-/// Opened manifests are held in memory until their children are done; above so many bytes others wait.
+/// Opened manifests stay in memory until their children are done. Above this number of bytes no further manifest is opened.
 const MAX_HELD: u64 = 8 * 1024 * 1024;
 
 impl Graph {
-    /// No nodes yet. If nodes go one at a time, it is in the order of the manifests, as in the Go tool.
+    /// Makes an empty graph. If `one_at_a_time`, nodes keep the order of their manifests, as in the Go tool.
     pub(crate) fn new(one_at_a_time: bool) -> Self {
         Self { in_order: one_at_a_time, ..Self::default() }
     }
 
-    /// Adds a node to visit; `false` when its bytes are known already, if under another media type as a twin.
+    /// Adds a node to visit. Returns false if its bytes are known; under another media type the node becomes a twin.
     pub(crate) fn add(&mut self, content: Content) -> bool {
         let key = NodeKey::of(content.descriptor());
         if let Some(node) = self.nodes.get_mut(&key) {
@@ -138,7 +138,7 @@ impl Graph {
         true
     }
 
-    /// Adds a node that is at the target already and was reported.
+    /// Adds a node that the target has and that was already reported.
     pub(crate) fn add_sent(&mut self, sent: &Descriptor) {
         let node = self.nodes.entry(NodeKey::of(sent));
         let node = node.or_insert_with(|| Node::new(sent.media_type.clone(), None));
@@ -148,12 +148,12 @@ impl Graph {
         }
     }
 
-    /// Takes the twins of finished nodes that are to be reported.
+    /// Takes the twins of finished nodes that are still to be reported.
     pub(crate) fn take_twins(&mut self) -> Vec<Twin> {
         std::mem::take(&mut self.twins)
     }
 
-    /// The next thing to do that there is room for.
+    /// Takes the next step that may start.
     pub(crate) fn next(&mut self, room: Room) -> Option<(NodeKey, Task)> {
         if room.step
             && self.held < MAX_HELD
@@ -171,7 +171,7 @@ impl Graph {
         {
             return Some(next);
         }
-        // Only deeper manifests can bring those that are held to their end.
+        // The opened manifests wait for deeper ones: one more must be opened even above the limit.
         let key = if room.idle { self.manifests.pop_front() } else { None };
         key.map(|key| (key, Task::Visit))
     }
@@ -186,15 +186,15 @@ impl Graph {
         }
     }
 
-    /// Takes what a step needs out of a node: its content, and its children if it was opened.
+    /// Takes the content of a node for a step, and its children if it was opened.
     pub(crate) fn take(&mut self, key: &NodeKey) -> Option<(Content, Vec<Descriptor>)> {
         let node = self.nodes.get_mut(key)?;
         Some((node.content.take()?, std::mem::take(&mut node.children)))
     }
 
-    /// Gives an opened node its bytes and children; it becomes ready to push when all of them are done.
+    /// Stores the bytes and children of an opened node, which is ready to push when all children are done.
     ///
-    /// Children that are ancestors of their parent cannot be: a digest cannot contain itself.
+    /// A child cannot be an ancestor of its parent: a manifest cannot contain its own digest.
     pub(crate) fn open(&mut self, content: Content, children: Vec<(Descriptor, Content)>) {
         let parent = NodeKey::of(content.descriptor());
         let mut order: Vec<_> = children.iter().collect();
@@ -207,7 +207,7 @@ impl Graph {
         let mut waiting = 0;
         for (descriptor, _) in &children {
             if let Some(node) = self.nodes.get_mut(&NodeKey::of(descriptor)) {
-                // The same child twice, or under two titles, is waited for once.
+                // A manifest waits once for a child that it lists twice, for example under two titles.
                 if !node.done && node.parents.last() != Some(&parent) {
                     node.parents.push(parent.clone());
                     waiting += 1;
@@ -226,8 +226,8 @@ impl Graph {
         }
     }
 
-    /// Marks a node as done, readies the parents that waited for it last, and drops its bytes. Its twins are reported
-    /// with `outcome`, if there is one.
+    /// Marks a node as done and drops its bytes. Parents whose last child this was become ready. With an `outcome`, the
+    /// twins of the node are reported.
     pub(crate) fn finish(&mut self, key: &NodeKey, outcome: Option<Pushed>) {
         let Some(node) = self.nodes.get_mut(key) else { return };
         (node.done, node.outcome) = (true, outcome);

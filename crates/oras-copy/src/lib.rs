@@ -1,11 +1,11 @@
 //! The copy engine: any graph of descriptors, from any source to any target.
 //!
-//! [`GraphCopy::run`] stores children before parents and the tag last, moves each digest once, holds at most
-//! `concurrency` nodes in flight, and stops at the first error with nothing tagged. It knows only the traits of
-//! `oras-store`: whether bytes are streamed, mounted or linked is between a target and the content's origin.
+//! [`GraphCopy::run`] stores children before their parents and the tag last. It transfers each digest once, and stops at the
+//! first error, without a tag. It uses only the traits of `oras-store`: the target decides from the origin of the content
+//! whether it streams, mounts or links the bytes.
 //!
-//! [`referrers`] finds what refers to a graph, so that it can be copied along; [`select_platform`] picks an image
-//! out of an index, [`select_platforms`] several.
+//! [`referrers`] finds the referrers of a graph, so that they can be copied too. [`select_platform`] selects one image of an
+//! index, [`select_platforms`] several.
 //!
 //! ```
 //! use std::sync::Arc;

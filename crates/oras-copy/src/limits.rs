@@ -1,18 +1,18 @@
-//! How much runs at the same time.
+//! Limits on the number of concurrent steps.
 
 use crate::graph::Room;
 
-/// Leaves of more bytes are large: they take long, fill the line, and are few at a time.
+/// Larger leaves are streams: a few of them use the whole bandwidth, so few run at a time.
 pub(crate) const LARGE: u64 = 1024 * 1024;
-/// Requests and small leaves at a time: more gain nothing, as measured with a registry on the same machine.
+/// Concurrent requests and small leaves. More were not faster with a registry on the same machine.
 pub(crate) const STEPS: usize = 32;
-/// Large leaves at a time.
+/// Concurrent large leaves.
 const STREAMS: usize = 5;
 
 /// The limits of one copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Steps that are no streams.
+    /// Steps other than streams.
     steps: usize,
     streams: usize,
     /// Both together.
@@ -26,17 +26,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// `nodes` of any kind; 0 means the default.
+    /// Allows `nodes` concurrent steps of any kind; 0 means the default.
     pub(crate) fn of(nodes: usize) -> Self {
         if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
     }
 
-    /// Whether nodes go one at a time.
+    /// Returns true if nodes are copied one at a time.
     pub(crate) fn is_one(&self) -> bool {
         self.all == 1
     }
 
-    /// What there is room for while `running` steps run, of which `streams` are streams.
+    /// Returns the steps that may start while `running` steps run, of which `streams` are streams.
     pub(crate) fn room(&self, running: usize, streams: usize) -> Room {
         let free = running < self.all;
         let steps = running - streams;

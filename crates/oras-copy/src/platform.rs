@@ -1,16 +1,18 @@
-//! Picking the image of a platform (image-spec, image-index.md; the rule is the Go tool's, first match wins).
+//! Selects the image for a platform (image-spec, image-index.md). As in the Go tool, the first match wins.
 
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, MediaType, Platform, View};
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
 
-/// The manifest for `platform`: of an index the first entry that satisfies it, with the entry's annotations and
-/// platform; of an image the image itself, if its config satisfies it.
+/// Returns the manifest for `platform`.
+///
+/// Of an index it is the first entry that matches, with the annotations and the platform of the entry. An image is returned
+/// itself if its config matches.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when nothing matches; [`Kind::Unsupported`] when `root` is neither an index nor an image with
-/// a config that names a platform.
+/// [`Kind::NotFound`] if nothing matches; [`Kind::Unsupported`] if `root` is neither an index nor an image with a config
+/// that names a platform.
 pub async fn select_platform(
     source: Arc<dyn Source>,
     root: &Content,

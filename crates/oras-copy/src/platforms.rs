@@ -1,4 +1,4 @@
-//! Picking several platforms out of an index: a new index with the entries that are kept, otherwise as it was.
+//! Selects several platforms of an index. The new index has only the selected entries and is otherwise unchanged.
 
 use std::fmt;
 
@@ -8,49 +8,50 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The annotation by which BuildKit's attestations name the image they are about.
+/// The annotation that names the image of an attestation of BuildKit.
 const ATTESTATION_OF: &str = "vnd.docker.reference.digest";
 
-/// What several platforms of an index are.
+/// The selected part of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected {
-    /// All of it.
+    /// The whole index.
     Whole,
-    /// One of its manifests.
+    /// A single manifest.
     One(Box<Descriptor>),
-    /// Some of its manifests: the document of an index of them.
+    /// Several manifests: the document of the new index.
     Some(Bytes),
 }
 
-/// Why platforms can't be picked.
+/// An error of the selection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformsError {
-    /// The manifest is not an index, so there is nothing to pick from.
+    /// The manifest is not an index.
     #[error("not an image index or a manifest list")]
     NotAnIndex,
-    /// No entry is for these platforms.
+    /// The index has no entry for some platforms.
     #[error("unmatched platforms: [{}]", join(.missing))]
     Unmatched {
-        /// The platforms that nothing is for.
+        /// The platforms without an entry.
         missing: Vec<Platform>,
-        /// The platforms that there are.
+        /// The platforms of the index.
         offered: Vec<Platform>,
     },
-    /// The document can't be taken apart.
+    /// The document cannot be edited.
     #[error("failed to filter index: {0}")]
     Malformed(String),
 }
 
-/// Platforms as a list, `linux/amd64, linux/arm64`.
+/// Formats platforms as a list: `linux/amd64, linux/arm64`.
 pub fn join(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The entries of `index` that are for one of `platforms`; with them those without a platform, and the attestations
-/// of those that are kept. Key order and every entry that is kept stay byte for byte.
+/// Selects the entries of `index` for `platforms`, those without a platform, and the attestations of selected entries.
+///
+/// The order of keys and the bytes of selected entries do not change.
 ///
 /// # Errors
-/// [`PlatformsError::Unmatched`] when a platform has no entry; [`PlatformsError::NotAnIndex`].
+/// [`PlatformsError::Unmatched`] if a platform has no entry; [`PlatformsError::NotAnIndex`].
 pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Selected, PlatformsError> {
     let View::Index(view) = index.view() else { return Err(PlatformsError::NotAnIndex) };
     let entries = &view.manifests;
@@ -90,13 +91,13 @@ fn keeps(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
     }
     match &entry.platform {
         Some(_) => selected.get(at).copied().unwrap_or(false),
-        // Without a platform, unless it is another name of one that is left out.
+        // Entries without a platform are selected, unless they name a manifest that is not.
         None => !others
             .any(|(other, selected)| !selected && other.platform.is_some() && other.digest == entry.digest),
     }
 }
 
-/// The document with the entries at those places only.
+/// Returns the document with only the entries at these positions.
 fn filter(document: &[u8], kept: &[usize]) -> Result<Bytes, PlatformsError> {
     let malformed = |error: serde_json::Error| PlatformsError::Malformed(error.to_string());
     let fields: Fields<'_> = serde_json::from_slice(document).map_err(malformed)?;
@@ -115,7 +116,7 @@ fn filter(document: &[u8], kept: &[usize]) -> Result<Bytes, PlatformsError> {
     Ok(format!("{{{}}}", parts.join(",")).into())
 }
 
-/// The fields of an object in their order, their values as they are written.
+/// The fields of an object in order, with their values unparsed.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {

@@ -1,4 +1,4 @@
-//! Finding what refers to a graph, and what refers to that, so that it can be copied along.
+//! Finds the referrers of a graph, and their referrers, so that they can be copied too.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, Kind as MediaKind};
 use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 
-/// Every manifest that refers to `root`, to a manifest in it when it is an index, or to one of the referrers
-/// found: each digest once, nearest first, whatever cycles a registry claims.
+/// Finds every manifest that refers to `root`, to a manifest in `root` if it is an index, or to a referrer found.
 ///
-/// Levels are asked for one after the other, the nodes of a level `concurrency` at a time; 0 is taken for 16.
+/// Each digest is returned once, nearest first, even if a registry claims cycles. Levels are read one after the other, with
+/// `concurrency` requests at a time; 0 means 32.
 pub async fn referrers(
     source: &Arc<dyn GraphSource>,
     root: &Content,
@@ -60,8 +60,8 @@ async fn neighbours(source: &Arc<dyn GraphSource>, content: Content) -> Result<N
         children.retain(|child| child.media_type.is_manifest() && Some(&child.digest) != subject.as_ref());
     }
     let mut referrers = source.predecessors(node, None).await?;
-    // A registry without the referrers API may answer `sha256-<hex>` with the index itself, whose children then
-    // pose as its referrers. A child cannot refer to its parent: it would have to contain its own digest.
+    // A registry without the referrers API may return the index itself for the tag `sha256-<hex>`, so that its children
+    // look like its referrers. A child cannot refer to its parent: it would have to contain its own digest.
     let own: HashSet<&Digest> = children.iter().map(|child| &child.digest).collect();
     referrers.retain(|referrer| !own.contains(&referrer.digest));
     Ok(Neighbours { children, referrers })

@@ -1,4 +1,4 @@
-//! A source whose errors say that they are the source's.
+//! Marks errors of the source side of a copy.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use futures::{StreamExt, TryStreamExt};
 use oras_spec::Descriptor;
 use oras_store::{ByteStream, Origin, Result, Side, Source};
 
-/// Marks every error of the source inside, also one in the middle of a stream, so that a failed push tells which
-/// side failed.
+/// Marks every error of the inner source with [`Side::Source`], including errors within a stream, so that a failed push
+/// reports the side that failed.
 pub(crate) struct SourceSide(pub(crate) Arc<dyn Source>);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A bound on the bytes that stores keep in memory.
+//! A shared limit on the bytes that stores keep in memory.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use oras_store::{Error, Result};
 
-/// A bound on the bytes that several stores keep together, content that is still arriving included.
+/// A limit on the bytes that several stores keep together, including content that is still being written.
 #[derive(Clone, Debug)]
 pub struct MemoryBound(Arc<Usage>);
 
@@ -17,13 +17,13 @@ struct Usage {
 }
 
 impl MemoryBound {
-    /// A bound of `limit` bytes.
+    /// Makes a limit of `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Usage { limit, used: AtomicU64::new(0) }))
     }
 }
 
-/// Bytes that count against a bound until this is dropped.
+/// Bytes that count against a limit until this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     bound: Option<MemoryBound>,
@@ -35,10 +35,10 @@ impl Room {
         Self { bound, bytes: 0 }
     }
 
-    /// Makes room for more bytes.
+    /// Reserves more bytes.
     ///
     /// # Errors
-    /// `Io` with [`io::ErrorKind::StorageFull`] if they exceed the bound; nothing changes then.
+    /// `Io` with [`io::ErrorKind::StorageFull`] if they exceed the limit. Nothing is reserved then.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<()> {
         if let Some(MemoryBound(usage)) = &self.bound {
             let grown = |used: u64| used.checked_add(bytes).filter(|used| *used <= usage.limit);

@@ -1,4 +1,4 @@
-//! Content that arrives piece by piece.
+//! Content that is written piece by piece.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use oras_store::{Ingest, ReadBack, Result};
 use crate::bound::Room;
 use crate::{Memory, mismatch};
 
-/// Bytes kept aside until they are committed.
+/// Bytes that are not visible until they are committed.
 pub(crate) struct MemoryIngest {
     store: Memory,
     media_type: MediaType,

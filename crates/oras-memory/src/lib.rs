@@ -1,7 +1,7 @@
 //! An in-memory store: the reference behaviour of a store of the `oras-store` contract.
 //!
-//! Content is kept by digest; cloning a [`Memory`] shares it. For tests, for small artifacts that are made and
-//! sent on, and to read what a store is expected to do.
+//! Clones of a [`Memory`] share their content. Use it in tests, for small artifacts that a program makes and pushes, and as an
+//! example of how a store behaves.
 //!
 //! ```
 //! use oras_memory::Memory;
@@ -37,7 +37,7 @@ use oras_store::{
 pub use bound::MemoryBound;
 use bound::Room;
 
-/// A store in memory; clones share the content.
+/// A store in memory. Clones share the content.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
@@ -48,7 +48,7 @@ pub struct Memory {
 struct State {
     nodes: HashMap<Digest, Node>,
     tags: BTreeMap<String, Descriptor>,
-    /// Digest of a subject to its referrers, in the order of arrival.
+    /// The referrers of each subject, in the order in which they were pushed.
     referrers: HashMap<Digest, Vec<Descriptor>>,
 }
 
@@ -56,18 +56,20 @@ struct State {
 struct Node {
     media_type: MediaType,
     bytes: Bytes,
-    /// What the bytes count against the bound.
+    /// The reservation of the bytes in the shared limit.
     _room: Room,
 }
 
 impl Memory {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty store that shares a bound with others. A write that would exceed it fails with an error whose source is
-    /// [`StorageFull`](std::io::ErrorKind::StorageFull); deleting makes room.
+    /// Makes an empty store that shares a limit with other stores.
+    ///
+    /// A write that exceeds the limit fails with an error whose source is [`StorageFull`](std::io::ErrorKind::StorageFull).
+    /// A deletion frees the bytes.
     pub fn bounded(bound: &MemoryBound) -> Self {
         Self { bound: Some(bound.clone()), ..Self::default() }
     }
@@ -132,7 +134,7 @@ impl Target for Memory {
         if self.exists(content.descriptor()).await? {
             return Ok(Pushed::Existed);
         }
-        // Before it is read: content that does not fit is not read into memory.
+        // Reserved before the read, so that content above the limit is never in memory.
         let mut room = self.room();
         room.grow(content.descriptor().size)?;
         let bytes = content.bytes(u64::MAX).await?;

@@ -1,4 +1,4 @@
-//! Content: bytes that a descriptor names, wherever they are.
+//! Content: the bytes that a descriptor names, in memory or in a source.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,19 +11,20 @@ use oras_spec::{Descriptor, Manifest, MediaType};
 use crate::verify::verified;
 use crate::{ByteStream, Error, Kind, Origin, Result, Source};
 
-/// Told the number of bytes that have just passed, on whatever task or thread they pass: must be quick.
+/// A callback for the number of bytes that were just transferred. Runs on the task or thread of the transfer and must not
+/// block.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// The bytes of one descriptor: held, or to be fetched; cheap to clone.
+/// The bytes of one descriptor, in memory or in a source. Cheap to clone.
 ///
-/// Content can be opened any number of times and from any offset, so that a request body can be replayed or
-/// resumed, except content made by [`Content::once`]. What [`Content::reader`] and [`Content::bytes`] give is
-/// always verified against size and digest.
+/// Content can be opened any number of times and from any offset, so that a request body can be replayed or resumed.
+/// Content from [`Content::once`] can be opened only once. [`Content::reader`] and [`Content::bytes`] always verify size and
+/// digest.
 #[derive(Clone)]
 pub struct Content {
     descriptor: Arc<Descriptor>,
     body: Body,
-    /// Where embedded bytes also are.
+    /// The source of bytes that were embedded in the descriptor.
     home: Option<Arc<dyn Source>>,
     progress: Option<Progress>,
 }
@@ -37,7 +38,7 @@ enum Body {
 }
 
 impl Content {
-    /// `bytes`, which must be those that `descriptor` names.
+    /// Makes content of `bytes`, which must match `descriptor`.
     ///
     /// # Errors
     /// [`Kind::SizeMismatch`], [`Kind::DigestMismatch`], or [`Kind::Unsupported`] for an unknown algorithm.
@@ -49,14 +50,14 @@ impl Content {
         Ok(Self { descriptor: Arc::new(descriptor), body: Body::Bytes(bytes), home: None, progress: None })
     }
 
-    /// `bytes` as content of `media_type`, named by their SHA-256 digest.
+    /// Makes content of `media_type` from `bytes`, with their SHA-256 digest.
     pub fn of(media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Arc::new(Descriptor::of(media_type, &bytes));
         Self { descriptor, body: Body::Bytes(bytes), home: None, progress: None }
     }
 
-    /// The node that `descriptor` names in `source`. Content embedded in the descriptor is used if it is right.
+    /// Makes content that is read from `source`. Bytes that the descriptor embeds are used if they match it.
     pub fn from_source(source: Arc<dyn Source>, descriptor: Descriptor) -> Self {
         let (body, home) = match descriptor.embedded() {
             Some(data) => (Body::Bytes(data.clone()), Some(source)),
@@ -65,13 +66,13 @@ impl Content {
         Self { descriptor: Arc::new(descriptor), body, home, progress: None }
     }
 
-    /// A stream that can be read only once, such as standard input; a second opening is an error.
+    /// Makes content from a stream that can be read only once, such as standard input. A second read is an error.
     pub fn once(descriptor: Descriptor, stream: ByteStream) -> Self {
         let body = Body::Once(Arc::new(Mutex::new(Some(stream))));
         Self { descriptor: Arc::new(descriptor), body, home: None, progress: None }
     }
 
-    /// The same content under a descriptor that says more about it: annotations, artifact type, platform.
+    /// Replaces the descriptor by one with more fields: annotations, artifact type, platform.
     ///
     /// Digest and size stay those of the content.
     #[must_use]
@@ -82,26 +83,26 @@ impl Content {
         self
     }
 
-    /// The same content, reporting the bytes that pass to `progress`.
+    /// Reports transferred bytes to `progress`.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
         self
     }
 
-    /// Tells that `bytes` bytes need not pass any more: whoever reads has them.
+    /// Reports `bytes` bytes that the receiver already had as transferred.
     pub fn passed(&self, bytes: u64) {
         if let Some(progress) = self.progress.as_ref().filter(|_| bytes > 0) {
             progress(bytes);
         }
     }
 
-    /// What the content is.
+    /// The descriptor of the content.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// Where the bytes also live.
+    /// Where a target can reach the bytes without the source.
     pub fn origin(&self) -> Origin {
         match (&self.body, &self.home) {
             (Body::Node(source), _) | (_, Some(source)) => source.origin(&self.descriptor),
@@ -109,7 +110,7 @@ impl Content {
         }
     }
 
-    /// The bytes, if they are in memory already.
+    /// The bytes, if they are in memory.
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
@@ -117,21 +118,24 @@ impl Content {
         }
     }
 
-    /// Whether the content can be opened again after it was read.
+    /// Returns true if the content can be read again.
     pub fn is_replayable(&self) -> bool {
         !matches!(self.body, Body::Once(_))
     }
 
-    /// A verified stream of all bytes: if they are not the descriptor's, an error comes in place of the end, and
-    /// what came before must not be used.
+    /// Opens a verified stream of all bytes.
+    ///
+    /// If the bytes do not match the descriptor, the stream ends with an error, and the caller must discard the bytes before
+    /// it.
     pub async fn reader(&self) -> Result<ByteStream> {
         verified(&self.descriptor, self.unverified(0..self.descriptor.size).await?)
     }
 
-    /// A stream of the bytes in `range` **that nobody has verified**: for a receiver that checks size and digest
-    /// itself, as a registry does with an upload and [`fsio`](crate::fsio) with a file. Reports progress.
+    /// Opens an **unverified** stream of the bytes in `range`, and reports progress.
     ///
-    /// The range must lie within the descriptor's size. A source may send more or fewer bytes than asked.
+    /// This is for receivers that verify size and digest themselves, as a registry does with an upload and
+    /// [`fsio`](crate::fsio) with a file. The range must lie within the size of the descriptor. A source may send more or
+    /// fewer bytes than the range has.
     pub async fn unverified(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.body {
             Body::Bytes(bytes) => {
@@ -157,10 +161,10 @@ impl Content {
         })
     }
 
-    /// All bytes, verified, if they are at most `limit`; memory grows with what arrives, not with what is claimed.
+    /// Reads and verifies all bytes, at most `limit`. Memory grows with the bytes that arrive, not with the claimed size.
     ///
     /// # Errors
-    /// [`Kind::TooLarge`] when the descriptor's size is above `limit`; the errors of reading and verifying.
+    /// [`Kind::TooLarge`] if the size of the descriptor exceeds `limit`, and the errors of reading and verifying.
     pub async fn bytes(&self, limit: u64) -> Result<Bytes> {
         if self.descriptor.size > limit {
             let message = format!(
@@ -180,7 +184,7 @@ impl Content {
         Ok(all.freeze())
     }
 
-    /// The content read as a manifest of its media type, at most `limit` bytes.
+    /// Reads the content, at most `limit` bytes, and parses it as a manifest of its media type.
     pub async fn manifest(&self, limit: u64) -> Result<Manifest> {
         Ok(Manifest::parse(&self.descriptor.media_type, self.bytes(limit).await?)?)
     }

@@ -1,4 +1,4 @@
-//! The one error type of the stores and the engine.
+//! The error type of the stores and the engine.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,34 +6,34 @@ use std::fmt;
 /// The result of a store operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, as a source.
+/// Any error, as the source of another.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What a caller can act on.
+/// The kinds of errors that a caller can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// There is no such content, tag or repository.
+    /// The content, tag or repository does not exist.
     NotFound,
-    /// Something with this name is in the way.
+    /// Something with this name already exists.
     AlreadyExists,
     /// A reference, digest, tag or option is malformed.
     InvalidInput,
-    /// What was read is not what it should be: a malformed manifest, layout or response.
+    /// A manifest, layout or response is malformed.
     InvalidContent,
-    /// The bytes hash to another digest.
+    /// The bytes have another digest than the descriptor.
     DigestMismatch,
-    /// Fewer or more bytes than the descriptor says.
+    /// There are fewer or more bytes than the descriptor says.
     SizeMismatch,
-    /// More than a limit allows.
+    /// A limit is exceeded.
     TooLarge,
     /// Credentials are missing or wrong.
     Unauthorized,
-    /// The credentials don't allow it.
+    /// The credentials do not permit the operation.
     Denied,
-    /// The store can't do this.
+    /// The store does not support the operation.
     Unsupported,
-    /// The file system said no.
+    /// The file system or the operating system failed.
     Io,
     /// The network failed.
     Network,
@@ -41,7 +41,7 @@ pub enum Kind {
     Other,
 }
 
-/// Which side of a copy failed.
+/// The side of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Reading.
@@ -50,7 +50,7 @@ pub enum Side {
     Destination,
 }
 
-/// What failed; `Display` says it without repeating [`StdError::source`], so that a caller can print the chain.
+/// An error of a store. `Display` does not repeat [`StdError::source`], so that a caller can print the chain.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -58,33 +58,33 @@ struct Inner {
     side: Option<Side>,
     message: String,
     source: Option<BoxError>,
-    /// Whether `source` speaks for this error, which then has no text of its own.
+    /// True if the text of this error is that of `source`.
     transparent: bool,
 }
 
 impl Error {
-    /// An error of `kind` that says `message`.
+    /// Makes an error of `kind` with the text `message`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, side: None, message: message.into(), source: None, transparent: false }))
     }
 
-    /// An error of `kind` that says what `source` says, and has the same source; [`Error::find`] finds `source`.
+    /// Makes an error of `kind` with the text and the source of `source`. [`Error::find`] finds `source`.
     pub fn from_source(kind: Kind, source: impl Into<BoxError>) -> Self {
         let source = Some(source.into());
         Self(Box::new(Inner { kind, side: None, message: String::new(), source, transparent: true }))
     }
 
-    /// `what` is not there.
+    /// Makes an error that says that `what` was not found.
     pub fn not_found(what: impl fmt::Display) -> Self {
         Self::new(Kind::NotFound, format!("{what}: not found"))
     }
 
-    /// A failure of the file system while doing what `message` says.
+    /// Makes an error of the file system. `message` says what failed.
     pub fn io(message: impl Into<String>, source: std::io::Error) -> Self {
         Self::new(Kind::Io, message).with_source(source)
     }
 
-    /// The same error, caused by `source`.
+    /// Sets the source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         if std::mem::take(&mut self.0.transparent) {
@@ -94,7 +94,7 @@ impl Error {
         self
     }
 
-    /// A new error of the same kind and side that says `message` and has this one as its source.
+    /// Wraps this error in one of the same kind and side with the text `message`.
     #[must_use]
     pub fn context(self, message: impl Into<String>) -> Self {
         let (kind, side) = (self.kind(), self.side());
@@ -102,24 +102,24 @@ impl Error {
         Self(Box::new(Inner { kind, side, message: message.into(), source, transparent: false }))
     }
 
-    /// The same error, on `side` unless a side is known already.
+    /// Sets the side, unless it is set.
     #[must_use]
     pub fn on(mut self, side: Side) -> Self {
         self.0.side.get_or_insert(side);
         self
     }
 
-    /// What a caller can act on.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The side of a copy that failed, if it was one.
+    /// The side of the copy that failed, if known.
     pub fn side(&self) -> Option<Side> {
         self.0.side
     }
 
-    /// The first `T` among this error's sources.
+    /// Finds the first `T` in the chain of sources.
     pub fn find<T: StdError + 'static>(&self) -> Option<&T> {
         let mut next: Option<&(dyn StdError + 'static)> = Some(self);
         while let Some(error) = next {
@@ -134,12 +134,12 @@ impl Error {
         None
     }
 
-    /// The source as it was given, even if it speaks for this error.
+    /// The source, even if this error has its text.
     fn cause(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 
-    /// The whole chain on one line, as `a: b: c`.
+    /// The texts of the whole chain on one line: `a: b: c`.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut next = self.source();

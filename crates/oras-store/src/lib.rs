@@ -1,11 +1,11 @@
 //! The contract between ORAS stores.
 //!
-//! A [`Source`] resolves references and fetches bytes; a [`Target`] takes [`Content`] and names it. Everything
-//! else is optional and asked for where it is needed: [`Predecessors`], [`TagList`], [`Delete`], [`IngestTarget`].
+//! A [`Source`] resolves references and reads content. A [`Target`] stores [`Content`] and tags it. The other traits are
+//! optional: [`Predecessors`], [`TagList`], [`Delete`], [`IngestTarget`]. A function that needs one requires it in its bound.
 //!
-//! **Content is what makes two traits enough.** A [`Content`] is bound to one descriptor, can be opened again,
-//! from an offset if need be, and opens through the verifying reader; it also says where the bytes live
-//! ([`Origin`]), so that a target may mount or link instead of streaming. No store looks into another.
+//! Two traits are enough because of [`Content`]. It belongs to one descriptor, can be opened again and from any offset, and
+//! verifies what it reads. Its [`Origin`] says where the bytes are, so that a target can mount or link them instead of a
+//! transfer. No store depends on another.
 //!
 //! Nothing half-written is ever visible under its final name: [`fsio`] stages every file a store writes.
 //!
@@ -15,7 +15,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
-//! // Bytes that don't match their descriptor never become content.
+//! // Bytes that do not match their descriptor are rejected.
 //! let described = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
 //! let content = Content::from_bytes(described.clone(), "hello world\n")?;
 //! assert_eq!(content.bytes(1024).await?, "hello world\n");
@@ -23,7 +23,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A store on which this can be tried is `oras-memory`; the suite every store passes is in `oras-testkit`.
+//! `oras-memory` is a store for a first try. `oras-testkit` has the test suite that every store passes.
 
 mod content;
 mod error;
@@ -45,9 +45,9 @@ pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Sink, Sour
 pub use undigested::{Opener, Undigested};
 pub use verify::Verifier;
 
-/// Bytes as they arrive; the first error ends the stream.
+/// A stream of bytes. The first error ends it.
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;
 
-/// The largest manifest that is read unless a caller says otherwise: 4 MiB, which the distribution-spec asks
-/// every registry to take ("Pushing Manifests").
+/// The default limit for the size of a manifest: 4 MiB, which the distribution-spec requires every registry to accept
+/// ("Pushing Manifests").
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;

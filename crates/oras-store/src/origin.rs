@@ -1,12 +1,12 @@
-//! Where content also lives.
+//! Where a target can reach content without its source.
 
 use std::path::PathBuf;
 
-/// Where the bytes of some [`Content`](crate::Content) live, so that a target may take a shortcut.
+/// Where the bytes of a [`Content`](crate::Content) are, so that a target can mount or link them instead of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// Nowhere a target could reach by itself.
+    /// In no place that a target can reach itself.
     #[default]
     Opaque,
     /// In a repository of a registry: another repository of the same registry can mount it
@@ -17,8 +17,7 @@ pub enum Origin {
         /// The repository's name.
         repository: String,
     },
-    /// In a file of this machine that holds nothing else, and that nobody has verified: a target may hash it there and
-    /// then share it.
+    /// In a local, unverified file that holds nothing else. A target can hash the file and then link it.
     File {
         /// The path.
         path: PathBuf,

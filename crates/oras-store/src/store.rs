@@ -9,123 +9,122 @@ use oras_spec::{Descriptor, Digest, MediaType};
 
 use crate::{ByteStream, Content, Error, IngestTarget, Kind, Origin, Result};
 
-/// Something content can be read from.
+/// A store that content can be read from.
 ///
-/// Callers use [`Content`], never [`Source::fetch`]: what `fetch` gives is unverified.
+/// Callers read through [`Content`], which verifies the bytes. [`Source::fetch`] returns unverified bytes.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The descriptor that `reference`, a tag or a digest in text, names here.
+    /// Returns the descriptor that `reference`, a tag or the text of a digest, names in this store.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when nothing has that name.
+    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store has no such tag or digest.
     async fn resolve(&self, reference: &str) -> Result<Descriptor>;
 
-    /// Like [`Source::resolve`], with the manifest's bytes if the store got them in the same step. They are the
-    /// descriptor's: size and digest were checked.
+    /// Like [`Source::resolve`], but also returns the bytes of the manifest if the store got them in the same request. The
+    /// store has verified their size and digest.
     async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
         Ok((self.resolve(reference).await?, None))
     }
 
-    /// The bytes of `descriptor` within `range`, unverified; for [`Content`] alone.
+    /// Returns the bytes of `descriptor` within `range`, unverified. Only [`Content`] calls this.
     ///
-    /// `range` is within the descriptor's size; the whole of it means a plain read. Media type tells a store that
-    /// keeps manifests and blobs apart where to look.
+    /// `range` lies within the size of the descriptor. A store that keeps manifests and blobs apart chooses by the media
+    /// type of the descriptor.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when the content is not here.
+    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store does not have the content.
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream>;
 
-    /// Where the bytes of `descriptor` also live; costs nothing.
+    /// Returns where a target can reach the bytes of `descriptor` without this store. Makes no request.
     fn origin(&self, _descriptor: &Descriptor) -> Origin {
         Origin::Opaque
     }
 }
 
-/// What [`Target::push`] did.
+/// The outcome of [`Target::push`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// The bytes were sent.
+    /// The bytes were transferred.
     Copied,
-    /// The target took them from where they were: a mount or a link.
+    /// The target mounted or linked existing bytes instead of a transfer.
     Adopted,
-    /// They were there already.
+    /// The target already had the content.
     Existed,
 }
 
-/// Something content can be written to.
+/// A store that content can be written to.
 ///
-/// A push is atomic: either the content is there, verified and, where that can be, durable, or nothing is
-/// visible. Dropping the future of a push leaves nothing visible. Children may be required before parents.
+/// A push is atomic. After success the content is verified, visible and, where the store can guarantee it, durable. After an
+/// error, or if the future is dropped, nothing is visible. A store may require children before their parents.
 #[async_trait]
 pub trait Target: Send + Sync {
-    /// Whether the content of `descriptor` is here. An answer for a manifest says nothing of its children.
+    /// Returns true if the store has the content of `descriptor`. For a manifest this says nothing about its children.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool>;
 
-    /// Stores `content`; not an error when it is there already. Callers ask [`Target::exists`] first: a target
-    /// need not.
+    /// Stores `content`. Content that already exists is no error. Callers check [`Target::exists`] first, so an
+    /// implementation need not.
     ///
     /// # Errors
-    /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch` when the bytes are not the
-    /// descriptor's.
+    /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch` if the bytes do not match the descriptor.
     async fn push(&self, content: &Content) -> Result<Pushed>;
 
-    /// Whether [`Target::push`] of `content` finds out by itself, in the same requests, whether it is there: asking
-    /// [`Target::exists`] first would only cost time. It costs nothing to ask this. By default it does not.
+    /// Returns true if [`Target::push`] detects existing content itself, so callers can skip the [`Target::exists`] request.
+    /// Makes no request. The default is false.
     fn finds_out(&self, _content: &Content) -> bool {
         false
     }
 
-    /// Like [`Target::push`], for one of many manifests that come soon: the target may keep it back, to store it together
-    /// with others.
+    /// Like [`Target::push`], but the target may defer the write of the manifest, to store many manifests in one step.
     ///
-    /// Whoever has this target finds it there at once. It is as durable as what was pushed when [`Target::flush`] or
-    /// [`Target::tag`] has returned, and lost if the program ends before. By default nothing is kept back.
+    /// The manifest is visible through this target at once. It is durable when [`Target::flush`] or [`Target::tag`] has
+    /// returned, and lost if the program ends before. The default defers nothing.
     async fn gather(&self, content: &Content) -> Result<Pushed> {
         self.push(content).await
     }
 
-    /// Stores what [`Target::gather`] kept back; it is still kept after an error.
+    /// Stores the manifests that [`Target::gather`] deferred. After an error they stay deferred.
     async fn flush(&self) -> Result<()> {
         Ok(())
     }
 
-    /// What `tag` names here, if the target can tell in one try; by default it cannot. Only for leaving out work: a
-    /// failure is `None`, as it shows in what is done then.
+    /// Returns the digest that `tag` names, if the target can find it in one attempt. The default is `None`.
+    ///
+    /// Callers use it only to skip work, so a failure is `None`: the request that follows reports it.
     async fn tagged(&self, _tag: &str) -> Option<Digest> {
         None
     }
 
-    /// The layers of the manifest that `tag` names here, if the target can tell in one try; by default it cannot. Only for
-    /// choosing whether to hash content before it is sent: nothing is taken to exist because of it.
+    /// Returns the layers of the manifest that `tag` names, if the target can find them in one attempt. The default is empty.
+    ///
+    /// Callers use it only to choose whether to hash content before they send it. It does not prove that a layer exists.
     async fn tagged_layers(&self, _tag: &str) -> Vec<Descriptor> {
         Vec::new()
     }
 
-    /// Checks that [`Target::tag`] takes `tag` as a name, without any request, so that a caller can reject it before the
-    /// first one. By default every name but the empty one is valid.
+    /// Checks that `tag` is a valid name for [`Target::tag`], without a request. The default accepts every name but the
+    /// empty one.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`](crate::Kind::InvalidInput) if it does not.
+    /// [`Kind::InvalidInput`](crate::Kind::InvalidInput) if the name is invalid.
     fn check_tag(&self, tag: &str) -> Result<()> {
         if tag.is_empty() { Err(Error::new(Kind::InvalidInput, "missing reference")) } else { Ok(()) }
     }
 
-    /// Makes `tag` name the manifest `content`, storing it if it is not there: a registry does both in one
-    /// request. A tag that names something else moves.
+    /// Makes `tag` name the manifest `content`, and stores the manifest if it does not exist: a registry does both in one
+    /// request. An existing tag moves.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;
 
-    /// Makes `tag` name the manifest `content`, which the target has already, and writes nothing else. By default the same
-    /// as [`Target::tag`].
+    /// Makes `tag` name the existing manifest `content`, and writes nothing else. The default calls [`Target::tag`].
     async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
         self.tag(content, tag).await
     }
 }
 
-/// A store that finds what refers to a node.
+/// A store that finds the referrers of a manifest.
 #[async_trait]
 pub trait Predecessors: Send + Sync {
-    /// The manifests whose `subject` is `node`, each with its artifact type and annotations; only those of
-    /// `artifact_type`, if given. No referrers is an empty list. Indexes that merely list `node` are not meant.
+    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With `artifact_type`,
+    /// returns only the referrers of that type. An index that lists `node` among its manifests is not a referrer.
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -135,45 +134,45 @@ pub trait Predecessors: Send + Sync {
 
 /// A store that lists its tags.
 pub trait TagList: Send + Sync {
-    /// The tags after `last`, or all: page by page in the store's own order. The first error ends the stream.
+    /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the stream.
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
 }
 
-/// A store that forgets.
+/// A store that deletes content and tags.
 #[async_trait]
 pub trait Delete: Send + Sync {
-    /// Removes the content of `descriptor` and every tag that names it.
+    /// Deletes the content of `descriptor` and every tag that names it.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when it is not here, `Unsupported` when the store forbids it.
+    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store does not have it, `Unsupported` if the store forbids deletion.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
 
-    /// Removes a tag and nothing else: the manifest that it named stays, under its digest and all other tags.
+    /// Deletes a tag. The manifest stays available by its digest and its other tags.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such tag, `InvalidInput` when `tag` is a digest,
-    /// `Unsupported` when the store can't forget a tag alone, as by default.
+    /// [`Kind::NotFound`](crate::Kind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a digest,
+    /// `Unsupported` if the store cannot delete a tag alone, which is the default.
     async fn untag(&self, tag: &str) -> Result<()> {
         Err(Error::new(Kind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
     }
 }
 
-/// A source in which referrers can be found.
+/// A source that also finds referrers.
 pub trait GraphSource: Source + Predecessors {}
 
 impl<T: Source + Predecessors + ?Sized> GraphSource for T {}
 
-/// A source in which referrers can be found and that lists its tags: all that can be read of a repository.
+/// A source that also finds referrers and lists tags: everything that can be read from a repository.
 pub trait ReadStore: GraphSource + TagList {}
 
 impl<T: GraphSource + TagList + ?Sized> ReadStore for T {}
 
-/// A target that also takes bytes whose digest is not known yet: all that is written to a repository.
+/// A target that also takes bytes whose digest is not known yet: everything that can be written to a repository.
 pub trait Sink: Target + IngestTarget {}
 
 impl<T: Target + IngestTarget + ?Sized> Sink for T {}
 
-/// A store that does everything a repository of a registry does.
+/// A store with every operation of a repository in a registry.
 pub trait Store: ReadStore + Sink + Delete {}
 
 impl<T: ReadStore + Sink + Delete + ?Sized> Store for T {}

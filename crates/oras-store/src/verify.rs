@@ -1,4 +1,4 @@
-//! The verifying reader: size first, then digest, and nothing counts before both are right.
+//! Verifies size and digest of content while it is read.
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -6,7 +6,7 @@ use oras_spec::{Descriptor, Digest, Hasher};
 
 use crate::{ByteStream, Error, Kind, Result};
 
-/// Checks bytes against a descriptor as they pass: feed it all of them, then ask [`Verifier::finish`].
+/// Verifies bytes against a descriptor: pass all bytes to [`Verifier::update`], then call [`Verifier::finish`].
 #[derive(Clone, Debug)]
 pub struct Verifier {
     expected: Digest,
@@ -16,7 +16,10 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Expects the content of `descriptor`; an error when its digest algorithm can't be computed.
+    /// Starts to verify the content of `descriptor`.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] for an unknown digest algorithm.
     pub fn new(descriptor: &Descriptor) -> Result<Self> {
         let algorithm = descriptor.digest.algorithm().ok_or_else(|| {
             Error::new(
@@ -32,7 +35,10 @@ impl Verifier {
         })
     }
 
-    /// Takes the next bytes; an error as soon as there are more than the descriptor says.
+    /// Hashes the next bytes.
+    ///
+    /// # Errors
+    /// [`Kind::SizeMismatch`] as soon as there are more bytes than the descriptor says.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
         self.seen += bytes.len() as u64;
         if self.seen > self.size {
@@ -44,7 +50,10 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether all bytes came and hash to the digest.
+    /// Checks that all bytes came and match the digest.
+    ///
+    /// # Errors
+    /// [`Kind::SizeMismatch`] or [`Kind::DigestMismatch`].
     pub fn finish(self) -> Result<()> {
         if self.seen < self.size {
             let message = format!(
@@ -62,7 +71,7 @@ impl Verifier {
     }
 }
 
-/// `stream`, with an error in place of its end when the bytes were not those of `descriptor`.
+/// Returns `stream`, which ends with an error if its bytes do not match `descriptor`.
 pub(crate) fn verified(descriptor: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
     let verifier = Verifier::new(descriptor)?;
     let next = |state: Option<(ByteStream, Verifier)>| async move {
