@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
-use oras_store::fsio::{self, Staged, blocking};
+use oras_store::fsio::{self, ParkedFile, Staged, blocking};
 use oras_store::{Error, Ingest, Kind, ReadBack, Result};
 
 use crate::index::Change;
@@ -31,18 +31,56 @@ pub(crate) struct LayoutIngest {
     media_type: MediaType,
     algorithm: Algorithm,
     /// `None` only while a piece is written, and after one failed.
-    state: Option<State>,
+    state: Option<State<Handle>>,
     written: u64,
     is_named: bool,
     /// Dropped after the file.
     _made: Made,
 }
 
-struct State {
-    staged: Staged,
+/// What was written, with the file as `F`.
+struct State<F = Staged> {
+    staged: F,
     hasher: Hasher,
     /// What an earlier run wrote was not hashed yet.
     is_behind: bool,
+}
+
+/// A staged file, closed while nobody writes it.
+enum Handle {
+    Open(Staged),
+    Parked(ParkedFile),
+}
+
+impl State<Handle> {
+    fn of(staged: Staged, algorithm: Algorithm, is_behind: bool) -> Self {
+        Self { staged: Handle::Open(staged), hasher: Hasher::new(algorithm), is_behind }
+    }
+
+    fn path(&self) -> &Path {
+        match &self.staged {
+            Handle::Open(staged) => staged.path(),
+            Handle::Parked(parked) => parked.path(),
+        }
+    }
+
+    /// Opens the file of `written` bytes if it is closed. May block.
+    fn open(self, written: u64) -> Result<State> {
+        let Self { staged, hasher, is_behind } = self;
+        let staged = match staged {
+            Handle::Open(staged) => staged,
+            Handle::Parked(parked) => parked.reopen(written)?,
+        };
+        Ok(State { staged, hasher, is_behind })
+    }
+
+    fn parked(self) -> Self {
+        let staged = match self.staged {
+            Handle::Open(staged) => Handle::Parked(staged.park()),
+            parked @ Handle::Parked(_) => parked,
+        };
+        Self { staged, ..self }
+    }
 }
 
 impl LayoutIngest {
@@ -56,7 +94,7 @@ impl LayoutIngest {
         let root = layout.path().to_owned();
         let path = name.map(|name| named(&root, name)).transpose()?;
         let (staged, made) = blocking(move || create(&root, path.as_deref())).await?;
-        let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: false });
+        let state = Some(State::of(staged, algorithm, false));
         Ok(Self { layout, media_type, algorithm, state, written: 0, is_named: name.is_some(), _made: made })
     }
 
@@ -76,17 +114,22 @@ impl LayoutIngest {
             Ok(Some((staged, written, Made::of_resumed(&root))))
         });
         Ok(found.await?.map(|(staged, written, made)| {
-            let state = Some(State { staged, hasher: Hasher::new(algorithm), is_behind: written > 0 });
+            let state = Some(State::of(staged, algorithm, written > 0));
             Self { layout, media_type, algorithm, state, written, is_named: true, _made: made }
         }))
     }
 
-    fn take(&mut self) -> Result<State> {
+    fn take(&mut self) -> Result<State<Handle>> {
         self.state.take().ok_or_else(|| Error::new(Kind::Other, "an earlier write of this content failed"))
     }
 }
 
 impl State {
+    fn closable(self) -> State<Handle> {
+        let Self { staged, hasher, is_behind } = self;
+        State { staged: Handle::Open(staged), hasher, is_behind }
+    }
+
     fn write(&mut self, chunks: &[Bytes]) -> Result<()> {
         self.catch_up()?;
         for chunk in chunks {
@@ -197,8 +240,11 @@ fn check(staged: &mut Staged, media_type: &MediaType) -> Result<()> {
 
 #[async_trait]
 impl Ingest for LayoutIngest {
-    fn is_resumable(&self) -> bool {
-        self.is_named
+    fn park(&mut self) {
+        // A file without a name is gone when it is closed.
+        if self.is_named {
+            self.state = self.state.take().map(State::parked);
+        }
     }
 
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
@@ -206,15 +252,16 @@ impl Ingest for LayoutIngest {
     }
 
     async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
-        let mut state = self.take()?;
+        let (state, before) = (self.take()?, self.written);
         let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let state = blocking(move || {
+            let mut state = state.open(before)?;
             let written = state.write(&chunks);
             if written.is_err() {
                 // What can't be written is not kept: the disk may be full of it.
                 state.staged.release();
             }
-            written.map(|()| state)
+            written.map(|()| state.closable())
         });
         self.state = Some(state.await?);
         self.written += length;
@@ -226,7 +273,7 @@ impl Ingest for LayoutIngest {
     }
 
     async fn read_back(&mut self) -> Option<ReadBack> {
-        let path = self.state.as_ref()?.staged.path().to_owned();
+        let path = self.state.as_ref()?.path().to_owned();
         let name = path.display().to_string();
         // A handle of its own: where a file stands may be shared by all that were made of one.
         let open = blocking(move || File::open(&path).map_err(failed)).await;
@@ -235,10 +282,11 @@ impl Ingest for LayoutIngest {
     }
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
-        let mut state = self.take()?;
+        let (state, written) = (self.take()?, self.written);
         let (layout, expected, algorithm) = (self.layout.clone(), expected.cloned(), self.algorithm);
         let media_type = self.media_type.clone();
         let digest = blocking(move || {
+            let mut state = state.open(written)?;
             // Whatever comes of it, it can't be gone on with.
             state.staged.release();
             let digest = match expected.as_ref().and_then(Digest::algorithm) {
@@ -270,8 +318,10 @@ impl Ingest for LayoutIngest {
     }
 
     async fn abort(mut self: Box<Self>) {
-        if let Some(state) = &mut self.state {
-            state.staged.release();
+        match self.state.take().map(|state| state.staged) {
+            Some(Handle::Open(mut staged)) => staged.release(),
+            Some(Handle::Parked(parked)) => parked.remove(),
+            None => {}
         }
     }
 }

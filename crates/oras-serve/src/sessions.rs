@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use oras_spec::{Algorithm, MediaType};
 use oras_store::{Ingest, Kind, Store};
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 
 use crate::error::Refusal;
 
@@ -20,24 +21,21 @@ pub(crate) const MAX_SESSIONS: usize = 1024;
 /// An upload that nobody has touched for so long is let go: forgotten, unless the store keeps it.
 pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 
-/// Idle uploads that keep their file open, and the hash of what came, for their next chunk. The files of others are closed and
-/// opened again when they are needed, so that many idle uploads don't use up the descriptors of the process.
-const MAX_HELD: usize = 32;
-
 /// One upload.
 pub(crate) struct Session {
     repository: String,
     /// The user who opened it, or the address where there are no users.
     owner: Arc<str>,
     /// Held by the request that writes; others wait. `None` once it was closed or a write failed.
-    pub(crate) ingest: tokio::sync::Mutex<Option<Box<dyn Ingest>>>,
+    ingest: tokio::sync::Mutex<Option<Box<dyn Ingest>>>,
     written: AtomicU64,
     touched: Mutex<Instant>,
     cancelled: watch::Sender<bool>,
 }
 
 impl Session {
-    fn new(repository: &str, owner: Arc<str>, ingest: Box<dyn Ingest>) -> Arc<Self> {
+    fn new(repository: &str, owner: Arc<str>, mut ingest: Box<dyn Ingest>) -> Arc<Self> {
+        ingest.park();
         Arc::new(Self {
             repository: repository.to_owned(),
             owner,
@@ -46,6 +44,11 @@ impl Session {
             touched: Mutex::new(Instant::now()),
             cancelled: watch::channel(false).0,
         })
+    }
+
+    /// Waits until no other request writes the upload.
+    pub(crate) async fn lock(&self) -> SessionLock<'_> {
+        SessionLock(self.ingest.lock().await)
     }
 
     /// The bytes taken so far.
@@ -72,12 +75,6 @@ impl Session {
         self.ingest.try_lock().is_ok()
     }
 
-    /// Returns true if it is idle and can be closed, to be found in the store again.
-    fn is_held(&self) -> bool {
-        let slot = self.ingest.try_lock();
-        slot.is_ok_and(|slot| slot.as_ref().is_some_and(|ingest| ingest.is_resumable()))
-    }
-
     /// Ready when somebody has given the upload up.
     pub(crate) async fn cancelled(&self) {
         // The sender is here, so that this can't fail.
@@ -91,6 +88,31 @@ impl Session {
     /// Whether its file was closed, or a write failed or was given up in its middle: how far it came, the store can tell.
     fn is_broken(&self) -> bool {
         self.ingest.try_lock().is_ok_and(|slot| slot.is_none())
+    }
+}
+
+/// The right to write an upload. Once it is dropped the upload is idle, and holds no file open.
+pub(crate) struct SessionLock<'a>(MutexGuard<'a, Option<Box<dyn Ingest>>>);
+
+impl Deref for SessionLock<'_> {
+    type Target = Option<Box<dyn Ingest>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for SessionLock<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl Drop for SessionLock<'_> {
+    fn drop(&mut self) {
+        if let Some(ingest) = &mut *self.0 {
+            ingest.park();
+        }
     }
 }
 
@@ -118,12 +140,13 @@ impl Sessions {
     }
 
     /// Never held across an await.
-    fn open(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for one more upload of `owner`: forgets those that are idle for long and, if that is not enough, the one
-    /// that is idle for longest of the owner with the most. One of the store's can be found there again.
+    /// Makes room for one more upload of `owner`: forgets those that are idle for long and, if that is not enough, one of the
+    /// owner with the most: that which is idle for longest, or else gets bytes most slowly. One of the store's can be found
+    /// there again.
     ///
     /// # Errors
     /// `TOOMANYREQUESTS` if there are too many, and no other owner has more.
@@ -137,6 +160,10 @@ impl Sessions {
         }
         let full = open.len() >= self.limit;
         drop(open);
+        for (_, session) in &forgotten {
+            // A request that writes it ends, and gets an error.
+            session.cancelled.send_replace(true);
+        }
         // Outside of the lock: it may remove files.
         drop(forgotten);
         if full {
@@ -166,18 +193,6 @@ impl Sessions {
         let owner = open.get(id).map_or_else(|| owner.into(), |session| Arc::clone(&session.owner));
         let session = Session::new(repository, owner, ingest);
         open.insert(id.to_owned(), Arc::clone(&session));
-        let mut held: Vec<_> = Vec::new();
-        if open.len() > MAX_HELD {
-            held.extend(open.values().filter(|session| session.is_held()).cloned());
-        }
-        drop(open);
-        held.sort_by_key(|session| session.touched());
-        let excess = held.len().saturating_sub(MAX_HELD);
-        for idle in &held[..excess] {
-            if let Ok(mut slot) = idle.ingest.try_lock() {
-                drop(slot.take());
-            }
-        }
         session
     }
 
@@ -250,8 +265,8 @@ impl Sessions {
     }
 }
 
-/// The idle upload to forget for one of `newcomer`: of the owner with the most, if that is another one with more than the
-/// newcomer would have.
+/// The upload to forget for one of `newcomer`: of the owner with the most, if that is another one with more than the newcomer
+/// would have.
 fn victim(open: &HashMap<String, Arc<Session>>, newcomer: &str) -> Option<String> {
     let mut counts = HashMap::<_, usize>::new();
     for session in open.values() {
@@ -261,9 +276,8 @@ fn victim(open: &HashMap<String, Arc<Session>>, newcomer: &str) -> Option<String
     if counts.get(newcomer).copied().unwrap_or_default() + 1 >= most {
         return None;
     }
-    let idle =
-        open.iter().filter(|(_, session)| counts.get(&*session.owner) == Some(&most) && session.is_idle());
-    idle.min_by_key(|(_, session)| session.touched()).map(|(id, _)| id.clone())
+    let of_most = open.iter().filter(|(_, session)| counts.get(&*session.owner) == Some(&most));
+    of_most.min_by_key(|(_, session)| (!session.is_idle(), session.touched())).map(|(id, _)| id.clone())
 }
 
 /// Whether a client can have the id from here.
@@ -276,6 +290,7 @@ mod tests {
     use super::*;
     use oras_layout::Layout;
     use oras_memory::Memory;
+    use oras_spec::Digest;
     use oras_store::IngestTarget;
 
     async fn ingest() -> Box<dyn Ingest> {
@@ -288,7 +303,7 @@ mod tests {
         let (id, idle) = (sessions.id(), sessions.id());
         assert!(is_id(&id) && id != idle && !is_id("../0123456789abcdef0123456789abc"));
         let held = sessions.insert("a", "ann", &id, ingest().await);
-        let writing = held.ingest.lock().await;
+        let writing = held.lock().await;
         assert!(sessions.get("b", &id).is_none());
         sessions.insert("a", "ann", &idle, ingest().await);
         std::thread::sleep(Duration::from_millis(2));
@@ -317,29 +332,55 @@ mod tests {
         assert!(sessions.get("a", "1").is_none() && sessions.get("a", "4").is_some());
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn idle_uploads_hold_few_files_and_can_all_be_resumed() {
+    async fn idle_uploads_hold_no_file_and_can_all_be_resumed() {
         let directory = tempfile::tempdir().unwrap();
         let store = Layout::open_or_create(directory.path()).await.unwrap();
         let sessions = Sessions::new(1000, IDLE);
-        let ids: Vec<_> = (0..3 * MAX_HELD).map(|_| sessions.id()).collect();
+        let ids: Vec<_> = (0..50).map(|_| sessions.id()).collect();
         for id in &ids {
             let begun = store.begin_named(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await;
-            let session = sessions.insert("a", "ann", id, begun.unwrap());
-            let mut slot = session.ingest.lock().await;
-            slot.as_mut().unwrap().write("hello".into()).await.unwrap();
-            session.advance(5);
+            sessions.insert("a", "ann", id, begun.unwrap());
         }
-        let held = |sessions: &Sessions| sessions.open().values().filter(|session| session.is_held()).count();
-        assert!(held(&sessions) <= MAX_HELD + 1 && sessions.count() == ids.len());
+        let held = || {
+            let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.filter_map(|entry| std::fs::read_link(entry.path()).ok())
+                .filter(|path| path.starts_with(directory.path()))
+                .count()
+        };
+        for round in 1..=3_u64 {
+            for id in &ids {
+                let session = sessions.get("a", id).unwrap();
+                let mut slot = session.lock().await;
+                slot.as_mut().unwrap().write("hello".into()).await.unwrap();
+                session.advance(5 * round);
+                assert_eq!(held(), 1);
+            }
+            assert_eq!(held(), 0);
+        }
+        let digest = Digest::sha256(b"hellohellohello");
         for id in &ids {
-            let session = match sessions.get("a", id) {
-                Some(session) => session,
-                None => sessions.find("a", id, &store).await.unwrap(),
-            };
-            assert_eq!((session.written(), &*session.owner), (5, "ann"));
+            let session = sessions.get("a", id).unwrap();
+            assert_eq!(session.written(), 15);
+            let ingest = session.lock().await.take().unwrap();
+            assert_eq!(ingest.commit(Some(&digest)).await.unwrap().size, 15);
         }
-        assert!(held(&sessions) <= MAX_HELD + 1 && sessions.count() == ids.len());
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_drips_makes_room_for_another_owner() {
+        let sessions = Sessions::new(2, IDLE);
+        let dripping = [0, 1].map(|number| number.to_string());
+        let mut held = Vec::new();
+        for id in &dripping {
+            held.push(sessions.insert("a", "eve", id, ingest().await));
+        }
+        let locks = (held[0].lock().await, held[1].lock().await);
+        sessions.check_room("ann").unwrap();
+        held[0].cancelled().await;
+        assert!(sessions.get("a", "0").is_none());
+        drop(locks);
     }
 
     #[tokio::test]
@@ -350,7 +391,7 @@ mod tests {
         let id = sessions.id();
         let begun = store.begin_named(&id, MediaType::OCTET_STREAM, Algorithm::Sha256);
         let session = sessions.insert("a", "ann", &id, begun.await.unwrap());
-        let mut ingest = session.ingest.lock().await.take().unwrap();
+        let mut ingest = session.lock().await.take().unwrap();
         ingest.write("hello".into()).await.unwrap();
         assert!(sessions.get("a", &id).is_none(), "nobody knows how far it came");
         assert!(sessions.find("a", &id, &store).await.is_err(), "somebody writes");

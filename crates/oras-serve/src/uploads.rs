@@ -18,7 +18,6 @@ use crate::range;
 use crate::respond::{Answer, empty, set};
 use crate::server::Registry;
 use crate::sessions::Session;
-use crate::shares::client;
 use crate::trace::Remote;
 use crate::visitor::Visitor;
 
@@ -41,7 +40,7 @@ pub(crate) async fn open(
     let mounted = query.get("mount").map(digest).transpose()?;
     let whole = query.get("digest").map(digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
-    let owner = owner(visitor, request.extensions().get::<Remote>());
+    let owner = visitor.owner(request.extensions().get::<Remote>());
     registry.sessions.check_room(&owner)?;
     let store = registry.writable(name, true).await?;
     if let Some(digest) = mounted
@@ -66,16 +65,6 @@ pub(crate) async fn open(
         set(&mut response, "oci-chunk-min-length", &minimum.to_string());
     }
     Ok(response)
-}
-
-/// Who shares the room for uploads: a user, or an address where nobody logs in.
-fn owner(visitor: &Visitor, remote: Option<&Remote>) -> String {
-    match (visitor.name(), remote) {
-        // No address begins like that.
-        (Some(user), _) => format!("user {user}"),
-        (None, Some(Remote(address))) => client(address.ip()).to_string(),
-        (None, None) => String::new(),
-    }
 }
 
 /// The hash to compute while the bytes arrive: that of the digest, if it is known, or the one asked for
@@ -104,7 +93,7 @@ async fn find(registry: &Registry, name: &str, id: &str) -> Result<Arc<Session>,
 /// PATCH: more bytes; with a `Content-Range`, those that come next.
 pub(crate) async fn append(registry: &Registry, name: &str, id: &str, request: Request<Body>) -> Answer {
     let session = find(registry, name, id).await?;
-    let mut slot = session.ingest.lock().await;
+    let mut slot = session.lock().await;
     let before = session.written();
     fill(registry, (name, id), (&session, &mut slot), request).await?;
     registry.begun.took(id, session.written() - before, registry.options.min_chunk_size);
@@ -122,7 +111,7 @@ pub(crate) async fn close(
     let session = find(registry, name, id).await?;
     let digest =
         digest(query.get("digest").ok_or_else(|| Refusal::digest_invalid("the digest is missing"))?)?;
-    let mut slot = session.ingest.lock().await;
+    let mut slot = session.lock().await;
     fill(registry, (name, id), (&session, &mut slot), request).await?;
     let ingest = slot.take().ok_or_else(Refusal::upload_unknown)?;
     registry.sessions.remove(id);

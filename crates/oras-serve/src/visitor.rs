@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::route::MAX_NAME;
 use crate::scope::{Action, Scope};
 use crate::server::Registry;
+use crate::shares::client;
 use crate::tokens::Claims;
+use crate::trace::Remote;
 
 /// Who sends a request: nobody in particular, a user, or whoever has a token.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +31,16 @@ impl Visitor {
     /// The user's name.
     pub(crate) fn name(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// Who shares room with others: a user, or the address of a client that has not logged in.
+    pub(crate) fn owner(&self, remote: Option<&Remote>) -> String {
+        match (self.name(), remote) {
+            // No address begins like that.
+            (Some(user), _) => format!("user {user}"),
+            (None, Some(Remote(address))) => client(address.ip()).to_string(),
+            (None, None) => String::new(),
+        }
     }
 
     pub(crate) fn has_token(&self) -> bool {

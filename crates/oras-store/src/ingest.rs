@@ -42,10 +42,9 @@ pub trait Ingest: Send {
     /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
-    /// Returns true if the store keeps what was written when this is dropped, so that [`IngestTarget::resume`] finds it.
-    fn is_resumable(&self) -> bool {
-        false
-    }
+    /// Releases what the content needs of the system while nobody writes it, such as an open file. The next call gets it back.
+    /// By default nothing is released.
+    fn park(&mut self) {}
 
     /// Gives the content up: nothing of it is left, whether it has a name or not, and not at a registry that could be told
     /// either.

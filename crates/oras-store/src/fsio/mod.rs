@@ -24,7 +24,7 @@ pub use partial::{Partial, Whole, sweep_partials};
 pub use plain::{open_linked, open_plain, read_limited, read_plain};
 pub use pour::{Rest, pour, stage};
 pub use read::{read, read_at, read_to_end, read_whole};
-pub use staged::{Durability, Staged};
+pub use staged::{Durability, ParkedFile, Staged};
 pub use through::read_through;
 
 use crate::{Error, Result};

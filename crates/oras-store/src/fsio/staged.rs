@@ -1,8 +1,8 @@
 //! Staged files: written under another name, and given theirs in one step.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
@@ -106,6 +106,11 @@ impl Staged {
         Ok(Self::of(Form::Temporary(file)))
     }
 
+    /// Closes a file that [`Staged::create_kept`] made, and unlocks it. [`ParkedFile::reopen`] opens it again.
+    pub fn park(self) -> ParkedFile {
+        ParkedFile { path: self.path().to_owned(), flushing: self.flushing }
+    }
+
     fn of(form: Form) -> Self {
         Self { form, flushing: None }
     }
@@ -206,6 +211,42 @@ pub(super) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => rename(),
         Err(error) => Err(error),
+    }
+}
+
+/// A file that is closed until it is written again, so that it needs no descriptor.
+#[derive(Debug)]
+pub struct ParkedFile {
+    path: PathBuf,
+    flushing: Option<Flushing>,
+}
+
+impl ParkedFile {
+    /// Opens the file again, after its last byte.
+    ///
+    /// # Errors
+    /// Those of [`Staged::reopen`]; `NotFound` if it is not there, and `Other` unless it has `size` bytes.
+    pub fn reopen(self, size: u64) -> Result<Staged> {
+        let shown = self.path.display();
+        let mut staged = Staged::reopen(&self.path)?.ok_or_else(|| Error::not_found(shown.to_string()))?;
+        let end = staged.file_mut().seek(SeekFrom::End(0));
+        let end = end.map_err(|error| Error::io(format!("failed to read {shown}"), error))?;
+        if end != size {
+            return Err(Error::new(Kind::Other, format!("{shown} has {end} bytes, and {size} were written")));
+        }
+        staged.flushing = self.flushing;
+        Ok(staged)
+    }
+
+    /// Removes the file.
+    pub fn remove(self) {
+        // Best effort: nobody looks at it within a day, and it is swept then.
+        drop(fs::remove_file(&self.path));
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
