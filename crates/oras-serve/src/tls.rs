@@ -1,5 +1,6 @@
 //! TLS by rustls, with a certificate that may be renewed while the server runs.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::sign::SingleCertAndKey;
 
-use crate::reread::{Reread, unusable};
+use crate::reread::{Reread, unreadable, unusable};
 
 /// Where a server has its certificate.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
 
 fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
     let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+    // Tells an error of the system, after which they are read again, from files that can't be used.
+    for path in files {
+        File::open(path).map_err(|error| unreadable(path, &error))?;
+    }
     let provider = oras_tls::provider();
     let pair = oras_tls::certified_key(certificate, key, &provider)
         .map_err(|error| unusable(error.path(), error.reason()))?;
