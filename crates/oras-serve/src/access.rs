@@ -18,6 +18,7 @@ use crate::metrics::{Endpoint, METRICS_PATH};
 use crate::route::{self, Route};
 use crate::scope::{self, Action};
 use crate::server::Registry;
+use crate::shares::Activity;
 use crate::trace::Remote;
 use crate::users::LogIn;
 use crate::visitor::Visitor;
@@ -31,6 +32,9 @@ pub(crate) async fn check(State(registry): State<Arc<Registry>>, request: Reques
     let endpoint = Endpoint::of(&path, route.as_ref());
     let mut response = match admit(&registry, &path, route.as_ref(), &head).await {
         Ok(visitor) => {
+            if let Some(activity) = head.extensions.get::<Arc<Activity>>() {
+                activity.set_user(visitor.name());
+            }
             head.extensions.insert(visitor.clone());
             let mut response = next.run(Request::from_parts(head, body)).await;
             response.extensions_mut().insert(visitor);

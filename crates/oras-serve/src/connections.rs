@@ -45,7 +45,7 @@ const LARGE_BUFFER: usize = 400 * 1024;
 const SMALL_BUFFER: usize = 64 * 1024;
 
 /// How long requests may go on after the server was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// What a client is told when it has the most connections already, and uses them all.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ndocker-distribution-api-version: registry/2.0\r\n\

@@ -17,6 +17,7 @@ use crate::query::Query;
 use crate::respond::{Answer, json, set};
 use crate::route::{self, Route};
 use crate::server::Registry;
+use crate::trace::Remote;
 use crate::visitor::Visitor;
 use crate::{
     access, blobs, grant, health, lists, manifests, metrics, namespace, pace, page, trace, uploads, warnings,
@@ -80,12 +81,47 @@ async fn dispatch(State(registry): State<Arc<Registry>>, request: Request<Body>)
     if registry.options.page && page::is_at(&path) {
         return page::answer(&registry, &path, &visitor, request).await;
     }
+    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
     match Route::parse(&path) {
+        Some(_) if is_write => write(registry, path, visitor, request).await,
         Some(route) => answer(&registry, route, visitor, request).await.unwrap_or_else(Refusal::response),
         None => {
             Refusal::new(StatusCode::NOT_FOUND, "NAME_INVALID", "no such endpoint or repository").response()
         }
     }
+}
+
+/// Answers a request that may write, in a task of its own. When the client disconnects, its body ends with an error; a write
+/// that has all it needs goes on with all that it holds (memory, locks, digests that must not be collected), and its outcome
+/// is logged.
+async fn write(
+    registry: Arc<Registry>,
+    path: String,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Response<Body> {
+    let owner = visitor.owner(request.extensions().get::<Remote>());
+    let entry = request.extensions().get::<Arc<trace::Entry>>().cloned();
+    let (tasks, limit) = (registry.write_tasks.clone(), registry.options.max_connections);
+    let work = async move {
+        let response = match Route::parse(&path) {
+            Some(route) => answer(&registry, route, visitor.clone(), request).await,
+            None => Err(Refusal::name_invalid()),
+        };
+        let response = response.unwrap_or_else(Refusal::response);
+        if let Some(entry) = entry {
+            entry.note_outcome(response.status(), visitor.name());
+        }
+        response
+    };
+    let Some(response) = tasks.begin(&owner, limit, work) else {
+        let message = "too many writes of this client are under way";
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
+        return refusal.with("retry-after", "1".to_owned()).response();
+    };
+    // It panicked, which is in the log.
+    let failed = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "internal error").response();
+    response.await.unwrap_or_else(failed)
 }
 
 async fn answer(
@@ -127,7 +163,7 @@ async fn answer(
             manifests::get(registry, (name, reference), &Conditions::of(request.headers())).await
         }
         (Route::Manifest { name, reference }, Method::PUT) => {
-            manifests::put(registry, (name, reference), &query, request).await
+            manifests::put(registry, (name, reference, &visitor), &query, request).await
         }
         (Route::Manifest { name, reference }, Method::DELETE) => {
             manifests::delete(registry, (name, reference), &Conditions::of(request.headers())).await

@@ -29,7 +29,7 @@ pub(crate) fn absent_is_none<T>(found: Result<T, Refusal>) -> Result<Option<T>, 
 }
 
 /// Returns true if a disk, a quota or the bound of a store in memory is used up.
-fn is_full(error: &Error) -> bool {
+pub(crate) fn is_full(error: &Error) -> bool {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .filter_map(|error| error.downcast_ref::<std::io::Error>())
@@ -115,6 +115,19 @@ impl Refusal {
                 tracing::error!(error = error.chain(), "a store failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "internal error")
             }
+        }
+    }
+
+    /// The refusal for an error of reading what a store has. Content that is not what its digest says is damaged, which is no
+    /// fault of the request.
+    pub(crate) fn of_read(error: &Error, not_found: fn() -> Self) -> Self {
+        match error.kind() {
+            Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent => {
+                tracing::error!(error = error.chain(), "stored content is damaged");
+                let message = "the stored content is damaged: push it again";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
+            }
+            _ => Self::of(error, not_found),
         }
     }
 

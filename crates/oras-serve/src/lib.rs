@@ -31,6 +31,7 @@ mod failures;
 mod grant;
 mod health;
 mod lists;
+mod manifest_memory;
 mod manifests;
 mod metrics;
 mod mount;
@@ -56,8 +57,10 @@ mod tokens;
 mod trace;
 mod uploads;
 mod users;
+mod verified_stream;
 mod visitor;
 mod warnings;
+mod write_tasks;
 
 pub use needed::Needed;
 pub use options::Options;

@@ -1,7 +1,6 @@
 //! Manifests (distribution-spec, "Pulling manifests", "Pushing Manifests", "Deleting Manifests").
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
@@ -10,27 +9,49 @@ use futures::StreamExt;
 use oras_spec::reference::check_tag;
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType};
 use oras_store::{Content, Error, Kind, Source, Store};
-use tokio::sync::SemaphorePermit;
 
 use crate::blobs::digest;
 use crate::conditions::{Conditions, etag};
 use crate::error::Refusal;
+use crate::manifest_memory::{Share, too_many};
 use crate::query::Query;
 use crate::respond::{Answer, empty, set};
 use crate::route::is_reference;
 use crate::server::Registry;
+use crate::stores::{self, Doomed};
+use crate::trace::Remote;
+use crate::verified_stream::verified_stream;
+use crate::visitor::Visitor;
 
 fn failed(error: &Error) -> Refusal {
     Refusal::of(error, Refusal::manifest_unknown)
 }
 
+fn unreadable(error: &Error) -> Refusal {
+    Refusal::of_read(error, Refusal::manifest_unknown)
+}
+
 /// Tags that one PUT by digest may give; the specification asks for at least 10.
 const MAX_TAGS: usize = 64;
 
-async fn find<S: Source + ?Sized>(store: &S, reference: &str) -> Result<Descriptor, Refusal> {
+/// Resolves a tag or the digest of a manifest, whatever its media type is.
+async fn find<S: Source + ?Sized>(
+    registry: &Registry,
+    store: &S,
+    reference: &str,
+) -> Result<Descriptor, Refusal> {
     let node = store.resolve(reference).await.map_err(|error| failed(&error))?;
-    // A blob's digest is no manifest.
-    if node.media_type.is_manifest() { Ok(node) } else { Err(Refusal::manifest_unknown()) }
+    let is_manifest = registry.is_manifest(reference, &node);
+    if is_manifest { Ok(node) } else { Err(Refusal::manifest_unknown()) }
+}
+
+impl Registry {
+    /// Returns true if `node`, to which a store resolved `reference`, is a manifest, also one of an unknown type.
+    pub(crate) fn is_manifest(&self, reference: &str, node: &Descriptor) -> bool {
+        // Stores resolve the digest of a blob to a node of this type.
+        let is_typed = node.media_type != MediaType::OCTET_STREAM;
+        is_typed || !reference.contains(':') || self.stores.resolves_manifests_only()
+    }
 }
 
 pub(crate) async fn get(
@@ -42,18 +63,19 @@ pub(crate) async fn get(
         return Err(Refusal::manifest_unknown());
     }
     let store = registry.store(name).await?;
-    let node = find(&*store, reference).await?;
+    let node = find(registry, &*store, reference).await?;
     if let Some(unchanged) = conditions.unchanged(&node.digest)? {
         return Ok(unchanged);
     }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
     // hyper leaves the body out of the answer to HEAD, and keeps its length.
     let mut response = if node.size <= SMALL {
-        let bytes = content.bytes(SMALL).await.map_err(|error| failed(&error))?;
+        let bytes = content.bytes(SMALL).await.map_err(|error| unreadable(&error))?;
         Response::new(Body::from(bytes))
     } else if node.size <= registry.options.max_manifest_size {
         // Clients that take it slowly must not have it all in memory.
-        let stream = content.reader().await.map_err(|error| failed(&error))?;
+        let stream = content.unverified(0..node.size).await.map_err(|error| unreadable(&error))?;
+        let stream = verified_stream(&node, stream).map_err(|error| unreadable(&error))?;
         let mut response = Response::new(Body::from_stream(stream));
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(node.size));
         response
@@ -61,6 +83,11 @@ pub(crate) async fn get(
         return Err(Refusal::manifest_invalid("the manifest is too large"));
     };
     set(&mut response, "content-type", node.media_type.as_str());
+    if !node.media_type.is_manifest() {
+        // It may be any type, also one that a browser would run.
+        set(&mut response, "content-security-policy", "default-src 'none'; sandbox");
+        set(&mut response, "x-content-type-options", "nosniff");
+    }
     set(&mut response, "docker-content-digest", &node.digest.to_string());
     set(&mut response, "etag", &etag(&node.digest));
     Ok(response)
@@ -69,7 +96,7 @@ pub(crate) async fn get(
 /// Stores the manifest in the body under its digest and its tag, if what it needs is there.
 pub(crate) async fn put(
     registry: &Registry,
-    (name, reference): (&str, &str),
+    (name, reference, visitor): (&str, &str, &Visitor),
     query: &Query,
     request: Request<Body>,
 ) -> Answer {
@@ -78,7 +105,9 @@ pub(crate) async fn put(
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     let media_type = MediaType::from(media_type);
-    let (bytes, _turn) = receive(registry, request.into_body()).await?;
+    let owner = visitor.owner(request.extensions().get::<Remote>());
+    let share = registry.manifest_memory.share(&owner);
+    let bytes = receive(registry, request.into_body(), &share).await?;
     let manifest = Manifest::parse(&media_type, bytes.clone())
         .map_err(|error| Refusal::manifest_invalid(error.to_string()))?;
     let mut node = Descriptor::of(media_type, &bytes);
@@ -121,17 +150,20 @@ pub(crate) async fn put(
     empty(StatusCode::CREATED, &headers)
 }
 
-/// A manifest of this size is received without waiting for others, and sent from memory.
+/// A manifest of this size is received without counting it, and sent from memory.
 const SMALL: u64 = 64 * 1024;
-/// Larger ones that are received at the same time: what all clients together can have in memory is bounded.
-pub(crate) const LARGE_AT_ONCE: usize = 8;
-/// How long a larger one waits for its turn.
-const TURN: Duration = Duration::from_secs(30);
+/// Larger ones of the largest size that all clients together can have in memory.
+pub(crate) const LARGE_AT_ONCE: u64 = 8;
 
-/// The bytes of a manifest, and the turn of a large one, to be held as long as they are used.
-async fn receive(registry: &Registry, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
-    let (mut chunks, mut all, mut turn) = (body.into_data_stream(), BytesMut::new(), None);
-    while let Some(chunk) = chunks.next().await {
+/// The bytes of a manifest. Those of a large one are counted in `share`, which is to be held as long as they are used.
+async fn receive(registry: &Registry, body: Body, share: &Share<'_>) -> Result<Bytes, Refusal> {
+    let (mut chunks, mut all) = (body.into_data_stream(), BytesMut::new());
+    loop {
+        let chunk = tokio::select! {
+            chunk = chunks.next() => chunk,
+            () = share.evicted() => return Err(too_many()),
+        };
+        let Some(chunk) = chunk else { return Ok(all.freeze()) };
         let chunk =
             chunk.map_err(|_| Refusal::manifest_invalid("the body ended early, or came too slowly"))?;
         let size = (all.len() + chunk.len()) as u64;
@@ -139,18 +171,11 @@ async fn receive(registry: &Registry, body: Body) -> Result<(Bytes, Option<Semap
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             return Err(Refusal::new(status, "MANIFEST_INVALID", "the manifest is too large"));
         }
-        if size > SMALL && turn.is_none() {
-            let waited = tokio::time::timeout(TURN, registry.large_manifests.acquire()).await;
-            turn = waited.ok().and_then(Result::ok);
-            if turn.is_none() {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                let refusal = Refusal::new(status, "UNAVAILABLE", "too many large manifests at once");
-                return Err(refusal.with("retry-after", "10".to_owned()));
-            }
+        if size > SMALL {
+            share.grow(size).await?;
         }
         all.extend_from_slice(&chunk);
     }
-    Ok((all.freeze(), turn))
 }
 
 /// What a reference names now.
@@ -211,10 +236,12 @@ pub(crate) async fn delete(
     let store = registry.writable(name, false).await?;
     if !reference.contains(':') {
         // A tag goes alone; a store that can't do that says so.
-        store.untag(reference).await.map_err(|error| failed(&error))?;
+        let deleted = stores::delete(&*registry.stores, &*store, Doomed::Tag(reference)).await;
+        deleted.map_err(|error| failed(&error))?;
         return empty(StatusCode::ACCEPTED, &[]);
     }
-    let node = find(&*store, reference).await?;
-    store.delete(&node).await.map_err(|error| failed(&error))?;
+    let node = find(registry, &*store, reference).await?;
+    let deleted = stores::delete(&*registry.stores, &*store, Doomed::Node(&node)).await;
+    deleted.map_err(|error| failed(&error))?;
     empty(StatusCode::ACCEPTED, &[])
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use oras_store::{ReadStore, Store};
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -11,10 +12,11 @@ use tokio::sync::Semaphore;
 
 use crate::begun::Begun;
 use crate::conditions::Writes;
-use crate::connections::Connections;
+use crate::connections::{Connections, GRACE};
 use crate::error::Refusal;
 use crate::failures::Failures;
 use crate::health::Health;
+use crate::manifest_memory::ManifestMemory;
 use crate::manifests::LARGE_AT_ONCE;
 use crate::metrics::Metrics;
 use crate::needed::Needed;
@@ -27,6 +29,7 @@ use crate::stores::Stores;
 use crate::tls::{self, Certificate};
 use crate::tokens::Tokens;
 use crate::users::Users;
+use crate::write_tasks::WriteTasks;
 use crate::{challenge, dispatch, page};
 
 /// A registry that listens.
@@ -50,9 +53,9 @@ pub(crate) struct Registry {
     pub(crate) health: Health,
     pub(crate) shares: Arc<Shares>,
     pub(crate) begun: Begun,
+    pub(crate) write_tasks: WriteTasks,
     pub(crate) writes: Writes,
-    /// Turns of manifests that are not small.
-    pub(crate) large_manifests: Semaphore,
+    pub(crate) manifest_memory: ManifestMemory,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) sessions: Sessions,
     pub(crate) needed: Needed,
@@ -89,6 +92,7 @@ impl Server {
         let address = listener.local_addr()?;
         let sessions = Sessions::new(MAX_SESSIONS, IDLE);
         let shares = Arc::new(Shares::new(options.max_connections));
+        let manifest_memory = ManifestMemory::new(LARGE_AT_ONCE * options.max_manifest_size);
         let registry = Arc::new(Registry {
             options,
             secure: certificate.is_some(),
@@ -100,8 +104,9 @@ impl Server {
             health: Health::default(),
             shares,
             begun: Begun::default(),
+            write_tasks: WriteTasks::default(),
             writes: Writes::new(),
-            large_manifests: Semaphore::new(LARGE_AT_ONCE),
+            manifest_memory,
             stores,
             sessions,
             needed: Needed::default(),
@@ -129,10 +134,18 @@ impl Server {
             metrics: Arc::clone(&self.registry.metrics),
             router: dispatch::router(Arc::clone(&self.registry)),
         };
+        let mut stopped = Instant::now();
+        let shutdown = async {
+            shutdown.await;
+            stopped = Instant::now();
+        };
         tokio::select! {
             () = connections.accept(self.listener, shutdown) => (),
             () = self.registry.maintain() => (),
         }
+        // Writes of clients that have disconnected are finished, too.
+        let left = GRACE.saturating_sub(stopped.elapsed());
+        drop(tokio::time::timeout(left, self.registry.write_tasks.finish()).await);
         tracing::info!(address = %self.address, "stopped");
         Ok(())
     }

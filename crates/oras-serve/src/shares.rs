@@ -47,6 +47,8 @@ pub(crate) struct Activity {
     is_body: AtomicBool,
     /// Whether the connection ends with a part of a body that nobody reads.
     is_unread: AtomicBool,
+    /// The user who sent the last request.
+    user: Mutex<Option<String>>,
 }
 
 /// The longest head of a request. hyper would take 400 KiB, as it buffers as much of a body, which is fast; but that many from
@@ -72,6 +74,15 @@ impl Activity {
         self.is_body.store(is_body, Ordering::Relaxed);
     }
 
+    /// Notes who sent the request that is answered now.
+    pub(crate) fn set_user(&self, user: Option<&str>) {
+        *self.user.lock().unwrap_or_else(PoisonError::into_inner) = user.map(ToOwned::to_owned);
+    }
+
+    fn user(&self) -> Option<String> {
+        self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Notes that the rest of a body is not read.
     pub(crate) fn leave_unread(&self) {
         self.is_unread.store(true, Ordering::Relaxed);
@@ -80,6 +91,19 @@ impl Activity {
     /// Returns true if the client may still be sending a body that nobody reads.
     pub(crate) fn has_unread(&self) -> bool {
         self.is_unread.load(Ordering::Relaxed)
+    }
+}
+
+/// Who has connections: a user, or the address of a client that has not logged in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    User(String),
+    Address(IpAddr),
+}
+
+impl Connection {
+    fn owner(&self) -> Owner {
+        self.activity.user().map_or(Owner::Address(self.client), Owner::User)
     }
 }
 
@@ -143,19 +167,22 @@ impl Shares {
 
     /// The connection of the client with the most on which nothing has moved for longest, if that may be closed.
     fn victim(&self, state: &State, newcomer: IpAddr) -> Option<u64> {
+        let newcomer = Owner::Address(newcomer);
         let mut counts = HashMap::<_, usize>::new();
-        for connection in state.open.values() {
-            *counts.entry(connection.client).or_default() += 1;
+        let owned: Vec<_> = state.open.iter().map(|(number, open)| (*number, open, open.owner())).collect();
+        for (.., owner) in &owned {
+            *counts.entry(owner).or_default() += 1;
         }
         let most = counts.values().copied().max()?;
         let own = counts.get(&newcomer).copied().unwrap_or_default();
         let is_own = own == most;
         let last = |connection: &Connection| connection.activity.last.load(Ordering::Relaxed);
-        let of_most = state.open.iter().filter(|(_, connection)| match is_own {
-            true => connection.client == newcomer,
-            false => counts.get(&connection.client) == Some(&most),
+        let of_most = owned.iter().filter(|(.., owner)| match is_own {
+            true => *owner == newcomer,
+            false => counts.get(owner) == Some(&most),
         });
-        let (number, connection) = of_most.min_by_key(|(number, connection)| (last(connection), **number))?;
+        let (number, connection, _) =
+            of_most.min_by_key(|(number, connection, _)| (last(connection), *number))?;
         let idle = self.began.elapsed().saturating_sub(Duration::from_millis(last(connection)));
         // Who would have as many itself does not push out what is in use.
         (own + 1 < most || idle >= ACTIVE).then_some(*number)
@@ -216,6 +243,19 @@ mod tests {
         drop(held);
         assert_eq!(shares.open(), 2);
         assert!(shares.enter(many).is_some());
+    }
+
+    #[test]
+    fn users_behind_one_address_are_told_apart() {
+        let shares = Arc::new(Shares::new(3));
+        let proxy = address("10.0.0.1");
+        let held: Vec<_> = (0..3).map(|_| shares.enter(proxy).unwrap()).collect();
+        assert!(shares.enter(proxy).is_none(), "all are in use");
+        for place in &held {
+            place.activity.set_user(Some("eve"));
+        }
+        assert!(shares.enter(proxy).is_some(), "the newcomer may be somebody else");
+        assert_eq!(held.iter().filter(|place| is_taken(place)).count(), 1);
     }
 
     #[test]

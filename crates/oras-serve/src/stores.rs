@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use oras_spec::Descriptor;
 use oras_store::{ReadStore, Result, Store};
 
+use crate::error::is_full;
 use crate::needed::Needed;
 
 /// The repositories of a server.
@@ -21,6 +23,12 @@ pub trait Stores: Send + Sync {
     /// manifests. By default no difference.
     async fn blobs(&self, name: &str) -> Result<Option<Arc<dyn ReadStore>>> {
         self.repository(name).await
+    }
+
+    /// Returns true if the stores of [`Stores::repository`] resolve digests of manifests only. By default they resolve those
+    /// of blobs, too, to nodes of the type `application/octet-stream`.
+    fn resolves_manifests_only(&self) -> bool {
+        false
     }
 
     /// What the repository `name` of the registry `namespace` is called here (distribution-spec, main, "Registry
@@ -44,6 +52,21 @@ pub trait Stores: Send + Sync {
         self.writable(name, false).await
     }
 
+    /// Deletes a blob whose bytes were found to be damaged, if it can be had from elsewhere: then the next request for it
+    /// gets other bytes. Returns true if it was deleted. By default it stays.
+    async fn discard_damaged(&self, _name: &str, _blob: &Descriptor) -> bool {
+        false
+    }
+
+    /// Gives back room that was kept on the disk, for a delete that needs some to write what stays. Returns true if there
+    /// was some. By default there is none.
+    fn release_room(&self) -> bool {
+        false
+    }
+
+    /// Keeps room on the disk again, after a delete.
+    async fn keep_room(&self) {}
+
     /// Puts all repositories in order, while requests are answered: called again and again as long as the server runs, at
     /// the intervals of [`Options::maintenance`](crate::Options::maintenance). By default nothing is done.
     ///
@@ -56,6 +79,31 @@ pub trait Stores: Send + Sync {
     /// Whether it works: can be read and, if `writes`, be written. By default it does.
     async fn check(&self, _writes: bool) -> Result<()> {
         Ok(())
+    }
+}
+
+/// What is deleted from a repository.
+#[derive(Clone, Copy)]
+pub(crate) enum Doomed<'a> {
+    Node(&'a Descriptor),
+    Tag(&'a str),
+}
+
+/// Deletes from a repository. On a full disk this is tried again in the room that `stores` kept for it.
+pub(crate) async fn delete(stores: &dyn Stores, store: &dyn Store, doomed: Doomed<'_>) -> Result<()> {
+    let deleted = delete_once(store, doomed).await;
+    if !deleted.as_ref().is_err_and(is_full) || !stores.release_room() {
+        return deleted;
+    }
+    let deleted = delete_once(store, doomed).await;
+    stores.keep_room().await;
+    deleted
+}
+
+async fn delete_once(store: &dyn Store, doomed: Doomed<'_>) -> Result<()> {
+    match doomed {
+        Doomed::Node(node) => store.delete(node).await,
+        Doomed::Tag(tag) => store.untag(tag).await,
     }
 }
 

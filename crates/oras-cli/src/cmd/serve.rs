@@ -24,6 +24,9 @@ const DELAY: Duration = Duration::from_secs(60 * 60);
 /// Connections that may be open at once unless it is told.
 const MAX_CONNECTIONS: usize = 1024;
 
+/// Open files that are for neither connections nor their content: indexes, locks, downloads of a proxy, second files of mounts.
+const SPARE_FILES: usize = 128;
+
 /// The command with its flags.
 pub(crate) fn command() -> Command {
     args::command(
@@ -202,15 +205,15 @@ fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>
 /// The connections of `--max-connections`, for which there must be files, too: one each and as many for content.
 fn max_connections(matches: &ArgMatches) -> Result<usize, Failure> {
     let files = open_files();
+    let most = (files - SPARE_FILES.min(files / 4)) / 2;
     if !matches.given("max-connections") {
-        return Ok(MAX_CONNECTIONS.min(files / 2));
+        return Ok(MAX_CONNECTIONS.min(most));
     }
     match matches.count("max-connections", 0) {
         0 => Err(Failure::new("`--max-connections` must be at least 1")),
-        wanted if wanted > files / 2 => {
+        wanted if wanted > most => {
             let message = format!(
-                "`--max-connections` can be {} here at most: a process may have {files} files open",
-                files / 2
+                "`--max-connections` can be {most} here at most: a process may have {files} files open"
             );
             Err(Failure::new(message))
         }

@@ -25,7 +25,7 @@ const UNFOLDED: usize = 40;
 pub(super) async fn page(visit: &Visit<'_>, name: &str, reference: &str) -> Result<Markup, Problem> {
     let store = visit.repository(name).await?;
     let node = store.resolve(reference).await.map_err(|error| Problem::of(&error))?;
-    if !node.media_type.is_manifest() {
+    if !visit.registry.is_manifest(reference, &node) {
         return Err(Problem::new("This is the digest of a blob, which has no page of its own."));
     }
     let content = Content::from_source(Arc::clone(&store) as Arc<dyn Source>, node.clone());

@@ -4,6 +4,7 @@ mod check;
 mod collect;
 mod proxy;
 mod repository;
+mod reserve;
 mod root;
 mod single;
 
@@ -76,6 +77,9 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     }
     let mut stores = stores(&mut options, proxy.is_some()).await?;
     if let Some(proxy) = proxy {
+        // What is fetched can be served.
+        options.server.max_manifest_size =
+            options.server.max_manifest_size.max(proxy.client.max_manifest_size);
         stores = Arc::new(Proxy::new(stores, proxy)?);
     }
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
@@ -127,7 +131,10 @@ async fn stores(options: &mut ServeOptions, many: bool) -> Result<Arc<dyn Stores
             false => Layout::open_or_create(&path).await?.noting_use(),
         };
         let layout = layout.as_repository();
-        return Ok(Arc::new(Single::layout(name(options, &path)?, path, layout, options.collection)));
+        let reserve =
+            if options.server.read_only { None } else { Some(reserve::Reserve::new(path.clone()).await) };
+        let name = name(options, &path)?;
+        return Ok(Arc::new(Single::layout(name, path, layout, options.collection, reserve)));
     }
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());

@@ -17,6 +17,7 @@ use oras_store::{Error, Kind, ReadStore, Result, Store};
 use super::check::check;
 use super::collect::{Collection, TARGET, maintain};
 use super::repository::{self, RESERVED};
+use super::reserve::Reserve;
 
 /// Directories that are looked through for layouts.
 const MAX_DEPTH: usize = 16;
@@ -27,6 +28,8 @@ pub(super) struct LayoutRoot {
     root: PathBuf,
     read_only: bool,
     collection: Option<Collection>,
+    /// None where nothing is written.
+    reserve: Option<Reserve>,
     /// Kept, as one handle to a layout reads its index once as long as it does not change.
     open: Mutex<BTreeMap<String, Arc<Layout>>>,
 }
@@ -42,7 +45,8 @@ impl LayoutRoot {
             fsio::create_directories(&path)
         })
         .await?;
-        Ok(Self { root, read_only, collection, open: Mutex::default() })
+        let reserve = if read_only { None } else { Some(Reserve::new(root.clone()).await) };
+        Ok(Self { root, read_only, collection, reserve, open: Mutex::default() })
     }
 
     async fn layout(&self, name: &str, create: bool) -> Result<Option<Arc<Layout>>> {
@@ -117,6 +121,16 @@ impl Stores for LayoutRoot {
             } else if let Ok(Some(layout)) = self.layout(&name, false).await {
                 maintain(&name, &layout, self.collection, needed).await;
             }
+        }
+    }
+
+    fn release_room(&self) -> bool {
+        self.reserve.as_ref().is_some_and(Reserve::release)
+    }
+
+    async fn keep_room(&self) {
+        if let Some(reserve) = &self.reserve {
+            reserve.keep().await;
         }
     }
 

@@ -10,6 +10,7 @@ use oras_store::{Error, Kind, ReadStore, Result, Store};
 
 use super::check::check;
 use super::collect::{Collection, maintain};
+use super::reserve::Reserve;
 
 /// One layout as the only repository of a server.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Single {
     name: String,
     path: PathBuf,
     place: Place,
+    /// None where nothing is written.
+    reserve: Option<Reserve>,
 }
 
 #[derive(Debug)]
@@ -31,13 +34,14 @@ impl Single {
         path: PathBuf,
         layout: Layout,
         collection: Option<Collection>,
+        reserve: Option<Reserve>,
     ) -> Self {
-        Self { name, path, place: Place::Directory(Arc::new(layout), collection) }
+        Self { name, path, place: Place::Directory(Arc::new(layout), collection), reserve }
     }
 
     /// A repository that can only be read.
     pub(super) fn archive(name: String, path: PathBuf, archive: Arc<Archive>) -> Self {
-        Self { name, path, place: Place::Archive(archive) }
+        Self { name, path, place: Place::Archive(archive), reserve: None }
     }
 }
 
@@ -65,6 +69,16 @@ impl Stores for Single {
     async fn maintain(&self, needed: &Needed) {
         if let Place::Directory(layout, collection) = &self.place {
             maintain(&self.name, layout, *collection, needed).await;
+        }
+    }
+
+    fn release_room(&self) -> bool {
+        self.reserve.as_ref().is_some_and(Reserve::release)
+    }
+
+    async fn keep_room(&self) {
+        if let Some(reserve) = &self.reserve {
+            reserve.keep().await;
         }
     }
 

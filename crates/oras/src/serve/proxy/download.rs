@@ -317,5 +317,6 @@ pub(super) fn held_back(stream: ByteStream) -> ByteStream {
             }
         }
     };
-    stream::try_unfold((stream, None), next).boxed()
+    // It is asked again after its end, when the last piece was handed on.
+    stream::try_unfold((stream.fuse().boxed(), None), next).boxed()
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use oras_remote::{Client, ClientOptions, RegistriesConf};
 use oras_serve::{Needed, Stores};
+use oras_spec::Descriptor;
 use oras_store::{Error, Kind, ReadStore, Result, Store};
 
 use download::Downloads;
@@ -57,6 +58,8 @@ impl Proxy {
         client.retry.retries = client.retry.retries.min(RETRIES);
         // What is cached is served at once when the upstream is down.
         client.retry.outage = Duration::ZERO;
+        // What an upstream has is passed on, whatever its type is.
+        client.manifest_types.push("*/*".into());
         let client = Client::new(client)?;
         let several = hosts.len() > 1;
         let upstreams: Vec<_> = hosts
@@ -96,6 +99,10 @@ impl Stores for Proxy {
         Ok(self.find(name, true)?.map(|proxied| Arc::new(proxied) as _))
     }
 
+    fn resolves_manifests_only(&self) -> bool {
+        true
+    }
+
     fn scoped(&self, namespace: &str, name: &str) -> Result<Option<String>> {
         let found = self.upstreams.iter().find(|upstream| upstream.host().eq_ignore_ascii_case(namespace));
         match found {
@@ -103,6 +110,25 @@ impl Stores for Proxy {
             None => {
                 let message = format!("this server is a proxy of {}, and of no other registry", self.names());
                 Err(Error::new(Kind::NotFound, message))
+            }
+        }
+    }
+
+    /// Deletes it from the cache.
+    async fn discard_damaged(&self, name: &str, blob: &Descriptor) -> bool {
+        let discarded = async {
+            match self.local.writable(name, false).await? {
+                Some(store) => store.delete(blob).await.map(|()| true),
+                None => Ok(false),
+            }
+        };
+        match discarded.await {
+            Ok(discarded) => discarded,
+            Err(error) if error.kind() == Kind::NotFound => false,
+            Err(error) => {
+                let error = error.chain();
+                tracing::error!(target: LOG_TARGET, repository = name, %error, "a damaged blob can't be deleted");
+                false
             }
         }
     }

@@ -1,7 +1,8 @@
 //! One repository of an upstream, as it is read through the server.
 
+use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub(super) struct Proxied {
     downloads: Arc<Downloads>,
     /// Whether digests are those of blobs.
     blobs: bool,
+    /// Digests of manifests whose type does not show that they are manifests.
+    untyped_manifests: Mutex<HashSet<Digest>>,
 }
 
 impl Proxied {
@@ -43,7 +46,8 @@ impl Proxied {
         downloads: Arc<Downloads>,
     ) -> Result<Self> {
         let (remote, upstream) = (upstream.repository(there)?, Arc::clone(upstream));
-        Ok(Self { name: name.to_owned(), upstream, remote, local, downloads, blobs: false })
+        let (name, untyped_manifests) = (name.to_owned(), Mutex::default());
+        Ok(Self { name, upstream, remote, local, downloads, blobs: false, untyped_manifests })
     }
 
     /// The same repository, whose digests are those of blobs if `blobs`.
@@ -110,9 +114,6 @@ impl Proxied {
     /// What the tag names at the upstream; kept here, with the manifest.
     async fn fresh(&self, tag: &str) -> Result<Descriptor, Failure> {
         let node = self.ask(Some(PATIENCE), self.remote.resolve(tag)).await?;
-        if !node.media_type.is_manifest() {
-            return Ok(node);
-        }
         let (node, bytes) = match self.manifest(&node).await {
             Ok(bytes) => (node, bytes),
             Err(failure) if failure.away => return Err(failure),
@@ -129,7 +130,8 @@ impl Proxied {
             Some(here) => here.resolve(tag).await.ok(),
             None => None,
         };
-        if seen.is_none_or(|seen| seen.digest != node.digest)
+        let is_same = |seen: Descriptor| seen.digest == node.digest && seen.media_type == node.media_type;
+        if !seen.is_some_and(is_same)
             && let Ok(content) = Content::from_bytes(node.clone(), bytes)
             && let Some(store) = self.writable().await
             && let Err(error) = store.tag(&content, tag).await
@@ -169,8 +171,16 @@ impl Proxied {
                 return Ok(bytes);
             }
         }
-        let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
-        let bytes = self.ask(Some(PATIENCE), content.bytes(limit).boxed()).await?;
+        let asked = async {
+            if node.media_type.is_manifest() {
+                let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
+                return content.bytes(limit).await;
+            }
+            // The client would fetch a node of this type as a blob.
+            let (_, bytes) = self.remote.resolve_with_bytes(&node.digest.to_string()).await?;
+            bytes.ok_or_else(|| Error::not_found(&node.digest))
+        };
+        let bytes = self.ask(Some(PATIENCE), asked.boxed()).await?;
         self.keep(node, bytes.clone()).await;
         Ok(bytes)
     }
@@ -180,8 +190,14 @@ impl Proxied {
         let Some((store, algorithm)) = self.writable().await.zip(node.digest.algorithm()) else { return };
         let kept = async {
             let mut copy = store.begin(node.media_type.clone(), algorithm).await?;
-            copy.write(bytes).await?;
-            copy.commit(Some(&node.digest)).await
+            copy.write(bytes.clone()).await?;
+            copy.commit(Some(&node.digest)).await?;
+            if !node.media_type.is_manifest() {
+                // The name lists it with its type, which the store would not know otherwise.
+                let content = Content::from_bytes(node.clone(), bytes)?;
+                store.tag(&content, &node.digest.to_string()).await?;
+            }
+            Ok::<_, Error>(())
         };
         if let Err(error) = kept.await {
             self.complain(&error, "a manifest can't be kept");
@@ -191,11 +207,14 @@ impl Proxied {
     /// What a digest names: content that is here, or else the upstream's.
     async fn digest(&self, digest: &Digest) -> Result<Descriptor> {
         let text = digest.to_string();
-        if let Some(here) = self.here().await
-            && let Ok(node) = here.resolve(&text).await
-            && (self.blobs || node.media_type.is_manifest())
+        let found = match self.here().await {
+            Some(here) => here.resolve(&text).await.ok(),
+            None => None,
+        };
+        if let Some(node) = &found
+            && (self.blobs || node.media_type != MediaType::OCTET_STREAM)
         {
-            return Ok(node);
+            return Ok(node.clone());
         }
         if self.blobs {
             if let Some(download) = self.downloads.find(&self.name, &text) {
@@ -203,11 +222,21 @@ impl Proxied {
             }
             return Ok(self.ask(Some(PATIENCE), self.remote.resolve_blob(digest).boxed()).await?);
         }
-        let (node, bytes) = self.ask(Some(PATIENCE), self.remote.resolve_with_bytes(&text)).await?;
-        if let Some(bytes) = bytes.filter(|_| node.media_type.is_manifest()) {
-            self.keep(&node, bytes).await;
+        match self.ask(Some(PATIENCE), self.remote.resolve_with_bytes(&text)).await {
+            Ok((node, bytes)) => {
+                if let Some(bytes) = bytes {
+                    self.keep(&node, bytes).await;
+                }
+                Ok(node)
+            }
+            // A manifest whose upstream gave no type, or a blob: only the upstream can tell.
+            Err(failure) => found.filter(|_| failure.away).ok_or(failure.error),
         }
-        Ok(node)
+    }
+
+    /// Digests of manifests whose type does not show it. Never held across an await.
+    fn untyped_manifests(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.untyped_manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes of a blob: those that are here, or the upstream's, kept here if all are asked for.
@@ -231,7 +260,10 @@ impl Proxied {
         }
         if is_whole {
             let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
-            return Ok(held_back(self.ask(None, content.reader().boxed()).await?));
+            let stream = self.ask(None, content.reader().boxed()).await?;
+            let (upstream, there) = (Arc::clone(&self.upstream), self.remote.name().to_owned());
+            let failed = move |error| Error::from(upstream.failed(&there, error));
+            return Ok(held_back(stream.map_err(failed).boxed()));
         }
         Ok(self.ask(None, self.remote.fetch(node, range)).await?)
     }
@@ -271,14 +303,18 @@ impl Proxied {
 #[async_trait]
 impl Source for Proxied {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
-        match reference.parse::<Digest>() {
-            Ok(digest) => self.digest(&digest).await,
-            Err(_) => self.tag(reference).await,
+        let node = match reference.parse::<Digest>() {
+            Ok(digest) => self.digest(&digest).await?,
+            Err(_) => self.tag(reference).await?,
+        };
+        if !self.blobs && !node.media_type.is_manifest() {
+            self.untyped_manifests().insert(node.digest.clone());
         }
+        Ok(node)
     }
 
     async fn fetch(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
-        if !node.media_type.is_manifest() {
+        if !node.media_type.is_manifest() && !self.untyped_manifests().contains(&node.digest) {
             return self.blob(node, range).await;
         }
         let bytes = self.manifest(node).await?;
