@@ -23,7 +23,7 @@ fn traced(sandbox: &Sandbox, strace: &Path, faults: &[&str], arguments: &[&str])
     trace.contains("execve(").then_some((output, trace))
 }
 
-fn strace(sandbox: &Sandbox, test: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn strace(sandbox: &Sandbox, test: &str) -> Option<std::path::PathBuf> {
     let found = peers::system_or_skip("strace", test)?;
     if traced(sandbox, &found, &["openat2:error=ENOSYS"], &["version"]).is_none() {
         peers::skipped("permission to trace", test);

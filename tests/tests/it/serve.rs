@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oras_testkit::peers;
@@ -19,8 +19,12 @@ impl Served {
     /// Starts it in the sandbox on a free port and waits until it listens.
     pub(crate) fn start(sandbox: &Sandbox, words: &[&str]) -> Self {
         let words = [&["serve", "--addr", "127.0.0.1:0"], words].concat();
+        Self::launch(sandbox, sandbox.command(&ours(), &words))
+    }
+
+    /// Runs a command that becomes a server, and waits until it listens.
+    pub(crate) fn launch(sandbox: &Sandbox, mut command: Command) -> Self {
         let log = File::options().append(true).create(true).open(sandbox.path("serve.log")).unwrap();
-        let mut command = sandbox.command(&ours(), &words);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -37,6 +41,11 @@ impl Served {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal: `TERM` or `KILL`.

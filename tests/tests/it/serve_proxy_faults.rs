@@ -280,7 +280,8 @@ fn what_cannot_be_kept_is_passed_on() {
         upstream.recorder.inject("GET /blobs/ flip x2".parse().unwrap());
         let mut wire = Wire::open(served.address()).unwrap();
         wire.begin("GET", path, "", 0).unwrap();
-        assert!(wire.answer("GET").is_err(), "{path}");
+        // What is small is known to be wrong before the answer begins.
+        assert!(wire.answer("GET").map_or(true, |answer| answer.status == 502), "{path}");
     }
     let log = std::fs::read_to_string(upstream.sandbox.path("serve.log")).unwrap();
     assert!(log.contains("a blob can't be kept"), "{log}");

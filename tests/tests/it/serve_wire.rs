@@ -1,7 +1,7 @@
 //! A connection to a server that says exactly what it is told to.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection that is kept for many requests.
@@ -31,6 +31,22 @@ impl Wire {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self(BufReader::new(stream)))
+    }
+
+    /// A connection from another address of this machine.
+    pub(crate) fn open_from(address: &str, from: IpAddr) -> Result<Self> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &SocketAddr::new(from, 0))?;
+        connect(&socket, &address.parse::<SocketAddr>().unwrap())?;
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Ends the connection by a reset, so that the server learns of it at once.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 
     /// Sends the bytes as they are.
