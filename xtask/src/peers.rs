@@ -40,20 +40,42 @@ pub const GO_TOOLS: [GoTool; 7] = [
     GoTool { name: "helm", version: "v4.3.1", package: "helm.sh/helm/v4/cmd/helm" },
 ];
 
-/// Debian packages, each with the one binary we use: `/usr/bin/<name>`.
-pub const DEBIAN_TOOLS: [&str; 12] = [
-    "docker-registry",
-    "skopeo",
-    "umoci",
-    "zsh",
-    "fish",
-    "make",
-    "openssl",
-    "python3",
-    "pass",
-    "strace",
-    "chromium",
-    "zstd",
+/// A program of a Debian package, in `/usr/bin` or `/usr/sbin`.
+pub struct DebianTool {
+    /// The name of the program.
+    pub name: &'static str,
+    package: &'static str,
+}
+
+impl DebianTool {
+    const fn of(package: &'static str, name: &'static str) -> Self {
+        Self { name, package }
+    }
+
+    /// A program that has the name of its package.
+    const fn named(package: &'static str) -> Self {
+        Self::of(package, package)
+    }
+}
+
+/// The programs of Debian that tests use.
+pub const DEBIAN_TOOLS: [DebianTool; 16] = [
+    DebianTool::named("docker-registry"),
+    DebianTool::named("skopeo"),
+    DebianTool::named("umoci"),
+    DebianTool::named("zsh"),
+    DebianTool::named("fish"),
+    DebianTool::named("make"),
+    DebianTool::named("openssl"),
+    DebianTool::named("python3"),
+    DebianTool::named("pass"),
+    DebianTool::named("strace"),
+    DebianTool::named("chromium"),
+    DebianTool::named("zstd"),
+    DebianTool::of("exfatprogs", "mkfs.exfat"),
+    DebianTool::of("exfat-fuse", "mount.exfat-fuse"),
+    DebianTool::of("dosfstools", "mkfs.fat"),
+    DebianTool::named("fusefat"),
 ];
 
 impl GoTool {
@@ -69,10 +91,10 @@ impl GoTool {
 /// Where a tool is, when it is installed. Every path that tests rely on is decided here.
 pub fn find(name: &str) -> Option<PathBuf> {
     let installed = match GO_TOOLS.iter().find(|tool| tool.name == name) {
-        Some(tool) => tool.path(),
-        None => Path::new("/usr/bin").join(name),
+        Some(tool) => vec![tool.path()],
+        None => ["/usr/bin", "/usr/sbin"].map(|directory| Path::new(directory).join(name)).into(),
     };
-    installed.is_file().then_some(installed)
+    installed.into_iter().find(|path| path.is_file())
 }
 
 /// Installs what is missing and can be had, and prints where everything is.
@@ -83,7 +105,8 @@ pub fn run() -> Result {
             problems.extend(go_install(tool).err().map(|error| error.to_string()));
         }
     }
-    let missing: Vec<&str> = DEBIAN_TOOLS.into_iter().filter(|name| find(name).is_none()).collect();
+    let missing: Vec<&str> =
+        DEBIAN_TOOLS.iter().filter(|tool| find(tool.name).is_none()).map(|tool| tool.package).collect();
     if !missing.is_empty() {
         apt_install(&missing);
     }
@@ -93,7 +116,7 @@ pub fn run() -> Result {
 
 fn print_table() {
     let go = GO_TOOLS.iter().map(|tool| (tool.name, tool.version, "go"));
-    let debian = DEBIAN_TOOLS.into_iter().map(|name| (name, "Debian's", "apt-get, as root or with sudo"));
+    let debian = DEBIAN_TOOLS.iter().map(|tool| (tool.name, "Debian's", "apt-get, as root or with sudo"));
     for (name, version, needs) in go.chain(debian) {
         match find(name) {
             Some(path) => println!("{name:<16} {version:<36} {}", path.display()),

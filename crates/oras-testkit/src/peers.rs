@@ -28,10 +28,10 @@ pub fn find((name, version): (&str, &str)) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// A tool of the distribution, in `/usr/bin`, if it is installed.
+/// A tool of the distribution, in `/usr/bin` or `/usr/sbin`, if it is installed.
 pub fn system(name: &str) -> Option<PathBuf> {
-    let path = Path::new("/usr/bin").join(name);
-    path.is_file().then_some(path)
+    let paths = ["/usr/bin", "/usr/sbin"].map(|directory| Path::new(directory).join(name));
+    paths.into_iter().find(|path| path.is_file())
 }
 
 /// Like [`find`]; says that `test` is skipped when the tool is not there.
