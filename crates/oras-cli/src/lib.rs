@@ -53,6 +53,9 @@ pub fn main() -> ExitCode {
     }
     let printer = Printer::new();
     let result = run(&printer);
+    for text in oras::store::fsio::take_notices() {
+        printer.error(&format!("Warning: {text}"));
+    }
     if printer.is_stdout_closed() {
         return end_by_broken_pipe();
     }

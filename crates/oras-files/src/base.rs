@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cap_std::ambient_authority;
@@ -12,6 +12,8 @@ use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 use oras_store::fsio::Partial;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Error, Result};
+
+use crate::{interrupted, names};
 
 /// Names of staging directories that are tried: one is taken only by what a killed process of that id left.
 const ATTEMPTS: u32 = 10_000;
@@ -29,6 +31,10 @@ pub(crate) struct Base {
     count: AtomicU64,
     /// Names in the staging directory that stay when this is dropped.
     kept: Mutex<Vec<PathBuf>>,
+    /// The peculiarities of names that the file system is known to keep.
+    names_kept: AtomicU32,
+    /// Tells other processes that this one still uses the staging directory.
+    _in_use: File,
 }
 
 impl Base {
@@ -38,8 +44,13 @@ impl Base {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))?;
         let failed = |error| Error::io(format!("failed to create a directory in {}", path.display()), error);
+        interrupted::restore(&dir, path);
         let name = make(&dir).map_err(failed)?;
         let staging = dir.open_dir(&name).map_err(failed)?;
+        // Not open_dir: its handle is good for paths only, not for locks.
+        let in_use = dir.open(&name).map_err(failed)?.into_std();
+        // A new directory is locked by nobody else.
+        fsio::try_lock(&in_use).map_err(failed)?;
         let folds = dir.symlink_metadata(name.to_string_lossy().to_uppercase()).is_ok();
         Ok(Self {
             path: path.to_owned(),
@@ -49,6 +60,8 @@ impl Base {
             name,
             count: AtomicU64::new(0),
             kept: Mutex::default(),
+            names_kept: AtomicU32::new(0),
+            _in_use: in_use,
         })
     }
 
@@ -61,6 +74,14 @@ impl Base {
     /// The staging directory as a file.
     pub(crate) fn staging_file(&self) -> std::io::Result<File> {
         Ok(self.staging.try_clone()?.into_std_file())
+    }
+
+    /// Refuses a path with a part that the file system does not keep as it is.
+    ///
+    /// # Errors
+    /// `InvalidContent` for such a name, `Io` when the system cannot tell.
+    pub(crate) fn check_names(&self, path: &Path) -> Result<()> {
+        names::check(&self.staging, path, &self.names_kept)
     }
 
     /// A name that nothing in the staging directory has.
@@ -95,7 +116,7 @@ impl Drop for Base {
         }
         for entry in self.staging.entries().into_iter().flatten().flatten() {
             let name = PathBuf::from(entry.file_name());
-            if !kept.contains(&name) && self.staging.remove_file(&name).is_err() {
+            if !kept.iter().any(|kept| kept.starts_with(&name)) && self.staging.remove_file(&name).is_err() {
                 drop(self.staging.remove_dir_all(&name));
             }
         }
@@ -113,7 +134,7 @@ fn make(dir: &Dir) -> std::io::Result<PathBuf> {
     };
     let mut attempt = 0;
     loop {
-        let name = PathBuf::from(format!(".oras-pull-{}-{attempt}", std::process::id()));
+        let name = PathBuf::from(format!("{}{}-{attempt}", interrupted::PREFIX, std::process::id()));
         match dir.create_dir_with(&name, &builder) {
             Ok(()) => return Ok(name),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,

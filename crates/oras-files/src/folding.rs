@@ -8,11 +8,17 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Folded(HashMap<String, PathBuf>);
 
 impl Folded {
-    /// Claims a name: the other one, if a file system that folds case would take the two for one.
+    /// Claims a name and those of the directories it is in. Returns the earlier name that a file system that folds case would
+    /// take for one of them.
     pub(crate) fn clash(&mut self, path: &Path) -> Option<PathBuf> {
-        let folded = path.to_string_lossy().to_lowercase();
-        let first = self.0.entry(folded).or_insert_with(|| path.to_owned());
-        (first != path).then(|| first.clone())
+        for path in path.ancestors() {
+            let folded = path.to_string_lossy().to_lowercase();
+            let first = self.0.entry(folded).or_insert_with(|| path.to_owned());
+            if first != path {
+                return Some(first.clone());
+            }
+        }
+        None
     }
 }
 
@@ -29,5 +35,6 @@ mod tests {
         assert_eq!(folded.clash(Path::new("É")), None);
         assert_eq!(folded.clash(Path::new("é")), Some("É".into()));
         assert_eq!(folded.clash(Path::new("e/Readme")), None);
+        assert_eq!(folded.clash(Path::new("D/other")), Some("d".into()));
     }
 }

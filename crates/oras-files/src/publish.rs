@@ -12,6 +12,7 @@ use oras_store::{Error, Kind, Result};
 use crate::base::Base;
 use crate::extract::{Directory, set_mode, set_modified};
 use crate::folding::Folded;
+use crate::interrupted;
 use crate::kept::Kept;
 use crate::rollback::{Done, roll_back};
 use crate::target::Place;
@@ -125,8 +126,8 @@ fn check_case(items: &[Item]) -> Result<()> {
 }
 
 fn run_all(moves: &[Move], done: &mut Vec<Done>) -> Result<()> {
-    for (number, step) in moves.iter().enumerate() {
-        run(step, number, done).map_err(|error| {
+    for step in moves {
+        run(step, done).map_err(|error| {
             Error::io(format!("failed to write {}", step.base.path.join(&step.to).display()), error)
         })?;
     }
@@ -243,7 +244,7 @@ impl Plan<'_> {
     }
 }
 
-fn run(step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
+fn run(step: &Move, done: &mut Vec<Done>) -> io::Result<()> {
     let Base { dir, staging, .. } = &*step.base;
     let mut parents: Vec<_> =
         step.to.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
@@ -256,7 +257,7 @@ fn run(step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
         }
     }
     // What was there is kept in the staging directory until everything is in place.
-    let aside = PathBuf::from(format!("replaced-{number}"));
+    let aside = Path::new(interrupted::REPLACED).join(&step.to);
     if put_aside(step, &aside)? {
         done.push(Done::Aside { base: Arc::clone(&step.base), was: step.to.clone(), is: aside });
     }
@@ -265,10 +266,19 @@ fn run(step: &Move, number: usize, done: &mut Vec<Done>) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps what is at the target under another name, if anything is. A file stays in its place meanwhile, so that nobody
+/// Keeps what is at the target in the staging directory, if anything is, under its path: if this process is killed, the next
+/// pull knows where it was. A file stays in its place meanwhile, so that nobody
 /// finds nothing there; another process may take it away or put another one there at any moment.
 fn put_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     let Base { dir, staging, .. } = &*step.base;
+    match dir.symlink_metadata(&step.to) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    if let Some(parent) = aside.parent() {
+        staging.create_dir_all(parent)?;
+    }
     if !staging.symlink_metadata(&step.from)?.is_dir() {
         match dir.hard_link(&step.to, staging, aside) {
             Ok(()) => return Ok(true),

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use oras_store::Error;
 
 use crate::base::Base;
@@ -44,33 +45,33 @@ pub(crate) fn roll_back(done: Vec<Done>, error: Error) -> Error {
 /// Moves the earlier file `is` of the staging directory back to `was`. Returns where it is kept if that fails.
 fn restore(base: &Base, was: &Path, is: &Path) -> Option<PathBuf> {
     // A link has no effect where a new file is left in the place, and it needs no rename.
-    let restored = is_same_file(base, was, is)
+    let restored = is_same_file(&base.staging, &base.dir, was, is)
         || base.staging.rename(is, &base.dir, was).is_ok()
         || base.staging.hard_link(is, &base.dir, was).is_ok();
     if restored {
         return None;
     }
-    if let Some(beside) = keep_beside(base, was, is) {
+    if let Some(beside) = keep_beside(&base.staging, &base.dir, was, is) {
         return Some(base.path.join(beside));
     }
     Some(base.keep_staged(is))
 }
 
-/// Gives the file a new name in the directory of `was`.
-fn keep_beside(base: &Base, was: &Path, is: &Path) -> Option<PathBuf> {
+/// Gives the file `is` of `staging` a new name in the directory of `was`, which is below `dir`.
+pub(crate) fn keep_beside(staging: &Dir, dir: &Dir, was: &Path, is: &Path) -> Option<PathBuf> {
     for attempt in 0..ATTEMPTS {
         let mut name = OsString::from(was.file_name()?);
         name.push(if attempt == 0 { ".oras-old".to_owned() } else { format!(".oras-old-{attempt}") });
         let beside = was.with_file_name(name);
-        match base.staging.hard_link(is, &base.dir, &beside) {
+        match staging.hard_link(is, dir, &beside) {
             Ok(()) => return Some(beside),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             Err(_) => {}
         }
         // A rename replaces files, so only an unused name is taken.
-        match base.dir.symlink_metadata(&beside) {
+        match dir.symlink_metadata(&beside) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return base.staging.rename(is, &base.dir, &beside).is_ok().then_some(beside);
+                return staging.rename(is, dir, &beside).is_ok().then_some(beside);
             }
             Err(_) => return None,
             Ok(_) => {}
@@ -81,9 +82,9 @@ fn keep_beside(base: &Base, was: &Path, is: &Path) -> Option<PathBuf> {
 
 /// Whether `was` is still the earlier file: its second name in the staging directory is not needed then.
 #[cfg(unix)]
-fn is_same_file(base: &Base, was: &Path, is: &Path) -> bool {
+pub(crate) fn is_same_file(staging: &Dir, dir: &Dir, was: &Path, is: &Path) -> bool {
     use cap_std::fs::MetadataExt;
-    let (Ok(was), Ok(is)) = (base.dir.symlink_metadata(was), base.staging.symlink_metadata(is)) else {
+    let (Ok(was), Ok(is)) = (dir.symlink_metadata(was), staging.symlink_metadata(is)) else {
         return false;
     };
     // Some file systems without hard links invent inode numbers, so the number of names counts, too.
@@ -91,7 +92,7 @@ fn is_same_file(base: &Base, was: &Path, is: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_same_file(_: &Base, _: &Path, _: &Path) -> bool {
+pub(crate) fn is_same_file(_: &Dir, _: &Dir, _: &Path, _: &Path) -> bool {
     false
 }
 

@@ -1,6 +1,7 @@
 //! Nodes written to paths: staged and verified first, published together.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,8 +141,8 @@ impl Inner {
         let path = clean(&output.join(&named));
         // Below the output directory no link may lead out of it; elsewhere the user asked for it.
         let from = if local { output.clone() } else { path.parent().unwrap_or(&path).to_owned() };
-        let existing = from.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
-        if !existing.is_dir() {
+        let (existing, is_dir) = nearest(&from)?;
+        if !is_dir {
             let message = format!(
                 "failed to ensure directories of the target path: mkdir {}: not a directory",
                 existing.display()
@@ -153,11 +154,12 @@ impl Inner {
             .canonicalize()
             .map_err(|error| Error::io(format!("failed to find {}", existing.display()), error))?;
         let base = self.base(base)?;
+        base.check_names(&relative)?;
         publish::parents_are_directories(&base.dir, &relative).map_err(|error| match error.kind() {
             Kind::Denied => refused(),
             _ => error,
         })?;
-        if self.options.keep_old_files && path.symlink_metadata().is_ok() {
+        if self.options.keep_old_files && is_taken(&path)? {
             let message =
                 format!("failed to resolve path for writing: overwrite disallowed: {}", path.display());
             return Err(Error::new(Kind::AlreadyExists, message));
@@ -251,6 +253,31 @@ impl Target for FileTarget {
     async fn tag(&self, content: &Content, _: &str) -> Result<()> {
         self.push(content).await.map(drop)
     }
+}
+
+/// Returns the nearest of the path and its parents that exists, and whether that is a directory.
+fn nearest(path: &Path) -> Result<(&Path, bool)> {
+    for ancestor in path.ancestors() {
+        match ancestor.metadata() {
+            Ok(found) => return Ok((ancestor, found.is_dir())),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(unseen(ancestor, error)),
+        }
+    }
+    Ok((Path::new("/"), true))
+}
+
+/// Returns true if anything has the path.
+fn is_taken(path: &Path) -> Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(unseen(path, error)),
+    }
+}
+
+fn unseen(path: &Path, error: std::io::Error) -> Error {
+    Error::io(format!("failed to look at {}", path.display()), error)
 }
 
 /// Whether it is a packed directory.

@@ -96,6 +96,7 @@ fn unpack(
     let root = staging.open_dir(&name).map_err(failed)?;
     let archive = Archive {
         title: layer.title().unwrap_or_default(),
+        base: &place.base,
         place: &place.path,
         size: layer.size,
         content_digest: layer.annotations.get(annotation::CONTENT_DIGEST).map(String::as_str),
@@ -103,8 +104,8 @@ fn unpack(
         preserve_permissions: options.preserve_permissions,
         links_lead_out: options.allow_path_traversal,
     };
-    let directories = extract::extract(packed, root, place.base.folds, &archive, cancelled)
-        .map_err(|error| place.unpack_failed(error))?;
+    let directories =
+        extract::extract(packed, root, &archive, cancelled).map_err(|error| place.unpack_failed(error))?;
     Ok(Item { directories: Arc::new(directories), ..Item::new(place, name, Form::Staged) })
 }
 

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
-use std::ops::ControlFlow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
-use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
+use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::fsio::{self, Durability, Staged, blocking};
 use oras_store::{Content, Error, Kind, Origin, Pushed, Result};
 use tokio::sync::oneshot;
 
 use crate::place::{self, Blob, missing};
-use crate::verified::verify;
+use crate::verified::{has_digest, verify};
 use crate::{Layout, evict};
 
 /// The path of a blob. A digest contains neither `/` nor `.`, so the path stays inside.
@@ -30,7 +30,7 @@ pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
         Err(_) if path.is_symlink() => {
             let (file, size) = fsio::open_linked(&path).map_err(|error| unopened(root, digest, error))?;
             let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
-            if !has_digest(&file, digest).map_err(failed)? {
+            if has_digest(&file, digest, size, || true).map_err(failed)? != Some(true) {
                 let message = format!("the link {} leads to other content", path.display());
                 return Err(Error::new(Kind::DigestMismatch, message));
             }
@@ -52,31 +52,27 @@ fn unopened(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
     }
 }
 
-fn has_digest(file: &File, digest: &Digest) -> std::io::Result<bool> {
-    let Some(algorithm) = digest.algorithm() else { return Ok(false) };
-    let mut hasher = Hasher::new(algorithm);
-    fsio::read_through(file, |piece| {
-        hasher.update(piece);
-        ControlFlow::Continue(())
-    })?;
-    Ok(hasher.finish() == *digest)
-}
-
 /// Returns the path of a blob that is about to be written or removed.
 ///
 /// # Errors
-/// `Denied` if `blobs` or the directory of the algorithm is a link: nothing is written through links, since what they
+/// `Io` if the system cannot tell what the directories are. `Denied` if `blobs` or the directory of the algorithm is a link: nothing is written through links, since what they
 /// lead to belongs to another program.
 pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> {
     let path = path(root, digest);
-    match path.ancestors().skip(1).take(2).find(|directory| directory.is_symlink()) {
-        None => Ok(path),
-        Some(link) => {
-            let message =
-                format!("{} is a symbolic link: the layout can be read, not changed", link.display());
-            Err(Error::new(Kind::Denied, message))
+    for directory in path.ancestors().skip(1).take(2) {
+        match fs::symlink_metadata(directory) {
+            Ok(found) if found.is_symlink() => {
+                let link = directory.display();
+                let message = format!("{link} is a symbolic link: the layout can be read, not changed");
+                return Err(Error::new(Kind::Denied, message));
+            }
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(Error::io(format!("failed to look at {}", directory.display()), error));
+            }
+            _ => {}
         }
     }
+    Ok(path)
 }
 
 /// Reads blobs, many of them: those that are as long as they are said to be. Their directory is found once.
@@ -175,7 +171,7 @@ fn prepare(
 ) -> Result<Option<Pushed>> {
     // A blob with other bytes is written anew, over the damaged one.
     if claim(layout.path(), &node.digest, Some(node.size), layout.noted())?
-        && verify(layout, node, wanted) != Some(false)
+        && verify(layout, node, wanted)? != Some(false)
     {
         return Ok(Some(Pushed::Existed));
     }
@@ -280,14 +276,17 @@ fn name(mut staged: Staged, target: &Path) -> Result<Metadata> {
     let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
     #[cfg(unix)]
     {
-        use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
         match staged.file_mut().set_permissions(mode) {
             // FAT, exFAT, CIFS and mounts that belong to another user keep no modes. The digest protects the content.
-            Err(error) if matches!(error.kind(), PermissionDenied | Unsupported | InvalidInput) => {}
+            Err(error) if fsio::is_refused(&error) => fsio::notice_lost_modes(),
             set => set.map_err(failed)?,
         }
     }
-    let file = staged.publish(target)?;
-    file.metadata().map_err(failed)
+    let found = staged.publish(target)?.metadata().map_err(failed)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(&found) & 0o777 != 0o444 {
+        fsio::notice_lost_modes();
+    }
+    Ok(found)
 }

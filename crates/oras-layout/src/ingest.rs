@@ -198,7 +198,9 @@ struct Made(Vec<PathBuf>);
 
 impl Made {
     fn make(directory: &Path) -> Result<Self> {
-        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        // What the system can't tell of is not ours to remove.
+        let missing =
+            |path: &&Path| !path.as_os_str().is_empty() && path.try_exists().is_ok_and(|found| !found);
         let made = Self(directory.ancestors().take_while(missing).map(ToOwned::to_owned).collect());
         fsio::create_directories(directory)?;
         Ok(made)
@@ -206,7 +208,8 @@ impl Made {
 
     /// That of content whose beginning made it in another run, unless it became a layout.
     fn of_resumed(root: &Path) -> Self {
-        Self(if root.join(MARKER_FILE).exists() { Vec::new() } else { vec![root.to_owned()] })
+        let is_layout = root.join(MARKER_FILE).try_exists().unwrap_or(true);
+        Self(if is_layout { Vec::new() } else { vec![root.to_owned()] })
     }
 }
 

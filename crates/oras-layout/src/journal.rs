@@ -167,12 +167,13 @@ pub(crate) fn exists(path: &Path) -> Result<bool> {
     }
 }
 
-/// Waits until no other process changes the layout; none does until what this gives is dropped.
+/// Waits until no other process changes the layout; none does until what this gives is dropped, unless the file system has no
+/// locks.
 pub(crate) fn lock(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
     let (lock, _) = fsio::open_linked(&marker)
         .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
-    lock.lock().map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    fsio::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
     Ok(lock)
 }
 

@@ -78,7 +78,7 @@ impl Layout {
         let layout = Self::at(path.into());
         let root = layout.inner.root.clone();
         let there = blocking(move || {
-            if journal::exists(&root)? && !root.is_dir() {
+            if journal::exists(&root)? && !is_directory(&root)? {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
                 return Err(Error::new(Kind::InvalidContent, message));
@@ -211,7 +211,7 @@ impl Layout {
         // Held while somebody waits.
         let (asked, _waiting) = oneshot::channel();
         let verified = blocking(move || {
-            let is_right = verify(&layout, &node, &asked) == Some(true);
+            let is_right = verify(&layout, &node, &asked)? == Some(true);
             if is_right {
                 layout.note_use(&node.digest);
             }
@@ -264,13 +264,18 @@ impl Layout {
         let (layout, node) = (self.clone(), node.clone());
         // Held while somebody waits.
         let (asked, _waiting) = oneshot::channel();
-        blocking(move || Ok(is_intact(&layout, node, &asked))).await
+        blocking(move || is_intact(&layout, node, &asked)).await
     }
 
     /// Stores what was gathered before something is looked for that might be among it.
     async fn settle(&self) -> Result<()> {
         if self.inner.gathered.is_empty() { Ok(()) } else { self.inner.gathered.store(self, None).await }
     }
+}
+
+fn is_directory(path: &Path) -> Result<bool> {
+    let found = std::fs::metadata(path);
+    Ok(found.map_err(|error| Error::io(format!("failed to look at {}", path.display()), error))?.is_dir())
 }
 
 impl Inner {

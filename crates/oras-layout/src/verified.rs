@@ -1,34 +1,52 @@
 //! Whether a blob is what its digest says: it is read and hashed.
 
 use std::fs::File;
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use oras_spec::{Descriptor, Hasher};
-use oras_store::fsio;
+use oras_spec::{Descriptor, Digest, Hasher};
+use oras_store::{Error, Kind, Result, fsio};
 use tokio::sync::oneshot;
 
 use crate::graph::read;
+use crate::journal::exists;
 use crate::{Layout, blobs};
 
-/// Returns true if the blob exists and its bytes are those of the descriptor. When the receiver of `wanted` is dropped the
-/// work ends without a result.
-pub(crate) fn verify(layout: &Layout, node: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
-    let blob = blobs::open(layout.path(), &node.digest).ok()?;
+/// Returns whether the bytes of the blob are those of the descriptor; a blob that does not exist is not right. The result is
+/// `None` if the receiver of `wanted` is dropped, which ends the work, and for an unknown algorithm.
+///
+/// # Errors
+/// Those of the system: nobody knows then what the blob is.
+pub(crate) fn verify(
+    layout: &Layout,
+    node: &Descriptor,
+    wanted: &oneshot::Sender<()>,
+) -> Result<Option<bool>> {
+    let blob = match blobs::open(layout.path(), &node.digest) {
+        Ok(blob) => blob,
+        Err(error) if error.kind() == Kind::Io => return Err(error),
+        Err(_) => return Ok(Some(false)),
+    };
     if blob.size != node.size {
-        return Some(false);
+        return Ok(Some(false));
     }
-    is_right(&blob.file, node, wanted)
+    let path = blobs::path(layout.path(), &node.digest);
+    has_digest(&blob.file, &node.digest, node.size, || !wanted.is_closed())
+        .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))
 }
 
 /// Returns true if the blob of `node` is right, and of a manifest all that it reaches and that exists: copying stops at a
 /// manifest that exists, so that a damaged blob below it would stay. Blobs that are absent are not damage: layouts may be
-/// sparse.
-pub(crate) fn is_intact(layout: &Layout, node: Descriptor, wanted: &oneshot::Sender<()>) -> bool {
+/// sparse. Each blob is hashed once by a handle and its clones: what becomes of it afterwards is found by who reads or links it.
+///
+/// # Errors
+/// Those of [`verify`].
+pub(crate) fn is_intact(layout: &Layout, node: Descriptor, wanted: &oneshot::Sender<()>) -> Result<bool> {
     let (mut next, mut leaves, mut is_root) = (vec![node], Vec::new(), true);
     while let Some(node) = next.pop() {
-        let is_found = is_root || blobs::path(layout.path(), &node.digest).exists();
+        let is_found = is_root || exists(&blobs::path(layout.path(), &node.digest))?;
         is_root = false;
         if !is_found || layout.verified().contains(&node.digest) {
             continue;
@@ -37,28 +55,28 @@ pub(crate) fn is_intact(layout: &Layout, node: Descriptor, wanted: &oneshot::Sen
             leaves.push(node);
             continue;
         }
-        if verify(layout, &node, wanted) != Some(true) {
-            return false;
+        if verify(layout, &node, wanted)? != Some(true) {
+            return Ok(false);
         }
         layout.verified().insert(node.digest.clone());
-        let Ok(Some(manifest)) = read(&blobs::reader(layout.path()), &node) else { continue };
+        let Some(manifest) = read(&blobs::reader(layout.path()), &node)? else { continue };
         next.extend(manifest.children());
     }
     are_right(layout, &leaves, wanted)
 }
 
 /// Hashes blobs on all cores.
-fn are_right(layout: &Layout, blobs: &[Descriptor], wanted: &oneshot::Sender<()>) -> bool {
+fn are_right(layout: &Layout, blobs: &[Descriptor], wanted: &oneshot::Sender<()>) -> Result<bool> {
     let next = AtomicUsize::new(0);
     let check = || {
         while let Some(node) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             // What can't be verified is not called damaged.
-            if verify(layout, node, wanted) == Some(false) {
-                return false;
+            if verify(layout, node, wanted)? == Some(false) {
+                return Ok(false);
             }
             layout.verified().insert(node.digest.clone());
         }
-        true
+        Ok(true)
     };
     let cores = thread::available_parallelism().map_or(1, usize::from).min(blobs.len());
     if cores <= 1 {
@@ -66,23 +84,31 @@ fn are_right(layout: &Layout, blobs: &[Descriptor], wanted: &oneshot::Sender<()>
     }
     thread::scope(|scope| {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(check)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(false)).fold(true, |all, right| all & right)
+        let mut all = true;
+        for thread in threads {
+            all &= thread.join().unwrap_or(Ok(false))?;
+        }
+        Ok(all)
     })
 }
 
-/// Whether the bytes are those of the descriptor; nothing if nobody wants to know any more.
-pub(crate) fn is_right(file: &File, node: &Descriptor, wanted: &oneshot::Sender<()>) -> Option<bool> {
-    let mut hasher = Hasher::new(node.digest.algorithm()?);
-    let mut size = 0;
+/// Returns whether the file has `size` bytes, of that digest. The result is `None` as soon as `goes_on` returns false, and for an
+/// unknown algorithm.
+///
+/// # Errors
+/// Those of reading.
+pub(crate) fn has_digest(
+    file: &File,
+    digest: &Digest,
+    size: u64,
+    goes_on: impl Fn() -> bool,
+) -> io::Result<Option<bool>> {
+    let Some(algorithm) = digest.algorithm() else { return Ok(None) };
+    let (mut hasher, mut length) = (Hasher::new(algorithm), 0);
     let ended = fsio::read_through(file, |piece| {
         hasher.update(piece);
-        size += piece.len() as u64;
-        if wanted.is_closed() || size > node.size {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    let is_all = ended.ok()? && size == node.size;
-    if wanted.is_closed() { None } else { Some(is_all && hasher.finish() == node.digest) }
+        length += piece.len() as u64;
+        if length > size || !goes_on() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(goes_on().then(|| ended && length == size && hasher.finish() == *digest))
 }

@@ -47,6 +47,7 @@ mod serve_sharing;
 mod serve_system;
 mod serve_users;
 mod serve_wire;
+mod simple_file_systems;
 mod socks;
 mod terminal;
 mod tls;

@@ -120,7 +120,17 @@ fn layouts_need_neither_links_nor_modes() {
         ["renameat2:error=ENOSYS", "linkat:error=EOPNOTSUPP", "statx:error=ENOSYS", "preadv2:error=ENOSYS"];
     let strict =
         ["renameat2:error=EPERM", "linkat:error=EPERM", "fchmod:error=EOPNOTSUPP", "preadv2:error=EPERM"];
-    for (number, faults) in [&simple, &old, &strict].into_iter().enumerate() {
+    let copying = [
+        "copy_file_range:error=ENOSYS",
+        "fallocate:error=EOPNOTSUPP",
+        "sync_file_range:error=ENOSYS",
+        "ioctl:error=EOPNOTSUPP",
+    ];
+    let unlocked =
+        ["flock:error=ENOLCK", "fsync:error=EINVAL", "fdatasync:error=EINVAL", "utimensat:error=ENOSYS"];
+    let locks =
+        ["flock:error=ENOSYS", "fsync:error=EOPNOTSUPP", "fdatasync:error=EPERM", "sendfile:error=EINVAL"];
+    for (number, faults) in [&simple, &old, &strict, &copying, &unlocked, &locks].into_iter().enumerate() {
         let (copied, pushed, out) = (format!("c{number}:v1"), format!("p{number}:v1"), format!("o{number}"));
         let lines: [&[&str]; 4] = [
             &["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", &copied],
@@ -131,10 +141,145 @@ fn layouts_need_neither_links_nor_modes() {
         for line in lines {
             let (output, trace) = traced(&sandbox, &strace, faults, line).unwrap();
             assert!(output.status.success(), "{faults:?} {line:?}: {}", texts(&output).1);
-            assert!(trace.contains("INJECTED") || line[0] == "push", "{faults:?} {line:?}");
+            assert!(
+                trace.contains("INJECTED") || line[0] == "push" || faults == &copying,
+                "{faults:?} {line:?}"
+            );
         }
         assert_eq!(std::fs::read(sandbox.path(&format!("{out}/d/sub/g"))).unwrap(), b"more\n");
         sandbox.oras(&["pull", "--oci-layout", &copied, "-o", "plain"]);
         sandbox.oras(&["pull", "--oci-layout", &pushed, "-o", "plain"]);
+    }
+}
+
+#[test]
+fn backup_and_restore_need_no_rare_calls() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "backup_and_restore_need_no_rare_calls") else { return };
+    let registry = oras_testkit::registry::Process::ours(&[]);
+    sandbox.file("f", "content\n");
+    sandbox.file("big", vec![7; 5 << 20]);
+    let source = format!("{}/a:v1", registry.host());
+    sandbox.oras(&["push", &source, "f", "big"]);
+    let simple =
+        ["renameat2:error=EINVAL", "linkat:error=EPERM", "fchmod:error=EPERM", "utimensat:error=EPERM"];
+    let unlocked =
+        ["flock:error=ENOLCK", "fsync:error=EINVAL", "fdatasync:error=EINVAL", "preadv2:error=ENOSYS"];
+    for (number, faults) in [&simple, &unlocked].into_iter().enumerate() {
+        for kind in ["layout", "archive.tar"] {
+            let output = format!("{number}-{kind}");
+            let target = format!("{}/b{number}:v1", registry.host());
+            let lines: [&[&str]; 2] =
+                [&["backup", "-o", &output, &source], &["restore", "--input", &output, &target]];
+            for line in lines {
+                let (output, _) = traced(&sandbox, &strace, faults, line).unwrap();
+                assert!(output.status.success(), "{faults:?} {line:?}: {}", texts(&output).1);
+            }
+            sandbox.oras(&["pull", &target, "-o", &format!("out-{output}")]);
+        }
+    }
+}
+
+#[test]
+fn missing_locks_and_modes_are_reported_once() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "missing_locks_and_modes_are_reported_once") else { return };
+    sandbox.file("f", "content\n");
+    sandbox.file("g", "more\n");
+    let faults = ["flock:error=ENOLCK", "fchmod:error=EPERM", "fsync:error=EINVAL"];
+    let words = ["push", "--oci-layout", "layout:v1", "f", "g"];
+    let (output, _) = traced(&sandbox, &strace, &faults, &words).unwrap();
+    let told = texts(&output).1;
+    assert!(output.status.success(), "{told}");
+    for what in ["has no locks", "keeps no file modes", "cannot flush files"] {
+        assert_eq!(told.matches(what).count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn a_pull_that_is_killed_between_renames_loses_no_earlier_file() {
+    let sandbox = Sandbox::new();
+    let test = "a_pull_that_is_killed_between_renames_loses_no_earlier_file";
+    let Some(strace) = strace(&sandbox, test) else { return };
+    for number in 1..=3 {
+        sandbox.file(&format!("f{number}"), format!("new{number}"));
+    }
+    sandbox.file("other", "other");
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "f1", "f2", "f3"]);
+    sandbox.oras(&["push", "--oci-layout", "layout:v2", "other"]);
+    for links in ["", "linkat:error=EPERM"] {
+        let mut killed = 0;
+        for first in 1..=7 {
+            drop(std::fs::remove_dir_all(sandbox.path("out")));
+            for number in 1..=3 {
+                sandbox.file(&format!("out/f{number}"), format!("old{number}"));
+            }
+            let kill = format!("renameat:signal=KILL:when={first}");
+            let faults: Vec<_> = [&*kill, links].into_iter().filter(|fault| !fault.is_empty()).collect();
+            let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
+            let (output, _) = traced(&sandbox, &strace, &faults, &words).unwrap();
+            if output.status.success() {
+                break;
+            }
+            killed += 1;
+            let output = sandbox.run(&ours(), &["pull", "--oci-layout", "layout:v2", "-o", "out"]);
+            let told = texts(&output).1;
+            assert!(output.status.success(), "{told}");
+            let found = snapshot(&sandbox.path("out"));
+            assert!(!found.keys().any(|name| name.starts_with(".oras-pull")), "{links} {first}: {found:?}");
+            for number in 1..=3 {
+                let old = format!("{:?}", format!("old{number}").into_bytes());
+                let place = format!("f{number}");
+                assert!(found.contains_key(&place), "{links} {first}: {found:?}");
+                let names: Vec<_> =
+                    found.iter().filter(|(_, what)| what.ends_with(&old)).map(|(name, _)| name).collect();
+                assert!(
+                    names.iter().any(|name| **name == place || told.contains(&**name)),
+                    "{links}, killed at {first}: {place} is at {names:?}; {told}"
+                );
+            }
+        }
+        assert!(killed >= 3, "{links}: {killed} pulls were killed");
+    }
+}
+
+/// Runs ours with a fault in calls that name `path` only.
+fn faulty_at(sandbox: &Sandbox, strace: &Path, path: &str, fault: &str, arguments: &[&str]) -> Output {
+    let call = fault.split(':').next().unwrap();
+    let mut command = sandbox.command(strace, &["-f", "-o"]);
+    command.arg(sandbox.path("../trace")).arg("-P").arg(path);
+    command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={fault}")]);
+    command.arg(ours()).args(arguments).output().unwrap()
+}
+
+#[test]
+fn errors_of_the_system_are_not_absence() {
+    let sandbox = Sandbox::new();
+    let Some(strace) = strace(&sandbox, "errors_of_the_system_are_not_absence") else { return };
+    sandbox.file("f", "content\n");
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "f"]);
+    let digest = oras_spec::Digest::sha256(b"content\n");
+    let blob = format!("layout/blobs/sha256/{}", digest.encoded());
+    for error in ["EIO", "EACCES", "EMFILE"] {
+        // Nobody knows whether the blob is right.
+        let fault = format!("openat:error={error}");
+        for words in [["push", "--oci-layout", "layout:v2", "f"], ["push", "--oci-layout", "layout:v1", "f"]]
+        {
+            let output = faulty_at(&sandbox, &strace, &blob, &fault, &words);
+            let told = texts(&output).1;
+            assert_eq!(output.status.code(), Some(1), "{error}: {told}");
+            assert!(told.contains(&digest.encoded().to_string()), "{error}: {told}");
+        }
+    }
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    for (error, flags) in [("EIO", None), ("EACCES", None), ("ELOOP", Some("-k"))] {
+        let mut words = vec!["pull", "--oci-layout", "layout:v1", "-o", "out"];
+        words.extend(flags);
+        let out = sandbox.path("out").canonicalize().unwrap();
+        let output =
+            faulty_at(&sandbox, &strace, out.to_str().unwrap(), &format!("statx:error={error}"), &words);
+        let told = texts(&output).1;
+        assert_eq!(output.status.code(), Some(1), "{error}: {told}");
+        assert!(told.contains("failed to look at"), "{error}: {told}");
     }
 }

@@ -55,7 +55,9 @@ impl Case {
     }
 
     /// Runs the case with ours and with the Go tool, if it is there.
-    pub(crate) fn judge(&self, go: Option<&Path>) -> Verdict<'_> {
+    ///
+    /// A program in `again` is ours under other conditions, where the case must hold, too.
+    pub(crate) fn judge(&self, go: Option<&Path>, again: Option<&Path>) -> Verdict<'_> {
         let play = |program: &Path, is_go| {
             let stage = Stage::new(program, is_go, self.name);
             let result = catch_unwind(AssertUnwindSafe(|| (self.run)(&stage)));
@@ -72,7 +74,12 @@ impl Case {
         };
         let (ours, theirs) = std::thread::scope(|scope| {
             let theirs = go.filter(|_| self.go).map(|program| scope.spawn(|| play(program, true)));
-            let ours = play(&peers::built("oras"), false);
+            let mut ours = play(&peers::built("oras"), false);
+            if let (Outcome::Holds, Some(again)) = (&ours, again)
+                && let Outcome::Broken(why) = play(again, false)
+            {
+                ours = Outcome::Broken(format!("without openat2: {why}"));
+            }
             (ours, theirs.map_or(Outcome::Skipped, |thread| thread.join().unwrap()))
         });
         Verdict { case: self, ours, theirs }

@@ -19,6 +19,8 @@ use flate2::read::MultiGzDecoder;
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, Kind, Result};
 
+use crate::base::Base;
+
 use self::ahead::Ahead;
 use self::entries::Entries;
 use self::limits::Bounded;
@@ -30,6 +32,8 @@ pub(crate) use self::writer::{Directory, set_mode, set_modified};
 pub(crate) struct Archive<'a> {
     /// All names begin with it.
     pub(crate) title: &'a str,
+    /// Refuses paths with parts that the file system does not keep.
+    pub(crate) base: &'a Base,
     /// Where the directory will be: an absolute link may lead back into it.
     pub(crate) place: &'a Path,
     /// Its bytes as they are packed.
@@ -49,7 +53,6 @@ pub(crate) struct Archive<'a> {
 pub(crate) fn extract(
     packed: Box<dyn Read + Send>,
     root: Dir,
-    folds: bool,
     archive: &Archive<'_>,
     cancelled: Arc<AtomicBool>,
 ) -> Result<Vec<Directory>> {
@@ -59,7 +62,7 @@ pub(crate) fn extract(
         let allowed = limits::allowed(&archive.limits, archive.size);
         let stream = Bounded::new(stream, Hasher::new(Algorithm::Sha256), allowed, cancelled);
         let mut entries = Entries::new(stream);
-        let mut writer = Writer::new(root, archive, folds).map_err(failed)?;
+        let mut writer = Writer::new(root, archive).map_err(failed)?;
         let mut count = 0;
         while let Some(entry) = entries.next().map_err(failed)? {
             count += 1;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, Kind, Result, fsio};
 
 use super::entries::{Entries, Entry, EntryKind};
 use super::links::Links;
@@ -40,11 +40,13 @@ pub(super) struct Writer<'a> {
     /// Only where the file system folds case.
     folded: Option<Folded>,
     buffer: Vec<u8>,
+    /// Whether it was noticed that the file system keeps no modes.
+    has_lost_modes: bool,
 }
 
 impl<'a> Writer<'a> {
     /// Writes to `root`, a new and empty directory.
-    pub(super) fn new(root: Dir, archive: &'a Archive<'a>, folds: bool) -> io::Result<Self> {
+    pub(super) fn new(root: Dir, archive: &'a Archive<'a>) -> io::Result<Self> {
         // What the umask left of 0777.
         let kept = if archive.preserve_permissions { 0o7777 } else { mode_of(&root.dir_metadata()?) & 0o777 };
         Ok(Self {
@@ -55,8 +57,9 @@ impl<'a> Writer<'a> {
             kept,
             directories: BTreeMap::new(),
             links: Links::default(),
-            folded: folds.then(Folded::default),
+            folded: archive.base.folds.then(Folded::default),
             buffer: vec![0; CHUNK],
+            has_lost_modes: false,
         })
     }
 
@@ -104,10 +107,21 @@ impl<'a> Writer<'a> {
                     set_mode(&file, entry.mode)?;
                 }
                 set_modified(&file, entry.modified)?;
+                self.check_mode(&file, entry.mode)?;
             }
             _ => {
                 self.directories.insert(path, (entry.mode, entry.modified));
             }
+        }
+        Ok(())
+    }
+
+    /// Notices a file system that keeps no modes. The owner's bits tell: those of others depend on access control lists.
+    fn check_mode(&mut self, file: &File, mode: u32) -> io::Result<()> {
+        const OWNER: u32 = 0o700;
+        if !self.has_lost_modes && (mode_of_file(&file.metadata()?, mode) ^ (mode & self.kept)) & OWNER != 0 {
+            self.has_lost_modes = true;
+            fsio::notice_lost_modes();
         }
         Ok(())
     }
@@ -143,6 +157,7 @@ impl<'a> Writer<'a> {
             Err(_) => return Err(outside()),
         };
         check_parts(&relative)?;
+        self.archive.base.check_names(&relative)?;
         if relative.as_os_str().is_empty() || is_local(&relative) { Ok(relative) } else { Err(outside()) }
     }
 
@@ -258,6 +273,16 @@ fn create(parent: &Dir, name: &Path, mode: u32) -> io::Result<File> {
 #[cfg(unix)]
 fn mode_of(metadata: &cap_std::fs::Metadata) -> u32 {
     cap_std::fs::MetadataExt::mode(metadata)
+}
+
+#[cfg(unix)]
+fn mode_of_file(metadata: &std::fs::Metadata, _: u32) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(metadata)
+}
+
+#[cfg(not(unix))]
+fn mode_of_file(_: &std::fs::Metadata, wanted: u32) -> u32 {
+    wanted
 }
 
 #[cfg(not(unix))]

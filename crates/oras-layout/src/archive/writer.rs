@@ -211,7 +211,12 @@ impl Tape {
         self.file(MARKER_FILE, &json::to_vec(&Marker::default())).map_err(failed)?;
         // The end of an archive is two empty blocks.
         self.append(&[&[0; 2 * BLOCK as usize]]).map_err(failed)?;
-        self.staged.file_mut().set_len(self.end).map_err(failed)?;
+        // What was written of a blob that failed is behind the end. Some drivers for FAT cannot change a length, so that they are
+        // not asked without need.
+        let file = self.staged.file_mut();
+        if file.metadata().map_err(failed)?.len() != self.end {
+            file.set_len(self.end).map_err(failed)?;
+        }
         self.staged.sync()?;
         self.staged.publish(path)?;
         fsio::sync_directory(directory_of(path))?;

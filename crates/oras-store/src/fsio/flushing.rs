@@ -30,7 +30,7 @@ impl Flushing {
         // Without another handle or thread it is all flushed in the end.
         let begun = file
             .try_clone()
-            .and_then(|file| thread::Builder::new().name("flush".to_owned()).spawn(move || file.sync_data()));
+            .and_then(|file| thread::Builder::new().name("flush".to_owned()).spawn(move || flush(&file)));
         self.running = begun.ok();
         Ok(())
     }
@@ -44,6 +44,14 @@ impl Flushing {
         self.running.take().map_or(Ok(()), |running| {
             running.join().unwrap_or_else(|_| Err(io::Error::other("the thread that flushes panicked")))
         })
+    }
+}
+
+/// A file system that cannot flush is reported when the whole file is.
+fn flush(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if super::is_refused(&error) => Ok(()),
+        flushed => flushed,
     }
 }
 

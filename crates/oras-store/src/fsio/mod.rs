@@ -6,6 +6,8 @@
 mod errands;
 mod flushing;
 mod leftover;
+mod locks;
+mod notices;
 mod partial;
 mod plain;
 mod pour;
@@ -20,11 +22,13 @@ use std::path::Path;
 
 pub use errands::Errands;
 pub use leftover::{PartialFile, find_partials};
+pub use locks::{lock, try_lock};
+pub use notices::{notice, notice_lost_modes, take_notices};
 pub use partial::{Partial, Whole, sweep_partials};
 pub use plain::{open_linked, open_plain, read_limited, read_plain};
 pub use pour::{Rest, pour, stage};
 pub use read::{read, read_at, read_to_end, read_whole};
-pub use staged::{Durability, ParkedFile, Staged};
+pub use staged::{Durability, ParkedFile, Staged, is_refused};
 pub use through::read_through;
 
 use crate::{Error, Result};
@@ -85,8 +89,8 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
 
 /// Makes `directory` and its parents.
 pub fn create_directories(directory: &Path) -> Result<()> {
-    // Mostly it is there, and to be told so is cheaper than to try.
-    if directory.is_dir() {
+    // Mostly it is there, and to be told so is cheaper than to try. If the system can't tell, the attempt tells why.
+    if fs::metadata(directory).is_ok_and(|found| found.is_dir()) {
         return Ok(());
     }
     fs::create_dir_all(directory)

@@ -191,7 +191,12 @@ impl Partial {
     }
 
     pub(super) fn truncate(&self) -> Result<()> {
-        let truncated = self.file.set_len(0).and_then(|()| (&self.file).seek(SeekFrom::Start(0)));
+        // Some drivers for FAT cannot change a length, so that they are not asked without need.
+        let truncated = self.file.metadata().and_then(|found| match found.len() {
+            0 => Ok(()),
+            _ => self.file.set_len(0),
+        });
+        let truncated = truncated.and_then(|()| (&self.file).seek(SeekFrom::Start(0)));
         truncated
             .map(drop)
             .map_err(|error| Error::io(format!("failed to write {}", self.entry.path.display()), error))

@@ -27,11 +27,32 @@ mod system {
         Ok((metadata.dev(), metadata.ino()))
     }
 
-    fn is_ours(metadata: &Metadata) -> bool {
-        metadata.uid() == rustix::process::geteuid().as_raw()
+    fn is_private(metadata: &Metadata) -> bool {
+        metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
     }
 
-    /// The directory `name` in `parent`, there or made, locked: nobody else can enter it, no other process has it.
+    /// Returns true if `parent` is on a file system that gives every directory one owner and mode, those of `found` and of
+    /// `parent`: exFAT, vfat, mounts that belong to another user. A directory in `parent` protects nothing there, and
+    /// whoever can write in it can write in `parent` itself.
+    fn keeps_no_modes(parent: &File, found: &Metadata) -> io::Result<bool> {
+        let access = |metadata: &Metadata| (metadata.dev(), metadata.uid(), metadata.mode());
+        if access(&parent.metadata()?) != access(found) {
+            return Ok(false);
+        }
+        // Only a new directory shows that its mode is not the one that was asked for.
+        let probe = format!(".oras-modes-{}", std::process::id());
+        match mkdirat(parent, &*probe, Mode::RWXU) {
+            Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let made = statat(parent, &*probe, AtFlags::SYMLINK_NOFOLLOW);
+        remove_directory(parent, &probe)?;
+        let made = made?;
+        Ok((made.st_uid, made.st_mode) == (found.uid(), found.mode()))
+    }
+
+    /// The directory `name` in `parent`, there or made, locked: no other process has it, and nobody else can enter it where the
+    /// file system keeps modes.
     pub(crate) fn open(parent: &File, name: &str) -> io::Result<File> {
         opened(parent, name, true)
     }
@@ -55,9 +76,8 @@ mod system {
                 Err(error) => return Err(error.into()),
             };
             let metadata = directory.metadata()?;
-            if !is_ours(&metadata) || metadata.mode() & 0o077 != 0 {
+            if !is_private(&metadata) && !keeps_no_modes(parent, &metadata)? {
                 if made {
-                    // The file system keeps no modes.
                     drop(remove_directory(parent, name));
                 }
                 return Err(ErrorKind::PermissionDenied.into());
@@ -72,12 +92,13 @@ mod system {
         Err(ErrorKind::ResourceBusy.into())
     }
 
-    /// The file `name`, there or made, for reading and writing: a file with this one name, and ours.
+    /// The file `name`, there or made, for reading and writing: a file with this one name, and with the owner of
+    /// the directory.
     pub(crate) fn open_file(directory: &File, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(directory, name, flags, Mode::from_raw_mode(0o666))?);
         let metadata = file.metadata()?;
-        if metadata.is_file() && metadata.nlink() == 1 && is_ours(&metadata) {
+        if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == directory.metadata()?.uid() {
             return Ok(file);
         }
         Err(ErrorKind::PermissionDenied.into())

@@ -1,12 +1,14 @@
 //! Staged files: written under another name, and given theirs in one step.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::flushing::Flushing;
+use super::locks;
+use super::notices::notice;
 use super::partial::Partial;
 use crate::{Error, Kind, Result};
 
@@ -89,17 +91,17 @@ impl Staged {
         }
         let staged = Self::kept(File::options().read(true).write(true).open(path).map_err(failed)?, path)?;
         // Whoever had it may have published it meanwhile.
-        Ok(path.exists().then_some(staged))
+        match fs::symlink_metadata(path) {
+            Ok(_) => Ok(Some(staged)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn kept(file: File, path: &Path) -> Result<Self> {
         let failed = |error| Error::io(format!("failed to lock {}", path.display()), error);
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(Kind::AlreadyExists, format!("{} is in use", path.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        if !locks::try_lock(&file).map_err(failed)? {
+            return Err(Error::new(Kind::AlreadyExists, format!("{} is in use", path.display())));
         }
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).map_err(failed)?);
         file.disable_cleanup(true);
@@ -156,6 +158,13 @@ impl Staged {
     pub fn sync(&mut self) -> Result<()> {
         let settled = self.flushing.as_mut().map_or(Ok(()), Flushing::settle);
         let synced = settled.and_then(|()| self.file_mut().sync_all());
+        let synced = match synced {
+            Err(error) if is_refused(&error) => {
+                notice("the file system cannot flush files: a power cut may lose what was written last");
+                Ok(())
+            }
+            synced => synced,
+        };
         synced.map_err(|error| Error::io(format!("failed to flush {}", self.path().display()), error))
     }
 
@@ -189,7 +198,7 @@ impl Staged {
 }
 
 /// Whether the file system refuses a kind of call, such as hard links, rather than failing at it.
-pub(super) fn is_refused(error: &io::Error) -> bool {
+pub fn is_refused(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, InvalidInput, PermissionDenied, TooManyLinks, Unsupported};
     matches!(error.kind(), CrossesDevices | InvalidInput | PermissionDenied | TooManyLinks | Unsupported)
 }
@@ -202,11 +211,7 @@ pub(super) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = File::open(parent)?;
     // Where there are no locks, only the moment after the look is unprotected.
-    if let Err(error) = directory.lock()
-        && !is_refused(&error)
-    {
-        return Err(error);
-    }
+    locks::lock(&directory)?;
     match fs::symlink_metadata(path) {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => rename(),
