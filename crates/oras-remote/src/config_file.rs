@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
-use oras_store::{Error, Kind, Result, fsio};
+use oras_store::{Error, Kind, Result, check_written_size, fsio};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value, json};
@@ -135,6 +135,7 @@ impl ConfigFile {
         self.fields
             .serialize(&mut serde_json::Serializer::with_formatter(&mut *bytes, formatter))
             .map_err(|error| Error::new(Kind::Other, "failed to encode config file").with_source(error))?;
+        check_written_size(&self.path.display().to_string(), bytes.len(), MAX_SIZE)?;
         let path = self.path;
         fsio::blocking(move || {
             let path = std::fs::canonicalize(&path).unwrap_or(path);

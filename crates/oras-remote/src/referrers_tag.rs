@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::{Either, select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, ImageIndex, ManifestError, MediaType, Reference, json};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, Kind, Result, check_written_size};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -140,7 +140,13 @@ impl Repository {
                 rested = true;
                 continue;
             }
-            self.put_manifest(&tag, &MediaType::IMAGE_INDEX, index.to_bytes())
+            let bytes = index.to_bytes();
+            check_written_size(
+                &format!("the referrers index tagged by {tag}"),
+                bytes.len(),
+                self.index_limit(),
+            )?;
+            self.put_manifest(&tag, &MediaType::IMAGE_INDEX, bytes)
                 .await
                 .map_err(|error| error.context(format!("failed to push referrers index tagged by {tag}")))?;
             if sure == Sure::Later {
@@ -150,6 +156,11 @@ impl Repository {
         }
         let message = format!("other writers of {tag} keep undoing the entry of {referrer}");
         Err(Error::new(Kind::Other, message))
+    }
+
+    /// The largest referrers index that is read.
+    fn index_limit(&self) -> u64 {
+        self.client().options().max_manifest_size.max(MAX_PAGE)
     }
 
     /// The index to change, with the bytes that are there; a new one where there is nothing.
@@ -175,7 +186,7 @@ impl Repository {
     }
 
     async fn tagged(&self, tag: &Reference, subject: &Descriptor) -> Result<Tagged> {
-        match self.get_manifest_within(tag, self.client().options().max_manifest_size.max(MAX_PAGE)).await {
+        match self.get_manifest_within(tag, self.index_limit()).await {
             Ok((descriptor, _)) if descriptor.digest == subject.digest => Ok(Tagged::Subject),
             Ok((descriptor, bytes)) if descriptor.media_type == MediaType::IMAGE_INDEX => {
                 Ok(Tagged::Index(bytes))

@@ -48,6 +48,17 @@ pub use verify::Verifier;
 /// A stream of bytes. The first error ends it.
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;
 
+/// Checks that a document is not larger than its readers accept, before it is written.
+///
+/// # Errors
+/// [`Kind::TooLarge`] if `size` is above `limit`; `what` names the content.
+pub fn check_written_size(what: &str, size: usize, limit: u64) -> Result<()> {
+    if size as u64 <= limit {
+        return Ok(());
+    }
+    Err(Error::new(Kind::TooLarge, format!("{what} would have {size} bytes, and at most {limit} are read")))
+}
+
 /// The default limit for the size of a manifest: 4 MiB, which the distribution-spec requires every registry to accept
 /// ("Pushing Manifests").
 pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;

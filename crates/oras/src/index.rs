@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oras_spec::{Descriptor, Digest, ImageManifest, IndexDocument, Kind as MediaKind, Manifest, MediaType};
 use oras_spec::{Platform, View};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source, check_written_size};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -55,7 +55,7 @@ pub async fn create_index(
     for reference in &options.manifests {
         index.add(entry(&source, reference, listener).await?.0);
     }
-    Ok(Content::of(MediaType::IMAGE_INDEX, index.to_bytes()))
+    content(MediaType::IMAGE_INDEX, index.to_bytes())
 }
 
 /// The index that `reference` names in `source`, changed. Nothing is stored.
@@ -96,7 +96,13 @@ pub async fn update_index(
         index.merge(other);
         listener.step(Step::Merged(merged, &fetched));
     }
-    Ok(Content::of(index.media_type().clone(), index.to_bytes()))
+    content(index.media_type().clone(), index.to_bytes())
+}
+
+/// The index as content; refused if it would be too large for its readers.
+fn content(media_type: MediaType, bytes: Vec<u8>) -> Result<Content> {
+    check_written_size("the index", bytes.len(), MAX_MANIFEST_SIZE)?;
+    Ok(Content::of(media_type, bytes))
 }
 
 /// What image-spec demands of an artifact type, in the words of the Go tool.

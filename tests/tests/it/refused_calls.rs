@@ -283,3 +283,88 @@ fn errors_of_the_system_are_not_absence() {
         assert!(told.contains("failed to look at"), "{error}: {told}");
     }
 }
+
+#[test]
+fn whatever_fails_while_publishing_loses_no_earlier_file() {
+    let sandbox = Sandbox::new();
+    let test = "whatever_fails_while_publishing_loses_no_earlier_file";
+    let Some(strace) = strace(&sandbox, test) else { return };
+    let names = ["f", "d/g", "d/sub/h"];
+    for name in names {
+        sandbox.file(name, format!("new {name}"));
+    }
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "f", "d"]);
+    for fault in [
+        "renameat:error=EROFS",
+        "linkat:error=EIO",
+        "unlinkat:error=EIO",
+        "mkdirat:error=ENOSPC",
+        "utimensat:error=EIO",
+    ] {
+        for first in 1..=8 {
+            drop(std::fs::remove_dir_all(sandbox.path("out")));
+            for name in names {
+                sandbox.file(&format!("out/{name}"), format!("old {name}"));
+            }
+            let fault = format!("{fault}:when={first}+");
+            let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
+            let (output, trace) = traced(&sandbox, &strace, &[&fault], &words).unwrap();
+            if !trace.contains("INJECTED") {
+                break;
+            }
+            let told = texts(&output).1;
+            let found = snapshot(&sandbox.path("out"));
+            for name in names {
+                let has = |text: String| {
+                    let text = format!("{:?}", text.into_bytes());
+                    let at = found.iter().filter(|(_, what)| what.ends_with(&text)).map(|(at, _)| &**at);
+                    at.collect::<Vec<_>>()
+                };
+                if output.status.success() {
+                    assert!(has(format!("new {name}")).contains(&name), "{fault}: {found:?}");
+                    continue;
+                }
+                let old = has(format!("old {name}"));
+                assert!(
+                    old.iter().any(|at| *at == name || told.contains(at)),
+                    "{fault}: {name} is at {old:?}; {told}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_no_missing_content() {
+    let sandbox = Sandbox::new();
+    sandbox.file("f", "content\n");
+    sandbox.file("d/g", "more\n");
+    sandbox.oras(&["push", "--oci-layout", "from:v1", "f", "d"]);
+    sandbox.oras(&["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", "to:v1"]);
+    let mut failed = 0;
+    for limit in 4..=24 {
+        let pulled = format!("out{limit}");
+        let lines: [&[&str]; 3] = [
+            &["cp", "--from-oci-layout", "from:v1", "--to-oci-layout", "to:v2"],
+            &["pull", "--oci-layout", "from:v1", "-o", &pulled],
+            &["push", "--oci-layout", "to:v3", "f", "d"],
+        ];
+        for line in lines {
+            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            let mut command = sandbox.command(Path::new("/bin/sh"), &["-c", &script]);
+            let output = command.arg(ours()).args(line).output().unwrap();
+            let told = texts(&output).1;
+            if output.status.success() {
+                continue;
+            }
+            failed += 1;
+            let is_told = ["Too many open files", "cannot open shared object", "failed to start"];
+            assert!(is_told.iter().any(|why| told.contains(why)), "{limit} {line:?}: {told}");
+        }
+        if sandbox.path(&pulled).join("f").exists() {
+            assert_eq!(std::fs::read(sandbox.path(&pulled).join("d/g")).unwrap(), b"more\n", "{limit}");
+        }
+    }
+    assert!(failed > 0);
+    sandbox.oras(&["pull", "--oci-layout", "to:v1", "-o", "last"]);
+}

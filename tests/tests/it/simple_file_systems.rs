@@ -21,21 +21,23 @@ struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts a new file system; reports that the test is skipped where that is not possible.
+    /// Mounts the file system of the sandbox, a new one at first; reports that the test is skipped where that is not possible.
     fn new(sandbox: &Sandbox, kind: &str, test: &str) -> Option<Self> {
         let (maker, driver) =
             if kind == EXFAT { ("mkfs.exfat", "mount.exfat-fuse") } else { ("mkfs.fat", "fusefat") };
         let maker = peers::system_or_skip(maker, test)?;
         let driver = peers::system_or_skip(driver, test)?;
         let image = sandbox.path("../image");
-        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
         let place = sandbox.path("m");
-        std::fs::create_dir_all(&place).unwrap();
-        let mut make = Command::new(maker);
-        if kind == FAT {
-            make.args(["-F", "32"]);
+        if !image.exists() {
+            std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+            std::fs::create_dir_all(&place).unwrap();
+            let mut make = Command::new(maker);
+            if kind == FAT {
+                make.args(["-F", "32"]);
+            }
+            assert!(make.arg(&image).output().unwrap().status.success());
         }
-        assert!(make.arg(&image).output().unwrap().status.success());
         let mut device = None;
         let mut mount = Command::new(driver);
         if kind == EXFAT {
@@ -269,4 +271,25 @@ fn killed_downloads_are_resumed_where_modes_are_not_kept() {
     let ranges: Vec<_> = asked.filter_map(|asked| asked.header("range").map(ToOwned::to_owned)).collect();
     assert!(ranges.iter().any(|range| range.starts_with(&format!("bytes={}", partial::SENT))), "{ranges:?}");
     assert!(!sandbox.path("m/.oras-partial").exists());
+}
+
+#[test]
+fn two_images_in_turn_are_pushed_as_they_are() {
+    let test = "two_images_in_turn_are_pushed_as_they_are";
+    let sandbox = Sandbox::new();
+    let Some(mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
+    sandbox.file("m/f", vec![b'A'; 2 << 20]);
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "m/f"]);
+    drop(mounted);
+    // Inode, size and times of the file stay; its bytes do not.
+    let image = sandbox.path("../image");
+    let mut bytes = std::fs::read(&image).unwrap();
+    let run =
+        bytes.chunk_by_mut(|left, right| left == right).find(|run| run[0] == b'A' && run.len() >= 2 << 20);
+    run.unwrap().fill(b'B');
+    std::io::Write::write_all(&mut std::fs::File::create(&image).unwrap(), &bytes).unwrap();
+    let Some(_mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
+    sandbox.oras(&["push", "--oci-layout", "layout:v1", "m/f"]);
+    sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", "out"]);
+    assert!(read(&sandbox, "out/m/f") == [b'B'; 2 << 20]);
 }

@@ -1,9 +1,14 @@
 //! What is there already is not fetched again, nor sent.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use oras_testkit::peers;
+use oras_testkit::registry::Process;
 use oras_testkit::scripted::Scripted;
 use oras_testkit::shelf::Shelf;
 
-use crate::sandbox::{Sandbox, snapshot};
+use crate::sandbox::{Sandbox, ours, snapshot, texts};
 use crate::serve::Served;
 
 #[test]
@@ -140,4 +145,70 @@ fn rotted_blob_of_a_layout_is_replaced() {
         sandbox.fails(args);
     }
     assert!(!sandbox.path("out/f").exists() && !blob("other").exists());
+}
+
+/// Changes bytes of a file, but not its size or the time of its last change.
+fn rot(path: &std::path::Path) {
+    let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+    let bytes: Vec<u8> = std::fs::read(path).unwrap().iter().map(|byte| byte ^ 1).collect();
+    std::fs::remove_file(path).unwrap();
+    std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), &bytes).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+}
+
+#[test]
+fn rotted_files_of_a_pull_and_of_the_cache_are_replaced() {
+    let sandbox = Sandbox::new();
+    let registry = Process::ours(&[]);
+    sandbox.file("f", vec![7; 2 << 20]);
+    sandbox.file("d/g", vec![9; 1 << 20]);
+    let reference = format!("{}/a:v1", registry.host());
+    sandbox.oras(&["push", &reference, "f", "d"]);
+    let pull = || {
+        let mut command = sandbox.command(&ours(), &["pull", &reference, "-o", "out"]);
+        let output = command.env("ORAS_CACHE", sandbox.path("cache")).output().unwrap();
+        assert!(output.status.success(), "{:?}", texts(&output));
+        assert!(std::fs::read(sandbox.path("out/f")).unwrap() == [7; 2 << 20]);
+        assert!(std::fs::read(sandbox.path("out/d/g")).unwrap() == [9; 1 << 20]);
+    };
+    pull();
+    for name in ["f", "d/g"] {
+        rot(&sandbox.path("out").join(name));
+    }
+    pull();
+    for blob in std::fs::read_dir(sandbox.path("cache/blobs/sha256")).unwrap() {
+        rot(&blob.unwrap().path());
+    }
+    std::fs::remove_dir_all(sandbox.path("out")).unwrap();
+    pull();
+}
+
+#[test]
+fn stores_through_a_mapping_are_pushed() {
+    let sandbox = Sandbox::new();
+    let Some(python) = peers::system_or_skip("python3", "stores_through_a_mapping_are_pushed") else {
+        return;
+    };
+    sandbox.file("f", vec![0; 2 << 20]);
+    let script = "import mmap, sys\n\
+        f = open('f', 'r+b'); m = mmap.mmap(f.fileno(), 0)\n\
+        for word in (b'one', b'two'):\n\
+        \x20   m[0:3] = word; print('stored', flush=True); sys.stdin.readline()\n";
+    let mut command = sandbox.command(&python, &["-c", script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut input = child.stdin.take().unwrap();
+    for word in ["one", "two"] {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        assert_eq!(line, "stored\n");
+        sandbox.oras(&["push", "--oci-layout", "layout:v1", "f"]);
+        sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", word]);
+        let pulled = std::fs::read(sandbox.path(word).join("f")).unwrap();
+        assert_eq!(&pulled[..3], word.as_bytes());
+        // The page stays dirty: the next store changes no time of the file.
+        std::io::Write::write_all(&mut input, b"\n").unwrap();
+    }
+    drop(input);
+    child.wait().unwrap();
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oras_spec::Digest;
-use oras_store::{Error, Result, fsio};
+use oras_store::{Error, Result, check_written_size, fsio};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -99,6 +99,7 @@ impl Kept {
         let (file, state) = (Arc::clone(&self.file), self.state.clone());
         let written = fsio::blocking(move || {
             let text = serde_json::to_vec(&state).unwrap_or_default();
+            check_written_size("the state of an upload", text.len(), MAX_STATE)?;
             let mut file = &*file;
             file.rewind()
                 .and_then(|()| file.write_all(&text))
