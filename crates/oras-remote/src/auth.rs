@@ -14,7 +14,7 @@ use crate::credentials::Credential;
 use crate::endpoint::Endpoint;
 use crate::request::{Body, Request, Response};
 use crate::response::{MissingCredential, ResponseError, redact};
-use crate::retry::{Again, Failed, again};
+use crate::retry::{Again, Failed};
 use crate::scope::Scopes;
 use crate::secret::Secret;
 use crate::session::{Bearer, Session};
@@ -194,17 +194,17 @@ impl Client {
             Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
             Some(credential @ Credential::Refresh(_)) => {
                 let response = self.post_for_token(&server, bearer, credential).await?;
-                if is_absent(response.status) { read(get().await?) } else { read(response) }
+                if is_absent(response.status) { read(self, get().await?) } else { read(self, response) }
             }
             Some(credential @ Credential::Basic { .. }) => {
                 let response = get().await?;
                 if !is_absent(response.status) {
-                    return read(response);
+                    return read(self, response);
                 }
                 let other = self.post_for_token(&server, bearer, credential).await?;
-                read(if is_absent(other.status) { response } else { other })
+                read(self, if is_absent(other.status) { response } else { other })
             }
-            None => read(get().await?),
+            None => read(self, get().await?),
         }
     }
 
@@ -244,8 +244,8 @@ fn is_absent(status: StatusCode) -> bool {
     matches!(status.as_u16(), 404 | 405)
 }
 
-fn read(response: Response) -> Result<Token, Failed> {
-    match again(response.status, &response.headers) {
+fn read(client: &Client, response: Response) -> Result<Token, Failed> {
+    match client.again(&response) {
         Again::Never => Ok(token::parse(response.expect(&[200, 201])?.bytes())?),
         again => Err(Failed { error: response.error().into_error(), again }),
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_store::{Error, Kind, Result};
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Origin, Url};
 
@@ -17,6 +18,8 @@ use crate::options::{ClientOptions, HttpVersion, ResolveOverride};
 use crate::pool::{Lease, Pool, Pools};
 use crate::proxy::{self, SystemProxy};
 use crate::registries_conf::Found;
+use crate::request::Response;
+use crate::retry::{Again, again, is_gateway_error};
 use crate::session::Sessions;
 use crate::throttle::Throttle;
 use crate::tls;
@@ -223,14 +226,30 @@ impl Client {
         self.inner.pools.discard(lease);
     }
 
-    /// Notes that the server of `url` answered a request.
-    pub(crate) fn note_answer(&self, url: &Url) {
+    /// Notes that the server of `url` answered a request, unless a gateway did in its place.
+    pub(crate) fn note_answer(&self, url: &Url, status: StatusCode) {
+        if is_gateway_error(status) {
+            return;
+        }
         self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
     }
 
     /// Returns true if the server of `url` answered a request of this client before.
     pub(crate) fn has_answered(&self, url: &Url) -> bool {
         self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(&url.origin())
+    }
+
+    /// What the status of an answer says about another try.
+    pub(crate) fn again(&self, response: &Response) -> Again {
+        match again(response.status, &response.headers) {
+            again @ (Again::Later | Again::After(_))
+                if is_gateway_error(response.status) && self.has_answered(&response.url) =>
+            {
+                let asked = if let Again::After(asked) = again { Some(asked) } else { None };
+                Again::Outage { asked }
+            }
+            again => again,
+        }
     }
 
     /// Hands on warnings that were not seen before (distribution-spec, "Warnings": `299 - "text"`).

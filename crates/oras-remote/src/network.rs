@@ -37,18 +37,19 @@ pub(crate) fn failed(method: &Method, url: &Url, error: &reqwest::Error) -> Fail
     Failed { error: spoken(method, url, &cause), again }
 }
 
-/// Returns true if no connection was made although there was an address to connect to: the server, or a machine before it,
-/// may be restarting.
-pub(crate) fn is_unreachable(error: &reqwest::Error) -> bool {
+/// Returns true if the server, or a machine before it, may be restarting: no connection was made although there was an
+/// address to connect to, or the connection ended before an answer came. A load balancer and the port forward of a
+/// container accept connections and reset them while the server behind them is gone.
+pub(crate) fn is_outage(error: &reqwest::Error) -> bool {
     use ErrorKind as E;
-    if !error.is_connect() || error.is_timeout() || find::<AddressRefused>(error).is_some() {
+    if error.is_timeout() || find::<AddressRefused>(error).is_some() {
         return false;
     }
     // TLS that fails is no outage, unless the connection ended within its handshake.
     if find::<rustls::Error>(error).is_some() {
         return false;
     }
-    find::<std::io::Error>(error).is_some_and(|io| {
+    let lost = find::<std::io::Error>(error).is_some_and(|io| {
         matches!(
             io.kind(),
             E::ConnectionRefused
@@ -61,7 +62,8 @@ pub(crate) fn is_unreachable(error: &reqwest::Error) -> bool {
                 | E::NetworkUnreachable
                 | E::NetworkDown
         )
-    })
+    });
+    lost || is_cut(error)
 }
 
 /// What servers that speak TLS answer to a request without it: Go, nginx, Apache, HAProxy and Envoy say so in these words.

@@ -132,8 +132,8 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long a server may be silent: before it answers, and between pieces of its answer. It has five times as
-    /// long to answer an upload.
+    /// How long a server may be silent: before it takes more of a request, before it answers, and between pieces of its
+    /// answer. To answer an upload when it has all bytes it has twice as long, and a second more for each 16 MiB.
     pub idle_timeout: Duration,
     /// When one blob is fetched over several connections.
     pub parallel: ParallelDownload,

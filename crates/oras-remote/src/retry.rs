@@ -19,8 +19,9 @@ const MIN_OUTAGE_WAIT: Duration = Duration::from_millis(10);
 ///
 /// The wait doubles from `base`, give or take a tenth, up to `limit`; a registry that sends `Retry-After` is obeyed
 /// up to a minute. Requests are sent again after a timeout, a broken connection, and the statuses 408, 429 and 5xx.
-/// While a server that answered before takes no connections, which is what a restart looks like, requests are sent
-/// again for as long as `outage`, whatever `retries` says unless it is 0.
+/// While a server that answered before looks like one that restarts, requests are sent again for as long as `outage`,
+/// even after more than `retries` retries, unless `retries` is 0. Such a server takes no connections, or ends them without
+/// an answer, or a gateway before it answers 502, 503 or 504.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Times a request is sent again.
@@ -29,7 +30,7 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest wait.
     pub limit: Duration,
-    /// How long a server that answered before may take no connections.
+    /// How long a server that answered before may take to restart.
     pub outage: Duration,
 }
 
@@ -63,7 +64,7 @@ impl RetryPolicy {
 pub(crate) struct Tries {
     policy: RetryPolicy,
     made: u32,
-    /// Since when the server takes no connections.
+    /// Since when the server gives no answers of its own.
     outage: Option<Outage>,
 }
 
@@ -76,12 +77,12 @@ struct Outage {
 impl Tries {
     /// Waits for the next try; the error of the last one if there is to be none.
     pub(crate) async fn again_after(&mut self, failed: Failed) -> Result<()> {
-        if failed.again != Again::Unreachable {
+        if !matches!(failed.again, Again::Outage { .. }) {
             self.outage = None;
         }
         let wait = match failed.again {
             Again::Never => None,
-            Again::Unreachable => self.wait_for_restart(),
+            Again::Outage { asked } => self.wait_for_restart(asked),
             Again::Once if self.made > 0 => None,
             _ if self.made == self.policy.retries => None,
             Again::Once | Again::Later => Some(self.policy.wait(self.made)),
@@ -96,13 +97,15 @@ impl Tries {
         Ok(())
     }
 
-    /// The wait before the next try to reach a server that takes no connections, until that took too long.
-    fn wait_for_restart(&mut self) -> Option<Duration> {
+    /// The wait before the next try to reach a server that may restart, until that took too long.
+    fn wait_for_restart(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), tries: 0 });
-        let wait = self.policy.wait(outage.tries).max(MIN_OUTAGE_WAIT);
+        let wait = asked.unwrap_or_else(|| self.policy.wait(outage.tries)).max(MIN_OUTAGE_WAIT);
+        // A request that takes longer than an outage has its retries, too.
+        let is_allowed =
+            outage.tries < self.policy.retries || outage.since.elapsed() + wait <= self.policy.outage;
         outage.tries += 1;
-        let is_allowed = self.policy.retries > 0 && outage.since.elapsed() + wait <= self.policy.outage;
-        is_allowed.then_some(wait)
+        (self.policy.retries > 0 && is_allowed && wait <= MAX_ASKED).then_some(wait)
     }
 }
 
@@ -120,8 +123,10 @@ pub(crate) enum Again {
     /// One more.
     Once,
     Later,
-    /// A server that answered before takes no connections.
-    Unreachable,
+    /// A server that answered before gives no answers of its own: it may restart. It may have said how long that takes.
+    Outage {
+        asked: Option<Duration>,
+    },
     /// The server said when.
     After(Duration),
 }
@@ -141,6 +146,11 @@ impl Failed {
     pub(crate) fn is_busy(&self) -> bool {
         self.error.find::<ResponseError>().is_some_and(|error| matches!(error.status, 429 | 503))
     }
+}
+
+/// Returns true for a status by which a gateway says that the server behind it cannot be reached.
+pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
 }
 
 /// What a status says about another try.
@@ -249,24 +259,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_bounded_by_time() {
         let failed = |again| Failed { error: Error::new(Kind::Network, "refused"), again };
-        for (retries, outage, lasts) in [(5, 40, 30..=40), (1, 40, 30..=40), (0, 40, 0..=0), (5, 0, 0..=0)] {
+        let outage = Again::Outage { asked: None };
+        for (retries, longest, lasts) in [(5, 40, 30..=40), (1, 40, 30..=40), (0, 40, 0..=0), (5, 0, 5..=8)] {
             let policy =
-                RetryPolicy { retries, outage: Duration::from_secs(outage), ..RetryPolicy::default() };
+                RetryPolicy { retries, outage: Duration::from_secs(longest), ..RetryPolicy::default() };
             let (start, mut tries) = (Instant::now(), policy.tries());
-            while tries.again_after(failed(Again::Unreachable)).await.is_ok() {}
-            assert!(lasts.contains(&start.elapsed().as_secs()), "{retries}, {outage}: {:?}", start.elapsed());
+            while tries.again_after(failed(outage)).await.is_ok() {}
+            assert!(
+                lasts.contains(&start.elapsed().as_secs()),
+                "{retries}, {longest}: {:?}",
+                start.elapsed()
+            );
         }
         // A restart takes none of the tries for other failures, and another restart has as much time.
         let mut tries = RetryPolicy { retries: 1, ..RetryPolicy::default() }.tries();
         for _ in 0..2 {
             let start = Instant::now();
             while start.elapsed() < Duration::from_secs(25) {
-                tries.again_after(failed(Again::Unreachable)).await.unwrap();
+                tries.again_after(failed(outage)).await.unwrap();
             }
             if tries.made == 0 {
                 tries.again_after(failed(Again::Later)).await.unwrap();
             }
         }
         assert!(tries.again_after(failed(Again::Later)).await.is_err());
+        // A gateway that says when is obeyed, for as long.
+        let (start, mut tries) =
+            (Instant::now(), RetryPolicy { retries: 1, ..RetryPolicy::default() }.tries());
+        let asked = Again::Outage { asked: Some(Duration::from_secs(9)) };
+        while tries.again_after(failed(asked)).await.is_ok() {}
+        assert_eq!(start.elapsed().as_secs(), 36);
     }
 }

@@ -26,8 +26,10 @@ use crate::upload::Payload;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 10;
-/// A registry may take so much longer to answer an upload than anything else: it stores the bytes first.
-const UPLOAD_PATIENCE: u32 = 5;
+/// Idle timeouts that a registry has to answer an upload when it has all bytes: it stores them first.
+const ANSWER_TIMEOUTS: u32 = 2;
+/// The bytes that it may take a second more for.
+const STORED_PER_SECOND: u64 = 16 << 20;
 
 impl Client {
     /// Sends a request until it is answered by something else than a passing failure.
@@ -79,7 +81,7 @@ impl Client {
             },
             false => response,
         };
-        match again(response.status, &response.headers) {
+        match self.again(&response) {
             // A blob that another client sends at this moment may be missing for the blink of an eye.
             Again::Never if response.status.is_client_error() && lacks_blob(&response) => {
                 Err(Failed { error: response.error().into_error(), again: Again::Once })
@@ -150,13 +152,12 @@ impl Client {
             builder = builder.header(ACCEPT_ENCODING, "identity");
         }
         let idle = self.options().idle_timeout;
-        let watch = Arc::new(Watch::new());
+        let watch = Arc::new(Watch::new(idle));
         let builder = self.with_body(builder, request, &watch).await?;
         let load = if matches!(request.body, Body::Part(..)) { Load::Streamed } else { Load::Whole };
         let under_way = self.throttle(url).enter(load).await;
         watch.moved();
-        let patience = if matches!(request.body, Body::Part(..)) { idle * UPLOAD_PATIENCE } else { idle };
-        let sent = watch.guard(patience, builder.send()).await;
+        let sent = watch.guard(builder.send()).await;
         let answered = match watch.take_error() {
             // Content that could not be read is no failure of the network.
             Some(error) => Err(error.into()),
@@ -171,9 +172,9 @@ impl Client {
             },
         };
         let http = answered.inspect_err(|failed| exchange.failed(&failed.error))?;
-        self.note_answer(url);
         self.warn(endpoint.server(), http.headers());
         let (status, headers) = (http.status(), http.headers().clone());
+        self.note_answer(url, status);
         let may_lack_tls = network::may_lack_tls(url, &http);
         match again(status, &headers) {
             again if matches!(status.as_u16(), 429 | 503) => under_way.refused(match again {
@@ -250,8 +251,8 @@ impl Client {
             failed.error = failed.error.context(format!("through the proxy https://{proxy}"));
         }
         // A first connection that fails is reported at once.
-        if network::is_unreachable(error) && self.has_answered(url) {
-            failed.again = Again::Unreachable;
+        if network::is_outage(error) && self.has_answered(url) {
+            failed.again = Again::Outage { asked: None };
         }
         failed
     }
@@ -306,32 +307,50 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
 
 /// Sees that an upload makes progress, and keeps the error of the content if it can't be read.
 struct Watch {
-    moved: Mutex<Instant>,
+    progress: Mutex<Progress>,
     error: Mutex<Option<Error>>,
 }
 
+struct Progress {
+    moved: Instant,
+    /// How long the next progress may take.
+    timeout: Duration,
+}
+
 impl Watch {
-    fn new() -> Self {
-        Self { moved: Mutex::new(Instant::now()), error: Mutex::new(None) }
+    fn new(timeout: Duration) -> Self {
+        Self { progress: Mutex::new(Progress { moved: Instant::now(), timeout }), error: Mutex::new(None) }
     }
 
     fn moved(&self) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).moved = Instant::now();
+    }
+
+    /// Notes that all `length` bytes of a body were sent: what is awaited now is the answer.
+    fn sent_all(&self, length: u64) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.moved = Instant::now();
+        progress.timeout =
+            progress.timeout * ANSWER_TIMEOUTS + Duration::from_secs(length / STORED_PER_SECOND);
+    }
+
+    fn deadline(&self) -> Instant {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.moved + progress.timeout
     }
 
     fn take_error(&self) -> Option<Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The result of `work`, or `None` when nothing moved for as long as `patience`.
-    async fn guard<F: Future>(&self, patience: Duration, work: F) -> Option<F::Output> {
+    /// The result of `work`, or `None` when nothing moved for too long.
+    async fn guard<F: Future>(&self, work: F) -> Option<F::Output> {
         let mut work = std::pin::pin!(work);
         loop {
-            let until = *self.moved.lock().unwrap_or_else(PoisonError::into_inner) + patience;
-            if let Ok(done) = tokio::time::timeout_at(until, &mut work).await {
+            if let Ok(done) = tokio::time::timeout_at(self.deadline(), &mut work).await {
                 return Some(done);
             }
-            if *self.moved.lock().unwrap_or_else(PoisonError::into_inner) + patience <= Instant::now() {
+            if self.deadline() <= Instant::now() {
                 return None;
             }
         }
@@ -368,6 +387,9 @@ async fn watched(payload: &Payload, range: Range<u64>, watch: Arc<Watch>) -> Res
             match item {
                 Ok(chunk) => {
                     let left = left - chunk.len() as u64;
+                    if left == 0 {
+                        watch.sent_all(length);
+                    }
                     Some((Ok(chunk), Some((stream, left))))
                 }
                 Err(error) => {

@@ -83,6 +83,7 @@ pub struct TokenAuthority {
 /// A running registry; dropped, it is gone with all it holds.
 #[derive(Debug)]
 pub struct Process {
+    command: Command,
     child: Child,
     port: u16,
     directory: tempfile::TempDir,
@@ -120,7 +121,7 @@ impl Process {
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("the server tells its address, not {line:?}"));
         let directory = tempfile::tempdir().expect("a directory for the registry");
-        Self { child, port, directory, _reserved: None }
+        Self { command, child, port, directory, _reserved: None }
     }
 
     /// `localhost:` and the port: what a reference begins with.
@@ -136,6 +137,15 @@ impl Process {
     /// Where its data is, to be looked at or spoilt.
     pub fn storage(&self) -> PathBuf {
         self.directory.path().join("storage")
+    }
+
+    /// Kills the process and starts it again after `gone`, with what it stored. Not for [`Process::ours`].
+    pub fn restart(&mut self, gone: Duration) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        std::thread::sleep(gone);
+        self.child = self.command.spawn().expect("the registry starts again");
+        assert!(self.answers(), "the registry ended when it was started again");
     }
 
     fn launch(flavor: Flavor, program: &Path, options: &Options) -> Option<Self> {
@@ -155,7 +165,7 @@ impl Process {
         command.current_dir(&directory).env("HOME", directory.path()).env("OTEL_TRACES_EXPORTER", "none");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
-        let mut process = Self { child, port, directory, _reserved: Some(reserved) };
+        let mut process = Self { command, child, port, directory, _reserved: Some(reserved) };
         process.answers().then_some(process)
     }
 

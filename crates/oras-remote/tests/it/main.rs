@@ -30,7 +30,8 @@ use oras_store::{ByteStream, Content, Result};
 
 /// Options that do not make a test wait.
 fn options() -> ClientOptions {
-    let retry = RetryPolicy { base: Duration::from_millis(1), ..RetryPolicy::default() };
+    let retry =
+        RetryPolicy { base: Duration::from_millis(1), outage: Duration::ZERO, ..RetryPolicy::default() };
     ClientOptions { retry, idle_timeout: Duration::from_secs(20), ..ClientOptions::default() }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use oras_remote::{ClientOptions, HttpVersion};
-use oras_store::TagList;
+use oras_remote::{ClientOptions, HttpVersion, RateLimit};
+use oras_store::{TagList, Target};
 use oras_testkit::http2::Http2;
 use oras_testkit::tls::Certificate;
 
@@ -118,4 +118,27 @@ async fn idle_connections_of_a_silent_server_are_not_used_again() {
     let answer = ask().await;
     assert!(answer.is_ok(), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+/// By HTTP/1.1: what the registry did not take within the idle timeout is sent by a new connection.
+#[tokio::test]
+async fn an_upload_goes_on_soon_after_silence() {
+    let registry = oras_testkit::registry::Process::ours(&[]);
+    let proxy = Arc::new(SilentProxy::start(registry.port()));
+    let idle = Duration::from_secs(2);
+    let options =
+        ClientOptions { idle_timeout: idle, limit_rate: Some(RateLimit::new(8 << 20)), ..options() };
+    let store = repository(options, &format!("localhost:{}/a", proxy.port));
+    let content = crate::blob(vec![7; 8 << 20]);
+    let begun = Instant::now();
+    let killer = Arc::clone(&proxy);
+    let kill = async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        killer.kill();
+    };
+    let (pushed, ()) = futures::join!(store.push(&content), kill);
+    pushed.unwrap();
+    let took = begun.elapsed();
+    assert!(took > idle && took < 4 * idle, "{took:?}");
+    assert!(store.exists(content.descriptor()).await.unwrap());
 }

@@ -1,0 +1,116 @@
+//! Every command while the registry is gone for a while: behind a gateway, from any of its requests on.
+
+use std::time::{Duration, Instant};
+
+use oras_testkit::registry::Process;
+
+use crate::gateway::{Gateway, Outage};
+use crate::sandbox::{Sandbox, ours, texts};
+
+/// Longer than five retries take.
+const GONE: Duration = Duration::from_secs(9);
+
+/// Commands that make more than one request. `{gate}` is the gateway, `{direct}` the registry without it, `{n}` a name
+/// that no other run has.
+const COMMANDS: [&str; 18] = [
+    "push {gate}/{n}:v1 hi.txt big.bin",
+    "pull {gate}/src:v1 -o out-{n}",
+    "cp {gate}/src:v1 {direct}/{n}:v1",
+    "cp {direct}/src:v1 {gate}/{n}:v1",
+    "cp -r {gate}/src:v1 {direct}/{n}:v1",
+    "cp -r {direct}/src:v1 {gate}/{n}:v1",
+    "cp {gate}/src:v1 --to-oci-layout layout-{n}:v1",
+    "cp --from-oci-layout layout:v1 {gate}/{n}:v1",
+    "backup --include-referrers --output bundle-{n} {gate}/src:v1",
+    "restore --input bundle {gate}/{n}:v1",
+    "attach --artifact-type a/b {gate}/src:v1 hi.txt",
+    "blob push {gate}/{n} big.bin",
+    "blob fetch {gate}/src@{blob} --output blob-{n}",
+    "manifest push {gate}/src:{n},b,c manifest.json",
+    "manifest index create {gate}/src:{n} v1",
+    "tag {gate}/src:v1 {n} b c",
+    "discover {gate}/src:v1",
+    "annotate -a a=b {gate}/src:v1",
+];
+
+struct Outcome {
+    command: String,
+    outage: Outage,
+    first_lost: usize,
+    was_gone: bool,
+    error: Option<String>,
+}
+
+/// A registry with `src:v1`, which has a referrer, and local copies of it.
+fn prepare(sandbox: &Sandbox, direct: &str) -> String {
+    sandbox.file("hi.txt", "hello world\n");
+    sandbox.file("big.bin", vec![7; 3 << 20]);
+    let source = format!("{direct}/src:v1");
+    sandbox.oras(&["push", &source, "hi.txt", "big.bin"]);
+    sandbox.oras(&["attach", "--artifact-type", "a/b", &source, "hi.txt"]);
+    sandbox.oras(&["cp", "-r", &source, "--to-oci-layout", "layout:v1"]);
+    sandbox.oras(&["backup", "--include-referrers", "--output", "bundle", &source]);
+    let manifest = sandbox.oras(&["manifest", "fetch", &source]);
+    sandbox.file("manifest.json", &manifest);
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    manifest["layers"][1]["digest"].as_str().unwrap().to_owned()
+}
+
+fn run(
+    sandbox: &Sandbox,
+    registry: &Process,
+    (number, template): (usize, &str),
+    first_lost: usize,
+) -> Outcome {
+    let outage = Outage::ALL[(number + first_lost) % Outage::ALL.len()];
+    let gateway = Gateway::start(registry.port(), outage, first_lost, GONE);
+    let command = template
+        .replace("{gate}", &gateway.host())
+        .replace("{direct}", &registry.host())
+        .replace("{n}", &format!("n{number}-{first_lost}"));
+    let words: Vec<_> = command.split(' ').collect();
+    let output = sandbox.run(&ours(), &words);
+    let error = (!output.status.success()).then(|| texts(&output).1);
+    Outcome { command: template.to_owned(), outage, first_lost, was_gone: gateway.was_gone(), error }
+}
+
+#[test]
+fn every_command_outlasts_an_outage_of_the_registry() {
+    let (sandbox, registry) = (Sandbox::new(), Process::ours(&[]));
+    let blob = prepare(&sandbox, &registry.host());
+    let commands = COMMANDS.map(|template| template.replace("{blob}", &blob));
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let (sandbox, registry) = (&sandbox, &registry);
+        let runs: Vec<_> = commands
+            .iter()
+            .enumerate()
+            .flat_map(|command| [2, 3, 5].map(|first_lost| (command, first_lost)))
+            .map(|((number, command), first_lost)| {
+                scope.spawn(move || run(sandbox, registry, (number, command), first_lost))
+            })
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for Outcome { command, outage, first_lost, was_gone, error } in &outcomes {
+        assert!(error.is_none(), "{command} ({outage:?} from request {first_lost}): {error:?}");
+        assert!(*was_gone || *first_lost > 2, "{command} makes one request");
+    }
+}
+
+#[test]
+fn a_registry_that_is_gone_from_the_beginning_fails_soon() {
+    let (sandbox, registry) = (Sandbox::new(), Process::ours(&[]));
+    sandbox.file("hi.txt", "hello world\n");
+    std::thread::scope(|scope| {
+        for outage in Outage::ALL {
+            let gateway = Gateway::start(registry.port(), outage, 1, Duration::from_secs(60));
+            let sandbox = &sandbox;
+            scope.spawn(move || {
+                let begun = Instant::now();
+                // Five retries, as before any other answer.
+                sandbox.fails(&["push", &format!("{}/a:v1", gateway.host()), "hi.txt"]);
+                assert!(begun.elapsed() < Duration::from_secs(20), "{outage:?}: {:?}", begun.elapsed());
+            });
+        }
+    });
+}
