@@ -17,7 +17,7 @@ use crate::{options, repository};
 
 type Switches = Arc<Mutex<Vec<Arc<AtomicBool>>>>;
 
-/// Forwards connections to a server until they are killed: then they stay open, and nothing passes.
+/// Forwards connections to a server until they are killed: then those of clients stay open, and nothing passes.
 struct SilentProxy {
     port: u16,
     accepted: Arc<AtomicUsize>,
@@ -40,8 +40,8 @@ impl SilentProxy {
                 switches.lock().unwrap().push(Arc::clone(&switch));
                 let (back_from, back_to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let back = Arc::clone(&switch);
-                std::thread::spawn(move || pass(back_from, back_to, &back));
-                std::thread::spawn(move || pass(client, server, &switch));
+                std::thread::spawn(move || pass(back_from, back_to, &back, false));
+                std::thread::spawn(move || pass(client, server, &switch, true));
             }
         });
         Self { port, accepted, passing }
@@ -53,19 +53,20 @@ impl SilentProxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, passes: &AtomicBool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, passes: &AtomicBool, tells: bool) {
     let mut buffer = [0; 4096];
     while let Ok(size @ 1..) = from.read(&mut buffer) {
-        if !passes.load(Ordering::SeqCst) {
-            // Neither end hears of it.
-            std::thread::sleep(Duration::from_secs(120));
-            return;
-        }
-        if to.write_all(&buffer[..size]).is_err() {
+        if !passes.load(Ordering::SeqCst) || to.write_all(&buffer[..size]).is_err() {
             break;
         }
     }
-    drop(to.shutdown(Shutdown::Write));
+    if tells || passes.load(Ordering::SeqCst) {
+        drop(to.shutdown(Shutdown::Write));
+    }
+    if !passes.load(Ordering::SeqCst) {
+        // The client does not hear of it.
+        std::thread::sleep(Duration::from_secs(120));
+    }
 }
 
 #[tokio::test]
@@ -127,7 +128,7 @@ async fn an_upload_goes_on_soon_after_silence() {
     let proxy = Arc::new(SilentProxy::start(registry.port()));
     let idle = Duration::from_secs(2);
     let options =
-        ClientOptions { idle_timeout: idle, limit_rate: Some(RateLimit::new(8 << 20)), ..options() };
+        ClientOptions { idle_timeout: idle, limit_rate: Some(RateLimit::per_second(8 << 20)), ..options() };
     let store = repository(options, &format!("localhost:{}/a", proxy.port));
     let content = crate::blob(vec![7; 8 << 20]);
     let begun = Instant::now();
