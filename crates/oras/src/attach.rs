@@ -11,7 +11,7 @@ use oras_store::{Content, Result, Sink, Source, Store, Target};
 use crate::collect::Layers;
 use crate::listener::Nodes;
 use crate::push::with_blobs;
-use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, collect, resolve};
+use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, collect, resolve_verified};
 
 /// What to attach, and how.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +57,7 @@ pub async fn attach(
     listener: Arc<dyn Listener>,
 ) -> Result<Attached> {
     let source = Arc::clone(&store) as Arc<dyn Source>;
-    let subject = resolve(source, reference, options.platform.as_ref())
+    let subject = resolve_verified(source, reference, options.platform.as_ref())
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
     let collection = Collection::new().directories(options.directories);

@@ -84,7 +84,7 @@ pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
 pub use partial::{PartialDownload, PartialOptions, PartialUpload, Partials, clean_partials, list_partials};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
-pub use resolve::{fetch_manifest, resolve};
+pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
 pub use select::{Selector, open_file};
 #[cfg(feature = "serve")]

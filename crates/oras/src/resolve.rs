@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::select_platform;
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{Content, Kind, MAX_MANIFEST_SIZE, Result, Source};
 
 /// The descriptor that `reference` names in `source`; with a `platform`, that of the image for it.
 ///
@@ -20,6 +20,28 @@ pub async fn resolve(
             let root = fetch_manifest(Arc::clone(&source), reference).await?;
             select_platform(source, &root, platform).await
         }
+    }
+}
+
+/// Like [`resolve`], but the manifest is read, so that its size is measured and its digest verified: for a descriptor that
+/// is printed or stored. A registry may answer `HEAD` with another length, or with none.
+///
+/// A manifest that exceeds the limit of the source is described as the source does it.
+///
+/// # Errors
+/// Those of the source; `DigestMismatch` for a manifest that is another one.
+pub async fn resolve_verified(
+    source: Arc<dyn Source>,
+    reference: &str,
+    platform: Option<&Platform>,
+) -> Result<Descriptor> {
+    if platform.is_some() {
+        return resolve(source, reference, platform).await;
+    }
+    match source.resolve_with_bytes(reference).await {
+        Ok((descriptor, _)) => Ok(descriptor),
+        Err(error) if error.kind() == Kind::TooLarge => source.resolve(reference).await,
+        Err(error) => Err(error),
     }
 }
 

@@ -56,3 +56,4 @@ mod tls;
 mod tokens;
 mod unchanged;
 mod untag;
+mod wrong_heads;

@@ -1,0 +1,58 @@
+//! A registry, or a gateway before it, that answers `HEAD` with headers of something else.
+
+use oras_testkit::recorder::Recorder;
+use oras_testkit::registry::Process;
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn sizes_and_types_that_are_printed_or_stored_are_true() {
+    let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
+    sandbox.file("hi.txt", "hello world\n");
+    let direct = |name: &str| format!("{}/{name}:v1", registry.host());
+    sandbox.oras(&["push", &direct("a"), "hi.txt"]);
+    let right = json(&sandbox.oras(&["manifest", "fetch", "--descriptor", &direct("a")]));
+    assert_eq!(right["size"], sandbox.oras(&["manifest", "fetch", &direct("a")]).len());
+
+    for fault in ["Content-Length:_999", "Content-Type:_application/vnd.oci.image.index.v1+json"] {
+        let gateway = Recorder::new(registry.port());
+        gateway.inject(format!("HEAD /manifests/ header={fault}").parse().unwrap());
+        let reference = format!("{}/a:v1", gateway.host());
+        for command in [
+            &["manifest", "fetch", "--descriptor", &reference][..],
+            &["manifest", "fetch", "--format", "json", &reference],
+            &["resolve", "--format", "json", &reference],
+            &["discover", "--format", "json", &reference],
+        ] {
+            let told = json(&sandbox.oras(command));
+            assert_eq!(told["digest"], right["digest"], "{command:?} {fault}");
+            assert_eq!(told["mediaType"], right["mediaType"], "{command:?} {fault}");
+            assert!(told.get("size").is_none_or(|size| *size == right["size"]), "{command:?} {fault}");
+        }
+        sandbox.oras(&[
+            "attach",
+            "--artifact-type",
+            "a/b",
+            &reference,
+            "hi.txt",
+            "--export-manifest",
+            "m.json",
+        ]);
+        let attached = json(&std::fs::read_to_string(sandbox.path("m.json")).unwrap());
+        for key in ["digest", "mediaType", "size"] {
+            assert_eq!(attached["subject"][key], right[key], "{fault}");
+        }
+        sandbox.oras(&["tag", &reference, "v2"]);
+        sandbox.oras(&["cp", "-r", &reference, &direct("b")]);
+        sandbox.oras(&["cp", &reference, "--to-oci-layout", "layout:v1"]);
+        sandbox.oras(&["pull", &reference, "-o", "out"]);
+        for copy in [direct("b"), direct("a").replace("v1", "v2")] {
+            assert_eq!(json(&sandbox.oras(&["manifest", "fetch", "--descriptor", &copy])), right);
+        }
+    }
+}
