@@ -29,6 +29,8 @@ const MAX_PAGES: usize = 10_000;
 /// The longest page: registries without paging send all of a list at once. The index of the referrers tag schema is such
 /// a list, too.
 pub(crate) const MAX_PAGE: u64 = 64 << 20;
+/// The longest list: all of its pages together.
+const MAX_LIST: u64 = 2 * MAX_PAGE;
 /// Pieces of a list that wait to be parsed.
 const PIECES: usize = 4;
 
@@ -68,8 +70,9 @@ impl List {
         let pages = stream::try_unfold(begin, move |(list, url, mut walked)| async move {
             let Some(url) = url else { return Ok::<_, Error>(None) };
             let page = list.page(url.clone()).await?;
+            let length = page.length;
             let (response, page) = page.expect(&[200])?;
-            let following = walked.next(&url, &response)?;
+            let following = walked.next(&url, &response, length)?;
             Ok(Some((stream::iter(items(page).into_iter().map(Ok)), (list, following, walked))))
         });
         pages.try_flatten().boxed()
@@ -78,14 +81,17 @@ impl List {
 
 /// The pages of one list that were read.
 #[derive(Debug, Default)]
-pub(crate) struct Walked(HashSet<Url>);
+pub(crate) struct Walked {
+    pages: HashSet<Url>,
+    length: u64,
+}
 
 impl Walked {
-    /// The address of the page after `page`, which was asked for at `url`.
+    /// The address of the page after `page`, which was asked for at `url` and has `length` bytes.
     ///
     /// # Errors
-    /// For a link to another server, for one to a page that was read before, and after [`MAX_PAGES`].
-    pub(crate) fn next(&mut self, url: &Url, page: &Response) -> Result<Option<Url>> {
+    /// For a link to another server, for one to a page that was read before, after [`MAX_PAGES`] and after [`MAX_LIST`].
+    pub(crate) fn next(&mut self, url: &Url, page: &Response, length: u64) -> Result<Option<Url>> {
         let links = page.headers.get_all("link").iter();
         let links: Vec<_> =
             links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
@@ -95,12 +101,18 @@ impl Walked {
         })?;
         let Some(target) = target else { return Ok(None) };
         let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
-        self.0.insert(url.clone());
-        if self.0.contains(&next) {
+        self.pages.insert(url.clone());
+        self.length += length;
+        if self.pages.contains(&next) {
             return Err(page.bad(Kind::InvalidContent, "the next page is one that was read before"));
         }
-        if self.0.len() >= MAX_PAGES {
+        if self.pages.len() >= MAX_PAGES {
             return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
+        }
+        if self.length >= MAX_LIST {
+            let why =
+                format!("the pages of the list exceed the limit of {MAX_LIST} bytes: size exceeds limit");
+            return Err(page.bad(Kind::TooLarge, &why));
         }
         Ok(Some(next))
     }
@@ -109,6 +121,8 @@ impl Walked {
 /// A page of a list, or what a registry answered instead.
 pub(crate) struct Page<P> {
     pub(crate) response: Response,
+    /// The bytes of its body, decoded.
+    pub(crate) length: u64,
     /// What was parsed of a success.
     parsed: Result<P, String>,
 }
@@ -116,9 +130,10 @@ pub(crate) struct Page<P> {
 impl<P: DeserializeOwned + Send + 'static> Page<P> {
     async fn read(mut response: Response, idle: Duration) -> Result<Self, Failed> {
         let body = std::mem::replace(&mut response.body, Answer::Whole(Bytes::new()));
-        let parsed = match body {
+        let (length, parsed) = match body {
             Answer::Whole(bytes) if response.status == 200 => {
-                serde_json::from_slice(&bytes).map_err(|error| explain(&error, bytes.is_empty()))
+                let parsed = serde_json::from_slice(&bytes);
+                (bytes.len() as u64, parsed.map_err(|error| explain(&error, bytes.is_empty())))
             }
             Answer::Long(body) => {
                 let body = body.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -126,10 +141,10 @@ impl<P: DeserializeOwned + Send + 'static> Page<P> {
             }
             other => {
                 response.body = other;
-                Err(String::new())
+                (0, Err(String::new()))
             }
         };
-        Ok(Self { response, parsed })
+        Ok(Self { response, length, parsed })
     }
 
     /// The answer and its content, if its status is one of those; the registry's error otherwise.
@@ -151,11 +166,12 @@ fn explain(error: &serde_json::Error, is_empty: bool) -> String {
 }
 
 /// Parses a long list as it comes, on a thread for blocking work: neither its text nor the thread outlives this future.
+/// Returns its length, too.
 async fn parse_long<P: DeserializeOwned + Send + 'static>(
     mut body: DecodedBody,
     response: &Response,
     idle: Duration,
-) -> Result<Result<P, String>, Failed> {
+) -> Result<(u64, Result<P, String>), Failed> {
     let (method, url) = (&response.method, &response.url);
     let (sender, pieces) = mpsc::channel(PIECES);
     let parser = tokio::task::spawn_blocking(move || {
@@ -176,7 +192,7 @@ async fn parse_long<P: DeserializeOwned + Send + 'static>(
         }
     }
     drop(sender);
-    Ok(parser.await.unwrap_or_else(|error| Err(error.to_string())))
+    Ok((total, parser.await.unwrap_or_else(|error| Err(error.to_string()))))
 }
 
 /// The text of a list, piece by piece as it comes.

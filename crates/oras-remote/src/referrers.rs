@@ -76,13 +76,14 @@ impl Repository {
             if at == url && is_missing(&page.response) {
                 return Ok(None);
             }
+            let length = page.length;
             let (page, index) = page.expect(&[200])?;
             let filtered = page
                 .header("oci-filters-applied")
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
             let referrers = index.manifests.into_iter();
             found.extend(referrers.filter(|referrer| filtered || is_of_type(referrer, artifact_type)));
-            next = walked.next(&at, &page)?;
+            next = walked.next(&at, &page, length)?;
         }
         Ok(Some(found))
     }

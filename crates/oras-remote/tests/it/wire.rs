@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::TryStreamExt;
 use oras_remote::ClientOptions;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Kind, Source, TagList};
+use oras_store::{Kind, Predecessors, Source, TagList};
 
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -107,6 +107,26 @@ async fn pages_are_followed_on_the_same_server_only() {
         let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
         assert!(error.chain().contains(text), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn lists_of_many_pages_are_bounded() {
+    let server = Scripted::start(|asked: &Asked| {
+        let next = asked.path.split("p=").nth(1).map_or(1, |page| page.parse::<u32>().unwrap() + 1);
+        // Short enough to be parsed from memory, which is quick.
+        let padding = " ".repeat(250 << 10);
+        Reply::new(200)
+            .header("Content-Type", MediaType::IMAGE_INDEX.as_str())
+            .header("Link", format!("</v2/a/referrers/sha256:0?p={next}>; rel=next"))
+            .body(format!(r#"{{"schemaVersion":2,"manifests":[]{padding}}}"#))
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let node = manifest("one", None).descriptor().clone();
+    let error = store.predecessors(&node, None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TooLarge);
+    let text = "the pages of the list exceed the limit of 134217728 bytes: size exceeds limit";
+    assert!(error.chain().ends_with(text), "{error:?}");
+    assert_eq!(server.asked().len(), 525);
 }
 
 #[tokio::test]
