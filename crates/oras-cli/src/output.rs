@@ -61,10 +61,48 @@ impl Printer {
         self.text(&bytes)
     }
 
-    /// One line on standard error; that nobody can see it is no failure.
+    /// One line on standard error: of an error, a warning or the log. That nobody can see it is no failure.
     pub(crate) fn error(self, text: &str) {
         let mut stream = io::stderr().lock();
-        let text = if stream.is_terminal() { visible::escaped(text) } else { Cow::Borrowed(text) };
+        let text = without_error_numbers(text);
+        let text = if stream.is_terminal() { visible::escaped(&text) } else { text };
         drop(stream.write_all(format!("{text}\n").as_bytes()));
+    }
+}
+
+/// `text` without ` (os error 2)` behind the words for such an error: the number says nothing to a user.
+pub(crate) fn without_error_numbers(text: &str) -> Cow<'_, str> {
+    const NUMBER: &str = " (os error ";
+    let mut rest = text;
+    let mut words = String::new();
+    while let Some((before, after)) = rest.split_once(NUMBER) {
+        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        words.push_str(before);
+        rest = match digits.strip_prefix(')') {
+            Some(end) if digits.len() < after.len() => end,
+            _ => {
+                words.push_str(NUMBER);
+                after
+            }
+        };
+    }
+    if words.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(words + rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_are_left_out() {
+        for (text, words) in [
+            ("a: Broken pipe (os error 32)", "a: Broken pipe"),
+            ("a (os error 2): b (os error 13), c", "a: b, c"),
+            ("a (os error x)", "a (os error x)"),
+            ("a (os error )", "a (os error )"),
+            ("a (os error 2", "a (os error 2"),
+        ] {
+            assert_eq!(without_error_numbers(text), words);
+        }
     }
 }

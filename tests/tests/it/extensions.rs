@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
+use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::Process;
 
 use crate::sandbox::{Sandbox, ours, texts};
@@ -145,6 +146,46 @@ fn exit_codes_tell_more_when_asked() {
         assert_eq!(without.status.code(), Some(code.min(1)), "{words:?}");
     }
     drop(registry);
+}
+
+#[test]
+fn exit_codes_tell_refusals_damage_and_what_is_in_the_way() {
+    let (registry, sandbox, name) = stage();
+    let v1 = format!("{name}:v1");
+    let code = |words: &[&str]| {
+        let output = run(&sandbox, words, "", &[("ORAS_EXIT_CODES", "1")]);
+        (output.status.code(), texts(&output).1)
+    };
+    // 4: a registry that wants to know who is there, and one that knows and does not let them.
+    let gateway = Recorder::new(registry.port());
+    let behind = format!("{}/{}", gateway.host(), v1.split_once('/').unwrap().1);
+    for (status, fault) in [(401, "status=401,Www-Authenticate:_Basic_realm=x"), (403, "status=403")] {
+        gateway.inject(format!("GET /manifests/ {fault} x1").parse().unwrap());
+        let (code, error) = code(&["pull", &behind]);
+        assert_eq!(code, Some(4), "{status}: {error}");
+    }
+    // 5: a blob with other bytes than its digest says, of the same size and longer; a manifest that is none.
+    sandbox.oras(&["cp", &v1, "--to-oci-layout", "L:v1"]);
+    let manifest: serde_json::Value =
+        serde_json::from_str(&sandbox.oras(&["manifest", "fetch", &v1])).unwrap();
+    let layer = &manifest["layers"][0];
+    let digest = layer["digest"].as_str().unwrap();
+    let blob = format!("L/blobs/{}", digest.replace(':', "/"));
+    let size = usize::try_from(layer["size"].as_u64().unwrap()).unwrap();
+    for length in [size, size + 1] {
+        std::fs::remove_file(sandbox.path(&blob)).unwrap();
+        sandbox.file(&blob, "x".repeat(length));
+        let (code, error) = code(&["pull", "--oci-layout", "L:v1", "-o", "damaged"]);
+        assert_eq!(code, Some(5), "{length} bytes: {error}");
+    }
+    sandbox.file("L/index.json", "{");
+    assert_eq!(code(&["resolve", "--oci-layout", "L:v1"]).0, Some(5));
+    // 6: a file that is to be kept.
+    sandbox.oras(&["pull", &v1, "-o", "out"]);
+    let title = layer["annotations"]["org.opencontainers.image.title"].as_str().unwrap();
+    sandbox.file(&format!("out/{title}"), "mine");
+    let (code, error) = code(&["pull", &v1, "-o", "out", "--keep-old-files"]);
+    assert_eq!(code, Some(6), "{error}");
 }
 
 #[test]
