@@ -10,8 +10,13 @@ use crate::listener::Nodes;
 use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
-/// How the error of a [`copy`] without tags begins if the source could not be resolved.
-pub const UNRESOLVED: &str = "failed to resolve";
+/// The source of a [`copy`] without tags could not be resolved; found in the chain of its error.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to resolve {reference}")]
+pub struct UnresolvedSource {
+    reference: String,
+    source: Error,
+}
 
 /// How to copy.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +57,11 @@ pub async fn copy(
     let Root { content: mut root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
         .await
         .map_err(|error| match options.tags.is_empty() && !options.recursive {
-            true => error.context(format!("{UNRESOLVED} {reference}")).on(Side::Source),
+            true => {
+                let reference = reference.to_owned();
+                Error::from_source(error.kind(), UnresolvedSource { reference, source: error })
+                    .on(Side::Source)
+            }
             false => error.on(Side::Source),
         })?;
     let mut roots = vec![root.clone()];

@@ -74,7 +74,7 @@ pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
 pub use cached::Cached;
 pub use collect::FileArgument;
-pub use copy::{CopyOptions, UNRESOLVED, copy};
+pub use copy::{CopyOptions, UnresolvedSource, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
 pub use dry_run::dry_run;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use oras::spec::Platform;
 use oras::spec::platform::PlatformError;
 use oras::store::{Error, Side};
-use oras::{CopyOptions, PlatformsError, UNRESOLVED, join, report};
+use oras::{CopyOptions, PlatformsError, UnresolvedSource, join, report};
 
 use super::listener;
 use crate::args;
@@ -131,7 +131,7 @@ fn platforms(matches: &ArgMatches) -> Result<Vec<Platform>, Failure> {
 /// Says which side failed.
 fn failure(from: &Target, to: &Target, error: &Error) -> Failure {
     // The Go tool resolves the source before it copies to a destination without a tag, and names no side then.
-    if from.registry().is_some() && error.chain().starts_with(UNRESOLVED) {
+    if from.registry().is_some() && error.find::<UnresolvedSource>().is_some() {
         return from.failure(error);
     }
     match error.find::<PlatformsError>() {
