@@ -14,11 +14,13 @@
 //! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
 //! | [`quirks`] | registries that behave like the big services, which nobody can install |
 //! | [`tokens`] | a token server that signs what it grants, for real registries |
+//! | [`files`] | files with the directories above them |
 //! | [`certificates`] | authorities and certificates for one test |
 //!
 //! Everything here panics when it fails, as tests do.
 
 pub mod certificates;
+pub mod files;
 pub mod http2;
 pub mod nodes;
 pub mod numbers;

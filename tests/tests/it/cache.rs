@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use oras_testkit::files::write_file;
 use oras_testkit::peers;
 use oras_testkit::registry::Process;
 
@@ -191,7 +192,7 @@ fn a_damaged_cache_is_rebuilt_with_a_warning() {
         cache.pull(0, "1G");
         let path = cache.sandbox.path("cache").join(name);
         std::fs::remove_file(&path).unwrap();
-        write(&path, damage);
+        write_file(&path, damage);
         let output = cache.pull_by(&ours(), 1, "1G").output().unwrap();
         let (out, err) = texts(&output);
         assert!(output.status.success(), "{name}\n{out}\n{err}");
@@ -205,14 +206,10 @@ fn a_damaged_cache_is_rebuilt_with_a_warning() {
 #[test]
 fn a_cache_that_cannot_be_opened_is_left_alone() {
     let cache = Cache::with_artifacts(1);
-    write(&cache.sandbox.path("cache"), "a file of somebody");
+    cache.sandbox.file("cache", "a file of somebody");
     let output = cache.pull_by(&ours(), 0, "1G").output().unwrap();
     let (out, err) = texts(&output);
     assert!(output.status.success(), "{out}\n{err}");
     assert!(err.contains("Warning: reading without the cache at"), "{err}");
     assert_eq!(std::fs::read_to_string(cache.sandbox.path("cache")).unwrap(), "a file of somebody");
-}
-
-fn write(path: &Path, text: &str) {
-    std::io::Write::write_all(&mut File::create(path).unwrap(), text.as_bytes()).unwrap();
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use oras_testkit::files::write_file;
 use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Process};
 use tempfile::TempDir;
@@ -37,8 +38,7 @@ impl Sandbox {
 
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), content.as_ref()).unwrap();
+        write_file(&path, content);
         path
     }
 

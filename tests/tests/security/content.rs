@@ -1,26 +1,27 @@
 //! Point 9: content that is not what its digest says, on every path; and what was there before.
 
 use oras_spec::Digest;
+use oras_testkit::files::write_file;
 use oras_testkit::registry::Process;
 use oras_testkit::scripted::{Reply, Scripted};
 use oras_testkit::shelf::Shelf;
 
 use crate::case::{Case, honest, hostile};
 use crate::stage::{Said, Stage, check};
-use crate::wares::{Handmade, MANIFEST, holds, leaves, noise, serve, write};
+use crate::wares::{Handmade, MANIFEST, holds, leaves, noise, serve};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         hostile(9, "wrong_blob_pull", "A pulled file is the digest's, or what was there stays.", |stage| {
             let server = spoilt();
-            write(&stage.path("out/file"), "before");
+            write_file(&stage.path("out/file"), "before");
             names_digest(&stage.oras(&["pull", &name(&server), "-o", "out"]))?;
             holds(&stage.path("out/file"), "before")?;
             leaves(stage, &["out/file"])
         }),
         hostile(9, "wrong_blob_fetch", "A fetched blob is the digest's, or what was there stays.", |stage| {
             let server = spoilt();
-            write(&stage.path("file"), "before");
+            write_file(&stage.path("file"), "before");
             names_digest(&stage.oras(&["blob", "fetch", &blob(&server), "-o", "file"]))?;
             holds(&stage.path("file"), "before")?;
             leaves(stage, &["file"])
@@ -71,7 +72,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         hostile(9, "wrong_blob_in_layout", "Wrong content of a layout is no file, nor copied.", |stage| {
             let (_layout, _) = spoilt_layout(stage);
-            write(&stage.path("out/file"), "before");
+            write_file(&stage.path("out/file"), "before");
             stage.oras(&["pull", "--oci-layout", "layout:v1", "-o", "out"]).fails()?;
             holds(&stage.path("out/file"), "before")?;
             stage.oras(&["cp", "--from-oci-layout", "layout:v1", "--to-oci-layout", "other:v1"]).fails()?;
@@ -81,7 +82,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let layout = Handmade::new(stage, "layout");
             let (root, _) = layout.artifact("file", b"good");
             let text = std::fs::read_to_string(layout.place(&root)).unwrap();
-            write(&layout.place(&root), text.replace("a/b", "e/v"));
+            write_file(&layout.place(&root), text.replace("a/b", "e/v"));
             let said = stage.oras(&["manifest", "fetch", "--oci-layout", "layout:v1"]);
             said.fails()?;
             check(said.stdout.is_empty(), || format!("shows {}", said.stdout))
@@ -121,7 +122,7 @@ fn spoilt() -> Scripted {
 fn spoilt_layout(stage: &Stage) -> (Handmade, Digest) {
     let layout = Handmade::new(stage, "layout");
     let (_, file) = layout.artifact("file", b"good");
-    write(&layout.place(&file), "evil");
+    write_file(&layout.place(&file), "evil");
     (layout, file)
 }
 

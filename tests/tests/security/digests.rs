@@ -1,12 +1,13 @@
 //! Point 8: digests that are none, or lead elsewhere (CVE-2024-3727).
 
 use oras_spec::{Algorithm, Digest};
+use oras_testkit::files::write_file;
 use oras_testkit::scripted::{Reply, Scripted};
 use oras_testkit::shelf::Shelf;
 
 use crate::case::{Case, honest, hostile};
 use crate::stage::{Stage, check};
-use crate::wares::{Handmade, INDEX, LAYER, MANIFEST, descriptor, entry, holds, manifest, serve, write};
+use crate::wares::{Handmade, INDEX, LAYER, MANIFEST, descriptor, entry, holds, manifest, serve};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -127,7 +128,7 @@ fn told_with(digest: &str) -> Reply {
 
 fn digest_in_layout_index(stage: &Stage) -> Result<(), String> {
     let text = manifest("", "");
-    write(&stage.path("secret"), &text);
+    write_file(&stage.path("secret"), &text);
     let layout = Handmade::new(stage, "layout");
     layout.blob("{}");
     layout.index(&entry("sha256:../../../secret", text.len(), "v1"));
@@ -144,7 +145,7 @@ fn digest_in_layout_index(stage: &Stage) -> Result<(), String> {
 }
 
 fn digest_in_layout_manifest(stage: &Stage) -> Result<(), String> {
-    write(&stage.path("secret"), "secret");
+    write_file(&stage.path("secret"), "secret");
     let layout = Handmade::new(stage, "layout");
     layout.blob("{}");
     let text = manifest(r#""artifactType":"a/b","#, &descriptor(LAYER, "sha256:../../../secret", 6, "file"));

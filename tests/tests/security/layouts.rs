@@ -4,13 +4,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use oras_spec::Digest;
+use oras_testkit::files::write_file;
 use oras_testkit::registry::Process;
 use oras_testkit::scripted::Scripted;
 use oras_testkit::shelf::Shelf;
 
 use crate::case::{Case, honest, hostile};
 use crate::stage::{Said, Stage, check};
-use crate::wares::{Handmade, LAYER, MARKER, descriptor, entry, holds, limited, manifest, serve, write};
+use crate::wares::{Handmade, LAYER, MARKER, descriptor, entry, holds, limited, manifest, serve};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = blobs();
@@ -184,7 +185,7 @@ fn archives() -> Vec<Case> {
             tar(stage, "all.tar", &entries);
             let bytes = std::fs::read(stage.path("all.tar")).unwrap();
             for length in [100, 600, 1024, 1500] {
-                write(&stage.path("all.tar"), &bytes[..length]);
+                write_file(&stage.path("all.tar"), &bytes[..length]);
                 quick(&stage.oras(&["pull", "--oci-layout", "all.tar:v1", "-o", "out"]))?;
             }
             empty(stage)
@@ -194,17 +195,17 @@ fn archives() -> Vec<Case> {
             "archive_blob_is_a_link",
             "A blob of an archive that is a link reads no file.",
             |stage| {
-                write(&stage.path("secret"), "secret-content");
+                write_file(&stage.path("secret"), "secret-content");
                 let text = manifest(
                     r#""artifactType":"a/b","#,
                     &descriptor(LAYER, &Digest::sha256(b"nobody's").to_string(), 14, "file"),
                 );
                 let root = Digest::sha256(text.as_bytes());
                 let tree = stage.path("tree");
-                write(&tree.join("oci-layout"), MARKER);
-                write(&tree.join("index.json"), index(&(root.clone(), text.len())));
-                write(&tree.join("blobs/sha256").join(root.encoded()), &text);
-                write(&tree.join("blobs/sha256").join(Digest::sha256(b"{}").encoded()), "{}");
+                write_file(&tree.join("oci-layout"), MARKER);
+                write_file(&tree.join("index.json"), index(&(root.clone(), text.len())));
+                write_file(&tree.join("blobs/sha256").join(root.encoded()), &text);
+                write_file(&tree.join("blobs/sha256").join(Digest::sha256(b"{}").encoded()), "{}");
                 let link = tree.join("blobs/sha256").join(Digest::sha256(b"nobody's").encoded());
                 symlink(stage.path("secret"), link).unwrap();
                 let made = std::process::Command::new("tar")
@@ -244,7 +245,7 @@ fn twins() -> Vec<Case> {
                 let path = layout.path.join("index.json");
                 let text = std::fs::read_to_string(&path).unwrap();
                 let annotated = text.replacen('{', r#"{"annotations":{"mine":"yes"},"#, 1);
-                write(&path, annotated);
+                write_file(&path, annotated);
                 stage.oras(&["tag", "--oci-layout", "layout:v1", "v2"]).works()?;
                 let text = std::fs::read_to_string(&path).unwrap();
                 check(text.contains("\"mine\"") && text.contains("\"v2\""), || format!("holds {text}"))
@@ -321,7 +322,7 @@ fn sound(stage: &Stage) -> (Handmade, Digest) {
 
 /// A layout with a blob of that size that is a link to a secret file.
 fn linking(stage: &Stage, size: usize) -> Handmade {
-    write(&stage.path("secret"), "secret-bytes!");
+    write_file(&stage.path("secret"), "secret-bytes!");
     let layout = Handmade::new(stage, "layout");
     layout.blob("{}");
     let digest = Digest::sha256(b"nobody's");

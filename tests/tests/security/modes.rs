@@ -3,11 +3,12 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use oras_testkit::files::write_file;
 use oras_testkit::scripted::{Reply, Scripted};
 
 use crate::case::{Case, honest, hostile};
 use crate::stage::{Said, Stage, check};
-use crate::wares::{honest_server, limited, write};
+use crate::wares::{honest_server, limited};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = private();
@@ -80,7 +81,7 @@ fn private() -> Vec<Case> {
 fn twins() -> Vec<Case> {
     vec![
         honest(33, "config_is_a_link", "A configuration that is a link stays one, and is used.", |stage| {
-            write(&stage.home("real/config.json"), r#"{"auths":{},"credsStore":""}"#);
+            write_file(&stage.home("real/config.json"), r#"{"auths":{},"credsStore":""}"#);
             std::fs::create_dir(stage.home(".docker")).unwrap();
             symlink(stage.home("real/config.json"), stage.home(".docker/config.json")).unwrap();
             login(stage, "umask 0022").works()?;

@@ -163,7 +163,7 @@ fn poisoned_cache(stage: &Stage) -> Result<(), String> {
         let length = path.metadata().unwrap().len();
         if length > 1000 {
             std::fs::remove_file(&path).unwrap();
-            crate::wares::write(&path, vec![b'x'; usize::try_from(length).unwrap()]);
+            oras_testkit::files::write_file(&path, vec![b'x'; usize::try_from(length).unwrap()]);
             spoilt += 1;
         }
     }

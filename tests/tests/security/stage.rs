@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oras_testkit::files::write_file;
 use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Options, Process};
 use tempfile::TempDir;
@@ -103,18 +104,18 @@ impl Stage {
 
     /// Writes a file of the working directory.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        put(&self.path(name), content.as_ref());
+        write_file(&self.path(name), content.as_ref());
         self.path(name)
     }
 
     /// Writes a file of the home.
     pub(crate) fn home_file(&self, name: &str, content: &str) {
-        put(&self.home(name), content.as_bytes());
+        write_file(&self.home(name), content.as_bytes());
     }
 
     /// Writes Docker's configuration.
     pub(crate) fn docker_config(&self, json: &str) {
-        put(&self.home(".docker/config.json"), json.as_bytes());
+        write_file(&self.home(".docker/config.json"), json.as_bytes());
     }
 
     /// Makes a program in `bin` of the home, which is on the search path.
@@ -237,9 +238,4 @@ impl Stage {
         found.sort();
         found
     }
-}
-
-fn put(path: &Path, content: &[u8]) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::File::create(path).unwrap().write_all(content).unwrap();
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_spec::Digest;
+use oras_testkit::files::write_file;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 use oras_testkit::shelf::Shelf;
 
@@ -81,7 +82,7 @@ impl Handmade {
 
     /// Writes a file.
     pub(crate) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        write(&self.path.join(name), bytes);
+        write_file(&self.path.join(name), bytes);
     }
 
     /// Writes `index.json` with these entries.
@@ -113,13 +114,6 @@ pub(crate) fn entry(digest: impl ToString, size: impl ToString, tag: &str) -> St
         digest.to_string(),
         size.to_string()
     )
-}
-
-/// Writes a file and the directories above it.
-pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
-    use std::io::Write;
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::File::create(path).unwrap().write_all(bytes.as_ref()).unwrap();
 }
 
 /// Runs the tool by a shell, after `before`: limits, masks.
