@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oras::files::LimitExceeded;
-use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, WrongScheme};
+use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
 use oras::store::{Error, Kind};
 
 use crate::output;
@@ -108,16 +108,19 @@ impl From<Error> for Failure {
 /// What to do when a server speaks HTTP where HTTPS was meant, or the other way round.
 fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
     Some(match error.find::<WrongScheme>()? {
-        WrongScheme::SpeaksHttp if error.chain().contains("through the proxy https://") => {
+        WrongScheme::SpeaksHttp(_) if error.chain().contains("through the proxy https://") => {
             "If the proxy is meant to be reached without TLS, begin its address with http://"
         }
-        WrongScheme::SpeaksHttp => {
+        WrongScheme::SpeaksHttp(ServerRole::Registry) => {
             "If the registry is meant to be reached without TLS, use --plain-http (cp: --from-plain-http, \
              --to-plain-http)"
         }
-        WrongScheme::SpeaksHttps => {
+        WrongScheme::SpeaksHttps(ServerRole::Registry) => {
             "Leave out --plain-http; for localhost, where it is the default, use --plain-http=false (cp: \
              --from-plain-http=false, --to-plain-http=false)"
+        }
+        WrongScheme::SpeaksHttp(_) | WrongScheme::SpeaksHttps(_) => {
+            "The registry gave this address: ask those who run it to correct it"
         }
     })
 }

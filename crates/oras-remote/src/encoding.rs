@@ -12,7 +12,7 @@ use url::Url;
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder};
 use zstd::stream::zio;
 
-use crate::network;
+use crate::network::{self, ServerRole};
 use crate::response::redact;
 use crate::retry::Failed;
 
@@ -78,7 +78,7 @@ impl BodyError {
     pub(crate) fn into_failed(self, method: &Method, url: &Url) -> Failed {
         let bad = |kind, why: &str| Error::new(kind, format!("{method} \"{}\": {why}", redact(url)));
         match self {
-            Self::Network(error) => network::failed(method, url, &error),
+            Self::Network(error) => network::failed(method, url, ServerRole::Registry, &error),
             Self::Unsupported(why) => bad(Kind::Unsupported, &format!("the answer has {why}")).into(),
             Self::Malformed(why) => bad(Kind::InvalidContent, &why).into(),
         }

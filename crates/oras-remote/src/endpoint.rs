@@ -7,6 +7,8 @@ use oras_store::{Error, Kind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::network::ServerRole;
+
 /// A server together with what is meant for it alone: headers and credentials go to no other origin.
 ///
 /// That holds by type: the headers are private to this file and leave it by [`Endpoint::headers_for`] alone, which takes
@@ -136,6 +138,16 @@ impl Endpoint {
     /// The registry: this, or the one that named this token server.
     pub(crate) fn registry_base(&self) -> &Url {
         self.named_by.as_ref().unwrap_or_else(|| self.base())
+    }
+
+    /// What the server of `url` is: this registry or token server, or one that it redirects to.
+    pub(crate) fn role(&self, url: &Url) -> ServerRole {
+        let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+        match self.is_registry() {
+            false => ServerRole::TokenServer,
+            true if place(url) == place(&self.base) => ServerRole::Registry,
+            true => ServerRole::RedirectTarget,
+        }
     }
 
     /// Whether `url` is on this server: same scheme, host and port.

@@ -130,7 +130,7 @@ pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials}
 pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use guard::{AddressRefused, AllowedHost};
 pub use mirrors::Mirrored;
-pub use network::WrongScheme;
+pub use network::{ServerRole, WrongScheme};
 pub use options::{
     ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
 };

@@ -1,6 +1,7 @@
 //! Failures of the network in the words of the Go tool: `Get "url": dial tcp ...: connection refused`.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io::ErrorKind;
 
 use oras_store::{Error, Kind};
@@ -17,21 +18,42 @@ use crate::retry::{Again, Failed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongScheme {
     /// The address begins with `https`.
-    #[error("the server speaks HTTP, not HTTPS")]
-    SpeaksHttp,
+    #[error("the {0} speaks HTTP, not HTTPS")]
+    SpeaksHttp(ServerRole),
     /// The address begins with `http`.
-    #[error("the server speaks HTTPS, not HTTP")]
-    SpeaksHttps,
+    #[error("the {0} speaks HTTPS, not HTTP")]
+    SpeaksHttps(ServerRole),
+}
+
+/// What a server is to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerRole {
+    /// The registry, whose address the user gave.
+    Registry,
+    /// The token server, whose address the registry gave.
+    TokenServer,
+    /// A server that the registry redirects to.
+    RedirectTarget,
+}
+
+impl fmt::Display for ServerRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Registry => "server",
+            Self::TokenServer => "token server that the registry names",
+            Self::RedirectTarget => "server that the registry redirects to",
+        })
+    }
 }
 
 /// The failure to send a request or to read its answer.
-pub(crate) fn failed(method: &Method, url: &Url, error: &reqwest::Error) -> Failed {
+pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwest::Error) -> Failed {
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(Kind::Denied, refused.clone()).into();
     }
     if speaks_plain_http(error) {
         let cause = "http: server gave HTTP response to HTTPS client";
-        return spoken(method, url, cause).with_source(WrongScheme::SpeaksHttp).into();
+        return spoken(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
     }
     let (cause, again) = explain(url, error);
     Failed { error: spoken(method, url, &cause), again }
@@ -94,10 +116,10 @@ pub(crate) fn asks_for_tls(url: &Url, status: StatusCode, body: &[u8]) -> bool {
 }
 
 /// The failure of a request that was sent without TLS to a server that speaks it.
-pub(crate) fn lacks_tls(method: &Method, url: &Url, status: StatusCode) -> Failed {
+pub(crate) fn lacks_tls(method: &Method, url: &Url, role: ServerRole, status: StatusCode) -> Failed {
     let reason = reason(status).unwrap_or_default();
     spoken(method, url, &format!("response status code {}: {reason}", status.as_u16()))
-        .with_source(WrongScheme::SpeaksHttps)
+        .with_source(WrongScheme::SpeaksHttps(role))
         .into()
 }
 

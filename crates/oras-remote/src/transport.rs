@@ -199,7 +199,7 @@ impl Client {
             Answer::Long(_) | Answer::Stream(_) => false,
         };
         if lacks_tls {
-            return Err(network::lacks_tls(&request.method, url, status));
+            return Err(network::lacks_tls(&request.method, url, endpoint.role(url), status));
         }
         Ok(Response { method: request.method.clone(), url: url.clone(), status, headers, body, lease })
     }
@@ -244,7 +244,7 @@ impl Client {
         if network::speaks_no_tls(error) {
             endpoint.refuses_tls(url);
         }
-        let mut failed = network::failed(method, url, error);
+        let mut failed = network::failed(method, url, endpoint.role(url), error);
         if let Some(proxy) = https_proxy
             && failed.error.find::<WrongScheme>().is_some()
         {

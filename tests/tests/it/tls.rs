@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use oras_testkit::peers;
 use oras_testkit::ports::ReservedPort;
 use oras_testkit::registry::{Flavor, Options, Process};
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
@@ -256,6 +257,44 @@ fn http_and_https_are_told_apart() {
         );
     }
     sandbox.oras(&["repo", "ls", served.address(), "--ca-file", "own.crt"]);
+}
+
+/// The registry gives the addresses of a token server and of redirects, each with the wrong scheme.
+#[test]
+fn the_server_with_the_wrong_scheme_is_named() {
+    let sandbox = Sandbox::new();
+    let plain = Served::start(&sandbox, &[]);
+    let mut servers = vec![(format!("https://{}", plain.address()), "speaks HTTP, not HTTPS")];
+    let is_signed =
+        self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat());
+    let served =
+        is_signed.then(|| Served::start(&sandbox, &["--cert-file", "own.crt", "--key-file", "own.key"]));
+    match &served {
+        Some(served) => servers.push((format!("http://{}", served.address()), "speaks HTTPS, not HTTP")),
+        None => peers::skipped("openssl", "the_server_with_the_wrong_scheme_is_named"),
+    }
+    for (address, said) in servers {
+        let other = address.clone();
+        let tokens = Scripted::start(move |_: &Asked| {
+            Reply::new(401)
+                .header("WWW-Authenticate", format!("Bearer realm=\"{other}/token\",service=\"x\""))
+        });
+        let other = address.clone();
+        let redirects = Scripted::start(move |asked: &Asked| {
+            Reply::new(307).header("Location", format!("{other}{}", asked.path))
+        });
+        for (registry, role) in [
+            (tokens, "the token server that the registry names"),
+            (redirects, "the server that the registry redirects to"),
+        ] {
+            let reference = format!("{}/a:v1", registry.host());
+            for words in [&["manifest", "fetch", &reference][..], &["repo", "tags", &reference]] {
+                let error = sandbox.fails(words);
+                assert!(error.contains(&format!("{role} {said}")), "{words:?}: {error}");
+                assert!(error.contains(&address) && !error.contains("plain-http"), "{words:?}: {error}");
+            }
+        }
+    }
 }
 
 #[test]
