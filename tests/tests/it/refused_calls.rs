@@ -1,5 +1,6 @@
 //! Old kernels and simple file systems: calls that are refused or fail, injected by strace.
 
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 use std::path::Path;
 use std::process::Output;
 
@@ -367,4 +368,38 @@ fn too_few_descriptors_are_no_missing_content() {
     }
     assert!(failed > 0);
     sandbox.oras(&["pull", "--oci-layout", "to:v1", "-o", "last"]);
+}
+
+#[test]
+fn malformed_references_are_refused_before_the_first_request() {
+    let server = Scripted::start(|_: &Asked| Reply::new(500));
+    let sandbox = Sandbox::new();
+    sandbox.file("hi.txt", "{}");
+    sandbox.oras(&["push", "--oci-layout", "L:v1", "hi.txt"]);
+    let host = server.host();
+    for name in ["a:a:b", "A:v1", "a:v1,bad:tag", "a:v1,.x", "a@sha256:0", "a//b:v1"] {
+        let reference = format!("{host}/{name}");
+        let right = format!("{host}/a:v1");
+        for command in [
+            "push {} hi.txt",
+            "attach --artifact-type a/b {} hi.txt",
+            "cp --from-oci-layout L:v1 {}",
+            "manifest push {} hi.txt",
+            "manifest index create {} v1",
+            "restore --input L {}",
+            "backup --output bundle {}",
+            "pull {}",
+            "resolve {}",
+            "discover {}",
+            "manifest fetch {}",
+            "manifest delete -f {}",
+            "untag {}",
+        ] {
+            let command = command.replace("{}", &reference);
+            sandbox.fails(&command.split(' ').collect::<Vec<_>>());
+            assert!(server.lines().is_empty(), "{command}: {:?}", server.lines());
+        }
+        sandbox.fails(&["tag", &right, name.split_once(':').map_or(name, |(_, tag)| tag), "x:y"]);
+    }
+    assert!(server.lines().is_empty(), "{:?}", server.lines());
 }
