@@ -1,10 +1,10 @@
 //! Old kernels and simple file systems: calls that are refused or fail, injected by strace.
 
-use oras_testkit::scripted::{Asked, Reply, Scripted};
 use std::path::Path;
 use std::process::Output;
 
 use oras_testkit::peers;
+use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 use crate::sandbox::{Sandbox, ours, snapshot, texts};
 
