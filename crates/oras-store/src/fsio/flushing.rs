@@ -77,10 +77,21 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_flush_that_fails_is_told() {
+    fn a_file_system_that_cannot_flush_is_no_failure() {
         // No pipe can be flushed.
         let (_reader, writer) = io::pipe().unwrap();
         let file = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut flushing = Flushing::default();
+        flushing.wrote(&file, usize::try_from(STEP).unwrap()).unwrap();
+        flushing.settle().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_flush_that_fails_is_told() {
+        // A handle that is good for paths only can't be flushed, and that is no refusal of the file system.
+        let handle = rustix::fs::open("/", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+        let file = File::from(handle);
         let mut flushing = Flushing::default();
         let step = usize::try_from(STEP).unwrap();
         flushing.wrote(&file, step).unwrap();
