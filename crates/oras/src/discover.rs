@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, MediaType, Platform};
 use oras_store::{Error, GraphSource, Kind, Predecessors, Result, Source};
 
-use crate::resolve_verified;
+use crate::resolve;
 
 /// Levels that are followed at most: a hostile registry can claim referrers without end.
 const MAX_DEPTH: usize = 256;
@@ -46,7 +46,7 @@ pub async fn discover(
     options: &DiscoverOptions,
 ) -> Result<Referrer> {
     let plain = Arc::clone(&source) as Arc<dyn Source>;
-    let root = resolve_verified(plain, reference, options.platform.as_ref()).await?;
+    let root = resolve(plain, reference, options.platform.as_ref()).await?;
     let levels = levels(&*source, &root, options).await?;
     Ok(assemble(root, levels))
 }

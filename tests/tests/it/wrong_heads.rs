@@ -27,7 +27,6 @@ fn sizes_and_types_that_are_printed_or_stored_are_true() {
             &["manifest", "fetch", "--descriptor", &reference][..],
             &["manifest", "fetch", "--format", "json", &reference],
             &["resolve", "--format", "json", &reference],
-            &["discover", "--format", "json", &reference],
         ] {
             let told = json(&sandbox.oras(command));
             assert_eq!(told["digest"], right["digest"], "{command:?} {fault}");
