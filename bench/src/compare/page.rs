@@ -31,6 +31,10 @@ pub(super) fn page(workloads: &[WorkloadReport], options: &Options, machine: &[S
          tools take turns on the same data and the same registries, each run with empty caches and to a new \
          repository or directory; its result is checked. Ratios of one run are what counts: absolute times are \
          those of the machine.\n\n![Wall time by workload](benchmarks.svg)\n\n\
+         ## Unchanged content\n\nContent is always hashed: no digest is taken from file times. So the workloads `…-again` cost one hash pass \
+         of the content, and nothing is transferred. A packed directory of more than 2 MiB has no digest before it is packed: \
+         under the same tag it is packed, hashed and, if it is unchanged, not sent. If it has changed, it is packed twice. Under a new \
+         tag, and by `attach`, it is sent while it is packed, even if the registry has it.\n\n\
          ## Machine\n\n{facts}\n{data}\n\n\
          ## In short\n\nBelow 1, ours needs less. Failures of the others are in the long table.\n\n{}\n\
          ## All figures\n\n\

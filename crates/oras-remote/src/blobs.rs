@@ -18,8 +18,9 @@ use crate::scope::Scopes;
 impl Repository {
     /// The descriptor of a blob that is known by its digest only: bytes of no known type.
     ///
-    /// Where the registry does not answer `HEAD` or does not tell the size, a `GET` of the first byte does; if that
-    /// tells no size either, the blob is read.
+    /// If the registry does not answer `HEAD`, or without a size, the size is that of a `GET` for the first byte. If that
+    /// answer has no size either, the blob is read. A wrong size in the answer to `HEAD` is not detected: a later read fails
+    /// with `SizeMismatch`, and [`Repository::measure_blob`] finds the right one.
     ///
     /// # Errors
     /// `NotFound`, and `DigestMismatch` for a blob that had to be read and is another one.
@@ -27,21 +28,30 @@ impl Repository {
         let url = self.url(&format!("blobs/{digest}"))?;
         let response =
             self.client().send(self.endpoint(), &Request::new(Method::HEAD, url, self.pull())).await?;
-        let not_found = || Ok::<_, Error>(Error::not_found(self.named(&digest.to_string())?));
         let size = if tells_nothing(&response) {
             None
         } else if response.status == 404 {
-            return Err(not_found()?);
+            return Err(Error::not_found(self.named(&digest.to_string())?));
         } else {
             let response = response.expect(&[200])?;
             check_digest(&response, digest)?;
             response.content_length().filter(|size| *size > 0)
         };
-        let size = match size {
-            Some(size) => size,
-            None => self.size_by_get(digest).await?.map_or_else(|| not_found().and_then(Err), Ok)?,
-        };
-        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size))
+        match size {
+            Some(size) => Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)),
+            None => self.measure_blob(digest).await,
+        }
+    }
+
+    /// Returns the descriptor of a blob like [`Repository::resolve_blob`], but with the size that a `GET` shows.
+    ///
+    /// # Errors
+    /// Those of [`Repository::resolve_blob`].
+    pub async fn measure_blob(&self, digest: &Digest) -> Result<Descriptor> {
+        match self.size_by_get(digest).await? {
+            Some(size) => Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)),
+            None => Err(Error::not_found(self.named(&digest.to_string())?)),
+        }
     }
 
     /// The size of a blob by a `GET`; `None` when there is none.

@@ -23,24 +23,26 @@ pub async fn resolve(
     }
 }
 
-/// Like [`resolve`], but the manifest is read, so that its size is measured and its digest verified: for a descriptor that
-/// is printed or stored. A registry may answer `HEAD` with another length, or with none.
+/// Like [`resolve`], but also reads the manifest, for a descriptor that is stored in another manifest.
 ///
-/// A manifest that exceeds the limit of the source is described as the source does it.
+/// A registry may answer `HEAD` with a wrong size or media type. [`resolve`] returns them as they are, because many registries
+/// count a `GET` of a manifest as a pull and a `HEAD` not. The first request is a `HEAD` here, too, as errors name it.
 ///
 /// # Errors
-/// Those of the source; `DigestMismatch` for a manifest that is another one.
+/// Those of the source; `DigestMismatch` if the digest of the bytes is another one.
 pub async fn resolve_verified(
     source: Arc<dyn Source>,
     reference: &str,
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
+    let found = resolve(Arc::clone(&source), reference, platform).await?;
     if platform.is_some() {
-        return resolve(source, reference, platform).await;
+        return Ok(found);
     }
-    match source.resolve_with_bytes(reference).await {
+    match source.resolve_with_bytes(&found.digest.to_string()).await {
         Ok((descriptor, _)) => Ok(descriptor),
-        Err(error) if error.kind() == Kind::TooLarge => source.resolve(reference).await,
+        // A manifest above the limit of the source is not read.
+        Err(error) if error.kind() == Kind::TooLarge => Ok(found),
         Err(error) => Err(error),
     }
 }

@@ -42,12 +42,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = Target::new(matches, "", &words[0], printer)?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
-    let resolved = match format.is_for_people() {
-        // The digest alone is printed: one that the registry tells is checked by whoever reads the manifest.
-        true => oras::resolve(source, reference, platform.as_ref()).await,
-        false => oras::resolve_verified(source, reference, platform.as_ref()).await,
-    };
-    let node = resolved.map_err(|error| target.failure(&error.context("failed to resolve digest")))?;
+    let node = oras::resolve(source, reference, platform.as_ref())
+        .await
+        .map_err(|error| target.failure(&error.context("failed to resolve digest")))?;
     if !format.is_for_people() {
         return printer.report(&format, &report::Node::new(&target.path, &node));
     }

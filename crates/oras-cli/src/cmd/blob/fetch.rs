@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
 use oras::remote::Mirrored;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::{Content, Error, Pushed, outlet};
+use oras::store::{Content, Error, Kind, Pushed, Source, outlet};
 use oras::{Event, Listener, Quiet, Step, report};
 
 use crate::args;
@@ -76,24 +76,63 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         None => source.resolve(reference).await,
     }
     .map_err(|error| target.failure(&error))?;
-    let content = Content::from_source(source, node.clone());
-    match output.as_deref() {
-        None => {}
-        Some("-") => {
-            let mut stream = content.reader().await.map_err(|error| target.failure(&error))?;
-            while let Some(chunk) = stream.try_next().await.map_err(|error| target.failure(&error))? {
-                printer.bytes(&chunk)?;
-            }
-        }
-        Some(path) => {
-            save(content, Path::new(path), matches, printer).await.map_err(|error| target.failure(&error))?;
-        }
-    }
+    let node = match output.as_deref() {
+        None => node,
+        Some(output) => fetch(&target, source, node, output, matches, printer).await?,
+    };
     match format {
         _ if matches.on("descriptor") => print_descriptor(matches, printer, &node),
         Format::Text => Ok(()),
         format => printer.report(&format, &report::Node::new(&target.path, &node)),
     }
+}
+
+/// Writes the blob to `output`, a path or `-`. Returns its descriptor.
+///
+/// A registry may claim a wrong size in the answer to HEAD. The size of the GET counts then.
+async fn fetch(
+    target: &Target,
+    source: Arc<dyn Source>,
+    node: Descriptor,
+    output: &str,
+    matches: &ArgMatches,
+    printer: &Printer,
+) -> Result<Descriptor, Failure> {
+    let content = Content::from_source(Arc::clone(&source), node.clone());
+    let mut has_printed = false;
+    let delivered = deliver(target, content, output, matches, printer, &mut has_printed).await;
+    let Err(failure) = delivered else { return Ok(node) };
+    if failure.kind == Some(Kind::SizeMismatch)
+        && !has_printed
+        && let Some(repository) = target.repository()?
+        && let Ok(measured) = repository.measure_blob(&node.digest).await
+        && measured.size != node.size
+    {
+        let content = Content::from_source(source, measured.clone());
+        deliver(target, content, output, matches, printer, &mut has_printed).await?;
+        return Ok(measured);
+    }
+    Err(failure)
+}
+
+async fn deliver(
+    target: &Target,
+    content: Content,
+    output: &str,
+    matches: &ArgMatches,
+    printer: &Printer,
+    has_printed: &mut bool,
+) -> Result<(), Failure> {
+    let failed = |error: Error| target.failure(&error);
+    if output != "-" {
+        return save(content, Path::new(output), matches, printer).await.map_err(failed);
+    }
+    let mut stream = content.reader().await.map_err(failed)?;
+    while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+        *has_printed = true;
+        printer.bytes(&chunk)?;
+    }
+    Ok(())
 }
 
 /// Writes the blob to `path`, and shows progress to a person who watches: a log gets no lines, as from the Go tool.

@@ -61,7 +61,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));
     }
     if matches.on("descriptor") && output.is_none() {
-        let node = oras::resolve_verified(source, reference, platform.as_ref())
+        let node = oras::resolve(source, reference, platform.as_ref())
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to find {:?}", target.raw))))?;
         let bytes = if matches.on("pretty") { json::to_vec_pretty(&node) } else { json::to_vec(&node) };
