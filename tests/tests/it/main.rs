@@ -50,6 +50,7 @@ mod serve_system;
 mod serve_users;
 mod serve_wire;
 mod simple_file_systems;
+mod size_limits;
 mod socks;
 mod terminal;
 mod tls;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use oras_remote::{ClientOptions, HttpVersion, RateLimit};
-use oras_store::{TagList, Target};
+use oras_remote::{ClientOptions, HttpVersion, RateLimit, RetryPolicy};
+use oras_store::{Kind, Source, TagList, Target};
 use oras_testkit::http2::Http2;
 use oras_testkit::tls::Certificate;
 
@@ -142,4 +142,24 @@ async fn an_upload_goes_on_soon_after_silence() {
     let took = begun.elapsed();
     assert!(took > idle && took < 4 * idle, "{took:?}");
     assert!(store.exists(content.descriptor()).await.unwrap());
+}
+
+#[tokio::test]
+async fn informational_responses_without_end_are_silence() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                while client.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+    });
+    let retry = RetryPolicy { retries: 1, ..options().retry };
+    let options = ClientOptions { idle_timeout: Duration::from_millis(300), retry, ..options() };
+    let store = repository(options, &format!("localhost:{port}/a"));
+    let resolved = tokio::time::timeout(Duration::from_secs(30), store.resolve("v1")).await;
+    assert_eq!(resolved.expect("it ends").unwrap_err().kind(), Kind::Network);
 }
