@@ -1,5 +1,6 @@
 //! Old kernels and simple file systems: calls that are refused or fail, injected by strace.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
@@ -22,6 +23,21 @@ fn traced(sandbox: &Sandbox, strace: &Path, faults: &[&str], arguments: &[&str])
     let output = command.output().unwrap();
     let trace = std::fs::read_to_string(&log).unwrap_or_default();
     trace.contains("execve(").then_some((output, trace))
+}
+
+/// The files of a snapshot that hold `text`.
+fn holders<'a>(found: &'a BTreeMap<String, String>, text: &str) -> Vec<&'a str> {
+    let text = format!("{:?}", text.as_bytes());
+    found.iter().filter(|(_, what)| what.ends_with(&text)).map(|(name, _)| &**name).collect()
+}
+
+/// Asserts that the earlier content `old` is still at `place`, or in a file that the error `told` names.
+fn assert_kept_or_named(found: &BTreeMap<String, String>, told: &str, place: &str, old: &str, case: &str) {
+    let names = holders(found, old);
+    assert!(
+        names.iter().any(|name| *name == place || told.contains(name)),
+        "{case}: {place} is at {names:?}; {told}"
+    );
 }
 
 pub(crate) fn strace(sandbox: &Sandbox, test: &str) -> Option<std::path::PathBuf> {
@@ -91,14 +107,9 @@ fn failing_renames_lose_no_earlier_file() {
                 let told = texts(&output).1;
                 let found = snapshot(&sandbox.path("out"));
                 for number in 1..=3 {
-                    let old = format!("{:?}", format!("old{number}").into_bytes());
-                    let place = format!("f{number}");
-                    let names: Vec<_> =
-                        found.iter().filter(|(_, what)| what.ends_with(&old)).map(|(name, _)| name).collect();
-                    assert!(
-                        names.iter().any(|name| **name == place || told.contains(&**name)),
-                        "{error} from {first}, {links}: {place} is at {names:?}; {told}"
-                    );
+                    let (place, old) = (format!("f{number}"), format!("old{number}"));
+                    let case = format!("{error} from {first}, {links}");
+                    assert_kept_or_named(&found, &told, &place, &old, &case);
                 }
             }
             assert!(failed >= 3, "{error}, {links}: {failed} pulls failed");
@@ -229,15 +240,10 @@ fn a_pull_that_is_killed_between_renames_loses_no_earlier_file() {
             let found = snapshot(&sandbox.path("out"));
             assert!(!found.keys().any(|name| name.starts_with(".oras-pull")), "{links} {first}: {found:?}");
             for number in 1..=3 {
-                let old = format!("{:?}", format!("old{number}").into_bytes());
-                let place = format!("f{number}");
+                let (place, old) = (format!("f{number}"), format!("old{number}"));
                 assert!(found.contains_key(&place), "{links} {first}: {found:?}");
-                let names: Vec<_> =
-                    found.iter().filter(|(_, what)| what.ends_with(&old)).map(|(name, _)| name).collect();
-                assert!(
-                    names.iter().any(|name| **name == place || told.contains(&**name)),
-                    "{links}, killed at {first}: {place} is at {names:?}; {told}"
-                );
+                let case = format!("{links}, killed at {first}");
+                assert_kept_or_named(&found, &told, &place, &old, &case);
             }
         }
         assert!(killed >= 3, "{links}: {killed} pulls were killed");
@@ -316,20 +322,11 @@ fn whatever_fails_while_publishing_loses_no_earlier_file() {
             let told = texts(&output).1;
             let found = snapshot(&sandbox.path("out"));
             for name in names {
-                let has = |text: String| {
-                    let text = format!("{:?}", text.into_bytes());
-                    let at = found.iter().filter(|(_, what)| what.ends_with(&text)).map(|(at, _)| &**at);
-                    at.collect::<Vec<_>>()
-                };
                 if output.status.success() {
-                    assert!(has(format!("new {name}")).contains(&name), "{fault}: {found:?}");
+                    assert!(holders(&found, &format!("new {name}")).contains(&name), "{fault}: {found:?}");
                     continue;
                 }
-                let old = has(format!("old {name}"));
-                assert!(
-                    old.iter().any(|at| *at == name || told.contains(at)),
-                    "{fault}: {name} is at {old:?}; {told}"
-                );
+                assert_kept_or_named(&found, &told, name, &format!("old {name}"), &fault);
             }
         }
     }
