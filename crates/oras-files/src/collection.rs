@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, Errands, blocking};
@@ -147,8 +148,9 @@ impl Collection {
     /// each piece; its descriptor, and whether it was there already. A later run goes on with what was sent of the same
     /// file. `None` when nothing was sent: what a small directory is packed to is added, as by [`Collection::describe`].
     ///
-    /// What the target probably has, as `is_expected` says, is hashed first and not sent meanwhile: nothing of it is sent if
-    /// it exists.
+    /// `earlier` gives layers that the target may have; it is polled only if the content is large. Content that looks like one
+    /// of them is hashed first, and not sent if the target has it. A layer with the same title but other content costs one
+    /// more pass of hashing.
     ///
     /// # Errors
     /// As [`Collection::add`], also when the file changes meanwhile, and those of the target.
@@ -157,12 +159,12 @@ impl Collection {
         mut found: Found,
         target: &dyn Sink,
         progress: Progress,
-        is_expected: bool,
+        earlier: BoxFuture<'_, Vec<Descriptor>>,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         if found.is_directory() {
-            return self.send_packed(found, target, (&progress, is_expected)).await;
+            return self.send_packed(found, target, (&progress, earlier)).await;
         }
-        if is_expected {
+        if found.is_file_among(&earlier.await) {
             return Ok((self.describe(found).await?, None));
         }
         let Some(content) = found.undigested() else {

@@ -94,9 +94,31 @@ impl Found {
         &self.title
     }
 
-    /// Returns true if `layer` has this title, and the size of the file: the layer is probably this content.
-    pub fn is_like(&self, layer: &Descriptor) -> bool {
-        layer.title() == Some(&*self.title) && (self.is_directory() || self.size() == layer.size)
+    /// Returns true if one of `layers` has the title and the size of this file, and so probably its content.
+    pub(crate) fn is_file_among(&self, layers: &[Descriptor]) -> bool {
+        layers.iter().any(|layer| layer.title() == Some(&*self.title) && layer.size == self.size())
+    }
+
+    /// Returns true if one of `layers` has the title of this directory, and says that it holds a tar with the digest that
+    /// packing the directory would give. Reads the whole directory, without compression, if a layer has the title.
+    pub(crate) async fn is_directory_among(
+        &self,
+        layers: &[Descriptor],
+        directories: DirectoryOptions,
+        cancelled: &Arc<AtomicBool>,
+    ) -> bool {
+        let of_title = layers.iter().filter(|layer| layer.title() == Some(&*self.title));
+        let digests: Vec<_> =
+            of_title.filter_map(|layer| layer.annotations.get(annotation::CONTENT_DIGEST)).collect();
+        if digests.is_empty() {
+            return false;
+        }
+        let (path, title, cancelled) = (self.path.clone(), self.title.clone(), Arc::clone(cancelled));
+        let digest = blocking(move || {
+            archive::content_digest(&path, &title, directories.latest, u64::MAX, &cancelled)
+        });
+        // An error of reading ends the packing, too, which reports it.
+        digest.await.is_ok_and(|digest| digests.contains(&&digest.to_string()))
     }
 
     /// Whether it is a directory, which will be packed.

@@ -90,7 +90,7 @@ impl Look<'_> {
         }
         let most = layer.size.saturating_mul(READ_FOR_EACH).max(SMALL);
         let path = place.base.path.join(&place.relative);
-        Some(told == archive::content_digest(&path, layer.title()?, most, self.cancelled).ok()?)
+        Some(told == archive::content_digest(&path, layer.title()?, None, most, self.cancelled).ok()?)
     }
 }
 

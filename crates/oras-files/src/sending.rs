@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt, ready};
 use futures::join;
 use oras_spec::{Algorithm, Descriptor, MediaType};
 use oras_store::fsio::blocking;
@@ -36,12 +37,12 @@ impl Collection {
         &self,
         mut found: Found,
         target: &dyn Sink,
-        (progress, is_expected): (&Progress, bool),
+        (progress, earlier): (&Progress, BoxFuture<'_, Vec<Descriptor>>),
     ) -> Result<(Descriptor, Option<Pushed>)> {
-        let mut sent = self.stream(&found, target, (progress, is_expected)).await;
+        let mut sent = self.stream(&found, target, (progress, earlier)).await;
         if let Ok(None) = sent {
-            // It has changed: packed once more, and sent.
-            sent = self.stream(&found, target, (progress, false)).await;
+            // The target lacks the layer, or another compression made it: this time the layer is sent.
+            sent = self.stream(&found, target, (progress, ready(Vec::new()).boxed())).await;
         }
         match sent.and_then(|sent| sent.ok_or_else(|| Error::new(Kind::Other, "a directory was not sent"))) {
             Err(error) if error.kind() == Kind::Network => Ok((self.describe(found).await?, None)),
@@ -57,7 +58,7 @@ impl Collection {
         &self,
         found: &Found,
         target: &dyn Sink,
-        (progress, is_expected): (&Progress, bool),
+        (progress, earlier): (&Progress, BoxFuture<'_, Vec<Descriptor>>),
     ) -> Result<Option<(Descriptor, Option<Pushed>)>> {
         let _turn = self.turn(found).await?;
         let cancel = Cancel::default();
@@ -72,6 +73,8 @@ impl Collection {
                 })
             })
         };
+        let is_expected =
+            async { found.is_directory_among(&earlier.await, self.directories, &cancel.0).await };
         let (packed, taken) =
             join!(packing, take(from, target, &found.media_type, most, (progress, is_expected)));
         // That nobody takes the bytes is why packing ended.
@@ -104,13 +107,14 @@ impl Collection {
     }
 }
 
-/// Holds at most `most` bytes; what is longer goes to `target`.
+/// Holds at most `most` bytes. Content that is longer is hashed only if `is_expected` says that the target has it, and is sent to
+/// `target` otherwise.
 async fn take(
     mut from: Receiver<Bytes>,
     target: &dyn Sink,
     media_type: &MediaType,
     most: u64,
-    (progress, is_expected): (&Progress, bool),
+    (progress, is_expected): (&Progress, impl Future<Output = bool>),
 ) -> Result<Taken> {
     let (mut held, mut size) = (Vec::new(), 0);
     while size <= most {
@@ -118,7 +122,7 @@ async fn take(
         size += chunk.len() as u64;
         held.push(chunk);
     }
-    if is_expected {
+    if is_expected.await {
         while from.recv().await.is_some() {}
         return Ok(Taken::Hashed);
     }

@@ -400,12 +400,6 @@ impl Target for Layout {
         self.settle().await
     }
 
-    async fn tagged_layers(&self, tag: &str) -> Vec<Descriptor> {
-        let Ok(node) = self.resolve(tag).await else { return Vec::new() };
-        let content = Content::from_source(Arc::new(self.clone()), node);
-        content.manifest(MAX_STORED_MANIFEST).await.map(|manifest| manifest.children()).unwrap_or_default()
-    }
-
     async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
         // What is listed was checked when it was stored, and need not be read again to get a name.
         if !(content.descriptor().media_type.is_manifest() && self.exists(content.descriptor()).await?) {

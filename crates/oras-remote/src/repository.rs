@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::wire::TagPage;
-use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType, Reference};
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType, Reference};
 use oras_store::{
     ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
     Source, TagList, Target, Undigested,
@@ -212,15 +212,6 @@ impl Target for Repository {
     /// For small blobs, and for those of another repository of the same registry.
     fn finds_out(&self, content: &Content) -> bool {
         self.push_finds_out(content)
-    }
-
-    async fn tagged_layers(&self, tag: &str) -> Vec<Descriptor> {
-        match self.resolve_with_bytes(tag).await {
-            Ok((node, Some(bytes))) => Manifest::parse(&node.media_type, bytes)
-                .map(|manifest| manifest.children())
-                .unwrap_or_default(),
-            _ => Vec::new(),
-        }
     }
 
     /// A tag or digest, alone or in a full reference to this repository.

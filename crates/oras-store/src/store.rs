@@ -94,13 +94,6 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// Returns the layers of the manifest that `tag` names, if the target can find them in one attempt. The default is empty.
-    ///
-    /// Callers use it only to choose whether to hash content before they send it. It does not prove that a layer exists.
-    async fn tagged_layers(&self, _tag: &str) -> Vec<Descriptor> {
-        Vec::new()
-    }
-
     /// Checks that `tag` is a valid name for [`Target::tag`], without a request. The default accepts every name but the
     /// empty one.
     ///

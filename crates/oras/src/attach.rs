@@ -6,9 +6,10 @@ use std::sync::Arc;
 use oras_copy::{GraphCopy, without_subject};
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
-use oras_store::{Content, Result, Sink, Source, Store, Target};
+use oras_store::{Content, Result, Source, Store, Target};
 
 use crate::collect::Layers;
+use crate::earlier_layers::{EarlierLayers, NewArtifact};
 use crate::listener::Nodes;
 use crate::push::with_blobs;
 use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, collect, resolve_verified};
@@ -61,8 +62,10 @@ pub async fn attach(
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
     let collection = Collection::new().directories(options.directories);
-    let sink = Arc::clone(&store) as Arc<dyn Sink>;
-    let Layers { layers, sent } = collect::files(&collection, options.files, &*sink, None, &listener).await?;
+    let artifact_type = options.artifact_type.as_ref();
+    let earlier = EarlierLayers::new(&store, NewArtifact::Referrer { subject: &subject, artifact_type });
+    let Layers { layers, sent } =
+        collect::files(&collection, options.files, &*store, earlier, &listener).await?;
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
     let mut described = subject.plain();
     if options.platform.is_some() {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use oras_copy::Event;
 use oras_files::{Collection, Found, Prepared};
 use oras_spec::{Descriptor, MediaType, json};
-use oras_store::{Pushed, Result, Sink};
+use oras_store::{Pushed, Result, Store};
 
+use crate::earlier_layers::EarlierLayers;
 use crate::{ConfigArgument, Listener, Step};
 
 /// A file or a directory to pack.
@@ -47,16 +48,15 @@ pub(crate) struct Layers {
     pub(crate) sent: Vec<Descriptor>,
 }
 
-/// Adds `files` to `collection`. A large file is sent to `target` while it is hashed, a large directory while it is packed;
-/// what `tag` has a layer like it at the target is hashed first, as it is probably unchanged.
+/// Adds `files` to `collection`. A large file is sent to `target` while it is hashed, a large directory while it is packed.
+/// What looks like one of the `earlier` layers is hashed first and not sent if the target has it.
 pub(crate) async fn files(
     collection: &Collection,
     files: Vec<FileArgument>,
-    target: &dyn Sink,
-    tag: Option<&str>,
+    target: &dyn Store,
+    mut earlier: EarlierLayers<'_>,
     listener: &Arc<dyn Listener>,
 ) -> Result<Layers> {
-    let mut before = None;
     let Layers { mut layers, mut sent } = Layers::default();
     let prepare = |file: &FileArgument| {
         let FileArgument { title, path, media_type, .. } = file.clone();
@@ -70,14 +70,7 @@ pub(crate) async fn files(
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
             Prepared::Found(found) if found.is_large() => {
-                if before.is_none() {
-                    before = Some(match tag {
-                        Some(tag) => target.tagged_layers(tag).await,
-                        None => Vec::new(),
-                    });
-                }
-                let is_expected = before.iter().flatten().any(|layer| found.is_like(layer));
-                let (layer, is_sent) = send(collection, found, (target, is_expected), listener).await?;
+                let (layer, is_sent) = send(collection, found, (target, &mut earlier), listener).await?;
                 if is_sent {
                     sent.push(layer.clone());
                 }
@@ -98,7 +91,7 @@ pub(crate) async fn files(
 async fn send(
     collection: &Collection,
     found: Found,
-    (target, is_expected): (&dyn Sink, bool),
+    (target, earlier): (&dyn Store, &mut EarlierLayers<'_>),
     listener: &Arc<dyn Listener>,
 ) -> Result<(Descriptor, bool)> {
     let (title, size) = (found.title().to_owned(), found.size());
@@ -106,7 +99,7 @@ async fn send(
         let listener = Arc::clone(listener);
         Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
     };
-    let (node, outcome) = collection.send(found, target, progress, is_expected).await?;
+    let (node, outcome) = collection.send(found, target, progress, earlier.get().boxed()).await?;
     let Some(outcome) = outcome else { return Ok((node, false)) };
     if outcome == Pushed::Copied {
         listener.step(Step::Node(Event::Started(&node)));

@@ -53,6 +53,7 @@ mod copy;
 mod created;
 mod discover;
 mod dry_run;
+mod earlier_layers;
 mod index;
 mod listener;
 mod manifest;

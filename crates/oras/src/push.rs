@@ -6,9 +6,10 @@ use std::sync::Arc;
 use oras_copy::GraphCopy;
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Result, Sink, Target};
+use oras_store::{Content, Result, Store, Target};
 
 use crate::collect::Layers;
+use crate::earlier_layers::{EarlierLayers, NewArtifact};
 use crate::listener::Nodes;
 use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Packed, Step, collect, tag};
 
@@ -57,12 +58,12 @@ pub struct PushedArtifact {
 /// `options.extra_tags`.
 ///
 /// Blobs come before the manifest, the manifest before the tags beyond the first, so whoever resolves a tag finds
-/// everything. What is there already is not sent again.
+/// everything. Content that the target already has is not sent again.
 ///
 /// # Errors
 /// Files that can't be read, a malformed type, and the target's errors; no tag is written then.
 pub async fn push(
-    target: Arc<dyn Sink>,
+    target: Arc<dyn Store>,
     first_tag: Option<&str>,
     options: PushOptions,
     listener: Arc<dyn Listener>,
@@ -70,8 +71,9 @@ pub async fn push(
     tag::check(&*target, first_tag.into_iter().chain(options.extra_tags.iter().map(String::as_str)))?;
     let collection = Collection::new().directories(options.directories);
     let config = collect::config(&collection, options.config, &options.config_annotations).await?;
+    let earlier = EarlierLayers::new(&target, NewArtifact::Tagged(first_tag));
     let Layers { layers, sent } =
-        collect::files(&collection, options.files, &*target, first_tag, &listener).await?;
+        collect::files(&collection, options.files, &*target, earlier, &listener).await?;
     let packed = Pack {
         version: options.version,
         artifact_type: options.artifact_type,

@@ -182,6 +182,45 @@ fn a_large_directory_is_sent_while_it_is_packed() {
 }
 
 #[test]
+fn skips_a_large_directory_that_another_tag_or_referrer_has() {
+    let Some(registry) = registry("skips_a_large_directory_that_another_tag_or_referrer_has") else { return };
+    let sandbox = Sandbox::new();
+    let noise = |seed: u32| -> Vec<u8> {
+        (0..(6 << 20))
+            .map(|n: u32| ((n ^ seed).wrapping_mul(2_654_435_761).rotate_left(n % 31) >> 13) as u8)
+            .collect()
+    };
+    sandbox.file("large/a.bin", noise(1));
+    sandbox.file("other/a.bin", noise(2));
+    let outcome = |words: &[&str], title: &str| -> String {
+        let said = sandbox.oras(words);
+        let mut lines = said.lines().filter(|line| line.ends_with(&format!(" {title}")));
+        lines.next_back().unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    let at = |tag: &str| format!("{}/again:{tag}", registry.host());
+    assert_eq!(outcome(&["push", &at("v1"), "large"], "large"), "Uploaded");
+    assert_eq!(outcome(&["push", &at("v2"), "large"], "large"), "Exists");
+    assert_eq!(outcome(&["push", &at("v1"), "other"], "other"), "Uploaded");
+    assert_eq!(outcome(&["push", &at("v1"), "large"], "large"), "Exists");
+
+    let attach =
+        |subject: &str, title: &str| outcome(&["attach", subject, "--artifact-type", "a/b", title], title);
+    assert_eq!(attach(&at("v2"), "large"), "Exists");
+    sandbox.file("attached/a.bin", noise(3));
+    assert_eq!(attach(&at("v2"), "attached"), "Uploaded");
+    assert_eq!(attach(&at("v2"), "attached"), "Exists");
+
+    // A layer with the same title and other content is no reason to skip.
+    sandbox.file("large/a.bin", noise(4));
+    assert_eq!(outcome(&["push", &at("v3"), "large"], "large"), "Uploaded");
+    sandbox.oras(&["pull", &at("v3"), "-o", "out"]);
+    assert!(std::fs::read(sandbox.path("out/large/a.bin")).unwrap() == noise(4));
+
+    assert_eq!(outcome(&["push", "--oci-layout", "layout:v1", "large"], "large"), "Uploaded");
+    assert_eq!(outcome(&["push", "--oci-layout", "layout:v2", "large"], "large"), "Exists");
+}
+
+#[test]
 fn pulls_a_directory_that_pzstd_compressed() {
     if peers::system_or_skip("zstd", "pulls_a_directory_that_pzstd_compressed").is_none() {
         return;

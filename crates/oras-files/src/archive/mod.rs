@@ -50,11 +50,12 @@ pub(crate) fn pack(
 pub(crate) fn content_digest(
     directory: &Path,
     title: &str,
+    latest: Option<i64>,
     most: u64,
     cancelled: &AtomicBool,
 ) -> Result<Digest> {
     let mut hashed = Hashed { hasher: Hasher::new(Algorithm::Sha256), left: most };
-    tree::write(directory, &title_of(title), None, cancelled, &mut hashed)?;
+    tree::write(directory, &title_of(title), latest, cancelled, &mut hashed)?;
     Ok(hashed.hasher.finish())
 }
 

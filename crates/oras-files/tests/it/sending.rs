@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt;
 use oras_files::Collection;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{Content, Error, Ingest, IngestTarget, Kind, Pushed, Result, Target};
@@ -81,15 +82,16 @@ async fn what_the_network_loses_is_packed_once_more_and_what_is_refused_is_not()
             passed.fetch_add(bytes, Ordering::Relaxed);
         })
     };
+    let none = || std::future::ready(Vec::new()).boxed();
     let found = collection.look("d", &d, None).await.unwrap();
     let refused =
-        collection.send(found, &Fails(Kind::Denied), Arc::clone(&progress), false).await.unwrap_err();
+        collection.send(found, &Fails(Kind::Denied), Arc::clone(&progress), none()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Denied);
     assert!(passed.load(Ordering::Relaxed) > 0);
 
     // The title is free again.
     let found = collection.look("d", &d, None).await.unwrap();
-    let (node, pushed) = collection.send(found, &Fails(Kind::Network), progress, false).await.unwrap();
+    let (node, pushed) = collection.send(found, &Fails(Kind::Network), progress, none()).await.unwrap();
     assert_eq!((&node, pushed), (&expected, None));
     let bytes = Content::from_source(collection, node).bytes(64 << 20).await.unwrap();
     assert_eq!(bytes.len() as u64, expected.size);

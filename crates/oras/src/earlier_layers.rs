@@ -1,0 +1,87 @@
+//! Layers of earlier artifacts in the repository: hints of what the target probably has already.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use oras_spec::{Descriptor, Manifest, MediaType};
+use oras_store::{Source, Store};
+
+use crate::fetch_manifest;
+
+/// How many manifests the lookup reads at most besides the nearest one. Each read is a request, and counts as a pull at some
+/// registries.
+const MAX_EARLIER: usize = 4;
+/// How many tags the lookup lists at most: one page of most registries.
+const MAX_LISTED: usize = 1000;
+
+/// The artifact that is written, from which the lookup starts.
+pub(crate) enum NewArtifact<'a> {
+    /// An artifact with this tag, if it gets one.
+    Tagged(Option<&'a str>),
+    /// A referrer of `subject`.
+    Referrer {
+        /// The manifest that the artifact refers to.
+        subject: &'a Descriptor,
+        /// The type of the artifact.
+        artifact_type: Option<&'a MediaType>,
+    },
+}
+
+/// The layers of the artifacts that are most like a new one, looked up once and only when needed.
+///
+/// A layer in this list proves nothing: callers hash the content and ask the target for the digest.
+pub(crate) struct EarlierLayers<'a> {
+    store: &'a Arc<dyn Store>,
+    new: NewArtifact<'a>,
+    layers: Option<Vec<Descriptor>>,
+}
+
+impl<'a> EarlierLayers<'a> {
+    pub(crate) fn new(store: &'a Arc<dyn Store>, new: NewArtifact<'a>) -> Self {
+        Self { store, new, layers: None }
+    }
+
+    /// Returns the layers. An error ends the lookup of that artifact: the transfer that follows reports it.
+    pub(crate) async fn get(&mut self) -> Vec<Descriptor> {
+        if self.layers.is_none() {
+            self.layers = Some(self.find().await);
+        }
+        self.layers.clone().unwrap_or_default()
+    }
+
+    async fn find(&self) -> Vec<Descriptor> {
+        match self.new {
+            NewArtifact::Tagged(tag) => {
+                if let Some(tag) = tag {
+                    let layers = self.layers_of(tag.to_owned()).await;
+                    if !layers.is_empty() {
+                        return layers;
+                    }
+                }
+                let listed: Result<Vec<_>, _> = self.store.tags(None).take(MAX_LISTED).try_collect().await;
+                self.layers_of_last(listed.unwrap_or_default()).await
+            }
+            NewArtifact::Referrer { subject, artifact_type } => {
+                let found = self.store.predecessors(subject, artifact_type).await.unwrap_or_default();
+                let mut near: Vec<_> = found.iter().map(|referrer| referrer.digest.to_string()).collect();
+                near.push(subject.digest.to_string());
+                self.layers_of_last(near).await
+            }
+        }
+    }
+
+    async fn layers_of_last(&self, mut references: Vec<String>) -> Vec<Descriptor> {
+        let last = references.split_off(references.len().saturating_sub(MAX_EARLIER));
+        let lookups: Vec<_> = last.into_iter().map(|reference| self.layers_of(reference)).collect();
+        stream::iter(lookups).buffered(MAX_EARLIER).concat().await
+    }
+
+    /// Returns the layers of one manifest, or none if it cannot be read.
+    async fn layers_of(&self, reference: String) -> Vec<Descriptor> {
+        let store = Arc::clone(self.store) as Arc<dyn Source>;
+        let Ok(content) = fetch_manifest(store, &reference).await else { return Vec::new() };
+        let bytes = content.in_memory().cloned().unwrap_or_default();
+        let manifest = Manifest::parse(&content.descriptor().media_type, bytes);
+        manifest.map(|manifest| manifest.children()).unwrap_or_default()
+    }
+}
