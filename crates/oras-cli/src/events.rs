@@ -1,12 +1,12 @@
 //! `--progress json`: what happens, a JSON object a line on standard error.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oras::spec::Descriptor;
 use oras::store::Pushed;
 use oras::{Event, Listener, Step};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::output::Printer;
@@ -72,7 +72,7 @@ impl Events {
 
     fn progress(&self, key: String, bytes: u64, line: Line<'_>) {
         let now = Instant::now();
-        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moving = self.moving.lock();
         let (moved, told) = moving.entry(key).or_insert((0, now));
         *moved += bytes;
         if now.duration_since(*told) < INTERVAL {

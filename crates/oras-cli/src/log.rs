@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use oras::remote::TRACE_TARGET;
+use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -22,7 +22,7 @@ pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
 /// Logs a warning once, however often the reason comes up.
 pub(crate) fn notice(printer: Printer, text: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+    if TOLD.lock().insert(text.to_owned()) {
         warning(printer, text, &[]);
     }
 }
@@ -31,7 +31,7 @@ pub(crate) fn notice(printer: Printer, text: &str) {
 pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
     static TOLD: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
     let key = (registry.to_owned(), text.to_owned());
-    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+    if TOLD.lock().insert(key) {
         warning(printer, text, &[("registry", registry)]);
     }
 }

@@ -1,10 +1,10 @@
 //! `--progress plain`: how far long transfers are, in plain lines on standard error, for logs.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oras::{Event, Listener, Step};
+use parking_lot::Mutex;
 
 use crate::output::Printer;
 use crate::status::{Words, name_of};
@@ -33,7 +33,7 @@ impl Periodic {
 
     /// Adds bytes; the line, when it is time for one.
     fn progress(&self, key: String, name: &str, size: u64, bytes: u64) -> Option<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let moved = state.moved.entry(key).or_default();
         *moved += bytes;
         let moved = *moved;

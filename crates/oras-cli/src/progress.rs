@@ -1,13 +1,13 @@
 //! Progress bars on a terminal.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use oras::spec::{Descriptor, Digest};
 use oras::store::Pushed;
 use oras::{Event, Listener, Step};
+use parking_lot::Mutex;
 
 use crate::log;
 use crate::output::Printer;
@@ -39,7 +39,7 @@ impl Bars {
     }
 
     fn start(&self, node: &Descriptor) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         if running.len() >= MAX_BARS {
             return;
         }
@@ -58,7 +58,7 @@ impl Bars {
     }
 
     fn sending(&self, title: &str, size: u64, bytes: u64) {
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sending = self.sending.lock();
         let bar = match sending.get(title) {
             Some(bar) => bar,
             None => sending.entry(title.to_owned()).or_insert_with(|| self.bar(size, title)),
@@ -67,8 +67,8 @@ impl Bars {
     }
 
     fn finish(&self, node: &Descriptor, word: &str) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.digest);
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.lock().remove(&node.digest);
+        let mut sending = self.sending.lock();
         let sent = node.title().and_then(|title| sending.remove(title));
         for bar in [running, sent].into_iter().flatten() {
             bar.finish_and_clear();
@@ -98,9 +98,7 @@ impl Listener for Bars {
             Step::Sending { title, size, bytes } => self.sending(title, size, bytes),
             Step::Node(Event::Started(node)) => self.start(node),
             Step::Node(Event::Progress(node, bytes)) => {
-                if let Some(bar) =
-                    self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&node.digest)
-                {
+                if let Some(bar) = self.running.lock().get(&node.digest) {
                     bar.inc(bytes);
                 }
             }

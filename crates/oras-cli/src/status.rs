@@ -1,11 +1,12 @@
 //! Status lines: one per event on standard output, in the words of the Go tool.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oras::spec::{Descriptor, Digest};
 use oras::store::Pushed;
 use oras::{Event, Listener, Quiet, Step};
+use parking_lot::Mutex;
 
 use crate::log;
 use crate::output::Printer;
@@ -199,8 +200,7 @@ impl Lines {
 
     /// Whether no byte of the blob was seen before.
     fn is_new(&self, node: &Descriptor) -> bool {
-        !node.media_type.is_manifest()
-            && self.moving.lock().unwrap_or_else(PoisonError::into_inner).insert(node.digest.clone())
+        !node.media_type.is_manifest() && self.moving.lock().insert(node.digest.clone())
     }
 
     /// A closed pipe is found out by the report; status must not stop a transfer.
@@ -210,7 +210,7 @@ impl Lines {
 
     fn commit(&self, node: &Descriptor) {
         let title = node.title().map(ToOwned::to_owned);
-        let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut committed = self.committed.lock();
         committed.entry(node.digest.clone()).or_default().insert(title);
     }
 
@@ -226,7 +226,7 @@ impl Lines {
             return;
         }
         for child in children {
-            let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+            let committed = self.committed.lock();
             let title = child.title().map(ToOwned::to_owned);
             let other = committed.get(&child.digest).is_some_and(|titles| !titles.contains(&title));
             drop(committed);

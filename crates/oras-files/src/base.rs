@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
 use oras_store::fsio::Partial;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Error, Result};
+use parking_lot::Mutex;
 
 use crate::{interrupted, names};
 
@@ -91,7 +91,7 @@ impl Base {
 
     /// Leaves `staged` in the staging directory when this is dropped. Returns its whole path.
     pub(crate) fn keep_staged(&self, staged: &Path) -> PathBuf {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(staged.to_owned());
+        self.kept.lock().push(staged.to_owned());
         self.path.join(&self.name).join(staged)
     }
 
@@ -109,7 +109,7 @@ impl Base {
 impl Drop for Base {
     fn drop(&mut self) {
         // Nothing better can be done with an error here.
-        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.get_mut();
         if kept.is_empty() {
             drop(self.dir.remove_dir_all(&self.name));
             return;

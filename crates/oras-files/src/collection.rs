@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use futures::stream::{self, StreamExt};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::fsio::{self, Errands, blocking};
 use oras_store::{ByteStream, Error, Kind, Progress, Pushed, Result, Sink, Source};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use crate::archive::DirectoryOptions;
@@ -193,7 +194,7 @@ impl Collection {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock()
     }
 }
 

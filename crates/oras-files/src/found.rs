@@ -4,8 +4,8 @@ use std::fs::{self, File, Metadata};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -57,7 +57,7 @@ pub(crate) struct Claim {
 impl Claim {
     /// Whether there is room in memory for the bytes of a small file.
     fn keeps(&self, bytes: &Bytes) -> bool {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.lock();
         let all = state.small + bytes.len() as u64;
         if all <= SMALL_IN_ALL {
             state.small = all;
@@ -70,7 +70,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if !self.done {
             self.cancelled.store(true, Ordering::Relaxed);
-            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.shared.state.lock();
             state.titles.remove(&self.title);
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::fsio::blocking;
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::base::Base;
 use crate::extract::UnpackLimits;
@@ -112,7 +113,7 @@ impl FileTarget {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(crate) fn options(&self) -> PullOptions {

@@ -1,12 +1,13 @@
 //! Manifests that wait to be stored together: one by one each would cost several flushes of the disk.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest};
 use oras_store::Result;
 use oras_store::fsio::blocking;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::index::Change;
 use crate::{Layout, blobs};
@@ -37,7 +38,7 @@ struct Waiting {
 
 impl Gathered {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     pub(crate) fn has(&self, node: &Descriptor) -> bool {

@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oras_spec::json;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::index::{Change, Index};
 use crate::limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
@@ -45,7 +46,7 @@ impl Journal {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 
     /// Makes `changes` durable: when this returns, `index.json` has them. Changes that wait together are written

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use oras_store::{
     ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
     Source, TagList, Target,
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::gathered::Gathered;
@@ -226,7 +227,7 @@ impl Layout {
     }
 
     pub(crate) fn verified(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.inner.verified.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.verified.lock()
     }
 
     /// The directory.
@@ -281,7 +282,7 @@ fn is_directory(path: &Path) -> Result<bool> {
 impl Inner {
     fn stamped(&self) -> Result<(Stamp, Arc<Index>)> {
         let stamp = Stamp::of(&self.root)?;
-        let mut cached = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.index.lock();
         if let Some((seen, index)) = &*cached
             && *seen == stamp
         {
@@ -304,7 +305,7 @@ impl Place for Inner {
 
     fn graph(&self) -> Result<Arc<Graph>> {
         let (stamp, index) = self.stamped()?;
-        let mut cached = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.graph.lock();
         if let Some((seen, graph)) = &*cached
             && *seen == stamp
         {

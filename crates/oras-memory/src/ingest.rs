@@ -1,6 +1,6 @@
 //! Content that is written piece by piece.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{Ingest, ReadBack, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::bound::Room;
 use crate::{Memory, mismatch};
@@ -34,7 +35,7 @@ impl MemoryIngest {
 
 /// Never held across an await.
 fn lock(bytes: &Mutex<BytesMut>) -> MutexGuard<'_, BytesMut> {
-    bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    bytes.lock()
 }
 
 #[async_trait]

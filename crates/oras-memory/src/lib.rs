@@ -22,7 +22,7 @@ mod ingest;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +33,7 @@ use oras_store::{
     ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
     TagList, Target,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 pub use bound::MemoryBound;
 use bound::Room;
@@ -80,7 +81,7 @@ impl Memory {
 
     /// The lock is never held across an await; a panic of another thread leaves the maps whole.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn store(&self, descriptor: &Descriptor, bytes: Bytes, room: Room) -> Result<Pushed> {

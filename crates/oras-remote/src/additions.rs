@@ -2,9 +2,10 @@
 //! were entered, and are looked for once more when all is done.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oras_spec::{Descriptor, Digest};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// A referrer that is to be entered.
@@ -41,14 +42,14 @@ impl Additions {
     /// Lets `referrer` wait for whoever writes the index next.
     pub(crate) fn wait(&self, tag: &str, referrer: &Descriptor) -> Arc<Addition> {
         let addition = Arc::new(Addition { referrer: referrer.clone(), done: Notify::new() });
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.entry(tag.to_owned()).or_default().push(Arc::clone(&addition));
         addition
     }
 
     /// All that wait, and `own`, which may have been taken by a writer that failed.
     pub(crate) fn take(&self, tag: &str, own: &Arc<Addition>) -> Vec<Arc<Addition>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let mut taken = waiting.remove(tag).unwrap_or_default();
         if !taken.iter().any(|addition| Arc::ptr_eq(addition, own)) {
             taken.push(Arc::clone(own));
@@ -58,7 +59,7 @@ impl Additions {
 
     /// Remembers what is still to be looked for.
     pub(crate) fn remember(&self, subject: &Descriptor, referrers: impl IntoIterator<Item = Descriptor>) {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entered = self.entered.lock();
         let (_, known) =
             entered.entry(subject.digest.clone()).or_insert_with(|| (subject.clone(), Vec::new()));
         known.extend(referrers);
@@ -66,7 +67,7 @@ impl Additions {
 
     /// Hands over what is still to be looked for.
     pub(crate) fn take_entered(&self) -> Vec<Entered> {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entered = self.entered.lock();
         entered.drain().map(|(_, entered)| entered).collect()
     }
 }

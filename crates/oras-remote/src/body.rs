@@ -1,11 +1,11 @@
 //! Bodies of answers: read whole, streamed, or no further than they are needed.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_store::{Error, Kind};
+use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::time::{Instant, timeout, timeout_at};

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Origin, Url};
@@ -140,14 +141,14 @@ impl Client {
 
     /// The budget of connections to the registry.
     pub(crate) fn connections(&self, endpoint: &Endpoint) -> Arc<Connections> {
-        let mut budgets = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budgets = self.inner.connections.lock();
         let new = || Arc::new(Connections::new(self.inner.options.parallel.connections));
         Arc::clone(budgets.entry(endpoint.origin()).or_insert_with(new))
     }
 
     /// What the server of `url` bears at the same time.
     pub(crate) fn throttle(&self, url: &Url) -> Arc<Throttle> {
-        let mut throttles = self.inner.throttles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut throttles = self.inner.throttles.lock();
         Arc::clone(throttles.entry(url.origin()).or_default())
     }
 
@@ -210,7 +211,7 @@ impl Client {
             HttpVersion::Http1 => false,
             HttpVersion::Http2 => true,
             HttpVersion::Auto => {
-                let known = self.inner.http2.lock().unwrap_or_else(PoisonError::into_inner);
+                let known = self.inner.http2.lock();
                 known.contains(&url.origin())
             }
         }
@@ -218,7 +219,7 @@ impl Client {
 
     /// Remembers that the server of `url` refused HTTP/1.1.
     pub(crate) fn refuses_http1(&self, url: &Url) {
-        self.inner.http2.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
+        self.inner.http2.lock().insert(url.origin());
     }
 
     /// Keeps later requests from the connections of `lease`, one of which went silent.
@@ -231,12 +232,12 @@ impl Client {
         if is_gateway_error(status) {
             return;
         }
-        self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(url.origin());
+        self.inner.answered.lock().insert(url.origin());
     }
 
     /// Returns true if the server of `url` answered a request of this client before.
     pub(crate) fn has_answered(&self, url: &Url) -> bool {
-        self.inner.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(&url.origin())
+        self.inner.answered.lock().contains(&url.origin())
     }
 
     /// What the status of an answer says about another try.
@@ -268,7 +269,7 @@ impl Client {
     pub(crate) fn tell(&self, registry: &str, text: &str) {
         let Some(handler) = &self.inner.options.warnings else { return };
         let is_new = {
-            let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut warned = self.inner.warned.lock();
             warned.len() < MAX_WARNINGS && warned.insert((registry.to_owned(), text.to_owned()))
         };
         if is_new {

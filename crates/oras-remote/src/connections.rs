@@ -1,7 +1,9 @@
 //! How many connections the big downloads from one registry share, and whether it sends parts of blobs at all.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// The budget of one registry, shared by all blobs of a client: halved when the registry pushes back, and given back one
 /// by one while transfers succeed.
@@ -30,7 +32,7 @@ impl Connections {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock())
     }
 
     /// The connection that every transfer has, whatever the budget.

@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -76,7 +77,7 @@ impl Seen {
     /// counts as public: its owner could else move it to where it wants to lead.
     fn note(&self, host: &str, addresses: &[SocketAddr]) {
         let class = place(addresses.iter().map(SocketAddr::ip));
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock();
         let noted = seen.entry(host.to_owned()).or_insert(class);
         if *noted != class {
             *noted = None;
@@ -89,9 +90,7 @@ impl Seen {
             Host::Ipv4(address) => place([IpAddr::V4(*address)]),
             Host::Ipv6(address) => place([IpAddr::V6(*address)]),
             Host::Domain(name) if is_localhost(name) => Some(AddressClass::Loopback),
-            Host::Domain(name) => {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().flatten()
-            }
+            Host::Domain(name) => self.0.lock().get(name).copied().flatten(),
         };
         place.unwrap_or(AddressClass::Public)
     }

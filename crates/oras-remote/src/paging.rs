@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -136,7 +135,7 @@ impl<P: DeserializeOwned + Send + 'static> Page<P> {
                 (bytes.len() as u64, parsed.map_err(|error| explain(&error, bytes.is_empty())))
             }
             Answer::Long(body) => {
-                let body = body.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let body = body.into_inner();
                 parse_long(body, &response, idle).await?
             }
             other => {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use url::Url;
 
@@ -75,7 +76,7 @@ impl Pools {
         options: &ClientOptions,
         seen: &Arc<Seen>,
     ) -> Result<(reqwest::Client, Lease)> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(Opened { http, generation }) = open.get(&pool) {
             return Ok((http.clone(), Lease { pool, generation: *generation }));
         }
@@ -90,7 +91,7 @@ impl Pools {
     /// A server that went silent on one connection may have lost it, and all others of the same time with it: behind a
     /// NAT that forgot them, for example. Over HTTP/2, a retry would even use the same connection.
     pub(crate) fn discard(&self, lease: &Lease) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if open.get(&lease.pool).is_some_and(|opened| opened.generation == lease.generation) {
             open.remove(&lease.pool);
             tracing::debug!("connections discarded after a timeout");

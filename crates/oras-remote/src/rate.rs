@@ -1,9 +1,10 @@
 //! How many bytes a second transfers may move, all of them together.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// What may be moved at once after a while in which nothing was.
@@ -44,7 +45,7 @@ impl RateLimit {
 
     /// When bytes that are moved from `now` on will have had their time.
     fn book(&self, bytes: usize, now: Instant) -> Instant {
-        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paid = self.paid.lock();
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let begin = paid.map_or(earliest, |paid| paid.max(earliest));
         let until = begin + Duration::from_secs_f64(bytes as f64 / self.per_second as f64);

@@ -1,10 +1,10 @@
 //! A request to a registry and its answer, without the sending.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use oras_store::{Error, Kind, MAX_MANIFEST_SIZE, Result};
+use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;

@@ -1,9 +1,10 @@
 //! What registries have granted, kept for the requests to come.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::header::HeaderValue;
 use url::Url;
 
@@ -36,7 +37,7 @@ impl Sessions {
     /// What was granted at this registry.
     pub(crate) fn session(&self, endpoint: &Endpoint) -> Arc<Session> {
         let key = (endpoint.origin(), endpoint.repository().map(ToOwned::to_owned));
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.0.lock();
         Arc::clone(sessions.entry(key).or_default())
     }
 }
@@ -130,6 +131,6 @@ impl Session {
     }
 
     fn lock(&self) -> MutexGuard<'_, Granted> {
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.granted.lock()
     }
 }

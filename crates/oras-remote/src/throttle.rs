@@ -1,9 +1,10 @@
 //! How many requests a server gets at the same time: all that are made, until it says that it is too many, or shows it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::Method;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -96,7 +97,7 @@ impl State {
 
 impl Throttle {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock())
     }
 
     /// Waits until the server may be sent one more request.

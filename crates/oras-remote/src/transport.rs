@@ -1,12 +1,13 @@
 //! One request, however often it must be sent: retries, redirects and authorization happen here and nowhere else.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use oras_store::{ByteStream, Error, Kind, Result};
+use parking_lot::Mutex;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
@@ -323,24 +324,24 @@ impl Watch {
     }
 
     fn moved(&self) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).moved = Instant::now();
+        self.progress.lock().moved = Instant::now();
     }
 
     /// Notes that all `length` bytes of a body were sent: what is awaited now is the answer.
     fn sent_all(&self, length: u64) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.lock();
         progress.moved = Instant::now();
         progress.timeout =
             progress.timeout * ANSWER_TIMEOUTS + Duration::from_secs(length / STORED_PER_SECOND);
     }
 
     fn deadline(&self) -> Instant {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress.lock();
         progress.moved + progress.timeout
     }
 
     fn take_error(&self) -> Option<Error> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.error.lock().take()
     }
 
     /// The result of `work`, or `None` when nothing moved for too long.
@@ -394,7 +395,7 @@ async fn watched(payload: &Payload, range: Range<u64>, watch: Arc<Watch>) -> Res
                 }
                 Err(error) => {
                     let cause = Error::new(error.kind(), "content could not be read");
-                    *watch.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *watch.error.lock() = Some(error);
                     Some((Err(cause), None))
                 }
             }

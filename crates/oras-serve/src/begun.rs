@@ -1,9 +1,9 @@
 //! What is remembered of uploads that were begun: by whom, and whether their last chunk has come.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::Refusal;
 use crate::visitor::Visitor;
@@ -79,7 +79,7 @@ impl Begun {
 
     /// Never held across an await.
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::shares::client;
 
@@ -21,7 +22,7 @@ pub(crate) struct Failures(Mutex<HashMap<IpAddr, (u32, Instant)>>);
 impl Failures {
     /// Whether a client has guessed too often; for how long it must wait then.
     pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.0.lock();
         let (count, since) = failures.get(&client(address))?;
         let left = PERIOD.checked_sub(since.elapsed())?;
         (*count >= ALLOWED).then_some(left)
@@ -41,7 +42,7 @@ impl Failures {
 
     /// Takes the count of an attempt back whose password was right.
     pub(crate) fn take_back(&self, address: IpAddr) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.lock();
         if let Some((count, _)) = failures.get_mut(&client(address)) {
             *count = count.saturating_sub(1);
         }
@@ -50,7 +51,7 @@ impl Failures {
     /// Counts one more.
     fn count(&self, address: IpAddr) {
         let client = client(address);
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.lock();
         if failures.len() >= MAX_CLIENTS && !failures.contains_key(&client) {
             failures.retain(|_, (_, since)| since.elapsed() < PERIOD);
             if failures.len() >= MAX_CLIENTS {
@@ -82,6 +83,6 @@ mod tests {
         for number in 0..u32::try_from(2 * MAX_CLIENTS).unwrap() {
             failures.count(IpAddr::from(number.to_be_bytes()));
         }
-        assert!(failures.0.lock().unwrap().len() <= MAX_CLIENTS);
+        assert!(failures.0.lock().len() <= MAX_CLIENTS);
     }
 }

@@ -1,9 +1,10 @@
 //! What requests under way rely on: a store that collects garbage meanwhile must leave it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use oras_spec::Digest;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Digests that requests hold, each as often as it is held.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +28,7 @@ impl Needed {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::shares::Activity;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -94,8 +96,8 @@ async fn read_to_end(body: &mut Body) -> bool {
 }
 
 /// Never held across an await.
-fn lock(left: &Mutex<Left>) -> std::sync::MutexGuard<'_, Left> {
-    left.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(left: &Mutex<Left>) -> parking_lot::MutexGuard<'_, Left> {
+    left.lock()
 }
 
 struct Paced {

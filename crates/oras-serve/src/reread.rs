@@ -4,8 +4,10 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
 
 /// How often the files are looked at, at most.
 const LOOKED_AT: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ impl<T> Reread<T> {
 
     /// What is in the files, as of a second ago at most.
     pub(crate) fn current(&self) -> Arc<T> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.looked.elapsed() >= LOOKED_AT {
             state.looked = Instant::now();
             if let Err(error) = self.look(&mut state) {
@@ -168,18 +170,18 @@ mod tests {
         point(&path);
         let known = reread(&link);
         let text = || {
-            known.state.lock().unwrap().looked = Instant::now() - LOOKED_AT;
+            known.state.lock().looked = Instant::now() - LOOKED_AT;
             known.current().to_string()
         };
         // A link to itself can't be followed, which is another error than that of a missing file.
         point(&link);
-        let stamp = known.state.lock().unwrap().stamp.clone();
-        assert!(text() == "one" && known.state.lock().unwrap().stamp == stamp, "nobody knows what is there");
+        let stamp = known.state.lock().stamp.clone();
+        assert!(text() == "one" && known.state.lock().stamp == stamp, "nobody knows what is there");
         replace(b"two, longer");
         point(&path);
         assert_eq!(text(), "two, longer");
         fs::remove_file(&link).unwrap();
-        assert!(text() == "two, longer" && known.state.lock().unwrap().stamp != stamp, "it is missing");
+        assert!(text() == "two, longer" && known.state.lock().stamp != stamp, "it is missing");
         point(&path);
         assert_eq!(text(), "two, longer");
     }

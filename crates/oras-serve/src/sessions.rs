@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use oras_spec::{Algorithm, MediaType};
 use oras_store::{Ingest, Kind, Store};
+use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
 
 use crate::error::Refusal;
@@ -63,11 +64,11 @@ impl Session {
     }
 
     fn touch(&self) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.touched.lock() = Instant::now();
     }
 
     fn touched(&self) -> Instant {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.touched.lock()
     }
 
     /// Returns true if no request writes it now.
@@ -140,8 +141,8 @@ impl Sessions {
     }
 
     /// Never held across an await.
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Session>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.open.lock()
     }
 
     /// Makes room for one more upload of `owner`: forgets those that are idle for long and, if that is not enough, one of the

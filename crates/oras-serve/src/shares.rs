@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// A connection on which something moved within this time is not closed for another one of the same client.
@@ -76,11 +77,11 @@ impl Activity {
 
     /// Notes who sent the request that is answered now.
     pub(crate) fn set_user(&self, user: Option<&str>) {
-        *self.user.lock().unwrap_or_else(PoisonError::into_inner) = user.map(ToOwned::to_owned);
+        *self.user.lock() = user.map(ToOwned::to_owned);
     }
 
     fn user(&self) -> Option<String> {
-        self.user.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.user.lock().clone()
     }
 
     /// Notes that the rest of a body is not read.
@@ -197,7 +198,7 @@ impl Shares {
 
     /// Never held across an await.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One event for every request.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody as _;
@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::metrics::Endpoint;
 use crate::route::{self, Route};
@@ -99,7 +100,7 @@ impl Entry {
 
     /// Never held across an await.
     fn state(&self) -> MutexGuard<'_, EntryState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

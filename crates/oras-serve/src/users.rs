@@ -6,12 +6,13 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oras_spec::Digest;
 use oras_store::fsio::blocking;
 use oras_store::{Error, Kind};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::failures::Failures;
@@ -187,7 +188,7 @@ impl Users {
     /// Whether `credentials` were right a short while ago.
     pub(crate) fn remember(&self, credentials: &str) -> bool {
         let list = self.current();
-        let right = list.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let right = list.right.lock();
         right.get(&hash(credentials)).is_some_and(fresh)
     }
 
@@ -247,7 +248,7 @@ impl List {
 
     /// Notes that `credentials` are right.
     fn note_right(&self, credentials: &str) {
-        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut right = self.right.lock();
         right.retain(|_, since| fresh(since));
         if right.len() < MAX_REMEMBERED {
             right.insert(hash(credentials), Instant::now());

@@ -1,8 +1,9 @@
 //! Writes that are under way, also those of clients that have disconnected.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 
@@ -59,7 +60,7 @@ fn report(ended: Result<(), JoinError>) {
 
 /// Never held across an await.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// One write in the count of its owner.

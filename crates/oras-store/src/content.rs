@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Manifest, MediaType};
+use parking_lot::Mutex;
 
 use crate::verify::verified;
 use crate::{ByteStream, Error, Kind, Origin, Result, Source};
@@ -149,7 +150,7 @@ impl Content {
             }
             Body::Node(source) => source.fetch(&self.descriptor, range).await?,
             Body::Once(stream) => {
-                let taken = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let taken = stream.lock().take();
                 taken.filter(|_| range.start == 0).ok_or_else(|| {
                     Error::new(Kind::Unsupported, format!("{} cannot be read twice", self.descriptor.digest))
                 })?

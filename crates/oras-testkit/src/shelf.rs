@@ -1,9 +1,9 @@
 //! What an honest registry would answer, without storing anything: the part of a scripted registry that behaves.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oras_spec::Digest;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::scripted::{Asked, Reply};
 
@@ -164,6 +164,6 @@ impl Shelf {
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use futures::StreamExt;
 use oras_layout::Layout;
 use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source};
+use parking_lot::Mutex;
 
 /// A source that keeps what is read from it in a layout, and reads from there what it has.
 ///
@@ -33,7 +34,7 @@ impl Cached {
     }
 
     fn seen(&self, digest: &Digest) -> bool {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        self.verified.lock().contains(digest)
     }
 
     /// Whether the cache has the content, byte for byte.
@@ -43,7 +44,7 @@ impl Cached {
         }
         let has = self.cache.has_verified(descriptor).await;
         if has {
-            self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(descriptor.digest.clone());
+            self.verified.lock().insert(descriptor.digest.clone());
         }
         has
     }

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use oras_copy::{Event, GraphCopy, Observer};
 use oras_files::{FileTarget, UnpackLimits};
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
+use parking_lot::Mutex;
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
@@ -133,7 +134,7 @@ pub async fn pull(
         .run(vec![root.clone()], None)
         .await?;
     target.commit().await?;
-    let files = std::mem::take(&mut *record.files.lock().unwrap_or_else(PoisonError::into_inner));
+    let files = std::mem::take(&mut *record.files.lock());
     Ok(Pulled {
         root: root.descriptor().clone(),
         files: locate(&options.output, files),
@@ -203,7 +204,7 @@ impl Selection {
         if child.media_type.is_manifest() {
             return true;
         }
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         if reported.insert(child.digest.clone()) {
             self.listener.step(Step::Skipped(child));
         }
@@ -221,7 +222,7 @@ struct Record {
 impl Record {
     fn first_time(&self, node: &Descriptor) -> bool {
         let key = (node.digest.clone(), node.title().map(ToOwned::to_owned));
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
+        self.seen.lock().insert(key)
     }
 }
 
@@ -235,7 +236,7 @@ impl Observer for Record {
                 // Also what was there, and so was not started, did not come under another title.
                 self.first_time(node);
                 for child in children.iter().filter(|child| child.title().is_some()) {
-                    self.files.lock().unwrap_or_else(PoisonError::into_inner).push(child.clone());
+                    self.files.lock().push(child.clone());
                     if self.first_time(child) {
                         self.listener.step(Step::Restored(child));
                     }

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE, Marker};
 use oras_spec::{Descriptor, Digest, json};
 use oras_store::fsio::{self, Staged, blocking};
 use oras_store::{Content, Error, Kind, Pushed, Result, Target};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{BLOCK, header};
@@ -131,7 +132,7 @@ impl ArchiveWriter {
 }
 
 fn locked(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
-    books.lock().unwrap_or_else(PoisonError::into_inner)
+    books.lock()
 }
 
 fn finished() -> Error {

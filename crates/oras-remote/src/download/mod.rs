@@ -5,13 +5,14 @@ mod parallel;
 mod run;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_spec::Descriptor;
 use oras_store::{ByteStream, Result};
+use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{IF_RANGE, RANGE};
 use tokio::time::{Duration, Instant};
@@ -94,7 +95,7 @@ impl Blob {
         if let Some(range) = range {
             let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
             request = request.header(RANGE, &bytes)?;
-            let validator = self.validator.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let validator = self.validator.lock().clone();
             if let Some(validator) = validator {
                 request = request.header(IF_RANGE, &validator)?;
             }
@@ -103,11 +104,11 @@ impl Blob {
     }
 
     fn direct(&self) -> Option<Url> {
-        self.direct.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.direct.lock().clone()
     }
 
     fn set_direct(&self, url: Option<Url>) {
-        *self.direct.lock().unwrap_or_else(PoisonError::into_inner) = url;
+        *self.direct.lock() = url;
     }
 }
 

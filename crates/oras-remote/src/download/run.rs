@@ -1,8 +1,8 @@
 //! A part of a blob over one connection: a transfer that breaks goes on where it stopped.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -174,7 +174,7 @@ impl Run {
     /// Sees that the answer is about the same bytes as the first one.
     fn check_validator(&self, response: &Response) -> Result<()> {
         let Some(told) = response.header(ETAG.as_str()).and_then(strong) else { return Ok(()) };
-        let mut known = self.blob.validator.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.blob.validator.lock();
         if known.get_or_insert_with(|| told.to_owned()) == told {
             return Ok(());
         }

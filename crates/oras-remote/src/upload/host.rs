@@ -1,7 +1,9 @@
 //! What a client has learned of a registry's uploads within this run, beginning with its profile.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::profile::Profile;
 
@@ -21,7 +23,7 @@ pub(crate) struct Hosts(Mutex<HashMap<String, Arc<Host>>>);
 impl Hosts {
     /// What is known of the registry at `origin`, whose name is `server`.
     pub(crate) fn get(&self, origin: String, server: &str) -> Arc<Host> {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.0.lock();
         Arc::clone(hosts.entry(origin).or_insert_with(|| {
             let profile = Profile::of(server);
             tracing::debug!(registry = server, profile = profile.name, "uploading");
@@ -76,7 +78,7 @@ impl Known {
 
 impl Host {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether `size` bytes may be sent by one `PUT`.

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use oras_store::{ByteStream, Content, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 /// Bytes that are kept: about what may be on its way to a registry.
 const KEPT: usize = 6 << 20;
@@ -63,7 +64,7 @@ impl Relay {
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Libraries do not print. They gather notices, each once, and the program reports them at its end.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// Notices that are kept: each kind of call has one, so that more are many files of one kind.
 const MOST: usize = 100;
@@ -11,7 +11,7 @@ static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Adds a notice, unless the same one was added before.
 pub fn notice(text: &str) {
-    let mut notices = NOTICES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut notices = NOTICES.lock();
     if notices.len() < MOST && notices.iter().all(|other| other != text) {
         notices.push(text.to_owned());
     }
@@ -19,7 +19,7 @@ pub fn notice(text: &str) {
 
 /// Takes all notices that were added since the last call.
 pub fn take_notices() -> Vec<String> {
-    std::mem::take(&mut NOTICES.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut NOTICES.lock())
 }
 
 /// Adds the notice that the file system keeps no modes.

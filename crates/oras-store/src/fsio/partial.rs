@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use oras_spec::Digest;
+use parking_lot::Mutex;
 
 use super::flushing::Flushing;
 use super::staged::{is_refused, rename_new};
@@ -52,7 +53,7 @@ impl Partials {
     /// not this user's alone, and where there is no such thing.
     fn open(parent: &File, path: &Path) -> Option<Arc<Self>> {
         let identity = private::identity(parent).ok()?;
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = HELD.lock();
         held.retain(|(_, partials)| partials.strong_count() > 0);
         let found = held.iter().find(|(other, _)| *other == identity);
         if let Some(partials) = found.and_then(|(_, partials)| partials.upgrade()) {
@@ -76,8 +77,8 @@ impl Partials {
         }
     }
 
-    fn busy(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn busy(&self) -> parking_lot::MutexGuard<'_, HashSet<String>> {
+        self.busy.lock()
     }
 }
 
@@ -337,7 +338,7 @@ mod tests {
         }
 
         async fn fetch(&self, _: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
-            self.asked.lock().unwrap().push(range.clone());
+            self.asked.lock().push(range.clone());
             let start = usize::try_from(range.start).unwrap();
             let mut chunks: Vec<_> = self.bytes[start..self.end]
                 .chunks(100_000)
@@ -365,7 +366,7 @@ mod tests {
     }
 
     fn asked(source: &Cut) -> Vec<Range<u64>> {
-        source.asked.lock().unwrap().clone()
+        source.asked.lock().clone()
     }
 
     fn partial_file(directory: &Path) -> PathBuf {
@@ -390,10 +391,10 @@ mod tests {
         let (source, content) = cut(&bytes(), SIZE);
         let told = Arc::new(Mutex::new(0));
         let count = Arc::clone(&told);
-        let content = content.with_progress(Arc::new(move |bytes| *count.lock().unwrap() += bytes));
+        let content = content.with_progress(Arc::new(move |bytes| *count.lock() += bytes));
         let staged = stage(&content, at, Durability::Synced).await.unwrap();
         assert_eq!((asked(&source).len(), asked(&source).last()), (1, Some(&(3 << 20..SIZE as u64))));
-        assert_eq!(*told.lock().unwrap(), SIZE as u64);
+        assert_eq!(*told.lock(), SIZE as u64);
         staged.publish(&at.join("final")).unwrap();
         assert_eq!(fs::read(at.join("final")).unwrap(), bytes());
         assert_eq!(entries(at), 1);

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -221,7 +222,7 @@ struct Piece {
 
 impl Pool {
     fn take(pool: &Arc<Self>, size: usize) -> Piece {
-        let free = pool.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = pool.0.lock().pop();
         let mut buffer = free.unwrap_or_default();
         buffer.resize(size, 0);
         Piece { buffer, filled: 0, pool: Arc::clone(pool) }
@@ -237,7 +238,7 @@ impl AsRef<[u8]> for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        self.pool.0.lock().push(buffer);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use oras_store::fsio::{Staged, blocking};
 use oras_store::{Error, Result};
+use parking_lot::Mutex;
 
 /// Bytes that are kept: more than the index of a layout with a few thousand manifests, which a delete writes anew.
 const SIZE: usize = 1024 * 1024;
@@ -27,14 +28,14 @@ impl Reserve {
 
     /// Gives the room back. Returns true if there was some.
     pub(super) fn release(&self) -> bool {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.file.lock().take().is_some()
     }
 
     /// Takes the room again. Best effort: without it only deletes on a full disk fail.
     pub(super) async fn keep(&self) {
         let (directory, slot) = (self.directory.clone(), Arc::clone(&self.file));
         let kept = blocking(move || {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = slot.lock();
             if slot.is_none() {
                 *slot = Some(allocate(&directory)?);
             }

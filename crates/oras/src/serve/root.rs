@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use oras_layout::Layout;
@@ -13,6 +13,7 @@ use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
 use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Kind, ReadStore, Result, Store};
+use parking_lot::Mutex;
 
 use super::check::check;
 use super::collect::{Collection, TARGET, maintain};
@@ -77,8 +78,8 @@ impl LayoutRoot {
     }
 
     /// Never held across an await.
-    fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Layout>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn opened(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<Layout>>> {
+        self.open.lock()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use oras_remote::Repository;
 use oras_serve::Stores;
 use oras_spec::{Algorithm, Descriptor};
 use oras_store::{ByteStream, Error, Kind, ReadBack, Result, Source};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -138,7 +139,7 @@ impl Drop for Listed {
 
 /// Never held across an await.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// Fetches the blob into the store, telling how far it has come.

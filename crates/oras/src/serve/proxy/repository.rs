@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use oras_remote::Repository;
 use oras_serve::{Stores, warn};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{ByteStream, Content, Error, Kind, Predecessors, ReadStore, Result, Source, Store, TagList};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::LOG_TARGET;
 use super::download::{Download, Downloads, Job, held_back};
@@ -236,7 +237,7 @@ impl Proxied {
 
     /// Digests of manifests whose type does not show it. Never held across an await.
     fn untyped_manifests(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.untyped_manifests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.untyped_manifests.lock()
     }
 
     /// The bytes of a blob: those that are here, or the upstream's, kept here if all are asked for.

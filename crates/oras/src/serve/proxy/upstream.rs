@@ -1,6 +1,5 @@
 //! A registry that is read through a server, and whether it answers.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -8,6 +7,7 @@ use oras_remote::{AddressRefused, Client, Repository, ResponseError};
 use oras_spec::Reference;
 use oras_spec::reference::{check_registry, check_repository};
 use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
 
 use super::{LOG_TARGET, ProxyOptions};
 
@@ -82,10 +82,7 @@ impl Upstream {
 
     /// Whether it could not be reached a moment ago.
     pub(super) fn is_silent(&self) -> bool {
-        self.silent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|since| since.elapsed() < PAUSE)
+        self.silent.lock().is_some_and(|since| since.elapsed() < PAUSE)
     }
 
     /// What comes of asking it about `name`, within `patience` if there is a limit.
@@ -147,12 +144,12 @@ impl Upstream {
         };
         // Whoever makes a registry fail must not keep others from hearing of it.
         if away && status.is_none() {
-            *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.silent.lock() = Some(Instant::now());
         }
         Failure { error: Error::new(kind, message).with_source(error), away }
     }
 
     fn answered(&self) {
-        self.silent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.silent.lock().take();
     }
 }
