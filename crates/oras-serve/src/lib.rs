@@ -1,8 +1,8 @@
-//! An OCI registry over any store: as much of the distribution-spec as clients and tests need.
+//! An OCI registry server over any store, following the distribution-spec.
 //!
-//! A [`Stores`] gives the store of each repository; [`PerRepository`] makes one from a closure. [`Server`] speaks HTTP:
+//! [`Stores`] opens the store of each repository; [`PerRepository`] implements it with a closure. [`Server`] speaks HTTP:
 //! blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
-//! catalog, referrers, deletes. A web page at `/` shows people what is there.
+//! catalog, referrers, deletes. With the feature `page`, a web page at `/` shows the repositories.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,55 +19,27 @@
 //! # }
 //! ```
 
-mod access;
-mod begun;
-mod blobs;
-mod challenge;
-mod conditions;
+mod api;
+mod auth;
 mod connections;
-mod dispatch;
-mod error;
-mod failures;
-mod grant;
-mod health;
-mod lists;
-mod manifest_memory;
-mod manifests;
-mod metrics;
-mod mount;
-mod namespace;
-mod needed;
+mod digests_in_use;
+mod limits;
+mod ops;
 mod options;
-mod pace;
+#[cfg(feature = "page")]
 mod page;
-mod patience;
-mod query;
-mod range;
-mod reread;
-mod respond;
-mod route;
-mod rules;
-mod scope;
+mod per_repository;
+mod registry;
 mod server;
-mod sessions;
-mod shares;
 mod stores;
-mod tls;
-mod tokens;
-mod trace;
-mod uploads;
-mod users;
-mod verified_stream;
-mod visitor;
-mod warnings;
-mod write_tasks;
 
-pub use needed::Needed;
+pub use api::warnings::Warnings;
+pub use auth::user::User;
+pub use digests_in_use::DigestsInUse;
+pub use ops::access_log::ACCESS_TARGET;
+pub use ops::misconfigured::Misconfigured;
+pub use ops::tls_certificate::Tls;
 pub use options::Options;
-pub use reread::Misconfigured;
+pub use per_repository::PerRepository;
 pub use server::Server;
-pub use stores::{PerRepository, Stores};
-pub use tls::Tls;
-pub use trace::ACCESS_TARGET;
-pub use users::User;
-pub use warnings::warn;
+pub use stores::Stores;

@@ -1,4 +1,4 @@
-//! What a server is told when it starts.
+//! The options of a server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,47 +7,45 @@ use oras_store::MAX_MANIFEST_SIZE;
 
 use crate::{Tls, User};
 
-/// How a server behaves.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Offers the referrers API; without it clients fall back to the tag schema.
     pub referrers: bool,
-    /// Refuses everything that changes a repository.
+    /// Rejects every request that would change a repository.
     pub read_only: bool,
-    /// Takes manifests and indexes whose blobs and manifests are not all here.
+    /// Accepts manifests and indexes whose blobs and manifests do not all exist.
     pub sparse: bool,
-    /// Who may come in, by a password or with a token that the server gave for it; when empty, everybody.
+    /// The users who may log in. Without users, everybody may do everything.
     pub users: Vec<User>,
-    /// A file of users in place of `users`, as [`User::htpasswd`] reads it. It is read again when it changes; one that can't
-    /// be used then changes nothing.
+    /// A file of users in place of `users`, in the format of [`User::htpasswd`]. It is reloaded when it changes; if the new content
+    /// is invalid, the server logs a warning and keeps the previous users.
     pub htpasswd: Option<PathBuf>,
-    /// With users: whoever gives no credentials may read everything. Rules decide instead, if there are some.
+    /// With users and without rules: clients without credentials may pull from every repository.
     pub anonymous_pull: bool,
-    /// With users: a file that says who may do what in which repositories. It is read again when it changes. Without it
-    /// users may do everything.
+    /// With users: a file of access rules, reloaded when it changes. Without rules, users may do everything.
     pub rules: Option<PathBuf>,
-    /// What clients call this server, such as `https://registry.example`; needed where a proxy is in front of it. Without
-    /// it, clients are sent for tokens to the host that they asked for.
+    /// The URL under which clients reach this server, such as `https://registry.example`. Needed behind a reverse proxy; without
+    /// it, the URL of the token endpoint is made from the `Host` of the request.
     pub public_url: Option<String>,
-    /// With users: `/metrics` is for everybody.
+    /// With users: `/metrics` needs no credentials.
     pub open_metrics: bool,
-    /// Speaks TLS, and nothing else.
+    /// The certificate; with it the server speaks only TLS.
     pub tls: Option<Tls>,
-    /// How often [`Stores::maintain`](crate::Stores::maintain) is called; never if the server only reads.
+    /// The interval of [`Stores::maintain`](crate::Stores::maintain), which a read-only server never calls.
     pub maintenance: Duration,
-    /// Shows people what is there, on a web page at `/`, under the same rules as pulls.
+    /// Serves a web page at `/` that shows the repositories, under the same rules as pulls. Needs the feature `page`.
     pub page: bool,
-    /// The fewest bytes of a chunk that is not the last one of its upload; told to clients.
+    /// The minimum size in bytes of a chunk that is not the last one of its upload; sent to clients.
     pub min_chunk_size: Option<u64>,
-    /// Connections that may be open at once. When there are as many, a new one takes the place of one of the client that has
-    /// the most.
+    /// The most open connections. Above it, a new connection replaces one of the client that has the most.
     pub max_connections: usize,
-    /// The largest manifest that is taken.
+    /// The largest manifest in bytes that is accepted.
     pub max_manifest_size: u64,
 }
 
 impl Default for Options {
-    /// Everything on, for everybody; complete manifests of at most 4 MiB; maintenance once an hour.
+    /// All features, no users, complete manifests of at most 4 MiB, maintenance once an hour.
     fn default() -> Self {
         Self {
             referrers: true,

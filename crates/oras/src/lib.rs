@@ -89,7 +89,7 @@ pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
 pub use select::{Selector, open_file};
 #[cfg(feature = "serve")]
-pub use serve::{Collection, ProxyOptions, ServeFrom, ServeOptions, serve};
+pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, serve};
 pub use tag::{tag, untag};
 pub use tagged::{NoTags, TaggedArtifact};
 

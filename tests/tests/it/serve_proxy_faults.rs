@@ -284,5 +284,5 @@ fn what_cannot_be_kept_is_passed_on() {
         assert!(wire.answer("GET").map_or(true, |answer| answer.status == 502), "{path}");
     }
     let log = std::fs::read_to_string(upstream.sandbox.path("serve.log")).unwrap();
-    assert!(log.contains("a blob can't be kept"), "{log}");
+    assert!(log.contains("a blob can't be cached"), "{log}");
 }

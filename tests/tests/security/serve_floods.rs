@@ -118,7 +118,7 @@ fn large() -> Vec<Case> {
                 serving.serves()?;
                 drop(held);
                 check(serving.memory() < MEMORY, || format!("{} MiB", serving.memory()))?;
-                check(serving.log().contains("refused what is no request"), || "logs nothing".to_owned())
+                check(serving.log().contains("rejected malformed request"), || "logs nothing".to_owned())
             },
         ),
         hostile(

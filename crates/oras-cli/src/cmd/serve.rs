@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use oras::server::{Options, Tls};
-use oras::{Collection, ProxyOptions, ServeFrom, ServeOptions};
+use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
 
 use crate::access_log;
 use crate::args;
@@ -95,9 +95,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let options = ServeOptions {
         address: matches.text("addr").unwrap_or_else(|| ADDRESS.to_owned()),
         from: from(matches)?,
-        memory_size: memory_size(matches)?,
         repository: matches.text("repository"),
-        collection: collection(matches)?,
+        garbage_collection: garbage_collection(matches)?,
         proxy: proxy(matches, printer)?,
         server: Options {
             read_only: matches.on("read-only"),
@@ -121,27 +120,29 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
 }
 
+/// Reads the path, or the limit of a server in memory.
 fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
     match matches.words().as_slice() {
-        [] => Ok(ServeFrom::Memory),
+        [] => Ok(ServeFrom::Memory { max_size: Some(memory_size(matches)?) }),
         [_] if matches.on("memory") => Err(Failure::new("a path and `--memory` cannot be both used")),
+        [_] if matches.given("memory-size") => {
+            Err(Failure::new("`--memory-size` is for a server without a path"))
+        }
         [path] => Ok(ServeFrom::Path(path.into())),
         more => Err(Failure::new(format!("\"oras serve\" takes at most 1 argument but got {}", more.len()))),
     }
 }
 
-/// The bound of `--memory-size`.
-fn memory_size(matches: &ArgMatches) -> Result<Option<u64>, Failure> {
-    let given = matches.get_one::<u64>("memory-size").copied();
-    match (given, matches.words().is_empty()) {
-        (Some(_), false) => Err(Failure::new("`--memory-size` is for a server without a path")),
-        (Some(0), true) => Err(Failure::new("`--memory-size` must be more than nothing")),
-        (Some(size), true) => Ok(Some(size)),
-        (None, _) => Ok(Some(ram() / 4)),
+/// Reads `--memory-size`.
+fn memory_size(matches: &ArgMatches) -> Result<u64, Failure> {
+    match matches.get_one::<u64>("memory-size").copied() {
+        Some(0) => Err(Failure::new("`--memory-size` must be more than nothing")),
+        Some(size) => Ok(size),
+        None => Ok(ram() / 4),
     }
 }
 
-/// The memory of this machine, or 8 GiB where Linux does not report it.
+/// Returns the memory of this machine, or 8 GiB where Linux does not report it.
 fn ram() -> u64 {
     let report = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = report.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -149,8 +150,8 @@ fn ram() -> u64 {
     kilobytes.map_or(8 << 30, |kilobytes| kilobytes * 1024)
 }
 
-/// Whether garbage is removed: from a directory that is written, when there is an interval.
-fn collection(matches: &ArgMatches) -> Result<Option<Collection>, Failure> {
+/// Reads the flags `--gc-*`.
+fn garbage_collection(matches: &ArgMatches) -> Result<Option<GarbageCollection>, Failure> {
     let period = |flag| {
         let parsed = matches.text(flag).map(|text| args::network::period(&text)).transpose();
         parsed.map_err(|error| Failure::new(format!("`--{flag}`: {error}")))
@@ -169,7 +170,7 @@ fn collection(matches: &ArgMatches) -> Result<Option<Collection>, Failure> {
     if matches.on("read-only") || matches.words().is_empty() {
         return Err(Failure::new("`--gc-interval` needs a directory that is not only read"));
     }
-    Ok(Some(Collection { interval, delay: delay.unwrap_or(DELAY), untagged }))
+    Ok(Some(GarbageCollection { interval, delay: delay.unwrap_or(DELAY), untagged }))
 }
 
 /// The file of `--htpasswd`.

@@ -1,17 +1,14 @@
-//! The files that pages need, built in.
+//! The built-in files of the pages.
 
 use std::sync::LazyLock;
 
-use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, Response};
 use oras_spec::Digest;
 
-/// A file and the name it is served under, which changes with what is in it, so that browsers may keep it.
+/// A built-in file. Its name contains a digest of its content, so that browsers can cache it.
 pub(super) struct Asset {
     name: String,
-    media_type: &'static str,
-    text: &'static str,
+    pub(super) media_type: &'static str,
+    pub(super) text: &'static str,
 }
 
 impl Asset {
@@ -20,7 +17,7 @@ impl Asset {
         Self { name: format!("{}.{extension}", &digest[..12]), media_type, text }
     }
 
-    /// Its address.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> String {
         format!("/-/_/{}", self.name)
     }
@@ -33,15 +30,7 @@ pub(super) static SCRIPT: LazyLock<Asset> =
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
+/// Finds an asset by its name.
 pub(super) fn find(name: &str) -> Option<&'static Asset> {
     [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == name)
-}
-
-pub(super) fn response(asset: &Asset) -> Response<Body> {
-    let mut response = Response::new(Body::from(asset.text));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=31536000, immutable"));
-    super::protect(headers);
-    response
 }

@@ -1,15 +1,33 @@
-//! Command lines that people copy. Every part of them was checked against a grammar without spaces, quotes and the like.
+//! Command lines that people copy into a shell. Every part is checked against a grammar without spaces, quotes and other special
+//! characters.
 
 use axum::http::header::HOST;
 use maud::{Markup, html};
 use oras_spec::Digest;
 use oras_spec::reference::check_registry;
 
-use super::Visit;
-use super::overview::Kind;
+use super::overview::OverviewKind;
+use super::page_request::PageRequest;
 
-impl Visit<'_> {
-    /// The name of this registry: the one it was given, or the one that the visitor's browser knows.
+/// A command line and what it does.
+pub(super) struct Command {
+    pub(super) purpose: &'static str,
+    pub(super) line: String,
+}
+
+/// The manifest that a page shows.
+#[derive(Clone, Copy)]
+pub(super) struct ShownManifest<'a> {
+    pub(super) name: &'a str,
+    pub(super) digest: &'a Digest,
+    pub(super) tag: Option<&'a str>,
+    pub(super) kind: OverviewKind,
+    /// `oras pull` would write files.
+    pub(super) has_files: bool,
+}
+
+impl PageRequest<'_> {
+    /// Returns the host of this registry: that of the public URL, or of the request.
     pub(super) fn host(&self) -> &str {
         if let Some((_, public)) = self.public_url() {
             return public.split('/').next().unwrap_or(public);
@@ -18,71 +36,69 @@ impl Visit<'_> {
         host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
     }
 
-    /// What clients call this server, if it was told, without `://`.
+    /// Returns the scheme and the rest of the public URL.
     fn public_url(&self) -> Option<(&str, &str)> {
-        self.registry.options.public_url.as_deref()?.split_once("://")
+        self.context.registry.options.public_url.as_deref()?.split_once("://")
     }
 
-    /// Whether the visitor's browser did not speak TLS. What a reverse proxy says of it is believed, as nothing but the
-    /// text of these lines depends on it.
-    fn is_plain(&self) -> bool {
+    /// Returns true if the browser does not use TLS. The header of a reverse proxy is trusted, because only the text of these
+    /// lines depends on it.
+    fn is_plain_http(&self) -> bool {
         if let Some((scheme, _)) = self.public_url() {
             return scheme != "https";
         }
         let proxied = self.headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https");
-        !self.registry.secure && !proxied
+        !self.context.registry.is_secure && !proxied
     }
 
-    /// `--flag ` where `oras` has to be told not to speak TLS: it knows that of `localhost` alone.
-    pub(super) fn plain(&self, flag: &str) -> String {
-        let local = self.host().split(':').next() == Some("localhost");
-        if self.is_plain() && !local { format!("--{flag} ") } else { String::new() }
+    /// Returns `--flag ` if `oras` needs it to use plain HTTP; it does so by default only for `localhost`.
+    pub(super) fn plain_http_flag(&self, flag: &str) -> String {
+        let is_local = self.host().split(':').next() == Some("localhost");
+        if self.is_plain_http() && !is_local { format!("--{flag} ") } else { String::new() }
     }
 
-    /// How to get a manifest: what for, and the line.
-    pub(super) fn commands(
-        &self,
-        name: &str,
-        digest: &Digest,
-        tag: Option<&str>,
-        kind: Kind,
-        files: bool,
-    ) -> Vec<(&'static str, String)> {
+    /// Returns the command lines that pull a manifest.
+    pub(super) fn pull_commands(&self, manifest: &ShownManifest<'_>) -> Vec<Command> {
+        let ShownManifest { name, digest, tag, kind, has_files } = *manifest;
         let reference = format!("{}/{name}@{digest}", self.host());
         let mut lines = Vec::new();
-        if files {
-            lines.push(("Pull the files", format!("oras pull {}{reference}", self.plain("plain-http"))));
+        if has_files {
+            let line = format!("oras pull {}{reference}", self.plain_http_flag("plain-http"));
+            lines.push(Command { purpose: "Pull the files", line });
         }
         match kind {
-            Kind::Chart => {
-                let flag = if self.is_plain() { "--plain-http " } else { "" };
-                lines.push(("Pull the chart", format!("helm pull {flag}oci://{reference}")));
+            OverviewKind::Chart => {
+                let flag = if self.is_plain_http() { "--plain-http " } else { "" };
+                let line = format!("helm pull {flag}oci://{reference}");
+                lines.push(Command { purpose: "Pull the chart", line });
             }
-            Kind::Image => lines.push(("Pull the image", format!("docker pull {reference}"))),
-            Kind::Index | Kind::Artifact => {}
+            OverviewKind::Image => {
+                lines.push(Command { purpose: "Pull the image", line: format!("docker pull {reference}") });
+            }
+            OverviewKind::Index | OverviewKind::Artifact => {}
         }
         let layout = name.rsplit('/').next().unwrap_or(name);
-        let copy = format!(
+        let line = format!(
             "oras cp -r {}{reference} --to-oci-layout {layout}:{}",
-            self.plain("from-plain-http"),
+            self.plain_http_flag("from-plain-http"),
             tag.unwrap_or("latest")
         );
-        lines.push(("Copy it with its referrers into an OCI layout", copy));
+        lines.push(Command { purpose: "Copy it with its referrers into an OCI layout", line });
         lines
     }
 }
 
-/// A command line with a button that copies it, where there are scripts. `id` is of our making.
-pub(super) fn line(id: &str, command: &str) -> Markup {
+/// Renders a command line with a copy button, which a script shows. `id` is not escaped: it is never text of a client.
+pub(super) fn command_line(id: &str, command: &str) -> Markup {
     html! {
         div.command {
             code id=(id) { (command) }
-            (copy(id))
+            (copy_button(id))
         }
     }
 }
 
-/// A button that copies the text of an element.
-pub(super) fn copy(id: &str) -> Markup {
+/// Renders a button that copies the text of an element.
+pub(super) fn copy_button(id: &str) -> Markup {
     html! { button type="button" data-copy=(id) aria-describedby=(id) hidden { "Copy" } }
 }

@@ -1,4 +1,4 @@
-//! What a manifest is made of and what refers to it, as far as a page can take it.
+//! The content of a manifest and its referrers as a tree of limited size.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,47 +6,47 @@ use std::sync::Arc;
 use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType, View};
 use oras_store::{Content, Kind, Predecessors, ReadStore, Source};
 
-use super::text::{LABEL, shown};
+use super::format::{LABEL, shown};
 
-/// Nodes of one tree.
+/// The most nodes of one tree.
 const MAX_NODES: usize = 300;
-/// Levels below the top.
+/// The most levels below the top.
 const MAX_DEPTH: usize = 4;
-/// Manifests that are read for one tree, what they are together, and one of them.
+/// The most manifests that are read for one tree, their total size, and the size of one.
 const MAX_READS: usize = 50;
 const MAX_READ: u64 = 8 << 20;
 const MAX_MANIFEST: u64 = 4 << 20;
 
-/// A tree; what is below a node is named by the places of its nodes.
+/// A tree, whose branches are indices into `nodes`.
 #[derive(Default)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) top: Branch,
 }
 
-/// What is known of a node: no more than is shown.
+/// What a page shows of a descriptor.
 pub(super) struct Node {
     pub(super) role: &'static str,
-    /// Its title or its platform, if it has one.
+    /// The title or the platform.
     pub(super) name: Option<String>,
-    /// Its artifact type, or its media type.
-    pub(super) what: String,
+    /// The artifact type or the media type.
+    pub(super) type_name: String,
     pub(super) digest: Digest,
     pub(super) size: u64,
-    /// Whether its bytes are said to be in this registry.
-    pub(super) here: bool,
+    /// The content is expected in this registry.
+    pub(super) is_present: bool,
     pub(super) below: Branch,
     media_type: MediaType,
     is_file: bool,
 }
 
-/// What is below a node.
+/// The nodes below another node, or at the top.
 #[derive(Default)]
 pub(super) struct Branch {
     pub(super) nodes: Vec<usize>,
-    /// Nodes that are not shown.
+    /// The number of further nodes, which are not shown.
     pub(super) more: usize,
-    /// Why nothing is shown.
+    /// Why no nodes are shown.
     pub(super) note: Option<&'static str>,
 }
 
@@ -59,10 +59,10 @@ impl Node {
             role,
             is_file: title.is_some(),
             name: title.or(platform),
-            what: shown(named.unwrap_or(&descriptor.media_type).as_str(), LABEL),
+            type_name: shown(named.unwrap_or(&descriptor.media_type).as_str(), LABEL),
             digest: descriptor.digest.clone(),
             size: descriptor.size,
-            here: descriptor.media_type.kind() != MediaKind::Foreign,
+            is_present: descriptor.media_type.kind() != MediaKind::Foreign,
             below: Branch::default(),
             media_type: descriptor.media_type.clone(),
         }
@@ -72,12 +72,12 @@ impl Node {
         self.media_type.is_manifest()
     }
 
-    /// The name under which a browser keeps the bytes: the last part of the title if it is a plain one, else the digest.
+    /// Returns the name for a download: the last part of the title if it is a plain file name, otherwise the digest.
     pub(super) fn file_name(&self) -> String {
         let title = self.name.as_deref().filter(|_| self.is_file).unwrap_or_default();
         let last = title.rsplit('/').next().unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
-        match !last.is_empty() && !last.starts_with('.') && last.chars().all(plain) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+        match !last.is_empty() && !last.starts_with('.') && last.chars().all(is_plain) {
             true => last.to_owned(),
             false => self.digest.encoded().chars().take(64).collect(),
         }
@@ -85,7 +85,7 @@ impl Node {
 }
 
 impl Tree {
-    /// What `manifest` is made of, level by level, so that what is left out is what is deepest.
+    /// Builds the tree of the content of `manifest`, level by level, so that the limits cut off the deepest nodes.
     pub(super) async fn of(store: &Arc<dyn ReadStore>, manifest: &Manifest) -> Self {
         let mut tree = Self::default();
         tree.top = tree.grow(parts(manifest));
@@ -111,9 +111,9 @@ impl Tree {
                     tree.nodes[at].below = below;
                 }
                 Err(error) => {
-                    let absent = error.kind() == Kind::NotFound;
-                    tree.nodes[at].here = !absent;
-                    let note = if absent { "It is not in this repository." } else { "It can't be read." };
+                    let is_absent = error.kind() == Kind::NotFound;
+                    tree.nodes[at].is_present = !is_absent;
+                    let note = if is_absent { "It is not in this repository." } else { "It can't be read." };
                     tree.nodes[at].below.note = Some(note);
                 }
             }
@@ -121,7 +121,7 @@ impl Tree {
         tree
     }
 
-    /// The manifests that refer to `node`, and those that refer to them.
+    /// Builds the tree of the manifests that refer to `node`, and of their referrers.
     pub(super) async fn of_referrers(store: &dyn ReadStore, node: &Descriptor) -> oras_store::Result<Self> {
         let mut tree = Self::default();
         let found = Predecessors::predecessors(store, node, None).await?;
@@ -143,12 +143,12 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Whether something in it would become a file by `oras pull`.
+    /// Returns true if `oras pull` would write files.
     pub(super) fn has_files(&self) -> bool {
         self.nodes.iter().any(|node| node.is_file)
     }
 
-    /// Takes what there is room for.
+    /// Adds nodes up to the limit.
     fn grow(&mut self, parts: Parts<'_>) -> Branch {
         let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
         let config = parts.config.map(|config| Node::of("Config", config));
@@ -159,7 +159,7 @@ impl Tree {
     }
 }
 
-/// What one manifest lists, but its subject, which is above it.
+/// The descriptors that one manifest lists, without its subject.
 struct Parts<'a> {
     config: Option<&'a Descriptor>,
     role: &'static str,

@@ -1,4 +1,4 @@
-//! Who may come in, and what they may do.
+//! Authentication, read-only servers and anonymous pulls.
 
 use oras_serve::{Options, User};
 use oras_testkit::nodes::empty;
@@ -7,7 +7,7 @@ use oras_testkit::peers;
 use crate::client::memory;
 
 #[tokio::test]
-async fn nobody_comes_in_without_a_password() {
+async fn rejects_requests_without_a_valid_password() {
     let users = vec![User::new("ann", "s3cret"), User::new("bob", "p:w")];
     let registry = memory(Options { users, ..Options::default() }).await;
     let digest = &empty().descriptor().digest.clone();
@@ -61,7 +61,7 @@ async fn oras_logs_in() {
 }
 
 #[tokio::test]
-async fn read_only_registries_change_nothing() {
+async fn read_only_registry_rejects_changes() {
     let registry = memory(Options { read_only: true, ..Options::default() }).await;
     for (method, path) in [
         ("POST", "a/blobs/uploads/"),
@@ -76,7 +76,7 @@ async fn read_only_registries_change_nothing() {
 }
 
 #[tokio::test]
-async fn where_anybody_may_pull_only_users_push() {
+async fn anonymous_clients_may_pull_and_not_push() {
     let users = vec![User::new("ann", "s3cret")];
     let registry = memory(Options { users, anonymous_pull: true, ..Options::default() }).await;
     let right = ("authorization", "Basic YW5uOnMzY3JldA==");

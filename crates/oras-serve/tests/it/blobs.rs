@@ -6,7 +6,7 @@ use oras_testkit::nodes::{blob, bytes, manifest};
 use crate::client::both;
 
 #[tokio::test]
-async fn blobs_are_given_whole_and_in_parts() {
+async fn serves_whole_blobs_and_ranges() {
     let content = blob(bytes(100_000));
     let whole = content.in_memory().unwrap();
     for registry in both().await {
@@ -45,7 +45,7 @@ async fn blobs_are_given_whole_and_in_parts() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn missing_blob_is_not_found() {
     let content = blob("x");
     for registry in both().await {
         let digest = &content.descriptor().digest;
@@ -61,7 +61,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn names_lead_nowhere_else() {
+async fn names_do_not_escape_the_root() {
     let content = blob("secret");
     for registry in both().await {
         registry.push_blob("inside", &content).await;
@@ -79,7 +79,7 @@ async fn names_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn deleted_blobs_are_gone() {
+async fn deletes_blobs() {
     let (content, config) = (blob("x"), oras_testkit::nodes::empty());
     for registry in both().await {
         registry.push_blob("a", &content).await;
@@ -99,7 +99,7 @@ async fn deleted_blobs_are_gone() {
 }
 
 #[tokio::test]
-async fn empty_blobs_and_other_algorithms() {
+async fn accepts_empty_blobs_and_other_algorithms() {
     for registry in both().await {
         for (algorithm, text) in [(Algorithm::Sha256, ""), (Algorithm::Sha512, "x"), (Algorithm::Sha384, "y")]
         {

@@ -1,4 +1,4 @@
-//! A registry in this process, and a client that sends exactly what it is told to.
+//! A registry in this process, and a client that sends exactly the given bytes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// A running server; dropped, it takes no more connections.
+/// A running server, which stops when it is dropped.
 pub(crate) struct Registry {
     pub(crate) kind: &'static str,
     pub(crate) address: SocketAddr,
@@ -24,7 +24,7 @@ pub(crate) struct Registry {
     root: Option<TempDir>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -66,19 +66,19 @@ pub(crate) async fn serve(
 }
 
 impl Registry {
-    /// The address of the server, which runs until the test ends.
+    /// Returns the address, and lets the server run until the test ends.
     pub(crate) fn leak(self) -> SocketAddr {
         let address = self.address;
         std::mem::forget(self);
         address
     }
 
-    /// Host and port.
+    /// Returns host and port.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    /// The directory of the layouts.
+    /// Returns the directory of the layouts.
     pub(crate) fn root(&self) -> &Path {
         self.root.as_ref().unwrap().path()
     }
@@ -94,10 +94,10 @@ impl Registry {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = head(method, path, headers, body.as_ref().len());
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A server that refuses early may not read the body.
+        // A server that rejects the request early may not read the body.
         let _refused = stream.write_all(body.as_ref()).await;
         let answer = receive(stream).await;
-        // Clients such as dockerd need it on refusals, too.
+        // Clients such as dockerd need it on errors, too.
         let is_api = !path.starts_with('/') || path == "/v2" || path.starts_with("/v2/");
         let version = answer.maybe("docker-distribution-api-version");
         assert_eq!(version, is_api.then_some("registry/2.0"), "{method} {path} {answer:?}");
@@ -118,7 +118,7 @@ impl Registry {
         stream.write_all(head(method, path, &[], length).as_bytes()).await.unwrap();
         stream.write_all(part).await.unwrap();
         stream.flush().await.unwrap();
-        // What was written is taken before the end is seen, as both come in order.
+        // The server receives the bytes before the end of the stream.
         stream.shutdown().await.unwrap();
         let _whatever = stream.read_to_end(&mut Vec::new()).await;
     }
@@ -139,7 +139,7 @@ impl Registry {
             .await
     }
 
-    /// Opens an upload and gives its location.
+    /// Opens an upload and returns its location.
     pub(crate) async fn open(&self, name: &str) -> String {
         let answer = self.send("POST", &format!("{name}/blobs/uploads/"), &[], "").await;
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -148,7 +148,7 @@ impl Registry {
 }
 
 impl Answer {
-    /// A header that must be there.
+    /// Returns a header that must exist.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.maybe(name).unwrap_or_else(|| panic!("{name} in {self:?}"))
     }
@@ -161,7 +161,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts a refusal with the specification's code.
+    /// Asserts an error with a code of the specification.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -182,7 +182,7 @@ fn head(method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> St
 
 async fn receive(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    // A connection that is reset after the answer has been read is an answer.
+    // A reset after the response is no error.
     let read = stream.read_to_end(&mut bytes).await;
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end =

@@ -1,4 +1,4 @@
-//! Conditional requests and the smallest chunk.
+//! Conditional requests and the minimum chunk size.
 
 use oras_serve::Options;
 use oras_spec::MediaType;
@@ -22,7 +22,7 @@ async fn put(registry: &Registry, content: &Content, condition: (&str, &str)) ->
 }
 
 #[tokio::test]
-async fn what_a_client_has_is_not_sent_again() {
+async fn if_none_match_answers_304() {
     for registry in both().await {
         let (blob, manifest) = (empty(), index("1"));
         registry.push_blob("a", &blob).await;
@@ -57,7 +57,7 @@ async fn what_a_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn no_update_is_lost() {
+async fn if_match_rejects_update_of_a_changed_tag() {
     for registry in both().await {
         let contents = ["1", "2", "3"].map(index);
         let tags = contents.each_ref().map(|content| format!("\"{}\"", content.descriptor().digest));
@@ -79,7 +79,7 @@ async fn no_update_is_lost() {
 }
 
 #[tokio::test]
-async fn of_many_that_update_what_they_have_seen_one_wins() {
+async fn one_of_many_concurrent_conditional_updates_wins() {
     for registry in both().await {
         let mut current = index("0");
         assert_eq!(put(&registry, &current, ("x", "y")).await, 201);
@@ -98,7 +98,7 @@ async fn of_many_that_update_what_they_have_seen_one_wins() {
 }
 
 #[tokio::test]
-async fn chunks_are_as_long_as_they_must_be_but_for_the_last() {
+async fn rejects_small_chunks_except_the_last() {
     let registry = memory(Options { min_chunk_size: Some(4), ..Options::default() }).await;
     let content = Content::of(MediaType::OCTET_STREAM, "12345678ab");
     let digest = &content.descriptor().digest;

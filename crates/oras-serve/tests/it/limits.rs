@@ -1,4 +1,4 @@
-//! Requests that are too much.
+//! Limits of requests, connections and memory.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{memory, serve};
 
-/// Sends `bytes` for as long as they are taken, and gives what comes back.
+/// Sends `more` until the server stops reading, and returns the response.
 async fn say(address: std::net::SocketAddr, begin: &str, more: &str, times: usize) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(begin.as_bytes()).await.unwrap();
@@ -21,13 +21,13 @@ async fn say(address: std::net::SocketAddr, begin: &str, more: &str, times: usiz
         }
     }
     let mut answer = Vec::new();
-    // A server that has had enough may reset the connection.
+    // The server may reset the connection.
     drop(stream.read_to_end(&mut answer).await);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
-async fn floods_of_headers_are_refused() {
+async fn rejects_too_many_headers() {
     let registry = memory(Options::default()).await;
     let begin = "GET /v2/ HTTP/1.1\r\nhost: x\r\n";
     let many = say(registry.address, begin, "x: y\r\n", 200_000).await;
@@ -41,7 +41,7 @@ async fn floods_of_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn manifests_are_not_read_beyond_their_limit() {
+async fn rejects_manifest_above_the_limit() {
     let registry = memory(Options { max_manifest_size: 1000, ..Options::default() }).await;
     let typed = [("content-type", "application/vnd.oci.image.index.v1+json")];
     let large = registry.send("PUT", "a/manifests/v1", &typed, vec![b' '; 1001]).await;
@@ -50,7 +50,7 @@ async fn manifests_are_not_read_beyond_their_limit() {
 }
 
 #[tokio::test]
-async fn one_connection_takes_many_requests_with_and_without_bodies() {
+async fn connection_serves_many_requests_with_and_without_bodies() {
     let request = |method: &str, path: &str, body: &str| {
         let padding = "y".repeat(500);
         let length = body.len();
@@ -76,7 +76,7 @@ async fn one_connection_takes_many_requests_with_and_without_bodies() {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads a whole response.
 async fn answered(stream: &mut TcpStream) -> bool {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -95,7 +95,7 @@ async fn answered(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// The answer to a client that sends all of its request before it reads; what failed otherwise.
+/// Returns the response to a client that sends its whole request before it reads, or the error.
 fn send_then_read(address: std::net::SocketAddr, head: &str, body: &[u8]) -> std::io::Result<String> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())?;
@@ -106,7 +106,7 @@ fn send_then_read(address: std::net::SocketAddr, head: &str, body: &[u8]) -> std
 }
 
 #[tokio::test]
-async fn refusals_are_seen_by_clients_that_send_everything_first() {
+async fn client_that_sends_everything_first_receives_the_error() {
     let users = vec![User::new("ann", "s3cret")];
     let closed = memory(Options { users, ..Options::default() }).await.leak();
     let read_only = memory(Options { read_only: true, ..Options::default() }).await.leak();
@@ -137,7 +137,7 @@ async fn refusals_are_seen_by_clients_that_send_everything_first() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() {
+async fn connection_survives_a_rejected_body_but_not_a_trickling_one() {
     let users = vec![User::new("ann", "s3cret")];
     let address = memory(Options { users, ..Options::default() }).await.leak();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() 
         stream.write_all(&[b' '; 300_000]).await.unwrap();
         assert!(answered(&mut stream).await);
     }
-    // Who asks before it sends the body is answered at once.
+    // A client that expects 100-continue gets the error at once.
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head =
@@ -157,7 +157,7 @@ async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() 
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 401");
     assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
-    // Whatever it sends, and however slowly, a client does not keep the connection.
+    // A client that sends the body slowly can't hold the connection.
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_refused_connection_takes_further_requests_and_is_not_held_by_drips() 
 }
 
 #[tokio::test]
-async fn memory_has_a_bound_that_deletes_make_room_below() {
+async fn deletes_free_memory_below_the_limit() {
     let bound = MemoryBound::new(100_000);
     let stores = PerRepository::new(move |_| {
         let memory = Memory::bounded(&bound);
@@ -182,7 +182,7 @@ async fn memory_has_a_bound_that_deletes_make_room_below() {
         registry.send("POST", &path, &[], bytes).await
     };
     assert_eq!(put("a", vec![b'x'; 60_000]).await.status, 201);
-    // Other repositories and uploads that are open count, too.
+    // Other repositories and open uploads count, too.
     put("b", vec![b'y'; 60_000]).await.refused(507, "UNAVAILABLE");
     let upload = registry.open("b").await;
     assert_eq!(registry.send("PATCH", &upload, &[], vec![b'y'; 30_000]).await.status, 202);
@@ -195,7 +195,7 @@ async fn memory_has_a_bound_that_deletes_make_room_below() {
     let blob = format!("a/blobs/{}", digest(&vec![b'x'; 60_000]));
     assert_eq!(registry.send("DELETE", &blob, &[], "").await.status, 202);
     assert_eq!(put("b", vec![b'y'; 60_000]).await.status, 201);
-    // A mismatched upload gives its room back.
+    // An upload with a wrong digest frees its memory.
     for _ in 0..10 {
         let path = format!("c/blobs/uploads/?digest={}", digest(b"other"));
         registry.send("POST", &path, &[], vec![b'w'; 15_000]).await.refused(400, "DIGEST_INVALID");
@@ -203,7 +203,7 @@ async fn memory_has_a_bound_that_deletes_make_room_below() {
 }
 
 #[tokio::test]
-async fn unusable_files_are_named() {
+async fn error_names_the_unusable_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let hash = bcrypt::hash("s3cret", 4).unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::client::both;
 
 #[tokio::test]
-async fn tags_come_page_by_page() {
+async fn tags_are_paged() {
     for registry in both().await {
         registry.get("a/b/tags/list").await.refused(404, "NAME_UNKNOWN");
         registry.push_blob("a/b", &empty()).await;
@@ -36,7 +36,7 @@ async fn tags_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn repositories_come_page_by_page() {
+async fn repositories_are_paged() {
     for registry in both().await {
         assert_eq!(registry.get("_catalog").await.json(), json!({"repositories": []}));
         for name in ["b", "a/c", "a"] {
@@ -88,14 +88,14 @@ async fn referrers_are_listed_and_filtered() {
     }
 }
 
-/// What the `Link` of an answer leads to.
+/// Returns the target of the `Link` header.
 fn next(answer: &crate::client::Answer) -> Option<String> {
     let link = answer.maybe("link")?;
     Some(link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn long_lists_of_referrers_come_in_pages_of_4_mib() {
+async fn pages_of_referrers_have_at_most_4_mib() {
     let subject = manifest("subject", &[]);
     let path = format!("/v2/a/referrers/{}", subject.descriptor().digest);
     for registry in both().await {
@@ -131,7 +131,7 @@ async fn long_lists_of_referrers_come_in_pages_of_4_mib() {
 }
 
 #[tokio::test]
-async fn the_base_says_that_this_is_a_registry() {
+async fn base_endpoint_identifies_the_registry() {
     for registry in both().await {
         for path in ["/v2/", "/v2"] {
             let answer = registry.get(path).await;

@@ -1,4 +1,4 @@
-//! The registry as clients see it: over memory and over OCI layouts, byte by byte and with the real tools.
+//! Tests of the registry over memory and over OCI layouts, with raw requests and with real tools.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod access;
@@ -9,6 +9,7 @@ mod limits;
 mod lists;
 mod manifests;
 mod metrics;
+#[cfg(feature = "page")]
 mod page;
 mod rules;
 mod stores;

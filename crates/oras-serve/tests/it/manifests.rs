@@ -10,9 +10,9 @@ use crate::client::{both, layouts, memory};
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 #[tokio::test]
-async fn manifests_come_back_as_they_were() {
+async fn keeps_the_bytes_of_manifests() {
     let layer = blob("layer");
-    // Not as anybody would write it: bytes are kept.
+    // Unusual formatting must be preserved.
     let text = String::from_utf8(manifest("m", &[&layer]).in_memory().unwrap().to_vec()).unwrap();
     let node = Content::of(MediaType::IMAGE_MANIFEST, text.replacen('{', "{ \"x\" : 1.50,\n", 1));
     let digest = node.descriptor().digest.to_string();
@@ -52,7 +52,7 @@ async fn manifests_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn what_a_manifest_needs_must_be_there() {
+async fn rejects_manifest_with_missing_content() {
     let layer = blob("layer");
     let node = manifest("m", &[&layer]);
     for registry in both().await {
@@ -73,7 +73,7 @@ async fn what_a_manifest_needs_must_be_there() {
 }
 
 #[tokio::test]
-async fn subjects_may_come_later_and_are_confirmed() {
+async fn accepts_manifest_before_its_subject() {
     let subject = manifest("subject", &[]);
     let node = referrer("r", "application/vnd.test", &subject);
     for registry in both().await {
@@ -111,14 +111,14 @@ async fn subjects_may_come_later_and_are_confirmed() {
 }
 
 #[tokio::test]
-async fn sparse_registries_take_what_is_not_whole() {
+async fn sparse_registry_accepts_incomplete_manifests() {
     let registry = memory(Options { sparse: true, ..Options::default() }).await;
     let node = manifest("m", &[&blob("layer")]);
     assert_eq!(registry.put_manifest("a", "v1", &index(&[&node])).await.status, 201);
 }
 
 #[tokio::test]
-async fn what_is_not_a_manifest_is_refused() {
+async fn rejects_malformed_manifests() {
     let node = manifest("m", &[]);
     let text = String::from_utf8(node.in_memory().unwrap().to_vec()).unwrap();
     let registry = memory(Options { max_manifest_size: 4000, ..Options::default() }).await;
@@ -152,7 +152,7 @@ async fn what_is_not_a_manifest_is_refused() {
 }
 
 #[tokio::test]
-async fn other_algorithms_and_tags_by_digest() {
+async fn accepts_other_algorithms_and_tags_by_digest() {
     let node = manifest("m", &[]);
     let digest = Digest::of(Algorithm::Sha512, node.in_memory().unwrap());
     for registry in both().await {
@@ -170,7 +170,7 @@ async fn other_algorithms_and_tags_by_digest() {
 }
 
 #[tokio::test]
-async fn deleted_manifests_take_their_tags_along() {
+async fn deleting_a_manifest_deletes_its_tags() {
     let node = manifest("m", &[]);
     let path = format!("a/manifests/{}", node.descriptor().digest);
     for registry in both().await {
@@ -188,7 +188,7 @@ async fn deleted_manifests_take_their_tags_along() {
 }
 
 #[tokio::test]
-async fn a_tag_is_deleted_without_its_manifest() {
+async fn deleting_a_tag_keeps_the_manifest() {
     let node = manifest("m", &[]);
     let path = format!("a/manifests/{}", node.descriptor().digest);
     for registry in both().await {
@@ -205,7 +205,7 @@ async fn a_tag_is_deleted_without_its_manifest() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_was_pushed_as_a_blob_too() {
+async fn manifest_that_is_also_a_blob_stays_a_manifest() {
     let node = manifest("m", &[]);
     let registry = layouts(Options::default()).await;
     registry.push_blob("a", &empty()).await;

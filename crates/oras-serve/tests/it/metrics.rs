@@ -6,7 +6,7 @@ use oras_testkit::nodes::empty;
 use crate::client::{layouts, memory};
 
 #[tokio::test]
-async fn requests_are_counted() {
+async fn counts_requests() {
     let registry = memory(Options::default()).await;
     registry.push_blob("a", &empty()).await;
     registry.get("a/tags/list").await;
@@ -46,7 +46,7 @@ async fn requests_are_counted() {
 }
 
 #[tokio::test]
-async fn with_users_metrics_are_theirs_and_probes_are_everybodys() {
+async fn metrics_need_a_user_and_probes_do_not() {
     let users = vec![User::new("ann", "s3cret")];
     let ann = ("authorization", "Basic YW5uOnMzY3JldA==");
     let closed = Options { users, anonymous_pull: true, ..Options::default() };

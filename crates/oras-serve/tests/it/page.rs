@@ -1,4 +1,4 @@
-//! The web page as a browser gets it.
+//! The web page.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Answer, Registry, both, layouts, memory};
 
-/// What a browser would run, or be led astray by, if it were not escaped.
+/// Text that would run or mislead in a browser if it were not escaped.
 const HOSTILE: [&str; 7] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
@@ -24,7 +24,7 @@ const HOSTILE: [&str; 7] = [
 ];
 
 impl Answer {
-    /// The page, after looking at what all pages must be.
+    /// Returns a page, after checks that apply to all pages.
     #[track_caller]
     fn page(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -52,7 +52,7 @@ fn assert_protected(answer: &Answer) {
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
 }
 
-/// Nothing but our elements, no handlers, no styles, no addresses but ours, and nothing that turns text around.
+/// Asserts that the page has only known elements, no handlers, no styles, no foreign links and no bidirectional controls.
 #[track_caller]
 fn assert_harmless(page: &str) {
     let elements = "!DOCTYPE a bdi body button code dd details div dl dt footer form h1 h2 head header html img input \
@@ -90,7 +90,7 @@ fn titled(content: &Content, title: &str) -> Descriptor {
     descriptor
 }
 
-/// Sends these bytes and gives all that comes back.
+/// Sends bytes and returns the response.
 async fn raw(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -100,7 +100,7 @@ async fn raw(address: SocketAddr, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn people_see_what_is_there() {
+async fn shows_repositories_tags_and_manifests() {
     for registry in both().await {
         assert!(registry.get("/").await.page(200).contains("There is nothing here yet"), "{}", registry.kind);
         let (one, two) = (blob("one"), blob("two"));
@@ -177,7 +177,7 @@ async fn people_see_what_is_there() {
 }
 
 #[tokio::test]
-async fn what_is_hostile_is_only_text() {
+async fn escapes_hostile_text() {
     let registry = layouts(Options { sparse: true, ..Options::default() }).await;
     let mut image = ImageManifest::new(empty().descriptor().clone(), Vec::new());
     for (number, text) in HOSTILE.iter().enumerate() {
@@ -202,7 +202,7 @@ async fn what_is_hostile_is_only_text() {
     assert!(page.contains("&amp;lt;b&amp;gt;") && page.contains("\\u202etxt.exe\\u2066"), "{page}");
     registry.get("/-/a").await.page(200);
 
-    // A layout may have tags that no client could give, and manifests that say they are others.
+    // A layout may contain malformed tags, and manifests with a wrong media type.
     let path = registry.root().join("a/index.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let hostile = serde_json::to_string(HOSTILE[1]).unwrap();
@@ -212,7 +212,7 @@ async fn what_is_hostile_is_only_text() {
     let tags = registry.get("/-/a").await.page(200);
     assert!(!tags.contains("img src=x") && tags.contains("no tag"), "{tags}");
 
-    // And so may requests.
+    // Requests may be hostile, too.
     for text in HOSTILE {
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
         registry.get(&format!("/?q={encoded}&last={encoded}")).await.page(200);
@@ -234,7 +234,7 @@ async fn what_is_hostile_is_only_text() {
 }
 
 #[tokio::test]
-async fn pages_have_limits() {
+async fn pages_are_bounded() {
     let registry = memory(Options { sparse: true, ..Options::default() }).await;
     let digest = |number: usize| oras_spec::Digest::sha256(&number.to_le_bytes());
     let layer = |number| {
@@ -260,7 +260,7 @@ async fn pages_have_limits() {
     let page = registry.get("/-/a:nested").await.page(200);
     assert!(page.contains("Only its beginning is shown") && page.len() < 2 << 20, "{}", page.len());
 
-    // Indexes of indexes, each many times over, and as many referrers.
+    // Nested indexes, each listed many times, and as many referrers.
     let mut content = image;
     for level in 0..10 {
         let mut all = ImageIndex::new(vec![content.descriptor().clone(); 200]);
@@ -282,7 +282,7 @@ async fn pages_have_limits() {
 }
 
 #[tokio::test]
-async fn lists_go_on_page_by_page() {
+async fn lists_are_paged() {
     let registry = memory(Options::default()).await;
     registry.push_blob("a", &empty()).await;
     let content = manifest("x", &[]);
@@ -317,7 +317,7 @@ async fn lists_go_on_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn missing_content_shows_an_error_page() {
     let registry = memory(Options { sparse: true, ..Options::default() }).await;
     let (one, absent) = (manifest("here", &[]), manifest("absent", &[]));
     let all = index(&[&one, &absent]);
@@ -350,7 +350,7 @@ async fn what_is_not_there_is_said() {
 }
 
 #[tokio::test]
-async fn style_script_and_icon_are_kept_by_browsers() {
+async fn assets_can_be_cached() {
     let registry = memory(Options::default()).await;
     let page = registry.get("/").await.page(200);
     let paths: Vec<_> = page.split('"').filter(|part| part.starts_with("/-/_/")).collect();
@@ -371,7 +371,7 @@ async fn style_script_and_icon_are_kept_by_browsers() {
 }
 
 #[tokio::test]
-async fn the_rules_of_pulls_are_those_of_the_page() {
+async fn page_needs_the_same_rights_as_pulls() {
     let users = vec![User::new("ann", "s3cret")];
     let options = Options { users, ..Options::default() };
     let right = [("authorization", "Basic YW5uOnMzY3JldA==")];
@@ -400,7 +400,7 @@ async fn the_rules_of_pulls_are_those_of_the_page() {
 }
 
 #[tokio::test]
-async fn what_is_broken_on_the_disk_is_said() {
+async fn damaged_content_shows_an_error_page() {
     let registry = layouts(Options::default()).await;
     registry.push_blob("a", &empty()).await;
     let content = manifest("x", &[]);
@@ -410,7 +410,7 @@ async fn what_is_broken_on_the_disk_is_said() {
         oras_store::fsio::replace(&blobs.join(name), bytes, 0o644).unwrap();
     };
 
-    // Another program put a manifest there that is none.
+    // Another program stored a malformed manifest.
     let index = registry.root().join("a/index.json");
     let text = std::fs::read_to_string(&index).unwrap();
     let digest = &content.descriptor().digest;
@@ -423,7 +423,7 @@ async fn what_is_broken_on_the_disk_is_said() {
     assert!(page.contains(&none.to_string()) && page.contains("  1,\n  2\n"), "{page}");
     assert!(registry.get("/-/a").await.page(200).contains("not read"));
 
-    // And the disk lost some bits.
+    // The disk lost some bits.
     replace(&none.encoded(), b"[1,3]");
     let page = registry.get("/-/a:v1").await.page(500);
     assert!(page.contains("Something went wrong") && !page.contains("blobs/sha256"), "{page}");

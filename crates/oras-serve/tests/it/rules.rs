@@ -1,4 +1,4 @@
-//! Who may do what in which repositories.
+//! Access rules.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn push(registry: &Registry, name: &str, who: (&str, &str)) -> u16 {
 }
 
 #[tokio::test]
-async fn rules_say_who_may_do_what() {
+async fn enforces_rules() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory).await;
     for (name, who, status) in [
@@ -81,7 +81,7 @@ async fn rules_say_who_may_do_what() {
 }
 
 #[tokio::test]
-async fn only_what_may_be_read_is_listed_and_mounted() {
+async fn lists_and_mounts_only_readable_repositories() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory).await;
     for (name, who) in [("public/app", ANN), ("ann/app", ANN), ("bob/app", BOB)] {
@@ -109,13 +109,13 @@ async fn only_what_may_be_read_is_listed_and_mounted() {
     }
     let path = format!("public/app/blobs/uploads/?mount={digest}&from=ann/app");
     assert_eq!(registry.send("POST", &path, &[ANN], "").await.status, 201);
-    // By now it is where everybody may read.
+    // The blob is now in a repository that everybody may read.
     let path = format!("bob/app/blobs/uploads/?mount={digest}");
     assert_eq!(registry.send("POST", &path, &[BOB], "").await.status, 201);
 }
 
 #[tokio::test]
-async fn an_upload_is_for_the_user_and_the_repository_that_began_it() {
+async fn upload_is_limited_to_its_user_and_repository() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory).await;
     let rules = RULES.replace("users = [\"bob\"]", "users = [\"ann\", \"bob\"]");
@@ -134,14 +134,14 @@ async fn an_upload_is_for_the_user_and_the_repository_that_began_it() {
 }
 
 #[tokio::test]
-async fn rules_that_change_hold_at_once_for_tokens_too() {
+async fn changed_rules_apply_at_once_to_tokens() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory).await;
     let answer = registry.send("GET", "/token?scope=repository:bob/app:pull,push,delete", &[BOB], "").await;
     let token = format!("Bearer {}", answer.json()["token"].as_str().unwrap());
     let bob = ("authorization", token.as_str());
     assert_eq!(push(&registry, "bob/app", bob).await, 201);
-    // Nobody can have a token for more than the rules say.
+    // Tokens never cover more than the rules.
     let path = format!("bob/app/blobs/{}", empty().descriptor().digest);
     registry.send("DELETE", &path, &[bob], "").await.refused(403, "DENIED");
 
@@ -158,7 +158,7 @@ async fn replace(directory: &TempDir, rules: &str) {
 }
 
 #[tokio::test]
-async fn the_web_page_shows_what_one_may_pull() {
+async fn page_shows_only_readable_repositories() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory).await;
     for (name, who) in [("public/app", ANN), ("ann/app", ANN), ("bob/app", BOB)] {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_memory::Memory;
-use oras_serve::{Options, PerRepository, Server, Stores};
+use oras_serve::{Options, PerRepository, Server, Stores, Warnings};
 use oras_store::{Source, TagList};
 use oras_testkit::nodes::{empty, manifest};
 
@@ -21,7 +21,7 @@ fn layouts(root: PathBuf) -> PerRepository {
 }
 
 #[tokio::test]
-async fn one_store_per_name_even_when_asked_at_once() {
+async fn concurrent_requests_share_one_store() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
     let stores = PerRepository::new(move |_| {
@@ -31,7 +31,7 @@ async fn one_store_per_name_even_when_asked_at_once() {
             Ok(Arc::new(Memory::new()) as _)
         }
     });
-    assert!(stores.repository("a").await.unwrap().is_none());
+    assert!(stores.repository("a", &Warnings::default()).await.unwrap().is_none());
     let all = futures::future::join_all((0..8).map(|_| stores.writable("a", true))).await;
     assert!(all.into_iter().all(|store| store.unwrap().is_some()));
     assert_eq!(made.load(Ordering::Relaxed), 1);
@@ -39,7 +39,7 @@ async fn one_store_per_name_even_when_asked_at_once() {
 }
 
 #[tokio::test]
-async fn layouts_are_plain_layouts_and_outlive_the_server() {
+async fn layouts_outlive_the_server() {
     let root = tempfile::tempdir().unwrap();
     let node = manifest("m", &[]);
     {
@@ -59,7 +59,7 @@ async fn layouts_are_plain_layouts_and_outlive_the_server() {
 }
 
 #[tokio::test]
-async fn a_server_ends_when_told_and_frees_its_address() {
+async fn shutdown_frees_the_address() {
     let stores = || Arc::new(PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) }));
     let server = Server::bind("127.0.0.1:0", Options::default(), stores()).await.unwrap();
     let address = server.local_addr();

@@ -1,4 +1,4 @@
-//! Tokens that the server gives, and what they are good for.
+//! Tokens: how they are issued and what they cover.
 
 use oras_serve::{Options, User};
 use oras_testkit::nodes::empty;
@@ -12,7 +12,7 @@ async fn registry(options: Options) -> Registry {
     memory(Options { users: vec![User::new("ann", "s3cret")], ..options }).await
 }
 
-/// A token for `scopes`, as `Authorization`.
+/// Returns a token for `scopes` as the value of `Authorization`.
 async fn token(registry: &Registry, query: &str, headers: &[(&str, &str)]) -> String {
     let answer = registry.send("GET", &format!("/token?service=oras&{query}"), headers, "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -28,7 +28,7 @@ fn bearer(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_challenge_names_where_and_for_what() {
+async fn challenge_names_realm_and_scope() {
     let registry = registry(Options::default()).await;
     for (method, path, scope) in [
         ("GET", "/v2/", ""),
@@ -44,7 +44,7 @@ async fn a_challenge_names_where_and_for_what() {
         let expected = format!("Bearer realm=\"http://x/token\",service=\"oras\"{scope}");
         assert_eq!(answer.header("www-authenticate"), expected, "{method} {path}");
     }
-    // Through a proxy nobody knows what the client calls the server: a password names no place.
+    // Behind a proxy the URL is unknown, so the challenge is Basic.
     for header in ["x-forwarded-proto", "x-forwarded-host", "forwarded"] {
         let answer = registry.send("GET", "/v2/", &[(header, "https")], "").await;
         assert_eq!(answer.header("www-authenticate"), "Basic realm=\"oras\"", "{header}");
@@ -57,7 +57,7 @@ async fn a_challenge_names_where_and_for_what() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_what_it_was_given_for() {
+async fn token_covers_only_its_scope() {
     let registry = registry(Options::default()).await;
     let push = token(&registry, "scope=repository:a:pull,push&scope=registry:catalog:*", &[ANN]).await;
     let push = ("authorization", push.as_str());
@@ -82,7 +82,7 @@ async fn a_token_is_good_for_what_it_was_given_for() {
     for (method, path) in [("POST", "a/blobs/uploads/"), ("GET", "_catalog"), ("DELETE", &blob)] {
         registry.send(method, path, &[pull], "").await.refused(401, "UNAUTHORIZED");
     }
-    // Mounted from where it may be read, otherwise to be sent.
+    // Mounted from a readable repository; otherwise the client must upload it.
     let mount = format!("b/blobs/uploads/?mount={digest}&from=a");
     for (scope, status) in
         [("scope=repository:b:pull,push", 202), ("scope=repository:b:push+repository:a:pull", 201)]
@@ -94,7 +94,7 @@ async fn a_token_is_good_for_what_it_was_given_for() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_none_are_refused() {
+async fn rejects_invalid_tokens() {
     let registry = registry(Options { anonymous_pull: true, ..Options::default() }).await;
     let good = token(&registry, "scope=repository:a:pull", &[ANN]).await;
     let other = self::registry(Options::default()).await;
@@ -115,7 +115,7 @@ async fn tokens_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn tokens_are_for_those_with_a_password_and_for_pulling_where_anybody_may() {
+async fn issues_tokens_to_users_and_for_anonymous_pulls() {
     let closed = registry(Options::default()).await;
     let wrong = ("authorization", "Basic YW5uOndyb25n");
     for headers in [&[][..], &[wrong]] {
@@ -134,13 +134,13 @@ async fn tokens_are_for_those_with_a_password_and_for_pulling_where_anybody_may(
         open.send(method, path, &[nobody], "").await.refused(401, "UNAUTHORIZED");
     }
     open.send("GET", "/token", &[wrong], "").await.refused(401, "UNAUTHORIZED");
-    // Where everybody may do everything, there are none.
+    // Without users there are no tokens.
     let free = memory(Options::default()).await;
     assert_eq!(free.get("/token").await.status, 404);
 }
 
 #[tokio::test]
-async fn a_form_gives_a_token_for_a_password() {
+async fn form_with_a_password_gets_a_token() {
     let registry = registry(Options::default()).await;
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let post =
@@ -166,7 +166,7 @@ async fn a_form_gives_a_token_for_a_password() {
 }
 
 #[tokio::test]
-async fn who_guesses_passwords_has_to_wait() {
+async fn throttles_wrong_passwords() {
     let registry = registry(Options::default()).await;
     assert_eq!(registry.send("GET", "/v2/", &[ANN], "").await.status, 200);
     let mut refused = None;
@@ -181,6 +181,6 @@ async fn who_guesses_passwords_has_to_wait() {
     let refused = refused.unwrap();
     refused.refused(429, "TOOMANYREQUESTS");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 61);
-    // Who is known comes in all the same.
+    // A recently verified user can still log in.
     assert_eq!(registry.send("GET", "/v2/", &[ANN], "").await.status, 200);
 }

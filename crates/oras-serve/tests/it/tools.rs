@@ -1,4 +1,4 @@
-//! The tools people use, against both kinds of registry.
+//! Real tools, against both kinds of registry.
 
 use std::path::Path;
 use std::process::Command;
@@ -102,7 +102,7 @@ async fn oras_falls_back_to_the_tag_schema() {
     .await;
 }
 
-/// Makes the image `host/name` with crane; `false` when crane is not there.
+/// Creates the image `host/name` with crane; returns false if crane is not installed.
 fn image(registry: &str, name: &str, work: &Path, test: &str) -> bool {
     let Some(crane) = peers::find_or_skip(peers::CRANE, test) else { return false };
     let tarred = Command::new("tar").args(["-cf", "layer.tar", "tree"]).current_dir(work).status().unwrap();
@@ -200,9 +200,9 @@ async fn skopeo_copies_inspects_and_deletes() {
     }
 }
 
-/// What tools wrote into a layout below the server other tools read as a layout.
+/// Tools read the layout of a server, into which other tools pushed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_served_layout_is_a_layout() {
+async fn served_layout_is_readable_as_a_layout() {
     let Some(oras) = peers::find_or_skip(peers::ORAS, "oras-serve: layout") else { return };
     let [_, registry]: [Registry; 2] = both().await;
     let (host, root) = (registry.host(), registry.root().to_owned());

@@ -1,4 +1,4 @@
-//! Pushing blobs: every way there is, and every way it can go wrong.
+//! Blob uploads and their failures.
 
 use oras_serve::Options;
 use oras_spec::Digest;
@@ -12,7 +12,7 @@ async fn assert_there(registry: &Registry, name: &str, body: &[u8]) {
 }
 
 #[tokio::test]
-async fn in_one_request_or_two() {
+async fn uploads_in_one_request_or_two() {
     let body = bytes(300_000);
     let digest = Digest::sha256(&body);
     for registry in both().await {
@@ -31,7 +31,7 @@ async fn in_one_request_or_two() {
 }
 
 #[tokio::test]
-async fn in_chunks_that_must_be_in_order() {
+async fn chunks_must_be_in_order() {
     let body = bytes(30);
     let digest = Digest::sha256(&body);
     for registry in both().await {
@@ -67,7 +67,7 @@ async fn in_chunks_that_must_be_in_order() {
 }
 
 #[tokio::test]
-async fn a_wrong_digest_leaves_nothing() {
+async fn wrong_digest_stores_nothing() {
     let (body, other) = (bytes(5000), Digest::sha256(b"other"));
     for registry in both().await {
         let answer = registry.send("POST", &format!("a/blobs/uploads/?digest={other}"), &[], &body).await;
@@ -89,7 +89,7 @@ async fn a_wrong_digest_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_cut_upload_goes_on_where_it_ended() {
+async fn resumes_upload_after_disconnect() {
     let body = bytes(200_000);
     let digest = Digest::sha256(&body);
     for registry in both().await {
@@ -114,7 +114,7 @@ async fn a_cut_upload_goes_on_where_it_ended() {
 }
 
 #[tokio::test]
-async fn uploads_belong_to_their_repository_and_can_be_cancelled() {
+async fn upload_belongs_to_its_repository_and_can_be_cancelled() {
     for registry in both().await {
         let location = registry.open("a").await;
         let elsewhere = location.replace("/v2/a/", "/v2/b/");
@@ -130,7 +130,7 @@ async fn uploads_belong_to_their_repository_and_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn open_uploads_are_bounded() {
+async fn limits_open_uploads() {
     let registry = memory(Options::default()).await;
     for _ in 0..1024 {
         registry.open("a").await;
@@ -139,7 +139,7 @@ async fn open_uploads_are_bounded() {
 }
 
 #[tokio::test]
-async fn blobs_are_mounted_from_other_repositories() {
+async fn mounts_blobs_from_other_repositories() {
     let content = blob(bytes(70_000));
     let (digest, body) = (&content.descriptor().digest, content.in_memory().unwrap());
     for registry in both().await {

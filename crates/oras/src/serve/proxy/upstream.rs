@@ -1,4 +1,4 @@
-//! A registry that is read through a server, and whether it answers.
+//! An upstream registry, and whether it is available.
 
 use std::time::{Duration, Instant};
 
@@ -11,44 +11,46 @@ use parking_lot::Mutex;
 
 use super::{LOG_TARGET, ProxyOptions};
 
-/// For so long an upstream that could not be reached is not asked for what is here: every client would wait.
-const PAUSE: Duration = Duration::from_secs(5);
+/// After a failed connection, cached content is served for this long without a request to the upstream. Otherwise every client
+/// would wait for the timeout.
+const UNAVAILABLE_PERIOD: Duration = Duration::from_secs(5);
 
-/// A registry that is read through the server.
+/// An upstream registry.
 pub(super) struct Upstream {
     host: String,
     prefix: String,
-    /// Whether names have the prefix here.
-    several: bool,
+    /// Local names begin with the prefix.
+    has_prefix: bool,
     client: Client,
-    /// When it could not be reached, until it can.
-    silent: Mutex<Option<Instant>>,
+    /// When a connection last failed; `None` after a response.
+    unavailable_since: Mutex<Option<Instant>>,
 }
 
-/// Why an upstream did not tell what it was asked.
-pub(super) struct Failure {
-    /// As clients may see it; what caused it is in the log.
+/// A failed request to an upstream.
+pub(super) struct UpstreamError {
+    /// The error for clients; the log contains its cause.
     pub(super) error: Error,
-    /// Whether it could not be reached, or had trouble of its own: what it said before may still hold.
-    pub(super) away: bool,
+    /// The upstream could not be reached, or failed itself: cached content may be served instead.
+    pub(super) is_unavailable: bool,
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        failure.error
+impl From<UpstreamError> for Error {
+    fn from(error: UpstreamError) -> Self {
+        error.error
     }
 }
 
 impl Upstream {
-    pub(super) fn new(host: String, several: bool, client: Client) -> Result<Self> {
+    /// Creates an upstream, without connecting to it.
+    pub(super) fn new(host: String, has_prefix: bool, client: Client) -> Result<Self> {
         check_registry(&host)?;
         let prefix = ProxyOptions::prefix(&host);
-        if several && check_repository(&prefix).is_err() {
+        if has_prefix && check_repository(&prefix).is_err() {
             let message =
                 format!("{host} can't be one of several registries: no repository's name begins so");
             return Err(Error::new(Kind::InvalidInput, message));
         }
-        Ok(Self { host, prefix, several, client, silent: Mutex::default() })
+        Ok(Self { host, prefix, has_prefix, client, unavailable_since: Mutex::default() })
     }
 
     pub(super) fn host(&self) -> &str {
@@ -59,67 +61,67 @@ impl Upstream {
         &self.prefix
     }
 
-    /// What its repository that is called `name` here is called there, if it is one.
-    pub(super) fn there<'a>(&self, name: &'a str) -> Option<&'a str> {
-        if self.several { name.strip_prefix(&self.prefix)?.strip_prefix('/') } else { Some(name) }
+    /// Returns the upstream's name of the repository with the local name `name`, or `None` for one of another upstream.
+    pub(super) fn upstream_name<'a>(&self, name: &'a str) -> Option<&'a str> {
+        if self.has_prefix { name.strip_prefix(&self.prefix)?.strip_prefix('/') } else { Some(name) }
     }
 
-    /// What its repository `name` is called here.
-    pub(super) fn here(&self, name: &str) -> String {
-        if self.several { format!("{}/{name}", self.prefix) } else { name.to_owned() }
+    /// Returns the local name of the upstream's repository `name`.
+    pub(super) fn local_name(&self, name: &str) -> String {
+        if self.has_prefix { format!("{}/{name}", self.prefix) } else { name.to_owned() }
     }
 
-    /// Its repository `name`.
+    /// Returns the upstream's repository `name`.
     pub(super) fn repository(&self, name: &str) -> Result<Repository> {
         let (registry, repository) = (self.host.clone(), name.to_owned());
         Repository::new(&self.client, &Reference { registry, repository, tag: None, digest: None })
     }
 
-    /// The largest manifest that is read.
+    /// Returns the size of the largest manifest that is read.
     pub(super) fn max_manifest_size(&self) -> u64 {
         self.client.options().max_manifest_size
     }
 
-    /// Whether it could not be reached a moment ago.
-    pub(super) fn is_silent(&self) -> bool {
-        self.silent.lock().is_some_and(|since| since.elapsed() < PAUSE)
+    /// Returns true if a connection failed within the last five seconds.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.unavailable_since.lock().is_some_and(|since| since.elapsed() < UNAVAILABLE_PERIOD)
     }
 
-    /// What comes of asking it about `name`, within `patience` if there is a limit.
-    pub(super) async fn ask<T>(
+    /// Runs a request about the repository `name`, which fails after `timeout`.
+    pub(super) async fn request<T>(
         &self,
         name: &str,
-        patience: Option<Duration>,
-        work: BoxFuture<'_, Result<T>>,
-    ) -> Result<T, Failure> {
-        let answer = match patience {
-            Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
-                Err(Error::new(Kind::Network, format!("no answer within {} s", patience.as_secs())))
+        timeout: Option<Duration>,
+        request: BoxFuture<'_, Result<T>>,
+    ) -> Result<T, UpstreamError> {
+        let answer = match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, request).await.unwrap_or_else(|_| {
+                Err(Error::new(Kind::Network, format!("no answer within {} s", timeout.as_secs())))
             }),
-            None => work.await,
+            None => request.await,
         };
         match answer {
             Ok(answer) => {
-                self.answered();
+                self.set_available();
                 Ok(answer)
             }
-            Err(error) => Err(self.failed(name, error)),
+            Err(error) => Err(self.convert_error(name, error)),
         }
     }
 
-    /// What clients are told of an error of the upstream.
-    pub(super) fn failed(&self, name: &str, error: Error) -> Failure {
+    /// Logs an error of the upstream and converts it to one for clients, without details.
+    pub(super) fn convert_error(&self, name: &str, error: Error) -> UpstreamError {
         let status = error.find::<ResponseError>().map(|response| response.status);
-        let away = match status {
+        let is_unavailable = match status {
             Some(status) => matches!(status, 408 | 429 | 500..),
             None => error.kind() == Kind::Network,
         };
-        if error.kind() == Kind::NotFound && !away {
-            self.answered();
-            return Failure { error, away };
+        if error.kind() == Kind::NotFound && !is_unavailable {
+            self.set_available();
+            return UpstreamError { error, is_unavailable };
         }
-        // Told once as long as it can't be reached.
-        if !(away && self.is_silent()) {
+        // Logged once while the upstream is unavailable.
+        if !(is_unavailable && self.is_unavailable()) {
             let error = error.chain();
             tracing::warn!(target: LOG_TARGET, repository = name, %error, "an upstream failed");
         }
@@ -129,7 +131,7 @@ impl Upstream {
                 Kind::Network,
                 format!("the upstream {host} takes no more requests now, and what was asked for is not here"),
             ),
-            _ if away => (
+            _ if is_unavailable => (
                 Kind::Network,
                 format!("the upstream {host} does not answer, and what was asked for is not here"),
             ),
@@ -139,17 +141,17 @@ impl Upstream {
             Kind::Unauthorized | Kind::Denied => {
                 (Kind::Denied, format!("the upstream {host} does not let this server read {name}"))
             }
-            // What does not fit its digest is the fault of the upstream, not of the client.
+            // Such as content that does not match its digest: the upstream is wrong, not the client.
             _ => (Kind::Network, format!("the upstream {host} gave no answer that could be used")),
         };
-        // Whoever makes a registry fail must not keep others from hearing of it.
-        if away && status.is_none() {
-            *self.silent.lock() = Some(Instant::now());
+        // Only failed connections count: a client that provokes error responses must not make others get cached content.
+        if is_unavailable && status.is_none() {
+            *self.unavailable_since.lock() = Some(Instant::now());
         }
-        Failure { error: Error::new(kind, message).with_source(error), away }
+        UpstreamError { error: Error::new(kind, message).with_source(error), is_unavailable }
     }
 
-    fn answered(&self) {
-        self.silent.lock().take();
+    fn set_available(&self) {
+        self.unavailable_since.lock().take();
     }
 }

@@ -1,0 +1,176 @@
+//! Blobs: GET, HEAD and DELETE (distribution-spec, "Pulling blobs", "Deleting Blobs").
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use futures::{StreamExt, TryStreamExt};
+use oras_spec::{Descriptor, Digest};
+use oras_store::{ByteStream, Content, Error, Kind, Source};
+
+use super::conditions::{Conditions, etag};
+use super::delete::{self, DeleteTarget};
+use super::error::{Answer, ApiError};
+use super::range::{self, RequestedRange};
+use super::request_context::RequestContext;
+use super::response::{empty, set_header};
+use super::verified_stream::verified_stream;
+use crate::registry::Registry;
+
+/// Parses a digest in a path or a query.
+pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
+    let digest: Digest =
+        text.parse().map_err(|error: oras_spec::DigestError| ApiError::digest_invalid(error.to_string()))?;
+    match digest.algorithm() {
+        Some(_) => Ok(digest),
+        None => Err(ApiError::digest_invalid("unsupported digest algorithm")),
+    }
+}
+
+/// Resolves a digest to a blob. Manifests can be read as blobs, too.
+pub(super) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Result<Descriptor, ApiError> {
+    let found = store.resolve(&digest.to_string()).await;
+    found.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))
+}
+
+/// The headers of a GET or HEAD that select what of a blob is sent.
+pub(super) struct BlobRequest {
+    is_head: bool,
+    range: Option<String>,
+    conditions: Conditions,
+}
+
+impl BlobRequest {
+    /// Reads the headers of a request.
+    pub(super) fn of(request: &Request<Body>) -> Self {
+        let range = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
+        let conditions = Conditions::of(request.headers());
+        Self { is_head: request.method() == Method::HEAD, range: range.map(ToOwned::to_owned), conditions }
+    }
+}
+
+/// Sends a blob, or a range of it.
+pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, request: &BlobRequest) -> Answer {
+    let digest = parse_digest(digest)?;
+    if let Some(response) = try_get(context, name, &digest, request).await? {
+        return Ok(response);
+    }
+    // The damaged copy was deleted, so the second attempt reads from its origin.
+    let response = try_get(context, name, &digest, request).await?;
+    response.ok_or_else(|| {
+        let error = Error::new(Kind::DigestMismatch, format!("{digest} is damaged"));
+        ApiError::from_read(&error, ApiError::blob_unknown)
+    })
+}
+
+/// Returns the response, or `None` if the stored bytes were damaged and have been deleted because the store can fetch them
+/// again.
+async fn try_get(
+    context: &RequestContext,
+    name: &str,
+    digest: &Digest,
+    request: &BlobRequest,
+) -> Result<Option<Response<Body>>, ApiError> {
+    // A proxy resolves digests of blobs elsewhere than those of manifests.
+    let store = context.blob_store(name).await?;
+    let node = find(&*store, digest).await?;
+    if let Some(not_modified) = request.conditions.not_modified(digest)? {
+        return Ok(Some(not_modified));
+    }
+    let size = node.size;
+    let sent = sent_range(request, digest, size)?;
+    let content = Content::from_source(store as Arc<dyn Source>, node);
+    let range = sent.clone().unwrap_or(0..size);
+    let body = if request.is_head {
+        Body::empty()
+    } else {
+        // A range that covers the whole blob is verified, too.
+        let stream = match range == (0..size) {
+            true => verified(&context.registry, name, &content).await,
+            // A range can't be verified without reading the rest: the client verifies the whole blob.
+            false => content.unverified(range.clone()).await.map(Some),
+        };
+        let stream = stream.map_err(|error| ApiError::from_read(&error, ApiError::blob_unknown))?;
+        let Some(stream) = stream else { return Ok(None) };
+        Body::from_stream(stream)
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    // Set here, because the body of a stream has no known length.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    set_header(&mut response, "docker-content-digest", &digest.to_string());
+    set_header(&mut response, "etag", &etag(digest));
+    if sent.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+        set_header(&mut response, "content-range", &text);
+    }
+    Ok(Some(response))
+}
+
+/// Returns the range to send, or `None` for the whole blob.
+fn sent_range(request: &BlobRequest, digest: &Digest, size: u64) -> Result<Option<Range<u64>>, ApiError> {
+    let takes_range = !request.is_head && request.conditions.takes_range_of(digest);
+    match range::requested(request.range.as_deref().filter(|_| takes_range), size) {
+        RequestedRange::Whole => Ok(None),
+        RequestedRange::Bytes(range) => Ok(Some(range)),
+        RequestedRange::Unsatisfiable => {
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            let error = ApiError::new(status, "SIZE_INVALID", "the blob has no such range");
+            Err(error.with_header("content-range", format!("bytes */{size}")))
+        }
+    }
+}
+
+/// Opens a whole blob; the stream ends with an error instead of the last piece if the bytes are damaged. A blob of one piece is
+/// verified before its response begins. Returns `None` if it is damaged and was deleted.
+async fn verified(registry: &Registry, name: &str, content: &Content) -> Result<Option<ByteStream>, Error> {
+    let node = content.descriptor();
+    let mut stream = verified_stream(node, content.unverified(0..node.size).await?)?;
+    let first = match stream.try_next().await {
+        Err(error) if is_damage(&error) && registry.stores.discard_damaged(name, node).await => {
+            return Ok(None);
+        }
+        first => first?,
+    };
+    let (stores, name, node) = (Arc::clone(&registry.stores), name.to_owned(), node.clone());
+    let rest = stream.or_else(move |error| {
+        let (stores, name, node) = (Arc::clone(&stores), name.clone(), node.clone());
+        async move {
+            if is_damage(&error) {
+                // The response has begun: it fails, and the next request reads from the origin.
+                stores.discard_damaged(&name, &node).await;
+            }
+            Err(error)
+        }
+    });
+    Ok(Some(futures::stream::iter(first.map(Ok)).chain(rest).boxed()))
+}
+
+/// Returns true if all bytes could be read and don't match their digest.
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), Kind::DigestMismatch | Kind::SizeMismatch)
+}
+
+/// Deletes a blob. Manifests are rejected: they are deleted by their own endpoint, together with their tags.
+pub(super) async fn delete(
+    context: &RequestContext,
+    name: &str,
+    digest: &str,
+    conditions: &Conditions,
+) -> Answer {
+    let digest = parse_digest(digest)?;
+    let store = context.writable(name, false).await?;
+    let node = find(&*store, &digest).await?;
+    if node.media_type.is_manifest() {
+        return Err(ApiError::blob_unknown());
+    }
+    // No lock: the digest of a blob never changes, so the condition can't become false.
+    conditions.check(Some(&digest))?;
+    let deleted = delete::delete(&*context.registry.stores, &*store, DeleteTarget::Node(&node)).await;
+    deleted.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
+    Ok(empty(StatusCode::ACCEPTED, &[]))
+}

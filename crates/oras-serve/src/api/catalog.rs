@@ -1,0 +1,17 @@
+//! The list of repositories (`/v2/_catalog`).
+
+use oras_spec::json;
+use oras_spec::wire::CatalogPage;
+
+use super::error::Answer;
+use super::manifests::failed;
+use super::pagination::Page;
+use super::query::Query;
+use super::request_context::RequestContext;
+
+/// Lists the repositories that the sender may read.
+pub(super) async fn list(context: &RequestContext, query: &Query) -> Answer {
+    let names = context.readable_repositories().await.map_err(|error| failed(&error))?;
+    let page = Page::of(names, query, "/v2/_catalog")?;
+    Ok(page.into_response(|repositories| json::to_vec(&CatalogPage { repositories })))
+}

@@ -1,0 +1,32 @@
+//! Deletion that also works on a full disk.
+
+use oras_spec::Descriptor;
+use oras_store::{Result, Store};
+
+use super::error::is_storage_full;
+use crate::stores::Stores;
+
+/// What to delete from a repository.
+#[derive(Clone, Copy)]
+pub(super) enum DeleteTarget<'a> {
+    Node(&'a Descriptor),
+    Tag(&'a str),
+}
+
+/// Deletes from a repository. A delete writes a new index: on a full disk it is retried in the space that `stores` reserved.
+pub(super) async fn delete(stores: &dyn Stores, store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
+    let deleted = delete_once(store, target).await;
+    if !deleted.as_ref().is_err_and(is_storage_full) || !stores.release_reserve() {
+        return deleted;
+    }
+    let deleted = delete_once(store, target).await;
+    stores.refill_reserve().await;
+    deleted
+}
+
+async fn delete_once(store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
+    match target {
+        DeleteTarget::Node(node) => store.delete(node).await,
+        DeleteTarget::Tag(tag) => store.untag(tag).await,
+    }
+}

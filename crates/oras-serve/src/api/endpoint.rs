@@ -1,0 +1,59 @@
+//! What the path of a request names. It is decoded and parsed once: authorization and dispatch read the same value.
+
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+
+use super::route::Route;
+
+/// The path at which tokens are issued.
+pub(crate) const TOKEN_PATH: &str = "/token";
+const METRICS_PATH: &str = "/metrics";
+const LIVE_PATH: &str = "/healthz";
+const READY_PATH: &str = "/readyz";
+
+/// What the path of a request names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// An endpoint of the distribution-spec.
+    Registry(Route),
+    /// Issues tokens.
+    Token,
+    Metrics,
+    /// Answers as long as the server answers at all.
+    Live,
+    /// Answers 503 while the store can't be used.
+    Ready,
+    /// Any other path, decoded: that of a web page, or of nothing.
+    Other(String),
+}
+
+impl Endpoint {
+    /// Decodes and parses the path of a URI.
+    pub(crate) fn parse(uri: &Uri) -> Self {
+        let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+        match &*path {
+            TOKEN_PATH => Self::Token,
+            METRICS_PATH => Self::Metrics,
+            LIVE_PATH => Self::Live,
+            READY_PATH => Self::Ready,
+            path => Route::parse(path).map_or_else(|| Self::Other(path.to_owned()), Self::Registry),
+        }
+    }
+
+    /// Returns the endpoint of the distribution-spec.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Registry(route) => Some(route),
+            _ => None,
+        }
+    }
+
+    /// Returns true for every path below `/v2`, whether or not it is an endpoint.
+    pub(crate) fn is_below_v2(&self) -> bool {
+        match self {
+            Self::Registry(_) => true,
+            Self::Other(path) => path.strip_prefix("/v2").is_some_and(|rest| rest.starts_with('/')),
+            _ => false,
+        }
+    }
+}

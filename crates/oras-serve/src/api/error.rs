@@ -1,0 +1,164 @@
+//! Error responses (distribution-spec, "Error Codes").
+
+use std::io::ErrorKind;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use oras_spec::json;
+use oras_spec::wire::{ErrorBody, ErrorEntry};
+use oras_store::{Error, Kind};
+
+use super::response::set_header;
+
+/// The result of a handler.
+pub(crate) type Answer = Result<Response<Body>, ApiError>;
+
+/// An error response: a status, a code of the specification, and a message for people.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), headers: Vec::new() }
+    }
+
+    /// Adds a header.
+    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(crate) fn name_invalid() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "NAME_INVALID", "invalid repository name")
+    }
+
+    pub(crate) fn manifest_invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message)
+    }
+
+    pub(crate) fn name_unknown(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", format!("repository {name} is not known"))
+    }
+
+    pub(crate) fn blob_unknown() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
+    }
+
+    pub(crate) fn manifest_unknown() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown to registry")
+    }
+
+    pub(crate) fn digest_invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
+    }
+
+    pub(crate) fn upload_unknown() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "upload unknown to registry")
+    }
+
+    pub(crate) fn unsupported() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the operation is unsupported")
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "internal error")
+    }
+
+    /// Returns a 503 with `Retry-After`.
+    pub(crate) fn unavailable(message: &str, retry_after_seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
+            .with_header("retry-after", retry_after_seconds.to_string())
+    }
+
+    /// Converts an error of a store; `not_found` says whether a blob, a manifest or an upload is missing.
+    pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
+        match error.kind() {
+            // Codes and messages are those of distribution where it has one, as clients match them.
+            Kind::NotFound => not_found(),
+            Kind::DigestMismatch => Self::digest_invalid("provided digest did not match uploaded content"),
+            Kind::SizeMismatch => {
+                Self::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", "provided length did not match content")
+            }
+            Kind::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(error)),
+            Kind::InvalidInput => Self::name_invalid(),
+            Kind::InvalidContent => Self::manifest_invalid("invalid content"),
+            // Without the causes, which may be for the log only.
+            Kind::Unauthorized | Kind::Denied => {
+                Self::new(StatusCode::FORBIDDEN, "DENIED", error.to_string())
+            }
+            Kind::Unsupported => Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string()),
+            Kind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
+            _ if is_storage_full(error) => {
+                tracing::error!(error = error.chain(), "no room is left");
+                let message = "no room is left on the server: delete something or try again later";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNAVAILABLE", message)
+            }
+            // Errors of the file system contain paths: they are for the log, not for clients.
+            _ => {
+                tracing::error!(error = error.chain(), "a store failed");
+                Self::internal()
+            }
+        }
+    }
+
+    /// Converts an error of reading stored content. Content that does not match its digest is damaged at the server, so the
+    /// status is 500 instead of 400.
+    pub(crate) fn from_read(error: &Error, not_found: fn() -> Self) -> Self {
+        match error.kind() {
+            Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent => {
+                tracing::error!(error = error.chain(), "stored content is damaged");
+                let message = "the stored content is damaged: push it again";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
+            }
+            _ => Self::from_store(error, not_found),
+        }
+    }
+
+    /// Returns true if something that the request named does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let entry = ErrorEntry { code: self.code.to_owned(), message: self.message, ..ErrorEntry::default() };
+        let body = json::to_vec(&ErrorBody { errors: vec![entry] });
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        set_header(&mut response, "content-type", "application/json");
+        for (name, value) in &self.headers {
+            set_header(&mut response, name, value);
+        }
+        response
+    }
+}
+
+/// Converts "not found" to `None`, and keeps every other error.
+pub(crate) fn found_or_none<T>(found: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns true if a disk, a quota or the limit of a store in memory is exhausted.
+pub(crate) fn is_storage_full(error: &Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+}
+
+/// Returns the text of the last cause. Where a limit was exceeded it contains no path of the server.
+fn root_cause(error: &Error) -> String {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,28 @@
+//! The endpoints of the distribution-spec, and what their handlers share.
+
+pub(crate) mod blobs;
+mod catalog;
+pub(crate) mod conditions;
+mod delete;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+mod manifest_put;
+mod manifests;
+mod mount;
+mod pagination;
+mod proxy_namespace;
+pub(crate) mod query;
+mod range;
+pub(crate) mod reference_locks;
+mod referrers;
+pub(crate) mod request_context;
+pub(crate) mod response;
+pub(crate) mod route;
+pub(crate) mod router;
+mod tags;
+mod upload_body;
+pub(crate) mod upload_session;
+pub(crate) mod upload_sessions;
+mod uploads;
+mod verified_stream;
+pub(crate) mod warnings;

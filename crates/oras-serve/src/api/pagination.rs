@@ -1,0 +1,67 @@
+//! Pages of lists: how many entries, and the link to the next page.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
+use super::error::ApiError;
+use super::query::Query;
+use super::response::{json, set_header};
+
+/// The most entries of one page; a `Link` header leads to the rest.
+pub(super) const MAX_ENTRIES: usize = 1000;
+
+/// Everything but the characters that queries may contain unencoded (RFC 3986, section 2.3), and the colon of digests.
+const QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
+
+/// Returns how many entries the query asks for.
+pub(super) fn entry_count(query: &Query) -> Result<usize, ApiError> {
+    let count = match query.get("n") {
+        // Digits only: a number that is too large means the maximum.
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().unwrap_or(MAX_ENTRIES),
+        Some(_) => {
+            // The specification has no code for this: the reference implementation, distribution, uses this one.
+            let code = "PAGINATION_NUMBER_INVALID";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, code, "n is not a number"));
+        }
+        None => MAX_ENTRIES,
+    };
+    Ok(count.min(MAX_ENTRIES))
+}
+
+/// Encodes a value of a query.
+pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, QUERY)
+}
+
+/// One page of a list of names.
+pub(super) struct Page {
+    names: Vec<String>,
+    /// The value of the `Link` header, if there are more names.
+    next: Option<String>,
+}
+
+impl Page {
+    /// Cuts the page that the query asks for from all names, which are sorted; `path` is that of the list.
+    pub(super) fn of(mut names: Vec<String>, query: &Query, path: &str) -> Result<Self, ApiError> {
+        let count = entry_count(query)?;
+        if let Some(last) = query.get("last") {
+            names.retain(|name| name.as_str() > last);
+        }
+        let has_more = names.len() > count;
+        names.truncate(count);
+        let last = names.last().filter(|_| has_more);
+        let next = last.map(|last| format!("<{path}?n={count}&last={}>; rel=\"next\"", encoded(last)));
+        Ok(Self { names, next })
+    }
+
+    /// Returns the response, whose body `body` makes from the names.
+    pub(super) fn into_response(self, body: impl FnOnce(Vec<String>) -> Vec<u8>) -> Response<Body> {
+        let mut response = json(body(self.names));
+        if let Some(next) = self.next {
+            set_header(&mut response, "link", &next);
+        }
+        response
+    }
+}

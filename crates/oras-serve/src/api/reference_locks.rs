@@ -1,0 +1,37 @@
+//! Locks that make a conditional write atomic: the condition still holds when the write happens.
+
+use std::hash::{BuildHasher, RandomState};
+
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// References are hashed to this many locks. A collision only makes two writes wait for each other.
+const LOCKS: usize = 64;
+
+/// Locks by repository and reference. A conditional write locks its reference exclusively, so that no other write changes it
+/// after the condition was checked. Writes without a condition, by far the most, share the lock.
+pub(crate) struct ReferenceLocks {
+    locks: Vec<RwLock<()>>,
+    hash: RandomState,
+}
+
+/// Holds the lock of a reference.
+pub(super) enum ReferenceGuard<'a> {
+    Shared(#[expect(dead_code, reason = "held, not used")] RwLockReadGuard<'a, ()>),
+    Exclusive(#[expect(dead_code, reason = "held, not used")] RwLockWriteGuard<'a, ()>),
+}
+
+impl ReferenceLocks {
+    pub(crate) fn new() -> Self {
+        Self { locks: (0..LOCKS).map(|_| RwLock::default()).collect(), hash: RandomState::new() }
+    }
+
+    /// Waits for the lock of a reference.
+    pub(super) async fn lock(&self, name: &str, reference: &str, is_exclusive: bool) -> ReferenceGuard<'_> {
+        let hash = usize::try_from(self.hash.hash_one((name, reference)) % LOCKS as u64).unwrap_or_default();
+        match is_exclusive {
+            // tokio's lock is fair: a stream of shared locks can't starve an exclusive one.
+            true => ReferenceGuard::Exclusive(self.locks[hash].write().await),
+            false => ReferenceGuard::Shared(self.locks[hash].read().await),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What is known of one request while it is answered.
+
+use std::sync::Arc;
+
+use oras_store::{ReadStore, Store};
+
+use super::endpoint::Endpoint;
+use super::error::ApiError;
+use super::route::MAX_NAME;
+use super::warnings::Warnings;
+use crate::auth::identity::Identity;
+use crate::auth::scope::Action;
+use crate::limits::client_id::ClientId;
+use crate::limits::peer::Peer;
+use crate::registry::Registry;
+
+/// One request: who sent it and what it names. It is made once, after authorization, and passed to every handler.
+pub(crate) struct RequestContext {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) peer: Peer,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) identity: Identity,
+    /// The warnings that the response will carry.
+    pub(crate) warnings: Warnings,
+}
+
+impl RequestContext {
+    /// Returns the client whose share of the limits the request counts against.
+    pub(crate) fn client_id(&self) -> ClientId {
+        match self.identity.user() {
+            Some(user) => ClientId::User(user.into()),
+            None => ClientId::of_address(self.peer.address.ip()),
+        }
+    }
+
+    /// Returns true if the sender may do `action` in a repository.
+    pub(crate) fn may(&self, repository: &str, action: Action) -> bool {
+        self.registry.access.may(&self.identity, repository, action)
+    }
+
+    /// Returns the repositories that the sender may read. A token for the catalog covers all of them.
+    pub(crate) async fn readable_repositories(&self) -> oras_store::Result<Vec<String>> {
+        let mut names = self.registry.stores.repositories().await?;
+        let may_pull = |name: &str| self.registry.access.allows(self.identity.user(), name, Action::Pull);
+        // Longer names can't be requested.
+        names.retain(|name| name.len() <= MAX_NAME && may_pull(name));
+        Ok(names)
+    }
+
+    /// Opens an existing repository for reading.
+    pub(crate) async fn store(&self, name: &str) -> Result<Arc<dyn ReadStore>, ApiError> {
+        known(name, self.registry.stores.repository(name, &self.warnings).await)
+    }
+
+    /// Opens an existing repository for reading blobs.
+    pub(crate) async fn blob_store(&self, name: &str) -> Result<Arc<dyn ReadStore>, ApiError> {
+        known(name, self.registry.stores.blob_repository(name, &self.warnings).await)
+    }
+
+    /// Opens a repository for writing, creating it if it does not exist and `create` is set.
+    pub(crate) async fn writable(&self, name: &str, create: bool) -> Result<Arc<dyn Store>, ApiError> {
+        known(name, self.registry.stores.writable(name, create).await)
+    }
+}
+
+fn known<T>(name: &str, store: oras_store::Result<Option<T>>) -> Result<T, ApiError> {
+    let store = store.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
+    store.ok_or_else(|| ApiError::name_unknown(name))
+}

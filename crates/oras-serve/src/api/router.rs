@@ -1,0 +1,194 @@
+//! The way of a request: limits, namespace, authorization, handler, log.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody as _};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+
+use super::blobs::{self, BlobRequest};
+use super::conditions::Conditions;
+use super::endpoint::Endpoint;
+use super::error::{Answer, ApiError};
+use super::proxy_namespace::{self, Resolved};
+use super::query::Query;
+use super::request_context::RequestContext;
+use super::response::{json, set_header};
+use super::route::{Resource, Route};
+use super::uploads::UploadRequest;
+use super::warnings::Warnings;
+use super::{catalog, manifest_put, manifests, referrers, tags, uploads};
+use crate::auth::{authorize, token_endpoint};
+use crate::limits::minimum_rate;
+use crate::limits::peer::Peer;
+use crate::ops::access_log::AccessLogEntry;
+use crate::ops::{health_endpoint, metrics_endpoint};
+#[cfg(feature = "page")]
+use crate::page;
+use crate::registry::Registry;
+
+/// Answers one request and logs it.
+pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<Body>) -> Response<Body> {
+    let endpoint = Endpoint::parse(request.uri());
+    let is_head = request.method() == Method::HEAD;
+    // Begun before anything can fail or wait, so that every request has an entry and its whole duration.
+    let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
+    let mut response = limited(registry, peer, endpoint, request, &entry).await;
+    entry.finish(&response);
+    // The length of the body also belongs into the response to HEAD, whose body is then dropped.
+    if let Some(size) = response.body().size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(size));
+    }
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Enforces the minimum rate of the request body, and discards what remains of it once the response is known.
+async fn limited(
+    registry: Arc<Registry>,
+    peer: Peer,
+    endpoint: Endpoint,
+    request: Request<Body>,
+    entry: &Arc<AccessLogEntry>,
+) -> Response<Body> {
+    let is_below_v2 = endpoint.is_below_v2();
+    // Before authorization: an unauthorized client must not hold a connection by sending slowly either.
+    let (request, unread) = minimum_rate::enforce(request, &peer.activity);
+    let mut response = answer(registry, peer, endpoint, request, entry).await;
+    if is_below_v2 {
+        // Clients such as dockerd recognize a registry by this header, also on errors.
+        let version = HeaderValue::from_static("registry/2.0");
+        response.headers_mut().insert("docker-distribution-api-version", version);
+    }
+    if let Some(unread) = unread
+        && !unread.discard().await
+    {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Resolves the namespace, then authorizes, then calls the handler.
+async fn answer(
+    registry: Arc<Registry>,
+    peer: Peer,
+    endpoint: Endpoint,
+    request: Request<Body>,
+    entry: &Arc<AccessLogEntry>,
+) -> Response<Body> {
+    let Resolved { endpoint, namespace } =
+        match proxy_namespace::resolve(&*registry.stores, endpoint, request.uri()) {
+            Ok(resolved) => resolved,
+            Err(error) => return error.into_response(),
+        };
+    let (head, body) = request.into_parts();
+    let mut response = match authorize::authorize(&registry, &peer, &endpoint, &head).await {
+        Ok(identity) => {
+            // From now on the connection counts against the user instead of the address.
+            peer.activity.set_user(identity.user());
+            entry.set_user(identity.user());
+            let warnings = Warnings::default();
+            let context = RequestContext { registry, peer, endpoint, identity, warnings: warnings.clone() };
+            let request = Request::from_parts(head, body);
+            let mut response =
+                dispatch(context, request, entry).await.unwrap_or_else(ApiError::into_response);
+            warnings.write_to(response.headers_mut());
+            response
+        }
+        Err(error) => error.into_response(),
+    };
+    if let Some(namespace) = namespace {
+        set_header(&mut response, "oci-namespace", &namespace);
+    }
+    response
+}
+
+async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<AccessLogEntry>) -> Answer {
+    match &context.endpoint {
+        Endpoint::Token => token_endpoint::answer(&context, request).await,
+        Endpoint::Metrics => metrics_endpoint::answer(&context.registry, request.method()),
+        Endpoint::Live => health_endpoint::live(request.method()),
+        Endpoint::Ready => health_endpoint::ready(&context.registry, request.method()).await,
+        Endpoint::Registry(route) => match *request.method() {
+            Method::GET | Method::HEAD => call(&context, route, request).await,
+            // Unknown methods are treated as writes, as authorization does.
+            _ => write(context, request, Arc::clone(entry)).await,
+        },
+        #[cfg(feature = "page")]
+        Endpoint::Other(path) if context.registry.options.page && page::is_page(path) => {
+            Ok(page::answer(&context, path, request).await)
+        }
+        Endpoint::Other(_) => {
+            Err(ApiError::new(StatusCode::NOT_FOUND, "NAME_INVALID", "no such endpoint or repository"))
+        }
+    }
+}
+
+/// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client disconnects,
+/// which would cut a write off in its middle. A write whose body is complete continues with all that it holds (memory, locks,
+/// digests in use), and its outcome is logged.
+async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
+    let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
+    let client = context.client_id();
+    let work = async move {
+        let answered = match context.endpoint.route() {
+            Some(route) => call(&context, route, request).await,
+            None => Err(ApiError::name_invalid()),
+        };
+        let response = answered.unwrap_or_else(ApiError::into_response);
+        entry.set_outcome(response.status());
+        response
+    };
+    let response = tasks
+        .spawn(client, limit, work)
+        .ok_or_else(|| ApiError::unavailable("too many writes of this client are under way", 1))?;
+    // The sender is dropped when the task panics, which the log reports.
+    response.await.map_err(|_| ApiError::internal())
+}
+
+/// Calls the handler of an endpoint and a method.
+async fn call(context: &RequestContext, route: &Route, request: Request<Body>) -> Answer {
+    let query = Query::of(request.uri());
+    let method = request.method().clone();
+    let (name, resource) = match (route, method.clone()) {
+        (Route::Root, Method::GET | Method::HEAD) => return Ok(json(b"{}".to_vec())),
+        (Route::Catalog, Method::GET) => return catalog::list(context, &query).await,
+        (Route::Root | Route::Catalog, _) => return Err(ApiError::unsupported()),
+        (Route::Repository { name, resource }, _) => (name.as_str(), resource),
+    };
+    let conditions = Conditions::of(request.headers());
+    match (resource, method) {
+        (Resource::Tags, Method::GET) => tags::list(context, name, &query).await,
+        (Resource::Referrers { digest }, Method::GET) => referrers::list(context, name, digest, &query).await,
+        (Resource::Blob { digest }, Method::GET | Method::HEAD) => {
+            blobs::get(context, name, digest, &BlobRequest::of(&request)).await
+        }
+        (Resource::Blob { digest }, Method::DELETE) => {
+            blobs::delete(context, name, digest, &conditions).await
+        }
+        (Resource::Uploads, Method::POST) => uploads::open(context, name, &query, request).await,
+        (Resource::Upload { id }, method) => {
+            // Before the session is touched: a stranger must not even learn that it exists.
+            context.registry.uploads.check_user(id, context.identity.user())?;
+            let upload = UploadRequest { context, name, id };
+            match method {
+                Method::PATCH => upload.append(request).await,
+                Method::PUT => upload.close(&query, request).await,
+                Method::GET => upload.status().await,
+                Method::DELETE => upload.cancel().await,
+                _ => Err(ApiError::unsupported()),
+            }
+        }
+        (Resource::Manifest { reference }, Method::GET | Method::HEAD) => {
+            manifests::get(context, name, reference, &conditions).await
+        }
+        (Resource::Manifest { reference }, Method::PUT) => {
+            manifest_put::put(context, name, reference, &query, request).await
+        }
+        (Resource::Manifest { reference }, Method::DELETE) => {
+            manifests::delete(context, name, reference, &conditions).await
+        }
+        _ => Err(ApiError::unsupported()),
+    }
+}

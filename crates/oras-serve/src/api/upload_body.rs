@@ -1,0 +1,91 @@
+//! Receiving the body of an upload: reads ahead while earlier bytes are written.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use futures::StreamExt;
+use oras_store::Ingest;
+
+use super::error::ApiError;
+
+/// A client that sends nothing for this long is considered gone: it can resume its upload on another connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a body that are read while others are written.
+const READ_AHEAD: usize = 128 * 1024;
+
+/// Writes a body as it arrives, and calls `on_progress` with the bytes written so far.
+///
+/// When a write fails, or the future is dropped during one, `slot` is left empty, because it is unknown how much was written.
+pub(super) async fn receive(
+    slot: &mut Option<Box<dyn Ingest>>,
+    body: Body,
+    on_progress: impl Fn(u64),
+) -> Result<(), ApiError> {
+    let mut reader = BodyReader { body: body.into_data_stream(), pieces: Vec::new(), length: 0, end: None };
+    loop {
+        while reader.pieces.is_empty() && reader.end.is_none() {
+            reader.read().await;
+        }
+        let batch = reader.take();
+        if batch.is_empty() {
+            return reader.end.unwrap_or(Ok(()));
+        }
+        // Taken out of the slot: if this future is dropped during the write, the slot stays empty.
+        let mut ingest = slot.take().ok_or_else(ApiError::upload_unknown)?;
+        let written = {
+            // Reading goes on during the write, so that neither the network nor the disk waits for the other.
+            let mut write = ingest.write_all(batch);
+            loop {
+                tokio::select! {
+                    written = &mut write => break written,
+                    () = reader.read(), if reader.has_room() => (),
+                }
+            }
+        };
+        written.map_err(|error| ApiError::from_store(&error, ApiError::upload_unknown))?;
+        on_progress(ingest.written());
+        *slot = Some(ingest);
+    }
+}
+
+/// A body that is read ahead.
+struct BodyReader {
+    body: BodyDataStream,
+    pieces: Vec<Bytes>,
+    /// The length of `pieces`.
+    length: usize,
+    /// How the body ended.
+    end: Option<Result<(), ApiError>>,
+}
+
+impl BodyReader {
+    fn has_room(&self) -> bool {
+        self.end.is_none() && self.length < READ_AHEAD
+    }
+
+    /// Reads the next piece, or the end. Cancel safe: no piece is lost when the future is dropped.
+    async fn read(&mut self) {
+        match tokio::time::timeout(READ_TIMEOUT, self.body.next()).await {
+            Ok(Some(Ok(piece))) if piece.is_empty() => {}
+            Ok(Some(Ok(piece))) => {
+                self.length += piece.len();
+                self.pieces.push(piece);
+            }
+            Ok(None) => self.end = Some(Ok(())),
+            Ok(Some(Err(_))) => self.end = Some(Err(invalid("the body ended early"))),
+            Err(_) => self.end = Some(Err(invalid("the body stopped"))),
+        }
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.length = 0;
+        std::mem::take(&mut self.pieces)
+    }
+}
+
+/// Returns a 400 for a malformed upload request.
+pub(super) fn invalid(message: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", message)
+}

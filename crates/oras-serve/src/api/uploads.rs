@@ -1,0 +1,231 @@
+//! Blob uploads: in one request, streamed, or in chunks (distribution-spec, "Pushing blobs").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::http::{Request, Response, StatusCode, header};
+use oras_spec::{Algorithm, Digest, MediaType};
+use oras_store::{Error, Store};
+
+use super::blobs::parse_digest;
+use super::error::{Answer, ApiError};
+use super::mount::mount;
+use super::query::Query;
+use super::range;
+use super::request_context::RequestContext;
+use super::response::{empty, set_header};
+use super::upload_body::{invalid, receive};
+use super::upload_session::{UploadLock, UploadSession};
+use super::upload_sessions::NewSession;
+
+/// How long to wait, at most ten times, for a write whose client disconnected to end before its upload is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_CANCEL_ATTEMPTS: u32 = 10;
+
+/// POST: mounts a blob, stores a whole blob, or opens an upload session.
+pub(super) async fn open(
+    context: &RequestContext,
+    name: &str,
+    query: &Query,
+    request: Request<Body>,
+) -> Answer {
+    let uploads = &context.registry.uploads;
+    let mounted = query.get("mount").map(parse_digest).transpose()?;
+    let whole = query.get("digest").map(parse_digest).transpose()?;
+    let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
+    let client = context.client_id();
+    // Before the store is opened: a rejected request must not create a repository.
+    uploads.make_room(Some(&client))?;
+    let store = context.writable(name, true).await?;
+    if let Some(digest) = mounted
+        && mount(context, query.get("from"), &*store, &digest).await?
+    {
+        return Ok(created(name, &digest));
+    }
+    if let Some(digest) = whole {
+        return store_whole(&*store, name, algorithm, &digest, request.into_body()).await;
+    }
+    let id = uploads.new_id();
+    let ingest = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
+    let ingest = ingest.map_err(|error| failed(&error))?;
+    uploads.insert(NewSession { repository: name, id: &id, client: Some(client) }, ingest);
+    let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED);
+    if let Some(minimum) = context.registry.options.min_chunk_size {
+        set_header(&mut response, "oci-chunk-min-length", &minimum.to_string());
+    }
+    Ok(response)
+}
+
+/// Returns the algorithm to hash with while the bytes arrive: that of the digest, if it is known, or the requested one
+/// (distribution-spec, main, "Pushing a blob in chunks"). If the digest at the end has another algorithm, the store hashes again.
+fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, ApiError> {
+    match query.get("digest-algorithm") {
+        Some(name) => {
+            Algorithm::from_name(name).ok_or_else(|| ApiError::digest_invalid("unsupported digest algorithm"))
+        }
+        None => Ok(known.and_then(Digest::algorithm).unwrap_or(Algorithm::Sha256)),
+    }
+}
+
+/// Stores a blob that one request uploads.
+async fn store_whole(
+    store: &dyn Store,
+    name: &str,
+    algorithm: Algorithm,
+    digest: &Digest,
+    body: Body,
+) -> Answer {
+    let ingest = store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))?;
+    let mut slot = Some(ingest);
+    receive(&mut slot, body, |_| ()).await?;
+    let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
+    ingest.commit(Some(digest)).await.map_err(|error| failed(&error))?;
+    Ok(created(name, digest))
+}
+
+/// A request to an upload session.
+pub(super) struct UploadRequest<'a> {
+    pub(super) context: &'a RequestContext,
+    pub(super) name: &'a str,
+    pub(super) id: &'a str,
+}
+
+impl UploadRequest<'_> {
+    /// PATCH: appends bytes; a `Content-Range` must begin where the upload ends.
+    pub(super) async fn append(&self, request: Request<Body>) -> Answer {
+        let session = self.find().await?;
+        let mut lock = session.lock().await;
+        let before = session.written();
+        self.receive(&session, &mut lock, request).await?;
+        let registry = &self.context.registry;
+        registry.uploads.record_chunk(self.id, session.written() - before, registry.options.min_chunk_size);
+        Ok(accepted(self.name, self.id, session.written(), StatusCode::ACCEPTED))
+    }
+
+    /// PUT: appends the last bytes, if any, and commits the blob under its digest. The session ends, even if the digest is
+    /// wrong; it stays open only if the body ended early.
+    pub(super) async fn close(&self, query: &Query, request: Request<Body>) -> Answer {
+        let session = self.find().await?;
+        let digest = query.get("digest").ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?;
+        let digest = parse_digest(digest)?;
+        let mut lock = session.lock().await;
+        self.receive(&session, &mut lock, request).await?;
+        let ingest = lock.take().ok_or_else(ApiError::upload_unknown)?;
+        // Removed before the commit, which consumes the ingest: a concurrent request sees an unknown upload.
+        self.context.registry.uploads.remove(self.id);
+        ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
+        Ok(created(self.name, &digest))
+    }
+
+    /// GET: reports how many bytes have arrived; also while more arrive.
+    pub(super) async fn status(&self) -> Answer {
+        let session = self.find().await?;
+        Ok(accepted(self.name, self.id, session.written(), StatusCode::NO_CONTENT))
+    }
+
+    /// DELETE: cancels the upload (distribution-spec, main, "Canceling a blob upload").
+    pub(super) async fn cancel(&self) -> Answer {
+        let mut session = self.find().await?;
+        for _ in 0..MAX_CANCEL_ATTEMPTS {
+            if self.context.registry.uploads.cancel(self.id, &session).await {
+                break;
+            }
+            // A write was dropped in its middle; the store still has the partial file, and can open it when the write ended.
+            tokio::time::sleep(CANCEL_INTERVAL).await;
+            if let Ok(resumed) = self.find().await {
+                session = resumed;
+            }
+        }
+        Ok(empty(StatusCode::NO_CONTENT, &[]))
+    }
+
+    /// Finds the session: one that is open, or one that the store can resume.
+    async fn find(&self) -> Result<Arc<UploadSession>, ApiError> {
+        let registry = &self.context.registry;
+        if let Some(session) = registry.uploads.get(self.name, self.id) {
+            return Ok(session);
+        }
+        let store = registry.stores.upload_repository(self.name).await.map_err(|error| failed(&error))?;
+        match store.filter(|_| !registry.options.read_only) {
+            Some(store) => registry.uploads.resume(self.name, self.id, &*store).await,
+            None => Err(ApiError::upload_unknown()),
+        }
+    }
+
+    /// Appends the body to the upload. A chunk that begins elsewhere is rejected, and the session stays open.
+    async fn receive(
+        &self,
+        session: &UploadSession,
+        lock: &mut UploadLock<'_>,
+        request: Request<Body>,
+    ) -> Result<(), ApiError> {
+        let uploads = &self.context.registry.uploads;
+        let Some(written) = lock.as_ref().map(|ingest| ingest.written()) else {
+            uploads.remove(self.id);
+            return Err(ApiError::upload_unknown());
+        };
+        self.check_content_range(&request, written)?;
+        // A PUT without a body only closes the upload, so it may follow the last chunk.
+        if request.body().size_hint().exact() != Some(0) {
+            let minimum = self.context.registry.options.min_chunk_size;
+            let accepted = uploads.check_accepts_chunk(self.id, minimum);
+            accepted.map_err(|error| self.with_location(error, written))?;
+        }
+        // A cancelled session stops reading at once, instead of after the client's last byte.
+        let body = receive(lock, request.into_body(), |written| session.set_written(written));
+        let received = tokio::select! {
+            received = body => received,
+            () = session.cancelled() => Err(ApiError::upload_unknown()),
+        };
+        if lock.is_none() {
+            uploads.remove(self.id);
+        }
+        received
+    }
+
+    /// Compares `Content-Range`, if there is one, with the bytes written so far and with the length of the body.
+    fn check_content_range(&self, request: &Request<Body>, written: u64) -> Result<(), ApiError> {
+        let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+        let Some(range) = text(header::CONTENT_RANGE) else { return Ok(()) };
+        let chunk = range::chunk(range).ok_or_else(|| invalid("malformed Content-Range"))?;
+        // The client retries from the `Range` of the response.
+        if chunk.start != written {
+            let message = format!("the next chunk begins at {written}");
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Err(self.with_location(ApiError::new(status, "BLOB_UPLOAD_INVALID", message), written));
+        }
+        let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        if length.is_some_and(|length| length != chunk.end - chunk.start) {
+            let message = "Content-Range and Content-Length disagree";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message));
+        }
+        Ok(())
+    }
+
+    /// Adds to an error where the upload continues.
+    fn with_location(&self, error: ApiError, written: u64) -> ApiError {
+        let headers = upload_headers(self.name, self.id, written).into_iter();
+        headers.fold(error, |error, (name, value)| error.with_header(name, value))
+    }
+}
+
+fn failed(error: &Error) -> ApiError {
+    ApiError::from_store(error, ApiError::upload_unknown)
+}
+
+fn created(name: &str, digest: &Digest) -> Response<Body> {
+    let location = format!("/v2/{name}/blobs/{digest}");
+    empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
+}
+
+/// Returns the headers that say where an upload continues and what it has. `0-0` also stands for no bytes, as the grammar has
+/// no empty range.
+fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
+    let location = format!("/v2/{name}/blobs/uploads/{id}");
+    [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
+}
+
+fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Response<Body> {
+    empty(status, &upload_headers(name, id, written))
+}

@@ -1,0 +1,171 @@
+//! Authorization: whether the sender of a request may do what it asks for.
+
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+
+use super::access_control::AccessControl;
+use super::challenge::{Challenge, ChallengeReason, realm};
+use super::identity::Identity;
+use super::scope::{self, Action};
+use crate::api::endpoint::Endpoint;
+use crate::api::error::ApiError;
+use crate::api::route::{Resource, Route};
+use crate::limits::peer::Peer;
+use crate::registry::Registry;
+
+/// What a request requires.
+#[derive(Debug, PartialEq, Eq)]
+enum Requirement<'a> {
+    None,
+    /// A user or a token: `/v2/` is where clients ask how to log in, and whether their login is valid.
+    Known,
+    User,
+    /// The right to read at least one repository; the handler filters what it shows.
+    Reading,
+    Catalog,
+    Action(&'a str, Action),
+}
+
+/// Authenticates the sender of a request and checks that it may do what the endpoint and the method mean.
+pub(crate) async fn authorize(
+    registry: &Registry,
+    peer: &Peer,
+    endpoint: &Endpoint,
+    head: &Parts,
+) -> Result<Identity, ApiError> {
+    if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
+        // RFC 9112, section 3.2.
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", "more than one Host"));
+    }
+    let is_token = *endpoint == Endpoint::Token;
+    let requirement = Requirement::of(endpoint, &head.method, registry.options.open_metrics);
+    let mut identity = Identity::default();
+    if registry.access.has_users() && requirement != Requirement::None || is_token {
+        // Only clients of the API can use tokens: browsers and metrics scrapers get a Basic challenge.
+        let realm = endpoint.route().and_then(|_| realm(registry, head));
+        let challenge = Challenge { realm, scope: requirement.scope() };
+        identity = registry.access.authenticate(&head.headers, peer.address.ip(), &challenge).await?;
+        requirement.check(&registry.access, &identity, &challenge)?;
+    }
+    // After authentication: a client without credentials learns nothing about the server.
+    if registry.options.read_only && !is_read(&head.method) && !is_token {
+        return Err(ApiError::unsupported());
+    }
+    Ok(identity)
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+impl<'a> Requirement<'a> {
+    fn of(endpoint: &'a Endpoint, method: &Method, open_metrics: bool) -> Self {
+        match endpoint {
+            // The token endpoint checks passwords itself.
+            Endpoint::Token | Endpoint::Live | Endpoint::Ready => Self::None,
+            Endpoint::Metrics if open_metrics => Self::None,
+            Endpoint::Metrics => Self::User,
+            Endpoint::Other(_) if is_read(method) => Self::Reading,
+            Endpoint::Other(_) => Self::User,
+            Endpoint::Registry(Route::Root) => Self::Known,
+            Endpoint::Registry(Route::Catalog) => Self::Catalog,
+            Endpoint::Registry(Route::Repository { name, resource }) => {
+                let action = match resource {
+                    // Also to ask for the progress of an upload, and to cancel it.
+                    Resource::Uploads | Resource::Upload { .. } => Action::Push,
+                    _ if is_read(method) => Action::Pull,
+                    _ if *method == Method::DELETE => Action::Delete,
+                    _ => Action::Push,
+                };
+                Self::Action(name, action)
+            }
+        }
+    }
+
+    /// Returns the scope that a client should request a token for. Clients that push also read.
+    fn scope(&self) -> String {
+        match self {
+            Self::Catalog => "registry:catalog:*".to_owned(),
+            Self::Action(name, Action::Push) => scope::repository(name, &[Action::Pull, Action::Push]),
+            Self::Action(name, action) => scope::repository(name, &[*action]),
+            _ => String::new(),
+        }
+    }
+
+    /// Fails with 401 if other credentials might help, and with 403 if none would.
+    fn check(
+        &self,
+        access: &AccessControl,
+        identity: &Identity,
+        challenge: &Challenge,
+    ) -> Result<(), ApiError> {
+        let user = identity.user();
+        let is_permitted = match self {
+            Self::None => true,
+            Self::Known => identity.is_known(),
+            Self::User => user.is_some(),
+            Self::Reading => access.allows_reading(user),
+            Self::Catalog => access.may_list(identity),
+            Self::Action(name, action) => access.may(identity, name, *action),
+        };
+        if is_permitted {
+            return Ok(());
+        }
+        // The user may do it: only the token does not cover it.
+        let needs_other_token = match self {
+            Self::Catalog => access.allows_reading(user),
+            Self::Action(name, action) => access.allows(user, name, *action),
+            _ => false,
+        };
+        match (user, self) {
+            _ if needs_other_token => Err(challenge.error(ChallengeReason::InsufficientScope)),
+            (Some(user), Self::Action(name, action)) => {
+                let message = format!("{user} may not {} {name}", verb(*action));
+                Err(ApiError::new(StatusCode::FORBIDDEN, "DENIED", message))
+            }
+            _ => Err(challenge.error(ChallengeReason::NoCredentials)),
+        }
+    }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Pull => "pull from",
+        Action::Push => "push to",
+        Action::Delete => "delete from",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirement_matches_what_the_request_does() {
+        let of = |method: &str, path: &str| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            format!("{:?}", Requirement::of(&Endpoint::parse(&path.parse().unwrap()), &method, false))
+        };
+        for (method, path, required) in [
+            ("GET", "/v2/", "Known"),
+            ("POST", "/v2/", "Known"),
+            ("GET", "/v2/_catalog", "Catalog"),
+            ("HEAD", "/v2/a/manifests/v1", "Action(\"a\", Pull)"),
+            ("GET", "/v2/a/b/tags/list", "Action(\"a/b\", Pull)"),
+            ("GET", "/v2/a/blobs/uploads/1", "Action(\"a\", Push)"),
+            ("DELETE", "/v2/a/blobs/uploads/1", "Action(\"a\", Push)"),
+            ("POST", "/v2/a/blobs/uploads/", "Action(\"a\", Push)"),
+            ("DELETE", "/v2/a/manifests/v1", "Action(\"a\", Delete)"),
+            ("PUT", "/v2/a/manifests/v1", "Action(\"a\", Push)"),
+            ("get", "/v2/a/manifests/v1", "Action(\"a\", Push)"),
+            ("OPTIONS", "/v2/a/manifests/v1", "Action(\"a\", Push)"),
+            ("GET", "/metrics", "User"),
+            ("GET", "/healthz", "None"),
+            ("GET", "/", "Reading"),
+            ("POST", "/", "User"),
+            ("GET", "/v2/A/tags/list", "Reading"),
+        ] {
+            assert_eq!(of(method, path), required, "{method} {path}");
+        }
+    }
+}

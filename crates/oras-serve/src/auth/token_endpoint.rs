@@ -1,0 +1,99 @@
+//! The endpoint that issues tokens: `GET /token` with a password (distribution, "Token Authentication Specification"), and
+//! `POST /token` with a form (distribution, "OAuth2 Token Authentication").
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use serde::Serialize;
+
+use super::challenge::{Challenge, ChallengeReason};
+use super::identity::Identity;
+use super::scope::{MAX_SCOPES, Scope};
+use super::tokens::{Claims, LIFETIME};
+use crate::api::error::{Answer, ApiError};
+use crate::api::request_context::RequestContext;
+use crate::api::response::{json, set_header};
+
+/// The largest form.
+const MAX_FORM: usize = 64 * 1024;
+
+/// The response, with both names that clients read the token from.
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    token: &'a str,
+    access_token: &'a str,
+    expires_in: u64,
+}
+
+/// A request for a token: who sends it, and for what.
+struct TokenRequest {
+    identity: Identity,
+    scopes: Vec<Scope>,
+}
+
+/// Issues a token for as much of the requested scopes as the sender may do.
+///
+/// No refresh tokens are issued: a long-lived one would be a second password, which changing the first does not revoke. Clients
+/// that request one (`offline_token`, `access_type`) then keep the password.
+pub(crate) async fn answer(context: &RequestContext, request: Request<Body>) -> Answer {
+    let access = &context.registry.access;
+    if !access.has_users() {
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "no token is needed here"));
+    }
+    let TokenRequest { identity, scopes } = match *request.method() {
+        Method::GET => {
+            let scopes = parse_scopes(request.uri().query().unwrap_or_default().as_bytes());
+            TokenRequest { identity: context.identity.clone(), scopes }
+        }
+        Method::POST => read_form(context, request).await?,
+        _ => return Err(ApiError::unsupported()),
+    };
+    let user = identity.user();
+    if user.is_none() && !access.allows_reading(None) {
+        return Err(no_credentials());
+    }
+    let token = access.tokens.issue(&Claims::new(user, &access.granted(user, scopes)));
+    let body = TokenResponse { token: &token, access_token: &token, expires_in: LIFETIME };
+    let mut response = json(oras_spec::json::to_vec(&body));
+    set_header(&mut response, "cache-control", "no-store");
+    Ok(response)
+}
+
+fn parse_scopes(query: &[u8]) -> Vec<Scope> {
+    let pairs = form_urlencoded::parse(query).filter(|(name, _)| name == "scope");
+    pairs.flat_map(|(_, value)| Scope::parse_all(&value).collect::<Vec<_>>()).take(MAX_SCOPES).collect()
+}
+
+/// Reads a form with `grant_type=password`, or one without a grant in a request whose headers contain a password.
+async fn read_form(context: &RequestContext, request: Request<Body>) -> Result<TokenRequest, ApiError> {
+    let invalid = |status, what: &str| ApiError::new(status, "UNSUPPORTED", what);
+    let is_form = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
+    });
+    if !is_form {
+        return Err(invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a token is asked for with a form"));
+    }
+    // Bounded: the sender is not authenticated yet.
+    let body = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
+    let body =
+        body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?;
+    let value = |wanted: &str| {
+        let mut pairs = form_urlencoded::parse(&body);
+        pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let identity = match value("grant_type").as_str() {
+        "password" => {
+            let credentials = format!("{}:{}", value("username"), value("password"));
+            let client = context.peer.address.ip();
+            context.registry.access.log_in(credentials, client, &Challenge::basic()).await?
+        }
+        "" if context.identity.user().is_some() => context.identity.clone(),
+        // This server issues none, so the token is another server's.
+        "refresh_token" => return Err(no_credentials()),
+        _ => return Err(invalid(StatusCode::BAD_REQUEST, "only the grant type \"password\" is supported")),
+    };
+    Ok(TokenRequest { identity, scopes: parse_scopes(&body) })
+}
+
+fn no_credentials() -> ApiError {
+    Challenge::basic().error(ChallengeReason::NoCredentials)
+}

@@ -1,0 +1,95 @@
+//! What happens on one connection: the I/O layer, the request and the connection limits share it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// The longest head of a request. hyper would accept 400 KiB, the size of its buffer, which is large because bodies gain from it;
+/// as much from every connection would be too much memory.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// When bytes last moved on a connection, and which part of a request they belong to.
+#[derive(Debug)]
+pub(crate) struct ConnectionActivity {
+    began: Instant,
+    /// In milliseconds after `began`.
+    last: AtomicU64,
+    /// Bytes of the head that arrives, including those of a TLS handshake before it.
+    head: AtomicUsize,
+    is_body: AtomicBool,
+    /// The connection ends with a part of a body that is not read.
+    has_unread: AtomicBool,
+    /// The user of the last request.
+    user: Mutex<Option<String>>,
+}
+
+impl ConnectionActivity {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            last: AtomicU64::default(),
+            head: AtomicUsize::default(),
+            is_body: AtomicBool::default(),
+            has_unread: AtomicBool::default(),
+            user: Mutex::default(),
+        }
+    }
+
+    /// Records that bytes move now.
+    pub(super) fn record(&self) {
+        let since = self.began.elapsed().as_millis();
+        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns when bytes last moved.
+    pub(super) fn last(&self) -> Instant {
+        self.began + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Counts received bytes unless they belong to a body. Returns false if the head was too long before them; what arrives at
+    /// once may be a head with much of its body.
+    pub(super) fn accepts(&self, bytes: usize) -> bool {
+        self.is_body.load(Ordering::Relaxed) || self.head.fetch_add(bytes, Ordering::Relaxed) < MAX_HEAD
+    }
+
+    /// Records that a head or a body has ended; a body follows, or the next head.
+    pub(super) fn expect(&self, is_body: bool) {
+        self.head.store(0, Ordering::Relaxed);
+        self.is_body.store(is_body, Ordering::Relaxed);
+    }
+
+    /// Records the user of the current request.
+    pub(crate) fn set_user(&self, user: Option<&str>) {
+        *self.user.lock() = user.map(ToOwned::to_owned);
+    }
+
+    pub(super) fn user(&self) -> Option<String> {
+        self.user.lock().clone()
+    }
+
+    /// Records that the rest of a body is not read.
+    pub(super) fn leave_unread(&self) {
+        self.has_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the client may still be sending a body that is not read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.has_unread.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_heads_but_not_bodies() {
+        let activity = ConnectionActivity::new();
+        assert!(activity.accepts(MAX_HEAD) && !activity.accepts(1));
+        activity.expect(true);
+        assert!(activity.accepts(10 * MAX_HEAD));
+        activity.expect(false);
+        assert!(activity.accepts(1) && activity.accepts(MAX_HEAD) && !activity.accepts(1));
+    }
+}

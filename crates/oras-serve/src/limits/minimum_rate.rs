@@ -1,0 +1,173 @@
+//! The minimum rate of request bodies: a client that sends a byte now and then must not hold a connection, an upload and its
+//! memory forever.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::http::{Request, header};
+use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::connection_activity::ConnectionActivity;
+use super::unread_body::{DroppedBody, UnreadBody};
+
+/// A rate: so many bytes must arrive within so much waiting.
+#[derive(Clone, Copy)]
+struct Rate {
+    bytes: u64,
+    /// Only time in which the server waits for the client counts.
+    period: Duration,
+}
+
+/// The minimum rate, which even the slowest lines exceed many times.
+const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) };
+
+/// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does not
+/// read, if there is a body.
+pub(crate) fn enforce(
+    request: Request<Body>,
+    activity: &Arc<ConnectionActivity>,
+) -> (Request<Body>, Option<UnreadBody>) {
+    let has_body = !request.body().is_end_stream();
+    // The limit of the head does not count the body.
+    activity.expect(has_body);
+    if !has_body {
+        return (request, None);
+    }
+    let unread = UnreadBody {
+        dropped: Arc::default(),
+        expects_continue: request.headers().contains_key(header::EXPECT),
+        activity: Arc::clone(activity),
+    };
+    let request = request.map(|body| Body::new(MinimumRateBody::new(body, &unread, MINIMUM)));
+    (request, Some(unread))
+}
+
+/// A body that fails when it arrives too slowly.
+struct MinimumRateBody {
+    body: Body,
+    activity: Arc<ConnectionActivity>,
+    dropped: Arc<Mutex<DroppedBody>>,
+    was_read: bool,
+    has_ended: bool,
+    rate: Rate,
+    /// Bytes and waiting since the rate was last met.
+    received: u64,
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl MinimumRateBody {
+    fn new(body: Body, unread: &UnreadBody, rate: Rate) -> Self {
+        Self {
+            body,
+            activity: Arc::clone(&unread.activity),
+            dropped: Arc::clone(&unread.dropped),
+            was_read: false,
+            has_ended: false,
+            rate,
+            received: 0,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            timer: Box::pin(sleep(rate.period)),
+        }
+    }
+
+    fn record(&mut self, bytes: u64) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+        self.received += bytes;
+        if self.received >= self.rate.bytes {
+            (self.received, self.waited) = (0, Duration::ZERO);
+        }
+    }
+}
+
+impl Drop for MinimumRateBody {
+    fn drop(&mut self) {
+        if self.has_ended || self.body.is_end_stream() {
+            return self.activity.expect(false);
+        }
+        // The head of the next request arrives only after the rest of this body.
+        let body = Some(std::mem::take(&mut self.body));
+        *self.dropped.lock() = DroppedBody { body, was_read: self.was_read };
+    }
+}
+
+impl hyper::body::Body for MinimumRateBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // hyper sends `100 Continue` at the first poll.
+        self.was_read = true;
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(frame) = &polled {
+            self.has_ended |= !matches!(frame, Some(Ok(_)));
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
+            self.record(data.map_or(0, |data| data.len() as u64));
+            return polled;
+        }
+        if self.waiting_since.is_none() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            let left = self.rate.period.saturating_sub(self.waited);
+            self.timer.as_mut().reset(now + left);
+        }
+        self.timer.as_mut().poll(cx).map(|()| {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly");
+            Some(Err(axum::Error::new(error)))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt as _;
+
+    /// Receives `count` pieces of `size` bytes, one every 20 ms, where 100 bytes must arrive in 100 ms of waiting.
+    async fn receive(count: usize, size: usize) -> usize {
+        let pieces = futures::stream::iter(0..count).then(move |_| async move {
+            sleep(Duration::from_millis(20)).await;
+            Ok::<_, io::Error>(Bytes::from(vec![0; size]))
+        });
+        let activity = Arc::new(ConnectionActivity::new());
+        let unread = UnreadBody { dropped: Arc::default(), expects_continue: false, activity };
+        let rate = Rate { bytes: 100, period: Duration::from_millis(100) };
+        let body = MinimumRateBody::new(Body::from_stream(pieces), &unread, rate);
+        let mut stream = Body::new(body).into_data_stream();
+        let mut received = 0;
+        while let Some(Ok(bytes)) = stream.next().await {
+            received += bytes.len();
+            // Time that the server takes does not count.
+            sleep(Duration::from_millis(if size == 50 { 50 } else { 0 })).await;
+        }
+        received
+    }
+
+    #[tokio::test]
+    async fn cuts_off_trickling_body_but_not_a_slow_one() {
+        assert_eq!(receive(20, 50).await, 1000);
+        assert_eq!(receive(3, 1).await, 3, "short and complete in time");
+        assert!(receive(20, 1).await < 10);
+    }
+}

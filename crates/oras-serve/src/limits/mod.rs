@@ -1,0 +1,10 @@
+//! Limits that keep one client from using up what all clients share: connections, time and memory.
+
+pub(crate) mod client_id;
+pub(crate) mod connection_activity;
+pub(crate) mod connection_limits;
+pub(crate) mod manifest_memory;
+pub(crate) mod minimum_rate;
+pub(crate) mod peer;
+mod unread_body;
+pub(crate) mod write_timeout;

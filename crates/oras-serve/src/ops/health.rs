@@ -1,0 +1,47 @@
+//! Whether the store of the server works.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+use crate::stores::Stores;
+
+/// How long the result of a check is used.
+const CACHE_LIFETIME: Duration = Duration::from_secs(1);
+/// A store that takes longer to answer does not work.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The result of the last check. The store is checked once a second at most, whatever the number of probes.
+#[derive(Default)]
+pub(crate) struct Health(Mutex<Option<Check>>);
+
+struct Check {
+    at: Instant,
+    is_ready: bool,
+}
+
+impl Health {
+    /// Returns true if the store can be read and, if `writes`, be written.
+    pub(super) async fn is_ready(&self, stores: &dyn Stores, writes: bool) -> bool {
+        // Held during the check: concurrent probes wait for its result.
+        let mut last = self.0.lock().await;
+        if let Some(check) = &*last
+            && check.at.elapsed() < CACHE_LIFETIME
+        {
+            return check.is_ready;
+        }
+        let is_ready = match tokio::time::timeout(CHECK_TIMEOUT, stores.check_readiness(writes)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::error!(error = error.chain(), "the store can't be used");
+                false
+            }
+            Err(_) => {
+                tracing::error!("the store does not answer");
+                false
+            }
+        };
+        *last = Some(Check { at: Instant::now(), is_ready });
+        is_ready
+    }
+}

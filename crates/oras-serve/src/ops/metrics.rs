@@ -1,0 +1,199 @@
+//! Metrics in the text format of Prometheus, version 0.0.4. Labels are fixed words and never text of a client, which limits the
+//! number of series.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+
+use crate::api::endpoint::Endpoint;
+use crate::api::route::{Resource, Route};
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const ENDPOINTS: [&str; 10] =
+    ["other", "root", "catalog", "blob", "upload", "manifest", "tags", "referrers", "token", "probe"];
+/// The upper limits of the buckets of durations, in microseconds and as text in seconds.
+const BUCKETS: [(u64, &str); 9] = [
+    (500, "0.0005"),
+    (1_000, "0.001"),
+    (5_000, "0.005"),
+    (25_000, "0.025"),
+    (100_000, "0.1"),
+    (500_000, "0.5"),
+    (2_500_000, "2.5"),
+    (10_000_000, "10"),
+    (60_000_000, "60"),
+];
+
+/// The label of an endpoint: an index into [`ENDPOINTS`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndpointLabel(usize);
+
+impl EndpointLabel {
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        Self(match endpoint {
+            Endpoint::Other(_) => 0,
+            Endpoint::Registry(Route::Root) => 1,
+            Endpoint::Registry(Route::Catalog) => 2,
+            Endpoint::Registry(Route::Repository { resource, .. }) => match resource {
+                Resource::Blob { .. } => 3,
+                Resource::Uploads | Resource::Upload { .. } => 4,
+                Resource::Manifest { .. } => 5,
+                Resource::Tags => 6,
+                Resource::Referrers { .. } => 7,
+            },
+            Endpoint::Token => 8,
+            Endpoint::Metrics | Endpoint::Live | Endpoint::Ready => 9,
+        })
+    }
+}
+
+/// Counters since the start of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    requests: [[[AtomicU64; STATUSES.len()]; METHODS.len()]; ENDPOINTS.len()],
+    durations: [Durations; ENDPOINTS.len()],
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Durations {
+    /// Durations above the last limit are only in `count`.
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    /// In microseconds.
+    sum: AtomicU64,
+}
+
+impl Metrics {
+    /// Counts a request whose response began after `took`.
+    pub(super) fn record_request(
+        &self,
+        endpoint: EndpointLabel,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        let method = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let status = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
+        self.requests[endpoint.0][method][status].fetch_add(1, Ordering::Relaxed);
+        let (durations, took) =
+            (&self.durations[endpoint.0], u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if let Some(bucket) = BUCKETS.iter().position(|(limit, _)| took <= *limit) {
+            durations.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        }
+        durations.count.fetch_add(1, Ordering::Relaxed);
+        durations.sum.fetch_add(took, Ordering::Relaxed);
+    }
+
+    /// Counts received bytes.
+    pub(crate) fn record_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts sent bytes.
+    pub(crate) fn record_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Writes the counters in the text format.
+    pub(super) fn write(&self, text: &mut MetricsText) {
+        text.begin("oras_requests_total", "counter", "Requests that were answered.");
+        for (endpoint, methods) in ENDPOINTS.iter().zip(&self.requests) {
+            for (method, statuses) in METHODS.iter().zip(methods) {
+                for (status, count) in STATUSES.iter().zip(statuses) {
+                    let count = count.load(Ordering::Relaxed);
+                    if count > 0 {
+                        let labels =
+                            format!("{{endpoint=\"{endpoint}\",method=\"{method}\",status=\"{status}\"}}");
+                        text.line("oras_requests_total", &labels, count);
+                    }
+                }
+            }
+        }
+        let name = "oras_request_duration_seconds";
+        text.begin(name, "histogram", "Time until an answer begins.");
+        for (endpoint, durations) in ENDPOINTS.iter().zip(&self.durations) {
+            durations.write(text, name, endpoint);
+        }
+        text.begin("oras_received_bytes_total", "counter", "Bytes that came in, as the network has them.");
+        text.line("oras_received_bytes_total", "", self.received.load(Ordering::Relaxed));
+        text.begin("oras_sent_bytes_total", "counter", "Bytes that went out, as the network has them.");
+        text.line("oras_sent_bytes_total", "", self.sent.load(Ordering::Relaxed));
+    }
+}
+
+impl Durations {
+    fn write(&self, text: &mut MetricsText, name: &str, endpoint: &str) {
+        // The total is read first: a request that is counted meanwhile must not make a bucket exceed it.
+        let total = self.count.load(Ordering::Relaxed);
+        if total == 0 {
+            return;
+        }
+        let mut count = 0;
+        for ((_, limit), bucket) in BUCKETS.iter().zip(&self.buckets) {
+            count += bucket.load(Ordering::Relaxed);
+            let labels = format!("_bucket{{endpoint=\"{endpoint}\",le=\"{limit}\"}}");
+            text.line(name, &labels, count.min(total));
+        }
+        text.line(name, &format!("_bucket{{endpoint=\"{endpoint}\",le=\"+Inf\"}}"), total);
+        let sum = Duration::from_micros(self.sum.load(Ordering::Relaxed)).as_secs_f64();
+        text.line(name, &format!("_sum{{endpoint=\"{endpoint}\"}}"), sum);
+        text.line(name, &format!("_count{{endpoint=\"{endpoint}\"}}"), total);
+    }
+}
+
+/// Text in the format of Prometheus.
+#[derive(Default)]
+pub(super) struct MetricsText(pub(super) String);
+
+impl MetricsText {
+    /// Begins a metric.
+    pub(super) fn begin(&mut self, name: &str, kind: &str, help: &str) {
+        // ReferenceGuard to a string can't fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    /// Adds a sample.
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_requests_under_fixed_labels() {
+        let metrics = Metrics::default();
+        let strange = Method::from_bytes(b"EVIL").unwrap();
+        let blob = EndpointLabel::of(&Endpoint::parse(&"/v2/a/blobs/x".parse().unwrap()));
+        for (method, status, took) in
+            [(Method::GET, 200, 700), (Method::GET, 206, 70_000_000), (strange, 405, 3)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            metrics.record_request(blob, &method, status, Duration::from_micros(took));
+        }
+        metrics.record_received(5);
+        let mut text = MetricsText::default();
+        metrics.write(&mut text);
+        for line in [
+            "oras_requests_total{endpoint=\"blob\",method=\"GET\",status=\"2xx\"} 2",
+            "oras_requests_total{endpoint=\"blob\",method=\"other\",status=\"4xx\"} 1",
+            "oras_request_duration_seconds_bucket{endpoint=\"blob\",le=\"0.0005\"} 1",
+            "oras_request_duration_seconds_bucket{endpoint=\"blob\",le=\"0.001\"} 2",
+            "oras_request_duration_seconds_bucket{endpoint=\"blob\",le=\"60\"} 2",
+            "oras_request_duration_seconds_bucket{endpoint=\"blob\",le=\"+Inf\"} 3",
+            "oras_request_duration_seconds_sum{endpoint=\"blob\"} 70.000703",
+            "oras_request_duration_seconds_count{endpoint=\"blob\"} 3",
+            "oras_received_bytes_total 5",
+        ] {
+            assert!(text.0.lines().any(|found| found == line), "{line} in\n{}", text.0);
+        }
+        assert!(!text.0.contains("EVIL") && !text.0.contains("endpoint=\"tags\""));
+    }
+}

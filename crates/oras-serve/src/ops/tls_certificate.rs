@@ -1,0 +1,48 @@
+//! The TLS certificate of the server, which is reloaded when its files change.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::sign::SingleCertAndKey;
+
+use super::misconfigured::{unreadable, unusable};
+use super::reloaded_files::ReloadedFiles;
+
+/// The files of a certificate.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate and its chain, in a PEM file.
+    pub certificate: PathBuf,
+    /// The private key, in a PEM file.
+    pub key: PathBuf,
+}
+
+/// The TLS configuration with the current certificate.
+pub(crate) type Certificate = ReloadedFiles<ServerConfig>;
+
+/// Loads the certificate.
+pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
+    ReloadedFiles::new("the certificate", vec![files.certificate, files.key], configure)
+}
+
+fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
+    let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+    // Distinguishes a system error, after which the files are read again, from files that can't be used.
+    for path in files {
+        File::open(path).map_err(|error| unreadable(path, &error))?;
+    }
+    let provider = oras_tls::provider();
+    let pair = oras_tls::certified_key(certificate, key, &provider)
+        .map_err(|error| unusable(error.path(), error.reason()))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(certificate, oras_tls::describe("", &error)))?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    // No HTTP/2: it transfers blobs at a third of the speed.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,114 @@
+//! Paths of pages and links to them. The page of a reference has the path `/-/` and the reference.
+
+use oras_spec::Digest;
+use oras_spec::reference::{check_repository, check_tag};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::api::route::{MAX_NAME, is_reference};
+
+/// What the path of a page shows. No name of a repository begins with `-` or `_`, and no endpoint does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PagePath<'a> {
+    /// `/`
+    Repositories,
+    /// `/-/team/app`
+    Repository { name: &'a str },
+    /// `/-/team/app:v1` or `/-/team/app@sha256:…`
+    Manifest { name: &'a str, reference: &'a str },
+    /// `/-/_/page.css`
+    Asset(&'a str),
+}
+
+impl<'a> PagePath<'a> {
+    /// Parses a decoded path.
+    pub(super) fn parse(path: &'a str) -> Option<Self> {
+        if path == "/" {
+            return Some(Self::Repositories);
+        }
+        let rest = path.strip_prefix("/-/")?;
+        if let Some(name) = rest.strip_prefix("_/") {
+            return Some(Self::Asset(name));
+        }
+        let (name, reference) = match rest.split_once(['@', ':']) {
+            Some((name, reference)) => (name, Some(reference)),
+            None => (rest, None),
+        };
+        check_repository(name).ok().filter(|name| name.len() <= MAX_NAME)?;
+        match reference {
+            None => Some(Self::Repository { name }),
+            Some(reference) => is_reference(reference).then_some(Self::Manifest { name, reference }),
+        }
+    }
+}
+
+/// Everything but the characters of names, tags and digests.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'+');
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// Encodes a value of a query.
+pub(super) fn encoded_value(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Returns the link to the page of a repository.
+pub(super) fn to_repository(name: &str) -> String {
+    format!("/-/{}", encoded(name))
+}
+
+/// Returns the link to the page of a tag, or `None` for a malformed tag, as a layout may contain.
+pub(super) fn to_tag(name: &str, tag: &str) -> Option<String> {
+    check_tag(tag).is_ok().then(|| format!("/-/{}", encoded(&format!("{name}:{tag}"))))
+}
+
+/// Returns the link to the page of a manifest, or `None` for a digest of an unsupported algorithm.
+pub(super) fn to_manifest(name: &str, digest: &Digest) -> Option<String> {
+    digest.algorithm().map(|_| format!("/-/{}", encoded(&format!("{name}@{digest}"))))
+}
+
+/// Returns the link to the bytes of a blob or a manifest.
+pub(super) fn to_content(name: &str, kind: &str, digest: &Digest) -> Option<String> {
+    digest.algorithm().map(|_| encoded(&format!("/v2/{name}/{kind}/{digest}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_paths_of_pages() {
+        let digest = Digest::sha256(b"").to_string();
+        let by_digest = format!("/-/a/b@{digest}");
+        assert_eq!(PagePath::parse("/"), Some(PagePath::Repositories));
+        assert_eq!(PagePath::parse("/-/a/b"), Some(PagePath::Repository { name: "a/b" }));
+        assert_eq!(PagePath::parse("/-/a/b:v1"), Some(PagePath::Manifest { name: "a/b", reference: "v1" }));
+        assert_eq!(PagePath::parse(&by_digest), Some(PagePath::Manifest { name: "a/b", reference: &digest }));
+        assert_eq!(PagePath::parse("/-/_/x.css"), Some(PagePath::Asset("x.css")));
+        let long = format!("/-/{}", "a".repeat(MAX_NAME + 1));
+        for path in [
+            "", "/-", "/-/", "//", "/x", "/-/../a", "/-/A", "/-/a/", "/-/a:", "/-/a@", "/-/a@b/c",
+            "/-/a:v/1", &long,
+        ] {
+            assert_eq!(PagePath::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn links_are_paths_of_pages() {
+        let digest = Digest::sha256(b"");
+        assert_eq!(to_repository("a/b"), "/-/a/b");
+        assert_eq!(to_tag("a", "v1.0_x-y").unwrap(), "/-/a:v1.0_x-y");
+        assert_eq!(to_manifest("a", &digest).unwrap(), format!("/-/a@{digest}"));
+        assert_eq!(to_tag("a", "\"><script>"), None);
+        assert_eq!(to_repository("\"><b>?#%"), "/-/%22%3E%3Cb%3E%3F%23%25");
+    }
+}

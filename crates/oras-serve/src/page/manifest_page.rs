@@ -1,0 +1,269 @@
+//! The page of a manifest: its overview, pull commands, content and referrers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use maud::{Markup, html};
+use oras_spec::{Descriptor, Manifest, json};
+use oras_store::{Content, ReadStore, Source};
+
+use super::commands::{ShownManifest, command_line, copy_button};
+use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
+use super::overview::{Overview, OverviewKind};
+use super::page_error::PageError;
+use super::page_request::PageRequest;
+use super::tree::{Branch, Node, Tree};
+use super::{links, template};
+
+/// The most annotations that are shown.
+const MAX_ANNOTATIONS: usize = 100;
+/// Manifests up to this size are indented; of larger ones, the beginning is shown as it is. Indented nested lists grow large.
+const MAX_INDENTED: usize = 64 << 10;
+/// The most characters of a manifest that are shown.
+const MAX_TEXT: usize = 256 << 10;
+/// Trees of more nodes are shown folded.
+const MAX_UNFOLDED: usize = 40;
+
+/// Renders the page.
+pub(super) async fn render(
+    request: &PageRequest<'_>,
+    name: &str,
+    reference: &str,
+) -> Result<Markup, PageError> {
+    let store = request.repository(name).await?;
+    let node = store.resolve(reference).await.map_err(|error| PageError::from_store(&error))?;
+    if !request.context.registry.is_manifest(reference, &node) {
+        return Err(PageError::not_found("This is the digest of a blob, which has no page of its own."));
+    }
+    let content = Content::from_source(Arc::clone(&store) as Arc<dyn Source>, node.clone());
+    let bytes = content.bytes(request.context.registry.options.max_manifest_size).await;
+    let bytes = bytes.map_err(|error| PageError::from_store(&error))?;
+    let tag = (!reference.contains(':')).then_some(reference);
+    let title =
+        tag.map_or_else(|| format!("{name}@{}", short_digest(&node.digest)), |tag| format!("{name}:{tag}"));
+    let source = ManifestSource::of(&bytes);
+    let parsed = Manifest::parse(&node.media_type, bytes);
+    let shown_as = tag.map_or_else(|| short_digest(&node.digest), ToOwned::to_owned);
+    let content = html! {
+        (template::breadcrumb(name, Some(&shown_as)))
+        h1 { (title) }
+        @match &parsed {
+            Ok(manifest) => (sections(request, &store, ManifestRef { name, tag, node: &node }, manifest).await?),
+            Err(error) => {
+                div.empty { p { "This manifest can't be shown: " bdi { (shown(&error.to_string(), VALUE)) } "." } }
+                dl.facts { (identity(&node)) }
+            }
+        }
+        (source_section(name, &node, &source))
+    };
+    Ok(template::page(&format!("{title} – {}", request.host()), &content))
+}
+
+/// A manifest and the names under which the page shows it.
+struct ManifestRef<'a> {
+    name: &'a str,
+    tag: Option<&'a str>,
+    node: &'a Descriptor,
+}
+
+/// Renders the sections of a parsed manifest.
+async fn sections(
+    request: &PageRequest<'_>,
+    store: &Arc<dyn ReadStore>,
+    ManifestRef { name, tag, node }: ManifestRef<'_>,
+    manifest: &Manifest,
+) -> Result<Markup, PageError> {
+    let tree = Tree::of(store, manifest).await;
+    let referrers = match request.context.registry.options.referrers {
+        true => {
+            Some(Tree::of_referrers(&**store, node).await.map_err(|error| PageError::from_store(&error))?)
+        }
+        false => None,
+    };
+    let overview = Overview::of(manifest);
+    let (digest, kind, has_files) = (&node.digest, overview.kind, tree.has_files());
+    let commands = request.pull_commands(&ShownManifest { name, digest, tag, kind, has_files });
+    Ok(html! {
+        p.lead { bdi { (overview.description) } @if let Some(bytes) = overview.size { ", " (size(bytes)) } }
+        section aria-labelledby="get" {
+            h2 #get { "Get it" }
+            @for (number, command) in commands.iter().enumerate() {
+                p.what { (command.purpose) }
+                (command_line(&format!("command-{number}"), &command.line))
+            }
+        }
+        section aria-labelledby="facts" {
+            h2 #facts { "Details" }
+            dl.facts {
+                (identity(node))
+                (facts(name, manifest, &overview))
+            }
+        }
+        @if !manifest.annotations().is_empty() { (annotations(manifest.annotations())) }
+        section aria-labelledby="tree" {
+            h2 #tree { @if overview.kind == OverviewKind::Index { "Manifests" } @else { "Content" } }
+            (branch(name, &tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
+            @if tree.nodes.is_empty() { p.soft { "It lists nothing." } }
+        }
+        @if let Some(referrers) = &referrers {
+            section aria-labelledby="referrers" {
+                h2 #referrers { "Referrers" }
+                (branch(name, referrers, &referrers.top, referrers.nodes.len() <= MAX_UNFOLDED))
+                @if referrers.nodes.is_empty() { p.soft { "Nothing refers to it: no signature, no bill of materials." } }
+            }
+        }
+    })
+}
+
+fn identity(node: &Descriptor) -> Markup {
+    html! {
+        div { dt { "Digest" } dd { code #digest { (shown(&node.digest.to_string(), VALUE)) } (copy_button("digest")) } }
+        div { dt { "Media type" } dd { code { (shown(node.media_type.as_str(), VALUE)) } } }
+        div { dt { "Manifest size" } dd { (bytes(node.size)) } }
+    }
+}
+
+fn facts(name: &str, manifest: &Manifest, overview: &Overview) -> Markup {
+    html! {
+        @if let Some(artifact_type) = manifest.artifact_type().filter(|text| !text.as_str().is_empty()) {
+            div { dt { "Artifact type" } dd { code { bdi { (shown(artifact_type.as_str(), VALUE)) } } } }
+        }
+        @if let Some(sum) = overview.size { div { dt { "Content size" } dd { (bytes(sum)) } } }
+        @if let Some(subject) = manifest.subject() {
+            div {
+                dt { "Subject" }
+                dd {
+                    @match links::to_manifest(name, &subject.digest) {
+                        Some(address) => a href=(address) { code { (subject.digest) } },
+                        None => code { (shown(&subject.digest.to_string(), VALUE)) },
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bytes(of: u64) -> Markup {
+    html! {
+        (size(of))
+        @if of >= 1024 { " " span.soft { "(" (number(of)) " bytes)" } }
+    }
+}
+
+fn annotations(all: &BTreeMap<String, String>) -> Markup {
+    html! {
+        section aria-labelledby="annotations" {
+            h2 #annotations { "Annotations" }
+            dl.facts.wide {
+                @for (key, value) in all.iter().take(MAX_ANNOTATIONS) {
+                    div { dt { bdi { (shown(key, LABEL)) } } dd { bdi { (shown(value, VALUE)) } } }
+                }
+            }
+            @if let Some(more) = all.len().checked_sub(MAX_ANNOTATIONS).filter(|more| *more > 0) {
+                p.soft { "and " (count(more, "more", "more")) }
+            }
+        }
+    }
+}
+
+/// Renders a branch. The recursion ends, because trees have a maximum depth.
+fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
+    html! {
+        @if let Some(note) = of.note { p.soft { (note) } }
+        @if !of.nodes.is_empty() || of.more > 0 {
+            ul.tree {
+                @for node in of.nodes.iter().filter_map(|at| tree.nodes.get(*at)) {
+                    li {
+                        (node_line(name, node))
+                        @if node.below.nodes.is_empty() { (branch(name, tree, &node.below, unfolded)) } @else {
+                            details open[unfolded] {
+                                summary { (summary(tree, &node.below)) }
+                                (branch(name, tree, &node.below, unfolded))
+                            }
+                        }
+                    }
+                }
+                @if of.more > 0 { li.soft { (count(of.more, "more is", "more are")) " not shown." } }
+            }
+        }
+    }
+}
+
+/// Summarizes a folded branch.
+fn summary(tree: &Tree, of: &Branch) -> String {
+    let all = of.nodes.len() + of.more;
+    let role = of.nodes.last().and_then(|at| tree.nodes.get(*at)).map_or("", |node| node.role);
+    let has_config =
+        of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
+    match (role, has_config) {
+        ("Referrer", _) => count(all, "referrer", "referrers"),
+        ("Manifest", _) => count(all, "manifest", "manifests"),
+        ("Layer", true) => format!("Config and {}", count(all - 1, "layer", "layers")),
+        ("Config", _) => "Config".to_owned(),
+        _ => count(all, "blob", "blobs"),
+    }
+}
+
+/// Renders a node. A manifest links to its page, a blob to its bytes.
+fn node_line(name: &str, node: &Node) -> Markup {
+    let address = match (node.is_present, node.is_manifest()) {
+        (false, _) => None,
+        (true, true) => links::to_manifest(name, &node.digest),
+        (true, false) => links::to_content(name, "blobs", &node.digest),
+    };
+    let label = html! {
+        @match &node.name {
+            Some(name) => bdi { (name) },
+            None => code { (short_digest(&node.digest)) },
+        }
+    };
+    html! {
+        div.node {
+            span.role { (node.role) }
+            " "
+            @match address {
+                Some(address) if node.is_manifest() => a href=(address) { (label) },
+                Some(address) => a href=(address) download=(node.file_name()) { (label) },
+                None => span { (label) },
+            }
+            " "
+            span.soft {
+                bdi { (node.type_name) } " · " (size(node.size))
+                @if node.name.is_some() { " · " code { (short_digest(&node.digest)) } }
+            }
+        }
+    }
+}
+
+/// The text of a manifest.
+struct ManifestSource {
+    text: String,
+    /// The text is not truncated.
+    is_complete: bool,
+}
+
+impl ManifestSource {
+    fn of(bytes: &[u8]) -> Self {
+        let part = &bytes[..bytes.len().min(MAX_INDENTED)];
+        let indented = (part.len() == bytes.len()).then(|| json::indent(part).ok()).flatten();
+        let text = String::from_utf8_lossy(indented.as_deref().unwrap_or(part)).into_owned();
+        let is_complete = part.len() == bytes.len() && text.chars().count() <= MAX_TEXT;
+        Self { text: shown(&text, MAX_TEXT), is_complete }
+    }
+}
+
+fn source_section(name: &str, node: &Descriptor, source: &ManifestSource) -> Markup {
+    html! {
+        section aria-labelledby="manifest" {
+            h2 #manifest { "Manifest" }
+            details {
+                summary { "Show the JSON" }
+                pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (source.text) } }
+            }
+            @if !source.is_complete { p.soft { "Only its beginning is shown." } }
+            @if let Some(address) = links::to_content(name, "manifests", &node.digest) {
+                p { a href=(address) { "The manifest as it is stored" } }
+            }
+        }
+    }
+}

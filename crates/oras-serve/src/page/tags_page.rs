@@ -1,0 +1,120 @@
+//! The page of a repository, which lists its tags.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, future};
+use maud::{Markup, html};
+use oras_spec::Digest;
+use oras_spec::reference::check_tag;
+use oras_store::{Content, ReadStore, Source, TagList};
+
+use super::format::{LABEL, short_digest, shown, size};
+use super::overview::Overview;
+use super::page_error::PageError;
+use super::page_request::PageRequest;
+use super::{commands, links, template};
+
+/// The most tags of one page.
+const MAX_ROWS: usize = 50;
+/// The most bytes of manifests that are read for one page, and the largest of them.
+const MAX_READ: u64 = 4 << 20;
+const MAX_MANIFEST: u64 = 1 << 20;
+
+/// A tag and the manifest that it names, as far as it could be read.
+struct Row {
+    tag: String,
+    digest: Option<Digest>,
+    overview: Option<Overview>,
+}
+
+/// Renders the page.
+pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Markup, PageError> {
+    let store = request.repository(name).await?;
+    let (search, after) = (request.search(), request.after());
+    let tags = TagList::tags(&*store, after)
+        .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
+        .take(MAX_ROWS + 1)
+        .try_collect::<Vec<String>>();
+    let mut tags = tags.await.map_err(|error| PageError::from_store(&error))?;
+    let has_more = tags.len() > MAX_ROWS;
+    tags.truncate(MAX_ROWS);
+    let last = tags.last().filter(|_| has_more).cloned();
+    let is_filtered = !search.is_empty() || after.is_some();
+    let rows = rows(&store, tags).await;
+    let action = links::to_repository(name);
+    let content = html! {
+        (template::breadcrumb(name, None))
+        h1 { (name) }
+        @if is_filtered || has_more { (template::search_form(&action, "a tag", search)) }
+        @if rows.is_empty() {
+            @if is_filtered { p.empty { "No tag has such a name." } }
+            @else {
+                div.empty {
+                    p { "There is no tag in this repository. What is in it can be had by its digest." }
+                    (commands::command_line("tag", &format!("oras tag {}{}/{name}@DIGEST TAG", request.plain_http_flag("plain-http"), request.host())))
+                }
+            }
+        } @else { (table(name, &rows)) }
+        (template::pagination(&action, search, after.is_none(), last.as_deref()))
+    };
+    Ok(template::page(&format!("{name} – {}", request.host()), &content))
+}
+
+/// Reads the manifests that the tags name.
+async fn rows(store: &Arc<dyn ReadStore>, tags: Vec<String>) -> Vec<Row> {
+    let (mut rows, mut left) = (Vec::with_capacity(tags.len()), MAX_READ);
+    for tag in tags {
+        // A tag that was deleted meanwhile, or names an unreadable manifest, is still listed.
+        let Ok(node) = store.resolve(&tag).await else {
+            rows.push(Row { tag, digest: None, overview: None });
+            continue;
+        };
+        let digest = Some(node.digest.clone());
+        let mut overview = None;
+        if node.media_type.is_manifest() && node.size <= left.min(MAX_MANIFEST) {
+            left -= node.size;
+            let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node);
+            overview = content.manifest(MAX_MANIFEST).await.ok().map(|manifest| Overview::of(&manifest));
+        }
+        rows.push(Row { tag, digest, overview });
+    }
+    rows
+}
+
+fn table(name: &str, rows: &[Row]) -> Markup {
+    html! {
+        table.tags {
+            thead {
+                tr { th scope="col" { "Tag" } th scope="col" { "What it is" } th.size scope="col" { "Size" } th.digest scope="col" { "Digest" } }
+            }
+            tbody {
+                @for row in rows {
+                    tr {
+                        th scope="row" {
+                            @match links::to_tag(name, &row.tag) {
+                                Some(address) => a href=(address) { bdi { (shown(&row.tag, 2 * LABEL)) } },
+                                None => bdi { (shown(&row.tag, 2 * LABEL)) },
+                            }
+                        }
+                        td {
+                            @match &row.overview {
+                                Some(overview) => bdi { (overview.description) },
+                                None => span.soft { "not read" },
+                            }
+                        }
+                        td.size {
+                            @if let Some(bytes) = row.overview.as_ref().and_then(|overview| overview.size) { (size(bytes)) }
+                        }
+                        td.digest {
+                            @if let Some(digest) = &row.digest {
+                                @if let Some(address) = links::to_manifest(name, digest) {
+                                    a href=(address) { code { (short_digest(digest)) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

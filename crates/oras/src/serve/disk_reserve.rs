@@ -1,0 +1,59 @@
+//! Reserved disk space, so that deletes work when the disk is full.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oras_store::fsio::{Staged, blocking};
+use oras_store::{Error, Result};
+use parking_lot::Mutex;
+
+/// The reserved bytes: more than the index of a layout with a few thousand manifests, which a delete rewrites.
+const SIZE: usize = 1024 * 1024;
+
+/// An unlinked file that occupies disk space until it is needed.
+#[derive(Clone, Debug)]
+pub(super) struct DiskReserve {
+    directory: PathBuf,
+    file: Arc<Mutex<Option<Staged>>>,
+}
+
+impl DiskReserve {
+    /// Reserves space on the disk of `directory`, as far as it has some.
+    pub(super) async fn new(directory: PathBuf) -> Self {
+        let reserve = Self { directory, file: Arc::default() };
+        reserve.refill().await;
+        reserve
+    }
+
+    /// Frees the space. Returns true if there was any.
+    pub(super) fn release(&self) -> bool {
+        self.file.lock().take().is_some()
+    }
+
+    /// Reserves the space again. Best effort: without it only deletes on a full disk fail.
+    pub(super) async fn refill(&self) {
+        let (directory, slot) = (self.directory.clone(), Arc::clone(&self.file));
+        let allocated = blocking(move || {
+            let mut slot = slot.lock();
+            if slot.is_none() {
+                *slot = Some(allocate(&directory)?);
+            }
+            Ok(())
+        });
+        if let Err(error) = allocated.await {
+            let error = error.chain();
+            tracing::debug!(target: "oras_serve::maintenance", error, "no space is reserved for deletes");
+        }
+    }
+}
+
+fn allocate(directory: &Path) -> Result<Staged> {
+    let failed = |error| Error::io("failed to unlink the reserved file", error);
+    let mut staged = Staged::create(directory)?;
+    // Fails on an almost full disk, and then reserves what is left.
+    drop(staged.write_all(&vec![1; SIZE]));
+    // Unlinked, so that the space is freed when the process ends.
+    std::fs::remove_file(staged.path()).map_err(failed)?;
+    Ok(staged)
+}

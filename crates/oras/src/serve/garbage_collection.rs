@@ -1,0 +1,42 @@
+//! Maintenance of layouts: removes the files of killed processes and, if configured, garbage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oras_layout::{Collected, Garbage, Layout};
+use oras_serve::DigestsInUse;
+
+/// When a server removes blobs that no manifest needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GarbageCollection {
+    /// The time between two runs.
+    pub interval: Duration,
+    /// Content that was written or requested within this time stays: a client may be about to push the manifest that needs it.
+    pub delay: Duration,
+    /// Also removes manifests that no tag reaches, unless they refer to a manifest that stays.
+    pub untagged: bool,
+}
+
+/// The target of the log events of maintenance.
+pub(super) const LOG_TARGET: &str = "oras_serve::maintenance";
+
+/// Maintains a layout. Errors are logged; the next run retries.
+pub(super) async fn maintain(
+    name: &str,
+    layout: &Layout,
+    collection: Option<GarbageCollection>,
+    in_use: &DigestsInUse,
+) {
+    let Some(GarbageCollection { delay, untagged, .. }) = collection else { return layout.sweep().await };
+    let in_use = in_use.clone();
+    let garbage = Garbage { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
+    match layout.collect(garbage).await {
+        Ok(Collected { blobs: 0, manifests: 0, .. }) => {}
+        Ok(Collected { blobs, bytes, manifests }) => {
+            tracing::info!(target: LOG_TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");
+        }
+        Err(error) => {
+            tracing::warn!(target: LOG_TARGET, repository = name, error = error.chain(), "garbage was not removed");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The options of a server and where it keeps its repositories.
+
+use std::path::PathBuf;
+
+use oras_serve::Options;
+
+use super::garbage_collection::GarbageCollection;
+use super::proxy::ProxyOptions;
+
+/// Where a server keeps its repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServeFrom {
+    /// In memory, until the server ends.
+    Memory {
+        /// The most bytes of all repositories together, including open uploads; `None` for no limit.
+        max_size: Option<u64>,
+    },
+    /// At a path: a directory with one OCI layout for each repository below it, or a single OCI layout in a directory or,
+    /// read-only, in a tar archive.
+    Path(PathBuf),
+}
+
+/// The options of [`serve`](super::serve).
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The address to listen on, as `host:port`; port 0 is any free port.
+    pub address: String,
+    /// Where the repositories are.
+    pub from: ServeFrom,
+    /// The name of the repository of a single layout; by default it is derived from the path.
+    pub repository: Option<String>,
+    /// Removes content that no manifest needs, from layouts in a directory.
+    pub garbage_collection: Option<GarbageCollection>,
+    /// Makes the server a proxy: it caches what clients pull through it, and accepts no pushes.
+    pub proxy: Option<ProxyOptions>,
+    /// The options of the server itself.
+    pub server: Options,
+}

@@ -1,0 +1,320 @@
+//! Downloads of blobs into the cache. Each blob is downloaded once, and any number of clients read it meanwhile.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use oras_remote::Repository;
+use oras_serve::{Stores, Warnings};
+use oras_spec::{Algorithm, Descriptor};
+use oras_store::{ByteStream, Error, Kind, ReadBack, Result, Source};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::LOG_TARGET;
+use super::upstream::Upstream;
+
+/// The most downloads at once. Further blobs are passed through without caching them.
+const MAX_DOWNLOADS: usize = 64;
+/// The most bytes that one client reads back at once, which bounds its memory.
+const READ_BACK_SIZE: u64 = 1 << 20;
+/// A range that begins at most this far after the downloaded bytes waits for them.
+const NEAR: u64 = 8 << 20;
+/// Nothing is cached for this long after a write failed, because a failed write cuts off all clients of the blob.
+const WRITE_FAILURE_PERIOD: Duration = Duration::from_secs(60);
+
+/// The local name of a repository, and a digest.
+type Key = (String, String);
+type Running = Arc<Mutex<HashMap<Key, Download>>>;
+
+/// All running downloads. Dropping it cancels them and deletes their bytes.
+#[derive(Default)]
+pub(super) struct Downloads {
+    running: Running,
+    tasks: Mutex<JoinSet<()>>,
+    /// When a write last failed.
+    write_failed_at: Arc<Mutex<Option<Instant>>>,
+}
+
+/// A running download.
+#[derive(Clone)]
+pub(super) struct Download {
+    job: Arc<Job>,
+    progress: watch::Receiver<Progress>,
+}
+
+/// What to download, and where to cache it.
+pub(super) struct Job {
+    /// The local name of the repository.
+    pub(super) name: String,
+    pub(super) descriptor: Descriptor,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) remote: Repository,
+    pub(super) local: Arc<dyn Stores>,
+}
+
+/// The progress of a download.
+#[derive(Clone, Default)]
+struct Progress {
+    /// The upstream sends the blob, and the cache accepts it.
+    has_begun: bool,
+    /// The bytes that clients may read. The last piece is held back until all are verified and stored, so that a complete
+    /// response always matches its digest.
+    available: u64,
+    read_back: Option<ReadBack>,
+    ended: Option<End>,
+}
+
+#[derive(Clone)]
+enum End {
+    Stored,
+    /// The upstream did not send the blob, or sent other content.
+    UpstreamFailed(Arc<Error>),
+    /// The cache could not store it.
+    CacheFailed(Arc<Error>),
+}
+
+impl Downloads {
+    /// Returns the running download of a blob.
+    pub(super) fn find(&self, name: &str, digest: &str) -> Option<Download> {
+        self.running.lock().get(&(name.to_owned(), digest.to_owned())).cloned()
+    }
+
+    /// Returns the download of a blob, starting it if necessary; `None` if there are too many, or the cache can't be written.
+    pub(super) fn join(&self, job: Job) -> Option<Download> {
+        let key = (job.name.clone(), job.descriptor.digest.to_string());
+        let mut running = self.running.lock();
+        if let Some(download) = running.get(&key) {
+            return Some(download.clone());
+        }
+        let has_write_failed =
+            self.write_failed_at.lock().is_some_and(|since| since.elapsed() < WRITE_FAILURE_PERIOD);
+        if running.len() >= MAX_DOWNLOADS || has_write_failed {
+            return None;
+        }
+        let (sender, progress) = watch::channel(Progress::default());
+        let download = Download { job: Arc::new(job), progress };
+        running.insert(key.clone(), download.clone());
+        drop(running);
+        let (job, all, write_failed_at) =
+            (Arc::clone(&download.job), Arc::clone(&self.running), Arc::clone(&self.write_failed_at));
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            // Dropped also if the task panics, so that no client waits for it forever.
+            let entry = RunningEntry { all, key };
+            let end = download_blob(&job, &sender).await;
+            if let End::CacheFailed(error) = &end {
+                let (name, error) = (&job.name, error.chain());
+                tracing::error!(target: LOG_TARGET, repository = %name, %error, "a blob can't be cached");
+                if sender.borrow().has_begun {
+                    *write_failed_at.lock() = Some(Instant::now());
+                }
+            }
+            drop(entry);
+            sender.send_modify(|progress| progress.ended = Some(end));
+        });
+        Some(download)
+    }
+}
+
+/// The entry of a running download, which is removed when it is dropped.
+struct RunningEntry {
+    all: Running,
+    key: Key,
+}
+
+impl Drop for RunningEntry {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.key);
+    }
+}
+
+/// Downloads the blob into the cache, and reports its progress.
+async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
+    let Job { name, descriptor, upstream, remote, local } = job;
+    let (digest, size) = (&descriptor.digest, descriptor.size);
+    let cache_failed = |error| End::CacheFailed(Arc::new(error));
+    let upstream_failed = |error| End::UpstreamFailed(Arc::new(upstream.convert_error(name, error).error));
+    // Another download may have finished since the cache was searched.
+    if let Ok(Some(store)) = local.repository(name, &Warnings::default()).await
+        && store.resolve(&digest.to_string()).await.is_ok_and(|found| found.size == size)
+    {
+        return End::Stored;
+    }
+    let mut stream = match upstream.request(name, None, remote.fetch(descriptor, 0..size)).await {
+        Ok(stream) => stream,
+        Err(failure) => return End::UpstreamFailed(Arc::new(failure.error)),
+    };
+    let ingest = async {
+        let store = local.writable(name, true).await?;
+        let store = store.ok_or_else(|| Error::new(Kind::Other, "the repository can't be made"))?;
+        let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
+        store.begin(descriptor.media_type.clone(), algorithm).await
+    };
+    let mut ingest = match ingest.await {
+        Ok(ingest) => ingest,
+        Err(error) => return cache_failed(error),
+    };
+    let read_back = ingest.read_back().await;
+    sender.send_modify(|progress| (progress.has_begun, progress.read_back) = (true, read_back));
+    loop {
+        let chunk = match stream.try_next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => return upstream_failed(error),
+        };
+        let before = ingest.written();
+        if before + chunk.len() as u64 > size {
+            return upstream_failed(Error::new(
+                Kind::SizeMismatch,
+                "the blob is longer than the upstream said",
+            ));
+        }
+        if let Err(error) = ingest.write(chunk).await {
+            return cache_failed(error);
+        }
+        let written = ingest.written();
+        let available = if written < size { written } else { before };
+        sender.send_modify(|progress| progress.available = available);
+    }
+    if ingest.written() < size {
+        return upstream_failed(Error::new(Kind::SizeMismatch, "the blob is shorter than the upstream said"));
+    }
+    match ingest.commit(Some(digest)).await {
+        Ok(_) => End::Stored,
+        Err(error) if error.kind() == Kind::DigestMismatch => upstream_failed(error),
+        Err(error) => cache_failed(error),
+    }
+}
+
+impl Download {
+    /// Returns the descriptor of the blob.
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.job.descriptor
+    }
+
+    /// Returns true if the bytes at `offset` are downloaded, or will be soon.
+    pub(super) fn is_near(&self, offset: u64) -> bool {
+        offset <= self.progress.borrow().available.saturating_add(NEAR)
+    }
+
+    /// Waits until the download has begun; returns false if the cache can't store it.
+    ///
+    /// # Errors
+    /// Errors of the upstream.
+    pub(super) async fn has_begun(&self) -> Result<bool> {
+        let mut progress = self.progress.clone();
+        let is_known = |progress: &Progress| progress.has_begun || progress.ended.is_some();
+        let progress = progress.wait_for(is_known).await.map_err(|_| stopped())?;
+        match &progress.ended {
+            Some(End::UpstreamFailed(error)) => Err(copy(error)),
+            Some(End::CacheFailed(_)) => Ok(false),
+            Some(End::Stored) | None => Ok(true),
+        }
+    }
+
+    /// Reads a range while it is downloaded; fails if the download does.
+    pub(super) fn read(self, range: Range<u64>) -> ByteStream {
+        let piece = stream::empty().boxed();
+        let reader = Reader { download: self, left: range, piece, is_from_cache: false };
+        stream::try_unfold(reader, |mut reader| async move {
+            Ok(reader.next().await?.map(|chunk| (chunk, reader)))
+        })
+        .boxed()
+    }
+}
+
+/// Reads a blob while it is downloaded.
+struct Reader {
+    download: Download,
+    left: Range<u64>,
+    /// The open part of `left`.
+    piece: ByteStream,
+    /// The open part comes from the finished blob.
+    is_from_cache: bool,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.left.is_empty() {
+                return Ok(None);
+            }
+            if let Some(mut chunk) = self.piece.try_next().await? {
+                // A store may return more bytes than requested.
+                let wanted = usize::try_from(self.left.end - self.left.start).unwrap_or(usize::MAX);
+                chunk.truncate(wanted);
+                self.left.start += chunk.len() as u64;
+                return Ok(Some(chunk));
+            }
+            self.open().await?;
+        }
+    }
+
+    /// Waits until more of the range is available, and opens that part.
+    async fn open(&mut self) -> Result<()> {
+        let Self { download, left, .. } = self;
+        let ready = |progress: &Progress| {
+            progress.ended.is_some() || (progress.read_back.is_some() && progress.available > left.start)
+        };
+        let progress = download.progress.wait_for(ready).await.map_err(|_| stopped())?.clone();
+        match (progress.ended, progress.read_back) {
+            (Some(End::Stored), _) => {
+                let short = || Error::new(Kind::SizeMismatch, "the stored blob is too short");
+                if std::mem::replace(&mut self.is_from_cache, true) {
+                    return Err(short());
+                }
+                let Job { name, descriptor, local, .. } = &*download.job;
+                let store = local.repository(name, &Warnings::default()).await?.ok_or_else(short)?;
+                self.piece = store.fetch(descriptor, left.clone()).await?;
+            }
+            (Some(End::UpstreamFailed(error) | End::CacheFailed(error)), _) => return Err(copy(&error)),
+            (None, Some(read_back)) => {
+                let end = left.end.min(progress.available).min(left.start.saturating_add(READ_BACK_SIZE));
+                self.piece = read_back(left.start..end);
+                // No bytes: the file was committed just now, and the result is about to be sent.
+                match self.piece.try_next().await? {
+                    Some(chunk) => {
+                        let rest = std::mem::replace(&mut self.piece, stream::empty().boxed());
+                        self.piece = stream::iter([Ok(chunk)]).chain(rest).boxed();
+                    }
+                    None => drop(download.progress.wait_for(|progress| progress.ended.is_some()).await),
+                }
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Copies an error for another client.
+fn copy(error: &Arc<Error>) -> Error {
+    Error::new(error.kind(), error.to_string())
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::Network, "the download was stopped")
+}
+
+/// Delays each piece of `stream` until the next one arrives, so that a stream that ends with an error never delivers its last
+/// piece.
+pub(super) fn hold_back_last_piece(stream: ByteStream) -> ByteStream {
+    let next = |(mut stream, mut held): (ByteStream, Option<Bytes>)| async move {
+        loop {
+            let chunk = stream.try_next().await?;
+            let is_end = chunk.is_none();
+            match std::mem::replace(&mut held, chunk) {
+                Some(piece) => return Ok(Some((piece, (stream, held)))),
+                None if is_end => return Ok::<_, Error>(None),
+                None => {}
+            }
+        }
+    };
+    // Fused: it is polled again after its end, when the last piece was delivered.
+    stream::try_unfold((stream.fuse().boxed(), None), next).boxed()
+}

@@ -1,0 +1,345 @@
+//! One repository of an upstream: names are resolved at the upstream, and content is read from the cache first.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use oras_remote::Repository;
+use oras_serve::{Stores, Warnings};
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::{ByteStream, Content, Error, Kind, Predecessors, ReadStore, Result, Source, Store, TagList};
+use parking_lot::Mutex;
+
+use super::LOG_TARGET;
+use super::blob_download::{Download, Downloads, Job, hold_back_last_piece};
+use super::upstream::{Upstream, UpstreamError};
+
+/// The timeout for resolving a name at the upstream. Afterwards the cached tag is served.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout for listing all tags, which may take many pages.
+const TAGS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One repository of an upstream, for one request.
+pub(super) struct ProxiedRepository {
+    /// The local name.
+    pub(super) name: String,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) remote: Repository,
+    pub(super) local: Arc<dyn Stores>,
+    pub(super) downloads: Arc<Downloads>,
+    /// Digests are those of blobs.
+    pub(super) is_for_blobs: bool,
+    pub(super) warnings: Warnings,
+    /// Digests of manifests whose media type does not identify them as manifests.
+    pub(super) untyped_manifests: Mutex<HashSet<Digest>>,
+}
+
+impl ProxiedRepository {
+    async fn request<T>(
+        &self,
+        timeout: Option<Duration>,
+        request: BoxFuture<'_, Result<T>>,
+    ) -> Result<T, UpstreamError> {
+        self.upstream.request(self.remote.name(), timeout, request).await
+    }
+
+    /// Opens the cache of the repository. One that can't be read is treated as empty.
+    async fn cached(&self) -> Option<Arc<dyn ReadStore>> {
+        match self.local.repository(&self.name, &Warnings::default()).await {
+            Ok(store) => store,
+            Err(error) => {
+                self.log_error(&error, "the cache can't be read");
+                None
+            }
+        }
+    }
+
+    /// Opens the cache if the upstream is known to be unavailable.
+    async fn cached_if_unavailable(&self) -> Option<Arc<dyn ReadStore>> {
+        if self.upstream.is_unavailable() { self.cached().await } else { None }
+    }
+
+    fn log_error(&self, error: &Error, message: &str) {
+        let (repository, error) = (&self.name, error.chain());
+        tracing::error!(target: LOG_TARGET, %repository, %error, "{message}");
+    }
+
+    /// Warns the client that cached data may be outdated.
+    fn warn(&self, what: &str) {
+        let host = self.upstream.host();
+        self.warnings.add(format!("the upstream {host} does not answer: {what}, as seen last"));
+    }
+
+    /// Resolves a tag at the upstream, or in the cache if the upstream is unavailable.
+    async fn resolve_tag(&self, tag: &str) -> Result<Descriptor> {
+        if let Some(cached) = self.cached_if_unavailable().await
+            && let Ok(node) = cached.resolve(tag).await
+        {
+            self.warn(tag);
+            return Ok(node);
+        }
+        let failure = match self.resolve_tag_upstream(tag).await {
+            Ok(node) => return Ok(node),
+            Err(failure) => failure,
+        };
+        if failure.error.kind() == Kind::NotFound {
+            self.untag(tag).await;
+        }
+        if failure.is_unavailable
+            && let Some(cached) = self.cached().await
+            && let Ok(node) = cached.resolve(tag).await
+        {
+            self.warn(tag);
+            return Ok(node);
+        }
+        Err(failure.error)
+    }
+
+    /// Resolves a tag at the upstream, and caches the tag and the manifest.
+    async fn resolve_tag_upstream(&self, tag: &str) -> Result<Descriptor, UpstreamError> {
+        let node = self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve(tag)).await?;
+        let (node, bytes) = match self.manifest(&node).await {
+            Ok(bytes) => (node, bytes),
+            Err(failure) if failure.is_unavailable => return Err(failure),
+            // HEAD and GET disagree: the manifest of the GET counts.
+            Err(failure) => {
+                match self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve_with_bytes(tag)).await? {
+                    (node, Some(bytes)) => {
+                        self.cache_manifest(&node, bytes.clone()).await;
+                        (node, bytes)
+                    }
+                    _ => return Err(failure),
+                }
+            }
+        };
+        let seen = match self.cached().await {
+            Some(cached) => cached.resolve(tag).await.ok(),
+            None => None,
+        };
+        let is_same = |seen: Descriptor| seen.digest == node.digest && seen.media_type == node.media_type;
+        if !seen.is_some_and(is_same)
+            && let Ok(content) = Content::from_bytes(node.clone(), bytes)
+            && let Some(store) = self.writable().await
+            && let Err(error) = store.tag(&content, tag).await
+        {
+            self.log_error(&error, "a tag can't be cached");
+        }
+        Ok(node)
+    }
+
+    /// Deletes a cached tag that was deleted at the upstream, so that it is not served when the upstream is unavailable.
+    async fn untag(&self, tag: &str) {
+        if let Some(cached) = self.cached().await
+            && cached.resolve(tag).await.is_ok()
+            && let Some(store) = self.writable().await
+            && let Err(error) = store.untag(tag).await
+        {
+            self.log_error(&error, "a cached tag can't be deleted");
+        }
+    }
+
+    async fn writable(&self) -> Option<Arc<dyn Store>> {
+        match self.local.writable(&self.name, true).await {
+            Ok(store) => store,
+            Err(error) => {
+                self.log_error(&error, "the cache can't be written");
+                None
+            }
+        }
+    }
+
+    /// Reads a manifest from the cache, or from the upstream if it is missing or damaged. The bytes are verified.
+    async fn manifest(&self, node: &Descriptor) -> Result<Bytes, UpstreamError> {
+        let limit = self.upstream.max_manifest_size();
+        if let Some(cached) = self.cached().await {
+            let content = Content::from_source(cached as Arc<dyn Source>, node.clone());
+            if let Ok(bytes) = content.bytes(limit).await {
+                return Ok(bytes);
+            }
+        }
+        let asked = async {
+            if node.media_type.is_manifest() {
+                let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
+                return content.bytes(limit).await;
+            }
+            // Content would fetch a node of this type from the blob endpoint.
+            let (_, bytes) = self.remote.resolve_with_bytes(&node.digest.to_string()).await?;
+            bytes.ok_or_else(|| Error::not_found(&node.digest))
+        };
+        let bytes = self.request(Some(RESOLVE_TIMEOUT), asked.boxed()).await?;
+        self.cache_manifest(node, bytes.clone()).await;
+        Ok(bytes)
+    }
+
+    /// Writes a manifest to the cache, replacing a damaged one.
+    async fn cache_manifest(&self, node: &Descriptor, bytes: Bytes) {
+        let Some((store, algorithm)) = self.writable().await.zip(node.digest.algorithm()) else { return };
+        let cached = async {
+            let mut copy = store.begin(node.media_type.clone(), algorithm).await?;
+            copy.write(bytes.clone()).await?;
+            copy.commit(Some(&node.digest)).await?;
+            if !node.media_type.is_manifest() {
+                // A tag stores the media type, which the store could not know otherwise.
+                let content = Content::from_bytes(node.clone(), bytes)?;
+                store.tag(&content, &node.digest.to_string()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = cached.await {
+            self.log_error(&error, "a manifest can't be cached");
+        }
+    }
+
+    /// Resolves a digest in the cache, then at the upstream.
+    async fn resolve_digest(&self, digest: &Digest) -> Result<Descriptor> {
+        let text = digest.to_string();
+        let found = match self.cached().await {
+            Some(cached) => cached.resolve(&text).await.ok(),
+            None => None,
+        };
+        if let Some(node) = &found
+            && (self.is_for_blobs || node.media_type != MediaType::OCTET_STREAM)
+        {
+            return Ok(node.clone());
+        }
+        if self.is_for_blobs {
+            if let Some(download) = self.downloads.find(&self.name, &text) {
+                return Ok(download.descriptor().clone());
+            }
+            return Ok(self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve_blob(digest).boxed()).await?);
+        }
+        match self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve_with_bytes(&text)).await {
+            Ok((node, bytes)) => {
+                if let Some(bytes) = bytes {
+                    self.cache_manifest(&node, bytes).await;
+                }
+                Ok(node)
+            }
+            // The cached node may be a blob, or a manifest without a type: only an unavailable upstream makes it count.
+            Err(failure) => found.filter(|_| failure.is_unavailable).ok_or(failure.error),
+        }
+    }
+
+    /// Reads a blob from the cache or the upstream. A whole blob is cached while it is read.
+    async fn blob(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if let Some(cached) = self.cached().await
+            && let Ok(stream) = cached.fetch(node, range.clone()).await
+        {
+            return Ok(stream);
+        }
+        let is_whole = range == (0..node.size);
+        let download = if is_whole {
+            self.downloads.join(self.job(node))
+        } else {
+            let found = self.downloads.find(&self.name, &node.digest.to_string());
+            found.filter(|download: &Download| download.is_near(range.start))
+        };
+        if let Some(download) = download
+            && download.has_begun().await?
+        {
+            return Ok(download.read(range));
+        }
+        if is_whole {
+            let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
+            let stream = self.request(None, content.reader().boxed()).await?;
+            let (upstream, name) = (Arc::clone(&self.upstream), self.remote.name().to_owned());
+            let failed = move |error| Error::from(upstream.convert_error(&name, error));
+            return Ok(hold_back_last_piece(stream.map_err(failed).boxed()));
+        }
+        Ok(self.request(None, self.remote.fetch(node, range)).await?)
+    }
+
+    fn job(&self, node: &Descriptor) -> Job {
+        Job {
+            name: self.name.clone(),
+            descriptor: node.clone(),
+            upstream: Arc::clone(&self.upstream),
+            remote: self.remote.clone(),
+            local: Arc::clone(&self.local),
+        }
+    }
+
+    /// Lists the tags at the upstream, or in the cache if the upstream is unavailable; sorted.
+    async fn all_tags(&self) -> Result<Vec<String>> {
+        if let Some(cached) = self.cached_if_unavailable().await {
+            self.warn("its tags");
+            return cached.tags(None).try_collect().await;
+        }
+        let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
+        match self.request(Some(TAGS_TIMEOUT), all).await {
+            Ok(mut tags) => {
+                tags.sort_unstable();
+                Ok(tags)
+            }
+            Err(failure) => {
+                let cached = if failure.is_unavailable { self.cached().await } else { None };
+                let Some(cached) = cached else { return Err(failure.error) };
+                self.warn("its tags");
+                cached.tags(None).try_collect().await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Source for ProxiedRepository {
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let node = match reference.parse::<Digest>() {
+            Ok(digest) => self.resolve_digest(&digest).await?,
+            Err(_) => self.resolve_tag(reference).await?,
+        };
+        if !self.is_for_blobs && !node.media_type.is_manifest() {
+            self.untyped_manifests.lock().insert(node.digest.clone());
+        }
+        Ok(node)
+    }
+
+    async fn fetch(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if !node.media_type.is_manifest() && !self.untyped_manifests.lock().contains(&node.digest) {
+            return self.blob(node, range).await;
+        }
+        let bytes = self.manifest(node).await?;
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        let bytes = bytes.slice(place(range.start)..place(range.end).max(place(range.start)));
+        Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
+    }
+}
+
+#[async_trait]
+impl Predecessors for ProxiedRepository {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        if let Some(cached) = self.cached_if_unavailable().await {
+            self.warn("what refers to a manifest");
+            return Predecessors::predecessors(&*cached, node, artifact_type).await;
+        }
+        let failure =
+            match self.request(Some(RESOLVE_TIMEOUT), self.remote.predecessors(node, artifact_type)).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => failure,
+            };
+        let cached = if failure.is_unavailable { self.cached().await } else { None };
+        let Some(cached) = cached else { return Err(failure.error) };
+        self.warn("what refers to a manifest");
+        Predecessors::predecessors(&*cached, node, artifact_type).await
+    }
+}
+
+impl TagList for ProxiedRepository {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        let tags = async move {
+            let mut tags = self.all_tags().await?;
+            tags.retain(|tag| last.is_none_or(|last| tag.as_str() > last));
+            Ok::<_, Error>(stream::iter(tags.into_iter().map(Ok)))
+        };
+        stream::once(tags).try_flatten().boxed()
+    }
+}

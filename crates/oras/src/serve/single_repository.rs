@@ -1,0 +1,94 @@
+//! A server with one repository: a layout in a directory or a tar archive.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oras_layout::{Archive, Layout};
+use oras_serve::{DigestsInUse, Stores, Warnings};
+use oras_store::{Error, Kind, ReadStore, Result, Store};
+
+use super::disk_reserve::DiskReserve;
+use super::garbage_collection::{GarbageCollection, maintain};
+use super::readiness::check_readiness;
+
+/// A layout as the only repository of a server.
+#[derive(Debug)]
+pub(super) struct SingleRepository {
+    name: String,
+    path: PathBuf,
+    source: LayoutSource,
+    /// `None` if the server is read-only.
+    reserve: Option<DiskReserve>,
+}
+
+#[derive(Debug)]
+enum LayoutSource {
+    Directory(Arc<Layout>, Option<GarbageCollection>),
+    Archive(Arc<Archive>),
+}
+
+impl SingleRepository {
+    /// A layout in a directory.
+    pub(super) fn layout(
+        name: String,
+        path: PathBuf,
+        layout: Layout,
+        collection: Option<GarbageCollection>,
+        reserve: Option<DiskReserve>,
+    ) -> Self {
+        Self { name, path, source: LayoutSource::Directory(Arc::new(layout), collection), reserve }
+    }
+
+    /// A tar archive, which is read-only.
+    pub(super) fn archive(name: String, path: PathBuf, archive: Arc<Archive>) -> Self {
+        Self { name, path, source: LayoutSource::Archive(archive), reserve: None }
+    }
+}
+
+#[async_trait]
+impl Stores for SingleRepository {
+    async fn repository(&self, name: &str, _warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>> {
+        Ok((name == self.name).then(|| match &self.source {
+            LayoutSource::Directory(layout, _) => Arc::clone(layout) as _,
+            LayoutSource::Archive(archive) => Arc::clone(archive) as _,
+        }))
+    }
+
+    async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
+        match &self.source {
+            LayoutSource::Archive(_) => Err(Error::new(Kind::Unsupported, "a tar archive is only read")),
+            LayoutSource::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
+            LayoutSource::Directory(..) if create => {
+                let message = format!("this server has the repository {} and no other", self.name);
+                Err(Error::new(Kind::Denied, message))
+            }
+            LayoutSource::Directory(..) => Ok(None),
+        }
+    }
+
+    async fn maintain(&self, in_use: &DigestsInUse) {
+        if let LayoutSource::Directory(layout, collection) = &self.source {
+            maintain(&self.name, layout, *collection, in_use).await;
+        }
+    }
+
+    fn release_reserve(&self) -> bool {
+        self.reserve.as_ref().is_some_and(DiskReserve::release)
+    }
+
+    async fn refill_reserve(&self) {
+        if let Some(reserve) = &self.reserve {
+            reserve.refill().await;
+        }
+    }
+
+    async fn repositories(&self) -> Result<Vec<String>> {
+        Ok(vec![self.name.clone()])
+    }
+
+    async fn check_readiness(&self, writes: bool) -> Result<()> {
+        let writes = writes && matches!(self.source, LayoutSource::Directory(..));
+        check_readiness(self.path.clone(), writes).await
+    }
+}

@@ -1,0 +1,44 @@
+//! Opens the repositories and starts the server.
+
+use std::sync::Arc;
+
+use oras_serve::Server;
+use oras_store::{Error, Kind, Result};
+
+use super::open_stores::open_stores;
+use super::options::ServeOptions;
+use super::proxy::Proxy;
+
+/// Opens the repositories and listens. Clients can connect from now on; [`Server::run`] answers them.
+///
+/// A missing directory is created, unless the server is read-only or the path ends with `.tar`. The layouts are complete OCI
+/// layouts at any time. Other programs may read them meanwhile, and write them if they use the locks of layouts.
+///
+/// # Errors
+/// `NotFound` and the errors of opening a layout or an archive. `InvalidInput` for a malformed name of the repository, and for
+/// upstreams that can't be proxied or whose content can't be cached. `Network` if the server can't listen on the address.
+pub async fn serve(mut options: ServeOptions) -> Result<Server> {
+    if let Some(collection) = &options.garbage_collection {
+        options.server.maintenance = collection.interval;
+    }
+    let proxy = options.proxy.take();
+    if proxy.is_some() && options.server.read_only {
+        let message =
+            "a proxy keeps what it reads, which a server that only reads can't; nobody can push to a proxy";
+        return Err(Error::new(Kind::InvalidInput, message));
+    }
+    let mut stores = open_stores(&mut options, proxy.is_some()).await?;
+    if let Some(proxy) = proxy {
+        // A manifest that the proxy can fetch can also be served.
+        options.server.max_manifest_size =
+            options.server.max_manifest_size.max(proxy.client.max_manifest_size);
+        stores = Arc::new(Proxy::new(stores, proxy)?);
+    }
+    let bound = Server::bind(options.address.as_str(), options.server, stores).await;
+    bound.map_err(|error| {
+        if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
+            return Error::new(Kind::InvalidInput, error.to_string());
+        }
+        Error::new(Kind::Network, format!("failed to serve on {:?}", options.address)).with_source(error)
+    })
+}
