@@ -1,6 +1,6 @@
-//! A registry on loopback: `serve [--addr 127.0.0.1:0] [--no-referrers] [--sparse] [--layout DIR]`.
+//! A registry server on loopback: `serve [--addr 127.0.0.1:0] [--no-referrers] [--sparse] [--layout DIR]`.
 //!
-//! Keeps everything in memory, or one OCI layout per repository below `DIR`; runs until it is stopped.
+//! Stores repositories in memory, or as OCI layouts below `DIR`, until it is stopped.
 #![expect(clippy::print_stdout, reason = "an example prints where it listens")]
 
 use std::io::Write;
@@ -12,7 +12,7 @@ use oras_memory::Memory;
 use oras_serve::{Options, PerRepository, Server};
 use oras_store::{Error, Kind};
 
-/// Directories of a layout.
+/// The directories of a layout.
 const RESERVED: [&str; 2] = ["blobs", "ingest"];
 
 #[tokio::main]
@@ -28,12 +28,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    let existing = root.as_deref().map(layouts).unwrap_or_default();
+    let existing = root.as_deref().map(layout_names).unwrap_or_default();
     let stores = PerRepository::new(move |name| {
         let root = root.clone();
         async move {
             Ok(match root {
-                Some(root) => Arc::new(Layout::open_or_create(place(&root, &name)?).await?) as _,
+                Some(root) => Arc::new(Layout::open_or_create(layout_path(&root, &name)?).await?) as _,
                 None => Arc::new(Memory::new()) as _,
             })
         }
@@ -46,16 +46,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The directory of a repository. A layout's own directories can't be repositories below it.
-fn place(root: &Path, name: &str) -> oras_store::Result<PathBuf> {
+/// Returns the directory of a repository. The directories of a layout can't be repositories.
+fn layout_path(root: &Path, name: &str) -> oras_store::Result<PathBuf> {
     if name.split('/').any(|part| RESERVED.contains(&part)) {
         return Err(Error::new(Kind::InvalidInput, format!("{name}: reserved for the layout's own files")));
     }
     Ok(root.join(name))
 }
 
-/// The names of the layouts below `root`.
-fn layouts(root: &Path) -> Vec<String> {
+/// Lists the names of the layouts below `root`.
+fn layout_names(root: &Path) -> Vec<String> {
     let (mut names, mut next) = (Vec::new(), vec![String::new()]);
     while let Some(name) = next.pop() {
         let Ok(entries) = std::fs::read_dir(root.join(&name)) else { continue };

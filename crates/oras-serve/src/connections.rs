@@ -27,10 +27,11 @@ use crate::limits::write_timeout::WriteTimeout;
 use crate::ops::tls_certificate::Certificate;
 use crate::registry::Registry;
 
-/// How long a client may take to send the head of a request, and may keep a connection idle. Longer than common clients keep
-/// theirs (90 s in Go and reqwest), so that none sends a request into a closing connection.
+/// How long a client may take to send the head of a request, and may keep a connection idle. Longer than common clients
+/// keep theirs (90 s in Go and reqwest), so that none sends a request into a closing connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// The most header fields of a request. hyper allows 100, but chains of gateways send more; the buffer limits their bytes.
+/// The most header fields of a request. hyper allows 100, but chains of gateways send more; the buffer limits their
+/// bytes.
 const MAX_HEADER_FIELDS: usize = 1000;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +40,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause after the system failed to accept a connection, as when no file descriptor is free.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// This many connections get large buffers. One big transfer gains from them (a third of the CPU time of a push, half of a
-/// pull); with the bodies in transit a connection holds up to four times its buffer.
+/// This many connections get large buffers. One big transfer gains from them (a third of the CPU time of a push, half
+/// of a pull); with the bodies in transit a connection holds up to four times its buffer.
 const MAX_LARGE_BUFFERS: usize = 24;
 const LARGE_BUFFER: usize = 400 * 1024;
 /// The buffer of all other connections, which keeps their memory bounded together.
@@ -60,8 +61,8 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Serves connections until `shutdown` is ready, then lets the open ones finish their requests. Dropping the future ends
-    /// all of them at once.
+    /// Serves connections until `shutdown` is ready, then lets the open ones finish their requests. Dropping the future
+    /// ends all of them at once.
     pub(crate) async fn accept(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let (close, closing) = watch::channel(());
         let mut open = JoinSet::new();
@@ -220,7 +221,8 @@ impl Connection {
     }
 }
 
-/// Returns true if the first byte is a capital letter, as in HTTP methods. The records of a TLS handshake begin with 22.
+/// Returns true if the first byte is a capital letter, as in HTTP methods. The records of a TLS handshake begin with
+/// 22.
 async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
     Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())

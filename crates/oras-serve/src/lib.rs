@@ -1,7 +1,7 @@
 //! An OCI registry server over any store, following the distribution-spec.
 //!
-//! [`Stores`] opens the store of each repository; [`PerRepository`] implements it with a closure. [`Server`] speaks HTTP:
-//! blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
+//! [`Stores`] opens the store of each repository; [`PerRepository`] implements it with a closure. [`Server`] speaks
+//! HTTP: blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
 //! catalog, referrers, deletes. With the feature `page`, a web page at `/` shows the repositories.
 //!
 //! ```

@@ -18,15 +18,15 @@ pub struct Options {
     pub sparse: bool,
     /// The users who may log in. Without users, everybody may do everything.
     pub users: Vec<User>,
-    /// A file of users in place of `users`, in the format of [`User::htpasswd`]. It is reloaded when it changes; if the new content
-    /// is invalid, the server logs a warning and keeps the previous users.
+    /// A file of users in place of `users`, in the format of [`User::htpasswd`]. It is reloaded when it changes; if the
+    /// new content is invalid, the server logs a warning and keeps the previous users.
     pub htpasswd: Option<PathBuf>,
     /// With users and without rules: clients without credentials may pull from every repository.
     pub anonymous_pull: bool,
     /// With users: a file of access rules, reloaded when it changes. Without rules, users may do everything.
     pub rules: Option<PathBuf>,
-    /// The URL under which clients reach this server, such as `https://registry.example`. Needed behind a reverse proxy; without
-    /// it, the URL of the token endpoint is made from the `Host` of the request.
+    /// The URL under which clients reach this server, such as `https://registry.example`. Needed behind a reverse
+    /// proxy; without it, the URL of the token endpoint is made from the `Host` of the request.
     pub public_url: Option<String>,
     /// With users: `/metrics` needs no credentials.
     pub open_metrics: bool,

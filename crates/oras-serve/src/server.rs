@@ -28,8 +28,8 @@ impl Server {
     /// Listens on `address`; port 0 is any free port. Requests are answered by [`Server::run`].
     ///
     /// # Errors
-    /// Fails if it can't listen on the address; with [`Misconfigured`] inside if the certificate, its key, the file of users, the
-    /// file of rules or the public URL can't be used.
+    /// Fails if it can't listen on the address; with [`Misconfigured`] inside if the certificate, its key, the file of
+    /// users, the file of rules or the public URL can't be used.
     pub async fn bind(
         address: impl ToSocketAddrs,
         mut options: Options,
@@ -51,8 +51,8 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` is ready, then finishes running requests, for ten seconds at most. Dropping the future
-    /// ends all requests at once.
+    /// Answers requests until `shutdown` is ready, then finishes running requests, for ten seconds at most. Dropping
+    /// the future ends all requests at once.
     ///
     /// # Errors
     /// None today: a connection that fails or can't be accepted is logged.

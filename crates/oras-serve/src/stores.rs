@@ -16,20 +16,20 @@ pub trait Stores: Send + Sync {
     /// distribution-spec: no part of it is empty, `.` or `..`. The response carries what the store adds to `warnings`.
     async fn repository(&self, name: &str, warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>>;
 
-    /// Opens a repository for a request that reads a blob: its digest need not be searched among the manifests. By default the
-    /// same as [`Stores::repository`].
+    /// Opens a repository for a request that reads a blob: its digest need not be searched among the manifests. By
+    /// default the same as [`Stores::repository`].
     async fn blob_repository(&self, name: &str, warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>> {
         self.repository(name, warnings).await
     }
 
-    /// Returns true if the stores of [`Stores::repository`] resolve only digests of manifests. By default they also resolve
-    /// digests of blobs, to nodes of the type `application/octet-stream`.
+    /// Returns true if the stores of [`Stores::repository`] resolve only digests of manifests. By default they also
+    /// resolve digests of blobs, to nodes of the type `application/octet-stream`.
     fn resolves_manifests_only(&self) -> bool {
         false
     }
 
-    /// Returns the name at this server of the repository `name` of the registry `namespace` (distribution-spec, main, "Registry
-    /// Proxying"). `None`, the default, means that namespaces are ignored.
+    /// Returns the name at this server of the repository `name` of the registry `namespace` (distribution-spec, main,
+    /// "Registry Proxying"). `None`, the default, means that namespaces are ignored.
     ///
     /// # Errors
     /// [`Kind::NotFound`](oras_store::Kind::NotFound) for an unknown registry.
@@ -40,24 +40,24 @@ pub trait Stores: Send + Sync {
     /// Opens a repository for writing and deleting, creating it if it does not exist and `create` is set.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) if the stores are read-only; `InvalidInput` for a name that they can't
-    /// represent.
+    /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) if the stores are read-only; `InvalidInput` for a name that
+    /// they can't represent.
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
 
-    /// Opens a repository that may have uploads in progress, even if it has no content yet. By default the one that exists for
-    /// writing.
+    /// Opens a repository that may have uploads in progress, even if it has no content yet. By default the one that
+    /// exists for writing.
     async fn upload_repository(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
         self.writable(name, false).await
     }
 
-    /// Deletes a damaged blob if its bytes can be fetched again from elsewhere. Returns true if it was deleted. By default the
-    /// blob stays.
+    /// Deletes a damaged blob if its bytes can be fetched again from elsewhere. Returns true if it was deleted. By
+    /// default the blob stays.
     async fn discard_damaged(&self, _name: &str, _blob: &Descriptor) -> bool {
         false
     }
 
-    /// Frees the disk space that was reserved for deletes on a full disk. Returns true if there was any. By default there is
-    /// none.
+    /// Frees the disk space that was reserved for deletes on a full disk. Returns true if there was any. By default
+    /// there is none.
     fn release_reserve(&self) -> bool {
         false
     }

@@ -24,7 +24,8 @@ const DELAY: Duration = Duration::from_secs(60 * 60);
 /// Connections that may be open at once unless it is told.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// Open files that are for neither connections nor their content: indexes, locks, downloads of a proxy, second files of mounts.
+/// Open files that are for neither connections nor their content: indexes, locks, downloads of a proxy, second files of
+/// mounts.
 const SPARE_FILES: usize = 128;
 
 /// The command with its flags.

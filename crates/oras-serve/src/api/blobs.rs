@@ -64,8 +64,8 @@ pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, requ
     })
 }
 
-/// Returns the response, or `None` if the stored bytes were damaged and have been deleted because the store can fetch them
-/// again.
+/// Returns the response, or `None` if the stored bytes were damaged and have been deleted because the store can fetch
+/// them again.
 async fn try_get(
     context: &RequestContext,
     name: &str,
@@ -125,8 +125,8 @@ fn sent_range(request: &BlobRequest, digest: &Digest, size: u64) -> Result<Optio
     }
 }
 
-/// Opens a whole blob; the stream ends with an error instead of the last piece if the bytes are damaged. A blob of one piece is
-/// verified before its response begins. Returns `None` if it is damaged and was deleted.
+/// Opens a whole blob; the stream ends with an error instead of the last piece if the bytes are damaged. A blob of one
+/// piece is verified before its response begins. Returns `None` if it is damaged and was deleted.
 async fn verified(registry: &Registry, name: &str, content: &Content) -> Result<Option<ByteStream>, Error> {
     let node = content.descriptor();
     let mut stream = verified_stream(node, content.unverified(0..node.size).await?)?;

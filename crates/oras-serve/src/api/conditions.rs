@@ -61,15 +61,15 @@ impl Conditions {
         if matches && differs { Ok(()) } else { Err(failed(current)) }
     }
 
-    /// Returns true unless `If-Range` names other content than `digest` (RFC 9110, section 13.1.5). Only a strong ETag matches;
-    /// dates never do.
+    /// Returns true unless `If-Range` names other content than `digest` (RFC 9110, section 13.1.5). Only a strong ETag
+    /// matches; dates never do.
     pub(crate) fn takes_range_of(&self, digest: &Digest) -> bool {
         self.if_range.as_deref().is_none_or(|text| text.trim() == etag(digest))
     }
 }
 
-/// Returns true if a list of ETags contains that of `current`, or is `*` and there is content. With `weak`, weak ETags match,
-/// too.
+/// Returns true if a list of ETags contains that of `current`, or is `*` and there is content. With `weak`, weak ETags
+/// match, too.
 fn lists(list: &str, current: Option<&Digest>, weak: bool) -> bool {
     let Some(digest) = current else { return false };
     let (tag, strip) = (etag(digest), |text: &'_ str| text.trim().to_owned());

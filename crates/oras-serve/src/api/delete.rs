@@ -13,7 +13,8 @@ pub(super) enum DeleteTarget<'a> {
     Tag(&'a str),
 }
 
-/// Deletes from a repository. A delete writes a new index: on a full disk it is retried in the space that `stores` reserved.
+/// Deletes from a repository. A delete writes a new index: on a full disk it is retried in the space that `stores`
+/// reserved.
 pub(super) async fn delete(stores: &dyn Stores, store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
     let deleted = delete_once(store, target).await;
     if !deleted.as_ref().is_err_and(is_storage_full) || !stores.release_reserve() {

@@ -78,7 +78,7 @@ impl ApiError {
     /// Converts an error of a store; `not_found` says whether a blob, a manifest or an upload is missing.
     pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
-            // Codes and messages are those of distribution where it has one, as clients match them.
+            // The messages are those of distribution where it has one.
             Kind::NotFound => not_found(),
             Kind::DigestMismatch => Self::digest_invalid("provided digest did not match uploaded content"),
             Kind::SizeMismatch => {
@@ -106,8 +106,8 @@ impl ApiError {
         }
     }
 
-    /// Converts an error of reading stored content. Content that does not match its digest is damaged at the server, so the
-    /// status is 500 instead of 400.
+    /// Converts an error of reading stored content. Content that does not match its digest is damaged at the server, so
+    /// the status is 500 instead of 400.
     pub(crate) fn from_read(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
             Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent => {

@@ -110,8 +110,8 @@ async fn receive(limit: u64, body: Body, reservation: &Reservation<'_>) -> Resul
     }
 }
 
-/// Returns the tags to set: the one in the path, or those in the query of a PUT by digest (distribution-spec, main, "Pushing
-/// Manifests with Tags").
+/// Returns the tags to set: the one in the path, or those in the query of a PUT by digest (distribution-spec, main,
+/// "Pushing Manifests with Tags").
 fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, ApiError> {
     let tags: Vec<_> = if reference.contains(':') { query.all("tag").collect() } else { vec![reference] };
     if tags.len() > MAX_TAGS {
@@ -124,8 +124,8 @@ fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, ApiErr
     }
 }
 
-/// Fails unless the config, layers, blobs and manifests that `manifest` lists exist. Foreign layers and the subject may be
-/// missing, but a subject that is also listed elsewhere may not.
+/// Fails unless the config, layers, blobs and manifests that `manifest` lists exist. Foreign layers and the subject may
+/// be missing, but a subject that is also listed elsewhere may not.
 async fn check_children(store: &dyn Store, manifest: &Manifest) -> Result<(), ApiError> {
     // `children` lists the subject first.
     let subjects = usize::from(manifest.subject().is_some());

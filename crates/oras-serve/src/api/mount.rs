@@ -17,8 +17,8 @@ const MAX_SEARCHED: usize = 256;
 
 /// Mounts a blob into `target` if a repository of this registry has it; returns false if the client must upload it.
 ///
-/// The bytes are copied, verified, from one store to the other. Repositories that the client may not read are skipped, so
-/// that a mount does not reveal their content.
+/// The bytes are copied, verified, from one store to the other. Repositories that the client may not read are skipped,
+/// so that a mount does not reveal their content.
 pub(super) async fn mount(
     context: &RequestContext,
     from: Option<&str>,

@@ -30,7 +30,8 @@ pub(super) fn requested(header: Option<&str>, size: u64) -> RequestedRange {
     if range.is_empty() { RequestedRange::Unsatisfiable } else { RequestedRange::Bytes(range) }
 }
 
-/// Parses the `Content-Range` of a chunk, `first-last` inclusive. The prefix `bytes ` and the suffix `/size` are ignored.
+/// Parses the `Content-Range` of a chunk, `first-last` inclusive. The prefix `bytes ` and the suffix `/size` are
+/// ignored.
 pub(super) fn chunk(header: &str) -> Option<Range<u64>> {
     let text = header.trim();
     let text = text.strip_prefix("bytes").map_or(text, |rest| rest.trim_start_matches(['=', ' ']));

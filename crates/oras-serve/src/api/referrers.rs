@@ -56,8 +56,8 @@ struct ReferrersPage {
 impl ReferrersPage {
     /// Cuts the page that follows the digest `last` from all referrers.
     ///
-    /// A list that fits into one page keeps the order of the store. Longer lists are sorted by digest, so that no entry is
-    /// lost between two pages when referrers are added or deleted meanwhile.
+    /// A list that fits into one page keeps the order of the store. Longer lists are sorted by digest, so that no entry
+    /// is lost between two pages when referrers are added or deleted meanwhile.
     fn of(mut all: Vec<Descriptor>, count: usize, last: Option<&str>) -> Self {
         if last.is_none() && fitting(&all, count) == all.len() {
             return Self { entries: all, last: None };

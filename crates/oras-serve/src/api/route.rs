@@ -48,8 +48,8 @@ impl Route {
     }
 }
 
-/// Splits a path below `/v2/` into the name of a repository and a resource. Names contain slashes, so the end of the path
-/// decides.
+/// Splits a path below `/v2/` into the name of a repository and a resource. Names contain slashes, so the end of the
+/// path decides.
 fn split(path: &str) -> Option<(&str, Resource)> {
     if let Some(name) = path.strip_suffix("/tags/list") {
         return Some((name, Resource::Tags));

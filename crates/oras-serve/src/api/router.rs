@@ -125,9 +125,9 @@ async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<A
     }
 }
 
-/// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client disconnects,
-/// which would cut a write off in its middle. A write whose body is complete continues with all that it holds (memory, locks,
-/// digests in use), and its outcome is logged.
+/// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
+/// disconnects, which would cut a write off in its middle. A write whose body is complete continues with all that it
+/// holds (memory, locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
     let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
     let client = context.client_id();

@@ -17,7 +17,8 @@ const READ_AHEAD: usize = 128 * 1024;
 
 /// Writes a body as it arrives, and calls `on_progress` with the bytes written so far.
 ///
-/// When a write fails, or the future is dropped during one, `slot` is left empty, because it is unknown how much was written.
+/// When a write fails, or the future is dropped during one, `slot` is left empty, because it is unknown how much was
+/// written.
 pub(super) async fn receive(
     slot: &mut Option<Box<dyn Ingest>>,
     body: Body,

@@ -67,7 +67,8 @@ impl UploadSession {
         self.last_used().elapsed() > age && self.is_idle()
     }
 
-    /// Returns true if the upload was closed, or a write failed or was dropped: only the store knows how much was written.
+    /// Returns true if the upload was closed, or a write failed or was dropped: only the store knows how much was
+    /// written.
     pub(super) fn is_broken(&self) -> bool {
         self.ingest.try_lock().is_ok_and(|slot| slot.is_none())
     }

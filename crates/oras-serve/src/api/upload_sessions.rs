@@ -70,8 +70,8 @@ impl UploadSessions {
         }
     }
 
-    /// Makes room for one more session of `client`: evicts expired sessions and, if that is not enough, one session of the
-    /// client with the most, idle ones first, then the one that got no bytes for longest.
+    /// Makes room for one more session of `client`: evicts expired sessions and, if that is not enough, one session of
+    /// the client with the most, idle ones first, then the one that got no bytes for longest.
     ///
     /// # Errors
     /// `TOOMANYREQUESTS` if no other client has more sessions.
@@ -118,8 +118,8 @@ impl UploadSessions {
         session
     }
 
-    /// Fails as if the upload did not exist unless `user` opened it. Ids can't be guessed, but logs contain them, and several
-    /// users may push to one repository. Uploads that no user opened are open to all.
+    /// Fails as if the upload did not exist unless `user` opened it. Ids can't be guessed, but logs contain them, and
+    /// several users may push to one repository. Uploads that no user opened are open to all.
     pub(super) fn check_user(&self, id: &str, user: Option<&str>) -> Result<(), ApiError> {
         match self.records.lock().by_id.get(id).and_then(|record| record.client.as_ref()) {
             Some(ClientId::User(owner)) if user != Some(&**owner) => Err(ApiError::upload_unknown()),
@@ -212,8 +212,8 @@ impl UploadSessions {
         drop(removed);
     }
 
-    /// Cancels an upload, even while a request writes it, and deletes its bytes. Returns false if a write was dropped in its
-    /// middle, so that the store may still have the bytes.
+    /// Cancels an upload, even while a request writes it, and deletes its bytes. Returns false if a write was dropped
+    /// in its middle, so that the store may still have the bytes.
     pub(super) async fn cancel(&self, id: &str, session: &UploadSession) -> bool {
         session.cancel();
         // The writing request sees the cancellation and unlocks.
@@ -256,8 +256,8 @@ impl Records {
         }
     }
 
-    /// Returns the session to evict for one more of `newcomer`: of the client with the most, if it has more than the newcomer
-    /// would have.
+    /// Returns the session to evict for one more of `newcomer`: of the client with the most, if it has more than the
+    /// newcomer would have.
     fn victim(&self, newcomer: Option<&ClientId>) -> Option<String> {
         let open: Vec<_> = self
             .by_id

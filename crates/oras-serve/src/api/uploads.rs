@@ -58,7 +58,8 @@ pub(super) async fn open(
 }
 
 /// Returns the algorithm to hash with while the bytes arrive: that of the digest, if it is known, or the requested one
-/// (distribution-spec, main, "Pushing a blob in chunks"). If the digest at the end has another algorithm, the store hashes again.
+/// (distribution-spec, main, "Pushing a blob in chunks"). If the digest at the end has another algorithm, the store
+/// hashes again.
 fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, ApiError> {
     match query.get("digest-algorithm") {
         Some(name) => {
@@ -103,8 +104,8 @@ impl UploadRequest<'_> {
         Ok(accepted(self.name, self.id, session.written(), StatusCode::ACCEPTED))
     }
 
-    /// PUT: appends the last bytes, if any, and commits the blob under its digest. The session ends, even if the digest is
-    /// wrong; it stays open only if the body ended early.
+    /// PUT: appends the last bytes, if any, and commits the blob under its digest. The session ends, even if the digest
+    /// is wrong; it stays open only if the body ended early.
     pub(super) async fn close(&self, query: &Query, request: Request<Body>) -> Answer {
         let session = self.find().await?;
         let digest = query.get("digest").ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?;
@@ -131,7 +132,8 @@ impl UploadRequest<'_> {
             if self.context.registry.uploads.cancel(self.id, &session).await {
                 break;
             }
-            // A write was dropped in its middle; the store still has the partial file, and can open it when the write ended.
+            // A write was dropped in its middle; the store still has the partial file, and can open it when the write
+            // ended.
             tokio::time::sleep(CANCEL_INTERVAL).await;
             if let Ok(resumed) = self.find().await {
                 session = resumed;
@@ -219,8 +221,8 @@ fn created(name: &str, digest: &Digest) -> Response<Body> {
     empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
 }
 
-/// Returns the headers that say where an upload continues and what it has. `0-0` also stands for no bytes, as the grammar has
-/// no empty range.
+/// Returns the headers that say where an upload continues and what it has. `0-0` also stands for no bytes, as the
+/// grammar has no empty range.
 fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]

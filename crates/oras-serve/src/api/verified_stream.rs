@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinHandle};
 /// Bytes that may be sent before they are hashed. With fewer, sending and hashing wait for each other.
 const AHEAD: usize = 512 * 1024;
 
-/// Returns `stream`, which must be all of `node`, with an error instead of its last piece if the bytes don't match the digest.
-/// A client never receives damaged content as a complete response.
+/// Returns `stream`, which must be all of `node`, with an error instead of its last piece if the bytes don't match the
+/// digest. A client never receives damaged content as a complete response.
 ///
 /// The blocking pool hashes in short jobs: sending does not wait for it, and a slow client occupies no thread.
 pub(super) fn verified_stream(node: &Descriptor, stream: ByteStream) -> Result<ByteStream> {

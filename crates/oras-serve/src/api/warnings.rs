@@ -11,8 +11,8 @@ const MAX_TEXT: usize = 1000;
 /// The most warnings of one response.
 const MAX_WARNINGS: usize = 4;
 
-/// The warnings of one request, which its response carries. Clones share the list; what is added after the response began is
-/// not sent.
+/// The warnings of one request, which its response carries. Clones share the list; what is added after the response
+/// began is not sent.
 #[derive(Clone, Debug, Default)]
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 

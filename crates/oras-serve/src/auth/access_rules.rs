@@ -50,8 +50,8 @@ impl AccessRules {
     /// Parses rules.
     ///
     /// # Errors
-    /// `InvalidInput`, with the line, for malformed TOML, an unknown key or word, or a malformed pattern; and for a file without
-    /// a rule.
+    /// `InvalidInput`, with the line, for malformed TOML, an unknown key or word, or a malformed pattern; and for a
+    /// file without a rule.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |what: String| Error::new(Kind::InvalidInput, what);
         let text = without_bom(text);

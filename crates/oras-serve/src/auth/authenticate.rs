@@ -43,8 +43,8 @@ impl Credentials {
 }
 
 impl AccessControl {
-    /// Identifies the sender of a request. Wrong credentials are rejected even where none are needed, so that a user notices a
-    /// mistyped password.
+    /// Identifies the sender of a request. Wrong credentials are rejected even where none are needed, so that a user
+    /// notices a mistyped password.
     pub(super) async fn authenticate(
         &self,
         headers: &HeaderMap,

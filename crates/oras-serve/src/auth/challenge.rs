@@ -1,4 +1,5 @@
-//! Challenges: they tell a client how to log in (RFC 9110, section 11.6.1; distribution, "Token Authentication Specification").
+//! Challenges: they tell a client how to log in (RFC 9110, section 11.6.1; distribution, "Token Authentication
+//! Specification").
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -11,12 +12,12 @@ use crate::registry::Registry;
 /// Headers that a reverse proxy adds.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for"];
 
-/// Returns the URL at which a client gets a token, or `None` if the server can't know it: then the challenge is Basic, which
-/// contains no URL.
+/// Returns the URL at which a client gets a token, or `None` if the server can't know it: then the challenge is Basic,
+/// which contains no URL.
 ///
-/// The host is that of the public URL, or of the request. A forged `Host` misleads only its sender, because no cache stores
-/// the response. Behind a reverse proxy without a public URL the scheme is unknown: the client may use HTTPS where this server
-/// sees HTTP.
+/// The host is that of the public URL, or of the request. A forged `Host` misleads only its sender, because no cache
+/// stores the response. Behind a reverse proxy without a public URL the scheme is unknown: the client may use HTTPS
+/// where this server sees HTTP.
 pub(super) fn realm(registry: &Registry, head: &Parts) -> Option<String> {
     let base = match &registry.options.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),

@@ -1,5 +1,5 @@
-//! The endpoint that issues tokens: `GET /token` with a password (distribution, "Token Authentication Specification"), and
-//! `POST /token` with a form (distribution, "OAuth2 Token Authentication").
+//! The endpoint that issues tokens: `GET /token` with a password (distribution, "Token Authentication Specification"),
+//! and `POST /token` with a form (distribution, "OAuth2 Token Authentication").
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
@@ -32,8 +32,8 @@ struct TokenRequest {
 
 /// Issues a token for as much of the requested scopes as the sender may do.
 ///
-/// No refresh tokens are issued: a long-lived one would be a second password, which changing the first does not revoke. Clients
-/// that request one (`offline_token`, `access_type`) then keep the password.
+/// No refresh tokens are issued: a long-lived one would be a second password, which changing the first does not revoke.
+/// Clients that request one (`offline_token`, `access_type`) then keep the password.
 pub(crate) async fn answer(context: &RequestContext, request: Request<Body>) -> Answer {
     let access = &context.registry.access;
     if !access.has_users() {

@@ -1,5 +1,5 @@
-//! Tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256, in the form that distribution describes ("Token Authentication
-//! Implementation").
+//! Tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256, in the form that distribution describes ("Token
+//! Authentication Implementation").
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,17 +14,17 @@ use super::scope::{Action, Scope};
 
 /// The issuer and audience of tokens, and the `service` of challenges.
 pub(crate) const SERVICE: &str = "oras";
-/// How long a token is valid, in seconds. Clients assume 60 if a response does not say, and don't cache shorter ones.
+/// How long a token is valid, in seconds. Clients treat one minute as the shortest lifetime worth caching.
 pub(super) const LIFETIME: u64 = 300;
 /// The longest token that is parsed: all scopes with the longest names need less.
 const MAX_TOKEN: usize = 24 * 1024;
 
-/// The only header that is issued and accepted. The algorithm that a token names itself is never trusted (RFC 8725, section
-/// 3.1).
+/// The only header that is issued and accepted. The algorithm that a token names itself is never trusted (RFC 8725,
+/// section 3.1).
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// Issues tokens and verifies them. The key is random at every start and not stored: a restart invalidates all tokens, and
-/// clients fetch new ones.
+/// Issues tokens and verifies them. The key is random at every start and not stored: a restart invalidates all tokens,
+/// and clients fetch new ones.
 pub(crate) struct TokenIssuer {
     key: hmac::Key,
     header: String,
@@ -97,7 +97,6 @@ impl Claims {
 impl TokenIssuer {
     /// Generates a random key.
     pub(super) fn new() -> io::Result<Self> {
-        // From the random numbers of the system.
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let key = key.map_err(|_| io::Error::other("the system has no random numbers"))?;
         Ok(Self { key, header: URL_SAFE_NO_PAD.encode(HEADER) })

@@ -9,8 +9,8 @@ use oras_store::{Error, Kind};
 
 use crate::ops::config_file::without_bom;
 
-/// bcrypt uses only this many bytes of a password. Longer ones are rejected: they would match every password with the same
-/// beginning.
+/// bcrypt uses only this many bytes of a password. Longer ones are rejected: they would match every password with the
+/// same beginning.
 pub(super) const MAX_PASSWORD: usize = 72;
 
 /// A name and the hash of a password.
@@ -39,8 +39,8 @@ impl User {
     /// Parses an htpasswd file: one `name:hash` per line. Empty lines and lines that begin with `#` are ignored.
     ///
     /// # Errors
-    /// `InvalidInput`, with the number of the line, for a line without a name, for a duplicate user, and for a hash that is not
-    /// bcrypt (`htpasswd -B`).
+    /// `InvalidInput`, with the number of the line, for a line without a name, for a duplicate user, and for a hash
+    /// that is not bcrypt (`htpasswd -B`).
     pub fn htpasswd(text: &str) -> Result<Vec<Self>, Error> {
         let lines = without_bom(text).lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
         let (mut users, mut seen) = (Vec::new(), HashMap::new());

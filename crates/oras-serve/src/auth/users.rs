@@ -47,8 +47,8 @@ impl Users {
         Self::of(UserSource::Fixed(Arc::new(UserList::new(users))))
     }
 
-    /// Reads the users of an htpasswd file, now and whenever it changes. A file without users is an error, because it would admit
-    /// everybody.
+    /// Reads the users of an htpasswd file, now and whenever it changes. A file without users is an error, because it
+    /// would admit everybody.
     pub(super) fn from_file(path: PathBuf) -> io::Result<Self> {
         let file = ReloadedFiles::new("the users", vec![path], |files| {
             let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
@@ -91,8 +91,8 @@ impl Users {
 
     /// Verifies `credentials`, which are `name:password`. An unknown name takes as long as a wrong password.
     ///
-    /// Hashing continues when the client disconnects. The permit therefore belongs to the job and not to the request, and the
-    /// attempt is counted against `client` before hashing begins; a correct password uncounts it.
+    /// Hashing continues when the client disconnects. The permit therefore belongs to the job and not to the request,
+    /// and the attempt is counted against `client` before hashing begins; a correct password uncounts it.
     pub(super) async fn verify(
         &self,
         credentials: String,
@@ -154,8 +154,8 @@ fn is_fresh(since: &Instant) -> bool {
     since.elapsed() < CACHE_LIFETIME
 }
 
-/// Returns true if `credentials` are those of a user. Wrong credentials always take as long as the slowest hash of all users, so
-/// that the time does not reveal which names exist.
+/// Returns true if `credentials` are those of a user. Wrong credentials always take as long as the slowest hash of all
+/// users, so that the time does not reveal which names exist.
 fn is_user(users: &[User], credentials: &str) -> bool {
     let (name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let (fast, hashed): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.cost().is_none());
@@ -164,7 +164,8 @@ fn is_user(users: &[User], credentials: &str) -> bool {
         return true;
     }
     if let Some(most) = hashed.iter().filter_map(|user| user.cost()).max() {
-        // Each step of the cost doubles the work: hashing with cost n, then with n to m - 1, is the work of one hash with cost m.
+        // Each step of the cost doubles the work: hashing with cost n, then with n to m - 1, is the work of one hash
+        // with cost m.
         let costs = one.and_then(|user| user.cost()).map_or(most..most + 1, |cost| cost..most);
         for cost in costs {
             std::hint::black_box(bcrypt::hash_with_salt(password, cost, [0; 16]).ok());

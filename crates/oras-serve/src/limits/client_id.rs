@@ -17,8 +17,8 @@ impl ClientId {
     }
 }
 
-/// Returns what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as one host can use all its
-/// addresses.
+/// Returns what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as one host can use all
+/// its addresses.
 pub(crate) fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The longest head of a request. hyper would accept 400 KiB, the size of its buffer, which is large because bodies gain from it;
-/// as much from every connection would be too much memory.
+/// The longest head of a request. hyper would accept 400 KiB, the size of its buffer, which is large because bodies
+/// gain from it; as much from every connection would be too much memory.
 const MAX_HEAD: usize = 32 * 1024;
 
 /// When bytes last moved on a connection, and which part of a request they belong to.
@@ -47,8 +47,8 @@ impl ConnectionActivity {
         self.began + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
-    /// Counts received bytes unless they belong to a body. Returns false if the head was too long before them; what arrives at
-    /// once may be a head with much of its body.
+    /// Counts received bytes unless they belong to a body. Returns false if the head was too long before them; what
+    /// arrives at once may be a head with much of its body.
     pub(super) fn accepts(&self, bytes: usize) -> bool {
         self.is_body.load(Ordering::Relaxed) || self.head.fetch_add(bytes, Ordering::Relaxed) < MAX_HEAD
     }

@@ -16,8 +16,8 @@ const ACTIVE: Duration = Duration::from_secs(1);
 /// The interval at which "too many connections" is logged at most.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The open connections. When the limit is reached, a new connection replaces one of the client that has the most, so that
-/// no client locks others out by opening many.
+/// The open connections. When the limit is reached, a new connection replaces one of the client that has the most, so
+/// that no client locks others out by opening many.
 pub(crate) struct ConnectionLimits {
     limit: usize,
     connections: Mutex<Connections>,
@@ -70,8 +70,8 @@ impl ConnectionLimits {
         Self { limit, connections: Mutex::default() }
     }
 
-    /// Takes a slot for a connection from `address`. Returns `None` if the limit is reached and no connection may be closed: the
-    /// client has the most, or would have as many as any other, and all connections in question are active.
+    /// Takes a slot for a connection from `address`. Returns `None` if the limit is reached and no connection may be
+    /// closed: the client has the most, or would have as many as any other, and all connections in question are active.
     pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let network = client_network(address);
         let mut connections = self.connections.lock();

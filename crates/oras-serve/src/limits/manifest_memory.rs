@@ -18,8 +18,8 @@ const MAX_LARGE: u64 = 8;
 /// How long a request waits for memory.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The bytes that the large manifests of all requests may have together. A request holds only what it has received. When the
-/// memory is exhausted, a request of the client with the most bytes is evicted for another client.
+/// The bytes that the large manifests of all requests may have together. A request holds only what it has received.
+/// When the memory is exhausted, a request of the client with the most bytes is evicted for another client.
 pub(crate) struct ManifestMemory {
     limit: u64,
     holders: Mutex<Holders>,
@@ -113,8 +113,8 @@ impl Reservation<'_> {
             .filter(move |(number, _)| *number != own)
     }
 
-    /// Returns the request to evict: of the client with the most bytes, the one that has received nothing for longest; `None`
-    /// unless this client would have fewer bytes than that one.
+    /// Returns the request to evict: of the client with the most bytes, the one that has received nothing for longest;
+    /// `None` unless this client would have fewer bytes than that one.
     fn victim(&self, holders: &Holders, size: u64) -> Option<u64> {
         let mut held = HashMap::<&ClientId, u64>::new();
         for (_, holder) in self.others(holders) {

@@ -1,5 +1,5 @@
-//! The minimum rate of request bodies: a client that sends a byte now and then must not hold a connection, an upload and its
-//! memory forever.
+//! The minimum rate of request bodies: a client that sends a byte now and then must not hold a connection, an upload
+//! and its memory forever.
 
 use std::io;
 use std::pin::Pin;
@@ -27,8 +27,8 @@ struct Rate {
 /// The minimum rate, which even the slowest lines exceed many times.
 const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) };
 
-/// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does not
-/// read, if there is a body.
+/// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does
+/// not read, if there is a body.
 pub(crate) fn enforce(
     request: Request<Body>,
     activity: &Arc<ConnectionActivity>,

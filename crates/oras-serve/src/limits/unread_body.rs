@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::connection_activity::ConnectionActivity;
 
-/// How much of an unread body is discarded, and for how long. A client that sends all of its body before it reads a response
-/// can then read it. The limits keep a client from holding a connection this way.
+/// How much of an unread body is discarded, and for how long. A client that sends all of its body before it reads a
+/// response can then read it. The limits keep a client from holding a connection this way.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that sends nothing for this long may be waiting for the response.
@@ -33,8 +33,8 @@ pub(crate) struct UnreadBody {
 }
 
 impl UnreadBody {
-    /// Reads and discards the rest of the body, within limits. Returns false if some of it remains: the connection then can't be
-    /// used for another request.
+    /// Reads and discards the rest of the body, within limits. Returns false if some of it remains: the connection then
+    /// can't be used for another request.
     pub(crate) async fn discard(self) -> bool {
         let DroppedBody { body, was_read } = std::mem::take(&mut *self.dropped.lock());
         let Some(mut body) = body else { return true };

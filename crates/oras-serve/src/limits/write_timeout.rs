@@ -12,7 +12,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::connection_activity::ConnectionActivity;
 use crate::ops::metrics::Metrics;
 
-/// A stream whose writes fail when the client has read nothing for a while. It also counts the bytes and records activity.
+/// A stream whose writes fail when the client has read nothing for a while. It also counts the bytes and records
+/// activity.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
@@ -118,8 +119,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         self.check_timeout(cx, polled)
     }
 
-    /// Closes the connection for writing, then discards what the client is still sending. Closing a socket with unread bytes
-    /// resets the connection, and the client loses the response.
+    /// Closes the connection for writing, then discards what the client is still sending. Closing a socket with unread
+    /// bytes resets the connection, and the client loses the response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             let polled = Pin::new(&mut self.stream).poll_shutdown(cx);

@@ -12,15 +12,15 @@ use super::metrics::{EndpointLabel, Metrics};
 use crate::api::endpoint::Endpoint;
 use crate::limits::peer::Peer;
 
-/// The target of the events of requests. Their fields are `remote`, `method`, `path`, `status`, `bytes`, `duration_us`, `user` for
-/// a user who logged in, and `client_left` for a client that disconnected before the response.
+/// The target of the events of requests. Their fields are `remote`, `method`, `path`, `status`, `bytes`, `duration_us`,
+/// `user` for a user who logged in, and `client_left` for a client that disconnected before the response.
 pub const ACCESS_TARGET: &str = "oras_serve::access";
 
 /// The logged status of a request whose client disconnected before the response, as in nginx.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The log entry of one request. It is written when the response is known; if the client disconnects before, when the last
-/// handle is dropped. Queries and headers are not logged, as they may contain secrets.
+/// The log entry of one request. It is written when the response is known; if the client disconnects before, when the
+/// last handle is dropped. Queries and headers are not logged, as they may contain secrets.
 pub(crate) struct AccessLogEntry {
     metrics: Arc<Metrics>,
     began: Instant,
@@ -99,8 +99,8 @@ impl AccessLogEntry {
 }
 
 impl Drop for AccessLogEntry {
-    /// hyper drops the future of a request when its connection ends. The task of a write holds another handle, and knows the
-    /// outcome when it ends.
+    /// hyper drops the future of a request when its connection ends. The task of a write holds another handle, and
+    /// knows the outcome when it ends.
     fn drop(&mut self) {
         let Progress { is_written, user, outcome } = std::mem::take(&mut *self.progress.lock());
         if is_written {

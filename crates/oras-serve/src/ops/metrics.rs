@@ -1,5 +1,5 @@
-//! Metrics in the text format of Prometheus, version 0.0.4. Labels are fixed words and never text of a client, which limits the
-//! number of series.
+//! Metrics in the text format of Prometheus, version 0.0.4. Labels are fixed words and never text of a client, which
+//! limits the number of series.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

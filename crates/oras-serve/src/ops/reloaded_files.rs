@@ -13,8 +13,8 @@ use super::misconfigured::{Misconfigured, unreadable};
 /// The files are checked for changes at most this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A value that is parsed from files, and parsed again when they change. If a change can't be used, which may happen while a
-/// file is being replaced, the previous value stays.
+/// A value that is parsed from files, and parsed again when they change. If a change can't be used, which may happen
+/// while a file is being replaced, the previous value stays.
 pub(crate) struct ReloadedFiles<T> {
     what: &'static str,
     files: Vec<PathBuf>,

@@ -21,8 +21,8 @@ struct Inner {
 }
 
 impl WriteTasks {
-    /// Spawns a write of `client`; the receiver returns its result. Returns `None` if `limit` writes of the client are running: a
-    /// client that disconnects after every request must not pile up work.
+    /// Spawns a write of `client`; the receiver returns its result. Returns `None` if `limit` writes of the client are
+    /// running: a client that disconnects after every request must not pile up work.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         client: ClientId,

@@ -1,5 +1,5 @@
-//! Command lines that people copy into a shell. Every part is checked against a grammar without spaces, quotes and other special
-//! characters.
+//! Command lines that people copy into a shell. Every part is checked against a grammar without spaces, quotes and
+//! other special characters.
 
 use axum::http::header::HOST;
 use maud::{Markup, html};
@@ -41,8 +41,8 @@ impl PageRequest<'_> {
         self.context.registry.options.public_url.as_deref()?.split_once("://")
     }
 
-    /// Returns true if the browser does not use TLS. The header of a reverse proxy is trusted, because only the text of these
-    /// lines depends on it.
+    /// Returns true if the browser does not use TLS. The header of a reverse proxy is trusted, because only the text of
+    /// these lines depends on it.
     fn is_plain_http(&self) -> bool {
         if let Some((scheme, _)) = self.public_url() {
             return scheme != "https";
@@ -88,7 +88,8 @@ impl PageRequest<'_> {
     }
 }
 
-/// Renders a command line with a copy button, which a script shows. `id` is not escaped: it is never text of a client.
+/// Renders a command line with a copy button, which a script shows. `id` is a fixed
+/// word, never text of a client.
 pub(super) fn command_line(id: &str, command: &str) -> Markup {
     html! {
         div.command {

@@ -9,15 +9,16 @@ pub(super) const VALUE: usize = 1000;
 /// The most characters of a name or a type in a list.
 pub(super) const LABEL: usize = 120;
 
-/// Returns true for control characters, and for those that change the order of others (Unicode, "Bidirectional Formatting
-/// Characters").
+/// Returns true for control characters, and for those that change the order of others (Unicode, "Bidirectional
+/// Formatting Characters").
 fn is_formatting(c: char) -> bool {
     let turns =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// Returns the first `limit` characters of a text. Formatting characters are escaped as in JSON; `maud` escapes HTML later.
+/// Returns the first `limit` characters of a text. Formatting characters are escaped as in JSON; `maud` escapes HTML
+/// later.
 pub(super) fn shown(text: &str, limit: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(limit) + 3);
     let mut characters = text.chars();

@@ -52,7 +52,8 @@ fn assert_protected(answer: &Answer) {
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
 }
 
-/// Asserts that the page has only known elements, no handlers, no styles, no foreign links and no bidirectional controls.
+/// Asserts that the page has only known elements, no handlers, no styles, no foreign links and no bidirectional
+/// controls.
 #[track_caller]
 fn assert_harmless(page: &str) {
     let elements = "!DOCTYPE a bdi body button code dd details div dl dt footer form h1 h2 head header html img input \

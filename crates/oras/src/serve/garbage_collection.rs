@@ -11,7 +11,8 @@ use oras_serve::DigestsInUse;
 pub struct GarbageCollection {
     /// The time between two runs.
     pub interval: Duration,
-    /// Content that was written or requested within this time stays: a client may be about to push the manifest that needs it.
+    /// Content that was written or requested within this time stays: a client may be about to push the manifest that
+    /// needs it.
     pub delay: Duration,
     /// Also removes manifests that no tag reaches, unless they refer to a manifest that stays.
     pub untagged: bool,

@@ -70,7 +70,8 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
     Ok(Arc::new(LayoutRoot::open(path, options.server.read_only, options.garbage_collection).await?))
 }
 
-/// Returns true for an archive, and for a missing path that ends with `.tar`: a misspelled name must not create a directory.
+/// Returns true for an archive, and for a missing path that ends with `.tar`: a misspelled name must not create a
+/// directory.
 fn is_archive(path: &Path) -> Result<bool> {
     let is_named_so = path.extension().is_some_and(|extension| extension == "tar");
     let found = metadata(path)?;

@@ -15,8 +15,8 @@ pub enum ServeFrom {
         /// The most bytes of all repositories together, including open uploads; `None` for no limit.
         max_size: Option<u64>,
     },
-    /// At a path: a directory with one OCI layout for each repository below it, or a single OCI layout in a directory or,
-    /// read-only, in a tar archive.
+    /// At a path: a directory with one OCI layout for each repository below it, or a single OCI layout in a directory
+    /// or, read-only, in a tar archive.
     Path(PathBuf),
 }
 

@@ -51,8 +51,8 @@ fn identity(path: &Path, _: &Metadata) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(format!("failed to look for {}", path.display()), error))
 }
 
-/// Returns false if the path of a repository visits a directory twice through links. Such paths never end, and are not listed
-/// either.
+/// Returns false if the path of a repository visits a directory twice through links. Such paths never end, and are not
+/// listed either.
 pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
     let (mut path, mut trail) = (root.to_owned(), Vec::new());
     for part in std::iter::once("").chain(name.split('/')) {
@@ -67,8 +67,8 @@ pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Lists the layouts and the directories with uploads in progress below `root`, sorted by name. Links to directories are
-/// followed, except to a directory that the path has visited.
+/// Lists the layouts and the directories with uploads in progress below `root`, sorted by name. Links to directories
+/// are followed, except to a directory that the path has visited.
 ///
 /// # Errors
 /// System errors of reading a directory.

@@ -6,7 +6,8 @@ use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE};
 use oras_spec::reference::check_repository;
 use oras_store::{Error, Kind, Result};
 
-/// The entries of a layout's directory, including `ingest` of the Go tool. No part of a repository's name may be one of them.
+/// The entries of a layout's directory, including `ingest` of the Go tool. No part of a repository's name may be one of
+/// them.
 pub(super) const RESERVED: [&str; 4] = [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "ingest"];
 
 /// Fails for a name with a reserved part: a repository may be below another, and would collide with its files.

@@ -11,12 +11,14 @@ use super::proxy::Proxy;
 
 /// Opens the repositories and listens. Clients can connect from now on; [`Server::run`] answers them.
 ///
-/// A missing directory is created, unless the server is read-only or the path ends with `.tar`. The layouts are complete OCI
-/// layouts at any time. Other programs may read them meanwhile, and write them if they use the locks of layouts.
+/// A missing directory is created, unless the server is read-only or the path ends with `.tar`. The layouts are
+/// complete OCI layouts at any time. Other programs may read them meanwhile, and write them if they use the locks of
+/// layouts.
 ///
 /// # Errors
-/// `NotFound` and the errors of opening a layout or an archive. `InvalidInput` for a malformed name of the repository, and for
-/// upstreams that can't be proxied or whose content can't be cached. `Network` if the server can't listen on the address.
+/// `NotFound` and the errors of opening a layout or an archive. `InvalidInput` for a malformed name of the repository,
+/// and for upstreams that can't be proxied or whose content can't be cached. `Network` if the server can't listen on
+/// the address.
 pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     if let Some(collection) = &options.garbage_collection {
         options.server.maintenance = collection.interval;

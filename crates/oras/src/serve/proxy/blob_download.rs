@@ -62,8 +62,8 @@ pub(super) struct Job {
 struct Progress {
     /// The upstream sends the blob, and the cache accepts it.
     has_begun: bool,
-    /// The bytes that clients may read. The last piece is held back until all are verified and stored, so that a complete
-    /// response always matches its digest.
+    /// The bytes that clients may read. The last piece is held back until all are verified and stored, so that a
+    /// complete response always matches its digest.
     available: u64,
     read_back: Option<ReadBack>,
     ended: Option<End>,
@@ -84,7 +84,8 @@ impl Downloads {
         self.running.lock().get(&(name.to_owned(), digest.to_owned())).cloned()
     }
 
-    /// Returns the download of a blob, starting it if necessary; `None` if there are too many, or the cache can't be written.
+    /// Returns the download of a blob, starting it if necessary; `None` if there are too many, or the cache can't be
+    /// written.
     pub(super) fn join(&self, job: Job) -> Option<Download> {
         let key = (job.name.clone(), job.descriptor.digest.to_string());
         let mut running = self.running.lock();
@@ -301,8 +302,8 @@ fn stopped() -> Error {
     Error::new(Kind::Network, "the download was stopped")
 }
 
-/// Delays each piece of `stream` until the next one arrives, so that a stream that ends with an error never delivers its last
-/// piece.
+/// Delays each piece of `stream` until the next one arrives, so that a stream that ends with an error never delivers
+/// its last piece.
 pub(super) fn hold_back_last_piece(stream: ByteStream) -> ByteStream {
     let next = |(mut stream, mut held): (ByteStream, Option<Bytes>)| async move {
         loop {

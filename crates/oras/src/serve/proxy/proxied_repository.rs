@@ -132,7 +132,8 @@ impl ProxiedRepository {
         Ok(node)
     }
 
-    /// Deletes a cached tag that was deleted at the upstream, so that it is not served when the upstream is unavailable.
+    /// Deletes a cached tag that was deleted at the upstream, so that it is not served when the upstream is
+    /// unavailable.
     async fn untag(&self, tag: &str) {
         if let Some(cached) = self.cached().await
             && cached.resolve(tag).await.is_ok()

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::{LOG_TARGET, ProxyOptions};
 
-/// After a failed connection, cached content is served for this long without a request to the upstream. Otherwise every client
-/// would wait for the timeout.
+/// After a failed connection, cached content is served for this long without a request to the upstream. Otherwise every
+/// client would wait for the timeout.
 const UNAVAILABLE_PERIOD: Duration = Duration::from_secs(5);
 
 /// An upstream registry.
@@ -144,7 +144,8 @@ impl Upstream {
             // Such as content that does not match its digest: the upstream is wrong, not the client.
             _ => (Kind::Network, format!("the upstream {host} gave no answer that could be used")),
         };
-        // Only failed connections count: a client that provokes error responses must not make others get cached content.
+        // Only failed connections count: a client that provokes error responses must not make others get cached
+        // content.
         if is_unavailable && status.is_none() {
             *self.unavailable_since.lock() = Some(Instant::now());
         }
