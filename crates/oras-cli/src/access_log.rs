@@ -1,4 +1,4 @@
-//! What a server does, on standard error: one line an event, `name=value` each (logfmt).
+//! The log of a server on standard error: one line for each event, in logfmt (`name=value`).
 
 use std::fmt::{self, Write as _};
 
@@ -8,42 +8,44 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::output::Printer;
+use crate::printer::Printer;
 
-/// The events of the server, those of its requests too.
+/// The target of the server's events, which include its requests.
 const TARGET: &str = "oras_serve";
 
-/// From now on, logs what the server does.
+/// Starts to log the events of the server.
 pub(crate) fn show(printer: Printer) {
-    let subscriber = tracing_subscriber::registry().with(Lines { printer });
-    // Only the first call in a process counts.
+    let subscriber = tracing_subscriber::registry().with(AccessLog { printer });
+    // The first subscriber stays for the whole process.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-struct Lines {
+/// Prints a line for each event.
+struct AccessLog {
     printer: Printer,
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for AccessLog {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let mut line = Line(format!("time={} level={level}", Timestamp::now()));
+        let mut line = LogfmtLine(format!("time={} level={level}", Timestamp::now()));
         event.record(&mut line);
         self.printer.error(&line.0);
     }
 }
 
-struct Line(String);
+/// A line of logfmt.
+struct LogfmtLine(String);
 
-impl Line {
+impl LogfmtLine {
     fn add(&mut self, name: &str, value: &str) {
         let name = if name == "message" { "msg" } else { name };
         let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '=' && c != '\\';
-        // Writing to a string does not fail.
+        // Writing to a `String` cannot fail.
         let _ = if !value.is_empty() && value.chars().all(plain) {
             write!(self.0, " {name}={value}")
         } else {
@@ -52,7 +54,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogfmtLine {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field.name(), &format!("{value:?}"));
     }
@@ -67,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_makes_a_second_field_or_line() {
-        let mut line = Line(String::new());
+    fn quotes_values_that_could_add_a_field_or_line() {
+        let mut line = LogfmtLine(String::new());
         line.add("path", "/v2/a%20b/tags");
         line.add("message", "it is \"so\"");
         line.add("error", "a\nb=c");

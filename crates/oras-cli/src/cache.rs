@@ -1,4 +1,4 @@
-//! The cache of what is read from registries, for every command that reads content.
+//! The cache of content read from registries (`ORAS_CACHE`), for every command that reads content.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,14 +7,13 @@ use oras::store::{Error, Kind, Source};
 use oras::{Cached, Layout};
 
 use crate::env;
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The files that make a directory a layout. All that the cache needs besides are its blobs, which are verified.
+/// The files that are rewritten if they are damaged. The blobs need no repair: reading a blob verifies it.
 const DOCUMENTS: [&str; 2] = ["index.json", "oci-layout"];
 
-/// The source, through the cache at `path`, which is as large as the environment says. A cache that cannot be used is
-/// reported as a warning, and the source is read without it.
+/// Wraps `source` in the cache at `path`. If the cache cannot be opened, prints a warning and returns `source` itself.
 pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Arc<dyn Source>, Failure> {
     let printer = Printer::new();
     let limit = env::cache_size().map_err(Failure::new)?;
@@ -36,14 +35,14 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
     Ok(Arc::new(Cached::new(source, cache)))
 }
 
-/// Opens the cache. If its documents are damaged they are renamed and written anew; the blobs stay.
+/// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.
 async fn open(path: &Path, printer: Printer) -> Result<Layout, Error> {
     let damage = match Layout::open_or_create(path).await {
         Err(error) if matches!(error.kind(), Kind::InvalidContent | Kind::TooLarge) => error,
         opened => return opened,
     };
     for name in DOCUMENTS {
-        // One of the two may be missing. If neither can be renamed, opening fails once more.
+        // One of the two may be missing. If neither can be renamed, the open below fails again.
         drop(std::fs::rename(path.join(name), path.join(format!("{name}.damaged"))));
     }
     let rebuilt = Layout::open_or_create(path).await?;

@@ -1,4 +1,4 @@
-//! The only reader of the environment.
+//! The environment variables of the command. No other file reads the environment.
 #![expect(
     clippy::disallowed_methods,
     reason = "the libraries take options; the command reads the environment, here"
@@ -6,9 +6,9 @@
 
 use std::path::PathBuf;
 
-use crate::args::network::size;
+use crate::args::values::size;
 
-/// The docker configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+/// Returns the path of Docker's configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 pub(crate) fn docker_config() -> Option<PathBuf> {
     let directory = match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
         Some(directory) => PathBuf::from(directory),
@@ -17,7 +17,7 @@ pub(crate) fn docker_config() -> Option<PathBuf> {
     Some(directory.join("config.json"))
 }
 
-/// Where the containers tools (Podman, Buildah, Skopeo) keep credentials, in the order they look.
+/// Returns the credential files of the containers tools (Podman, Buildah, Skopeo), in their order of preference.
 pub(crate) fn containers_auth() -> Vec<PathBuf> {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(file) = path("REGISTRY_AUTH_FILE") {
@@ -28,7 +28,7 @@ pub(crate) fn containers_auth() -> Vec<PathBuf> {
     directories.into_iter().flatten().map(|directory| directory.join("containers/auth.json")).collect()
 }
 
-/// A credential helper of the kind that is made for this system, if one is installed: its name in a configuration.
+/// Returns the name of the first installed credential helper for the keychain of this system.
 pub(crate) fn native_helper() -> Option<&'static str> {
     let directories = std::env::var_os("PATH")?;
     let names = ["osxkeychain", "wincred", "secretservice", "pass"];
@@ -38,18 +38,17 @@ pub(crate) fn native_helper() -> Option<&'static str> {
     })
 }
 
-/// Whether the exit status tells what kind of failure it was.
+/// Returns true if the exit status shows the kind of failure (`ORAS_EXIT_CODES`).
 pub(crate) fn exit_codes() -> bool {
     std::env::var_os("ORAS_EXIT_CODES").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// The layout that keeps what is read from registries: `$ORAS_CACHE`.
+/// Returns the layout that caches content read from registries (`ORAS_CACHE`).
 pub(crate) fn cache() -> Option<PathBuf> {
     std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The size above which what was not used for longest goes from that layout: `$ORAS_CACHE_SIZE`, else 10 GiB; `None`, for
-/// no limit, if it is `0`.
+/// Returns the size limit of the cache: `ORAS_CACHE_SIZE`, else 10 GiB. `0` means no limit, which is `None`.
 pub(crate) fn cache_size() -> Result<Option<u64>, String> {
     match std::env::var("ORAS_CACHE_SIZE").ok().filter(|value| !value.is_empty()) {
         None => Ok(Some(10 << 30)),
@@ -58,22 +57,23 @@ pub(crate) fn cache_size() -> Result<Option<u64>, String> {
     }
 }
 
-/// Where the state of unfinished uploads is kept: `oras/uploads` in the user's state; nowhere if `$ORAS_STATE` is `0` or
-/// `off`.
+/// Returns the directory that stores the state of unfinished uploads: `oras/uploads` in the user's state directory.
+/// Returns `None` if `ORAS_STATE` is `0` or `off`.
 pub(crate) fn unfinished_uploads() -> Option<PathBuf> {
     if std::env::var_os("ORAS_STATE").is_some_and(|value| value == "0" || value == "off") {
         return None;
     }
-    Some(of_user("XDG_STATE_HOME", ".local/state")?.join("oras/uploads"))
+    Some(user_directory("XDG_STATE_HOME", ".local/state")?.join("oras/uploads"))
 }
 
-/// A directory of the user (XDG Base Directory Specification; the local application data on Windows).
-fn of_user(variable: &str, below_home: &str) -> Option<PathBuf> {
+/// Returns a directory of the user (XDG Base Directory Specification; the local application data on Windows).
+fn user_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
     let path = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
 }
 
-/// The time that nothing which is packed is after (<https://reproducible-builds.org/specs/source-date-epoch/>).
+/// Returns the latest time of an entry in a packed directory, in seconds since 1970
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 pub(crate) fn source_date() -> Result<Option<i64>, String> {
     match std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty()) {
         None => Ok(None),
@@ -84,7 +84,7 @@ pub(crate) fn source_date() -> Result<Option<i64>, String> {
     }
 }
 
-/// Whether a layout may share files with another: not if `$ORAS_LINK` is `0` or `off`.
+/// Returns true if layouts may share files by hard links: unless `ORAS_LINK` is `0` or `off`.
 pub(crate) fn links() -> bool {
     !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")
 }
@@ -94,18 +94,18 @@ pub(crate) fn is_terminal_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }
 
-/// Whether colours are unwanted (<https://no-color.org>).
+/// Returns true if the user does not want colours (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// The hosts that are reached past any proxy.
+/// Returns the hosts for which no proxy is used (`NO_PROXY`).
 pub(crate) fn no_proxy() -> String {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()
 }
 
-/// The `registries.conf` of the containers tools, the user's if there is one, and the directories that add to it.
+/// Returns the `registries.conf` of the containers tools, preferably the user's, and the directories that extend it.
 pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(file) = path("CONTAINERS_REGISTRIES_CONF") {
@@ -118,7 +118,8 @@ pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
     (user.into_iter().chain([system]).find(|file| file.exists()), directories)
 }
 
-/// The directories of certificates by registry that the containers tools and Docker read, the user's before the system's.
+/// Returns the directories with certificates for each registry that the containers tools and Docker read, those of the
+/// user first.
 pub(crate) fn certificate_directories() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let of_home = |place: &str| home.as_ref().map(|home| home.join(place));
@@ -135,7 +136,7 @@ pub(crate) fn certificate_directories() -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_page_names_every_variable() {
+    fn documents_every_variable() {
         let page = include_str!("../../../docs/environment.md");
         let is_name =
             |text: &&str| text.len() > 3 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');

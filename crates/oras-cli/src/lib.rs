@@ -1,7 +1,7 @@
 //! The `oras` command: arguments in, one library call, a report out.
 //!
-//! A library only so that the reference pages can be made from [`command`] and the parsers can be fuzzed: programs
-//! use the crate `oras`.
+//! This is a library only to generate the reference pages from [`command`] and to fuzz the parsers. Programs use the
+//! crate `oras`.
 //!
 //! ```
 //! let matches = oras_cli::command().try_get_matches_from(["oras", "resolve", "localhost:5000/hello:v1"]);
@@ -10,46 +10,43 @@
 
 mod access_log;
 mod args;
-mod artifacts;
+mod artifact_location;
 mod cache;
 mod cmd;
 mod complete;
+mod credentials;
 mod env;
-mod error;
-mod evaluate;
-mod events;
+mod expression;
+mod failure;
 mod format;
-mod human;
-mod jq;
+mod humanize;
 mod log;
-mod natural;
-mod output;
-mod periodic;
+mod printer;
 mod progress;
-mod remote;
-mod selection;
-mod status;
-mod table;
-mod target;
-mod tree;
-mod visible;
+mod prompt;
+mod referrer_table;
+mod referrer_tree;
+mod registry_access;
+mod terminal_text;
+mod version_order;
 
 use std::process::ExitCode;
 
 use crate::args::Request;
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The whole command line: every command, flag and example, as the reference pages show it.
+/// Returns the root command with every command, flag and example, as the reference pages show it.
 pub fn command() -> clap::Command {
-    args::help::dress(cmd::root())
+    args::help::complete_pages(cmd::root())
 }
 
-/// Runs the command that the arguments of this process name: 0 when it succeeds, 1 when it fails.
+/// Runs the command of this process's arguments. Returns 0 if it succeeds and 1 if it fails, or the status of
+/// `ORAS_EXIT_CODES`.
 pub fn main() -> ExitCode {
     forbid_core_files();
-    if std::env::args_os().nth(1).is_some_and(|word| word == evaluate::CHILD) {
-        return evaluate::run_child();
+    if std::env::args_os().nth(1).is_some_and(|word| word == expression::CHILD) {
+        return expression::run_child();
     }
     let printer = Printer::new();
     let result = run(&printer);
@@ -68,17 +65,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Ends the process silently as SIGPIPE ends one: `oras repo tags … | head -1` is no failure of the command.
+/// Ends the process without a message, as SIGPIPE does: `oras repo tags … | head -1` does not fail.
 ///
-/// The runtime of Rust ignores the signal, which is right for sockets, so it is raised here with its default action.
+/// The Rust runtime ignores the signal, because a closed socket must not end the process. This function restores the
+/// default action and raises it.
 fn end_by_broken_pipe() -> ExitCode {
     #[cfg(unix)]
     drop(signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE));
-    // What shells report for that signal, should it have been blocked.
+    // The status that shells report for the signal, in case it is blocked.
     ExitCode::from(141)
 }
 
-/// A core file would have the secrets of this process in it. What can't be forbidden is as the system has it.
+/// Disables core files, which would contain the secrets of this process. If that fails, the system's setting remains.
 fn forbid_core_files() {
     #[cfg(unix)]
     {
@@ -90,10 +88,10 @@ fn forbid_core_files() {
 
 fn run(printer: &Printer) -> Result<(), Failure> {
     let words = std::env::args_os().skip(1).map(args::text).collect::<Result<Vec<_>, _>>()?;
-    if let Some((ask, words)) = words.split_first().filter(|(word, _)| complete::asks(word)) {
-        return complete::answer(ask, words, printer);
+    if let Some((command, words)) = words.split_first().filter(|(word, _)| complete::is_completion(word)) {
+        return complete::print_candidates(command, words, printer);
     }
-    // The Go tool has no such flag: other programs are asked for their version like this.
+    // The Go tool has no such flag, but most other programs do.
     let words = match words.split_first() {
         Some((word, rest)) if word == "--version" || word == "-V" => [&["version".to_owned()], rest].concat(),
         _ => words,
@@ -113,9 +111,9 @@ fn run(printer: &Printer) -> Result<(), Failure> {
     }
 }
 
-/// Threads that may block at the same time: those of transfers wait for each other, so that there must be enough.
+/// The limit of blocking threads. Transfers block while they wait for each other, so too few would deadlock.
 const THREADS: usize = 512;
-/// Those of a server never wait for a client for long, and each costs memory.
+/// The limit of blocking threads of a server, which never block for a slow client; each thread costs memory.
 const SERVER_THREADS: usize = 64;
 
 fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Result<(), Failure> {
@@ -136,7 +134,7 @@ fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Resul
     result
 }
 
-/// Ready when the command is to end at once; a server ends by itself when its uploads are finished.
+/// Completes on Ctrl-C. Never completes for a server, which shuts down by itself after its open requests.
 async fn interrupted(name: &str) {
     if name == "serve" {
         std::future::pending::<()>().await;

@@ -1,5 +1,4 @@
-//! Log entries on standard error, in the layout of the Go tool: time and level, a message of any number of lines, data
-//! by name, two empty lines.
+//! Log entries on standard error, in the format of the Go tool: time and level, a message, named data, two empty lines.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -12,52 +11,52 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::output::Printer;
+use crate::printer::Printer;
 
 /// Logs a warning.
 pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
     printer.error(&entry(Timestamp::now(), "WARNING", text, data));
 }
 
-/// Logs a warning once, however often the reason comes up.
+/// Logs a warning, unless the same text was logged before.
 pub(crate) fn notice(printer: Printer, text: &str) {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if TOLD.lock().insert(text.to_owned()) {
+    static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if LOGGED.lock().insert(text.to_owned()) {
         warning(printer, text, &[]);
     }
 }
 
-/// Logs a warning of a registry, unless it was logged before: both sides of a copy may be one registry.
+/// Logs a warning of a registry, unless it was logged before: both sides of a copy may use one registry.
 pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
-    static TOLD: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+    static LOGGED: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
     let key = (registry.to_owned(), text.to_owned());
-    if TOLD.lock().insert(key) {
+    if LOGGED.lock().insert(key) {
         warning(printer, text, &[("registry", registry)]);
     }
 }
 
-/// From now on, logs what is sent to registries and what they answer. Costs nothing until it is called.
+/// Starts to log requests to registries and their responses.
 pub(crate) fn show_requests(printer: Printer) {
     let subscriber = tracing_subscriber::registry().with(Requests { printer });
-    // Only the first call in a process counts.
+    // The first subscriber stays for the whole process.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// An entry without its last line break, which the printer adds.
+/// Formats an entry. The printer adds the last line break.
 fn entry(time: Timestamp, level: &str, text: &str, data: &[(&str, &str)]) -> String {
     let mut entry = format!("[{time}][{level}]: {text}\n");
     if !data.is_empty() {
         entry.push_str("[Data]:\n");
     }
     for (name, value) in data {
-        // Writing to a string does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(entry, "  {name}={value}");
     }
     entry.push('\n');
     entry
 }
 
-/// Takes the events of the client that are meant for people, and no others.
+/// Logs the events that the client emits for `--debug`, and no others.
 struct Requests {
     printer: Printer,
 }
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_look_like_those_of_the_go_tool() {
+    fn formats_entries_like_the_go_tool() {
         let time: Timestamp = "2024-12-01T23:30:01.00000005Z".parse().unwrap();
         assert_eq!(entry(time, "DEBUG", "a\nb", &[]), "[2024-12-01T23:30:01.00000005Z][DEBUG]: a\nb\n\n");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Nonsense: whatever is typed, nothing panics, and what was read is written as it was read.
+//! Random input: no command line makes the program panic, and parsed values are formatted as they were read.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use oras::files::FileReference;
 use oras::spec::{Digest, Platform, Reference};
 use oras_testkit::numbers::Numbers;
 
-use super::line::Line;
-use super::{Request, read};
+use super::command_line::CommandLine;
+use super::request::{Request, read};
 use crate::cmd;
 
-/// How long each test tries.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The duration of each test.
+const TEST_DURATION: Duration = Duration::from_secs(20);
 
 fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
-    let (begun, mut numbers) = (Instant::now(), Numbers(seed));
-    while begun.elapsed() < PATIENCE {
+    let (start, mut numbers) = (Instant::now(), Numbers(seed));
+    while start.elapsed() < TEST_DURATION {
         for _ in 0..20 {
             work(&mut numbers);
         }
@@ -54,7 +54,7 @@ const PIECES: [&str; 28] = [
 ];
 
 #[test]
-fn any_command_line_is_read_or_refused() {
+fn any_command_line_is_accepted_or_rejected() {
     let root = cmd::root();
     let (mut names, mut flags) = (vec!["help".to_owned(), "nope".to_owned()], Vec::new());
     let mut groups = vec![&root];
@@ -87,19 +87,19 @@ fn any_command_line_is_read_or_refused() {
                 _ => numbers.text(&PIECES, 6),
             });
         }
-        let line = Line::read(&root, &words);
+        let line = CommandLine::read(&root, &words);
         match read(root.clone(), &words, |_| ()) {
-            // What was understood is understood the same when it is written in the form for clap.
+            // The form for clap has the same meaning as the line itself.
             Ok(Request::Run(_)) => {
                 let line = line.unwrap();
                 let again: Vec<String> = line.for_clap().skip(1).collect();
-                assert_eq!(Line::read(&root, &again).unwrap(), line, "{words:?}");
+                assert_eq!(CommandLine::read(&root, &again).unwrap(), line, "{words:?}");
             }
             Ok(Request::Help(path)) => assert!(path.len() < 4, "{words:?}"),
             Err(failure) => {
                 let told = failure.to_string();
                 assert!(told.starts_with("Error: ") && !told.contains("\u{1b}["), "{words:?}: {told}");
-                // clap only ever refuses values: its own words are none of ours.
+                // clap rejects only values, and its own error texts are not shown.
                 assert!(!told.contains("For more information"), "{words:?}: {told}");
             }
         }
@@ -116,7 +116,7 @@ fn clap_alone_does_not_panic() {
 }
 
 #[test]
-fn references_are_written_as_they_were_read() {
+fn references_are_formatted_as_they_were_parsed() {
     let valid = [
         "a",
         "b/c",

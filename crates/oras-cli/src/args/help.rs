@@ -1,15 +1,16 @@
-//! Help pages: what the data of the commands becomes when someone reads it. Nothing of this is made when a command runs.
+//! The help pages, made from the declarations of the commands. A command that runs does not need them.
 
 use clap::{Arg, ArgAction, Command};
 
-/// The heading of flags that the Go tool does not have.
-pub(crate) const EXTENSIONS: &str = "Extensions";
-/// What a usage fits into.
+use super::command_line::is_switch;
+use super::flags::EXTENSIONS;
+
+/// The width of a usage line.
 const COLUMNS: usize = 80;
-/// Longer lines are hard to read.
+/// The width of a page: longer lines are hard to read.
 const WIDEST: usize = 120;
 
-/// Values of flags that are not given: by command, or of all others.
+/// The default values of flags: command, flag, value. An empty command stands for all others.
 const DEFAULTS: [(&str, &str, &str); 8] = [
     ("tag", "concurrency", "5"),
     ("manifest push", "concurrency", "5"),
@@ -21,7 +22,7 @@ const DEFAULTS: [(&str, &str, &str); 8] = [
     ("blob push", "media-type", "application/vnd.oci.image.layer.v1.tar"),
 ];
 
-/// The headings of flags that don't name theirs; all others stay under `Options`.
+/// The headings of flags that declare none; the others stay under `Options`.
 const HEADINGS: [(&str, &[&str]); 3] = [
     (
         "Output",
@@ -55,13 +56,13 @@ const HEADINGS: [(&str, &[&str]); 3] = [
     ("Registry", &["distribution-spec", "resolve"]),
 ];
 
-/// The whole command line, with usage, aliases, headings and defaults as the pages show them.
-pub(crate) fn dress(root: Command) -> Command {
+/// Adds the usage, aliases, headings and defaults that the pages show to all commands.
+pub(crate) fn complete_pages(root: Command) -> Command {
     let groups = "Run 'oras help <command>' for the flags and examples of a command.";
-    dress_below(root, "").after_help(groups).max_term_width(WIDEST)
+    complete_command(root, "").after_help(groups).max_term_width(WIDEST)
 }
 
-/// The page of the command with this path, for the terminal there is.
+/// Renders the page of the command with this path, for the width of the terminal.
 pub(crate) fn page(mut root: Command, path: &[String]) -> String {
     root.build();
     render(&mut root, path)
@@ -76,7 +77,8 @@ fn render(command: &mut Command, path: &[String]) -> String {
     command.render_help().to_string()
 }
 
-fn dress_below(command: Command, path: &str) -> Command {
+/// Adds the texts of the command with this path, and of those below it.
+fn complete_command(command: Command, path: &str) -> Command {
     let is_group = command.has_subcommands();
     let tail = if is_group { "<command>".to_owned() } else { tail(&command) };
     let usage = wrapped(format!("oras {path} {tail}").replace("  ", " ").trim_end());
@@ -94,14 +96,14 @@ fn dress_below(command: Command, path: &str) -> Command {
         command = command.after_help(notes.join("\n\n"));
     }
     let own = path.to_owned();
-    command = command.mut_args(move |flag| dress_flag(flag, &own));
+    command = command.mut_args(move |flag| complete_flag(flag, &own));
     command.mut_subcommands(|child| {
         let path = format!("{path} {}", child.get_name());
-        dress_below(child, path.trim())
+        complete_command(child, path.trim())
     })
 }
 
-/// What follows the name of a command.
+/// Returns the usage after the name of a command.
 fn tail(command: &Command) -> String {
     let words = command.get_positionals().next().and_then(|words| words.get_value_names());
     let words = words.and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
@@ -109,13 +111,14 @@ fn tail(command: &Command) -> String {
     format!("{flags}{words}")
 }
 
-fn dress_flag(flag: Arg, path: &str) -> Arg {
+/// Adds the heading and the default of a flag.
+fn complete_flag(flag: Arg, path: &str) -> Arg {
     let Some(name) = flag.get_long().map(ToOwned::to_owned) else {
-        // The usage shows what is no flag.
+        // The usage shows the arguments.
         return flag.hide(true);
     };
-    // `--debug=false` can be said, but hardly ever is.
-    let flag = match super::line::is_switch(&flag) {
+    // `--debug=false` is accepted, but the page shows the usual form `--debug`.
+    let flag = match is_switch(&flag) {
         true => {
             let flag = flag.num_args(0).require_equals(false);
             flag.hide_possible_values(false).hide_default_value(false).action(ArgAction::SetTrue)
@@ -147,7 +150,7 @@ fn dress_flag(flag: Arg, path: &str) -> Arg {
     }
 }
 
-/// Breaks a usage where it would not fit, below its beginning.
+/// Breaks a long usage into indented lines.
 fn wrapped(usage: &str) -> String {
     let (indent, mut lines) = ("Usage: ".len(), vec![String::new()]);
     for word in usage.split(' ') {
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_and_every_flag_a_help() {
+    fn describes_every_command_and_flag() {
         each(&crate::command(), "oras", &mut |command, path| {
             assert!(command.get_about().is_some(), "{path} has no description");
             if !command.has_subcommands() {
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn long_usages_are_broken() {
+    fn wraps_long_usages() {
         let usage = wrapped(&format!("oras {} end", "word ".repeat(20).trim_end()));
         assert!(usage.lines().all(|line| line.len() <= COLUMNS), "{usage}");
         assert!(usage.contains("\n           word"), "{usage}");

@@ -1,21 +1,21 @@
-//! Commands whose names are like a word that is no command.
+//! Suggests commands whose names are similar to an unknown word, by the rules of cobra.
 
 use clap::Command;
 
-/// The most edits between a word and the name it was meant to be.
-const NEAR: usize = 2;
+/// The largest edit distance of a suggestion, as in cobra.
+const MAX_DISTANCE: usize = 2;
 
-/// The commands of `group` that `word` may have been meant to be, in their order.
-pub(crate) fn alike<'a>(group: &'a Command, word: &str) -> Vec<&'a str> {
+/// Returns the commands of `group` that are similar to `word`, in their order.
+pub(crate) fn similar_commands<'a>(group: &'a Command, word: &str) -> Vec<&'a str> {
     let word = word.to_lowercase();
     let shown = group.get_subcommands().filter(|command| !command.is_hide_set() && !word.is_empty());
     shown
         .map(Command::get_name)
-        .filter(|name| name.starts_with(&word) || distance(name, &word) <= NEAR)
+        .filter(|name| name.starts_with(&word) || distance(name, &word) <= MAX_DISTANCE)
         .collect()
 }
 
-/// The number of characters to insert, remove or change.
+/// Returns the edit distance (Levenshtein): the number of characters to insert, delete or replace.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_edits() {
+    fn measures_edit_distance() {
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("push", "pull"), 2);
         assert_eq!(distance("pull", "plul"), 2);

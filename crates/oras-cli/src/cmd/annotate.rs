@@ -3,20 +3,31 @@
 use clap::{ArgMatches, Command};
 use oras::{Annotations, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::cmd::pack;
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::pack_args;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage {
     path: "oras annotate",
     tail: "[flags] <name>{:<tag>|@<digest>} {--annotation <key>=<value>|--remove <key>} [...]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras annotate`.
+    struct AnnotateArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        annotation: Vec<String> = flags::list("KEY=VALUE", "Set this annotation").short('a'),
+        remove: Vec<String> = flags::list("KEY", "Remove this annotation"),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Manifest or index"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "annotate",
@@ -30,30 +41,23 @@ pub(crate) fn command() -> Command {
             "it. The old one stays under its digest. Signatures and other referrers stay with the old digest."
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args([
-        flags::list("annotation", "KEY=VALUE", "Set this annotation").short('a'),
-        flags::list("remove", "KEY", "Remove this annotation"),
-        flags::positional("<name>{:<tag>|@<digest>}", "Manifest or index"),
-    ])
+    .args(AnnotateArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the manifest to annotate")?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let set = pack::annotations(matches)?.remove("$manifest").unwrap_or_default();
-    let edits = Annotations { set: set.into_iter().collect(), remove: matches.list("remove") };
+    let args = AnnotateArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the manifest to annotate")?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
+    let edits = Annotations { set: set.into_iter().collect(), remove: args.remove.clone() };
     if edits.set.is_empty() && edits.remove.is_empty() {
         return Err(Failure::new("neither annotations to set nor annotations to remove are given")
             .usage(USAGE.line())
             .advise("Please give them via the flags --annotation \"key=value\" and --remove \"key\""));
     }
-    let target = Target::new(matches, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let reference = target.require_reference(&USAGE, true)?;
     let store = target.deleting_store().await?;
     let annotated = oras::annotate(store, reference, &edits).await.map_err(|error| target.failure(&error))?;

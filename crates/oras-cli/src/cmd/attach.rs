@@ -3,14 +3,13 @@
 use clap::{ArgMatches, Command};
 use oras::{AttachOptions, report};
 
-use super::{listener, pack, platform};
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::error::Failure;
+use super::pack_args::{self, PackArgs};
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::status::PUSH;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
+use crate::progress::{listener, words::PUSH};
 
 const USAGE: Usage = Usage {
     path: "oras attach",
@@ -18,7 +17,27 @@ const USAGE: Usage = Usage {
            {<file>[:<layer_media_type>]|--annotation <key>=<value>} [...]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras attach`.
+    struct AttachArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        #[flatten] pack: PackArgs,
+        #[flatten] progress: ProgressArgs,
+        _verbose: bool = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        artifact_type: Option<String> = flags::text("TYPE", "Type of the artifact (required)"),
+        config: Option<String> = flags::text("PATH[:TYPE]", "Use this file as the config"),
+        dry_run: bool = flags::dry_run(),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> =
+            flags::positional("<name>{:<tag>|@<digest>} <file>[:<type>]", "Subject, then files"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "attach",
@@ -29,30 +48,15 @@ pub(crate) fn command() -> Command {
             "  oras attach --artifact-type doc/example localhost:5000/hello:v1 -a key=value"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format())
-    .args(flags::pack())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::verbose(),
-        flags::platform(),
-        flags::distribution_spec(""),
-        flags::text("artifact-type", "TYPE", "Type of the artifact (required)"),
-        flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
-        flags::dry_run(),
-        flags::concurrency(),
-        flags::positional("<name>{:<tag>|@<digest>} <file>[:<type>]", "Subject, then files"),
-    ])
+    .args(AttachArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, false, "the destination artifact for attaching.")?;
-    let packed = pack::read(matches, &words[1..])?;
+    let args = AttachArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, false, "the destination artifact for attaching.")?;
+    let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
     let asks_for_reference = |failure: Failure| match &failure.advice {
         Some(advice) if words.len() == 1 => {
             let advice = format!("Are you missing an artifact reference to attach to? {advice}");
@@ -60,14 +64,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         _ => failure,
     };
-    let target = Target::new(matches, "", &words[0], printer).map_err(|failure| {
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer).map_err(|failure| {
         if failure.message.contains("invalid reference") { asks_for_reference(failure) } else { failure }
     })?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let platform = platform(matches, "platform")?;
-    exclusive(matches, "", &["config", "platform"])?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let platform = values::platform(args.platform.as_ref())?;
+    flags::exclusive!("", args.config, args.platform)?;
     let reference = target.require_reference(&USAGE, true).map_err(asks_for_reference)?;
-    let Some(artifact_type) = matches.text("artifact-type") else {
+    let Some(artifact_type) = args.artifact_type.as_deref() else {
         return Err(Failure::new("required flag(s) \"artifact-type\" not set"));
     };
     if packed.files.is_empty() && packed.annotations.is_empty() {
@@ -78,21 +82,21 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let options = AttachOptions {
         files: packed.files,
-        config: pack::config(matches)?,
+        config: pack_args::config(args.config.as_ref())?,
         artifact_type: Some(artifact_type).filter(|text| !text.is_empty()).map(Into::into),
         annotations: packed.annotations,
         config_annotations: packed.config_annotations,
         platform,
-        concurrency: matches.count("concurrency", 0),
-        directories: pack::directories(matches)?,
+        concurrency: values::count(args.concurrency, 0),
+        directories: pack_args::directories(&args.pack)?,
     };
-    let export = pack::export_path(matches)?;
+    let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
-    let dry_run = matches.on("dry-run");
+    let dry_run = args.dry_run;
     if dry_run {
         store = oras::dry_run(store);
     }
-    let listener = listener(PUSH.dry(dry_run), matches, &format, *printer);
+    let listener = listener(PUSH.dry(dry_run), &args.progress, &format, *printer);
     let attached =
         oras::attach(store, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
@@ -114,5 +118,5 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
     drop(packed.spooled);
-    pack::export(export.as_deref(), &attached.manifest)
+    pack_args::export(export.as_deref(), &attached.manifest)
 }

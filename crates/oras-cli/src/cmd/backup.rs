@@ -8,23 +8,38 @@ use oras::remote::Mirrored;
 use oras::store::Kind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
-use super::listener;
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::artifacts::{Artifacts, TagLines, TagWarnings, required_path};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
+use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::human;
-use crate::output::Printer;
-use crate::status::BACKUP;
-use crate::target::Usage;
+use crate::humanize;
+use crate::printer::Printer;
+use crate::progress::tag_lines::{TagLines, TagWarnings};
+use crate::progress::{listener, words::BACKUP};
 
 const USAGE: Usage = Usage {
     path: "oras backup",
     tail: "[flags] --output <path> <registry>/<repository>[:<ref1>[,<ref2>...]]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras backup`.
+    struct BackupArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] registry: RegistryArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] progress: ProgressArgs,
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        output: Option<String> =
+            flags::text("PATH", "Write to this directory or .tar file (required)").short('o'),
+        include_referrers: bool = flags::switch("Save what refers to the artifacts too"),
+        dry_run: bool = flags::dry_run(),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> = flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "backup",
@@ -39,41 +54,30 @@ pub(crate) fn command() -> Command {
             "  oras backup -o all.tar --dry-run --format json localhost:5000/hello"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::format_too())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::distribution_spec(""),
-        flags::text("output", "PATH", "Write to this directory or .tar file (required)").short('o'),
-        flags::switch("include-referrers", "Save what refers to the artifacts too"),
-        flags::dry_run(),
-        flags::concurrency(),
-        flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
-    ])
+    .args(BackupArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the artifacts to back up")?;
-    let artifacts = Artifacts::new(matches, &words[0], printer)?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let path = required_path(matches, "output")?;
-    let begun = Instant::now();
-    let dry_run = matches.on("dry-run");
+    let args = BackupArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the artifacts to back up")?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let path = required_path(args.output.as_deref(), "output")?;
+    let start = Instant::now();
+    let dry_run = args.dry_run;
     let options = BackupOptions {
         tags: artifacts.tags.clone(),
-        referrers: matches.on("include-referrers"),
-        concurrency: matches.count("concurrency", 0),
+        referrers: args.include_referrers,
+        concurrency: values::count(args.concurrency, 0),
         dry_run,
     };
     let name = artifacts.repository.name();
-    let nodes = listener(BACKUP, matches, &format, *printer);
+    let nodes = listener(BACKUP, &args.progress, &format, *printer);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
-        Arc::new(TagLines { printer: *printer, place: name.to_owned(), done, nodes })
+        Arc::new(TagLines { printer: *printer, source: name.to_owned(), done, nodes })
     } else {
         nodes
     };
@@ -104,7 +108,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         )),
         Format::Text => printer.line(format!(
             "Successfully backed up {count} tag(s) from {name:?} to {path:?} in {}.",
-            human::duration(begun.elapsed())
+            humanize::duration(start.elapsed())
         )),
         format => {
             let report = report::Backup::new(name, &path, &backed_up.artifacts);

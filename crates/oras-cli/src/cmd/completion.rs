@@ -1,13 +1,12 @@
-//! `oras completion`: the scripts that make a shell ask this program.
+//! `oras completion`: the scripts that let a shell complete commands by this program.
 
 use clap::{ArgMatches, Command};
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::args::{self, flags};
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The script of each shell; `__complete` stands for the command that it asks.
+/// The script of each shell, which runs `oras __complete`.
 const SCRIPTS: [(&str, &str); 4] = [
     ("bash", include_str!("../complete/oras.bash")),
     ("zsh", include_str!("../complete/oras.zsh")),
@@ -15,7 +14,7 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("powershell", include_str!("../complete/oras.ps1")),
 ];
 
-/// The group with a command for each shell.
+/// Creates the group with a command for each shell.
 pub(crate) fn command() -> Command {
     args::group("completion", "Print a script that completes commands, flags, files and tags").subcommands([
         shell(
@@ -53,20 +52,27 @@ pub(crate) fn command() -> Command {
     ])
 }
 
+flags::flags! {
+    /// The arguments of `oras completion bash` and its siblings.
+    struct CompletionArgs {
+        no_descriptions: bool = flags::switch("Do not show what candidates mean"),
+        words: Vec<String> = flags::positional("", ""),
+    }
+}
+
+/// Creates the command of a shell.
 fn shell(name: &'static str, about: &'static str, examples: &'static str) -> Command {
-    args::command(name, about, examples).args([
-        flags::switch("no-descriptions", "Do not show what candidates mean"),
-        flags::positional("", ""),
-    ])
+    args::command(name, about, examples).args(CompletionArgs::flags(""))
 }
 
 /// Prints the script for the shell `name`.
 pub(crate) fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    if let Some(word) = matches.words().first() {
+    let args = CompletionArgs::read(matches, "");
+    if let Some(word) = args.words.first() {
         return Err(Failure::new(format!("unknown command {word:?} for \"oras completion {name}\"")));
     }
     let script = SCRIPTS.iter().find(|(shell, _)| *shell == name).map_or("", |(_, script)| script);
-    if matches.on("no-descriptions") {
+    if args.no_descriptions {
         return printer.bytes(script.replace("__complete ", "__completeNoDesc ").as_bytes());
     }
     printer.bytes(script.as_bytes())

@@ -6,19 +6,42 @@ use oras::spec::platform::PlatformError;
 use oras::store::{Error, Side};
 use oras::{CopyOptions, PlatformsError, UnresolvedSource, join, report};
 
-use super::listener;
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
+use crate::args::{
+    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::status::COPY;
-use crate::target::{Target, Usage, check_tags, split_tags};
+use crate::printer::Printer;
+use crate::progress::{listener, words::COPY};
 
 const USAGE: Usage =
     Usage { path: "oras cp", tail: "[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras cp`.
+    struct CopyArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten("from-")] from: LocationArgs,
+        #[flatten("to-")] to: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] progress: ProgressArgs,
+        _verbose: bool = flags::verbose(),
+        _from_distribution_spec: Option<String> = flags::distribution_spec(),
+        _to_distribution_spec: Option<String> = flags::distribution_spec(),
+        resolve: Vec<String> =
+            flags::list("HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
+        recursive: bool = flags::switch("Copy the referrers too").short('r'),
+        force: bool = flags::switch("Look below manifests that the destination has"),
+        dry_run: bool = flags::dry_run(),
+        platform: Vec<String> = flags::platform().action(clap::ArgAction::Append),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> =
+            flags::positional("<from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]", "Source and destination"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "cp",
@@ -31,38 +54,23 @@ pub(crate) fn command() -> Command {
         ),
     )
     .visible_alias("copy")
-    .args(flags::common())
-    .args(flags::remote("from-"))
-    .args(flags::layout("from-"))
-    .args(flags::remote("to-"))
-    .args(flags::layout("to-"))
-    .args(flags::format_too())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::verbose(),
-        flags::distribution_spec("from-"),
-        flags::distribution_spec("to-"),
-        flags::list("resolve", "HOST:PORT:ADDRESS[:PORT]", "Like --from-resolve and --to-resolve"),
-        flags::switch("recursive", "Copy the referrers too").short('r'),
-        flags::switch("force", "Look below manifests that the destination has"),
-        flags::dry_run(),
-        flags::platform().action(clap::ArgAction::Append),
-        flags::concurrency(),
-        flags::positional("<from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]", "Source and destination"),
-    ])
+    .args(CopyArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 2, true, "the source and destination for copying")?;
+    let mut args = CopyArgs::read(matches, "");
+    for side in [&mut args.from, &mut args.to] {
+        side.registry.connection.resolve.splice(0..0, args.resolve.iter().cloned());
+    }
+    let words = &args.words;
+    USAGE.check(words, 2, true, "the source and destination for copying")?;
     let (raw, extra_tags) = split_tags(&words[1])?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let dry_run = matches.on("dry-run");
-    let platforms = platforms(matches)?;
-    let from = Target::new(matches, "from-", &words[0], printer)?;
-    let to = Target::new(matches, "to-", raw, printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let dry_run = args.dry_run;
+    let platforms = platforms(&args.platform)?;
+    let from = ArtifactLocation::new(&args.from, "from-", &words[0], printer)?;
+    let to = ArtifactLocation::new(&args.to, "to-", raw, printer)?;
     check_tags(&extra_tags)?;
     let source = from.source().await?;
     let reference = from.require_reference(&USAGE, true)?;
@@ -72,14 +80,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
     let options = CopyOptions {
-        recursive: matches.on("recursive"),
+        recursive: args.recursive,
         platforms,
         tags: first.into_iter().chain(extra_tags.clone()).collect(),
-        concurrency: matches.count("concurrency", 0),
-        force: matches.on("force"),
+        concurrency: values::count(args.concurrency, 0),
+        force: args.force,
         max_manifest_size: Some(from.max_manifest_size()),
     };
-    let listener = listener(COPY.between(&from, &to).dry(dry_run), matches, &format, *printer);
+    let listener = listener(COPY.between(&from, &to).dry(dry_run), &args.progress, &format, *printer);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;
@@ -93,7 +101,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     };
     if !format.is_for_people() {
         let tags: Vec<_> =
-            Some(to.reference.clone()).into_iter().chain(extra_tags).filter(|tag| !is_digest(tag)).collect();
+            Some(to.reference.clone()).into_iter().chain(extra_tags).filter(|tag| !is_not_tag(tag)).collect();
         let report = report::Copy {
             source: from.raw.clone(),
             dry_run,
@@ -109,17 +117,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     printer.line(format!("Digest: {digest}"))
 }
 
-/// Whether the text is none of a tag: a digest, or nothing.
-fn is_digest(text: &str) -> bool {
+/// Returns true if the text is not a tag: a digest, or empty.
+fn is_not_tag(text: &str) -> bool {
     text.is_empty() || text.parse::<oras::spec::Digest>().is_ok()
 }
 
-/// Reads `--platform`, given several times or as a list.
-fn platforms(matches: &ArgMatches) -> Result<Vec<Platform>, Failure> {
+/// Parses `--platform`, which may be repeated and may be a list.
+fn platforms(lists: &[String]) -> Result<Vec<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
-    for text in
-        matches.list("platform").iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty())
-    {
+    for text in lists.iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty()) {
         let platform = text.parse().map_err(|error: PlatformError| Failure::new(error.to_string()))?;
         if !platforms.contains(&platform) {
             platforms.push(platform);
@@ -128,9 +134,9 @@ fn platforms(matches: &ArgMatches) -> Result<Vec<Platform>, Failure> {
     Ok(platforms)
 }
 
-/// Says which side failed.
-fn failure(from: &Target, to: &Target, error: &Error) -> Failure {
-    // The Go tool resolves the source before it copies to a destination without a tag, and names no side then.
+/// Converts an error into a failure that names the side.
+fn failure(from: &ArtifactLocation, to: &ArtifactLocation, error: &Error) -> Failure {
+    // The Go tool resolves the source first, and its error then names no side.
     if from.registry().is_some() && error.find::<UnresolvedSource>().is_some() {
         return from.failure(error);
     }

@@ -5,20 +5,35 @@ use std::io::IsTerminal;
 use clap::{ArgMatches, Command};
 use oras::{DiscoverOptions, report};
 
-use super::platform;
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
 use crate::env;
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::table;
-use crate::target::{Target, Usage};
-use crate::tree::{self, Paint};
+use crate::printer::Printer;
+use crate::referrer_table;
+use crate::referrer_tree::{self, TreeStyle};
 
 const USAGE: Usage = Usage { path: "oras discover", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras discover`.
+    struct DiscoverArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        no_tty: bool = flags::no_tty(),
+        verbose: Option<bool> = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        artifact_type: Option<String> = flags::text("TYPE", "Only referrers of this type"),
+        output: Option<String> = flags::text("FORMAT", "Like --format").short('o').hide(true),
+        depth: Option<i64> = flags::number("Levels of referrers to show [default: all]"),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "discover",
@@ -29,57 +44,46 @@ pub(crate) fn command() -> Command {
             "  oras discover --format json --artifact-type a/sbom localhost:5000/hello:v1"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format())
-    .args([
-        flags::no_tty(),
-        flags::verbose(),
-        flags::platform(),
-        flags::distribution_spec(""),
-        flags::text("artifact-type", "TYPE", "Only referrers of this type"),
-        flags::text("output", "FORMAT", "Like --format").short('o').hide(true),
-        flags::number("depth", "Levels of referrers to show [default: all]"),
-        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
-    ])
+    .args(DiscoverArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target artifact to discover referrers from")?;
-    exclusive(matches, "", &["format", "output"])?;
-    if matches.given("depth") && matches.count("depth", 0) < 1 {
+    let args = DiscoverArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target artifact to discover referrers from")?;
+    flags::exclusive!("", args.format.format, args.output)?;
+    if args.depth.is_some_and(|depth| depth < 1) {
         return Err(Failure::new("depth value should be at least 1"));
     }
-    let target = Target::new(matches, "", &words[0], printer)?;
-    let format = match matches.text("output") {
-        None => Format::read(matches, format::TREE, *printer)?,
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let format = match args.output.as_deref() {
+        None => Format::read(&args.format, format::TREE, *printer)?,
         Some(old) => {
             if old.starts_with("go-template=") {
                 return Err(Failure::new("output type can only be tree, table or json"));
             }
-            let format = Format::parse(&old, matches, format::TREE, *printer)?;
+            let format = Format::parse(old, &args.format, format::TREE, *printer)?;
             printer.error(&format!("[DEPRECATED] --output is deprecated, try `--format {old}` instead"));
             format
         }
     };
     let options = DiscoverOptions {
-        artifact_type: matches.text("artifact-type").filter(|text| !text.is_empty()).map(Into::into),
-        depth: if matches!(format, Format::Table) { 1 } else { matches.count("depth", 0) },
-        platform: platform(matches, "platform")?,
+        artifact_type: values::non_empty(args.artifact_type.as_ref()).map(Into::into),
+        depth: if matches!(format, Format::Table) { 1 } else { values::count(args.depth, 0) },
+        platform: values::platform(args.platform.as_ref())?,
     };
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let root = oras::discover(source, reference, &options).await.map_err(|error| target.failure(&error))?;
-    let annotations = matches.switch("verbose").unwrap_or(true);
+    let annotations = args.verbose.unwrap_or(true);
     match format {
-        Format::Table => printer.text(&table::draw(&target.raw, &root, annotations)),
+        Format::Table => printer.text(&referrer_table::draw(&target.raw, &root, annotations)),
         Format::Text => {
-            let terminal = std::io::stdout().is_terminal();
-            let paint = Paint { terminal, colours: terminal && !matches.on("no-tty") && !env::no_color() };
-            printer.bytes(tree::draw(&target.path, &root, annotations, paint).as_bytes())
+            let is_terminal = std::io::stdout().is_terminal();
+            let style =
+                TreeStyle { is_terminal, has_colours: is_terminal && !args.no_tty && !env::no_color() };
+            printer.bytes(referrer_tree::draw(&target.path, &root, annotations, style).as_bytes())
         }
         format => printer.report(&format, &report::Discover::new(&target.path, &root)),
     }

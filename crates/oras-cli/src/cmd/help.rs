@@ -2,10 +2,9 @@
 
 use clap::Command;
 
-use crate::args;
-use crate::args::flags;
+use crate::args::{self, flags};
 
-/// The command; what it shows is found while the arguments are read.
+/// Creates the command. Reading the arguments turns it into a request for a help page, so it never runs.
 pub(crate) fn command() -> Command {
     args::command(
         "help",

@@ -7,20 +7,32 @@ use oras::remote::{Client, ClientOptions, Credential, CredentialStore, Registry,
 use oras::report;
 use oras::spec::reference::check_registry;
 
-use crate::args;
-use crate::args::flags::{self, Matches};
+use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, Usage, flags};
 use crate::cmd::login_check;
 use crate::env;
-use crate::error::{self, Failure};
+use crate::failure::{self, Failure};
 use crate::format::{self, Format};
 use crate::log;
-use crate::output::Printer;
-use crate::remote::Remote;
-use crate::target::{Usage, prompt};
+use crate::printer::Printer;
+use crate::prompt::prompt;
+use crate::registry_access::RegistryAccess;
 
 const USAGE: Usage = Usage { path: "oras login", tail: "[flags] <registry>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras login`.
+    struct LoginArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] registry: RegistryArgs,
+        #[extension] format: FormatArgs,
+        _verbose: bool = flags::verbose(),
+        check: bool = flags::switch("Only show where the credential is, of a registry or a repository")
+            .help_heading(flags::EXTENSIONS),
+        words: Vec<String> = flags::positional("<registry>", "Registry"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "login",
@@ -32,50 +44,43 @@ pub(crate) fn command() -> Command {
             "  oras login --check localhost:5000"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::format_too())
-    .args([
-        flags::verbose(),
-        flags::switch("check", "Only show where the credential is, of a registry or a repository")
-            .help_heading(flags::EXTENSIONS),
-        flags::positional("<registry>", "Registry"),
-    ])
+    .args(LoginArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the registry to log in to")?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let remote = Remote::new(matches, "", printer)?;
-    if matches.on("check") {
-        return login_check::run(&remote.store, &words[0], &format, printer).await;
+    let args = LoginArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the registry to log in to")?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let access = RegistryAccess::new(&args.registry, "", printer)?;
+    if args.check {
+        return login_check::run(&access.store, &words[0], &format, printer).await;
     }
-    remote.store.check_writable()?;
-    let credential = match &remote.credential {
+    access.store.check_writable()?;
+    let credential = match &access.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
             username: username.clone(),
-            password: ask(printer, "Password: ", "password")?,
+            password: ask_secret(printer, "Password: ", "password")?,
         },
         Some(credential) => credential.clone(),
-        None => ask_all(printer, remote.username.as_deref())?,
+        None => ask_credential(printer, access.username.as_deref())?,
     };
     let host = words[0].as_str();
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
     let options = ClientOptions {
         credentials: Arc::new(StaticCredentials::new(Some(credential.clone()))),
-        ..remote.options.clone()
+        ..access.options.clone()
     };
     let registry = Registry::new(&Client::new(options)?, host)?;
     registry.ping().await.map_err(|error| {
         if error.find::<oras::remote::ResponseError>().is_some() {
-            return error::of_registry(&error, remote.store.path());
+            return failure::of_registry(&error, access.store.path());
         }
         Failure::from(error.context(format!("failed to validate the credentials for {host}")))
     })?;
-    warn_of_plain_text(&remote, host, printer).await?;
-    remote
+    warn_of_plain_text(&access, host, printer).await?;
+    access
         .store
         .put(host, &credential)
         .await
@@ -92,10 +97,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// Says so when the secret will lie in a file as it is although this system has a keychain for it.
-async fn warn_of_plain_text(remote: &Remote, host: &str, printer: &Printer) -> Result<(), Failure> {
+/// Warns if the secret will be stored unencrypted although a credential helper for a keychain is installed.
+async fn warn_of_plain_text(access: &RegistryAccess, host: &str, printer: &Printer) -> Result<(), Failure> {
     let Some(helper) = env::native_helper() else { return Ok(()) };
-    if let Some(path) = remote.store.plain_text_path(host).await? {
+    if let Some(path) = access.store.plain_text_path(host).await? {
         let text = format!(
             "the credential will not be encrypted in {path}: to keep it in the keychain, add \"credsStore\": \"{helper}\" to \
              that file and log in again",
@@ -106,18 +111,20 @@ async fn warn_of_plain_text(remote: &Remote, host: &str, printer: &Printer) -> R
     Ok(())
 }
 
-fn ask_all(printer: &Printer, username: Option<&str>) -> Result<Credential, Failure> {
+/// Asks for the user name and the secret.
+fn ask_credential(printer: &Printer, username: Option<&str>) -> Result<Credential, Failure> {
     let username = match username {
         Some(username) => username.to_owned(),
         None => prompt(printer, "Username: ", false)?.trim().to_owned(),
     };
     if username.is_empty() {
-        return Ok(Credential::Refresh(ask(printer, "Token: ", "token")?));
+        return Ok(Credential::Refresh(ask_secret(printer, "Token: ", "token")?));
     }
-    Ok(Credential::Basic { username, password: ask(printer, "Password: ", "password")? })
+    Ok(Credential::Basic { username, password: ask_secret(printer, "Password: ", "password")? })
 }
 
-fn ask(printer: &Printer, question: &str, what: &str) -> Result<Secret, Failure> {
+/// Asks for a secret, which must not be empty.
+fn ask_secret(printer: &Printer, question: &str, what: &str) -> Result<Secret, Failure> {
     let answer = prompt(printer, question, true)?;
     if answer.is_empty() { Err(Failure::new(format!("{what} required"))) } else { Ok(Secret::from(answer)) }
 }

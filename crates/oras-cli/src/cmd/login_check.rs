@@ -1,13 +1,13 @@
-//! `oras login --check`: where a credential is, never the credential.
+//! `oras login --check`: shows where a credential is stored, without the secret.
 
 use oras::remote::{Credential, DockerConfig, Keeper};
 use oras::report::CredentialSource;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::format::Format;
-use crate::output::Printer;
+use crate::printer::Printer;
 
-/// Shows what answers for `name`, which is a registry or a repository.
+/// Shows the credential for `name`, a registry or a repository.
 pub(crate) async fn run(
     store: &DockerConfig,
     name: &str,
@@ -39,6 +39,7 @@ pub(crate) async fn run(
     }
 }
 
+/// Describes the credential in a sentence.
 fn sentence(source: &CredentialSource) -> String {
     let whose = source.username.as_ref().map(|name| format!(" of {name:?}")).unwrap_or_default();
     let place = match (&source.helper, &source.key) {

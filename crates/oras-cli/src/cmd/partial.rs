@@ -1,4 +1,4 @@
-//! `oras partial`: what transfers that were not finished have left.
+//! `oras partial`: the partial downloads and uploads of interrupted transfers.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -6,76 +6,107 @@ use std::time::{Duration, SystemTime};
 use clap::{ArgMatches, Command};
 use oras::{PartialDownload, PartialOptions, PartialUpload, Partials};
 
-use crate::args::flags::{self, Matches};
-use crate::args::{self, network};
+use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, flags, values};
 use crate::env;
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::human;
-use crate::output::Printer;
-use crate::remote::Remote;
+use crate::humanize;
+use crate::printer::Printer;
+use crate::registry_access::RegistryAccess;
 
-const PLACES: &str = "Directories or OCI layouts to look in, and below [default: .]";
+const PATHS: &str = "Directories or OCI layouts to look in, and below [default: .]";
 
-/// The group with its commands.
+flags::flags! {
+    /// The arguments of `oras partial ls`.
+    struct ListArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] format: FormatArgs,
+        older_than: Option<Duration> = flags::text("DURATION", "Only what did not go on for so long")
+            .value_parser(values::period),
+        words: Vec<String> = flags::positional("[path...]", PATHS),
+    }
+}
+
+flags::flags! {
+    /// The arguments of `oras partial clean`.
+    struct CleanArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] registry: RegistryArgs,
+        #[flatten] format: FormatArgs,
+        dry_run: bool = flags::dry_run(),
+        older_than: Option<Duration> = flags::text("DURATION", "Only what did not go on for so long")
+            .value_parser(values::period),
+        words: Vec<String> = flags::positional("[path...]", PATHS),
+    }
+}
+
+/// Creates the group with its commands.
 pub(crate) fn command() -> Command {
-    let places = || flags::positional("[path...]", PLACES);
-    let age = |help| flags::text("older-than", "DURATION", help).value_parser(network::period);
     let ls = args::command(
         "ls",
         "List what unfinished transfers have left, but what a process is at",
         "Examples:\n  oras partial ls\n  oras partial ls --older-than 24h ~/Downloads --format json",
     )
     .visible_alias("list")
-    .args(flags::common())
-    .args(flags::format())
-    .args([age("Only what did not go on for so long"), places()]);
+    .args(ListArgs::flags(""));
     let clean = args::command(
         "clean",
         "Remove what unfinished transfers have left, but what a process is at",
         "A later run begins anew what is removed. Unfinished uploads are deleted at their registries, too.\n\nExamples:\n  oras partial clean\n  oras partial clean --older-than 24h ~/Downloads",
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::format())
-    .args([flags::dry_run(), age("Only what did not go on for so long"), places()]);
+    .args(CleanArgs::flags(""));
     args::group("partial", "Work with what unfinished transfers have left").subcommands([ls, clean])
 }
 
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let mut directories: Vec<_> = matches.words().into_iter().map(PathBuf::from).collect();
-    if directories.is_empty() {
-        directories.push(PathBuf::from("."));
+    match name {
+        "clean" => clean(&CleanArgs::read(matches, ""), printer).await,
+        _ => list(ListArgs::read(matches, ""), printer).await,
     }
-    let older_than = matches.try_get_one::<Duration>("older-than").ok().flatten().copied();
-    let older_than = older_than.unwrap_or_default();
-    let options = PartialOptions { directories, uploads: env::unfinished_uploads(), older_than };
-    if name != "clean" || matches.on("dry-run") {
-        let found = oras::list_partials(&options).await?;
-        if matches!(format, Format::Text) {
-            let verb = if name == "clean" { "Would remove " } else { "" };
-            for line in lines(&found) {
-                printer.line(format!("{verb}{line}"))?;
-            }
-        }
-        return printer.report(&format, &found);
-    }
-    let remote = Remote::new(matches, "", printer)?;
-    let removed = oras::clean_partials(&options, &remote.client()?).await?;
-    if matches!(format, Format::Text) {
-        for line in lines(&removed) {
-            printer.line(format!("Removed {line}"))?;
-        }
-    }
-    printer.report(&format, &removed)
 }
 
-/// A line for each: what it is, how large, how old, and where.
+async fn list(args: ListArgs, printer: &Printer) -> Result<(), Failure> {
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let found = oras::list_partials(&options(&args.words, args.older_than)).await?;
+    print(&found, "", &format, printer)
+}
+
+async fn clean(args: &CleanArgs, printer: &Printer) -> Result<(), Failure> {
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let options = options(&args.words, args.older_than);
+    if args.dry_run {
+        return print(&oras::list_partials(&options).await?, "Would remove ", &format, printer);
+    }
+    let access = RegistryAccess::new(&args.registry, "", printer)?;
+    let removed = oras::clean_partials(&options, &access.client()?).await?;
+    print(&removed, "Removed ", &format, printer)
+}
+
+fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
+    let directories =
+        if words.is_empty() { vec![".".into()] } else { words.iter().map(PathBuf::from).collect() };
+    PartialOptions {
+        directories,
+        uploads: env::unfinished_uploads(),
+        older_than: older_than.unwrap_or_default(),
+    }
+}
+
+/// Prints a line for each partial file, after `verb`, or the report.
+fn print(partials: &Partials, verb: &str, format: &Format, printer: &Printer) -> Result<(), Failure> {
+    if matches!(format, Format::Text) {
+        for line in lines(partials) {
+            printer.line(format!("{verb}{line}"))?;
+        }
+    }
+    printer.report(format, partials)
+}
+
+/// Returns a line for each: kind, size, age and location.
 fn lines(found: &Partials) -> Vec<String> {
     let downloads = found.downloads.iter().map(|PartialDownload { path, size, touched, .. }| {
-        format!("download  {:>9}  {:>9}  {}", human::bytes(*size), age(*touched), path.display())
+        format!("download  {:>9}  {:>9}  {}", humanize::bytes(*size), age(*touched), path.display())
     });
     let uploads = found.uploads.iter().map(|upload| {
         let PartialUpload { registry, repository, name, blob_size, touched, cancelled } = upload;
@@ -83,18 +114,18 @@ fn lines(found: &Partials) -> Vec<String> {
             Some(false) => " (left to the registry to forget)",
             _ => "",
         };
-        let (size, age) = (human::bytes(*blob_size), age(*touched));
+        let (size, age) = (humanize::bytes(*blob_size), age(*touched));
         format!("upload    {size:>9}  {age:>9}  {registry}/{repository}@{name}{told}")
     });
     downloads.chain(uploads).collect()
 }
 
-/// How long ago, in days or less.
+/// Formats the time since `touched`, in days if it is more than one.
 fn age(touched: SystemTime) -> String {
     const DAY: u64 = 24 * 3600;
     let seconds = touched.elapsed().unwrap_or_default().as_secs();
     match seconds / DAY {
-        0 => human::duration(Duration::from_secs(seconds)),
+        0 => humanize::duration(Duration::from_secs(seconds)),
         days => format!("{days}d"),
     }
 }

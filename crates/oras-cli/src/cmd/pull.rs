@@ -8,19 +8,54 @@ use oras::files::{FileReference, UnpackLimits};
 use oras::store::Content;
 use oras::{ConfigFile, PullOptions, report};
 
-use super::{listener, platform};
-use crate::args;
-use crate::args::flags::{self, EXTENSIONS, Matches};
-use crate::error::Failure;
+use crate::args::{
+    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage,
+    file_selection::{self, FileSelectionArgs},
+    flags::{self, EXTENSIONS},
+    values,
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::selection;
-use crate::status::PULL;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
+use crate::progress::{listener, words::PULL};
 
 const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras pull`.
+    struct PullArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        #[extension] selection: FileSelectionArgs,
+        #[flatten] progress: ProgressArgs,
+        _verbose: bool = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        output: Option<String> = flags::text(
+            "DIR",
+            "Write files below this directory; - writes the one wanted file to standard output",
+        )
+        .short('o'),
+        keep_old_files: bool = flags::switch("Fail instead of replacing files").short('k'),
+        allow_path_traversal: bool = flags::switch("Allow files outside of the output directory").short('T'),
+        include_subject: bool = flags::switch("Pull the files of the subject too"),
+        config: Option<String> = flags::text("PATH[:TYPE]", "Write the config to this file"),
+        preserve_permissions: bool =
+            flags::switch("Keep all bits of the modes in unpacked directories, whatever the umask")
+                .help_heading(EXTENSIONS),
+        max_unpack_size: Option<u64> =
+            limit("Refuse a directory that unpacks to more bytes; default 1 TiB").value_name("BYTES"),
+        max_unpack_ratio: Option<u64> = limit(
+            "Refuse a directory that unpacks to more than 64 MiB and N times its size; default 1000, from 1 GiB on",
+        ),
+        max_unpack_entries: Option<u64> = limit("Refuse a directory of more entries; default 2000000"),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "pull",
@@ -33,75 +68,45 @@ pub(crate) fn command() -> Command {
             "  oras pull --include '*.json' -o - localhost:5000/hello:v1 | jq ."
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format())
-    .args(selection::flags())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::verbose(),
-        flags::platform(),
-        flags::text(
-            "output",
-            "DIR",
-            "Write files below this directory; - writes the one wanted file to standard output",
-        )
-        .short('o'),
-        flags::switch("keep-old-files", "Fail instead of replacing files").short('k'),
-        flags::switch("allow-path-traversal", "Allow files outside of the output directory").short('T'),
-        flags::switch("include-subject", "Pull the files of the subject too"),
-        flags::text("config", "PATH[:TYPE]", "Write the config to this file"),
-        flags::switch("preserve-permissions", "Keep all bits of the modes in unpacked directories, whatever the umask")
-            .help_heading(EXTENSIONS),
-        limit("max-unpack-size", "Refuse a directory that unpacks to more bytes; default 1 TiB")
-            .value_name("BYTES"),
-        limit(
-            "max-unpack-ratio",
-            "Refuse a directory that unpacks to more than 64 MiB and N times its size; default 1000, from 1 GiB on",
-        ),
-        limit("max-unpack-entries", "Refuse a directory of more entries; default 2000000"),
-        flags::concurrency(),
-        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
-    ])
+    .args(PullArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the artifact reference you want to pull")?;
-    let target = Target::new(matches, "", &words[0], printer)?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let platform = platform(matches, "platform")?;
+    let args = PullArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the artifact reference you want to pull")?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let platform = values::platform(args.platform.as_ref())?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
-    let config = match matches.text("config").filter(|config| !config.is_empty()) {
+    let config = match values::non_empty(args.config.as_ref()) {
         None => None,
         Some(config) => {
-            let config = FileReference::parse(&config)?;
+            let config = FileReference::parse(config)?;
             Some(ConfigFile { path: config.path, media_type: config.media_type.map(Into::into) })
         }
     };
-    let selector = selection::read(matches)?;
-    if matches.text("output").as_deref() == Some("-") {
+    let selector = file_selection::selector(&args.selection)?;
+    if args.output.as_deref() == Some("-") {
         let file = oras::open_file(source, reference, platform.as_ref(), &selector).await;
         return to_stdout(&file.map_err(|error| target.failure(&error))?, &target, *printer).await;
     }
     let options = PullOptions {
-        output: PathBuf::from(matches.text("output").unwrap_or_else(|| ".".to_owned())),
+        output: PathBuf::from(args.output.as_deref().unwrap_or(".")),
         platform,
         config,
-        include_subject: matches.on("include-subject"),
+        include_subject: args.include_subject,
         selector,
-        keep_old_files: matches.on("keep-old-files"),
-        allow_path_traversal: matches.on("allow-path-traversal"),
-        preserve_permissions: matches.on("preserve-permissions"),
-        unpack: limits(matches),
-        concurrency: matches.count("concurrency", 0),
+        keep_old_files: args.keep_old_files,
+        allow_path_traversal: args.allow_path_traversal,
+        preserve_permissions: args.preserve_permissions,
+        unpack: limits(&args),
+        concurrency: values::count(args.concurrency, 0),
         max_manifest_size: target.max_manifest_size(),
     };
-    let listener = listener(PULL, matches, &format, *printer);
+    let listener = listener(PULL, &args.progress, &format, *printer);
     let pulled =
         oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
@@ -116,24 +121,25 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-fn limit(name: &'static str, help: &'static str) -> Arg {
-    flags::number(name, help).value_parser(clap::value_parser!(u64)).help_heading(EXTENSIONS)
+/// Declares a limit of unpacking.
+fn limit(help: &'static str) -> Arg {
+    flags::number(help).value_parser(clap::value_parser!(u64)).help_heading(EXTENSIONS)
 }
 
-fn limits(matches: &ArgMatches) -> UnpackLimits {
-    let given = |name: &str| matches.get_one::<u64>(name).copied();
+/// Returns the limits that the flags set.
+fn limits(args: &PullArgs) -> UnpackLimits {
     let mut limits = UnpackLimits::default();
-    if let Some(ratio) = given("max-unpack-ratio") {
-        // Whoever asks for a ratio wants it to count early; small archives of text reach any.
+    if let Some(ratio) = args.max_unpack_ratio {
+        // An explicit ratio counts from 64 MiB on. Below that, even harmless archives of text reach any ratio.
         (limits.ratio, limits.ratio_from) = (ratio, 64 << 20);
     }
-    limits.size = given("max-unpack-size").unwrap_or(limits.size);
-    limits.entries = given("max-unpack-entries").unwrap_or(limits.entries);
+    limits.size = args.max_unpack_size.unwrap_or(limits.size);
+    limits.entries = args.max_unpack_entries.unwrap_or(limits.entries);
     limits
 }
 
-/// Writes a file to standard output as it comes; if it was not what it should be, that is an error at its end.
-async fn to_stdout(file: &Content, target: &Target, printer: Printer) -> Result<(), Failure> {
+/// Streams a file to standard output. Verification fails at the end, after the content was written.
+async fn to_stdout(file: &Content, target: &ArtifactLocation, printer: Printer) -> Result<(), Failure> {
     let failed = |error| target.failure(&error);
     let mut stream = file.reader().await.map_err(failed)?;
     while let Some(chunk) = stream.try_next().await.map_err(failed)? {

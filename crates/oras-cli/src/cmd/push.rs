@@ -3,19 +3,46 @@
 use clap::{ArgMatches, Command};
 use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 
-use super::{listener, pack, platform};
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::error::Failure;
+use super::pack_args::{self, PackArgs};
+use crate::args::{
+    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::status::PUSH;
-use crate::target::{Target, Usage, check_tags, split_tags};
+use crate::printer::Printer;
+use crate::progress::{listener, words::PUSH};
 
 const USAGE: Usage =
     Usage { path: "oras push", tail: "[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras push`.
+    struct PushArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        #[flatten] pack: PackArgs,
+        #[flatten] progress: ProgressArgs,
+        _verbose: bool = flags::verbose(),
+        artifact_type: Option<String> = flags::text("TYPE", "Type of the artifact"),
+        config: Option<String> = flags::text("PATH[:TYPE]", "Use this file as the config"),
+        artifact_platform: Option<String> =
+            flags::text("PLATFORM", "Make a config that names this platform"),
+        image_spec: Option<String> = flags::one_of(
+            flags::text("VERSION", "Pack by image-spec v1.1 or v1.0"),
+            "image specification flag",
+            &["v1.1", "v1.0"],
+        ),
+        force: bool = flags::switch("Look below manifests that the destination has"),
+        dry_run: bool = flags::dry_run(),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> =
+            flags::positional("<name>[:<tag>[,<tag>][...]] <file>[:<type>]", "Destination, then files"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command("push", "Push files to a registry or an OCI layout", concat!(
         "Examples:\n",
@@ -23,50 +50,31 @@ pub(crate) fn command() -> Command {
         "  oras push localhost:5000/hello:v1,latest hi.txt:text/plain assets/ \\\n    --artifact-type application/vnd.me\n",
         "  oras push --oci-layout ./layout:v1 hi.txt -a key=value"
     ))
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format())
-    .args(flags::pack())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::verbose(),
-        flags::text("artifact-type", "TYPE", "Type of the artifact"),
-        flags::text("config", "PATH[:TYPE]", "Use this file as the config"),
-        flags::text("artifact-platform", "PLATFORM", "Make a config that names this platform"),
-        flags::text("image-spec", "VERSION", "Pack by image-spec v1.1 or v1.0").value_parser(|value: &str| match value {
-            "v1.1" | "v1.0" => Ok(value.to_owned()),
-            _ => Err(format!("unknown image specification flag: {value}\nAvailable options: v1.1, v1.0")),
-        }),
-        flags::switch("force", "Look below manifests that the destination has"),
-        flags::dry_run(),
-        flags::concurrency(),
-        flags::positional("<name>[:<tag>[,<tag>][...]] <file>[:<type>]", "Destination, then files"),
-    ])
+    .args(PushArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, false, "the destination for pushing")?;
+    let args = PushArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, false, "the destination for pushing")?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let packed = pack::read(matches, &words[1..])?;
-    let target = Target::new(matches, "", raw, printer)?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let artifact_platform = platform(matches, "artifact-platform")?;
+    let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
+    let target = ArtifactLocation::new(&args.location, "", raw, printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let artifact_platform = values::platform(args.artifact_platform.as_ref())?;
     check_tags(&extra_tags)?;
     let mut options = PushOptions {
         files: packed.files,
         annotations: packed.annotations,
         config_annotations: packed.config_annotations,
         extra_tags: extra_tags.clone(),
-        concurrency: matches.count("concurrency", 0),
-        directories: pack::directories(matches)?,
-        force: matches.on("force"),
+        concurrency: values::count(args.concurrency, 0),
+        directories: pack_args::directories(&args.pack)?,
+        force: args.force,
         ..PushOptions::default()
     };
-    types(matches, &mut options)?;
+    set_types(&args, &mut options)?;
     if let Some(platform) = artifact_platform {
         if options.version == ImageSpec::V1_0 && options.artifact_type.is_some() {
             let message =
@@ -77,14 +85,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         options.config = ConfigArgument::Platform(platform);
     }
-    let export = pack::export_path(matches)?;
+    let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
-    let dry_run = matches.on("dry-run");
+    let dry_run = args.dry_run;
     if dry_run {
         store = oras::dry_run(store);
     }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = listener(PUSH.to(&target).dry(dry_run), matches, &format, *printer);
+    let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format, *printer);
     let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
@@ -103,16 +111,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
     }
     drop(packed.spooled);
-    pack::export(export.as_deref(), &pushed.manifest)
+    pack_args::export(export.as_deref(), &pushed.manifest)
 }
 
-/// The artifact type, the config and the image-spec, which depend on each other.
-fn types(matches: &ArgMatches, options: &mut PushOptions) -> Result<(), Failure> {
-    let image_spec = matches.text("image-spec");
-    let artifact_type = matches.text("artifact-type").filter(|text| !text.is_empty());
-    let config = pack::config(matches)?;
+/// Sets the artifact type, the config and the version of the image-spec, which depend on each other.
+fn set_types(args: &PushArgs, options: &mut PushOptions) -> Result<(), Failure> {
+    let image_spec = args.image_spec.as_deref();
+    let artifact_type = values::non_empty(args.artifact_type.as_ref());
+    let config = pack_args::config(args.config.as_ref())?;
     let has_config = config != ConfigArgument::Empty;
-    if image_spec.as_deref() == Some("v1.0") {
+    if image_spec == Some("v1.0") {
         options.version = ImageSpec::V1_0;
     }
     if has_config && artifact_type.is_none() {
@@ -123,7 +131,7 @@ fn types(matches: &ArgMatches, options: &mut PushOptions) -> Result<(), Failure>
                 .advise("set an artifact type via `--artifact-type` or consider image spec v1.0"));
         }
     }
-    exclusive(matches, "", &["config", "artifact-platform"])?;
+    flags::exclusive!("", args.config, args.artifact_platform)?;
     if options.version == ImageSpec::V1_0 && has_config && artifact_type.is_some() {
         return Err(Failure::new("--artifact-type and --config cannot both be provided for 1.0 OCI image"));
     }

@@ -3,17 +3,28 @@
 use clap::{ArgMatches, Command};
 use oras::report;
 
-use super::platform;
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras resolve", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras resolve`.
+    struct ResolveArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        _verbose: bool = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        full_reference: bool = flags::switch("Print the name too").short('l'),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "resolve",
@@ -21,25 +32,17 @@ pub(crate) fn command() -> Command {
         "Examples:\n  oras resolve localhost:5000/hello:v1",
     )
     .visible_alias("digest")
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args([
-        flags::verbose(),
-        flags::platform(),
-        flags::switch("full-reference", "Print the name too").short('l'),
-        flags::positional("<name>{:<tag>|@<digest>}", "Artifact"),
-    ])
+    .args(ResolveArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target artifact reference to resolve")?;
-    let platform = platform(matches, "platform")?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let target = Target::new(matches, "", &words[0], printer)?;
+    let args = ResolveArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target artifact reference to resolve")?;
+    let platform = values::platform(args.platform.as_ref())?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let node = oras::resolve(source, reference, platform.as_ref())
@@ -48,7 +51,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if !format.is_for_people() {
         return printer.report(&format, &report::Node::new(&target.path, &node));
     }
-    if matches.on("full-reference") {
+    if args.full_reference {
         printer.line(format!("{}@{}", target.path, node.digest))
     } else {
         printer.line(node.digest.to_string())

@@ -8,23 +8,37 @@ use clap::{ArgMatches, Command};
 use oras::store::{Kind, ReadStore};
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
-use super::listener;
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::artifacts::{Artifacts, TagLines, TagWarnings, required_path};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
+use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::human;
-use crate::output::Printer;
-use crate::status::RESTORE;
-use crate::target::Usage;
+use crate::humanize;
+use crate::printer::Printer;
+use crate::progress::tag_lines::{TagLines, TagWarnings};
+use crate::progress::{listener, words::RESTORE};
 
 const USAGE: Usage = Usage {
     path: "oras restore",
     tail: "[flags] --input <path> <registry>/<repository>[:<ref1>[,<ref2>...]]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras restore`.
+    struct RestoreArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] registry: RegistryArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] progress: ProgressArgs,
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        input: Option<String> = flags::text("PATH", "Read this directory or tar archive (required)"),
+        exclude_referrers: bool = flags::switch("Leave out what refers to the artifacts"),
+        dry_run: bool = flags::switch("Only show what would be restored"),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> = flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "restore",
@@ -38,41 +52,30 @@ pub(crate) fn command() -> Command {
             "  oras restore --input all.tar --exclude-referrers localhost:5000/hello"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::format_too())
-    .args([
-        flags::no_tty(),
-        flags::progress(),
-        flags::distribution_spec(""),
-        flags::text("input", "PATH", "Read this directory or tar archive (required)"),
-        flags::switch("exclude-referrers", "Leave out what refers to the artifacts"),
-        flags::switch("dry-run", "Only show what would be restored"),
-        flags::concurrency(),
-        flags::positional("<registry>/<repository>[:<ref1>[,<ref2>...]]", "Repository and tags"),
-    ])
+    .args(RestoreArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the targets to restore to")?;
-    let artifacts = Artifacts::new(matches, &words[0], printer)?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let path = required_path(matches, "input")?;
-    let begun = Instant::now();
-    let dry_run = matches.on("dry-run");
+    let args = RestoreArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the targets to restore to")?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let path = required_path(args.input.as_deref(), "input")?;
+    let start = Instant::now();
+    let dry_run = args.dry_run;
     let source = open(&path, format.is_for_people(), printer).await?;
     let options = RestoreOptions {
         tags: artifacts.tags.clone(),
-        exclude_referrers: matches.on("exclude-referrers"),
-        concurrency: matches.count("concurrency", 0),
+        exclude_referrers: args.exclude_referrers,
+        concurrency: values::count(args.concurrency, 0),
         dry_run,
     };
-    let nodes = listener(RESTORE, matches, &format, *printer);
+    let nodes = listener(RESTORE, &args.progress, &format, *printer);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-        Arc::new(TagLines { printer: *printer, place: "the backup".to_owned(), done, nodes })
+        Arc::new(TagLines { printer: *printer, source: "the backup".to_owned(), done, nodes })
     } else {
         nodes
     };
@@ -92,7 +95,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             .line(format!("Dry run complete: {count} tag(s) would be restored to {name:?} (no data pushed)")),
         Format::Text => printer.line(format!(
             "Successfully restored {count} tag(s) to {name:?} in {}",
-            human::duration(begun.elapsed())
+            humanize::duration(start.elapsed())
         )),
         format => {
             let report = report::Backup::new(name, &path, &restored);
@@ -101,15 +104,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// The failure for a layout without tags; `reason` follows its path.
+/// Returns the failure for a layout without tags. `reason` follows its path.
 fn no_tags(path: &str, reason: &str) -> Failure {
     Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(Kind::NotFound).advise(
         format!("If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""),
     )
 }
 
-/// Opens the layout; unlike in the Go tool, a directory that is none is refused, not made one.
-async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
+/// Opens the layout. Rejects a directory that is not a layout; the Go tool turns it into one.
+async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
     let metadata = Path::new(path).metadata().map_err(|error| {
         Failure::of_io(format!("failed to access input path {path:?}: stat {path}"), &error)
     })?;
@@ -127,8 +130,8 @@ async fn open(path: &str, told: bool, printer: &Printer) -> Result<Arc<dyn ReadS
         }
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
     })?;
-    if told && metadata.is_file() {
-        printer.line(format!("Loaded backup archive: {path} ({})", human::bytes(metadata.len())))?;
+    if has_status_lines && metadata.is_file() {
+        printer.line(format!("Loaded backup archive: {path} ({})", humanize::bytes(metadata.len())))?;
     }
     Ok(source)
 }

@@ -9,26 +9,67 @@ use oras::server::{Options, Tls};
 use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
 
 use crate::access_log;
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::args::network::size;
-use crate::error::Failure;
-use crate::output::Printer;
-use crate::remote::Remote;
+use crate::args::{
+    self, RegistryArgs, flags,
+    values::{self, period, size},
+};
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::registry_access::RegistryAccess;
 
-/// Where it listens unless it is told: reached from this machine alone.
+/// The default address, which only this machine can reach.
 const ADDRESS: &str = "127.0.0.1:5000";
 
-/// How long what nobody needs is kept unless it is told: longer than clients take to push an image.
-const DELAY: Duration = Duration::from_secs(60 * 60);
-/// Connections that may be open at once unless it is told.
+/// The default delay of garbage collection. It is longer than the push of an image, because its blobs have no manifest
+/// until the end of the push.
+const GC_DELAY: Duration = Duration::from_secs(60 * 60);
+/// The default limit of open connections.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// Open files that are for neither connections nor their content: indexes, locks, downloads of a proxy, second files of
-/// mounts.
+/// The open files that are reserved for indexes, locks, downloads of a proxy and the second files of mounts.
 const SPARE_FILES: usize = 128;
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras serve`, without those of `upstream_flags`.
+    struct ServeArgs {
+        addr: Option<String> =
+            flags::text("HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
+        memory: bool = flags::switch("Keep everything in memory"),
+        memory_size: Option<u64> =
+            flags::text("SIZE", "Keep at most so much there (as 2G) [default: a quarter of RAM]")
+                .value_parser(size),
+        read_only: bool = flags::switch("Refuse what changes a repository"),
+        no_page: bool = flags::switch("Leave out the web page at / that shows what is there"),
+        sparse: bool =
+            flags::switch("Take manifests and indexes whose blobs and manifests are not all there"),
+        min_chunk_size: Option<u64> =
+            flags::text("SIZE", "Refuse smaller chunks but for the last (as 5M), and tell clients")
+                .value_parser(size),
+        repository: Option<String> =
+            flags::text("NAME", "Name of the repository, where the path is one layout"),
+        gc_interval: Option<String> = flags::text("DURATION", "So often remove blobs that no manifest needs"),
+        gc_delay: Option<String> =
+            flags::text("DURATION", "Keep what was written or asked for within this time [default: 1h]"),
+        gc_untagged: bool = flags::switch("Remove manifests that no tag reaches, too"),
+        cert_file: Option<String> = flags::text("PATH", "Speak TLS with this certificate (PEM)"),
+        key_file: Option<String> = flags::text("PATH", "Key of the certificate (PEM)"),
+        htpasswd: Option<String> =
+            flags::text("PATH", "Let in the users of this file only; its hashes are bcrypt's"),
+        anonymous_pull: bool = flags::switch("Let everybody read where --htpasswd lets in users only"),
+        proxy: Vec<String> =
+            flags::list("HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
+        rules: Option<String> =
+            flags::text("PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
+        public_url: Option<String> =
+            flags::text("URL", "What clients call this server, where a proxy is in front of it"),
+        open_metrics: bool = flags::switch("Let everybody read /metrics where --htpasswd lets in users only"),
+        max_connections: Option<i64> = flags::number("Connections that may be open at once [default: 1024]"),
+        words: Vec<String> =
+            flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "serve",
@@ -52,81 +93,58 @@ pub(crate) fn command() -> Command {
             "  oras serve --proxy docker.io --proxy ghcr.io cache"
         ),
     )
-    .args([
-        flags::text("addr", "HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
-        flags::switch("memory", "Keep everything in memory"),
-        flags::text("memory-size", "SIZE", "Keep at most so much there (as 2G) [default: a quarter of RAM]")
-            .value_parser(size),
-        flags::switch("read-only", "Refuse what changes a repository"),
-        flags::switch("no-page", "Leave out the web page at / that shows what is there"),
-        flags::switch("sparse", "Take manifests and indexes whose blobs and manifests are not all there"),
-        flags::text("min-chunk-size", "SIZE", "Refuse smaller chunks but for the last (as 5M), and tell clients")
-            .value_parser(size),
-        flags::text("repository", "NAME", "Name of the repository, where the path is one layout"),
-        flags::text("gc-interval", "DURATION", "So often remove blobs that no manifest needs"),
-        flags::text("gc-delay", "DURATION", "Keep what was written or asked for within this time [default: 1h]"),
-        flags::switch("gc-untagged", "Remove manifests that no tag reaches, too"),
-        flags::text("cert-file", "PATH", "Speak TLS with this certificate (PEM)"),
-        flags::text("key-file", "PATH", "Key of the certificate (PEM)"),
-        flags::text("htpasswd", "PATH", "Let in the users of this file only; its hashes are bcrypt's"),
-        flags::switch("anonymous-pull", "Let everybody read where --htpasswd lets in users only"),
-        flags::list("proxy", "HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
-        flags::text("rules", "PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
-        flags::text("public-url", "URL", "What clients call this server, where a proxy is in front of it"),
-        flags::switch("open-metrics", "Let everybody read /metrics where --htpasswd lets in users only"),
-        flags::number("max-connections", "Connections that may be open at once [default: 1024]"),
-        flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
-    ])
+    .args(ServeArgs::flags(""))
     .args(upstream_flags())
 }
 
-/// How the registries of `--proxy` are reached. Without secrets, which everybody on the machine would see as long as
-/// the server runs: those are where `oras login` keeps them, each for its registry.
+/// Returns the flags for the connections to the registries of `--proxy`. There are no flags for secrets, which the list
+/// of processes would show while the server runs: `oras login` stores them for each registry.
 fn upstream_flags() -> impl Iterator<Item = Arg> {
     const SECRET: [&str; 4] = ["proxy-username", "proxy-password", "proxy-identity-token", "proxy-header"];
-    // Those files are not read.
-    const NOT_HEEDED: &str = "proxy-no-registries-conf";
-    let flags = flags::remote(flags::UPSTREAM).into_iter();
-    flags.filter(|flag| !SECRET.contains(&flag.get_id().as_str()) && flag.get_id() != NOT_HEEDED)
+    // A proxy never reads `registries.conf`.
+    const UNSUPPORTED: &str = "proxy-no-registries-conf";
+    let flags = RegistryArgs::flags(flags::UPSTREAM).into_iter();
+    flags.filter(|flag| !SECRET.contains(&flag.get_id().as_str()) && flag.get_id() != UNSUPPORTED)
 }
 
-/// Runs it until it is told to stop.
+/// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     access_log::show(*printer);
+    let args = &ServeArgs::read(matches, "");
     let options = ServeOptions {
-        address: matches.text("addr").unwrap_or_else(|| ADDRESS.to_owned()),
-        from: from(matches)?,
-        repository: matches.text("repository"),
-        garbage_collection: garbage_collection(matches)?,
-        proxy: proxy(matches, printer)?,
+        address: args.addr.clone().unwrap_or_else(|| ADDRESS.to_owned()),
+        from: from(args)?,
+        repository: args.repository.clone(),
+        garbage_collection: garbage_collection(args)?,
+        proxy: proxy(args, matches, printer)?,
         server: Options {
-            read_only: matches.on("read-only"),
-            sparse: matches.on("sparse"),
-            htpasswd: htpasswd(matches)?,
-            anonymous_pull: matches.on("anonymous-pull"),
-            rules: rules(matches)?,
-            public_url: matches.text("public-url"),
-            open_metrics: matches.on("open-metrics"),
-            max_connections: max_connections(matches)?,
-            tls: tls(matches)?,
-            page: !matches.on("no-page"),
-            min_chunk_size: matches.get_one::<u64>("min-chunk-size").copied(),
+            read_only: args.read_only,
+            sparse: args.sparse,
+            htpasswd: htpasswd(args)?,
+            anonymous_pull: args.anonymous_pull,
+            rules: rules(args)?,
+            public_url: args.public_url.clone(),
+            open_metrics: args.open_metrics,
+            max_connections: max_connections(args)?,
+            tls: tls(args)?,
+            page: !args.no_page,
+            min_chunk_size: args.min_chunk_size,
             ..Options::default()
         },
     };
-    // From the beginning, or a signal that comes early would end the process at once.
+    // The handlers are installed before the start, because an early signal would end the process at once.
     let stop = stop()?;
     let server = oras::serve(options).await?;
     printer.line(format!("listening on {}", server.local_addr()))?;
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
 }
 
-/// Reads the path, or the limit of a server in memory.
-fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
-    match matches.words().as_slice() {
-        [] => Ok(ServeFrom::Memory { max_size: Some(memory_size(matches)?) }),
-        [_] if matches.on("memory") => Err(Failure::new("a path and `--memory` cannot be both used")),
-        [_] if matches.given("memory-size") => {
+/// Returns the path of the layouts, or memory without one.
+fn from(args: &ServeArgs) -> Result<ServeFrom, Failure> {
+    match args.words.as_slice() {
+        [] => Ok(ServeFrom::Memory { max_size: Some(memory_size(args)?) }),
+        [_] if args.memory => Err(Failure::new("a path and `--memory` cannot be both used")),
+        [_] if args.memory_size.is_some() => {
             Err(Failure::new("`--memory-size` is for a server without a path"))
         }
         [path] => Ok(ServeFrom::Path(path.into())),
@@ -134,31 +152,32 @@ fn from(matches: &ArgMatches) -> Result<ServeFrom, Failure> {
     }
 }
 
-/// Reads `--memory-size`.
-fn memory_size(matches: &ArgMatches) -> Result<u64, Failure> {
-    match matches.get_one::<u64>("memory-size").copied() {
+/// Returns the size limit of a server in memory.
+fn memory_size(args: &ServeArgs) -> Result<u64, Failure> {
+    match args.memory_size {
         Some(0) => Err(Failure::new("`--memory-size` must be more than nothing")),
         Some(size) => Ok(size),
-        None => Ok(ram() / 4),
+        None => Ok(memory_of_machine() / 4),
     }
 }
 
-/// Returns the memory of this machine, or 8 GiB where Linux does not report it.
-fn ram() -> u64 {
+/// Returns the size of this machine's memory, or 8 GiB where the system does not report it.
+fn memory_of_machine() -> u64 {
     let report = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = report.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kilobytes = total.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kilobytes.map_or(8 << 30, |kilobytes| kilobytes * 1024)
 }
 
-/// Reads the flags `--gc-*`.
-fn garbage_collection(matches: &ArgMatches) -> Result<Option<GarbageCollection>, Failure> {
-    let period = |flag| {
-        let parsed = matches.text(flag).map(|text| args::network::period(&text)).transpose();
+/// Returns the garbage collection, which needs an interval and a directory that the server writes.
+fn garbage_collection(args: &ServeArgs) -> Result<Option<GarbageCollection>, Failure> {
+    let parse = |flag: &str, given: Option<&String>| {
+        let parsed = given.map(|text| period(text)).transpose();
         parsed.map_err(|error| Failure::new(format!("`--{flag}`: {error}")))
     };
-    let (interval, delay, untagged) =
-        (period("gc-interval")?, period("gc-delay")?, matches.on("gc-untagged"));
+    let interval = parse("gc-interval", args.gc_interval.as_ref())?;
+    let delay = parse("gc-delay", args.gc_delay.as_ref())?;
+    let untagged = args.gc_untagged;
     let Some(interval) = interval else {
         return match delay.is_some() || untagged {
             true => Err(Failure::new("`--gc-delay` and `--gc-untagged` need `--gc-interval`")),
@@ -168,33 +187,34 @@ fn garbage_collection(matches: &ArgMatches) -> Result<Option<GarbageCollection>,
     if interval.is_zero() {
         return Err(Failure::new("`--gc-interval` must be more than nothing"));
     }
-    if matches.on("read-only") || matches.words().is_empty() {
+    if args.read_only || args.words.is_empty() {
         return Err(Failure::new("`--gc-interval` needs a directory that is not only read"));
     }
-    Ok(Some(GarbageCollection { interval, delay: delay.unwrap_or(DELAY), untagged }))
+    Ok(Some(GarbageCollection { interval, delay: delay.unwrap_or(GC_DELAY), untagged }))
 }
 
-/// The file of `--htpasswd`.
-fn htpasswd(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
-    let htpasswd = matches.text("htpasswd").map(PathBuf::from);
-    if htpasswd.is_none() && matches.on("anonymous-pull") {
+/// Returns the file of `--htpasswd`.
+fn htpasswd(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
+    let htpasswd = args.htpasswd.as_ref().map(PathBuf::from);
+    if htpasswd.is_none() && args.anonymous_pull {
         let message = "`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything";
         return Err(Failure::new(message));
     }
     Ok(htpasswd)
 }
 
-/// The registries of `--proxy`, and how they are reached.
-fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>, Failure> {
-    let upstreams = matches.list("proxy");
+/// Returns the registries of `--proxy`, and the options of the connections to them.
+fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>, Failure> {
+    let upstreams = args.proxy.clone();
     if upstreams.is_empty() {
-        let given = upstream_flags().find(|flag| matches.given(flag.get_id().as_str()));
+        let given = upstream_flags().find(|flag| matches.contains_id(flag.get_id().as_str()));
         return match given {
             Some(flag) => Err(Failure::new(format!("`--{}` needs `--proxy`", flag.get_id()))),
             None => Ok(None),
         };
     }
-    let mut client = Remote::new(matches, flags::UPSTREAM, printer)?.options;
+    let mut client =
+        RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM, printer)?.options;
     if upstreams.len() > 1 && client.client_certificate.is_some() {
         return Err(Failure::new("`--proxy-cert-file` is for one registry, and there are several `--proxy`"));
     }
@@ -204,14 +224,14 @@ fn proxy(matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>
     Ok(Some(ProxyOptions { upstreams, client }))
 }
 
-/// The connections of `--max-connections`, for which there must be files, too: one each and as many for content.
-fn max_connections(matches: &ArgMatches) -> Result<usize, Failure> {
+/// Returns the limit of connections. Each needs two open files: the connection and its content.
+fn max_connections(args: &ServeArgs) -> Result<usize, Failure> {
     let files = open_files();
     let most = (files - SPARE_FILES.min(files / 4)) / 2;
-    if !matches.given("max-connections") {
+    if args.max_connections.is_none() {
         return Ok(MAX_CONNECTIONS.min(most));
     }
-    match matches.count("max-connections", 0) {
+    match values::count(args.max_connections, 0) {
         0 => Err(Failure::new("`--max-connections` must be at least 1")),
         wanted if wanted > most => {
             let message = format!(
@@ -223,12 +243,12 @@ fn max_connections(matches: &ArgMatches) -> Result<usize, Failure> {
     }
 }
 
-/// The files that this process may have open: as many as it is allowed to ask for, as programs in Go have.
+/// Raises the limit of open files to its maximum, as the Go runtime does, and returns it.
 #[cfg(unix)]
 fn open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // What can't be had is not there; the limit before is asked for below.
+    // If the limit can't be raised, the present one is used.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let current = getrlimit(Resource::Nofile).current;
     current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
@@ -239,30 +259,31 @@ fn open_files() -> usize {
     usize::MAX
 }
 
-/// The file of `--rules`, which say alone what everybody may do.
-fn rules(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
-    let rules = matches.text("rules").map(PathBuf::from);
-    if rules.is_some() && matches.text("htpasswd").is_none() {
+/// Returns the file of `--rules`, which replaces all other permissions.
+fn rules(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
+    let rules = args.rules.as_ref().map(PathBuf::from);
+    if rules.is_some() && args.htpasswd.is_none() {
         return Err(Failure::new(
             "`--rules` needs `--htpasswd`: without users there is nobody to tell apart",
         ));
     }
-    if rules.is_some() && matches.on("anonymous-pull") {
+    if rules.is_some() && args.anonymous_pull {
         let message = "`--anonymous-pull` and `--rules` cannot be both used: give \"anonymous\" a rule";
         return Err(Failure::new(message));
     }
     Ok(rules)
 }
 
-fn tls(matches: &ArgMatches) -> Result<Option<Tls>, Failure> {
-    match (matches.text("cert-file"), matches.text("key-file")) {
+/// Returns the certificate and the key of the server.
+fn tls(args: &ServeArgs) -> Result<Option<Tls>, Failure> {
+    match (&args.cert_file, &args.key_file) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => Ok(Some(Tls { certificate: certificate.into(), key: key.into() })),
         _ => Err(Failure::new("`--cert-file` and `--key-file` go together")),
     }
 }
 
-/// Ready when the process is told to end.
+/// Returns a future that completes on SIGTERM or SIGINT.
 #[cfg(unix)]
 fn stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -5,48 +5,56 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use oras::{Listener, Quiet, Step, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras tag", tail: "[flags] <name>{:<tag>|@<digest>} <new_tag> [...]" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras tag`.
+    struct TagArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        _verbose: bool = flags::verbose(),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>} <new_tag>", "Artifact, then tags"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "tag",
         "Give an artifact more tags",
         "Examples:\n  oras tag localhost:5000/hello:v1 v1.0 latest",
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args([
-        flags::verbose(),
-        flags::concurrency(),
-        flags::positional("<name>{:<tag>|@<digest>} <new_tag>", "Artifact, then tags"),
-    ])
+    .args(TagArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
+    let args = TagArgs::read(matches, "");
+    let words = &args.words;
     if matches!(words.first().map(String::as_str), Some("list" | "ls")) {
-        let container = if matches.on("oci-layout") { "an OCI image layout" } else { "a repository" };
+        let container = if args.location.layout.oci_layout == Some(true) {
+            "an OCI image layout"
+        } else {
+            "a repository"
+        };
         return Err(Failure::new("there is no \"list\" sub-command for \"oras tag\" command")
             .usage(USAGE.line())
             .advise(format!("If you want to list available tags in {container}, use \"oras repo tags\"")));
     }
-    USAGE.check(&words, 2, false, "the artifact to be retagged and the tags to be added")?;
-    let target = Target::new(matches, "", &words[0], printer).map_err(|failure| {
+    USAGE.check(words, 2, false, "the artifact to be retagged and the tags to be added")?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer).map_err(|failure| {
         let message = format!("unable to add tag for '{}': {}", words[0], failure.message);
         if failure.message.contains("invalid reference") { Failure { message, ..failure } } else { failure }
     })?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let lines: Arc<dyn Listener> = if format.is_for_people() {
@@ -54,7 +62,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         Arc::new(Quiet)
     };
-    let concurrency = matches.count("concurrency", 5);
+    let concurrency = values::count(args.concurrency, 5);
     let node = oras::tag(store, reference, &words[1..], concurrency, lines)
         .await
         .map_err(|error| target.failure(&error))?;

@@ -3,16 +3,25 @@
 use clap::{ArgMatches, Command};
 use oras::report;
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras untag", tail: "[flags] <name>:<tag> [...]" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras untag`.
+    struct UntagArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        words: Vec<String> = flags::positional("<name>:<tag> [<tag>|<name>:<tag>]", "Tags"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command(name: &'static str) -> Command {
     args::command(
         name,
@@ -26,25 +35,22 @@ pub(crate) fn command(name: &'static str) -> Command {
             "moved to a new manifest that nothing else can name, and that one is deleted by its digest."
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .arg(flags::positional("<name>:<tag> [<tag>|<name>:<tag>]", "Tags"))
+    .args(UntagArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, false, "the tags to remove")?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let mut targets = Vec::new();
+    let args = UntagArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, false, "the tags to remove")?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let mut targets: Vec<ArtifactLocation> = Vec::new();
     for (place, word) in words.iter().enumerate() {
-        // A bare tag, which no reference looks like, is one of the first repository.
+        // A word without a registry is a tag of the first repository.
         let bare = place > 0 && oras::spec::reference::check_tag(word).is_ok();
         let target = match targets.first() {
-            Some(first) if bare => Target::sibling(matches, first, word, printer)?,
-            _ => Target::new(matches, "", word, printer)?,
+            Some(first) if bare => first.sibling(&args.location, word, printer)?,
+            _ => ArtifactLocation::new(&args.location, "", word, printer)?,
         };
         target.require_reference(&USAGE, true)?;
         targets.push(target);

@@ -3,20 +3,26 @@
 use clap::{ArgMatches, Command};
 use oras::spec::Platform;
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::Failure;
+use crate::args::{self, FormatArgs, flags};
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
+use crate::printer::Printer;
 
-/// The command with its flags.
-pub(crate) fn command() -> Command {
-    args::command("version", "Print the version", "Examples:\n  oras version\n  oras version --format json")
-        .args(flags::format_too())
-        .arg(flags::positional("", ""))
+flags::flags! {
+    /// The arguments of `oras version`.
+    struct VersionArgs {
+        #[extension] format: FormatArgs,
+        words: Vec<String> = flags::positional("", ""),
+    }
 }
 
-/// What it reports.
+/// Creates the command.
+pub(crate) fn command() -> Command {
+    args::command("version", "Print the version", "Examples:\n  oras version\n  oras version --format json")
+        .args(VersionArgs::flags(""))
+}
+
+/// The report.
 #[derive(Debug, serde::Serialize)]
 struct Version {
     version: &'static str,
@@ -24,9 +30,10 @@ struct Version {
     architecture: &'static str,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
+    let args = VersionArgs::read(matches, "");
+    let words = &args.words;
     if !words.is_empty() {
         printer.error(&format!(
             "warning: `oras version` requires no argument, {:?} will be ignored",
@@ -38,7 +45,7 @@ pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure
         os: std::env::consts::OS,
         architecture: Platform::host_architecture(),
     };
-    match Format::read(matches, format::TEXT, *printer)? {
+    match Format::read(&args.format, format::TEXT, *printer)? {
         Format::Text => printer.line(format!(
             "Version:    {}\nOS/Arch:    {}/{}",
             version.version, version.os, version.architecture

@@ -2,16 +2,22 @@
 
 use clap::{ArgMatches, Command};
 
-use crate::args;
-use crate::args::flags;
-use crate::cmd::delete::{Deletion, target, with_flags};
-use crate::error::Failure;
-use crate::output::Printer;
-use crate::target::Usage;
+use crate::args::{self, Usage, flags};
+use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras blob delete", tail: "[flags] <name>@<digest>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras blob delete`.
+    struct DeleteArgs {
+        #[flatten] deletion: DeletionArgs,
+        words: Vec<String> = flags::positional("<name>@<digest>", "Blob"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     let command = args::command(
         "delete",
@@ -23,12 +29,14 @@ pub(crate) fn command() -> Command {
             "Nothing checks whether a manifest needs the blob."
         ),
     );
-    with_flags(command).arg(flags::positional("<name>@<digest>", "Blob"))
+    with_aliases(command).args(DeleteArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let (target, format) = target(matches, &USAGE, "the target blob to delete", printer)?;
+    let args = DeleteArgs::read(matches, "");
+    let (target, format) =
+        location(&args.deletion, &args.words, &USAGE, "the target blob to delete", printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let found = match target.repository()? {
@@ -40,5 +48,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         None => store.resolve(reference).await,
     };
-    Deletion { matches, printer, target: &target, format: &format, noun: "blob", along: "" }.run(found).await
+    let args = &args.deletion;
+    let deletion =
+        Deletion { args, printer, target: &target, format: &format, noun: "blob", consequence: "" };
+    deletion.run(found).await
 }

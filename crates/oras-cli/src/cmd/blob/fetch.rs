@@ -10,21 +10,35 @@ use oras::spec::{Descriptor, MediaType};
 use oras::store::{Content, Error, Kind, Pushed, Source, outlet};
 use oras::{Event, Listener, Quiet, Step, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::{is_watched, print_descriptor};
+use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::json_output::print_descriptor;
 use crate::env;
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::periodic::Periodic;
-use crate::status::{self, Look, PULL};
-use crate::target::{Target, Usage, parse_digest};
+use crate::printer::Printer;
+use crate::progress::words::PULL;
+use crate::progress::{PlainProgress, ProgressStyle, is_watched};
 
 const USAGE: Usage =
     Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras blob fetch`.
+    struct FetchArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        no_tty: bool = flags::no_tty(),
+        _verbose: bool = flags::verbose(),
+        debug: bool,
+        output: Option<String> = flags::text("PATH", "Write to this file; - is standard output").short('o'),
+        words: Vec<String> = flags::positional("<name>@<digest>", "Blob"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "fetch",
@@ -32,35 +46,25 @@ pub(crate) fn command() -> Command {
         "Examples:\n  oras blob fetch -o file localhost:5000/hello@sha256:…",
     )
     .visible_alias("get")
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args(flags::descriptor())
-    .args([
-        flags::no_tty(),
-        flags::verbose(),
-        flags::text("output", "PATH", "Write to this file; - is standard output").short('o'),
-        flags::positional("<name>@<digest>", "Blob"),
-    ])
+    .args(FetchArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target blob to fetch")?;
-    let output = matches.text("output").filter(|output| !output.is_empty());
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    if output.is_none() && !matches.on("descriptor") && format.is_for_people() {
+    let args = FetchArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target blob to fetch")?;
+    let output = values::non_empty(args.output.as_ref());
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    if output.is_none() && !args.descriptor.is_wanted() && format.is_for_people() {
         return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
     }
-    if output.as_deref() == Some("-") && matches.on("descriptor") {
+    if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
-    format.leaves_output(matches)?;
-    exclusive(matches, "", &["format", "pretty"])?;
-    exclusive(matches, "", &["format", "descriptor"])?;
-    let target = Target::new(matches, "", &words[0], printer)?;
+    format.check_output(&args.format, args.output.as_deref())?;
+    args.descriptor.exclude_format(&args.format)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
@@ -72,89 +76,96 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             };
             node.map(|node| Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size))
         }
-        // In a layout manifests are blobs, and tags name them.
+        // In a layout a manifest is a blob too, and it may have a tag.
         None => source.resolve(reference).await,
     }
     .map_err(|error| target.failure(&error))?;
-    let node = match output.as_deref() {
+    let node = match output {
         None => node,
-        Some(output) => fetch(&target, source, node, output, matches, printer).await?,
+        Some(output) => Fetch { args: &args, target: &target, printer }.to(source, node, output).await?,
     };
     match format {
-        _ if matches.on("descriptor") => print_descriptor(matches, printer, &node),
+        _ if args.descriptor.is_wanted() => print_descriptor(printer, &node, args.descriptor.is_pretty()),
         Format::Text => Ok(()),
         format => printer.report(&format, &report::Node::new(&target.path, &node)),
     }
 }
 
-/// Writes the blob to `output`, a path or `-`. Returns its descriptor.
-///
-/// A registry may claim a wrong size in the answer to HEAD. The size of the GET counts then.
-async fn fetch(
-    target: &Target,
-    source: Arc<dyn Source>,
-    node: Descriptor,
-    output: &str,
-    matches: &ArgMatches,
-    printer: &Printer,
-) -> Result<Descriptor, Failure> {
-    let content = Content::from_source(Arc::clone(&source), node.clone());
-    let mut has_printed = false;
-    let delivered = deliver(target, content, output, matches, printer, &mut has_printed).await;
-    let Err(failure) = delivered else { return Ok(node) };
-    if failure.kind == Some(Kind::SizeMismatch)
-        && !has_printed
-        && let Some(repository) = target.repository()?
-        && let Ok(measured) = repository.measure_blob(&node.digest).await
-        && measured.size != node.size
-    {
-        let content = Content::from_source(source, measured.clone());
-        deliver(target, content, output, matches, printer, &mut has_printed).await?;
-        return Ok(measured);
-    }
-    Err(failure)
+/// Fetches a blob to a file or to standard output.
+struct Fetch<'a> {
+    args: &'a FetchArgs,
+    target: &'a ArtifactLocation,
+    printer: &'a Printer,
 }
 
-async fn deliver(
-    target: &Target,
-    content: Content,
-    output: &str,
-    matches: &ArgMatches,
-    printer: &Printer,
-    has_printed: &mut bool,
-) -> Result<(), Failure> {
-    let failed = |error: Error| target.failure(&error);
-    if output != "-" {
-        return save(content, Path::new(output), matches, printer).await.map_err(failed);
+impl Fetch<'_> {
+    /// Writes the blob to `output`, a path or `-`, and returns its descriptor.
+    ///
+    /// A registry may report a wrong size in the response to HEAD. The size of the GET response counts then.
+    async fn to(
+        &self,
+        source: Arc<dyn Source>,
+        node: Descriptor,
+        output: &str,
+    ) -> Result<Descriptor, Failure> {
+        let content = Content::from_source(Arc::clone(&source), node.clone());
+        let mut has_printed = false;
+        let written = self.write(content, output, &mut has_printed).await;
+        let Err(failure) = written else { return Ok(node) };
+        if failure.kind == Some(Kind::SizeMismatch)
+            && !has_printed
+            && let Some(repository) = self.target.repository()?
+            && let Ok(measured) = repository.measure_blob(&node.digest).await
+            && measured.size != node.size
+        {
+            let content = Content::from_source(source, measured.clone());
+            self.write(content, output, &mut has_printed).await?;
+            return Ok(measured);
+        }
+        Err(failure)
     }
-    let mut stream = content.reader().await.map_err(failed)?;
-    while let Some(chunk) = stream.try_next().await.map_err(failed)? {
-        *has_printed = true;
-        printer.bytes(&chunk)?;
+
+    async fn write(&self, content: Content, output: &str, has_printed: &mut bool) -> Result<(), Failure> {
+        let failed = |error: Error| self.target.failure(&error);
+        if output != "-" {
+            return self.save(content, Path::new(output)).await.map_err(failed);
+        }
+        let mut stream = content.reader().await.map_err(failed)?;
+        while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+            *has_printed = true;
+            self.printer.bytes(&chunk)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Saves the blob as `path`. Only a terminal shows progress: a log gets no lines, as from the Go tool.
+    async fn save(&self, content: Content, path: &Path) -> Result<(), Error> {
+        let node = content.descriptor().clone();
+        let is_watched = is_watched(self.args.no_tty, self.args.debug);
+        let is_plain = is_watched && env::is_terminal_dumb();
+        let listener: Arc<dyn Listener> = match is_watched {
+            false => Arc::new(Quiet),
+            true if is_plain => Arc::new(PlainProgress::new(PULL, *self.printer)),
+            true => ProgressStyle::Bars.listener(PULL, *self.printer),
+        };
+        if is_plain {
+            self.printer.error(&format!("{} {}", PULL.started, node.digest));
+        }
+        let (progress, moving) = (Arc::clone(&listener), node.clone());
+        let content = content.with_progress(Arc::new(move |bytes| {
+            progress.step(Step::Node(Event::Progress(&moving, bytes)));
+        }));
+        listener.step(Step::Node(Event::Started(&node)));
+        outlet::save(&content, path).await?;
+        listener.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
+        if is_plain {
+            self.printer.error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
+        }
+        Ok(())
+    }
 }
 
-/// Writes the blob to `path`, and shows progress to a person who watches: a log gets no lines, as from the Go tool.
-async fn save(content: Content, path: &Path, matches: &ArgMatches, printer: &Printer) -> Result<(), Error> {
-    let node = content.descriptor().clone();
-    let plain = is_watched(matches) && env::is_terminal_dumb();
-    let shown: Arc<dyn Listener> = match is_watched(matches) {
-        false => Arc::new(Quiet),
-        true if plain => Arc::new(Periodic::new(PULL, *printer)),
-        true => status::listener(PULL, Look::Bars, *printer),
-    };
-    if plain {
-        printer.error(&format!("{} {}", PULL.started, node.digest));
-    }
-    let (told, moving) = (Arc::clone(&shown), node.clone());
-    let content =
-        content.with_progress(Arc::new(move |bytes| told.step(Step::Node(Event::Progress(&moving, bytes)))));
-    shown.step(Step::Node(Event::Started(&node)));
-    outlet::save(&content, path).await?;
-    shown.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
-    if plain {
-        printer.error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
-    }
-    Ok(())
+/// Parses the digest of a reference.
+fn parse_digest(text: &str) -> Result<oras::spec::Digest, Failure> {
+    text.parse().map_err(|error| Failure::from(Error::new(Kind::InvalidInput, format!("{text}: {error}"))))
 }

@@ -1,4 +1,4 @@
-//! `oras blob`: bytes by their digest.
+//! `oras blob`: the commands for single blobs.
 
 mod delete;
 mod fetch;
@@ -7,10 +7,10 @@ mod push;
 use clap::{ArgMatches, Command};
 
 use crate::args;
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The group with its commands.
+/// Creates the group with its commands.
 pub(crate) fn command() -> Command {
     args::group("blob", "Work with blobs").subcommands([delete::command(), fetch::command(), push::command()])
 }

@@ -10,61 +10,64 @@ use oras::store::fsio;
 use oras::store::{ByteStream, Content, Kind};
 use oras::{GraphCopy, Listener, Observer, Step, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::{check_stdin, listener, print_descriptor};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::file_io::check_stdin;
+use crate::cmd::json_output::print_descriptor;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::status::{self, Look, PUSH};
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
+use crate::progress::ProgressStyle;
+use crate::progress::{listener, words::PUSH};
 
 const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 
-/// The command with its flags.
-pub(crate) fn command() -> Command {
-    args::command("push", "Push a blob", "Examples:\n  oras blob push localhost:5000/hello hi.txt")
-        .args(flags::common())
-        .args(flags::remote(""))
-        .args(flags::layout(""))
-        .args(flags::format_too())
-        .args(flags::descriptor())
-        .args([
-            flags::no_tty(),
-            flags::progress(),
-            flags::verbose(),
-            flags::number("size", "Size of the blob, required for standard input"),
-            flags::text("media-type", "TYPE", "Media type in the printed descriptor"),
-            flags::positional("<name>[@digest] <file>", "Repository, then a file or -"),
-        ])
+flags::flags! {
+    /// The arguments of `oras blob push`.
+    struct PushArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        #[flatten] progress: ProgressArgs,
+        _verbose: bool = flags::verbose(),
+        size: Option<i64> = flags::number("Size of the blob, required for standard input"),
+        media_type: Option<String> = flags::text("TYPE", "Media type in the printed descriptor"),
+        words: Vec<String> = flags::positional("<name>[@digest] <file>", "Repository, then a file or -"),
+    }
 }
 
-/// Runs it.
+/// Creates the command.
+pub(crate) fn command() -> Command {
+    args::command("push", "Push a blob", "Examples:\n  oras blob push localhost:5000/hello hi.txt")
+        .args(PushArgs::flags(""))
+}
+
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 2, true, "the destination to push to and the file to read blob content from")?;
-    let size = matches.try_get_one::<i64>("size").ok().flatten().copied().filter(|size| *size >= 0);
-    check_stdin(matches, &words[1])?;
+    let args = PushArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 2, true, "the destination to push to and the file to read blob content from")?;
+    let size = args.size.filter(|size| *size >= 0);
+    check_stdin(&args.location.registry.connection, &words[1])?;
     if words[1] == "-" && size.is_none() {
         return Err(Failure::new("`--size` must be provided if the blob is read from stdin"));
     }
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    exclusive(matches, "", &["format", "pretty"])?;
-    exclusive(matches, "", &["format", "descriptor"])?;
-    let target = Target::new(matches, "", &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    args.descriptor.exclude_format(&args.format)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let expected = match target.reference.as_str() {
         "" => None,
         text => Some(text.parse().map_err(|error| Failure::new(format!("invalid digest {text}: {error}")))?),
     };
-    let media_type =
-        MediaType::from(matches.text("media-type").unwrap_or_else(|| MediaType::LAYER_TAR.to_string()));
+    let media_type = args.media_type.as_deref().map_or(MediaType::LAYER_TAR, MediaType::from);
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
-    let descriptor_only = matches.on("descriptor");
+    let descriptor_only = args.descriptor.is_wanted();
     let listener = if descriptor_only {
-        status::listener(PUSH, Look::Quiet, *printer)
+        ProgressStyle::Quiet.listener(PUSH, *printer)
     } else {
-        listener(PUSH, matches, &format, *printer)
+        listener(PUSH, &args.progress, &format, *printer)
     };
     let store = target.store().await?;
     let source = Arc::new(Collection::new());
@@ -74,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         .await
         .map_err(|error| target.failure(&error))?;
     if descriptor_only {
-        return print_descriptor(matches, printer, &node);
+        return print_descriptor(printer, &node, args.descriptor.is_pretty());
     }
     match format {
         Format::Text => printer.line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
@@ -82,7 +85,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// The blob in a file, hashed, or on standard input, whose digest and size the caller gives.
+/// Opens the blob: a file, which is hashed, or standard input, whose digest and size the caller gives.
 async fn read_blob(
     path: &str,
     size: Option<i64>,
@@ -113,12 +116,13 @@ async fn read_blob(
         )));
     }
     if let Some(expected) = expected.filter(|expected| *expected != node.digest) {
-        // Go trusts the digest it is given; ours is checked before anything is sent.
+        // The Go tool trusts the given digest; this tool checks it before the upload.
         return Err(Failure::new(format!("{path} has the digest {}, not {expected}", node.digest)));
     }
     Ok(Content::from_source(collection, node))
 }
 
+/// Streams standard input.
 fn standard_input() -> ByteStream {
     match std::fs::File::open("/dev/stdin") {
         Ok(file) => fsio::read_to_end(file, "standard input".to_owned()),
@@ -129,6 +133,7 @@ fn standard_input() -> ByteStream {
     }
 }
 
+/// Passes the events of the copy to a listener.
 struct Nodes(Arc<dyn Listener>);
 
 impl Observer for Nodes {

@@ -2,16 +2,23 @@
 
 use clap::{ArgMatches, Command};
 
-use crate::args;
-use crate::args::flags;
-use crate::cmd::delete::{Deletion, target, with_flags};
-use crate::error::Failure;
-use crate::output::Printer;
-use crate::target::Usage;
+use crate::args::{self, Usage, flags};
+use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest delete", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest delete`.
+    struct DeleteArgs {
+        #[flatten] deletion: DeletionArgs,
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     let command = args::command(
         "delete",
@@ -25,17 +32,23 @@ pub(crate) fn command() -> Command {
             "To remove one tag only, use \"oras untag\"."
         ),
     );
-    with_flags(command)
-        .args([flags::distribution_spec(""), flags::positional("<name>{:<tag>|@<digest>}", "Manifest")])
+    with_aliases(command).args(DeleteArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let (target, format) = target(matches, &USAGE, "the manifest to delete", printer)?;
+    let args = DeleteArgs::read(matches, "");
+    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete", printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let found = oras::resolve(store, reference, None).await;
-    let along = " and all tags associated with it";
-    let deletion = Deletion { matches, printer, target: &target, format: &format, noun: "manifest", along };
+    let deletion = Deletion {
+        args: &args.deletion,
+        printer,
+        target: &target,
+        format: &format,
+        noun: "manifest",
+        consequence: " and all tags associated with it",
+    };
     deletion.run(found).await
 }

@@ -3,21 +3,36 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Command};
-use oras::spec::{MediaType, json};
+use oras::spec::MediaType;
 use oras::store::outlet;
 use oras::{fetch_manifest, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::{platform, print_json};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::json_output::{print_descriptor, print_json};
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest fetch`.
+    struct FetchArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        _verbose: bool = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        media_type: Vec<String> =
+            flags::list("TYPE", "Ask the registry for these types only").value_delimiter(','),
+        output: Option<String> = flags::text("PATH", "Write to this file; - is standard output").short('o'),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "fetch",
@@ -25,47 +40,35 @@ pub(crate) fn command() -> Command {
         "Examples:\n  oras manifest fetch --pretty localhost:5000/hello:v1",
     )
     .visible_aliases(["get", "show"])
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format())
-    .args(flags::descriptor())
-    .args([
-        flags::verbose(),
-        flags::platform(),
-        flags::list("media-type", "TYPE", "Ask the registry for these types only").value_delimiter(','),
-        flags::text("output", "PATH", "Write to this file; - is standard output").short('o'),
-        flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
-    ])
+    .args(FetchArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the manifest to fetch")?;
-    let output = matches.text("output").filter(|output| !output.is_empty());
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    format.leaves_output(matches)?;
-    if output.as_deref() == Some("-") && matches.on("descriptor") {
+    let args = FetchArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the manifest to fetch")?;
+    let output = values::non_empty(args.output.as_ref());
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    format.check_output(&args.format, args.output.as_deref())?;
+    if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
     }
-    exclusive(matches, "", &["format", "pretty"])?;
-    exclusive(matches, "", &["format", "descriptor"])?;
-    let platform = platform(matches, "platform")?;
-    let mut target = Target::new(matches, "", &words[0], printer)?;
-    let types: Vec<_> = matches.list("media-type").into_iter().map(MediaType::from).collect();
-    let accepted = types.is_empty() || target.accept(types);
+    args.descriptor.exclude_format(&args.format)?;
+    let platform = values::platform(args.platform.as_ref())?;
+    let mut target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let types: Vec<_> = args.media_type.iter().map(|text| MediaType::from(text.as_str())).collect();
+    let accepted = types.is_empty() || target.set_accepted_types(types);
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     if !accepted {
         return Err(Failure::new("`--media-type` cannot be used with `--oci-layout` at the same time"));
     }
-    if matches.on("descriptor") && output.is_none() {
+    if args.descriptor.is_wanted() && output.is_none() {
         let node = oras::resolve(source, reference, platform.as_ref())
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to find {:?}", target.raw))))?;
-        let bytes = if matches.on("pretty") { json::to_vec_pretty(&node) } else { json::to_vec(&node) };
-        return printer.text(&finish(bytes, matches.on("pretty")));
+        return print_descriptor(printer, &node, args.descriptor.is_pretty());
     }
     let failed = |error: oras::store::Error| {
         target.failure(&error.context(format!("failed to fetch the content of {:?}", target.raw)))
@@ -78,17 +81,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
     };
     let bytes = content.bytes(target.max_manifest_size()).await.map_err(failed)?;
-    if let Some(path) = output.as_deref().filter(|path| *path != "-") {
+    if let Some(path) = output.filter(|path| *path != "-") {
         outlet::put(Path::new(path), &bytes)?;
     }
     let node = content.descriptor();
     match format {
-        Format::Text if matches.on("descriptor") => {
-            let bytes = if matches.on("pretty") { json::to_vec_pretty(node) } else { json::to_vec(node) };
-            printer.text(&finish(bytes, matches.on("pretty")))
+        Format::Text if args.descriptor.is_wanted() => {
+            print_descriptor(printer, node, args.descriptor.is_pretty())
         }
-        Format::Text if output.is_some() && output.as_deref() != Some("-") => Ok(()),
-        Format::Text => print_json(matches, printer, &bytes),
+        Format::Text if output.is_some_and(|path| path != "-") => Ok(()),
+        Format::Text => print_json(printer, &bytes, args.descriptor.is_pretty()),
         format => {
             let node = report::Node::new(&target.path, node);
             let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);
@@ -97,13 +99,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-fn finish(mut bytes: Vec<u8>, pretty: bool) -> Vec<u8> {
-    if pretty {
-        bytes.push(b'\n');
-    }
-    bytes
-}
-
+/// The report: the descriptor and the manifest.
 #[derive(serde::Serialize)]
 struct Fetched {
     #[serde(flatten)]
@@ -111,7 +107,7 @@ struct Fetched {
     content: serde_json::Value,
 }
 
-/// The same value with the keys of every object sorted, as the Go tool prints it.
+/// Sorts the keys of every object, as the Go tool does.
 fn sorted(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Object(object) => {

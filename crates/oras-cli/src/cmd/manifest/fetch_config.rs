@@ -8,20 +8,33 @@ use oras::report;
 use oras::store::Kind;
 use oras::store::outlet;
 
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::{platform, print_descriptor, print_json};
-use crate::error::Failure;
+use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::json_output::{print_descriptor, print_json};
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest fetch-config", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The largest config that is held in memory.
+/// The size limit of a config in memory.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest fetch-config`.
+    struct FetchConfigArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        _verbose: bool = flags::verbose(),
+        platform: Option<String> = flags::platform(),
+        output: Option<String> = flags::text("PATH", "Write to this file; - is standard output").short('o'),
+        words: Vec<String> = flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "fetch-config",
@@ -34,40 +47,30 @@ pub(crate) fn command() -> Command {
         ),
     )
     .visible_alias("get-config")
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args(flags::descriptor())
-    .args([
-        flags::verbose(),
-        flags::platform(),
-        flags::text("output", "PATH", "Write to this file; - is standard output").short('o'),
-        flags::positional("<name>{:<tag>|@<digest>}", "Manifest"),
-    ])
+    .args(FetchConfigArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the manifest config to fetch")?;
-    let output = matches.text("output").filter(|output| !output.is_empty());
-    if output.as_deref() == Some("-") && matches.on("descriptor") {
+    let args = FetchConfigArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the manifest config to fetch")?;
+    let output = values::non_empty(args.output.as_ref());
+    if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    format.leaves_output(matches)?;
-    exclusive(matches, "", &["format", "pretty"])?;
-    exclusive(matches, "", &["format", "descriptor"])?;
-    let platform = platform(matches, "platform")?;
-    let target = Target::new(matches, "", &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    format.check_output(&args.format, args.output.as_deref())?;
+    args.descriptor.exclude_format(&args.format)?;
+    let platform = values::platform(args.platform.as_ref())?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let failed = |error: oras::store::Error| target.failure(&error);
     let config = oras::fetch_config(source, reference, platform.as_ref()).await.map_err(failed)?;
-    match output.as_deref() {
-        None if matches.on("descriptor") || !format.is_for_people() => {}
-        Some("-") if !matches.on("pretty") => {
+    match output {
+        None if args.descriptor.is_wanted() || !format.is_for_people() => {}
+        Some("-") if !args.descriptor.is_pretty() => {
             let mut stream = config.reader().await.map_err(failed)?;
             while let Some(chunk) = stream.try_next().await.map_err(failed)? {
                 printer.bytes(&chunk)?;
@@ -88,14 +91,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
                     node.digest
                 ))
             })?;
-            print_json(matches, printer, &bytes)?;
+            print_json(printer, &bytes, args.descriptor.is_pretty())?;
         }
         Some(path) => {
             outlet::save(&config, Path::new(path)).await.map_err(failed)?;
         }
     }
     match format {
-        _ if matches.on("descriptor") => print_descriptor(matches, printer, config.descriptor()),
+        _ if args.descriptor.is_wanted() => {
+            print_descriptor(printer, config.descriptor(), args.descriptor.is_pretty())
+        }
         Format::Text => Ok(()),
         format => printer.report(&format, &report::Node::new(&target.path, config.descriptor())),
     }

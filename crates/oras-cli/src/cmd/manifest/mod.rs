@@ -1,4 +1,4 @@
-//! `oras manifest`: manifests as they are.
+//! `oras manifest`: the commands for single manifests and indexes.
 
 mod delete;
 mod fetch;
@@ -9,10 +9,10 @@ mod push;
 use clap::{ArgMatches, Command};
 
 use crate::args;
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The group with its commands.
+/// Creates the group with its commands.
 pub(crate) fn command() -> Command {
     args::group("manifest", "Work with manifests").subcommands([
         delete::command(),

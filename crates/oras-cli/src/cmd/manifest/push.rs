@@ -7,19 +7,40 @@ use oras::spec::MediaType;
 use oras::store::Content;
 use oras::{Names, report};
 
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::cmd::{check_stdin, print_descriptor, read_input};
-use crate::error::Failure;
+use crate::args::{
+    self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, check_tags, flags, split_tags, values,
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::file_io::{check_stdin, read_input};
+use crate::cmd::json_output::print_descriptor;
+use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::status::{self, Look, PUSH, Told};
-use crate::target::{Target, Usage, check_tags, split_tags};
+use crate::printer::Printer;
+use crate::progress::ProgressStyle;
+use crate::progress::tag_lines::StoredLines;
+use crate::progress::words::PUSH;
 
 const USAGE: Usage =
     Usage { path: "oras manifest push", tail: "[flags] <name>[:<tag>[,<tag>][...]|@<digest>] <file>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest push`.
+    struct PushManifestArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        _distribution_spec: Option<String> = flags::distribution_spec(),
+        verbose: Option<bool> = flags::verbose(),
+        media_type: Option<String> =
+            flags::text("TYPE", "Media type of the manifest [default: what it says itself]"),
+        concurrency: Option<i64> = flags::concurrency(),
+        words: Vec<String> =
+            flags::positional("<name>[:<tag>[,<tag>][...]|@<digest>] <file>", "Destination, then a file or -"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "push",
@@ -33,52 +54,44 @@ pub(crate) fn command() -> Command {
             "  oras manifest push --oci-layout ./layout:v1 manifest.json"
         ),
     )
-    .args(flags::common())
-    .args(flags::remote(""))
-    .args(flags::layout(""))
-    .args(flags::format_too())
-    .args(flags::descriptor())
-    .args([
-        flags::distribution_spec(""),
-        flags::verbose(),
-        flags::text("media-type", "TYPE", "Media type of the manifest [default: what it says itself]"),
-        flags::concurrency(),
-        flags::positional("<name>[:<tag>[,<tag>][...]|@<digest>] <file>", "Destination, then a file or -"),
-    ])
+    .args(PushManifestArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 2, true, "the destination to push to and the file to read manifest content from")?;
+    let args = PushManifestArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 2, true, "the destination to push to and the file to read manifest content from")?;
     let file = words[1].as_str();
-    check_stdin(matches, file)?;
+    check_stdin(&args.location.registry.connection, file)?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    exclusive(matches, "", &["format", "pretty"])?;
-    exclusive(matches, "", &["format", "descriptor"])?;
-    let target = Target::new(matches, "", raw, printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    args.descriptor.exclude_format(&args.format)?;
+    let target = ArtifactLocation::new(&args.location, "", raw, printer)?;
     check_tags(&extra_tags)?;
     let store = target.store().await?;
     let bytes = read_input(file)?;
-    let media_type = match matches.text("media-type").filter(|text| !text.is_empty()) {
+    let media_type = match values::non_empty(args.media_type.as_ref()) {
         Some(media_type) => media_type.into(),
         None => media_type_of(&bytes, file)?,
     };
     let manifest = Content::of(media_type, bytes);
     let node = manifest.descriptor();
-    let names =
-        Names { extra_tags, concurrency: matches.count("concurrency", 5), ..Names::only(&target.reference) };
-    let quiet = matches.on("descriptor") || !format.is_for_people();
-    let verbose = matches.switch("verbose").unwrap_or(true);
-    let look = if quiet { Look::Quiet } else { Look::Lines { verbose } };
+    let names = Names {
+        extra_tags,
+        concurrency: values::count(args.concurrency, 5),
+        ..Names::only(&target.reference)
+    };
+    let quiet = args.descriptor.is_wanted() || !format.is_for_people();
+    let verbose = args.verbose.unwrap_or(true);
+    let style = if quiet { ProgressStyle::Quiet } else { ProgressStyle::Lines { verbose } };
     let stored = Some(format!("Pushed: {}", target.display())).filter(|_| !quiet);
-    let listener = Told { inner: status::listener(PUSH, look, *printer), printer: *printer, stored };
+    let listener = StoredLines { inner: style.listener(PUSH, *printer), printer: *printer, stored };
     oras::push_manifest(store, &manifest, &names, Arc::new(listener))
         .await
         .map_err(|error| target.failure(&error))?;
-    if matches.on("descriptor") {
-        return print_descriptor(matches, printer, node);
+    if args.descriptor.is_wanted() {
+        return print_descriptor(printer, node, args.descriptor.is_pretty());
     }
     match format {
         Format::Text => printer.line(format!("Digest: {}", node.digest)),
@@ -91,7 +104,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// The media type that the manifest says it has.
+/// Returns the `mediaType` of the manifest.
 fn media_type_of(bytes: &[u8], file: &str) -> Result<MediaType, Failure> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -6,43 +6,47 @@ use oras::remote::Registry;
 use oras::report;
 use oras::spec::{Reference, reference::check_registry};
 
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::error::{self, Failure};
+use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, Usage, flags};
+use crate::failure::{self, Failure};
 use crate::format::{self, Format};
-use crate::output::Printer;
-use crate::remote::Remote;
-use crate::target::Usage;
+use crate::printer::Printer;
+use crate::registry_access::RegistryAccess;
 
 const USAGE: Usage = Usage { path: "oras repo ls", tail: "[flags] <registry>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras repo ls`.
+    struct ListArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] registry: RegistryArgs,
+        #[flatten] format: FormatArgs,
+        _verbose: bool = flags::verbose(),
+        last: Option<String> = flags::text("NAME", "Start after this repository"),
+        words: Vec<String> = flags::positional("<registry>", "Registry, or registry and namespace"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command("ls", "List the repositories of a registry", "Examples:\n  oras repo ls localhost:5000")
         .visible_alias("list")
-        .args(flags::common())
-        .args(flags::remote(""))
-        .args(flags::format())
-        .args([
-            flags::verbose(),
-            flags::text("last", "NAME", "Start after this repository"),
-            flags::positional("<registry>", "Registry, or registry and namespace"),
-        ])
+        .args(ListArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target registry to list repositories from")?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
-    let remote = Remote::new(matches, "", printer)?;
+    let args = ListArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target registry to list repositories from")?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let access = RegistryAccess::new(&args.registry, "", printer)?;
     let (host, namespace) = split_namespace(&words[0])?;
-    let registry = Registry::new(&remote.client()?, host)?;
-    let last = matches.text("last");
+    let registry = Registry::new(&access.client()?, host)?;
+    let last = args.last.as_deref();
     let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };
-    let mut names = registry.repositories(last.as_deref());
+    let mut names = registry.repositories(last);
     let failed = |error: oras::store::Error| {
-        let failure = error::of_registry(&error, remote.store.path());
+        let failure = failure::of_registry(&error, access.store.path());
         let speaks = error.find::<oras::remote::ResponseError>().is_some()
             || error.find::<oras::remote::MissingCredential>().is_some();
         if speaks {
@@ -65,7 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     printer.report(&format, &listed)
 }
 
-/// `host/namespace/` into the host and `namespace/`.
+/// Splits `host/namespace/` into the host and `namespace/`.
 fn split_namespace(text: &str) -> Result<(&str, String), Failure> {
     let failed = |error: String| Failure::new(format!("could not parse repository path: {error}"));
     let (host, namespace) = text.split_once('/').unwrap_or((text, ""));

@@ -1,4 +1,4 @@
-//! `oras repo`: what a registry and its repositories hold.
+//! `oras repo`: lists the repositories of a registry and the tags of a repository.
 
 mod ls;
 mod tags;
@@ -7,10 +7,10 @@ use clap::{ArgMatches, Command};
 
 use crate::args;
 use crate::cmd::untag;
-use crate::error::Failure;
-use crate::output::Printer;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
-/// The group with its commands.
+/// Creates the group with its commands.
 pub(crate) fn command() -> Command {
     args::group("repo", "Work with repositories").visible_alias("repository").subcommands([
         ls::command(),

@@ -9,50 +9,57 @@ use oras::report;
 use oras::spec::{Digest, Reference, reference::is_digest_tag};
 use oras::store::{Error, ReadStore};
 
-use crate::args;
-use crate::args::flags::{self, EXTENSIONS, Matches};
-use crate::error::Failure;
+use crate::args::{
+    self, CommonArgs, FormatArgs, LocationArgs, Usage,
+    flags::{self, EXTENSIONS},
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::log;
-use crate::natural;
-use crate::output::Printer;
-use crate::target::{Target, Usage};
+use crate::printer::Printer;
+use crate::version_order;
 
-/// Digests that are asked for at once.
+/// The number of digests that are resolved at the same time.
 const CONCURRENCY: usize = 8;
 
 const USAGE: Usage = Usage { path: "oras repo tags", tail: "[flags] <name>" };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras repo tags`.
+    struct TagsArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[flatten] format: FormatArgs,
+        _verbose: bool = flags::verbose(),
+        last: Option<String> = flags::text("TAG", "Start after this tag"),
+        exclude_digest_tags: bool = flags::switch("Leave out tags such as sha256-…"),
+        filter: Option<String> = flags::text("GLOB", "Only tags that match").help_heading(EXTENSIONS),
+        sort: Option<String> = flags::one_of(
+            flags::text("ORDER", "Sort by name or by version [default: the registry's order]"),
+            "order",
+            &["name", "version"],
+        )
+        .help_heading(EXTENSIONS),
+        digests: bool = flags::switch("Show the digest of each tag too").help_heading(EXTENSIONS),
+        words: Vec<String> = flags::positional("<name>", "Repository"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command("tags", "List the tags of a repository", "Examples:\n  oras repo tags localhost:5000/hello")
         .visible_alias("show-tags")
-        .args(flags::common())
-        .args(flags::remote(""))
-        .args(flags::layout(""))
-        .args(flags::format())
-        .args([
-            flags::verbose(),
-            flags::text("last", "TAG", "Start after this tag"),
-            flags::switch("exclude-digest-tags", "Leave out tags such as sha256-…"),
-            flags::text("filter", "GLOB", "Only tags that match").help_heading(EXTENSIONS),
-            flags::text("sort", "ORDER", "Sort by name or by version [default: the registry's order]")
-                .value_parser(|order: &str| match order {
-                    "name" | "version" => Ok(order.to_owned()),
-                    _ => Err(format!("unknown order: {order}\nAvailable options: name, version")),
-                })
-                .help_heading(EXTENSIONS),
-            flags::switch("digests", "Show the digest of each tag too").help_heading(EXTENSIONS),
-            flags::positional("<name>", "Repository"),
-        ])
+        .args(TagsArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target repository to list tags from")?;
-    let target = Target::new(matches, "", &words[0], printer)?;
-    let format = Format::read(matches, format::TEXT, *printer)?;
+    let args = TagsArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target repository to list tags from")?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
     let store = target.source().await?;
     let prefix = match target.reference.parse::<Reference>() {
         Ok(reference) if target.kind() == "oci-layout" && reference.target().is_none() => {
@@ -71,19 +78,18 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         None
     };
-    let filter = match matches.text("filter") {
-        Some(text) => Glob::new(&text).map_err(|error| Failure::new(format!("invalid glob: {error}")))?,
+    let filter = match &args.filter {
+        Some(text) => Glob::new(text).map_err(|error| Failure::new(format!("invalid glob: {error}")))?,
         None => Glob::new("*").map_err(|error| Failure::new(error.to_string()))?,
     }
     .compile_matcher();
-    // Without these flags each tag is told as soon as it is known.
-    let whole = matches.given("sort") || matches.on("digests");
-    let last = matches.text("last");
+    // Without these flags each tag is printed as soon as it is received.
+    let is_collected = args.sort.is_some() || args.digests;
     let mut listed = report::Tags::default();
-    let mut tags = store.tags(last.as_deref());
+    let mut tags = store.tags(args.last.as_deref());
     while let Some(tag) = tags.try_next().await.map_err(|error| target.failure(&error))? {
         let Some(short) = tag.strip_prefix(&prefix) else { continue };
-        if matches.on("exclude-digest-tags") && is_digest_tag(short) {
+        if args.exclude_digest_tags && is_digest_tag(short) {
             continue;
         }
         if !filter.is_match(short) {
@@ -96,21 +102,21 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             continue;
         }
         match &format {
-            Format::Text if !whole => printer.line(short)?,
+            Format::Text if !is_collected => printer.line(short)?,
             _ => listed.tags.push(short.to_owned()),
         }
     }
-    match matches.text("sort").as_deref() {
+    match args.sort.as_deref() {
         Some("name") => listed.tags.sort(),
-        Some(_) => listed.tags.sort_by(|a, b| natural::compare(a, b)),
+        Some(_) => listed.tags.sort_by(|a, b| version_order::compare(a, b)),
         None => {}
     }
-    if matches.on("digests") {
+    if args.digests {
         let digests =
             digests(&*store, &prefix, &listed.tags).await.map_err(|error| target.failure(&error))?;
         listed.digests = Some(digests);
     }
-    if whole && format.is_for_people() {
+    if is_collected && format.is_for_people() {
         let digest = |tag: &String| listed.digests.as_ref().and_then(|digests| digests.get(tag));
         for tag in &listed.tags {
             match digest(tag) {
@@ -122,7 +128,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     printer.report(&format, &listed)
 }
 
-/// The digest of each tag, several asked for at once.
+/// Resolves the digest of each tag.
 async fn digests(
     store: &dyn ReadStore,
     prefix: &str,

@@ -6,20 +6,31 @@ use clap::{ArgMatches, Command};
 use oras::spec::MediaType;
 use oras::{IndexOptions, Names};
 
-use super::{Outlet, shared};
-use crate::args;
-use crate::args::flags::{self, Matches};
-use crate::cmd::pack;
-use crate::error::Failure;
-use crate::output::Printer;
-use crate::target::{Target, Usage, check_tags, split_tags};
+use super::index_output::{IndexArgs, IndexOutput};
+use crate::args::{self, Usage, check_tags, flags, split_tags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::pack_args;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage {
     path: "oras manifest index create",
     tail: "[flags] <target>[:<tag[,<tag>][...]] <sources>[{<tag>|<digest>}...]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest index create`.
+    struct CreateArgs {
+        #[flatten] index: IndexArgs,
+        annotation: Vec<String> = flags::list("KEY=VALUE", "Annotation of the index").short('a'),
+        words: Vec<String> = flags::positional(
+            "<target>[:<tag[,<tag>][...]] <sources>[{<tag>|<digest>}...]",
+            "Destination, then tags or digests there",
+        ),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "create",
@@ -33,33 +44,27 @@ pub(crate) fn command() -> Command {
         ),
     )
     .visible_alias("pack")
-    .args(shared())
-    .args([
-        flags::list("annotation", "KEY=VALUE", "Annotation of the index").short('a'),
-        flags::positional(
-            "<target>[:<tag[,<tag>][...]] <sources>[{<tag>|<digest>}...]",
-            "Destination, then tags or digests there",
-        ),
-    ])
+    .args(CreateArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, false, "the destination index to create.")?;
+    let args = CreateArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, false, "the destination index to create.")?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let target = Target::new(matches, "", raw, printer)?;
-    let annotations = pack::annotations(matches)?.remove("$manifest").unwrap_or_default();
+    let target = ArtifactLocation::new(&args.index.location, "", raw, printer)?;
+    let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     check_tags(&extra_tags)?;
-    let outlet = Outlet::new(matches, printer)?;
+    let output = IndexOutput::new(&args.index, printer)?;
     let store = target.store().await?;
-    let artifact_type = matches.text("artifact-type").filter(|text| !text.is_empty()).map(MediaType::from);
+    let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::from);
     let options = IndexOptions { manifests: words[1..].to_vec(), artifact_type, annotations };
-    let index = oras::create_index(Arc::clone(&store) as _, &options, &outlet.listener())
+    let index = oras::create_index(Arc::clone(&store) as _, &options, &output.listener())
         .await
         .map_err(|error| target.failure(&error))?;
     let node = index.descriptor();
-    outlet.line(format!("Packed    {} {}", node.digest.short(), node.media_type))?;
+    output.line(format!("Packed    {} {}", node.digest.short(), node.media_type))?;
     let names = Names { extra_tags, ..Names::only(&target.reference) };
-    outlet.finish(&target, store, &index, (names, &target.display())).await
+    output.finish(&target, store, &index, names, &target.display()).await
 }

@@ -6,19 +6,30 @@ use clap::{ArgMatches, Command};
 use oras::spec::{Digest, MediaType};
 use oras::{IndexUpdate, Names};
 
-use super::{Outlet, shared};
-use crate::args;
-use crate::args::flags::{self, Matches, exclusive};
-use crate::error::Failure;
-use crate::output::Printer;
-use crate::target::{Target, Usage, check_tags};
+use super::index_output::{IndexArgs, IndexOutput};
+use crate::args::{self, Usage, check_tags, flags, values};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
+use crate::printer::Printer;
 
 const USAGE: Usage = Usage {
     path: "oras manifest index update",
     tail: "<index>{:<tag>|@<digest>} [{--add|--merge|--remove} <manifest>{<tag>|<digest>}] [...]",
 };
 
-/// The command with its flags.
+flags::flags! {
+    /// The arguments of `oras manifest index update`.
+    struct UpdateArgs {
+        #[flatten] index: IndexArgs,
+        add: Vec<String> = flags::list("REF", "Append this manifest"),
+        merge: Vec<String> = flags::list("REF", "Append what this index lists"),
+        remove: Vec<String> = flags::list("DIGEST", "Remove this manifest"),
+        tag: Vec<String> = flags::list("TAG", "Also give the new index this tag"),
+        words: Vec<String> = flags::positional("<index>{:<tag>|@<digest>}", "Index"),
+    }
+}
+
+/// Creates the command.
 pub(crate) fn command() -> Command {
     args::command(
         "update",
@@ -33,23 +44,17 @@ pub(crate) fn command() -> Command {
             "A tag is moved to the new index. Fields that ORAS does not know are kept."
         ),
     )
-    .args(shared())
-    .args([
-        flags::list("add", "REF", "Append this manifest"),
-        flags::list("merge", "REF", "Append what this index lists"),
-        flags::list("remove", "DIGEST", "Remove this manifest"),
-        flags::list("tag", "TAG", "Also give the new index this tag"),
-        flags::positional("<index>{:<tag>|@<digest>}", "Index"),
-    ])
+    .args(UpdateArgs::flags(""))
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
-    let words = matches.words();
-    USAGE.check(&words, 1, true, "the target index to update")?;
-    exclusive(matches, "", &["tag", "output"])?;
-    let remove = matches
-        .list("remove")
+    let args = UpdateArgs::read(matches, "");
+    let words = &args.words;
+    USAGE.check(words, 1, true, "the target index to update")?;
+    flags::exclusive!("", args.tag, args.index.output)?;
+    let remove = args
+        .remove
         .iter()
         .map(|text| match text.as_str() {
             "" => Err(Failure::new("remove: the digest is empty")),
@@ -58,26 +63,24 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             }
         })
         .collect::<Result<_, _>>()?;
-    let target = Target::new(matches, "", &words[0], printer)?;
-    let tags = matches.list("tag");
-    check_tags(&tags)?;
-    let outlet = Outlet::new(matches, printer)?;
-    if !["add", "merge", "remove", "artifact-type"].iter().any(|flag| matches.given(flag)) {
+    let target = ArtifactLocation::new(&args.index.location, "", &words[0], printer)?;
+    check_tags(&args.tag)?;
+    let output = IndexOutput::new(&args.index, printer)?;
+    let lists = [&args.add, &args.merge, &args.remove];
+    if lists.iter().all(|list| list.is_empty()) && args.index.artifact_type.is_none() {
         return printer.line("Nothing to update as no change is requested");
     }
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
-    let artifact_type = matches
-        .text("artifact-type")
-        .map(|text| Some(text).filter(|text| !text.is_empty()).map(MediaType::from));
-    let update =
-        IndexUpdate { artifact_type, remove, add: matches.list("add"), merge: matches.list("merge") };
-    let index = oras::update_index(Arc::clone(&store) as _, reference, &update, &outlet.listener())
+    let artifact_type = args.index.artifact_type.as_ref();
+    let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::from));
+    let update = IndexUpdate { artifact_type, remove, add: args.add.clone(), merge: args.merge.clone() };
+    let index = oras::update_index(Arc::clone(&store) as _, reference, &update, &output.listener())
         .await
         .map_err(|error| target.failure(&error))?;
-    outlet.line(format!("Updated   {}", index.descriptor().digest))?;
+    output.line(format!("Updated   {}", index.descriptor().digest))?;
     let by_digest = reference.parse::<Digest>().is_ok();
     let shown = if by_digest { target.display_as(&target.path) } else { target.display() };
-    let names = Names { extra_tags: tags, ..Names::only(reference) };
-    outlet.finish(&target, store, &index, (names, &shown)).await
+    let names = Names { extra_tags: args.tag.clone(), ..Names::only(reference) };
+    output.finish(&target, store, &index, names, &shown).await
 }

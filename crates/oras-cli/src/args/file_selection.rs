@@ -1,27 +1,25 @@
-//! `--include`, `--exclude` and `--media-type` of `pull`: which files are wanted.
+//! `--include`, `--exclude` and `--media-type` of `pull`: which files are pulled.
 
-use clap::{Arg, ArgMatches};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use oras::Selector;
 
-use crate::args::flags::{self, EXTENSIONS, Matches};
-use crate::error::Failure;
+use super::flags::{self, list};
+use crate::failure::Failure;
 
-/// The flags.
-pub(crate) fn flags() -> [Arg; 3] {
-    [
-        flags::list("include", "GLOB", "Only files whose name matches, such as 'docs/**' or '*.json'"),
-        flags::list("exclude", "GLOB", "No files whose name matches"),
-        flags::list("media-type", "TYPE", "Only files of this media type"),
-    ]
-    .map(|flag| flag.help_heading(EXTENSIONS))
+flags::flags! {
+    /// Which files are pulled.
+    struct FileSelectionArgs {
+        include: Vec<String> = list("GLOB", "Only files whose name matches, such as 'docs/**' or '*.json'"),
+        exclude: Vec<String> = list("GLOB", "No files whose name matches"),
+        media_type: Vec<String> = list("TYPE", "Only files of this media type"),
+    }
 }
 
-/// Reads the flags; without any, everything is wanted.
-pub(crate) fn read(matches: &ArgMatches) -> Result<Selector, Failure> {
-    let include = globs(&matches.list("include"))?;
-    let exclude = globs(&matches.list("exclude"))?;
-    let media_types = matches.list("media-type");
+/// Returns the selector of the flags; without any, it selects every file.
+pub(crate) fn selector(args: &FileSelectionArgs) -> Result<Selector, Failure> {
+    let include = globs(&args.include)?;
+    let exclude = globs(&args.exclude)?;
+    let media_types = args.media_type.clone();
     Ok(Selector::new(move |layer| {
         let title = layer.title().unwrap_or_default();
         (include.is_empty() || include.is_match(title))
@@ -31,7 +29,7 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<Selector, Failure> {
     }))
 }
 
-/// Globs as git and shells read them: `*` stays within a directory, `**` does not.
+/// Compiles globs as git and shells read them: `*` stays within a directory, `**` does not.
 fn globs(texts: &[String]) -> Result<GlobSet, Failure> {
     let failed = |error: globset::Error| Failure::new(format!("invalid glob: {error}"));
     let mut set = GlobSetBuilder::new();
@@ -48,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_types_are_matched() {
+    fn selects_files_by_name_and_media_type() {
         let wants = |words: &[&str], title: &str| {
-            let command = clap::Command::new("pull").args(flags());
+            let command = clap::Command::new("pull").args(FileSelectionArgs::flags(""));
             let matches = command.get_matches_from(["pull"].iter().chain(words));
             let mut layer = Descriptor::of(MediaType::LAYER_TAR, b"");
             layer.annotations.insert(annotation::TITLE.to_owned(), title.to_owned());
-            read(&matches).unwrap().wants(&layer)
+            selector(&FileSelectionArgs::read(&matches, "")).unwrap().wants(&layer)
         };
         for (words, title, wanted) in [
             (&[][..], "a", true),

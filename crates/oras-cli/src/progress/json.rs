@@ -1,4 +1,4 @@
-//! `--progress json`: what happens, a JSON object a line on standard error.
+//! `--progress json`: a line with a JSON object for each event, on standard error.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use oras::{Event, Listener, Step};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::output::Printer;
+use crate::printer::Printer;
 
-/// The time between two reports on one transfer.
+/// The interval between two lines about one transfer.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// A line.
+/// A line about an event.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'a> {
+struct EventLine<'a> {
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
@@ -27,17 +27,17 @@ struct Line<'a> {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
-    /// Bytes that have moved.
+    /// The transferred bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<u64>,
-    /// How a node came to be there: `copied`, `mounted`, `existed`.
+    /// How the target got the node: `copied`, `mounted` or `existed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a str>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> EventLine<'a> {
     fn new(event: &'static str) -> Self {
         let (digest, media_type, size, title) = (None, None, None, None);
         Self { event, digest, media_type, size, title, moved: None, outcome: None, tag: None }
@@ -55,49 +55,51 @@ impl<'a> Line<'a> {
 }
 
 /// Writes a line for each step.
-pub(crate) struct Events {
+pub(crate) struct JsonProgress {
     printer: Printer,
-    /// Bytes moved, and when that was last told: by digest, or by title before that is known.
+    /// The transferred bytes and the time of the last line, by digest, or by title while the digest is unknown.
     moving: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
-impl Events {
+impl JsonProgress {
     pub(crate) fn new(printer: Printer) -> Self {
         Self { printer, moving: Mutex::default() }
     }
 
-    fn line(&self, line: &Line<'_>) {
+    fn line(&self, line: &EventLine<'_>) {
         self.printer.error(&serde_json::to_string(line).unwrap_or_default());
     }
 
-    fn progress(&self, key: String, bytes: u64, line: Line<'_>) {
+    fn progress(&self, key: String, bytes: u64, line: EventLine<'_>) {
         let now = Instant::now();
         let mut moving = self.moving.lock();
-        let (moved, told) = moving.entry(key).or_insert((0, now));
+        let (moved, last_line) = moving.entry(key).or_insert((0, now));
         *moved += bytes;
-        if now.duration_since(*told) < INTERVAL {
+        if now.duration_since(*last_line) < INTERVAL {
             return;
         }
-        *told = now;
+        *last_line = now;
         let moved = Some(*moved);
         drop(moving);
-        self.line(&Line { moved, ..line });
+        self.line(&EventLine { moved, ..line });
     }
 }
 
-impl Listener for Events {
+impl Listener for JsonProgress {
     fn step(&self, step: Step<'_>) {
         match step {
-            Step::Preparing(title) => self.line(&Line { title: Some(title), ..Line::new("preparing") }),
-            Step::Skipped(node) => self.line(&Line::of("skipped", node)),
-            Step::Restored(node) => self.line(&Line::of("restored", node)),
-            Step::Tagged(tag) => self.line(&Line { tag: Some(tag), ..Line::new("tagged") }),
-            Step::Node(Event::Started(node)) => self.line(&Line::of("started", node)),
+            Step::Preparing(title) => {
+                self.line(&EventLine { title: Some(title), ..EventLine::new("preparing") })
+            }
+            Step::Skipped(node) => self.line(&EventLine::of("skipped", node)),
+            Step::Restored(node) => self.line(&EventLine::of("restored", node)),
+            Step::Tagged(tag) => self.line(&EventLine { tag: Some(tag), ..EventLine::new("tagged") }),
+            Step::Node(Event::Started(node)) => self.line(&EventLine::of("started", node)),
             Step::Node(Event::Progress(node, bytes)) => {
-                self.progress(node.digest.to_string(), bytes, Line::of("progress", node));
+                self.progress(node.digest.to_string(), bytes, EventLine::of("progress", node));
             }
             Step::Sending { title, size, bytes } => {
-                let line = Line { title: Some(title), size: Some(size), ..Line::new("progress") };
+                let line = EventLine { title: Some(title), size: Some(size), ..EventLine::new("progress") };
                 self.progress(title.to_owned(), bytes, line);
             }
             Step::Node(Event::Finished { node, outcome, .. }) => {
@@ -106,7 +108,7 @@ impl Listener for Events {
                     Pushed::Adopted => "mounted",
                     Pushed::Existed => "existed",
                 });
-                self.line(&Line { outcome, ..Line::of("finished", node) });
+                self.line(&EventLine { outcome, ..EventLine::of("finished", node) });
             }
             _ => {}
         }

@@ -1,8 +1,8 @@
-//! Version order: runs of digits count as numbers, so that `v1.10` comes after `v1.9`.
+//! Version order: `v1.10` comes after `v1.9`, because runs of digits are compared as numbers.
 
 use std::cmp::Ordering;
 
-/// Compares two tags. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`.
+/// Compares two tags by version. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let split = |text: &str| -> (String, Option<String>) {
         match text.split_once('-') {
@@ -15,17 +15,18 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Greater,
         (Some(_), None) => Ordering::Less,
-        (Some(a), Some(b)) => runs(a, b),
+        (Some(a), Some(b)) => compare_runs(a, b),
     };
-    runs(&a_version, &b_version).then_with(suffixes).then_with(|| a.cmp(b))
+    compare_runs(&a_version, &b_version).then_with(suffixes).then_with(|| a.cmp(b))
 }
 
-fn runs(mut a: &str, mut b: &str) -> Ordering {
+/// Compares two texts run by run.
+fn compare_runs(mut a: &str, mut b: &str) -> Ordering {
     loop {
-        let (left, right) = (take(&mut a), take(&mut b));
+        let (left, right) = (take_run(&mut a), take_run(&mut b));
         let order = match (number(left), number(right)) {
             _ if left.is_empty() || right.is_empty() => return left.len().cmp(&right.len()),
-            // Longer numbers are larger, whatever their size.
+            // Without leading zeros, the longer number is larger; parsing it could overflow.
             (Some(x), Some(y)) => x.len().cmp(&y.len()).then_with(|| x.cmp(y)),
             _ => left.cmp(right),
         };
@@ -35,8 +36,8 @@ fn runs(mut a: &str, mut b: &str) -> Ordering {
     }
 }
 
-/// The next run of digits or of anything else.
-fn take<'a>(text: &mut &'a str) -> &'a str {
+/// Removes the next run of digits or of other characters from `text` and returns it.
+fn take_run<'a>(text: &mut &'a str) -> &'a str {
     let digit = text.starts_with(|c: char| c.is_ascii_digit());
     let end = text.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(text.len());
     let (run, rest) = text.split_at(end);
@@ -44,7 +45,7 @@ fn take<'a>(text: &mut &'a str) -> &'a str {
     run
 }
 
-/// The digits of a number, without zeros before it.
+/// Returns the digits of a number without leading zeros, or `None` for other characters.
 fn number(run: &str) -> Option<&str> {
     run.starts_with(|c: char| c.is_ascii_digit()).then(|| run.trim_start_matches('0'))
 }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_in_order() {
+    fn orders_versions() {
         let ordered = [
             "latest",
             "v1.0.0-alpha",

@@ -1,9 +1,10 @@
-//! The table that `discover` once drew, and still does for scripts.
+//! The deprecated table of `discover --format table`.
 
 use oras::Referrer;
 use oras::spec::{Descriptor, json};
 
-/// The direct referrers of `root`, as typed `raw`; with `details` each with its descriptor.
+/// Draws the direct referrers of `root`, which the user typed as `raw`. With `details`, the descriptor of each follows
+/// its row.
 pub(crate) fn draw(raw: &str, root: &Referrer, details: bool) -> Vec<u8> {
     let found = root.referrers.len();
     let noun = if found == 1 { "artifact" } else { "artifacts" };

@@ -1,7 +1,7 @@
 //! `--jq`: evaluates an expression of the jq language over a JSON document.
 //!
 //! The interpreter recurses on the native stack and bounds neither time nor memory, so only
-//! [`evaluate`](crate::evaluate) calls this, in a process of its own.
+//! [`child`](super::child) calls this, in a process of its own.
 
 use std::io::{self, Write};
 
@@ -16,9 +16,9 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     compile(text).map(drop)
 }
 
-/// Writes the results of `text` for a JSON document, one line each; strings lose their quotes.
+/// Evaluates `text` over a JSON document and writes each result in a line. Strings are written without quotes.
 ///
-/// Results that precede an error are written.
+/// Results before an error are written too.
 pub(crate) fn run(text: &str, document: &[u8], out: &mut dyn Write) -> Result<(), String> {
     let filter = compile(text)?;
     let failed = |error: &dyn std::fmt::Display| format!("--jq {text:?}: {error}");
@@ -38,6 +38,7 @@ fn write_line(value: &Val, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// Compiles an expression.
 fn compile(text: &str) -> Result<Compiled, String> {
     let failed = || format!("--jq {text:?}: not an expression of the jq language");
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_lines() {
+    fn writes_each_result_in_a_line() {
         let document = br#"{"files":[{"path":"a","size":1},{"path":"b","size":1073741824}],"x":null}"#;
         for (expression, expected) in [
             (".files[].path", "a\nb\n"),

@@ -1,26 +1,25 @@
-//! What the command says when it fails. The texts are those of the Go tool, which scripts match.
+//! The failure of a command, and its message. The texts are those of the Go tool, on which scripts depend.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use oras::files::LimitExceeded;
 use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
 use oras::store::{Error, Kind};
 
-use crate::output;
-
-/// A failure: `prefix message`, then usage and advice on lines of their own.
+/// A failure, shown as `prefix message`, then usage and advice in lines of their own.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) prefix: String,
     pub(crate) message: String,
     pub(crate) usage: Option<String>,
     pub(crate) advice: Option<String>,
-    /// What a script can act on, if it is known.
+    /// The kind of the error, if it is known, for the exit status.
     pub(crate) kind: Option<Kind>,
 }
 
 impl Failure {
-    /// The exit status when `ORAS_EXIT_CODES` asks for one that tells more than 1.
+    /// Returns the exit status for `ORAS_EXIT_CODES`.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
             None | Some(Kind::InvalidInput) => 2,
@@ -38,12 +37,12 @@ impl Failure {
         Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None, kind: None }
     }
 
-    /// A failure of the file system, or of standard input and output: what was done, and why it failed, in words.
+    /// Creates a failure of the file system, standard input or standard output: what was done, and why it failed.
     pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
         Self::new(format!("{doing}: {}", io_cause(error))).of_kind(Kind::Io)
     }
 
-    /// The failure as one of `kind`, for the exit status.
+    /// Sets the kind, for the exit status.
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
         self
@@ -65,15 +64,34 @@ impl Failure {
     }
 }
 
-/// Why a system call failed, in the words of the Go tool.
+/// Returns why a system call failed, in the words of the Go tool.
 fn io_cause(error: &std::io::Error) -> String {
     let text = error.to_string();
     if error.raw_os_error().is_none() {
         return text;
     }
-    let words = output::without_error_numbers(&text);
+    let words = without_error_numbers(&text);
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Removes texts such as ` (os error 2)`: the number does not help a user.
+pub(crate) fn without_error_numbers(text: &str) -> Cow<'_, str> {
+    const NUMBER: &str = " (os error ";
+    let mut rest = text;
+    let mut words = String::new();
+    while let Some((before, after)) = rest.split_once(NUMBER) {
+        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        words.push_str(before);
+        rest = match digits.strip_prefix(')') {
+            Some(end) if digits.len() < after.len() => end,
+            _ => {
+                words.push_str(NUMBER);
+                after
+            }
+        };
+    }
+    if words.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(words + rest) }
 }
 
 impl fmt::Display for Failure {
@@ -105,7 +123,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// What to do when a server speaks HTTP where HTTPS was meant, or the other way round.
+/// Returns the advice for a server that speaks HTTP instead of HTTPS, or HTTPS instead of HTTP.
 fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
     Some(match error.find::<WrongScheme>()? {
         WrongScheme::SpeaksHttp(_) if error.chain().contains("through the proxy https://") => {
@@ -125,13 +143,13 @@ fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
     })
 }
 
-/// What the credential error of a registry says, wherever it is in a chain.
+/// The end of the error chain for a missing credential.
 pub(crate) const MISSING_CREDENTIAL: &str = "basic credential not found";
 
-/// How the answer of a registry begins.
+/// The prefix of a registry's own error message.
 pub(crate) const REGISTRY: &str = "Error response from registry:";
 
-/// The failure for an error of a registry: its own words after `Error response from registry:`.
+/// Converts an error of a registry into a failure: its own message after `Error response from registry:`.
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
     let chain = error.chain();
     if chain.ends_with(MISSING_CREDENTIAL) {
@@ -147,7 +165,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
         };
     }
     let failure = match error.find::<ResponseError>() {
-        // What a registry answers speaks for itself.
+        // The message of the registry needs no context.
         Some(answer) => Failure::new(answer.to_string()).prefixed(REGISTRY),
         None if error.kind() == Kind::NotFound => Failure::new(chain).prefixed(REGISTRY),
         None => Failure::new(chain),
@@ -155,7 +173,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
     advise_by_kind(failure.of_kind(error.kind()), error)
 }
 
-/// Adds the hint of an error that has one: that of the Go tool, or the flag that lifts a limit.
+/// Adds the advice for an error, if there is one: that of the Go tool, or the flag that raises a limit.
 pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
     if let Some(refused) = error.find::<AddressRefused>() {
         return failure.advise(format!(
@@ -186,10 +204,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_the_system_are_told_in_words() {
+    fn shows_system_errors_without_numbers() {
         let missing = std::fs::read("/nonexistent/file").unwrap_err();
         let failure = Failure::of_io("failed to read x", &missing);
         assert_eq!(failure.to_string(), "Error: failed to read x: no such file or directory");
         assert_eq!(failure.exit_code(), 74);
+    }
+
+    #[test]
+    fn removes_error_numbers() {
+        for (text, words) in [
+            ("a: Broken pipe (os error 32)", "a: Broken pipe"),
+            ("a (os error 2): b (os error 13), c", "a: b, c"),
+            ("a (os error x)", "a (os error x)"),
+            ("a (os error )", "a (os error )"),
+            ("a (os error 2", "a (os error 2"),
+        ] {
+            assert_eq!(without_error_numbers(text), words);
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! The tree `discover` draws.
+//! The tree of `discover`.
 
 use std::fmt::Write;
 
 use oras::Referrer;
 
-use crate::visible;
+use crate::terminal_text;
 
 /// A node of the drawing.
 struct Node {
@@ -12,50 +12,50 @@ struct Node {
     children: Vec<Node>,
 }
 
-/// How the drawing looks.
+/// The style of the drawing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Paint {
-    /// It goes to a terminal, which its texts must not steer.
-    pub(crate) terminal: bool,
-    /// It has colours.
-    pub(crate) colours: bool,
+pub(crate) struct TreeStyle {
+    /// Whether the output is a terminal, whose control characters are escaped.
+    pub(crate) is_terminal: bool,
+    /// Whether the drawing has colours.
+    pub(crate) has_colours: bool,
 }
 
-impl Paint {
+impl TreeStyle {
     fn apply(self, code: &str, text: &str) -> String {
         let text = self.plain(text);
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
+        if self.has_colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
     }
 
     fn plain(self, text: &str) -> String {
-        if self.terminal { visible::escaped(text).into_owned() } else { text.to_owned() }
+        if self.is_terminal { terminal_text::escaped(text).into_owned() } else { text.to_owned() }
     }
 }
 
-/// The referrers above `root`, grouped by artifact type; annotations sorted by key.
-pub(crate) fn draw(path: &str, root: &Referrer, annotations: bool, paint: Paint) -> String {
-    let label = paint.apply("32", &format!("{path}@{}", root.descriptor.digest));
+/// Draws the referrers of `root`, grouped by artifact type, with annotations sorted by key.
+pub(crate) fn draw(path: &str, root: &Referrer, annotations: bool, style: TreeStyle) -> String {
+    let label = style.apply("32", &format!("{path}@{}", root.descriptor.digest));
     let mut text = label + "\n";
-    lines(&group(&root.referrers, annotations, paint), "", &mut text);
+    lines(&group(&root.referrers, annotations, style), "", &mut text);
     text
 }
 
-fn group(referrers: &[Referrer], annotations: bool, paint: Paint) -> Vec<Node> {
+fn group(referrers: &[Referrer], annotations: bool, style: TreeStyle) -> Vec<Node> {
     let mut groups: Vec<Node> = Vec::new();
     for referrer in referrers {
         let artifact_type = referrer.descriptor.artifact_type.as_ref().map_or("", |text| text.as_str());
         let artifact_type = if artifact_type.is_empty() { "<unknown>" } else { artifact_type };
-        let label = paint.apply("93", &escape(artifact_type));
+        let label = style.apply("93", &escape(artifact_type));
         let mut children = Vec::new();
         if annotations && !referrer.descriptor.annotations.is_empty() {
             let lines = referrer.descriptor.annotations.iter().map(|(key, value)| Node {
-                label: paint.plain(&format!("{}: {}", scalar(key), scalar(value))),
+                label: style.plain(&format!("{}: {}", scalar(key), scalar(value))),
                 children: Vec::new(),
             });
-            children.push(Node { label: paint.apply("90", "[annotations]"), children: lines.collect() });
+            children.push(Node { label: style.apply("90", "[annotations]"), children: lines.collect() });
         }
-        children.extend(group(&referrer.referrers, annotations, paint));
-        let node = Node { label: paint.apply("32", &referrer.descriptor.digest.to_string()), children };
+        children.extend(group(&referrer.referrers, annotations, style));
+        let node = Node { label: style.apply("32", &referrer.descriptor.digest.to_string()), children };
         match groups.iter_mut().find(|group| group.label == label) {
             Some(group) => group.children.push(node),
             None => groups.push(Node { label, children: vec![node] }),
@@ -68,18 +68,18 @@ fn lines(nodes: &[Node], indent: &str, text: &mut String) {
     for (place, node) in nodes.iter().enumerate() {
         let last = place + 1 == nodes.len();
         let (branch, below) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{indent}{branch}{}", node.label);
         lines(&node.children, &format!("{indent}{below}"), text);
     }
 }
 
-/// Without characters that steer a terminal.
+/// Replaces control characters.
 fn escape(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// A YAML scalar: plain where that is unambiguous, quoted otherwise, always on one line.
+/// Formats a YAML scalar in one line: plain where that is unambiguous, else quoted.
 fn scalar(text: &str) -> String {
     if text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
         let mut quoted = String::from("\"");
@@ -98,7 +98,7 @@ fn scalar(text: &str) -> String {
         quoted.push('"');
         return quoted;
     }
-    if reads_as_other(text) {
+    if is_other_type(text) {
         return format!("{:?}", text.to_owned());
     }
     let special = text.is_empty()
@@ -118,8 +118,8 @@ fn scalar(text: &str) -> String {
     }
 }
 
-/// Whether YAML would read the text as a number, a date, a boolean or null.
-fn reads_as_other(text: &str) -> bool {
+/// Returns true if YAML would read the text as a number, a date, a Boolean or null.
+fn is_other_type(text: &str) -> bool {
     let word = matches!(
         text.to_ascii_lowercase().as_str(),
         "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "null" | "~" | ".nan" | ".inf"
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scalars_are_those_of_yaml() {
+    fn formats_yaml_scalars() {
         for (text, expected) in [
             ("v", "v"),
             ("a: b", "'a: b'"),

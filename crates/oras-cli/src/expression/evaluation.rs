@@ -1,48 +1,43 @@
 //! Evaluates the expressions of `--jq` and `--template` in a child process.
 //!
-//! An expression can recurse without end, loop without end, or ask for any amount of memory, and so can the text
-//! of a registry that it reads (`fromjson`). A stack overflow or a failed allocation ends the process that meets it,
-//! so that process is a child of the command: the limits of the child turn every such end into an ordinary error.
+//! An expression can recurse or loop without end, or allocate any amount of memory, and so can text of a registry that
+//! it parses (`fromjson`). A stack overflow or a failed allocation ends the process. The child has limits, and the
+//! command reports its end as an ordinary error.
 
-use std::io::{self, Read, Write};
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::io;
+use std::process::{ExitStatus, Stdio};
 
-use gotmpl::Template;
-use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use crate::error::Failure;
-use crate::jq;
+use crate::failure::Failure;
 
 /// The first argument of the child. The others are the language, the step and the text of the expression.
 pub(crate) const CHILD: &str = "__evaluate";
-/// The stack of the child: room for a chain of 100,000 nested values.
-const STACK_BYTES: usize = 256 << 20;
-/// The address space of the child, its stack included.
-const MEMORY_BYTES: u64 = 2 << 30;
-/// The processor time of the child.
-const CPU_SECONDS: u64 = 60;
-/// The longest output of an expression.
+/// The limit of the child's address space, including its stack.
+pub(super) const MEMORY_BYTES: u64 = 2 << 30;
+/// The limit of the child's processor time.
+pub(super) const CPU_SECONDS: u64 = 60;
+/// The size limit of an expression's output.
 const MAX_OUTPUT_BYTES: u64 = 256 << 20;
-/// The status of a child whose interpreter panicked.
-const PANICKED: u8 = 101;
-/// How the command reports a Ctrl-C.
+/// The exit status of a child whose interpreter panicked.
+pub(super) const PANICKED: u8 = 101;
+/// The message for Ctrl-C.
 const INTERRUPTED: &str = "interrupt signal received";
-/// The longest error message of the child.
+/// The size limit of the child's error message.
 const MAX_MESSAGE_BYTES: u64 = 64 << 10;
 
 /// The language of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
+pub(super) enum Language {
     Jq,
     Template,
 }
 
 impl Language {
-    const ALL: [Self; 2] = [Self::Jq, Self::Template];
+    pub(super) const ALL: [Self; 2] = [Self::Jq, Self::Template];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Jq => "jq",
             Self::Template => "template",
@@ -70,7 +65,8 @@ impl Expression {
         Self::checked(Language::Jq, text)
     }
 
-    /// Checks a Go template. (The Go tool parses it when the command has done its work.)
+    /// Checks a Go template, so that a malformed one fails before the command does anything. (The Go tool parses it
+    /// afterwards.)
     pub(crate) fn template(text: &str) -> Result<Self, Failure> {
         Self::checked(Language::Template, text)
     }
@@ -80,8 +76,8 @@ impl Expression {
         expression.evaluate("check", b"").1.map(|()| expression)
     }
 
-    /// Evaluates the expression over a JSON document. Returns what it printed, before an error too, as the Go tool
-    /// prints what precedes an error in a template.
+    /// Evaluates the expression over a JSON document. Returns the output even before an error, as the Go tool prints
+    /// the output before an error in a template.
     pub(crate) fn run(&self, document: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
         self.evaluate("run", document)
     }
@@ -89,7 +85,7 @@ impl Expression {
     fn evaluate(&self, step: &str, document: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
         match self.outcome(step, document) {
             Ok(outcome) => {
-                let ended = self.verdict(&outcome);
+                let ended = self.result(&outcome);
                 (outcome.output, ended)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -103,8 +99,8 @@ impl Expression {
         }
     }
 
-    /// Runs the child on a thread and a runtime of its own: reports are printed by synchronous code on the thread
-    /// that drives the network, where a Ctrl-C would otherwise not be seen until the child ends.
+    /// Runs the child from a thread with its own runtime. Reports are printed by synchronous code on the thread that
+    /// drives the network, which would notice Ctrl-C only after the end of the child.
     fn outcome(&self, step: &str, document: &[u8]) -> io::Result<Outcome> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([CHILD, self.language.name(), step, &self.text]);
@@ -122,14 +118,15 @@ impl Expression {
         })
     }
 
-    fn verdict(&self, outcome: &Outcome) -> Result<(), Failure> {
+    /// Converts the outcome into a result.
+    fn result(&self, outcome: &Outcome) -> Result<(), Failure> {
         let flag = self.language.flag();
         if outcome.is_too_long {
             return Err(Failure::new(format!("{flag}: the output exceeds {} MiB", MAX_OUTPUT_BYTES >> 20)));
         }
         match outcome.status.code() {
             Some(0) => Ok(()),
-            // `halt_error` of jq ends the child with a status of the expression's own choice.
+            // `halt_error` of jq ends the child with a status that the expression chooses.
             Some(status) if status != i32::from(PANICKED) => {
                 let mut lines = outcome.message.trim_end().splitn(2, '\n');
                 let first = lines.next().filter(|line| !line.is_empty());
@@ -142,13 +139,13 @@ impl Expression {
                     None => failure,
                 })
             }
-            _ => Err(Failure::new(format!("{flag}: {}", death(outcome.status)))),
+            _ => Err(Failure::new(format!("{flag}: {}", abnormal_end(outcome.status)))),
         }
     }
 }
 
-/// Why a child ended that returned neither a result nor an error.
-fn death(status: ExitStatus) -> String {
+/// Describes why a child ended without a result or an error.
+fn abnormal_end(status: ExitStatus) -> String {
     use rustix::process::Signal;
     use std::os::unix::process::ExitStatusExt;
     match status.signal().and_then(Signal::from_named_raw) {
@@ -162,7 +159,7 @@ fn death(status: ExitStatus) -> String {
     }
 }
 
-/// What a child did.
+/// The output and the exit status of a child.
 struct Outcome {
     output: Vec<u8>,
     is_too_long: bool,
@@ -178,7 +175,7 @@ impl Outcome {
         let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async move {
             if let Some(mut input) = input {
-                // A child that ends before it has read everything closes the pipe: its status says why.
+                // The write fails if the child ends early. Its exit status then gives the reason.
                 drop(input.write_all(document).await);
             }
         };
@@ -203,69 +200,4 @@ async fn read_up_to(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> io::R
         stream.take(limit).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
-}
-
-/// Runs the child: the document comes on standard input, an error goes to standard error with status 1.
-pub(crate) fn run_child() -> ExitCode {
-    limit_resources();
-    // A panic of the interpreter is reported by the parent in its own words.
-    std::panic::set_hook(Box::new(|_| {}));
-    let words: Vec<_> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
-    let evaluation =
-        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || match evaluate(&words) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => {
-                drop(writeln!(io::stderr(), "{message}"));
-                ExitCode::FAILURE
-            }
-        });
-    let panicked = ExitCode::from(PANICKED);
-    evaluation.map_or(panicked, |thread| thread.join().unwrap_or(panicked))
-}
-
-fn limit_resources() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    for (resource, limit) in [(Resource::As, MEMORY_BYTES), (Resource::Cpu, CPU_SECONDS)] {
-        let maximum = getrlimit(resource).maximum;
-        let current = maximum.map_or(limit, |maximum| maximum.min(limit));
-        // Where the system refuses a limit, Ctrl-C still ends the child.
-        let _ = setrlimit(resource, Rlimit { current: Some(current), maximum });
-    }
-}
-
-fn evaluate(words: &[String]) -> Result<(), String> {
-    let [language, step, text] = words else { return Err(format!("usage: oras {CHILD} LANGUAGE STEP TEXT")) };
-    let language = Language::ALL.into_iter().find(|known| known.name() == language);
-    let language = language.ok_or_else(|| "unknown language".to_owned())?;
-    if step == "check" {
-        return match language {
-            Language::Jq => jq::check(text),
-            Language::Template => template(text).map(drop),
-        };
-    }
-    let mut document = Vec::new();
-    io::stdin()
-        .read_to_end(&mut document)
-        .map_err(|error| format!("failed to read the document: {error}"))?;
-    // Standard output is flushed even where `halt` of jq ends the process.
-    let mut out = io::stdout();
-    let evaluated = match language {
-        Language::Jq => jq::run(text, &document, &mut out),
-        Language::Template => render(text, &document, &mut out),
-    };
-    let flushed = out.flush().map_err(|error| format!("failed to write the output: {error}"));
-    evaluated.and(flushed)
-}
-
-fn template(text: &str) -> Result<Template, String> {
-    Template::parse("format output", text).map_err(|error| error.to_string())
-}
-
-fn render(text: &str, document: &[u8], out: &mut impl Write) -> Result<(), String> {
-    // A report nests as deep as the referrers it lists; this thread has the stack for that.
-    let mut document = serde_json::Deserializer::from_slice(document);
-    document.disable_recursion_limit();
-    let value = serde_json::Value::deserialize(&mut document)
-        .map_err(|error| format!("failed to format the result: {error}"))?;
-    template(text)?.render(&value.into(), out).map_err(|error| error.to_string())
 }

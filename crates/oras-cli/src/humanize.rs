@@ -1,8 +1,8 @@
-//! Sizes and durations as people read them, in the forms of the Go tool.
+//! Sizes and durations in the format that the Go tool shows to people.
 
 use std::time::Duration;
 
-/// A size of at most three digits and a fraction: `12  B`, `17 KB`, `1.5 GB`; a kilobyte has 1024 bytes.
+/// Formats a size with at most three digits and a fraction: `12  B`, `17 KB`, `1.5 GB`; a kilobyte has 1024 bytes.
 pub(crate) fn bytes(size: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -25,7 +25,7 @@ pub(crate) fn bytes(size: u64) -> String {
     format!("{value} {:>2}", UNITS[unit])
 }
 
-/// A duration rounded to its largest unit: `512µs`, `13ms`, `4s`, `1m30s`.
+/// Formats a duration, rounded to its largest unit: `512µs`, `13ms`, `4s`, `1m30s`.
 pub(crate) fn duration(time: Duration) -> String {
     const SECOND: Duration = Duration::from_secs(1);
     const MILLISECOND: Duration = Duration::from_millis(1);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_the_go_tool_shows_them() {
+    fn formats_sizes_and_durations_like_the_go_tool() {
         let shown = [0, 12, 1023, 1024, 1536, 14_848, 17 * 1024 + 1, 525_000, 3 << 40, 3 << 50].map(bytes);
         let expected =
             ["0  B", "12  B", "1023  B", "1 KB", "1.5 KB", "14.5 KB", "17 KB", "513 KB", "3 TB", "3072 TB"];

@@ -3,34 +3,70 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
 use oras::files::{Compression, DirectoryOptions, FileReference, title_of};
 use oras::spec::{MediaType, annotation};
 use oras::store::fsio::Staged;
 use oras::store::{Content, Kind, outlet};
 use oras::{ConfigArgument, FileArgument};
 
-use crate::args::flags::Matches;
+use super::file_io::{check_stdin, read_input};
+use crate::args::{
+    ConnectionArgs,
+    flags::{self, EXTENSIONS},
+    values::non_empty,
+};
 use crate::env;
-use crate::error::Failure;
+use crate::failure::Failure;
 
-/// Files with their annotations, and those of the manifest and the config.
-pub(crate) struct PackArguments {
+flags::flags! {
+    /// The flags of commands that pack files.
+    struct PackArgs {
+        annotation: Vec<String> = flags::list("KEY=VALUE", "Annotation of the manifest").short('a'),
+        annotation_file: Option<String> =
+            flags::text("PATH", "Annotations as JSON, by file, $config and $manifest"),
+        export_manifest: Option<String> = flags::text("PATH", "Also write the manifest to this file"),
+        disable_path_validation: bool = flags::switch("Allow absolute paths of files"),
+        files_from: Option<String> = flags::text(
+            "LIST",
+            "Also take the files that this file names, one path[:type] a line; - is standard input",
+        )
+        .help_heading(EXTENSIONS),
+        stdin_file: Option<String> =
+            flags::text("TITLE[:TYPE]", "Also take standard input as a file of this name")
+                .help_heading(EXTENSIONS),
+        compression: Option<String> =
+            flags::text("KIND", "How directories are compressed: gzip, zstd or none [default: gzip]")
+                .value_parser(["gzip", "zstd", "none"])
+                .help_heading(EXTENSIONS),
+        compression_level: Option<i32> =
+            flags::text("LEVEL", "1 to 12 for gzip, 1 to 22 for zstd [default: 7, 3]")
+                .value_parser(clap::value_parser!(i32))
+                .help_heading(EXTENSIONS),
+    }
+}
+
+/// The files to pack, and the annotations of the manifest and the config.
+pub(crate) struct PackedFiles {
     pub(crate) files: Vec<FileArgument>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) config_annotations: BTreeMap<String, String>,
-    /// Standard input, for as long as it is needed.
+    /// The temporary file with standard input. It is deleted when this is dropped.
     pub(crate) spooled: Option<Staged>,
 }
 
-pub(crate) type ByName = BTreeMap<String, BTreeMap<String, String>>;
+/// Annotations by the name of a file, `$manifest` or `$config`.
+type AnnotationsByName = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Reads the packing flags and the file arguments, in the order in which the Go tool checks them.
-pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArguments, Failure> {
-    let listed = listed(matches)?;
+/// Checks the flags and the file arguments, in the order in which the Go tool checks them.
+pub(crate) fn read(
+    args: &PackArgs,
+    connection: &ConnectionArgs,
+    words: &[String],
+) -> Result<PackedFiles, Failure> {
+    let listed = listed(args, connection)?;
     let references: Vec<FileReference> =
         words.iter().chain(&listed).map(|word| FileReference::parse(word)).collect::<Result<_, _>>()?;
-    if !matches.on("disable-path-validation") {
+    if !args.disable_path_validation {
         let absolute: Vec<_> = references
             .iter()
             .map(|file| file.path.as_str())
@@ -44,7 +80,7 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
             )));
         }
     }
-    let mut by_name = annotations(matches)?;
+    let mut by_name = annotations(&args.annotation, args.annotation_file.as_ref())?;
     let annotations = by_name.remove("$manifest").unwrap_or_default();
     let config_annotations = by_name.remove("$config").unwrap_or_default();
     let file = |reference: FileReference| -> FileArgument {
@@ -57,38 +93,37 @@ pub(crate) fn read(matches: &ArgMatches, words: &[String]) -> Result<PackArgumen
         }
     };
     let mut files: Vec<_> = references.into_iter().map(file).collect();
-    let spooled = match matches.text("stdin-file") {
+    let spooled = match &args.stdin_file {
         None => None,
         Some(text) => {
-            let (reference, spooled) = (FileReference::parse(&text)?, spool()?);
+            let (reference, spooled) = (FileReference::parse(text)?, spool()?);
             files.push(FileArgument { path: spooled.path().to_owned(), ..file(reference) });
             Some(spooled)
         }
     };
-    Ok(PackArguments { files, annotations, config_annotations, spooled })
+    Ok(PackedFiles { files, annotations, config_annotations, spooled })
 }
 
-/// Reads how directories are packed: the compression, and the time of `SOURCE_DATE_EPOCH` that nothing in them is after.
-pub(crate) fn directories(matches: &ArgMatches) -> Result<DirectoryOptions, Failure> {
-    let kind = matches.text("compression").unwrap_or_else(|| "gzip".to_owned());
-    let level = matches.try_get_one::<i32>("compression-level").ok().flatten().copied();
+/// Returns how directories are packed: the compression, and the latest time of an entry (`SOURCE_DATE_EPOCH`).
+pub(crate) fn directories(args: &PackArgs) -> Result<DirectoryOptions, Failure> {
+    let kind = args.compression.as_deref().unwrap_or("gzip");
     let latest = env::source_date().map_err(Failure::new)?;
-    Ok(DirectoryOptions { compression: Compression::new(&kind, level)?, latest })
+    Ok(DirectoryOptions { compression: Compression::new(kind, args.compression_level)?, latest })
 }
 
-/// The files that the list of `--files-from` names.
-fn listed(matches: &ArgMatches) -> Result<Vec<String>, Failure> {
-    let Some(list) = matches.text("files-from") else { return Ok(Vec::new()) };
-    if list == "-" && matches.given("stdin-file") {
+/// Reads the file arguments in the list of `--files-from`.
+fn listed(args: &PackArgs, connection: &ConnectionArgs) -> Result<Vec<String>, Failure> {
+    let Some(list) = &args.files_from else { return Ok(Vec::new()) };
+    if list == "-" && args.stdin_file.is_some() {
         return Err(Failure::new("--files-from - and --stdin-file cannot both read standard input"));
     }
-    super::check_stdin(matches, &list)?;
-    let text = String::from_utf8(super::read_input(&list)?)
+    check_stdin(connection, list)?;
+    let text = String::from_utf8(read_input(list)?)
         .map_err(|_| Failure::new(format!("{list} is not a list of files: it is not UTF-8")))?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
 }
 
-/// Standard input in a temporary file: its digest must be known before it is sent.
+/// Copies standard input to a temporary file: its digest must be known before the upload.
 fn spool() -> Result<Staged, Failure> {
     let mut spooled = Staged::create_with_mode(&std::env::temp_dir(), 0o600)?;
     std::io::copy(&mut std::io::stdin().lock(), spooled.file_mut())
@@ -96,16 +131,14 @@ fn spool() -> Result<Staged, Failure> {
     Ok(spooled)
 }
 
-/// Reads `--annotation` and `--annotation-file`; those of the flag are under `$manifest`.
-pub(crate) fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
-    let flags = matches.list("annotation");
-    let path = matches.text("annotation-file").filter(|path| !path.is_empty());
-    match path {
+/// Reads the annotations of `--annotation`, which are under `$manifest`, or of `--annotation-file`.
+pub(crate) fn annotations(flags: &[String], file: Option<&String>) -> Result<AnnotationsByName, Failure> {
+    match non_empty(file) {
         Some(_) if !flags.is_empty() => {
             Err(Failure::new("`--annotation` and `--annotation-file` cannot be both specified"))
         }
         Some(path) => {
-            let bytes = std::fs::read(&path).map_err(|error| {
+            let bytes = std::fs::read(path).map_err(|error| {
                 Failure::of_io(format!("failed to read the annotation file {path}"), &error)
             })?;
             serde_json::from_slice(&bytes).map_err(|error| {
@@ -129,17 +162,17 @@ pub(crate) fn annotations(matches: &ArgMatches) -> Result<ByName, Failure> {
                     return Err(Failure::new(format!("duplicate annotation key: {key}, ")));
                 }
             }
-            Ok(ByName::from([("$manifest".to_owned(), manifest)]))
+            Ok(AnnotationsByName::from([("$manifest".to_owned(), manifest)]))
         }
     }
 }
 
-/// Reads `--config`.
-pub(crate) fn config(matches: &ArgMatches) -> Result<ConfigArgument, Failure> {
-    match matches.text("config").filter(|config| !config.is_empty()) {
+/// Parses `--config`.
+pub(crate) fn config(given: Option<&String>) -> Result<ConfigArgument, Failure> {
+    match non_empty(given) {
         None => Ok(ConfigArgument::Empty),
         Some(config) => {
-            let reference = FileReference::parse(&config)?;
+            let reference = FileReference::parse(config)?;
             Ok(ConfigArgument::File {
                 path: PathBuf::from(reference.path),
                 media_type: reference.media_type.map(MediaType::from),
@@ -148,20 +181,20 @@ pub(crate) fn config(matches: &ArgMatches) -> Result<ConfigArgument, Failure> {
     }
 }
 
-/// Where the manifest is to be written, checked before anything is sent: the Go tool finds out afterwards.
-pub(crate) fn export_path(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
-    let Some(path) = matches.text("export-manifest").filter(|path| !path.is_empty()) else { return Ok(None) };
-    let directory = Path::new(&path).parent().filter(|parent| !parent.as_os_str().is_empty());
+/// Returns the path of `--export-manifest`. Checks it before the upload; the Go tool fails afterwards.
+pub(crate) fn export_path(args: &PackArgs) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = non_empty(args.export_manifest.as_ref()) else { return Ok(None) };
+    let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
         return Err(Failure::new(format!("open {path}: no such file or directory")).of_kind(Kind::Io));
     }
-    if Path::new(&path).is_dir() {
+    if Path::new(path).is_dir() {
         return Err(Failure::new(format!("open {path}: is a directory")).of_kind(Kind::Io));
     }
     Ok(Some(PathBuf::from(path)))
 }
 
-/// Writes the manifest where `--export-manifest` says.
+/// Writes the manifest to the path of `--export-manifest`.
 pub(crate) fn export(path: Option<&Path>, manifest: &Content) -> Result<(), Failure> {
     if let (Some(path), Some(bytes)) = (path, manifest.in_memory()) {
         outlet::put(path, bytes)?;

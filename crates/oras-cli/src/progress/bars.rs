@@ -9,26 +9,26 @@ use oras::store::Pushed;
 use oras::{Event, Listener, Step};
 use parking_lot::Mutex;
 
+use super::words::{REFERRERS_LEFT, StatusWords, name_of};
 use crate::log;
-use crate::output::Printer;
-use crate::status::{REFERRERS_LEFT, Words, name_of};
-use crate::visible;
+use crate::printer::Printer;
+use crate::terminal_text;
 
-/// Bars of at most this many transfers are drawn at once; more would scroll the terminal.
+/// The limit of bars: more would scroll the terminal.
 const MAX_BARS: usize = 12;
 
-/// One bar per transfer on standard error, and a line for what is done.
-pub(crate) struct Bars {
-    words: Words,
+/// Shows a bar for each transfer on standard error, and a line for each finished one.
+pub(crate) struct ProgressBars {
+    words: StatusWords,
     printer: Printer,
     screen: MultiProgress,
     running: Mutex<HashMap<Digest, ProgressBar>>,
-    /// Of files whose digest is being found out, by their titles.
+    /// The bars of files whose digest is not known yet, by title.
     sending: Mutex<HashMap<String, ProgressBar>>,
 }
 
-impl Bars {
-    pub(crate) fn new(words: Words, printer: Printer) -> Self {
+impl ProgressBars {
+    pub(crate) fn new(words: StatusWords, printer: Printer) -> Self {
         Self {
             words,
             printer,
@@ -52,7 +52,7 @@ impl Bars {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.screen.add(ProgressBar::new(size).with_style(style));
         bar.set_prefix(self.words.started.trim_end());
-        bar.set_message(visible::name(name));
+        bar.set_message(terminal_text::name(name));
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
@@ -73,14 +73,14 @@ impl Bars {
         for bar in [running, sent].into_iter().flatten() {
             bar.finish_and_clear();
         }
-        // The line stays above the bars; a terminal that is gone is no reason to stop.
+        // The line stays above the bars. A closed terminal must not stop the transfer.
         let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
-        let line = format!("✓ {word} {} {}", node.digest.short(), visible::name(&name_of(node)));
+        let line = format!("✓ {word} {} {}", node.digest.short(), terminal_text::name(&name_of(node)));
         drop(self.screen.println(clipped(&line, usize::from(columns))));
     }
 }
 
-/// A line in one row of the terminal.
+/// Shortens a line to one row of the terminal.
 fn clipped(line: &str, columns: usize) -> String {
     if line.chars().count() <= columns {
         return line.to_owned();
@@ -88,7 +88,7 @@ fn clipped(line: &str, columns: usize) -> String {
     line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }
 
-impl Listener for Bars {
+impl Listener for ProgressBars {
     fn step(&self, step: Step<'_>) {
         match step {
             Step::Restored(node) => self.finish(node, "Restored   "),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_in_their_row() {
+    fn clips_lines_to_the_width() {
         assert_eq!(clipped("abc", 3), "abc");
         assert_eq!(clipped("abcd", 3), "ab…");
     }

@@ -1,32 +1,32 @@
-//! A command line read by the rules of the Go tool, which scripts depend on: how it finds the command (cobra), how it reads
-//! flags (pflag), and which of several mistakes it tells of: the first from the left.
+//! Splits a command line by the rules of the Go tool, on which scripts depend: how cobra finds the command, how pflag
+//! reads flags, and that the first mistake from the left is reported.
 //!
-//! clap holds the commands and flags as data; here they are only looked up. What comes out is a line that clap
-//! reads in one way: `--name=value` for every flag, then `--`, then the arguments.
+//! clap holds the commands and flags as data, and this file only looks them up. The result is an unambiguous line for
+//! clap: `--name=value` for every flag, then `--`, then the arguments.
 
 use clap::{Arg, Command};
 
-use super::flags;
+use super::values::go_bool;
 
-/// A command line, taken apart.
+/// A command line, split into commands, flags and arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct CommandLine {
     /// The names of the commands below `oras`.
     pub(crate) path: Vec<String>,
     /// The flags up to the first mistake, with their values.
     pub(crate) flags: Vec<(String, String)>,
     /// The arguments that are not flags.
     pub(crate) words: Vec<String>,
-    /// Whether help is asked for; any other use of the line is then beside the point.
+    /// Whether the line requests help. Help has priority over everything else in the line.
     pub(crate) help: bool,
-    /// The first mistake in the form of the flags.
+    /// The first syntax error in the flags.
     pub(crate) mistake: Option<String>,
-    /// The flag at the end that lacks its value.
-    pub(crate) waiting: Option<String>,
+    /// The last flag, if its value is missing.
+    pub(crate) incomplete: Option<String>,
 }
 
-impl Line {
-    /// Reads `words`, the program's name left out. The error is a command that does not exist.
+impl CommandLine {
+    /// Splits `words`, which do not include the name of the program. The error is the name of an unknown command.
     pub(crate) fn read(root: &Command, words: &[String]) -> Result<Self, String> {
         let (mut command, mut path, mut rest) = (root, Vec::new(), words.to_vec());
         while command.has_subcommands() {
@@ -46,7 +46,7 @@ impl Line {
         Ok(line)
     }
 
-    /// The line as clap reads it.
+    /// Returns the line in the form for clap.
     pub(crate) fn for_clap(&self) -> impl Iterator<Item = String> {
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
         let words = if self.words.is_empty() { None } else { Some("--".to_owned()) };
@@ -57,6 +57,7 @@ impl Line {
             .chain(self.words.iter().cloned())
     }
 
+    /// Reads the flags and arguments of `command`.
     fn read_flags(&mut self, command: &Command, words: Vec<String>) -> Result<(), String> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -74,7 +75,7 @@ impl Line {
         Ok(())
     }
 
-    /// `--name`, `--name=value`, `--name value`.
+    /// Reads `--name`, `--name=value` or `--name value`.
     fn read_long(
         &mut self,
         command: &Command,
@@ -97,14 +98,14 @@ impl Line {
             Some(value) => value,
             None if flag.is_none_or(is_switch) => "true".to_owned(),
             None => words.next().ok_or_else(|| {
-                self.waiting = Some(name.to_owned());
+                self.incomplete = Some(name.to_owned());
                 format!("flag needs an argument: --{name}")
             })?,
         };
         self.set(name, value, is_help)
     }
 
-    /// `-k`, `-kT`, `-k=false`, `-o value`, `-ovalue`.
+    /// Reads `-k`, `-kT`, `-k=false`, `-o value` or `-ovalue`.
     fn read_short(
         &mut self,
         command: &Command,
@@ -113,7 +114,7 @@ impl Line {
     ) -> Result<(), String> {
         let mut rest = cluster;
         while let Some(&byte) = rest.as_bytes().first() {
-            // The Go tool reads bytes: what is no letter of a flag is told as one.
+            // The Go tool reads bytes, so its error shows each byte of another character as a character.
             let letter = char::from(byte);
             let flag = command.get_arguments().find(|flag| flag.get_short() == Some(letter));
             let is_help = letter == 'h';
@@ -131,7 +132,7 @@ impl Line {
                 "true".to_owned()
             } else if after.is_empty() {
                 let value = words.next().ok_or_else(|| {
-                    self.waiting = Some(name.to_owned());
+                    self.incomplete = Some(name.to_owned());
                     format!("flag needs an argument: {letter:?} in -{rest}")
                 })?;
                 rest = "";
@@ -145,24 +146,25 @@ impl Line {
         Ok(())
     }
 
+    /// Records the value of a flag, or whether help is requested.
     fn set(&mut self, name: &str, value: String, is_help: bool) -> Result<(), String> {
         if !is_help {
             self.flags.push((name.to_owned(), value));
             return Ok(());
         }
-        self.help = flags::go_bool(&value)
+        self.help = go_bool(&value)
             .map_err(|cause| format!("invalid argument {value:?} for \"-h, --help\" flag: {cause}"))?;
         Ok(())
     }
 }
 
-/// Whether a flag needs no value.
+/// Returns true if a flag needs no value.
 pub(crate) fn is_switch(flag: &Arg) -> bool {
     flag.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
-/// Where the first word stands that may name a command. Groups have no flags of their own: what looks like one is taken for
-/// one with a value, unless it has its value with it.
+/// Returns the position of the first word that may name a command. Like cobra, this takes an unknown flag without `=`
+/// for one whose value is the next word.
 fn first_word(words: &[String]) -> Option<usize> {
     let mut place = 0;
     while let Some(word) = words.get(place) {
@@ -185,9 +187,9 @@ fn first_word(words: &[String]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn read(words: &[&str]) -> Result<Line, String> {
+    fn read(words: &[&str]) -> Result<CommandLine, String> {
         let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-        Line::read(&crate::command(), &words)
+        CommandLine::read(&crate::command(), &words)
     }
 
     fn flags(words: &[&str]) -> String {
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_stand_anywhere_and_in_any_form() {
+    fn reads_flags_anywhere_and_in_any_form() {
         assert_eq!(
             flags(&["pull", "a", "-kT", "-o", "d", "b"]),
             "keep-old-files=true allow-path-traversal=true output=d a b"
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_mistake_is_told() {
+    fn reports_the_first_mistake() {
         let mistake = |words: &[&str]| read(words).unwrap().mistake.unwrap();
         assert_eq!(mistake(&["pull", "--nope", "-z"]), "unknown flag: --nope");
         assert_eq!(mistake(&["pull", "-kz"]), "unknown shorthand flag: 'z' in -z");
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_found_behind_flags_as_cobra_finds_them() {
+    fn finds_commands_after_flags_like_cobra() {
         assert_eq!(read(&["--debug=true", "pull", "a"]).unwrap().path, ["pull"]);
         assert!(read(&["--debug", "pull"]).unwrap().path.is_empty());
         assert_eq!(read(&["-d", "pull", "push"]).unwrap().path, ["push"]);

@@ -1,0 +1,133 @@
+//! Reads the command line: the request, and the errors for a misuse in the words of the Go tool.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Command};
+
+use super::command_line::CommandLine;
+use super::flags::DEPRECATED;
+use super::suggest;
+use crate::failure::Failure;
+
+/// The request of a command line.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Run the command of these matches.
+    Run(ArgMatches),
+    /// Show the help of the command with this path.
+    Help(Vec<String>),
+}
+
+/// Reads a command line, which does not include the name of the program. Passes warnings about deprecated flags to
+/// `warn`.
+pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> Result<Request, Failure> {
+    let line = CommandLine::read(&root, words).map_err(|word| Failure::new(unknown_command(&root, &word)))?;
+    let is_group = at(&root, &line.path).has_subcommands();
+    let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
+    let matches = if is_group { None } else { Some(matches(&mut root, &line)?) };
+    if let Some(mistake) = line.mistake {
+        return Err(Failure::new(mistake));
+    }
+    let command = at(&root, &line.path);
+    deprecated.iter().for_each(|text| warn(text));
+    let Some(matches) = matches.filter(|_| !line.help) else {
+        return match line.words.split_first() {
+            Some((word, _)) if is_group && !line.help && word != "help" => {
+                Err(Failure::new(unknown_subcommand(&line.path, command, word)))
+            }
+            // `oras blob help fetch`
+            Some((_, topic)) if is_group && !line.help => {
+                help_topic(&root, line.path.iter().chain(topic)).map(Request::Help)
+            }
+            _ => Ok(Request::Help(line.path)),
+        };
+    };
+    match line.path.first().map(String::as_str) {
+        Some("help") => help_topic(&root, line.words.iter()).map(Request::Help),
+        _ => Ok(Request::Run(matches)),
+    }
+}
+
+/// Converts an argument to text. The Go tool takes any bytes, but no request or manifest may contain them.
+pub(crate) fn text(word: std::ffi::OsString) -> Result<String, Failure> {
+    word.into_string().map_err(|word| Failure::new(format!("{word:?} is not UTF-8")))
+}
+
+/// Returns the command with this path.
+pub(crate) fn at<'a>(root: &'a Command, path: &[String]) -> &'a Command {
+    path.iter().fold(root, |command, name| command.find_subcommand(name).unwrap_or(command))
+}
+
+/// Parses the flags with clap. The syntax is correct already, so an error is about a value.
+fn matches(root: &mut Command, line: &CommandLine) -> Result<ArgMatches, Failure> {
+    root.try_get_matches_from_mut(line.for_clap()).map_err(|error| {
+        let context = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => text.clone(),
+            _ => String::new(),
+        };
+        if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+            return Failure::new(error.to_string().trim_start_matches("error: ").trim_end());
+        }
+        // `--debug[=<BOOL>]`, `--concurrency <N>`
+        let argument = context(ContextKind::InvalidArg);
+        let name = argument.trim_start_matches('-').split(['[', ' ', '=']).next().unwrap_or_default();
+        let flag = at(root, &line.path).get_arguments().find(|flag| flag.get_long() == Some(name));
+        let flag = match flag.and_then(clap::Arg::get_short) {
+            Some(short) => format!("-{short}, --{name}"),
+            None => format!("--{name}"),
+        };
+        let value = context(ContextKind::InvalidValue);
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        Failure::new(format!("invalid argument {value:?} for \"{flag}\" flag: {cause}"))
+    })
+}
+
+/// Returns a warning for each use of a deprecated flag.
+fn deprecated(line: &CommandLine) -> Vec<String> {
+    let given = line.flags.iter().filter(|(name, _)| name == DEPRECATED);
+    given
+        .map(|(name, _)| {
+            format!("Flag --{name} has been deprecated, and will be removed in a future release.")
+        })
+        .collect()
+}
+
+/// Returns the path of the command for `oras help`. Ignores words after a command, as the Go tool does.
+fn help_topic<'a>(root: &Command, words: impl Iterator<Item = &'a String>) -> Result<Vec<String>, Failure> {
+    let (mut command, mut path) = (root, Vec::new());
+    for word in words {
+        if !command.has_subcommands() {
+            break;
+        }
+        command = match command.find_subcommand(word) {
+            Some(child) => child,
+            None if path.is_empty() => return Err(Failure::new(unknown_command(root, word))),
+            None => return Err(Failure::new(unknown_subcommand(&path, command, word))),
+        };
+        path.push(command.get_name().to_owned());
+    }
+    Ok(path)
+}
+
+/// Returns the error for an unknown command, with suggestions.
+fn unknown_command(root: &Command, word: &str) -> String {
+    format!("unknown command {word:?} for \"oras\"{}\nRun 'oras --help' for usage.", suggestions(root, word))
+}
+
+/// Returns the error for an unknown command of a group, with suggestions.
+fn unknown_subcommand(path: &[String], group: &Command, word: &str) -> String {
+    let path = [&["oras".to_owned()], path].concat().join(" ");
+    format!(
+        "unknown command {word:?} for {path:?}{}\nRun '{path} --help' for usage.",
+        suggestions(group, word)
+    )
+}
+
+/// Returns the suggestions for an unknown command.
+fn suggestions(group: &Command, word: &str) -> String {
+    let names = suggest::similar_commands(group, word);
+    if names.is_empty() {
+        return String::new();
+    }
+    let lines: String = names.iter().map(|name| format!("\t{name}\n")).collect();
+    format!("\n\nDid you mean this?\n{lines}")
+}

@@ -1,0 +1,116 @@
+//! What `manifest delete` and `blob delete` share.
+
+use clap::Command;
+use oras::report;
+use oras::spec::Descriptor;
+use oras::store::{Error, Kind};
+
+use super::json_output::print_descriptor;
+use crate::args::{CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::artifact_location::ArtifactLocation;
+use crate::failure::Failure;
+use crate::format::{self, Format};
+use crate::printer::Printer;
+use crate::prompt::prompt;
+
+flags::flags! {
+    /// The flags of both commands.
+    struct DeletionArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        #[flatten] descriptor: DescriptorArgs,
+        _verbose: bool = flags::verbose(),
+        dry_run: bool = flags::dry_run(),
+        force: bool = flags::switch("Do not ask, and do not fail when it is not there").short('f'),
+    }
+}
+
+/// Adds the aliases of both commands.
+pub(crate) fn with_aliases(command: Command) -> Command {
+    command.visible_aliases(["remove", "rm"])
+}
+
+/// Checks the arguments before any request, and returns the location and the format.
+pub(crate) fn location(
+    args: &DeletionArgs,
+    words: &[String],
+    usage: &Usage,
+    what: &str,
+    printer: &Printer,
+) -> Result<(ArtifactLocation, Format), Failure> {
+    usage.check(words, 1, true, what)?;
+    if args.descriptor.is_wanted() && !args.force {
+        return Err(Failure::new(
+            "must apply --force to confirm the deletion if the descriptor is outputted",
+        ));
+    }
+    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    if !format.is_for_people() && !args.force {
+        return Err(Failure::new(
+            "must apply --force to confirm the deletion if the result is not printed as text",
+        ));
+    }
+    args.descriptor.exclude_format(&args.format)?;
+    Ok((ArtifactLocation::new(&args.location, "", &words[0], printer)?, format))
+}
+
+/// A requested deletion.
+pub(crate) struct Deletion<'a> {
+    pub(crate) args: &'a DeletionArgs,
+    pub(crate) printer: &'a Printer,
+    pub(crate) target: &'a ArtifactLocation,
+    pub(crate) format: &'a Format,
+    /// `manifest` or `blob`.
+    pub(crate) noun: &'static str,
+    /// What else is deleted, for the question.
+    pub(crate) consequence: &'static str,
+}
+
+impl Deletion<'_> {
+    /// Asks for confirmation, deletes the resolved content and reports it.
+    pub(crate) async fn run(&self, resolved: Result<Descriptor, Error>) -> Result<(), Failure> {
+        let (target, force) = (self.target, self.args.force);
+        let node = match resolved {
+            Ok(node) => node,
+            Err(error) if error.kind() == Kind::NotFound => {
+                if force && !self.args.descriptor.is_wanted() {
+                    return self.report(None, &format!("Missing {}", target.raw));
+                }
+                let message = format!("{}: the specified {} does not exist", target.raw, self.noun);
+                return Err(Failure::new(message));
+            }
+            Err(error) => return Err(target.failure(&error)),
+        };
+        if self.args.dry_run {
+            return self.report(Some(&node), &format!("Dry run: would delete {}", target.display()));
+        }
+        let question = format!(
+            "Are you sure you want to delete the {} \"{}\"{}? [y/N] ",
+            self.noun, node.digest, self.consequence
+        );
+        if !force && !is_confirmed(&prompt(self.printer, &question, false)?) {
+            return self.printer.line("Operation cancelled.");
+        }
+        target.deleting_store().await?.delete(&node).await.map_err(|error| target.failure(&error))?;
+        if self.args.descriptor.is_wanted() {
+            return print_descriptor(self.printer, &node, self.args.descriptor.is_pretty());
+        }
+        self.report(Some(&node), &format!("Deleted {}", target.display()))
+    }
+
+    fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => self.printer.line(text),
+            format => {
+                let report = report::Deleted::new(&self.target.path, &self.target.raw, node);
+                self.printer.report(format, &report)
+            }
+        }
+    }
+}
+
+/// Returns true for `y` and `yes`.
+fn is_confirmed(answer: &str) -> bool {
+    matches!(answer.to_lowercase().as_str(), "y" | "yes")
+}

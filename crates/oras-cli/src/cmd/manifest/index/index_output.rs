@@ -1,0 +1,128 @@
+//! The output of `oras manifest index`: the index in a file or in a store, and the report.
+
+use std::sync::Arc;
+
+use oras::spec::Descriptor;
+use oras::store::{Content, Store};
+use oras::{Listener, Names, Step, report};
+
+use crate::args::{
+    CommonArgs, FormatArgs, LocationArgs,
+    flags::{self, exclusive},
+    values::non_empty,
+};
+use crate::artifact_location::ArtifactLocation;
+use crate::cmd::file_io::write_output;
+use crate::cmd::json_output::print_json;
+use crate::failure::Failure;
+use crate::format::{self, Format};
+use crate::printer::Printer;
+use crate::progress::tag_lines::StoredLines;
+
+flags::flags! {
+    /// The flags of both commands.
+    struct IndexArgs {
+        #[flatten] _common: CommonArgs,
+        #[flatten] location: LocationArgs,
+        #[extension] format: FormatArgs,
+        artifact_type: Option<String> = flags::text("TYPE", "Type of the artifact"),
+        output: Option<String> = flags::text(
+            "PATH",
+            "Write the index to this file instead of pushing it; - is standard output",
+        )
+        .short('o'),
+        pretty: Option<bool> = flags::switch("Indent the JSON"),
+    }
+}
+
+/// The destination of an index, and the lines about it.
+pub(super) struct IndexOutput<'a> {
+    args: &'a IndexArgs,
+    printer: &'a Printer,
+    output: Option<&'a str>,
+    format: Format,
+}
+
+impl<'a> IndexOutput<'a> {
+    pub(super) fn new(args: &'a IndexArgs, printer: &'a Printer) -> Result<Self, Failure> {
+        let output = non_empty(args.output.as_ref());
+        let format = Format::read(&args.format, format::TEXT, *printer)?;
+        exclusive!("", args.format.format, args.pretty)?;
+        if output == Some("-") && !format.is_for_people() {
+            return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
+        }
+        Ok(Self { args, printer, output, format })
+    }
+
+    /// Returns true if standard output shows status lines.
+    fn has_status_lines(&self) -> bool {
+        self.format.is_for_people() && self.output != Some("-")
+    }
+
+    pub(super) fn listener(&self) -> IndexLines {
+        IndexLines(self.has_status_lines().then_some(*self.printer))
+    }
+
+    /// Prints a status line.
+    pub(super) fn line(&self, text: String) -> Result<(), Failure> {
+        if self.has_status_lines() { self.printer.line(text) } else { Ok(()) }
+    }
+
+    /// Writes the index to the output, or stores it under `names`, and reports it. Status lines call it `shown`.
+    pub(super) async fn finish(
+        &self,
+        target: &ArtifactLocation,
+        store: Arc<dyn Store>,
+        index: &Content,
+        names: Names,
+        shown: &str,
+    ) -> Result<(), Failure> {
+        let node = index.descriptor();
+        match (self.output, index.in_memory()) {
+            (Some("-"), Some(bytes)) => print_json(self.printer, bytes, self.args.pretty == Some(true))?,
+            (Some(path), Some(bytes)) => write_output(path, bytes)?,
+            _ => {
+                let stored = self.has_status_lines().then(|| format!("Pushed    {shown}"));
+                let told = StoredLines { inner: Arc::new(oras::Quiet), printer: *self.printer, stored };
+                oras::store_manifest(store, index, &names, Arc::new(told))
+                    .await
+                    .map_err(|error| target.failure(&error))?;
+            }
+        }
+        match &self.format {
+            Format::Text => self.line(format!("Digest: {}", node.digest)),
+            format => {
+                let first = names.reference.filter(|name| name.parse::<oras::spec::Digest>().is_err());
+                let tags = first.into_iter().chain(names.extra_tags).filter(|_| self.output.is_none());
+                self.printer.report(format, &report::Push::new(&target.path, node, &tags.collect::<Vec<_>>()))
+            }
+        }
+    }
+}
+
+/// Prints the status lines, if standard output shows any.
+pub(super) struct IndexLines(Option<Printer>);
+
+impl Listener for IndexLines {
+    fn step(&self, step: Step<'_>) {
+        let line = match step {
+            Step::Fetching(reference) => format!("Fetching  {reference}"),
+            Step::Fetched(reference, node) => format!("Fetched   {}", with_digest(reference, node)),
+            Step::Added(reference, node) => format!("Added     {}", with_digest(reference, node)),
+            Step::Merged(reference, node) => format!("Merged    {}", with_digest(reference, node)),
+            Step::Removed(digest) => format!("Removed   {digest}"),
+            _ => return,
+        };
+        if let Some(printer) = self.0 {
+            drop(printer.line(line));
+        }
+    }
+}
+
+/// Returns a digest as it is, and a tag after its digest.
+fn with_digest(reference: &str, node: &Descriptor) -> String {
+    match reference.parse::<oras::spec::Digest>() {
+        Ok(_) => reference.to_owned(),
+        Err(_) => format!("{} {reference}", node.digest),
+    }
+}

@@ -1,0 +1,82 @@
+//! The child process that evaluates an expression, and the limits of its resources.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use gotmpl::Template;
+use serde::Deserialize;
+
+use super::evaluation::{CHILD, CPU_SECONDS, Language, MEMORY_BYTES, PANICKED};
+use super::jq;
+
+/// The stack size of the child, enough for 100,000 nested values.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Runs the child. Reads the document from standard input; writes an error to standard error and returns status 1.
+pub(crate) fn run_child() -> ExitCode {
+    limit_resources();
+    // The parent reports a panic of the interpreter itself.
+    std::panic::set_hook(Box::new(|_| {}));
+    let words: Vec<_> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    let evaluation =
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || match evaluate(&words) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                drop(writeln!(io::stderr(), "{message}"));
+                ExitCode::FAILURE
+            }
+        });
+    let panicked = ExitCode::from(PANICKED);
+    evaluation.map_or(panicked, |thread| thread.join().unwrap_or(panicked))
+}
+
+/// Limits the memory and the processor time of this process.
+fn limit_resources() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    for (resource, limit) in [(Resource::As, MEMORY_BYTES), (Resource::Cpu, CPU_SECONDS)] {
+        let maximum = getrlimit(resource).maximum;
+        let current = maximum.map_or(limit, |maximum| maximum.min(limit));
+        // Where the system refuses a limit, Ctrl-C still ends the child.
+        let _ = setrlimit(resource, Rlimit { current: Some(current), maximum });
+    }
+}
+
+/// Checks or evaluates the expression that the arguments give.
+fn evaluate(words: &[String]) -> Result<(), String> {
+    let [language, step, text] = words else { return Err(format!("usage: oras {CHILD} LANGUAGE STEP TEXT")) };
+    let language = Language::ALL.into_iter().find(|known| known.name() == language);
+    let language = language.ok_or_else(|| "unknown language".to_owned())?;
+    if step == "check" {
+        return match language {
+            Language::Jq => jq::check(text),
+            Language::Template => template(text).map(drop),
+        };
+    }
+    let mut document = Vec::new();
+    io::stdin()
+        .read_to_end(&mut document)
+        .map_err(|error| format!("failed to read the document: {error}"))?;
+    // Rust flushes standard output at exit, so output before a `halt` of jq is not lost.
+    let mut out = io::stdout();
+    let evaluated = match language {
+        Language::Jq => jq::run(text, &document, &mut out),
+        Language::Template => render(text, &document, &mut out),
+    };
+    let flushed = out.flush().map_err(|error| format!("failed to write the output: {error}"));
+    evaluated.and(flushed)
+}
+
+/// Parses a Go template.
+fn template(text: &str) -> Result<Template, String> {
+    Template::parse("format output", text).map_err(|error| error.to_string())
+}
+
+/// Renders a Go template over a JSON document.
+fn render(text: &str, document: &[u8], out: &mut impl Write) -> Result<(), String> {
+    // A report nests as deep as its referrers. The stack of this thread is large enough without a recursion limit.
+    let mut document = serde_json::Deserializer::from_slice(document);
+    document.disable_recursion_limit();
+    let value = serde_json::Value::deserialize(&mut document)
+        .map_err(|error| format!("failed to format the result: {error}"))?;
+    template(text)?.render(&value.into(), out).map_err(|error| error.to_string())
+}

@@ -1,0 +1,71 @@
+//! Standard output and standard error. Any thread may print whole lines, and a closed pipe causes no panic. Control
+//! characters are escaped on a terminal and stay as they are in a pipe.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oras::spec::json;
+use serde::Serialize;
+
+use crate::failure::{Failure, without_error_numbers};
+use crate::terminal_text;
+
+/// Set by the first write to a closed standard output. Status lines ignore that error, so that the transfer completes;
+/// the process still has to end like one that SIGPIPE killed.
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Writes lines to standard output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer;
+
+impl Printer {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    /// Prints a line.
+    pub(crate) fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        self.text(format!("{}\n", text.as_ref()).as_bytes())
+    }
+
+    /// Prints text. Escapes control characters on a terminal.
+    pub(crate) fn text(self, text: &[u8]) -> Result<(), Failure> {
+        static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+        if !*IS_TERMINAL {
+            return self.bytes(text);
+        }
+        self.bytes(terminal_text::escaped(&String::from_utf8_lossy(text)).as_bytes())
+    }
+
+    /// Prints content as it is.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                STDOUT_CLOSED.store(true, Ordering::Relaxed);
+            }
+            Failure::of_io("failed to write to standard output", &error)
+        })
+    }
+
+    /// Returns true if the reader of standard output, such as `head`, has closed it before everything was written.
+    pub(crate) fn is_stdout_closed(self) -> bool {
+        STDOUT_CLOSED.load(Ordering::Relaxed)
+    }
+
+    /// Prints a report as JSON, indented by two spaces.
+    pub(crate) fn json<T: Serialize>(self, report: &T) -> Result<(), Failure> {
+        let mut bytes = json::to_vec_pretty(report);
+        bytes.push(b'\n');
+        self.text(&bytes)
+    }
+
+    /// Prints an error, a warning or a log entry on standard error. Ignores a closed standard error.
+    pub(crate) fn error(self, text: &str) {
+        let mut stream = io::stderr().lock();
+        let text = without_error_numbers(text);
+        let text = if stream.is_terminal() { terminal_text::escaped(&text) } else { text };
+        drop(stream.write_all(format!("{text}\n").as_bytes()));
+    }
+}

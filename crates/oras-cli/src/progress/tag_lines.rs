@@ -1,0 +1,92 @@
+//! Lines about tags: stored, found, exported, skipped.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use oras::{Listener, Step};
+
+use crate::humanize;
+use crate::log;
+use crate::printer::Printer;
+
+/// Prints the lines after the status of a manifest: that it is stored, then each tag beyond the first.
+pub(crate) struct StoredLines {
+    pub(crate) inner: Arc<dyn Listener>,
+    pub(crate) printer: Printer,
+    /// The line for a stored manifest; `None` prints nothing.
+    pub(crate) stored: Option<String>,
+}
+
+impl Listener for StoredLines {
+    fn step(&self, step: Step<'_>) {
+        self.inner.step(step);
+        let Some(stored) = &self.stored else { return };
+        // The report that follows detects a closed pipe.
+        match step {
+            Step::Stored(_) => drop(self.printer.line(stored)),
+            Step::Tagged(tag) => drop(self.printer.line(format!("Tagged {tag}"))),
+            _ => {}
+        }
+    }
+}
+
+/// Prints lines about tags and archives, and passes events of nodes to `nodes`.
+pub(crate) struct TagLines {
+    pub(crate) printer: Printer,
+    /// The name of the place with the tags.
+    pub(crate) source: String,
+    /// The word for a finished tag, such as `Pulled`.
+    pub(crate) done: &'static str,
+    pub(crate) nodes: Arc<dyn Listener>,
+}
+
+impl TagLines {
+    /// Prints a line. Ignores a closed pipe, which must not stop a transfer; the last line detects it.
+    fn line(&self, text: &str) {
+        drop(self.printer.line(text));
+    }
+
+    fn found(&self, tags: &[String]) {
+        let head = format!("Found {} tag(s) in {}:", tags.len(), self.source);
+        if tags.len() > 5 {
+            self.line(&format!("{head}\n{}", tags.join("\n")));
+        } else {
+            self.line(&format!("{head} {}", tags.join(", ")));
+        }
+    }
+
+    fn exported(&self, path: &Path, size: u64) {
+        self.line(&format!("Exported to {} ({})", path.display(), humanize::bytes(size)));
+    }
+}
+
+impl Listener for TagLines {
+    fn step(&self, step: Step<'_>) {
+        match step {
+            Step::TagsFound(tags) => self.found(tags),
+            Step::ArtifactDone { tag, referrers } => {
+                self.line(&format!("{} tag {tag} with {referrers} referrer(s)", self.done));
+            }
+            Step::Exporting(path) => self.line(&format!("Exporting to {}", path.display())),
+            Step::Exported(path, size) => self.exported(path, size),
+            step => self.nodes.step(step),
+        }
+    }
+}
+
+/// Warns of tags that are skipped or would be replaced, in every format, and passes all other steps to `inner`.
+pub(crate) struct TagWarnings {
+    pub(crate) printer: Printer,
+    pub(crate) inner: Arc<dyn Listener>,
+}
+
+impl Listener for TagWarnings {
+    fn step(&self, step: Step<'_>) {
+        let text = match step {
+            Step::InvalidTag(tag) => format!("skipped invalid tag {tag:?}"),
+            Step::TagMoves { tag, from } => format!("tag {tag} names {from} and would be replaced"),
+            step => return self.inner.step(step),
+        };
+        log::warning(self.printer, &text, &[]);
+    }
+}

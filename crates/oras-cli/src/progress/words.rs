@@ -1,0 +1,117 @@
+//! The words of status lines and progress bars, those of the Go tool.
+
+use oras::spec::Descriptor;
+
+use crate::artifact_location::ArtifactLocation;
+
+/// The words of a family of commands, padded as they are printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusWords {
+    pub(crate) started: &'static str,
+    pub(crate) finished: &'static str,
+    pub(crate) existed: &'static str,
+    pub(crate) adopted: &'static str,
+    /// For content that was transferred under another title.
+    pub(crate) duplicate: &'static str,
+    /// Whether reading a manifest prints lines.
+    pub(crate) shows_manifests: bool,
+    /// Whether tagging an existing root prints a line: in a layout, where a tag is written separately.
+    pub(crate) shows_naming: bool,
+    /// Whether blobs may be mounted, for which only the last line is printed.
+    pub(crate) may_mount: bool,
+    /// Whether nothing is transferred: the lines show what would be.
+    pub(crate) is_dry_run: bool,
+}
+
+const NONE: StatusWords = StatusWords {
+    started: "",
+    finished: "",
+    existed: "",
+    adopted: "",
+    duplicate: "",
+    shows_manifests: false,
+    shows_naming: false,
+    may_mount: false,
+    is_dry_run: false,
+};
+
+impl StatusWords {
+    /// Returns the words for content that goes to `target`.
+    pub(crate) fn to(self, target: &ArtifactLocation) -> Self {
+        Self { shows_naming: target.kind() == "oci-layout", ..self }
+    }
+
+    /// Returns the words for a dry run, if `is_dry_run`.
+    pub(crate) fn dry(self, is_dry_run: bool) -> Self {
+        let started = match self.started {
+            "Copying" => "Would copy",
+            _ => "Would upload",
+        };
+        if is_dry_run { Self { started, is_dry_run, may_mount: false, ..self } } else { self }
+    }
+
+    /// Returns the words for content that is copied between two locations. Blobs are mounted within one registry; a
+    /// layout that links a blob reports it as copied.
+    pub(crate) fn between(self, from: &ArtifactLocation, to: &ArtifactLocation) -> Self {
+        let may_mount = from.registry().is_some() && from.registry() == to.registry();
+        let adopted = if may_mount { self.adopted } else { self.finished };
+        Self { may_mount, adopted, ..self.to(to) }
+    }
+}
+
+pub(crate) const PUSH: StatusWords = StatusWords {
+    started: "Uploading",
+    finished: "Uploaded ",
+    existed: "Exists   ",
+    adopted: "Mounted  ",
+    duplicate: "Exists   ",
+    ..NONE
+};
+
+pub(crate) const COPY: StatusWords = StatusWords {
+    started: "Copying",
+    finished: "Copied ",
+    existed: "Exists ",
+    adopted: "Mounted",
+    duplicate: "Skipped",
+    ..NONE
+};
+
+pub(crate) const PULL: StatusWords = StatusWords {
+    started: "Downloading",
+    finished: "Downloaded ",
+    existed: "Skipped    ",
+    adopted: "Restored   ",
+    duplicate: "",
+    shows_manifests: true,
+    ..NONE
+};
+
+pub(crate) const BACKUP: StatusWords = StatusWords {
+    started: "Pulling  ",
+    finished: "Pulled   ",
+    existed: "Exists   ",
+    adopted: "Pulled   ",
+    duplicate: "Skipped  ",
+    ..NONE
+};
+
+pub(crate) const RESTORE: StatusWords = StatusWords {
+    started: "Pushing  ",
+    finished: "Pushed   ",
+    existed: "Exists   ",
+    adopted: "Pushed   ",
+    duplicate: "Skipped  ",
+    ..NONE
+};
+
+/// The warning when the referrers of an index are not copied.
+pub(crate) const REFERRERS_LEFT: &str = "referrers of the source index are not copied because selecting a subset of \
+                                         platforms produces a new index digest";
+
+/// Returns the name of a node in a status line: its title, else its media type.
+pub(crate) fn name_of(node: &Descriptor) -> String {
+    let name = node.title().unwrap_or(node.media_type.as_str());
+    // Text of a registry must not control the terminal.
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,141 @@
+//! Access to registries as the flags describe it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use oras::remote::{
+    Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, ResolveOverride,
+    StaticCredentials,
+};
+
+use crate::args::{
+    RegistryArgs,
+    flags::{UPSTREAM, exclusive},
+    values::non_empty,
+};
+use crate::credentials::{self, credential_files};
+use crate::env;
+use crate::failure::Failure;
+use crate::log;
+use crate::printer::Printer;
+
+/// Access to registries as the flags describe it.
+pub(crate) struct RegistryAccess {
+    pub(crate) options: ClientOptions,
+    /// The credential given by flags.
+    pub(crate) credential: Option<Credential>,
+    /// The user name given by flags, for `login`.
+    pub(crate) username: Option<String>,
+    /// The files and helpers that store credentials.
+    pub(crate) store: Arc<DockerConfig>,
+    client: OnceLock<Client>,
+}
+
+impl RegistryAccess {
+    /// Checks the flags, whose names begin with `prefix`. Reads secrets from standard input where a flag asks for it.
+    pub(crate) fn new(args: &RegistryArgs, prefix: &str, printer: &Printer) -> Result<Self, Failure> {
+        let connection = &args.connection;
+        exclusive!(prefix, connection.username, connection.identity_token, connection.identity_token_stdin)?;
+        exclusive!(
+            prefix,
+            connection.password,
+            connection.identity_token,
+            connection.identity_token_stdin,
+            connection.password_stdin
+        )?;
+        let path = |flag| non_empty(flag).map(PathBuf::from);
+        let client_certificate =
+            match (path(connection.cert_file.as_ref()), path(connection.key_file.as_ref())) {
+                (Some(cert), Some(key)) => Some((cert, key)),
+                (None, None) => None,
+                (cert, _) => {
+                    let (given, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+                    let message = format!(
+                        "--{prefix}{given}-file must be used in conjunction with --{prefix}{missing}-file"
+                    );
+                    return Err(Failure::new(message));
+                }
+            };
+        let headers = connection.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
+        let username = non_empty(connection.username.as_ref()).map(ToOwned::to_owned);
+        let credential = credentials::given(connection, username.clone(), prefix.is_empty(), printer)?;
+        let store = Arc::new(credential_files(&connection.registry_config, printer));
+        let credentials: Arc<dyn CredentialStore> = match &credential {
+            Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
+            None => {
+                store.check()?;
+                Arc::clone(&store) as _
+            }
+        };
+        let warnings_printer = *printer;
+        let mut options = ClientOptions {
+            plain_http: connection.plain_http,
+            insecure: connection.insecure,
+            ca_file: path(connection.ca_file.as_ref()),
+            client_certificate,
+            certificate_directories: env::certificate_directories(),
+            user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers,
+            resolve: connection
+                .resolve
+                .iter()
+                .map(|text| resolve_override(text))
+                .collect::<Result<_, _>>()?,
+            no_proxy: env::no_proxy(),
+            credentials,
+            mirror_credentials: Arc::clone(&store) as _,
+            referrers: match args.distribution_spec.as_deref() {
+                Some("v1.1-referrers-api") => ReferrersMode::Api,
+                Some("v1.1-referrers-tag") => ReferrersMode::Tag,
+                _ => ReferrersMode::Auto,
+            },
+            warnings: Some(Arc::new(move |registry: &str, text: &str| {
+                log::registry_warning(warnings_printer, registry, text);
+            })),
+            ..ClientOptions::default()
+        };
+        args.network.apply(&mut options, prefix == UPSTREAM)?;
+        Ok(Self { options, credential, username, store, client: OnceLock::new() })
+    }
+
+    /// Returns the only client of a command, so that its requests share connections, tokens and logged warnings.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = Client::new(self.options.clone())?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+}
+
+/// Parses `--header`.
+fn header(text: &str) -> Result<(String, String), Failure> {
+    let (name, value) =
+        text.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
+            // Without a colon the secret may begin anywhere, so the error shows a text that is only a name.
+            let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
+            match text.split_once(':') {
+                None if text.chars().all(is_name) => Failure::new(format!("invalid header: {text:?}")),
+                _ => Failure::new("invalid header: it must be \"name: value\""),
+            }
+        })?;
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+/// Parses `--resolve`.
+fn resolve_override(text: &str) -> Result<ResolveOverride, Failure> {
+    let failed = |what: &str| Failure::new(format!("failed to parse resolve flag {text:?}: {what}"));
+    let mut parts = text.splitn(3, ':');
+    let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(failed("expecting host:port:address[:address_port]"));
+    };
+    let port: u16 = port.parse().map_err(|_| failed("expecting uint64 host port"))?;
+    // An address with a port is `1.2.3.4:80` or `[::1]:80`; without, also a bare IPv6 address.
+    if let Ok(address) = address.trim_matches(['[', ']']).parse() {
+        return Ok(ResolveOverride { host: host.to_owned(), port, address, address_port: port });
+    }
+    let (address, address_port) = address.rsplit_once(':').ok_or_else(|| failed("invalid IP address"))?;
+    let address = address.trim_matches(['[', ']']).parse().map_err(|_| failed("invalid IP address"))?;
+    let address_port = address_port.parse().map_err(|_| failed("expecting uint64 address port"))?;
+    Ok(ResolveOverride { host: host.to_owned(), port, address, address_port })
+}
