@@ -21,7 +21,7 @@ flags::flags! {
     struct ListArgs {
         #[flatten] _common: CommonArgs,
         #[flatten] format: FormatArgs,
-        older_than: Option<Duration> = flags::text("DURATION", "Only what did not go on for so long")
+        older_than: Option<Duration> = flags::text("DURATION", "Only those without progress for this time")
             .value_parser(values::period),
         words: Vec<String> = flags::positional("[path...]", PATHS),
     }
@@ -34,7 +34,7 @@ flags::flags! {
         #[flatten] registry: RegistryArgs,
         #[flatten] format: FormatArgs,
         dry_run: bool = flags::dry_run(),
-        older_than: Option<Duration> = flags::text("DURATION", "Only what did not go on for so long")
+        older_than: Option<Duration> = flags::text("DURATION", "Only those without progress for this time")
             .value_parser(values::period),
         words: Vec<String> = flags::positional("[path...]", PATHS),
     }
@@ -44,18 +44,18 @@ flags::flags! {
 pub(crate) fn command() -> Command {
     let ls = args::command(
         "ls",
-        "List what unfinished transfers have left, but what a process is at",
+        "List partial downloads and uploads, except those in use",
         "Examples:\n  oras partial ls\n  oras partial ls --older-than 24h ~/Downloads --format json",
     )
     .visible_alias("list")
     .args(ListArgs::flags(""));
     let clean = args::command(
         "clean",
-        "Remove what unfinished transfers have left, but what a process is at",
-        "A later run begins anew what is removed. Unfinished uploads are deleted at their registries, too.\n\nExamples:\n  oras partial clean\n  oras partial clean --older-than 24h ~/Downloads",
+        "Delete partial downloads and uploads, except those in use",
+        "A later run starts from the beginning. Unfinished uploads are also deleted at their registries.\n\nExamples:\n  oras partial clean\n  oras partial clean --older-than 24h ~/Downloads",
     )
     .args(CleanArgs::flags(""));
-    args::group("partial", "Work with what unfinished transfers have left").subcommands([ls, clean])
+    args::group("partial", "List or delete partial downloads and uploads").subcommands([ls, clean])
 }
 
 /// Runs the command `name`.

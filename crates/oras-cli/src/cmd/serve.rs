@@ -33,37 +33,37 @@ flags::flags! {
     /// The arguments of `oras serve`, without those of `upstream_flags`.
     struct ServeArgs {
         addr: Option<String> =
-            flags::text("HOST:PORT", "Listen there; port 0 is any free port [default: 127.0.0.1:5000]"),
+            flags::text("HOST:PORT", "Listen address; port 0 is any free port [default: 127.0.0.1:5000]"),
         memory: bool = flags::switch("Keep everything in memory"),
         memory_size: Option<u64> =
-            flags::text("SIZE", "Keep at most so much there (as 2G) [default: a quarter of RAM]")
+            flags::text("SIZE", "Size limit in memory, such as 2G [default: a quarter of RAM]")
                 .value_parser(size),
-        read_only: bool = flags::switch("Refuse what changes a repository"),
-        no_page: bool = flags::switch("Leave out the web page at / that shows what is there"),
+        read_only: bool = flags::switch("Reject requests that change a repository"),
+        no_page: bool = flags::switch("Do not serve the web page at / that lists the content"),
         sparse: bool =
-            flags::switch("Take manifests and indexes whose blobs and manifests are not all there"),
+            flags::switch("Accept manifests and indexes with missing blobs or manifests"),
         min_chunk_size: Option<u64> =
-            flags::text("SIZE", "Refuse smaller chunks but for the last (as 5M), and tell clients")
+            flags::text("SIZE", "Reject smaller chunks except the last, such as 5M; sent to clients")
                 .value_parser(size),
         repository: Option<String> =
             flags::text("NAME", "Name of the repository, where the path is one layout"),
-        gc_interval: Option<String> = flags::text("DURATION", "So often remove blobs that no manifest needs"),
+        gc_interval: Option<String> = flags::text("DURATION", "Interval of garbage collection, which deletes unneeded blobs"),
         gc_delay: Option<String> =
-            flags::text("DURATION", "Keep what was written or asked for within this time [default: 1h]"),
-        gc_untagged: bool = flags::switch("Remove manifests that no tag reaches, too"),
+            flags::text("DURATION", "Keep content written or requested within this time [default: 1h]"),
+        gc_untagged: bool = flags::switch("Also delete manifests that no tag reaches"),
         cert_file: Option<String> = flags::text("PATH", "Speak TLS with this certificate (PEM)"),
         key_file: Option<String> = flags::text("PATH", "Key of the certificate (PEM)"),
         htpasswd: Option<String> =
-            flags::text("PATH", "Let in the users of this file only; its hashes are bcrypt's"),
-        anonymous_pull: bool = flags::switch("Let everybody read where --htpasswd lets in users only"),
+            flags::text("PATH", "Allow only the users of this file, which has bcrypt hashes"),
+        anonymous_pull: bool = flags::switch("Allow everybody to pull in spite of --htpasswd"),
         proxy: Vec<String> =
-            flags::list("HOST", "Be a proxy of this registry, and keep what is pulled; may be repeated"),
+            flags::list("HOST", "Proxy this registry and cache what is pulled; may be repeated"),
         rules: Option<String> =
-            flags::text("PATH", "Who of --htpasswd may do what in which repositories (TOML)"),
+            flags::text("PATH", "Permissions of the users of --htpasswd by repository (TOML)"),
         public_url: Option<String> =
-            flags::text("URL", "What clients call this server, where a proxy is in front of it"),
-        open_metrics: bool = flags::switch("Let everybody read /metrics where --htpasswd lets in users only"),
-        max_connections: Option<i64> = flags::number("Connections that may be open at once [default: 1024]"),
+            flags::text("URL", "URL of this server for clients, if a proxy is in front of it"),
+        open_metrics: bool = flags::switch("Allow everybody to read /metrics in spite of --htpasswd"),
+        max_connections: Option<i64> = flags::number("Limit of open connections [default: 1024]"),
         words: Vec<String> =
             flags::positional("[<path>]", "Directory of OCI layouts, OCI layout, or tar archive of one"),
     }
@@ -73,7 +73,7 @@ flags::flags! {
 pub(crate) fn command() -> Command {
     args::command(
         "serve",
-        "Be a registry: keep repositories in OCI layouts, or in memory",
+        "Run a registry server backed by OCI layouts or memory",
         concat!(
             "The path is a directory with one OCI layout for each repository below it, which is made if it\n",
             "is not there; or one OCI layout, in a directory or, to be read, in a tar archive. Without a path\n",
@@ -109,6 +109,7 @@ fn upstream_flags() -> impl Iterator<Item = Arg> {
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+    // The log starts first, so that it shows problems during the start.
     access_log::show(*printer);
     let args = &ServeArgs::read(matches, "");
     let options = ServeOptions {
@@ -157,6 +158,7 @@ fn memory_size(args: &ServeArgs) -> Result<u64, Failure> {
     match args.memory_size {
         Some(0) => Err(Failure::new("`--memory-size` must be more than nothing")),
         Some(size) => Ok(size),
+        // The operating system and other programs need memory too.
         None => Ok(memory_of_machine() / 4),
     }
 }
