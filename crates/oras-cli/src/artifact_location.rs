@@ -45,6 +45,7 @@ impl ArtifactLocation {
     ) -> Result<Self, Failure> {
         let layout = &args.layout;
         exclusive!(prefix, layout.oci_layout_path, layout.oci_layout)?;
+        // With `--oci-layout` the reference contains the path; with `--oci-layout-path` the flag does.
         if layout.oci_layout == Some(true) {
             if !args.registry.connection.header.is_empty() {
                 return Err(Failure::new("custom header flags cannot be used on an OCI image layout target"));
@@ -127,6 +128,7 @@ impl ArtifactLocation {
     /// Opens the store for reading, through the cache of `ORAS_CACHE` if it is a registry.
     pub(crate) async fn cached_source(&self) -> Result<Arc<dyn Source>, Failure> {
         let source = self.source().await?;
+        // A layout is as fast as the cache, so it is never cached.
         match env::cache().filter(|_| self.registry().is_some()) {
             Some(path) => cache::through(source, path).await,
             None => Ok(source),
@@ -204,6 +206,7 @@ impl ArtifactLocation {
 fn split_layout(raw: &str) -> Result<(String, String), Failure> {
     let empty = || Failure::new(format!("found empty file path in {raw:?}\ninvalid reference"));
     let (path, reference) = match raw.rsplit_once('@') {
+        // A digest contains a colon, so the part after `@` is split off before a tag is looked for.
         Some((path, digest)) => (path.to_owned(), digest.to_owned()),
         None => {
             let parsed = FileReference::parse(raw).map_err(|_| empty())?;

@@ -19,6 +19,7 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
     let limit = env::cache_size().map_err(Failure::new)?;
     let cache = match open(&path, printer).await {
         Ok(cache) => cache,
+        // A broken cache must not make reading impossible.
         Err(error) => {
             printer.error(&format!(
                 "Warning: reading without the cache at {}: {}",

@@ -65,6 +65,7 @@ pub(crate) fn given(
 fn read_secret() -> Result<String, Failure> {
     let mut text = String::new();
     std::io::stdin()
+        // A secret is short; the limit protects against reading an endless stream.
         .take(1 << 20)
         .read_to_string(&mut text)
         .map_err(|error| Failure::of_io("failed to read standard input", &error))?;

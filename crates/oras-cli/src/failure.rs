@@ -81,6 +81,7 @@ pub(crate) fn without_error_numbers(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     let mut words = String::new();
     while let Some((before, after)) = rest.split_once(NUMBER) {
+        // Text of a registry may contain a similar phrase, so only a number in parentheses is removed.
         let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
         words.push_str(before);
         rest = match digits.strip_prefix(')') {

@@ -62,6 +62,7 @@ impl Format {
             return Err(Failure::new(format!("invalid format type: {name:?}"))
                 .advise(format!("supported types: {}", offered.0.join(", "))));
         }
+        // A malformed expression fails here, before the command changes anything.
         let jq = args.jq.as_deref().map(Expression::jq).transpose()?;
         match (name, template) {
             ("text" | "tree" | "json", _) if jq.is_some() => Ok(jq.map_or(Self::Json, Self::Expression)),

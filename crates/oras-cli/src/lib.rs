@@ -45,11 +45,14 @@ pub fn command() -> clap::Command {
 /// `ORAS_EXIT_CODES`.
 pub fn main() -> ExitCode {
     forbid_core_files();
+    // The child prints only results and errors, so this comes before all warnings.
     if std::env::args_os().nth(1).is_some_and(|word| word == expression::CHILD) {
         return expression::run_child();
     }
     let printer = Printer::new();
     let result = run(&printer);
+    // Libraries do not print. They collect warnings about the file system, which are shown even if the command
+    // failed.
     for text in oras::store::fsio::take_notices() {
         printer.error(&format!("Warning: {text}"));
     }
@@ -88,6 +91,7 @@ fn forbid_core_files() {
 
 fn run(printer: &Printer) -> Result<(), Failure> {
     let words = std::env::args_os().skip(1).map(args::text).collect::<Result<Vec<_>, _>>()?;
+    // The line at the cursor is incomplete, so a completion request is answered before the line is checked.
     if let Some((command, words)) = words.split_first().filter(|(word, _)| complete::is_completion(word)) {
         return complete::print_candidates(command, words, printer);
     }
@@ -102,6 +106,7 @@ fn run(printer: &Printer) -> Result<(), Failure> {
     };
     match matches.subcommand() {
         None => Ok(()),
+        // These commands use neither the network nor the file system, so they need no runtime.
         Some(("version", matches)) => cmd::version::run(matches, printer),
         Some(("completion", matches)) => match matches.subcommand() {
             Some((shell, matches)) => cmd::completion::run(shell, matches, printer),

@@ -32,6 +32,7 @@ impl Printer {
     /// Prints text. Escapes control characters on a terminal.
     pub(crate) fn text(self, text: &[u8]) -> Result<(), Failure> {
         static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+        // Scripts must get exactly the bytes that the command prints.
         if !*IS_TERMINAL {
             return self.bytes(text);
         }
@@ -63,6 +64,7 @@ impl Printer {
 
     /// Prints an error, a warning or a log entry on standard error. Ignores a closed standard error.
     pub(crate) fn error(self, text: &str) {
+        // The lock keeps lines of several threads apart.
         let mut stream = io::stderr().lock();
         let text = without_error_numbers(text);
         let text = if stream.is_terminal() { terminal_text::escaped(&text) } else { text };

@@ -9,6 +9,7 @@ use crate::printer::Printer;
 pub(crate) fn prompt(printer: &Printer, question: &str, secret: bool) -> Result<String, Failure> {
     printer.text(question.as_bytes())?;
     let failed = |error: std::io::Error| Failure::of_io("failed to read standard input", &error);
+    // A secret from a pipe is read like any line, because there is no echo to turn off.
     if secret && std::io::stdin().is_terminal() {
         let answer = rpassword::read_password().map_err(failed)?;
         return Ok(answer);

@@ -36,6 +36,7 @@ impl CommandLine {
             command = child;
             rest.remove(place);
         }
+        // Only the root reports an unknown command here. A group passes it on, because its error names the group.
         if path.is_empty()
             && let Some(place) = first_word(&rest)
         {
@@ -61,6 +62,7 @@ impl CommandLine {
     fn read_flags(&mut self, command: &Command, words: Vec<String>) -> Result<(), String> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
+            // Everything after `--` is an argument, even if it looks like a flag.
             if word == "--" {
                 self.words.extend(words);
                 return Ok(());
@@ -124,6 +126,7 @@ impl CommandLine {
                 None => return Err(format!("unknown shorthand flag: {letter:?} in -{rest}")),
             };
             let after = &rest[1..];
+            // pflag takes `-k=` for the two switches `k` and `=`, so an equals sign needs a value after it.
             let value = if after.len() > 1 && after.starts_with('=') {
                 rest = "";
                 after[1..].to_owned()

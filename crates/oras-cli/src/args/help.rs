@@ -155,6 +155,7 @@ fn wrapped(usage: &str) -> String {
     let (indent, mut lines) = ("Usage: ".len(), vec![String::new()]);
     for word in usage.split(' ') {
         let line = lines.last().map_or(0, String::len);
+        // The first word of a line is never moved, or a long word would produce empty lines.
         if line > 0 && indent + line + 1 + word.len() > COLUMNS {
             lines.push(" ".repeat(4));
         } else if line > 0 {

@@ -23,11 +23,13 @@ pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> 
     let line = CommandLine::read(&root, words).map_err(|word| Failure::new(unknown_command(&root, &word)))?;
     let is_group = at(&root, &line.path).has_subcommands();
     let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
+    // Values left of the first syntax mistake are checked first, so that the leftmost mistake is reported.
     let matches = if is_group { None } else { Some(matches(&mut root, &line)?) };
     if let Some(mistake) = line.mistake {
         return Err(Failure::new(mistake));
     }
     let command = at(&root, &line.path);
+    // pflag warns while it parses, so the warnings appear even if only help is shown.
     deprecated.iter().for_each(|text| warn(text));
     let Some(matches) = matches.filter(|_| !line.help) else {
         return match line.words.split_first() {

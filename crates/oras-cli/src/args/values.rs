@@ -26,6 +26,7 @@ pub(crate) fn go_int(text: &str) -> Result<i64, String> {
     };
     let lower = digits.to_ascii_lowercase();
     let prefixed = |prefix: &str| lower.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+    // The prefixes with a letter come first, because each also begins with the `0` of an octal number.
     let (base, body) = match (prefixed("0x"), prefixed("0o"), prefixed("0b"), prefixed("0")) {
         (Some(rest), ..) => (16, rest),
         (_, Some(rest), ..) => (8, rest),
@@ -103,6 +104,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(invalid()),
     };
     match number.split_once('.') {
+        // Integers are not parsed as floating-point numbers, which are inexact above 2^53.
         None => {
             let number: u64 = number.parse().map_err(|_| invalid())?;
             number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(invalid)

@@ -117,6 +117,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
+    // The temporary file of standard input was needed until here.
     drop(packed.spooled);
     pack_args::export(export.as_deref(), &attached.manifest)
 }

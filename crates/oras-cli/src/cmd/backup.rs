@@ -81,6 +81,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
+    // Warnings appear in every format, lines about tags only in text.
     let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
     let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =

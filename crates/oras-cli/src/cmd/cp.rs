@@ -60,6 +60,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let mut args = CopyArgs::read(matches, "");
+    // `--resolve` applies to both sides, before the entries of `--from-resolve` and `--to-resolve`.
     for side in [&mut args.from, &mut args.to] {
         side.registry.connection.resolve.splice(0..0, args.resolve.iter().cloned());
     }
@@ -93,6 +94,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         .map_err(|error| failure(&from, &to, &error))?;
 
     let digest = root.digest.to_string();
+    // A platform was selected if the copied root is not the manifest that the reference names.
     let selected = reference.contains(':') && reference != digest && !reference.is_empty();
     let source = if selected && reference.parse::<oras::spec::Digest>().is_ok() {
         from.display_as(&format!("{}@{digest}", from.path))

@@ -40,6 +40,7 @@ pub(crate) fn location(
     printer: &Printer,
 ) -> Result<(ArtifactLocation, Format), Failure> {
     usage.check(words, 1, true, what)?;
+    // A question on standard output would mix with the descriptor.
     if args.descriptor.is_wanted() && !args.force {
         return Err(Failure::new(
             "must apply --force to confirm the deletion if the descriptor is outputted",

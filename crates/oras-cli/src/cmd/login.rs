@@ -57,6 +57,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if args.check {
         return login_check::run(&access.store, &words[0], &format, printer).await;
     }
+    // Checked before the user types a password in vain.
     access.store.check_writable()?;
     let credential = match &access.credential {
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
@@ -73,6 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         ..access.options.clone()
     };
     let registry = Registry::new(&Client::new(options)?, host)?;
+    // Only a credential that the registry accepts is stored.
     registry.ping().await.map_err(|error| {
         if error.find::<oras::remote::ResponseError>().is_some() {
             return failure::of_registry(&error, access.store.path());

@@ -92,6 +92,7 @@ pub(crate) fn read(
             annotations,
         }
     };
+    // Annotations by file use the path as it was typed, not the title.
     let mut files: Vec<_> = references.into_iter().map(file).collect();
     let spooled = match &args.stdin_file {
         None => None,
@@ -125,6 +126,7 @@ fn listed(args: &PackArgs, connection: &ConnectionArgs) -> Result<Vec<String>, F
 
 /// Copies standard input to a temporary file: its digest must be known before the upload.
 fn spool() -> Result<Staged, Failure> {
+    // Only the user may read the file, because the input may be secret.
     let mut spooled = Staged::create_with_mode(&std::env::temp_dir(), 0o600)?;
     std::io::copy(&mut std::io::stdin().lock(), spooled.file_mut())
         .map_err(|error| Failure::of_io("failed to keep standard input", &error))?;

@@ -89,6 +89,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
     };
     let selector = file_selection::selector(&args.selection)?;
+    // Standard output can hold only one file, so this mode fails if several match.
     if args.output.as_deref() == Some("-") {
         let file = oras::open_file(source, reference, platform.as_ref(), &selector).await;
         return to_stdout(&file.map_err(|error| target.failure(&error))?, &target, *printer).await;

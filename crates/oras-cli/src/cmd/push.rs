@@ -85,6 +85,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         options.config = ConfigArgument::Platform(platform);
     }
+    // All checks come before the first request, so that a failed command has uploaded nothing.
     let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
     let dry_run = args.dry_run;
@@ -110,6 +111,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
+    // The temporary file of standard input was needed until here.
     drop(packed.spooled);
     pack_args::export(export.as_deref(), &pushed.manifest)
 }

@@ -119,6 +119,7 @@ async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<A
     if !metadata.is_file() && !metadata.is_dir() {
         return Err(Failure::new(format!("input path {path:?} must be a directory or a tar archive")));
     }
+    // The errors distinguish a file that is not an archive from a damaged archive.
     let what = if metadata.is_dir() { "directory" } else { "tar archive" };
     let source = oras::open_layout(path).await.map_err(|error| match error.find() {
         Some(NotTar::Truncated | NotTar::BadHeader) if !path.to_ascii_lowercase().ends_with(".tar") => {

@@ -120,6 +120,7 @@ fn registries_with_credentials(line: &CommandLine) -> BTreeSet<String> {
 
 /// Parses the flags so far, without those that read standard input and without secrets, which print warnings.
 fn matches(line: &CommandLine) -> Option<ArgMatches> {
+    // Arguments are irrelevant for the connection, and a completion must never read standard input.
     let mut line = CommandLine { words: Vec::new(), ..line.clone() };
     line.flags
         .retain(|(name, _)| !name.ends_with("-stdin") && name != "password" && name != "identity-token");

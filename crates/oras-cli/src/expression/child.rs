@@ -14,11 +14,13 @@ const STACK_BYTES: usize = 256 << 20;
 
 /// Runs the child. Reads the document from standard input; writes an error to standard error and returns status 1.
 pub(crate) fn run_child() -> ExitCode {
+    // The limits come before the first byte of input is read.
     limit_resources();
     // The parent reports a panic of the interpreter itself.
     std::panic::set_hook(Box::new(|_| {}));
     let words: Vec<_> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
     let evaluation =
+        // The main thread has the stack size of the system, usually 8 MiB, which is too small.
         std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || match evaluate(&words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => {

@@ -104,6 +104,7 @@ impl Expression {
     fn outcome(&self, step: &str, document: &[u8]) -> io::Result<Outcome> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([CHILD, self.language.name(), step, &self.text]);
+        // A scoped thread may borrow the document, which can be large.
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -170,6 +171,7 @@ struct Outcome {
 impl Outcome {
     /// Runs a child to its end. Dropping the future kills it.
     async fn of(mut command: Command, document: &[u8]) -> io::Result<Self> {
+        // All three streams are pipes, so that the child never writes to the terminal itself.
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.kill_on_drop(true).spawn()?;
         let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -180,6 +182,7 @@ impl Outcome {
             }
         };
         let collect = async {
+            // One byte more than the limit shows that the output is too long.
             let output = read_up_to(stdout, MAX_OUTPUT_BYTES + 1).await?;
             let is_too_long = output.len() as u64 > MAX_OUTPUT_BYTES;
             if is_too_long {
@@ -187,6 +190,8 @@ impl Outcome {
             }
             io::Result::Ok((output, is_too_long))
         };
+        // Input and output are handled concurrently: a child blocks if one pipe is full while the other is not
+        // read.
         let ((), collected, message) = tokio::join!(feed, collect, read_up_to(stderr, MAX_MESSAGE_BYTES));
         let (output, is_too_long) = collected?;
         let message = String::from_utf8_lossy(&message?).into_owned();

@@ -53,6 +53,7 @@ impl ProgressBars {
         let bar = self.screen.add(ProgressBar::new(size).with_style(style));
         bar.set_prefix(self.words.started.trim_end());
         bar.set_message(terminal_text::name(name));
+        // The spinner shows that a stalled transfer still runs.
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
@@ -67,6 +68,7 @@ impl ProgressBars {
     }
 
     fn finish(&self, node: &Descriptor, word: &str) {
+        // A bar is registered by digest, or by title if the upload started before the digest was known.
         let running = self.running.lock().remove(&node.digest);
         let mut sending = self.sending.lock();
         let sent = node.title().and_then(|title| sending.remove(title));

@@ -75,11 +75,13 @@ impl JsonProgress {
         let mut moving = self.moving.lock();
         let (moved, last_line) = moving.entry(key).or_insert((0, now));
         *moved += bytes;
+        // A line for each chunk would flood the log.
         if now.duration_since(*last_line) < INTERVAL {
             return;
         }
         *last_line = now;
         let moved = Some(*moved);
+        // Printing may block, so the lock is released first.
         drop(moving);
         self.line(&EventLine { moved, ..line });
     }

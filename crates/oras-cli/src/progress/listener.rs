@@ -66,6 +66,7 @@ pub(crate) fn listener(
 ) -> Arc<dyn Listener> {
     let shown = |style: ProgressStyle| style.listener(words, printer);
     let lines = match ProgressStyle::of(args, format) {
+        // Bars would show nothing in a dry run, and other displays use standard error themselves.
         ProgressStyle::Bars if words.is_dry_run || args.progress.is_some() => {
             ProgressStyle::Lines { verbose: true }
         }

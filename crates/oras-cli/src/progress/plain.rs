@@ -37,6 +37,7 @@ impl PlainProgress {
         let moved = state.moved.entry(key).or_default();
         *moved += bytes;
         let moved = *moved;
+        // One interval for all transfers keeps the log short when many run.
         if state.last_line.elapsed() < INTERVAL {
             return None;
         }

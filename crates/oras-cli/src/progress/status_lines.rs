@@ -53,6 +53,7 @@ impl StatusLines {
 
     fn finished(&self, node: &Descriptor, outcome: Pushed, children: &[Descriptor]) {
         self.commit(node);
+        // In a dry run the first line already shows what would be transferred.
         if self.words.is_dry_run && outcome != Pushed::Existed {
             return;
         }
@@ -62,6 +63,7 @@ impl StatusLines {
             }
             return;
         }
+        // Blobs with the same digest but another title are transferred once; the other titles get a line here.
         for child in children {
             let committed = self.committed.lock();
             let title = child.title().map(ToOwned::to_owned);
@@ -95,6 +97,7 @@ impl Listener for StatusLines {
                 self.node(self.words.started, node)
             }
             Step::Node(Event::Opened(node)) if self.words.shows_manifests => self.node("Processing ", node),
+            // Whether a blob is mounted or copied is known later, so its first line waits.
             Step::Node(Event::Started(node)) if self.words.may_mount && !node.media_type.is_manifest() => {}
             // A mounted blob has no progress, so its first byte shows that it is copied.
             Step::Node(Event::Progress(node, _)) if self.words.may_mount && self.is_first_progress(node) => {

@@ -68,6 +68,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
+        // A mirror may serve the blob, so it is asked before the registry itself.
         Some(repository) => {
             let digest = parse_digest(reference)?;
             let node = match Mirrored::new(&repository)? {

@@ -92,6 +92,7 @@ async fn read_blob(
     expected: Option<Digest>,
     media_type: MediaType,
 ) -> Result<Content, Failure> {
+    // Standard input can be read only once, so its digest can't be computed before the upload.
     if path == "-" {
         let digest = expected
             .ok_or_else(|| Failure::new("content digest must be provided if it is read from stdin"))?;

@@ -93,6 +93,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Format::Text => print_json(printer, &bytes, args.descriptor.is_pretty()),
         format => {
             let node = report::Node::new(&target.path, node);
+            // A manifest that is not JSON is reported as null.
             let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);
             printer.report(&format, &Fetched { node, content })
         }

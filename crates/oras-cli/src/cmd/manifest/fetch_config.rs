@@ -70,6 +70,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let config = oras::fetch_config(source, reference, platform.as_ref()).await.map_err(failed)?;
     match output {
         None if args.descriptor.is_wanted() || !format.is_for_people() => {}
+        // Without indentation the config is streamed, so its size has no limit.
         Some("-") if !args.descriptor.is_pretty() => {
             let mut stream = config.reader().await.map_err(failed)?;
             while let Some(chunk) = stream.try_next().await.map_err(failed)? {

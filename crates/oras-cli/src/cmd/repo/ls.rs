@@ -60,6 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Failure { message, ..failure }
     };
     while let Some(name) = names.try_next().await.map_err(failed)? {
+        // Registries can't filter by namespace, so all repositories are listed and filtered here.
         let Some(short) = name.strip_prefix(&namespace) else { continue };
         match &format {
             Format::Text => printer.line(short)?,

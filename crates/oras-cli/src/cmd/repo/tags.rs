@@ -86,6 +86,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     // Without these flags each tag is printed as soon as it is received.
     let is_collected = args.sort.is_some() || args.digests;
     let mut listed = report::Tags::default();
+    // Registries may have thousands of tags, so the pages are streamed.
     let mut tags = store.tags(args.last.as_deref());
     while let Some(tag) = tags.try_next().await.map_err(|error| target.failure(&error))? {
         let Some(short) = tag.strip_prefix(&prefix) else { continue };
@@ -139,6 +140,7 @@ async fn digests(
             let node = store.resolve(&format!("{prefix}{tag}")).await?;
             Ok((tag.clone(), node.digest))
         })
+        // The order does not matter: the map sorts the tags.
         .buffer_unordered(CONCURRENCY)
         .try_collect()
         .await
