@@ -97,10 +97,13 @@ fn any_command_line_is_accepted_or_rejected() {
             }
             Ok(Request::Help(path)) => assert!(path.len() < 4, "{words:?}"),
             Err(failure) => {
-                let told = failure.to_string();
-                assert!(told.starts_with("Error: ") && !told.contains("\u{1b}["), "{words:?}: {told}");
+                let message = failure.to_string();
+                assert!(
+                    message.starts_with("Error: ") && !message.contains("\u{1b}["),
+                    "{words:?}: {message}"
+                );
                 // clap rejects only values, and its own error texts are not shown.
-                assert!(!told.contains("For more information"), "{words:?}: {told}");
+                assert!(!message.contains("For more information"), "{words:?}: {message}");
             }
         }
     });

@@ -199,6 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn tables_name_declared_flags() {
+        let mut declared = std::collections::BTreeSet::new();
+        each(&crate::command(), "oras", &mut |command, _| {
+            declared.extend(command.get_arguments().filter_map(Arg::get_long).map(str::to_owned));
+        });
+        let headings = HEADINGS.iter().flat_map(|(_, names)| names.iter());
+        for name in headings.chain(DEFAULTS.iter().map(|(_, name, _)| name)) {
+            assert!(declared.contains(*name), "{name}");
+        }
+    }
+
+    #[test]
     fn pages_fit_their_width() {
         for width in [80, 120] {
             each(&crate::command(), "oras", &mut |command, path| {

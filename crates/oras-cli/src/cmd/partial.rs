@@ -110,12 +110,12 @@ fn lines(found: &Partials) -> Vec<String> {
     });
     let uploads = found.uploads.iter().map(|upload| {
         let PartialUpload { registry, repository, name, blob_size, touched, cancelled } = upload;
-        let told = match cancelled {
+        let note = match cancelled {
             Some(false) => " (left to the registry to forget)",
             _ => "",
         };
         let (size, age) = (humanize::bytes(*blob_size), age(*touched));
-        format!("upload    {size:>9}  {age:>9}  {registry}/{repository}@{name}{told}")
+        format!("upload    {size:>9}  {age:>9}  {registry}/{repository}@{name}{note}")
     });
     downloads.chain(uploads).collect()
 }

@@ -47,9 +47,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let mut names = registry.repositories(last);
     let failed = |error: oras::store::Error| {
         let failure = failure::of_registry(&error, access.store.path());
-        let speaks = error.find::<oras::remote::ResponseError>().is_some()
+        let is_complete_message = error.find::<oras::remote::ResponseError>().is_some()
             || error.find::<oras::remote::MissingCredential>().is_some();
-        if speaks {
+        if is_complete_message {
             return failure;
         }
         let below = match namespace.trim_end_matches('/') {

@@ -83,8 +83,8 @@ impl<'a> IndexOutput<'a> {
             (Some(path), Some(bytes)) => write_output(path, bytes)?,
             _ => {
                 let stored = self.has_status_lines().then(|| format!("Pushed    {shown}"));
-                let told = StoredLines { inner: Arc::new(oras::Quiet), printer: *self.printer, stored };
-                oras::store_manifest(store, index, &names, Arc::new(told))
+                let listener = StoredLines { inner: Arc::new(oras::Quiet), printer: *self.printer, stored };
+                oras::store_manifest(store, index, &names, Arc::new(listener))
                     .await
                     .map_err(|error| target.failure(&error))?;
             }
