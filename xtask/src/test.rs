@@ -37,6 +37,7 @@ fn run_checks(steps: &mut Steps) {
     steps.step("peers", |_| peers::run());
     steps.step("format", |_| run_command(&mut cargo(&["fmt", "--all", "--check"])));
     steps.step("clippy", |_| clippy());
+    steps.step("templates without sprig", |_| check_without_sprig());
     steps.step("tidy", |_| tidy::run());
     steps.step("docs", |_| docs());
     steps.step("deny", deny_counted);
@@ -61,6 +62,12 @@ fn conformance_counted(tally: &mut Tally) -> Result {
 
 fn clippy() -> Result {
     run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+}
+
+/// Checks that `gotmpl` compiles without its functions of sprig, which the command line always uses.
+fn check_without_sprig() -> Result {
+    let gotmpl = ["clippy", "-p", "gotmpl", "--no-default-features", "--locked", "--", "-D", "warnings"];
+    run_command(&mut cargo(&gotmpl))
 }
 
 fn docs() -> Result {

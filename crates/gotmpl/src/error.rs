@@ -1,9 +1,9 @@
-//! What can go wrong, in Go's words.
+//! Errors of parsing and rendering.
 
 use std::fmt;
 use std::io;
 
-/// Why a template could not be read or rendered; its `Display` is the text that Go's `text/template` gives.
+/// An error of parsing or rendering. Its `Display` is the message of Go's `text/template`.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -15,11 +15,11 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The text is not a template, or uses a function that this crate does not have.
+    /// The text is not a template, or it uses a function that is unknown or unsupported.
     Parse,
-    /// The template and the data do not fit, or a function failed. What was rendered before is written.
+    /// The template does not fit the data, or a function failed. The output before the failing action is written.
     Execute,
-    /// The writer failed; [`std::error::Error::source`] is its error.
+    /// The writer failed. [`std::error::Error::source`] is the error of the writer.
     Write,
 }
 
@@ -36,7 +36,7 @@ impl Error {
         Self { kind: ErrorKind::Write, message: source.to_string(), source: Some(source) }
     }
 
-    /// The stage that failed.
+    /// Returns the stage that failed.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -1,7 +1,7 @@
 //! Go's `text/template`, with the functions of [sprig] v3.3.0 that work on data.
 //!
-//! A template that works with Go works here: the syntax, the way that values are printed, the messages and the places
-//! they name are those of Go. The tests render hundreds of templates with both and compare every byte.
+//! Templates written for Go render the same output here. The syntax, the printed form of values and the error messages
+//! with their positions are those of Go. The tests render hundreds of templates with both and compare every byte.
 //!
 //! # A tour
 //!
@@ -27,10 +27,10 @@
 //! assert_eq!(show(r#"{{.digest | trimPrefix "sha256:" | trunc 12}}"#)?, "44136fa355b3");
 //! assert_eq!(show(r#"{{(last .layers).name | upper | printf "%-3s|"}}"#)?, "B  |");
 //!
-//! // JSON's numbers are floats, as in Go.
+//! // Numbers of JSON are floats, as in Go.
 //! assert_eq!(show("{{.size}} {{int .size}}")?, "1.073741824e+09 1073741824");
 //!
-//! // Missing keys are no errors; wrong indices are, and say where.
+//! // A missing key is not an error. A wrong index is an error with its position.
 //! assert_eq!(show("{{.nothing}}")?, "<no value>");
 //! let error = show("{{index .layers 5}}").unwrap_err();
 //! assert_eq!(
@@ -42,18 +42,24 @@
 //! # }
 //! ```
 //!
-//! * [`Template`] is a parsed text. Its rendering is written as it goes on, so what precedes an error is there.
-//! * [`Value`] is the data. JSON becomes a value with `into()`; maps keep their keys in order.
-//! * [`Error`] displays Go's message. [`Error::kind`] tells parsing, executing and writing apart.
-//! * [`Template::with_clock`] and [`Template::with_local_zone`] say what `now` and the local zone are. Nothing else
-//!   comes from outside: no environment, no network, no files but the database of time zones.
+//! * [`Template`] is a parsed template. It writes its output piece by piece, also before an error.
+//! * [`Value`] is the data. JSON becomes a value with `into()`. Maps are ordered by key.
+//! * [`Error`] displays Go's message. [`Error::kind`] is the stage that failed: parsing, executing or writing.
+//! * [`Template::with_clock`] and [`Template::with_local_zone`] set the current time and the local zone. Templates have
+//!   no other input: they read neither the environment nor the network, and no files except the time zone database.
+//!
+//! # Features
+//!
+//! The feature `sprig`, which is on by default, adds the functions of sprig. Without it the crate is `text/template`
+//! alone, without times and versions, and links neither regular expressions nor hashes.
 //!
 //! # Functions
 //!
-//! Those of `text/template`: `and` `call` `eq` `ge` `gt` `html` `index` `js` `le` `len` `lt` `ne` `not` `or` `print`
-//! `printf` `println` `urlquery`; its `slice` is hidden by that of sprig, which takes lists only.
+//! Functions of `text/template`: `and` `call` `eq` `ge` `gt` `html` `index` `js` `le` `len` `lt` `ne` `not` `or`
+//! `print` `printf` `println` `slice` `urlquery`. The function `slice` of sprig, which accepts lists only, replaces the
+//! built-in one.
 //!
-//! Those of sprig:
+//! Functions of sprig:
 //!
 //! | | |
 //! | --- | --- |
@@ -73,7 +79,7 @@
 //! | URLs | `urlJoin` `urlParse` |
 //! | checksums | `adler32sum` `sha1sum` `sha256sum` `sha512sum` |
 //!
-//! These are known and refused when a template is parsed, with a message that says why:
+//! The parser rejects these functions of sprig with a message that contains the reason:
 //!
 //! | | |
 //! | --- | --- |
@@ -83,59 +89,45 @@
 //! | passwords and ciphers | `bcrypt` `decryptAES` `derivePassword` `encryptAES` `htpasswd` |
 //! | random numbers | `randAlpha` `randAlphaNum` `randAscii` `randBytes` `randInt` `randNumeric` `shuffle` `uuidv4` |
 //!
-//! # What differs from Go
+//! # Differences from Go
 //!
-//! * Depth and size have limits, so that a template exhausts neither stack nor memory: 150 parentheses or control
-//!   structures in one another, a depth of 400 when executing, values nested 400 deep, strings of 64 MiB, lists of a
-//!   million elements, and 1 GiB for all results of a rendering together. Beyond them there is an error.
-//! * `keys` and `values` are in the order of the keys, where Go's order is random.
-//! * Complex constants such as `1i` are an error when parsing.
-//! * `sortAlpha` never changes the list that it is given.
-//! * `addf`, `subf`, `mulf` and `divf` calculate with 38 decimal digits, and in binary where there are more.
-//! * Regular expressions are those of the [`regex`](https://docs.rs/regex) crate, translated from Go's syntax: for bad
-//!   ones of a rare kind the message differs, and `.` does not match a byte that is not UTF-8.
-//! * `%p`, which prints addresses, prints none. Verbs that show the fields of a time, such as `%d`, show its text.
-//! * Of the methods of a time or a version, those that take and give data are there: `Format`, `Unix`, `Year`, `Major`.
+//! * Limits on depth and size keep a template from exhausting the stack or the memory. Exceeding one is an error: 150
+//!   nested parentheses or control structures, a depth of 400 during execution, values nested 400 deep, strings of
+//!   64 MiB, lists of a million elements, and 1 GiB for all results of a rendering together.
+//! * `keys` and `values` return the order of the keys. Go's order is random.
+//! * Complex constants such as `1i` are a parse error.
+//! * `sortAlpha` never changes its argument.
+//! * `addf`, `subf`, `mulf` and `divf` calculate with 38 decimal digits. Results with more digits are calculated in
+//!   binary.
+//! * Regular expressions are translated from Go's syntax to that of the [`regex`](https://docs.rs/regex) crate. The
+//!   messages about some rare malformed expressions differ, and `.` does not match a byte that is not UTF-8.
+//! * `%p` prints no addresses. Verbs that print the fields of a time, such as `%d`, print its text instead.
+//! * Times and versions have only the methods that accept and return data, such as `Format`, `Unix`, `Year`, `Major`.
 //!
 //! [sprig]: https://masterminds.github.io/sprig/
 
-mod buffer;
-mod builtins;
-mod call;
-mod compare;
-mod context;
-mod convert;
-mod error;
-mod escape;
-mod eval;
-mod exec;
-mod float;
-mod functions;
-mod layout;
-mod lexer;
-mod limits;
-mod methods;
-mod node;
-mod number;
-mod operand;
-mod parser;
-mod parser_pipeline;
-mod printer;
-mod printf;
-mod quote;
-mod sprig;
-mod template;
-mod text;
-mod time;
-mod token;
-mod unicode;
-mod value;
-mod verbs;
-mod version;
+#![cfg_attr(
+    not(feature = "sprig"),
+    expect(dead_code, reason = "only sprig makes times, versions and typed lists and reads the clock")
+)]
 
+mod builtins;
+mod datetime;
+mod error;
+mod eval;
+mod function_table;
+mod limits;
+mod parse;
+mod print;
+#[cfg(feature = "sprig")]
+mod sprig;
+mod strings;
+mod template;
+mod values;
+
+pub use datetime::time::Time;
 pub use error::{Error, ErrorKind};
+pub use strings::text::Text;
 pub use template::Template;
-pub use text::Text;
-pub use time::Time;
-pub use value::{Integer, List, Map, Value};
-pub use version::Version;
+pub use values::value::{Integer, List, Map, Value};
+pub use values::version::Version;

@@ -1,21 +1,21 @@
-//! The bounds that keep a template from exhausting stack or memory.
+//! Limits that keep a template from exhausting the stack or the memory.
 
-/// The longest string that a function may make.
+/// The maximum length in bytes of a string that a function returns.
 pub(crate) const MAX_STRING: usize = 64 << 20;
 
-/// The longest list that a function may make.
+/// The maximum number of elements in a list that a function returns.
 pub(crate) const MAX_LIST: usize = 1_000_000;
 
-/// How much all function results of one rendering may add up to.
+/// The maximum size in bytes of all function results of one rendering together.
 pub(crate) const MAX_TOTAL: usize = 1 << 30;
 
-/// How deep lists and maps may be nested for printing, encoding, comparing and copying.
+/// The maximum depth of nested lists and maps that are printed, encoded, compared or copied, which recurse.
 pub(crate) const MAX_NESTING: usize = 400;
 
-/// How deep control structures and parentheses may be nested in the text of a template.
+/// The maximum depth of nested control structures, and of nested parentheses, in the text of a template.
 pub(crate) const MAX_PARSE_DEPTH: usize = 150;
 
-/// How deep templates, control structures and parentheses may be nested in one another when executing.
+/// The maximum depth of nested templates, control structures and parentheses during execution.
 pub(crate) const MAX_EXEC_DEPTH: usize = 400;
 
 pub(crate) fn too_long() -> String {

@@ -1,17 +1,18 @@
-//! The public face: parse once, render any number of times.
+//! Parsed templates.
 
 use std::io;
-use std::sync::Arc;
-use std::time::SystemTime;
+#[cfg(feature = "sprig")]
+use std::{sync::Arc, time::SystemTime};
 
-use crate::context::Context;
+#[cfg(feature = "sprig")]
+use crate::datetime::zone::Zone;
 use crate::error::Error;
-use crate::exec::{self, Source};
-use crate::parser::{self, Trees};
-use crate::time::Zone;
-use crate::value::Value;
+use crate::eval::context::Context;
+use crate::eval::executor::{self, Source};
+use crate::parse::parser::{self, Trees};
+use crate::values::value::Value;
 
-/// A parsed template. It never changes while it is rendered, and may be shared between threads.
+/// A parsed template, which can be rendered any number of times and shared between threads.
 #[derive(Debug)]
 pub struct Template {
     name: String,
@@ -21,24 +22,28 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses a text; the name appears in messages.
+    /// Parses a template. Error messages contain `name`.
     ///
-    /// Fails where Go fails, with its text, and on functions of sprig that are refused.
+    /// # Errors
+    /// [`ErrorKind::Parse`](crate::ErrorKind::Parse) with Go's message if `text` is not a template, or if it uses a
+    /// function that is unknown or unsupported.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let trees = parser::parse(name, text).map_err(Error::parse)?;
         Ok(Self { name: name.to_owned(), text: text.to_owned(), trees, context: Context::default() })
     }
 
-    /// Takes the time for `now` and its like from this clock rather than from the system.
+    #[cfg(feature = "sprig")]
+    /// Replaces the clock of the system, which `now` and `ago` read.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.context.clock = Arc::new(clock);
         self
     }
 
-    /// Takes a zone of the IANA database, such as `Europe/Oslo`, for the local one, which otherwise is UTC.
+    #[cfg(feature = "sprig")]
+    /// Sets the local time zone to a zone of the IANA database, such as `Europe/Oslo`. The default is UTC.
     ///
-    /// A name that the system's database does not have is left aside.
+    /// A name that the database of the system does not contain changes nothing.
     #[must_use]
     pub fn with_local_zone(mut self, name: &str) -> Self {
         if let Some(zone) = Zone::named(name) {
@@ -47,16 +52,23 @@ impl Template {
         self
     }
 
-    /// Renders the template with this data.
+    /// Renders the template with `data`.
     ///
-    /// Output is written piece by piece: when this fails, what came before the failing action is written.
+    /// The output is written piece by piece: after an error, `out` contains what precedes the failing action.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Execute`](crate::ErrorKind::Execute) if the template does not fit the data or a function fails, and
+    /// [`ErrorKind::Write`](crate::ErrorKind::Write) if `out` fails.
     pub fn render(&self, data: &Value, out: &mut impl io::Write) -> Result<(), Error> {
         let source =
             Source { name: &self.name, text: &self.text, trees: &self.trees, context: &self.context };
-        exec::execute(&source, data, out)
+        executor::execute(&source, data, out)
     }
 
-    /// Renders into a string; output that is not UTF-8 is shown as U+FFFD.
+    /// Renders the template into a string. Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
     pub fn render_to_string(&self, data: &Value) -> Result<String, Error> {
         let mut out = Vec::new();
         self.render(data, &mut out)?;

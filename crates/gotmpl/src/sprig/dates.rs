@@ -1,13 +1,15 @@
-//! Dates and durations.
+//! Functions for dates and durations, such as `now`, `date` and `ago`.
 
-use crate::call::Type::{Any, Str, Time as TimeType};
-use crate::call::{Answer, Call, Function, function};
-use crate::context::Context;
-use crate::layout;
-use crate::sprig::duration;
-use crate::sprig::parse_time;
-use crate::time::{Time, Zone};
-use crate::value::{Integer, IntegerKind, Value};
+use crate::datetime::duration;
+use crate::datetime::format;
+use crate::datetime::parse::parse;
+use crate::datetime::time::Time;
+use crate::datetime::zone::Zone;
+use crate::eval::call::Call;
+use crate::eval::context::Context;
+use crate::eval::function::Type::{Any, Str, Time as TimeType};
+use crate::eval::function::{Answer, Function, function};
+use crate::values::value::{Integer, IntegerKind, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("now", &[], |call| Ok(Value::Time(call.context.now()))),
@@ -23,20 +25,21 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("mustDateModify", &[Str, TimeType], must_modify),
     function("duration", &[Any], seconds_to_duration),
     function("durationRound", &[Any], round),
-    function("toDate", &[Str, Str], |call| Ok(Value::Time(parse(call).unwrap_or(Time::ZERO)))),
-    function("mustToDate", &[Str, Str], |call| parse(call).map(Value::Time)),
+    function("toDate", &[Str, Str], |call| Ok(Value::Time(parse_date(call).unwrap_or(Time::ZERO)))),
+    function("mustToDate", &[Str, Str], |call| parse_date(call).map(Value::Time)),
     function("unixEpoch", &[TimeType], |call| Ok(Value::from(call.time(0).seconds.to_string()))),
 ];
 
 const HTML: &[u8] = b"2006-01-02";
 
-/// A time, or seconds since 1970; of anything else, now.
+/// Converts a time or a number of seconds since 1970 to a time. Any other value is the current time.
 fn time_of(value: &Value, context: &Context) -> Time {
     match value {
         Value::Time(time) => time.clone(),
         Value::Int(seconds) | Value::Integer(Integer { kind: IntegerKind::Int64, bits: seconds }) => {
             Time { seconds: *seconds, nanos: 0, zone: context.local.clone() }
         }
+        // Sprig uses the current time for all other types, so a string is not parsed.
         _ => context.now(),
     }
 }
@@ -44,12 +47,12 @@ fn time_of(value: &Value, context: &Context) -> Time {
 fn format(call: &Call<'_>, layout: &[u8], at: usize, zone: &[u8]) -> Value {
     let zone = match std::str::from_utf8(zone) {
         Ok("Local") => Some(call.context.local.clone()),
-        // No way out of the database of zones.
+        // A name with `..` could name a file outside of the database of zones.
         Ok(name) if !name.contains("..") && !name.starts_with(['/', '\\']) => Zone::named(name),
         _ => None,
     };
     let time = time_of(call.any(at), call.context).in_zone(zone.unwrap_or(Zone::Utc));
-    Value::text(layout::format(&time, layout))
+    Value::text(format::format(&time, layout))
 }
 
 fn ago(call: &Call<'_>) -> Answer {
@@ -64,6 +67,7 @@ fn must_modify(call: &Call<'_>) -> Answer {
 }
 
 fn modify(call: &Call<'_>) -> Answer {
+    // The function without `must` returns the unchanged time after an error.
     Ok(must_modify(call).unwrap_or_else(|_| Value::Time(call.time(1))))
 }
 
@@ -90,6 +94,6 @@ fn round(call: &Call<'_>) -> Answer {
     Ok(Value::from(duration::round(nanos)))
 }
 
-fn parse(call: &Call<'_>) -> Result<Time, String> {
-    parse_time::parse(call.str(0), call.str(1), &call.context.local)
+fn parse_date(call: &Call<'_>) -> Result<Time, String> {
+    parse(call.str(0), call.str(1), &call.context.local)
 }

@@ -1,25 +1,25 @@
-//! Arithmetic on decimal fractions, so that 0.1 and 0.2 make 0.3.
+//! Arithmetic on decimal fractions, in which 0.1 plus 0.2 is 0.3.
 
-use crate::call::Answer;
-use crate::float::format_float;
-use crate::value::Value;
+use crate::eval::function::Answer;
+use crate::print::float::format_float;
+use crate::values::value::Value;
 
-/// A decimal fraction: `mantissa` times a power of ten.
+/// A decimal fraction: `mantissa` times ten to the power of `exponent`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Decimal {
     mantissa: i128,
     exponent: i32,
 }
 
-/// How many digits after the point a quotient has.
+/// The number of digits after the point of a quotient, as in Go's `shopspring/decimal`.
 const QUOTIENT_DIGITS: i32 = 16;
 
-/// An operation; `None` where the result has too many digits, an error where there is none.
+/// An operation. Returns `None` if the result has too many digits, and an error if the result is undefined.
 type Operation = fn(Decimal, Decimal) -> Result<Option<Decimal>, String>;
 
 /// Applies an operation from left to right.
 ///
-/// Numbers of more than 38 digits are calculated in binary, unlike Go, which takes any number of digits.
+/// Results of more than 38 digits are calculated in binary. Go calculates with any number of digits.
 pub(crate) fn fold(first: f64, rest: impl Iterator<Item = f64>, operation: Operation) -> Answer {
     let mut sum = Decimal::from_float(first)?;
     for number in rest {
@@ -37,6 +37,7 @@ impl Decimal {
         if !number.is_finite() {
             return Err(format!("Cannot create a Decimal from {}", format_float(number, 'g', None)));
         }
+        // The shortest decimal text of the float is the value that the template contains, such as 0.1.
         let text = format!("{number:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let decimals = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
@@ -50,7 +51,7 @@ impl Decimal {
         format!("{}e{}", self.mantissa, self.exponent).parse().unwrap_or(0.0)
     }
 
-    /// The mantissa for a smaller exponent.
+    /// Returns the mantissa for a smaller exponent.
     fn scaled(self, exponent: i32) -> Option<i128> {
         let power = u32::try_from(self.exponent - exponent).ok()?;
         self.mantissa.checked_mul(10_i128.checked_pow(power)?)
@@ -87,7 +88,7 @@ impl Decimal {
         });
         Ok(terms.map(|(numerator, denominator)| {
             let (quotient, rest) = (numerator / denominator, numerator % denominator);
-            // Halves are rounded away from zero.
+            // Halves are rounded away from zero, as in Go.
             let up = rest.unsigned_abs() >= denominator.unsigned_abs().div_ceil(2);
             let step = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
             let mantissa = if up && rest != 0 { quotient + step } else { quotient };
@@ -96,6 +97,7 @@ impl Decimal {
     }
 
     fn approximate(self, other: Self, operation: Operation) -> f64 {
+        // The operation is a function pointer, so it is compared to find the binary one.
         let (one, two) = (self.to_float(), other.to_float());
         let is = |candidate: Operation| std::ptr::fn_addr_eq(operation, candidate);
         let result = if is(Self::add) {

@@ -1,8 +1,8 @@
-//! Choices between values.
+//! `default`, `coalesce`, `ternary` and other choices between values.
 
-use crate::call::Type::{Any, Bool, Str};
-use crate::call::{Function, function};
-use crate::value::Value;
+use crate::eval::function::Type::{Any, Bool, Str};
+use crate::eval::function::{Function, function};
+use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("default", &[Any], |call| {

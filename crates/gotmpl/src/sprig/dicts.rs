@@ -1,10 +1,11 @@
-//! Maps with string keys.
+//! Functions for maps with string keys, such as `dict`, `get` and `dig`.
 
-use crate::call::Type::{Any, Dict, Str};
-use crate::call::{Answer, Call, Function, function};
-use crate::printer::to_text;
-use crate::sprig::deep;
-use crate::value::{Map, Value};
+use crate::eval::call::Call;
+use crate::eval::function::Type::{Any, Dict, Str};
+use crate::eval::function::{Answer, Function, function};
+use crate::print::printer::to_text;
+use crate::sprig::deep_copy;
+use crate::values::value::{Map, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("dict", &[], dict).variadic(Any),
@@ -27,6 +28,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 fn dict(call: &Call<'_>) -> Answer {
     let map = Map::new();
     for index in (0..call.len()).step_by(2) {
+        // A key without a value gets an empty string.
         let value = if index + 1 < call.len() { call.any(index + 1).clone() } else { Value::from("") };
         map.insert(to_text(call.any(index))?, value);
     }
@@ -38,6 +40,7 @@ fn get(call: &Call<'_>) -> Answer {
 }
 
 fn set(call: &Call<'_>) -> Answer {
+    // Go panics with this message, which the executor reports.
     let map = call.map(0).ok_or("assignment to entry in nil map")?;
     map.insert(call.text(1), call.any(2).clone());
     Ok(Value::Map(map.clone()))
@@ -57,7 +60,7 @@ fn pluck(call: &Call<'_>) -> Answer {
     Ok(maps(call, 1).filter_map(|map| map.get(call.str(0))).collect())
 }
 
-/// All keys; in order, where Go's order is random.
+/// Returns the keys of all maps in order. Go's order is random.
 fn keys(call: &Call<'_>) -> Answer {
     Ok(Value::strings(maps(call, 0).flat_map(Map::entries).map(|(key, _)| key)))
 }
@@ -74,11 +77,11 @@ fn filtered(call: &Call<'_>, wanted: bool) -> Value {
 fn deep_copy(call: &Call<'_>) -> Answer {
     match call.any(0) {
         Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
-        value => deep::copy(value),
+        value => deep_copy::copy(value),
     }
 }
 
-/// The value at a path of keys, or the default before the map, which comes last.
+/// Returns the value at a path of keys in the map, which is the last argument, or the default, which precedes it.
 fn dig(call: &Call<'_>) -> Answer {
     let Some(path_length) = call.len().checked_sub(2).filter(|&length| length > 0) else {
         return Err("dig needs at least three arguments".to_owned());
@@ -91,6 +94,7 @@ fn dig(call: &Call<'_>) -> Answer {
         Value::Map(map) if !map.has_strings() => Ok(map.clone()),
         other => Err(wrong(other, "map[string]interface {}")),
     };
+    // Go converts with type assertions, whose panics are these messages.
     let mut map = as_map(call.any(path_length + 1))?;
     let mut path = Vec::new();
     for key in call.rest(0).take(path_length) {

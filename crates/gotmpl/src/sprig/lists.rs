@@ -1,12 +1,13 @@
-//! Lists: parts, order, membership.
+//! Functions for lists, such as `first`, `append` and `has`.
 
-use crate::call::Type::{Any, Int};
-use crate::call::{Answer, Call, Function, function};
+use crate::eval::call::Call;
+use crate::eval::function::NIL_POINTER;
+use crate::eval::function::Type::{Any, Int};
+use crate::eval::function::{Answer, Function, function};
 use crate::limits::{MAX_LIST, too_many};
-use crate::sprig::NIL_POINTER;
-use crate::sprig::deep::equal;
+use crate::sprig::deep_equal::equal;
 use crate::sprig::math::to_int64;
-use crate::value::{Element, List, Value};
+use crate::values::value::{Element, List, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("list", &[], list).variadic(Any),
@@ -63,7 +64,7 @@ fn as_list<'v>(value: &'v Value, action: &str) -> Result<&'v List, String> {
     }
 }
 
-/// The elements of the first argument.
+/// Returns the elements of the first argument.
 fn items<'c>(call: &'c Call<'_>, action: &str) -> Result<&'c [Value], String> {
     as_list(call.any(0), action).map(List::items)
 }
@@ -124,6 +125,7 @@ fn uniq(call: &Call<'_>) -> Answer {
 }
 
 fn without(call: &Call<'_>) -> Answer {
+    // The comparison is linear, because values have no order and no hash.
     let omitted: Vec<Value> = call.rest(1).cloned().collect();
     let mut kept = Vec::new();
     for item in items(call, "find without on")? {
@@ -150,6 +152,7 @@ fn slice(call: &Call<'_>) -> Answer {
         Value::Nil => return Err(NIL_POINTER.to_owned()),
         other => return Err(format!("list should be type of slice or array but {}", other.kind_name())),
     };
+    // Sprig returns nil for an empty list, whatever the bounds are.
     if list.items().is_empty() {
         return Ok(Value::Nil);
     }
@@ -173,6 +176,7 @@ fn concat(call: &Call<'_>) -> Answer {
             return Err(too_many());
         }
     }
+    // Sprig starts with a nil slice, which JSON shows as `null`.
     if all.is_empty() {
         return Ok(Value::List(List::nil(Element::Any)));
     }
@@ -186,6 +190,7 @@ fn chunk(call: &Call<'_>) -> Answer {
     if size == 0 {
         return Err(bad());
     }
+    // Sprig calculates the number of chunks in floating point, and a negative one makes Go panic.
     let count = ((items.len() as f64 - 1.0) / size as f64).floor() + 1.0;
     if count < 0.0 {
         return Err(bad());

@@ -1,12 +1,13 @@
-//! Integers and floats, and how other values become them.
+//! Arithmetic, and conversions of values to numbers.
 
-use crate::call::Type::{Any, Float, Int, Str};
-use crate::call::{Answer, Call, Function, function};
+use crate::eval::call::Call;
+use crate::eval::function::Type::{Any, Float, Int, Str};
+use crate::eval::function::{Answer, Function, function};
 use crate::limits::{MAX_LIST, too_many};
-use crate::number::{parse_float, parse_int};
-use crate::printer::print_value;
+use crate::print::printer::print_value;
 use crate::sprig::decimal::{Decimal, fold};
-use crate::value::{Element, IntegerKind, List, Value};
+use crate::values::number::{parse_float, parse_int};
+use crate::values::value::{Element, IntegerKind, List, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("atoi", &[Str], |call| Ok(Value::Int(atoi(call.str(0))))),
@@ -55,16 +56,17 @@ fn floats(call: &Call<'_>, from: usize) -> impl Iterator<Item = f64> {
     call.rest(from).map(to_float64)
 }
 
-/// As Go converts on the usual processors: what does not fit is the smallest number.
+/// Converts a float to an integer. A number out of range becomes `i64::MIN`, as in Go on x86-64.
 pub(crate) fn float_to_int(number: f64) -> i64 {
     let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number);
     if fits { number as i64 } else { i64::MIN }
 }
 
-/// What `cast` makes of a value: 0 where it makes nothing.
+/// Converts a value to an integer as the Go package `cast` does. A value that is not a number becomes 0.
 pub(crate) fn to_int64(value: &Value) -> i64 {
     match value {
         Value::Int(number) => *number,
+        // A large `uint64` becomes negative, as in Go.
         Value::Integer(integer) => integer.bits,
         Value::Float(number) => float_to_int(*number),
         Value::Bool(truth) => i64::from(*truth),
@@ -75,13 +77,13 @@ pub(crate) fn to_int64(value: &Value) -> i64 {
     }
 }
 
-/// Without a dot that only zeros follow.
+/// Removes a fraction that consists of zeros.
 fn without_zero_fraction(text: &str) -> &str {
     let trimmed = text.trim_end_matches('0');
     if trimmed.len() < text.len() { trimmed.strip_suffix('.').unwrap_or(text) } else { text }
 }
 
-/// What `cast` makes of a value: 0 where it makes nothing.
+/// Converts a value to a float as the Go package `cast` does. A value that is not a number becomes 0.
 pub(crate) fn to_float64(value: &Value) -> f64 {
     match value {
         Value::Int(number) => *number as f64,
@@ -96,7 +98,7 @@ pub(crate) fn to_float64(value: &Value) -> f64 {
     }
 }
 
-/// A decimal number; one that is too large becomes the largest, anything else 0.
+/// Parses a decimal integer. A number out of range becomes the nearest `i64`, and any other text becomes 0.
 fn atoi(text: &[u8]) -> i64 {
     let text = String::from_utf8_lossy(text);
     let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
@@ -106,7 +108,7 @@ fn atoi(text: &[u8]) -> i64 {
     text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX })
 }
 
-/// Reads octal digits.
+/// Parses octal digits.
 fn to_decimal(call: &Call<'_>) -> Answer {
     let text = print_value(call.any(0))?;
     let text = String::from_utf8_lossy(&text);
@@ -122,7 +124,8 @@ fn divide(call: &Call<'_>, operation: fn(i64, i64) -> i64) -> Answer {
     }
 }
 
-/// The largest or smallest; NaN where there is one, unless an infinity decides.
+/// Returns the maximum or minimum as Go's `math.Max` and `math.Min` do: NaN wins except against the infinity that
+/// is the maximum or minimum.
 fn extreme(call: &Call<'_>, better: fn(f64, f64) -> bool) -> Value {
     let limit = if better(1.0, 0.0) { f64::INFINITY } else { f64::NEG_INFINITY };
     let pick = |one: f64, other: f64| {
@@ -131,7 +134,7 @@ fn extreme(call: &Call<'_>, better: fn(f64, f64) -> bool) -> Value {
         } else if one.is_nan() || other.is_nan() {
             f64::NAN
         } else if one == 0.0 && other == 0.0 {
-            // Of two zeros, the positive one is the larger.
+            // The positive zero is greater than the negative zero.
             if better(1.0, 0.0) == one.is_sign_negative() { other } else { one }
         } else if better(other, one) {
             other
@@ -149,11 +152,12 @@ fn round(call: &Call<'_>) -> Answer {
     };
     let power = 10.0_f64.powf(call.int(1) as f64);
     let shifted = power * to_float64(call.any(0));
+    // Sprig tests the fraction, which is negative for negative numbers, so these are rounded down.
     let rounded = if shifted.fract() >= threshold { shifted.ceil() } else { shifted.floor() };
     Ok(Value::Float(rounded / power))
 }
 
-/// The numbers from `start` up or down to before `stop`.
+/// Returns the numbers from `start` up or down to `stop`, without `stop`.
 fn steps(start: i64, stop: i64, step: i64) -> Result<Vec<i64>, String> {
     let mut numbers = Vec::new();
     let descending = stop < start;
@@ -166,6 +170,7 @@ fn steps(start: i64, stop: i64, step: i64) -> Result<Vec<i64>, String> {
             return Err(too_many());
         }
         numbers.push(number);
+        // Go's addition wraps around. The limit above ends the loop then.
         number = number.wrapping_add(step);
     }
     Ok(numbers)
@@ -180,9 +185,11 @@ fn seq(call: &Call<'_>) -> Answer {
     let (start, end, step) = match params[..] {
         [end] => (1, end, if end < 1 { -1 } else { 1 }),
         [start, end] => (start, end, if end < start { -1 } else { 1 }),
+        // The order of three arguments is that of the program `seq`.
         [start, step, end] if end >= start || step <= 0 => (start, end, step),
         _ => return Ok(Value::from("")),
     };
+    // `seq` includes its end, `steps` does not.
     let inclusive = end.wrapping_add(if end < start { -1 } else { 1 });
     let numbers: Vec<String> = steps(start, inclusive, step)?.iter().map(i64::to_string).collect();
     Ok(Value::from(numbers.join(" ")))

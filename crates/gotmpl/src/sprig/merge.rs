@@ -1,9 +1,10 @@
-//! Merging maps as mergo does.
+//! `merge` and `mergeOverwrite`, which merge maps as the Go package `mergo` does.
 
-use crate::call::Type::Dict;
-use crate::call::{Answer, Call, Function, function};
+use crate::eval::call::Call;
+use crate::eval::function::Type::Dict;
+use crate::eval::function::{Answer, Function, function};
 use crate::limits::{MAX_NESTING, too_deep};
-use crate::value::{Map, Value};
+use crate::values::value::{Map, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("merge", &[Dict], |call| merge(call, false)).variadic(Dict).returns_any(),
@@ -12,7 +13,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("mustMergeOverwrite", &[Dict], |call| merge(call, true)).variadic(Dict).returns_any(),
 ];
 
-/// Merges all maps into the first, which changes.
+/// Merges all maps into the first one, in place.
 fn merge(call: &Call<'_>, overwrite: bool) -> Answer {
     let target = call.map(0).cloned().unwrap_or_default();
     for index in 1..call.len() {
@@ -27,11 +28,12 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Resu
     if depth > MAX_NESTING {
         return Err(too_deep());
     }
-    if target.same_as(source) {
+    if target.is_same(source) {
         return Ok(());
     }
     for (key, value) in source.entries() {
         let old = target.get(&key);
+        // `mergo` skips nil unless it overwrites.
         if matches!(value, Value::Nil) {
             if overwrite {
                 target.insert(key, value);
@@ -41,6 +43,7 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Resu
         if let (Value::Map(source), Some(Value::Map(target))) = (&value, &old) {
             merge_into(target, source, overwrite, depth + 1)?;
         }
+        // `mergo` replaces empty values such as 0 and "" even without overwriting.
         let keeps = old.as_ref().is_some_and(Value::is_true);
         if keeps && matches!((&value, &old), (Value::Map(_), Some(Value::Map(_)))) {
             continue;

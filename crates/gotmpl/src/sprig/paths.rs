@@ -1,8 +1,8 @@
-//! Slash-separated paths; those of the operating system are taken to be the same.
+//! Functions for paths, such as `base` and `dir`. Paths of the operating system are separated by slashes, too.
 
-use crate::call::Type::Str;
-use crate::call::{Function, function};
-use crate::value::Value;
+use crate::eval::function::Type::Str;
+use crate::eval::function::{Function, function};
+use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("base", &[Str], |call| Ok(Value::text(base(call.str(0))))),
@@ -17,7 +17,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("osIsAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))),
 ];
 
-/// The last element, without slashes.
+/// Returns the last element, without slashes.
 fn base(path: &[u8]) -> &[u8] {
     if path.is_empty() {
         return b".";
@@ -27,20 +27,20 @@ fn base(path: &[u8]) -> &[u8] {
     if end == 0 { b"/" } else { &path[start..end] }
 }
 
-/// All but the last element, cleaned.
+/// Returns all elements but the last one, cleaned.
 fn dir(path: &[u8]) -> Vec<u8> {
     let end = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     clean(&path[..end])
 }
 
-/// From the last dot of the last element on.
+/// Returns the last element from its last dot on.
 fn ext(path: &[u8]) -> &[u8] {
     let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let dot = path[start..].iter().rposition(|&byte| byte == b'.');
     dot.map_or(b"", |dot| &path[start + dot..])
 }
 
-/// The shortest path that means the same, without looking at any file.
+/// Returns the shortest equivalent path, without access to the file system.
 fn clean(path: &[u8]) -> Vec<u8> {
     let rooted = path.starts_with(b"/");
     let mut kept: Vec<&[u8]> = Vec::new();
@@ -50,6 +50,7 @@ fn clean(path: &[u8]) -> Vec<u8> {
             b".." if kept.last().is_some_and(|&last| last != b"..") => {
                 kept.pop();
             }
+            // The parent of the root is the root.
             b".." if rooted => {}
             element => kept.push(element),
         }

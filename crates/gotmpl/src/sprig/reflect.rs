@@ -1,9 +1,9 @@
-//! Types and kinds of values.
+//! `typeOf`, `kindOf` and other tests of types and kinds.
 
-use crate::call::Type::{Any, Str};
-use crate::call::{Function, function};
-use crate::sprig::deep;
-use crate::value::Value;
+use crate::eval::function::Type::{Any, Str};
+use crate::eval::function::{Function, function};
+use crate::sprig::deep_equal;
+use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("typeOf", &[Any], |call| Ok(Value::from(call.any(0).type_name()))),
@@ -18,5 +18,5 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("kindIs", &[Str, Any], |call| {
         Ok(Value::Bool(call.str(0) == call.any(1).kind_name().as_bytes()))
     }),
-    function("deepEqual", &[Any, Any], |call| deep::equal(call.any(0), call.any(1)).map(Value::Bool)),
+    function("deepEqual", &[Any, Any], |call| deep_equal::equal(call.any(0), call.any(1)).map(Value::Bool)),
 ];

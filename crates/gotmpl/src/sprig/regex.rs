@@ -1,53 +1,58 @@
-//! Regular expressions.
+//! Functions for regular expressions.
 
 use regex::bytes::{Match, Regex};
 
-use crate::buffer::Buffer;
-use crate::call::Type::{Int, Str};
-use crate::call::{Answer, Call, Function, function};
+use crate::eval::call::Call;
+use crate::eval::function::Type::{Int, Str};
+use crate::eval::function::{Answer, Function, function};
 use crate::limits::{MAX_LIST, too_many};
-use crate::quote::{can_backquote, quote};
-use crate::sprig::regex_syntax;
-use crate::value::{Element, List, Value};
+use crate::sprig::regex_translate;
+use crate::strings::buffer::Buffer;
+use crate::strings::quote::{can_backquote, quote};
+use crate::values::value::{Element, List, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("regexMatch", &[Str, Str], |call| {
         Ok(Value::Bool(compile(call).is_ok_and(|regex| regex.is_match(call.str(1)))))
     }),
     function("mustRegexMatch", &[Str, Str], |call| Ok(Value::Bool(compile(call)?.is_match(call.str(1))))),
-    function("regexFind", &[Str, Str], |call| Ok(find(&sure(call)?, call))),
+    function("regexFind", &[Str, Str], |call| Ok(find(&compile_or_panic_message(call)?, call))),
     function("mustRegexFind", &[Str, Str], |call| Ok(find(&compile(call)?, call))),
-    function("regexFindAll", &[Str, Str, Int], |call| find_all(&sure(call)?, call)),
+    function("regexFindAll", &[Str, Str, Int], |call| find_all(&compile_or_panic_message(call)?, call)),
     function("mustRegexFindAll", &[Str, Str, Int], |call| find_all(&compile(call)?, call)),
-    function("regexReplaceAll", &[Str, Str, Str], |call| replace(&sure(call)?, call, false)),
+    function("regexReplaceAll", &[Str, Str, Str], |call| {
+        replace(&compile_or_panic_message(call)?, call, false)
+    }),
     function("mustRegexReplaceAll", &[Str, Str, Str], |call| replace(&compile(call)?, call, false)),
-    function("regexReplaceAllLiteral", &[Str, Str, Str], |call| replace(&sure(call)?, call, true)),
+    function("regexReplaceAllLiteral", &[Str, Str, Str], |call| {
+        replace(&compile_or_panic_message(call)?, call, true)
+    }),
     function("mustRegexReplaceAllLiteral", &[Str, Str, Str], |call| replace(&compile(call)?, call, true)),
-    function("regexSplit", &[Str, Str, Int], |call| split(&sure(call)?, call)),
+    function("regexSplit", &[Str, Str, Int], |call| split(&compile_or_panic_message(call)?, call)),
     function("mustRegexSplit", &[Str, Str, Int], |call| split(&compile(call)?, call)),
     function("regexQuoteMeta", &[Str], |call| Ok(Value::text(quote_meta(call.str(0))))),
 ];
 
-/// How much memory a compiled expression may take.
+/// The maximum size in bytes of a compiled expression.
 const SIZE_LIMIT: usize = 16 << 20;
 
-/// The expression that the first argument is.
+/// Compiles the first argument.
 fn compile(call: &Call<'_>) -> Result<Regex, String> {
     let pattern = String::from_utf8_lossy(call.str(0));
     let failed = |problem: String| format!("error parsing regexp: {problem}");
-    let translated = regex_syntax::translate(&pattern).map_err(failed)?;
+    let translated = regex_translate::translate(&pattern).map_err(failed)?;
     let built = regex::bytes::RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build();
     built.map_err(|error| failed(format!("{}: `{pattern}`", summary(&error))))
 }
 
-/// The first line of a message that may be a drawing.
+/// Returns the last line of a message. The lines before it are a drawing that marks the position of the error.
 fn summary(error: &regex::Error) -> String {
     let text = error.to_string();
     text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
-/// Like `compile`, with the message of a Go function that has no error to return.
-fn sure(call: &Call<'_>) -> Result<Regex, String> {
+/// Compiles the first argument for a Go function that panics instead of returning an error.
+fn compile_or_panic_message(call: &Call<'_>) -> Result<Regex, String> {
     compile(call).map_err(|error| {
         let pattern = call.str(0);
         let quoted = if can_backquote(pattern) {
@@ -63,7 +68,7 @@ fn find(regex: &Regex, call: &Call<'_>) -> Value {
     Value::text(regex.find(call.str(1)).map_or(&b""[..], |found| found.as_bytes()))
 }
 
-/// Whether a match is not an empty one amid the bytes of a character.
+/// Returns false for an empty match between the bytes of a character.
 fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
     !found.is_empty() || text.get(found.start()).is_none_or(|byte| byte & 0xc0 != 0x80)
 }
@@ -75,6 +80,7 @@ fn matches<'t>(regex: &'t Regex, text: &'t [u8]) -> impl Iterator<Item = Match<'
 fn find_all(regex: &Regex, call: &Call<'_>) -> Answer {
     let limit = usize::try_from(call.int(2)).unwrap_or(usize::MAX);
     let found: Vec<Value> = matches(regex, call.str(1))
+        // One element more than the limit is enough to report that there are too many.
         .take(limit.min(MAX_LIST + 1))
         .map(|found| Value::text(found.as_bytes()))
         .collect();
@@ -121,6 +127,7 @@ fn split(regex: &Regex, call: &Call<'_>) -> Answer {
     if count == 0 {
         return Ok(Value::List(List::nil(Element::String)));
     }
+    // Go's `Regexp.Split` has this special case.
     if !pattern.is_empty() && text.is_empty() {
         return Ok(Value::strings([""]));
     }
@@ -132,6 +139,7 @@ fn split(regex: &Regex, call: &Call<'_>) -> Answer {
             break;
         }
         end = found.start();
+        // An empty match at the start splits off nothing.
         if found.end() != 0 {
             parts.push(Value::text(&text[begin..end]));
         }

@@ -1,16 +1,17 @@
-//! Semantic versions.
+//! `semver` and `semverCompare`.
 
-use crate::call::Type::Str;
-use crate::call::{Call, Function, function};
-use crate::sprig::constraints::Constraints;
-use crate::value::Value;
-use crate::version::Version;
+use crate::eval::call::Call;
+use crate::eval::function::Type::Str;
+use crate::eval::function::{Function, function};
+use crate::sprig::version_constraints::Constraints;
+use crate::values::value::Value;
+use crate::values::version::Version;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("semver", &[Str], |call| version(call, 0).map(Value::Version)),
     function("semverCompare", &[Str, Str], |call| {
         let constraints = Constraints::parse(&String::from_utf8_lossy(call.str(0)))?;
-        Ok(Value::Bool(constraints.accept(&version(call, 1)?)))
+        Ok(Value::Bool(constraints.accepts(&version(call, 1)?)))
     }),
 ];
 

@@ -1,11 +1,12 @@
-//! Strings: parts, padding, quotes, tests.
+//! Functions for strings, such as `trunc`, `indent` and `quote`.
 
-use crate::buffer::Buffer;
-use crate::call::Type::{Any, Int, Str};
-use crate::call::{Answer, Call, Function, function};
-use crate::printer::{print_value, quoted, to_text};
-use crate::unicode::{decode, is_space, trim};
-use crate::value::Value;
+use crate::eval::call::Call;
+use crate::eval::function::Type::{Any, Int, Str};
+use crate::eval::function::{Answer, Function, function};
+use crate::print::printer::{print_value, quoted, to_text};
+use crate::strings::buffer::Buffer;
+use crate::strings::unicode::{decode, is_space, trim};
+use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("hello", &[], |_| Ok(Value::from("Hello!"))),
@@ -44,7 +45,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("toString", &[Any], |call| to_text(call.any(0)).map(Value::text)),
 ];
 
-/// Where a text occurs first in another.
+/// Returns the offset of the first occurrence of `part` in `text`.
 pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() {
         return Some(0);
@@ -52,7 +53,7 @@ pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, part)
 }
 
-/// Shortens to a width; from an offset on, where that is worth it.
+/// Shortens a text to a width. Also shortens the text before `offset` if it is longer than four bytes.
 fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
     let dots = b"...";
     let (length, mut offset) = (text.len() as i64, offset.min(text.len() as i64));
@@ -63,6 +64,7 @@ fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
         offset = length - (width - 3);
     }
     let cut = |from: i64, to: i64| &text[from.clamp(0, length) as usize..to.clamp(0, length) as usize];
+    // A short beginning is shown, because dots would not be shorter.
     if offset <= 4 {
         return Value::text([cut(0, width - 3), dots].concat());
     }
@@ -73,7 +75,7 @@ fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
         let Value::String(rest) = abbreviate(cut(offset, length), 0, width - 3) else {
             return Value::from("");
         };
-        // With so little room, nothing is left of the rest.
+        // A width below 4 leaves no room for text.
         let rest = if width - 3 < 4 { &b""[..] } else { &rest[..] };
         return Value::text([dots, rest].concat());
     }
@@ -107,6 +109,7 @@ fn substr(call: &Call<'_>) -> Answer {
     let (start, end, text) = (call.int(0), call.int(1), call.str(2));
     let length = text.len() as i64;
     let out = |range: String| Err(format!("runtime error: slice bounds out of range {range}"));
+    // A negative start means the beginning, and the end is then not limited to the length: Go panics.
     if start < 0 {
         return match usize::try_from(end) {
             Err(_) => out(format!("[:{end}]")),
@@ -128,7 +131,8 @@ fn repeat(text: &[u8], count: i64) -> Result<Vec<u8>, String> {
     out.finish()
 }
 
-/// Without blanks. Go looks at bytes here, and so takes text beyond ASCII for Latin-1 when there is a blank.
+/// Removes blanks. Go treats each byte as a character here, so text outside of ASCII is read as Latin-1 if the text
+/// contains a blank.
 fn nospace(call: &Call<'_>) -> Answer {
     let text = call.str(0);
     let kept: String = text.iter().map(|&byte| char::from(byte)).filter(|&c| !is_space(c)).collect();
@@ -138,7 +142,7 @@ fn nospace(call: &Call<'_>) -> Answer {
     Ok(Value::from(kept))
 }
 
-/// The first byte of every word, which Go takes for a character.
+/// Returns the first byte of every word. Go treats the byte as a character.
 fn initials(call: &Call<'_>) -> Answer {
     let mut initials = String::new();
     let mut after_gap = true;
@@ -156,7 +160,7 @@ fn squote(value: &Value) -> Result<Vec<u8>, String> {
     Ok([b"'", &print_value(value)?[..], b"'"].concat())
 }
 
-/// All arguments but nil, with blanks between them.
+/// Joins the texts of all arguments except nil with blanks.
 fn joined(call: &Call<'_>, show: fn(&Value) -> Result<Vec<u8>, String>) -> Answer {
     let mut out = Buffer::default();
     for (index, value) in call.rest(0).filter(|value| !matches!(value, Value::Nil)).enumerate() {
@@ -182,7 +186,7 @@ fn indent(call: &Call<'_>, before: &str) -> Answer {
     out.finish().map(Value::text)
 }
 
-/// Replaces every occurrence; nothing at all occurs before every character and at the end.
+/// Replaces every occurrence. An empty text occurs before every character and at the end.
 pub(crate) fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Buffer::default();
     let mut rest = text;

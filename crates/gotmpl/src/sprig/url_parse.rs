@@ -1,42 +1,46 @@
-//! URLs as Go's `net/url` reads and writes them.
+//! Parses and writes URLs as Go's `net/url` does.
+//!
+//! The `url` crate does not fit: it normalizes URLs by the WHATWG standard, and Go's error messages are part of the
+//! output of templates.
 
 use std::net::Ipv6Addr;
 
-use crate::quote::quote;
+use crate::strings::quote::quote;
 
 /// The parts of a URL, decoded.
 #[derive(Default)]
 pub(crate) struct Url {
     pub(crate) scheme: Vec<u8>,
     pub(crate) opaque: Vec<u8>,
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<UserInfo>,
     pub(crate) host: Vec<u8>,
     pub(crate) path: Vec<u8>,
-    /// As it was written.
+    /// The query as it was parsed, not decoded.
     pub(crate) query: Vec<u8>,
     pub(crate) fragment: Vec<u8>,
 }
 
-pub(crate) struct User {
+/// The user name and password of a URL.
+pub(crate) struct UserInfo {
     name: Vec<u8>,
     password: Option<Vec<u8>>,
 }
 
-impl User {
+impl UserInfo {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = escape(&self.name, Part::User);
+        let mut out = escape(&self.name, Part::UserInfo);
         if let Some(password) = &self.password {
             out.push(b':');
-            out.extend(escape(password, Part::User));
+            out.extend(escape(password, Part::UserInfo));
         }
         out
     }
 }
 
-/// A part of a URL, which says what stands for itself in it.
+/// A part of a URL. The part determines which characters are not escaped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    User,
+    UserInfo,
     Host,
     Zone,
     Path,
@@ -48,7 +52,7 @@ fn is_plain(byte: u8, part: Part) -> bool {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => true,
         b'!' | b'\'' | b'(' | b')' | b'*' => matches!(part, Part::Host | Part::Zone | Part::Fragment),
         b'"' | b'<' | b'>' | b'[' | b']' => matches!(part, Part::Host | Part::Zone),
-        b':' => !matches!(part, Part::User),
+        b':' => !matches!(part, Part::UserInfo),
         b'$' | b'&' | b'+' | b'=' => true,
         b',' | b';' => true,
         b'/' | b'@' => matches!(part, Part::Path | Part::Fragment),
@@ -92,6 +96,7 @@ fn unescape(text: &[u8], part: Part) -> Result<Vec<u8>, String> {
         };
         let byte = high << 4 | low;
         let is_percent = rest.starts_with(b"%25");
+        // Go allows escapes in a host only for bytes outside of ASCII, and for `%` in the zone of an IPv6 address.
         if (part == Part::Host && high < 8 && !is_percent)
             || (part == Part::Zone && !is_percent && byte != b' ' && !is_plain(byte, Part::Host))
         {
@@ -110,8 +115,9 @@ fn cut(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Reads a URL; an error is Go's whole message.
+/// Parses a URL. The error is Go's complete message.
 pub(crate) fn parse(text: &[u8]) -> Result<Url, String> {
+    // Errors about the part before the fragment quote only that part.
     let (main, fragment) = cut(text, b'#');
     let failed = |text: &[u8], error: String| format!("parse {}: {error}", quote(text));
     let mut url = parse_main(main).map_err(|error| failed(main, error))?;
@@ -138,6 +144,7 @@ fn parse_main(text: &[u8]) -> Result<Url, String> {
             url.opaque = rest.to_vec();
             return Ok(url);
         }
+        // A colon in the first segment could be the end of a scheme (RFC 3986, section 4.2).
         if cut(rest, b'/').0.contains(&b':') {
             return Err("first path segment in URL cannot contain colon".to_owned());
         }
@@ -166,6 +173,7 @@ fn split_scheme(text: &[u8]) -> Result<(&[u8], &[u8]), String> {
 }
 
 fn parse_authority(url: &mut Url, authority: &[u8]) -> Result<(), String> {
+    // The last `@` precedes the host, so a password may contain the character.
     let at = authority.iter().rposition(|&byte| byte == b'@');
     url.host = parse_host(at.map_or(authority, |at| &authority[at + 1..]))?;
     let Some(at) = at else {
@@ -177,9 +185,9 @@ fn parse_authority(url: &mut Url, authority: &[u8]) -> Result<(), String> {
         return Err("net/url: invalid userinfo".to_owned());
     }
     let (name, password) = cut(userinfo, b':');
-    let name = unescape(name, Part::User)?;
-    let password = password.map(|password| unescape(password, Part::User)).transpose()?;
-    url.user = Some(User { name, password });
+    let name = unescape(name, Part::UserInfo)?;
+    let password = password.map(|password| unescape(password, Part::UserInfo)).transpose()?;
+    url.user = Some(UserInfo { name, password });
     Ok(())
 }
 
@@ -198,7 +206,7 @@ fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
         Some(_) => return Err("invalid IP-literal".to_owned()),
         None => {}
     }
-    // Of several colons the last one counts: there are lists of hosts with ports.
+    // The last colon precedes the port, because Go accepts lists of hosts with ports.
     if let Some(colon) = host.iter().rposition(|&byte| byte == b':') {
         let port = &host[colon..];
         if !is_optional_port(port) {
@@ -231,7 +239,7 @@ fn parse_ip_literal(host: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 impl Url {
-    /// The host without port and brackets.
+    /// Returns the host without port and brackets.
     pub(crate) fn hostname(&self) -> &[u8] {
         let colon = self.host.iter().rposition(|&byte| byte == b':');
         let end = colon.filter(|&colon| is_optional_port(&self.host[colon..])).unwrap_or(self.host.len());
@@ -276,7 +284,7 @@ impl Url {
             out.push(b'/');
         }
         if out.is_empty() && cut(&path, b'/').0.contains(&b':') {
-            // The segment would pass for a scheme.
+            // Without `./`, the segment before the colon would be a scheme.
             out.extend_from_slice(b"./");
         }
         out.extend(path);

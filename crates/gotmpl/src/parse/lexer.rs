@@ -1,0 +1,399 @@
+//! Splits the text of a template into tokens.
+
+use crate::parse::token::{Token, TokenKind};
+use crate::strings::quote::{quote, unicode_sharp};
+use crate::strings::unicode::{is_digit, is_letter, is_print};
+
+const LEFT: &str = "{{";
+const RIGHT: &str = "}}";
+/// The length of a trim marker: a minus sign and a space.
+const TRIM: usize = 2;
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_alphanumeric(c: char) -> bool {
+    c == '_' || is_letter(c) || is_digit(c)
+}
+
+fn starts_with_left_trim(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|rest| rest.starts_with(is_blank))
+}
+
+fn starts_with_right_trim(text: &str) -> bool {
+    text.strip_prefix(is_blank).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// Reads the tokens of a template one by one.
+pub(crate) struct Lexer<'a> {
+    input: &'a str,
+    pos: usize,
+    line: usize,
+    /// The offset and the line at which the current token starts.
+    start: usize,
+    start_line: usize,
+    open_parens: usize,
+    is_in_action: bool,
+}
+
+impl<'a> Lexer<'a> {
+    pub(crate) fn new(input: &'a str) -> Self {
+        Self { input, pos: 0, start: 0, line: 1, start_line: 1, open_parens: 0, is_in_action: false }
+    }
+
+    /// Reads the next token. After an error or the end of the text, it is always the end.
+    pub(crate) fn next_token(&mut self) -> Token {
+        if self.is_in_action { self.action() } else { self.text() }
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.input[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.pos += c.len_utf8();
+        self.line += usize::from(c == '\n');
+        Some(c)
+    }
+
+    fn accept(&mut self, set: &str) -> bool {
+        let accepted = self.peek().is_some_and(|c| set.contains(c));
+        if accepted {
+            self.bump();
+        }
+        accepted
+    }
+
+    fn accept_run(&mut self, set: &str) {
+        while self.accept(set) {}
+    }
+
+    fn token(&mut self, kind: TokenKind) -> Token {
+        let text = self.input[self.start..self.pos].to_owned();
+        let token = Token { kind, pos: self.start, text, line: self.start_line };
+        self.start = self.pos;
+        self.start_line = self.line;
+        token
+    }
+
+    fn count_lines(&mut self) {
+        self.line += self.input[self.start..self.pos].matches('\n').count();
+    }
+
+    /// Starts a new token at the current position. Counts the lines that were skipped without `bump`.
+    fn ignore(&mut self) {
+        self.count_lines();
+        self.start = self.pos;
+        self.start_line = self.line;
+    }
+
+    fn error(&mut self, message: impl Into<String>) -> Token {
+        let token =
+            Token { kind: TokenKind::Error, pos: self.start, text: message.into(), line: self.start_line };
+        // An empty input makes every further token the end of the text.
+        self.input = "";
+        self.pos = 0;
+        self.start = 0;
+        token
+    }
+
+    /// Reads a token outside of actions: text up to the next action, or a left delimiter.
+    fn text(&mut self) -> Token {
+        loop {
+            let Some(length) = self.rest().find(LEFT) else {
+                self.pos = self.input.len();
+                self.count_lines();
+                let kind = if self.pos > self.start { TokenKind::Text } else { TokenKind::Eof };
+                return self.token(kind);
+            };
+            // A left delimiter with a trim marker removes the white space before it, so the text token ends earlier
+            // than the search for the delimiter.
+            if length > 0 {
+                self.pos += length;
+                let text = &self.input[self.start..self.pos];
+                let trimmed = if starts_with_left_trim(&self.rest()[LEFT.len()..]) {
+                    text.len() - text.trim_end_matches(is_blank).len()
+                } else {
+                    0
+                };
+                self.pos -= trimmed;
+                self.count_lines();
+                let token = self.token(TokenKind::Text);
+                self.pos += trimmed;
+                self.ignore();
+                // Text that is trimmed to nothing makes no token.
+                if !token.text.is_empty() {
+                    return token;
+                }
+            }
+            self.pos += LEFT.len();
+            let marker = if starts_with_left_trim(self.rest()) { TRIM } else { 0 };
+            // A comment is only recognized directly after the delimiter, and makes no token.
+            if !self.rest()[marker..].starts_with("/*") {
+                let token = self.token(TokenKind::LeftDelim);
+                self.is_in_action = true;
+                self.pos += marker;
+                self.ignore();
+                self.open_parens = 0;
+                return token;
+            }
+            self.pos += marker;
+            self.ignore();
+            if let Err(error) = self.comment() {
+                return error;
+            }
+        }
+    }
+
+    fn comment(&mut self) -> Result<(), Token> {
+        self.pos += "/*".len();
+        let Some(length) = self.rest().find("*/") else {
+            return Err(self.error("unclosed comment"));
+        };
+        self.pos += length + "*/".len();
+        let Some(trim) = self.at_right_delim() else {
+            return Err(self.error("comment ends before closing delimiter"));
+        };
+        self.pass_right_delim(trim);
+        self.ignore();
+        Ok(())
+    }
+
+    /// Checks for a right delimiter. Returns true if it trims, false if it does not.
+    fn at_right_delim(&self) -> Option<bool> {
+        if starts_with_right_trim(self.rest()) && self.rest()[TRIM..].starts_with(RIGHT) {
+            Some(true)
+        } else {
+            self.rest().starts_with(RIGHT).then_some(false)
+        }
+    }
+
+    fn pass_right_delim(&mut self, trim: bool) {
+        self.pos += RIGHT.len();
+        if trim {
+            self.pos += TRIM;
+            self.pos = self.input.len() - self.rest().trim_start_matches(is_blank).len();
+        }
+    }
+
+    fn right_delim(&mut self, trim: bool) -> Token {
+        if trim {
+            self.pos += TRIM;
+            self.ignore();
+        }
+        self.pos += RIGHT.len();
+        let token = self.token(TokenKind::RightDelim);
+        if trim {
+            self.pos = self.input.len() - self.rest().trim_start_matches(is_blank).len();
+            self.ignore();
+        }
+        self.is_in_action = false;
+        token
+    }
+
+    fn action(&mut self) -> Token {
+        if let Some(trim) = self.at_right_delim() {
+            if self.open_parens == 0 {
+                return self.right_delim(trim);
+            }
+            return self.error("unclosed left paren");
+        }
+        let Some(c) = self.peek() else {
+            return self.error("unclosed action");
+        };
+        if is_blank(c) {
+            return self.space();
+        }
+        if c.is_ascii_digit() || c == '+' || c == '-' {
+            return self.number();
+        }
+        if c == '.' {
+            // `.5` is a number, `.x` a field. A dot at the end of the text is read as a number, as in Go, and its
+            // error is that of a number.
+            return match self.rest().as_bytes().get(1) {
+                Some(next) if !next.is_ascii_digit() => {
+                    self.bump();
+                    self.field_or_variable(TokenKind::Field)
+                }
+                _ => self.number(),
+            };
+        }
+        if is_alphanumeric(c) {
+            return self.identifier();
+        }
+        self.bump();
+        self.punctuation(c)
+    }
+
+    /// Reads the token that begins with `c`, which is consumed and is not a letter, digit, sign, dot or blank.
+    fn punctuation(&mut self, c: char) -> Token {
+        match c {
+            '=' => self.token(TokenKind::Assign),
+            ':' if self.bump() == Some('=') => self.token(TokenKind::Declare),
+            ':' => self.error("expected :="),
+            '|' => self.token(TokenKind::Pipe),
+            '"' => self.quoted('"', TokenKind::String, "unterminated quoted string"),
+            '\'' => self.quoted('\'', TokenKind::CharConstant, "unterminated character constant"),
+            '`' => loop {
+                match self.bump() {
+                    None => return self.error("unterminated raw quoted string"),
+                    Some('`') => return self.token(TokenKind::RawString),
+                    Some(_) => {}
+                }
+            },
+            '$' => self.field_or_variable(TokenKind::Variable),
+            '(' => {
+                self.open_parens += 1;
+                self.token(TokenKind::LeftParen)
+            }
+            ')' => match self.open_parens.checked_sub(1) {
+                Some(open) => {
+                    self.open_parens = open;
+                    self.token(TokenKind::RightParen)
+                }
+                None => self.error("unexpected right paren"),
+            },
+            c if c.is_ascii() && is_print(c) => self.token(TokenKind::Char),
+            c => self.error(format!("unrecognized character in action: {}", unicode_sharp(c))),
+        }
+    }
+
+    fn space(&mut self) -> Token {
+        let mut count = 0;
+        let mut last = self.pos;
+        let mut line = self.line;
+        while self.peek().is_some_and(is_blank) {
+            last = self.pos;
+            line = self.line;
+            self.bump();
+            count += 1;
+        }
+        // The last blank may belong to a right delimiter that trims.
+        let from_last = &self.input[last..];
+        if starts_with_right_trim(from_last) && from_last[TRIM..].starts_with(RIGHT) {
+            self.pos = last;
+            self.line = line;
+            if count == 1 {
+                return self.right_delim(true);
+            }
+        }
+        self.token(TokenKind::Space)
+    }
+
+    fn identifier(&mut self) -> Token {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+        }
+        // Go requires a delimiter after a word, so that `a"b"` is an error rather than two operands.
+        if let Some(error) = self.bad_terminator() {
+            return error;
+        }
+        let word = &self.input[self.start..self.pos];
+        let kind = match word {
+            "true" | "false" => TokenKind::Bool,
+            _ => TokenKind::keyword(word).unwrap_or(TokenKind::Identifier),
+        };
+        self.token(kind)
+    }
+
+    /// Reads a field or variable whose dot or dollar sign is consumed.
+    fn field_or_variable(&mut self, kind: TokenKind) -> Token {
+        if self.at_terminator() {
+            return self.token(if kind == TokenKind::Variable { kind } else { TokenKind::Dot });
+        }
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+        }
+        match self.bad_terminator() {
+            Some(error) => error,
+            None => self.token(kind),
+        }
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek() {
+            None | Some('.' | ',' | '|' | ':' | ')' | '(') => true,
+            Some(c) => is_blank(c) || self.rest().starts_with(RIGHT),
+        }
+    }
+
+    fn bad_terminator(&mut self) -> Option<Token> {
+        if self.at_terminator() {
+            return None;
+        }
+        let c = self.peek()?;
+        Some(self.error(format!("bad character {}", unicode_sharp(c))))
+    }
+
+    /// Reads a string or a character. The parser checks its escapes.
+    fn quoted(&mut self, end: char, kind: TokenKind, unterminated: &str) -> Token {
+        loop {
+            let mut c = self.bump();
+            // An escaped quote does not end the literal. A line feed ends it with an error even if it is escaped.
+            if c == Some('\\') {
+                c = self.bump().filter(|&c| c != '\n').map(|_| ' ');
+            }
+            match c {
+                None | Some('\n') => return self.error(unterminated),
+                Some(c) if c == end => return self.token(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn number(&mut self) -> Token {
+        let mut ok = self.scan_number();
+        let mut kind = TokenKind::Number;
+        // The parser rejects complex constants such as `1+2i` with a message of its own.
+        if ok && matches!(self.peek(), Some('+' | '-')) {
+            kind = TokenKind::Complex;
+            ok = self.scan_number() && self.input[..self.pos].ends_with('i');
+        }
+        if ok {
+            return self.token(kind);
+        }
+        let text = quote(&self.input.as_bytes()[self.start..self.pos]);
+        self.error(format!("bad number syntax: {text}"))
+    }
+
+    fn scan_number(&mut self) -> bool {
+        self.accept("+-");
+        let mut digits = "0123456789_";
+        let mut exponent = "eE";
+        // The prefix determines the digits and the exponent: a hexadecimal exponent starts with `p`, because `e` is a
+        // digit.
+        if self.accept("0") {
+            if self.accept("xX") {
+                digits = "0123456789abcdefABCDEF_";
+                exponent = "pP";
+            } else if self.accept("oO") {
+                digits = "01234567_";
+                exponent = "";
+            } else if self.accept("bB") {
+                digits = "01_";
+                exponent = "";
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(".") {
+            self.accept_run(digits);
+        }
+        if self.accept(exponent) {
+            self.accept("+-");
+            self.accept_run("0123456789_");
+        }
+        self.accept("i");
+        // The letter is consumed because Go's message about a bad number contains it.
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.bump();
+            return false;
+        }
+        true
+    }
+}
