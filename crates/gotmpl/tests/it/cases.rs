@@ -1,8 +1,8 @@
 //! Reads the tables of `tests/cases`.
 //!
-//! Every line is a template, in which `↵` stands for a line feed; but for these:
-//! `# …` is a comment, `data: …` is the JSON data of the templates below it, and `differs: …` says why the error text
-//! of the next template is not Go's: then only its start, up to the place in the template, is compared.
+//! Every line is a template, in which `↵` is a line feed, with three exceptions. `# …` is a comment. `data: …` is the
+//! JSON data of the templates below it. `differs: …` is the reason why the error text of the next template differs
+//! from Go's: the test then compares only the start of the text, up to the position in the template.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 /// A template with its data.
 pub(crate) struct Case {
-    /// The file and line.
+    /// The file and the line.
     pub(crate) place: String,
     pub(crate) template: String,
     pub(crate) data: Value,
-    /// Why the error text need not be Go's.
+    /// The reason why the error text may differ from Go's.
     pub(crate) differs: Option<String>,
 }
 
-/// All cases of all files.
+/// Reads all cases of all files.
 pub(crate) fn all() -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut paths: Vec<_> = directory

@@ -1,4 +1,4 @@
-//! Every case renders as Go renders it.
+//! Compares the rendering of every case with Go's.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::cases::{self, Case};
 use crate::oracle::{self, Outcome};
 
 #[test]
-fn renders_as_go_does() {
+fn renders_as_go() {
     let cases = cases::all();
-    let Some(expected) = oracle::ask(&cases, "renders_as_go_does") else {
+    let Some(expected) = oracle::ask(&cases, "renders_as_go") else {
         return;
     };
     let mut failures = Vec::new();
@@ -31,7 +31,7 @@ fn renders_as_go_does() {
 }
 
 #[test]
-fn no_case_is_there_twice() {
+fn cases_are_unique() {
     let mut seen = BTreeSet::new();
     for case in cases::all() {
         let key = format!("{} with {}", case.template, case.data);
@@ -55,7 +55,7 @@ fn agrees(case: &Case, actual: &Outcome, expected: &Outcome) -> bool {
     actual.output == expected.output && place(&actual.error) == place(&expected.error)
 }
 
-/// `template: name:line:column` of a message, or without the column where there is none.
+/// Returns the start `template: name:line:column` of a message, or without the column if there is none.
 fn place(error: &str) -> String {
     let parts: Vec<&str> = error.splitn(5, ':').collect();
     let has_column = parts.get(3).is_some_and(|column| column.parse::<usize>().is_ok());

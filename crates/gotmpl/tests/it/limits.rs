@@ -1,9 +1,9 @@
-//! No template exhausts the stack or the memory.
+//! Tests the limits that keep a template from exhausting the stack or the memory.
 
 use gotmpl::{Template, Value};
 use serde_json::json;
 
-/// Renders on a stack as small as those of worker threads, and returns the error.
+/// Renders on a stack of 2 MiB, which is the size for worker threads, and returns the error.
 fn error_of(text: String) -> String {
     let render = move || match Template::parse("t", &text) {
         Ok(template) => {
@@ -22,7 +22,7 @@ fn assert_error(text: impl Into<String>, part: &str) {
 }
 
 #[test]
-fn recursion_of_templates_ends() {
+fn limits_recursion_of_templates() {
     let part = "exceeded maximum template depth (";
     assert_error(r#"{{define "R"}}{{template "R" .}}{{end}}{{template "R"}}"#, part);
     let ranges = "{{range list 1}}".repeat(100) + r#"{{template "R" .}}"# + &"{{end}}".repeat(100);
@@ -33,20 +33,20 @@ fn recursion_of_templates_ends() {
 }
 
 #[test]
-fn nesting_in_the_text_is_limited() {
+fn limits_nesting_in_the_text() {
     let deep = 100_000;
     assert_error("{{".to_owned() + &"(".repeat(deep), "max expression depth exceeded");
     assert_error("{{if 1}}".repeat(deep), "max control structure depth exceeded");
     assert_error("{{range 1}}".repeat(deep), "max control structure depth exceeded");
     assert_error("{{block \"a\" .}}".repeat(deep), "max control structure depth exceeded");
     assert_error("{{range 1}}{{else}}".repeat(deep), "max control structure depth exceeded");
-    // A chain is not nested.
+    // A chain of `else if` is not nested.
     let chain = "{{if .x}}".to_owned() + &"{{else if .x}}".repeat(deep) + "{{else}}{{fail \"end\"}}{{end}}";
     assert_error(chain, "end");
 }
 
 #[test]
-fn strings_are_limited() {
+fn limits_length_of_strings() {
     for text in [
         r#"{{repeat 1000000000 "x"}}"#,
         r#"{{repeat 9223372036854775807 "xy"}}"#,
@@ -71,7 +71,7 @@ fn strings_are_limited() {
 }
 
 #[test]
-fn lists_are_limited() {
+fn limits_length_of_lists() {
     for text in [
         "{{until 1000000000}}",
         "{{untilStep 0 9223372036854775807 1}}",
@@ -86,7 +86,7 @@ fn lists_are_limited() {
 }
 
 #[test]
-fn all_results_together_are_limited() {
+fn limits_size_of_all_results_together() {
     assert_error(
         r#"{{$s := repeat 10000000 "x"}}{{range until 1000}}{{$t := trunc 9999999 $s}}{{end}}"#,
         "the results of all functions are longer than 1073741824 bytes",
@@ -94,7 +94,7 @@ fn all_results_together_are_limited() {
 }
 
 #[test]
-fn nested_values_are_limited() {
+fn limits_depth_of_nested_values() {
     let deep = r#"{{$d := dict}}{{range until 1000}}{{$d = dict "a" $d}}{{end}}"#;
     let loop_ = r#"{{$d := dict}}{{$_ := set $d "self" $d}}"#;
     for start in [deep, loop_] {
@@ -123,7 +123,7 @@ fn nested_values_are_limited() {
 }
 
 #[test]
-fn regular_expressions_are_limited() {
+fn limits_size_of_regular_expressions() {
     assert_error(r#"{{mustRegexMatch "((a{1000}){1000}){1000}" "a"}}"#, "error parsing regexp: ");
     assert_error(r#"{{mustRegexMatch (repeat 100000 "(") "a"}}"#, "error parsing regexp: ");
     assert_error(

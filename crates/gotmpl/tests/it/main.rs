@@ -1,9 +1,9 @@
-//! Behaviour of the whole crate, beside Go's own implementation and alone.
+//! Tests of the public API, compared with Go's implementation and alone.
 
 mod cases;
 mod differential;
 mod limits;
 mod oracle;
-mod refused;
+mod random_templates;
 mod rendering;
-mod robustness;
+mod unsupported_functions;

@@ -1,4 +1,4 @@
-//! Builds and asks the oracle: Go's `text/template` with sprig.
+//! Builds and runs the oracle, a Go program that renders templates with `text/template` and sprig.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -11,15 +11,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cases::Case;
 
-/// What rendering a template gave.
+/// The result of rendering a template.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) output: Vec<u8>,
-    /// Empty when all went well.
+    /// The error message, or an empty string.
     pub(crate) error: String,
 }
 
-/// The names of sprig's functions; `None`, with a note, when Go is not installed.
+/// Returns the names of sprig's functions. Without Go, logs the skipped test and returns `None`.
 pub(crate) fn functions(test: &str) -> Option<Vec<String>> {
     let Some(program) = built(test) else {
         skipped("go", test);
@@ -30,7 +30,7 @@ pub(crate) fn functions(test: &str) -> Option<Vec<String>> {
     Some(serde_json::from_slice(&output.stdout).expect("the oracle answers in JSON"))
 }
 
-/// Renders all cases with Go; `None`, with a note, when Go is not installed.
+/// Renders all cases with Go. Without Go, logs the skipped test and returns `None`.
 pub(crate) fn ask(cases: &[Case], test: &str) -> Option<Vec<Outcome>> {
     let Some(program) = built(test) else {
         skipped("go", test);
@@ -63,7 +63,7 @@ fn outcome(result: &Value) -> Outcome {
     Outcome { output, error: result["error"].as_str().unwrap_or_default().to_owned() }
 }
 
-/// The oracle, built into the cache of the user unless it is there.
+/// Returns the path of the oracle in the cache of the user. Builds it if it does not exist.
 fn built(test: &str) -> Option<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
     let mut hash = Sha256::new();
@@ -80,7 +80,7 @@ fn built(test: &str) -> Option<PathBuf> {
     }
     let go = go()?;
     std::fs::create_dir_all(&directory).expect("the cache can be written");
-    // Two tests may build at the same time: each renames its own, whole program.
+    // Two tests may build at the same time, so each builds to its own path and renames the complete program.
     let staged = directory.join(format!(".{}-{test}", std::process::id()));
     let status = Command::new(go)
         .args(["build", "-trimpath", "-o"])
@@ -100,8 +100,8 @@ fn go() -> Option<PathBuf> {
     std::env::split_paths(&places).chain([beside]).map(|place| place.join("go")).find(|go| go.is_file())
 }
 
-/// Says that a test did nothing, where the runner of the tests counts it.
-#[expect(clippy::print_stdout, reason = "whoever runs one test by hand should see why it did nothing")]
+/// Prints that a test was skipped, and appends it to the log of the test runner.
+#[expect(clippy::print_stdout, reason = "a person who runs one test should see why it did nothing")]
 fn skipped(what: &str, test: &str) {
     let line = format!("skipped: needs {what} ({test})");
     println!("{line}");

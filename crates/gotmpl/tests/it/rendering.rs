@@ -1,4 +1,4 @@
-//! The interface of the crate: writers, clocks, zones and data.
+//! Tests writers, clocks, zones and conversions of data.
 
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,7 +12,7 @@ fn render(text: &str, data: impl Into<Value>) -> String {
 }
 
 #[test]
-fn what_precedes_an_error_is_written() {
+fn writes_output_before_an_error() {
     let template = Template::parse("t", "a{{.x}}b{{index .list 5}}c").unwrap();
     let mut out = Vec::new();
     let error = template.render(&json!({"x": 1, "list": []}).into(), &mut out).unwrap_err();
@@ -25,7 +25,7 @@ fn what_precedes_an_error_is_written() {
 }
 
 #[test]
-fn errors_of_the_writer_are_passed_on() {
+fn returns_errors_of_the_writer() {
     struct Closed;
     impl io::Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -42,19 +42,19 @@ fn errors_of_the_writer_are_passed_on() {
 }
 
 #[test]
-fn the_clock_and_the_zone_are_options() {
+fn uses_given_clock_and_zone() {
     let text = r#"{{now.Unix}} {{date "15:04 MST" now}} {{ago 1700000000}} {{htmlDate "x"}}"#;
     let template =
         Template::parse("t", text).unwrap().with_clock(|| UNIX_EPOCH + Duration::from_secs(1_700_003_600));
     assert_eq!(template.render_to_string(&Value::Nil).unwrap(), "1700003600 23:13 UTC 1h0m0s 2023-11-14");
     let template = template.with_local_zone("Asia/Kolkata");
     let rendered = template.render_to_string(&Value::Nil).unwrap();
-    // Without a database of zones the local one stays UTC.
+    // Without a time zone database, the local zone stays UTC.
     assert!(rendered.contains("04:43 IST") || rendered.contains("23:13 UTC"), "{rendered}");
 }
 
 #[test]
-fn numbers_of_json_are_floats_and_others_are_not() {
+fn converts_only_numbers_of_json_to_floats() {
     let data = json!({"size": 1_073_741_824, "n": 5});
     assert_eq!(render("{{.size}} {{kindOf .n}}", &data), "1.073741824e+09 float64");
     let map: Map = [("size", Value::Int(1_073_741_824)), ("list", Value::List(List::new(vec![true.into()])))]
@@ -65,13 +65,13 @@ fn numbers_of_json_are_floats_and_others_are_not() {
 }
 
 #[test]
-fn keys_come_in_order() {
+fn orders_maps_by_key() {
     let data: serde_json::Value = serde_json::from_str(r#"{"b": 1, "a": {"d": 1, "c": 2}}"#).unwrap();
     assert_eq!(render("{{.}} {{toJson .}}", data), r#"map[a:map[c:2 d:1] b:1] {"a":{"c":2,"d":1},"b":1}"#);
 }
 
 #[test]
-fn a_template_can_be_shared_between_threads() {
+fn shares_a_template_between_threads() {
     let template = Template::parse("t", "{{range .}}{{.}}{{end}}").unwrap();
     let data: Value = json!([1, 2, 3]).into();
     std::thread::scope(|scope| {
@@ -82,14 +82,14 @@ fn a_template_can_be_shared_between_threads() {
 }
 
 #[test]
-fn output_may_be_other_than_utf_8() {
+fn writes_output_that_is_not_utf_8() {
     let mut out = Vec::new();
     Template::parse("t", r#"{{b64dec "/wA="}}"#).unwrap().render(&Value::Nil, &mut out).unwrap();
     assert_eq!(out, [0xff, 0]);
 }
 
 #[test]
-fn complex_constants_are_refused() {
+fn rejects_complex_constants() {
     let error = Template::parse("t", "a\n{{print 1+2i}}").unwrap_err();
     assert_eq!(error.to_string(), "template: t:2: complex constants are not supported: \"1+2i\"");
 }
