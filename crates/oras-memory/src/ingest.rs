@@ -1,4 +1,4 @@
-//! Content that is written piece by piece.
+//! Content that is written in pieces.
 
 use std::sync::Arc;
 
@@ -10,38 +10,34 @@ use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{Ingest, ReadBack, Result};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::bound::Room;
+use crate::memory_bound::Reservation;
 use crate::{Memory, mismatch};
 
-/// Bytes that are not visible until they are committed.
+/// Content that is written in pieces and becomes visible when it is committed.
 pub(crate) struct MemoryIngest {
     store: Memory,
     media_type: MediaType,
     algorithm: Algorithm,
     bytes: Arc<Mutex<BytesMut>>,
-    room: Room,
+    reservation: Reservation,
 }
 
 impl MemoryIngest {
     pub(crate) fn new(store: Memory, media_type: MediaType, algorithm: Algorithm) -> Self {
-        let room = store.room();
-        Self { store, media_type, algorithm, bytes: Arc::default(), room }
+        let reservation = store.reservation();
+        Self { store, media_type, algorithm, bytes: Arc::default(), reservation }
     }
 
     fn bytes(&self) -> MutexGuard<'_, BytesMut> {
-        lock(&self.bytes)
+        self.bytes.lock()
     }
-}
-
-/// Never held across an await.
-fn lock(bytes: &Mutex<BytesMut>) -> MutexGuard<'_, BytesMut> {
-    bytes.lock()
 }
 
 #[async_trait]
 impl Ingest for MemoryIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.room.grow(chunk.len() as u64)?;
+        // The bytes are reserved first, so the store never exceeds its limit.
+        self.reservation.grow(chunk.len() as u64)?;
         self.bytes().extend_from_slice(&chunk);
         Ok(())
     }
@@ -52,8 +48,9 @@ impl Ingest for MemoryIngest {
 
     async fn read_back(&mut self) -> Option<ReadBack> {
         let bytes = Arc::clone(&self.bytes);
+        // The closure shares the buffer, so it can read while the content is still written.
         Some(Arc::new(move |range| {
-            let bytes = lock(&bytes);
+            let bytes = bytes.lock();
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
             let found = &bytes[place(range.start)..place(range.end).max(place(range.start))];
             stream::iter((!found.is_empty()).then(|| Ok(Bytes::copy_from_slice(found)))).boxed()
@@ -61,6 +58,7 @@ impl Ingest for MemoryIngest {
     }
 
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
+        // The expected digest determines the algorithm, because digests of different algorithms cannot be compared.
         let algorithm = expected.and_then(Digest::algorithm).unwrap_or(self.algorithm);
         let bytes = std::mem::take(&mut *self.bytes()).freeze();
         let digest = Digest::of(algorithm, &bytes);
@@ -68,7 +66,7 @@ impl Ingest for MemoryIngest {
             return Err(mismatch(expected, &digest));
         }
         let descriptor = Descriptor::new(self.media_type, digest, bytes.len() as u64);
-        self.store.store(&descriptor, bytes, self.room)?;
+        self.store.store(&descriptor, bytes, self.reservation)?;
         Ok(descriptor)
     }
 }

@@ -1,7 +1,7 @@
-//! An in-memory store: the reference behaviour of a store of the `oras-store` contract.
+//! A store in memory, which is the reference for the behaviour of stores of the `oras-store` contract.
 //!
-//! Clones of a [`Memory`] share their content. Use it in tests, for small artifacts that a program makes and pushes, and as an
-//! example of how a store behaves.
+//! Clones of a [`Memory`] share their content. Use it in tests, and for small artifacts that a program makes and
+//! pushes.
 //!
 //! ```
 //! use oras_memory::Memory;
@@ -17,8 +17,8 @@
 //! # Ok(()) }
 //! ```
 
-mod bound;
 mod ingest;
+mod memory_bound;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -35,10 +35,10 @@ use oras_store::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-pub use bound::MemoryBound;
-use bound::Room;
+pub use memory_bound::MemoryBound;
+use memory_bound::Reservation;
 
-/// A store in memory. Clones share the content.
+/// A store in memory. Clones share its content.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     state: Arc<Mutex<State>>,
@@ -49,7 +49,7 @@ pub struct Memory {
 struct State {
     nodes: HashMap<Digest, Node>,
     tags: BTreeMap<String, Descriptor>,
-    /// The referrers of each subject, in the order in which they were pushed.
+    /// The referrers of each subject in the order of their pushes.
     referrers: HashMap<Digest, Vec<Descriptor>>,
 }
 
@@ -57,8 +57,8 @@ struct State {
 struct Node {
     media_type: MediaType,
     bytes: Bytes,
-    /// The reservation of the bytes in the shared limit.
-    _room: Room,
+    /// The reservation of `bytes`.
+    _reservation: Reservation,
 }
 
 impl Memory {
@@ -67,24 +67,25 @@ impl Memory {
         Self::default()
     }
 
-    /// Makes an empty store that shares a limit with other stores.
+    /// Makes an empty store with a memory limit, which other stores may share.
     ///
-    /// A write that exceeds the limit fails with an error whose source is [`StorageFull`](std::io::ErrorKind::StorageFull).
-    /// A deletion frees the bytes.
+    /// A write that exceeds the limit fails with an error whose source is
+    /// [`StorageFull`](std::io::ErrorKind::StorageFull). Deleting content releases its bytes.
     pub fn bounded(bound: &MemoryBound) -> Self {
         Self { bound: Some(bound.clone()), ..Self::default() }
     }
 
-    fn room(&self) -> Room {
-        Room::new(self.bound.clone())
+    fn reservation(&self) -> Reservation {
+        Reservation::new(self.bound.clone())
     }
 
-    /// The lock is never held across an await; a panic of another thread leaves the maps whole.
+    /// Locks the state. The lock must not be held across an await, or it blocks the thread of the runtime.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 
-    fn store(&self, descriptor: &Descriptor, bytes: Bytes, room: Room) -> Result<Pushed> {
+    fn store(&self, descriptor: &Descriptor, bytes: Bytes, reservation: Reservation) -> Result<Pushed> {
+        // One lock covers the check and the insertion, so that a concurrent push of the same content stores it once.
         let mut state = self.state();
         if state.nodes.contains_key(&descriptor.digest) {
             return Ok(Pushed::Existed);
@@ -96,7 +97,7 @@ impl Memory {
                 state.referrers.entry(subject.digest.clone()).or_default().push(referrer);
             }
         }
-        let node = Node { media_type: descriptor.media_type.clone(), bytes, _room: room };
+        let node = Node { media_type: descriptor.media_type.clone(), bytes, _reservation: reservation };
         state.nodes.insert(descriptor.digest.clone(), node);
         Ok(Pushed::Copied)
     }
@@ -109,6 +110,7 @@ impl Source for Memory {
         if let Some(descriptor) = state.tags.get(reference) {
             return Ok(descriptor.clone());
         }
+        // A reference that is not a tag of the store must be a digest.
         let digest = reference.parse::<Digest>().map_err(|_| Error::not_found(reference))?;
         let node = state.nodes.get(&digest).ok_or_else(|| Error::not_found(reference))?;
         let media_type =
@@ -120,6 +122,7 @@ impl Source for Memory {
         let state = self.state();
         let node = state.nodes.get(&descriptor.digest).ok_or_else(|| Error::not_found(&descriptor.digest))?;
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(node.bytes.len());
+        // The slice shares the bytes, so reading copies nothing. A range beyond the content is cut off.
         let bytes = node.bytes.slice(place(range.start)..place(range.end).max(place(range.start)));
         Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
     }
@@ -135,11 +138,11 @@ impl Target for Memory {
         if self.exists(content.descriptor()).await? {
             return Ok(Pushed::Existed);
         }
-        // Reserved before the read, so that content above the limit is never in memory.
-        let mut room = self.room();
-        room.grow(content.descriptor().size)?;
+        // The bytes are reserved before they are read, so that content above the limit is never in memory.
+        let mut reservation = self.reservation();
+        reservation.grow(content.descriptor().size)?;
         let bytes = content.bytes(u64::MAX).await?;
-        self.store(content.descriptor(), bytes, room)
+        self.store(content.descriptor(), bytes, reservation)
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {
@@ -170,6 +173,7 @@ impl Predecessors for Memory {
 impl TagList for Memory {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let after = |tag: &&String| last.is_none_or(|last| tag.as_str() > last);
+        // The tags are copied, because the lock cannot be held while the stream is read.
         let tags: Vec<_> = self.state().tags.keys().filter(after).cloned().map(Ok).collect();
         stream::iter(tags).boxed()
     }
@@ -182,6 +186,7 @@ impl Delete for Memory {
         if state.nodes.remove(&descriptor.digest).is_none() {
             return Err(Error::not_found(&descriptor.digest));
         }
+        // No tag and no list of referrers may name deleted content.
         state.tags.retain(|_, tagged| tagged.digest != descriptor.digest);
         for referrers in state.referrers.values_mut() {
             referrers.retain(|referrer| referrer.digest != descriptor.digest);

@@ -1,4 +1,4 @@
-//! The memory store does what every store does.
+//! Runs the store suite on the memory store.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use oras_memory::Memory;
 use oras_testkit::suite::{self, Abilities};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behaves_like_a_store() {
+async fn passes_the_store_suite() {
     suite::run(Abilities::ALL, async || Arc::new(Memory::new()) as _).await;
 }
 
 #[tokio::test]
-async fn takes_content_piece_by_piece() {
+async fn accepts_content_in_pieces() {
     suite::run_ingest(async || Arc::new(Memory::new())).await;
 }

@@ -1,4 +1,4 @@
-//! A shared limit on the bytes that stores keep in memory.
+//! A limit on the memory of stores.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use oras_store::{Error, Result};
 
-/// A limit on the bytes that several stores keep together, including content that is still being written.
+/// A limit on the bytes that one or more stores hold, including content that is still written.
 #[derive(Clone, Debug)]
 pub struct MemoryBound(Arc<Usage>);
 
@@ -23,24 +23,25 @@ impl MemoryBound {
     }
 }
 
-/// Bytes that count against a limit until this is dropped.
+/// A reservation of bytes, which is released when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     bound: Option<MemoryBound>,
     bytes: u64,
 }
 
-impl Room {
+impl Reservation {
     pub(crate) fn new(bound: Option<MemoryBound>) -> Self {
         Self { bound, bytes: 0 }
     }
 
-    /// Reserves more bytes.
+    /// Reserves `bytes` more bytes.
     ///
     /// # Errors
-    /// `Io` with [`io::ErrorKind::StorageFull`] if they exceed the limit. Nothing is reserved then.
+    /// `Io` with [`io::ErrorKind::StorageFull`] if the total exceeds the limit. The reservation is then unchanged.
     pub(crate) fn grow(&mut self, bytes: u64) -> Result<()> {
         if let Some(MemoryBound(usage)) = &self.bound {
+            // The counter guards no other memory, so relaxed ordering is enough.
             let grown = |used: u64| used.checked_add(bytes).filter(|used| *used <= usage.limit);
             let counted = usage.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
             counted.map_err(|_| {
@@ -53,7 +54,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(MemoryBound(usage)) = &self.bound {
             usage.used.fetch_sub(self.bytes, Ordering::Relaxed);
