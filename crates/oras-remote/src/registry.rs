@@ -1,7 +1,7 @@
 //! A registry as a whole.
 
 use futures::stream::{self, BoxStream, StreamExt};
-use oras_spec::wire::CatalogPage;
+use oras_spec::api_bodies::CatalogPage;
 use oras_store::Result;
 use reqwest::Method;
 

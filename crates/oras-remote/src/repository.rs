@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU8;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use oras_spec::wire::TagPage;
+use oras_spec::api_bodies::TagPage;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType, Reference};
 use oras_store::{
     ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,

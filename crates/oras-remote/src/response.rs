@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use oras_spec::wire::{ErrorBody, ErrorEntry};
+use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
 use oras_store::{Error, Kind};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Descriptors: the edges of every graph ORAS moves (image-spec, descriptor.md).
+//! Descriptors, which name content by digest (image-spec, descriptor.md).
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::json::null_is_default;
 use crate::{Digest, MediaType, Platform, annotation};
 
-/// Names a piece of content by digest and size, and says what it is.
+/// The media type, digest and size of a piece of content.
 ///
-/// Fields are written in the order of the Go tool, empty ones left out. Two descriptors of the same content can
-/// differ in everything but `digest`: compare digests to ask "the same content?".
+/// JSON has the fields in the order of the Go tool, without empty ones. Two descriptors of the same content can differ
+/// in all fields but `digest`, so compare digests to compare content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -19,15 +19,15 @@ pub struct Descriptor {
     pub media_type: MediaType,
     /// The digest of the content.
     pub digest: Digest,
-    /// The length of the content in bytes. A claim: what arrives is checked against it.
+    /// The length of the content in bytes. Readers verify the length of the content that they receive.
     pub size: u64,
-    /// Where the content may also be found.
+    /// Other locations of the content.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Annotations, sorted by key.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The content itself. Not verified by reading it: see [`Descriptor::embedded`].
+    /// The content itself, which is not verified. [`Descriptor::embedded`] verifies it.
     #[serde(default, with = "base64_data", skip_serializing_if = "Option::is_none")]
     pub data: Option<Bytes>,
     /// The platform an image runs on.
@@ -39,7 +39,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A descriptor of content known by digest and size.
+    /// Makes a descriptor from digest and size.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self {
             media_type,
@@ -53,12 +53,12 @@ impl Descriptor {
         }
     }
 
-    /// The descriptor of `bytes`, by SHA-256.
+    /// Makes the descriptor of `bytes` with their SHA-256 digest.
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::sha256(bytes), bytes.len() as u64)
     }
 
-    /// The empty JSON object with its content embedded, as a config or a layer that carries nothing
+    /// Makes the descriptor of the empty JSON object with its content embedded, for a config or layer without content
     /// (image-spec, manifest.md "Guidance for an Empty Descriptor").
     pub fn empty_json() -> Self {
         let mut descriptor = Self::of(MediaType::EMPTY_JSON, b"{}");
@@ -66,20 +66,20 @@ impl Descriptor {
         descriptor
     }
 
-    /// Media type, digest and size alone: what a `subject` says.
+    /// Returns a descriptor with media type, digest and size only, as the field `subject` has.
     pub fn plain(&self) -> Self {
         Self::new(self.media_type.clone(), self.digest.clone(), self.size)
     }
 
-    /// The file path this content is pulled to, if it names one.
+    /// Returns the path to which pull writes the content, if there is one.
     pub fn title(&self) -> Option<&str> {
         self.annotations.get(annotation::TITLE).map(String::as_str).filter(|title| !title.is_empty())
     }
 
-    /// The embedded content, if there is some and it matches digest and size (image-spec: `data` "SHOULD be
-    /// verified").
+    /// Returns the embedded content if it matches digest and size (image-spec: `data` "SHOULD be verified").
     pub fn embedded(&self) -> Option<&Bytes> {
         let data = self.data.as_ref()?;
+        // The length is compared first, because hashing costs more.
         (data.len() as u64 == self.size && self.digest.verify(data) == Ok(true)).then_some(data)
     }
 }
@@ -100,6 +100,7 @@ mod base64_data {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
         let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        // Go's `[]byte` is base64 with padding in JSON.
         text.map(|text| STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(de::Error::custom))
             .transpose()
     }
@@ -111,7 +112,7 @@ mod tests {
     use crate::json;
 
     #[test]
-    fn written_like_go() {
+    fn writes_json_as_go() {
         let mut descriptor = Descriptor::empty_json();
         descriptor.annotations.insert("b".into(), "<&>\u{2028}é".into());
         descriptor.annotations.insert("a".into(), String::new());
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_and_unknown_fields_are_read() {
+    fn reads_nulls_and_ignores_unknown_fields() {
         let text = r#"{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
             "size":2,"annotations":null,"urls":null,"data":null,"platform":null,"x":[1]}"#;
         let descriptor: Descriptor = serde_json::from_str(text).unwrap();
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn embedded_data_must_match() {
+    fn verifies_embedded_content() {
         let mut descriptor = Descriptor::empty_json();
         assert_eq!(descriptor.embedded().unwrap(), "{}");
         descriptor.data = Some(Bytes::from_static(b"[]"));
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_and_huge_sizes_are_refused() {
+    fn rejects_negative_and_huge_sizes() {
         for size in ["-1", "1.5", "18446744073709551616", "\"2\""] {
             let text = format!(r#"{{"mediaType":"a/b","digest":"blake3:aa","size":{size}}}"#);
             assert!(serde_json::from_str::<Descriptor>(&text).is_err(), "{size}");

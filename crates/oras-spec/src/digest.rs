@@ -1,4 +1,4 @@
-//! Content digests: an algorithm and the hash it gave (image-spec, descriptor.md "Digests").
+//! Digests of content: an algorithm and a hash (image-spec, descriptor.md "Digests").
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
-/// A hash function that content can be verified with.
+/// A hash function with which ORAS can verify content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// SHA-256, which every implementation must support and ORAS writes.
+    /// SHA-256, which every implementation must support and which ORAS writes.
     Sha256,
-    /// SHA-384: read for compatibility with the Go libraries, not registered by OCI.
+    /// SHA-384, which OCI does not register. ORAS reads it because the Go libraries do.
     Sha384,
     /// SHA-512.
     Sha512,
 }
 
 impl Algorithm {
-    /// The name used before the colon of a digest.
+    /// Returns the name before the colon of a digest.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -28,57 +28,57 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name, if ORAS can compute it.
+    /// Returns the algorithm with a name, if ORAS can compute it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|algorithm| algorithm.as_str() == name)
     }
 }
 
-/// A well-formed digest; cheap to clone, compare and hash.
+/// A well-formed digest, which is cheap to clone, compare and hash.
 ///
-/// A digest of an algorithm that ORAS does not know is carried as it is (image-spec: "implementations SHOULD
-/// allow digests with unrecognized algorithms to pass validation"), but content can't be verified against it:
-/// [`Digest::algorithm`] answers `None`.
+/// A digest may have an algorithm that ORAS does not know (image-spec: "implementations SHOULD allow digests with
+/// unrecognized algorithms to pass validation"). Such a digest is kept unchanged, but it cannot verify content, and
+/// [`Digest::algorithm`] returns `None`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(Repr);
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Repr {
     Sha256([u8; 32]),
-    // Beside the one that is everywhere the others are rare: they shall not make all digests larger.
+    // Boxed, because these are rare and would otherwise make every digest larger than SHA-256 needs.
     Sha384(Arc<[u8; 48]>),
     Sha512(Arc<[u8; 64]>),
     Other(Arc<str>),
 }
 
-/// Why a text is not a digest.
+/// An error of parsing a digest or verifying content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// Not `algorithm:encoded`, or characters outside the grammar.
+    /// The text does not follow the grammar `algorithm:encoded`.
     #[error("invalid checksum digest format")]
     Format,
-    /// The hash of a known algorithm has another length.
+    /// The hash of a known algorithm has the wrong length.
     #[error("invalid checksum digest length")]
     Length,
-    /// The algorithm is none that content can be verified with.
+    /// ORAS cannot compute the algorithm.
     #[error("unsupported digest algorithm")]
     Unsupported,
 }
 
 impl Digest {
-    /// The SHA-256 digest of `bytes`.
+    /// Computes the SHA-256 digest of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
         Self(Repr::Sha256(sha2::Sha256::digest(bytes).into()))
     }
 
-    /// The digest of `bytes` under `algorithm`.
+    /// Computes the digest of `bytes` with `algorithm`.
     pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The algorithm, or `None` when ORAS cannot compute it.
+    /// Returns the algorithm, or `None` if ORAS cannot compute it.
     pub fn algorithm(&self) -> Option<Algorithm> {
         match self.0 {
             Repr::Sha256(_) => Some(Algorithm::Sha256),
@@ -88,7 +88,7 @@ impl Digest {
         }
     }
 
-    /// The text before the colon.
+    /// Returns the text before the colon.
     pub fn algorithm_name(&self) -> &str {
         match &self.0 {
             Repr::Other(text) => text.split(':').next().unwrap_or_default(),
@@ -96,7 +96,7 @@ impl Digest {
         }
     }
 
-    /// The text after the colon: lower-case hex for the known algorithms. Never contains a `/` or a `.`.
+    /// Returns the text after the colon, which contains neither `/` nor `.`. It is lower-case hex for known algorithms.
     pub fn encoded(&self) -> String {
         match &self.0 {
             Repr::Sha256(hash) => hex(hash),
@@ -106,13 +106,17 @@ impl Digest {
         }
     }
 
-    /// Whether `bytes` hash to this digest; an error when the algorithm is not known.
+    /// Returns true if `bytes` have this digest.
+    ///
+    /// # Errors
+    /// [`DigestError::Unsupported`] if ORAS cannot compute the algorithm.
     pub fn verify(&self, bytes: &[u8]) -> Result<bool, DigestError> {
         let algorithm = self.algorithm().ok_or(DigestError::Unsupported)?;
         Ok(Self::of(algorithm, bytes) == *self)
     }
 
-    /// What status lines show: the first twelve hex digits of a SHA-256 digest, any other digest whole.
+    /// Returns the short form for status lines: the first twelve hex digits of a SHA-256 digest, or any other digest in
+    /// full.
     pub fn short(&self) -> String {
         match &self.0 {
             Repr::Sha256(hash) => hex(&hash[..6]),
@@ -121,6 +125,7 @@ impl Digest {
     }
 }
 
+// A table avoids a call of `format!` for each byte.
 fn hex(hash: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(hash.len() * 2);
@@ -164,6 +169,7 @@ impl FromStr for Digest {
             return Err(DigestError::Format);
         }
         Ok(Self(match Algorithm::from_name(name) {
+            // Hashes of known algorithms are kept as bytes, which need half the memory of text.
             Some(Algorithm::Sha256) => Repr::Sha256(unhex(encoded)?),
             Some(Algorithm::Sha384) => Repr::Sha384(Arc::new(unhex(encoded)?)),
             Some(Algorithm::Sha512) => Repr::Sha512(Arc::new(unhex(encoded)?)),
@@ -200,42 +206,43 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// A running hash: feed it with [`Hasher::update`], end it with [`Hasher::finish`]. Clone it to keep a state.
+/// An incremental hash. [`Hasher::update`] adds bytes, and [`Hasher::finish`] returns the digest. A clone is a
+/// snapshot of the state.
 #[derive(Clone, Debug)]
-pub struct Hasher(State);
+pub struct Hasher(HashState);
 
 #[derive(Clone, Debug)]
-enum State {
+enum HashState {
     Sha256(sha2::Sha256),
     Sha384(sha2::Sha384),
     Sha512(sha2::Sha512),
 }
 
 impl Hasher {
-    /// A hash of nothing yet.
+    /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+            Algorithm::Sha256 => HashState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha384 => HashState::Sha384(sha2::Sha384::new()),
+            Algorithm::Sha512 => HashState::Sha512(sha2::Sha512::new()),
         })
     }
 
-    /// Adds `bytes`.
+    /// Adds `bytes` to the hash.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Sha256(hash) => hash.update(bytes),
-            State::Sha384(hash) => hash.update(bytes),
-            State::Sha512(hash) => hash.update(bytes),
+            HashState::Sha256(hash) => hash.update(bytes),
+            HashState::Sha384(hash) => hash.update(bytes),
+            HashState::Sha512(hash) => hash.update(bytes),
         }
     }
 
-    /// The digest of all that was added.
+    /// Returns the digest of all bytes that were added.
     pub fn finish(self) -> Digest {
         Digest(match self.0 {
-            State::Sha256(hash) => Repr::Sha256(hash.finalize().into()),
-            State::Sha384(hash) => Repr::Sha384(Arc::new(hash.finalize().into())),
-            State::Sha512(hash) => Repr::Sha512(Arc::new(hash.finalize().into())),
+            HashState::Sha256(hash) => Repr::Sha256(hash.finalize().into()),
+            HashState::Sha384(hash) => Repr::Sha384(Arc::new(hash.finalize().into())),
+            HashState::Sha512(hash) => Repr::Sha512(Arc::new(hash.finalize().into())),
         })
     }
 }
@@ -245,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_digests_round_trip() {
+    fn round_trips_known_digests() {
         let text = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         let digest: Digest = text.parse().unwrap();
         assert_eq!(digest.to_string(), text);
@@ -261,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_algorithms_are_carried() {
+    fn keeps_digests_of_unknown_algorithms() {
         let digest: Digest = "blake3:abc_D-=".parse().unwrap();
         assert_eq!(digest.algorithm(), None);
         assert_eq!((digest.algorithm_name(), digest.encoded().as_str()), ("blake3", "abc_D-="));
@@ -269,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_digests_are_refused() {
+    fn rejects_malformed_digests() {
         use DigestError::{Format, Length};
         let hex = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         for (text, error) in [

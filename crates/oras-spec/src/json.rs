@@ -1,4 +1,4 @@
-//! JSON as the Go tool writes it, and a reader that refuses what two parsers could read differently.
+//! Writes JSON as the Go tool does, and checks JSON for duplicate keys.
 
 use std::fmt;
 use std::io;
@@ -7,15 +7,16 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-/// Compact JSON, escaped as Go's `encoding/json` escapes: `<`, `>`, `&`, U+2028 and U+2029 become `\u003c` and
-/// so on. Digests of manifests depend on it.
+/// Serializes a value as compact JSON with the escapes of Go's `encoding/json`.
+///
+/// `<`, `>`, `&`, U+2028 and U+2029 are written as `\u003c` and so on. Digests of manifests depend on these bytes.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     write(value, &mut Serializer::with_formatter(&mut bytes, GoFormatter(CompactFormatter)));
     bytes
 }
 
-/// Like [`to_vec`], indented by two spaces, without a final newline.
+/// Serializes a value as [`to_vec`] does, but indented by two spaces, without a final newline.
 pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     write(
@@ -25,16 +26,18 @@ pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// What a text may grow by when it is indented, besides eight times its length.
+/// The maximum number of bytes that indentation may add to eight times the length of a text.
 const MAX_INDENTATION: usize = 64 << 20;
 
-/// The JSON text `bytes` indented by two spaces, without a final newline: white space changes, and nothing else, as
-/// with Go's `json.Indent`.
+/// Indents the JSON text `bytes` by two spaces, without a final newline, as Go's `json.Indent` does.
+///
+/// Only white space changes.
 ///
 /// # Errors
-/// Bytes that are not one value of JSON, or a text so deeply nested that its indentation would exceed 64 MiB and
-/// eight times its own length: indentation grows with the square of the depth.
+/// Fails if `bytes` are not one JSON value, or if the result is longer than 64 MiB plus eight times the length of
+/// the text. The limit exists because indentation grows with the square of the depth.
 pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    // The loop below only works on valid JSON.
     serde_json::from_slice::<de::IgnoredAny>(bytes)?;
     let mut out = Vec::with_capacity(bytes.len() * 2);
     let longest = bytes.len().saturating_mul(8).saturating_add(MAX_INDENTATION);
@@ -49,6 +52,7 @@ pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
                 "nested too deeply to be indented: more than {longest} bytes"
             )));
         }
+        // Everything inside of a string is copied, escapes included.
         if quoted {
             out.push(byte);
             quoted = escaped || byte != b'"';
@@ -59,6 +63,7 @@ pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
             continue;
         }
         let closes = matches!(byte, b'}' | b']');
+        // An empty object or list stays on one line, so the line feed after a bracket waits for the next byte.
         if std::mem::take(&mut opened) && !closes {
             depth += 1;
             line(&mut out, depth);
@@ -107,6 +112,7 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
     }
 
     fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        // Text between two escapes is written at once.
         let mut start = 0;
         for (at, found) in text.char_indices() {
             let escaped = match found {
@@ -133,7 +139,7 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
     }
 }
 
-/// Reads `null` as the empty value: the Go tool writes and takes `"layers": null`.
+/// Deserializes `null` as the default value, because the Go tool writes and accepts `"layers": null`.
 pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -142,12 +148,17 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An object whose keys are all different, in itself and in everything below it, and which nests at most
-/// 127 deep; an error otherwise (RFC 7493: "objects MUST NOT have members with duplicate names"). Two readers
-/// of a document with duplicate keys can see two different documents under one digest.
+/// Checks that no object in the JSON text `bytes` has duplicate keys (RFC 7493: "objects MUST NOT have members with
+/// duplicate names").
+///
+/// Two parsers can read different values from a document with duplicate keys, although it has one digest.
+///
+/// # Errors
+/// Fails if the text is not one JSON value, has duplicate keys, or is nested more than 127 deep.
 pub fn check_strict(bytes: &[u8]) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Strict.deserialize(&mut deserializer)?;
+    // Bytes after the value are an error, too.
     deserializer.end()
 }
 
@@ -169,6 +180,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // Keys are compared after unescaping: `a` and `\u0061` are one key.
         let mut seen = std::collections::HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if seen.contains(&key) {
@@ -210,21 +222,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_like_go() {
+    fn escapes_as_go() {
         let text = "<a>&\u{2028}\u{2029}\"\\\u{8}\u{c}\n\r\t\u{1}\u{7f}é";
         let expected = r#""\u003ca\u003e\u0026\u2028\u2029\"\\\b\f\n\r\t\u0001"#.to_owned() + "\u{7f}é\"";
         assert_eq!(String::from_utf8(to_vec(text)).unwrap(), expected);
     }
 
     #[test]
-    fn pretty_is_two_spaces_and_empty_stays_short() {
+    fn indents_by_two_spaces_except_in_empty_lists() {
         let value = serde_json::json!({"a": [1, {}], "b": [], "c": "<"});
         let expected = "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": [],\n  \"c\": \"\\u003c\"\n}";
         assert_eq!(String::from_utf8(to_vec_pretty(&value)).unwrap(), expected);
     }
 
     #[test]
-    fn indented_text_says_the_same() {
+    fn indent_changes_only_white_space() {
         let text = br#" {"a" :[1.50,{ }, [ ] ],"<\\\"{":"\u003c,:[\\"} "#;
         let expected =
             "{\n  \"a\": [\n    1.50,\n    {},\n    []\n  ],\n  \"<\\\\\\\"{\": \"\\u003c,:[\\\\\"\n}";
@@ -234,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_keys_and_depth_are_refused() {
+    fn rejects_duplicate_keys_and_deep_nesting() {
         assert!(check_strict(br#"{"a":1,"b":{"a":[null,1.5,"x",true,-3]}}"#).is_ok());
         assert!(check_strict(br#"{"a":1,"a":1}"#).is_err());
         assert!(check_strict(br#"{"b":[{"a":1,"\u0061":1}]}"#).is_err());

@@ -2,20 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Name of the marker file.
+/// The name of the marker file.
 pub const MARKER_FILE: &str = "oci-layout";
-/// Name of the index file.
+/// The name of the index file.
 pub const INDEX_FILE: &str = "index.json";
-/// Name of the folder of blobs: `blobs/<algorithm>/<encoded>`.
+/// The name of the directory of blobs, whose files are `blobs/<algorithm>/<encoded>`.
 pub const BLOBS_DIR: &str = "blobs";
-/// The only version of the layout there is.
+/// The only version of the image layout.
 pub const VERSION: &str = "1.0.0";
 
-/// Content of the marker file.
+/// The content of the marker file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marker {
-    /// Version of the layout.
+    /// The version of the image layout.
     pub image_layout_version: String,
 }
 

@@ -1,4 +1,6 @@
-//! Manifests: raw bytes with a parsed view. The only place that decodes a manifest by media type.
+//! Manifests: the original bytes and their parsed content.
+//!
+//! No other module decodes a manifest by its media type.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::json::{self, null_is_default};
 use crate::{Descriptor, Kind, MediaType};
 
-/// A manifest as it was found: bytes that are never re-serialised, and what they say.
+/// A parsed manifest with its original bytes, which are never serialized again.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     media_type: MediaType,
@@ -16,7 +18,7 @@ pub struct Manifest {
     view: View,
 }
 
-/// What a manifest says, by its kind.
+/// The content of a manifest, by its kind.
 #[derive(Clone, Debug)]
 pub enum View {
     /// An image manifest, OCI or Docker schema 2.
@@ -27,40 +29,41 @@ pub enum View {
     Artifact(Box<ArtifactManifest>),
 }
 
-/// Why bytes are not the manifest they are said to be.
+/// An error of parsing a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The media type is none of a manifest.
+    /// The media type is not that of a manifest.
     #[error("{} is not the media type of a manifest", quoted(.0))]
     NotManifest(MediaType),
-    /// Not JSON, duplicate keys, or fields of the wrong type.
+    /// The bytes are not JSON, have duplicate keys, or have fields of the wrong type.
     #[error("malformed manifest")]
     Json(#[from] serde_json::Error),
-    /// The `mediaType` inside differs from the descriptor's (CVE-2021-41190).
+    /// The field `mediaType` differs from the media type of the descriptor (CVE-2021-41190).
     #[error("the manifest says it is {found}, but it is described as {expected}")]
     MediaType {
-        /// The type in the descriptor or the response.
+        /// The media type in the descriptor or the response.
         expected: MediaType,
-        /// The type in the bytes.
+        /// The media type in the manifest.
         found: MediaType,
     },
-    /// `layers` or `config` beside `manifests` (CVE-2021-41190): readable as image and as index.
+    /// The manifest can be read as an image and as an index, because it has `layers` or `config` and also `manifests`
+    /// (CVE-2021-41190).
     #[error("ambiguous manifest: it has both layers and manifests")]
     Ambiguous,
 }
 
-/// A media type in a message, which would have a gap where it is empty.
+/// Returns a media type for a message. An empty one is shown as `""`.
 fn quoted(media_type: &MediaType) -> &str {
     if media_type.as_str().is_empty() { "\"\"" } else { media_type.as_str() }
 }
 
-/// An image manifest (image-spec, manifest.md); Docker's schema 2 manifest reads the same.
+/// An image manifest (image-spec, manifest.md). Docker's schema 2 manifest has the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageManifest {
     /// Always 2.
     pub schema_version: u32,
-    /// The manifest's own type.
+    /// The media type of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// The type of the artifact.
@@ -71,7 +74,7 @@ pub struct ImageManifest {
     /// The layers, in order.
     #[serde(default, deserialize_with = "null_is_default")]
     pub layers: Vec<Descriptor>,
-    /// The manifest this one refers to.
+    /// The manifest to which this one refers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Annotations, sorted by key.
@@ -79,22 +82,22 @@ pub struct ImageManifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An image index (image-spec, image-index.md); Docker's manifest list reads the same.
+/// An image index (image-spec, image-index.md). Docker's manifest list has the same fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageIndex {
     /// Always 2.
     pub schema_version: u32,
-    /// The index's own type.
+    /// The media type of the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// The type of the artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
-    /// The manifests, in order; the first match of a platform wins.
+    /// The manifests, in order. The first manifest that matches a platform is used.
     #[serde(default, deserialize_with = "null_is_default")]
     pub manifests: Vec<Descriptor>,
-    /// The manifest this one refers to.
+    /// The manifest to which this one refers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Annotations, sorted by key.
@@ -102,11 +105,11 @@ pub struct ImageIndex {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The artifact manifest that image-spec 1.1 withdrew; read, never written.
+/// The artifact manifest that image-spec 1.1 withdrew. ORAS reads it but never writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactManifest {
-    /// The manifest's own type.
+    /// The media type of the manifest.
     pub media_type: MediaType,
     /// The type of the artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +117,7 @@ pub struct ArtifactManifest {
     /// The content.
     #[serde(default, deserialize_with = "null_is_default")]
     pub blobs: Vec<Descriptor>,
-    /// The manifest this one refers to.
+    /// The manifest to which this one refers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Annotations, sorted by key.
@@ -123,7 +126,7 @@ pub struct ArtifactManifest {
 }
 
 impl ImageManifest {
-    /// An OCI manifest with nothing but a config and layers.
+    /// Makes an OCI manifest with a config and layers.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
@@ -136,14 +139,14 @@ impl ImageManifest {
         }
     }
 
-    /// The JSON the Go tool would write.
+    /// Serializes the manifest to the bytes that the Go tool writes.
     pub fn to_bytes(&self) -> Bytes {
         json::to_vec(self).into()
     }
 }
 
 impl ImageIndex {
-    /// An OCI index of `manifests`.
+    /// Makes an OCI index of `manifests`.
     pub fn new(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
@@ -155,13 +158,13 @@ impl ImageIndex {
         }
     }
 
-    /// The JSON the Go tool would write.
+    /// Serializes the manifest to the bytes that the Go tool writes.
     pub fn to_bytes(&self) -> Bytes {
         json::to_vec(self).into()
     }
 }
 
-/// The fields whose presence decides what a document is.
+/// The fields that determine the kind of a document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Probe {
@@ -172,25 +175,31 @@ struct Probe {
 }
 
 impl Manifest {
-    /// Reads `bytes` as a manifest of `media_type`. The caller has checked their digest.
+    /// Parses `bytes` as a manifest of `media_type`. The caller has verified their digest.
     ///
-    /// Duplicate keys, a differing inner `mediaType`, an index with layers or a config, and an image with manifests are
-    /// errors (OCI advisory CVE-2021-41190);
-    /// unknown fields and unknown media types of children are carried.
+    /// Unknown fields are ignored, and children may have unknown media types.
+    ///
+    /// # Errors
+    /// Rejects duplicate keys, another `mediaType` in the bytes, an index with layers or a config, and an image with
+    /// manifests (OCI advisory CVE-2021-41190). Also rejects a `media_type` that is not that of a manifest.
     pub fn parse(media_type: &MediaType, bytes: Bytes) -> Result<Self, ManifestError> {
         let kind = media_type.kind();
         if !media_type.is_manifest() {
             return Err(ManifestError::NotManifest(media_type.clone()));
         }
+        // Two parsers can read different values of a duplicate key, so duplicates are rejected before anything is
+        // decoded.
         json::check_strict(&bytes)?;
         let probe: Probe = serde_json::from_slice(&bytes)?;
         if let Some(found) =
+            // The field is optional in OCI documents, so only a different value is an error.
             probe.media_type.filter(|found| !found.as_str().is_empty() && found != media_type)
         {
             return Err(ManifestError::MediaType { expected: media_type.clone(), found });
         }
         let (is_index, is_image) =
             (probe.manifests.is_some(), probe.layers.is_some() || probe.config.is_some());
+        // Another tool could read such a document as the other kind under the same digest.
         let other = match kind {
             Kind::Index => is_image,
             Kind::Manifest => is_index,
@@ -207,23 +216,24 @@ impl Manifest {
         Ok(Self { media_type: media_type.clone(), bytes, view })
     }
 
-    /// The bytes as they were found.
+    /// Returns the original bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The type it was parsed as.
+    /// Returns the media type as which the bytes were parsed.
     pub fn media_type(&self) -> &MediaType {
         &self.media_type
     }
 
-    /// What the bytes say.
+    /// Returns the parsed content.
     pub fn view(&self) -> &View {
         &self.view
     }
 
-    /// Every node this manifest needs, subject first, then config, then layers, manifests or blobs in order.
-    /// Docker's types have no subject. Foreign layers are listed: whether to copy them is the copier's rule.
+    /// Returns the descriptors of all children: the subject, then the config, then layers, manifests or blobs in order.
+    ///
+    /// Docker's manifests have no subject. Foreign layers are included, and the caller decides whether to copy them.
     pub fn children(&self) -> Vec<Descriptor> {
         let subject = self.subject().cloned().into_iter();
         match &self.view {
@@ -235,8 +245,9 @@ impl Manifest {
         }
     }
 
-    /// The manifest this one refers to, if any.
+    /// Returns the manifest to which this one refers, if there is one.
     pub fn subject(&self) -> Option<&Descriptor> {
+        // Docker's schema does not define the field.
         let docker = [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST];
         if docker.contains(&self.media_type) {
             return None;
@@ -248,7 +259,7 @@ impl Manifest {
         }
     }
 
-    /// The artifact type: the manifest's own, else the config's media type (distribution-spec, "Listing
+    /// Returns the artifact type of the manifest, or else the media type of its config (distribution-spec, "Listing
     /// Referrers").
     pub fn artifact_type(&self) -> Option<&MediaType> {
         let own = match &self.view {
@@ -256,11 +267,12 @@ impl Manifest {
             View::Index(index) => index.artifact_type.as_ref(),
             View::Artifact(artifact) => artifact.artifact_type.as_ref(),
         };
+        // An empty type counts as missing, as in the Go tool.
         own.filter(|text| !text.as_str().is_empty())
             .or_else(|| self.config().map(|config| &config.media_type))
     }
 
-    /// The manifest's annotations.
+    /// Returns the annotations of the manifest.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         match &self.view {
             View::Image(manifest) => &manifest.annotations,
@@ -269,7 +281,7 @@ impl Manifest {
         }
     }
 
-    /// The config of an image manifest.
+    /// Returns the config of an image manifest.
     pub fn config(&self) -> Option<&Descriptor> {
         match &self.view {
             View::Image(manifest) => Some(&manifest.config),
@@ -277,8 +289,8 @@ impl Manifest {
         }
     }
 
-    /// The descriptor of this manifest as a referrer: with its artifact type and annotations
-    /// (distribution-spec, "Listing Referrers").
+    /// Returns the descriptor with which referrers lists contain this manifest: `described` with the artifact type and
+    /// annotations of the manifest (distribution-spec, "Listing Referrers").
     pub fn referrer_descriptor(&self, described: &Descriptor) -> Descriptor {
         let mut descriptor = described.plain();
         descriptor.annotations = self.annotations().clone();
@@ -298,7 +310,7 @@ mod tests {
     const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
 
     #[test]
-    fn children_are_in_order_and_bytes_are_kept() {
+    fn keeps_bytes_and_lists_children_in_order() {
         let text = format!(
             r#"{{ "schemaVersion":2,"x":1,"config":{EMPTY},"layers":[{EMPTY}],"subject":{EMPTY},"artifactType":"a/b" }}"#
         );
@@ -311,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn artifact_type_falls_back_to_config() {
+    fn falls_back_to_media_type_of_config() {
         let text = format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":null}}"#);
         let manifest = parse(MediaType::IMAGE_MANIFEST, &text).unwrap();
         assert_eq!(manifest.artifact_type(), Some(&MediaType::EMPTY_JSON));
@@ -320,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn confusing_documents_are_refused() {
+    fn rejects_ambiguous_documents() {
         let both = format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":[],"manifests":[]}}"#);
         assert!(matches!(parse(MediaType::IMAGE_MANIFEST, &both), Err(ManifestError::Ambiguous)));
         assert!(matches!(parse(MediaType::IMAGE_INDEX, &both), Err(ManifestError::Ambiguous)));
@@ -334,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_index_is_written_with_its_list() {
+    fn writes_empty_list_of_empty_index() {
         assert_eq!(
             ImageIndex::new(Vec::new()).to_bytes(),
             r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#

@@ -1,27 +1,27 @@
-//! Media types, and the one classification that says which of them have children.
+//! Media types and their classification for the graph of an artifact.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A media type as it stands in a descriptor: any text, because unknown types must be carried unchanged.
+/// A media type. It may be any text, because descriptors with unknown media types are kept unchanged.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(Cow<'static, str>);
 
-/// What a media type means to the copy of a graph.
+/// The role of a media type in the graph of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// An image manifest, OCI or Docker schema 2: config, layers, and in OCI a subject.
     Manifest,
     /// An image index or a Docker manifest list: manifests, and in OCI a subject.
     Index,
-    /// The OCI artifact manifest that was withdrawn before image-spec 1.1: blobs and a subject.
+    /// The OCI artifact manifest, which was withdrawn before image-spec 1.1: blobs and a subject.
     ArtifactManifest,
-    /// A layer that must not be distributed: never uploaded, its descriptor is kept.
+    /// A layer that must not be distributed. Its descriptor is copied, but its content is never uploaded.
     Foreign,
-    /// Anything else: a leaf.
+    /// Content without children.
     Blob,
 }
 
@@ -34,9 +34,9 @@ impl MediaType {
     pub const IMAGE_CONFIG: Self = Self::of("application/vnd.oci.image.config.v1+json");
     /// The empty JSON object, `{}`.
     pub const EMPTY_JSON: Self = Self::of("application/vnd.oci.empty.v1+json");
-    /// OCI layer; what ORAS gives a file that names no type.
+    /// OCI layer. The default media type of a file.
     pub const LAYER_TAR: Self = Self::of("application/vnd.oci.image.layer.v1.tar");
-    /// OCI layer, gzip; what ORAS gives a directory.
+    /// OCI layer, gzip. The default media type of a directory.
     pub const LAYER_TAR_GZIP: Self = Self::of("application/vnd.oci.image.layer.v1.tar+gzip");
     /// OCI layer, zstd.
     pub const LAYER_TAR_ZSTD: Self = Self::of("application/vnd.oci.image.layer.v1.tar+zstd");
@@ -51,12 +51,12 @@ impl MediaType {
     pub const DOCKER_CONFIG: Self = Self::of("application/vnd.docker.container.image.v1+json");
     /// Bytes of no known type.
     pub const OCTET_STREAM: Self = Self::of("application/octet-stream");
-    /// Artifact type of an ORAS artifact that names none.
+    /// The default artifact type.
     pub const UNKNOWN_ARTIFACT: Self = Self::of("application/vnd.unknown.artifact.v1");
-    /// Config type of an ORAS artifact packed by image-spec 1.0 that names none.
+    /// The default media type of the config in an artifact of image-spec 1.0.
     pub const UNKNOWN_CONFIG: Self = Self::of("application/vnd.unknown.config.v1+json");
 
-    /// The manifest types ORAS asks a registry for, in the order of the `Accept` header.
+    /// The media types of manifests in the order of the `Accept` header.
     pub const MANIFESTS: [Self; 5] = [
         Self::DOCKER_MANIFEST,
         Self::DOCKER_MANIFEST_LIST,
@@ -69,12 +69,12 @@ impl MediaType {
         Self(Cow::Borrowed(text))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the type means to a graph. This is the workspace's only list of manifest types.
+    /// Returns the role of the media type in a graph. No other function lists the media types of manifests.
     pub fn kind(&self) -> Kind {
         match self.as_str() {
             "application/vnd.oci.image.manifest.v1+json"
@@ -90,20 +90,21 @@ impl MediaType {
         }
     }
 
-    /// Whether a node of this type is stored as a manifest, and so may have children.
+    /// Returns true if content of this type is stored as a manifest, which can have children.
     pub fn is_manifest(&self) -> bool {
         matches!(self.kind(), Kind::Manifest | Kind::Index | Kind::ArtifactManifest)
     }
 
-    /// Whether this is one of the two image configurations that name a platform.
+    /// Returns true for OCI and Docker image configurations, which name a platform.
     pub fn is_image_config(&self) -> bool {
         *self == Self::IMAGE_CONFIG || *self == Self::DOCKER_CONFIG
     }
 
-    /// Whether the text is `type/subtype` with restricted names (RFC 6838, section 4.2), as image-spec demands
-    /// of artifact and config types.
+    /// Returns true if the text is `type/subtype` with restricted names (RFC 6838, section 4.2), which image-spec
+    /// requires of the types of artifacts and configs.
     pub fn is_well_formed(&self) -> bool {
         let name = |part: &str| {
+            // RFC 6838 limits names to 127 characters.
             part.len() <= 127
                 && part.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
@@ -126,6 +127,7 @@ impl From<&str> for MediaType {
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad` applies the width and alignment of the format.
         f.pad(&self.0)
     }
 }
@@ -141,14 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_accepted_type_is_a_manifest() {
+    fn accepts_only_types_of_manifests() {
         assert!(MediaType::MANIFESTS.iter().all(MediaType::is_manifest));
         assert!(!MediaType::LAYER_TAR.is_manifest());
         assert_eq!(MediaType::from("application/vnd.oci.image.index.v1+json"), MediaType::IMAGE_INDEX);
     }
 
     #[test]
-    fn well_formed_is_rfc_6838() {
+    fn checks_names_by_rfc_6838() {
         for good in ["a/b", "application/vnd.x+json", "text/plain", "1/2"] {
             assert!(MediaType::from(good).is_well_formed(), "{good}");
         }

@@ -1,4 +1,4 @@
-//! Platforms of images, and the rule by which an index entry is chosen (image-spec, image-index.md).
+//! Platforms of images and how they match (image-spec, image-index.md).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::null_is_default;
 
-/// What an image runs on. Missing `os` and `architecture` are empty, as the Go tool reads them.
+/// The platform on which an image runs. Missing `os` and `architecture` are empty strings, as in the Go tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
-    /// CPU architecture, as Go's `GOARCH` names it.
+    /// The CPU architecture, as in Go's `GOARCH`.
     #[serde(default)]
     pub architecture: String,
-    /// Operating system, as Go's `GOOS` names it.
+    /// The operating system, as in Go's `GOOS`.
     #[serde(default)]
     pub os: String,
-    /// Version of the operating system.
+    /// The version of the operating system.
     #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
     pub os_version: String,
-    /// Features of the operating system that the image needs.
+    /// The features of the operating system that the image requires.
     #[serde(
         rename = "os.features",
         default,
@@ -27,28 +27,30 @@ pub struct Platform {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub os_features: Vec<String>,
-    /// Variant of the architecture.
+    /// The variant of the architecture.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
 }
 
-/// Why a text is not a platform.
+/// An error of parsing a platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    /// More than `os/arch/variant`.
+    /// There are more parts than `os/arch/variant`.
     #[error("failed to parse platform {0:?}: expected format os[/arch[/variant]]")]
     Format(String),
-    /// No operating system.
+    /// The operating system is empty.
     #[error("invalid platform: OS cannot be empty")]
     Os,
-    /// A slash, and no architecture behind it.
+    /// The architecture after the slash is empty.
     #[error("invalid platform: Architecture cannot be empty")]
     Architecture,
 }
 
 impl Platform {
-    /// Whether `self`, as offered by an index entry or an image config, satisfies `wanted`: `os` and
-    /// `architecture` equal; `variant` and `os.version` only if asked for; features asked for are all offered.
+    /// Returns true if `self`, the platform of an index entry or an image config, satisfies `wanted`.
+    ///
+    /// `os` and `architecture` must be equal. `variant` and `os.version` must be equal if `wanted` has them. `self`
+    /// must have all features of `wanted`.
     pub fn satisfies(&self, wanted: &Self) -> bool {
         let asked = |wanted: &str, offered: &str| wanted.is_empty() || wanted == offered;
         self.os == wanted.os
@@ -58,12 +60,13 @@ impl Platform {
             && wanted.os_features.iter().all(|feature| self.os_features.contains(feature))
     }
 
-    /// The architecture of this build, as `GOARCH` names it.
+    /// Returns the architecture of this build, as in Go's `GOARCH`.
     pub fn host_architecture() -> &'static str {
         match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "x86" => "386",
             "aarch64" => "arm64",
+            // Rust has one name for both byte orders, Go has two. Images are little-endian.
             "powerpc64" => "ppc64le",
             "loongarch64" => "loong64",
             other => other,
@@ -71,11 +74,12 @@ impl Platform {
     }
 }
 
-/// `os[/arch[/variant]][:os_version]`; a missing architecture is that of this build.
+/// Parses `os[/arch[/variant]][:os_version]`. The default architecture is that of this build.
 impl FromStr for Platform {
     type Err = PlatformError;
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
+        // The version of the operating system follows a colon, as in the Go tool.
         let (names, version) = text.split_once(':').unwrap_or((text, ""));
         let mut parts = names.split('/');
         let os = parts.next().unwrap_or_default();
@@ -100,7 +104,7 @@ impl FromStr for Platform {
     }
 }
 
-/// `os/arch[/variant][:os_version]`.
+/// Writes `os/arch[/variant][:os_version]`.
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
@@ -119,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parses_and_prints() {
+    fn parses_and_writes_platforms() {
         let platform: Platform = "linux/arm/v7:10.0".parse().unwrap();
         assert_eq!(platform.to_string(), "linux/arm/v7:10.0");
         assert_eq!(
@@ -133,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn unset_parts_are_wildcards() {
+    fn matches_any_value_of_unset_parts() {
         let offered: Platform = "linux/arm64/v8:1".parse().unwrap();
         for (wanted, satisfied) in [
             ("linux/arm64", true),

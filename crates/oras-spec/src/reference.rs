@@ -1,69 +1,70 @@
 //! References to artifacts in registries: `registry/repository[:tag][@digest]`.
 //!
-//! The parser is our own because `oci-spec`'s adds `docker.io`, `library/` and `latest`, refuses IPv6 and compiles
-//! a regular expression on first use. There is no default registry, no default repository prefix, no default tag.
+//! The parser is written by hand and lenient on purpose, as that of the Go tool: it drops a malformed tag before a
+//! digest. There are no defaults for registry, repository prefix and tag. The parser of `oci-spec` does not fit: it
+//! adds `docker.io`, `library/` and `latest`, rejects IPv6 and compiles a regular expression on first use.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Digest, DigestError};
 
-/// A parsed reference. `Display` gives it back in full.
+/// A parsed reference. `Display` writes the digest, or else the tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
-    /// Host, with a port if it was given: `localhost:5000`, `[::1]:5000`, `docker.io`.
+    /// The host and optional port: `localhost:5000`, `[::1]:5000`, `docker.io`.
     pub registry: String,
-    /// Repository name, lower case, parts separated by `/`.
+    /// The name of the repository in lower case, with parts separated by `/`.
     pub repository: String,
-    /// The tag; kept beside a digest only for display.
+    /// The tag. If there is a digest, too, the tag is only for display.
     pub tag: Option<String>,
     /// The digest.
     pub digest: Option<Digest>,
 }
 
-/// Why a text is not a reference. The texts are those of the Go tool, which scripts match.
+/// An error of parsing a reference. The messages are those of the Go tool, which scripts match.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// No `/`.
+    /// The text contains no `/`.
     #[error("invalid reference: missing registry or repository")]
     Missing,
     /// The registry is not `host` or `host:port`.
     #[error("invalid reference: invalid registry {0:?}")]
     Registry(String),
-    /// The repository is outside the grammar of the distribution-spec.
+    /// The repository does not follow the grammar of the distribution-spec.
     #[error("invalid reference: invalid repository {0:?}")]
     Repository(String),
-    /// The tag is outside the grammar of the distribution-spec.
+    /// The tag does not follow the grammar of the distribution-spec.
     #[error("invalid reference: invalid tag {0:?}")]
     Tag(String),
     /// The digest is malformed.
     #[error("invalid reference: invalid digest {0:?}: {1}")]
     Digest(String, DigestError),
-    /// The reference is to another repository than the one that is written or read.
+    /// The reference names another repository than expected.
     #[error("invalid reference: mismatch between received {received:?} and expected {expected:?}")]
     Mismatch {
-        /// The reference as it was given.
+        /// The reference that was parsed.
         received: String,
-        /// The reference that is read or written.
+        /// The reference whose repository was expected.
         expected: String,
     },
-    /// Neither a tag nor a digest.
+    /// The reference has neither a tag nor a digest.
     #[error("invalid reference: missing tag or digest")]
     NoTarget,
 }
 
 impl Reference {
-    /// The digest, else the tag: what a request for a manifest names.
+    /// Returns the digest, or else the tag, which a request for a manifest contains.
     pub fn target(&self) -> Option<String> {
         self.digest.as_ref().map(ToString::to_string).or_else(|| self.tag.clone())
     }
 
-    /// `registry/repository`.
+    /// Returns `registry/repository`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// The host to connect to: `docker.io` is served by `registry-1.docker.io`.
+    /// Returns the host to connect to, which is `registry-1.docker.io` for `docker.io`.
     pub fn host(&self) -> &str {
         match self.registry.as_str() {
             "docker.io" => "registry-1.docker.io",
@@ -75,9 +76,10 @@ impl Reference {
     /// reference to this repository.
     ///
     /// # Errors
-    /// [`ReferenceError::Mismatch`] if `target` is a reference to another repository, [`ReferenceError::NoTarget`] if it
-    /// has neither tag nor digest, and the errors of its tag or digest.
+    /// [`ReferenceError::Mismatch`] if `target` is a reference to another repository, [`ReferenceError::NoTarget`] if
+    /// it has neither tag nor digest, [`ReferenceError::Tag`] or [`ReferenceError::Digest`] if one is malformed.
     pub fn with_target(&self, target: &str) -> Result<Self, ReferenceError> {
+        // A tag contains no slash, so every text with one is a full reference or malformed.
         if let Ok(full) = target.parse::<Self>() {
             if (&full.registry, &full.repository) != (&self.registry, &self.repository) {
                 return Err(ReferenceError::Mismatch {
@@ -111,9 +113,10 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        // The first slash ends the registry, so a text such as `hello:v1` has none. There is no default registry.
         let (registry, path) = text.split_once('/').ok_or(ReferenceError::Missing)?;
         let (repository, tag, digest) = match path.split_once('@') {
-            // As in the Go tool a tag before a digest is dropped: the digest decides.
+            // The digest takes precedence over a tag, so a malformed tag before it is dropped, as in the Go tool.
             Some((named, digest)) => {
                 let (repository, tag) = named.split_once(':').unwrap_or((named, ""));
                 (repository, Some(tag).filter(|tag| check_tag(tag).is_ok()), Some(digest))
@@ -127,6 +130,7 @@ impl FromStr for Reference {
             registry: check_registry(registry)?.to_owned(),
             repository: check_repository(repository)?.to_owned(),
             digest: digest
+                // The Go tool accepts an empty tag or digest as missing.
                 .filter(|digest| !digest.is_empty())
                 .map(|text| {
                     parse_digest(text).map_err(|error| ReferenceError::Digest(text.to_owned(), error))
@@ -152,13 +156,16 @@ impl fmt::Display for Reference {
     }
 }
 
-/// A digest that a person names: of an algorithm that its content can be checked with.
+/// Parses a digest of an algorithm that ORAS can compute.
 fn parse_digest(text: &str) -> Result<Digest, DigestError> {
     let digest: Digest = text.parse()?;
     if digest.algorithm().is_some() { Ok(digest) } else { Err(DigestError::Unsupported) }
 }
 
-/// The registry, if it is `host`, `host:port`, `ipv4[:port]` or `[ipv6][:port]`: no scheme, user or path.
+/// Checks a registry and returns it.
+///
+/// # Errors
+/// [`ReferenceError::Registry`] unless it is `host[:port]`, `ipv4[:port]` or `[ipv6][:port]`.
 pub fn check_registry(text: &str) -> Result<&str, ReferenceError> {
     let invalid = || ReferenceError::Registry(text.to_owned());
     let (host, port) = match text.strip_prefix('[') {
@@ -174,16 +181,21 @@ pub fn check_registry(text: &str) -> Result<&str, ReferenceError> {
     };
     let host_ok = !host.is_empty()
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    // The range of the port is left to the connection, as in the Go tool.
     let port_ok = port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.len() <= 5);
     if host_ok && port_ok { Ok(text) } else { Err(invalid()) }
 }
 
-/// The repository, if it follows `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/...)*` (distribution-spec, "Pulling
-/// manifests").
+/// Checks a repository and returns it.
+///
+/// # Errors
+/// [`ReferenceError::Repository`] unless it follows `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/...)*` (distribution-spec,
+/// "Pulling manifests").
 pub fn check_repository(text: &str) -> Result<&str, ReferenceError> {
     let part_ok = |part: &str| {
         let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let bytes = part.as_bytes();
+        // A part starts and ends with a letter or digit, and the separators between them are checked one by one.
         let ends_ok =
             bytes.first().is_some_and(|b| alphanumeric(*b)) && bytes.last().is_some_and(|b| alphanumeric(*b));
         ends_ok
@@ -194,13 +206,17 @@ pub fn check_repository(text: &str) -> Result<&str, ReferenceError> {
     if text.split('/').all(part_ok) { Ok(text) } else { Err(ReferenceError::Repository(text.to_owned())) }
 }
 
-/// Returns true if `tag` is the digest of a known algorithm with `-` for `:`, as referrers lists are tagged
-/// (distribution-spec, "Referrers Tag Schema"): `sha256-` and 64 hexadecimal digits, but not `1.0-rc1`.
+/// Returns true if `tag` is a digest with `-` in place of `:`, as tags of referrers lists are (distribution-spec,
+/// "Referrers Tag Schema"). An example is `sha256-` and 64 hexadecimal digits, but not `1.0-rc1`.
 pub fn is_digest_tag(tag: &str) -> bool {
     parse_digest(&tag.replacen('-', ":", 1)).is_ok()
 }
 
-/// The tag, if it follows `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (distribution-spec, "Pulling manifests").
+/// Checks a tag and returns it.
+///
+/// # Errors
+/// [`ReferenceError::Tag`] unless it follows `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (distribution-spec, "Pulling
+/// manifests").
 pub fn check_tag(text: &str) -> Result<&str, ReferenceError> {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let bytes = text.as_bytes();
@@ -217,7 +233,7 @@ mod tests {
     const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
     #[test]
-    fn forms() {
+    fn parses_all_forms() {
         let parse = |text: &str| text.parse::<Reference>().unwrap();
         assert_eq!(parse("localhost:5000/a/b:v1").target().unwrap(), "v1");
         assert_eq!(parse("[::1]:5000/a").registry, "[::1]:5000");
@@ -232,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_algorithms_make_digest_tags() {
+    fn recognizes_digest_tags_of_known_algorithms() {
         for (algorithm, length) in [("sha256", 64), ("sha384", 96), ("sha512", 128)] {
             let of = |length| format!("{algorithm}-{}", "a".repeat(length));
             assert!(is_digest_tag(&of(length)));
@@ -248,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_those_of_the_go_tool() {
+    fn reports_errors_as_the_go_tool() {
         for (text, message) in [
             ("hello:v1", "invalid reference: missing registry or repository"),
             ("localhost:5101/Hello:v1", r#"invalid reference: invalid repository "Hello""#),
@@ -271,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn target_replaces_tag_or_digest() {
+    fn replaces_tag_or_digest_by_target() {
         let reference: Reference = "h/a:v1".parse().unwrap();
         assert_eq!(reference.with_target("v2").unwrap().to_string(), "h/a:v2");
         assert_eq!(reference.with_target(DIGEST).unwrap().to_string(), format!("h/a@{DIGEST}"));

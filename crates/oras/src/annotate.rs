@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oras_spec::edit::{self, EditError};
+use oras_spec::annotation_edit::{self, EditError};
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Store};
 
@@ -45,7 +45,7 @@ pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotation
         return Err(Error::new(Kind::InvalidInput, message));
     }
     let bytes = content.bytes(MAX_MANIFEST_SIZE).await?;
-    let edited = edit::annotate(&bytes, &edits.set, &edits.remove).map_err(|error| match error {
+    let edited = annotation_edit::annotate(&bytes, &edits.set, &edits.remove).map_err(|error| match error {
         EditError::Missing(_) => Error::new(Kind::InvalidInput, format!("{error} in {reference}")),
         error => Error::from_source(Kind::InvalidContent, error),
     })?;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use oras_spec::json;
-use oras_spec::wire::{ErrorBody, ErrorEntry};
+use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
 use oras_store::{Error, Kind};
 
 use super::response::set_header;

@@ -1,4 +1,4 @@
-//! An index that is edited: what ORAS does not know of it survives.
+//! Indexes that are edited without losing unknown fields.
 
 use serde_json::{Map, Value};
 
@@ -10,10 +10,10 @@ const DESCRIPTOR: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
 const PLATFORM: [&str; 5] = ["architecture", "os", "os.version", "os.features", "variant"];
 
-/// An index or manifest list to be edited and written anew.
+/// An index or Docker manifest list that can be edited and written.
 ///
-/// Fields of the specification are written as the Go tool writes them; fields it does not define, of the index, its
-/// descriptors and their platforms, are kept behind them, which the Go tool drops.
+/// Fields of the specification are written as the Go tool writes them. Unknown fields of the index, its descriptors
+/// and their platforms follow them. (The Go tool drops unknown fields.)
 #[derive(Clone, Debug)]
 pub struct IndexDocument {
     media_type: MediaType,
@@ -22,7 +22,7 @@ pub struct IndexDocument {
     entries: Vec<Entry>,
 }
 
-/// A descriptor with the text it had.
+/// A descriptor and the JSON from which it was parsed.
 #[derive(Clone, Debug)]
 struct Entry {
     descriptor: Descriptor,
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 impl IndexDocument {
-    /// An OCI index of nothing.
+    /// Makes an empty OCI index.
     pub fn new() -> Self {
         Self {
             media_type: MediaType::IMAGE_INDEX,
@@ -40,13 +40,14 @@ impl IndexDocument {
         }
     }
 
-    /// The document of `manifest`; `None` when it is no index.
+    /// Makes the document of `manifest`. Returns `None` if it is not an index.
     ///
     /// # Errors
-    /// JSON that can't be read once more.
+    /// [`ManifestError::Json`] if the bytes of the manifest cannot be parsed as an object.
     pub fn of(manifest: &Manifest) -> Result<Option<Self>, ManifestError> {
         let View::Index(known) = manifest.view() else { return Ok(None) };
         let mut known = (**known).clone();
+        // The entries are taken out of the original, because each keeps its own unknown fields.
         let mut original: Map<String, Value> = serde_json::from_slice(manifest.bytes())?;
         let originals = match original.remove("manifests") {
             Some(Value::Array(manifests)) => manifests,
@@ -54,17 +55,17 @@ impl IndexDocument {
         };
         let entries = std::mem::take(&mut known.manifests).into_iter().zip(originals);
         let entries = entries.map(|(descriptor, original)| Entry { descriptor, original }).collect();
-        // Old indexes do without it; what is written says what it is.
+        // Old indexes lack the field, but a written index always contains it.
         known.media_type = Some(manifest.media_type().clone());
         Ok(Some(Self { media_type: manifest.media_type().clone(), known, original, entries }))
     }
 
-    /// The index's own type.
+    /// Returns the media type of the index.
     pub fn media_type(&self) -> &MediaType {
         &self.media_type
     }
 
-    /// Sets the artifact type, or removes it.
+    /// Sets or removes the artifact type.
     pub fn set_artifact_type(&mut self, artifact_type: Option<MediaType>) {
         self.known.artifact_type = artifact_type;
     }
@@ -74,25 +75,26 @@ impl IndexDocument {
         self.known.annotations.insert(key, value);
     }
 
-    /// Appends a manifest; one that is listed already is listed twice.
+    /// Appends a manifest, even if the index already lists it.
     pub fn add(&mut self, descriptor: Descriptor) {
         self.entries.push(Entry { descriptor, original: Value::Null });
     }
 
-    /// Appends everything that `other` lists, as it lists it.
+    /// Appends all entries of `other`, with their unknown fields.
     pub fn merge(&mut self, other: Self) {
         self.entries.extend(other.entries);
     }
 
-    /// Removes all entries of that digest; whether there was one.
+    /// Removes all entries with a digest. Returns true if there was one.
     pub fn remove(&mut self, digest: &Digest) -> bool {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.descriptor.digest != *digest);
         self.entries.len() != before
     }
 
-    /// The JSON: compact, and where nothing unknown is kept that of [`ImageIndex::to_bytes`].
+    /// Returns compact JSON. Without unknown fields it is equal to that of [`ImageIndex::to_bytes`].
     pub fn to_bytes(&self) -> Vec<u8> {
+        // Known fields come first in the order of the Go tool, then unknown ones in their original order.
         let mut document = value(&self.known);
         let original = Value::Object(self.original.clone());
         if let Some(fields) = document.as_object_mut() {
@@ -113,7 +115,7 @@ impl Default for IndexDocument {
     }
 }
 
-/// Types of ours serialise; a failure would be a missing field that the reader of the index shows.
+/// Serializes one of the types of this crate, which cannot fail.
 fn value<T: serde::Serialize>(known: &T) -> Value {
     serde_json::to_value(known).unwrap_or_default()
 }
@@ -127,7 +129,7 @@ fn written(descriptor: &Descriptor, original: &Value) -> Value {
     written
 }
 
-/// Appends the fields of `original` that are not among `fields`.
+/// Appends the fields of `original` that are not in `fields`.
 fn keep_unknown(written: &mut Value, original: &Value, fields: &[&str]) {
     if let (Value::Object(written), Value::Object(original)) = (written, original) {
         let unknown = original.iter().filter(|(key, _)| !fields.contains(&key.as_str()));
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_written_like_go() {
+    fn writes_known_fields_as_go() {
         let mut index = ImageIndex::new(vec![Descriptor::empty_json()]);
         index.manifests[0].platform = Some("linux/arm/v7:10.0".parse().unwrap());
         index.annotations.insert("<".into(), "\u{2028}".into());
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_kept() {
+    fn keeps_unknown_fields() {
         let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         let entry = format!(
             r#"{{"x":[1],"mediaType":"m/t","digest":"{digest}","size":2,"urls":[],"platform":{{"features":["sse"],"os":"linux","architecture":"amd64"}}}}"#

@@ -1,26 +1,27 @@
-//! Bodies that registries send (distribution-spec, "API"), read leniently: `null` lists are empty.
+//! JSON bodies of the registry API (distribution-spec, "API").
 //!
-//! `oci-spec`'s twins do not serve: they refuse `"tags": null` and error codes they do not know.
+//! They are read leniently: a list that is `null` is empty. The types of the `oci-spec` crate do not fit, because they
+//! reject `"tags": null` and unknown error codes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::json::null_is_default;
 
-/// One page of a repository's tags.
+/// A page of the tags of a repository.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TagPage {
     /// The repository.
     #[serde(default)]
     pub name: String,
-    /// The tags, in the server's order.
+    /// The tags in the order of the server.
     #[serde(default, deserialize_with = "null_is_default")]
     pub tags: Vec<String>,
 }
 
-/// One page of a registry's catalog.
+/// A page of the repositories of a registry.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CatalogPage {
-    /// The repositories, in the server's order.
+    /// The repositories in the order of the server.
     #[serde(default, deserialize_with = "null_is_default")]
     pub repositories: Vec<String>,
 }
@@ -28,21 +29,21 @@ pub struct CatalogPage {
 /// The body of an error response.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// What went wrong, the most important first.
+    /// The errors, the most important one first.
     #[serde(default, deserialize_with = "null_is_default")]
     pub errors: Vec<ErrorEntry>,
 }
 
-/// One error of an error response.
+/// An error of an error response.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorEntry {
-    /// A code such as `MANIFEST_UNKNOWN`; any text, for registries have their own.
+    /// A code such as `MANIFEST_UNKNOWN`. Any text is accepted, because registries have their own codes.
     #[serde(default, deserialize_with = "null_is_default")]
     pub code: String,
-    /// Text for people.
+    /// A message for people.
     #[serde(default, deserialize_with = "null_is_default")]
     pub message: String,
-    /// Anything.
+    /// Details, as any JSON value.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub detail: serde_json::Value,
 }

@@ -1,7 +1,7 @@
-//! Conversions to and from the `oci-spec` crate, for programs that use its types.
+//! Conversions between [`Descriptor`] and the descriptor of the `oci-spec` crate.
 //!
-//! Its descriptors have no `data` bytes, keep annotations in random order and lose `os.version` and
-//! `os.features`, so ORAS never serialises them; see [`crate::Descriptor`].
+//! ORAS never serializes the descriptors of that crate: they have no `data` bytes, keep annotations in random order
+//! and lose `os.version` and `os.features`.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use crate::{Descriptor, Digest, DigestError, MediaType};
 impl TryFrom<&oci::Descriptor> for Descriptor {
     type Error = DigestError;
 
-    /// Media type, digest, size, URLs, annotations and artifact type; an error for a malformed digest.
+    /// Converts media type, digest, size, URLs, annotations and artifact type. Fails if the digest is malformed.
     fn try_from(descriptor: &oci::Descriptor) -> Result<Self, DigestError> {
         let mut converted = Self::new(
             MediaType::from(descriptor.media_type().to_string()),
@@ -30,7 +30,7 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
 impl TryFrom<&Descriptor> for oci::Descriptor {
     type Error = oci_spec::OciSpecError;
 
-    /// Media type, digest, size, URLs, annotations and artifact type; an error for a digest it refuses.
+    /// Converts media type, digest, size, URLs, annotations and artifact type. Fails if `oci-spec` rejects the digest.
     fn try_from(descriptor: &Descriptor) -> Result<Self, oci_spec::OciSpecError> {
         let media_type = oci::MediaType::from(descriptor.media_type.as_str());
         let mut converted = oci::Descriptor::new(
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back() {
+    fn round_trips_descriptors() {
         let mut descriptor = Descriptor::of(MediaType::LAYER_TAR, b"x");
         descriptor.annotations.insert("a".into(), "b".into());
         descriptor.artifact_type = Some("x/y".into());

@@ -1,43 +1,48 @@
-//! Annotations edited in the text of a manifest: every other byte stays as it was found.
+//! Edits the annotations in the JSON text of a manifest and leaves every other byte unchanged.
 
 use std::ops::Range;
 
 use crate::json;
 
-/// Why annotations can't be edited.
+/// An error of editing annotations.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// Not an object of JSON, or one with duplicate keys.
+    /// The document is not a JSON object, or it has duplicate keys.
     #[error("malformed manifest")]
     Json(#[from] serde_json::Error),
-    /// `annotations` is something else than an object.
+    /// The field `annotations` is not an object.
     #[error("annotations is not an object")]
     NotObject,
-    /// The annotation that is to be removed is not there.
+    /// The annotation to remove does not exist.
     #[error("there is no annotation {0:?}")]
     Missing(String),
 }
 
-/// The JSON object `document` with the annotations of `set` and without those named by `remove`, byte for byte the
-/// same elsewhere: order, unknown fields, white space and escapes are kept.
+/// Sets and removes annotations of the JSON object `document`, and returns the edited text.
 ///
-/// A value is replaced in its place; a new annotation comes last, laid out like its neighbours. Without any left, the
-/// field `annotations` goes too.
+/// All other bytes stay the same: order, unknown fields, white space and escapes. A changed annotation stays in its
+/// position, and a new one is added at the end with the white space of its neighbours. If no annotation remains, the
+/// field `annotations` is removed, too.
 ///
 /// # Errors
-/// Input that is not an object of JSON without duplicate keys, and a key in `remove` that is not there.
+/// [`EditError::Json`] or [`EditError::NotObject`] if the document or its annotations are not JSON objects without
+/// duplicate keys. [`EditError::Missing`] if a key in `remove` does not exist.
 pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) -> Result<Vec<u8>, EditError> {
+    // With duplicate keys, an edit of one of them would have a result that depends on the parser.
     json::check_strict(document)?;
     let text = std::str::from_utf8(document).map_err(|_| EditError::NotObject)?;
     let outer = Object::scan(text).ok_or(EditError::NotObject)?;
+    // The annotations are edited as a text of their own, which then replaces the old value.
     let place = outer.members.iter().position(|member| member.key == "annotations");
     let value = place.map(|place| &text[outer.members[place].value.clone()]);
-    let layout = outer.layout(text).deeper();
+    let white_space = outer.white_space(text).deeper();
     let mut annotations = match value {
+        // The Go tool writes `null` for a map without entries.
         None | Some("null") => "{}".to_owned(),
         Some(value) => value.to_owned(),
     };
     for key in remove {
+        // Every edit moves the offsets, so the text is scanned again.
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
         let member = object.members.iter().position(|member| member.key == *key);
         annotations = object.without(&annotations, member.ok_or_else(|| EditError::Missing(key.clone()))?);
@@ -46,18 +51,18 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
         let member = object.members.iter().find(|member| member.key == *key);
         let written = member.map(|member| serde_json::from_str::<String>(&annotations[member.value.clone()]));
-        // The same text may be escaped otherwise.
+        // Values are compared after unescaping, so that an equal value keeps the escapes it has.
         if !written.is_some_and(|written| written.is_ok_and(|written| written == *value)) {
-            annotations = object.with(&annotations, key, &quoted(value), &layout);
+            annotations = object.with(&annotations, key, &quoted(value), &white_space);
         }
     }
     let empty = Object::scan(&annotations).is_none_or(|object| object.members.is_empty());
     Ok(match place {
         None if empty => text.to_owned(),
-        // What was empty before stays if nobody touched it.
+        // An empty field stays if no annotation was removed.
         Some(_) if empty && remove.is_empty() => text.to_owned(),
         Some(place) if empty => outer.without(text, place),
-        _ => outer.with(text, "annotations", &annotations, &outer.layout(text)),
+        _ => outer.with(text, "annotations", &annotations, &outer.white_space(text)),
     }
     .into_bytes())
 }
@@ -66,29 +71,31 @@ fn quoted(text: &str) -> String {
     String::from_utf8_lossy(&json::to_vec(text)).into_owned()
 }
 
-/// Where the members of an object are in its text.
+/// The positions of the members of an object in its text.
 struct Object {
     members: Vec<Member>,
 }
 
+/// A member of an object, as byte offsets.
 struct Member {
     key: String,
-    /// Where the key begins.
+    /// The start of the key.
     start: usize,
     key_end: usize,
     value: Range<usize>,
 }
 
-/// The white space between members, after colons, and before the closing brace.
-struct Layout {
+/// The white space of an object: before members, around colons, before the closing brace, and of one level of
+/// indentation.
+struct WhiteSpace {
     gap: String,
     colon: String,
     end: String,
     indent: String,
 }
 
-impl Layout {
-    /// The layout of an object one level down.
+impl WhiteSpace {
+    /// Returns the white space of an object one level deeper.
     fn deeper(&self) -> Self {
         let (gap, indent) = (format!("{}{}", self.gap, self.indent), self.indent.clone());
         Self { gap, colon: self.colon.clone(), end: self.gap.clone(), indent }
@@ -96,7 +103,7 @@ impl Layout {
 }
 
 impl Object {
-    /// Scans `text`, which must be valid JSON; `None` when it is no object.
+    /// Scans `text`, which must be valid JSON. Returns `None` if it is not an object.
     fn scan(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let mut at = skip_space(bytes, 0);
@@ -122,11 +129,11 @@ impl Object {
         }
     }
 
-    /// How the first member is laid out.
-    fn layout(&self, text: &str) -> Layout {
+    /// Returns the white space around the first member.
+    fn white_space(&self, text: &str) -> WhiteSpace {
         let open = text.find('{').unwrap_or(0) + 1;
         let (Some(first), Some(last)) = (self.members.first(), self.members.last()) else {
-            return Layout {
+            return WhiteSpace {
                 gap: String::new(),
                 colon: ":".to_owned(),
                 end: String::new(),
@@ -136,9 +143,9 @@ impl Object {
         let gap = &text[open..first.start];
         let close = skip_space(text.as_bytes(), last.value.end);
         let end = &text[last.value.end..close];
-        // One level of indentation: what the members have more than the brace that closes them.
+        // Members are indented by one level more than the closing brace.
         let indent = if gap.contains('\n') { gap.strip_prefix(end).unwrap_or("") } else { "" };
-        Layout {
+        WhiteSpace {
             gap: gap.to_owned(),
             colon: text[first.key_end..first.value.start].to_owned(),
             end: end.to_owned(),
@@ -146,28 +153,30 @@ impl Object {
         }
     }
 
-    /// The object with `key` set to the JSON `value`; `layout` is for an object without members.
-    fn with(&self, text: &str, key: &str, value: &str, layout: &Layout) -> String {
+    /// Returns the object with `key` set to the JSON `value`. An object without members gets this `white_space`.
+    fn with(&self, text: &str, key: &str, value: &str, white_space: &WhiteSpace) -> String {
         if let Some(member) = self.members.iter().find(|member| member.key == key) {
             return format!("{}{value}{}", &text[..member.value.start], &text[member.value.end..]);
         }
         let key = quoted(key);
         match self.members.last() {
             None => {
-                let Layout { gap, colon, end, .. } = layout;
+                let WhiteSpace { gap, colon, end, .. } = white_space;
                 format!("{{{gap}{key}{colon}{value}{end}}}")
             }
             Some(last) => {
-                let Layout { gap, colon, .. } = self.layout(text);
+                let WhiteSpace { gap, colon, .. } = self.white_space(text);
+                // The white space before the closing brace stays after the new member.
                 let (before, after) = text.split_at(last.value.end);
                 format!("{before},{gap}{key}{colon}{value}{after}")
             }
         }
     }
 
-    /// The object without the member at `place`, and without the comma that it needed.
+    /// Returns the object without the member at `place` and its comma.
     fn without(&self, text: &str, place: usize) -> String {
         let member = &self.members[place];
+        // The comma before the member is removed, or the comma after it if it is the first one.
         let (from, to) = match (place.checked_sub(1), self.members.get(place + 1)) {
             (Some(before), _) => (self.members[before].value.end, member.value.end),
             (None, Some(after)) => (member.start, after.start),
@@ -184,14 +193,16 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The end of the value that begins at `at`.
+/// Returns the end of the value that starts at `at`.
 fn skip_value(bytes: &[u8], mut at: usize) -> usize {
+    // The text is known to be valid, so brackets need no check of their kind.
     let mut depth = 0_usize;
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
                 at += 1;
                 while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
+                    // An escaped quote does not end the string.
                     at += if *byte == b'\\' { 2 } else { 1 };
                 }
                 if depth == 0 {
@@ -223,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_documents() {
+    fn edits_compact_documents() {
         let bare = r#"{"schemaVersion":2,"x":{"annotations":{"a":"}"}},"layers":[1.50]}"#;
         assert_eq!(
             edit(bare, &[("k", "<v>"), ("l", "\"")], &[]),
@@ -245,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn indented_documents_stay_indented() {
+    fn keeps_indentation() {
         let bare = "{\n  \"schemaVersion\": 2,\n  \"layers\": []\n}\n";
         let one =
             "{\n  \"schemaVersion\": 2,\n  \"layers\": [],\n  \"annotations\": {\n    \"k\": \"v\"\n  }\n}\n";
@@ -267,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited() {
+    fn rejects_documents_without_editable_annotations() {
         let error = |text: &str, remove: &[String]| annotate(text.as_bytes(), &[], remove).unwrap_err();
         assert!(matches!(error("{", &[]), EditError::Json(_)));
         assert!(matches!(error(r#"{"a":1,"a":1}"#, &[]), EditError::Json(_)));
