@@ -3,7 +3,7 @@
 use futures::{TryStreamExt, future};
 use oras_spec::json;
 use oras_spec::reference::check_tag;
-use oras_spec::wire::TagPage;
+use oras_spec::api_bodies::TagPage;
 use oras_store::TagList;
 
 use super::error::Answer;
