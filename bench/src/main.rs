@@ -3,6 +3,7 @@
 //! Both are run by hand, on a quiet machine. Only the short form of the load test is part of `cargo xtask test`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
+mod command_line;
 mod compare;
 mod load;
 mod random;

@@ -20,7 +20,7 @@ usage: cargo xtask conformance [--results DIR]
 /// The released version of the specification, and what its main branch has.
 const VERSIONS: [&str; 2] = ["1.1", "dev"];
 
-/// What the program leaves out unless it is told, in one of its versions at least.
+/// Tests that some versions of the program skip by default.
 const SWITCHED_ON: [&str; 5] = [
     "OCI_API_BLOBS_DIGEST_HEADER",
     "OCI_API_BLOBS_UPLOAD_CANCEL",
@@ -179,7 +179,7 @@ API conformance:
 ";
 
     #[test]
-    fn a_skip_is_not_perfect() {
+    fn skipped_test_is_reported() {
         let summary = Summary::read(REPORT).unwrap();
         assert_eq!(summary, Summary { passed: 40, failed: 1, skipped: 1, total: 42 });
         assert!(!summary.is_perfect());
@@ -189,7 +189,7 @@ API conformance:
     }
 
     #[test]
-    fn what_did_not_pass_is_shown() {
+    fn failed_tests_are_listed() {
         let lines = unpassed(REPORT);
         assert_eq!(lines, ["  OCI Conformance Test/range 500-0: Skip", "   - range request unsupported"]);
     }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::process::Result;
 
-/// A fresh directory, removed with all it holds when dropped.
+/// A new directory that is deleted with its contents when dropped.
 pub struct ScratchDir {
     path: PathBuf,
     keep: bool,
 }
 
 impl ScratchDir {
-    /// Makes `<parent>/<prefix>-<process id>-<n>`.
+    /// Creates `<parent>/<prefix>-<process id>-<n>`.
     pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
         for n in 0..1000 {
             let path = parent.join(format!("{prefix}-{}-{n}", std::process::id()));
@@ -24,7 +24,7 @@ impl ScratchDir {
         Err(format!("too many {prefix}-* directories in {}: remove them", parent.display()).into())
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -44,7 +44,7 @@ impl Drop for ScratchDir {
     }
 }
 
-/// Writes a scratch file whole, making its directory.
+/// Writes a scratch file, and creates its directory.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -54,12 +54,12 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result {
     Ok(())
 }
 
-/// Reads a text file, naming it when that fails.
+/// Reads a text file. The error names it.
 pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
 }
 
-/// Every file below `dir`, sorted; nothing when there is no such directory. Links are not followed.
+/// Returns every file below `dir`, sorted, or nothing if `dir` does not exist. Links are not followed.
 pub fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![dir.to_path_buf()];
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scratch_is_removed_and_files_are_found_in_order() {
+    fn removes_scratch_directory_and_lists_files_in_order() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-files").unwrap();
         let top = scratch.path().to_path_buf();
         write(&top.join("b/two"), "2").unwrap();

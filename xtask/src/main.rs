@@ -8,10 +8,10 @@
 mod conformance;
 mod demo;
 mod deny;
-mod reference;
+mod generated_pages;
 mod steps;
-mod tally;
 mod test;
+mod test_counts;
 mod tidy;
 
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ usage: cargo xtask <verb> [options]
   demo        push, attach, discover, copy and pull back real files, offline at the end  [--keep]
   test        everything a change must pass; ends with `N passed, N failed, N skipped`
   ci          test, then the release binary and its size
-  tidy        the house rules: layers, sizes, docs, forgotten files
+  tidy        the house rules: layers, import circles, sizes, docs, phrases, forgotten files
   gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   conformance the conformance program of the distribution-spec against our server  [--results DIR]
@@ -60,8 +60,8 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "test" => without_options(test::run),
         "ci" => without_options(test::run_ci),
         "tidy" => without_options(tidy::run),
-        "gen" => reference::run(rest),
-        "diff" => reference::diff(rest),
+        "gen" => generated_pages::run(rest),
+        "diff" => generated_pages::diff(rest),
         "conformance" => conformance::run(rest),
         "peers" => without_options(peers::run),
         "deny" => without_options(deny::run),

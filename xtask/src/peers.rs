@@ -201,13 +201,13 @@ mod tests {
     use crate::files::{ScratchDir, write};
 
     #[test]
-    fn go_tools_live_in_a_directory_named_after_the_version() {
+    fn names_go_tool_directory_after_version() {
         let path = GO_TOOLS[0].path();
         assert!(path.ends_with("oras-peers/oras-v1.3.6/oras"), "{}", path.display());
     }
 
     #[test]
-    fn a_failed_install_leaves_nothing() {
+    fn failed_install_leaves_no_files() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-peers").unwrap();
         let dir = scratch.path().join("tool-v1");
         let failed = install_dir(&dir, |partial| {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_install_is_published_whole_and_a_second_one_is_harmless() {
+    fn publishes_install_atomically_and_accepts_existing_one() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-peers").unwrap();
         let dir = scratch.path().join("tool-v1");
         for _ in 0..2 {

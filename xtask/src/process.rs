@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_lines_can_be_typed_again() {
+    fn displays_command_lines_shell_quoted() {
         let mut command = Command::new("/usr/bin/oras");
         command.args(["push", "localhost:5000/a:v1", "two words", "it's", ""]);
         assert_eq!(line_of(&command), r"oras push localhost:5000/a:v1 'two words' 'it'\''s' ''");

@@ -1,20 +1,20 @@
-//! A list of steps run one after the other, each with a header and its duration, all of them even when one fails.
+//! Runs steps one after the other, with a header and a duration each. A failed step does not stop the next one.
 
 use std::time::{Duration, Instant};
 
-use crate::tally::Tally;
+use crate::test_counts::Tally;
 use xtask::process::Result;
 
 /// The steps so far.
 #[derive(Default)]
 pub(crate) struct Steps {
     failed: Vec<&'static str>,
-    /// What the closing line says.
+    /// The counts in the closing line.
     pub(crate) tally: Tally,
 }
 
 impl Steps {
-    /// Runs one step. A failure is remembered, and counted unless the step counted failures itself.
+    /// Runs a step. A failure adds one to the count, unless the step counted its failures itself.
     pub(crate) fn step(&mut self, name: &'static str, work: impl FnOnce(&mut Tally) -> Result) {
         println!("\n==> {name}");
         let start = Instant::now();
@@ -33,7 +33,7 @@ impl Steps {
         }
     }
 
-    /// Says which steps failed, then the closing line alone; an error when any failed.
+    /// Prints the failed steps and the closing line. Fails if any step failed.
     pub(crate) fn close(self) -> Result {
         println!();
         if !self.failed.is_empty() {
@@ -44,7 +44,7 @@ impl Steps {
     }
 }
 
-/// The failure of steps that were all reported: nothing is printed after the closing line.
+/// The error after all failures were printed, so that nothing follows the closing line.
 #[derive(Debug)]
 pub(crate) struct AlreadyTold;
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_step_counts_once_and_does_not_stop_the_next() {
+    fn failed_step_counts_once_and_next_step_runs() {
         let mut steps = Steps::default();
         steps.step("first", |_| Err("no".into()));
         steps.step("second", |tally| {

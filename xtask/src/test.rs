@@ -1,6 +1,6 @@
 //! `cargo xtask test` and `cargo xtask ci`: everything that a change must pass.
 //!
-//! A test that lacks a tool says so by appending a line `skipped: needs X (test name)` to the file named by the
+//! A test that lacks a tool appends a line `skipped: needs X (test name)` to the file named by the
 //! environment variable `ORAS_SKIPPED_LOG`; here these are counted as skipped, not as passed. The last line
 //! printed is `N passed, N failed, N skipped`.
 
@@ -10,12 +10,12 @@ use xtask::process::{Result, cargo, run as run_command, stream};
 use xtask::workspace::Workspace;
 
 use crate::steps::Steps;
-use crate::tally::{SkipLog, Tally};
-use crate::{conformance, deny, reference, tidy};
+use crate::test_counts::{SkipLog, Tally};
+use crate::{conformance, deny, generated_pages, tidy};
 
-/// The variable that tells tests where to report what they lack.
+/// The environment variable with the path of the log of skipped tests.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
-/// The release binary stays below this.
+/// The size limit of the release binary.
 const BINARY_LIMIT_MIB: u64 = 24;
 
 /// All checks and all tests.
@@ -44,13 +44,13 @@ fn run_checks(steps: &mut Steps) {
     steps.step("build the command line", |_| {
         run_command(&mut cargo(&["build", "--locked", "-p", "oras-cli"]))
     });
-    steps.step("generated pages", |_| reference::check());
+    steps.step("generated pages", |_| generated_pages::check());
     steps.step("tests", tests);
     steps.step("conformance", conformance_counted);
     steps.step("storm", |_| crate::measure("load", &["--quick".to_owned()]));
 }
 
-/// Not having the conformance program is no failure, but it is told.
+/// Runs the conformance program. A missing program counts as a skipped test.
 fn conformance_counted(tally: &mut Tally) -> Result {
     if peers::find("conformance").is_none() {
         println!("skipped: needs conformance");

@@ -1,4 +1,4 @@
-//! What cargo knows about the workspace.
+//! The workspace as `cargo metadata` reports it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::process::{Result, capture, cargo};
 
-/// The workspace's own packages.
+/// The packages of the workspace.
 pub struct Workspace {
-    /// Every member.
+    /// All members.
     pub packages: Vec<Package>,
-    /// Where cargo builds.
+    /// The directory of build results.
     pub target_dir: PathBuf,
 }
 
@@ -26,20 +26,20 @@ pub struct Package {
     pub description: Option<String>,
     /// Its licence, an SPDX expression.
     pub license: Option<String>,
-    /// What its published code needs: normal and build dependencies, not those of its tests.
+    /// The normal and build dependencies, without dev-dependencies.
     pub dependencies: Vec<String>,
     /// The first file of each of its targets.
     pub roots: Vec<PathBuf>,
 }
 
 impl Workspace {
-    /// Asks cargo; needs no network.
+    /// Loads the workspace from `cargo metadata`, without network.
     pub fn load() -> Result<Self> {
         let json = capture(&mut cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
         Self::parse(&serde_json::from_str(&json)?)
     }
 
-    /// Reads the output of `cargo metadata --no-deps`.
+    /// Parses the output of `cargo metadata --no-deps`.
     pub fn parse(metadata: &Value) -> Result<Self> {
         let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
         let target_dir =
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_cargo_says() {
+    fn parses_cargo_metadata() {
         let metadata = serde_json::json!({
             "target_directory": "/t",
             "packages": [{

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use xtask::peers;
 use xtask::process::{Result, capture};
 
-/// A self-signed certificate, which the tools are told to trust, and its key.
+/// A self-signed certificate, and its key. The tools are configured to trust it.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
     pub(super) file: PathBuf,

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_a_bar_and_a_ring() {
+    fn draws_bar_and_ring() {
         let mut workloads = example();
         workloads[0].name = "a<b".into();
         let text = svg(&workloads);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn half_the_time_is_one_line_to_the_left() {
+    fn places_half_the_time_one_grid_line_left() {
         assert_eq!(across(1.0) - across(0.5), PLOT / 8.0);
         assert_eq!(across(0.0), LABELS);
         assert_eq!(across(100.0), LABELS + PLOT);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::data::Sizes;
+use super::data_files::Sizes;
 use xtask::files::write;
 use xtask::process::Result;
 
@@ -115,7 +115,7 @@ mod tests {
     use xtask::files::{ScratchDir, files_below, read_text};
 
     #[test]
-    fn writes_what_is_asked_for() {
+    fn writes_requested_layouts() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-layout").unwrap();
         let sizes = Sizes { referrers: 3, manifests: 5, nodes: 12, ..Sizes::QUICK };
         let blobs = |make: fn(&Path, &Sizes) -> Result, name: &str| {

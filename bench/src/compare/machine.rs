@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::scene::Scene;
+use super::environment::Scene;
 use super::tool::Tool;
 use xtask::peers;
 
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_versions_in_what_tools_say() {
+    fn parses_tool_versions() {
         assert_eq!(number("Version:    1.3.6\nGo version: go1.26.8"), "1.3.6");
         assert_eq!(number("registry github.com/distribution/distribution/v3 v3.1.2+unknown"), "v3.1.2");
         assert_eq!(number("nothing"), "");

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::environment::Scene;
 use super::link::Link;
-use super::scene::Scene;
 use xtask::process::Result;
 
 /// The verb under which this program starts a command to be measured: `LOG SECONDS PROGRAM ARGS...`, and ends it when
@@ -107,7 +107,7 @@ pub(crate) fn measure_child(args: &[String]) -> Result {
     Ok(())
 }
 
-/// Ends a process that hangs. Nobody waits for the thread: this program ends with the process it watches.
+/// Kills a process that hangs. The thread is detached: this program ends with the process that it watches.
 fn end_after(time: Duration, process: u32) {
     std::thread::spawn(move || {
         std::thread::sleep(time);
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_survives_its_line() {
+    fn reads_back_written_sample() {
         let sample =
             Sample { wall: Duration::from_micros(1500), cpu: Duration::from_millis(2), peak_kib: 4096 };
         assert_eq!(parse("1500 2000 4096\n"), Some(sample));

@@ -7,31 +7,32 @@
 
 mod certificate;
 mod chart;
-mod data;
-mod flat;
-mod given;
+mod command_lines;
+mod data_files;
+mod environment;
+mod input;
 mod layout;
-mod lines;
 mod link;
 mod machine;
 mod measure;
+mod memory_growth;
 mod options;
 mod page;
+mod prepared_inputs;
 mod registry;
 mod report;
-mod rounds;
-mod scene;
-mod temporary;
+mod runner;
+mod temporary_disk_use;
 mod tool;
 mod workload;
 
 use std::path::{Path, PathBuf};
 
-use given::Shelf;
+use environment::Scene;
 use options::{FLAT, Options};
+use prepared_inputs::PreparedInputs;
 use registry::Protocol;
 use report::WorkloadReport;
-use scene::Scene;
 use tool::Tool;
 use workload::WORKLOADS;
 use xtask::files::write;
@@ -39,7 +40,6 @@ use xtask::process::{Result, cargo, run as run_command};
 use xtask::workspace::Workspace;
 
 pub(crate) use measure::{MEASURE_VERB, measure_child};
-pub(crate) use options::number;
 pub(crate) use registry::Door;
 
 /// Runs the chosen workloads, prints the table, and writes the samples and the page when asked to.
@@ -84,7 +84,7 @@ fn program(options: &Options) -> Result<PathBuf> {
 
 fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     let mut reports = Vec::new();
-    let mut shelf = Shelf::default();
+    let mut inputs = PreparedInputs::default();
     for workload in WORKLOADS.iter().filter(|workload| options.wants(|word| workload.is_meant_by(word))) {
         let (tls, single_post) = (options.wants_tls(workload), workload.single_post);
         let others = [(tls, Protocol::Tls), (single_post, Protocol::SinglePost)];
@@ -92,8 +92,8 @@ fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
         for protocol in std::iter::once(Protocol::Plain).chain(others) {
             println!("\n==> {}: {}", workload.name, workload.what);
             scene.clear_results()?;
-            shelf.hold(workload.needs, scene)?;
-            let report = rounds::run(workload, protocol, scene, options)?;
+            inputs.prepare(workload.needs, scene)?;
+            let report = runner::run(workload, protocol, scene, options)?;
             if options.wants_tool(Tool::Ours) && !report.tools.iter().any(|tool| tool.tool == Tool::Ours) {
                 println!("skipped: ours has no such option yet");
                 continue;
@@ -104,8 +104,8 @@ fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     }
     if options.wants(|word| word == FLAT) && options.wants_tool(Tool::Ours) {
         println!("\n==> {FLAT}: peak memory by size");
-        shelf.hold(&[], scene)?;
-        reports.extend(flat::run(scene, options)?);
+        inputs.prepare(&[], scene)?;
+        reports.extend(memory_growth::run(scene, options)?);
     }
     Ok(reports)
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::data::Sizes;
+use super::data_files::Sizes;
 use super::tool::Tool;
 use super::workload::{WORKLOADS, Workload};
+use crate::command_line::{Given, read_options};
 use xtask::process::Result;
 
 const HELP: &str = "\
@@ -68,29 +69,22 @@ impl Options {
             ours: None,
             publish: false,
         };
-        // First, so that what else is said overrides it.
+        // `--quick` sets defaults that the other options override, wherever it stands.
         if args.iter().any(|arg| arg == "--quick") {
             (options.quick, options.runs, options.sizes) = (true, 1, Sizes::QUICK);
         }
-        let mut args = args.iter();
-        while let Some(name) = args.next() {
-            match name.as_str() {
-                "--help" | "-h" => return Ok(None),
-                "--quick" => {}
-                "--tls" => options.tls = true,
-                "--publish" => options.publish = true,
-                _ => {
-                    let value = args.next().ok_or(format!("{name} needs a value\n\n{}", help()))?;
-                    options.set(name, value)?;
-                }
-            }
-        }
-        Ok(Some(options))
+        let flags = ["--quick", "--tls", "--publish"];
+        let is_complete = read_options(args, &flags, &help(), |option| options.set(option))?;
+        Ok(is_complete.then_some(options))
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result {
-        let number = || number(name, value);
+    fn set(&mut self, option: Given<'_>) -> Result {
+        let Given { name, value } = option;
+        let number = || option.number();
         match name {
+            "--quick" => {}
+            "--tls" => self.tls = true,
+            "--publish" => self.publish = true,
             "--only" if value == FLAT || WORKLOADS.iter().any(|workload| workload.is_meant_by(value)) => {
                 self.only.push(value.into());
             }
@@ -141,14 +135,6 @@ impl Options {
     }
 }
 
-/// The number that an option of a chore was given.
-pub(crate) fn number(name: &str, value: &str) -> Result<u64> {
-    match value.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("{name} needs a number above 0, not {value}").into()),
-    }
-}
-
 /// The text of `--help`.
 pub(super) fn help() -> String {
     let line = |(name, what): (&str, &str)| format!("  {name:<22} {what}\n");
@@ -181,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn two_rows_of_what_is_published_are_over_tls() {
+    fn publishes_two_workloads_over_tls() {
         let over_tls = |line: &str| {
             let options = parse(line).unwrap().unwrap();
             let names = WORKLOADS.iter().filter(|workload| options.wants_tls(workload));
@@ -194,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn reports_invalid_options() {
         assert!(parse("--only nothing").unwrap_err().to_string().contains("there are: "));
         assert!(parse("--only b").unwrap_err().to_string().contains("no workload b;"));
         assert!(parse("--runs 0").unwrap_err().to_string().contains("above 0"));

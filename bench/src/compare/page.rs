@@ -99,7 +99,7 @@ mod tests {
     use crate::compare::report::example;
 
     #[test]
-    fn has_ratios_failures_and_the_machine() {
+    fn shows_ratios_failures_and_machine() {
         let options = Options::parse(&["--quick".to_owned()]).unwrap().unwrap();
         let text = page(&example(), &options, &["CPU: fast".into()]);
         for part in

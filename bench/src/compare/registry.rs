@@ -72,7 +72,7 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Starts distribution, with what it is told and what it logs in `dir`.
+    /// Starts distribution with its configuration and log in `dir`.
     pub(crate) fn plain(program: &Path, dir: &Path, storage: &Path) -> Result<Self> {
         Self::open(program, dir, storage, None)
     }
@@ -118,7 +118,7 @@ impl Door {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// The largest resident set the server has had so far; zero where nobody tells.
+    /// Returns the peak resident set of the server, or 0 if the system does not report it.
     pub(crate) fn peak_kib(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap_or_default();
@@ -126,7 +126,7 @@ impl Door {
         line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
     }
 
-    /// CPU time that the server has used so far; zero where nobody tells.
+    /// Returns the CPU time of the server, or 0 if the system does not report it.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).unwrap_or_default();
         cpu_of(&stat).unwrap_or_default()
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_time_of_a_process() {
+    fn reads_cpu_time_of_process() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 25 0 0 20 0 9 0 1 2 3";
         assert_eq!(cpu_of(stat), Some(Duration::from_millis(1750)));
         assert_eq!(cpu_of("7 (a) S 1"), None);

@@ -254,7 +254,7 @@ pub(super) fn example() -> Vec<WorkloadReport> {
                 cpu: Duration::from_millis(1),
                 peak_kib: ms * 1024,
             };
-            report.add(super::rounds::without_wire(sample));
+            report.add(super::runner::without_wire(sample));
         }
         report
     };
@@ -275,20 +275,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_shown_without_their_queries() {
+    fn shows_addresses_without_query() {
         let text = r#"Put "http://a/b?_state=x%3D&y=1": unexpected EOF; got http://c/?z and more"#;
         let shown = r#"Put "http://a/b": unexpected EOF; got http://c/ and more"#;
         assert_eq!(without_queries(text), shown);
     }
 
     #[test]
-    fn requests_that_nobody_could_read_are_not_none() {
+    fn shows_unreadable_request_count_as_unknown() {
         assert_eq!(requests(&Counts::default()), "0");
         assert_eq!(requests(&Counts { up: 1, ..Counts::default() }), "?");
     }
 
     #[test]
-    fn medians_ratios_and_failures() {
+    fn computes_medians_and_ratios_and_keeps_failures() {
         let reports = example();
         let table = table(&reports);
         let line = |n: usize| {

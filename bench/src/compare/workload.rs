@@ -1,8 +1,8 @@
 //! What is measured: the workloads.
 
-use super::data::{Sizes, small_names};
-use super::given::Given;
-use super::lines::{self, Place};
+use super::command_lines::{self, Place};
+use super::data_files::{Sizes, small_names};
+use super::input::Input;
 use super::tool::Tool;
 
 /// How a tool reaches the registries in the runs that count.
@@ -31,7 +31,7 @@ type Line = fn(Tool, &Names) -> Option<String>;
 pub(super) struct Workload {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
-    pub(super) needs: &'static [Given],
+    pub(super) needs: &'static [Input],
     pub(super) line: Line,
     /// Done by the same tool before each run, uncounted.
     pub(super) before: Option<Line>,
@@ -107,7 +107,7 @@ fn something(_: &Sizes) -> u64 {
 const fn workload(
     name: &'static str,
     what: &'static str,
-    needs: &'static [Given],
+    needs: &'static [Input],
     leaves: fn(&Sizes) -> u64,
     line: Line,
 ) -> Workload {
@@ -152,23 +152,23 @@ impl Workload {
 }
 
 fn push_big(tool: Tool, names: &Names) -> Option<String> {
-    lines::push(tool, &["big.bin".into()], &names.sink())
+    command_lines::push(tool, &["big.bin".into()], &names.sink())
 }
 
 fn pull_big(tool: Tool, names: &Names) -> Option<String> {
-    lines::pull(tool, &names.source("file"), &names.out())
+    command_lines::pull(tool, &names.source("file"), &names.out())
 }
 
 fn push_small(tool: Tool, names: &Names) -> Option<String> {
-    lines::push(tool, &names.small(), &names.sink())
+    command_lines::push(tool, &names.small(), &names.sink())
 }
 
 fn pull_small(tool: Tool, names: &Names) -> Option<String> {
-    lines::pull(tool, &names.source("small"), &names.out())
+    command_lines::pull(tool, &names.source("small"), &names.out())
 }
 
 fn push_tree(tool: Tool, names: &Names) -> Option<String> {
-    lines::push_dir(tool, "tree", &names.sink())
+    command_lines::push_dir(tool, "tree", &names.sink())
 }
 
 fn push_tree_zstd(tool: Tool, names: &Names) -> Option<String> {
@@ -181,98 +181,98 @@ fn push_tree_zstd(tool: Tool, names: &Names) -> Option<String> {
 
 fn pull_tree(tool: Tool, names: &Names) -> Option<String> {
     // The others would take the archive for a file.
-    tool.is_oras().then(|| lines::pull(tool, &names.source("tree"), &names.out())).flatten()
+    tool.is_oras().then(|| command_lines::pull(tool, &names.source("tree"), &names.out())).flatten()
 }
 
 fn to_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("file"), &names.new_layout(), false)
+    command_lines::copy(tool, &names.source("file"), &names.new_layout(), false)
 }
 
 fn small_to_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("small"), &names.new_layout(), false)
+    command_lines::copy(tool, &names.source("small"), &names.new_layout(), false)
 }
 
 fn from_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &layout("file"), &names.sink(), false)
+    command_lines::copy(tool, &layout("file"), &names.sink(), false)
 }
 
 fn small_from_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &layout("small"), &names.sink(), false)
+    command_lines::copy(tool, &layout("small"), &names.sink(), false)
 }
 
 fn layouts(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &layout("file"), &names.new_layout(), false)
+    command_lines::copy(tool, &layout("file"), &names.new_layout(), false)
 }
 
 /// Another copy of the same source, which stays beside the one that counts.
 fn layouts_before(tool: Tool, names: &Names) -> Option<String> {
     let other = Place::Layout(format!("{}-before:v1", names.out()));
-    lines::copy(tool, &layout("file"), &other, false)
+    command_lines::copy(tool, &layout("file"), &other, false)
 }
 
 fn small_layouts(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &layout("small"), &names.new_layout(), false)
+    command_lines::copy(tool, &layout("small"), &names.new_layout(), false)
 }
 
 fn registries(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("file"), &names.sink(), false)
+    command_lines::copy(tool, &names.source("file"), &names.sink(), false)
 }
 
 fn small_registries(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("small"), &names.sink(), false)
+    command_lines::copy(tool, &names.source("small"), &names.sink(), false)
 }
 
 fn mount(tool: Tool, names: &Names) -> Option<String> {
     let to = Place::Registry(format!("{}/run/{}:v1", names.from, names.run));
-    lines::copy(tool, &names.source("small"), &to, false)
+    command_lines::copy(tool, &names.source("small"), &to, false)
 }
 
 fn referrers(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("referrers"), &names.sink(), true)
+    command_lines::copy(tool, &names.source("referrers"), &names.sink(), true)
 }
 
 fn referrers_to_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("referrers"), &names.new_layout(), true)
+    command_lines::copy(tool, &names.source("referrers"), &names.new_layout(), true)
 }
 
 fn backup(tool: Tool, names: &Names) -> Option<String> {
-    lines::backup(tool, &names.source_name("file"), &format!("{}.tar", names.out()))
+    command_lines::backup(tool, &names.source_name("file"), &format!("{}.tar", names.out()))
 }
 
 fn restore(tool: Tool, names: &Names) -> Option<String> {
-    lines::restore(tool, TAR, &names.sink_name())
+    command_lines::restore(tool, TAR, &names.sink_name())
 }
 
 fn manifests(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &names.source("manifests"), &names.new_layout(), false)
+    command_lines::copy(tool, &names.source("manifests"), &names.new_layout(), false)
 }
 
 fn manifests_of_layout(tool: Tool, names: &Names) -> Option<String> {
-    lines::copy(tool, &layout("manifests"), &names.new_layout(), false)
+    command_lines::copy(tool, &layout("manifests"), &names.new_layout(), false)
 }
 
 /// Everything, in the order of the table.
 pub(super) static WORKLOADS: &[Workload] = &[
-    workload("version", "start-up alone", &[], nothing, |tool, _| lines::version(tool)),
-    workload("b1-push", "push one big file", &[Given::BigFile], Sizes::big, push_big).tls(),
-    workload("b2-pull", "pull one big file", &[Given::RegistryFile], Sizes::big, pull_big).tls(),
-    workload("b3-push-small", "push small files", &[Given::SmallFiles], Sizes::small, push_small)
+    workload("version", "start-up alone", &[], nothing, |tool, _| command_lines::version(tool)),
+    workload("b1-push", "push one big file", &[Input::BigFile], Sizes::big, push_big).tls(),
+    workload("b2-pull", "pull one big file", &[Input::RegistryFile], Sizes::big, pull_big).tls(),
+    workload("b3-push-small", "push small files", &[Input::SmallFiles], Sizes::small, push_small)
         .tls()
         .single_post(),
-    workload("b4-pull-small", "pull small files", &[Given::RegistrySmall], Sizes::small, pull_small).tls(),
-    workload("b5-push-dir", "push a directory, gzip", &[Given::Tree], something, push_tree),
+    workload("b4-pull-small", "pull small files", &[Input::RegistrySmall], Sizes::small, pull_small).tls(),
+    workload("b5-push-dir", "push a directory, gzip", &[Input::Tree], something, push_tree),
     workload(
         "b5-push-dir-zstd",
         "push a directory, ours with zstd",
-        &[Given::Tree],
+        &[Input::Tree],
         something,
         push_tree_zstd,
     ),
-    workload("b6-pull-dir", "pull a directory", &[Given::RegistryTree], |sizes| sizes.tree_bytes, pull_tree),
+    workload("b6-pull-dir", "pull a directory", &[Input::RegistryTree], |sizes| sizes.tree_bytes, pull_tree),
     workload(
         "b7-to-layout",
         "registry to layout, one big blob",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         to_layout,
     )
@@ -280,14 +280,14 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b7-to-layout-small",
         "registry to layout, small blobs",
-        &[Given::RegistrySmall],
+        &[Input::RegistrySmall],
         Sizes::small,
         small_to_layout,
     ),
     workload(
         "b8-from-layout",
         "layout to registry, one big blob",
-        &[Given::LayoutFile],
+        &[Input::LayoutFile],
         Sizes::big,
         from_layout,
     )
@@ -295,21 +295,21 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b8-from-layout-small",
         "layout to registry, small blobs",
-        &[Given::LayoutSmall],
+        &[Input::LayoutSmall],
         Sizes::small,
         small_from_layout,
     ),
     workload(
         "b9-layouts",
         "layout of another tool to layout, one big blob",
-        &[Given::LayoutFile],
+        &[Input::LayoutFile],
         Sizes::big,
         layouts,
     ),
     workload(
         "b9-layouts-again",
         "layout to layout, copied once before",
-        &[Given::LayoutFile],
+        &[Input::LayoutFile],
         Sizes::big,
         layouts,
     )
@@ -317,14 +317,14 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b9-layouts-small",
         "layout to layout, small blobs",
-        &[Given::LayoutSmall],
+        &[Input::LayoutSmall],
         Sizes::small,
         small_layouts,
     ),
     workload(
         "b10-registries",
         "registry to registry, one big blob",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         registries,
     )
@@ -332,7 +332,7 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b10-registries-small",
         "registry to registry, small blobs",
-        &[Given::RegistrySmall],
+        &[Input::RegistrySmall],
         Sizes::small,
         small_registries,
     )
@@ -340,72 +340,72 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b10-mount",
         "repository to repository of one registry, small blobs",
-        &[Given::RegistrySmall],
+        &[Input::RegistrySmall],
         something,
         mount,
     ),
     workload(
         "b11-referrers",
         "registry to registry with referrers",
-        &[Given::RegistryReferrers],
+        &[Input::RegistryReferrers],
         something,
         referrers,
     ),
     workload(
         "b11-referrers-layout",
         "registry to layout with referrers",
-        &[Given::RegistryReferrers],
+        &[Input::RegistryReferrers],
         something,
         referrers_to_layout,
     ),
-    workload("b12-pull-again", "pull what is there", &[Given::RegistryFile], Sizes::big, pull_big)
+    workload("b12-pull-again", "pull what is there", &[Input::RegistryFile], Sizes::big, pull_big)
         .after(pull_big),
-    workload("b12-push-again", "push what is there", &[Given::BigFile], Sizes::big, push_big).after(push_big),
-    workload("b12-copy-again", "copy what is there", &[Given::RegistryFile], Sizes::big, registries)
+    workload("b12-push-again", "push what is there", &[Input::BigFile], Sizes::big, push_big).after(push_big),
+    workload("b12-copy-again", "copy what is there", &[Input::RegistryFile], Sizes::big, registries)
         .after(registries),
-    workload("b13-backup", "registry to tar archive", &[Given::RegistryFile], Sizes::big, backup),
-    workload("b13-restore", "tar archive to registry", &[Given::Tar], Sizes::big, restore),
+    workload("b13-backup", "registry to tar archive", &[Input::RegistryFile], Sizes::big, backup),
+    workload("b13-restore", "tar archive to registry", &[Input::Tar], Sizes::big, restore),
     workload(
         "b14-manifests",
         "registry to layout, an index of small manifests",
-        &[Given::RegistryManifests],
+        &[Input::RegistryManifests],
         something,
         manifests,
     ),
     workload(
         "b14-manifests-layout",
         "layout to layout, an index of small manifests",
-        &[Given::LayoutManifests],
+        &[Input::LayoutManifests],
         something,
         manifests_of_layout,
     ),
-    workload("b15-resolve", "a tag of a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
-        lines::resolve(tool, &format!("{NODES}:v1"))
+    workload("b15-resolve", "a tag of a large layout", &[Input::LayoutNodes], nothing, |tool, _| {
+        command_lines::resolve(tool, &format!("{NODES}:v1"))
     }),
-    workload("b15-tags", "the tags of a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
-        lines::tags(tool, NODES)
+    workload("b15-tags", "the tags of a large layout", &[Input::LayoutNodes], nothing, |tool, _| {
+        command_lines::tags(tool, NODES)
     }),
-    workload("b15-discover", "referrers in a large layout", &[Given::LayoutNodes], nothing, |tool, _| {
-        lines::discover(tool, &format!("{NODES}:v1"))
+    workload("b15-discover", "referrers in a large layout", &[Input::LayoutNodes], nothing, |tool, _| {
+        command_lines::discover(tool, &format!("{NODES}:v1"))
     }),
-    workload("b16-pull", "pull over a slow link", &[Given::RegistryFile], Sizes::big, pull_big)
+    workload("b16-pull", "pull over a slow link", &[Input::RegistryFile], Sizes::big, pull_big)
         .over(Path::Slow),
     workload(
         "b16-to-layout",
         "registry to layout over a slow link",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         to_layout,
     )
     .over(Path::Slow),
-    workload("b17-cut-pull", "pull, cut three times", &[Given::RegistryFile], Sizes::big, pull_big)
+    workload("b17-cut-pull", "pull, cut three times", &[Input::RegistryFile], Sizes::big, pull_big)
         .over(Path::Cut(Side::From)),
-    workload("b17-cut-push", "push, cut three times", &[Given::BigFile], Sizes::big, push_big)
+    workload("b17-cut-push", "push, cut three times", &[Input::BigFile], Sizes::big, push_big)
         .over(Path::Cut(Side::To)),
     workload(
         "b17-cut-copy-from",
         "registry to registry, source cut three times",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         registries,
     )
@@ -413,7 +413,7 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b17-cut-copy-to",
         "registry to registry, destination cut three times",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         registries,
     )
@@ -421,7 +421,7 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b17-cut-to-layout",
         "registry to layout, cut three times",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         to_layout,
     )
@@ -429,7 +429,7 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b17-kill-pull",
         "pull after a pull killed at 60 %",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         pull_big,
     )
@@ -437,12 +437,12 @@ pub(super) static WORKLOADS: &[Workload] = &[
     workload(
         "b17-kill-to-layout",
         "registry to layout after the same killed at 60 %",
-        &[Given::RegistryFile],
+        &[Input::RegistryFile],
         Sizes::big,
         to_layout,
     )
     .over(Path::Kill(Side::From)),
-    workload("b17-kill-push", "push after a push killed at 60 %", &[Given::BigFile], Sizes::big, push_big)
+    workload("b17-kill-push", "push after a push killed at 60 %", &[Input::BigFile], Sizes::big, push_big)
         .over(Path::Kill(Side::To)),
 ];
 
@@ -451,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_workloads_have_names_of_their_own_and_ours_does_them_all() {
+    fn workload_names_are_unique_and_ours_runs_all() {
         let names =
             Names { from: "a:1".into(), to: "b:2".into(), run: "r".into(), sizes: Sizes::QUICK, zstd: true };
         let mut seen = std::collections::BTreeSet::new();
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_means_whole_parts_of_a_name() {
+    fn filter_matches_whole_parts_of_name() {
         let meant = |word: &str| WORKLOADS.iter().filter(|workload| workload.is_meant_by(word)).count();
         assert_eq!((meant("b1"), meant("b12"), meant("b5-push-dir"), meant("b5-push-d")), (1, 3, 2, 0));
     }

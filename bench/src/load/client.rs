@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_an_answer_and_cuts_another() {
+    fn reads_response_and_cuts_connection() {
         let address = answer("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nLocation: /x\r\n\r\nhello");
         let mut body = Vec::new();
         let request = Request::new("GET", "/");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_answer_is_an_error() {
+    fn rejects_truncated_response() {
         let address = answer("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nhello");
         let mut client = Client::new(address);
         let request = Request::new("GET", "/");

@@ -4,19 +4,19 @@
 //! acknowledged is there, bounded memory. Then, in turns with distribution: a large blob, and many small ones. The
 //! servers keep their storage on disk unless told otherwise, so that flushing costs what it costs.
 
-mod big;
 mod client;
-mod server;
-mod small;
+mod large_blob;
+mod server_process;
+mod small_blobs;
 mod storm;
 mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::compare::number;
-use server::Loaded;
-use small::Way;
+use crate::command_line::{Given, read_options};
+use server_process::Loaded;
+use small_blobs::Way;
 use xtask::files::ScratchDir;
 use xtask::process::{Result, cargo, run as run_command};
 use xtask::workspace::Workspace;
@@ -115,9 +115,11 @@ fn storm(server: &Loaded, options: &Options) -> Result {
 
 /// A large blob, both ways.
 fn large(servers: &[Loaded], dir: &Path, options: &Options) -> Result {
-    let figures = big::run(servers, dir, options.mib, options.runs)?;
+    let figures = large_blob::run(servers, dir, options.mib, options.runs)?;
     let gib = options.mib as f64 / 1024.0;
-    for (way, of) in [("push", (|big| big.push) as fn(&big::Big) -> big::Cost), ("pull", |big| big.pull)] {
+    for (way, of) in
+        [("push", (|big| big.push) as fn(&large_blob::Big) -> large_blob::Cost), ("pull", |big| big.pull)]
+    {
         for (server, figure) in servers.iter().zip(&figures) {
             let (cost, other) = (of(figure), figures.last().map_or_else(|| of(figure), of));
             println!(
@@ -139,7 +141,7 @@ fn many(servers: &[Loaded]) -> Result {
     let ways =
         servers.iter().map(|server| (server, Way::Two)).chain(servers.first().map(|ours| (ours, Way::One)));
     for (seed, (server, way)) in (1..).zip(ways) {
-        let rate = small::run(server, way, SMALL, seed)?;
+        let rate = small_blobs::run(server, way, SMALL, seed)?;
         let requests = if way == Way::One { "one request" } else { "two requests" };
         println!(
             "small blobs, {requests}, {:<12} {:>6.0} a second, {:>6.0} for a second of CPU",
@@ -162,26 +164,21 @@ impl Options {
             dir: std::env::temp_dir(),
             ours: None,
         };
-        let mut args = args.iter();
-        while let Some(name) = args.next() {
-            match name.as_str() {
-                "--help" | "-h" => return Ok(None),
-                "--quick" => continue,
-                _ => {}
-            }
-            let value = args.next().ok_or(format!("{name} needs a value\n\n{HELP}"))?;
-            let number = || number(name, value);
-            match name.as_str() {
-                "--clients" => options.clients = number()?,
-                "--seconds" => options.seconds = number()?,
-                "--size" => options.mib = number()?,
-                "--runs" => options.runs = usize::try_from(number()?)?,
+        let is_complete = read_options(args, &["--quick"], HELP, |option| {
+            let Given { name, value } = option;
+            match name {
+                "--quick" => {}
+                "--clients" => options.clients = option.number()?,
+                "--seconds" => options.seconds = option.number()?,
+                "--size" => options.mib = option.number()?,
+                "--runs" => options.runs = usize::try_from(option.number()?)?,
                 "--dir" => options.dir = value.into(),
                 "--ours" => options.ours = Some(value.into()),
                 _ => return Err(format!("unknown option {name}\n\n{HELP}").into()),
             }
-        }
-        Ok(Some(options))
+            Ok(())
+        })?;
+        Ok(is_complete.then_some(options))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::client::Client;
-use super::server::Loaded;
+use super::server_process::Loaded;
 use super::transfer::{Blob, digest, pull, push, put_manifest};
 use crate::random::Random;
 use xtask::process::Result;

@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn equal_trees_are_counted() {
+    fn counts_equal_files() {
         let compared = outcome(&two_trees()).unwrap();
         assert_eq!((compared.files, compared.directories, compared.links), (7, 3, 1));
     }
 
     #[test]
-    fn every_difference_is_found() {
+    fn finds_every_difference() {
         let change = |edit: fn(&Path)| {
             let scratch = two_trees();
             edit(&scratch.path().join("right"));

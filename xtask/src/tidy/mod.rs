@@ -1,18 +1,21 @@
-//! `cargo xtask tidy`: the house rules that a compiler does not know, as code.
+//! `cargo xtask tidy`: checks the house rules that the compiler and clippy cannot check.
 //!
-//! Each broken rule is one line, `file:line: what is wrong, and what to do`.
+//! It prints one line for each broken rule: `file:line: what is wrong, and what to do`.
 
+mod file_sizes;
+mod import_circles;
 mod layers;
-mod modules;
-mod project;
-mod source;
+mod orphan_files;
+mod phrases;
+mod project_pages;
+mod rust_source;
 
 use std::path::{Path, PathBuf};
 
 use xtask::process::Result;
 use xtask::workspace::Workspace;
 
-/// One broken rule.
+/// A broken rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Violation {
     /// Relative to the top of the work tree.
@@ -34,13 +37,15 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// Checks every rule; an error counts what was found.
+/// Checks all rules. Fails with the number of broken rules.
 pub(crate) fn run() -> Result {
     let workspace = Workspace::load()?;
     let mut found = layers::check(&workspace)?;
-    found.extend(modules::check(&workspace)?);
-    found.extend(project::check(&workspace)?);
-    let (sources, large) = source::check(&workspace)?;
+    found.extend(orphan_files::check(&workspace)?);
+    found.extend(import_circles::check(&workspace)?);
+    found.extend(phrases::check(&workspace)?);
+    found.extend(project_pages::check(&workspace)?);
+    let (sources, large) = file_sizes::check(&workspace)?;
     found.extend(sources);
     for note in large {
         println!("note: {note}");

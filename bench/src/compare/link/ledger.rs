@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_where_planned_and_each_cut_once() {
+    fn cuts_connection_once_at_each_planned_offset() {
         let ledger = Ledger::default();
         ledger.begin(Plan { cuts: vec![10, 25], ..Plan::default() });
         assert_eq!(ledger.account(1, Way::Up, 4), Verdict::Pass);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_run_is_not_counted() {
+    fn ignores_traffic_of_earlier_run() {
         let ledger = Ledger::default();
         ledger.begin(Plan { hold: Some(5), ..Plan::default() });
         ledger.account(1, Way::Up, 5);

@@ -2,8 +2,8 @@
 //!
 //! It looks at requests only to count them, so that it serves TLS as well (uncounted then).
 
+mod byte_pump;
 mod ledger;
-mod pump;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use byte_pump::Pump;
 use ledger::{Ledger, Way};
-use pump::Pump;
 use xtask::process::Result;
 
 /// What is to happen to a link in one run.
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_the_byte() {
+    fn cuts_connection_at_exact_byte() {
         let (link, served) = echo();
         link.begin(Plan { cuts: vec![15], ..Plan::default() });
         assert!(talk(&link, "0123456789").len() <= 5);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_link_takes_its_time() {
+    fn limits_bandwidth_of_slow_link() {
         let (link, served) = echo();
         let pace = Pace { round_trip: Duration::from_millis(20), bytes_per_second: 1000 };
         link.begin(Plan { pace: Some(pace), ..Plan::default() });
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_link_lets_go_when_the_next_run_begins() {
+    fn releases_held_link_at_start_of_next_run() {
         let (link, served) = echo();
         link.begin(Plan { hold: Some(4), ..Plan::default() });
         std::thread::scope(|scope| {

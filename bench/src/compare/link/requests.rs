@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn counts_heads_and_not_what_looks_like_one_in_a_body() {
+    fn counts_request_heads_but_not_bodies_that_look_like_heads() {
         for piece in [1, 3, 7, 1000] {
             assert_eq!(methods(TALK.as_bytes(), piece), ["HEAD", "PUT", "PATCH", "GET"], "{piece}");
         }
     }
 
     #[test]
-    fn counts_nothing_in_what_is_not_http() {
+    fn counts_no_requests_in_non_http_traffic() {
         assert!(methods(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, b'\r', b'\n', b'\r', b'\n'], 4).is_empty());
         assert!(methods(&vec![b'a'; 2 * LONGEST_HEAD], 1000).is_empty());
         assert_eq!(methods(b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 9), ["GET"]);

@@ -1,6 +1,6 @@
-//! No forgotten file: every Rust file of a package is compiled by one of its targets.
+//! Every Rust file of a package is compiled by one of its targets.
 //!
-//! A test file that no `mod` declares passes by never running; this finds it.
+//! A test file that no `mod` declares never runs, and its tests would count as passed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn forgotten(package: &Package) -> Result<Vec<Violation>> {
     Ok(found)
 }
 
-/// Every existing file that the `mod` declarations lead to, from the first file of each target.
+/// Returns the existing files that `mod` declarations reach from the first file of each target.
 fn reachable(roots: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut reached: BTreeSet<PathBuf> = roots.iter().cloned().collect();
     let mut pending: Vec<PathBuf> = roots.to_vec();
@@ -50,16 +50,20 @@ fn reachable(roots: &[PathBuf]) -> BTreeSet<PathBuf> {
     reached
 }
 
-/// A `mod name;`, perhaps with the file named by an attribute.
+/// A `mod name;` declaration.
 #[derive(Debug, PartialEq, Eq)]
-struct Declared {
-    name: String,
+pub(super) struct Declared {
+    /// The module's name.
+    pub(super) name: String,
+    /// The file that a `#[path]` attribute names.
     path: Option<String>,
+    /// Whether `#[cfg(test)]` stands before the declaration.
+    pub(super) is_test: bool,
 }
 
 impl Declared {
-    /// Where the compiler looks for it.
-    fn candidates(&self, file: &Path, owns_dir: bool) -> Vec<PathBuf> {
+    /// Returns the paths at which the compiler looks for the module's file.
+    pub(super) fn candidates(&self, file: &Path, owns_dir: bool) -> Vec<PathBuf> {
         if let Some(path) = &self.path {
             return vec![file.with_file_name(path)];
         }
@@ -68,17 +72,20 @@ impl Declared {
     }
 }
 
-/// The modules that a file declares and keeps in other files.
-fn declared(text: &str) -> Vec<Declared> {
-    let mut path = None;
+/// Returns the modules that a file declares and whose code is in other files.
+pub(super) fn declared(text: &str) -> Vec<Declared> {
+    let (mut path, mut is_test) = (None, false);
     let mut found = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some(attribute) = line.strip_prefix("#[path = \"") {
             path = attribute.strip_suffix("\"]").map(str::to_owned);
+        } else if line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test") {
+            is_test = true;
         } else if let Some(name) = module_name(line) {
-            found.push(Declared { name: name.to_owned(), path: path.take() });
+            found.push(Declared { name: name.to_owned(), path: path.take(), is_test });
+            is_test = false;
         } else if !line.starts_with("#[") && !line.starts_with("//") {
-            path = None;
+            (path, is_test) = (None, false);
         }
     }
     found
@@ -109,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_forgotten_file() {
+    fn finds_undeclared_file() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-modules").unwrap();
         let top = scratch.path();
         for (file, text) in [

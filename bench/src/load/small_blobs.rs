@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::server::Loaded;
+use super::server_process::Loaded;
 use super::transfer::{Blob, digest, push, push_at_once};
 use crate::random::Random;
 use xtask::process::Result;

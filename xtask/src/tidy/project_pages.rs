@@ -1,4 +1,4 @@
-//! The pages around the code are complete: manifests, change log, architecture page; no machine's paths anywhere.
+//! Checks manifests, lints, change log and architecture page, and that no file contains a path of one machine.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ const MACHINE_DIRS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut found = manifests(workspace);
+    found.extend(lints(workspace)?);
     found.extend(changelog());
     found.extend(architecture(workspace));
     for file in files_under_version_control()? {
@@ -40,6 +41,39 @@ fn manifests(workspace: &Workspace) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Checks that every crate inherits the workspace's lints, and that these include `missing_docs`.
+///
+/// `cargo xtask test` runs clippy with `-D warnings`, so that a public item without docs fails it.
+fn lints(workspace: &Workspace) -> Result<Vec<Violation>> {
+    let mut found = Vec::new();
+    let root = env::root().join("Cargo.toml");
+    if !warns_of_missing_docs(&read_text(&root)?) {
+        found.push(Violation::new(&root, 1, "add `missing_docs = \"warn\"` to [workspace.lints.rust]"));
+    }
+    for package in &workspace.packages {
+        if !inherits_lints(&read_text(&package.manifest())?) {
+            let what = "the workspace's lints don't apply: add `[lints]` with `workspace = true`";
+            found.push(Violation::new(&package.manifest(), 1, what));
+        }
+    }
+    Ok(found)
+}
+
+fn warns_of_missing_docs(manifest: &str) -> bool {
+    let levels = ["missing_docs = \"warn\"", "missing_docs = \"deny\""];
+    section(manifest, "[workspace.lints.rust]").any(|line| levels.contains(&line))
+}
+
+fn inherits_lints(manifest: &str) -> bool {
+    section(manifest, "[lints]").any(|line| line == "workspace = true")
+}
+
+/// Returns the lines of a section of a manifest.
+fn section<'a>(manifest: &'a str, header: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = manifest.lines().map(str::trim).skip_while(move |line| *line != header).skip(1);
+    lines.take_while(|line| !line.starts_with('['))
 }
 
 fn changelog() -> Option<Violation> {
@@ -92,6 +126,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn finds_crates_without_missing_docs_lint() {
+        assert!(inherits_lints("[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n"));
+        assert!(!inherits_lints("[lints]\n\n[dependencies.a]\nworkspace = true\n"));
+        assert!(warns_of_missing_docs(
+            "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nmissing_docs = \"warn\"\n"
+        ));
+        assert!(!warns_of_missing_docs("[workspace.lints.rust]\nmissing_docs = \"allow\"\n"));
+    }
+
+    #[test]
     fn finds_machine_paths_only() {
         let dir = MACHINE_DIRS[0];
         let text = format!("ok\nsee {dir}x\n\"{dir}\"\nhttps://host{dir}x\n.github/workflows/\n$HOME{dir}\n");
@@ -99,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_is_named_by_its_whole_name() {
+    fn matches_whole_crate_names() {
         assert!(names("| `oras-spec` | types |", "oras-spec"));
         assert!(!names("| `oras-spec` | types |", "oras"));
         assert!(names("the library (oras).", "oras"));

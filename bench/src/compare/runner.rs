@@ -1,14 +1,14 @@
-//! Runs a workload: all tools in turn, round after round, and once more over the counting links.
+//! Runs a workload: all tools take turns in each round, and a last round runs over the counting links.
 
 use std::time::Duration;
 
+use super::environment::Scene;
 use super::link::{Pace, Plan};
 use super::measure::{self, Sample};
 use super::options::Options;
 use super::registry::Protocol;
 use super::report::{Outcome, ToolReport, Wire, WorkloadReport};
-use super::scene::Scene;
-use super::temporary;
+use super::temporary_disk_use;
 use super::tool::Tool;
 use super::workload::{Path, Side, Workload};
 use xtask::process::Result;
@@ -113,12 +113,12 @@ impl Run<'_> {
             let sample = measure()?;
             return self.checked(Outcome { sample, registry_cpu: self.registry_cpu()? - before, wire: None });
         }
-        let (sample, temporary) = temporary::watch(&scene.working_dirs(), measure);
+        let (sample, temporary) = temporary_disk_use::watch(&scene.working_dirs(), measure);
         let (sample, registry_cpu) = (sample?, self.registry_cpu()? - before);
         self.checked(Outcome { sample, registry_cpu, wire: Some(self.wire(temporary)?) })
     }
 
-    /// Whether it left what it should; whoever says that all went well is believed no further.
+    /// Checks that a run left the expected result. The exit status alone proves nothing.
     fn checked(&self, outcome: Outcome) -> Result<Outcome> {
         let stored = self.scene.result_bytes()?;
         let expected = (self.workload.leaves)(&self.scene.sizes());

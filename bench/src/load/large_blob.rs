@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::server::Loaded;
+use super::server_process::Loaded;
 use super::transfer::{Blob, digest, pull, push};
 use crate::random::Random;
 use xtask::process::Result;
@@ -28,8 +28,10 @@ pub(super) struct Big {
     pub(super) pull: Cost,
 }
 
-/// The servers take turns, after one round to warm up; who goes first changes with each round. The disk is at rest before
-/// each transfer, so that nobody waits for what another one left to be written, and memory is full of what was read from `dir`.
+/// Measures the servers in turns, after one round to warm up. Their order changes with each round.
+///
+/// Before each transfer the disk is idle, so that no server waits for the dirty pages of another one, and memory is full of
+/// the page cache of a file in `dir`.
 ///
 /// # Errors
 /// Any transfer that fails, or gives other bytes.
@@ -69,8 +71,10 @@ fn timed(server: &Loaded, work: impl FnOnce() -> Result) -> Result<Cost> {
     Ok(Cost { wall: start.elapsed(), cpu: server.cpu().saturating_sub(cpu) })
 }
 
-/// Has the system keep a file at `path` in all memory that is free, as a machine does that has run for a while. A virtual
-/// machine gives its host back what is free, and whoever happens to get that again pays more for it than for the transfer.
+/// Fills the free memory with the page cache of a file at `path`, as on a machine that has run for a while.
+///
+/// A virtual machine returns free memory to its host. The process that allocates it again pays more for that than for the
+/// transfer.
 fn fill_memory(path: &Path) -> Result {
     let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free = told.lines().find_map(|line| line.strip_prefix("MemFree:")?.strip_suffix("kB"));
@@ -98,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_are_of_each_figure() {
+    fn takes_median_of_each_figure() {
         let cost = |wall, cpu| Cost { wall: Duration::from_secs(wall), cpu: Duration::from_secs(cpu) };
         let found = median(vec![cost(1, 9), cost(5, 2), cost(3, 3)]);
         assert_eq!((found.wall.as_secs(), found.cpu.as_secs()), (3, 3));

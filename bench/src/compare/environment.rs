@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::certificate::Certificate;
-use super::data::Sizes;
+use super::data_files::Sizes;
 use super::options::Options;
 use super::registry::{Protocol, Registry};
 use super::tool::Tool;
@@ -56,7 +56,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// regctl is told in its configuration which hosts speak plain HTTP; the others know it from the name.
+    /// Configures regctl for plain HTTP to these hosts. The other tools use plain HTTP for `localhost` by default.
     fn configure_regctl(&self) -> Result {
         let mut hosts = serde_json::Map::new();
         for registry in [&self.source, &self.sink] {
@@ -267,14 +267,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_its_own_directories() {
+    fn lists_working_directories() {
         assert_eq!(owner("oras-bench-12-0"), Some("12"));
         assert_eq!(owner("oras-bench-x-0"), None);
         assert_eq!(owner("someone-else"), None);
     }
 
     #[test]
-    fn a_layout_keeps_what_makes_it_one() {
+    fn keeps_layout_marker_when_emptied() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-scene").unwrap();
         let layout = scratch.path().join("layout");
         for name in ["oci-layout", "index.json", "blobs/sha256/a", "notes", ".cache/b"] {

@@ -1,4 +1,4 @@
-//! Every source file is short and begins by saying what it is for.
+//! Every source file is short and begins with its purpose.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use xtask::files::{files_below, read_text};
 use xtask::process::Result;
 use xtask::workspace::Workspace;
 
-/// Lines of code that a file may have; beyond it, it is split.
+/// The most lines of code in a file.
 const HARD_LIMIT: usize = 600;
-/// Lines of code beyond which a file is worth a look.
+/// The number of lines of code above which a note suggests a split.
 const SOFT_LIMIT: usize = 400;
 
-/// The broken rules, and a note for each file that is getting large.
+/// Returns the broken rules, and a note for each file above the soft limit.
 pub(super) fn check(workspace: &Workspace) -> Result<(Vec<Violation>, Vec<Violation>)> {
     let (mut broken, mut notes) = (Vec::new(), Vec::new());
     for package in &workspace.packages {
@@ -38,10 +38,10 @@ fn front_docs(file: &Path, text: &str) -> Option<Violation> {
     let first = text.lines().find(|line| !line.trim().is_empty());
     let documented = first.is_some_and(|line| line.starts_with("//!"));
     (!documented)
-        .then(|| Violation::new(file, 1, "no front page: begin the file with `//!` and what it is for"))
+        .then(|| Violation::new(file, 1, "no module docs: begin the file with `//!` and its purpose"))
 }
 
-/// Lines that are neither blank nor comment, up to a trailing module of tests.
+/// Returns the number of lines that are neither blank nor comment, without a trailing module of tests.
 fn code_lines(text: &str) -> usize {
     let mut in_comment = false;
     let mut count = 0;
@@ -55,8 +55,8 @@ fn code_lines(text: &str) -> usize {
     count
 }
 
-/// The lines before `#[cfg(test)] mod tests { … }` when that module ends the file.
-fn without_tests(text: &str) -> Vec<&str> {
+/// Returns the lines before `#[cfg(test)] mod tests { … }`, if that module ends the file.
+pub(super) fn without_tests(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
     let starts_tests = |index: usize| {
         let mut after = lines[index + 1..].iter().skip_while(|line| line.starts_with("#["));
@@ -74,13 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_code_counts() {
+    fn counts_code_lines_only() {
         let text = "//! Docs.\n\nuse a;\n/* a\n  long\n comment */\n// note\nfn f() {\n    g(); // said\n}\n";
         assert_eq!(code_lines(text), 4);
     }
 
     #[test]
-    fn a_trailing_module_of_tests_is_free_and_others_are_not() {
+    fn ignores_trailing_test_module_only() {
         let tests = "#[cfg(test)]\nmod tests {\n    fn t() {}\n}\n";
         assert_eq!(code_lines(&format!("fn f() {{}}\n\n{tests}")), 1);
         assert_eq!(code_lines(&format!("{tests}fn f() {{}}\n")), 5);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_begins_with_its_purpose() {
+    fn requires_module_docs() {
         assert!(front_docs(Path::new("a.rs"), "\n//! Purpose.\n").is_none());
         assert_eq!(front_docs(Path::new("a.rs"), "use b;\n").unwrap().line, 1);
         assert!(front_docs(Path::new("a.rs"), "").is_some());

@@ -31,7 +31,7 @@ impl Pump<'_> {
         let _ = to.shutdown(Shutdown::Write);
     }
 
-    /// Reads, counts and hands over, until `deliver` says that nobody takes it any more.
+    /// Reads, counts and forwards bytes until `deliver` reports that the receiver is gone.
     fn pass_on(&self, mut from: &TcpStream, mut deliver: impl FnMut(&[u8]) -> bool) {
         let mut requests = Requests::default();
         let mut piece = vec![0; PIECE];
@@ -52,7 +52,7 @@ impl Pump<'_> {
                 return;
             }
             if !delivered {
-                // Whoever still sends learns that nobody listens.
+                // The sender sees a closed connection.
                 let _ = from.shutdown(Shutdown::Read);
                 return;
             }

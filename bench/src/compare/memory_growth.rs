@@ -2,12 +2,12 @@
 
 use std::fs::File;
 
+use super::environment::Scene;
 use super::measure;
 use super::options::{FLAT, Options};
 use super::registry::Protocol;
 use super::report::{ToolReport, WorkloadReport};
-use super::rounds::{LONGEST, without_wire};
-use super::scene::Scene;
+use super::runner::{LONGEST, without_wire};
 use super::tool::Tool;
 use xtask::process::Result;
 

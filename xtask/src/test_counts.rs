@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_the_summaries_and_nothing_else() {
+    fn sums_test_summaries_only() {
         let mut tally = Tally::default();
         for line in [
             "running 3 tests",
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.10s",
-            "test tally::tests ... ok",
+            "test test_counts::tests ... ok",
         ] {
             tally.add_line(line);
         }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_test_is_not_a_passed_one() {
+    fn counts_skipped_tests_apart_from_passed() {
         let log = SkipLog::parse(
             "skipped: needs oras (a)\nnoise\nskipped: needs crane (a)\nskipped: needs oras (b)\nskipped: needs oras (b)\n",
         );

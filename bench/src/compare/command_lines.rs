@@ -3,7 +3,7 @@
 
 use super::tool::Tool;
 
-/// Where an artifact is, as a tool is told.
+/// The location of an artifact in the command line of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// `host/repository:tag`
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_tool_is_spoken_to_in_its_own_words() {
+    fn builds_command_line_of_each_tool() {
         let registry = Place::Registry("localhost:1/a:v1".into());
         let secure = Place::Registry("127.0.0.1:1/a:v1".into());
         let layout = Place::Layout("../out/b:v1".into());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// How often it is looked at.
+/// The interval between measurements.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Does the work, and says how many bytes there were in the directories at most above what is left there at the end.
@@ -42,7 +42,7 @@ mod tests {
     use xtask::files::{ScratchDir, write};
 
     #[test]
-    fn sees_what_is_gone_at_the_end() {
+    fn measures_files_deleted_before_exit() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-temporary").unwrap();
         let dirs = [scratch.path().to_path_buf()];
         let (result, most) = watch(&dirs, || {

@@ -115,7 +115,7 @@ mod tests {
     use xtask::files::{ScratchDir, files_below};
 
     #[test]
-    fn makes_what_it_says() {
+    fn creates_files_of_requested_count_and_size() {
         let scratch = ScratchDir::new(&std::env::temp_dir(), "xtask-data").unwrap();
         let sizes =
             Sizes { big_mib: 1, small_files: 3, tree_files: 120, tree_bytes: 200_000, ..Sizes::QUICK };
