@@ -1,7 +1,7 @@
-//! `cargo xtask conformance`: the conformance program of the distribution-spec against `oras serve`, for every kind
-//! of store and both versions of the specification, with all of its APIs and kinds of data switched on.
+//! `cargo xtask conformance`: runs the conformance program of the distribution-spec against `oras serve`, for every kind
+//! of store and both versions of the specification, with all APIs and kinds of data enabled.
 //!
-//! It succeeds only when nothing failed and nothing was skipped.
+//! It succeeds only if no test failed or was skipped.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ usage: cargo xtask conformance [--results DIR]
 
   --results DIR   leave the reports (HTML, JUnit, YAML) and the server's log of every run below DIR";
 
-/// The released version of the specification, and what its main branch has.
+/// The released version of the specification, and its main branch.
 const VERSIONS: [&str; 2] = ["1.1", "dev"];
 
 /// Tests that some versions of the program skip by default.
@@ -29,7 +29,7 @@ const SWITCHED_ON: [&str; 5] = [
     "OCI_DATA_SPARSE",
 ];
 
-/// Where a server keeps what is pushed.
+/// The storage of a server.
 #[derive(Clone, Copy)]
 enum Store {
     Memory,
@@ -46,7 +46,7 @@ impl Store {
         }
     }
 
-    /// The words that make `oras` a server that keeps everything there.
+    /// Returns the arguments that start `oras` as a server with this storage.
     fn words(self, root: &Path) -> Vec<String> {
         let place = match self {
             Self::Memory => "--memory".into(),
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// Runs all of it and prints a table; succeeds only when everything passed.
+/// Runs all combinations and prints a table. Fails unless every test passed.
 pub(crate) fn run(args: &[String]) -> Result {
     let kept = match args {
         [] => None,
@@ -103,7 +103,7 @@ fn oras() -> Result<PathBuf> {
     Ok(Workspace::load()?.target_dir.join("debug/oras"))
 }
 
-/// Runs the program and returns what it printed. Its exit status says no more than its summary.
+/// Runs the program and returns its output. The exit status is redundant with the summary.
 fn conform(program: &Path, version: &str, address: &str, results: &Path) -> Result<String> {
     let mut command = command(program, &[]);
     command
@@ -116,14 +116,14 @@ fn conform(program: &Path, version: &str, address: &str, results: &Path) -> Resu
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The lines of tests that did not pass, with what is said of each.
+/// Returns the lines of tests that did not pass, with their reasons.
 fn unpassed(report: &str) -> Vec<&str> {
     let tests = report.split("\nConfiguration:").next().unwrap_or_default();
     let unpassed = |line: &&str| !line.trim_end().ends_with(": Pass") && line.starts_with(' ');
     tests.lines().filter(unpassed).collect()
 }
 
-/// What the program counted.
+/// The test counts that the program reports.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     passed: usize,
@@ -133,7 +133,7 @@ struct Summary {
 }
 
 impl Summary {
-    /// The counts behind `OCI Conformance Result:`; what was disabled did not run, and what could not run failed.
+    /// Parses the counts after `OCI Conformance Result:`. Disabled tests count as skipped, aborted ones as failed.
     fn read(report: &str) -> Option<Self> {
         let (_, counts) = report.split_once("OCI Conformance Result:")?;
         let count = |name: &str| -> Option<usize> {

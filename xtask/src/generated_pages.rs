@@ -1,4 +1,4 @@
-//! `cargo xtask gen` and `cargo xtask diff`: pages made from the program and from the tests that run the Go tool too.
+//! `cargo xtask gen` and `cargo xtask diff`: write the pages that are generated from the program and from tests.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use xtask::files::ScratchDir;
 use xtask::process::{Result, cargo, run as run_command};
 
-/// Where the pages of the commands are.
+/// The directory of the command reference.
 const PAGES: &str = "docs/cli";
-/// What makes them.
+/// The example that generates the reference.
 const EXAMPLE: [&str; 8] = ["run", "--locked", "--quiet", "-p", "oras-cli", "--example", "reference", "--"];
 
 /// Writes all generated pages; with `--check` it only tells whether those of the commands are what they should be,
@@ -33,18 +33,18 @@ pub(crate) fn diff(words: &[String]) -> Result {
     run_command(command.args(words))
 }
 
-/// What terminals show, which `insta` keeps.
+/// Updates the terminal snapshots of `insta`.
 fn write_terminals() -> Result {
     let mut command = cargo(&["test", "--locked", "--workspace", "--test", "it", "terminal::"]);
     run_command(command.env("INSTA_UPDATE", "always"))
 }
 
-/// What attacks come to.
+/// Updates the security page.
 fn write_security() -> Result {
     run_command(&mut cargo(&["test", "--locked", "--workspace", "--test", "security", "--", "--write"]))
 }
 
-/// The programs that the tests run.
+/// Builds the programs that the tests run.
 fn build_tools() -> Result {
     run_command(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--examples"]))
 }
@@ -60,7 +60,7 @@ fn write_pages() -> Result {
     Ok(())
 }
 
-/// Whether the pages are what the program says.
+/// Checks that the command reference is up to date.
 pub(crate) fn check() -> Result {
     let scratch = ScratchDir::new(&std::env::temp_dir(), "oras-xtask-gen")?;
     let (markdown, man) = (scratch.path().join("markdown"), scratch.path().join("man"));
@@ -83,7 +83,7 @@ fn make(kind: &str, directory: &Path) -> Result {
     run_command(cargo(&EXAMPLE).arg(kind).arg(directory))
 }
 
-/// The files of a directory by name; none if it is not there.
+/// Returns the files of a directory by name, or nothing if it does not exist.
 fn texts(directory: &Path) -> Result<BTreeMap<String, String>> {
     let mut texts = BTreeMap::new();
     if !directory.exists() {

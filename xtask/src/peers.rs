@@ -2,7 +2,7 @@
 //!
 //! Each Go tool is installed at a pinned version into `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is
 //! `$XDG_CACHE_HOME` or `$HOME/.cache`, so that a second clone finds it. Debian's tools come from `apt-get` and
-//! live where Debian puts them. Tests look at these same paths; what is absent there, they skip.
+//! are in its usual directories. Tests use the same paths and skip if a tool is absent.
 
 use std::path::{Path, PathBuf};
 
@@ -88,7 +88,7 @@ impl GoTool {
     }
 }
 
-/// Where a tool is, when it is installed. Every path that tests rely on is decided here.
+/// Returns the path of a tool if it is installed.
 pub fn find(name: &str) -> Option<PathBuf> {
     let installed = match GO_TOOLS.iter().find(|tool| tool.name == name) {
         Some(tool) => vec![tool.path()],
@@ -97,7 +97,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     installed.into_iter().find(|path| path.is_file())
 }
 
-/// Installs what is missing and can be had, and prints where everything is.
+/// Installs missing tools if possible, and prints all paths.
 pub fn run() -> Result {
     let mut problems = Vec::new();
     for tool in GO_TOOLS.iter().filter(|tool| find(tool.name).is_none()) {
@@ -125,7 +125,7 @@ fn print_table() {
     }
 }
 
-/// Installs into a sibling directory first: an interrupted install is never taken for a complete one.
+/// Installs into a sibling directory first, so that an interrupted install never looks complete.
 fn go_install(tool: &GoTool) -> Result {
     let spec = format!("{}@{}", tool.package, tool.version);
     println!("installing {spec}");
@@ -138,14 +138,14 @@ fn go_install(tool: &GoTool) -> Result {
     })
 }
 
-/// Fills a directory under a temporary name and publishes it whole.
+/// Fills a directory under a temporary name, then publishes it by a rename.
 pub fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let partial = dir.with_file_name(format!(".{name}.partial-{}", std::process::id()));
     std::fs::create_dir_all(&partial)?;
     let filled = fill(&partial).and_then(|()| publish(&partial, dir));
     if filled.is_err() {
-        // The error that matters is the one we return.
+        // The returned error is the more useful one.
         let _ = std::fs::remove_dir_all(&partial);
     }
     filled
@@ -154,13 +154,13 @@ pub fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
 fn publish(partial: &Path, dir: &Path) -> Result {
     match std::fs::rename(partial, dir) {
         Ok(()) => Ok(()),
-        // Someone else installed the same version meanwhile: theirs is as good.
+        // Another process has installed the same version meanwhile.
         Err(_) if dir.is_dir() => Ok(std::fs::remove_dir_all(partial)?),
         Err(error) => Err(format!("cannot publish {}: {error}", dir.display()).into()),
     }
 }
 
-/// Asks apt-get for Debian packages. Not having them is no error: the table and the tests say what is missing.
+/// Installs Debian packages with apt-get. A failure is no error: the table and the tests report missing tools.
 fn apt_install(packages: &[&str]) {
     let Some(apt_get) = env::find_program("apt-get") else { return };
     let mut words = match root_prefix() {
@@ -186,7 +186,7 @@ fn apt_install(packages: &[&str]) {
     }
 }
 
-/// The words that make a command run as root; none where that needs a password.
+/// Returns the command prefix to run as root, or nothing if that needs a password.
 fn root_prefix() -> Option<Vec<String>> {
     if crate::process::capture(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0") {
         return Some(Vec::new());

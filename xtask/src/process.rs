@@ -1,11 +1,11 @@
-//! Starting other programs, always without stdin, and telling which one failed.
+//! Runs other programs without stdin, and names the one that failed.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// What a chore returns: its error is a sentence for the person who started it.
+/// The result of a chore. The error is a message for the user.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A program to run at the top of the work tree, without stdin.
@@ -24,14 +24,14 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// The command line as one would type it.
+/// Returns the command line as typed in a shell.
 pub fn line_of(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for a shell: in single quotes where it needs them.
+/// Quotes a word for a shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -41,25 +41,25 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Runs to the end; output goes where ours goes.
+/// Runs a command. It inherits stdout and stderr.
 pub fn run(command: &mut Command) -> Result {
     let status = command.status().map_err(|error| not_started(command, &error))?;
     check(command, status)
 }
 
-/// Runs to the end and returns stdout; stderr goes where ours goes.
+/// Runs a command and returns its stdout. It inherits stderr.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;
     check(command, output.status)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs to the end without output; true when it succeeded, false also when it could not be started.
+/// Runs a command without output. Returns true if it succeeded, and false also if it could not start.
 pub fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Runs to the end, handing over each line of stdout as it comes.
+/// Runs a command and passes each line of stdout to a closure as it arrives.
 pub fn stream(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
     if let Some(stdout) = child.stdout.take() {
@@ -79,11 +79,11 @@ fn check(command: &Command, status: ExitStatus) -> Result {
     if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", line_of(command)).into()) }
 }
 
-/// A server that is stopped when dropped, on failure too.
+/// A server process that is killed when dropped.
 pub struct Server(Child);
 
 impl Server {
-    /// Starts it; stdout is piped when asked for.
+    /// Starts the server, with piped stdout if requested.
     pub fn start(command: &mut Command) -> Result<Self> {
         Ok(Self(command.spawn().map_err(|error| not_started(command, &error))?))
     }
@@ -101,7 +101,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to stop.
+        // The process may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,8 +1,8 @@
-//! Counting what the test harnesses print, and what tests report as skipped.
+//! Counts the results that test harnesses print and the tests that report to be skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many tests passed, failed and did not run.
+/// The numbers of passed, failed and skipped tests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds one line of a test harness's output; lines other than its summaries count nothing.
+    /// Adds the counts of a summary line of a test harness. Other lines have no effect.
     pub(crate) fn add_line(&mut self, line: &str) {
         let Some(summary) = line.trim().strip_prefix("test result: ") else { return };
         let counts = summary.split_once(". ").map_or(summary, |(_, counts)| counts);
@@ -25,7 +25,7 @@ impl Tally {
         }
     }
 
-    /// Takes in the log of tests that lacked a tool. The harness counted each of them as passed.
+    /// Moves skipped tests from passed to skipped, because the harness counts them as passed.
     pub(crate) fn add_skips(&mut self, log: &SkipLog) {
         let skipped = log.tests();
         self.passed = self.passed.saturating_sub(skipped);
@@ -52,7 +52,7 @@ impl SkipLog {
         Self(lines)
     }
 
-    /// How many tests there are in it: one that lacked two tools is one test; one without a name is its line.
+    /// Returns the number of skipped tests. A test that lacks two tools counts once; a line without a name is a test.
     pub(crate) fn tests(&self) -> usize {
         let name = |line: &String| match line.strip_suffix(')').and_then(|line| line.rsplit_once('(')) {
             Some((_, test)) => test.to_owned(),

@@ -1,4 +1,4 @@
-//! Two trees are equal: the same names, bytes, modes and links, nothing less and nothing more.
+//! Compares two directory trees: names, bytes, modes and links.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use xtask::process::Result;
 
-/// What was found equal.
+/// The numbers of equal entries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     files: usize,
@@ -27,7 +27,7 @@ impl std::fmt::Display for Compared {
     }
 }
 
-/// Compares the entries `names` of two directories, of which the second holds nothing else.
+/// Compares the entries `names` of two directories. The second must have no other entries.
 pub(super) fn same(left: &Path, right: &Path, names: &[&str]) -> Result<Compared> {
     let expected: BTreeSet<OsString> = names.iter().map(OsString::from).collect();
     same_names(&expected, &entries(right)?, right)?;

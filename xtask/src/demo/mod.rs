@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole round trip on real files, with only cargo at hand.
+//! `cargo xtask demo`: a round trip of real files that needs only cargo.
 //!
 //! A registry in memory is started on loopback; files are pushed to it, documents attached, the graph shown and
 //! copied to an OCI layout on disk; the registry is stopped and everything is pulled back from the layout, and
@@ -30,7 +30,7 @@ struct Options {
     oras: Option<PathBuf>,
 }
 
-/// Runs the demo; succeeds only when every file came back as it was.
+/// Runs the demo. Fails unless every file is restored unchanged.
 pub(crate) fn run(args: &[String]) -> Result {
     let Some(options) = parse(args)? else {
         println!("{HELP}");
@@ -75,7 +75,7 @@ fn parse(args: &[String]) -> Result<Option<Options>> {
     Ok(Some(options))
 }
 
-/// The program, built if it is not given: with the lines of cargo, since the first time takes minutes.
+/// Returns the program, and builds it if necessary. Shows the output of cargo, because the first build takes minutes.
 fn program(options: &Options) -> Result<PathBuf> {
     match &options.oras {
         Some(file) => {
@@ -88,7 +88,7 @@ fn program(options: &Options) -> Result<PathBuf> {
     }
 }
 
-/// The story, from files to the same files.
+/// Runs all steps of the demo.
 fn tell(session: &Session, registry: Registry) -> Result {
     let repository = format!("{}/demo/app", registry.host());
     let app = format!("{repository}:v1");

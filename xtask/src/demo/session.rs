@@ -1,4 +1,4 @@
-//! The registry in the background, and calls of `oras`, each shown with its output.
+//! Runs the registry in the background, and runs `oras` and shows each command with its output.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use xtask::process::{Result, Server, command, line_of};
 pub(crate) struct Registry {
     /// Kept for its `Drop`.
     _server: Server,
-    /// Kept open: a server that prints to a closed pipe would die of it.
+    /// Stays open, because SIGPIPE would kill a server that prints to a closed pipe.
     _stdout: BufReader<ChildStdout>,
     address: String,
 }
 
 impl Registry {
-    /// Starts it with `words` on a free port, its log going to `log`, and waits until it says where it listens.
+    /// Starts the registry with `words` on a free port and its log in `log`, and waits for its address.
     pub(crate) fn start(program: &Path, words: &[String], log: Stdio) -> Result<Self> {
         let mut command = command(program, &[]);
         command.args(words).args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log);
@@ -38,7 +38,7 @@ impl Registry {
         &self.address
     }
 
-    /// Its name in references: `oras` takes plain HTTP for granted only there.
+    /// Returns its name in references. `oras` uses plain HTTP by default only for `localhost`.
     pub(super) fn host(&self) -> String {
         self.address.replace("127.0.0.1", "localhost")
     }
@@ -49,7 +49,7 @@ fn address_in(line: &str) -> Option<&str> {
     address.rsplit_once(':')?.1.parse::<u16>().ok().map(|_| address)
 }
 
-/// Calls of `oras` in one directory.
+/// Runs `oras` in one directory.
 pub(super) struct Session {
     oras: PathBuf,
     dir: PathBuf,
@@ -64,12 +64,12 @@ impl Session {
         &self.dir
     }
 
-    /// Prints the command line, runs it and prints its output, which is also returned.
+    /// Prints the command line, runs it, and prints and returns its output.
     pub(super) fn oras(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.oras);
         command.args(args).current_dir(&self.dir).stdin(Stdio::null());
         println!("$ {}", line_of(&command));
-        // Both are captured, so that oras prints its lines as into a file, without bars.
+        // `oras` prints no progress bars, because neither stream is a terminal.
         let result =
             command.output().map_err(|error| format!("cannot start {}: {error}", self.oras.display()))?;
         let output = String::from_utf8_lossy(&result.stdout).into_owned();

@@ -7,7 +7,7 @@ use std::path::Path;
 use xtask::files::{files_below, write};
 use xtask::process::Result;
 
-/// What is pushed, and so what must come back.
+/// The pushed entries, which the pull must restore.
 pub(super) const TOP_LEVEL: [&str; 4] = ["readme.txt", "assets", "sbom.spdx.json", "sbom.sig"];
 
 const SBOM: &str = r#"{
@@ -22,7 +22,7 @@ const SBOM: &str = r#"{
 }
 "#;
 
-/// Makes the files below `dir`. Modes follow the user's umask, as they do when oras restores them.
+/// Creates the files below `dir`. Their modes follow the user's umask, as with a pull.
 pub(super) fn create(dir: &Path) -> Result {
     let numbers: String = (0..5000).map(|n| format!("{n},{}\n", n * n)).collect();
     write(&dir.join("readme.txt"), "An artifact is any file, stored beside your images.\n")?;
@@ -38,7 +38,7 @@ pub(super) fn create(dir: &Path) -> Result {
     Ok(())
 }
 
-/// One line for each file: mode, size and name, and where a link points.
+/// Returns a line for each file: mode, size, name, and the target of a link.
 pub(super) fn listing(dir: &Path) -> Result<String> {
     let mut lines = String::new();
     for file in files_below(dir)? {
