@@ -1,4 +1,4 @@
-//! A certificate for this machine's own registries, made anew for each run of the bench.
+//! A certificate for the local registries, created for each run.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,14 +14,14 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Makes one for 127.0.0.1 in `dir`.
+    /// Creates a certificate for 127.0.0.1 in `dir`.
     pub(super) fn create(dir: &Path) -> Result<Self> {
         let openssl = peers::find("openssl").ok_or("TLS needs openssl: run cargo xtask peers first")?;
         let certificate = Self { file: dir.join("certificate.pem"), key: dir.join("key.pem") };
         let mut command = Command::new(openssl);
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
         command.args(["-days", "2", "-subj", "/CN=bench", "-batch"]);
-        // Its own root, and yet none that could sign others: some tools refuse that of a server.
+        // Self-signed, but no authority: some tools reject a server certificate that is an authority.
         command.args(["-addext", "subjectAltName=IP:127.0.0.1"]);
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         command.arg("-out").arg(&certificate.file).arg("-keyout").arg(&certificate.key);

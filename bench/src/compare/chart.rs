@@ -1,4 +1,4 @@
-//! The chart: our time by that of the Go tool and of the fastest other one, for each workload, as SVG.
+//! Draws the SVG chart: our time relative to the Go tool and to the fastest other tool, for each workload.
 
 use super::report::{ToolReport, WorkloadReport, shown_ratio};
 use super::tool::Tool;
@@ -94,7 +94,7 @@ fn grid(height: usize) -> String {
     text
 }
 
-/// Where a ratio is, from left to right; what is off the scale is at its end.
+/// Returns the horizontal position of a ratio. Ratios off the scale are at its end.
 fn across(ratio: f64) -> f64 {
     let at = ratio.max(f64::MIN_POSITIVE).log2().clamp(LEAST, MOST);
     LABELS + (at - LEAST) / (MOST - LEAST) * PLOT

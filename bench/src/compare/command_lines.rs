@@ -16,7 +16,7 @@ pub(super) enum Place {
 
 const PUT: &str = "artifact put --artifact-type application/vnd.bench --file-title";
 
-/// Files or one directory to a registry or a layout.
+/// Pushes files or one directory to a registry or a layout.
 pub(super) fn push(tool: Tool, files: &[String], to: &Place) -> Option<String> {
     match (tool, to) {
         (Tool::Ours | Tool::GoOras, Place::Registry(to)) => Some(format!("push {to} {}", files.join(" "))),
@@ -24,7 +24,7 @@ pub(super) fn push(tool: Tool, files: &[String], to: &Place) -> Option<String> {
             Some(format!("push --oci-layout {to} {}", files.join(" ")))
         }
         (Tool::Regctl, Place::Registry(to)) => {
-            // It wants a type for each of several files.
+            // regctl requires a type for each of several files.
             let file = |file: &String| format!("-m application/octet-stream -f {file}");
             Some(format!("{PUT} {} {to}", files.iter().map(file).collect::<Vec<_>>().join(" ")))
         }
@@ -32,12 +32,12 @@ pub(super) fn push(tool: Tool, files: &[String], to: &Place) -> Option<String> {
     }
 }
 
-/// A directory to a registry, packed.
+/// Packs and pushes a directory.
 pub(super) fn push_dir(tool: Tool, dir: &str, to: &Place) -> Option<String> {
     tool.is_oras().then(|| push(tool, &[dir.to_owned()], to)).flatten()
 }
 
-/// The files of an artifact to a new directory.
+/// Pulls the files of an artifact into a new directory.
 pub(super) fn pull(tool: Tool, from: &Place, out: &str) -> Option<String> {
     match (tool, from) {
         (Tool::Ours | Tool::GoOras, Place::Registry(from)) => Some(format!("pull {from} -o {out}")),
@@ -47,7 +47,7 @@ pub(super) fn pull(tool: Tool, from: &Place, out: &str) -> Option<String> {
     }
 }
 
-/// An artifact from place to place; with `referrers` those too.
+/// Copies an artifact, with its referrers if `referrers` is set.
 pub(super) fn copy(tool: Tool, from: &Place, to: &Place, referrers: bool) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => copy_with_oras(from, to, referrers),
@@ -98,7 +98,7 @@ fn skopeo_place(place: &Place) -> String {
     }
 }
 
-/// It knows layouts by their directory alone.
+/// crane identifies a layout by its directory only.
 fn copy_with_crane(from: &Place, to: &Place) -> Option<String> {
     let dir = |path: &str| path.rsplit_once(':').map_or(path.to_owned(), |(dir, _)| dir.to_owned());
     match (from, to) {
@@ -109,7 +109,7 @@ fn copy_with_crane(from: &Place, to: &Place) -> Option<String> {
     }
 }
 
-/// An artifact of a registry to a tar archive.
+/// Saves an artifact of a registry in a tar archive.
 pub(super) fn backup(tool: Tool, from: &str, tar: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("backup --output {tar} {from}")),
@@ -119,7 +119,7 @@ pub(super) fn backup(tool: Tool, from: &str, tar: &str) -> Option<String> {
     }
 }
 
-/// And back.
+/// Restores an artifact from a tar archive.
 pub(super) fn restore(tool: Tool, tar: &str, to: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("restore --input {tar} {to}")),
@@ -129,7 +129,7 @@ pub(super) fn restore(tool: Tool, tar: &str, to: &str) -> Option<String> {
     }
 }
 
-/// The digest, or the descriptor, behind a tag of a layout.
+/// Resolves a tag of a layout to a digest or descriptor.
 pub(super) fn resolve(tool: Tool, layout: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("resolve --oci-layout {layout}")),
@@ -139,7 +139,7 @@ pub(super) fn resolve(tool: Tool, layout: &str) -> Option<String> {
     }
 }
 
-/// All tags of a layout.
+/// Lists all tags of a layout.
 pub(super) fn tags(tool: Tool, dir: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("repo tags --oci-layout {dir}")),
@@ -148,7 +148,7 @@ pub(super) fn tags(tool: Tool, dir: &str) -> Option<String> {
     }
 }
 
-/// What refers to an artifact of a layout.
+/// Lists the referrers of an artifact in a layout.
 pub(super) fn discover(tool: Tool, layout: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("discover --oci-layout {layout}")),
@@ -157,7 +157,7 @@ pub(super) fn discover(tool: Tool, layout: &str) -> Option<String> {
     }
 }
 
-/// Start-up alone.
+/// Starts the tool and nothing else.
 pub(super) fn version(tool: Tool) -> Option<String> {
     Some(if tool == Tool::Skopeo { "--version" } else { "version" }.into())
 }

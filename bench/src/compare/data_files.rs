@@ -1,4 +1,4 @@
-//! The files: the same bytes on every machine, from one seed.
+//! Generates the data files: the same bytes on every machine, from one seed.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::random::Random;
 use xtask::files::write;
 use xtask::process::Result;
 
-/// How much there is of everything.
+/// The sizes and counts of all inputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) big_mib: u64,
@@ -25,7 +25,7 @@ pub(super) const SMALL_BYTES: usize = 4096;
 const FILES_IN_DIR: usize = 50;
 
 impl Sizes {
-    /// What the published figures are about.
+    /// The sizes of published results.
     pub(super) const FULL: Self = Self {
         big_mib: 1024,
         small_files: 1000,
@@ -35,7 +35,7 @@ impl Sizes {
         manifests: 4000,
         nodes: 120_000,
     };
-    /// Done in a minute or two.
+    /// Small sizes for a quick run.
     pub(super) const QUICK: Self = Self {
         big_mib: 32,
         small_files: 100,

@@ -1,4 +1,4 @@
-//! Where the bench takes place: a directory in memory with the data, two registries, and the tools.
+//! The environment of the benchmark: a directory in memory with the data, two registries, and the tools.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,10 +18,10 @@ use xtask::process::{Result, capture};
 const PREFIX: &str = "oras-bench";
 /// A file system in memory, on Linux.
 const MEMORY: &str = "/dev/shm";
-/// What a run leaves: results, files underway, and what tools keep for the next run.
+/// Directories that a run leaves: results, temporary files, and state of the tools.
 const LEFT_BY_RUNS: [&str; 5] = ["out", "tmp", "cache", "state", "share"];
 
-/// Everything the workloads need. The registries are stopped before the directory is removed.
+/// The environment of the workloads. The registries stop before the directory is deleted.
 pub(super) struct Scene {
     /// Holds the artifacts that are read.
     source: Registry,
@@ -90,7 +90,7 @@ impl Scene {
         }
     }
 
-    /// What a run calls its registries and results.
+    /// Returns the names in the command lines of a run.
     pub(super) fn names(&self, protocol: Protocol, over_link: bool, run: String) -> Result<Names> {
         let host = |registry: &Registry| -> Result<String> {
             let door = registry.door(protocol)?;
@@ -115,17 +115,17 @@ impl Scene {
         self.sizes
     }
 
-    /// Something below the directory.
+    /// Returns a path below the directory.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
 
-    /// Where tools put results and what leads to them.
+    /// Returns the directories of results and temporary files.
     pub(super) fn working_dirs(&self) -> [PathBuf; 2] {
         ["out", "tmp"].map(|name| self.path(name))
     }
 
-    /// Where the output of the last run is.
+    /// Returns the directory of the last run's output.
     pub(super) fn log(&self) -> PathBuf {
         self.path("log")
     }
@@ -157,7 +157,7 @@ impl Scene {
         empty(self.sink.storage())
     }
 
-    /// How many bytes the last run left.
+    /// Returns the size of the last run's results.
     pub(super) fn result_bytes(&self) -> Result<u64> {
         let mut total = 0;
         for dir in [self.path("out"), self.sink.storage().to_path_buf(), self.run_in_source()] {
@@ -168,13 +168,13 @@ impl Scene {
         Ok(total)
     }
 
-    /// Where a run puts what it writes to the registry that it reads.
+    /// Returns the repository for results in the source registry.
     fn run_in_source(&self) -> PathBuf {
         self.source.storage().join("docker/registry/v2/repositories/run")
     }
 }
 
-/// Removes from a layout what a tool has noted there.
+/// Removes the private files of tools from a layout.
 fn only_layout(dir: &Path) -> Result {
     if dir.is_dir() {
         for entry in std::fs::read_dir(dir)? {
@@ -194,7 +194,7 @@ fn empty(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Also what a registry still adds to while it notices that its client is gone.
+/// Deletes a directory, also if a registry still writes to it until it notices that its client is gone.
 fn remove(path: &Path) -> Result {
     for _ in 0..50 {
         match try_remove(path) {
@@ -235,7 +235,7 @@ fn check_room(place: &Path, options: &Options) -> Result {
     }
 }
 
-/// A directory in memory when there is one and no other is wanted, cleared of what interrupted runs left there.
+/// Returns the requested directory or else one in memory, without the remains of interrupted runs.
 fn place(wanted: Option<&Path>) -> Result<PathBuf> {
     let memory = wanted.unwrap_or(Path::new(MEMORY));
     if wanted.is_some() {
@@ -256,7 +256,7 @@ fn place(wanted: Option<&Path>) -> Result<PathBuf> {
     Ok(memory.canonicalize()?)
 }
 
-/// The process that made a directory of the bench, from its name.
+/// Returns the id of the process that created a benchmark directory, from its name.
 fn owner(name: &str) -> Option<&str> {
     let (id, _) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
     id.chars().all(|c| c.is_ascii_digit()).then_some(id)

@@ -1,4 +1,4 @@
-//! Writes OCI image layouts by itself, so that none of the tools has the advantage of its own handwriting.
+//! Writes OCI image layouts without any of the tools, so that no tool reads layouts that it wrote itself.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const TYPE: &str = "application/vnd.bench";
-/// A manifest of the large layout and what it names: a config and four layers.
+/// The nodes of one manifest in the large layout: the manifest, a config and four layers.
 const NODES_OF_MANIFEST: usize = 6;
 const LAYERS: usize = 4;
 
@@ -64,7 +64,7 @@ fn tagged(mut descriptor: Value, tag: &str) -> Value {
     descriptor
 }
 
-/// An artifact with a layer of its own and as many referrers as `sizes` says, each with one too.
+/// Writes an artifact with a layer and `sizes.referrers` referrers with one layer each.
 pub(super) fn referrers(dir: &Path, sizes: &Sizes) -> Result {
     let layout = Layout::new(dir)?;
     let empty = layout.blob(EMPTY, b"{}")?;

@@ -7,7 +7,7 @@ use super::environment::Scene;
 use super::tool::Tool;
 use xtask::peers;
 
-/// One line for each fact; what cannot be found out is left out.
+/// Returns one line for each known fact.
 pub(super) fn describe(scene: &Scene) -> Vec<String> {
     let mut facts = Vec::new();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -45,7 +45,7 @@ fn said(program: &Path, args: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The first word that looks like a version.
+/// Returns the first word that looks like a version.
 fn number(text: &str) -> String {
     let looks_so = |word: &&str| {
         let digits = word.strip_prefix('v').unwrap_or(word);

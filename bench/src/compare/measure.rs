@@ -20,7 +20,7 @@ use xtask::process::Result;
 /// it has not ended by then.
 pub(crate) const MEASURE_VERB: &str = "bench-measure";
 
-/// What one run of a command took.
+/// The resource usage of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) wall: Duration,
@@ -29,7 +29,7 @@ pub(super) struct Sample {
     pub(super) peak_kib: u64,
 }
 
-/// Starts a tool, and kills it when the link is held; false when it ended before.
+/// Starts a tool and kills it when the link is held. Returns false if it exited before.
 pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], link: &Link) -> Result<bool> {
     let mut command = Command::new(program);
     let log = File::create(scene.log())?;
@@ -42,7 +42,7 @@ pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], lin
         ended = child.try_wait()?.is_some();
     }
     if !ended {
-        // What passed the link has also been worked on when it is killed.
+        // The tool also gets time to process what passed the link.
         std::thread::sleep(Duration::from_millis(200));
         child.kill()?;
     }
@@ -50,21 +50,21 @@ pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], lin
     Ok(!ended)
 }
 
-/// Runs a tool in the scene's directory and environment; an error when it fails, or has not ended by the limit.
+/// Runs a tool in the benchmark's directory and environment. Fails if the tool fails or exceeds the limit.
 pub(super) fn measure(scene: &Scene, program: &Path, args: &[String], limit: Duration) -> Result<Sample> {
     let log = scene.log();
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(MEASURE_VERB).arg(&log).arg(limit.as_secs().to_string()).arg(program).args(args);
     command.stdin(Stdio::null());
     scene.furnish(&mut command);
-    // It names the program's path, which says less than what the program said.
+    // The error names the program's path; the program's own output is more useful.
     command.stderr(Stdio::null());
     let output =
         command.output().map_err(|error| format!("cannot measure {}: {error}", program.display()))?;
     let line = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let said = if line.is_empty() { said_at_last(&log) } else { line.trim().to_owned() };
-        // Where the scene is says nothing, and is another place next time.
+        // The benchmark's directory has a different name in each run.
         let said = said.replace(&*scene.path("").to_string_lossy(), "");
         return Err(format!("{said}{}", arguments(args)).into());
     }
@@ -76,7 +76,7 @@ fn arguments(args: &[String]) -> String {
     format!(" ({}{})", shown.join(" "), if args.len() > shown.len() { " ..." } else { "" })
 }
 
-/// The end of what a failed tool printed.
+/// Returns the end of the output of a failed tool.
 fn said_at_last(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed silently").to_owned()

@@ -1,4 +1,4 @@
-//! Peak memory of ours, with files of growing size: it must not grow with them.
+//! Checks that our peak memory does not grow with the size of the file.
 
 use std::fs::File;
 
@@ -22,7 +22,7 @@ pub(super) fn run(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport
     for mib in sizes {
         scene.clear_results()?;
         let file = format!("data/{FLAT}.bin");
-        // Sparse: what is read from it costs no memory.
+        // A sparse file uses no memory.
         File::create(scene.path(&file))?.set_len(mib << 20)?;
         let from = format!("{}/run/{FLAT}:v1", scene.source().door(Protocol::Plain)?.host());
         let to = scene.names(Protocol::Plain, false, String::new())?.to;

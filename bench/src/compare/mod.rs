@@ -71,7 +71,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
 }
 
-/// What is measured as ours.
+/// Returns our program, built if necessary.
 fn program(options: &Options) -> Result<PathBuf> {
     if let Some(file) = &options.ours {
         return file
@@ -110,7 +110,7 @@ fn run_all(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     Ok(reports)
 }
 
-/// Says so when someone else is using the machine.
+/// Prints a warning if the machine is busy.
 fn warn_if_busy() {
     let load = std::fs::read_to_string(Path::new("/proc/loadavg")).unwrap_or_default();
     let minute: f64 = load.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0);

@@ -34,10 +34,10 @@ each tool runs once more over a proxy that counts bytes and requests.
 /// The workloads that are published over TLS, too.
 const PUBLISHED_TLS: [&str; 2] = ["b1-push", "b2-pull"];
 
-/// The last workload, which no other tool takes part in.
+/// The last workload, which only our tool runs.
 pub(super) const FLAT: &str = "flat";
 
-/// What to measure.
+/// The options of `cargo xtask bench`.
 #[derive(Debug)]
 pub(super) struct Options {
     only: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads the command line; `None` when help is wanted.
+    /// Reads the command line. Returns `None` if help is requested.
     pub(super) fn parse(args: &[String]) -> Result<Option<Self>> {
         let mut options = Self {
             only: Vec::new(),
@@ -117,7 +117,7 @@ impl Options {
         self.tls || self.publish
     }
 
-    /// Whether a workload is to be run over TLS, too: what is published has two of them, which show its cost.
+    /// Whether a workload also runs over TLS. The published page has two of these, which show the cost of TLS.
     pub(super) fn wants_tls(&self, workload: &Workload) -> bool {
         workload.tls && (self.tls || (self.publish && PUBLISHED_TLS.contains(&workload.name)))
     }

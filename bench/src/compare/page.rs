@@ -1,10 +1,10 @@
-//! The page with what was measured, for people.
+//! Writes the page with the results.
 
 use super::options::Options;
 use super::report::{ToolReport, WorkloadReport, markdown, shown, shown_ratio, table};
 use super::tool::Tool;
 
-/// Where it is, from the top of the work tree; the chart beside it.
+/// The path of the page below the work tree.
 pub(super) const PAGE: &str = "docs/benchmarks.md";
 pub(super) const CHART: &str = "docs/benchmarks.svg";
 
@@ -74,7 +74,7 @@ fn summary(workloads: &[WorkloadReport]) -> String {
     markdown(&rows)
 }
 
-/// Why tools failed, in their words.
+/// Returns the error output of failed tools.
 fn failures(workloads: &[WorkloadReport]) -> String {
     let mut text = String::new();
     for workload in workloads {

@@ -23,7 +23,7 @@ pub(super) struct Registry {
     storage: PathBuf,
 }
 
-/// How the tools speak to a registry.
+/// The protocol between the tools and a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Plain,
@@ -33,7 +33,7 @@ pub(super) enum Protocol {
 }
 
 impl Registry {
-    /// Starts it, with all it writes below `dir`.
+    /// Starts the registry with its storage below `dir`.
     pub(super) fn start(program: &Path, dir: &Path, certificate: Option<&Certificate>) -> Result<Self> {
         let storage = dir.join("storage");
         std::fs::create_dir_all(&storage)?;
@@ -42,13 +42,13 @@ impl Registry {
         Ok(Self { plain, tls: tls.transpose()?, single: None, storage })
     }
 
-    /// Starts our own server, too: `program` is `oras`.
+    /// Also starts our own server; `program` is `oras`.
     pub(super) fn with_single_post(mut self, program: &Path, dir: &Path) -> Result<Self> {
         self.single = Some(Door::open_ours(program, dir, &self.storage)?);
         Ok(self)
     }
 
-    /// The way in.
+    /// Returns the server for a protocol.
     pub(super) fn door(&self, protocol: Protocol) -> Result<&Door> {
         match protocol {
             Protocol::Plain => Ok(&self.plain),
@@ -57,7 +57,7 @@ impl Registry {
         }
     }
 
-    /// Where its blobs are.
+    /// Returns the directory of its blobs.
     pub(super) fn storage(&self) -> &Path {
         &self.storage
     }
@@ -87,7 +87,7 @@ impl Door {
         command.arg(&config).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
         let mut server = Server::start(command.env("OTEL_TRACES_EXPORTER", "none"))?;
         wait_until_ready(&mut server, port).map_err(|error| format!("{error}: {}", last_line(&log)))?;
-        // All tools take the name for plain HTTP by default, and the address for TLS.
+        // By default all tools use plain HTTP for the name `localhost` and TLS for the address.
         let host = if certificate.is_some() { "127.0.0.1" } else { "localhost" };
         Ok(Self { server, port, host, link: Link::to(port)? })
     }
@@ -113,7 +113,7 @@ impl Door {
         format!("{}:{}", self.host, self.link.port())
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -159,7 +159,7 @@ fn last_line(log: &Path) -> String {
     text.lines().last().unwrap_or("it says nothing").to_owned()
 }
 
-/// Without a cache of descriptors: blobs are removed behind the registry's back between runs.
+/// Returns the configuration, without a descriptor cache, because the benchmark deletes blobs between runs.
 fn configuration(storage: &Path, port: u16, certificate: Option<&Certificate>) -> String {
     let tls = certificate.map_or(String::new(), |certificate| {
         format!("  tls:\n    certificate: {:?}\n    key: {:?}\n", certificate.file, certificate.key)

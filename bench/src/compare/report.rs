@@ -1,4 +1,4 @@
-//! What was measured, and the table and the JSON of it.
+//! The measurements, and their table and JSON.
 
 use std::time::Duration;
 
@@ -21,20 +21,20 @@ pub(super) struct ToolReport {
     pub(super) samples: Vec<Sample>,
     registry_cpu: Vec<Duration>,
     pub(super) wire: Option<Wire>,
-    /// Why it has no figures.
+    /// The error if there are no figures.
     pub(super) failure: Option<String>,
-    /// Whether it has run as often as it shall.
+    /// Whether all its runs are done.
     pub(super) is_done: bool,
 }
 
-/// What one run came to.
+/// The result of one run.
 pub(super) struct Outcome {
     pub(super) sample: Sample,
     pub(super) registry_cpu: Duration,
     pub(super) wire: Option<Wire>,
 }
 
-/// What the run over the links to the registries has shown.
+/// The results of the run over the counting links.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
     /// Bytes on disk beside the result, at most.
@@ -44,19 +44,19 @@ pub(super) struct Wire {
 }
 
 impl WorkloadReport {
-    /// The figures of a tool; none when it failed or took no part.
+    /// Returns the report of a tool, unless it failed or did not run.
     pub(super) fn of(&self, tool: Tool) -> Option<&ToolReport> {
         self.tools.iter().find(|report| report.tool == tool && !report.samples.is_empty())
     }
 
-    /// The fastest of the others.
+    /// Returns the fastest other tool.
     pub(super) fn best_peer(&self) -> Option<&ToolReport> {
         let peers =
             self.tools.iter().filter(|report| report.tool != Tool::Ours && !report.samples.is_empty());
         peers.min_by_key(|report| report.wall())
     }
 
-    /// Our time by that of another.
+    /// Returns our time divided by that of another tool.
     pub(super) fn ratio(&self, to: &ToolReport, of: fn(&ToolReport) -> Duration) -> Option<f64> {
         let theirs = of(to).as_secs_f64();
         self.of(Tool::Ours).filter(|_| theirs > 0.0).map(|ours| of(ours).as_secs_f64() / theirs)
@@ -81,7 +81,7 @@ impl ToolReport {
         self.wire = outcome.wire.or(self.wire.take());
     }
 
-    /// One failure is one too many: figures of other runs are dropped.
+    /// Records a failure and drops the figures of all runs of the tool.
     pub(super) fn fail(&mut self, why: &str) {
         println!("{} failed: {why}", self.tool.name());
         self.samples.clear();
@@ -100,14 +100,14 @@ impl ToolReport {
         median(self.registry_cpu.clone())
     }
 
-    /// The largest of all runs: a limit on memory holds always, not in the median.
+    /// Returns the largest value of all runs, because a memory limit must hold in every run.
     pub(super) fn peak_mib(&self) -> f64 {
         let largest = self.samples.iter().map(|sample| sample.peak_kib).max().unwrap_or(0);
         largest as f64 / 1024.0
     }
 }
 
-/// Addresses of uploads carry a state that is long, new each time, and no reader's business.
+/// Removes queries from URLs: upload URLs carry a long state that differs in each run.
 fn without_queries(text: &str) -> String {
     let mut parts = text.split('?');
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -185,7 +185,7 @@ fn row(workload: &WorkloadReport, tool: &ToolReport) -> Vec<String> {
     cells
 }
 
-/// How many; unknown over TLS.
+/// Returns the number as text; it is unknown over TLS.
 fn requests(counts: &Counts) -> String {
     match counts.requests() {
         0 if counts.bytes() > 0 => "?".into(),
@@ -221,7 +221,7 @@ pub(super) fn shown_ratio(ratio: f64) -> String {
     if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
 }
 
-/// Everything that was measured, in seconds, bytes and KiB.
+/// Returns all measurements as JSON, in seconds, bytes and KiB.
 pub(super) fn json(workloads: &[WorkloadReport], size_mib: u64) -> Value {
     let sample = |sample: &Sample| json!({"wall": sample.wall.as_secs_f64(), "cpu": sample.cpu.as_secs_f64(), "peak_kib": sample.peak_kib});
     let counts = |counts: &Counts| json!({"up": counts.up, "down": counts.down, "connections": counts.connections, "requests": counts.requests});
@@ -243,7 +243,7 @@ pub(super) fn json(workloads: &[WorkloadReport], size_mib: u64) -> Value {
     json!({"file_mib": size_mib, "cores": cores, "workloads": workloads.iter().map(workload).collect::<Vec<_>>()})
 }
 
-/// Reports for the tests of what is made of them.
+/// Returns reports for tests.
 #[cfg(test)]
 pub(super) fn example() -> Vec<WorkloadReport> {
     let report = |tool, millis: &[u64]| {

@@ -13,15 +13,15 @@ use super::tool::Tool;
 use super::workload::{Path, Side, Workload};
 use xtask::process::Result;
 
-/// What takes longer is run once: it is far from anything that a second run would change.
+/// A workload that takes longer runs once, because further runs would not change the result much.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A tool that takes longer hangs.
+/// The timeout after which a tool counts as hung.
 pub(super) const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 const SLOW: Pace = Pace { round_trip: Duration::from_millis(50), bytes_per_second: 20_000_000 };
 
-/// All tools that can do it. The first round warms up and is not counted.
+/// Runs all tools that support the workload. The first round warms up and does not count.
 pub(super) fn run(
     workload: &Workload,
     protocol: Protocol,
@@ -51,7 +51,7 @@ pub(super) fn run(
                 Err(error) => report.fail(&error.to_string()),
             }
         }
-        // The one who goes first may find colder caches: take turns in that, too.
+        // The first tool may find colder caches, so the order rotates.
         if !tools.is_empty() {
             tools.rotate_left(1);
         }
@@ -140,7 +140,7 @@ impl Run<'_> {
 
     fn limit(&self) -> Duration {
         match self.workload.path {
-            // With a transfer that was interrupted, many hang.
+            // Many tools hang after an interrupted transfer.
             Path::Cut(_) | Path::Kill(_) => Duration::from_secs(20 + self.scene.sizes().big_mib / 25),
             Path::Direct | Path::Slow => LONGEST,
         }

@@ -1,4 +1,4 @@
-//! What a tool keeps on disk beside its result, looked at while it runs.
+//! Measures the disk space that a tool uses beside its result, while the tool runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The interval between measurements.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Does the work, and says how many bytes there were in the directories at most above what is left there at the end.
+/// Runs `work` and returns the peak size of the directories above their final size.
 pub(super) fn watch<T>(dirs: &[PathBuf], work: impl FnOnce() -> T) -> (T, u64) {
     let (done, is_done) = channel::<()>();
     std::thread::scope(|scope| {
@@ -25,7 +25,7 @@ pub(super) fn watch<T>(dirs: &[PathBuf], work: impl FnOnce() -> T) -> (T, u64) {
     })
 }
 
-/// What vanishes meanwhile is not counted.
+/// Returns the size of a directory. Files that disappear meanwhile do not count.
 fn bytes_below(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
@@ -48,7 +48,7 @@ mod tests {
         let (result, most) = watch(&dirs, || {
             write(&scratch.path().join("a/result"), "12345").unwrap();
             write(&scratch.path().join("part"), "1234567").unwrap();
-            // Long enough to be looked at, also on a busy machine.
+            // Long enough for a measurement, also on a busy machine.
             std::thread::sleep(20 * PAUSE);
             std::fs::remove_file(scratch.path().join("part")).unwrap();
             3

@@ -1,4 +1,4 @@
-//! The tools that are compared.
+//! The compared tools.
 
 /// In the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

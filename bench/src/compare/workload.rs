@@ -1,11 +1,11 @@
-//! What is measured: the workloads.
+//! The workloads.
 
 use super::command_lines::{self, Place};
 use super::data_files::{Sizes, small_names};
 use super::input::Input;
 use super::tool::Tool;
 
-/// How a tool reaches the registries in the runs that count.
+/// The connection between a tool and the registries in counted runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
     Direct,
@@ -24,23 +24,23 @@ pub(super) enum Side {
     To,
 }
 
-/// Writes the command line of a tool; `None` when it cannot do it.
+/// Returns the command line of a tool, or `None` if the tool does not support the job.
 type Line = fn(Tool, &Names) -> Option<String>;
 
-/// One job that the tools are timed on.
+/// A job that the tools are measured with.
 pub(super) struct Workload {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
     pub(super) needs: &'static [Input],
     pub(super) line: Line,
-    /// Done by the same tool before each run, uncounted.
+    /// Runs before each run with the same tool, without measurement.
     pub(super) before: Option<Line>,
-    /// How many bytes the results have at least.
+    /// The minimum size of the results.
     pub(super) leaves: fn(&Sizes) -> u64,
     pub(super) path: Path,
-    /// Whether it is worth a run over TLS too.
+    /// Whether it may also run over TLS.
     pub(super) tls: bool,
-    /// Whether it is worth a run against a registry that takes a blob in one request.
+    /// Whether it may also run against a registry with single-`POST` uploads.
     pub(super) single_post: bool,
 }
 
@@ -91,7 +91,7 @@ fn layout(name: &str) -> Place {
     Place::Layout(format!("../given/{name}:v1"))
 }
 
-/// Where the large layout is.
+/// The path of the large layout.
 const NODES: &str = "../given/nodes";
 const TAR: &str = "../given/file.tar";
 
@@ -145,7 +145,7 @@ impl Workload {
         self
     }
 
-    /// Whether `--only` means it: its whole name, or the part of it up to a hyphen.
+    /// Whether `--only` selects it: by its whole name, or by the part up to a hyphen.
     pub(super) fn is_meant_by(&self, word: &str) -> bool {
         self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }
@@ -180,7 +180,7 @@ fn push_tree_zstd(tool: Tool, names: &Names) -> Option<String> {
 }
 
 fn pull_tree(tool: Tool, names: &Names) -> Option<String> {
-    // The others would take the archive for a file.
+    // The other tools would store the archive as a file.
     tool.is_oras().then(|| command_lines::pull(tool, &names.source("tree"), &names.out())).flatten()
 }
 
@@ -204,7 +204,7 @@ fn layouts(tool: Tool, names: &Names) -> Option<String> {
     command_lines::copy(tool, &layout("file"), &names.new_layout(), false)
 }
 
-/// Another copy of the same source, which stays beside the one that counts.
+/// Copies the source to another directory, which stays beside the measured copy.
 fn layouts_before(tool: Tool, names: &Names) -> Option<String> {
     let other = Place::Layout(format!("{}-before:v1", names.out()));
     command_lines::copy(tool, &layout("file"), &other, false)
@@ -251,7 +251,7 @@ fn manifests_of_layout(tool: Tool, names: &Names) -> Option<String> {
     command_lines::copy(tool, &layout("manifests"), &names.new_layout(), false)
 }
 
-/// Everything, in the order of the table.
+/// All workloads, in the order of the table.
 pub(super) static WORKLOADS: &[Workload] = &[
     workload("version", "start-up alone", &[], nothing, |tool, _| command_lines::version(tool)),
     workload("b1-push", "push one big file", &[Input::BigFile], Sizes::big, push_big).tls(),

@@ -1,4 +1,4 @@
-//! A client that costs next to nothing beside the server it measures: HTTP/1.1 on a socket, one request at a time.
+//! An HTTP/1.1 client with little overhead: one socket, one request at a time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use xtask::process::Result;
 
-/// No answer takes so long.
+/// The timeout of a response.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes that are sent or taken in one step.
 const PIECE: usize = 256 * 1024;
 
-/// A connection that is kept between requests, and opened again when it is gone.
+/// A client with a persistent connection, which it reopens if necessary.
 pub(super) struct Client {
     address: SocketAddr,
     stream: Option<BufReader<TcpStream>>,
 }
 
-/// What is sent.
+/// A request.
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) target: &'a str,
     /// `name: value` lines without their ends.
     pub(super) headers: &'a [&'a str],
-    /// Repeated so often.
+    /// How many times the body is repeated.
     pub(super) body: (&'a [u8], u64),
-    /// The connection is cut after so many bytes of the body of either direction.
+    /// The client cuts the connection after this many body bytes of either direction.
     pub(super) cut: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,

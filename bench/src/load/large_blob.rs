@@ -1,4 +1,4 @@
-//! One large blob, pushed and pulled: how fast, and for how much CPU time of the server.
+//! Measures push and pull of one large blob: throughput and CPU time of the server.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,7 +14,7 @@ use xtask::process::Result;
 /// Bytes that are repeated.
 const PIECE: usize = 16 << 20;
 
-/// What one transfer took.
+/// The cost of one transfer.
 #[derive(Clone, Copy)]
 pub(super) struct Cost {
     pub(super) wall: Duration,
@@ -53,7 +53,7 @@ pub(super) fn run(servers: &[Loaded], dir: &Path, mib: u64, runs: usize) -> Resu
             let target = format!("/v2/big/{round}/blobs/{digest}");
             let repository = format!("big/{round}");
             let pushed = timed(server, || push(&mut client, &repository, &blob, None))?;
-            // Hashing costs more than the transfer: once is enough.
+            // Hashing costs more than the transfer, so only one pull is verified.
             let pulled = timed(server, || pull(&mut client, &target, &digest, round > 0, None))?;
             if round > 0 {
                 pushes.push(pushed);
@@ -79,7 +79,7 @@ fn fill_memory(path: &Path) -> Result {
     let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free = told.lines().find_map(|line| line.strip_prefix("MemFree:")?.strip_suffix("kB"));
     let Some(free) = free.and_then(|kib| kib.trim().parse::<u64>().ok()) else { return Ok(()) };
-    // It takes no room on the disk.
+    // A sparse file uses no disk space.
     let mut file =
         File::create_new(path).and_then(|file| file.set_len(free << 10).and_then(|()| File::open(path)))?;
     let mut buffer = vec![0; 1 << 20];

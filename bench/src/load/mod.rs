@@ -32,12 +32,12 @@ usage: cargo xtask load [options]
   --dir DIR      where the servers keep everything (default: the directory for temporary files)
   --ours FILE    load this program, not a fresh release build";
 
-/// The server may have so much memory with all those clients.
+/// The memory limit of the server with all clients.
 const MEMORY_MIB: f64 = 128.0;
-/// How long small blobs are pushed.
+/// The duration of the small-blob test.
 const SMALL: Duration = Duration::from_secs(5);
 
-/// What to do.
+/// The options of `cargo xtask load`.
 struct Options {
     quick: bool,
     clients: u64,
@@ -48,7 +48,7 @@ struct Options {
     ours: Option<PathBuf>,
 }
 
-/// Prints figures; fails when something was lost, went on failing, or the memory is not bounded.
+/// Prints the results. Fails if content was lost, retries failed, or the server used too much memory.
 pub(crate) fn run(args: &[String]) -> Result {
     let Some(options) = Options::parse(args)? else {
         println!("{HELP}");
@@ -152,7 +152,7 @@ fn many(servers: &[Loaded]) -> Result {
 }
 
 impl Options {
-    /// Reads the command line; `None` when help is wanted.
+    /// Reads the command line. Returns `None` if help is requested.
     fn parse(args: &[String]) -> Result<Option<Self>> {
         let quick = args.iter().any(|arg| arg == "--quick");
         let mut options = Self {

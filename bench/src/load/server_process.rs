@@ -1,4 +1,4 @@
-//! The servers under load: ours, and distribution beside it.
+//! The measured servers: ours and distribution.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

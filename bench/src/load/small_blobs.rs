@@ -1,4 +1,4 @@
-//! Small blobs from several clients at once: how many a second, and how many for a second of the server's CPU time.
+//! Measures pushes of small blobs from concurrent clients, by wall time and by CPU time of the server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Many clients that push and pull, some of whose connections are cut: what was acknowledged must be there.
+//! Many clients push and pull while some connections are cut. All acknowledged content must exist afterwards.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use xtask::process::Result;
 
 /// Repositories that the clients share.
 const REPOSITORIES: u64 = 16;
-/// One connection of so many is cut.
+/// One in this many connections is cut.
 const CUT_ONE_OF: u64 = 100;
-/// Tries after one that failed.
+/// The number of retries.
 const RETRIES: usize = 2;
-/// Clients that look at the end whether everything is there.
+/// The number of clients that verify the content at the end.
 const CHECKERS: usize = 4;
 
-/// What came of it.
+/// The results.
 #[derive(Default)]
 pub(super) struct Storm {
     pub(super) pushed: u64,
@@ -28,31 +28,31 @@ pub(super) struct Storm {
     pub(super) pulled: u64,
     pub(super) bytes: u64,
     pub(super) cut: u64,
-    /// Requests that failed uncut, and succeeded when they were sent again.
+    /// The number of requests that failed without a cut and succeeded on retry.
     pub(super) retried: u64,
-    /// Those that went on failing, and what was acknowledged and is not there: the first few.
+    /// The first few failed requests and missing acknowledged items.
     pub(super) failures: Vec<String>,
-    /// How many there were of these.
+    /// The number of failures.
     pub(super) failed: u64,
-    /// What was acknowledged and looked at in the end.
+    /// The number of acknowledged items verified at the end.
     pub(super) checked: u64,
 }
 
-/// Something acknowledged: the path it is at, and its digest.
+/// An acknowledged item: its path and its digest.
 #[derive(Clone)]
 struct Known {
     target: String,
     digest: String,
 }
 
-/// What clients share: what is known, and the figures.
+/// State shared by the clients: acknowledged items and results.
 #[derive(Default)]
 struct Shared {
     known: Mutex<Vec<Known>>,
     storm: Mutex<Storm>,
 }
 
-/// Runs it for so long, then pulls everything that was acknowledged.
+/// Runs the clients for `time`, then pulls all acknowledged content.
 pub(super) fn run(server: &Loaded, clients: u64, time: Duration) -> Storm {
     let shared = Shared::default();
     let end = Instant::now() + time;
@@ -97,7 +97,7 @@ impl Storm {
     }
 }
 
-/// A client.
+/// Runs one client.
 struct Guest<'a> {
     client: Client,
     shared: &'a Shared,
@@ -182,7 +182,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Does it, cut now and then; what fails is tried again, uncut. Whether it succeeded in the end.
+    /// Sends a request and sometimes cuts it. Retries failures without a cut, and returns whether it succeeded.
     fn with_retries(&mut self, size: u64, mut work: impl FnMut(&mut Client, Option<u64>) -> Result) -> bool {
         let cut = (self.random.below(CUT_ONE_OF) == 0).then(|| 1 + self.random.below(size.max(1)));
         let mut outcome = work(&mut self.client, cut);

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::client::{Client, Request};
 use xtask::process::Result;
 
-/// A blob as it is sent: bytes repeated so often.
+/// A blob of repeated bytes.
 pub(super) struct Blob<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) times: u64,
@@ -26,7 +26,7 @@ fn text(hasher: Sha256) -> String {
     format!("sha256:{hex}")
 }
 
-/// POST, then PUT: what every client can do.
+/// Pushes a blob by POST and PUT.
 ///
 /// # Errors
 /// A connection that breaks, and every answer but the expected one.
@@ -41,7 +41,7 @@ pub(super) fn push(client: &mut Client, repository: &str, blob: &Blob<'_>, cut: 
     send(client, &Request { body: (blob.bytes, blob.times), cut, ..Request::new("PUT", &target) })
 }
 
-/// One POST.
+/// Pushes a blob by a single POST.
 ///
 /// # Errors
 /// Those of [`push`], and of a registry that does not take it.
@@ -50,7 +50,7 @@ pub(super) fn push_at_once(client: &mut Client, repository: &str, blob: &Blob<'_
     send(client, &Request { body: (blob.bytes, blob.times), ..Request::new("POST", &target) })
 }
 
-/// A manifest under its digest.
+/// Pushes a manifest under its digest.
 ///
 /// # Errors
 /// Those of [`push`].
@@ -64,7 +64,7 @@ fn send(client: &mut Client, request: &Request<'_>) -> Result {
     expect(201, client.send(request, |_| ())?.status)
 }
 
-/// A blob or a manifest, and whether its bytes are those of `digest`; not looked at when `trust` is set.
+/// Pulls a blob or manifest and verifies `digest`, unless `trust` is set.
 ///
 /// # Errors
 /// Those of [`push`]; other bytes.

@@ -1,4 +1,4 @@
-//! Moves the bytes of one direction of one connection, at once or as slowly as the plan says.
+//! Forwards the bytes of one direction of one connection, at full speed or slowed down.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,7 +10,7 @@ use super::requests::Requests;
 use super::{Pace, Plan};
 
 const PIECE: usize = 64 * 1024;
-/// How many pieces may be under way on a slow link: more than fit in it.
+/// The queue length of a slow link, above what fits into the link.
 const UNDER_WAY: usize = 256;
 
 /// One direction of a connection.
@@ -21,13 +21,13 @@ pub(super) struct Pump<'a> {
 }
 
 impl Pump<'_> {
-    /// Runs until one side has nothing more to say, or the connection is cut.
+    /// Forwards bytes until one side closes or the connection is cut.
     pub(super) fn run(&self, from: &TcpStream, to: &TcpStream, plan: &Plan) {
         match plan.pace {
             None => self.pass_on(from, |piece| (&*to).write_all(piece).is_ok()),
             Some(pace) => self.run_slowly(from, to, pace),
         }
-        // The other direction may go on; an end that is gone needs no word.
+        // The other direction stays open. A closed peer needs no shutdown.
         let _ = to.shutdown(Shutdown::Write);
     }
 
@@ -59,7 +59,7 @@ impl Pump<'_> {
         }
     }
 
-    /// One thread lets bytes in at the rate of the link, the other lets them out when they have crossed it.
+    /// One thread accepts bytes at the rate of the link, the other delivers them after the link's delay.
     fn run_slowly(&self, from: &TcpStream, to: &TcpStream, pace: Pace) {
         let (entrance, exit) = sync_channel(UNDER_WAY);
         std::thread::scope(|scope| {

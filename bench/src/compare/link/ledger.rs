@@ -1,4 +1,4 @@
-//! What went over a link, and what is still to happen to it: one account for all its connections.
+//! Counts the traffic of all connections of a link, and schedules its faults.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
@@ -6,19 +6,19 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{Counts, Plan};
 
-/// Which way bytes go, as the client sees it.
+/// The direction of bytes, as seen by the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Up,
     Down,
 }
 
-/// What becomes of bytes that have arrived.
+/// The decision on arrived bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// All go on.
+    /// Forward all bytes.
     Pass,
-    /// So many go on, then every connection is cut.
+    /// Forward this many bytes, then cut every connection.
     CutAfter(usize),
     /// The connection belongs to an earlier run.
     Stale,
@@ -47,7 +47,7 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a run: cuts what is left of the one before, and counts from zero.
+    /// Starts a run: cuts the connections of the run before, and resets the counts.
     pub(super) fn begin(&self, plan: Plan) {
         let mut state = self.state();
         state.cut();
@@ -67,7 +67,7 @@ impl Ledger {
         self.state().held
     }
 
-    /// Enters a connection; returns its number, its run and the plan of that.
+    /// Registers a connection. Returns its number, its run and the run's plan.
     pub(super) fn open(&self, ends: [TcpStream; 2]) -> (u64, u64, Plan) {
         let mut state = self.state();
         state.next += 1;
@@ -88,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// Counts bytes and says what becomes of them; waits while the link is held.
+    /// Counts bytes and returns the decision. Blocks while the link is held.
     pub(super) fn account(&self, run: u64, way: Way, bytes: usize) -> Verdict {
         let mut state = self.state();
         while state.run == run && state.held {
@@ -123,7 +123,7 @@ impl Ledger {
 impl State {
     fn cut(&mut self) {
         for end in std::mem::take(&mut self.connections).into_values().flatten() {
-            // One that is gone is cut as well.
+            // Cutting a closed connection has no effect.
             let _ = end.shutdown(Shutdown::Both);
         }
     }

@@ -1,9 +1,9 @@
 //! Counts the requests in what a client sends over one HTTP/1.1 connection.
 
-/// What a head may be long at most; a longer one is no head.
+/// The longest request head. Longer data is not HTTP.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// Reads along on one connection; after something that is not HTTP/1.1, such as TLS, it counts no more.
+/// Parses the traffic of one connection. It stops counting after data that is not HTTP/1.1, such as TLS.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: State,
@@ -30,7 +30,7 @@ impl Default for State {
 }
 
 impl Requests {
-    /// Takes the next bytes, and hands over the method of each request whose head ends in them.
+    /// Parses the next bytes, and reports the method of each request whose head ends in them.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut on_request: impl FnMut(&str)) {
         while !bytes.is_empty() {
             let state = std::mem::replace(&mut self.state, State::Unreadable);
