@@ -1,13 +1,13 @@
-//! Ending work on a thread that nobody waits for any more.
+//! Cancelling work on another thread when its future is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Ends what runs on another thread when the future that waits for it is dropped.
+/// A flag that is set when this guard is dropped, which ends the blocking work that polls the flag.
 #[derive(Default)]
-pub(crate) struct Cancel(pub(crate) Arc<AtomicBool>);
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
 
-impl Drop for Cancel {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
 //! Files and directories as layers of an artifact, and back.
 //!
-//! [`Collection`] turns paths into nodes: a file is hashed where it is, a directory becomes a gzipped tar whose
-//! bytes are stable. [`FileTarget`] turns nodes into paths: everything is staged and verified first, and published
-//! together, so a failed pull leaves what was there before untouched.
+//! [`Collection`] turns paths into nodes: it hashes a file in place and packs a directory into a gzipped tar with
+//! reproducible bytes. [`FileTarget`] turns nodes into paths: it stages and verifies everything first and publishes it
+//! in one step, so a failed pull leaves existing files untouched.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,28 +26,20 @@
 //! ```
 
 mod archive;
-mod base;
 mod cancel;
-mod collection;
+mod case_folding;
 mod extract;
-mod folding;
-mod found;
-mod interrupted;
-mod kept;
-mod names;
-mod publish;
-mod reference;
-mod rollback;
-mod sending;
-mod staging;
-mod target;
+mod file_reference;
+mod name_check;
+mod packed_layer;
+mod pull;
+mod push;
 mod title;
-mod unpack;
+mod windows_names;
 
 pub use archive::{Compression, DirectoryOptions};
-pub use collection::{Collection, Prepared};
 pub use extract::{LimitExceeded, UnpackLimits};
-pub use found::Found;
-pub use reference::FileReference;
-pub use target::{FileTarget, PullOptions};
+pub use file_reference::FileReference;
+pub use pull::{FileTarget, PullOptions};
+pub use push::{Collection, Prepared, ScannedPath};
 pub use title::{clean, title_of};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
 use oras_copy::Event;
-use oras_files::{Collection, Found, Prepared};
+use oras_files::{Collection, Prepared, ScannedPath};
 use oras_spec::{Descriptor, MediaType, json};
 use oras_store::{Pushed, Result, Store};
 
@@ -69,14 +69,14 @@ pub(crate) async fn files(
         let Some(prepared) = ahead.next().await else { break };
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
-            Prepared::Found(found) if found.is_large() => {
-                let (layer, is_sent) = send(collection, found, (target, &mut earlier), listener).await?;
+            Prepared::Scanned(scanned) if scanned.is_large() => {
+                let (layer, is_sent) = send(collection, scanned, (target, &mut earlier), listener).await?;
                 if is_sent {
                     sent.push(layer.clone());
                 }
                 layer
             }
-            Prepared::Found(found) => collection.describe(found).await?,
+            Prepared::Scanned(scanned) => collection.describe(scanned).await?,
         };
         layer.annotations.extend(file.annotations.clone());
         layers.push(layer);
@@ -90,16 +90,16 @@ pub(crate) async fn files(
 /// Sends what is large, and tells of it as of any node once it is known which it is; whether it is there now.
 async fn send(
     collection: &Collection,
-    found: Found,
+    scanned: ScannedPath,
     (target, earlier): (&dyn Store, &mut EarlierLayers<'_>),
     listener: &Arc<dyn Listener>,
 ) -> Result<(Descriptor, bool)> {
-    let (title, size) = (found.title().to_owned(), found.size());
+    let (title, size) = (scanned.title().to_owned(), scanned.size());
     let progress = {
         let listener = Arc::clone(listener);
         Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
     };
-    let (node, outcome) = collection.send(found, target, progress, earlier.get().boxed()).await?;
+    let (node, outcome) = collection.send(scanned, target, progress, earlier.get().boxed()).await?;
     let Some(outcome) = outcome else { return Ok((node, false)) };
     if outcome == Pushed::Copied {
         listener.step(Step::Node(Event::Started(&node)));

@@ -1,7 +1,7 @@
-//! How the tar of a directory is compressed: block by block, each on its own, so that all cores take part.
+//! Compresses a tar in independent blocks, so that all cores can work on it.
 //!
-//! A gzip file is a series of members (RFC 1952, 2.2), a zstd file one of frames (RFC 8878, 3). The size of a block
-//! does not depend on the number of cores, so neither do the bytes.
+//! A gzip file is a series of members (RFC 1952, 2.2), and a zstd file is a series of frames (RFC 8878, 3). The block
+//! size does not depend on the number of cores, so the compressed bytes do not either.
 
 use std::io;
 
@@ -10,31 +10,31 @@ use libdeflater::{CompressionLvl, Compressor};
 use oras_spec::MediaType;
 use oras_store::{Error, Kind, Result};
 
-/// How a directory is compressed.
+/// The compression of a packed directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// Gzip, by a level from 1 to 12.
+    /// Gzip with a level from 1 to 12.
     Gzip(i32),
-    /// Zstandard, by a level from 1 to 22.
+    /// Zstandard with a level from 1 to 22.
     Zstd(i32),
 }
 
 impl Default for Compression {
-    /// Gzip that every client unpacks, no larger than the Go tool makes it.
+    /// Returns gzip, which every client unpacks, with a level whose output is no larger than the Go tool's.
     fn default() -> Self {
         Self::Gzip(7)
     }
 }
 
 impl Compression {
-    /// The compression called `gzip`, `zstd` or `none`, by the level that is its default unless one is given.
+    /// Returns the compression `gzip`, `zstd` or `none`, with its default level unless `level` is given.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for another name, or a level that it does not have.
+    /// [`Kind::InvalidInput`] for another name or an invalid level.
     pub fn new(name: &str, level: Option<i32>) -> Result<Self> {
-        let (compression, most) = match name {
+        let (compression, max_level) = match name {
             "gzip" => (Self::Gzip(level.unwrap_or(7)), 12),
             "zstd" => (Self::Zstd(level.unwrap_or(3)), 22),
             "none" => (Self::None, 0),
@@ -44,18 +44,18 @@ impl Compression {
             }
         };
         let message = match level {
-            Some(level) if most == 0 => {
+            Some(level) if max_level == 0 => {
                 format!("there is no compression level {level} without compression")
             }
-            Some(level) if !(1..=most).contains(&level) => {
-                format!("{name} has the compression levels 1 to {most}, not {level}")
+            Some(level) if !(1..=max_level).contains(&level) => {
+                format!("{name} has the compression levels 1 to {max_level}, not {level}")
             }
             _ => return Ok(compression),
         };
         Err(Error::new(Kind::InvalidInput, message))
     }
 
-    /// What the layer of a directory is, unless somebody says otherwise.
+    /// Returns the default media type for the layer of a directory.
     pub fn media_type(self) -> MediaType {
         match self {
             Self::None => MediaType::LAYER_TAR,
@@ -65,7 +65,7 @@ impl Compression {
     }
 }
 
-/// Compresses blocks, one after the other; what it works in is made once.
+/// A compressor of blocks, which reuses its buffers.
 pub(super) struct Codec {
     kind: CodecKind,
     /// The compressed block.
@@ -91,7 +91,7 @@ impl Codec {
         Ok(Self { kind, out: Vec::new() })
     }
 
-    /// The block as a member or frame of its own; no header of one has a name or a time.
+    /// Compresses a block into a member or frame of its own. Its header has no name and no time.
     pub(super) fn compress(&mut self, block: &[u8]) -> io::Result<Bytes> {
         let length = match &mut self.kind {
             CodecKind::None => return Ok(Bytes::copy_from_slice(block)),
@@ -108,7 +108,7 @@ impl Codec {
     }
 }
 
-/// So many bytes to write to; new ones come from the system as zeros, which are in memory only once they are written.
+/// Returns a buffer of `size` bytes. A new buffer is zeroed by the system, and takes memory only where it is written.
 fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
     if out.len() < size {
         *out = vec![0; size];
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_have_bounds() {
+    fn rejects_invalid_levels() {
         for (name, level, expected) in [
             ("gzip", None, Some(Compression::Gzip(7))),
             ("gzip", Some(12), Some(Compression::Gzip(12))),

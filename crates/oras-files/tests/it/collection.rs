@@ -1,4 +1,4 @@
-//! What a collection refuses, and that it gives what it hashed.
+//! Adding files to a collection, and reading them back.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,7 +16,7 @@ fn create(path: &Path, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn files_are_described_and_read() {
+async fn describes_and_reads_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hi.txt");
     let bytes = b"0123456789".repeat(300_000);
@@ -32,7 +32,7 @@ async fn files_are_described_and_read() {
 }
 
 #[tokio::test]
-async fn titles_are_unique_and_free_after_an_error() {
+async fn frees_a_title_after_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hi.txt");
     let collection = Collection::new();
@@ -46,7 +46,7 @@ async fn titles_are_unique_and_free_after_an_error() {
 }
 
 #[tokio::test]
-async fn changed_files_are_refused() {
+async fn rejects_changed_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hi.txt");
     create(&path, &[7; 1 << 20]);
@@ -59,9 +59,9 @@ async fn changed_files_are_refused() {
     assert_eq!(error.chain(), format!("{} changed while it was being pushed", path.display()));
 }
 
-/// What was read to be hashed is sent as it was then.
+/// A small file is kept in memory when it is hashed, so later changes have no effect.
 #[tokio::test]
-async fn small_files_are_read_once() {
+async fn reads_small_files_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hi.txt");
     create(&path, b"before");
@@ -73,9 +73,9 @@ async fn small_files_are_read_once() {
     assert_eq!(Content::from_source(collection, layer).bytes(9).await.unwrap(), "before");
 }
 
-/// However many are looked at together, the first of a title has it.
+/// The first of several files with one title gets the title, even if they are prepared concurrently.
 #[tokio::test]
-async fn files_are_prepared_together_in_their_order() {
+async fn prepares_files_concurrently_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let collection = Collection::new();
     let names: Vec<String> = (0..200).map(|n| format!("{n}.txt")).collect();
@@ -92,11 +92,11 @@ async fn files_are_prepared_together_in_their_order() {
     let twice = collection.prepare("0.txt", &paths[1].1, None).await.unwrap_err();
     assert_eq!(twice.chain(), "0.txt: duplicate name");
     let found = collection.prepare("d", directory.path(), None).await.unwrap();
-    assert!(matches!(found, Prepared::Found(_)));
+    assert!(matches!(found, Prepared::Scanned(_)));
 }
 
 #[tokio::test]
-async fn what_is_neither_file_nor_directory_is_refused() {
+async fn rejects_sockets() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -107,7 +107,7 @@ async fn what_is_neither_file_nor_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn bytes_are_read_and_others_are_not_found() {
+async fn reads_added_bytes_and_nothing_else() {
     let collection = Arc::new(Collection::new());
     let config = collection.add_bytes(MediaType::EMPTY_JSON, Bytes::from_static(b"{}")).unwrap();
     let other = Descriptor::of(MediaType::EMPTY_JSON, b"[]");
@@ -117,7 +117,7 @@ async fn bytes_are_read_and_others_are_not_found() {
 }
 
 #[tokio::test]
-async fn packed_directories_are_stable_and_follow_the_link_that_was_named() {
+async fn packs_directories_reproducibly_and_follows_the_given_link() {
     let directory = tempfile::tempdir().unwrap();
     let tree = directory.path().join("d");
     fs::create_dir(&tree).unwrap();

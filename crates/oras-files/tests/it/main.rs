@@ -1,9 +1,9 @@
-//! Files and directories as layers, beside the Go tool.
+//! Files and directories as layers, compared with the Go tool.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod collection;
-mod copied;
-mod extract;
-mod go;
-mod kept;
-mod sending;
+mod directory_stream;
+mod existing_files;
+mod go_compatibility;
+mod hostile_archives;
+mod local_copy;

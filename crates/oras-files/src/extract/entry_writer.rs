@@ -1,0 +1,328 @@
+//! Writes the entries of an archive below a directory handle. Every path is opened part by part from that handle, and
+//! no link is followed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cap_std::fs::{Dir, OpenOptions};
+use oras_store::{Error, Kind, Result, fsio};
+
+use super::directory_attributes::{DirectoryAttributes, is_refusal, set_mode, set_modified};
+use super::extract_options::ExtractOptions;
+use super::symlinks::Symlinks;
+use super::tar_reader::{ArchiveEntry, ArchiveEntryKind, TarReader};
+use super::unpack_limits::LimitExceeded;
+use crate::case_folding::CaseFoldedPaths;
+use crate::title::{clean, is_local};
+use crate::windows_names::check_windows_names;
+
+/// The bytes in one write to a file.
+const CHUNK: usize = 128 * 1024;
+
+/// Writes entries below one directory.
+pub(super) struct EntryWriter<'a> {
+    root: Dir,
+    /// The directory of the previous entry, which the next one usually shares.
+    last: OpenDirectory,
+    options: &'a ExtractOptions<'a>,
+    title: PathBuf,
+    /// The bits of a mode that files and directories get.
+    mode_mask: u32,
+    directories: BTreeMap<PathBuf, (u32, SystemTime)>,
+    links: Symlinks,
+    /// The paths so far, on a case-insensitive file system.
+    paths: Option<CaseFoldedPaths>,
+    buffer: Vec<u8>,
+    /// Whether the file system was found to store no modes.
+    has_lost_modes: bool,
+}
+
+#[derive(Default)]
+struct OpenDirectory {
+    /// The path below the root.
+    path: PathBuf,
+    /// `None` for the root.
+    dir: Option<Dir>,
+}
+
+impl<'a> EntryWriter<'a> {
+    /// Creates a writer for `root`, a new and empty directory.
+    pub(super) fn new(root: Dir, options: &'a ExtractOptions<'a>) -> io::Result<Self> {
+        // The mode of a new directory is 0777 less the umask.
+        let mode_mask =
+            if options.preserve_permissions { 0o7777 } else { mode_of(&root.dir_metadata()?) & 0o777 };
+        Ok(Self {
+            root,
+            last: OpenDirectory::default(),
+            options,
+            title: clean(Path::new(options.title)),
+            mode_mask,
+            directories: BTreeMap::new(),
+            links: Symlinks::default(),
+            paths: options.names.folds_case.then(CaseFoldedPaths::default),
+            buffer: vec![0; CHUNK],
+            has_lost_modes: false,
+        })
+    }
+
+    /// Writes an entry, whose content is read from `content`.
+    pub(super) fn write<R: Read>(&mut self, entry: &ArchiveEntry, content: &mut TarReader<R>) -> Result<()> {
+        let path = self.relative(&entry.name)?;
+        if path.as_os_str().is_empty() {
+            if entry.kind == ArchiveEntryKind::Directory {
+                self.directories.insert(path, (entry.mode, entry.modified));
+                return Ok(());
+            }
+            let message = format!("{:?} is not a directory", entry.name.display().to_string());
+            return Err(Error::new(Kind::InvalidContent, message));
+        }
+        self.put(path, entry, content).map_err(|error| {
+            let error = unpack_error(error);
+            match error.kind() {
+                Kind::TooLarge => error,
+                _ => error.context(format!("failed to write {:?}", entry.name.display().to_string())),
+            }
+        })
+    }
+
+    fn put<R: Read>(
+        &mut self,
+        path: PathBuf,
+        entry: &ArchiveEntry,
+        content: &mut TarReader<R>,
+    ) -> io::Result<()> {
+        match &entry.kind {
+            // Devices and pipes are skipped, as the Go tool does.
+            ArchiveEntryKind::Other => return Ok(()),
+            ArchiveEntryKind::HardLink(original) => {
+                let original = self.relative(original).map_err(io::Error::other)?;
+                return self.hard_link(&original, path);
+            }
+            ArchiveEntryKind::Directory | ArchiveEntryKind::File | ArchiveEntryKind::Symlink(_) => {}
+        }
+        let is_directory = entry.kind == ArchiveEntryKind::Directory;
+        // This may replace an earlier entry: the last one of a name counts, as in every tar program.
+        let name = self.prepare_path(&path, is_directory)?;
+        let parent = self.last_directory();
+        match &entry.kind {
+            ArchiveEntryKind::Symlink(target) => {
+                parent
+                    .symlink_contents(target, &name)
+                    .map_err(|error| refused_link("symbolic links", error))?;
+                self.links.insert(path, target.clone());
+            }
+            ArchiveEntryKind::File => {
+                let mut file = create(parent, &name, entry.mode)?;
+                copy(content, &mut file, &mut self.buffer)?;
+                // The umask applied when the file was created, so the mode is set again.
+                if self.options.preserve_permissions {
+                    set_mode(&file, entry.mode)?;
+                }
+                set_modified(&file, entry.modified)?;
+                self.check_mode(&file, entry.mode)?;
+            }
+            _ => {
+                self.directories.insert(path, (entry.mode, entry.modified));
+            }
+        }
+        Ok(())
+    }
+
+    /// Detects a file system that stores no modes. Only the owner's bits are compared, as access control lists can
+    /// change the other bits.
+    fn check_mode(&mut self, file: &File, mode: u32) -> io::Result<()> {
+        const OWNER: u32 = 0o700;
+        if !self.has_lost_modes
+            && (mode_of_file(&file.metadata()?, mode) ^ (mode & self.mode_mask)) & OWNER != 0
+        {
+            self.has_lost_modes = true;
+            fsio::notice_lost_modes();
+        }
+        Ok(())
+    }
+
+    /// Creates a hard link to `original`, an earlier file of the archive.
+    fn hard_link(&mut self, original: &Path, path: PathBuf) -> io::Result<()> {
+        let file = self.open_parent(original)?;
+        let from = self.last_directory().try_clone()?;
+        if !from.symlink_metadata(&file)?.is_file() {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "a hard link must lead to a file"));
+        }
+        if original == path {
+            return Ok(());
+        }
+        let name = self.prepare_path(&path, false)?;
+        from.hard_link(&file, self.last_directory(), &name).map_err(|error| refused_link("hard links", error))
+    }
+
+    /// Returns the path of an entry below the title, by its text alone: `..` is resolved without looking at the disk.
+    ///
+    /// # Errors
+    /// `InvalidContent` for a path outside of the title, or with a part that cannot be a file name.
+    fn relative(&self, name: &Path) -> Result<PathBuf> {
+        let outside = || {
+            let title = self.title.display().to_string();
+            Error::new(
+                Kind::InvalidContent,
+                format!("{:?} is outside of {title:?}", name.display().to_string()),
+            )
+        };
+        let cleaned = if name.as_os_str().is_empty() { return Err(outside()) } else { clean(name) };
+        let relative = match cleaned.strip_prefix(&self.title) {
+            Ok(relative) => relative.to_owned(),
+            // `push .` names its entries without a title.
+            Err(_) if self.title == Path::new(".") => cleaned,
+            Err(_) => return Err(outside()),
+        };
+        check_windows_names(&relative)?;
+        self.options.names.check(&relative)?;
+        if relative.as_os_str().is_empty() || is_local(&relative) { Ok(relative) } else { Err(outside()) }
+    }
+
+    /// Creates the parents of `path`, deletes an earlier file at the path, and creates the directory if the entry is
+    /// one. Returns the name within the parent.
+    fn prepare_path(&mut self, path: &Path, is_directory: bool) -> io::Result<PathBuf> {
+        if let Some(other) = self.paths.as_mut().and_then(|paths| paths.add(path)) {
+            let message = format!(
+                "the file system does not tell it from {:?}, which differs in case",
+                other.display().to_string()
+            );
+            return Err(io::Error::new(ErrorKind::AlreadyExists, message));
+        }
+        let name = self.open_parent(path)?;
+        let parent = self.last_directory();
+        match parent.symlink_metadata(&name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(found) if found.is_dir() && is_directory => return Ok(name),
+            Ok(found) if found.is_dir() => return Err(io::Error::other("a directory is in the way")),
+            Ok(_) => {
+                parent.remove_file(&name)?;
+                self.links.remove(path);
+            }
+        }
+        if is_directory {
+            self.last_directory().create_dir(&name)?;
+        }
+        Ok(name)
+    }
+
+    /// Opens the parent of `path` part by part, and creates missing directories. Returns the name within the parent.
+    fn open_parent(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        if self.last.path == parent {
+            return Ok(name);
+        }
+        let (mut at, mut dir) = (PathBuf::new(), None);
+        let mut parts = parent;
+        // Directories are never deleted, so the open directory of the previous entry is still at its path.
+        if let (Ok(rest), Some(last)) = (parent.strip_prefix(&self.last.path), &self.last.dir) {
+            (at, dir, parts) = (self.last.path.clone(), Some(last.try_clone()?), rest);
+        }
+        for part in parts {
+            let here: &Dir = dir.as_ref().unwrap_or(&self.root);
+            match here.symlink_metadata(part) {
+                Ok(found) if found.is_dir() => {}
+                Ok(found) if found.is_symlink() => {
+                    return Err(io::Error::new(ErrorKind::PermissionDenied, "a parent is a symbolic link"));
+                }
+                Ok(_) => return Err(io::Error::new(ErrorKind::NotADirectory, "a parent is a file")),
+                Err(error) if error.kind() == ErrorKind::NotFound => here.create_dir(part)?,
+                Err(error) => return Err(error),
+            }
+            let next = here.open_dir(part)?;
+            dir = Some(next);
+            at.push(part);
+        }
+        self.last = OpenDirectory { path: at, dir };
+        Ok(name)
+    }
+
+    fn last_directory(&self) -> &Dir {
+        self.last.dir.as_ref().unwrap_or(&self.root)
+    }
+
+    /// Checks where links lead, which needs all entries. Returns the attributes of directories, children first.
+    pub(super) fn finish(self) -> Result<Vec<DirectoryAttributes>> {
+        if !self.options.allow_outside_links
+            && let Some(target) = self.links.leading_out(self.options.destination)
+        {
+            let (target, title) = (target.display().to_string(), self.title.display().to_string());
+            return Err(Error::new(Kind::InvalidContent, format!("{target:?} is outside of {title:?}")));
+        }
+        let mask = self.mode_mask;
+        let directories = self.directories.into_iter().rev();
+        Ok(directories
+            .map(|(path, (mode, modified))| DirectoryAttributes { path, mode: mode & mask, modified })
+            .collect())
+    }
+}
+
+fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> io::Result<()> {
+    loop {
+        match from.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => file.write_all(&buffer[..count])?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Adds the kind of link to the error of a file system without such links.
+fn refused_link(what: &str, error: io::Error) -> io::Error {
+    if !is_refusal(&error) {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("the file system refuses {what}: {error}"))
+}
+
+/// Creates a file with the mode less the umask, without the set-user-ID, set-group-ID and sticky bits.
+fn create(parent: &Dir, name: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::mode(&mut options, mode & 0o777);
+    #[cfg(not(unix))]
+    let _ = mode;
+    Ok(parent.open_with(name, &options)?.into_std())
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &cap_std::fs::Metadata) -> u32 {
+    cap_std::fs::MetadataExt::mode(metadata)
+}
+
+#[cfg(unix)]
+fn mode_of_file(metadata: &std::fs::Metadata, _: u32) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(metadata)
+}
+
+#[cfg(not(unix))]
+fn mode_of_file(_: &std::fs::Metadata, wanted: u32) -> u32 {
+    wanted
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &cap_std::fs::Metadata) -> u32 {
+    0o777
+}
+
+/// Converts an I/O error of unpacking. An exceeded limit and an [`Error`] inside it are returned as they are.
+pub(super) fn unpack_error(error: io::Error) -> Error {
+    let error = match error.downcast::<LimitExceeded>() {
+        Ok(exceeded) => return exceeded.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Error::new(Kind::InvalidContent, "the archive is malformed").with_source(error)
+        }
+        Err(error) => Error::io("failed to unpack", error),
+    }
+}

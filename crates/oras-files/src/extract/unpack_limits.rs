@@ -1,0 +1,128 @@
+//! Limits on how much an archive may unpack to.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oras_spec::Hasher;
+use oras_store::{Error, Kind};
+
+/// How much one archive may unpack to, so that a small download cannot fill the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnpackLimits {
+    /// The maximum size of the uncompressed archive in bytes.
+    pub size: u64,
+    /// The maximum ratio of the uncompressed to the compressed size.
+    pub ratio: u64,
+    /// The uncompressed size in bytes up to which the ratio is not checked.
+    pub ratio_from: u64,
+    /// The maximum number of entries.
+    pub entries: u64,
+}
+
+impl Default for UnpackLimits {
+    /// Returns 1 TiB, 2,000,000 entries, and a ratio of 1000 above 1 GiB. gzip shrinks zeros by a factor of 1030, so a
+    /// valid disk image that is nearly empty comes close to that ratio.
+    fn default() -> Self {
+        Self { size: 1 << 40, ratio: 1000, ratio_from: 1 << 30, entries: 2_000_000 }
+    }
+}
+
+/// The limit of [`UnpackLimits`] that an archive exceeds. [`Error::find`] finds it in the error of a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitExceeded {
+    /// More than this many bytes.
+    Size(u64),
+    /// More than this many times the compressed size.
+    Ratio(u64),
+    /// More than this many entries.
+    Entries(u64),
+}
+
+impl fmt::Display for LimitExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size(limit) => write!(f, "the archive unpacks to more than {limit} bytes"),
+            Self::Ratio(limit) => write!(f, "the archive unpacks to more than {limit} times its size"),
+            Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
+        }
+    }
+}
+
+impl std::error::Error for LimitExceeded {}
+
+impl From<LimitExceeded> for Error {
+    fn from(exceeded: LimitExceeded) -> Self {
+        Self::from_source(Kind::TooLarge, exceeded)
+    }
+}
+
+/// The limit on the uncompressed bytes of one archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SizeLimit {
+    bytes: u64,
+    /// The error for a larger archive.
+    exceeded: LimitExceeded,
+}
+
+impl UnpackLimits {
+    /// Returns the limit for an archive of `packed` compressed bytes.
+    pub(super) fn for_archive(&self, packed: u64) -> SizeLimit {
+        let by_ratio = packed.saturating_mul(self.ratio).max(self.ratio_from);
+        if by_ratio < self.size {
+            SizeLimit { bytes: by_ratio, exceeded: LimitExceeded::Ratio(self.ratio) }
+        } else {
+            SizeLimit { bytes: self.size, exceeded: LimitExceeded::Size(self.size) }
+        }
+    }
+}
+
+/// A reader that hashes everything, and fails above a size limit or after cancellation.
+pub(super) struct LimitedReader<R> {
+    inner: R,
+    hasher: Hasher,
+    limit: SizeLimit,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl<R: Read> LimitedReader<R> {
+    pub(super) fn new(inner: R, hasher: Hasher, limit: SizeLimit, cancelled: Arc<AtomicBool>) -> Self {
+        Self { inner, hasher, limit, cancelled }
+    }
+
+    /// Returns the hash of the bytes that were read so far.
+    pub(super) fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+}
+
+impl<R: Read> Read for LimitedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Every byte of an archive passes here, so this is the one place that checks for cancellation.
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(io::Error::other("cancelled"));
+        }
+        let count = self.inner.read(buffer)?;
+        let left = self.limit.bytes.checked_sub(count as u64);
+        self.limit.bytes = left.ok_or_else(|| io::Error::other(self.limit.exceeded))?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_ratio_above_its_minimum_size() {
+        let limits = UnpackLimits { size: 1000, ratio: 10, ratio_from: 50, entries: 1 };
+        let limit = |bytes, exceeded| SizeLimit { bytes, exceeded };
+        assert_eq!(limits.for_archive(1), limit(50, LimitExceeded::Ratio(10)));
+        assert_eq!(limits.for_archive(20), limit(200, LimitExceeded::Ratio(10)));
+        assert_eq!(limits.for_archive(100), limit(1000, LimitExceeded::Size(1000)));
+        assert_eq!(limits.for_archive(u64::MAX), limit(1000, LimitExceeded::Size(1000)));
+    }
+}

@@ -1,0 +1,17 @@
+//! The options of a pull.
+
+use crate::extract::UnpackLimits;
+
+/// How files are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PullOptions {
+    /// Allows titles that lead out of the output directory, and links in archives that lead anywhere.
+    pub allow_path_traversal: bool,
+    /// Fails instead of replacing existing files.
+    pub keep_old_files: bool,
+    /// Gives unpacked files all bits of their mode, whatever the umask. Without it no file gets the set-user-ID,
+    /// set-group-ID or sticky bit.
+    pub preserve_permissions: bool,
+    /// How much an archive may unpack to.
+    pub unpack: UnpackLimits,
+}

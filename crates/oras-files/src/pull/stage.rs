@@ -1,0 +1,131 @@
+//! Stages one layer: finds it at its path, copies it from a local file, or fetches and verifies it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use oras_store::fsio::{self, Durability, Partial, blocking};
+use oras_store::{Content, Error, Origin, Result};
+
+use super::destination::{Destination, Destinations};
+use super::existing_files::{copy_local_file, find_existing};
+use super::staged_item::{Location, StagedItem};
+use super::unpack_layer::{unpack_fetched, unpack_while_fetching};
+use crate::cancel::CancelOnDrop;
+use crate::packed_layer::is_packed_directory;
+
+/// A packed directory below this size is unpacked while it is fetched: fetching it again takes seconds. A larger one is
+/// fetched into a partial file first, which a later run can resume, and is unpacked when it is complete.
+const MAX_UNPACKED_WHILE_FETCHING: u64 = 64 << 20;
+/// Smaller files are not copied from a local file: fetching, hashing and writing them takes no longer.
+const MIN_LOCAL_COPY: u64 = 1 << 20;
+
+/// Stages the content of `title`, unless the file or directory at its path already has that content.
+pub(crate) async fn stage(
+    destinations: &Arc<Destinations>,
+    content: &Content,
+    title: &str,
+) -> Result<StagedItem> {
+    let layer = content.descriptor();
+    let options = destinations.options;
+    let cancel = CancelOnDrop::default();
+    let (destination, plan) = {
+        let (destinations, content, title) = (Arc::clone(destinations), content.clone(), title.to_owned());
+        let cancelled = Arc::clone(&cancel.0);
+        blocking(move || {
+            let destination = destinations.resolve(&title, is_packed_directory(content.descriptor()))?;
+            let plan = StagingPlan::new(&destination, &content, &cancelled)?;
+            Ok((destination, plan))
+        })
+        .await?
+    };
+    let fetched = match plan {
+        StagingPlan::Done(item) => {
+            content.passed(layer.size);
+            return Ok(item);
+        }
+        StagingPlan::UnpackWhileFetching => {
+            return unpack_while_fetching(content, destination, options, cancel).await;
+        }
+        StagingPlan::WriteFile(staged, file) => {
+            // An error of opening the content comes without the context of copying it.
+            let stream = content.unverified(0..layer.size).await?;
+            let opened = Content::once(layer.clone(), stream);
+            let written = write_verified(&opened, file, destination.path.display().to_string()).await;
+            written.map_err(|error| destination.copy_failed(error))?;
+            StagedItem::new(&destination, staged, Location::Staging)
+        }
+        StagingPlan::ResumePartial(partial) => {
+            let name = destination.path.display().to_string();
+            let written = partial.resume(content).await?.write(name, Durability::Relaxed).await;
+            let file = written.map_err(|error| destination.copy_failed(error))?.into_whole();
+            StagedItem::new(&destination, destination.output.new_staged_name(), Location::PartialFile(file))
+        }
+    };
+    if is_packed_directory(layer) {
+        return unpack_fetched(fetched, destination, layer, options, cancel).await;
+    }
+    Ok(fetched)
+}
+
+/// How one layer gets to the staging directory.
+enum StagingPlan {
+    /// Nothing is fetched.
+    Done(StagedItem),
+    WriteFile(PathBuf, File),
+    ResumePartial(Partial),
+    UnpackWhileFetching,
+}
+
+impl StagingPlan {
+    fn new(destination: &Destination, content: &Content, cancelled: &AtomicBool) -> Result<Self> {
+        let layer = content.descriptor();
+        if let Some(item) = find_existing(destination, layer, cancelled) {
+            return Ok(Self::Done(item));
+        }
+        if is_packed_directory(layer) && layer.size < MAX_UNPACKED_WHILE_FETCHING {
+            return Ok(Self::UnpackWhileFetching);
+        }
+        if let Some(item) = copy_from_origin(destination, content, cancelled) {
+            return Ok(Self::Done(item));
+        }
+        if let Some(partial) = destination.output.claim_partial(content) {
+            return Ok(Self::ResumePartial(partial));
+        }
+        let staged = destination.output.new_staged_name();
+        let file = destination.output.create_staged(&staged)?;
+        Ok(Self::WriteFile(staged, file))
+    }
+}
+
+/// Copies a file from its origin, if that is a file of this machine and has the right content.
+fn copy_from_origin(
+    destination: &Destination,
+    content: &Content,
+    cancelled: &AtomicBool,
+) -> Option<StagedItem> {
+    let layer = content.descriptor();
+    let Origin::File { path } = content.origin() else { return None };
+    if is_packed_directory(layer) || layer.size < MIN_LOCAL_COPY {
+        return None;
+    }
+    let staged = destination.output.new_staged_name();
+    // A copy with the wrong content is deleted with the staging directory.
+    copy_local_file(&path, || destination.output.create_staged(&staged), layer, cancelled)?;
+    Some(StagedItem::new(destination, staged, Location::Staging))
+}
+
+/// Writes verified content to `file`. On an error the file stays as it is.
+async fn write_verified(content: &Content, mut file: File, name: String) -> Result<()> {
+    if content.descriptor().size > fsio::CHUNK as u64 {
+        return fsio::pour(content, file, name, |_| Ok(())).await;
+    }
+    // For content this small, separate threads for hashing and writing would cost more than they save.
+    let bytes = content.bytes(fsio::CHUNK as u64).await?;
+    blocking(move || {
+        file.write_all(&bytes).map_err(|error| Error::io(format!("failed to write {name}"), error))
+    })
+    .await
+}

@@ -1,0 +1,152 @@
+//! Unpacks the layer of a directory into the staging directory, either while it is fetched or from a complete file.
+//!
+//! While a layer is fetched its bytes are not verified yet. The digest is checked before anything is published, and a
+//! verified archive is trusted no more than an unverified one.
+
+use std::io::{self, Cursor, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use bytes::{Buf, Bytes};
+use futures::join;
+use oras_spec::{Descriptor, annotation};
+use oras_store::fsio::{self, blocking};
+use oras_store::{Content, Error, Result};
+
+use super::destination::Destination;
+use super::options::PullOptions;
+use super::staged_item::{Location, StagedItem};
+use crate::cancel::CancelOnDrop;
+use crate::extract::{ExtractOptions, extract_archive};
+
+/// Chunks between the network and the archive reader.
+const QUEUE: usize = 8;
+
+/// Unpacks a layer while it is fetched and verified.
+///
+/// # Errors
+/// A digest mismatch comes before an error in the archive, which the wrong bytes may have caused.
+pub(crate) async fn unpack_while_fetching(
+    content: &Content,
+    destination: Destination,
+    options: PullOptions,
+    cancel: CancelOnDrop,
+) -> Result<StagedItem> {
+    let layer = content.descriptor().clone();
+    // An error of opening the content comes without the context of copying it.
+    let stream = content.unverified(0..layer.size).await?;
+    let opened = Content::once(layer.clone(), stream);
+    let (destination, cancelled) = (Arc::new(destination), Arc::clone(&cancel.0));
+    let unpack = {
+        let destination = Arc::clone(&destination);
+        let layer = layer.clone();
+        move |archive: Box<dyn Read + Send>| unpack(archive, &destination, &layer, options, cancelled)
+    };
+    if layer.size <= fsio::CHUNK as u64 {
+        let bytes = opened.bytes(fsio::CHUNK as u64).await.map_err(|error| destination.copy_failed(error))?;
+        return blocking(move || unpack(Box::new(Cursor::new(bytes)))).await;
+    }
+    let (sender, receiver) = sync_channel(QUEUE);
+    let unpacking = blocking(move || unpack(Box::new(ChunkReader { receiver, chunk: Bytes::new() })));
+    let name = destination.path.display().to_string();
+    let fetching = fsio::pour(&opened, ChunkWriter(Some(sender)), name, |writer| {
+        // Closing the channel is the end of the archive for the reader.
+        drop(writer);
+        Ok(())
+    });
+    let (fetched, unpacked) = join!(fetching, unpacking);
+    fetched.map_err(|error| destination.copy_failed(error))?;
+    unpacked
+}
+
+/// Unpacks a fetched and verified layer, and deletes the file with its bytes.
+pub(crate) async fn unpack_fetched(
+    fetched: StagedItem,
+    destination: Destination,
+    layer: &Descriptor,
+    options: PullOptions,
+    cancel: CancelOnDrop,
+) -> Result<StagedItem> {
+    let (layer, cancelled) = (layer.clone(), Arc::clone(&cancel.0));
+    blocking(move || {
+        let output = &destination.output;
+        let failed = |error| destination.unpack_failed(Error::io("failed to unpack", error));
+        if let Some(file) = fetched.partial_file() {
+            let moved = output.staging_file().and_then(|staging| file.move_to(&staging, &fetched.staged));
+            moved.map_err(failed)?;
+        }
+        let file = output.staging.open(&fetched.staged).map_err(failed)?.into_std();
+        let item = unpack(Box::new(file), &destination, &layer, options, cancelled)?;
+        output.staging.remove_file(&fetched.staged).map_err(failed)?;
+        Ok(item)
+    })
+    .await
+}
+
+/// Unpacks `archive` into a new directory in the staging directory.
+fn unpack(
+    archive: Box<dyn Read + Send>,
+    destination: &Destination,
+    layer: &Descriptor,
+    options: PullOptions,
+    cancelled: Arc<AtomicBool>,
+) -> Result<StagedItem> {
+    let failed = |error| destination.unpack_failed(Error::io("failed to unpack", error));
+    let output = &destination.output;
+    let staged = output.new_staged_name();
+    output.staging.create_dir(&staged).map_err(failed)?;
+    let root = output.staging.open_dir(&staged).map_err(failed)?;
+    let extract_options = ExtractOptions {
+        title: layer.title().unwrap_or_default(),
+        names: output.name_check(),
+        destination: &destination.path,
+        packed_size: layer.size,
+        content_digest: layer.annotations.get(annotation::CONTENT_DIGEST).map(String::as_str),
+        limits: options.unpack,
+        preserve_permissions: options.preserve_permissions,
+        allow_outside_links: options.allow_path_traversal,
+    };
+    let directories = extract_archive(archive, root, &extract_options, cancelled)
+        .map_err(|error| destination.unpack_failed(error))?;
+    let item = StagedItem::new(destination, staged, Location::Staging);
+    Ok(StagedItem { directories: Arc::new(directories), ..item })
+}
+
+/// Sends the fetched bytes to a [`ChunkReader`].
+///
+/// If the reader is gone, the unpacking failed, and reports that itself. The rest is then only verified.
+struct ChunkWriter(Option<SyncSender<Bytes>>);
+
+impl Write for ChunkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.as_ref().is_some_and(|sender| sender.send(Bytes::copy_from_slice(bytes)).is_err()) {
+            self.0 = None;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the bytes that a [`ChunkWriter`] sends, until the writer is dropped.
+struct ChunkReader {
+    receiver: Receiver<Bytes>,
+    chunk: Bytes,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            match self.receiver.recv() {
+                Ok(chunk) => self.chunk = chunk,
+                Err(_) => return Ok(0),
+            }
+        }
+        let count = self.chunk.len().min(buffer.len());
+        self.chunk.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,163 @@
+//! A collection of files, directories and bytes as a source of nodes.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oras_spec::{Descriptor, MediaType};
+use oras_store::fsio::{Errands, blocking};
+use oras_store::{ByteStream, Error, Kind, Result, Source};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::node_content::{NodeContent, Nodes};
+use super::scanned_path::ScannedPath;
+use super::title_claim::Titles;
+use crate::archive::DirectoryOptions;
+use crate::cancel::CancelOnDrop;
+
+/// Files, directories and bytes as a source of nodes. Only packed directories and content that can be read only once
+/// are copied.
+#[derive(Debug)]
+pub struct Collection {
+    titles: Titles,
+    pub(crate) nodes: Arc<Mutex<Nodes>>,
+    pub(crate) directories: DirectoryOptions,
+    /// Reads small files.
+    queue: Errands,
+    /// Packing one directory uses all cores, so directories are packed one after the other.
+    packing: Semaphore,
+}
+
+/// A file or directory with a claimed title.
+#[derive(Debug)]
+pub enum Prepared {
+    /// It was read and added to the collection.
+    Described(Descriptor),
+    /// It is still to be described or sent, which takes a while.
+    Scanned(ScannedPath),
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self {
+            titles: Titles::default(),
+            nodes: Arc::default(),
+            directories: DirectoryOptions::default(),
+            queue: Errands::default(),
+            packing: Semaphore::new(1),
+        }
+    }
+}
+
+impl Collection {
+    /// Creates an empty collection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how directories are packed.
+    #[must_use]
+    pub fn directories(mut self, options: DirectoryOptions) -> Self {
+        self.directories = options;
+        self
+    }
+
+    /// Adds the file or directory at `path` under `title`. The returned descriptor carries the title.
+    ///
+    /// A file is hashed and stays in place: if it changes before it is read again, reading fails. Small files, a few
+    /// MiB in total, are kept in memory instead. A directory is packed into a temporary file. If `path` is a link it
+    /// is followed; links inside a directory are packed as links. Dropping the future cancels the work and frees the
+    /// title, as an error does.
+    ///
+    /// # Errors
+    /// [`Kind::AlreadyExists`] for a second node of that title; [`Kind::Io`], `Unsupported` or `InvalidContent` if the
+    /// path cannot be read.
+    pub async fn add(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Descriptor> {
+        self.describe(self.scan(title, path, media_type).await?).await
+    }
+
+    /// Scans the file or directory at `path` and claims the title, without reading it. [`Collection::describe`] or
+    /// [`Collection::send`] then adds it.
+    ///
+    /// # Errors
+    /// As [`Collection::add`], without those of reading.
+    pub async fn scan(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<ScannedPath> {
+        let claim = self.titles.claim(title)?;
+        let (path, directories) = (path.to_owned(), self.directories);
+        blocking(move || ScannedPath::scan(&path, media_type, directories, claim)).await
+    }
+
+    /// Scans a path as [`Collection::scan`] does, and in the same step describes a file that is quick to read. Many
+    /// calls at the same time share few threads. Titles are claimed in the order in which the futures are first
+    /// polled.
+    ///
+    /// # Errors
+    /// As [`Collection::add`].
+    pub async fn prepare(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Prepared> {
+        let claim = self.titles.claim(title)?;
+        let (path, directories, nodes) = (path.to_owned(), self.directories, Arc::clone(&self.nodes));
+        let prepare = move || {
+            let scanned = ScannedPath::scan(&path, media_type, directories, claim)?;
+            let is_quick = scanned.is_small_file();
+            let described = if is_quick { Some(scanned.describe(directories, &nodes)?) } else { None };
+            Ok((scanned, described))
+        };
+        let (mut scanned, described) = self.queue.run(prepare).await?;
+        let Some((descriptor, content)) = described else { return Ok(Prepared::Scanned(scanned)) };
+        self.nodes.lock().insert(descriptor.digest.clone(), content);
+        scanned.claim.is_added = true;
+        Ok(Prepared::Described(descriptor))
+    }
+
+    /// Reads and adds a scanned path. Dropping the future cancels the work.
+    ///
+    /// # Errors
+    /// As [`Collection::add`].
+    pub async fn describe(&self, scanned: ScannedPath) -> Result<Descriptor> {
+        let _permit = self.packing_permit(&scanned).await?;
+        let (directories, nodes) = (self.directories, Arc::clone(&self.nodes));
+        let cancel = CancelOnDrop(Arc::clone(&scanned.claim.cancelled));
+        let (mut scanned, descriptor, content) = blocking(move || {
+            let (descriptor, content) = scanned.describe(directories, &nodes)?;
+            Ok((scanned, descriptor, content))
+        })
+        .await?;
+        self.nodes.lock().insert(descriptor.digest.clone(), content);
+        scanned.claim.is_added = true;
+        // The work is done, so setting the flag has no effect any more.
+        drop(cancel);
+        Ok(descriptor)
+    }
+
+    /// Waits until no other directory is packed. Returns `None` at once for anything that is not a directory.
+    pub(crate) async fn packing_permit(&self, scanned: &ScannedPath) -> Result<Option<SemaphorePermit<'_>>> {
+        if !scanned.is_directory() {
+            return Ok(None);
+        }
+        let permit = self.packing.acquire().await;
+        permit.map(Some).map_err(|error| Error::from_source(Kind::Other, error))
+    }
+
+    /// Adds `bytes` without a title.
+    pub fn add_bytes(&self, media_type: MediaType, bytes: Bytes) -> Result<Descriptor> {
+        let descriptor = Descriptor::of(media_type, &bytes);
+        self.nodes.lock().insert(descriptor.digest.clone(), NodeContent::Bytes(bytes));
+        Ok(descriptor)
+    }
+}
+
+#[async_trait]
+impl Source for Collection {
+    /// Always fails with [`Kind::NotFound`]: a collection has no tags.
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        Err(Error::not_found(reference))
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        let content = self.nodes.lock().get(&descriptor.digest);
+        content.ok_or_else(|| Error::not_found(&descriptor.digest))?.read(range, &self.queue).await
+    }
+}

@@ -1,0 +1,49 @@
+//! The titles of a collection: each belongs to one node.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
+
+/// The titles that are in use. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Titles(Arc<Mutex<HashSet<String>>>);
+
+impl Titles {
+    /// Claims a title.
+    ///
+    /// # Errors
+    /// [`Kind::AlreadyExists`] if another node has the title.
+    pub(crate) fn claim(&self, title: &str) -> Result<TitleClaim> {
+        if !self.0.lock().insert(title.to_owned()) {
+            return Err(Error::new(Kind::AlreadyExists, format!("{title}: duplicate name")));
+        }
+        Ok(TitleClaim {
+            titles: self.clone(),
+            title: title.to_owned(),
+            cancelled: Arc::default(),
+            is_added: false,
+        })
+    }
+}
+
+/// A claimed title. Dropping the claim before its node was added frees the title and cancels the work on the node.
+#[derive(Debug)]
+pub(crate) struct TitleClaim {
+    titles: Titles,
+    pub(crate) title: String,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    /// Whether the node was added to the collection.
+    pub(crate) is_added: bool,
+}
+
+impl Drop for TitleClaim {
+    fn drop(&mut self) {
+        if !self.is_added {
+            self.cancelled.store(true, Ordering::Relaxed);
+            self.titles.0.lock().remove(&self.title);
+        }
+    }
+}
