@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oras::Layout;
+use oras::{Layout, LayoutOptions};
 use oras::files::FileReference;
 use oras::remote::{Mirrored, Repository};
 use oras::spec::{MediaType, Reference};
@@ -140,8 +140,8 @@ impl ArtifactLocation {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
             None => {
-                let layout = Layout::open_or_create(&self.path).await?;
-                Ok(Arc::new(if env::links() { layout } else { layout.unshared() }))
+                let options = LayoutOptions { link_blobs: env::links(), ..LayoutOptions::default() };
+                Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?))
             }
         }
     }
@@ -151,7 +151,10 @@ impl ArtifactLocation {
     pub(crate) async fn deleting_store(&self) -> Result<Arc<dyn Store>, Failure> {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
-            None => Ok(Arc::new(Layout::open_or_create(&self.path).await?.pruning())),
+            None => {
+                let options = LayoutOptions { prune_on_delete: true, ..LayoutOptions::default() };
+                Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?))
+            }
         }
     }
 

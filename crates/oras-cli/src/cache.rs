@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras::store::{Error, Kind, Source};
-use oras::{Cached, Layout};
+use oras::{Cached, Layout, LayoutOptions};
 
 use crate::env;
 use crate::failure::Failure;
@@ -17,7 +17,8 @@ const DOCUMENTS: [&str; 2] = ["index.json", "oci-layout"];
 pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Arc<dyn Source>, Failure> {
     let printer = Printer::new();
     let limit = env::cache_size().map_err(Failure::new)?;
-    let cache = match open(&path, printer).await {
+    let options = LayoutOptions { size_limit: limit, ..LayoutOptions::default() };
+    let cache = match open(&path, options, printer).await {
         Ok(cache) => cache,
         // A broken cache must not make reading impossible.
         Err(error) => {
@@ -29,16 +30,12 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
             return Ok(source);
         }
     };
-    let cache = match limit {
-        Some(limit) => cache.bounded(limit),
-        None => cache,
-    };
     Ok(Arc::new(Cached::new(source, cache)))
 }
 
 /// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.
-async fn open(path: &Path, printer: Printer) -> Result<Layout, Error> {
-    let damage = match Layout::open_or_create(path).await {
+async fn open(path: &Path, options: LayoutOptions, printer: Printer) -> Result<Layout, Error> {
+    let damage = match Layout::open_or_create_with(path, options).await {
         Err(error) if matches!(error.kind(), Kind::InvalidContent | Kind::TooLarge) => error,
         opened => return opened,
     };
@@ -46,7 +43,7 @@ async fn open(path: &Path, printer: Printer) -> Result<Layout, Error> {
         // One of the two may be missing. If neither can be renamed, the open below fails again.
         drop(std::fs::rename(path.join(name), path.join(format!("{name}.damaged"))));
     }
-    let rebuilt = Layout::open_or_create(path).await?;
+    let rebuilt = Layout::open_or_create_with(path, options).await?;
     let (path, why) = (path.display(), damage.chain());
     printer.error(&format!(
         "Warning: rebuilt the cache at {path}, whose former index is in index.json.damaged: {why}"

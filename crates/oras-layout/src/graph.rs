@@ -1,83 +1,49 @@
-//! Which manifest refers to which: read from the layout when it is first asked for.
+//! The graph of a layout: which manifests the index reaches, and which are referrers. It is built on first use.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::iter::Peekable;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType};
-use oras_store::{Error, MAX_MANIFEST_SIZE, Result};
+use oras_store::{MAX_MANIFEST_SIZE, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::blob::BlobReader;
 use crate::index::Index;
-use crate::place::{Place, Reader};
 
-/// What identifies a version of `index.json`: every change replaces the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    /// That of an index which is not there yet is one, too.
-    pub(crate) fn of(root: &Path) -> Result<Self> {
-        let path = root.join(INDEX_FILE);
-        let metadata = match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            found => {
-                Some(found.map_err(|error| Error::io(format!("failed to read {}", path.display()), error))?)
-            }
-        };
-        #[cfg(unix)]
-        let inode = metadata.as_ref().map_or(0, std::os::unix::fs::MetadataExt::ino);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Ok(Self {
-            modified: metadata.as_ref().and_then(|metadata| metadata.modified().ok()),
-            length: metadata.as_ref().map_or(0, fs::Metadata::len),
-            inode,
-        })
-    }
-}
-
-/// What `index.json` reaches: small, for layouts have many manifests.
+/// The manifests that `index.json` reaches. Layouts can have very many, so little is kept of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     index: Arc<Index>,
-    /// The manifests that others list.
+    /// The manifests without an entry in the index, which other manifests list.
     unlisted: HashMap<Digest, Descriptor>,
-    /// Their digests, in the order in which they were found.
-    found: Vec<Digest>,
-    /// For each subject its referrers: numbers of entries of the index; those behind the last are in `found`.
+    /// Their digests, in the order of the walk.
+    unlisted_order: Vec<Digest>,
+    /// The referrers of each subject: numbers of entries in the index, continued by those in `unlisted_order`.
     referrers: HashMap<Digest, Vec<u32>>,
 }
 
-/// Entries of the index that are read together, by as many threads as there are cores: at most so many, of so many
-/// bytes, by so many threads.
+/// The maximum number of entries, and of their bytes, that are read at the same time.
 const BATCH: usize = 512;
 const BATCH_SIZE: u64 = MAX_MANIFEST_SIZE;
+/// The maximum number of reading threads.
 const READERS: usize = 4;
-/// What one thread does sooner than another is started.
-const SHARE: usize = 32;
+/// The minimum number of manifests for each thread: starting a thread takes longer than reading fewer.
+const MIN_SHARE: usize = 32;
 
 impl Graph {
-    /// What [`Graph::walk`] finds.
-    pub(crate) fn build(place: &impl Place, index: &Arc<Index>) -> Result<Self> {
+    /// Builds the graph of the manifests that [`walk`] visits.
+    pub(crate) fn build(reader: &BlobReader<'_>, index: &Arc<Index>) -> Result<Self> {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
         let entries = index.len();
-        Self::walk_those(is_related, &*place.reader(), index, |node, entry, manifest| {
+        walk_filtered(may_have_relations, reader, index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
-            let number = entry.unwrap_or(entries + graph.found.len());
+            let number = entry.unwrap_or(entries + graph.unlisted_order.len());
             if entry.is_none() {
                 graph.unlisted.insert(node.digest.clone(), node.clone());
-                graph.found.push(node.digest.clone());
+                graph.unlisted_order.push(node.digest.clone());
             }
             if let (Some(subject), Ok(number)) = (manifest.subject(), u32::try_from(number)) {
                 graph.referrers.entry(subject.digest.clone()).or_default().push(number);
@@ -86,72 +52,72 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The manifest of that digest that others list.
+    /// Returns the manifest of the digest if it has no entry in the index, but another manifest lists it.
     pub(crate) fn unlisted(&self, digest: &Digest) -> Option<Descriptor> {
         self.unlisted.get(digest).cloned()
     }
 
-    /// The descriptors of the manifests whose subject has that digest, in the order of the index.
-    pub(crate) fn referrers(&self, place: &impl Place, subject: &Digest) -> Result<Vec<Descriptor>> {
+    /// Returns the referrers of the subject in the order of the index. Their annotations are read from the manifests.
+    pub(crate) fn referrers(&self, reader: &BlobReader<'_>, subject: &Digest) -> Result<Vec<Descriptor>> {
         let numbers = self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default();
-        let reader = place.reader();
         let described = numbers.iter().filter_map(|number| {
             let number = *number as usize;
             let node = match number.checked_sub(self.index.len()) {
                 None => self.index.descriptor(number)?.plain(),
-                Some(number) => self.unlisted(self.found.get(number)?)?,
+                Some(number) => self.unlisted(self.unlisted_order.get(number)?)?,
             };
-            let manifest = read(&*reader, &node).transpose()?;
+            let manifest = read_manifest(reader, &node).transpose()?;
             Some(manifest.map(|manifest| manifest.referrer_descriptor(&node)))
         });
         described.collect()
     }
-
-    /// Reads every manifest that the index reaches, each once, and tells which entry it is, if it is one; `None`
-    /// for one that is missing (layouts may be sparse), not what it is said to be, or too large: it can't be a
-    /// referrer anybody could use.
-    pub(crate) fn walk(
-        reader: &Reader<'_>,
-        index: &Index,
-        visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
-    ) -> Result<()> {
-        Self::walk_those(|_| true, reader, index, visit)
-    }
-
-    /// Like [`Graph::walk`], but entries with a text that does not `matter` are told as if they were missing.
-    fn walk_those(
-        matters: fn(&[u8]) -> bool,
-        reader: &Reader<'_>,
-        index: &Index,
-        mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
-    ) -> Result<()> {
-        let mut seen = HashSet::new();
-        let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
-        while entries.peek().is_some() {
-            let batch = take_batch(&mut entries, &seen);
-            let manifests = read_all(matters, reader, &batch)?;
-            for ((number, node), manifest) in batch.into_iter().zip(manifests) {
-                let mut known = Some(manifest);
-                let mut next = vec![(node, Some(number))];
-                while let Some((node, entry)) = next.pop() {
-                    if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
-                        continue;
-                    }
-                    let manifest = match known.take() {
-                        Some(manifest) => manifest,
-                        None => read(reader, &node)?,
-                    };
-                    visit(&node, entry, manifest.as_ref());
-                    let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
-                    next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The next entries that are manifests which nobody has seen.
+/// Visits every manifest that the index reaches, each once, with the number of its entry if it has one. The manifest is
+/// `None` if it is missing, which is valid in a sparse layout, has the wrong digest, or is too large.
+pub(crate) fn walk(
+    reader: &BlobReader<'_>,
+    index: &Index,
+    visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
+) -> Result<()> {
+    walk_filtered(|_| true, reader, index, visit)
+}
+
+/// Visits manifests as [`walk`] does, but treats entries whose text does not pass `filter` as missing.
+fn walk_filtered(
+    filter: fn(&[u8]) -> bool,
+    reader: &BlobReader<'_>,
+    index: &Index,
+    mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
+) -> Result<()> {
+    let mut seen = HashSet::new();
+    let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
+    while entries.peek().is_some() {
+        let batch = take_batch(&mut entries, &seen);
+        let manifests = read_all(filter, reader, &batch)?;
+        for ((number, node), manifest) in batch.into_iter().zip(manifests) {
+            // Only the entry itself was read with the batch. Its children are read one by one.
+            let mut already_read = Some(manifest);
+            let mut next = vec![(node, Some(number))];
+            while let Some((node, entry)) = next.pop() {
+                if !node.media_type.is_manifest() || !seen.insert(node.digest.clone()) {
+                    continue;
+                }
+                let manifest = match already_read.take() {
+                    Some(manifest) => manifest,
+                    None => read_manifest(reader, &node)?,
+                };
+                visit(&node, entry, manifest.as_ref());
+                let children = manifest.map(|manifest| manifest.children()).unwrap_or_default();
+                // Reversed, because the last element is visited first.
+                next.extend(children.into_iter().rev().map(|child| (child.plain(), None)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the next entries that are manifests and were not visited yet.
 fn take_batch(
     entries: &mut Peekable<impl Iterator<Item = (usize, Descriptor)>>,
     seen: &HashSet<Digest>,
@@ -162,7 +128,7 @@ fn take_batch(
         && let Some((number, node)) = entries.next()
     {
         if node.media_type.is_manifest() && !seen.contains(&node.digest) {
-            // What is larger is not read.
+            // A larger manifest is not read.
             size += node.size.min(MAX_MANIFEST_SIZE);
             batch.push((number, node));
         }
@@ -170,17 +136,18 @@ fn take_batch(
     batch
 }
 
-/// What [`read`] gives for each that matters.
+/// Reads the manifests of `entries` with several threads.
 fn read_all(
-    matters: fn(&[u8]) -> bool,
-    reader: &Reader<'_>,
+    filter: fn(&[u8]) -> bool,
+    reader: &BlobReader<'_>,
     entries: &[(usize, Descriptor)],
 ) -> Result<Vec<Option<Manifest>>> {
     let read_share = |share: &[(usize, Descriptor)]| {
-        share.iter().map(|(_, node)| read_those(matters, reader, node)).collect::<Result<Vec<_>>>()
+        share.iter().map(|(_, node)| read_filtered(filter, reader, node)).collect::<Result<Vec<_>>>()
     };
+    // The calling thread reads the first share itself.
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
-    let share = entries.len().div_ceil(cores).max(SHARE);
+    let share = entries.len().div_ceil(cores).max(MIN_SHARE);
     let Some((mine, others)) = entries.split_at_checked(share) else { return read_share(entries) };
     std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -196,26 +163,26 @@ fn read_all(
     })
 }
 
-/// The manifest, if it is there and what it is said to be.
-pub(crate) fn read(reader: &Reader<'_>, node: &Descriptor) -> Result<Option<Manifest>> {
-    read_those(|_| true, reader, node)
+/// Reads and verifies a manifest. Returns `None` if it is missing, has the wrong digest, or is too large.
+pub(crate) fn read_manifest(reader: &BlobReader<'_>, node: &Descriptor) -> Result<Option<Manifest>> {
+    read_filtered(|_| true, reader, node)
 }
 
-fn read_those(
-    matters: fn(&[u8]) -> bool,
-    reader: &Reader<'_>,
+fn read_filtered(
+    filter: fn(&[u8]) -> bool,
+    reader: &BlobReader<'_>,
     node: &Descriptor,
 ) -> Result<Option<Manifest>> {
     if node.size > MAX_MANIFEST_SIZE {
         return Ok(None);
     }
-    let bytes = reader(node)?.filter(|bytes| matters(bytes) && node.digest.verify(bytes) == Ok(true));
+    let bytes = reader(node)?.filter(|bytes| filter(bytes) && node.digest.verify(bytes) == Ok(true));
     Ok(bytes.and_then(|bytes| Manifest::parse(&node.media_type, bytes).ok()))
 }
 
-/// Whether a manifest may have a subject, or list manifests. Most don't, and to find that out takes a fraction of the time
-/// that it takes to verify and to parse them.
-fn is_related(text: &[u8]) -> bool {
+/// Returns true if a manifest may have a subject or list manifests. Most manifests do neither, and this check takes a
+/// fraction of the time of verifying and parsing them.
+fn may_have_relations(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Glance<'a> {
         subject: Option<IgnoredAny>,
@@ -231,7 +198,7 @@ fn is_related(text: &[u8]) -> bool {
         #[serde(borrow, rename = "mediaType")]
         media_type: Cow<'a, str>,
     }
-    // What can't be read like that is left to whoever reads it all.
+    // Anything unusual is left to the full parser.
     let Ok(glance) = serde_json::from_slice::<Glance<'_>>(text) else { return true };
     let mut children = glance.config.into_iter().chain(glance.layers.into_iter().flatten());
     let others = [glance.subject, glance.manifests, glance.blobs];
@@ -244,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_glance_tells_what_is_related() {
+    fn detects_manifests_with_relations() {
         let layer = r#"{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:0","size":1}"#;
         let index =
             r#"{"mediaType":"application\/vnd.oci.image.index.v1+json","digest":"sha256:0","size":1}"#;
@@ -265,7 +232,7 @@ mod tests {
             (r#"{"subject":null,"subject":{}}"#.to_owned(), true),
             ("[".to_owned(), true),
         ] {
-            assert_eq!(is_related(text.as_bytes()), related, "{text}");
+            assert_eq!(may_have_relations(text.as_bytes()), related, "{text}");
         }
     }
 }

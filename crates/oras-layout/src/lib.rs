@@ -1,11 +1,11 @@
 //! OCI image layouts on disk as a store (image-spec, image-layout.md).
 //!
-//! A [`Layout`] is a directory with `oci-layout`, `index.json` and `blobs/`, as every OCI tool reads it. Blobs are
-//! staged, verified, flushed and renamed; `index.json` is replaced atomically under a lock that all processes share,
-//! so writers in parallel lose nothing and a process killed at any point leaves a readable layout.
+//! A [`Layout`] is a directory with `oci-layout`, `index.json` and `blobs/`, which every OCI tool can read. Blobs are
+//! staged, verified, flushed and renamed. `index.json` is replaced atomically under a lock that all processes share, so
+//! parallel writers lose no changes, and a process that is killed at any point leaves a readable layout.
 //!
-//! An [`Archive`] is a layout in a tar archive, read in place; [`open`] takes either. An [`ArchiveWriter`] makes such an
-//! archive out of content as it arrives.
+//! An [`Archive`] is a layout in a tar archive, which is read in place; [`open`] opens either. An [`ArchiveWriter`]
+//! writes such an archive while its content arrives.
 //!
 //! ```
 //! use oras_layout::Layout;
@@ -24,46 +24,30 @@
 //! # Ok(()) }
 //! ```
 
-#[cfg(unix)]
-mod adopt;
 mod archive;
-mod blobs;
-mod collect;
-mod entry;
-mod evict;
-mod gathered;
+mod blob;
+mod blob_upload;
+mod checked_manifest;
+mod created_directories;
+mod disk;
 mod graph;
 mod index;
-mod ingest;
-mod journal;
 mod layout;
-mod limits;
-mod marker;
-mod place;
-mod prune;
-mod tags;
-mod verified;
-
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use oras_store::{ReadStore, Result};
+mod layout_files;
+mod layout_options;
+mod maintenance;
+mod not_found;
+mod oci_layout_file;
+mod open;
+mod pending_manifests;
+mod push_blob;
+mod size_limits;
+mod store;
+mod upload_file;
+mod verification;
 
 pub use archive::{Archive, ArchiveWriter, NotTar};
-pub use collect::{Collected, Garbage};
 pub use layout::Layout;
-
-/// The layout at `path`, in a directory or in a tar archive, for reading; nothing is made.
-///
-/// # Errors
-/// Those of [`Layout::open`] and [`Archive::open`].
-pub async fn open(path: impl Into<PathBuf>) -> Result<Arc<dyn ReadStore>> {
-    let path = path.into();
-    let asked = path.clone();
-    let is_directory = oras_store::fsio::blocking(move || Ok(asked.is_dir())).await?;
-    if is_directory {
-        Ok(Arc::new(Layout::open(path).await?))
-    } else {
-        Ok(Arc::new(Archive::open(path).await?))
-    }
-}
+pub use layout_options::LayoutOptions;
+pub use maintenance::garbage_collection::{CollectedGarbage, GarbageOptions};
+pub use open::open;

@@ -51,7 +51,7 @@ impl Cached {
 
     /// Under which algorithm the cache names the content, if it is worth keeping.
     fn kept_by(&self, descriptor: &Descriptor) -> Option<Algorithm> {
-        let fits = self.cache.limit().is_none_or(|limit| descriptor.size <= limit);
+        let fits = self.cache.size_limit().is_none_or(|limit| descriptor.size <= limit);
         descriptor.digest.algorithm().filter(|_| fits)
     }
 
@@ -97,7 +97,7 @@ impl Source for Cached {
 
     /// The file in the cache, if there is one: a target that knows its digest need not be sent the bytes.
     fn origin(&self, descriptor: &Descriptor) -> Origin {
-        if self.cache.offers(descriptor) {
+        if self.cache.has_unverified(descriptor) {
             self.cache.origin(descriptor)
         } else {
             self.source.origin(descriptor)

@@ -1,13 +1,11 @@
-//! A layout in a tar archive: reading one in place, and writing one as the content arrives.
+//! A layout in a tar archive: reads one in place, and writes one while its content arrives.
 
-mod header;
-mod reader;
-mod scan;
-mod writer;
+mod archive_reader;
+mod archive_writer;
+mod tar_header;
+mod tar_output;
+mod tar_scan;
 
-pub use reader::Archive;
-pub use scan::NotTar;
-pub use writer::ArchiveWriter;
-
-/// The size of a header, and what entries are padded to.
-const BLOCK: u64 = 512;
+pub use self::archive_reader::Archive;
+pub use self::archive_writer::ArchiveWriter;
+pub use self::tar_scan::NotTar;

@@ -1,4 +1,4 @@
-//! Reading a layout in a tar archive, whoever made it, and refusing what is none.
+//! Reading layouts in tar archives of any tool, and rejecting other files.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use tar::{EntryType, Header};
 
 use crate::Directories;
 
-/// A store that is written as a directory, and archived anew before each read.
+/// A store that is written as a directory, and packed into an archive before each read.
 struct Archived(Layout);
 
 impl Archived {
@@ -42,7 +42,7 @@ impl Archived {
     }
 }
 
-/// A number that no other call gives.
+/// Returns a number that no other call returns.
 fn rand() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
@@ -107,7 +107,7 @@ impl Delete for Archived {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_archive_reads_like_a_store() {
+async fn archive_behaves_like_a_store() {
     let directories = Directories::new();
     suite::run(Abilities::ALL, async || Arc::new(Archived(directories.fresh().await)) as _).await;
 }
@@ -125,7 +125,7 @@ fn header(name: &str, kind: EntryType, size: usize) -> Header {
     header
 }
 
-/// An archive of entries as they are given, without any end.
+/// An archive of the given entries, without an end marker.
 #[derive(Clone, Default)]
 struct Raw(Vec<u8>);
 
@@ -168,7 +168,7 @@ async fn read(archive: &Archive, content: &Content) -> Result<bytes::Bytes> {
 }
 
 #[tokio::test]
-async fn what_is_no_archive_is_said() {
+async fn rejects_files_that_are_not_archives() {
     let layout = Raw::layout();
     let mut flipped = layout.clone();
     flipped.0[5] ^= 1;
@@ -197,7 +197,7 @@ async fn what_is_no_archive_is_said() {
 }
 
 #[tokio::test]
-async fn what_is_no_layout_is_said() {
+async fn rejects_archives_without_a_layout() {
     let no_marker =
         "invalid OCI Image Layout: failed to open OCI layout file: open oci-layout: file does not exist";
     let link = Raw::default().entry("oci-layout", EntryType::Symlink, "");
@@ -229,7 +229,7 @@ async fn what_is_no_layout_is_said() {
 }
 
 #[tokio::test]
-async fn hostile_entries_reach_nothing() {
+async fn ignores_hostile_entries() {
     let (good, linked, outside) = (blob("good"), blob("linked"), blob("outside"));
     let mut link = header(&name_of(&linked), EntryType::Symlink, 0);
     link.set_link_name("/etc/passwd").unwrap();
@@ -260,7 +260,7 @@ async fn hostile_entries_reach_nothing() {
 }
 
 #[tokio::test]
-async fn records_and_odd_headers_are_understood() {
+async fn reads_pax_records_and_unusual_headers() {
     let (recorded, long, signed) = (blob("recorded"), blob("long"), blob("signed"));
     let path = format!("path={}", name_of(&recorded));
     // A value may hold line breaks; a size in the records counts, not that of the header.
@@ -291,7 +291,7 @@ async fn records_and_odd_headers_are_understood() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn entries_of_more_than_8_gib_are_right() {
+async fn reads_entries_of_more_than_8_gib() {
     use std::os::unix::fs::FileExt as _;
     const SIZE: u64 = 9 << 30;
     let mut binary = header("blobs/sha256/a", EntryType::Regular, 0);
@@ -315,7 +315,7 @@ async fn entries_of_more_than_8_gib_are_right() {
     }
 }
 
-/// A layout at `layout` in `at` with a large blob, a SHA-512 one, and a referrer.
+/// Creates a layout at `layout` in `at` with a large blob, a SHA-512 blob and a referrer.
 async fn fill(at: &Path) -> (Content, Content, Content) {
     let layout = Layout::open_or_create(at.join("layout")).await.unwrap();
     let large = blob(bytes(700_000));
@@ -330,8 +330,8 @@ async fn fill(at: &Path) -> (Content, Content, Content) {
 }
 
 #[tokio::test]
-async fn archives_of_gnu_tar_are_read() {
-    let Some(tar) = peers::system_or_skip("tar", "archives_of_gnu_tar_are_read") else { return };
+async fn reads_archives_of_gnu_tar() {
+    let Some(tar) = peers::system_or_skip("tar", "reads_archives_of_gnu_tar") else { return };
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let (large, named, node) = fill(at).await;
@@ -358,8 +358,8 @@ async fn archives_of_gnu_tar_are_read() {
 }
 
 #[tokio::test]
-async fn archives_of_skopeo_are_read() {
-    let Some(skopeo) = peers::system_or_skip("skopeo", "archives_of_skopeo_are_read") else { return };
+async fn reads_archives_of_skopeo() {
+    let Some(skopeo) = peers::system_or_skip("skopeo", "reads_archives_of_skopeo") else { return };
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let layout = Layout::open_or_create(at.join("layout")).await.unwrap();
@@ -375,7 +375,7 @@ async fn archives_of_skopeo_are_read() {
 }
 
 #[tokio::test]
-async fn ranges_are_read_side_by_side() {
+async fn reads_ranges_concurrently() {
     let directory = tempfile::tempdir().unwrap();
     let (large, ..) = fill(directory.path()).await;
     let archive =

@@ -1,4 +1,4 @@
-//! Writing a layout into a tar archive: complete or not there, whatever happens, and readable by others.
+//! Writing a layout into a tar archive, which is complete or does not exist, and which other tools can read.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn read(archive: &Archive, content: &Content) -> oras_store::Result<bytes:
     nodes::read(&source, content.descriptor()).await
 }
 
-/// The names in an archive, in order.
+/// Returns the names in an archive, in order.
 fn entries(path: &Path) -> Vec<String> {
     let mut archive = tar::Archive::new(fs::File::open(path).unwrap());
     let entries = archive.entries().unwrap();
@@ -27,7 +27,7 @@ fn entries(path: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_pushed_is_in_the_archive_once() {
+async fn writes_each_blob_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.tar");
     let writer = ArchiveWriter::create(&path).await.unwrap();
@@ -80,7 +80,7 @@ async fn what_is_pushed_is_in_the_archive_once() {
 }
 
 #[tokio::test]
-async fn an_empty_archive_is_a_layout() {
+async fn writes_an_empty_layout() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.tar");
     ArchiveWriter::create(&path).await.unwrap().finish().await.unwrap();
@@ -90,7 +90,7 @@ async fn an_empty_archive_is_a_layout() {
 }
 
 #[tokio::test]
-async fn wrong_content_is_refused_and_overwritten() {
+async fn overwrites_content_that_fails_verification() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.tar");
     let writer = ArchiveWriter::create(&path).await.unwrap();
@@ -139,7 +139,7 @@ async fn wrong_content_is_refused_and_overwritten() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn only_a_complete_archive_replaces_a_file() {
+async fn replaces_a_file_only_with_a_complete_archive() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
@@ -168,7 +168,7 @@ async fn only_a_complete_archive_replaces_a_file() {
 }
 
 #[tokio::test]
-async fn others_read_it() {
+async fn other_tools_read_the_archive() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let writer = ArchiveWriter::create(at.join("x.tar")).await.unwrap();
@@ -179,7 +179,7 @@ async fn others_read_it() {
     writer.tag(&node, "v1").await.unwrap();
     writer.finish().await.unwrap();
     let digest = &node.descriptor().digest;
-    let test = "others_read_it";
+    let test = "other_tools_read_the_archive";
     if let Some(oras) = peers::find_or_skip(peers::ORAS, test) {
         assert_eq!(run(&oras, at, &["resolve", "--oci-layout", "x.tar:v1"]).trim(), digest.to_string());
         let found = run(&oras, at, &["discover", "--oci-layout", "x.tar:v1", "--format", "json"]);

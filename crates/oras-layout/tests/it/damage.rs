@@ -1,4 +1,4 @@
-//! Content that is not what its name says, links that lead elsewhere, processes that died.
+//! Damaged blobs, symbolic links, and killed processes.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ async fn read(layout: &Layout, descriptor: &Descriptor) -> oras_store::Result<by
     nodes::read(&source, descriptor).await
 }
 
-/// Puts other bytes under the name of a blob.
+/// Replaces the bytes of a blob.
 fn spoil(layout: &Layout, content: &Content, bytes: &[u8]) {
     let path = blob_path(layout.path(), &content.descriptor().digest);
     fs::remove_file(&path).unwrap();
@@ -23,7 +23,7 @@ fn spoil(layout: &Layout, content: &Content, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn damaged_blobs_are_refused() {
+async fn rejects_damaged_blobs() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     for length in [10, 600_000] {
@@ -46,7 +46,7 @@ async fn damaged_blobs_are_refused() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn links_to_regular_files_are_followed() {
+async fn follows_links_to_regular_files() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let (inside, outside) = (blob("inside"), blob("outside"));
@@ -76,7 +76,7 @@ async fn links_to_regular_files_are_followed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_pipe_is_no_blob() {
+async fn rejects_a_pipe_as_a_blob() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let content = blob("content");
@@ -91,7 +91,7 @@ async fn a_pipe_is_no_blob() {
 }
 
 #[tokio::test]
-async fn a_manifest_without_its_entry_is_pushed_again() {
+async fn pushes_a_manifest_without_an_index_entry_again() {
     // A process that is killed between the two steps of a push leaves a blob that no index names.
     let directories = Directories::new();
     let layout = directories.fresh().await;
@@ -106,7 +106,7 @@ async fn a_manifest_without_its_entry_is_pushed_again() {
 }
 
 #[tokio::test]
-async fn failures_leave_no_files() {
+async fn leaves_no_files_after_failures() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     layout.push(&blob("there")).await.unwrap();
@@ -120,7 +120,7 @@ async fn failures_leave_no_files() {
 }
 
 #[tokio::test]
-async fn a_layout_that_cannot_be_written_says_so() {
+async fn reports_a_layout_that_cannot_be_written() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     oras_store::fsio::replace(&file, b"x", 0o666).unwrap();

@@ -1,4 +1,4 @@
-//! Layouts with many manifests: each is read once, whoever reads it, and told in order.
+//! Layouts with many manifests, which are read once and listed in order.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use oras_store::{Content, Predecessors, Target};
 use crate::blob_path;
 
 #[tokio::test]
-async fn referrers_come_in_the_order_of_the_index_without_those_that_are_gone() {
+async fn lists_referrers_in_index_order_without_missing_ones() {
     const COUNT: usize = 700;
     let place = tempfile::tempdir().unwrap();
     let layout = Arc::new(Layout::open_or_create(place.path()).await.unwrap());

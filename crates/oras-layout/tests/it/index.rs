@@ -1,15 +1,23 @@
-//! What stands in `index.json`, before and after we write it.
+//! The entries of `index.json`, as written and as other tools write them.
 
 use futures::TryStreamExt;
-use oras_layout::Layout;
+use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, Delete, Predecessors, Source, TagList, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 use serde_json::{Value, json};
 
-use crate::{Directories, index_of};
+use crate::{Directories, index_of, open_with};
 
-/// Each entry as its tag, or "-", and the name of its node.
+const PRUNE: LayoutOptions = LayoutOptions {
+    prune_on_delete: true,
+    link_blobs: true,
+    size_limit: None,
+    record_use: false,
+    repository_tags: false,
+};
+
+/// Returns each entry as its tag, or "-", and the name of its node.
 fn entries(layout: &Layout, nodes: &[(&str, &Content)]) -> Vec<String> {
     let index = index_of(layout.path());
     let entry = |entry: &Value| {
@@ -22,7 +30,7 @@ fn entries(layout: &Layout, nodes: &[(&str, &Content)]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn tagged_entries_come_first_and_every_manifest_is_listed() {
+async fn lists_every_manifest_with_tagged_entries_first() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let (a, b) = (manifest("a", &[]), manifest("b", &[]));
@@ -48,7 +56,7 @@ async fn tagged_entries_come_first_and_every_manifest_is_listed() {
 }
 
 #[tokio::test]
-async fn entries_say_what_the_descriptor_says() {
+async fn copies_descriptor_fields_to_entries() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let node = manifest("a", &[]);
@@ -68,13 +76,13 @@ async fn entries_say_what_the_descriptor_says() {
     let text = std::fs::read_to_string(layout.path().join("index.json")).unwrap();
     assert!(text.contains("\\u003cvalue\\u003e") && !text.ends_with('\n'), "{text}");
 
-    // Who knows less of the same content does not make others forget.
+    // A descriptor with fewer fields does not remove fields of the entry.
     layout.tag(&node.clone().described_as(described.plain()), "v1").await.unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap(), described);
 }
 
 #[tokio::test]
-async fn what_others_wrote_is_kept() {
+async fn keeps_fields_that_other_tools_wrote() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let (a, b) = (manifest("a", &[]), manifest("b", &[]));
@@ -84,7 +92,7 @@ async fn what_others_wrote_is_kept() {
         json!({"x-entry": {"z": 1, "y": [null]}, "size": descriptor.size, "annotations": annotations,
                "digest": descriptor.digest, "mediaType": descriptor.media_type})
     };
-    // No mediaType, unknown fields, null annotations, unknown media types, indented: others write all of this.
+    // Other tools write all of this: no mediaType, unknown fields, null annotations, unknown media types, indentation.
     let foreign = json!({"x-index": "kept", "manifests": [
         entry(&a, Value::Null), entry(&a, json!({"org.opencontainers.image.ref.name": "v1", "k": "v"})),
         {"mediaType": "application/x-unknown", "digest": blob("x").descriptor().digest, "size": 1}
@@ -103,7 +111,7 @@ async fn what_others_wrote_is_kept() {
     assert_eq!(v1.unwrap()["annotations"]["k"], "v");
     assert!(entries.iter().any(|entry| entry["mediaType"] == "application/x-unknown"));
 
-    // A tag that moves leaves what it named listed, with all that was said of it but the tag.
+    // If a tag moves away, the entry of the manifest stays with everything but the tag.
     layout.tag(&b, "v1").await.unwrap();
     let index = index_of(layout.path());
     let entries = index["manifests"].as_array().unwrap();
@@ -113,7 +121,7 @@ async fn what_others_wrote_is_kept() {
 }
 
 #[tokio::test]
-async fn the_later_of_two_entries_has_the_tag() {
+async fn resolves_a_duplicate_tag_to_the_last_entry() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let (a, b) = (manifest("a", &[]), manifest("b", &[]));
@@ -133,7 +141,7 @@ async fn the_later_of_two_entries_has_the_tag() {
 }
 
 #[tokio::test]
-async fn referrers_come_in_the_order_of_the_index() {
+async fn lists_referrers_in_index_order() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let subject = manifest("subject", &[]);
@@ -144,7 +152,7 @@ async fn referrers_come_in_the_order_of_the_index() {
     let digests = |nodes: Vec<Descriptor>| nodes.into_iter().map(|node| node.digest).collect::<Vec<_>>();
     let expected: Vec<_> = referrers.iter().map(|node| node.descriptor().digest.clone()).collect();
     assert_eq!(digests(layout.predecessors(subject.descriptor(), None).await.unwrap()), expected);
-    // Another handle's change is seen, and a handle that begins anew finds the same.
+    // A handle sees the changes of another handle, and so does a new handle.
     let late = referrer("late", "test/type", &subject);
     Layout::open(layout.path()).await.unwrap().push(&late).await.unwrap();
     let expected = [expected, vec![late.descriptor().digest.clone()]].concat();
@@ -154,7 +162,7 @@ async fn referrers_come_in_the_order_of_the_index() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_only_an_index_names_is_one() {
+async fn resolves_manifests_that_only_an_index_lists() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let a = manifest("a", &[]);
@@ -175,7 +183,7 @@ async fn a_manifest_that_only_an_index_names_is_one() {
 }
 
 #[tokio::test]
-async fn pruning_leaves_what_others_need() {
+async fn prune_keeps_what_other_nodes_need() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let (shared, own) = (blob("shared"), blob("own"));
@@ -186,19 +194,19 @@ async fn pruning_leaves_what_others_need() {
     for (node, tag) in [(&both, "v1"), (&b, "b"), (&signature, "signature")] {
         layout.tag(node, tag).await.unwrap();
     }
-    layout.clone().pruning().delete(both.descriptor()).await.unwrap();
+    open_with(&layout, PRUNE).await.delete(both.descriptor()).await.unwrap();
     assert_eq!(entries(&layout, &[("b", &b)]), ["b b"]);
     for (node, stays) in
         [(&both, false), (&signature, false), (&a, false), (&own, false), (&shared, true), (&b, true)]
     {
         assert_eq!(layout.exists(node.descriptor()).await.unwrap(), stays, "{:?}", node.descriptor());
     }
-    let error = layout.clone().pruning().delete(both.descriptor()).await.unwrap_err();
+    let error = open_with(&layout, PRUNE).await.delete(both.descriptor()).await.unwrap_err();
     assert_eq!(error.kind(), oras_store::Kind::NotFound);
 }
 
 #[tokio::test]
-async fn what_a_broken_manifest_needs_is_not_guessed() {
+async fn prune_keeps_everything_while_a_manifest_is_unreadable() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let layer = blob("layer");
@@ -208,7 +216,7 @@ async fn what_a_broken_manifest_needs_is_not_guessed() {
     let path = layout.path().join("blobs").join(digest.algorithm_name()).join(digest.encoded());
     std::fs::remove_file(&path).unwrap();
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"broken").unwrap();
-    layout.clone().pruning().delete(a.descriptor()).await.unwrap();
+    open_with(&layout, PRUNE).await.delete(a.descriptor()).await.unwrap();
     assert!(!layout.exists(a.descriptor()).await.unwrap());
     assert!(layout.exists(layer.descriptor()).await.unwrap());
 }

@@ -1,29 +1,29 @@
-//! The layout does what every store does, on its own and together with the tools of others.
+//! Layouts behave like every store, alone and together with other tools.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-#[cfg(unix)]
-mod adopt;
 mod archive;
 mod archive_writer;
-mod collect;
+mod cache_eviction;
 mod damage;
-mod evict;
-mod gathered;
+mod garbage_collection;
 mod graph;
 mod index;
-mod nonsense;
+#[cfg(unix)]
+mod link_blob;
+mod malformed_index;
 mod open;
+mod other_tools;
 mod parallel;
-mod peers;
+mod pending_manifests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_layout::Layout;
+use oras_layout::{Layout, LayoutOptions};
 use oras_testkit::suite::{self, Abilities};
 use serde_json::Value;
 
-/// Makes each layout in a directory of its own below one that is removed at the end.
+/// Creates each layout in its own subdirectory of a temporary directory.
 struct Directories {
     parent: tempfile::TempDir,
     next: std::sync::atomic::AtomicUsize,
@@ -40,17 +40,22 @@ impl Directories {
     }
 }
 
-/// The `index.json` of a layout.
+/// Opens a second handle of a layout, with options.
+async fn open_with(layout: &Layout, options: LayoutOptions) -> Layout {
+    Layout::open_or_create_with(layout.path(), options).await.unwrap()
+}
+
+/// Reads the `index.json` of a layout.
 fn index_of(layout: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap()
 }
 
-/// The file of a blob.
+/// Returns the path of a blob.
 fn blob_path(layout: &Path, digest: &oras_spec::Digest) -> PathBuf {
     layout.join("blobs").join(digest.algorithm_name()).join(digest.encoded())
 }
 
-/// The names in a layout's directory, sorted.
+/// Returns the names in a layout's directory, sorted.
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -65,7 +70,7 @@ async fn behaves_like_a_store() {
 }
 
 #[tokio::test]
-async fn takes_content_piece_by_piece() {
+async fn behaves_like_an_ingest_target() {
     let directories = Directories::new();
     suite::run_ingest(async || Arc::new(directories.fresh().await)).await;
 }

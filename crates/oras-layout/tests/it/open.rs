@@ -1,4 +1,4 @@
-//! Opening: what is a layout, what is not, and that looking changes nothing.
+//! Opening a layout, which changes nothing, and rejecting other directories.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use oras_testkit::nodes::{self, blob, manifest, push_all};
 use crate::{index_of, names};
 
 #[tokio::test]
-async fn nothing_is_made_before_the_first_write() {
+async fn creates_nothing_before_the_first_write() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/layout");
     let layout = Layout::open_or_create(&path).await.unwrap();
@@ -41,7 +41,7 @@ impl AskNothing for Layout {
 }
 
 #[tokio::test]
-async fn what_is_no_layout_is_said() {
+async fn rejects_directories_that_are_not_layouts() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     let error = Layout::open(root.join("absent")).await.unwrap_err();
@@ -84,7 +84,7 @@ async fn what_is_no_layout_is_said() {
 }
 
 #[tokio::test]
-async fn a_directory_with_other_things_keeps_them() {
+async fn keeps_other_files_in_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     oras_store::fsio::replace(&root.join("mine.txt"), b"mine", 0o644).unwrap();
@@ -98,7 +98,7 @@ async fn a_directory_with_other_things_keeps_them() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_read_only_layout_is_read() {
+async fn reads_a_read_only_layout() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("layout");
@@ -123,7 +123,7 @@ async fn a_read_only_layout_is_read() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_removed() {
+async fn deletes_stale_files_of_killed_processes() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("layout");
     let layout = Layout::open_or_create(&root).await.unwrap();

@@ -1,4 +1,4 @@
-//! Many writers lose nothing: tasks of one handle, threads with a handle each, processes, killed processes.
+//! Parallel writers lose no changes: tasks of one handle, threads with a handle each, processes, and killed processes.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,10 +12,10 @@ use oras_testkit::nodes::{blob, empty, manifest, push_all, referrer};
 
 use crate::{index_of, names};
 
-/// Names the layout in which this test binary, run again, is one of many writers.
+/// The environment variable with the layout that this test binary writes to when it is run as one of many writers.
 const WRITER: &str = "ORAS_LAYOUT_TEST_WRITER";
 
-/// What one writer does: an artifact of its own under a tag of its own.
+/// Writes one artifact under its own tag.
 async fn write(layout: &Layout, name: &str) {
     let layer = blob(format!("layer of {name}"));
     let node = manifest(name, &[&layer]);
@@ -32,7 +32,7 @@ fn expected() -> Vec<String> {
 }
 
 #[test]
-fn twelve_threads_leave_twelve_tags() {
+fn keeps_the_tags_of_twelve_threads() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layout");
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -50,7 +50,7 @@ fn twelve_threads_leave_twelve_tags() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_handle_takes_many_tasks() {
+async fn keeps_the_tags_of_many_tasks_of_one_handle() {
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::open_or_create(directory.path().join("layout")).await.unwrap();
     let subject = manifest("subject", &[]);
@@ -64,7 +64,7 @@ async fn one_handle_takes_many_tasks() {
 }
 
 #[tokio::test]
-async fn a_dropped_change_is_not_made_later() {
+async fn does_not_write_a_dropped_change_later() {
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::open_or_create(directory.path().join("layout")).await.unwrap();
     let (a, b) = (manifest("a", &[]), manifest("b", &[]));
@@ -82,7 +82,7 @@ async fn a_dropped_change_is_not_made_later() {
     }
 }
 
-/// Not a test by itself: what [`spawn`] runs in processes of their own.
+/// Not a test by itself: [`spawn`] runs this in separate processes.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the parent says by variables what to write")]
 async fn writer() {
@@ -105,7 +105,7 @@ fn spawn(path: &Path, name: &str) -> Child {
 }
 
 #[tokio::test]
-async fn twelve_processes_leave_twelve_tags() {
+async fn keeps_the_tags_of_twelve_processes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layout");
     let writers: Vec<_> = expected().iter().map(|name| spawn(&path, name)).collect();
@@ -117,7 +117,7 @@ async fn twelve_processes_leave_twelve_tags() {
 }
 
 #[tokio::test]
-async fn killed_processes_leave_a_layout() {
+async fn stays_readable_after_processes_are_killed() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..12_u64 {
         // Some rounds kill while the layout is made, some while it grows.

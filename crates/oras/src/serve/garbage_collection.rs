@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oras_layout::{Collected, Garbage, Layout};
+use oras_layout::{CollectedGarbage, GarbageOptions, Layout};
 use oras_serve::DigestsInUse;
 
 /// When a server removes blobs that no manifest needs.
@@ -28,12 +28,12 @@ pub(super) async fn maintain(
     collection: Option<GarbageCollection>,
     in_use: &DigestsInUse,
 ) {
-    let Some(GarbageCollection { delay, untagged, .. }) = collection else { return layout.sweep().await };
+    let Some(GarbageCollection { delay, untagged, .. }) = collection else { return layout.delete_stale_files().await };
     let in_use = in_use.clone();
-    let garbage = Garbage { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
-    match layout.collect(garbage).await {
-        Ok(Collected { blobs: 0, manifests: 0, .. }) => {}
-        Ok(Collected { blobs, bytes, manifests }) => {
+    let garbage = GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
+    match layout.collect_garbage(garbage).await {
+        Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}
+        Ok(CollectedGarbage { blobs, bytes, manifests }) => {
             tracing::info!(target: LOG_TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");
         }
         Err(error) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oras_layout::Layout;
+use oras_layout::{Layout, LayoutOptions};
 use oras_serve::{DigestsInUse, Stores, Warnings};
 use oras_spec::layout::MARKER_FILE;
 use oras_store::fsio::{self, blocking};
@@ -67,12 +67,13 @@ impl LayoutRoot {
         if !blocking(move || repository_dirs::is_acyclic(&root, &asked)).await? {
             return Ok(None);
         }
-        let layout = match self.read_only {
-            true => Layout::open(path).await?,
-            // This also deletes the files of killed processes.
-            false => Layout::open_or_create(path).await?.noting_use(),
-        };
-        let layout = Arc::new(layout.as_repository());
+        let options =
+            LayoutOptions { record_use: !self.read_only, repository_tags: true, ..LayoutOptions::default() };
+        let layout = Arc::new(match self.read_only {
+            true => Layout::open_with(path, options).await?,
+            // This also deletes stale files of killed processes.
+            false => Layout::open_or_create_with(path, options).await?,
+        });
         // Two requests that open it at once share the first handle, whose journal writes their changes in one step.
         Ok(Some(Arc::clone(self.open.lock().entry(name.to_owned()).or_insert(layout))))
     }

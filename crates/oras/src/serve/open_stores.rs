@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 
-use oras_layout::{Archive, Layout};
+use oras_layout::{Archive, Layout, LayoutOptions};
 use oras_memory::{Memory, MemoryBound};
 use oras_serve::{PerRepository, Stores};
 use oras_spec::layout::MARKER_FILE;
@@ -46,12 +46,14 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
         return Ok(Arc::new(SingleRepository::archive(name(options, &path)?, path, archive)));
     }
     if is_layout {
-        // Opening for writing also deletes the files of killed processes.
-        let layout = match options.server.read_only {
-            true => Layout::open(&path).await?,
-            false => Layout::open_or_create(&path).await?.noting_use(),
+        let read_only = options.server.read_only;
+        let layout_options =
+            LayoutOptions { record_use: !read_only, repository_tags: true, ..LayoutOptions::default() };
+        let layout = match read_only {
+            true => Layout::open_with(&path, layout_options).await?,
+            // Opening for writing also deletes stale files of killed processes.
+            false => Layout::open_or_create_with(&path, layout_options).await?,
         };
-        let layout = layout.as_repository();
         let reserve =
             if options.server.read_only { None } else { Some(DiskReserve::new(path.clone()).await) };
         let name = name(options, &path)?;

@@ -1,0 +1,151 @@
+//! A tar archive as a target: writes a layout into it while the content arrives.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oras_spec::layout::INDEX_FILE;
+use oras_spec::{Descriptor, Digest};
+use oras_store::fsio::{self, blocking};
+use oras_store::{Content, Pushed, Result, Target};
+use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
+
+use super::tar_output::{BlobEntry, TarOutput, already_finished};
+use crate::checked_manifest::checked;
+use crate::index::{Index, IndexChange};
+use crate::size_limits;
+
+/// Content of at most this size in bytes is fetched into memory while other content is written.
+const SMALL: u64 = 1024 * 1024;
+
+/// A tar archive that becomes an OCI image layout. It cannot be read before it is finished.
+///
+/// Content is written to the archive as it arrives, each digest once, without a temporary copy. One blob is written
+/// at a time; small content is fetched meanwhile, and memory stays bounded. Content that fails verification is
+/// overwritten by the next entry. The archive is published by [`ArchiveWriter::finish`]: dropping the writer before
+/// leaves no file, and an existing file stays.
+///
+/// The entries are `blobs/`, `blobs/sha256/`, the blobs (mode 0444), `index.json` and `oci-layout`, as in a backup of
+/// the Go tool. But blobs are in the order in which they arrive, not sorted, and owners and times are 0.
+#[derive(Clone, Debug)]
+pub struct ArchiveWriter {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    /// Locked while a blob is written; `None` once the archive is finished.
+    output: Arc<tokio::sync::Mutex<Option<TarOutput>>>,
+    contents: Arc<Mutex<WrittenContents>>,
+}
+
+/// What the archive contains.
+#[derive(Debug, Default)]
+struct WrittenContents {
+    /// The size of each blob.
+    blobs: HashMap<Digest, u64>,
+    index: Index,
+}
+
+impl ArchiveWriter {
+    /// Begins the archive at `path`, in a staged file beside it. If a file is replaced, the archive gets its
+    /// permissions.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the path exists and is not a file; `Io` if the parent directory is missing or cannot be
+    /// written.
+    pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let (output, path) = blocking(move || TarOutput::create(&path)).await?;
+        let output = Arc::new(tokio::sync::Mutex::new(Some(output)));
+        Ok(Self { inner: Arc::new(Inner { path, output, contents: Arc::default() }) })
+    }
+
+    /// Completes the archive, flushes it to the disk and publishes it. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// `TooLarge` for the index; `Io`. No archive is published then, and an existing file stays as it was.
+    pub async fn finish(&self) -> Result<u64> {
+        let mut output = self.lock_output().await?;
+        let output = output.take().ok_or_else(already_finished)?;
+        let index = self.inner.contents.lock().index.to_bytes();
+        let path = self.inner.path.clone();
+        size_limits::check_index(&format!("{INDEX_FILE} in {}", path.display()), &index)?;
+        blocking(move || output.finish(&index, &path)).await
+    }
+
+    async fn lock_output(&self) -> Result<OwnedMutexGuard<Option<TarOutput>>> {
+        let output = Arc::clone(&self.inner.output).lock_owned().await;
+        if output.is_some() { Ok(output) } else { Err(already_finished()) }
+    }
+
+    fn contains(&self, node: &Descriptor) -> bool {
+        self.inner.contents.lock().blobs.get(&node.digest) == Some(&node.size)
+    }
+
+    fn apply(&self, change: &IndexChange) {
+        self.inner.contents.lock().index.apply(change);
+    }
+
+    async fn write(&self, content: &Content) -> Result<Pushed> {
+        let node = content.descriptor().clone();
+        if self.contains(&node) {
+            return Ok(Pushed::Existed);
+        }
+        // Fetched before the lock is taken, so that several small blobs are fetched at the same time.
+        let content = if node.size <= SMALL && content.in_memory().is_none() {
+            &Content::from_bytes(node.clone(), content.bytes(SMALL).await?)?
+        } else {
+            content
+        };
+        let output = self.lock_output().await?;
+        // Another push may have written the blob while this one waited for the lock.
+        if self.contains(&node) {
+            return Ok(Pushed::Existed);
+        }
+        // The writing thread owns the lock, so that dropping this future does not let another blob start before it
+        // ends.
+        let entry = BlobEntry::new(output, node);
+        let contents = Arc::clone(&self.inner.contents);
+        let name = self.inner.path.display().to_string();
+        let complete = move |mut entry: BlobEntry| {
+            entry.complete()?;
+            contents.lock().blobs.insert(entry.node.digest.clone(), entry.node.size);
+            Ok(())
+        };
+        fsio::pour(content, entry, name, complete).await?;
+        Ok(Pushed::Copied)
+    }
+}
+
+#[async_trait]
+impl Target for ArchiveWriter {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        Ok(self.contains(descriptor))
+    }
+
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        let content = &checked(content).await?;
+        let pushed = self.write(content).await?;
+        if content.descriptor().media_type.is_manifest() {
+            self.apply(&IndexChange::List(content.descriptor().clone()));
+        }
+        Ok(pushed)
+    }
+
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        let node = content.descriptor();
+        if !self.contains(node) {
+            self.write(&checked(content).await?).await?;
+        }
+        let change = match tag.parse::<Digest>() {
+            Ok(digest) if digest == node.digest => IndexChange::List(node.clone()),
+            _ => IndexChange::Tag(node.clone(), tag.to_owned()),
+        };
+        self.apply(&change);
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! Finds the files of a layout in a tar archive. Every header is read once, and no content is read.
+//!
+//! The formats are ustar, PAX and GNU. Only names that belong to a layout are kept, so the number of blobs bounds the
+//! memory. The size of records that precede a header is limited, too.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+
+use oras_spec::Digest;
+use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE};
+use oras_store::{Error, Kind, Result, fsio};
+use tar::{EntryType, Header};
+
+use super::tar_header::BLOCK;
+
+/// The maximum size of PAX records and of a long name. Go's reader has the same limit.
+const MAX_RECORDS: u64 = 1024 * 1024;
+
+/// Why a file is not a tar archive that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTar {
+    /// It ends in the middle of an entry, or is too short to contain one.
+    Truncated,
+    /// A header is malformed.
+    BadHeader,
+    /// It is compressed by the tool of this name.
+    Compressed(&'static str),
+}
+
+impl fmt::Display for NotTar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("unexpected EOF"),
+            Self::BadHeader => f.write_str("invalid tar header"),
+            Self::Compressed(tool) => {
+                write!(f, "it is compressed with {tool}, and is read only when decompressed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotTar {}
+
+impl From<NotTar> for Error {
+    fn from(why: NotTar) -> Self {
+        Self::from_source(Kind::InvalidContent, why)
+    }
+}
+
+/// The files of a layout in an archive. If several entries have one name, the last one counts.
+#[derive(Debug, Default)]
+pub(super) struct ArchiveContents {
+    pub(super) marker: Option<EntryRange>,
+    pub(super) index: Option<EntryRange>,
+    pub(super) blobs: HashMap<Digest, EntryRange>,
+}
+
+/// The position of an entry's content in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntryRange {
+    pub(super) start: u64,
+    pub(super) size: u64,
+    /// Whether the entry is a regular file. Links and devices have no content.
+    pub(super) is_file: bool,
+}
+
+impl ArchiveContents {
+    fn add(&mut self, name: &[u8], entry: EntryRange) {
+        // A name that is absolute or contains `..` does not belong to a layout.
+        let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.starts_with('/')) else { return };
+        let parts: Vec<_> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        match parts[..] {
+            [MARKER_FILE] => self.marker = Some(entry),
+            [INDEX_FILE] => self.index = Some(entry),
+            [BLOBS_DIR, algorithm, encoded] => {
+                if let Ok(digest) = format!("{algorithm}:{encoded}").parse() {
+                    self.blobs.insert(digest, entry);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The PAX records or the long name that precede an entry.
+#[derive(Default)]
+struct Records {
+    name: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+/// Finds the files of a layout in an archive.
+///
+/// # Errors
+/// `InvalidContent` with [`NotTar`] as its source; `Unsupported` for sparse entries; `Io`.
+pub(super) fn scan(file: &File) -> Result<ArchiveContents> {
+    let mut scanner = Scanner { file, length: file.metadata().map_err(failed)?.len(), at: 0 };
+    scanner.refuse_compressed()?;
+    let mut contents = ArchiveContents::default();
+    let mut records = Records::default();
+    while let Some(header) = scanner.header()? {
+        let kind = header.entry_type();
+        let size = header.entry_size().map_err(|_| NotTar::BadHeader)?;
+        match kind {
+            EntryType::XHeader => records.read(&scanner.records(size)?)?,
+            EntryType::GNULongName => {
+                let mut name = scanner.records(size)?;
+                name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
+                records.name = Some(name);
+            }
+            // Global records and link targets do not change where a blob is.
+            EntryType::XGlobalHeader | EntryType::GNULongLink => scanner.skip(size)?,
+            EntryType::GNUSparse => return Err(sparse()),
+            _ => {
+                let Records { name, size: recorded } = std::mem::take(&mut records);
+                // Links, directories and devices have no content, whatever their size says.
+                let size = if has_content(kind) { recorded.unwrap_or(size) } else { 0 };
+                let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous);
+                let entry = EntryRange { start: scanner.at, size, is_file };
+                contents.add(&name.unwrap_or_else(|| header.path_bytes().into_owned()), entry);
+                scanner.skip(size)?;
+            }
+        }
+    }
+    Ok(contents)
+}
+
+fn has_content(kind: EntryType) -> bool {
+    !matches!(
+        kind,
+        EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Directory
+            | EntryType::Fifo
+    )
+}
+
+impl Records {
+    /// Parses PAX records, each of the form `<length> <key>=<value>` and a line break. A value may contain any bytes.
+    fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let (record, rest) = split_record(bytes).ok_or(NotTar::BadHeader)?;
+            bytes = rest;
+            match record {
+                (b"path", value) => self.name = Some(value.to_vec()),
+                (b"size", value) => {
+                    let size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
+                    self.size = Some(size.ok_or(NotTar::BadHeader)?);
+                }
+                (key, _) if key.starts_with(b"GNU.sparse.") => return Err(sparse()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+type Record<'a> = (&'a [u8], &'a [u8]);
+
+/// Returns the first record and the rest.
+fn split_record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
+    let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
+    let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
+    let equals = record.iter().position(|byte| *byte == b'=')?;
+    Some(((&record[..equals], &record[equals + 1..]), &bytes[length..]))
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io("failed to read the archive", error)
+}
+
+fn sparse() -> Error {
+    Error::new(Kind::Unsupported, "the archive has sparse entries, which are not supported")
+}
+
+struct Scanner<'a> {
+    file: &'a File,
+    length: u64,
+    at: u64,
+}
+
+impl Scanner<'_> {
+    fn refuse_compressed(&self) -> Result<()> {
+        const MAGIC: [(&[u8], &str); 4] = [
+            (&[0x1f, 0x8b], "gzip"),
+            (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+            (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+            (b"BZh", "bzip2"),
+        ];
+        let mut start = [0; 6];
+        let count = fsio::read_at(self.file, &mut start, 0).map_err(failed)?;
+        match MAGIC.iter().find(|(magic, _)| start[..count].starts_with(magic)) {
+            Some((_, tool)) => Err(NotTar::Compressed(tool).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the next header. Returns `None` at the end of the archive, which is two empty blocks or the end of the
+    /// file.
+    fn header(&mut self) -> Result<Option<Header>> {
+        let Some(header) = self.block()? else { return Ok(None) };
+        if is_empty(&header) {
+            return match self.block()? {
+                Some(next) if !is_empty(&next) => Err(NotTar::BadHeader.into()),
+                _ => Ok(None),
+            };
+        }
+        let sums = sums(header.as_bytes());
+        match header.cksum() {
+            Ok(sum) if sums.contains(&i64::from(sum)) => Ok(Some(header)),
+            _ => Err(NotTar::BadHeader.into()),
+        }
+    }
+
+    fn block(&mut self) -> Result<Option<Header>> {
+        if self.at == self.length {
+            return Ok(None);
+        }
+        let mut block = [0; BLOCK as usize];
+        if fsio::read_at(self.file, &mut block, self.at).map_err(failed)? < block.len() {
+            return Err(NotTar::Truncated.into());
+        }
+        self.at += BLOCK;
+        Ok(Some(Header::from_byte_slice(&block).clone()))
+    }
+
+    /// Reads the content of an entry that describes the next one.
+    fn records(&mut self, size: u64) -> Result<Vec<u8>> {
+        if size > MAX_RECORDS {
+            return Err(NotTar::BadHeader.into());
+        }
+        let mut bytes = vec![0; usize::try_from(size).map_err(|_| NotTar::BadHeader)?];
+        if fsio::read_at(self.file, &mut bytes, self.at).map_err(failed)? < bytes.len() {
+            return Err(NotTar::Truncated.into());
+        }
+        self.skip(size)?;
+        Ok(bytes)
+    }
+
+    /// Seeks to the next header. At the end of the file padding may be missing, but not content.
+    fn skip(&mut self, size: u64) -> Result<()> {
+        let end = self.at.checked_add(size).filter(|end| *end <= self.length).ok_or(NotTar::Truncated)?;
+        self.at = end.checked_next_multiple_of(BLOCK).unwrap_or(self.length).min(self.length);
+        Ok(())
+    }
+}
+
+fn is_empty(header: &Header) -> bool {
+    header.as_bytes().iter().all(|byte| *byte == 0)
+}
+
+/// Returns the checksum of a header, whose own field counts as spaces: the sum of unsigned bytes, and the sum of
+/// signed bytes that some historic writers used.
+fn sums(block: &[u8; BLOCK as usize]) -> [i64; 2] {
+    let bytes = || block[..148].iter().chain(b"        ").chain(&block[156..]);
+    [bytes().map(|byte| i64::from(*byte)).sum(), bytes().map(|byte| i64::from(byte.cast_signed())).sum()]
+}

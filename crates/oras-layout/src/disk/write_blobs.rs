@@ -1,0 +1,123 @@
+//! Publishes verified blobs below `blobs/`, durably and under the name of their digest.
+
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest};
+use oras_store::fsio::{self, Staged};
+use oras_store::{Error, Result};
+
+use super::blobs::{open, path_for_writing, record_use};
+use super::directory::create_layout;
+use crate::maintenance::cache_eviction;
+
+/// Files that are flushed together. All of them are open at the same time, so their number is bounded.
+const GROUP: usize = 128;
+/// Threads that flush one group. The file system commits its journal once for all flushes that wait at the same time.
+const FLUSH_THREADS: usize = 16;
+/// A flush that takes longer than this waits for a disk, so several flushes should wait at the same time.
+const SLOW_FLUSH: Duration = Duration::from_micros(100);
+
+/// Writes verified blobs to the layout at `root`, a cache of at most `size_limit` bytes if that is given.
+///
+/// In each group all files are flushed, then all are renamed, then the directories are flushed: a blob has its name
+/// only once its bytes are durable.
+pub(crate) fn write_all(root: &Path, size_limit: Option<u64>, blobs: &[(Descriptor, Bytes)]) -> Result<()> {
+    create_layout(root)?;
+    for group in blobs.chunks(GROUP) {
+        let mut staged = Vec::new();
+        for (node, bytes) in group.iter().filter(|(node, bytes)| !has_content(root, node, bytes)) {
+            let mut file = Staged::create(root)?;
+            file.file_mut()
+                .write_all(bytes)
+                .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
+            staged.push((file, &node.digest));
+        }
+        sync_all(&mut staged)?;
+        let mut directories = BTreeSet::new();
+        for (file, digest) in staged {
+            let target = path_for_writing(root, digest)?;
+            if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
+                fsio::create_directories(directory)?;
+                directories.insert(directory.to_owned());
+            }
+            rename_read_only(file, &target)?;
+        }
+        // Without this, the names could be lost in a power cut although the bytes are on the disk.
+        directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
+        cache_eviction::blobs_added(root, size_limit, group.iter().map(|(node, _)| node.size).sum());
+    }
+    Ok(())
+}
+
+/// Returns true if the blob exists and has exactly these bytes.
+fn has_content(root: &Path, node: &Descriptor, bytes: &Bytes) -> bool {
+    open(root, &node.digest).ok().and_then(|blob| blob.bytes(node.size).ok().flatten()).as_ref()
+        == Some(bytes)
+}
+
+fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
+    // Flush one by one until a flush is slow. On a file system in memory no flush is, and starting threads would take
+    // longer than all of them.
+    let mut flushed = 0;
+    let mut took = Duration::ZERO;
+    while took < SLOW_FLUSH && flushed < staged.len() {
+        let started = Instant::now();
+        staged[flushed].0.sync()?;
+        took = started.elapsed();
+        flushed += 1;
+    }
+    let staged = &mut staged[flushed..];
+    let share = staged.len().div_ceil(FLUSH_THREADS).max(1);
+    std::thread::scope(|scope| {
+        let flush = |share: &mut [(Staged, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
+        let threads: Vec<_> =
+            staged.chunks_mut(share).map(|share| scope.spawn(move || flush(share))).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+/// Publishes one verified and flushed file as the blob of `digest`, and flushes its directory.
+pub(crate) fn publish(
+    root: &Path,
+    size_limit: Option<u64>,
+    mut staged: Staged,
+    digest: &Digest,
+) -> Result<()> {
+    let target = path_for_writing(root, digest)?;
+    let directory = target.parent().unwrap_or(root);
+    fsio::create_directories(directory)?;
+    // The bytes may be old, from an upload that was resumed much later. The blob must not be garbage at once.
+    record_use(staged.file_mut());
+    let published = rename_read_only(staged, &target)?;
+    fsio::sync_directory(directory)?;
+    cache_eviction::blobs_added(root, size_limit, published.len());
+    Ok(())
+}
+
+/// Makes a file read-only, as blobs never change, and renames it.
+fn rename_read_only(mut staged: Staged, target: &Path) -> Result<Metadata> {
+    let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+        match staged.file_mut().set_permissions(mode) {
+            // FAT, exFAT, CIFS and mounts that belong to another user store no modes. The digest protects the content.
+            Err(error) if fsio::is_refused(&error) => fsio::notice_lost_modes(),
+            set => set.map_err(failed)?,
+        }
+    }
+    let published = staged.publish(target)?.metadata().map_err(failed)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(&published) & 0o777 != 0o444 {
+        fsio::notice_lost_modes();
+    }
+    Ok(published)
+}

@@ -1,0 +1,314 @@
+//! An `index.json` that is edited in place, so that fields unknown to ORAS are kept.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use bytes::Bytes;
+use oras_spec::{Descriptor, Digest, MediaType, json};
+use oras_store::{Error, Kind, Result};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::change::IndexChange;
+use super::entry::IndexEntry;
+
+/// An `index.json` that is edited. Entries keep their order; new ones come last.
+///
+/// It takes little more memory than its text: entries are slices of the text, and are decoded on demand.
+#[derive(Clone, Debug)]
+pub(crate) struct Index {
+    document: Map<String, Value>,
+    entries: Vec<IndexEntry>,
+    /// The digests that have an entry, which makes adding many entries fast. Any other change resets it.
+    digests: Option<HashSet<Digest>>,
+}
+
+/// The fields of a JSON object in order, each with its text.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldVisitor;
+        impl<'de> Visitor<'de> for FieldVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldVisitor)
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        let mut document = Map::new();
+        document.insert("schemaVersion".to_owned(), json!(2));
+        document.insert("mediaType".to_owned(), json!(MediaType::IMAGE_INDEX.as_str()));
+        Self { document, entries: Vec::new(), digests: None }
+    }
+}
+
+impl Index {
+    /// Parses an index.
+    ///
+    /// # Errors
+    /// `InvalidContent`, also for duplicate keys and for entries that are not descriptors.
+    pub(crate) fn parse(bytes: impl Into<Bytes>) -> Result<Self> {
+        let invalid = |error: serde_json::Error| {
+            Error::new(Kind::InvalidContent, "invalid OCI Image Index: failed to decode index file")
+                .with_source(error)
+        };
+        let bytes = bytes.into();
+        json::check_strict(&bytes).map_err(invalid)?;
+        let Fields(fields) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let mut document = Map::new();
+        let mut entries = Vec::new();
+        for (key, value) in fields {
+            if key != "manifests" {
+                document.insert(key, serde_json::from_str(value.get()).map_err(invalid)?);
+                continue;
+            }
+            if !value.get().starts_with('[') && value.get() != "null" {
+                let message = "invalid OCI Image Index: manifests is not a list";
+                return Err(Error::new(Kind::InvalidContent, message));
+            }
+            let listed: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).map_err(invalid)?;
+            let listed = listed.unwrap_or_default();
+            entries.reserve_exact(listed.len());
+            for entry in listed {
+                let text = bytes.slice_ref(entry.get().as_bytes());
+                entries.push(IndexEntry::parse(text).map_err(invalid)?);
+            }
+        }
+        Ok(Self { document, entries, digests: None })
+    }
+
+    /// Returns the document as compact JSON.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![b'{'];
+        let mut has_entries = false;
+        for (key, value) in &self.document {
+            write_key(&mut out, key);
+            out.extend(json::to_vec(value));
+            // The reference implementation has the manifests after the types and before the annotations.
+            if key == "mediaType" && !self.document.contains_key("artifactType") || key == "artifactType" {
+                self.write_entries(&mut out);
+                has_entries = true;
+            }
+        }
+        if !has_entries {
+            self.write_entries(&mut out);
+        }
+        out.push(b'}');
+        out
+    }
+
+    fn write_entries(&self, out: &mut Vec<u8>) {
+        write_key(out, "manifests");
+        out.push(b'[');
+        for (number, entry) in self.entries.iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            entry.write(out);
+        }
+        out.push(b']');
+    }
+
+    /// Returns the number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the entry with the given number.
+    pub(crate) fn descriptor(&self, number: usize) -> Option<Descriptor> {
+        self.entries.get(number).map(IndexEntry::descriptor)
+    }
+
+    /// Returns all entries in order.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().map(IndexEntry::descriptor)
+    }
+
+    /// Returns the entry with the tag; the last one if there are several.
+    pub(crate) fn tagged(&self, tag: &str) -> Option<Descriptor> {
+        self.entries.iter().rev().find(|entry| entry.tag() == Some(tag)).map(IndexEntry::descriptor)
+    }
+
+    /// Returns the tags in the order of the entries, each with its digest.
+    pub(crate) fn tags_with_digests(&self) -> impl Iterator<Item = (&str, &Digest)> {
+        self.entries.iter().filter_map(|entry| Some((entry.tag()?, &entry.digest)))
+    }
+
+    /// Returns true if the digest has an entry.
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
+        self.entries.iter().any(|entry| entry.digest == *digest)
+    }
+
+    /// Returns the first entry of the digest, without its tag.
+    pub(crate) fn find(&self, digest: &Digest) -> Option<Descriptor> {
+        let entry = self.entries.iter().find(|entry| entry.digest == *digest)?;
+        Some(entry.descriptor().plain())
+    }
+
+    /// Returns the tagged entries, without their tags.
+    pub(crate) fn tagged_nodes(&self) -> impl Iterator<Item = Descriptor> {
+        self.entries.iter().filter(|entry| entry.tag().is_some()).map(|entry| entry.descriptor().plain())
+    }
+
+    /// Returns the digests that have a tag.
+    pub(crate) fn tagged_digests(&self) -> HashSet<Digest> {
+        let tagged = self.entries.iter().filter(|entry| entry.tag().is_some());
+        tagged.map(|entry| entry.digest.clone()).collect()
+    }
+
+    /// Returns all tags, sorted.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let mut tags: Vec<_> =
+            self.entries.iter().filter_map(|entry| entry.tag().map(ToOwned::to_owned)).collect();
+        tags.sort();
+        tags.dedup();
+        tags
+    }
+
+    /// Applies a change and moves tagged entries to the front. Returns false if nothing changed.
+    pub(crate) fn apply(&mut self, change: &IndexChange) -> bool {
+        if !matches!(change, IndexChange::List(_)) {
+            self.digests = None;
+        }
+        let before = self.entries.len();
+        let is_changed = match change {
+            IndexChange::List(descriptor) => return self.list(descriptor),
+            IndexChange::Tag(descriptor, tag) => {
+                let is_moved = self.untag(tag, Some(&descriptor.digest));
+                let is_entry_changed = match self.entries.iter_mut().find(|entry| entry.tag() == Some(tag)) {
+                    Some(entry) => entry.describe(descriptor),
+                    None => {
+                        self.entries.push(IndexEntry::new(descriptor, Some(tag)));
+                        true
+                    }
+                };
+                // The tagged entry lists the digest, so an untagged one is redundant.
+                self.entries.retain(|entry| entry.tag().is_some() || entry.digest != descriptor.digest);
+                is_moved || is_entry_changed
+            }
+            IndexChange::Untag(tag) => self.untag(tag, None),
+            IndexChange::Remove(digest) | IndexChange::Prune(digest) => {
+                self.entries.retain(|entry| entry.digest != *digest);
+                false
+            }
+            IndexChange::Unlist(digests) => {
+                self.entries.retain(|entry| entry.tag().is_some() || !digests.contains(&entry.digest));
+                false
+            }
+        };
+        // The sort is stable, so that entries keep their order.
+        self.entries.sort_by_key(|entry| entry.tag().is_none());
+        is_changed || self.entries.len() != before
+    }
+
+    fn list(&mut self, descriptor: &Descriptor) -> bool {
+        if self.digests.is_none() {
+            self.entries.sort_by_key(|entry| entry.tag().is_none());
+        }
+        let digests = || self.entries.iter().map(|entry| entry.digest.clone()).collect();
+        let is_new = self.digests.get_or_insert_with(digests).insert(descriptor.digest.clone());
+        if is_new {
+            self.entries.push(IndexEntry::new(descriptor, None));
+        }
+        is_new
+    }
+
+    /// Removes the tag from all entries, except those of the digest `except`. A manifest that loses its last tag
+    /// keeps an untagged entry.
+    fn untag(&mut self, tag: &str, except: Option<&Digest>) -> bool {
+        let loses_tag = |entry: &mut IndexEntry| entry.tag() == Some(tag) && Some(&entry.digest) != except;
+        let untagged: Vec<_> = self.entries.extract_if(.., loses_tag).collect();
+        let is_changed = !untagged.is_empty();
+        for mut entry in untagged {
+            if !self.contains(&entry.digest) {
+                entry.set_tag(None);
+                self.entries.push(entry);
+            }
+        }
+        is_changed
+    }
+}
+
+fn write_key(out: &mut Vec<u8>, key: &str) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+    out.extend(json::to_vec(key));
+    out.push(b':');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn descriptor(text: &str) -> Descriptor {
+        Descriptor::of(MediaType::IMAGE_MANIFEST, text.as_bytes())
+    }
+
+    #[test]
+    fn writes_the_same_json_as_go() {
+        let mut index = Index::default();
+        assert!(index.apply(&IndexChange::List(descriptor("a"))));
+        assert!(!index.apply(&IndexChange::List(descriptor("a"))));
+        assert!(index.apply(&IndexChange::Tag(descriptor("a"), "v1".into())));
+        let digest = Digest::sha256(b"a");
+        assert_eq!(
+            String::from_utf8(index.to_bytes()).unwrap(),
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1,"annotations":{{"org.opencontainers.image.ref.name":"v1"}}}}]}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn keeps_unknown_fields_and_moves_tags() {
+        let digest = Digest::sha256(b"a");
+        let text = format!(
+            r#"{{"schemaVersion":2,"x":{{"b":1,"a":2}},"manifests":[{{"mediaType":"m/t","size":1,"digest":"{digest}","y":[1],"annotations":null}}],"annotations":{{"k":"v"}}}}"#
+        );
+        let mut index = Index::parse(text).unwrap();
+        index.apply(&IndexChange::Tag(descriptor("b"), "v1".into()));
+        index.apply(&IndexChange::Tag(descriptor("c"), "v1".into()));
+        let written = String::from_utf8(index.to_bytes()).unwrap();
+        assert!(written.contains(r#""x":{"b":1,"a":2}"#), "{written}");
+        assert!(written.contains(r#""y":[1]"#), "{written}");
+        assert_eq!(index.tagged("v1").unwrap().digest, descriptor("c").digest);
+        assert_eq!(index.tags(), ["v1"]);
+        assert_eq!(index.descriptors().count(), 3);
+        assert!(index.apply(&IndexChange::Remove(digest)));
+        assert_eq!(index.descriptors().count(), 2);
+        index.apply(&IndexChange::Tag(descriptor("c"), "v2".into()));
+        for (tag, left) in [("v1", 2), ("v2", 2)] {
+            assert!(index.apply(&IndexChange::Untag(tag.into())));
+            assert!(!index.apply(&IndexChange::Untag(tag.into())));
+            assert_eq!(index.descriptors().count(), left, "{tag}");
+        }
+        assert!(index.find(&descriptor("c").digest).is_some());
+    }
+
+    #[test]
+    fn rejects_malformed_indexes() {
+        for text in
+            ["", "[]", r#"{"manifests":{}}"#, r#"{"manifests":[{}]}"#, r#"{"manifests":[],"manifests":[]}"#]
+        {
+            assert_eq!(Index::parse(text).unwrap_err().kind(), Kind::InvalidContent, "{text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a layout directory and a layout archive have in common: resolving, fetching, referrers and tags.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::fsio::{self, Errands, blocking};
+use oras_store::{ByteStream, Result};
+
+use crate::blob::{Blob, BlobReader, read_opened};
+use crate::disk::blobs;
+use crate::graph::Graph;
+use crate::index::Index;
+use crate::not_found::reference_not_found;
+
+/// Access to the files of a layout. All methods may block.
+pub(crate) trait LayoutFiles: Send + Sync + 'static {
+    /// Returns the path of the directory or archive.
+    fn path(&self) -> &Path;
+    /// Returns the current `index.json`.
+    fn index(&self) -> Result<Arc<Index>>;
+    /// Returns the graph of the manifests that the index reaches.
+    fn graph(&self) -> Result<Arc<Graph>>;
+    /// Marks a blob as in use, where uses are recorded. Returns false if the blob was found to be missing.
+    fn claim(&self, _digest: &Digest) -> Result<bool> {
+        Ok(true)
+    }
+    /// Opens a blob.
+    fn open(&self, digest: &Digest) -> Result<Blob>;
+    /// Returns a function for reading many blobs.
+    fn reader(&self) -> Box<BlobReader<'_>> {
+        Box::new(|node| read_opened(self.open(&node.digest), node.size))
+    }
+    /// Returns the queue that opens blobs and reads small ones.
+    fn queue(&self) -> &Errands;
+}
+
+/// Which names of entries are tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TagRule {
+    /// Every name is a tag.
+    #[default]
+    AnyName,
+    /// Names are valid tags, or full references that contain one, see
+    /// [`repository_tags`](crate::index::Index::repository_tags).
+    Repository,
+}
+
+/// Resolves a tag or a digest. The media type of a blob that is not a known manifest is `application/octet-stream`.
+///
+/// # Errors
+/// `NotFound`; `InvalidContent` for a malformed index; `Io`.
+pub(crate) async fn resolve<F: LayoutFiles>(
+    files: &Arc<F>,
+    reference: &str,
+    tag_rule: TagRule,
+) -> Result<Descriptor> {
+    let (files, reference) = (Arc::clone(files), reference.to_owned());
+    blocking(move || {
+        let index = files.index()?;
+        let tagged = match tag_rule {
+            TagRule::AnyName => index.tagged(&reference),
+            TagRule::Repository => index.repository_tag(&reference),
+        };
+        if let Some(descriptor) = tagged {
+            return Ok(descriptor);
+        }
+        let not_found = || reference_not_found(files.path(), &reference);
+        let digest = reference.parse::<Digest>().map_err(|_| not_found())?;
+        if !files.claim(&digest)? {
+            return Err(not_found());
+        }
+        if let Some(descriptor) = index.find(&digest) {
+            return Ok(descriptor);
+        }
+        if let Some(descriptor) = files.graph()?.unlisted(&digest) {
+            return Ok(descriptor);
+        }
+        let size = files.open(&digest)?.size;
+        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
+    })
+    .await
+}
+
+/// Streams the unverified bytes of a blob in `range`.
+///
+/// # Errors
+/// `NotFound`; `Io`.
+pub(crate) async fn fetch<F: LayoutFiles>(
+    files: &Arc<F>,
+    descriptor: &Descriptor,
+    range: Range<u64>,
+) -> Result<ByteStream> {
+    let name = blobs::path(files.path(), &descriptor.digest).display().to_string();
+    let (opened, digest) = (Arc::clone(files), descriptor.digest.clone());
+    let is_whole = range == (0..descriptor.size);
+    // The thread that opens a small blob also reads it, which saves a second hand-over to another thread.
+    let open = move || {
+        let blob = opened.open(&digest)?;
+        let bytes = if is_whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size)? } else { None };
+        Ok((blob, bytes))
+    };
+    let (blob, bytes) = files.queue().run(open).await?;
+    if let Some(bytes) = bytes {
+        return Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed());
+    }
+    let Blob { file, start, size } = blob;
+    // One byte more than the descriptor says is read, so that the verifier notices a blob that is too long.
+    let end = if is_whole { range.end.saturating_add(1) } else { range.end };
+    let offset_in_file = |offset: u64| start.saturating_add(offset.min(size));
+    Ok(fsio::read(file, offset_in_file(range.start)..offset_in_file(end), name))
+}
+
+/// Returns the manifests whose subject is `node`, all or those of one artifact type.
+pub(crate) async fn predecessors<F: LayoutFiles>(
+    files: &Arc<F>,
+    node: &Descriptor,
+    artifact_type: Option<&MediaType>,
+) -> Result<Vec<Descriptor>> {
+    let (files, digest) = (Arc::clone(files), node.digest.clone());
+    let mut referrers = blocking(move || files.graph()?.referrers(&*files.reader(), &digest)).await?;
+    referrers.retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
+    Ok(referrers)
+}
+
+/// Streams the tags after `last` in sorted order.
+pub(crate) fn tags<'a, F: LayoutFiles>(
+    files: &Arc<F>,
+    last: Option<&'a str>,
+    tag_rule: TagRule,
+) -> BoxStream<'a, Result<String>> {
+    let files = Arc::clone(files);
+    let all = async move {
+        match (blocking(move || files.index()).await, tag_rule) {
+            (Ok(index), TagRule::Repository) => index.repository_tags().into_iter().map(Ok).collect(),
+            (Ok(index), TagRule::AnyName) => index.tags().into_iter().map(Ok).collect(),
+            (Err(error), _) => vec![Err(error)],
+        }
+    };
+    let is_after_last = move |tag: &Result<String>| match (tag, last) {
+        (Ok(tag), Some(last)) => tag.as_str() > last,
+        _ => true,
+    };
+    stream::once(all).flat_map(stream::iter).filter(move |tag| std::future::ready(is_after_last(tag))).boxed()
+}

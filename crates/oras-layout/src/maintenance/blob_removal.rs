@@ -1,0 +1,79 @@
+//! Removes unused blobs without a lock, while other processes may be about to use them.
+//!
+//! A process that is going to rely on a blob claims it: it records the use and then checks that the blob still exists
+//! ([`claim`](crate::disk::blobs::claim)). The removal first renames the blob and then checks its last use. If the
+//! blob was claimed before, it gets its name back; a later claim does not find it. If the process is killed in
+//! between, the next process that opens the layout renames the blob back.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use oras_spec::Digest;
+use oras_spec::layout::MARKER_FILE;
+use oras_store::fsio;
+use oras_store::{Error, Result};
+
+use crate::disk::blobs;
+
+/// The prefix of a blob that is being removed. The digest follows, with `-` for the colon.
+pub(crate) const PREFIX: &str = ".oras-gone-";
+
+/// Returns true if the file `path` of a blob was used within `delay`, or if `is_needed` returns true for the digest.
+pub(crate) fn is_in_use(
+    path: &Path,
+    digest: &Digest,
+    delay: Duration,
+    is_needed: &dyn Fn(&Digest) -> bool,
+) -> bool {
+    // If the time cannot be read, the blob may have been used just now.
+    let is_young = fs::symlink_metadata(path).map_or_else(
+        |error| error.kind() != std::io::ErrorKind::NotFound,
+        |found| blobs::is_younger_than(&found, delay),
+    );
+    is_young || is_needed(digest)
+}
+
+/// Removes a blob, unless `is_used` returns true for its renamed file. Returns the size of a removed blob.
+pub(crate) fn remove_unused(
+    root: &Path,
+    digest: &Digest,
+    is_used: impl Fn(&Path) -> bool,
+) -> Result<Option<u64>> {
+    let path = blobs::path(root, digest);
+    let aside = root.join(format!("{PREFIX}{}", digest.to_string().replacen(':', "-", 1)));
+    let failed = |error| Error::io(format!("failed to remove {}", path.display()), error);
+    match fs::rename(&path, &aside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        renamed => renamed.map_err(failed)?,
+    }
+    if is_used(&aside) {
+        rename_back(&aside, &path)?;
+        return Ok(None);
+    }
+    let size = fs::symlink_metadata(&aside).map_or(0, |found| found.len());
+    fs::remove_file(&aside).map_err(failed)?;
+    Ok(Some(size))
+}
+
+fn rename_back(aside: &Path, path: &Path) -> Result<()> {
+    fs::rename(aside, path)
+        .map_err(|error| Error::io(format!("failed to keep {}", path.display()), error))?;
+    path.parent().map_or(Ok(()), fsio::sync_directory)
+}
+
+/// Renames blobs back that a killed process was removing: one of them may be claimed. Best effort; does nothing while
+/// another process changes the layout.
+pub(crate) fn recover(root: &Path) {
+    let is_aside = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let mut found = entries.filter(is_aside).peekable();
+    let lock = || File::open(root.join(MARKER_FILE)).ok().filter(|marker| marker.try_lock().is_ok());
+    let Some(_lock) = found.peek().and_then(|_| lock()) else { return };
+    for entry in found {
+        let name = entry.file_name().to_string_lossy().replacen(PREFIX, "", 1);
+        if let Ok(digest) = name.replacen('-', ":", 1).parse() {
+            drop(rename_back(&entry.path(), &blobs::path(root, &digest)));
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Deleting content: garbage collection, cache eviction, pruning, and files of killed processes.
+
+pub(crate) mod blob_removal;
+pub(crate) mod cache_eviction;
+pub(crate) mod cache_size;
+pub(crate) mod garbage_collection;
+pub(crate) mod prune;
+pub(crate) mod stale_files;

@@ -1,0 +1,193 @@
+//! A layout directory as a store.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_store::fsio::blocking;
+use oras_store::{
+    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
+    Source, TagList, Target,
+};
+
+use crate::blob_upload::BlobUpload;
+use crate::checked_manifest::checked;
+use crate::disk::blobs;
+use crate::disk::directory::exists;
+use crate::index::IndexChange;
+use crate::layout::Layout;
+use crate::layout_files::{self, TagRule};
+use crate::not_found::reference_not_found;
+use crate::push_blob::push_blob;
+use crate::size_limits::MAX_STORED_MANIFEST;
+
+#[async_trait]
+impl Source for Layout {
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        self.store_pending().await?;
+        layout_files::resolve(&self.inner, reference, self.options().tag_rule()).await
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if self.inner.pending.contains(descriptor) {
+            self.store_pending().await?;
+        }
+        layout_files::fetch(&self.inner, descriptor, range).await
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        Origin::File { path: blobs::path(self.path(), &descriptor.digest) }
+    }
+}
+
+#[async_trait]
+impl Target for Layout {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        if self.inner.pending.contains(descriptor) {
+            return Ok(true);
+        }
+        let is_present = self.has_blob(descriptor).await?;
+        if !is_present {
+            self.inner.pending.record_absent(descriptor);
+        }
+        // A manifest without an entry in the index must be pushed again, or other tools do not find it.
+        if is_present && descriptor.media_type.is_manifest() {
+            return Ok(self.index().await?.contains(&descriptor.digest));
+        }
+        Ok(is_present)
+    }
+
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        let content = &checked(content).await?;
+        let pushed = push_blob(self, content).await?;
+        if content.descriptor().media_type.is_manifest() {
+            self.change(IndexChange::List(content.descriptor().clone())).await?;
+        }
+        Ok(pushed)
+    }
+
+    /// Keeps a manifest in memory until there are a thousand, or until a call needs to see them.
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        let node = content.descriptor();
+        if !node.media_type.is_manifest() {
+            return self.push(content).await;
+        }
+        let content = &checked(content).await?;
+        let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
+        let pending = &self.inner.pending;
+        let is_present = pending.contains(node) || (!pending.is_absent(node) && self.has_blob(node).await?);
+        if pending.add(node.clone(), bytes) {
+            pending.store(&self.inner.index_writer, self.size_limit(), None).await?;
+        }
+        Ok(if is_present { Pushed::Existed } else { Pushed::Copied })
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.store_pending().await
+    }
+
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        let node = content.descriptor();
+        // A manifest in the index was checked when it was stored, so it is not read again.
+        if !(node.media_type.is_manifest() && self.exists(node).await?) {
+            push_blob(self, &checked(content).await?).await?;
+        }
+        // A digest as the tag only lists the manifest.
+        if tag.parse::<Digest>().is_ok_and(|digest| digest == node.digest) {
+            return self.change(IndexChange::List(node.clone())).await;
+        }
+        match self.options().tag_rule() {
+            TagRule::AnyName => self.change(IndexChange::Tag(node.clone(), tag.to_owned())).await,
+            TagRule::Repository => {
+                // The tag may stand for several full references, which move together.
+                let names = self.index().await?.names_to_move(tag);
+                let changes = names.into_iter().map(|name| IndexChange::Tag(node.clone(), name)).collect();
+                self.store_pending().await?;
+                self.write(changes).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Predecessors for Layout {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        self.store_pending().await?;
+        layout_files::predecessors(&self.inner, node, artifact_type).await
+    }
+}
+
+impl TagList for Layout {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        layout_files::tags(&self.inner, last, self.options().tag_rule())
+    }
+}
+
+#[async_trait]
+impl Delete for Layout {
+    /// Removes the entries of the digest from the index, then deletes its file. Content below it stays, unless the
+    /// layout was opened with [`LayoutOptions::prune_on_delete`](crate::LayoutOptions::prune_on_delete).
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        self.store_pending().await?;
+        let path = blobs::path(self.path(), &descriptor.digest);
+        if !blocking(move || exists(&path)).await? {
+            return Err(reference_not_found(self.path(), &descriptor.digest.to_string()));
+        }
+        if self.options().prune_on_delete {
+            return self.change(IndexChange::Prune(descriptor.digest.clone())).await;
+        }
+        // The index is written first, so that at any time every blob in it exists.
+        self.change(IndexChange::Remove(descriptor.digest.clone())).await?;
+        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
+        blocking(move || blobs::remove(&root, &digest)).await
+    }
+
+    /// A manifest that loses its last tag keeps an untagged entry in the index.
+    async fn untag(&self, tag: &str) -> Result<()> {
+        self.store_pending().await?;
+        let index = self.index().await?;
+        let names = match self.options().tag_rule() {
+            TagRule::AnyName => index.tagged(tag).map(|_| tag.to_owned()).into_iter().collect(),
+            TagRule::Repository => index.names_to_remove(tag),
+        };
+        if !names.is_empty() {
+            return self.write(names.into_iter().map(IndexChange::Untag).collect()).await;
+        }
+        match tag.parse::<Digest>() {
+            Ok(_) => Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag"))),
+            Err(_) => Err(reference_not_found(self.path(), tag)),
+        }
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Layout {
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(BlobUpload::begin(self.clone(), None, media_type, algorithm).await?))
+    }
+
+    /// Writes the content to a file in the layout's directory, which other tools do not take for a blob.
+    async fn begin_named(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(BlobUpload::begin(self.clone(), Some(name), media_type, algorithm).await?))
+    }
+
+    async fn resume(
+        &self,
+        name: &str,
+        media_type: MediaType,
+        algorithm: Algorithm,
+    ) -> Result<Option<Box<dyn Ingest>>> {
+        let found = BlobUpload::resume(self.clone(), name, media_type, algorithm).await?;
+        Ok(found.map(|upload| Box::new(upload) as _))
+    }
+}

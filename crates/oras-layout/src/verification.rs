@@ -1,0 +1,114 @@
+//! Verifies blobs on disk by hashing them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use oras_spec::{Descriptor, Digest};
+use oras_store::{Error, Kind, Result};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::disk::blobs;
+use crate::disk::directory::exists;
+use crate::disk::file_digest::has_digest;
+use crate::graph::read_manifest;
+
+/// Returns true if the blob exists and has the size and digest of the descriptor. Returns `None` for an unknown
+/// algorithm, or if the receiver of `caller` is dropped, which ends the work.
+///
+/// # Errors
+/// `Io`: the state of the blob is unknown then.
+pub(crate) fn verify(root: &Path, node: &Descriptor, caller: &oneshot::Sender<()>) -> Result<Option<bool>> {
+    let blob = match blobs::open(root, &node.digest) {
+        Ok(blob) => blob,
+        Err(error) if error.kind() == Kind::Io => return Err(error),
+        Err(_) => return Ok(Some(false)),
+    };
+    if blob.size != node.size {
+        return Ok(Some(false));
+    }
+    let path = blobs::path(root, &node.digest);
+    has_digest(&blob.file, &node.digest, node.size, || !caller.is_closed())
+        .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))
+}
+
+/// The digests that were verified by one handle and its clones, so that each blob is hashed once. A blob that is
+/// damaged later is found by its readers, which verify what they read.
+#[derive(Debug, Default)]
+pub(crate) struct VerifiedBlobs(Mutex<HashSet<Digest>>);
+
+impl VerifiedBlobs {
+    /// Returns true if the blob of `node` has the right bytes, and, if it is a manifest, so do all existing blobs
+    /// that it reaches. Copying stops at a manifest that exists, so a damaged blob below it would otherwise stay.
+    ///
+    /// A missing blob is not damage, because layouts may be sparse.
+    ///
+    /// # Errors
+    /// Those of [`verify`].
+    pub(crate) fn is_intact(
+        &self,
+        root: &Path,
+        node: Descriptor,
+        caller: &oneshot::Sender<()>,
+    ) -> Result<bool> {
+        let mut next = vec![node];
+        let mut leaves = Vec::new();
+        let mut is_root = true;
+        while let Some(node) = next.pop() {
+            let is_present = is_root || exists(&blobs::path(root, &node.digest))?;
+            is_root = false;
+            if !is_present || self.contains(&node.digest) {
+                continue;
+            }
+            if !node.media_type.is_manifest() {
+                leaves.push(node);
+                continue;
+            }
+            if verify(root, &node, caller)? != Some(true) {
+                return Ok(false);
+            }
+            self.insert(&node.digest);
+            let Some(manifest) = read_manifest(&blobs::reader(root), &node)? else { continue };
+            next.extend(manifest.children());
+        }
+        self.are_intact(root, &leaves, caller)
+    }
+
+    /// Hashes blobs on all cores.
+    fn are_intact(&self, root: &Path, leaves: &[Descriptor], caller: &oneshot::Sender<()>) -> Result<bool> {
+        let next = AtomicUsize::new(0);
+        let check = || {
+            while let Some(node) = leaves.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // A blob that cannot be verified is not treated as damaged.
+                if verify(root, node, caller)? == Some(false) {
+                    return Ok(false);
+                }
+                self.insert(&node.digest);
+            }
+            Ok(true)
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from).min(leaves.len());
+        if cores <= 1 {
+            return check();
+        }
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(check)).collect();
+            let mut all_intact = true;
+            for thread in threads {
+                // A panic counts as damage: the blobs are written again.
+                all_intact &= thread.join().unwrap_or(Ok(false))?;
+            }
+            Ok(all_intact)
+        })
+    }
+
+    fn contains(&self, digest: &Digest) -> bool {
+        self.0.lock().contains(digest)
+    }
+
+    fn insert(&self, digest: &Digest) {
+        self.0.lock().insert(digest.clone());
+    }
+}
