@@ -10,7 +10,7 @@ use oras_store::fsio::{self, blocking};
 use oras_store::{Error, Ingest, Kind, ReadBack, Result};
 
 use crate::created_directories::CreatedDirectories;
-use crate::disk::directory::create_layout;
+use crate::disk::create_layout::create_layout;
 use crate::disk::write_blobs::publish;
 use crate::index::IndexChange;
 use crate::layout::Layout;

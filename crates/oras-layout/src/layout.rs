@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::blob::{Blob, BlobReader};
 use crate::disk::blobs;
-use crate::disk::directory::{check_layout, exists};
+use crate::disk::create_layout::{check_layout, exists};
 use crate::disk::index_file::{IndexStamp, read_index};
 use crate::disk::index_writer::IndexWriter;
 use crate::graph::Graph;

@@ -8,7 +8,7 @@ use oras_store::{Content, Origin, Pushed, Result};
 use tokio::sync::oneshot;
 
 use crate::disk::blobs::claim;
-use crate::disk::directory::create_layout;
+use crate::disk::create_layout::create_layout;
 use crate::disk::write_blobs::publish;
 use crate::layout::Layout;
 use crate::verification::verify;

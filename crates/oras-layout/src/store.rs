@@ -14,7 +14,7 @@ use oras_store::{
 use crate::blob_upload::BlobUpload;
 use crate::checked_manifest::checked;
 use crate::disk::blobs;
-use crate::disk::directory::exists;
+use crate::disk::create_layout::exists;
 use crate::index::IndexChange;
 use crate::layout::Layout;
 use crate::layout_files::{self, TagRule};

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::disk::blobs;
-use crate::disk::directory::exists;
+use crate::disk::create_layout::exists;
 use crate::disk::file_digest::has_digest;
 use crate::graph::read_manifest;
 

@@ -11,13 +11,13 @@ use cap_std::fs::{Dir, OpenOptions};
 use oras_store::{Error, Kind, Result, fsio};
 
 use super::directory_attributes::{DirectoryAttributes, is_refusal, set_mode, set_modified};
+use super::entry_path::check_entry_path;
 use super::extract_options::ExtractOptions;
 use super::symlinks::Symlinks;
 use super::tar_reader::{ArchiveEntry, ArchiveEntryKind, TarReader};
 use super::unpack_limits::LimitExceeded;
 use crate::case_folding::CaseFoldedPaths;
-use crate::title::{clean, is_local};
-use crate::windows_names::check_windows_names;
+use crate::title::clean;
 
 /// The bytes in one write to a file.
 const CHUNK: usize = 128 * 1024;
@@ -158,28 +158,8 @@ impl<'a> EntryWriter<'a> {
         from.hard_link(&file, self.last_directory(), &name).map_err(|error| refused_link("hard links", error))
     }
 
-    /// Returns the path of an entry below the title, by its text alone: `..` is resolved without looking at the disk.
-    ///
-    /// # Errors
-    /// `InvalidContent` for a path outside of the title, or with a part that cannot be a file name.
     fn relative(&self, name: &Path) -> Result<PathBuf> {
-        let outside = || {
-            let title = self.title.display().to_string();
-            Error::new(
-                Kind::InvalidContent,
-                format!("{:?} is outside of {title:?}", name.display().to_string()),
-            )
-        };
-        let cleaned = if name.as_os_str().is_empty() { return Err(outside()) } else { clean(name) };
-        let relative = match cleaned.strip_prefix(&self.title) {
-            Ok(relative) => relative.to_owned(),
-            // `push .` names its entries without a title.
-            Err(_) if self.title == Path::new(".") => cleaned,
-            Err(_) => return Err(outside()),
-        };
-        check_windows_names(&relative)?;
-        self.options.names.check(&relative)?;
-        if relative.as_os_str().is_empty() || is_local(&relative) { Ok(relative) } else { Err(outside()) }
+        check_entry_path(name, &self.title, &self.options.names)
     }
 
     /// Creates the parents of `path`, deletes an earlier file at the path, and creates the directory if the entry is

@@ -2,6 +2,7 @@
 
 mod decompress;
 mod directory_attributes;
+mod entry_path;
 mod entry_writer;
 mod extract_archive;
 mod extract_options;

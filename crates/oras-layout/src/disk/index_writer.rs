@@ -12,8 +12,9 @@ use oras_store::fsio::blocking;
 use parking_lot::Mutex;
 
 use super::blobs;
-use super::directory::{create_layout, exists, lock_layout};
+use super::create_layout::{create_layout, exists};
 use super::index_file::{read_index, replace_index};
+use super::layout_lock::lock_layout;
 use crate::index::{Index, IndexChange};
 use crate::maintenance::prune::Needs;
 

@@ -12,7 +12,7 @@ use oras_store::fsio::{self, Staged};
 use oras_store::{Error, Result};
 
 use super::blobs::{open, path_for_writing, record_use};
-use super::directory::create_layout;
+use super::create_layout::create_layout;
 use crate::maintenance::cache_eviction;
 
 /// Files that are flushed together. All of them are open at the same time, so their number is bounded.

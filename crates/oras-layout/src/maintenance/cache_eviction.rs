@@ -13,9 +13,9 @@ use oras_store::{Error, Result};
 
 use super::cache_size::CacheSize;
 use crate::disk::blobs::{self, last_used};
-use crate::disk::directory::lock_layout;
 use crate::disk::index_file::read_index;
 use crate::disk::index_writer::apply_changes;
+use crate::disk::layout_lock::lock_layout;
 use crate::graph::read_manifest;
 use crate::index::{Index, IndexChange};
 

@@ -1,6 +1,5 @@
-//! A layout directory: checks that it is a layout, creates it, and locks it.
+//! Creates a layout directory, and checks whether a directory is a layout.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -64,14 +63,4 @@ fn create_file(path: &Path, bytes: &[u8]) -> Result<bool> {
         .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
     staged.sync()?;
     staged.publish_new(path)
-}
-
-/// Waits until no other process changes the layout. Dropping the returned file unlocks the layout. On a file system
-/// without locks this returns at once.
-pub(crate) fn lock_layout(root: &Path) -> Result<File> {
-    let marker = root.join(MARKER_FILE);
-    let (lock, _) = fsio::open_linked(&marker)
-        .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
-    fsio::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
-    Ok(lock)
 }
