@@ -1,8 +1,8 @@
-//! Alerts of the other side, in the words of Go's `crypto/tls`.
+//! Alerts of the peer, in the words of Go's `crypto/tls`.
 
 use rustls::AlertDescription;
 
-/// The text of an alert, without a prefix.
+/// Returns the text of an alert, without a prefix.
 pub(crate) fn text(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let known = match alert {

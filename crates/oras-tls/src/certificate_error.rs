@@ -1,4 +1,4 @@
-//! Why a certificate was rejected, in the words of Go's `crypto/x509` where Go has the same reason.
+//! Reasons why a certificate was rejected, in the words of Go's `crypto/x509` if Go has the same reason.
 
 use jiff::Timestamp;
 use rustls::{CertificateError, ExtendedKeyPurpose};
@@ -7,10 +7,10 @@ use webpki::Error as PathError;
 
 use crate::error::words;
 
-/// The reason why the certificate of `host` was rejected.
+/// Returns the reason why the certificate of `host` was rejected.
 pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
     match error {
-        // A bad signature is that of an authority of the same name with another key.
+        // A bad signature means an authority of the same name with another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "certificate signed by unknown authority".to_owned()
         }
@@ -65,7 +65,7 @@ pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
         CertificateError::InvalidOcspResponse => "invalid OCSP response".to_owned(),
         CertificateError::ApplicationVerificationFailure => "certificate was rejected".to_owned(),
         CertificateError::Other(other) => other.0.downcast_ref().map_or_else(|| other.0.to_string(), path),
-        // The variant without details, which is deprecated.
+        // The deprecated variant without details.
         other if words(&format!("{other:?}")).starts_with("unsupported signature algorithm") => {
             unsupported_signature(None)
         }
@@ -73,7 +73,7 @@ pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
     }
 }
 
-/// What the search for a chain of certificates found wrong.
+/// Returns the fault in the chain of certificates.
 fn path(error: &PathError) -> String {
     match error {
         PathError::CaUsedAsEndEntity => {
@@ -111,7 +111,7 @@ fn path(error: &PathError) -> String {
     }
 }
 
-/// The object identifiers, in DER, of signature algorithms that servers still use and the provider does not verify.
+/// Object identifiers, in DER, of signature algorithms that servers still use and the provider does not verify.
 const UNSUPPORTED: [(&[u8], &str); 6] = [
     (&[42, 134, 72, 134, 247, 13, 1, 1, 4], "MD5 with RSA"),
     (&[42, 134, 72, 134, 247, 13, 1, 1, 5], "SHA-1 with RSA"),
@@ -124,7 +124,7 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
 fn unsupported_signature(algorithm: Option<&[u8]>) -> String {
     let is_algorithm = |known: &&(&[u8], &str)| {
         algorithm.is_some_and(|der| {
-            // The identifier may come with its tag and its length.
+            // The identifier may include its tag and length.
             der == known.0 || der.strip_prefix(&[6]).is_some_and(|rest| rest.get(1..) == Some(known.0))
         })
     };
@@ -134,7 +134,7 @@ fn unsupported_signature(algorithm: Option<&[u8]>) -> String {
     }
 }
 
-/// The name in webpki's debug text of it, such as `DnsName("a.test")`; other kinds of names are no use.
+/// Returns the name in webpki's debug text, such as `DnsName("a.test")`; other kinds of names are skipped.
 fn presented_name(debug: &str) -> Option<&str> {
     let (kind, value) = debug.strip_suffix(')')?.split_once('(')?;
     matches!(kind, "DnsName" | "IpAddress").then(|| value.trim_matches('"'))

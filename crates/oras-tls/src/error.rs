@@ -1,14 +1,14 @@
-//! Errors of rustls in words, those of Go's `crypto/tls` where Go has the same error.
+//! Messages for errors of rustls, in the words of Go's `crypto/tls` if Go has the same error.
 
 use rustls::{AlertDescription, Error, InconsistentKeys, InvalidMessage, PeerIncompatible};
 
 use crate::{alert, certificate_error};
 
-/// What both sides of a connection must have in common.
+/// What client and server must have in common.
 pub const LIMITS: &str = "oras speaks TLS 1.2 and 1.3 with ECDHE and AES-GCM or ChaCha20-Poly1305; TLS 1.0 and 1.1, \
                           CBC cipher suites and RSA key exchange are not supported";
 
-/// The text of a failed connection to `host`.
+/// Returns the message for a failed connection to `host`.
 pub fn describe(host: &str, error: &Error) -> String {
     match error {
         Error::InvalidCertificate(why) => {
@@ -80,7 +80,7 @@ fn incompatible(why: &PeerIncompatible) -> String {
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
             "no signature algorithm in common".to_owned()
         }
-        // Its debug form has a list of configurations.
+        // The debug form contains a list of configurations.
         PeerIncompatible::ServerRejectedEncryptedClientHello(_) => {
             "the server rejected the encrypted client hello".to_owned()
         }
@@ -88,8 +88,8 @@ fn incompatible(why: &PeerIncompatible) -> String {
     }
 }
 
-/// The words of a name in camel case, as rustls names what has no text of its own: `MissingKeyShare` is `missing key
-/// share`. What is in parentheses is left out.
+/// Splits a name in camel case into words, for errors without a message: `MissingKeyShare` becomes `missing key
+/// share`. Text in parentheses is dropped.
 pub(crate) fn words(name: &str) -> String {
     let name = name.split(['(', '{', ' ']).next().unwrap_or_default();
     let mut words = String::new();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_rejected_in_words() {
+    fn describes_rejected_certificates() {
         let time = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let unsupported = |oid: &[u8]| CertificateError::UnsupportedSignatureAlgorithmContext {
             signature_algorithm_id: oid.to_vec(),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn handshakes_fail_in_words() {
+    fn describes_failed_handshakes() {
         for (error, expected) in [
             (
                 Error::AlertReceived(AlertDescription::UnknownCA),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_words() {
+    fn splits_camel_case_into_words() {
         assert_eq!(words("ServerDoesNotSupportTls12Or13"), "server does not support tls12 or13");
         assert_eq!(words("TrailingData(Certificate)"), "trailing data");
     }

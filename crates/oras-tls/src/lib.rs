@@ -1,18 +1,18 @@
-//! What the client and the server share of TLS: the cryptography provider, PEM files, and errors in words.
+//! TLS parts that client and server share: the cryptography provider, PEM files and error messages.
 
 mod alert;
 mod certificate_error;
 mod error;
-mod files;
+mod pem_files;
 
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use error::{LIMITS, describe};
-pub use files::{FileError, FileErrorKind, certificates, certified_key, private_key};
+pub use pem_files::{FileError, FileErrorKind, certificates, certified_key, private_key};
 
-/// The provider of cryptography for every connection: aws-lc-rs, which verifies P-521 signatures; ring does not.
+/// Returns the cryptography provider for every connection: aws-lc-rs, which verifies P-521 signatures, unlike ring.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -1,4 +1,4 @@
-//! Certificates and private keys in PEM files, and what is wrong with files that can't be used.
+//! Certificates and private keys in PEM files, and the faults of such files.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -11,10 +11,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::describe;
 
-/// Bytes of a file at most: the largest bundles of authorities have less than a tenth.
+/// Bytes of the largest file that is read; the largest bundles of authorities have less than a tenth.
 const MAX_FILE: u64 = 16 << 20;
 
-/// A file that can't be used, and why.
+/// A file that can't be used, and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct FileError {
@@ -23,16 +23,16 @@ pub struct FileError {
     kind: FileErrorKind,
 }
 
-/// What kind of fault a file has.
+/// The kind of fault of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileErrorKind {
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
-    /// A file of certificates has no PEM data.
+    /// A certificate file without PEM data.
     NoCertificatePem,
-    /// A file of a key has no PEM data.
+    /// A key file without PEM data.
     NoKeyPem,
-    /// Any other.
+    /// Any other fault.
     Other,
 }
 
@@ -45,26 +45,26 @@ impl FileError {
         Self { kind, ..self }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is wrong with it.
+    /// Returns the reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// What kind of fault it is.
+    /// Returns the kind of fault.
     pub fn kind(&self) -> FileErrorKind {
         self.kind
     }
 }
 
-/// Reads all certificates of a PEM file; there is at least one.
+/// Reads all certificates of a PEM file, at least one.
 ///
 /// # Errors
-/// A file that can't be read, that is not PEM, or that has no certificate.
+/// If the file can't be read, is not PEM, or has no certificate.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let pem = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -85,11 +85,11 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileErr
 /// Reads the first private key of a PEM file.
 ///
 /// # Errors
-/// A file that can't be read, that is not PEM, or that has no private key, or an encrypted one.
+/// If the file can't be read, is not PEM, or has no private key, or only an encrypted one.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
     let pem = read(path)?;
     let labels = labels(&pem);
-    // PKCS #8 has a label for encrypted keys; older forms have a header that RFC 1421 defines.
+    // PKCS #8 has its own label for encrypted keys; older forms have a header of RFC 1421.
     let is_encrypted = labels.iter().any(|label| label == "ENCRYPTED PRIVATE KEY")
         || lines(&pem).any(|line| line.starts_with("Proc-Type:") && line.contains("ENCRYPTED"));
     match PrivateKeyDer::from_pem_slice(&pem) {
@@ -116,13 +116,12 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
     }
 }
 
-/// Reads a certificate with its chain and its private key, which must belong together.
+/// Reads a certificate with its chain and the matching private key.
 ///
-/// Certificates of version 1, which small authorities still make, are taken: whether they are good is for the other side
-/// to decide.
+/// Accepts certificates of version 1, which small authorities still create: the peer decides whether they are valid.
 ///
 /// # Errors
-/// Those of [`certificates`] and [`private_key`], and a key that is not that of the certificate.
+/// Those of [`certificates`] and [`private_key`], and if the key does not match the certificate.
 pub fn certified_key(
     certificate: &Path,
     key: &Path,
@@ -145,13 +144,13 @@ pub fn certified_key(
     }
 }
 
-/// The bytes of a file, read once, so that it may be a pipe.
+/// Reads a file once, so that it may be a pipe.
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     match file {
         Ok(size) if size as u64 > MAX_FILE => Err(FileError::new(path, "is too large for a PEM file")),
-        // Windows editors put a byte order mark first.
+        // Windows editors write a byte order mark first.
         Ok(_) => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| bytes.clone(), <[u8]>::to_vec)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(FileError::new(path, "no such file or directory").kind_of(FileErrorKind::Missing))
@@ -169,7 +168,7 @@ fn lines(pem: &[u8]) -> impl Iterator<Item = String> {
         .map(|line| String::from_utf8_lossy(line).trim().to_owned())
 }
 
-/// The labels of the sections, such as `CERTIFICATE`, as text that may be shown.
+/// Returns the printable labels of the sections, such as `CERTIFICATE`.
 fn labels(pem: &[u8]) -> Vec<String> {
     let label = |line: String| Some(line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?.to_owned());
     let is_plain =
@@ -177,7 +176,7 @@ fn labels(pem: &[u8]) -> Vec<String> {
     lines(pem).filter_map(label).filter(is_plain).collect()
 }
 
-/// Why a file without the section that was looked for is no use.
+/// Returns why a file lacks the `wanted` section.
 fn nothing_in(pem: &[u8], labels: &[String], wanted: &str, convert: &str) -> String {
     if pem.iter().all(u8::is_ascii_whitespace) {
         return format!("has no {wanted}: it is empty");
@@ -185,7 +184,7 @@ fn nothing_in(pem: &[u8], labels: &[String], wanted: &str, convert: &str) -> Str
     if !labels.is_empty() {
         return format!("has no {wanted}, only: {}", labels.join(", "));
     }
-    // A DER SEQUENCE whose length takes up to four bytes.
+    // A DER SEQUENCE with a length of up to four bytes.
     match pem {
         [0x30, length, ..] if *length & 0x80 == 0 || (0x81..=0x84).contains(length) => {
             format!(
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_a_certificate_file_is_no_use() {
+    fn explains_unusable_certificate_files() {
         for (text, expected) in [
             (&b""[..], "has no certificate: it is empty"),
             (b" \r\n", "has no certificate: it is empty"),
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_a_key_file_is_no_use() {
+    fn explains_unusable_key_files() {
         for (text, expected) in [
             (&b""[..], "has no private key: it is empty"),
             (
