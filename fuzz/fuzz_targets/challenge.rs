@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 // The parser alone, which is private to its crate.
-#[path = "../../crates/oras-remote/src/challenge.rs"]
+#[path = "../../crates/oras-remote/src/auth/challenge.rs"]
 #[allow(dead_code)]
 mod challenge;
 

@@ -1,4 +1,4 @@
-//! How a client reaches registries.
+//! Options of a client.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,40 +9,40 @@ use std::time::Duration;
 use oras_spec::MediaType;
 use oras_store::MAX_MANIFEST_SIZE;
 
-use crate::credentials::{Anonymous, CredentialStore};
-use crate::guard::AllowedHost;
-use crate::rate::RateLimit;
-use crate::registries_conf::RegistriesConf;
-use crate::retry::RetryPolicy;
+use crate::auth::credential::{Anonymous, CredentialStore};
+use crate::config::registries_conf::RegistriesConf;
+use crate::connection::address_guard::AllowedHost;
+use crate::http::rate_limit::RateLimit;
+use crate::http::retry::RetryPolicy;
 
-/// Told the registry and the text of a warning it sends (distribution-spec, "Warnings").
+/// Receives the registry and the text of a warning that it sent (distribution-spec, "Warnings").
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// How referrers are kept in a registry.
+/// How a registry stores referrers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReferrersMode {
-    /// By the referrers API where the registry has it, else by the tag schema.
+    /// The referrers API where the registry has it, otherwise the tag schema.
     #[default]
     Auto,
-    /// By the API only.
+    /// Only the referrers API.
     Api,
-    /// By the tag schema only.
+    /// Only the tag schema.
     Tag,
 }
 
-/// Which HTTP is spoken.
+/// The version of HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpVersion {
-    /// HTTP/1.1, over which one big blob moves faster; HTTP/2 with servers that speak nothing else over TLS.
+    /// HTTP/1.1, which transfers one large blob faster; HTTP/2 for servers that accept nothing else over TLS.
     #[default]
     Auto,
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2, without TLS too.
+    /// HTTP/2, even without TLS.
     Http2,
 }
 
-/// Where to connect for a host and port.
+/// The address to connect to for a host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolveOverride {
     /// The host in the reference.
@@ -55,26 +55,26 @@ pub struct ResolveOverride {
     pub address_port: u16,
 }
 
-/// When and how one blob is fetched over several connections: only where one connection is slow, and the server sends
-/// parts of blobs.
+/// When and how one blob is downloaded over several connections: only if one connection is slow and the server
+/// supports ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParallelDownload {
-    /// The connections to one registry that its big blobs share; 1 turns it off.
+    /// Connections to one registry that its large downloads share; 1 disables parallel downloads.
     pub connections: usize,
-    /// The bytes that must be left for it to be worth a try.
+    /// Remaining bytes from which more connections are tried.
     pub smallest: u64,
-    /// The bytes a second from which one connection is fast enough.
+    /// Bytes per second from which one connection is fast enough.
     pub fast: u64,
-    /// How long one connection is watched before it is called slow.
+    /// How long one connection is measured before it counts as slow.
     pub measured: Duration,
-    /// How long a number of connections is tried before there are more; at least as long as two parts take.
+    /// How long each number of connections is measured before more are added; at least the time of two parts.
     pub epoch: Duration,
-    /// The bytes of a blob that are asked for ahead of those that were handed on: bounds the memory.
+    /// Bytes of a blob requested ahead of those delivered, which bounds the memory.
     pub window: usize,
 }
 
 impl Default for ParallelDownload {
-    /// Up to eight connections for what is left of 32 MiB at less than 150 MB/s.
+    /// Up to eight connections for at least 32 MiB at less than 150 MB/s.
     fn default() -> Self {
         Self {
             connections: 8,
@@ -90,63 +90,62 @@ impl Default for ParallelDownload {
 /// Options of a [`Client`](crate::Client).
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// HTTP without TLS; `None` means only for `localhost`.
+    /// Whether to use HTTP without TLS; `None` means only for `localhost`.
     pub plain_http: Option<bool>,
-    /// Skips the check of the registry's certificate.
+    /// Whether to skip verification of the registry's certificate.
     pub insecure: bool,
-    /// A PEM file of certificate authorities that replaces the system's.
+    /// PEM file of certificate authorities that replaces the system's.
     pub ca_file: Option<PathBuf>,
     /// PEM files of a client certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
-    /// Directories of certificates by registry, `host:port/*.crt`, `*.cert` and `*.key`; the first that has a registry
-    /// counts for it. What the options above say wins.
+    /// Directories of certificates by registry: `host:port/*.crt`, `*.cert` and `*.key`. The first directory with an
+    /// entry for a registry is used. The options above take precedence.
     pub certificate_directories: Vec<PathBuf>,
-    /// The `User-Agent`.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// Headers sent to the registry, and to nobody else.
+    /// Headers sent to the registry and to no other server.
     pub headers: Vec<(String, String)>,
-    /// Addresses to connect to.
+    /// Overrides of name resolution.
     pub resolve: Vec<ResolveOverride>,
-    /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are of
-    /// a private network or of this machine, and the registry's are not.
+    /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are
+    /// private or loopback and the registry's are not.
     pub allowed_hosts: Vec<AllowedHost>,
-    /// Hosts that are reached past any proxy, as `NO_PROXY` lists them.
+    /// Hosts that are reached without a proxy, in the format of `NO_PROXY`.
     pub no_proxy: String,
-    /// Where credentials come from.
+    /// The credentials of registries.
     pub credentials: Arc<dyn CredentialStore>,
-    /// Which registries are blocked, need not be verified, or are read elsewhere ([`Mirrored`](crate::Mirrored)).
+    /// Registries that are blocked, insecure or mirrored ([`Mirrored`](crate::Mirrored)).
     pub registries: Arc<RegistriesConf>,
-    /// Where the credentials of mirrors come from, by their own hosts.
+    /// The credentials of mirrors, by their own hosts.
     pub mirror_credentials: Arc<dyn CredentialStore>,
-    /// How referrers are kept.
+    /// How referrers are stored.
     pub referrers: ReferrersMode,
-    /// Takes warnings of registries, each once.
+    /// Receives the warnings of registries, each once.
     pub warnings: Option<WarningHandler>,
-    /// The types of manifests that are asked for by tag or digest, in the order of the `Accept` header.
+    /// Manifest types for the `Accept` header, in order.
     pub manifest_types: Vec<MediaType>,
-    /// The largest manifest that is read.
+    /// Size in bytes of the largest manifest that is read.
     pub max_manifest_size: u64,
-    /// Which HTTP is spoken.
+    /// The version of HTTP.
     pub http_version: HttpVersion,
-    /// How often a failed request is sent again.
+    /// When and how often failed requests are retried.
     pub retry: RetryPolicy,
-    /// How long a connection may take to be made.
+    /// Timeout of connecting.
     pub connect_timeout: Duration,
-    /// How long a server may be silent: before it takes more of a request, before it answers, and between pieces of its
-    /// answer. To answer an upload when it has all bytes it has twice as long, and a second more for each 16 MiB.
+    /// Timeout of a server that makes no progress: reading the request, answering, or sending the body. After all
+    /// bytes of an upload were sent, twice that time, and a second more for each 16 MiB.
     pub idle_timeout: Duration,
-    /// When one blob is fetched over several connections.
+    /// When one blob is downloaded over several connections.
     pub parallel: ParallelDownload,
-    /// How many bytes of blobs are moved in a second, downloads and uploads together; clients with clones of one limit
-    /// share it.
+    /// Bytes of blobs per second, downloads and uploads together. Clients with clones of one limit share it.
     pub limit_rate: Option<RateLimit>,
-    /// A directory for the state of uploads that were not finished, so that a later run goes on with them
-    /// ([`UnfinishedUploads`](crate::UnfinishedUploads)); nothing is kept without one.
+    /// Directory for the state of interrupted uploads, which a later run resumes
+    /// ([`UnfinishedUploads`](crate::UnfinishedUploads)). Without it, no state is saved.
     pub unfinished_uploads: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
-    /// Anonymous, with TLS but for `localhost`.
+    /// Anonymous, with TLS except for `localhost`.
     fn default() -> Self {
         Self {
             plain_http: None,
@@ -178,7 +177,7 @@ impl Default for ClientOptions {
 }
 
 impl fmt::Debug for ClientOptions {
-    /// Without the values of headers, which may be secrets.
+    /// Omits the values of headers, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
             .field("plain_http", &self.plain_http)

@@ -1,4 +1,4 @@
-//! Nonsense in headers: whatever a server sends, nothing panics, takes long or leads elsewhere.
+//! Random headers and configurations: parsing them never panics, takes long, or leads to another server.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use oras_testkit::numbers::Numbers;
 use url::Url;
 
-use crate::{Credential, CredentialStore as _, DockerConfig, challenge, link};
+use crate::auth::challenge;
+use crate::http::link_header;
+use crate::{Credential, CredentialStore as _, DockerConfig};
 
-/// How long each test tries.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one header may take.
+/// Duration of each test.
+const DURATION: Duration = Duration::from_secs(3);
+/// Time limit for one input.
 const LIMIT: Duration = Duration::from_millis(500);
 
 fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
     let (begun, mut numbers) = (Instant::now(), Numbers(seed));
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < DURATION {
         let one = Instant::now();
         work(&mut numbers);
         assert!(one.elapsed() < LIMIT, "takes {:?}", one.elapsed());
@@ -75,7 +77,7 @@ const LINK: [&str; 22] = [
 ];
 
 #[test]
-fn any_challenge_is_read_or_skipped() {
+fn parses_or_skips_any_challenge() {
     tries(11, |numbers| {
         let headers: Vec<_> = (0..numbers.below(4)).map(|_| numbers.text(&CHALLENGE, 40)).collect();
         let found = challenge::parse(headers.iter().map(String::as_str));
@@ -85,7 +87,7 @@ fn any_challenge_is_read_or_skipped() {
 }
 
 #[test]
-fn a_challenge_says_what_was_written() {
+fn parses_what_was_written() {
     tries(12, |numbers| {
         let mut quoted = || {
             let text = format!("x{}", numbers.text(&CHALLENGE, 12));
@@ -101,22 +103,22 @@ fn a_challenge_says_what_was_written() {
 }
 
 #[test]
-fn long_challenges_take_no_time() {
+fn parses_long_headers_quickly() {
     for piece in [",", "\"", "a=", "Basic ", "Bearer realm=\"x\",", "\\", " ", "a=\"\\"] {
         let (begun, header) = (Instant::now(), piece.repeat((64 << 10) / piece.len()));
         drop(challenge::parse([header.as_str()].into_iter()));
-        let _ = link::next(&[header]);
+        let _ = link_header::next(&[header]);
         assert!(begun.elapsed() < LIMIT, "{piece:?} takes {:?}", begun.elapsed());
     }
 }
 
 #[test]
-fn no_link_leads_to_another_server() {
+fn rejects_links_to_other_servers() {
     let page = Url::parse("http://localhost:5000/v2/a/tags/list?n=1").unwrap();
     tries(13, |numbers| {
         let headers: Vec<_> = (0..numbers.below(3)).map(|_| numbers.text(&LINK, 20)).collect();
-        if let Ok(Some(target)) = link::next(&headers)
-            && let Ok(next) = link::resolve(target, &page)
+        if let Ok(Some(target)) = link_header::next(&headers)
+            && let Ok(next) = link_header::resolve(target, &page)
         {
             assert_eq!((next.host_str(), next.port()), (Some("localhost"), Some(5000)), "{headers:?}");
             assert_eq!(next.scheme(), "http", "{headers:?}");
@@ -124,7 +126,7 @@ fn no_link_leads_to_another_server() {
     });
 }
 
-/// What configurations are made of.
+/// Fragments of configurations.
 const CONFIG: [&str; 22] = [
     "{",
     "}",
@@ -151,13 +153,13 @@ const CONFIG: [&str; 22] = [
 ];
 
 #[tokio::test]
-async fn any_configuration_is_read_or_refused() {
+async fn reads_or_rejects_any_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     let config = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
     let (begun, mut numbers, mut found) = (Instant::now(), Numbers(14), 0_u32);
     let known = r#"{"auths":{"a":{"auth":"dTpw"}},"x":{"auths":[]}}"#;
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < DURATION {
         let mut text = known.to_owned();
         for _ in 0..numbers.below(4) {
             let place = (0..=text.len()).filter(|place| text.is_char_boundary(*place)).collect::<Vec<_>>();
@@ -170,7 +172,7 @@ async fn any_configuration_is_read_or_refused() {
             Ok(credential) => found += u32::from(credential.is_some()),
             Err(error) => assert!(!error.chain().contains("dTpw"), "{text}: {}", error.chain()),
         }
-        // What can't be read is not written over; what is written can be read, and keeps what was there.
+        // An invalid file is not overwritten. A written file can be read and keeps its other fields.
         let credential = Credential::Basic { username: "u".to_owned(), password: "q".to_owned().into() };
         match config.put("b", &credential).await {
             Ok(()) => {

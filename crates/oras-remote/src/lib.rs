@@ -1,10 +1,9 @@
-//! A client of OCI registries: a repository of a registry as a store.
+//! A client of OCI registries. A repository of a registry is a store.
 //!
-//! A [`Client`] holds what registries are reached with: connections, [`ClientOptions`], tokens. A [`Repository`] of a
-//! registry is a store of the `oras-store` contract: [`Source`](oras_store::Source),
-//! [`Target`](oras_store::Target), [`Predecessors`](oras_store::Predecessors), [`TagList`](oras_store::TagList) and
-//! [`Delete`](oras_store::Delete); a [`Registry`] is what is above repositories. What is written for a store runs on
-//! any, here in memory:
+//! A [`Client`] holds connections, [`ClientOptions`] and tokens. A [`Repository`] is a store of the `oras-store`
+//! contract: [`Source`](oras_store::Source), [`Target`](oras_store::Target),
+//! [`Predecessors`](oras_store::Predecessors), [`TagList`](oras_store::TagList) and [`Delete`](oras_store::Delete). A
+//! [`Registry`] covers what is outside of repositories. Code for one store runs on any other, here in memory:
 //!
 //! ```
 //! use oras_memory::Memory;
@@ -29,7 +28,7 @@
 //! let node = send(&Memory::new()).await?;
 //! assert_eq!(node.media_type, MediaType::IMAGE_MANIFEST);
 //!
-//! // `localhost` is spoken to by HTTP, all others by HTTPS, unless the options say otherwise.
+//! // `localhost` is contacted by HTTP, other hosts by HTTPS, unless the options say otherwise.
 //! let client = Client::new(ClientOptions::default())?;
 //! let reference: Reference = "localhost:5000/hello:v1".parse()?;
 //! let repository = Repository::new(&client, &reference)?;
@@ -41,105 +40,68 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What can be relied on
-//! - **Credentials and headers stay with their registry.** They are attached by one function, which takes the address
-//!   and gives them to no other scheme, host or port: not after a redirect, not to an upload's `Location`. A token
-//!   server gets the credential only, if its address is one that a registry may name. HTTPS is never left for HTTP.
-//! - **A registry can't use the client to reach into its network.** A host that it names (by a redirect, an upload's
-//!   `Location`, a token server) is looked at after its name is resolved: this machine and private networks are reached
-//!   only from a registry that is there too, link-local addresses never ([`AddressClass`], [`AllowedHost`]).
-//! - **A mirror is a registry of its own** ([`Mirrored`], [`RegistriesConf`]): it gets nothing that is for the registry
-//!   it stands in for, and what it sends counts only for what its digest says.
-//! - **One place tries again**: the transport, after timeouts, broken connections, 408, 429 and 5xx, by
-//!   [`RetryPolicy`] and `Retry-After`. A transfer that breaks goes on where it stopped; an upload that the registry has
-//!   forgotten begins anew.
-//! - **A server that has too much to do is asked for less**: after 429 or 503 it gets half as many requests at a time,
-//!   and none while its `Retry-After` lasts; a [`RateLimit`] bounds the bytes of blobs in a second.
-//! - **Nothing that is read is unbounded**: manifests 4 MiB, pages of lists 64 MiB, errors 8 KiB, tokens 128 KiB, all
-//!   counted after a content encoding is decoded; blobs are streamed, in memory that does not grow with their size. A
-//!   server that falls silent is given up.
-//! - **Digests are checked**: of manifests against what was asked for and what the registry says, of blobs by whoever
-//!   reads them, of uploads by the registry.
-//! - **Errors speak like the Go tool's**; what a registry answered is found in the chain as [`ResponseError`].
+//! # Guarantees
+//! - **Credentials and headers stay with their registry.** One function attaches them by address, and only to the
+//!   scheme, host and port of the registry: not after a redirect to another origin, not for the `Location` of an
+//!   upload there. A token server receives only the credential, and only if its address is acceptable. HTTPS never
+//!   changes to HTTP.
+//! - **A registry can't use the client to reach private networks.** Hosts that a registry names (by a redirect, an
+//!   upload's `Location`, a token server) are checked after name resolution: loopback and private addresses are
+//!   allowed only if the registry has such an address too, link-local addresses never ([`AddressClass`],
+//!   [`AllowedHost`]).
+//! - **A mirror is a separate registry** ([`Mirrored`], [`RegistriesConf`]): it receives nothing that is meant for
+//!   the registry it mirrors, and its content is verified by digest.
+//! - **Retries happen in one place**, the transport: after timeouts, broken connections, 408, 429 and 5xx, as
+//!   [`RetryPolicy`] and `Retry-After` say. A broken transfer resumes; an upload whose session was lost starts again.
+//! - **Overloaded servers get fewer requests**: 429 and 503 halve the number of concurrent requests, and
+//!   `Retry-After` delays all of them; a [`RateLimit`] bounds the bytes of blobs per second.
+//! - **Every read is bounded**: manifests to 4 MiB, pages of lists to 64 MiB, errors to 8 KiB, tokens to 128 KiB, all
+//!   after decoding; blobs are streamed, in memory that does not grow with their size. Every wait has a timeout.
+//! - **Digests are verified**: of manifests against the request and the registry's answer, of blobs by the reader, of
+//!   uploads by the registry.
+//! - **Error messages match the Go tool's**; the registry's answer is in the chain as [`ResponseError`].
 //!
-//! # Who is asking
-//! A [`CredentialStore`] is asked for the [`Credential`] of a host when its registry wants one: [`DockerConfig`] reads
-//! and writes what `docker login` does, credential helpers included; [`StaticCredentials`] has one for all;
-//! [`Anonymous`] has none. Basic and Bearer are answered. Tokens are kept for as long as they live, and a push asks
-//! for all it needs at once.
+//! # Credentials
+//! A [`CredentialStore`] supplies the [`Credential`] of a host when its registry asks for one: [`DockerConfig`] reads
+//! and writes the files of `docker login`, including credential helpers; [`StaticCredentials`] has one credential for
+//! all hosts; [`Anonymous`] has none. Basic and Bearer authentication are supported. Tokens are cached for their
+//! lifetime, and a push requests all of its scopes at once.
 //!
 //! # Referrers
-//! By the API where the registry has it, else by the tag schema in both directions ([`ReferrersMode`]). The tag schema
-//! has no atomic change: writers on one machine take turns by a lock file, and an entry is looked for after it was
-//! written and written again if another client undid it.
+//! Referrers use the API where the registry supports it, otherwise the tag schema, for reads and writes
+//! ([`ReferrersMode`]). Updates of the tag schema are not atomic: a lock file serializes writers on one machine, and
+//! each entry is verified after the write and written again if another client removed it.
 
-mod additions;
-mod address;
 mod auth;
-mod blobs;
-mod body;
-mod certificates;
-mod challenge;
 mod client;
-mod config_file;
-mod connections;
-mod credentials;
-mod docker_config;
-mod download;
-mod encoding;
-mod endpoint;
+mod client_options;
+mod config;
+mod connection;
 #[cfg(test)]
 mod fuzz_tests;
-mod guard;
-mod helper;
-mod link;
-mod lock;
-mod manifests;
-mod mirrors;
-mod network;
-mod no_proxy;
-mod options;
-mod paging;
-mod pool;
-mod profile;
-mod proxy;
-mod rate;
-mod referrers;
-mod referrers_tag;
-mod registries_conf;
+mod host_state;
+mod http;
+mod mirror;
 mod registry;
+mod registry_profile;
 mod repository;
-mod request;
-mod response;
-mod retry;
-mod scope;
-mod secret;
-mod session;
-mod throttle;
-mod tls;
-mod token;
-mod trace;
-mod transport;
-mod untag;
-mod upload;
-mod verifier;
 
-pub use address::AddressClass;
+pub use auth::credential::{Anonymous, Credential, CredentialStore, StaticCredentials};
+pub use auth::secret::Secret;
 pub use client::Client;
-pub use credentials::{Anonymous, Credential, CredentialStore, StaticCredentials};
-pub use docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
-pub use guard::{AddressRefused, AllowedHost};
-pub use mirrors::Mirrored;
-pub use network::{ServerRole, WrongScheme};
-pub use options::{
+pub use client_options::{
     ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
 };
-pub use rate::RateLimit;
-pub use registries_conf::{RegistriesConf, RegistryBlocked};
+pub use config::docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
+pub use config::registries_conf::{RegistriesConf, RegistryBlocked};
+pub use connection::address_class::AddressClass;
+pub use connection::address_guard::{AddressRefused, AllowedHost};
+pub use http::network_error::{ServerRole, WrongScheme};
+pub use http::rate_limit::RateLimit;
+pub use http::response_error::{MissingCredential, ResponseError};
+pub use http::retry::RetryPolicy;
+pub use http::trace::TRACE_TARGET;
+pub use mirror::mirrored::Mirrored;
 pub use registry::Registry;
-pub use repository::Repository;
-pub use response::{MissingCredential, ResponseError};
-pub use retry::RetryPolicy;
-pub use secret::Secret;
-pub use trace::TRACE_TARGET;
-pub use upload::{UnfinishedUpload, UnfinishedUploads};
+pub use repository::repository::Repository;
+pub use repository::upload::unfinished_uploads::{UnfinishedUpload, UnfinishedUploads};

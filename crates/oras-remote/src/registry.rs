@@ -5,13 +5,13 @@ use oras_spec::api_bodies::CatalogPage;
 use oras_store::Result;
 use reqwest::Method;
 
+use crate::auth::scope::Scopes;
 use crate::client::Client;
-use crate::endpoint::Endpoint;
-use crate::paging::List;
-use crate::request::Request;
-use crate::scope::Scopes;
+use crate::http::endpoint::Endpoint;
+use crate::http::paging::List;
+use crate::http::request::Request;
 
-/// A registry: what it has beyond a single repository.
+/// A registry: its availability and its list of repositories.
 #[derive(Clone, Debug)]
 pub struct Registry {
     client: Client,
@@ -19,29 +19,30 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry at `host`, which may have a port. Connects to nobody.
+    /// Creates a handle of the registry at `host`, which may have a port. Doesn't connect.
     ///
     /// # Errors
-    /// `InvalidInput` when `host` is not a host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
+    /// `InvalidInput` if `host` is not a host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
     pub fn new(client: &Client, host: &str) -> Result<Self> {
         oras_spec::reference::check_registry(host)?;
         Ok(Self { client: client.clone(), endpoint: client.endpoint(host, host)? })
     }
 
-    /// Whether it is a registry and takes the credentials (distribution-spec, "Determining Support").
+    /// Checks that the server is a registry and accepts the credentials (distribution-spec, "Determining Support").
     ///
     /// # Errors
-    /// `Unauthorized` for credentials that are missing or wrong; an error with a
-    /// [`ResponseError`](crate::ResponseError) for any other answer than success; `Network`.
+    /// `Unauthorized` if credentials are missing or wrong; an error with a [`ResponseError`](crate::ResponseError)
+    /// for any other status than 200; `Network`.
     pub async fn ping(&self) -> Result<()> {
         let request = Request::new(Method::GET, self.endpoint.url("/v2/")?, Scopes::default());
         self.client.send(&self.endpoint, &request).await?.expect(&[200])?;
         Ok(())
     }
 
-    /// The names of its repositories after `last`, or all, in the registry's order; the first error ends them.
+    /// Lists the names of the repositories after `last`, in the registry's order. The stream ends after the first
+    /// error.
     ///
-    /// The catalog is an extension that many registries do not have, or keep to themselves.
+    /// The catalog is an extension that many registries don't have or restrict.
     pub fn repositories(&self, last: Option<&str>) -> BoxStream<'static, Result<String>> {
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
         match endpoint.url("/v2/_catalog") {

@@ -1,28 +1,27 @@
-//! What is known of registries that do less than the specification says, by their hosts: where to begin. What a
-//! registry then turns out to do is learned per host while a client runs; hosts that are not listed are tried.
+//! Known limits of public registries, by host. They are the starting point: a client learns the rest while it runs.
 
-/// How a registry takes blobs.
+/// How a registry accepts blobs.
 ///
-/// Only what saves a refused request is listed; `docs/registries.md` tells the rest, and how each is met.
+/// Lists only what saves a refused request; `docs/registries.md` describes the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Profile {
-    /// What the registry is called.
+    /// Name of the registry.
     pub(crate) name: &'static str,
-    /// The largest body of one `PATCH`.
+    /// Size of the largest `PATCH` body.
     pub(crate) max_patch: Option<u64>,
-    /// The largest body of one `PUT` of a blob.
+    /// Size of the largest `PUT` body of a blob.
     pub(crate) max_put: Option<u64>,
-    /// Whether blobs can come in pieces.
+    /// Whether blobs can be sent in chunks by `PATCH`.
     pub(crate) takes_patch: bool,
-    /// Whether a blob can come with the `POST` that begins its upload; `None` when that is to be found out.
+    /// Whether a blob can be sent with the `POST` that opens its upload; `None` if that is to be tried.
     pub(crate) takes_single_post: Option<bool>,
-    /// Whether mounting is worth a try.
+    /// Whether to try mounting.
     pub(crate) mounts: bool,
-    /// Whether what is not there is told by 403, as what may not be seen is.
+    /// Whether the registry answers 403 instead of 404 for missing content.
     pub(crate) forbids_missing: bool,
 }
 
-/// What is expected of a registry nobody knows.
+/// The profile of an unlisted registry.
 const UNKNOWN: Profile = Profile {
     name: "a registry",
     max_patch: None,
@@ -33,9 +32,9 @@ const UNKNOWN: Profile = Profile {
     forbids_missing: false,
 };
 
-/// The profiles, by the ends of host names: a name that begins with a dot stands for the hosts below it.
+/// The profiles by host name; a name that begins with a dot matches subdomains.
 const PROFILES: [(&str, Profile); 12] = [
-    // Larger pieces are answered with 416 (rust-oci-client#37); a PUT of any size is taken.
+    // Rejects larger chunks with 416 (rust-oci-client#37), but accepts a `PUT` of any size.
     (
         "ghcr.io",
         Profile {
@@ -45,16 +44,16 @@ const PROFILES: [(&str, Profile); 12] = [
             ..UNKNOWN
         },
     ),
-    // No uploads in pieces (rust-oci-client#177).
+    // Doesn't accept chunks (rust-oci-client#177).
     (".pkg.dev", GOOGLE),
     ("gcr.io", GOOGLE),
     (".gcr.io", GOOGLE),
-    // Streams without a length are cut at about 20 MB (ocync, docs/registries); all of ours have one.
+    // Truncates streams without a length at about 20 MB (ocync, docs/registries); ours always have one.
     (".azurecr.io", Profile { name: "Azure Container Registry", takes_single_post: Some(false), ..UNKNOWN }),
-    // Mounting is a setting of the account (ocync#25): tried.
+    // Mounting is a setting of the account (ocync#25), so it is tried.
     (".amazonaws.com", Profile { name: "Amazon ECR", takes_single_post: Some(false), ..UNKNOWN }),
     ("public.ecr.aws", Profile { name: "Amazon ECR Public", takes_single_post: Some(false), ..UNKNOWN }),
-    // A PUT is taken up to 20 GB (oras-py#137).
+    // Accepts a `PUT` of up to 20 GB (oras-py#137).
     (
         "quay.io",
         Profile { name: "Quay", max_put: Some(20_000_000_000), takes_single_post: Some(false), ..UNKNOWN },
@@ -74,7 +73,7 @@ const GOOGLE: Profile = Profile {
 };
 
 impl Profile {
-    /// What is known of the registry at `host`, with or without a port.
+    /// Returns the profile of the registry at `host`, with or without a port.
     pub(crate) fn of(host: &str) -> &'static Self {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
         let is_meant = |pattern: &str| match pattern.strip_prefix('.') {
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_known_by_their_whole_names() {
+    fn matches_whole_host_names() {
         for (host, name) in [
             ("ghcr.io", "GitHub Container Registry"),
             ("GHCR.io:443", "GitHub Container Registry"),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_described() {
+    fn documentation_describes_each_profile() {
         let page = include_str!("../../../docs/registries.md");
         for (_, profile) in PROFILES {
             assert!(page.contains(&format!("\n## {}\n", profile.name)), "{}", profile.name);

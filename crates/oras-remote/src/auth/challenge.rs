@@ -1,25 +1,27 @@
-//! What a registry asks for: the `WWW-Authenticate` header (RFC 9110, 11.6.1), read leniently.
+//! The `WWW-Authenticate` header (RFC 9110, section 11.6.1). The reader is written by hand because it is lenient on
+//! purpose: registries send headers that break the grammar, and one bad challenge must not hide a good one.
 
-/// One way to authenticate that a server offers.
+/// A way to authenticate that a server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// A user name and a password with each request.
     Basic {
-        /// What they are for, as text for people.
+        /// A description for people.
         realm: String,
     },
-    /// A token, from the server at `realm`.
+    /// A token from the server at `realm`.
     Bearer {
         /// The address of the token server.
         realm: String,
-        /// What the token server knows the registry as.
+        /// The name by which the token server knows the registry.
         service: Option<String>,
-        /// What the token must allow.
+        /// The scopes that the token needs.
         scope: Option<String>,
     },
 }
 
-/// The challenges of all `headers` in their order, except those of unknown schemes and those without an address.
+/// Returns the challenges of all `headers` in order, without unknown schemes and Bearer challenges that lack an
+/// address.
 pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<Challenge> {
     headers.flat_map(|header| Parser { rest: header }.challenges()).filter_map(Raw::known).collect()
 }
@@ -56,7 +58,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn challenges(mut self) -> Vec<Raw> {
         let mut challenges: Vec<Raw> = Vec::new();
-        // An unquoted scope may have been cut at the comma between its actions.
+        // An unquoted scope may be split at the comma between its actions.
         let mut open_scope = false;
         loop {
             let directly = self.rest.strip_prefix(',').is_some_and(|rest| rest.starts_with(is_word));
@@ -86,7 +88,7 @@ impl<'a> Parser<'a> {
             }
             open_scope = false;
             if word.is_empty() {
-                // Not a scheme: skips a sign that doesn't belong here.
+                // Skips a character that belongs to no scheme.
                 let mut characters = self.rest.chars();
                 characters.next();
                 self.rest = characters.as_str();
@@ -97,7 +99,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips the one value that some schemes have instead of parameters, as in `Negotiate YWJj==`.
+    /// Skips the single value that some schemes have instead of parameters, as in `Negotiate YWJj==`.
     fn skip_token68(&mut self) {
         let before = self.rest;
         self.skip(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
@@ -105,7 +107,7 @@ impl<'a> Parser<'a> {
         self.skip(|c| c == '=');
         let equals = equals - self.rest.len();
         self.skip(char::is_whitespace);
-        // `name=` is a parameter, with its value or without; padding is the only other use of the sign.
+        // `name=` is a parameter; any other `=` here is padding.
         let name =
             before.starts_with("realm") || before.starts_with("service") || before.starts_with("scope");
         if !self.ended() || (equals == 1 && name) {
@@ -128,7 +130,7 @@ impl<'a> Parser<'a> {
         word
     }
 
-    /// A value and whether it was quoted; one without its closing quote ends with the header.
+    /// Reads a value and whether it was quoted. Without a closing quote, the value ends with the header.
     fn value(&mut self) -> (String, bool) {
         let Some(quoted) = self.rest.strip_prefix('"') else {
             let end = self.rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(self.rest.len());
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header() {
+    fn parses_one_header() {
         let full = bearer("https://a/t", "s", "repository:a/b:pull,push");
         for (header, expected) in [
             ("", vec![]),
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn many_challenges() {
+    fn parses_several_challenges() {
         let both = vec![bearer("https://a/t", "s", ""), basic("b")];
         for headers in [
             vec!["Bearer realm=\"https://a/t\",service=\"s\", Basic realm=\"b\""],
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_ends() {
+    fn terminates_on_malformed_headers() {
         for header in ["=", "\"", "\"\"\"", "= = =", "Basic =", "é=\u{a0}é", "a=b=c=,\\", "Basic \"x\" y"] {
             drop(parse([header].into_iter()));
         }

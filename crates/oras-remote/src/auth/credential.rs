@@ -1,49 +1,49 @@
-//! What proves who is asking, and where it is kept.
+//! Credentials, and stores of them.
 
 use async_trait::async_trait;
 use oras_store::{Error, Kind, Result};
 
-use crate::secret::Secret;
+use crate::auth::secret::Secret;
 
-/// What a registry or its token server takes as proof.
+/// A credential for a registry or its token server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Credential {
-    /// A user name and a password, or an access key in its place.
+    /// A user name and a password or access key.
     Basic {
-        /// The user.
+        /// The user name.
         username: String,
         /// The password.
         password: Secret,
     },
     /// An identity token, which a token server exchanges for an access token.
     Refresh(Secret),
-    /// An access token, sent to the registry as it is.
+    /// An access token, sent to the registry unchanged.
     Access(Secret),
 }
 
-/// Keeps one credential per server; a server is `host` or `host:port`.
+/// A store of one credential per server; a server is `host` or `host:port`.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
-    /// The credential for `server`, if there is one; for one `repository` of it where the store can tell them apart.
+    /// Returns the credential for `server`, or for its `repository` if the store distinguishes repositories.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// If the store can't be read.
     async fn get(&self, server: &str, repository: Option<&str>) -> Result<Option<Credential>>;
 
-    /// Keeps `credential` for `server` in place of any other.
+    /// Stores `credential` for `server`, replacing any other.
     ///
     /// # Errors
-    /// When the store can't keep it.
+    /// If the store can't be written.
     async fn put(&self, server: &str, credential: &Credential) -> Result<()>;
 
-    /// Forgets the credential for `server`; one that isn't there is no error.
+    /// Deletes the credential for `server`, if there is one.
     ///
     /// # Errors
-    /// When the store can't be changed.
+    /// If the store can't be written.
     async fn erase(&self, server: &str) -> Result<()>;
 }
 
-/// The store without credentials.
+/// A store without credentials.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Anonymous;
 
@@ -62,12 +62,12 @@ impl CredentialStore for Anonymous {
     }
 }
 
-/// The same credential for every server, as given on a command line.
+/// A store with one credential for every server, as given on a command line.
 #[derive(Clone, Debug)]
 pub struct StaticCredentials(Option<Credential>);
 
 impl StaticCredentials {
-    /// A store of `credential`; of none, it is like [`Anonymous`].
+    /// Creates a store of `credential`; with `None`, it is like [`Anonymous`].
     pub fn new(credential: Option<Credential>) -> Self {
         Self(credential)
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn fixed_stores() {
+    async fn static_stores_are_read_only() {
         let credential = Credential::Basic { username: "u".into(), password: "p".into() };
         assert_eq!(Anonymous.get("a", None).await.unwrap(), None);
         let store = StaticCredentials::new(Some(credential.clone()));

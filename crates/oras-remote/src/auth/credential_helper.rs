@@ -1,7 +1,7 @@
-//! Credential helpers: the programs `docker-credential-*` that keep credentials in a keychain.
+//! Credential helpers: the programs `docker-credential-*`, which keep credentials in a keychain.
 //!
-//! The program gets an action as its argument and a server, or a credential as JSON, on its standard input; it
-//! answers on its standard output, errors too. What it has to tell a person goes to the standard error as it is.
+//! A helper receives an action as its argument, and a server or a credential as JSON on its standard input. It writes
+//! results and errors to its standard output. Its standard error is passed through to the user.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -15,21 +15,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
-use crate::credentials::Credential;
-use crate::secret::Secret;
+use crate::auth::credential::Credential;
+use crate::auth::secret::Secret;
 
-/// How long a helper may take: it may have to ask its user.
+/// Timeout of a helper, which may have to ask its user.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The most that a helper may answer.
+/// Bytes of the largest output of a helper.
 const MAX_OUTPUT: u64 = 64 * 1024;
-/// What a helper answers when it has no credential for a server.
+/// The output of a helper without a credential for the server.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// One such program.
+/// A credential helper.
 #[derive(Debug)]
-pub(crate) struct Helper {
+pub(crate) struct CredentialHelper {
     program: PathBuf,
     timeout: Duration,
 }
@@ -52,11 +52,11 @@ struct Response {
     secret: String,
 }
 
-impl Helper {
-    /// The helper that a configuration calls `name`: in `directory`, or else where programs are looked for.
+impl CredentialHelper {
+    /// Returns the helper that a configuration calls `name`, in `directory` or in the search path.
     ///
     /// # Errors
-    /// When the name can't be part of the name of a program.
+    /// If `name` can't be part of a program's name.
     pub(crate) fn new(name: &str, directory: Option<&Path>) -> Result<Self> {
         if name.contains(['/', '\\', '\0']) {
             let message = format!("invalid name of a credential helper {name:?}");
@@ -67,12 +67,12 @@ impl Helper {
         Ok(Self { program, timeout: TIMEOUT })
     }
 
-    /// The credential for `server`, if there is one.
+    /// Returns the credential for `server`, if there is one.
     pub(crate) async fn get(&self, server: &str) -> Result<Option<Credential>> {
         let Some(output) = self.run("get", server.as_bytes()).await? else {
             return Ok(None);
         };
-        // What the helper answered is not repeated: it holds a secret.
+        // The error omits the output, which contains a secret.
         let response: Response = serde_json::from_slice(&output).map_err(|error| {
             let place = format!("line {} column {}", error.line(), error.column());
             self.failed("get", &format!("invalid answer at {place}"))
@@ -85,7 +85,7 @@ impl Helper {
         })
     }
 
-    /// Keeps `credential` for `server`.
+    /// Stores `credential` for `server`.
     pub(crate) async fn store(&self, server: &str, credential: &Credential) -> Result<()> {
         let (username, secret) = match credential {
             Credential::Basic { username, password } => (username.as_str(), password),
@@ -101,14 +101,14 @@ impl Helper {
         self.run("store", &input).await.map(drop)
     }
 
-    /// Forgets the credential for `server`, if there is one.
+    /// Deletes the credential for `server`, if there is one.
     pub(crate) async fn erase(&self, server: &str) -> Result<()> {
         self.run("erase", server.as_bytes()).await.map(drop)
     }
 
-    /// What the helper answers; nothing when it has no such credential.
+    /// Runs the helper and returns its output, or `None` if it has no such credential.
     async fn run(&self, action: &str, input: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        // Leaving this function early kills the helper.
+        // Dropping the future kills the helper.
         let mut child = Command::new(&self.program)
             .arg(action)
             .stdin(Stdio::piped())
@@ -129,7 +129,7 @@ impl Helper {
         }
         match String::from_utf8_lossy(&output).trim() {
             NOT_FOUND => Ok(None),
-            // What looks like a credential is no message.
+            // Output that may be a credential is not shown as a message.
             message if message.is_empty() || message.starts_with('{') => {
                 Err(self.failed(action, &status.to_string()))
             }
@@ -137,12 +137,12 @@ impl Helper {
         }
     }
 
-    /// Whether `error` says that there is no such program.
+    /// Returns true if `error` means that the program is not installed.
     pub(crate) fn is_missing(&self, error: &Error) -> bool {
         error.kind() == Kind::Unsupported
     }
 
-    /// `docker-credential-` and the name in the configuration.
+    /// Returns `docker-credential-` and the configured name.
     pub(crate) fn name(&self) -> String {
         self.program.file_name().unwrap_or(OsStr::new("")).to_string_lossy().into_owned()
     }
@@ -160,7 +160,7 @@ impl Helper {
     }
 }
 
-/// Feeds the helper and reads its answer at the same time, to one byte more than is allowed.
+/// Writes the input and reads the output at the same time, up to one byte more than allowed.
 async fn exchange(
     child: &mut Child,
     input: &[u8],
@@ -168,7 +168,7 @@ async fn exchange(
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let feed = async move {
         if let Some(mut stdin) = stdin {
-            // A helper that doesn't read all of it may still answer.
+            // A helper may answer without reading all of its input.
             drop(stdin.write_all(input).await);
         }
     };
@@ -180,7 +180,7 @@ async fn exchange(
         Ok::<_, std::io::Error>(output)
     };
     let ((), output) = tokio::join!(feed, read);
-    // The pipe is closed by now: a helper that wants to say more ends.
+    // The pipe is closed here, so a helper that writes more ends.
     Ok((output?, child.wait().await?))
 }
 
@@ -189,8 +189,8 @@ async fn exchange(
 pub(crate) mod tests {
     use super::*;
 
-    /// Makes a helper that runs `script`, by another process: a file that this one has open for writing can't be
-    /// run, and a test that forks just then would keep it open.
+    /// Creates a helper that runs `script`. Another process writes the file, because a file that this process has
+    /// open for writing can't be executed, and a concurrently forked test would inherit it.
     pub(crate) fn install(directory: &Path, name: &str, script: &str) {
         let path = directory.join(format!("docker-credential-{name}"));
         let made = std::process::Command::new("sh")
@@ -201,15 +201,15 @@ pub(crate) mod tests {
         assert!(made.unwrap().success());
     }
 
-    fn helper(script: &str) -> (tempfile::TempDir, Helper) {
+    fn helper(script: &str) -> (tempfile::TempDir, CredentialHelper) {
         let directory = tempfile::tempdir().unwrap();
         install(directory.path(), "test", script);
-        let helper = Helper::new("test", Some(directory.path())).unwrap();
+        let helper = CredentialHelper::new("test", Some(directory.path())).unwrap();
         (directory, helper)
     }
 
     #[tokio::test]
-    async fn answers() {
+    async fn reads_credentials_and_errors() {
         let basic = Credential::Basic { username: "u".into(), password: "p".into() };
         for (script, expected) in [
             (r#"echo '{"ServerURL":"s","Username":"u","Secret":"p"}'"#, Some(basic)),
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn requests() {
+    async fn sends_actions_and_credentials() {
         let (directory, helper) = helper(r#"cat >"$0.$1""#);
         let read = |action: &str| {
             let path = directory.path().join(format!("docker-credential-test.{action}"));
@@ -250,18 +250,18 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn missing_and_stuck() {
-        let missing = Helper::new("missing", None).unwrap();
+    async fn reports_missing_and_stuck_helpers() {
+        let missing = CredentialHelper::new("missing", None).unwrap();
         assert_eq!(
             missing.get("s").await.unwrap_err().chain(),
             "exec: \"docker-credential-missing\": executable file not found in $PATH"
         );
-        assert_eq!(Helper::new("../x", None).unwrap_err().kind(), Kind::InvalidInput);
+        assert_eq!(CredentialHelper::new("../x", None).unwrap_err().kind(), Kind::InvalidInput);
         let (_directory, mut stuck) = helper("exec sleep 60");
         stuck.timeout = Duration::from_millis(50);
         let error = stuck.get("s").await.unwrap_err();
         assert_eq!(error.chain(), "docker-credential-test get: no answer within 50ms");
-        // One that neither reads nor answers, given more than a pipe holds.
+        // A helper that reads nothing, given more input than a pipe holds.
         let (_directory, lazy) = helper("echo '{}'");
         let password = Secret::from("x".repeat(1 << 20));
         lazy.store("s", &Credential::Basic { username: "u".into(), password }).await.unwrap();

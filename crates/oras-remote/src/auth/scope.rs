@@ -1,11 +1,11 @@
-//! What an access token is asked to allow.
+//! The scopes of an access token.
 //!
-//! A scope is `type:name:action,action` (distribution's token specification); anything else is kept as it is.
+//! A scope is `type:name:action,action` (distribution's token specification); any other text is kept unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// A set of scopes: one entry for each `type:name`, with all its actions.
+/// A set of scopes with one entry for each `type:name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Scopes {
     resources: BTreeMap<String, BTreeSet<String>>,
@@ -13,28 +13,28 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// The scopes in `text`, which are separated by spaces.
+    /// Parses scopes that are separated by spaces.
     pub(crate) fn parse(text: &str) -> Self {
         let mut scopes = Self::default();
         text.split_whitespace().for_each(|scope| scopes.add(scope));
         scopes
     }
 
-    /// `actions` ("pull", "push", "delete") on the repository `name`.
+    /// Returns the scope of `actions` ("pull", "push", "delete") on the repository `name`.
     pub(crate) fn repository(name: &str, actions: &[&str]) -> Self {
         let mut scopes = Self::default();
         scopes.allow(format!("repository:{name}"), actions.iter().copied());
         scopes
     }
 
-    /// Listing the repositories of a registry.
+    /// Returns the scope of listing the repositories of a registry.
     pub(crate) fn catalog() -> Self {
         let mut scopes = Self::default();
         scopes.allow("registry:catalog".to_owned(), ["*"].into_iter());
         scopes
     }
 
-    /// Takes in all of `other`.
+    /// Adds all scopes of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (resource, actions) in &other.resources {
             self.allow(resource.clone(), actions.iter().map(String::as_str));
@@ -42,7 +42,7 @@ impl Scopes {
         self.opaque.extend(other.opaque.iter().cloned());
     }
 
-    /// Whether a token for these scopes allows all that one for `other` does.
+    /// Returns true if a token for these scopes allows all that `other` does.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         other.opaque.is_subset(&self.opaque)
             && other.resources.iter().all(|(resource, wanted)| {
@@ -52,12 +52,12 @@ impl Scopes {
             })
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no scopes.
     pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.opaque.is_empty()
     }
 
-    /// Every scope as it is sent, sorted.
+    /// Returns every scope in its text form, sorted.
     pub(crate) fn iter(&self) -> impl Iterator<Item = String> {
         let resources = self.resources.iter().map(|(resource, actions)| {
             let actions: Vec<_> = actions.iter().map(String::as_str).collect();
@@ -67,7 +67,7 @@ impl Scopes {
         sorted.into_iter()
     }
 
-    /// The name in the middle may hold colons of its own: a host with a port.
+    /// The name may contain colons, as in a host with a port.
     fn add(&mut self, scope: &str) {
         match scope.rsplit_once(':') {
             Some((resource, actions)) if resource.contains(':') => {
@@ -93,7 +93,7 @@ impl Scopes {
 }
 
 impl fmt::Display for Scopes {
-    /// All of them, separated by spaces: the form of an OAuth2 request.
+    /// Formats the scopes separated by spaces, as OAuth2 requests do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, scope) in self.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_and_print() {
+    fn parses_and_formats_scopes() {
         for (text, expected) in [
             ("", ""),
             ("repository:a/b:push,pull", "repository:a/b:pull,push"),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn merge_and_cover() {
+    fn merges_and_compares_scopes() {
         let pull = Scopes::repository("a", &["pull"]);
         let both = Scopes::repository("a", &["pull", "push"]);
         let all = Scopes::parse("repository:a:*");

@@ -1,15 +1,15 @@
-//! Text that must not show up in logs.
+//! A secret string.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password or token: wiped from memory when dropped, and never shown by `Debug`.
+/// A password or token. Wiped from memory when dropped, and hidden by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself, for the one place that sends or stores it.
+    /// Returns the text, for the code that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
     }

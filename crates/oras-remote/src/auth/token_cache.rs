@@ -1,4 +1,4 @@
-//! What registries have granted, kept for the requests to come.
+//! Tokens and credentials that are cached for later requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,129 +8,132 @@ use parking_lot::{Mutex, MutexGuard};
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use crate::credentials::Credential;
-use crate::endpoint::Endpoint;
-use crate::scope::Scopes;
+use crate::auth::credential::Credential;
+use crate::auth::scope::Scopes;
+use crate::http::endpoint::Endpoint;
 
-/// A token is taken to live at least this long (distribution's token specification).
-const LIFETIME: Duration = Duration::from_secs(60);
-/// A token is renewed so long before it ends.
-const MARGIN: Duration = Duration::from_secs(5);
+/// The shortest lifetime of a token (distribution's token specification).
+const MIN_LIFETIME: Duration = Duration::from_secs(60);
+/// Time before the end of a token at which it is refreshed.
+const REFRESH_MARGIN: Duration = Duration::from_secs(5);
 
-/// What each registry has granted, by its origin and the repository: the credential may differ by it.
+/// The caches of a client, by the origin of the registry and the repository, because credentials may be per
+/// repository.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<Key, Arc<Session>>>);
+pub(crate) struct TokenCaches(Mutex<HashMap<CacheKey, Arc<TokenCache>>>);
 
-/// An origin, and a repository there.
-type Key = (String, Option<String>);
+/// An origin and a repository.
+type CacheKey = (String, Option<String>);
 
-impl Sessions {
-    /// The `Authorization` that is known to be good for `scopes` at this registry.
-    pub(crate) fn known(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
+impl TokenCaches {
+    /// Returns the cached `Authorization` for `scopes` at this registry.
+    pub(crate) fn authorization(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
         if !endpoint.is_registry() {
             return None;
         }
-        let session = self.session(endpoint);
-        session.token(scopes, None).or_else(|| session.basic())
+        let cache = self.cache(endpoint);
+        cache.token(scopes, None).or_else(|| cache.basic())
     }
 
-    /// What was granted at this registry.
-    pub(crate) fn session(&self, endpoint: &Endpoint) -> Arc<Session> {
+    /// Returns the cache for this registry and repository.
+    pub(crate) fn cache(&self, endpoint: &Endpoint) -> Arc<TokenCache> {
         let key = (endpoint.origin(), endpoint.repository().map(ToOwned::to_owned));
-        let mut sessions = self.0.lock();
-        Arc::clone(sessions.entry(key).or_default())
+        let mut caches = self.0.lock();
+        Arc::clone(caches.entry(key).or_default())
     }
 }
 
-/// What one registry has granted for one repository.
+/// The tokens and the credential for one repository of a registry.
 #[derive(Default)]
-pub(crate) struct Session {
-    granted: Mutex<Granted>,
-    flight: tokio::sync::Mutex<()>,
+pub(crate) struct TokenCache {
+    cached: Mutex<Cached>,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Granted {
+struct Cached {
     basic: Option<HeaderValue>,
-    tokens: Vec<Grant>,
-    /// Where tokens came from, by what they are for: also of those that have ended.
-    sources: Vec<Bearer>,
-    /// What was found when it was looked for.
+    tokens: Vec<CachedToken>,
+    /// The requests by which tokens were fetched, even of expired ones.
+    requests: Vec<TokenRequest>,
+    /// The result of the last look-up; `None` before the first.
     credential: Option<Option<Arc<Credential>>>,
 }
 
-struct Grant {
+struct CachedToken {
     scopes: Scopes,
     header: HeaderValue,
     until: Instant,
 }
 
-/// What a challenge wants a token for.
+/// What a challenge asks a token for.
 #[derive(Clone, Debug)]
-pub(crate) struct Bearer {
-    /// The token server.
+pub(crate) struct TokenRequest {
+    /// The address of the token server.
     pub(crate) realm: Url,
-    /// What it knows the registry as.
+    /// The name by which the token server knows the registry.
     pub(crate) service: Option<String>,
-    /// What the token must allow.
+    /// The scopes that the token needs.
     pub(crate) scopes: Scopes,
 }
 
-impl Session {
-    /// Held while a token is fetched, so that requests that need the same one wait for it.
-    pub(crate) async fn flight(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.flight.lock().await
+impl TokenCache {
+    /// Locks the fetching of tokens, so that concurrent requests wait for one fetch instead of each starting their
+    /// own.
+    pub(crate) async fn lock_fetch(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.fetching.lock().await
     }
 
-    /// A token that allows all of `scopes`, other than the one that was refused.
+    /// Returns a token that covers `scopes`, other than the refused one.
     pub(crate) fn token(&self, scopes: &Scopes, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let mut granted = self.lock();
+        let mut cached = self.lock();
         let now = Instant::now();
-        granted.tokens.retain(|grant| grant.until > now && Some(&grant.header) != refused);
-        let token = granted.tokens.iter().find(|grant| grant.scopes.covers(scopes));
-        token.map(|grant| grant.header.clone())
+        cached.tokens.retain(|token| token.until > now && Some(&token.header) != refused);
+        let token = cached.tokens.iter().find(|token| token.scopes.covers(scopes));
+        token.map(|token| token.header.clone())
     }
 
-    /// Where a token for `scopes` came from.
-    pub(crate) fn source(&self, scopes: &Scopes) -> Option<Bearer> {
-        self.lock().sources.iter().find(|source| source.scopes.covers(scopes)).cloned()
+    /// Returns the request by which a token for `scopes` was fetched.
+    pub(crate) fn token_request(&self, scopes: &Scopes) -> Option<TokenRequest> {
+        self.lock().requests.iter().find(|request| request.scopes.covers(scopes)).cloned()
     }
 
-    /// Keeps a token for as long as it lives.
-    pub(crate) fn keep_token(&self, source: Bearer, header: HeaderValue, expires: Option<Duration>) {
-        let until = Instant::now() + (expires.unwrap_or(LIFETIME).max(LIFETIME) - MARGIN);
-        let mut granted = self.lock();
-        granted.tokens.push(Grant { scopes: source.scopes.clone(), header, until });
-        granted.sources.retain(|known| known.scopes != source.scopes);
-        granted.sources.push(source);
+    /// Caches a token for its lifetime.
+    pub(crate) fn store_token(&self, request: TokenRequest, header: HeaderValue, expires: Option<Duration>) {
+        let until = Instant::now() + (expires.unwrap_or(MIN_LIFETIME).max(MIN_LIFETIME) - REFRESH_MARGIN);
+        let mut cached = self.lock();
+        cached.tokens.push(CachedToken { scopes: request.scopes.clone(), header, until });
+        // Only the newest request per set of scopes is kept, which bounds the list.
+        cached.requests.retain(|known| known.scopes != request.scopes);
+        cached.requests.push(request);
     }
 
-    /// The user name and the password as a header, once a registry has asked for them.
+    /// Returns the cached header of basic authentication.
     pub(crate) fn basic(&self) -> Option<HeaderValue> {
         self.lock().basic.clone()
     }
 
-    /// Keeps such a header.
-    pub(crate) fn keep_basic(&self, header: HeaderValue) {
+    /// Caches the header of basic authentication.
+    pub(crate) fn store_basic(&self, header: HeaderValue) {
         self.lock().basic = Some(header);
     }
 
-    /// What was found when a credential was looked for; `None` when nobody has looked yet.
+    /// Returns the credential found by the last look-up; the outer `None` means that there was no look-up.
     pub(crate) fn credential(&self) -> Option<Option<Arc<Credential>>> {
         self.lock().credential.clone()
     }
 
-    /// Keeps what was found.
-    pub(crate) fn keep_credential(&self, found: Option<Arc<Credential>>) {
+    /// Caches the result of a look-up.
+    pub(crate) fn store_credential(&self, found: Option<Arc<Credential>>) {
         self.lock().credential = Some(found);
     }
 
-    /// Has the credential looked for anew: a helper may have another one by now.
-    pub(crate) fn forget_credential(&self) {
+    /// Makes the next request look up the credential again, because a helper may have a newer one.
+    pub(crate) fn clear_credential(&self) {
         self.lock().credential = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Granted> {
-        self.granted.lock()
+    fn lock(&self) -> MutexGuard<'_, Cached> {
+        self.cached.lock()
     }
 }

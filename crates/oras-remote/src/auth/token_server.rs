@@ -1,4 +1,4 @@
-//! Requests to a token server and what it answers, without the sending.
+//! Requests to a token server and its answers, without sending them.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use crate::credentials::Credential;
-use crate::scope::Scopes;
-use crate::secret::Secret;
+use crate::auth::credential::Credential;
+use crate::auth::scope::Scopes;
+use crate::auth::secret::Secret;
 
-/// How this client names itself to a token server.
+/// The name of this client for token servers.
 const CLIENT_ID: &str = "oras";
 
-/// The largest answer of a token server that is worth reading.
+/// Bytes of the largest answer of a token server.
 pub(crate) const MAX_RESPONSE: u64 = 128 * 1024;
 
 /// An access token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Token {
-    /// What is sent to the registry.
+    /// The text that is sent to the registry.
     pub(crate) secret: Secret,
-    /// How long it is good for, if the server says so.
+    /// The lifetime, if the server states it.
     pub(crate) expires: Option<Duration>,
 }
 
-/// The address in a challenge, refused where credentials must not be sent: see [`check_realm`].
+/// Parses the address in a challenge. Rejects those to which credentials must not be sent: see [`check_realm`].
 ///
 /// # Errors
-/// When it is no address, or one that is refused.
+/// If it is not an address, or is rejected.
 pub(crate) fn realm(text: &str, registry: &Url) -> Result<Url> {
     let realm = Url::parse(text).map_err(|error| {
         Error::new(Kind::InvalidContent, format!("invalid address of a token server {text:?}"))
@@ -39,10 +39,11 @@ pub(crate) fn realm(text: &str, registry: &Url) -> Result<Url> {
     Ok(realm)
 }
 
-/// The address to get a token from: one `scope` for each scope, after whatever query the realm has.
+/// Returns the address of a `GET` for a token: the realm with its query, `service`, and one `scope` per scope.
 pub(crate) fn get_url(realm: &Url, service: Option<&str>, scopes: &Scopes) -> Url {
     let own: Vec<(String, String)> = realm
         .query_pairs()
+        // The service of the challenge replaces one in the realm's own query.
         .filter(|(name, _)| name != "service" || service.is_none())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
@@ -60,8 +61,7 @@ pub(crate) fn get_url(realm: &Url, service: Option<&str>, scopes: &Scopes) -> Ur
     url
 }
 
-/// The body of a request for a token by `POST`, as `application/x-www-form-urlencoded`; an access token needs
-/// none.
+/// Returns the form body of a `POST` for a token, or `None` for an access token.
 pub(crate) fn form(credential: &Credential, service: Option<&str>, scopes: &Scopes) -> Option<Secret> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     match credential {
@@ -88,10 +88,10 @@ struct Response {
     expires_in: Option<Value>,
 }
 
-/// The token in what a token server answered, to either request.
+/// Parses the answer of a token server to either request.
 ///
 /// # Errors
-/// When there is none. What was answered is not repeated: it may hold secrets.
+/// If there is no token. The message omits the answer, which may contain secrets.
 pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     let response: Response = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
@@ -113,18 +113,18 @@ pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     Ok(Token { secret: Secret::from(secret), expires })
 }
 
-/// Whether a token server that `registry` names may be asked.
+/// Checks that the token server `realm`, which `registry` named, may receive a credential.
 ///
-/// A registry could otherwise have credentials sent in the clear. Whether it is a host that the registry may name is
-/// seen when it is connected to, see [`Guard`](crate::guard::Guard).
+/// Otherwise a registry could make the client send credentials unencrypted. Whether the registry may name this host
+/// is checked on connecting: see [`AddressGuard`](crate::connection::address_guard::AddressGuard).
 ///
 /// # Errors
-/// `Denied`, for other schemes than HTTP and HTTPS; for HTTP when the registry has HTTPS; and for addresses with a
-/// password.
+/// `Denied` for schemes other than HTTP and HTTPS, for HTTP if the registry uses HTTPS, and for addresses with a user
+/// or a password.
 pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<()> {
     let refuse = |why: &str| {
         let mut shown = realm.clone();
-        // Neither fails where it matters: an address that can't have a user has none to hide.
+        // Neither fails for an address that can have a user.
         let _ = (shown.set_username(""), shown.set_password(None));
         shown.set_query(None);
         Err(Error::new(Kind::Denied, format!("refusing the token server {shown}: {why}")))
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn get_urls() {
+    fn builds_get_addresses() {
         let scopes = Scopes::parse("repository:a/b:pull,push x");
         for (realm, service, scopes, expected) in [
             ("https://a/t", None, &Scopes::default(), "https://a/t"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn forms() {
+    fn builds_post_forms() {
         let scopes = Scopes::parse("repository:a:pull repository:b:pull");
         let refresh = Credential::Refresh("t&t".into());
         assert_eq!(
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn responses() {
+    fn parses_answers() {
         for (body, secret, expires) in [
             (r#"{"token":"a"}"#, "a", None),
             (r#"{"token":"a","access_token":"b","expires_in":300}"#, "b", Some(300)),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn realms() {
+    fn rejects_unsafe_realms() {
         let secure = url("https://registry.example");
         for good in ["https://auth.example/t", "https://8.8.8.8/t", "https://[2001:db8::1]/t"] {
             realm(good, &secure).unwrap();

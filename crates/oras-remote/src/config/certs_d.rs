@@ -1,4 +1,4 @@
-//! Certificates by registry, in directories as Docker and the containers tools have them: `certs.d/host:port` with
+//! Certificates by registry, in directories as Docker and the containers tools use them: `certs.d/host:port` with
 //! authorities (`*.crt`) and a client certificate with its key (`*.cert`, `*.key`).
 
 use std::io::ErrorKind;
@@ -9,13 +9,13 @@ use oras_store::{Error, Kind, Result};
 /// The certificates of one registry.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
-    /// PEM files of authorities that are trusted beside the system's.
+    /// PEM files of authorities that are trusted in addition to the system's.
     pub(crate) authorities: Vec<PathBuf>,
-    /// PEM files of a client certificate and its key, the first by name.
+    /// PEM files of the client certificate that is first by name, and of its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
 }
 
-/// The directory of the registry `server`, a host with its port if it has one: the first that there is.
+/// Returns the first existing directory for the registry `server`, which is a host with an optional port.
 pub(crate) fn directory(directories: &[PathBuf], server: &str) -> Option<PathBuf> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
     if server.is_empty() || server.starts_with('.') || !server.chars().all(is_name) {
@@ -24,7 +24,7 @@ pub(crate) fn directory(directories: &[PathBuf], server: &str) -> Option<PathBuf
     directories.iter().map(|directory| directory.join(server)).find(|directory| directory.is_dir())
 }
 
-/// What is in such a directory. What the user may not read is left out: it was put there for somebody else.
+/// Reads such a directory. Skips files without read permission, which are meant for another user.
 ///
 /// # Errors
 /// `InvalidInput` for a client certificate without its key.
@@ -36,7 +36,7 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
     files.sort();
     let with = |extension: &str| {
         let has = move |path: &&PathBuf| path.extension().is_some_and(|found| found == extension);
-        files.iter().filter(has).filter(|path| is_open(path)).cloned().collect::<Vec<_>>()
+        files.iter().filter(has).filter(|path| is_permitted(path)).cloned().collect::<Vec<_>>()
     };
     let authorities = with("crt");
     let Some(certificate) = with("cert").into_iter().next() else {
@@ -47,15 +47,15 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
         let message = format!("{} has no key beside it: {} is missing", certificate.display(), key.display());
         return Err(Error::new(Kind::InvalidInput, message));
     }
-    let client = is_open(&key).then_some((certificate, key));
+    let client = is_permitted(&key).then_some((certificate, key));
     Ok(Certificates { authorities, client })
 }
 
-/// Whether a file may be read; a file that is broken otherwise is told of when it is read.
-fn is_open(path: &Path) -> bool {
+/// Returns true if the user may read a file. Other faults are reported when the file is parsed.
+fn is_permitted(path: &Path) -> bool {
     let closed = std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     if closed {
-        tracing::debug!(path = %path.display(), "a certificate that may not be read");
+        tracing::debug!(path = %path.display(), "skipping a certificate without read permission");
     }
     !closed
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_searched_in_order() {
+    fn searches_directories_in_order() {
         let root = tempfile::tempdir().unwrap();
         let [first, second] = ["first", "second"].map(|name| root.path().join(name));
         for made in ["first/b.test", "second/a.test:5000", "second/b.test"] {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_told_apart() {
+    fn sorts_files_by_extension() {
         let root = tempfile::tempdir().unwrap();
         let put = |name: &str| drop(std::fs::File::create(root.path().join(name)).unwrap());
         ["z.crt", "a.crt", "b.cert", "b.key", "readme.txt"].into_iter().for_each(put);

@@ -1,5 +1,5 @@
-//! Credentials in the configuration files of Docker and of the containers tools, which other tools share, and in the
-//! helpers they name.
+//! Credentials in the configuration files of Docker and the containers tools, and in the credential helpers that they
+//! name.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,23 @@ use async_trait::async_trait;
 use oras_store::{Error, Kind, Result};
 use tokio::sync::Mutex;
 
-use crate::config_file::ConfigFile;
-use crate::credentials::{Credential, CredentialStore};
-use crate::helper::Helper;
+use crate::auth::credential::{Credential, CredentialStore};
+use crate::auth::credential_helper::CredentialHelper;
+use crate::config::docker_config_file::DockerConfigFile;
 
-/// The key of Docker Hub.
+/// The key under which Docker stores the credential of Docker Hub.
 const HUB: &str = "https://index.docker.io/v1/";
-/// Names of Docker Hub that tools file credentials under.
+/// Names under which other tools store the credential of Docker Hub.
 const HUB_NAMES: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-/// Told what a user should know: a helper that is configured but not installed, a file that can't be read.
+/// Receives notices for the user: a helper that is not installed, a file that can't be read.
 pub type NoticeHandler = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Docker's configuration: one file or more, of which the first is written.
+/// A credential store in one or more configuration files, of which the first is written.
 ///
-/// The files are read whenever they are asked, and need not exist. Keys may be a server, or a server with the path of
-/// a repository or of what is above it, as the containers tools write them: the longest that matches is used.
-/// Without a helper for a server, what is stored is only encoded, not encrypted; the file is readable by its owner alone.
+/// The files are read for each request and need not exist. A key may be a server, or a server with the path of a
+/// repository or of its parents, as the containers tools write them; the longest match is used. Without a helper for
+/// a server, the credential is stored encoded but not encrypted, in a file that only its owner can read.
 pub struct DockerConfig {
     paths: Vec<PathBuf>,
     fallbacks: Vec<PathBuf>,
@@ -34,18 +34,18 @@ pub struct DockerConfig {
     writing: Mutex<()>,
 }
 
-/// A credential, and where it was found.
+/// A credential and its location.
 #[derive(Clone, Debug)]
 pub struct Located {
     /// The credential.
     pub credential: Credential,
-    /// The file that has it, or that names the helper that has it.
+    /// The file that contains it, or that names the helper.
     pub file: PathBuf,
-    /// What in the file.
+    /// The entry or helper that holds it.
     pub keeper: Keeper,
 }
 
-/// What keeps a credential.
+/// The place of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// The entry of `auths` with this key.
@@ -55,34 +55,34 @@ pub enum Keeper {
 }
 
 impl DockerConfig {
-    /// The configuration in the files at `paths`: the first that has a server is used for it.
+    /// Creates a store of the files at `paths`. The first file with a credential for a server is used.
     pub fn open(paths: Vec<PathBuf>) -> Self {
         Self { paths, fallbacks: Vec::new(), helpers: None, notices: None, writing: Mutex::new(()) }
     }
 
-    /// Looks into the files at `paths` too when the others have nothing. They are never written, and one that can't be
-    /// read is passed over with a notice.
+    /// Also reads the files at `paths` if the others have no credential. They are never written, and an unreadable
+    /// one is skipped with a notice.
     #[must_use]
     pub fn with_fallbacks(mut self, paths: Vec<PathBuf>) -> Self {
         self.fallbacks = paths;
         self
     }
 
-    /// Looks for credential helpers in `directory` only, not wherever the system has its programs.
+    /// Runs credential helpers from `directory` only, instead of the search path.
     #[must_use]
     pub fn with_helper_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.helpers = Some(directory.into());
         self
     }
 
-    /// Tells `handler` what a user should know.
+    /// Sends notices to `handler`.
     #[must_use]
     pub fn with_notices(mut self, handler: NoticeHandler) -> Self {
         self.notices = Some(handler);
         self
     }
 
-    /// The file, when there is exactly one besides those that are looked at last.
+    /// Returns the file if there is exactly one, not counting fallbacks.
     pub fn path(&self) -> Option<&Path> {
         match self.paths.as_slice() {
             [path] => Some(path),
@@ -90,35 +90,36 @@ impl DockerConfig {
         }
     }
 
-    /// Reads all files, as they will be read again when a credential is asked for.
+    /// Checks that all files can be read.
     ///
     /// # Errors
-    /// When one is there and can't be read or understood.
+    /// If an existing file can't be read or parsed.
     pub fn check(&self) -> Result<()> {
-        self.paths.iter().try_for_each(|path| ConfigFile::load(path).map(drop))
+        self.paths.iter().try_for_each(|path| DockerConfigFile::load(path).map(drop))
     }
 
-    /// Like [`DockerConfig::check`]; an error too when there is no file that could be written.
+    /// Like [`DockerConfig::check`]; also fails if there is no file to write.
     pub fn check_writable(&self) -> Result<()> {
         self.first()?;
         self.check()
     }
 
-    /// The file that a credential for `server` would be written to as it is, without a helper that would guard it.
+    /// Returns the file to which a credential for `server` would be written without encryption, or `None` if a helper
+    /// would store it.
     ///
     /// # Errors
-    /// When the file can't be read or understood.
+    /// If the file can't be read or parsed.
     pub async fn plain_text_path(&self, server: &str) -> Result<Option<PathBuf>> {
-        let file = ConfigFile::read(self.first()?).await?;
+        let file = DockerConfigFile::read(self.first()?).await?;
         Ok(file.helper(&Key::of(server, None).own())?.is_none().then(|| file.path().to_owned()))
     }
 
-    /// The credential for `repository` of `server`, and where it is.
+    /// Returns the credential for `repository` of `server` with its location.
     ///
-    /// A helper that is configured but not installed is told of and passed over.
+    /// A configured helper that is not installed is skipped with a notice.
     ///
     /// # Errors
-    /// When a file can't be read or understood, or a helper fails.
+    /// If a file can't be read or parsed, or a helper fails.
     pub async fn locate(&self, server: &str, repository: Option<&str>) -> Result<Option<Located>> {
         let key = Key::of(server, repository);
         for path in &self.paths {
@@ -138,7 +139,7 @@ impl DockerConfig {
     }
 
     async fn locate_in(&self, path: &Path, key: &Key, strict: bool) -> Result<Option<Located>> {
-        let file = ConfigFile::read(path).await?;
+        let file = DockerConfigFile::read(path).await?;
         let located = |credential, keeper| Located { credential, file: file.path().to_owned(), keeper };
         if let Some(helper) = self.helper(&file, &key.own())? {
             match helper.get(&key.own()).await {
@@ -168,9 +169,9 @@ impl DockerConfig {
         })
     }
 
-    fn helper(&self, file: &ConfigFile, server: &str) -> Result<Option<Helper>> {
+    fn helper(&self, file: &DockerConfigFile, server: &str) -> Result<Option<CredentialHelper>> {
         let name = file.helper(server)?;
-        name.map(|name| Helper::new(name, self.helpers.as_deref())).transpose()
+        name.map(|name| CredentialHelper::new(name, self.helpers.as_deref())).transpose()
     }
 }
 
@@ -190,9 +191,10 @@ impl CredentialStore for DockerConfig {
     }
 
     async fn put(&self, server: &str, credential: &Credential) -> Result<()> {
+        // The lock below serializes changes within this process; the file is replaced atomically for others.
         let server = Key::of(server, None).own();
         let _writing = self.writing.lock().await;
-        let mut file = ConfigFile::read(self.first()?).await?;
+        let mut file = DockerConfigFile::read(self.first()?).await?;
         if let Some(helper) = self.helper(&file, &server)? {
             return helper.store(&server, credential).await;
         }
@@ -203,16 +205,16 @@ impl CredentialStore for DockerConfig {
     async fn erase(&self, server: &str) -> Result<()> {
         let key = Key::of(server, None);
         let _writing = self.writing.lock().await;
-        let mut file = ConfigFile::read(self.first()?).await?;
+        let mut file = DockerConfigFile::read(self.first()?).await?;
         if let Some(helper) = self.helper(&file, &key.own())? {
             return helper.erase(&key.own()).await;
         }
-        // Keys of older tools too, as they would be found again.
+        // Deletes keys of older tools too, which would be found otherwise.
         if file.remove(|entry| key.rank(entry, true).is_some())? { file.write().await } else { Ok(()) }
     }
 }
 
-/// What a credential is filed under.
+/// The server and repository that a credential is for.
 struct Key {
     server: String,
     path: String,
@@ -229,14 +231,14 @@ impl Key {
         self.server == HUB_NAMES[0]
     }
 
-    /// The key that is written, and asked of helpers.
+    /// Returns the key that is written, and that helpers receive.
     fn own(&self) -> String {
         if self.is_hub() { HUB.to_owned() } else { self.server.clone() }
     }
 
-    /// How well `entry` fits, if it does: the longest path first, then the key that is written, then keys of older
-    /// tools, as `http://localhost:5000/v1/`. Unless it is `strict`, the path of another repository fits too, if nothing
-    /// else does, as in the Go tool.
+    /// Returns how well the key `entry` matches: the longest path ranks highest, then the key that is written, then
+    /// keys of older tools such as `http://localhost:5000/v1/`. Unless `strict`, the path of another repository
+    /// matches last, as in the Go tool.
     fn rank(&self, entry: &str, strict: bool) -> Option<usize> {
         if entry == self.own() {
             return Some(2);

@@ -1,4 +1,4 @@
-//! One configuration file of Docker or of the containers tools: its entries, known and unknown, and how it is replaced.
+//! One configuration file of Docker or the containers tools: reads and replaces it, and keeps unknown fields.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::credentials::Credential;
-use crate::secret::Secret;
+use crate::auth::credential::Credential;
+use crate::auth::secret::Secret;
 
-/// The largest file that is read.
+/// Bytes of the largest file that is read.
 const MAX_SIZE: u64 = 16 << 20;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -22,21 +22,21 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// One file: all of its fields, known or not, in their order.
-pub(crate) struct ConfigFile {
+/// A file with all of its fields, known or unknown, in order.
+pub(crate) struct DockerConfigFile {
     path: PathBuf,
     fields: Map<String, Value>,
 }
 
-impl ConfigFile {
-    /// A missing or blank file has no fields.
+impl DockerConfigFile {
+    /// Reads a file; a missing or blank one has no fields.
     pub(crate) async fn read(path: &Path) -> Result<Self> {
         let path = path.to_owned();
         fsio::blocking(move || Self::load(&path)).await
     }
 
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let bytes = match bounded(path) {
+        let bytes = match read_bounded(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => {
@@ -55,12 +55,12 @@ impl ConfigFile {
         }
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name of the helper for `server`, if one is configured.
+    /// Returns the name of the helper for `server`, if one is configured.
     pub(crate) fn helper(&self, server: &str) -> Result<Option<&str>> {
         let own = self.object("credHelpers")?.and_then(|helpers| helpers.get(server));
         for (field, value) in [("credHelpers", own), ("credsStore", self.fields.get("credsStore"))] {
@@ -74,7 +74,7 @@ impl ConfigFile {
         Ok(None)
     }
 
-    /// The credential in the entry that `rank` puts highest, with the key; the first of several.
+    /// Returns the key and credential of the entry that `rank` rates highest, the first one among equals.
     pub(crate) fn find(&self, rank: impl Fn(&str) -> Option<usize>) -> Result<Option<(String, Credential)>> {
         let Some(auths) = self.object("auths")? else {
             return Ok(None);
@@ -83,13 +83,13 @@ impl ConfigFile {
         let Some((_, key, entry)) = ranked.max_by_key(|(rank, ..)| *rank) else {
             return Ok(None);
         };
-        // What the entry holds is not repeated: it is secret.
+        // The error omits the entry's content, which is secret.
         let credential =
             decode(entry).map_err(|why| invalid(&self.path, &format!("the entry of {key}: {why}")))?;
         Ok(credential.map(|credential| (key.clone(), credential)))
     }
 
-    /// Files `credential` under `key` in place of any other.
+    /// Stores `credential` under `key`, replacing any other.
     pub(crate) fn put(&mut self, key: &str, credential: &Credential) -> Result<()> {
         let entry = encode(credential)?;
         if !self.fields.contains_key("auths") {
@@ -106,14 +106,14 @@ impl ConfigFile {
         Ok(())
     }
 
-    /// Removes the entries that `is_meant`; whether there were any.
-    pub(crate) fn remove(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<bool> {
+    /// Deletes the entries for which `should_delete` is true; returns true if there were any.
+    pub(crate) fn remove(&mut self, should_delete: impl Fn(&str) -> bool) -> Result<bool> {
         if self.object("auths")?.is_none() {
             return Ok(false);
         }
         let Some(Value::Object(auths)) = self.fields.get_mut("auths") else { return Ok(false) };
         let before = auths.len();
-        auths.retain(|key, _| !is_meant(key));
+        auths.retain(|key, _| !should_delete(key));
         Ok(auths.len() != before)
     }
 
@@ -125,7 +125,7 @@ impl ConfigFile {
         }
     }
 
-    /// Replaces the file; a link to it stays one.
+    /// Replaces the file, or the target of a symbolic link.
     pub(crate) async fn write(mut self) -> Result<()> {
         if self.fields.get("credsStore").is_some_and(|name| name == "" || name.is_null()) {
             self.fields.shift_remove("credsStore");
@@ -138,6 +138,7 @@ impl ConfigFile {
         check_written_size(&self.path.display().to_string(), bytes.len(), MAX_SIZE)?;
         let path = self.path;
         fsio::blocking(move || {
+            // Replacing a symbolic link itself would detach a file that the user manages elsewhere.
             let path = std::fs::canonicalize(&path).unwrap_or(path);
             if let Some(parent) = path.parent() {
                 create_private(parent)?;
@@ -148,8 +149,8 @@ impl ConfigFile {
     }
 }
 
-/// Puts a new key where it belongs in keys that are sorted, as the Go tool writes them; else last. A known key stays in
-/// its place.
+/// Inserts a new key in order if the keys are sorted, as the Go tool writes them, otherwise at the end. A known key
+/// keeps its position.
 fn insert(map: &mut Map<String, Value>, key: &str, value: Value) {
     if map.contains_key(key) || !map.keys().is_sorted() {
         map.insert(key.to_owned(), value);
@@ -159,8 +160,8 @@ fn insert(map: &mut Map<String, Value>, key: &str, value: Value) {
     map.shift_insert(place, key.to_owned(), value);
 }
 
-/// What is in a file, unless it is too large to be a configuration.
-fn bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+/// Reads a file, unless it is too large for a configuration.
+fn read_bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
@@ -170,7 +171,7 @@ fn bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Makes `directory` and its parents, for their owner alone.
+/// Creates `directory` and its parents, accessible to their owner alone.
 fn create_private(directory: &Path) -> Result<()> {
     if directory.as_os_str().is_empty() {
         return Ok(());
@@ -189,7 +190,7 @@ fn invalid(path: &Path, why: &str) -> Error {
     Error::new(Kind::InvalidContent, message)
 }
 
-/// The credential in an entry of `auths`, if it has any.
+/// Reads the credential in an entry of `auths`, if it has one.
 fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> {
     let field = |name: &str| match entry.get(name) {
         None | Some(Value::Null) => Ok(""),
@@ -220,12 +221,12 @@ fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> {
 fn basic(auth: &str) -> Option<Credential> {
     let bytes = Zeroizing::new(BASE64.decode(auth.trim()).ok()?);
     let (username, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
-    // Docker pads some passwords.
+    // Docker pads some passwords with zero bytes.
     let password = Secret::from(password.trim_end_matches('\0'));
     Some(Credential::Basic { username: username.to_owned(), password })
 }
 
-/// The entry of `auths` for `credential`.
+/// Creates the entry of `auths` for `credential`.
 fn encode(credential: &Credential) -> Result<Value> {
     Ok(match credential {
         Credential::Basic { username, .. } if username.contains(':') => {

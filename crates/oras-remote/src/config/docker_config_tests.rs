@@ -82,7 +82,7 @@ async fn reads_the_first_file_that_has_the_host() {
 }
 
 #[tokio::test]
-async fn keeps_what_it_does_not_know_in_its_place() {
+async fn keeps_unknown_fields_in_place() {
     let fixture = fixture(r#"{"z":{"y":1,"b":[1.0,{}]},"credsStore":"","HttpHeaders":{"X":"<&>"}}"#);
     fixture.store.put("localhost:5105", &user("user", "pass")).await.unwrap();
     fixture.store.put("docker.io", &Credential::Refresh("tok".into())).await.unwrap();
@@ -98,7 +98,7 @@ async fn keeps_what_it_does_not_know_in_its_place() {
 }
 
 #[tokio::test]
-async fn sorted_keys_stay_sorted() {
+async fn inserts_in_order_into_sorted_keys() {
     let fixture = fixture(r#"{"HttpHeaders":{},"credHelpers":{}}"#);
     for server in ["m", "z", "a"] {
         fixture.store.put(server, &user("u", "p")).await.unwrap();
@@ -111,7 +111,7 @@ async fn sorted_keys_stay_sorted() {
 }
 
 #[tokio::test]
-async fn the_longest_path_wins() {
+async fn prefers_the_longest_path() {
     let fixture = fixture(
         r#"{"auths": {
             "q.io": {"auth": "cTpx"}, "q.io/org": {"auth": "b3JnOnE="}, "q.io/org/app": {"auth": "YXBwOnE="},
@@ -142,7 +142,7 @@ async fn the_longest_path_wins() {
 }
 
 #[tokio::test]
-async fn looks_elsewhere_when_nothing_is_there() {
+async fn falls_back_to_other_files() {
     let notices = Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = Arc::clone(&notices);
     let first = fixture(r#"{"credHelpers":{"a":"missing","b":"missing"},"auths":{"b":{"auth":"Yjpv"}}}"#);
@@ -165,14 +165,14 @@ async fn looks_elsewhere_when_nothing_is_there() {
 }
 
 #[tokio::test]
-async fn tells_where_secrets_are_plain() {
+async fn reports_the_file_without_encryption() {
     let fixture = fixture(r#"{"credHelpers":{"a":"x"}}"#);
     assert_eq!(fixture.store.plain_text_path("a").await.unwrap(), None);
     assert_eq!(fixture.store.plain_text_path("b").await.unwrap(), Some(fixture.path.clone()));
 }
 
 #[tokio::test]
-async fn erases() {
+async fn erases_entries() {
     let fixture = fixture(
         r#"{"auths":{"a":{"auth":"YTpvbmU="},"https://a/v1/":{"auth":"YTpvbmU="},"a/team":{"auth":"YTpvbmU="}}}"#,
     );
@@ -189,7 +189,7 @@ async fn erases() {
 }
 
 #[tokio::test]
-async fn concurrent_writes_are_all_kept() {
+async fn keeps_all_concurrent_writes() {
     let fixture = fixture("");
     let servers: Vec<_> = (0..20).map(|number| format!("host{number}")).collect();
     let credential = user("u", "p");
@@ -201,7 +201,7 @@ async fn concurrent_writes_are_all_kept() {
 }
 
 #[tokio::test]
-async fn refuses_malformed_files() {
+async fn rejects_malformed_files() {
     for (text, why) in [
         ("{\"auths\":", "unexpected EOF"),
         ("[]", "not an object"),
@@ -232,14 +232,14 @@ mod unix {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::helper::tests::install;
+    use crate::auth::credential_helper::tests::install;
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
     #[tokio::test]
-    async fn is_private_and_keeps_links() {
+    async fn writes_privately_through_symbolic_links() {
         let fixture = fixture("{}");
         let path = fixture.directory.path().join("new/deep/config.json");
         DockerConfig::open(vec![path.clone()]).put("a", &user("u", "p")).await.unwrap();
@@ -252,7 +252,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn asks_helpers_first() {
+    async fn prefers_credential_helpers() {
         let fixture = fixture(
             r#"{"credsStore":"all","credHelpers":{"one":"one","none":"missing","plain":""},
             "auths":{"one":{"auth":"YTpvbmU="},"two":{"auth":"YTpvbmU="}}}"#,

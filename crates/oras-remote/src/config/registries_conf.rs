@@ -1,4 +1,4 @@
-//! The file of the containers tools that says where registries are read: `registries.conf`, version 2
+//! `registries.conf`, version 2: where repositories are read, and which are insecure or blocked
 //! (containers-registries.conf(5)).
 
 use std::collections::BTreeMap;
@@ -9,69 +9,69 @@ use std::sync::Arc;
 use oras_store::{Error, Kind, Result};
 use serde::Deserialize;
 
-/// The largest file that is read.
+/// Bytes of the largest file that is read.
 const MAX_SIZE: u64 = 16 << 20;
 
-/// Registries that are read through mirrors or elsewhere, need not prove who they are, or are not to be used.
+/// The rules for registries: mirrors, other locations, insecure and blocked ones.
 ///
-/// What a short name stands for is not for us: other tables of the file are ignored.
+/// Short names are not supported, so other tables of the file are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct RegistriesConf {
-    /// By prefix.
+    /// The rules by their prefixes.
     rules: BTreeMap<String, Rule>,
 }
 
-/// What holds for the repositories under a prefix.
+/// The rule for the repositories under a prefix.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    /// The place that reads go to in place of the prefix; empty for none.
+    /// The location that replaces the prefix for reads; empty for none.
     pub(crate) location: String,
-    /// Certificates are not checked, and HTTP is spoken where HTTPS is not.
+    /// Certificates are not verified, and HTTP is used if HTTPS fails.
     pub(crate) insecure: bool,
-    /// Nothing is read or written there.
+    /// Reads and writes are rejected.
     pub(crate) blocked: bool,
-    /// What is asked before the registry itself, in order.
+    /// The mirrors to try before the registry itself, in order.
     pub(crate) mirrors: Vec<MirrorRule>,
-    /// The file that says so.
+    /// The file that contains the rule.
     pub(crate) file: Arc<Path>,
 }
 
-/// A place to read from first.
+/// A mirror.
 #[derive(Clone, Debug)]
 pub(crate) struct MirrorRule {
     pub(crate) location: String,
     pub(crate) insecure: bool,
-    /// Whether what is known by its digest is read here.
+    /// Whether content is read here by digest.
     pub(crate) digests: bool,
-    /// Whether tags are looked up here.
+    /// Whether tags are resolved here.
     pub(crate) tags: bool,
 }
 
-/// The rule for a repository.
+/// A rule that matches a name.
 #[derive(Debug)]
-pub(crate) struct Found<'a> {
+pub(crate) struct RuleMatch<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) rule: &'a Rule,
-    /// What of the name follows the part that the prefix is for.
+    /// The rest of the name after the prefix.
     rest: &'a str,
 }
 
-/// A registry that a `registries.conf` blocks; found in the chain of an error of kind `Denied`.
+/// A registry that `registries.conf` blocks; found in the chain of an error of kind `Denied`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("registry {prefix} is blocked in {}", file.display())]
 pub struct RegistryBlocked {
-    /// What the rule is for: a host, or a part of its repositories.
+    /// The prefix of the rule: a host, or a host with the beginning of repositories.
     pub prefix: String,
-    /// The file that has the rule.
+    /// The file that contains the rule.
     pub file: PathBuf,
 }
 
 impl RegistriesConf {
-    /// The rules of `file` and of every `*.conf` in the `directories`, in order of names; a later rule for a prefix
-    /// replaces an earlier one. A directory that isn't there is empty.
+    /// Loads the rules of `file` and of every `*.conf` in the `directories`, in order of names. A later rule for a
+    /// prefix replaces an earlier one. A missing directory counts as empty.
     ///
     /// # Errors
-    /// `Io` for what can't be read; `InvalidInput` that names file and line for what makes no sense.
+    /// `Io` for unreadable files; `InvalidInput` with file and line for invalid ones.
     pub fn load(file: Option<&Path>, directories: &[PathBuf]) -> Result<Self> {
         let mut conf = Self::default();
         let mut files: Vec<PathBuf> = file.into_iter().map(Path::to_owned).collect();
@@ -90,7 +90,7 @@ impl RegistriesConf {
         Ok(conf)
     }
 
-    /// Takes over the rules in the text of a file.
+    /// Adds the rules in the text of a file.
     fn add(&mut self, text: &str, path: &Path) -> Result<()> {
         let invalid = |why: String| Error::new(Kind::InvalidInput, format!("{}: {why}", path.display()));
         let parsed: File = toml::from_str(text).map_err(|error| {
@@ -105,26 +105,26 @@ impl RegistriesConf {
         Ok(())
     }
 
-    /// The rule for `name`, a host or `host/repository`: that of the longest prefix.
-    pub(crate) fn find<'a>(&'a self, name: &'a str) -> Option<Found<'a>> {
+    /// Returns the rule with the longest prefix for `name`, a host or `host/repository`.
+    pub(crate) fn find<'a>(&'a self, name: &'a str) -> Option<RuleMatch<'a>> {
         let all = self.rules.iter().filter_map(|(prefix, rule)| {
-            let rest = &name[covered(prefix, name)?..];
-            Some(Found { prefix, rule, rest })
+            let rest = &name[matched_length(prefix, name)?..];
+            Some(RuleMatch { prefix, rule, rest })
         });
-        // Of two that cover as much, one without a wildcard says more.
+        // Of two matches of the same length, the one without a wildcard is more specific.
         all.max_by_key(|found| {
             (name.len() - found.rest.len(), !found.prefix.starts_with('*'), found.prefix.len())
         })
     }
 }
 
-impl Found<'_> {
-    /// The name of the repository at `location`.
+impl RuleMatch<'_> {
+    /// Returns the name of the repository at `location`.
     pub(crate) fn at(&self, location: &str) -> String {
         format!("{location}{}", self.rest)
     }
 
-    /// The error of a registry that is blocked.
+    /// Returns the error if the rule blocks the registry.
     pub(crate) fn blocked(&self) -> Option<Error> {
         let blocked =
             || RegistryBlocked { prefix: self.prefix.to_owned(), file: self.rule.file.to_path_buf() };
@@ -132,7 +132,7 @@ impl Found<'_> {
     }
 }
 
-/// The paths in a directory; none if it does not exist.
+/// Lists the paths in a directory; none if it does not exist.
 fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(directory) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
@@ -141,7 +141,7 @@ fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
 }
 
-/// The text of a file of at most [`MAX_SIZE`] bytes.
+/// Reads a file of at most [`MAX_SIZE`] bytes.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_string(&mut text)?;
@@ -151,8 +151,9 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// How much of `name` the prefix is for; a wildcard stands for one or more parts of a host.
-fn covered(prefix: &str, name: &str) -> Option<usize> {
+/// Returns the length of the part of `name` that the prefix matches. A wildcard stands for one or more labels of a
+/// host.
+fn matched_length(prefix: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
         let host = name.split('/').next().unwrap_or_default();
         return (host.len() > domain.len() && host.ends_with(domain)).then_some(host.len());
@@ -238,7 +239,7 @@ fn mirror(table: MirrorTable, by_digest: bool) -> std::result::Result<MirrorRule
     Ok(MirrorRule { location, insecure: table.insecure, digests, tags })
 }
 
-/// A host, or a host with the beginning of repositories.
+/// Parses a host, or a host with the beginning of repositories.
 fn location(text: &str) -> std::result::Result<String, String> {
     if text.contains("://") {
         return Err(format!("location {text:?}: expecting a host without http:// or https://"));

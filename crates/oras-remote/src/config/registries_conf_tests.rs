@@ -9,7 +9,7 @@ fn conf(text: &str) -> Result<RegistriesConf> {
 }
 
 #[test]
-fn the_longest_prefix_wins() {
+fn prefers_the_longest_prefix() {
     let text = ["a.test", "a.test/b", "a.test/b/c", "*.test", "*.b.test", "c.b.test", "d.test:5000"]
         .map(|prefix| format!("[[registry]]\nprefix = \"{prefix}\"\nlocation = \"m.test/x\"\n"));
     let conf = conf(&text.concat()).unwrap();
@@ -34,7 +34,7 @@ fn the_longest_prefix_wins() {
 }
 
 #[test]
-fn what_a_registry_may_say() {
+fn parses_registry_tables() {
     let conf = conf(
         r#"
         unqualified-search-registries = ["docker.io"]
@@ -81,7 +81,7 @@ fn what_a_registry_may_say() {
 }
 
 #[test]
-fn what_makes_no_sense_names_the_file() {
+fn errors_name_the_file() {
     for (text, why) in [
         ("[[registry]", "line 1"),
         ("x = 1\n[[registry]]\nlocation = 7", "line 3"),
@@ -133,7 +133,7 @@ fn later_files_replace_rules() {
 }
 
 #[test]
-fn deep_nesting_is_an_error() {
+fn rejects_deep_nesting() {
     for text in [
         format!("a = {}{}", "[".repeat(200_000), "]".repeat(200_000)),
         format!("a = {}1{}", "{a=".repeat(200_000), "}".repeat(200_000)),

@@ -1,19 +1,19 @@
-//! What kind of place an address is.
+//! Classes of IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What kind of place an address is, as far as a registry may name it.
+/// The class of an address, which decides whether a registry may name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
-    /// Anywhere.
+    /// An address on the internet.
     Public,
-    /// A private network: RFC 1918, the shared addresses of providers, unique local addresses.
+    /// A private network: RFC 1918, shared addresses of providers, unique local addresses.
     Private,
     /// This machine.
     Loopback,
-    /// Nothing that a registry has a reason to name: link-local addresses and the metadata services of clouds,
-    /// broadcast, multicast, reserved and unspecified addresses.
+    /// An address that a registry never has a reason to name: link-local, metadata services of clouds, broadcast,
+    /// multicast, reserved and unspecified addresses.
     Forbidden,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for AddressClass {
     }
 }
 
-/// Metadata services that are not at link-local addresses: Alibaba's, Oracle's, Azure's, and that of AWS by IPv6.
+/// Metadata services outside of link-local addresses: Alibaba, Oracle, Azure, and AWS over IPv6.
 const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
@@ -36,7 +36,7 @@ const METADATA: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// The class of an address; an IPv6 address that stands for an IPv4 one has the class of that.
+/// Returns the class of an address. An IPv6 address that embeds an IPv4 address has the class of the latter.
 pub(crate) fn classify(address: IpAddr) -> AddressClass {
     match address {
         _ if METADATA.contains(&address) => AddressClass::Forbidden,
@@ -53,14 +53,14 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
     if address.is_loopback() {
         return AddressClass::Loopback;
     }
-    // This network, and the reserved addresses with broadcast among them.
+    // 0.0.0.0/8, and the reserved addresses including broadcast.
     if first == 0 || first >= 240 || address.is_link_local() || address.is_multicast() {
         return AddressClass::Forbidden;
     }
-    // The shared addresses of providers, 100.64.0.0/10, and those of test beds, 198.18.0.0/15.
+    // Shared addresses of providers (100.64.0.0/10) and of benchmark networks (198.18.0.0/15).
     let is_shared = first == 100 && second & 0xc0 == 0x40;
-    let is_test_bed = first == 198 && second & 0xfe == 18;
-    if address.is_private() || is_shared || is_test_bed {
+    let is_benchmark = first == 198 && second & 0xfe == 18;
+    if address.is_private() || is_shared || is_benchmark {
         AddressClass::Private
     } else {
         AddressClass::Public
@@ -74,16 +74,16 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     if address.is_unspecified() || address.is_multicast() || address.is_unicast_link_local() {
         return AddressClass::Forbidden;
     }
-    // Unique local addresses, and the site-local ones of old, fec0::/10.
+    // Unique local addresses and the deprecated site-local ones (fec0::/10).
     let is_site_local = address.segments()[0] & 0xffc0 == 0xfec0;
     if address.is_unique_local() || is_site_local { AddressClass::Private } else { AddressClass::Public }
 }
 
-/// The IPv4 address within: mapped, compatible, behind NAT64, or of 6to4.
+/// Returns the embedded IPv4 address: mapped, compatible, NAT64 or 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        // ::1 and :: look like compatible addresses and are none.
+        // `::1` and `::` look like compatible addresses but are not.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes() {
+    fn classifies_addresses() {
         use AddressClass::{Forbidden, Loopback, Private, Public};
         for (class, addresses) in [
             (

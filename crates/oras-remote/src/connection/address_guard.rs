@@ -1,9 +1,8 @@
-//! Where a registry may lead: redirects, upload locations and token servers on other hosts are reached only if their
-//! addresses, looked at after names are resolved, lead nowhere that the registry has no business with.
+//! Guards against registries that use the client to reach private networks. Hosts that a registry names (redirects,
+//! upload locations, token servers) are checked after name resolution.
 //!
-//! By an HTTP or a SOCKS5 proxy, names are resolved at the proxy, whose network may know other names than this one. Then the
-//! guard sees the hosts that are written as addresses, and `localhost`; which names lead where is for the proxy to decide,
-//! as it decides for every other program. To resolve a name here first would tell nothing of where the proxy connects to.
+//! An HTTP or SOCKS5 proxy resolves names itself, in a network that may know other names. Then the guard checks only
+//! hosts that are addresses, and `localhost`; resolving a name here would not show where the proxy connects.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,14 +13,14 @@ use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::address::{AddressClass, classify};
+use crate::connection::address_class::{AddressClass, classify};
 
-/// A host that a registry may name wherever it is, with its port or with any.
+/// A host that a registry may name whatever its address, for one port or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
-    /// A name or an address, the latter without brackets.
+    /// A name, or an address without brackets.
     pub host: String,
-    /// The port; `None` for all.
+    /// The port; `None` for all ports.
     pub port: Option<u16>,
 }
 
@@ -36,7 +35,7 @@ impl AllowedHost {
 impl std::str::FromStr for AllowedHost {
     type Err = Error;
 
-    /// Reads `host`, `host:port`, `1.2.3.4:port`, `::1`, `[::1]:port`.
+    /// Parses `host`, `host:port`, `1.2.3.4:port`, `::1` and `[::1]:port`.
     fn from_str(text: &str) -> Result<Self> {
         let failed =
             || Error::new(Kind::InvalidInput, format!("invalid host {text:?}: expecting host[:port]"));
@@ -54,100 +53,100 @@ impl std::str::FromStr for AllowedHost {
     }
 }
 
-/// A registry named a host at an address that it has no business with; found in the chain of an error of kind `Denied`.
+/// A registry named a host at a forbidden address; found in the chain of an error of kind `Denied`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("refusing to connect to {host} as {registry} asks: {address} is {class}")]
 pub struct AddressRefused {
-    /// The host that was named.
+    /// The host that the registry named.
     pub host: String,
-    /// The registry that named it, or whose token server did.
+    /// The registry that named it, directly or by its token server.
     pub registry: String,
-    /// The first of its addresses that was refused.
+    /// The first address that was refused.
     pub address: IpAddr,
-    /// What kind of address that is.
+    /// The class of the address.
     pub class: AddressClass,
 }
 
-/// What is known of the addresses of hosts that were reached as registries.
+/// The address classes of registries, by host. `None` stands for more than one class.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<String, Option<AddressClass>>>);
+pub(crate) struct RegistryAddresses(Mutex<HashMap<String, Option<AddressClass>>>);
 
-impl Seen {
-    /// Takes note of where a registry is. What was noted first stays, and a registry that is in two kinds of places
-    /// counts as public: its owner could else move it to where it wants to lead.
-    fn note(&self, host: &str, addresses: &[SocketAddr]) {
-        let class = place(addresses.iter().map(SocketAddr::ip));
-        let mut seen = self.0.lock();
-        let noted = seen.entry(host.to_owned()).or_insert(class);
-        if *noted != class {
-            *noted = None;
+impl RegistryAddresses {
+    /// Records the addresses of a registry. A registry with addresses of two classes counts as public: otherwise its
+    /// owner could change the DNS record to make a private target allowed.
+    fn record(&self, host: &str, addresses: &[SocketAddr]) {
+        let class = common_class(addresses.iter().map(SocketAddr::ip));
+        let mut registries = self.0.lock();
+        let known = registries.entry(host.to_owned()).or_insert(class);
+        if *known != class {
+            *known = None;
         }
     }
 
-    /// Where a registry is; public unless its addresses say otherwise.
-    fn place(&self, registry: &Host<String>) -> AddressClass {
-        let place = match registry {
-            Host::Ipv4(address) => place([IpAddr::V4(*address)]),
-            Host::Ipv6(address) => place([IpAddr::V6(*address)]),
+    /// Returns the class of a registry, `Public` if unknown.
+    fn class_of(&self, registry: &Host<String>) -> AddressClass {
+        let class = match registry {
+            Host::Ipv4(address) => common_class([IpAddr::V4(*address)]),
+            Host::Ipv6(address) => common_class([IpAddr::V6(*address)]),
             Host::Domain(name) if is_localhost(name) => Some(AddressClass::Loopback),
             Host::Domain(name) => self.0.lock().get(name).copied().flatten(),
         };
-        place.unwrap_or(AddressClass::Public)
+        class.unwrap_or(AddressClass::Public)
     }
 }
 
-/// The one place of all those addresses, link-local ones aside; `None` if there is more than one.
-fn place(addresses: impl IntoIterator<Item = IpAddr>) -> Option<AddressClass> {
+/// Returns the common class of the addresses except link-local ones; `None` if they differ.
+fn common_class(addresses: impl IntoIterator<Item = IpAddr>) -> Option<AddressClass> {
     let mut classes =
         addresses.into_iter().map(classify).filter(|class| !matches!(class, AddressClass::Forbidden));
     let first = classes.next()?;
     classes.all(|class| class == first).then_some(first)
 }
 
-/// `localhost` and what is below it (RFC 6761).
+/// Returns true for `localhost` and its subdomains (RFC 6761).
 fn is_localhost(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The rule for one host that a registry named.
+/// The check of one host that a registry named.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Guard {
+pub(crate) struct AddressGuard {
     /// The host of the registry.
     registry: Host<String>,
-    /// The host that it named.
+    /// The host that the registry named.
     host: Host<String>,
 }
 
-impl Guard {
-    /// The rule for `url`, if there is any: none for the registry itself and for hosts that the user allows.
+impl AddressGuard {
+    /// Returns the guard for `url`, or `None` for the registry itself and for hosts that the user allows.
     pub(crate) fn new(registry: &Url, url: &Url, allowed: &[AllowedHost]) -> Option<Self> {
         let owned = |url: &Url| url.host().map(|host| host.to_owned());
         let (registry, host) = (owned(registry)?, owned(url)?);
-        let free = registry == host || allowed.iter().any(|allowed| allowed.covers(url));
-        (!free).then_some(Self { registry, host })
+        let exempt = registry == host || allowed.iter().any(|allowed| allowed.covers(url));
+        (!exempt).then_some(Self { registry, host })
     }
 
     /// Checks a host that is an address; a name is checked when it is resolved.
     ///
     /// # Errors
     /// `Denied`, with [`AddressRefused`].
-    pub(crate) fn check_literal(&self, seen: &Seen) -> Result<()> {
+    pub(crate) fn check_literal(&self, registries: &RegistryAddresses) -> Result<()> {
         let address = match &self.host {
             Host::Ipv4(address) => IpAddr::V4(*address),
             Host::Ipv6(address) => IpAddr::V6(*address),
             Host::Domain(name) if is_localhost(name) => IpAddr::V4([127, 0, 0, 1].into()),
             Host::Domain(_) => return Ok(()),
         };
-        self.check(address, seen).map_err(|refused| Error::from_source(Kind::Denied, refused))
+        self.check(address, registries).map_err(|refused| Error::from_source(Kind::Denied, refused))
     }
 
-    fn check(&self, address: IpAddr, seen: &Seen) -> Result<(), AddressRefused> {
+    fn check(&self, address: IpAddr, registries: &RegistryAddresses) -> Result<(), AddressRefused> {
         let class = classify(address);
         let allowed = match class {
             AddressClass::Public => true,
             AddressClass::Forbidden => false,
-            AddressClass::Private | AddressClass::Loopback => seen.place(&self.registry) == class,
+            AddressClass::Private | AddressClass::Loopback => registries.class_of(&self.registry) == class,
         };
         if allowed {
             return Ok(());
@@ -157,24 +156,26 @@ impl Guard {
     }
 }
 
-/// Resolves names as the system does, by the rule of a guard if there is one.
+/// A DNS resolver that applies the guard, if there is one.
 pub(crate) struct Resolver {
-    pub(crate) seen: Arc<Seen>,
-    pub(crate) guard: Option<Guard>,
+    pub(crate) registries: Arc<RegistryAddresses>,
+    pub(crate) guard: Option<AddressGuard>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (seen, guard) = (Arc::clone(&self.seen), self.guard.clone());
+        let (registries, guard) = (Arc::clone(&self.registries), self.guard.clone());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let mut addresses: Vec<SocketAddr> = found.collect();
             match guard {
-                None => seen.note(name.as_str(), &addresses),
+                None => registries.record(name.as_str(), &addresses),
                 // Any other name is that of a proxy, which the user chose.
                 Some(guard) if guard.host == Host::Domain(name.as_str().to_owned()) => {
                     let mut refused = None;
-                    addresses.retain(|address| match guard.check(address.ip(), &seen) {
+                    // The connection uses exactly the addresses checked here, so a changed DNS record can't bypass
+                    // the check.
+                    addresses.retain(|address| match guard.check(address.ip(), &registries) {
                         Ok(()) => true,
                         Err(error) => {
                             refused.get_or_insert(error);
@@ -200,8 +201,8 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    fn seen() -> Seen {
-        let seen = Seen::default();
+    fn registries() -> RegistryAddresses {
+        let registries = RegistryAddresses::default();
         for (host, addresses) in [
             ("private.test", &["10.0.0.1", "fe80::1"][..]),
             ("loop.test", &["127.0.0.1", "::1"]),
@@ -212,13 +213,13 @@ mod tests {
         ] {
             let addresses: Vec<_> =
                 addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
-            seen.note(host, &addresses);
+            registries.record(host, &addresses);
         }
-        seen
+        registries
     }
 
     #[test]
-    fn a_registry_leads_to_places_of_its_kind() {
+    fn registry_may_name_addresses_of_its_own_class() {
         for (registry, reached, refused) in [
             (
                 "public.test",
@@ -237,9 +238,12 @@ mod tests {
             ("never.test", "8.8.8.8", "10.0.0.1 127.0.0.1 0x7f000001"),
         ] {
             let check = |host: &str| {
-                let guard =
-                    Guard::new(&url(&format!("http://{registry}")), &url(&format!("http://{host}/x")), &[]);
-                guard.map_or(Ok(()), |guard| guard.check_literal(&seen()))
+                let guard = AddressGuard::new(
+                    &url(&format!("http://{registry}")),
+                    &url(&format!("http://{host}/x")),
+                    &[],
+                );
+                guard.map_or(Ok(()), |guard| guard.check_literal(&registries()))
             };
             for host in reached.split_whitespace() {
                 check(host).unwrap();
@@ -253,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn the_user_allows_hosts() {
+    fn exempts_hosts_that_the_user_allows() {
         let allowed: Vec<AllowedHost> = ["10.0.0.1", "h.test:80", "[::1]:81", "fd00::1"]
             .iter()
             .map(|text| text.parse().unwrap())
             .collect();
         let registry = url("https://r.test");
-        for (host, free) in [
+        for (host, exempt) in [
             ("http://10.0.0.1/x", true),
             ("https://10.0.0.1:8/x", true),
             ("http://H.test/x", true),
@@ -269,7 +273,7 @@ mod tests {
             ("http://[fd00::1]/x", true),
             ("http://10.0.0.2/x", false),
         ] {
-            assert_eq!(Guard::new(&registry, &url(host), &allowed).is_none(), free, "{host}");
+            assert_eq!(AddressGuard::new(&registry, &url(host), &allowed).is_none(), exempt, "{host}");
         }
         for bad in ["", ":80", "h:x", "h:70000", "a/b", "u@h", "http://h"] {
             assert!(bad.parse::<AllowedHost>().is_err(), "{bad}");
@@ -277,17 +281,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_checked_where_they_lead() {
+    async fn checks_names_after_resolution() {
         let resolve = async |registry: &str, host: &str, name: &str| {
-            let guard =
-                Guard::new(&url(&format!("http://{registry}")), &url(&format!("http://{host}/x")), &[]);
-            let resolver = Resolver { seen: Arc::new(seen()), guard };
+            let guard = AddressGuard::new(
+                &url(&format!("http://{registry}")),
+                &url(&format!("http://{host}/x")),
+                &[],
+            );
+            let resolver = Resolver { registries: Arc::new(registries()), guard };
             resolver.resolve(name.parse().unwrap()).await.map(Iterator::count)
         };
         let error = resolve("public.test", "localhost", "localhost").await.unwrap_err();
         assert!(error.to_string().contains("127.0.0.1 is an address of this machine"), "{error}");
         assert!(resolve("loop.test", "localhost", "localhost").await.unwrap() > 0);
-        // The name of a proxy is none that a registry has named.
+        // The guard does not apply to the name of a proxy.
         assert!(resolve("public.test", "host.test", "localhost").await.unwrap() > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Which certificate of a server is trusted.
+//! Verification of server certificates.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,45 +10,45 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// The certificates that are trusted, as authorities and as themselves.
+/// The trusted certificates, as authorities and as server certificates.
 #[derive(Debug)]
 pub(crate) struct Anchors {
     roots: RootCertStore,
-    /// Every certificate as it was given.
-    given: HashSet<CertificateDer<'static>>,
+    /// Every certificate, byte for byte.
+    identical: HashSet<CertificateDer<'static>>,
 }
 
 impl Anchors {
-    /// Trusts nothing.
+    /// Creates an empty set.
     pub(crate) fn new() -> Self {
-        Self { roots: RootCertStore::empty(), given: HashSet::new() }
+        Self { roots: RootCertStore::empty(), identical: HashSet::new() }
     }
 
-    /// Trusts a certificate.
+    /// Adds a trusted certificate.
     ///
     /// # Errors
-    /// A certificate that can't be an authority, since it is malformed.
+    /// If the certificate is malformed.
     pub(crate) fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Error> {
         self.roots.add(certificate.clone())?;
-        self.given.insert(certificate);
+        self.identical.insert(certificate);
         Ok(())
     }
 
-    /// Trusts all of those that can be read.
+    /// Adds all certificates that can be parsed.
     pub(crate) fn add_readable(&mut self, certificates: Vec<CertificateDer<'static>>) {
         for certificate in certificates {
-            // The system's own list may have certificates that nobody can use.
+            // The system's store may contain unusable certificates.
             let _ = self.add(certificate);
         }
     }
 }
 
-/// Verifies that a certificate is valid now, for the name, and for servers; and that it is signed by one of the anchors
-/// or is one of them.
+/// Verifies that a certificate is valid now, for the name, and for servers; and that one of the anchors signed it or
+/// is identical to it.
 ///
-/// The latter is what webpki does not do: it refuses a certificate of an authority (CA:TRUE) as that of a server, and
-/// `openssl req -x509` makes no others. Go takes a certificate that is byte for byte one of its roots, and so does this.
-/// Nothing is lost by that: who has the key of a trusted authority can sign a certificate for any name.
+/// webpki does not accept an identical certificate if it is one of an authority (CA:TRUE), the only kind that
+/// `openssl req -x509` creates. Go accepts it, and so does this. That is safe: the owner of a trusted authority's key
+/// can sign a certificate for any name.
 #[derive(Debug)]
 pub(crate) struct AnchoredVerifier {
     pub(crate) anchors: Anchors,
@@ -73,7 +73,7 @@ impl ServerCertVerifier for AnchoredVerifier {
             self.provider.signature_verification_algorithms.all,
         );
         match chain {
-            Err(error) if is_about_issuer(&error) && self.anchors.given.contains(certificate) => {}
+            Err(error) if is_about_issuer(&error) && self.anchors.identical.contains(certificate) => {}
             other => other?,
         }
         verify_server_name(&parsed, name)?;
@@ -105,8 +105,8 @@ impl ServerCertVerifier for AnchoredVerifier {
     }
 }
 
-/// Whether an error of webpki is about who signed the certificate. It verifies the dates before that, and the purpose
-/// before all of these but the first.
+/// Returns true if an error of webpki is about the issuer. webpki verifies the dates before that, and the purpose
+/// before all of these except the first.
 fn is_about_issuer(error: &Error) -> bool {
     let Error::InvalidCertificate(why) = error else { return false };
     match why {
@@ -121,7 +121,7 @@ fn is_about_issuer(error: &Error) -> bool {
     }
 }
 
-/// A bad signature of the handshake must not be taken for one of the certificate, which has another cause.
+/// Distinguishes a bad handshake signature from a bad signature of the certificate.
 fn handshake_error(error: Error) -> Error {
     match error {
         Error::InvalidCertificate(CertificateError::BadSignature) => Error::General(
@@ -131,11 +131,11 @@ fn handshake_error(error: Error) -> Error {
     }
 }
 
-/// Takes any certificate, as `--insecure` asks, and any signature of the handshake.
+/// Accepts any certificate and any handshake signature, for `--insecure`.
 ///
-/// A signature proves that the server has the key of its certificate. Where any certificate is taken, anybody can make one
-/// with a key of their own, so that the proof is worth nothing; to ask for it would only lock out servers whose
-/// certificates or keys webpki can't read: version 1, Ed448, short RSA keys.
+/// A handshake signature proves that the server has the key of its certificate. If any certificate is accepted, that
+/// proves nothing, and verifying it would only reject servers with keys that webpki can't read: version 1, Ed448,
+/// short RSA keys.
 #[derive(Debug)]
 pub(crate) struct AnyCertificate;
 
@@ -169,7 +169,7 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All there are: a server shows no certificate whose signatures the client does not list.
+    /// Returns all schemes: a server shows no certificate whose scheme the client does not offer.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         use SignatureScheme as S;
         vec![

@@ -1,79 +1,79 @@
-//! How many connections the big downloads from one registry share, and whether it sends parts of blobs at all.
+//! The connections that large downloads from one registry share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-/// The budget of one registry, shared by all blobs of a client: halved when the registry pushes back, and given back one
-/// by one while transfers succeed.
+/// The connection budget of one registry, shared by all downloads of a client. It is halved when the registry pushes
+/// back and grows by one per successful part.
 #[derive(Debug)]
-pub(crate) struct Connections {
-    most: usize,
-    state: Mutex<State>,
+pub(crate) struct ConnectionBudget {
+    max: usize,
+    state: Mutex<BudgetState>,
     no_ranges: AtomicBool,
 }
 
 #[derive(Debug)]
-struct State {
+struct BudgetState {
     allowed: usize,
     used: usize,
 }
 
-/// A connection out of the budget, until it is dropped.
+/// A connection of the budget, returned when dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Connections>);
+pub(crate) struct ConnectionPermit(Arc<ConnectionBudget>);
 
-impl Connections {
-    pub(crate) fn new(most: usize) -> Self {
-        let most = most.max(1);
-        let state = Mutex::new(State { allowed: most, used: 0 });
-        Self { most, state, no_ranges: AtomicBool::new(false) }
+impl ConnectionBudget {
+    pub(crate) fn new(max: usize) -> Self {
+        let max = max.max(1);
+        let state = Mutex::new(BudgetState { allowed: max, used: 0 });
+        Self { max, state, no_ranges: AtomicBool::new(false) }
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut BudgetState) -> T) -> T {
         change(&mut self.state.lock())
     }
 
-    /// The connection that every transfer has, whatever the budget.
-    pub(crate) fn enter(self: &Arc<Self>) -> Permit {
+    /// Takes the connection that every download gets, even beyond the budget.
+    pub(crate) fn take_first(self: &Arc<Self>) -> ConnectionPermit {
         self.with(|state| state.used += 1);
-        Permit(Arc::clone(self))
+        ConnectionPermit(Arc::clone(self))
     }
 
-    /// One more connection, if there is one left.
-    pub(crate) fn take(self: &Arc<Self>) -> Option<Permit> {
+    /// Takes one more connection, if the budget allows it.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<ConnectionPermit> {
         self.with(|state| (state.used < state.allowed).then(|| state.used += 1))
-            .map(|()| Permit(Arc::clone(self)))
+            .map(|()| ConnectionPermit(Arc::clone(self)))
     }
 
-    /// Whether more connections are in use than are allowed by now.
+    /// Returns true if more connections are in use than allowed.
     pub(crate) fn is_over(&self) -> bool {
         self.with(|state| state.used > state.allowed)
     }
 
-    /// The registry asked for less, or broke a connection.
+    /// Halves the budget: the registry is overloaded, or broke a connection.
     pub(crate) fn pushed_back(&self) {
         self.with(|state| state.allowed = (state.allowed / 2).max(1));
     }
 
-    /// A part of a blob came without trouble.
+    /// Raises the budget by one after a part arrived.
     pub(crate) fn succeeded(&self) {
-        self.with(|state| state.allowed = (state.allowed + 1).min(self.most));
+        self.with(|state| state.allowed = (state.allowed + 1).min(self.max));
     }
 
-    /// The registry does not send parts of blobs.
-    pub(crate) fn has_no_ranges(&self) {
+    /// Records that the registry does not support ranges.
+    pub(crate) fn disable_ranges(&self) {
         self.no_ranges.store(true, Ordering::Relaxed);
     }
 
-    /// Whether parts of blobs may be asked for.
-    pub(crate) fn ranges(&self) -> bool {
+    /// Returns true unless the registry is known not to support ranges.
+    pub(crate) fn supports_ranges(&self) -> bool {
         !self.no_ranges.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Permit {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.with(|state| state.used = state.used.saturating_sub(1));
     }
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_is_shared_shrinks_and_grows() {
-        let connections = Arc::new(Connections::new(4));
-        let mut permits = vec![connections.enter()];
+    fn budget_is_shared_shrinks_and_grows() {
+        let connections = Arc::new(ConnectionBudget::new(4));
+        let mut permits = vec![connections.take_first()];
         permits.extend(std::iter::from_fn(|| connections.take()));
         assert_eq!(permits.len(), 4);
         connections.pushed_back();
@@ -95,8 +95,8 @@ mod tests {
         assert!(!connections.is_over() && connections.take().is_none());
         connections.succeeded();
         assert!(connections.take().is_some());
-        // A transfer of its own always has one.
-        permits.extend([connections.enter(), connections.enter()]);
+        // The first connection of a download is always allowed.
+        permits.extend([connections.take_first(), connections.take_first()]);
         assert!(connections.is_over());
     }
 }

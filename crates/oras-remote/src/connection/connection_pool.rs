@@ -1,4 +1,4 @@
-//! Pools of connections: connections that are set up alike share one.
+//! Connection pools. Requests with the same connection settings share one.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,47 +11,47 @@ use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use crate::certificates::{self, Certificates};
-use crate::guard::{Guard, Resolver, Seen};
-use crate::options::ClientOptions;
-use crate::tls;
+use crate::client_options::ClientOptions;
+use crate::config::certs_d::{self, Certificates};
+use crate::connection::address_guard::{AddressGuard, RegistryAddresses, Resolver};
+use crate::connection::tls_config;
 
-/// Header fields of an answer at most. hyper's own limit of 100 is less than some gateways send; the bytes of a head are
-/// bounded too: by hyper's buffer of 408 KiB over HTTP/1.1, by [`MAX_HEADER_LIST`] over HTTP/2.
+/// Header fields of an answer at most. hyper's limit of 100 is too low for some gateways. The bytes are bounded too:
+/// by hyper's buffer of 408 KiB over HTTP/1.1, by [`MAX_HEADER_LIST`] over HTTP/2.
 const MAX_HEADER_FIELDS: usize = 1000;
-/// Bytes of the header fields of an answer over HTTP/2 at most.
+/// Bytes of the header fields of an answer over HTTP/2.
 const MAX_HEADER_LIST: u32 = 408 << 10;
 
-/// The bounds of the time between two pings over HTTP/2, which is a quarter of the idle timeout: with as long for the
-/// answer, a dead connection is found in half of that timeout.
+/// Bounds of the interval between HTTP/2 pings, which is a quarter of the idle timeout. With the same time for the
+/// answer, a dead connection is detected in half of that timeout.
 const PING_INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
 
-/// How connections are set up.
+/// The settings of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Pool {
+pub(crate) struct PoolKey {
     pub(crate) secure: bool,
-    /// Does not check the registry's certificate.
+    /// Does not verify the server's certificate.
     pub(crate) unverified: bool,
-    /// Shows the client certificate, which is for the registry alone.
+    /// Uses the client certificate, which only the registry may see.
     pub(crate) certificate: bool,
-    /// The directory of certificates of the registry.
+    /// The registry's directory in `certs.d`.
     pub(crate) directory: Option<PathBuf>,
-    /// Past any proxy, as this machine is reached.
+    /// Uses no proxy.
     pub(crate) direct: bool,
-    /// The SOCKS proxy that is used.
+    /// The SOCKS proxy.
     pub(crate) socks: Option<Url>,
-    /// By HTTP/2.
+    /// Uses HTTP/2.
     pub(crate) http2: bool,
-    /// The override of addresses that applies.
+    /// The index of the address override that applies.
     pub(crate) rule: Option<usize>,
-    /// The rule for addresses of a host that a registry named.
-    pub(crate) guard: Option<Guard>,
+    /// The guard for a host that a registry named.
+    pub(crate) guard: Option<AddressGuard>,
 }
 
 /// The open pools of a client.
 #[derive(Debug, Default)]
-pub(crate) struct Pools {
-    open: Mutex<HashMap<Pool, Opened>>,
+pub(crate) struct ConnectionPools {
+    open: Mutex<HashMap<PoolKey, Opened>>,
     generations: AtomicU64,
 }
 
@@ -61,35 +61,36 @@ struct Opened {
     generation: u64,
 }
 
-/// Names the connections that a request may have used: those of one pool, up to when they were discarded.
+/// The pool and generation of a request's connection. A generation ends when its connections are discarded.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
-    pool: Pool,
+    pool: PoolKey,
     generation: u64,
 }
 
-impl Pools {
-    /// The connections of `pool`, opened if there are none.
+impl ConnectionPools {
+    /// Returns the connections for `pool`, and opens a pool if there is none.
     pub(crate) fn get(
         &self,
-        pool: Pool,
+        pool: PoolKey,
         options: &ClientOptions,
-        seen: &Arc<Seen>,
+        registries: &Arc<RegistryAddresses>,
     ) -> Result<(reqwest::Client, Lease)> {
         let mut open = self.open.lock();
         if let Some(Opened { http, generation }) = open.get(&pool) {
             return Ok((http.clone(), Lease { pool, generation: *generation }));
         }
-        let http = build(options, &pool, Arc::clone(seen))?;
+        let http = build(options, &pool, Arc::clone(registries))?;
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         open.insert(pool.clone(), Opened { http: http.clone(), generation });
         Ok((http, Lease { pool, generation }))
     }
 
-    /// Keeps the connections of `lease` from later requests; requests that are under way keep theirs.
+    /// Removes the connections of `lease` from the pool, so that later requests open new ones. Requests in flight
+    /// keep theirs.
     ///
-    /// A server that went silent on one connection may have lost it, and all others of the same time with it: behind a
-    /// NAT that forgot them, for example. Over HTTP/2, a retry would even use the same connection.
+    /// After a timeout on one connection, all others of the same time may be dead too, for example behind a NAT that
+    /// dropped them. Over HTTP/2, a retry would even use the same connection.
     pub(crate) fn discard(&self, lease: &Lease) {
         let mut open = self.open.lock();
         if open.get(&lease.pool).is_some_and(|opened| opened.generation == lease.generation) {
@@ -99,24 +100,29 @@ impl Pools {
     }
 }
 
-fn build(options: &ClientOptions, pool: &Pool, seen: Arc<Seen>) -> Result<reqwest::Client> {
-    let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certificates::read)?;
+fn build(
+    options: &ClientOptions,
+    pool: &PoolKey,
+    registries: Arc<RegistryAddresses>,
+) -> Result<reqwest::Client> {
+    let own = pool.directory.as_deref().map_or_else(|| Ok(Certificates::default()), certs_d::read)?;
     let tls = if pool.secure {
-        tls::configure(options, pool.certificate, &own, (pool.http2, pool.unverified))?
+        tls_config::configure(options, pool.certificate, &own, (pool.http2, pool.unverified))?
     } else {
-        tls::none()?
+        tls_config::none()?
     };
     let failed = |error: reqwest::Error| Error::new(Kind::Other, "failed to set up HTTP").with_source(error);
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)
+        // `redirect.rs` follows redirects, because credentials depend on each address.
         .redirect(Policy::none())
         .referer(false)
-        .dns_resolver(Resolver { seen, guard: pool.guard.clone() })
+        .dns_resolver(Resolver { registries, guard: pool.guard.clone() })
         .connect_timeout(options.connect_timeout);
     builder = if pool.http2 {
         let ping = (options.idle_timeout / 4).clamp(PING_INTERVALS.0, PING_INTERVALS.1);
-        // Pings are sent while a request waits, so that a connection without one costs nothing.
+        // Pings are sent only while a request waits, so an idle connection costs nothing.
         builder
             .http2_prior_knowledge()
             .http2_max_header_list_size(MAX_HEADER_LIST)

@@ -1,4 +1,4 @@
-//! Which hosts are reached past the proxy, by the rules of the Go tool (`golang.org/x/net/http/httpproxy`).
+//! Hosts that are reached without a proxy, by the rules of the Go tool (`golang.org/x/net/http/httpproxy`).
 
 use std::net::IpAddr;
 
@@ -6,49 +6,54 @@ use url::{Host, Url};
 
 /// The entries of `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NoProxy(Vec<Entry>);
+pub(crate) struct NoProxy(Vec<NoProxyEntry>);
 
 #[derive(Clone, Debug)]
-struct Entry {
-    place: Place,
+struct NoProxyEntry {
+    pattern: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum HostPattern {
     Anywhere,
     Network(IpAddr, u8),
-    /// A name in lower case, and whether names below it count too, or alone.
+    /// A name in lower case, and whether it matches itself or only its subdomains.
     Name {
         name: String,
-        itself: bool,
+        includes_self: bool,
     },
 }
 
 impl NoProxy {
-    /// Reads a list with commas: `*`, `host` (and what is below it), `.suffix` and `*.suffix` (what is below it),
-    /// addresses, `address/bits`; a port may follow a name or an address. What can't be read is left out.
+    /// Parses a comma-separated list of `*`, `host` (with its subdomains), `.suffix` and `*.suffix` (subdomains
+    /// only), addresses and `address/bits`. A port may follow a name or an address. Invalid entries are skipped.
     pub(crate) fn parse(list: &str) -> Self {
-        Self(list.split(',').filter_map(|entry| Entry::parse(&entry.trim().to_ascii_lowercase())).collect())
+        Self(
+            list.split(',')
+                .filter_map(|entry| NoProxyEntry::parse(&entry.trim().to_ascii_lowercase()))
+                .collect(),
+        )
     }
 
-    /// Whether `url` is reached past the proxy.
+    /// Returns true if `url` is reached without a proxy.
     pub(crate) fn covers(&self, url: &Url) -> bool {
         self.0.iter().any(|entry| {
-            entry.port.is_none_or(|port| url.port_or_known_default() == Some(port)) && entry.place.has(url)
+            entry.port.is_none_or(|port| url.port_or_known_default() == Some(port))
+                && entry.pattern.matches(url)
         })
     }
 }
 
-impl Entry {
+impl NoProxyEntry {
     fn parse(text: &str) -> Option<Self> {
         if text == "*" {
-            return Some(Self { place: Place::Anywhere, port: None });
+            return Some(Self { pattern: HostPattern::Anywhere, port: None });
         }
         if let Some((address, bits)) = text.split_once('/') {
             let (address, bits): (IpAddr, u8) = (address.parse().ok()?, bits.parse().ok()?);
             let fits = bits <= if address.is_ipv4() { 32 } else { 128 };
-            return fits.then_some(Self { place: Place::Network(address, bits), port: None });
+            return fits.then_some(Self { pattern: HostPattern::Network(address, bits), port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
@@ -57,16 +62,17 @@ impl Entry {
             _ => (text, None),
         };
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            return Some(Self { place: Place::Network(address, 128), port });
+            return Some(Self { pattern: HostPattern::Network(address, 128), port });
         }
         let below = host.strip_prefix("*.").or_else(|| host.strip_prefix('.'));
         let name = below.unwrap_or(host).to_owned();
-        (!name.is_empty()).then_some(Self { place: Place::Name { name, itself: below.is_none() }, port })
+        (!name.is_empty())
+            .then_some(Self { pattern: HostPattern::Name { name, includes_self: below.is_none() }, port })
     }
 }
 
-impl Place {
-    fn has(&self, url: &Url) -> bool {
+impl HostPattern {
+    fn matches(&self, url: &Url) -> bool {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -75,17 +81,18 @@ impl Place {
         match (self, address) {
             (Self::Anywhere, _) => true,
             (Self::Network(network, bits), Some(address)) => is_within(address, *network, *bits),
-            (Self::Name { name, itself }, None) => {
+            (Self::Name { name, includes_self }, None) => {
                 let host = url.host_str().unwrap_or_default();
                 let above = host.strip_suffix(name.as_str());
-                above.is_some_and(|above| if above.is_empty() { *itself } else { above.ends_with('.') })
+                above
+                    .is_some_and(|above| if above.is_empty() { *includes_self } else { above.ends_with('.') })
             }
             _ => false,
         }
     }
 }
 
-/// Whether the first `bits` of both are the same; more bits than there are mean all.
+/// Returns true if the first `bits` of both addresses are equal.
 fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     match (address.to_canonical(), network.to_canonical()) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms() {
+    fn matches_all_forms_of_entries() {
         for (list, past, through) in [
             ("", "", "a.test 10.0.0.1"),
             ("*", "a.test 10.0.0.1 [::1]:80", ""),

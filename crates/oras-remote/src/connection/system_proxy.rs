@@ -1,27 +1,27 @@
-//! Which proxy of the system a request goes by, where that changes how connections are set up.
+//! The system's proxy for a request, where it changes how connections are set up.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use oras_store::{Error, Kind};
 use url::Url;
 
-/// The port of a SOCKS proxy whose address has none (Go: `net/http`, `portMap`).
+/// The default port of a SOCKS proxy (Go: `net/http`, `portMap`).
 const SOCKS_PORT: u16 = 1080;
 
-/// A proxy of the system.
+/// A proxy from the system's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SystemProxy {
-    /// Reached by HTTP.
+    /// Connected by HTTP.
     Http,
-    /// Reached by HTTPS; its host.
+    /// Connected by HTTPS; its host.
     Https(String),
-    /// A SOCKS5 proxy that resolves names itself.
+    /// A SOCKS5 proxy, which resolves names itself.
     Socks(Url),
 }
 
 impl SystemProxy {
-    /// The proxy for `url`, if the system has one.
+    /// Returns the proxy for `url`, if there is one.
     pub(crate) fn of(url: &Url) -> Option<Self> {
-        // What the client does itself, once more: it does not report what it found.
+        // reqwest matches proxies too but does not report the result.
         let proxy = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
         Some(match proxy.uri().scheme_str() {
             Some("https") => Self::Https(proxy.uri().host().unwrap_or_default().to_owned()),
@@ -30,7 +30,7 @@ impl SystemProxy {
         })
     }
 
-    /// The host of a proxy that is reached by HTTPS.
+    /// Returns the host of an HTTPS proxy.
     pub(crate) fn https_host(&self) -> Option<&str> {
         match self {
             Self::Https(host) => Some(host),
@@ -39,10 +39,10 @@ impl SystemProxy {
     }
 }
 
-/// The address of a SOCKS5 proxy in the form by which the client leaves names to the proxy.
+/// Returns the address of a SOCKS5 proxy in the form that makes the proxy resolve names.
 ///
-/// For the client, `socks5` means that names are resolved here, and `socks5h` that the proxy resolves them; in Go both mean
-/// the latter. A name behind a jump host has no address here, and to ask for it would tell the resolver of this network.
+/// In reqwest, `socks5` resolves names locally and `socks5h` at the proxy; in Go both resolve at the proxy. A name
+/// behind a jump host has no address here, and resolving it would reveal it to the local resolver.
 fn socks_url(proxy: &Intercept) -> Option<Url> {
     let uri = proxy.uri();
     let port = uri.port_u16().unwrap_or(SOCKS_PORT);
@@ -54,8 +54,8 @@ fn socks_url(proxy: &Intercept) -> Option<Url> {
     Some(url)
 }
 
-/// A connection to such a proxy is set up like that to the registry, and would be shown the certificate for it.
-pub(crate) fn shown_certificate(url: &Url, proxy: &str) -> Error {
+/// Returns the error for a client certificate with an HTTPS proxy: reqwest would show the certificate to the proxy.
+pub(crate) fn certificate_refused(url: &Url, proxy: &str) -> Error {
     let host = url.host_str().unwrap_or_default();
     let message = format!(
         "refusing to use a client certificate through the proxy {proxy}, which is reached by HTTPS and would be shown \
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn socks_proxies_resolve_names() {
+    fn socks_proxy_resolves_names() {
         for (given, expected) in [
             ("socks5://h", "socks5h://h:1080"),
             ("socks5h://h:99", "socks5h://h:99"),

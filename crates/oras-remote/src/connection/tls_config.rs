@@ -1,4 +1,4 @@
-//! TLS by rustls; the system's authorities are read when TLS is first used, not when a client is made.
+//! TLS settings for rustls. The system's authorities are read when TLS is first used.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use oras_tls::{FileError, FileErrorKind};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::certificates::Certificates;
-use crate::options::ClientOptions;
-use crate::verifier::{AnchoredVerifier, Anchors, AnyCertificate};
+use crate::client_options::ClientOptions;
+use crate::config::certs_d::Certificates;
+use crate::connection::certificate_verifier::{AnchoredVerifier, Anchors, AnyCertificate};
 
-/// A configuration that trusts nobody: for a client that speaks no TLS.
+/// Returns a configuration that trusts no certificate, for clients without TLS.
 pub(crate) fn none() -> Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(oras_tls::provider())
         .with_safe_default_protocol_versions()
@@ -20,8 +20,8 @@ pub(crate) fn none() -> Result<ClientConfig> {
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-/// The configuration that the options and the certificates of a registry ask for, with the client certificate if
-/// `certificate` says so; `unverified` takes any certificate of the server.
+/// Returns the configuration for the options and the certificates of a registry. `certificate` adds the client
+/// certificate; `unverified` accepts any server certificate.
 pub(crate) fn configure(
     options: &ClientOptions,
     certificate: bool,
@@ -58,7 +58,7 @@ fn anchors(file: Option<&Path>, own: &[PathBuf]) -> Result<Anchors> {
         Some(path) => add(&mut anchors, path)?,
         None => {
             own.iter().try_for_each(|path| add(&mut anchors, path))?;
-            // What can't be read is reported by the failed handshake, which names the registry.
+            // An unreadable store is reported by the failed handshake, which names the registry.
             anchors.add_readable(rustls_native_certs::load_native_certs().certs);
         }
     }
@@ -70,7 +70,7 @@ fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
         |why: String| Error::new(Kind::InvalidInput, format!("Failed to load certificate in file: {why}"));
     let found = oras_tls::certificates(path).map_err(|error| match error.kind() {
         FileErrorKind::Missing => unusable(error),
-        // The words of the Go tool, which scripts match.
+        // Scripts match these words of the Go tool.
         FileErrorKind::NoCertificatePem => failed(path.display().to_string()),
         _ => failed(error.to_string()),
     })?;
@@ -80,7 +80,7 @@ fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
     })
 }
 
-/// The error for a file, which begins with the words of Go's `crypto/tls`.
+/// Returns the error for a file, which begins like that of Go's `crypto/tls`.
 fn unusable(error: FileError) -> Error {
     let context = match error.kind() {
         FileErrorKind::Missing => {

@@ -1,4 +1,4 @@
-//! How many requests a server gets at the same time: all that are made, until it says that it is too many, or shows it.
+//! The number of concurrent requests to a server: unlimited until the server answers 429 or 503 or becomes slow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,64 +9,65 @@ use reqwest::Method;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// After so many answers for each request that may be under way, one more may be. Few enough that a server which bears
-/// a fixed number refuses a request or two in a hundred.
-const WINDOW: usize = 8;
-/// An answer that takes longer is slow, if one to the same method came in a quarter of the time before.
-const SLOW: Duration = Duration::from_secs(1);
-const SLOWER: u32 = 4;
-/// So many slow answers one after the other are a sign.
-const SIGN: usize = 8;
-/// Slowness alone never leads to fewer requests: it may have another cause.
-const FEW: usize = 4;
+/// Answers per allowed request after which the limit grows by one. Large enough that a server with a fixed limit
+/// refuses only one or two requests in a hundred.
+const ANSWERS_PER_INCREASE: usize = 8;
+/// An answer is slow if it takes longer than this, and [`SLOW_FACTOR`] times as long as the fastest answer to the
+/// same method.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
+const SLOW_FACTOR: u32 = 4;
+/// Consecutive slow answers that halve the limit.
+const MAX_SLOW_ANSWERS: usize = 8;
+/// Slow answers never lower the limit below this, because slowness may have another cause.
+const MIN_LIMIT_FOR_SLOWNESS: usize = 4;
 
-/// What a request sends.
+/// The body that a request sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// Content that is read while it is sent, perhaps from the same server: it may have to wait for other requests.
+    /// Content that is read while it is sent, perhaps from the same server, so it may depend on other requests.
     Streamed,
-    /// Anything else. Waits for nothing but its answer, so that one of these may always be under way.
+    /// Anything else. Depends on no other request, so one of these may always be in flight.
     Whole,
 }
 
-/// The requests to one server: halved when it answers 429 or 503, or far more slowly than it did; one more after a window of
-/// other answers.
+/// Limits the concurrent requests to one server. The limit is halved after 429, 503 or slow answers, and grows by one
+/// after a series of other answers.
 ///
-/// The time of a `Retry-After` counts for all of them.
+/// A `Retry-After` delays all requests to the server.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    state: Mutex<State>,
+pub(crate) struct ConcurrencyLimit {
+    state: Mutex<LimitState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// `None` until the server refuses something.
+struct LimitState {
+    /// `None` until the limit is first lowered.
     allowed: Option<usize>,
     streamed: usize,
     whole: usize,
-    /// Answers since the number last changed.
+    /// Answers since the limit last changed.
     answers: usize,
-    /// Slow ones since the last that was not.
+    /// Slow answers since the last fast one.
     slow: usize,
-    /// The shortest time in which a method was answered.
-    quickest: HashMap<Method, Duration>,
-    /// When slowness last led to fewer requests; those from before say nothing of it.
-    relieved: Option<Instant>,
-    /// No request is made before.
+    /// The fastest answer to each method.
+    fastest: HashMap<Method, Duration>,
+    /// When slow answers last halved the limit. Requests from before don't count again.
+    last_halved: Option<Instant>,
+    /// No request is sent before this time.
     closed_until: Option<Instant>,
 }
 
-/// A request that is under way, until it is dropped.
+/// A request in flight; dropping it frees its place.
 #[derive(Debug)]
-pub(crate) struct UnderWay {
-    throttle: Arc<Throttle>,
+pub(crate) struct InFlight {
+    throttle: Arc<ConcurrencyLimit>,
     load: Load,
-    begun: Instant,
+    started: Instant,
 }
 
-impl State {
-    fn under_way(&self) -> usize {
+impl LimitState {
+    fn in_flight(&self) -> usize {
         self.streamed + self.whole
     }
 
@@ -77,11 +78,11 @@ impl State {
         }
     }
 
-    /// Whether an answer is late beside those from before.
+    /// Returns true if an answer took much longer than the fastest one to its method.
     fn is_slow(&mut self, method: &Method, took: Duration) -> bool {
-        let quickest = self.quickest.entry(method.clone()).or_insert(took);
-        *quickest = took.min(*quickest);
-        took > SLOW && took > *quickest * SLOWER
+        let fastest = self.fastest.entry(method.clone()).or_insert(took);
+        *fastest = took.min(*fastest);
+        took > SLOW_ANSWER && took > *fastest * SLOW_FACTOR
     }
 
     fn halve(&mut self, most: usize, least: usize) {
@@ -90,21 +91,21 @@ impl State {
     }
 
     fn admits(&self, load: Load) -> bool {
-        let below = self.allowed.is_none_or(|allowed| self.under_way() < allowed);
+        let below = self.allowed.is_none_or(|allowed| self.in_flight() < allowed);
         below || (load == Load::Whole && self.whole == 0)
     }
 }
 
-impl Throttle {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+impl ConcurrencyLimit {
+    fn with<T>(&self, change: impl FnOnce(&mut LimitState) -> T) -> T {
         change(&mut self.state.lock())
     }
 
-    /// Waits until the server may be sent one more request.
-    pub(crate) async fn enter(self: &Arc<Self>, load: Load) -> UnderWay {
+    /// Waits until one more request may be sent.
+    pub(crate) async fn enter(self: &Arc<Self>, load: Load) -> InFlight {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // What happens from here on is not missed.
+            // Registers before the check, so that a change between check and wait is not missed.
             changed.as_mut().enable();
             let closed_until = self.with(|state| {
                 let closed_until = state.closed_until.filter(|until| *until > Instant::now());
@@ -116,7 +117,7 @@ impl Throttle {
             });
             match closed_until {
                 Err(()) => {
-                    return UnderWay { throttle: Arc::clone(self), load, begun: Instant::now() };
+                    return InFlight { throttle: Arc::clone(self), load, started: Instant::now() };
                 }
                 Ok(Some(until)) => sleep_until(until).await,
                 Ok(None) => changed.await,
@@ -125,54 +126,56 @@ impl Throttle {
     }
 }
 
-impl UnderWay {
-    /// The server answered that it has too much to do, and perhaps when to come back.
+impl InFlight {
+    /// Halves the limit after a 429 or 503, and delays all requests by `retry_after`.
     pub(crate) fn refused(self, retry_after: Option<Duration>) {
         self.throttle.with(|state| {
-            // Those that are still under way are what it bears at most; this one is not.
-            let others = state.under_way().saturating_sub(1);
+            // The server bears at most the other requests in flight, since it refused this one.
+            let others = state.in_flight().saturating_sub(1);
             let most = state.allowed.map_or(others, |allowed| allowed.min(others));
             state.halve(most, 1);
             if let Some(until) = retry_after.and_then(|wait| Instant::now().checked_add(wait)) {
                 state.closed_until = state.closed_until.max(Some(until));
             }
-            tracing::debug!(allowed = ?state.allowed, ?retry_after, "the server has too much to do");
+            tracing::debug!(allowed = ?state.allowed, ?retry_after, "lowering concurrency: the server is overloaded");
         });
     }
 
-    /// The server answered anything else.
+    /// Records any other answer, which may raise or lower the limit.
     pub(crate) fn answered(self, method: &Method) {
-        let took = self.begun.elapsed();
+        let took = self.started.elapsed();
         self.throttle.with(|state| {
-            // What is sent along takes its own time.
+            // Streamed bodies don't count: they take as long as they are large.
             if self.load == Load::Whole && state.is_slow(method, took) {
-                state.slow += usize::from(state.relieved.is_none_or(|relieved| self.begun >= relieved));
-                let under_way = state.under_way();
-                let most = state.allowed.map_or(under_way, |allowed| allowed.min(under_way));
-                if state.slow >= SIGN && most > FEW {
-                    state.halve(most, FEW);
-                    state.relieved = Some(Instant::now());
-                    tracing::debug!(allowed = ?state.allowed, ?took, "the server answers slowly");
+                state.slow += usize::from(state.last_halved.is_none_or(|last_halved| self.started >= last_halved));
+                let in_flight = state.in_flight();
+                let most = state.allowed.map_or(in_flight, |allowed| allowed.min(in_flight));
+                // Several slow answers in a row: one alone may be a lost packet.
+                if state.slow >= MAX_SLOW_ANSWERS && most > MIN_LIMIT_FOR_SLOWNESS {
+                    state.halve(most, MIN_LIMIT_FOR_SLOWNESS);
+                    state.last_halved = Some(Instant::now());
+                    tracing::debug!(allowed = ?state.allowed, ?took, "lowering concurrency: the server is slow");
                 }
                 return;
             }
             state.slow = 0;
             let Some(allowed) = state.allowed else { return };
             state.answers += 1;
-            if state.answers >= allowed.saturating_mul(WINDOW) {
+            if state.answers >= allowed.saturating_mul(ANSWERS_PER_INCREASE) {
                 (state.allowed, state.answers) = (Some(allowed.saturating_add(1)), 0);
             }
         });
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let throttled = self.throttle.with(|state| {
             let count = state.count(self.load);
             *count = count.saturating_sub(1);
             state.allowed.is_some()
         });
+        // Without a limit no request waits, and waking is not needed.
         if throttled {
             self.throttle.changed.notify_waiters();
         }
@@ -185,61 +188,61 @@ mod tests {
 
     use super::*;
 
-    fn enter(throttle: &Arc<Throttle>, load: Load) -> Option<UnderWay> {
+    fn enter(throttle: &Arc<ConcurrencyLimit>, load: Load) -> Option<InFlight> {
         throttle.enter(load).now_or_never()
     }
 
     #[test]
-    fn a_server_that_refuses_nothing_gets_all() {
+    fn does_not_limit_a_server_that_never_refuses() {
         let throttle = Arc::default();
-        let under_way: Vec<_> = (0..1000).map(|_| enter(&throttle, Load::Streamed).unwrap()).collect();
-        under_way.into_iter().for_each(|one| one.answered(&Method::HEAD));
-        assert!(throttle.with(|state| state.allowed.is_none() && state.under_way() == 0));
+        let in_flight: Vec<_> = (0..1000).map(|_| enter(&throttle, Load::Streamed).unwrap()).collect();
+        in_flight.into_iter().for_each(|one| one.answered(&Method::HEAD));
+        assert!(throttle.with(|state| state.allowed.is_none() && state.in_flight() == 0));
     }
 
     #[test]
-    fn requests_are_halved_and_come_back_one_by_one() {
+    fn halves_the_limit_and_raises_it_by_one() {
         let throttle = Arc::default();
-        let mut under_way: Vec<_> = (0..9).map(|_| enter(&throttle, Load::Streamed).unwrap()).collect();
-        under_way.pop().unwrap().refused(None);
+        let mut in_flight: Vec<_> = (0..9).map(|_| enter(&throttle, Load::Streamed).unwrap()).collect();
+        in_flight.pop().unwrap().refused(None);
         assert_eq!(throttle.with(|state| state.allowed), Some(4));
         assert!(enter(&throttle, Load::Streamed).is_none());
-        under_way.truncate(3);
+        in_flight.truncate(3);
         let one = enter(&throttle, Load::Streamed).unwrap();
         assert!(enter(&throttle, Load::Streamed).is_none());
         one.answered(&Method::HEAD);
-        for _ in 1..4 * WINDOW {
+        for _ in 1..4 * ANSWERS_PER_INCREASE {
             assert_eq!(throttle.with(|state| state.allowed), Some(4));
             enter(&throttle, Load::Streamed).unwrap().answered(&Method::HEAD);
         }
         assert_eq!(throttle.with(|state| state.allowed), Some(5));
         for _ in 0..9 {
-            under_way.pop().or_else(|| enter(&throttle, Load::Streamed)).unwrap().refused(None);
+            in_flight.pop().or_else(|| enter(&throttle, Load::Streamed)).unwrap().refused(None);
         }
         assert_eq!(throttle.with(|state| state.allowed), Some(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slow_answers_are_a_sign_where_there_were_quick_ones() {
+    async fn lowers_the_limit_only_after_fast_answers_became_slow() {
         const QUICK: Duration = Duration::from_millis(20);
         const LATE: Duration = Duration::from_millis(1200);
         let throttle = Arc::default();
         let answer = async |load, count: usize, took| {
-            let under_way: Vec<_> = (0..count).map_while(|_| enter(&throttle, load)).collect();
-            let entered = under_way.len();
+            let in_flight: Vec<_> = (0..count).map_while(|_| enter(&throttle, load)).collect();
+            let entered = in_flight.len();
             tokio::time::sleep(took).await;
-            under_way.into_iter().for_each(|one| one.answered(&Method::PUT));
+            in_flight.into_iter().for_each(|one| one.answered(&Method::PUT));
             entered
         };
         let allowed = || throttle.with(|state| state.allowed);
-        // It has always been like that.
+        // Slow from the beginning, so no sign of overload.
         assert_eq!(answer(Load::Whole, 32, LATE).await, 32);
         assert_eq!(allowed(), None);
         answer(Load::Whole, 32, QUICK).await;
         // Uploads take as long as they are large.
         answer(Load::Streamed, 32, LATE).await;
         assert_eq!(allowed(), None);
-        // Those that were under way when the number was halved don't count again.
+        // Requests from before the limit was halved don't halve it again.
         answer(Load::Whole, 32, LATE).await;
         let first = allowed().unwrap();
         assert!((10..=16).contains(&first), "{first}");
@@ -248,15 +251,15 @@ mod tests {
         for _ in 0..10 {
             answer(Load::Whole, 32, LATE).await;
         }
-        assert_eq!(allowed(), Some(FEW));
-        for _ in 0..2 * WINDOW {
+        assert_eq!(allowed(), Some(MIN_LIMIT_FOR_SLOWNESS));
+        for _ in 0..2 * ANSWERS_PER_INCREASE {
             answer(Load::Whole, 32, QUICK).await;
         }
-        assert!(allowed().unwrap() > FEW);
+        assert!(allowed().unwrap() > MIN_LIMIT_FOR_SLOWNESS);
     }
 
     #[test]
-    fn what_others_wait_for_is_never_held_up() {
+    fn always_admits_one_request_without_a_streamed_body() {
         let throttle = Arc::default();
         let one = enter(&throttle, Load::Streamed).unwrap();
         enter(&throttle, Load::Streamed).unwrap().refused(None);
@@ -269,12 +272,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_is_left_alone_for_as_long_as_it_asks() {
-        let (throttle, begun) = (Arc::new(Throttle::default()), Instant::now());
+    async fn delays_all_requests_by_retry_after() {
+        let (throttle, started) = (Arc::new(ConcurrencyLimit::default()), Instant::now());
         throttle.enter(Load::Whole).await.refused(Some(Duration::from_millis(80)));
         for load in [Load::Whole, Load::Streamed] {
             throttle.enter(load).await.answered(&Method::HEAD);
-            assert!(begun.elapsed() >= Duration::from_millis(80), "{load:?}");
+            assert!(started.elapsed() >= Duration::from_millis(80), "{load:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies that a server encodes although the client asked for them as they are (RFC 9110, section 8.4).
+//! Decodes bodies that a server compresses although the client asked for `identity` (RFC 9110, section 8.4).
 
 use std::io::{self, Write};
 
@@ -12,38 +12,38 @@ use url::Url;
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder};
 use zstd::stream::zio;
 
-use crate::network::{self, ServerRole};
-use crate::response::redact;
-use crate::retry::Failed;
+use crate::http::network_error::{self, ServerRole};
+use crate::http::redact::redact;
+use crate::http::retry::FailedAttempt;
 
-/// Encodings that may be stacked: each costs a window of memory.
+/// Encodings that one body may have: each needs a window of memory.
 const MAX_ENCODINGS: usize = 4;
-/// The largest window of a zstd frame, as a power of two: what RFC 9659 allows over HTTP.
+/// The largest window of a zstd frame, as a power of two: the limit of RFC 9659 for HTTP.
 const MAX_WINDOW: u32 = 23;
-/// Encoded bytes beyond the limit of the decoded ones: content that can't be compressed grows a little.
+/// Encoded bytes allowed beyond the decoded limit, because incompressible content grows a little.
 const OVERHEAD: u64 = 64 << 10;
-/// The bytes that tell what a body is.
+/// Bytes at the start of a body that identify its format.
 const MAGIC: usize = 4;
 
-/// The encodings of a body in the order in which they were applied.
+/// The encodings of a body, in the order in which they were applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Encodings(Vec<String>);
 
-/// Why a body could not be read.
+/// The failure to read a body.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     Network(reqwest::Error),
-    /// The server uses an encoding that this client can't decode.
+    /// The server used an unsupported encoding.
     Unsupported(String),
-    /// The body is not what its encoding says.
+    /// The body does not match its encoding.
     Malformed(String),
 }
 
-/// A body, decoded.
+/// A decoded body.
 pub(crate) type DecodedBody = BoxStream<'static, Result<Bytes, BodyError>>;
 
 impl Encodings {
-    /// The encodings that `headers` tell.
+    /// Reads the encodings from `Content-Encoding`.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| {
             let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
@@ -53,12 +53,13 @@ impl Encodings {
         Self(values.flatten().filter(is_encoding).collect())
     }
 
-    /// Returns true if the body is sent as it is.
+    /// Returns true if the body is not encoded.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The body of `http`, decoded in pieces of bounded size. `limit` is the largest decoded size that the caller reads.
+    /// Returns the decoded body of `http` in chunks of bounded size. `limit` is the largest decoded size that the
+    /// caller reads.
     pub(crate) fn decode(&self, http: reqwest::Response, limit: u64) -> DecodedBody {
         let body = http.bytes_stream().map_err(BodyError::Network).boxed();
         if self.is_empty() {
@@ -69,23 +70,24 @@ impl Encodings {
             return stream::iter([Err(BodyError::Unsupported(why))]).boxed();
         }
         let body = bounded(body, limit.saturating_add(limit / 8).saturating_add(OVERHEAD));
+        // Encodings are removed in the reverse order of their application.
         self.0.iter().rev().fold(body, |body, name| Stage::new(body, name).decoded())
     }
 }
 
 impl BodyError {
-    /// The failure of the request `method` to `url`.
-    pub(crate) fn into_failed(self, method: &Method, url: &Url) -> Failed {
+    /// Converts into the failure of the request `method` to `url`.
+    pub(crate) fn into_failed(self, method: &Method, url: &Url) -> FailedAttempt {
         let bad = |kind, why: &str| Error::new(kind, format!("{method} \"{}\": {why}", redact(url)));
         match self {
-            Self::Network(error) => network::failed(method, url, ServerRole::Registry, &error),
+            Self::Network(error) => network_error::failed(method, url, ServerRole::Registry, &error),
             Self::Unsupported(why) => bad(Kind::Unsupported, &format!("the answer has {why}")).into(),
             Self::Malformed(why) => bad(Kind::InvalidContent, &why).into(),
         }
     }
 }
 
-/// `body`, which fails beyond `limit` bytes: an encoding may turn any number of them into nothing.
+/// Limits the encoded bytes, because many encoded bytes may decode to nothing.
 fn bounded(body: DecodedBody, limit: u64) -> DecodedBody {
     let mut total = 0_u64;
     let counted = body.and_then(move |chunk| {
@@ -96,7 +98,7 @@ fn bounded(body: DecodedBody, limit: u64) -> DecodedBody {
     counted.boxed()
 }
 
-/// One encoding that is taken off a body.
+/// The removal of one encoding.
 struct Stage {
     body: DecodedBody,
     name: String,
@@ -115,8 +117,8 @@ impl Stage {
         stream::try_unfold(self, next).boxed()
     }
 
-    /// The next piece. A decoder writes at most its buffer of some 32 KiB in one step, so that a small input that
-    /// decodes to much never needs much memory.
+    /// Returns the next decoded chunk. A decoder writes at most its buffer of some 32 KiB per step, so that a small
+    /// input that decodes to much never needs much memory.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
             while !self.input.is_empty()
@@ -151,7 +153,7 @@ impl Stage {
             none => none.insert(decoder(&self.name, &self.input)?),
         };
         match decoder.write(&self.input).map_err(|error| malformed(&self.name, &error))? {
-            // What follows the end of the encoded content is not content.
+            // Ignores bytes after the end of the encoded content.
             0 => self.input.clear(),
             taken => self.input.advance(taken),
         }
@@ -163,15 +165,15 @@ fn malformed(name: &str, error: &io::Error) -> BodyError {
     BodyError::Malformed(format!("the answer is not valid {name}, its content encoding: {error}"))
 }
 
-/// The decoder for content that begins with `start`.
+/// Returns the decoder for content that begins with `start`.
 ///
-/// Some servers name an encoding and send JSON without it: that is read as it is.
+/// Some servers announce an encoding and send plain JSON, which is accepted.
 fn decoder(name: &str, start: &[u8]) -> Result<Box<dyn Decoder>, BodyError> {
     let is_json = matches!(start.first(), Some(b'{' | b'['));
     Ok(match name {
         "gzip" | "x-gzip" | "zstd" if is_json => Box::new(Plain::default()),
         "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(Vec::new())),
-        // Servers send it with and without the header of zlib.
+        // Servers send deflate with and without the zlib header.
         "deflate" if is_zlib(start) => Box::new(ZlibDecoder::new(Vec::new())),
         "deflate" => Box::new(DeflateDecoder::new(Vec::new())),
         "zstd" => {
@@ -180,7 +182,7 @@ fn decoder(name: &str, start: &[u8]) -> Result<Box<dyn Decoder>, BodyError> {
             raw.set_parameter(window).map_err(|error| malformed(name, &error))?;
             Box::new(zio::Writer::new(Vec::new(), raw))
         }
-        // The bytes of these may begin like JSON.
+        // Data in these encodings may begin like JSON.
         "br" | "dcb" | "dcz" | "compress" | "x-compress" => return Err(unsupported(name)),
         _ if is_json => Box::new(Plain::default()),
         _ => return Err(unsupported(name)),
@@ -191,16 +193,16 @@ fn unsupported(name: &str) -> BodyError {
     BodyError::Unsupported(format!("the content encoding {name:?}, which is not supported"))
 }
 
-/// Returns true for the header of RFC 1950: deflate, and a checksum.
+/// Returns true if `start` is a zlib header (RFC 1950): the method deflate and a checksum.
 fn is_zlib(start: &[u8]) -> bool {
     let [method, flags, ..] = *start else { return false };
     method & 0x0f == 8 && (u32::from(method) << 8 | u32::from(flags)).is_multiple_of(31)
 }
 
 trait Decoder: Write + Send {
-    /// What was decoded so far.
+    /// The decoded bytes so far.
     fn output(&mut self) -> &mut Vec<u8>;
-    /// Fails if the encoded content is not complete.
+    /// Fails if the encoded content is incomplete.
     fn end(&mut self) -> io::Result<()>;
 }
 
@@ -244,7 +246,7 @@ impl Decoder for zio::Writer<Vec<u8>, ZstdDecoder<'static>> {
     }
 }
 
-/// Content that was not encoded.
+/// Plain content.
 #[derive(Default)]
 struct Plain(Vec<u8>);
 

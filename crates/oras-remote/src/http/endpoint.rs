@@ -1,4 +1,4 @@
-//! Where a registry is, and what may be sent there.
+//! A server, and the headers and credentials that only this server may receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,29 +7,29 @@ use oras_store::{Error, Kind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::network::ServerRole;
+use crate::http::network_error::ServerRole;
 
-/// A server together with what is meant for it alone: headers and credentials go to no other origin.
+/// A server with its own headers. Headers and credentials are sent to no other origin.
 ///
-/// That holds by type: the headers are private to this file and leave it by [`Endpoint::headers_for`] alone, which takes
-/// the address that they are sent to; requests have no other way to carry them, and a client certificate is shown only
-/// on connections that are kept apart by whether the address is owned.
+/// The type enforces that: the headers are private, and [`Endpoint::headers_for`], the only way to read them, takes
+/// the address that they are sent to. A client certificate is only shown on connections of pools for addresses that
+/// the registry owns.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     base: Url,
     server: String,
-    /// The repository that is worked on, if it is one: credentials may differ by it.
+    /// The repository in use, because credentials may be per repository.
     repository: Option<String>,
     headers: HeaderMap,
-    /// For a token server, the registry that named it.
+    /// For a token server: the registry that named it.
     named_by: Option<Url>,
-    /// Whether its certificate is not checked.
+    /// Whether the server's certificate is not verified.
     insecure: bool,
-    /// Where it is without TLS, for one that may be.
+    /// The address without TLS, if an insecure registry may use it.
     plain: Option<Arc<Plain>>,
 }
 
-/// The address without TLS, and whether it turned out to be the right one: all clones know.
+/// The address without TLS, and whether it is in use. All clones share it.
 #[derive(Debug)]
 struct Plain {
     base: Url,
@@ -37,7 +37,8 @@ struct Plain {
 }
 
 impl Endpoint {
-    /// The registry `server`, by HTTP if `plain` says so, else only if it is `localhost`.
+    /// Creates the endpoint of the registry `server`: HTTP or HTTPS as `plain` says, otherwise HTTP only for
+    /// `localhost`.
     pub(crate) fn registry(server: &str, plain: Option<bool>, headers: HeaderMap) -> Result<Self> {
         let name = server.rsplit_once(':').map_or(server, |(name, _)| name);
         let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };
@@ -45,7 +46,7 @@ impl Endpoint {
         let invalid =
             || Error::new(Kind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| invalid())?;
-        // Anything but a host and a port would end up elsewhere in the address.
+        // Rejects anything but a host and a port, which would become part of the path or the credentials.
         if base.path() != "/" || base.query().is_some() || base.fragment().is_some() || base.username() != ""
         {
             return Err(invalid());
@@ -61,7 +62,7 @@ impl Endpoint {
         })
     }
 
-    /// The same registry, whose certificate is not checked; without TLS where it has none, if `plain` says so.
+    /// Disables certificate verification; allows HTTP if the server has no TLS and `plain` is true.
     pub(crate) fn insecure(self, plain: bool) -> Self {
         let mut base = self.base.clone();
         let is_plain = plain && base.scheme() == "https" && base.set_scheme("http").is_ok();
@@ -69,7 +70,7 @@ impl Endpoint {
         Self { insecure: true, plain, ..self }
     }
 
-    /// The token server at `realm`, which this registry names.
+    /// Returns the endpoint of the token server at `realm`, which this registry named.
     pub(crate) fn token_server(&self, realm: &Url) -> Self {
         let (server, headers) = Default::default();
         let insecure = self.insecure && self.owns(realm);
@@ -77,12 +78,12 @@ impl Endpoint {
         Self { base: realm.clone(), server, repository: None, headers, named_by, insecure, plain: None }
     }
 
-    /// The same registry, for work on `repository`.
+    /// Returns the endpoint for work on `repository`.
     pub(crate) fn for_repository(self, repository: &str) -> Self {
         Self { repository: Some(repository.to_owned()), ..self }
     }
 
-    /// The address of the server.
+    /// Returns the base address of the server.
     pub(crate) fn base(&self) -> &Url {
         match &self.plain {
             Some(plain) if plain.chosen.load(Ordering::Relaxed) => &plain.base,
@@ -90,57 +91,57 @@ impl Endpoint {
         }
     }
 
-    /// Whether its certificate is not checked.
+    /// Returns true if the server's certificate is not verified.
     pub(crate) fn is_insecure(&self) -> bool {
         self.insecure
     }
 
-    /// Remembers that the server of `url` speaks no TLS, if this is it and may do without.
+    /// Records that the server of `url` has no TLS, if it is this server and HTTP is allowed.
     pub(crate) fn refuses_tls(&self, url: &Url) {
         if let Some(plain) = self.plain.as_ref().filter(|_| self.base.origin() == url.origin()) {
             plain.chosen.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The address to use for `url`: another one for what was to be asked by TLS of a server that turned out to have
-    /// none.
-    pub(crate) fn spoken(&self, url: &Url) -> Url {
-        let mut spoken = url.clone();
+    /// Returns the address to use for `url`, with HTTP if this server turned out to have no TLS.
+    pub(crate) fn address_in_use(&self, url: &Url) -> Url {
+        let mut address = url.clone();
         if self.base() != &self.base && self.base.origin() == url.origin() {
-            let changed = spoken.set_scheme("http");
+            let changed = address.set_scheme("http");
             debug_assert!(changed.is_ok(), "one special scheme becomes another");
         }
-        spoken
+        address
     }
 
-    /// The name that credentials are kept under.
+    /// Returns the name under which credentials are stored.
     pub(crate) fn server(&self) -> &str {
         &self.server
     }
 
-    /// The repository that is worked on, if it is one.
+    /// Returns the repository in use.
     pub(crate) fn repository(&self) -> Option<&str> {
         self.repository.as_deref()
     }
 
-    /// Scheme, host and port in one text.
+    /// Returns scheme, host and port as one string.
     pub(crate) fn origin(&self) -> String {
         let base = self.base();
         let host = base.host_str().unwrap_or_default();
         format!("{}://{host}:{}", base.scheme(), base.port_or_known_default().unwrap_or_default())
     }
 
-    /// Whether this is a registry, and so may have a client certificate and be asked for credentials.
+    /// Returns true for a registry, false for a token server. Only registries get client certificates and ask for
+    /// credentials.
     pub(crate) fn is_registry(&self) -> bool {
         self.named_by.is_none()
     }
 
-    /// The registry: this, or the one that named this token server.
+    /// Returns the address of the registry, or of the one that named this token server.
     pub(crate) fn registry_base(&self) -> &Url {
         self.named_by.as_ref().unwrap_or_else(|| self.base())
     }
 
-    /// What the server of `url` is: this registry or token server, or one that it redirects to.
+    /// Returns the role of the server of `url`.
     pub(crate) fn role(&self, url: &Url) -> ServerRole {
         let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
         match self.is_registry() {
@@ -150,12 +151,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether `url` is on this server: same scheme, host and port.
+    /// Returns true if `url` has the scheme, host and port of this server.
     pub(crate) fn owns(&self, url: &Url) -> bool {
         self.base().origin() == url.origin()
     }
 
-    /// The address of `path`, which begins with `/`.
+    /// Returns the address of `path`, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> Result<Url> {
         self.base()
             .join(path)
@@ -164,25 +165,25 @@ impl Endpoint {
             .ok_or_else(|| Error::new(Kind::InvalidInput, format!("invalid address {path:?}")))
     }
 
-    /// The headers that may be sent to `url`: none unless this server owns it.
+    /// Returns the headers to send to `url`: none unless this server owns it.
     pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
         if !self.owns(url) {
             return HeaderMap::new();
         }
         let mut headers = self.headers.clone();
-        if let (Some(value), false) = (authorization, self.brings_authorization()) {
+        if let (Some(value), false) = (authorization, self.has_own_authorization()) {
             headers.insert(reqwest::header::AUTHORIZATION, value.clone());
         }
         headers
     }
 
-    /// Whether the user gave a header of that name.
+    /// Returns true if the user set a header of that name.
     pub(crate) fn has_own(&self, name: &HeaderName) -> bool {
         self.headers.contains_key(name)
     }
 
-    /// Whether the user's own headers already say who is asking.
-    pub(crate) fn brings_authorization(&self) -> bool {
+    /// Returns true if the user's headers include `Authorization`.
+    pub(crate) fn has_own_authorization(&self) -> bool {
         self.headers.contains_key(reqwest::header::AUTHORIZATION)
     }
 }
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_localhost() {
+    fn uses_plain_http_only_for_localhost_by_default() {
         for (server, plain, base, origin) in [
             ("localhost", None, "http://localhost/", "http://localhost:80"),
             ("localhost:5000", None, "http://localhost:5000/", "http://localhost:5000"),
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_insecure_registry_may_turn_out_to_have_no_tls() {
+    fn insecure_registry_falls_back_to_http() {
         let url = |text: &str| Url::parse(text).unwrap();
         let [asked, other] = ["https://h:5000/v2/x", "https://i:5000/v2/x"].map(url);
         let secure = endpoint("h:5000", None);
@@ -227,20 +228,20 @@ mod tests {
         let clone = insecure.clone();
         for endpoint in [&secure, &insecure, &settled] {
             endpoint.refuses_tls(&other);
-            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
+            assert!(endpoint.owns(&asked) && endpoint.address_in_use(&asked) == asked);
             endpoint.refuses_tls(&asked);
-            assert_eq!(endpoint.spoken(&other), other);
+            assert_eq!(endpoint.address_in_use(&other), other);
         }
         let plain = url("http://h:5000/v2/x");
-        assert!(clone.owns(&plain) && !clone.owns(&asked) && clone.spoken(&asked) == plain);
+        assert!(clone.owns(&plain) && !clone.owns(&asked) && clone.address_in_use(&asked) == plain);
         assert_eq!((clone.url("/v2/x").unwrap(), clone.origin()), (plain, "http://h:5000".to_owned()));
         for endpoint in [&secure, &settled] {
-            assert!(endpoint.owns(&asked) && endpoint.spoken(&asked) == asked);
+            assert!(endpoint.owns(&asked) && endpoint.address_in_use(&asked) == asked);
         }
     }
 
     #[test]
-    fn nothing_leaves_the_origin() {
+    fn sends_headers_only_to_its_own_origin() {
         let endpoint = endpoint("h:5000", Some(true));
         let secret = HeaderValue::from_static("Basic x");
         let sent = |url: &str| endpoint.headers_for(&Url::parse(url).unwrap(), Some(&secret)).len();

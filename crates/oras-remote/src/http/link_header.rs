@@ -1,13 +1,15 @@
-//! The `Link` header that names the next page of a list (RFC 8288).
+//! The `Link` header that names the next page of a list (RFC 8288). The reader is written by hand because it is
+//! lenient on purpose: registries send links without brackets, quotes or relations, which strict parsers reject.
 
 use url::Url;
 
-/// The target of the first link to the next page; links without a relation count, as some registries send them.
+/// Returns the target of the first link to the next page. Links without a relation count, because some registries
+/// send them.
 ///
-/// Headers are read as they are meant: without angle brackets, without quotes, with parameters in any order.
+/// Accepts targets without brackets, values without quotes, and parameters in any order.
 ///
 /// # Errors
-/// The header that tells of a next page without its address: the list must not end there.
+/// The header that announces a next page without its address. Ignoring it would silently truncate the list.
 pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
     let mut malformed = None;
     for header in headers {
@@ -21,13 +23,13 @@ pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
     malformed.map_or(Ok(None), Err)
 }
 
-/// The address `target` means on a page from `page`, if it is on the same server.
+/// Resolves `target` against the address of its page. Fails if it is on another server.
 pub(crate) fn resolve(target: &str, page: &Url) -> Result<Url, String> {
     let next = page.join(target).map_err(|error| format!("invalid next link {target:?}: {error}"))?;
     if next.origin() != page.origin() {
         return Err(format!(
             "invalid next link {target:?}: not the same origin as {:?}",
-            crate::response::redact(page)
+            crate::http::redact::redact(page)
         ));
     }
     Ok(next)
@@ -65,8 +67,8 @@ impl<'a> Link<'a> {
     }
 }
 
-/// A parameter, without the quotes of its value. An address without brackets has other characters before its first `=`
-/// than a name.
+/// Reads a parameter and removes quotes from its value. Characters that no name has tell an address without brackets
+/// from a parameter.
 fn parameter(part: &str) -> Option<(&str, &str)> {
     let (name, value) = part.split_once('=')?;
     let name = name.trim();
@@ -74,7 +76,7 @@ fn parameter(part: &str) -> Option<(&str, &str)> {
     is_name.then(|| (name, value.trim().trim_matches(['"', '\''])))
 }
 
-/// The address in a part that is no parameter, and what follows it.
+/// Returns the address in a part that is not a parameter, and what follows it.
 fn address(part: &str) -> (Option<&str>, &str) {
     let is_around = |c: char| c.is_whitespace() || "<>\"'".contains(c);
     let begin = part.trim_start_matches(is_around);
@@ -83,10 +85,10 @@ fn address(part: &str) -> (Option<&str>, &str) {
     ((!address.is_empty()).then_some(address), rest.trim_start_matches(is_around))
 }
 
-/// The parts of `text` between separators, except for those in brackets and in quotes.
+/// Splits `text` at separators outside of brackets and quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut bracketed) = (false, false);
-    // A bracket that nothing closes holds nothing together.
+    // An unclosed bracket does not quote separators.
     let mut closing = text.matches('>').count();
     text.split(move |c| {
         match c {
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_malformed_links_as_they_are_meant() {
+    fn accepts_malformed_links() {
         let page = "/v2/r/tags/list?last=b&n=2";
         for header in [
             "/v2/r/tags/list?last=b&n=2; rel=\"next\"",
@@ -152,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_next_page_without_an_address_is_an_error() {
+    fn rejects_next_link_without_address() {
         for header in ["rel=\"next\"", "<>; rel=next", "; rel=next", "</a>; rel=last, <>; rel=next"] {
             assert_eq!(next(&[header.to_owned()]), Err(header));
         }
     }
 
     #[test]
-    fn stays_on_the_server() {
+    fn rejects_links_to_other_servers() {
         let page = Url::parse("http://h:5000/v2/a/tags/list?n=1").unwrap();
         for (target, expected) in [
             ("/v2/a/tags/list?last=x", "http://h:5000/v2/a/tags/list?last=x"),

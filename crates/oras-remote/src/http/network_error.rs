@@ -1,4 +1,4 @@
-//! Failures of the network in the words of the Go tool: `Get "url": dial tcp ...: connection refused`.
+//! Network failures in the words of the Go tool: `Get "url": dial tcp ...: connection refused`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,29 +10,30 @@ use reqwest::{Method, StatusCode, Version};
 use rustls::{AlertDescription, InvalidMessage};
 use url::Url;
 
-use crate::guard::AddressRefused;
-use crate::response::{reason, redact};
-use crate::retry::{Again, Failed};
+use crate::connection::address_guard::AddressRefused;
+use crate::http::redact::redact;
+use crate::http::response_error::reason;
+use crate::http::retry::{FailedAttempt, RetryAdvice};
 
-/// A server speaks another scheme than the address says; found in the chain of an error.
+/// A server uses another scheme than its address; found in the chain of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongScheme {
-    /// The address begins with `https`.
+    /// The address begins with `https`, and the server speaks HTTP.
     #[error("the {0} speaks HTTP, not HTTPS")]
     SpeaksHttp(ServerRole),
-    /// The address begins with `http`.
+    /// The address begins with `http`, and the server speaks HTTPS.
     #[error("the {0} speaks HTTPS, not HTTP")]
     SpeaksHttps(ServerRole),
 }
 
-/// What a server is to the client.
+/// The role of a server for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerRole {
-    /// The registry, whose address the user gave.
+    /// The registry, whose address came from the user.
     Registry,
-    /// The token server, whose address the registry gave.
+    /// The token server, whose address came from the registry.
     TokenServer,
-    /// A server that the registry redirects to.
+    /// A server to which the registry redirects.
     RedirectTarget,
 }
 
@@ -46,28 +47,28 @@ impl fmt::Display for ServerRole {
     }
 }
 
-/// The failure to send a request or to read its answer.
-pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwest::Error) -> Failed {
+/// Describes the failure to send a request or to read its answer.
+pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwest::Error) -> FailedAttempt {
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(Kind::Denied, refused.clone()).into();
     }
     if speaks_plain_http(error) {
         let cause = "http: server gave HTTP response to HTTPS client";
-        return spoken(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
+        return go_error(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
     }
-    let (cause, again) = explain(url, error);
-    Failed { error: spoken(method, url, &cause), again }
+    let (cause, advice) = explain(url, error);
+    FailedAttempt { error: go_error(method, url, &cause), advice }
 }
 
-/// Returns true if the server, or a machine before it, may be restarting: no connection was made although there was an
-/// address to connect to, or the connection ended before an answer came. A load balancer and the port forward of a
-/// container accept connections and reset them while the server behind them is gone.
+/// Returns true if the server, or a machine before it, may be restarting: the connection was refused or ended before
+/// an answer. A load balancer or a container's port forward accepts connections and resets them while the server is
+/// down.
 pub(crate) fn is_outage(error: &reqwest::Error) -> bool {
     use ErrorKind as E;
     if error.is_timeout() || find::<AddressRefused>(error).is_some() {
         return false;
     }
-    // TLS that fails is no outage, unless the connection ended within its handshake.
+    // A TLS failure is not an outage, unless the connection ended during the handshake.
     if find::<rustls::Error>(error).is_some() {
         return false;
     }
@@ -88,7 +89,7 @@ pub(crate) fn is_outage(error: &reqwest::Error) -> bool {
     lost || is_cut(error)
 }
 
-/// What servers that speak TLS answer to a request without it: Go, nginx, Apache, HAProxy and Envoy say so in these words.
+/// Answers of TLS servers to requests without TLS: Go, nginx, Apache, HAProxy and Envoy use these words.
 const ASKS_FOR_TLS: [&str; 4] = [
     "client sent an http request to an https server",
     "plain http request was sent to https port",
@@ -96,8 +97,8 @@ const ASKS_FOR_TLS: [&str; 4] = [
     "this combination of host and port requires tls",
 ];
 
-/// Returns true for an answer as servers give it to a request without TLS that should have come by TLS: 400, and the end of
-/// the connection, without the header of a registry.
+/// Returns true if the answer looks like that of a TLS server to a request without TLS: 400 and `Connection: close`,
+/// without the header of a registry.
 pub(crate) fn may_lack_tls(url: &Url, answer: &reqwest::Response) -> bool {
     let headers = answer.headers();
     let closes = headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
@@ -107,7 +108,7 @@ pub(crate) fn may_lack_tls(url: &Url, answer: &reqwest::Response) -> bool {
         && !headers.contains_key("docker-distribution-api-version")
 }
 
-/// Returns true if the server answered a request without TLS that it speaks TLS.
+/// Returns true if the answer to a request without TLS says that the server expects TLS.
 pub(crate) fn asks_for_tls(url: &Url, status: StatusCode, body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_lowercase();
     url.scheme() == "http"
@@ -115,29 +116,34 @@ pub(crate) fn asks_for_tls(url: &Url, status: StatusCode, body: &[u8]) -> bool {
         && ASKS_FOR_TLS.iter().any(|words| text.contains(words))
 }
 
-/// The failure of a request that was sent without TLS to a server that speaks it.
-pub(crate) fn lacks_tls(method: &Method, url: &Url, role: ServerRole, status: StatusCode) -> Failed {
+/// Describes a request without TLS to a server that expects TLS.
+pub(crate) fn expects_tls_error(
+    method: &Method,
+    url: &Url,
+    role: ServerRole,
+    status: StatusCode,
+) -> FailedAttempt {
     let reason = reason(status).unwrap_or_default();
-    spoken(method, url, &format!("response status code {}: {reason}", status.as_u16()))
+    go_error(method, url, &format!("response status code {}: {reason}", status.as_u16()))
         .with_source(WrongScheme::SpeaksHttps(role))
         .into()
 }
 
-/// Whether the handshake ended because the server speaks no HTTP/1.1 (RFC 7301, section 3.2).
+/// Returns true if the server rejected HTTP/1.1 in the handshake (RFC 7301, section 3.2).
 pub(crate) fn refuses_http1(error: &reqwest::Error) -> bool {
     let tls = find::<rustls::Error>(error);
     matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
-/// Whether the handshake was answered by something else than TLS.
+/// Returns true if the server answered the TLS handshake without TLS.
 fn speaks_plain_http(error: &reqwest::Error) -> bool {
     let tls = find::<rustls::Error>(error);
     matches!(tls, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
-/// Whether there is nobody who speaks TLS: nobody listens, or the handshake was answered by something else or hung up
-/// on.
-pub(crate) fn speaks_no_tls(error: &reqwest::Error) -> bool {
+/// Returns true if no TLS server listens: the connection was refused or reset, or the handshake was answered without
+/// TLS.
+pub(crate) fn lacks_tls_server(error: &reqwest::Error) -> bool {
     match find::<rustls::Error>(error) {
         Some(_) => speaks_plain_http(error),
         None => find::<std::io::Error>(error).is_some_and(|io| {
@@ -147,55 +153,57 @@ pub(crate) fn speaks_no_tls(error: &reqwest::Error) -> bool {
     }
 }
 
-/// The failure of a server that stopped talking.
-pub(crate) fn silent(method: &Method, url: &Url) -> Failed {
-    Failed::later(spoken(method, url, "timeout awaiting the answer"))
+/// Describes the timeout of a server that stopped sending.
+pub(crate) fn timeout(method: &Method, url: &Url) -> FailedAttempt {
+    FailedAttempt::later(go_error(method, url, "timeout awaiting the answer"))
 }
 
-/// The failure of an answer that ended before all of it came.
-pub(crate) fn short(method: &Method, url: &Url) -> Failed {
-    Failed::later(spoken(method, url, "unexpected EOF"))
+/// Describes an answer that ended too early.
+pub(crate) fn unexpected_eof(method: &Method, url: &Url) -> FailedAttempt {
+    FailedAttempt::later(go_error(method, url, "unexpected EOF"))
 }
 
-fn spoken(method: &Method, url: &Url, cause: &str) -> Error {
+fn go_error(method: &Method, url: &Url, cause: &str) -> Error {
     let (first, rest) = method.as_str().split_at(1.min(method.as_str().len()));
     Error::new(Kind::Network, format!("{first}{} \"{}\": {cause}", rest.to_lowercase(), redact(url)))
 }
 
-fn explain(url: &Url, error: &reqwest::Error) -> (String, Again) {
+fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
     let host = url.host_str().unwrap_or_default();
     let address = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
     if let Some(tls) = find::<rustls::Error>(error) {
-        return (oras_tls::describe(host, tls), Again::Never);
+        return (oras_tls::describe(host, tls), RetryAdvice::Never);
     }
     if chain(error).any(|error| error.to_string() == "dns error") {
-        return (format!("dial tcp: lookup {host}: no such host"), Again::Never);
+        return (format!("dial tcp: lookup {host}: no such host"), RetryAdvice::Never);
     }
     let io = find::<std::io::Error>(error).map(std::io::Error::kind);
     let dialed = || dialed(error).unwrap_or_else(|| numeric(&address));
     let dial = if error.is_connect() { format!("dial tcp {}: ", dialed()) } else { String::new() };
     match io {
-        Some(ErrorKind::ConnectionRefused) => (format!("{dial}connect: connection refused"), Again::Never),
-        _ if error.is_timeout() => (format!("{dial}i/o timeout"), Again::Later),
-        Some(ErrorKind::ConnectionReset) => (format!("{dial}connection reset by peer"), Again::Later),
-        Some(ErrorKind::BrokenPipe) => (format!("{dial}broken pipe"), Again::Later),
-        // The server hung up on the handshake.
-        Some(ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), Again::Later),
-        Some(ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), Again::Later),
-        _ if is_cut(error) => ("unexpected EOF".to_owned(), Again::Later),
+        Some(ErrorKind::ConnectionRefused) => {
+            (format!("{dial}connect: connection refused"), RetryAdvice::Never)
+        }
+        _ if error.is_timeout() => (format!("{dial}i/o timeout"), RetryAdvice::Later),
+        Some(ErrorKind::ConnectionReset) => (format!("{dial}connection reset by peer"), RetryAdvice::Later),
+        Some(ErrorKind::BrokenPipe) => (format!("{dial}broken pipe"), RetryAdvice::Later),
+        // The server closed the connection during the handshake.
+        Some(ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), RetryAdvice::Later),
+        Some(ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), RetryAdvice::Later),
+        _ if is_cut(error) => ("unexpected EOF".to_owned(), RetryAdvice::Later),
         _ if is_head_too_large(error) => {
-            ("the head of the answer has too many fields or bytes".to_owned(), Again::Never)
+            ("the head of the answer has too many fields or bytes".to_owned(), RetryAdvice::Never)
         }
-        _ if url.scheme() == "http" && is_no_http(error) => {
+        _ if url.scheme() == "http" && is_not_http(error) => {
             let why = "malformed HTTP response: the server may speak HTTPS, not HTTP";
-            (why.to_owned(), Again::Later)
+            (why.to_owned(), RetryAdvice::Later)
         }
-        _ if error.is_builder() => (innermost(error), Again::Never),
-        _ => (format!("{dial}{}", innermost(error)), Again::Later),
+        _ if error.is_builder() => (innermost(error), RetryAdvice::Never),
+        _ => (format!("{dial}{}", innermost(error)), RetryAdvice::Later),
     }
 }
 
-/// The address that did not answer, which may be that of a proxy: only the debug form of the error tells it.
+/// Returns the address that failed, which may be a proxy's. Only the debug form of the error contains it.
 fn dialed(error: &reqwest::Error) -> Option<String> {
     let refused =
         chain(error).map(|error| format!("{error:?}")).find(|text| text.starts_with("ConnectError("))?;
@@ -203,7 +211,7 @@ fn dialed(error: &reqwest::Error) -> Option<String> {
     address.parse::<std::net::SocketAddr>().ok().map(|address| address.to_string())
 }
 
-/// Go dials addresses, not names; of the names only this one is known for sure.
+/// Go shows addresses, not names; `localhost` is the only name whose address is certain.
 fn numeric(address: &str) -> String {
     match address.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -211,7 +219,7 @@ fn numeric(address: &str) -> String {
     }
 }
 
-/// Whether the connection ended before the answer did.
+/// Returns true if the connection ended before the answer did.
 fn is_cut(error: &reqwest::Error) -> bool {
     chain(error).any(|error| {
         let text = error.to_string();
@@ -220,13 +228,13 @@ fn is_cut(error: &reqwest::Error) -> bool {
     })
 }
 
-/// Whether the head of an answer exceeds the limits of hyper or of h2.
+/// Returns true if the headers of an answer exceed the limits of hyper or h2.
 fn is_head_too_large(error: &reqwest::Error) -> bool {
     chain(error).any(|error| error.to_string() == "message head is too large")
 }
 
-/// Whether what came is no answer of HTTP/1.1, such as an alert of TLS.
-fn is_no_http(error: &reqwest::Error) -> bool {
+/// Returns true if the answer is not HTTP/1.1, such as a TLS alert.
+fn is_not_http(error: &reqwest::Error) -> bool {
     chain(error).any(|error| error.to_string().starts_with("invalid HTTP version"))
 }
 
@@ -237,7 +245,7 @@ fn chain(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
 }
 
 fn below(error: Cause<'_>) -> Option<Cause<'_>> {
-    // The source of such an error is the source of what it wraps.
+    // `io::Error::source` skips the wrapped error itself, so the chain continues at `get_ref`.
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),
@@ -248,7 +256,7 @@ fn find<'a, T: StdError + 'static>(error: Cause<'a>) -> Option<&'a T> {
     chain(error).filter_map(|error| error.downcast_ref::<T>()).last()
 }
 
-/// The innermost text of an error: the outer ones repeat the address.
+/// Returns the innermost message: the outer ones repeat the address.
 fn innermost(error: Cause<'_>) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Lists that come page by page: tags, repositories, referrers.
+//! Paged lists: tags, repositories, referrers.
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
@@ -13,25 +13,25 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::body::too_large;
+use crate::auth::scope::Scopes;
 use crate::client::Client;
-use crate::encoding::DecodedBody;
-use crate::endpoint::Endpoint;
-use crate::link;
-use crate::network;
-use crate::request::{Answer, Request, Response};
-use crate::retry::Failed;
-use crate::scope::Scopes;
+use crate::http::content_encoding::DecodedBody;
+use crate::http::endpoint::Endpoint;
+use crate::http::request::Request;
+use crate::http::response::{Response, ResponseBody};
+use crate::http::response_body::too_large;
+use crate::http::retry::FailedAttempt;
+use crate::http::{link_header, network_error};
 
-/// More pages than this are no list but an attack.
+/// Pages of one list. A registry that sends more is faulty or hostile.
 const MAX_PAGES: usize = 10_000;
-/// The longest page: registries without paging send all of a list at once. The index of the referrers tag schema is such
-/// a list, too.
+/// Bytes of one page: registries without paging send the whole list at once. The index of the referrers tag schema
+/// counts as a page.
 pub(crate) const MAX_PAGE: u64 = 64 << 20;
-/// The longest list: all of its pages together.
+/// Bytes of all pages of one list.
 const MAX_LIST: u64 = 2 * MAX_PAGE;
-/// Pieces of a list that wait to be parsed.
-const PIECES: usize = 4;
+/// Chunks of a list that may wait for the parser.
+const MAX_QUEUED_CHUNKS: usize = 4;
 
 /// A list on a registry.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// The list after `last`.
+    /// Starts the list after the item `last`.
     pub(crate) fn after(mut self, last: Option<&str>) -> Self {
         if let Some(last) = last.filter(|last| !last.is_empty()) {
             self.url.query_pairs_mut().append_pair("last", last);
@@ -51,21 +51,21 @@ impl List {
         self
     }
 
-    /// One page at `url`, whatever its status.
+    /// Requests one page, and returns it whatever its status.
     pub(crate) async fn page<P: DeserializeOwned + Send + 'static>(&self, url: Url) -> Result<Page<P>> {
         let request = Request::list(url, self.scopes.clone(), MAX_PAGE);
         let idle = self.client.options().idle_timeout;
         self.client.send_and(&self.endpoint, &request, |response| Page::read(response, idle)).await
     }
 
-    /// All items that `items` finds in the pages, page by page as they are asked for.
+    /// Streams the items that `items` extracts, requesting pages as they are needed.
     pub(crate) fn items<P, T>(self, items: fn(P) -> Vec<T>) -> BoxStream<'static, Result<T>>
     where
         P: DeserializeOwned + Send + 'static,
         T: Send + 'static,
     {
         let first = self.url.clone();
-        let begin = (self, Some(first), Walked::default());
+        let begin = (self, Some(first), VisitedPages::default());
         let pages = stream::try_unfold(begin, move |(list, url, mut walked)| async move {
             let Some(url) = url else { return Ok::<_, Error>(None) };
             let page = list.page(url.clone()).await?;
@@ -78,30 +78,31 @@ impl List {
     }
 }
 
-/// The pages of one list that were read.
+/// The pages of one list that were read, to detect loops and endless lists.
 #[derive(Debug, Default)]
-pub(crate) struct Walked {
+pub(crate) struct VisitedPages {
     pages: HashSet<Url>,
     length: u64,
 }
 
-impl Walked {
-    /// The address of the page after `page`, which was asked for at `url` and has `length` bytes.
+impl VisitedPages {
+    /// Returns the address of the page after `page`, which was requested at `url` and has `length` bytes.
     ///
     /// # Errors
-    /// For a link to another server, for one to a page that was read before, after [`MAX_PAGES`] and after [`MAX_LIST`].
+    /// For a link to another server or to an earlier page, and beyond [`MAX_PAGES`] or [`MAX_LIST`].
     pub(crate) fn next(&mut self, url: &Url, page: &Response, length: u64) -> Result<Option<Url>> {
         let links = page.headers.get_all("link").iter();
         let links: Vec<_> =
             links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
-        let target = link::next(&links).map_err(|header| {
+        let target = link_header::next(&links).map_err(|header| {
             let why = format!("the list goes on, but its Link can't be read: {header:?}");
             page.bad(Kind::InvalidContent, &why)
         })?;
         let Some(target) = target else { return Ok(None) };
-        let next = link::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
+        let next = link_header::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
         self.pages.insert(url.clone());
         self.length += length;
+        // A registry that links back would otherwise make the client loop.
         if self.pages.contains(&next) {
             return Err(page.bad(Kind::InvalidContent, "the next page is one that was read before"));
         }
@@ -117,24 +118,24 @@ impl Walked {
     }
 }
 
-/// A page of a list, or what a registry answered instead.
+/// A page of a list, or the registry's error.
 pub(crate) struct Page<P> {
     pub(crate) response: Response,
-    /// The bytes of its body, decoded.
+    /// The decoded length of the body.
     pub(crate) length: u64,
-    /// What was parsed of a success.
+    /// The parsed body of a success.
     parsed: Result<P, String>,
 }
 
 impl<P: DeserializeOwned + Send + 'static> Page<P> {
-    async fn read(mut response: Response, idle: Duration) -> Result<Self, Failed> {
-        let body = std::mem::replace(&mut response.body, Answer::Whole(Bytes::new()));
+    async fn read(mut response: Response, idle: Duration) -> Result<Self, FailedAttempt> {
+        let body = std::mem::replace(&mut response.body, ResponseBody::Whole(Bytes::new()));
         let (length, parsed) = match body {
-            Answer::Whole(bytes) if response.status == 200 => {
+            ResponseBody::Whole(bytes) if response.status == 200 => {
                 let parsed = serde_json::from_slice(&bytes);
                 (bytes.len() as u64, parsed.map_err(|error| explain(&error, bytes.is_empty())))
             }
-            Answer::Long(body) => {
+            ResponseBody::Long(body) => {
                 let body = body.into_inner();
                 parse_long(body, &response, idle).await?
             }
@@ -146,7 +147,7 @@ impl<P: DeserializeOwned + Send + 'static> Page<P> {
         Ok(Self { response, length, parsed })
     }
 
-    /// The answer and its content, if its status is one of those; the registry's error otherwise.
+    /// Returns the response and its content if the status is one of `statuses`, otherwise the registry's error.
     pub(crate) fn expect(self, statuses: &[u16]) -> Result<(Response, P)> {
         let response = self.response.expect(statuses)?;
         match self.parsed {
@@ -164,28 +165,28 @@ fn explain(error: &serde_json::Error, is_empty: bool) -> String {
     }
 }
 
-/// Parses a long list as it comes, on a thread for blocking work: neither its text nor the thread outlives this future.
-/// Returns its length, too.
+/// Parses a long list while it arrives, on a blocking thread. Returns its length and content. If this future is
+/// dropped, the channel closes and the thread ends.
 async fn parse_long<P: DeserializeOwned + Send + 'static>(
     mut body: DecodedBody,
     response: &Response,
     idle: Duration,
-) -> Result<(u64, Result<P, String>), Failed> {
+) -> Result<(u64, Result<P, String>), FailedAttempt> {
     let (method, url) = (&response.method, &response.url);
-    let (sender, pieces) = mpsc::channel(PIECES);
+    let (sender, pieces) = mpsc::channel(MAX_QUEUED_CHUNKS);
     let parser = tokio::task::spawn_blocking(move || {
-        let text = BufReader::new(Pieces { pieces, piece: Bytes::new() });
+        let text = BufReader::new(ChunkReader { pieces, piece: Bytes::new() });
         serde_json::from_reader(text).map_err(|error| explain(&error, false))
     });
     let mut total = 0;
     loop {
-        let next = timeout(idle, body.try_next()).await.map_err(|_| network::silent(method, url))?;
+        let next = timeout(idle, body.try_next()).await.map_err(|_| network_error::timeout(method, url))?;
         let Some(piece) = next.map_err(|error| error.into_failed(method, url))? else { break };
         total += piece.len() as u64;
         if total > MAX_PAGE {
             return Err(too_large(method, url, MAX_PAGE).into());
         }
-        // The parser has found a fault.
+        // The parser stopped at an error, which is returned below.
         if sender.send(piece).await.is_err() {
             break;
         }
@@ -194,13 +195,13 @@ async fn parse_long<P: DeserializeOwned + Send + 'static>(
     Ok((total, parser.await.unwrap_or_else(|error| Err(error.to_string()))))
 }
 
-/// The text of a list, piece by piece as it comes.
-struct Pieces {
+/// The text of a list as a blocking reader.
+struct ChunkReader {
     pieces: mpsc::Receiver<Bytes>,
     piece: Bytes,
 }
 
-impl Read for Pieces {
+impl Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };

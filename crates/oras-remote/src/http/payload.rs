@@ -1,4 +1,4 @@
-//! What is sent: content, or bytes whose digest is not known yet.
+//! The bytes of a blob that is uploaded.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,78 +7,80 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::{StreamExt, TryStreamExt, stream};
 use oras_store::{ByteStream, Content, Error, Kind, Origin, Result, Undigested};
 
-use super::SMALL;
-use super::relay::Relay;
+use crate::http::replay_buffer::ReplayableDownload;
 
-/// The bytes of a blob on its way; cheap to clone, and opened anew for each request.
+/// Blobs up to this size are sent without an existence check, which would cost as much as the upload.
+pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;
+
+/// The bytes of a blob that is uploaded. Cheap to clone, and opened anew for each request.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     bytes: Bytes,
-    /// How many have been taken, all openings together.
-    taken: Arc<AtomicU64>,
+    /// Bytes read by all openings together.
+    bytes_read: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
 enum Bytes {
     Content(Content),
-    /// Content of another registry, which must not be asked for more than it has to.
-    Relayed(Content, Relay),
+    /// Content of another registry, whose download is reused when the upload fails.
+    Replayable(Content, ReplayableDownload),
     Undigested(Undigested),
-    /// Some of the bytes, those from an offset on: the registry has the others, and nobody else.
+    /// The bytes from an offset on. The registry already has the earlier ones, and this client no longer does.
     Window(u64, bytes::Bytes),
 }
 
 impl Payload {
     pub(crate) fn content(content: Content) -> Self {
         let is_far = content.is_replayable() && matches!(content.origin(), Origin::Repository { .. });
-        let bytes = if is_far && content.descriptor().size > SMALL {
-            Bytes::Relayed(content, Relay::default())
+        let bytes = if is_far && content.descriptor().size > MAX_SMALL_BLOB {
+            Bytes::Replayable(content, ReplayableDownload::default())
         } else {
             Bytes::Content(content)
         };
-        Self { bytes, taken: Arc::default() }
+        Self { bytes, bytes_read: Arc::default() }
     }
 
     pub(crate) fn undigested(content: Undigested) -> Self {
-        Self { bytes: Bytes::Undigested(content), taken: Arc::default() }
+        Self { bytes: Bytes::Undigested(content), bytes_read: Arc::default() }
     }
 
-    /// The bytes behind `start` others, which a registry has already.
-    pub(super) fn window(start: u64, bytes: bytes::Bytes) -> Self {
-        Self { bytes: Bytes::Window(start, bytes), taken: Arc::default() }
+    /// Returns a payload of `bytes` that follow `start` earlier bytes, which the registry already has.
+    pub(crate) fn window(start: u64, bytes: bytes::Bytes) -> Self {
+        Self { bytes: Bytes::Window(start, bytes), bytes_read: Arc::default() }
     }
 
-    /// Whether there is nothing but `range`, and will not be.
-    pub(super) fn is_all(&self, range: &Range<u64>) -> bool {
+    /// Returns true if `range` is the whole blob.
+    pub(crate) fn is_all(&self, range: &Range<u64>) -> bool {
         !matches!(self.bytes, Bytes::Window(..)) && *range == (0..self.size())
     }
 
     pub(crate) fn size(&self) -> u64 {
         match &self.bytes {
-            Bytes::Content(content) | Bytes::Relayed(content, _) => content.descriptor().size,
+            Bytes::Content(content) | Bytes::Replayable(content, _) => content.descriptor().size,
             Bytes::Undigested(content) => content.size,
             Bytes::Window(start, bytes) => start + bytes.len() as u64,
         }
     }
 
-    /// Whether it can be opened again.
+    /// Returns true if the payload can be opened again.
     pub(crate) fn is_replayable(&self) -> bool {
         match &self.bytes {
             Bytes::Content(content) => content.is_replayable(),
-            Bytes::Relayed(..) | Bytes::Undigested(_) | Bytes::Window(..) => true,
+            Bytes::Replayable(..) | Bytes::Undigested(_) | Bytes::Window(..) => true,
         }
     }
 
-    /// How many bytes have been taken to be sent, those that were sent twice counted twice.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+    /// Returns the number of bytes read so far, counting bytes that were sent twice twice.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// The bytes within `range`, and perhaps more than that.
+    /// Opens the bytes within `range`. The stream may be longer.
     pub(crate) async fn open(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.bytes {
             Bytes::Content(content) => content.unverified(range).await?,
-            Bytes::Relayed(content, relay) => relay.open(content, range).await?,
+            Bytes::Replayable(content, download) => download.open(content, range).await?,
             Bytes::Undigested(content) => content.open(range.start).await?,
             Bytes::Window(start, bytes) => {
                 let place = |at: u64| usize::try_from(at.checked_sub(*start)?).ok();
@@ -90,9 +92,9 @@ impl Payload {
                 stream::iter((start < end).then(|| Ok(bytes.slice(start..end)))).boxed()
             }
         };
-        let taken = Arc::clone(&self.taken);
+        let bytes_read = Arc::clone(&self.bytes_read);
         let count = move |chunk: &bytes::Bytes| {
-            taken.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            bytes_read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         };
         Ok(stream.inspect_ok(count).boxed())
     }

@@ -1,4 +1,4 @@
-//! How many bytes a second transfers may move, all of them together.
+//! The number of bytes per second that all transfers together may move.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// What may be moved at once after a while in which nothing was.
+/// Unused time that a later transfer may use at once.
 const BURST: Duration = Duration::from_millis(100);
-/// Bytes that are not sent in pieces, for they cost more than they smooth.
-const LARGEST_PIECE: u64 = 64 << 10;
+/// Size of the largest chunk. Larger ones make the rate uneven, smaller ones cost more than they smooth.
+const MAX_CHUNK: u64 = 64 << 10;
 
-/// The bytes of blobs that may be moved in a second, by all transfers that share it: clones share one budget.
+/// A limit of blob bytes per second. Clones share one budget.
 ///
-/// Whoever moves bytes waits until those before have had their time, so that transfers take turns and none starves.
-/// Manifests and what else is small are not counted.
+/// Each transfer books the time of its bytes and waits until the bookings before it have ended, so that transfers
+/// alternate and none starves. Manifests and other small bodies are not counted.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     per_second: u64,
-    /// When all bytes so far have had their time.
-    paid: Arc<Mutex<Option<Instant>>>,
+    /// The end of the time that is booked.
+    booked_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl RateLimit {
-    /// A budget of that many bytes a second, at least 1.
+    /// Creates a limit of `bytes` per second, at least 1.
     pub fn per_second(bytes: u64) -> Self {
-        Self { per_second: bytes.max(1), paid: Arc::default() }
+        Self { per_second: bytes.max(1), booked_until: Arc::default() }
     }
 
-    /// The bytes a second.
+    /// Returns the bytes per second.
     pub fn bytes_per_second(&self) -> u64 {
         self.per_second
     }
 
-    /// Takes the time of that many bytes; dropped while it waits, the time is taken all the same.
+    /// Waits until `bytes` may be moved. If the future is dropped, the time stays booked.
     pub(crate) async fn spend(&self, bytes: usize) {
         let now = Instant::now();
         let until = self.book(bytes, now);
@@ -43,19 +43,19 @@ impl RateLimit {
         }
     }
 
-    /// When bytes that are moved from `now` on will have had their time.
+    /// Books the time of `bytes` that are moved from `now` on, and returns its end.
     fn book(&self, bytes: usize, now: Instant) -> Instant {
-        let mut paid = self.paid.lock();
+        let mut booked_until = self.booked_until.lock();
         let earliest = now.checked_sub(BURST).unwrap_or(now);
-        let begin = paid.map_or(earliest, |paid| paid.max(earliest));
+        let begin = booked_until.map_or(earliest, |booked_until| booked_until.max(earliest));
         let until = begin + Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
-        *paid = Some(until);
+        *booked_until = Some(until);
         until
     }
 
-    /// The next bytes of `rest` that are moved together: a tenth of a second's, or more where that is next to nothing.
-    pub(crate) fn piece(&self, rest: &mut Bytes) -> Bytes {
-        let most = (self.per_second / 10).clamp(1, LARGEST_PIECE);
+    /// Splits off the next chunk of `rest`: a tenth of a second's bytes, within bounds.
+    pub(crate) fn split_chunk(&self, rest: &mut Bytes) -> Bytes {
+        let most = (self.per_second / 10).clamp(1, MAX_CHUNK);
         rest.split_to(usize::try_from(most).map_or(rest.len(), |most| most.min(rest.len())))
     }
 }
@@ -70,7 +70,7 @@ mod tests {
     fn transfers_share_one_budget() {
         let limit = RateLimit::per_second(MIB as u64);
         let begun = Instant::now();
-        // Each moves its next chunk when the one before has had its time.
+        // Each transfer moves its next chunk when the time of the one before has passed.
         let mut transfers =
             [(1 << 10, 0), (1 << 14, 0), (1 << 18, 0)].map(|(chunk, moved)| (begun, chunk, moved));
         let mut ended = begun;
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_was_not_used_is_gone() {
+    fn unused_time_expires_after_a_burst() {
         let limit = RateLimit::per_second(1000);
         let later = Instant::now() + Duration::from_secs(60);
         limit.book(1, Instant::now());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_spends_waits() {
+    async fn waits_for_the_time_of_earlier_bytes() {
         let (limit, begun) = (RateLimit::per_second(1000), Instant::now());
         limit.spend(200).await;
         limit.spend(100).await;
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_small_and_never_empty() {
+    fn splits_small_chunks_that_are_never_empty() {
         for (rate, expected) in [(1, 1), (9, 1), (1000, 100), (u64::MAX, 64 << 10)] {
             let mut rest = Bytes::from(vec![0; MIB]);
-            let piece = RateLimit::per_second(rate).piece(&mut rest);
-            assert_eq!((piece.len(), rest.len()), (expected, MIB - expected), "{rate}");
+            let chunk = RateLimit::per_second(rate).split_chunk(&mut rest);
+            assert_eq!((chunk.len(), rest.len()), (expected, MIB - expected), "{rate}");
         }
         let mut rest = Bytes::from_static(b"ab");
-        assert_eq!(RateLimit::per_second(1 << 20).piece(&mut rest), "ab");
+        assert_eq!(RateLimit::per_second(1 << 20).split_chunk(&mut rest), "ab");
         assert!(rest.is_empty());
     }
 }

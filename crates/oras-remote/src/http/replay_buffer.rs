@@ -1,5 +1,5 @@
-//! What comes from another registry on its way to this one: when the upload breaks, the download stays open, and what
-//! was taken last is kept, so that nothing is asked for twice which is still at hand.
+//! Keeps a download from another registry open when the upload of its bytes fails, and buffers its last bytes, so
+//! that a retry does not download them again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,53 +13,57 @@ use futures::{Stream, StreamExt, stream};
 use oras_store::{ByteStream, Content, Result};
 use parking_lot::{Mutex, MutexGuard};
 
-/// Bytes that are kept: about what may be on its way to a registry.
-const KEPT: usize = 6 << 20;
-/// So many bytes before those that are kept are asked for by themselves; of more, everything is.
-const GAP: u64 = 32 << 20;
+/// Bytes that are buffered: about what may be in flight to a registry.
+const REPLAY_BUFFER_SIZE: usize = 6 << 20;
+/// Bytes before the buffer that are downloaded again by a small request. Beyond that, a new download starts.
+const MAX_REFETCH: u64 = 32 << 20;
 
-/// The download behind an upload; clones share it. One opening at a time goes on with it.
+/// The download behind an upload. Clones share it; the latest opening continues it.
 #[derive(Clone, Default)]
-pub(super) struct Relay(Arc<Mutex<Slot>>);
+pub(crate) struct ReplayableDownload(Arc<Mutex<Slot>>);
 
 #[derive(Default)]
 struct Slot {
-    /// How many openings there were: only the last one may leave its download here.
+    /// The number of openings: only the latest one may return its download.
     openings: u64,
-    left: Option<Left>,
+    download: Option<OpenDownload>,
 }
 
-/// A download that is not at its end.
-struct Left {
+/// A download that was not read to its end.
+struct OpenDownload {
     stream: ByteStream,
-    kept: Kept,
+    buffer: ReplayBuffer,
     end: u64,
 }
 
-impl Relay {
-    /// The bytes of `content` within `range`: on with the download of the last opening if that is within reach.
-    pub(super) async fn open(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
-        let (opening, left) = {
+impl ReplayableDownload {
+    /// Opens the bytes of `content` within `range`. Continues the download of the previous opening if possible.
+    pub(crate) async fn open(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
+        let (opening, download) = {
             let mut slot = self.slot();
             slot.openings += 1;
-            (slot.openings, slot.left.take())
+            (slot.openings, slot.download.take())
         };
-        let usable = left.filter(|left| left.end == range.end && left.kept.reaches(range.start));
-        let (before, left) = match usable {
-            Some(left) => {
-                tracing::debug!(offset = range.start, "going on with a download that is open");
-                let gap = range.start..left.kept.start.max(range.start);
+        let usable =
+            download.filter(|download| download.end == range.end && download.buffer.reaches(range.start));
+        let (before, download) = match usable {
+            Some(download) => {
+                tracing::debug!(offset = range.start, "continuing an open download");
+                let gap = range.start..download.buffer.start.max(range.start);
                 let gap = if gap.is_empty() { None } else { Some(content.unverified(gap).await?) };
-                let again: Vec<_> = left.kept.from(range.start).into_iter().map(Ok).collect();
-                (stream::iter(gap).flatten().chain(stream::iter(again)).boxed(), left)
+                let again: Vec<_> = download.buffer.from(range.start).into_iter().map(Ok).collect();
+                (stream::iter(gap).flatten().chain(stream::iter(again)).boxed(), download)
             }
             None => {
                 let (start, end) = (range.start, range.end);
-                let kept = Kept { start, chunks: VecDeque::new(), size: 0 };
-                (stream::empty().boxed(), Left { stream: content.unverified(range).await?, kept, end })
+                let buffer = ReplayBuffer { start, chunks: VecDeque::new(), size: 0 };
+                (
+                    stream::empty().boxed(),
+                    OpenDownload { stream: content.unverified(range).await?, buffer, end },
+                )
             }
         };
-        let rest = Rest { relay: self.clone(), opening, left: Some(left) };
+        let rest = DownloadStream { relay: self.clone(), opening, download: Some(download) };
         Ok(before.chain(rest).boxed())
     }
 
@@ -68,19 +72,19 @@ impl Relay {
     }
 }
 
-/// The last bytes that were taken.
-struct Kept {
-    /// Where the first of them is.
+/// The last bytes that were read.
+struct ReplayBuffer {
+    /// The offset of the first buffered byte.
     start: u64,
     chunks: VecDeque<Bytes>,
     size: usize,
 }
 
-impl Kept {
+impl ReplayBuffer {
     fn push(&mut self, chunk: &Bytes) {
         self.size += chunk.len();
         self.chunks.push_back(chunk.clone());
-        while self.size > KEPT
+        while self.size > REPLAY_BUFFER_SIZE
             && let Some(first) = self.chunks.pop_front()
         {
             self.start += first.len() as u64;
@@ -88,12 +92,12 @@ impl Kept {
         }
     }
 
-    /// Whether it is worth going on from `offset`.
+    /// Returns true if the download can continue from `offset`.
     fn reaches(&self, offset: u64) -> bool {
-        offset <= self.start + self.size as u64 && self.start.saturating_sub(offset) <= GAP
+        offset <= self.start + self.size as u64 && self.start.saturating_sub(offset) <= MAX_REFETCH
     }
 
-    /// What is kept of the bytes from `offset` on.
+    /// Returns the buffered bytes from `offset` on.
     fn from(&self, offset: u64) -> Vec<Bytes> {
         let mut at = self.start;
         let mut found = Vec::new();
@@ -107,42 +111,43 @@ impl Kept {
     }
 }
 
-/// What comes of the download; dropped before its end, it leaves it where the next opening finds it.
-struct Rest {
-    relay: Relay,
+/// The stream of the download. Dropping it before its end returns the download for the next opening.
+struct DownloadStream {
+    relay: ReplayableDownload,
     opening: u64,
-    left: Option<Left>,
+    download: Option<OpenDownload>,
 }
 
-impl Stream for Rest {
+impl Stream for DownloadStream {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(left) = &mut self.left else { return Poll::Ready(None) };
-        let polled = left.stream.poll_next_unpin(context);
+        let Some(download) = &mut self.download else { return Poll::Ready(None) };
+        let polled = download.stream.poll_next_unpin(context);
         match &polled {
-            Poll::Ready(Some(Ok(chunk))) => left.kept.push(chunk),
-            // What has come to its end is of use as long as what is missing is kept.
-            Poll::Ready(None) => left.stream = stream::empty().boxed(),
-            Poll::Ready(Some(Err(_))) => self.left = None,
+            Poll::Ready(Some(Ok(chunk))) => download.buffer.push(chunk),
+            // Even a finished download is useful while its last bytes are buffered.
+            Poll::Ready(None) => download.stream = stream::empty().boxed(),
+            Poll::Ready(Some(Err(_))) => self.download = None,
             Poll::Pending => {}
         }
         polled
     }
 }
 
-impl Drop for Rest {
+impl Drop for DownloadStream {
     fn drop(&mut self) {
         let mut slot = self.relay.slot();
+        // A newer opening has its own download, which an older stream must not replace.
         if slot.openings == self.opening {
-            slot.left = self.left.take();
+            slot.download = self.download.take();
         }
     }
 }
 
-impl fmt::Debug for Relay {
+impl fmt::Debug for ReplayableDownload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").finish_non_exhaustive()
+        f.debug_struct("ReplayableDownload").finish_non_exhaustive()
     }
 }
 
@@ -150,31 +155,33 @@ impl fmt::Debug for Relay {
 mod tests {
     use super::*;
 
-    fn kept() -> Kept {
-        let mut kept = Kept { start: 10, chunks: VecDeque::new(), size: 0 };
+    fn buffer() -> ReplayBuffer {
+        let mut buffer = ReplayBuffer { start: 10, chunks: VecDeque::new(), size: 0 };
         for chunk in ["abc", "defg", "h"] {
-            kept.push(&Bytes::from_static(chunk.as_bytes()));
+            buffer.push(&Bytes::from_static(chunk.as_bytes()));
         }
-        kept
+        buffer
     }
 
     #[test]
-    fn what_is_kept_is_found_again() {
+    fn returns_buffered_bytes_from_an_offset() {
         for (offset, expected) in [(0, "abcdefgh"), (10, "abcdefgh"), (12, "cdefgh"), (17, "h"), (18, "")] {
-            assert_eq!(kept().from(offset).concat(), expected.as_bytes(), "{offset}");
-            assert!(kept().reaches(offset), "{offset}");
+            assert_eq!(buffer().from(offset).concat(), expected.as_bytes(), "{offset}");
+            assert!(buffer().reaches(offset), "{offset}");
         }
-        // Nobody has what was not taken yet.
-        assert!(!kept().reaches(19));
+        // Bytes beyond the last read one are not available.
+        assert!(!buffer().reaches(19));
     }
 
     #[test]
-    fn so_much_is_kept_and_no_more() {
-        let mut kept = kept();
-        let chunk = Bytes::from(vec![7; KEPT / 4]);
-        (0..40).for_each(|_| kept.push(&chunk));
-        assert_eq!((kept.size, kept.chunks.len()), (KEPT, 4));
-        assert_eq!(kept.start, 10 + 8 + 36 * (KEPT as u64 / 4));
-        assert!(kept.reaches(kept.start - GAP) && !kept.reaches(kept.start - GAP - 1));
+    fn bounds_the_buffer() {
+        let mut buffer = buffer();
+        let chunk = Bytes::from(vec![7; REPLAY_BUFFER_SIZE / 4]);
+        (0..40).for_each(|_| buffer.push(&chunk));
+        assert_eq!((buffer.size, buffer.chunks.len()), (REPLAY_BUFFER_SIZE, 4));
+        assert_eq!(buffer.start, 10 + 8 + 36 * (REPLAY_BUFFER_SIZE as u64 / 4));
+        assert!(
+            buffer.reaches(buffer.start - MAX_REFETCH) && !buffer.reaches(buffer.start - MAX_REFETCH - 1)
+        );
     }
 }

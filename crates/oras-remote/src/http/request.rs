@@ -1,28 +1,25 @@
-//! A request to a registry and its answer, without the sending.
+//! A request to a registry.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use oras_store::{Error, Kind, MAX_MANIFEST_SIZE, Result};
-use parking_lot::Mutex;
+use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
 use url::Url;
 
-use crate::encoding::{DecodedBody, Encodings};
-use crate::pool::Lease;
-use crate::response::ResponseError;
-use crate::scope::Scopes;
-use crate::upload::Payload;
+use crate::auth::scope::Scopes;
+use crate::auth::secret::Secret;
+use crate::http::payload::Payload;
 
-/// What a request carries.
+/// The body of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Empty,
     Bytes(Bytes),
-    /// A form with a secret in it: never sent to another origin, whatever redirect asks for it.
-    Secret(crate::Secret),
-    /// A part of a blob, opened anew each time the request is sent.
+    /// A form that contains a secret. It is never redirected to another origin.
+    Secret(Secret),
+    /// A range of a blob, opened anew for each attempt.
     Part(Payload, Range<u64>),
 }
 
@@ -33,11 +30,11 @@ pub(crate) struct Request {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
-    /// What a token must allow.
+    /// The scopes that a token needs.
     pub(crate) scopes: Scopes,
-    /// The largest body that is read into memory; `None` leaves it to be streamed.
+    /// Size of the largest body that is read into memory; `None` streams it.
     pub(crate) limit: Option<u64>,
-    /// Whether the answer is a list, which is streamed from where it is long.
+    /// Whether the answer is a list, which is streamed if it is long.
     pub(crate) is_list: bool,
 }
 
@@ -64,93 +61,18 @@ impl Request {
         self
     }
 
-    /// The request for a list of at most `limit` bytes.
+    /// Creates the request for a list of at most `limit` bytes.
     pub(crate) fn list(url: Url, scopes: Scopes, limit: u64) -> Self {
         Self { is_list: true, ..Self::new(Method::GET, url, scopes).limit(Some(limit)) }
     }
 
-    /// Returns true if the body of an answer is needed: what is written is known to be there by the headers alone.
+    /// Returns true if the caller needs the body of the answer. For writes, the headers are enough.
     pub(crate) fn needs_answer_body(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD) || matches!(self.body, Body::Secret(_))
     }
 
-    /// Whether it can be sent a second time.
+    /// Returns true if the request can be sent again.
     pub(crate) fn is_replayable(&self) -> bool {
         !matches!(&self.body, Body::Part(payload, _) if !payload.is_replayable())
-    }
-}
-
-/// An answer, with the address that gave it.
-pub(crate) struct Response {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Answer,
-    /// The connections that it came by.
-    pub(crate) lease: Lease,
-}
-
-/// The body of an answer.
-pub(crate) enum Answer {
-    /// All of it, or the beginning of an error's.
-    Whole(Bytes),
-    /// A long list, decoded, still to be read. The lock only makes it shareable.
-    Long(Mutex<DecodedBody>),
-    /// Still to be read, as the server sends it.
-    Stream(reqwest::Response),
-}
-
-impl Response {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The declared length of the body, unless it is encoded; after a `HEAD`, that of the body there would be.
-    pub(crate) fn content_length(&self) -> Option<u64> {
-        let length = self.header("content-length").filter(|_| self.encodings().is_empty())?;
-        length.trim().parse().ok()
-    }
-
-    /// The encodings of the body.
-    pub(crate) fn encodings(&self) -> Encodings {
-        Encodings::of(&self.headers)
-    }
-
-    /// The media type of the body, without its parameters.
-    pub(crate) fn content_type(&self) -> Option<&str> {
-        let essence = self.header("content-type")?.split(';').next()?.trim();
-        (!essence.is_empty()).then_some(essence)
-    }
-
-    /// The body, if it was read.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match &self.body {
-            Answer::Whole(bytes) => bytes,
-            Answer::Long(_) | Answer::Stream(_) => &[],
-        }
-    }
-
-    /// The body as its owner, if it was read.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        match self.body {
-            Answer::Whole(bytes) => bytes,
-            Answer::Long(_) | Answer::Stream(_) => Bytes::new(),
-        }
-    }
-
-    /// The response, if its status is one of those; the registry's error otherwise.
-    pub(crate) fn expect(self, statuses: &[u16]) -> Result<Self> {
-        if statuses.contains(&self.status.as_u16()) { Ok(self) } else { Err(self.error().into_error()) }
-    }
-
-    /// What the registry says went wrong.
-    pub(crate) fn error(&self) -> ResponseError {
-        ResponseError::new(&self.method, &self.url, self.status, self.bytes())
-    }
-
-    /// An error in what the registry answered: `GET "url": why`.
-    pub(crate) fn bad(&self, kind: Kind, why: &str) -> Error {
-        Error::new(kind, format!("{} \"{}\": {why}", self.method, crate::response::redact(&self.url)))
     }
 }

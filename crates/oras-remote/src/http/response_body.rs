@@ -1,4 +1,4 @@
-//! Bodies of answers: read whole, streamed, or no further than they are needed.
+//! Reads the bodies of answers as far as they are needed.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::encoding::{DecodedBody, Encodings};
-use crate::network;
-use crate::request::{Answer, Request};
-use crate::response::redact;
-use crate::retry::Failed;
+use crate::http::content_encoding::{DecodedBody, Encodings};
+use crate::http::network_error;
+use crate::http::redact::redact;
+use crate::http::request::Request;
+use crate::http::response::ResponseBody;
+use crate::http::retry::FailedAttempt;
 
-/// Bytes that are read of the body of an error, or of one that nobody needs.
+/// Bytes that are read of an error, or of a body that is not needed.
 const MAX_UNNEEDED: u64 = 8 * 1024;
-/// How long the body of an error may take.
+/// Timeout of reading the body of an error.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a body that nobody needs may take, and how long to wait for more of an error that only the end of the
-/// connection can end.
+/// Timeout of reading a body that is not needed, and between the chunks of an error that only the end of the
+/// connection ends.
 const OPEN_END_TIMEOUT: Duration = Duration::from_secs(1);
-/// The beginning of a list that is kept in memory: nearly all lists are shorter.
+/// Bytes of a list that are read before it is streamed: nearly all lists are shorter.
 const LIST_BEGINNING: u64 = 256 << 10;
 
 /// Reads as much of the body of `http` as `request` needs.
@@ -33,39 +34,39 @@ pub(crate) async fn read(
     request: &Request,
     url: &Url,
     idle: Duration,
-) -> Result<Answer, Failed> {
+) -> Result<ResponseBody, FailedAttempt> {
     let is_success = http.status().is_success();
     let is_needed = is_success && request.needs_answer_body();
     let encodings = Encodings::of(http.headers());
     match request.limit {
-        _ if !is_needed => Ok(Answer::Whole(unneeded(http, &encodings, is_success).await)),
+        _ if !is_needed => Ok(ResponseBody::Whole(read_unneeded(http, &encodings, is_success).await)),
         Some(limit) => {
             let body = encodings.decode(http, limit);
             match request.is_list {
                 true => list(body, idle, (&request.method, url)).await,
-                false => whole(body, limit, idle, (&request.method, url)).await.map(Answer::Whole),
+                false => whole(body, limit, idle, (&request.method, url)).await.map(ResponseBody::Whole),
             }
         }
-        None => Ok(Answer::Stream(http)),
+        None => Ok(ResponseBody::Stream(http)),
     }
 }
 
-/// Reads the beginning of the body of an error, for what it says.
+/// Reads the beginning of the body of an error.
 pub(crate) async fn error_text(http: reqwest::Response) -> Bytes {
     let encodings = Encodings::of(http.headers());
-    unneeded(http, &encodings, false).await
+    read_unneeded(http, &encodings, false).await
 }
 
-/// A whole body, at most `limit` bytes.
+/// Reads a whole body of at most `limit` bytes.
 async fn whole(
     mut body: DecodedBody,
     limit: u64,
     idle: Duration,
     (method, url): (&Method, &Url),
-) -> Result<Bytes, Failed> {
+) -> Result<Bytes, FailedAttempt> {
     let mut bytes = BytesMut::new();
     loop {
-        let next = timeout(idle, body.try_next()).await.map_err(|_| network::silent(method, url))?;
+        let next = timeout(idle, body.try_next()).await.map_err(|_| network_error::timeout(method, url))?;
         match next.map_err(|error| error.into_failed(method, url))? {
             None => return Ok(bytes.freeze()),
             Some(chunk) if (bytes.len() + chunk.len()) as u64 > limit => {
@@ -76,7 +77,7 @@ async fn whole(
     }
 }
 
-/// The error for an answer of more than `limit` bytes.
+/// Returns the error for an answer of more than `limit` bytes.
 pub(crate) fn too_large(method: &Method, url: &Url, limit: u64) -> Error {
     let message = format!(
         "{method} \"{}\": the answer exceeds the limit of {limit} bytes: size exceeds limit",
@@ -85,27 +86,27 @@ pub(crate) fn too_large(method: &Method, url: &Url, limit: u64) -> Error {
     Error::new(Kind::TooLarge, message)
 }
 
-/// A list: whole if it is short, else its beginning followed by what is still to come.
+/// Reads a list whole if it is short, otherwise returns a stream that starts with the bytes read.
 async fn list(
     mut body: DecodedBody,
     idle: Duration,
     (method, url): (&Method, &Url),
-) -> Result<Answer, Failed> {
+) -> Result<ResponseBody, FailedAttempt> {
     let mut bytes = BytesMut::new();
     while bytes.len() as u64 <= LIST_BEGINNING {
-        let next = timeout(idle, body.try_next()).await.map_err(|_| network::silent(method, url))?;
+        let next = timeout(idle, body.try_next()).await.map_err(|_| network_error::timeout(method, url))?;
         match next.map_err(|error| error.into_failed(method, url))? {
-            None => return Ok(Answer::Whole(bytes.freeze())),
+            None => return Ok(ResponseBody::Whole(bytes.freeze())),
             Some(chunk) => bytes.extend_from_slice(&chunk),
         }
     }
     let body = stream::iter([Ok(bytes.freeze())]).chain(body).boxed();
-    Ok(Answer::Long(Mutex::new(body)))
+    Ok(ResponseBody::Long(Mutex::new(body)))
 }
 
-/// As much of a body as comes soon, up to [`MAX_UNNEEDED`] bytes. What an error says beyond that is not worth reading;
-/// the body of a success is read so that the connection can be used again, and only if it has an end.
-async fn unneeded(http: reqwest::Response, encodings: &Encodings, is_success: bool) -> Bytes {
+/// Reads what arrives soon, up to [`MAX_UNNEEDED`] bytes. An error says enough in them. The body of a success is read
+/// so that the connection can be reused, and only if it has an end.
+async fn read_unneeded(http: reqwest::Response, encodings: &Encodings, is_success: bool) -> Bytes {
     let headers = http.headers();
     let has_end = headers.contains_key(CONTENT_LENGTH)
         || headers.contains_key(TRANSFER_ENCODING)

@@ -1,4 +1,4 @@
-//! What a registry says when it refuses (distribution-spec, "Error Codes"), in the words of the Go tool.
+//! Errors that a registry returns (distribution-spec, "Error Codes"), in the words of the Go tool.
 
 use std::fmt;
 
@@ -8,7 +8,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-/// An answer of a registry that is an error.
+use crate::http::redact::redact;
+
+/// An error response of a registry.
 #[derive(Clone, Debug)]
 pub struct ResponseError {
     /// The method of the request.
@@ -17,11 +19,11 @@ pub struct ResponseError {
     pub url: String,
     /// The status of the answer.
     pub status: u16,
-    /// The errors in its body, if it had any that can be read.
+    /// The errors in its body, if they can be parsed.
     pub errors: Vec<ErrorEntry>,
 }
 
-/// Basic authentication is asked for and there is no credential.
+/// The registry requires basic authentication and no credential was found.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("basic credential not found")]
 pub struct MissingCredential;
@@ -34,7 +36,7 @@ impl ResponseError {
         Self { method: method.to_string(), url: redact(url), status: status.as_u16(), errors }
     }
 
-    /// Whether the body has an error of that code.
+    /// Returns true if the body has an error with that code.
     pub fn has_code(&self, code: &str) -> bool {
         self.errors.iter().any(|error| error.code == code)
     }
@@ -54,7 +56,7 @@ impl ResponseError {
     }
 }
 
-/// What a status is called, by the names of Go where they differ.
+/// Returns the name of a status, with Go's names where they differ.
 pub(crate) fn reason(status: StatusCode) -> Option<&'static str> {
     match status.as_u16() {
         413 => Some("Request Entity Too Large"),
@@ -62,26 +64,6 @@ pub(crate) fn reason(status: StatusCode) -> Option<&'static str> {
         416 => Some("Requested Range Not Satisfiable"),
         _ => status.canonical_reason(),
     }
-}
-
-/// The parameters whose values are no secrets; those of signed addresses are.
-const SHOWN: [&str; 9] =
-    ["n", "last", "artifactType", "mount", "from", "digest", "digest-algorithm", "scope", "service"];
-
-/// The address as it may be shown: without a password and without the values of most of its query.
-pub(crate) fn redact(url: &Url) -> String {
-    let mut shown = url.clone();
-    // These fail only for addresses that can't have a user.
-    let _ = (shown.set_password(None), shown.set_username(""));
-    let query = url.query().map(|query| {
-        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if !SHOWN.contains(&name) => format!("{name}=REDACTED"),
-            _ => parameter.to_owned(),
-        });
-        parameters.collect::<Vec<_>>().join("&")
-    });
-    shown.set_query(query.as_deref());
-    shown.to_string()
 }
 
 impl std::error::Error for ResponseError {}
@@ -114,7 +96,7 @@ impl fmt::Display for ResponseError {
     }
 }
 
-/// A value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
+/// A JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
 struct GoValue<'a>(&'a Value);
 
 impl fmt::Display for GoValue<'_> {
@@ -144,7 +126,7 @@ impl fmt::Display for GoValue<'_> {
     }
 }
 
-/// A number as Go prints a `float64`: with an exponent from a million on.
+/// Formats a number as Go prints a `float64`: with an exponent from a million on.
 fn go_number(number: f64) -> String {
     let exact = format!("{number:e}");
     let (digits, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
@@ -167,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_go_says() {
+    fn formats_errors_like_go() {
         assert_eq!(
             text(
                 r#"{"errors":[{"code":"DENIED","message":"nope","detail":{"b":[1,"x"],"a":{}}},{"code":"UNKNOWN"}]}"#
@@ -187,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_go_numbers() {
+    fn formats_numbers_like_go() {
         let numbers = [
             (5.0, "5"),
             (1.5, "1.5"),
@@ -203,20 +185,6 @@ mod tests {
         ];
         for (number, text) in numbers {
             assert_eq!(go_number(number), text);
-        }
-    }
-
-    #[test]
-    fn addresses_keep_their_secrets() {
-        for (url, shown) in [
-            ("http://u:p@h/x", "http://h/x"),
-            ("http://h/x?last=a%20b&digest=sha256:1", "http://h/x?last=a%20b&digest=sha256:1"),
-            (
-                "http://h/x?_state=s3cret&X-Amz-Signature=t&n=1&flag",
-                "http://h/x?_state=REDACTED&X-Amz-Signature=REDACTED&n=1&flag",
-            ),
-        ] {
-            assert_eq!(redact(&Url::parse(url).unwrap()), shown);
         }
     }
 }

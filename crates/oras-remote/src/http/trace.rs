@@ -1,5 +1,5 @@
-//! What is sent and answered, as entries of a debug log in the layout of the Go tool, without secrets: of headers and
-//! bodies only what is known to be harmless is shown.
+//! Debug log entries of requests and answers in the layout of the Go tool. Only headers and bodies that are known to
+//! be harmless are shown.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,20 +12,22 @@ use serde_json::Value;
 use url::Url;
 
 use crate::client::Client;
-use crate::endpoint::Endpoint;
-use crate::request::{Answer, Request};
-use crate::response::{reason, redact};
-use crate::retry::Failed;
+use crate::http::endpoint::Endpoint;
+use crate::http::redact::redact;
+use crate::http::request::Request;
+use crate::http::response::ResponseBody;
+use crate::http::response_error::reason;
+use crate::http::retry::FailedAttempt;
 
-/// The target of the `tracing` events that tell every request and every answer, one event each: `DEBUG`, or `ERROR`
-/// where no answer came. The message has several lines; no secret of ours is in it.
+/// The target of the `tracing` events for requests and answers, one event each: `DEBUG`, or `ERROR` if no answer
+/// came. The message has several lines and contains none of the client's secrets.
 pub const TRACE_TARGET: &str = "oras_remote::http";
 
-/// The largest body that is shown.
+/// Bytes of the largest body that is logged.
 const MAX_BODY: usize = 16 * 1024;
-/// What stands for a value that is not shown.
+/// Replaces a hidden value.
 const HIDDEN: &str = "*****";
-/// Headers whose values are no secrets. Those of addresses are shown without the values of their queries.
+/// Headers whose values are not secret. Addresses in them are shown without the values of their queries.
 const SHOWN: [&str; 34] = [
     "accept",
     "accept-encoding",
@@ -65,16 +67,16 @@ const SHOWN: [&str; 34] = [
 /// Parts of the names of JSON members whose values may be secrets.
 const SECRETS: [&str; 5] = ["token", "secret", "password", "credential", "authorization"];
 
-/// A request in flight that is told about; nothing is made ready for that unless somebody listens.
+/// A logged request. Nothing is formatted unless a subscriber listens.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    /// `None` when nobody listens.
+pub(crate) struct TraceEntry {
+    /// `None` without a subscriber.
     number: Option<u64>,
     method: Method,
 }
 
-impl Exchange {
-    /// Tells that a request is sent to `url`.
+impl TraceEntry {
+    /// Logs that a request is sent to `url`.
     pub(crate) fn begin(
         client: &Client,
         endpoint: &Endpoint,
@@ -90,7 +92,7 @@ impl Exchange {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut headers = request.headers.clone();
         headers.extend(given.clone());
-        // How a body is framed and packed is the business of HTTP.
+        // Omits headers about the framing and encoding of bodies.
         headers.remove(CONTENT_LENGTH);
         headers.remove(ACCEPT_ENCODING);
         if let Ok(agent) = client.options().user_agent.parse() {
@@ -107,13 +109,13 @@ impl Exchange {
         Self { number: Some(number), method }
     }
 
-    /// Tells what was answered. A body that is streamed is left alone.
+    /// Logs an answer. The body of a stream is not read.
     pub(crate) fn answered(
         &self,
         endpoint: &Endpoint,
         status: StatusCode,
         headers: &HeaderMap,
-        body: &Result<Answer, Failed>,
+        body: &Result<ResponseBody, FailedAttempt>,
     ) {
         let Some(number) = self.number else { return };
         let reason = reason(status).map(|reason| format!(" {reason}")).unwrap_or_default();
@@ -126,11 +128,11 @@ impl Exchange {
         );
     }
 
-    /// Tells why no answer came.
+    /// Logs why no answer came.
     pub(crate) fn failed(&self, error: &Error) {
         let Some(number) = self.number else { return };
         let text = error.chain();
-        // The request's line has the address.
+        // The entry of the request has the address.
         let cause = text.split_once("\": ").map_or(text.as_str(), |(_, cause)| cause);
         tracing::error!(
             target: TRACE_TARGET,
@@ -139,7 +141,12 @@ impl Exchange {
         );
     }
 
-    fn body(&self, status: StatusCode, headers: &HeaderMap, body: &Result<Answer, Failed>) -> String {
+    fn body(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Result<ResponseBody, FailedAttempt>,
+    ) -> String {
         let none = self.method == Method::HEAD
             || matches!(status.as_u16(), 204 | 304)
             || headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
@@ -158,23 +165,23 @@ impl Exchange {
         }
         match body {
             Err(failed) => format!("   Error reading response body: {}", printable(&failed.error.chain())),
-            Ok(Answer::Stream(_)) => "   Response body of a blob is not printed".to_owned(),
-            Ok(Answer::Whole(bytes)) if bytes.is_empty() => "   Response body is empty".to_owned(),
-            Ok(Answer::Long(_)) => {
+            Ok(ResponseBody::Stream(_)) => "   Response body of a blob is not printed".to_owned(),
+            Ok(ResponseBody::Whole(bytes)) if bytes.is_empty() => "   Response body is empty".to_owned(),
+            Ok(ResponseBody::Long(_)) => {
                 "   Response body exceeding the trace size limit is not printed".to_owned()
             }
-            Ok(Answer::Whole(bytes)) if bytes.len() > MAX_BODY => {
+            Ok(ResponseBody::Whole(bytes)) if bytes.len() > MAX_BODY => {
                 "   Response body exceeding the trace size limit is not printed".to_owned()
             }
-            Ok(Answer::Whole(bytes)) if may_hold_secrets(bytes) => {
+            Ok(ResponseBody::Whole(bytes)) if may_hold_secrets(bytes) => {
                 "   Response body redacted due to potential credentials".to_owned()
             }
-            Ok(Answer::Whole(bytes)) => printable(&String::from_utf8_lossy(bytes)),
+            Ok(ResponseBody::Whole(bytes)) => printable(&String::from_utf8_lossy(bytes)),
         }
     }
 }
 
-/// A line for each header, by name.
+/// Formats one line per header, sorted by name.
 fn lines(headers: &HeaderMap, hidden: impl Fn(&HeaderName) -> bool) -> String {
     if headers.is_empty() {
         return "   Empty header".to_owned();
@@ -199,7 +206,7 @@ fn line(headers: &HeaderMap, name: &HeaderName, hidden: bool) -> String {
     format!("   {:?}: {value:?}", canonical(name))
 }
 
-/// `content-type` as `Content-Type`.
+/// Formats `content-type` as `Content-Type`.
 fn canonical(name: &HeaderName) -> String {
     let parts = name.as_str().split('-').map(|part| {
         let (first, rest) = part.split_at(part.len().min(1));
@@ -208,7 +215,7 @@ fn canonical(name: &HeaderName) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-/// An address without its user and the values of its query, whose names are sorted.
+/// Formats an address without its user and without the values of its query, whose names are sorted.
 fn address(url: &Url) -> String {
     let mut shown = url.clone();
     // These fail only for addresses that can't have a user.
@@ -219,7 +226,7 @@ fn address(url: &Url) -> String {
     shown.to_string()
 }
 
-/// The same for an address that may be relative.
+/// Like [`address`], for an address that may be relative.
 fn relative(text: &str) -> String {
     if let Ok(url) = Url::parse(text) {
         return address(&url);
@@ -241,7 +248,7 @@ fn hide_values(query: &str) -> String {
     names.iter().map(|name| format!("{name}=REDACTED")).collect::<Vec<_>>().join("&")
 }
 
-/// `<address>; rel="next"`: where the next page is, of which only what counts pages is shown.
+/// Formats `<address>; rel="next"` with only the parameters that count pages.
 fn link(text: &str) -> String {
     let (Some(start), Some(end)) = (text.find('<'), text.find('>')) else { return HIDDEN.to_owned() };
     let Some(inner) = text.get(start + 1..end) else { return HIDDEN.to_owned() };
@@ -257,8 +264,8 @@ fn is_text(content_type: &str) -> bool {
     matches!(essence.as_str(), "application/json" | "text/plain" | "text/html") || essence.ends_with("+json")
 }
 
-/// Whether a member of the JSON has a name that speaks of secrets; of what is no JSON, any word does. JSON that is no
-/// object is no answer of a registry, and may be a bare token.
+/// Returns true if a JSON member has a name that suggests a secret, or if other text contains such a word. JSON that
+/// is not an object may be a bare token.
 fn may_hold_secrets(body: &[u8]) -> bool {
     let speaks = |name: &str| {
         let name = name.to_ascii_lowercase();
@@ -282,7 +289,7 @@ fn may_hold_secrets(body: &[u8]) -> bool {
     false
 }
 
-/// The text with what would steer a terminal written as escapes.
+/// Escapes control characters, which would steer a terminal.
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -300,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_harmless_headers_are_shown() {
+    fn shows_only_harmless_headers() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("authorization", "Basic eDp5"),
@@ -325,13 +332,13 @@ mod tests {
    "X-Amz-Security": "*****"
    "X-Own": "*****""#
         );
-        // The user's own header may have a name that is harmless elsewhere.
+        // The user's header may have a name that is harmless elsewhere.
         assert!(lines(&headers, |name| name == "accept").contains(r#""Accept": "*****""#));
         assert_eq!(lines(&HeaderMap::new(), |_| false), "   Empty header");
     }
 
     #[test]
-    fn addresses_hide_their_queries() {
+    fn hides_values_of_queries() {
         let shown = |url: &str| address(&Url::parse(url).unwrap());
         assert_eq!(shown("http://u:p@h/x?b=1&a=2&b=3&c"), "http://h/x?a=REDACTED&b=REDACTED&c=REDACTED");
         assert_eq!(shown("http://h/x"), "http://h/x");
@@ -339,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_with_secrets_are_recognised() {
+    fn detects_bodies_with_secrets() {
         for (body, expected) in [
             (r#"{"token":"x"}"#, true),
             (r#"{"a":[{"\u0074oken":"x"}]}"#, true),
@@ -356,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_are_text() {
+    fn detects_text_types() {
         for (content_type, expected) in [
             ("application/json; charset=utf-8", true),
             ("application/vnd.oci.image.manifest.v1+json", true),

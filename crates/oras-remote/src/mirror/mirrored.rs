@@ -1,4 +1,4 @@
-//! Reading a repository where `registries.conf` says: through its mirrors, and from another place than its name tells.
+//! A repository that is read through its mirrors, or from another location, by the rules of `registries.conf`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,62 +15,66 @@ use oras_store::{
 };
 
 use crate::client::Client;
-use crate::options::ClientOptions;
-use crate::registries_conf::{Found, RegistriesConf};
-use crate::repository::Repository;
+use crate::client_options::ClientOptions;
+use crate::config::registries_conf::{RegistriesConf, RuleMatch};
+use crate::mirror::mirror_stream::MirrorStream;
+use crate::repository::repository::Repository;
 
-/// Blobs up to this size are taken from a mirror whole: what turns out to be wrong is then read from the next source.
-const WHOLE: u64 = 1 << 20;
-/// How often a request to a mirror is sent again: there is somebody else to ask.
-const RETRIES: u32 = 1;
-/// How long a connection to a mirror may take to be made.
+/// Size up to which a blob from a mirror is verified as a whole, so that a wrong one can be read from the next
+/// source.
+const MAX_VERIFIED_WHOLE: u64 = 1 << 20;
+/// Retries of a request to a mirror; few, because there is another source.
+const MAX_RETRIES: u32 = 1;
+/// Timeout of connecting to a mirror.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A repository as it is read: content and names from the first of its mirrors that has them, then from the repository
-/// itself; its tags and referrers from the repository alone.
+/// A repository that is read through mirrors. Content and tags come from the first mirror that has them, then from
+/// the repository itself; lists of tags and referrers come from the repository alone.
 ///
-/// Content is what its digest says, wherever it comes from. A mirror is a registry of its own: on another host than the
-/// repository it gets nothing that the options have for the repository, but
-/// [`ClientOptions::mirror_credentials`] for its own name. One that fails is told of once and not asked again.
+/// Content is verified by its digest, wherever it comes from. A mirror on another host receives none of the
+/// credentials and headers for the repository, only [`ClientOptions::mirror_credentials`] for its own name. The first
+/// failure of a mirror is reported as a warning. A mirror that failed otherwise than by lacking content is not used
+/// again.
 #[derive(Clone, Debug)]
 pub struct Mirrored {
-    /// Where the repository is read itself.
-    home: Repository,
-    mirrors: Arc<[Mirror]>,
+    /// The repository itself, at its location.
+    pub(crate) home: Repository,
+    pub(crate) mirrors: Arc<[Mirror]>,
 }
 
+/// One mirror, and whether it failed.
 #[derive(Debug)]
-struct Mirror {
-    repository: Repository,
+pub(crate) struct Mirror {
+    pub(crate) repository: Repository,
     digests: bool,
     tags: bool,
-    told: AtomicBool,
-    failed: AtomicBool,
+    has_warned: AtomicBool,
+    pub(crate) failed: AtomicBool,
 }
 
 impl Mirrored {
-    /// How `repository` is read by the rules of its client; `None` when they change nothing.
+    /// Returns the reader for `repository` by the rules of its client; `None` if they change nothing.
     ///
     /// # Errors
-    /// `InvalidInput` for a rule that leads to no repository.
+    /// `InvalidInput` if a rule leads to an invalid repository name.
     pub fn new(repository: &Repository) -> Result<Option<Self>> {
         let options = repository.client().options();
         let Some(found) = options.registries.find(repository.name()) else { return Ok(None) };
-        let place = Place { repository, found: &found };
+        let resolver = MirrorResolver { repository, found: &found };
         let mut mirrors = Vec::new();
         for mirror in &found.rule.mirrors {
             mirrors.push(Mirror {
-                repository: place.at(&mirror.location, mirror.insecure, true)?,
+                repository: resolver.at(&mirror.location, mirror.insecure, true)?,
                 digests: mirror.digests,
                 tags: mirror.tags,
-                told: AtomicBool::new(false),
+                has_warned: AtomicBool::new(false),
                 failed: AtomicBool::new(false),
             });
         }
         let location = &found.rule.location;
         let home = match location.is_empty() || location == found.prefix {
             true => repository.clone(),
-            false => place.at(location, found.rule.insecure, false)?,
+            false => resolver.at(location, found.rule.insecure, false)?,
         };
         if mirrors.is_empty() && home.name() == repository.name() {
             return Ok(None);
@@ -78,7 +82,7 @@ impl Mirrored {
         Ok(Some(Self { home, mirrors: mirrors.into() }))
     }
 
-    /// What `repository` is read by: it alone where the rules of its client change nothing.
+    /// Returns the store to read `repository` from, which is the repository itself if the rules change nothing.
     ///
     /// # Errors
     /// Those of [`Mirrored::new`].
@@ -89,7 +93,7 @@ impl Mirrored {
         })
     }
 
-    /// The descriptor of a blob, as [`Repository::resolve_blob`] gives it.
+    /// Returns the descriptor of a blob like [`Repository::resolve_blob`].
     ///
     /// # Errors
     /// Those of the repository itself.
@@ -97,7 +101,7 @@ impl Mirrored {
         self.first(true, |repository| Box::pin(repository.resolve_blob(digest))).await
     }
 
-    /// What the first source answers that does not fail; the error is that of the repository itself.
+    /// Returns the first successful answer of the mirrors, otherwise the answer or error of the repository itself.
     async fn first<'a, T, F>(&'a self, by_digest: bool, read: F) -> Result<T>
     where
         F: Fn(&'a Repository) -> BoxFuture<'a, Result<T>>,
@@ -105,7 +109,7 @@ impl Mirrored {
         for mirror in self.usable(by_digest) {
             match read(&mirror.repository).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => mirror.give_up(&self.home, &error),
+                Err(error) => mirror.report_failure(&self.home, &error),
             }
         }
         read(&self.home).await
@@ -115,12 +119,12 @@ impl Mirrored {
         self.mirrors.iter().filter(move |mirror| mirror.is_usable(by_digest))
     }
 
-    /// The content in one piece, checked, from a mirror that has it.
-    async fn whole(&self, descriptor: &Descriptor) -> Option<Bytes> {
+    /// Reads and verifies the whole content from a mirror that has it.
+    async fn read_verified(&self, descriptor: &Descriptor) -> Option<Bytes> {
         for mirror in self.usable(true) {
             match read_whole(&mirror.repository, descriptor).await {
                 Ok(bytes) => return Some(bytes),
-                Err(error) => mirror.give_up(&self.home, &error),
+                Err(error) => mirror.report_failure(&self.home, &error),
             }
         }
         None
@@ -128,25 +132,26 @@ impl Mirrored {
 }
 
 impl Mirror {
-    fn is_usable(&self, by_digest: bool) -> bool {
+    pub(crate) fn is_usable(&self, by_digest: bool) -> bool {
         (if by_digest { self.digests } else { self.tags }) && !self.failed.load(Ordering::Relaxed)
     }
 
-    /// Tells once that the next source is asked. What a mirror does not have says nothing of what else it has.
-    fn give_up(&self, home: &Repository, error: &Error) {
+    /// Reports the first failure of this mirror, and stops using it. If it only lacks this content, it may have other
+    /// content.
+    pub(crate) fn report_failure(&self, home: &Repository, error: &Error) {
         if error.kind() != Kind::NotFound {
             self.failed.store(true, Ordering::Relaxed);
         }
         let name = self.repository.name();
         tracing::debug!(mirror = name, error = %error.chain(), "a mirror failed");
-        if !self.told.swap(true, Ordering::Relaxed) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
             let text = format!("the mirror {name} failed and the next source is read: {}", error.chain());
-            home.client().tell(home.endpoint().server(), &text);
+            home.client().warn_once(home.endpoint().server(), &text);
         }
     }
 }
 
-/// Whole content that was checked.
+/// Reads and verifies whole content.
 async fn read_whole(repository: &Repository, descriptor: &Descriptor) -> Result<Bytes> {
     let mut verifier = Verifier::new(descriptor)?;
     let mut stream = repository.fetch(descriptor, 0..descriptor.size).await?;
@@ -159,14 +164,14 @@ async fn read_whole(repository: &Repository, descriptor: &Descriptor) -> Result<
     Ok(bytes.into())
 }
 
-/// The repository that a rule is for.
-struct Place<'a> {
+/// Resolves the location of a rule for `repository`.
+struct MirrorResolver<'a> {
     repository: &'a Repository,
-    found: &'a Found<'a>,
+    found: &'a RuleMatch<'a>,
 }
 
-impl Place<'_> {
-    /// The repository that corresponds to it at `location`.
+impl MirrorResolver<'_> {
+    /// Returns the repository that corresponds to it at `location`.
     fn at(&self, location: &str, insecure: bool, is_mirror: bool) -> Result<Repository> {
         let name = self.found.at(location);
         let reference: Reference = name.parse().map_err(|error| {
@@ -177,8 +182,8 @@ impl Place<'_> {
         let client = self.repository.client();
         let mut options = client.options().clone();
         if is_mirror {
-            options.retry.retries = options.retry.retries.min(RETRIES);
-            // There is another source: none waits for a mirror to restart.
+            options.retry.retries = options.retry.retries.min(MAX_RETRIES);
+            // There is another source, so the client does not wait for a mirror to restart.
             options.retry.outage = Duration::ZERO;
             options.connect_timeout = options.connect_timeout.min(CONNECT_TIMEOUT);
         }
@@ -186,11 +191,11 @@ impl Place<'_> {
             true => ClientOptions { registries: Arc::default(), ..options },
             false => without_secrets(options),
         };
-        Repository::unruled(&Client::new(options)?, &reference, insecure)
+        Repository::ignoring_registry_rules(&Client::new(options)?, &reference, insecure)
     }
 }
 
-/// What is left of the options of a registry for another one.
+/// Returns the options of a registry without what is meant for that registry alone.
 fn without_secrets(options: ClientOptions) -> ClientOptions {
     ClientOptions {
         plain_http: None,
@@ -214,17 +219,17 @@ impl Source for Mirrored {
         self.first(reference.contains(':'), |repository| repository.resolve_with_bytes(reference)).await
     }
 
-    /// Manifests and small blobs of mirrors are checked here, so that wrong ones are read elsewhere; of bigger ones a
-    /// transfer that ends early goes on at the next source.
+    /// Manifests and small blobs of mirrors are verified here, so that wrong ones are read from the next source. A
+    /// larger blob whose transfer ends early continues at the next source.
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
         let is_whole = range == (0..descriptor.size);
-        if is_whole && (descriptor.media_type.is_manifest() || descriptor.size <= WHOLE) {
-            return match self.whole(descriptor).await {
+        if is_whole && (descriptor.media_type.is_manifest() || descriptor.size <= MAX_VERIFIED_WHOLE) {
+            return match self.read_verified(descriptor).await {
                 Some(bytes) => Ok(stream::iter([Ok(bytes)]).boxed()),
                 None => self.home.fetch(descriptor, range).await,
             };
         }
-        let mut relay = Relay {
+        let mut stream = MirrorStream {
             source: self.clone(),
             descriptor: descriptor.clone(),
             left: range,
@@ -232,83 +237,15 @@ impl Source for Mirrored {
             from: None,
             verifier: None,
         };
-        relay.open().await?;
-        Ok(stream::try_unfold(relay, |mut relay| async move {
-            Ok(relay.next().await?.map(|chunk| (chunk, relay)))
+        stream.open().await?;
+        Ok(futures::stream::try_unfold(stream, |mut stream| async move {
+            Ok(stream.next().await?.map(|chunk| (chunk, stream)))
         })
         .boxed())
     }
 
     fn origin(&self, descriptor: &Descriptor) -> Origin {
         self.home.origin(descriptor)
-    }
-}
-
-/// A big blob on its way: from a mirror, and from the next source where that breaks.
-struct Relay {
-    source: Mirrored,
-    descriptor: Descriptor,
-    left: Range<u64>,
-    body: ByteStream,
-    /// The mirror it comes from, by its place; `None` for the repository itself.
-    from: Option<usize>,
-    /// Checks what one mirror sends from beginning to end, to be able to say which sent something else.
-    verifier: Option<Verifier>,
-}
-
-impl Relay {
-    /// Asks the sources in turn for what is left.
-    async fn open(&mut self) -> Result<()> {
-        self.verifier = None;
-        for (place, mirror) in self.source.mirrors.iter().enumerate() {
-            if !mirror.is_usable(true) {
-                continue;
-            }
-            match mirror.repository.fetch(&self.descriptor, self.left.clone()).await {
-                Ok(body) => {
-                    (self.body, self.from) = (body, Some(place));
-                    let is_whole = self.left == (0..self.descriptor.size);
-                    self.verifier = is_whole.then(|| Verifier::new(&self.descriptor)).transpose()?;
-                    return Ok(());
-                }
-                Err(error) => mirror.give_up(&self.source.home, &error),
-            }
-        }
-        self.from = None;
-        self.body = self.source.home.fetch(&self.descriptor, self.left.clone()).await?;
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            let item = self.body.next().await;
-            let source = self.source.clone();
-            let Some(mirror) = self.from.and_then(|place| source.mirrors.get(place)) else {
-                return item.transpose();
-            };
-            let error = match item {
-                Some(Ok(chunk)) => {
-                    self.left.start += chunk.len() as u64;
-                    self.check(&chunk).map_err(|error| {
-                        let (name, digest) = (mirror.repository.name(), &self.descriptor.digest);
-                        error.context(format!("the mirror {name} sent something else than {digest}"))
-                    })?;
-                    return Ok(Some(chunk));
-                }
-                None if self.left.is_empty() => return Ok(None),
-                None => Error::new(Kind::SizeMismatch, "unexpected EOF"),
-                Some(Err(error)) => error,
-            };
-            mirror.give_up(&source.home, &error);
-            mirror.failed.store(true, Ordering::Relaxed);
-            self.open().await?;
-        }
-    }
-
-    fn check(&mut self, chunk: &[u8]) -> Result<()> {
-        let Some(verifier) = &mut self.verifier else { return Ok(()) };
-        verifier.update(chunk)?;
-        if self.left.is_empty() { self.verifier.take().map_or(Ok(()), Verifier::finish) } else { Ok(()) }
     }
 }
 

@@ -1,37 +1,39 @@
-//! What blobs and manifests have in common, and the descriptor of a blob (distribution-spec, "Pulling blobs").
+//! Blobs: descriptor, existence and deletion, the latter two for manifests too (distribution-spec, "Pulling blobs").
 
 use futures::TryStreamExt;
 use oras_spec::{Descriptor, Digest, Hasher, MediaType};
 use oras_store::{Error, Kind, Result};
 use reqwest::Method;
-use reqwest::header::{CONTENT_RANGE, RANGE, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_RANGE, RANGE};
 use tokio::time::timeout;
 
-use crate::download::{content_range, unsatisfied};
-use crate::network;
-use crate::profile::Profile;
-use crate::repository::Repository;
-use crate::request::{Answer, Request, Response};
-use crate::response::redact;
-use crate::scope::Scopes;
+use crate::auth::scope::Scopes;
+use crate::http::network_error;
+use crate::http::redact::redact;
+use crate::http::request::Request;
+use crate::http::response::{Response, ResponseBody};
+use crate::registry_profile::Profile;
+use crate::repository::download::content_range::{content_range, unsatisfied_range_size};
+use crate::repository::repository::Repository;
+use crate::repository::response_checks::{check_digest, is_inconclusive_head, is_web_page};
 
 impl Repository {
-    /// The descriptor of a blob that is known by its digest only: bytes of no known type.
+    /// Returns the descriptor of the blob `digest`, with the generic media type for bytes.
     ///
-    /// If the registry does not answer `HEAD`, or without a size, the size is that of a `GET` for the first byte. If that
-    /// answer has no size either, the blob is read. A wrong size in the answer to `HEAD` is not detected: a later read fails
-    /// with `SizeMismatch`, and [`Repository::measure_blob`] finds the right one.
+    /// If the registry does not answer `HEAD`, or without a size, sends a `GET` for the first byte, and reads the
+    /// blob if that answer has no size either. A wrong size in the answer to `HEAD` is not detected: a later read
+    /// fails with `SizeMismatch`, and [`Repository::measure_blob`] returns the right one.
     ///
     /// # Errors
-    /// `NotFound`, and `DigestMismatch` for a blob that had to be read and is another one.
+    /// `NotFound`, and `DigestMismatch` for a blob that had to be read and has another digest.
     pub async fn resolve_blob(&self, digest: &Digest) -> Result<Descriptor> {
         let url = self.url(&format!("blobs/{digest}"))?;
         let response =
-            self.client().send(self.endpoint(), &Request::new(Method::HEAD, url, self.pull())).await?;
-        let size = if tells_nothing(&response) {
+            self.client().send(self.endpoint(), &Request::new(Method::HEAD, url, self.pull_scopes())).await?;
+        let size = if is_inconclusive_head(&response) {
             None
         } else if response.status == 404 {
-            return Err(Error::not_found(self.named(&digest.to_string())?));
+            return Err(Error::not_found(self.reference_to(&digest.to_string())?));
         } else {
             let response = response.expect(&[200])?;
             check_digest(&response, digest)?;
@@ -50,24 +52,25 @@ impl Repository {
     pub async fn measure_blob(&self, digest: &Digest) -> Result<Descriptor> {
         match self.size_by_get(digest).await? {
             Some(size) => Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)),
-            None => Err(Error::not_found(self.named(&digest.to_string())?)),
+            None => Err(Error::not_found(self.reference_to(&digest.to_string())?)),
         }
     }
 
-    /// The size of a blob by a `GET`; `None` when there is none.
+    /// Returns the size of a blob by a `GET`; `None` if there is no such blob.
     async fn size_by_get(&self, digest: &Digest) -> Result<Option<u64>> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        let request = Request::new(Method::GET, url, self.pull()).limit(None);
+        let request = Request::new(Method::GET, url, self.pull_scopes()).limit(None);
+        // One byte is enough: the answer states the size of the whole.
         let part = request.clone().header(RANGE, "bytes=0-0")?;
         let response = self.client().send(self.endpoint(), &part).await?;
-        let told = response.header(CONTENT_RANGE.as_str());
-        let told = match response.status.as_u16() {
-            206 => told.and_then(content_range).and_then(|(_, size)| size),
-            416 => told.and_then(unsatisfied),
+        let stated = response.header(CONTENT_RANGE.as_str());
+        let stated = match response.status.as_u16() {
+            206 => stated.and_then(content_range).and_then(|(_, size)| size),
+            416 => stated.and_then(unsatisfied_range_size),
             200 => response.content_length(),
             _ => None,
         };
-        if let Some(size) = told.filter(|_| response.encodings().is_empty() && !is_web_page(&response)) {
+        if let Some(size) = stated.filter(|_| response.encodings().is_empty() && !is_web_page(&response)) {
             check_digest(&response, digest)?;
             return Ok(Some(size));
         }
@@ -81,19 +84,20 @@ impl Repository {
         self.measure(response.expect(&[200])?, digest).await.map(Some)
     }
 
-    /// Reads a blob for its size.
+    /// Returns the size of a blob by reading it.
     async fn measure(&self, response: Response, digest: &Digest) -> Result<u64> {
         check_digest(&response, digest)?;
         let unknown = response.bad(Kind::InvalidContent, "unknown response Content-Length");
         let (encodings, method, url) = (response.encodings(), response.method.clone(), response.url.clone());
-        let (Answer::Stream(http), Some(algorithm)) = (response.body, digest.algorithm()) else {
+        let (ResponseBody::Stream(http), Some(algorithm)) = (response.body, digest.algorithm()) else {
             return Err(unknown);
         };
         let idle = self.client().options().idle_timeout;
         let (mut body, mut hasher, mut size) = (encodings.decode(http, u64::MAX), Hasher::new(algorithm), 0);
         loop {
-            let next =
-                timeout(idle, body.try_next()).await.map_err(|_| network::silent(&method, &url).error)?;
+            let next = timeout(idle, body.try_next())
+                .await
+                .map_err(|_| network_error::timeout(&method, &url).error)?;
             let Some(chunk) = next.map_err(|error| error.into_failed(&method, &url).error)? else { break };
             hasher.update(&chunk);
             size += chunk.len() as u64;
@@ -107,7 +111,7 @@ impl Repository {
         Err(Error::new(Kind::DigestMismatch, message))
     }
 
-    /// Whether the content of `descriptor` is among the `kind`: `blobs` or `manifests`.
+    /// Returns true if the content of `descriptor` exists among the `kind`: `blobs` or `manifests`.
     pub(crate) async fn has(&self, kind: &str, descriptor: &Descriptor) -> Result<bool> {
         let url = self.url(&format!("{kind}/{}", descriptor.digest))?;
         let mut request = Request::new(Method::HEAD, url, self.push_scopes());
@@ -115,16 +119,16 @@ impl Repository {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
-        // Whoever may not write where what is missing is forbidden is told so when it is sent.
+        // A 403 here stands for missing content. A caller without write access gets an error from the upload.
         let is_missing = match response.status.as_u16() {
-            404 => !tells_nothing(&response),
+            404 => !is_inconclusive_head(&response),
             403 => Profile::of(self.endpoint().server()).forbids_missing,
             _ => false,
         };
         if is_missing {
             return Ok(false);
         }
-        if tells_nothing(&response) {
+        if is_inconclusive_head(&response) {
             return self.has_by_get(kind, descriptor).await;
         }
         let response = response.expect(&[200])?;
@@ -135,65 +139,31 @@ impl Repository {
     async fn has_by_get(&self, kind: &str, descriptor: &Descriptor) -> Result<bool> {
         let digest = &descriptor.digest;
         let found = match kind {
-            "manifests" => self.get_manifest(&self.named(&digest.to_string())?).await.map(|_| true),
+            "manifests" => self.get_manifest(&self.reference_to(&digest.to_string())?).await.map(|_| true),
             _ => self.size_by_get(digest).await.map(|size| size == Some(descriptor.size)),
         };
         match found {
-            // What is there is something else.
+            // Other content is stored under this digest.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::DigestMismatch) => Ok(false),
             found => found,
         }
     }
 
-    /// Whether there is a blob of that digest.
+    /// Returns true if the blob exists.
     pub(crate) async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool> {
         self.has("blobs", &Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)).await
     }
 
-    /// Deletes a digest, or a tag, from the `kind`: `blobs` or `manifests`.
+    /// Deletes a digest or a tag from the `kind`: `blobs` or `manifests`.
     pub(crate) async fn remove(&self, kind: &str, name: &str) -> Result<()> {
         let url = self.url(&format!("{kind}/{name}"))?;
-        // Some registries want both (IBM), some the one that fits.
+        // Some registries require both scopes (IBM), others only one.
         let scopes = Scopes::repository(self.path(), &["pull", "delete"]);
         let response =
             self.client().send(self.endpoint(), &Request::new(Method::DELETE, url, scopes)).await?;
         if response.status == 404 {
-            return Err(Error::not_found(self.named(name)?));
+            return Err(Error::not_found(self.reference_to(name)?));
         }
         response.expect(&[200, 202, 204]).map(drop)
-    }
-}
-
-/// Returns true if the answer to a `HEAD` says nothing of the content: the registry or a gateway before it refuses the
-/// method, or answers with a page for people. Only a `GET` can tell then.
-pub(crate) fn tells_nothing(response: &Response) -> bool {
-    match response.status.as_u16() {
-        400 | 403 | 405 | 406 | 501 => true,
-        // A registry that wants a credential says which.
-        401 => response.header(WWW_AUTHENTICATE.as_str()).is_none(),
-        200 | 404 => is_web_page(response),
-        _ => false,
-    }
-}
-
-fn is_web_page(response: &Response) -> bool {
-    response.content_type().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
-}
-
-/// The digest that a registry says its answer has; what can't be read says nothing.
-pub(crate) fn told_digest(response: &Response) -> Option<Digest> {
-    response.header("docker-content-digest")?.trim().parse().ok()
-}
-
-/// An error when the registry says that the content has another digest than `expected`, of the same algorithm.
-pub(crate) fn check_digest(response: &Response, expected: &Digest) -> Result<()> {
-    match told_digest(response) {
-        Some(told) if told != *expected && told.algorithm_name() == expected.algorithm_name() => {
-            let why = format!(
-                "invalid response; digest mismatch in Docker-Content-Digest: received \"{told}\" when expecting \"{expected}\""
-            );
-            Err(response.bad(Kind::DigestMismatch, &why))
-        }
-        _ => Ok(()),
     }
 }

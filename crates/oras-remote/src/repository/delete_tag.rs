@@ -1,4 +1,4 @@
-//! A tag removed without its manifest (distribution-spec, "Deleting tags"), also where a registry can only delete
+//! Deletes a tag without its manifest (distribution-spec, "Deleting tags"), even if the registry only deletes
 //! manifests.
 
 use std::hash::{BuildHasher, RandomState};
@@ -6,12 +6,12 @@ use std::hash::{BuildHasher, RandomState};
 use oras_spec::{Descriptor, ImageManifest, MediaType, Reference, annotation};
 use oras_store::{Content, Error, Kind, Result, Target};
 
-use crate::repository::Repository;
+use crate::repository::repository::Repository;
 
 impl Repository {
-    /// Removes a tag; the manifest that it names is there afterwards, or put back.
-    pub(crate) async fn remove_tag(&self, tag: &str) -> Result<()> {
-        let reference = self.named(tag)?;
+    /// Deletes a tag. The manifest still exists afterwards, or is stored again.
+    pub(crate) async fn delete_tag(&self, tag: &str) -> Result<()> {
+        let reference = self.reference_to(tag)?;
         if reference.digest.is_some() {
             return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
@@ -21,24 +21,25 @@ impl Repository {
         match self.remove("manifests", tag).await {
             Ok(()) => {}
             Err(error) if !is_refused(&error) => return Err(error),
-            Err(_) if !self.names(&reference, &original).await? => {}
+            Err(_) if !self.is_tagged(&reference, &original).await? => {}
             Err(refused) => self.replace_tag(&reference, &original, refused).await?,
         }
-        self.keep(&original).await
+        self.restore_if_deleted(&original).await
     }
 
-    /// Moves the tag to a manifest that nothing else can name, and deletes that one by its digest.
+    /// Moves the tag to a unique manifest and deletes that manifest by its digest.
     ///
-    /// If the registry does not delete by digest either, the tag names the original again.
+    /// If the registry does not delete by digest either, the tag is moved back.
     async fn replace_tag(&self, reference: &Reference, original: &Content, refused: Error) -> Result<()> {
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
-        let throwaway = throwaway(reference, original.descriptor());
-        let digest = &throwaway.descriptor().digest;
+        let placeholder = placeholder(reference, original.descriptor());
+        let digest = &placeholder.descriptor().digest;
         if *digest == original.descriptor().digest {
-            return Err(Error::new(Kind::Other, "the throw-away manifest is the original"));
+            return Err(Error::new(Kind::Other, "the placeholder manifest is the original"));
         }
         let name = digest.to_string();
-        // Nothing has this digest yet: a registry that does not delete says so before anything has changed.
+        // This digest does not exist yet, so a registry that does not delete manifests says so before anything has
+        // changed.
         match self.remove("manifests", &name).await {
             Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::Denied | Kind::Unauthorized) => {
                 return Err(refused.context("the registry deletes neither tags nor manifests"));
@@ -46,9 +47,9 @@ impl Repository {
             _ => {}
         }
         self.push(&config).await?;
-        self.put_again(&throwaway, reference).await?;
-        // Only the digest computed here, of bytes that nobody else has, is ever deleted.
-        let deleted = match self.names(reference, &throwaway).await {
+        self.put_existing_manifest(&placeholder, reference).await?;
+        // Only this digest is ever deleted: no one else has its bytes.
+        let deleted = match self.is_tagged(reference, &placeholder).await {
             Ok(true) => self.remove("manifests", &name).await,
             Ok(false) => {
                 drop(self.remove("manifests", &name).await);
@@ -58,7 +59,7 @@ impl Repository {
             Err(error) => Err(error),
         };
         let Err(error) = deleted else { return Ok(()) };
-        match self.put_again(original, reference).await {
+        match self.put_existing_manifest(original, reference).await {
             Ok(()) => Err(error.context(format!("failed to remove {reference}, which is as it was"))),
             Err(failed) => {
                 let digest = &original.descriptor().digest;
@@ -67,8 +68,8 @@ impl Repository {
         }
     }
 
-    /// Whether `reference` names `content` now.
-    async fn names(&self, reference: &Reference, content: &Content) -> Result<bool> {
+    /// Returns true if `reference` names `content` now.
+    async fn is_tagged(&self, reference: &Reference, content: &Content) -> Result<bool> {
         let found = match self.head_manifest(reference).await {
             Ok(Some(found)) => found,
             Ok(None) => self.get_manifest(reference).await?.0,
@@ -78,13 +79,13 @@ impl Repository {
         Ok(found.digest == content.descriptor().digest)
     }
 
-    /// Stores the manifest once more if the registry took it away with its tag, and says so.
-    async fn keep(&self, original: &Content) -> Result<()> {
+    /// Stores the manifest again, with a warning, if the registry deleted it with its tag.
+    async fn restore_if_deleted(&self, original: &Content) -> Result<()> {
         let descriptor = original.descriptor();
         if self.has("manifests", descriptor).await? {
             return Ok(());
         }
-        self.put_again(original, &self.named(&descriptor.digest.to_string())?).await?;
+        self.put_existing_manifest(original, &self.reference_to(&descriptor.digest.to_string())?).await?;
         if let Some(warn) = &self.client().options().warnings {
             let digest = &descriptor.digest;
             warn(
@@ -98,7 +99,7 @@ impl Repository {
     }
 }
 
-/// Whether the registry says, one way or another, that it deletes no tags. Some look for a manifest of that name.
+/// Returns true if the registry says that it does not delete tags. Some look for a manifest of that name.
 fn is_refused(error: &Error) -> bool {
     let answer = error.find::<crate::ResponseError>();
     error.kind() == Kind::NotFound
@@ -106,13 +107,13 @@ fn is_refused(error: &Error) -> bool {
             .is_some_and(|answer| matches!(answer.status, 400 | 405 | 501) || answer.has_code("UNSUPPORTED"))
 }
 
-/// A manifest that has never been and will never be anywhere else.
-fn throwaway(reference: &Reference, original: &Descriptor) -> Content {
+/// Creates a manifest that exists nowhere else.
+fn placeholder(reference: &Reference, original: &Descriptor) -> Content {
     let mut empty = Descriptor::empty_json();
     empty.data = None;
     let mut manifest = ImageManifest::new(empty.clone(), vec![empty]);
     manifest.artifact_type = Some("application/vnd.oras.untag.v1".into());
-    // Keyed by the system's random numbers.
+    // `RandomState` is keyed by the system's random numbers.
     let unique: Vec<_> =
         (0..4_u8).map(|n| format!("{:016x}", RandomState::new().hash_one((n, &original.digest)))).collect();
     let text = format!("takes the place of {reference}, to be deleted at once; {}", unique.concat());

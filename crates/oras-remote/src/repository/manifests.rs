@@ -1,4 +1,4 @@
-//! Manifests by tag and by digest (distribution-spec, "Pulling manifests" and "Pushing manifests").
+//! Manifests by tag and digest (distribution-spec, "Pulling manifests" and "Pushing manifests").
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
@@ -7,24 +7,26 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
-use crate::blobs::{check_digest, tells_nothing, told_digest};
-use crate::referrers_tag::Sure;
-use crate::repository::Repository;
-use crate::request::{Body, Request, Response};
+use crate::http::request::{Body, Request};
+use crate::http::response::Response;
+use crate::repository::referrers::tag_schema::Verify;
+use crate::repository::repository::Repository;
+use crate::repository::response_checks::{check_digest, digest_header, is_inconclusive_head};
 
 impl Repository {
-    /// What the headers tell of a manifest; `None` when they do not tell enough, or the registry refuses `HEAD`.
+    /// Returns the descriptor from the headers of a manifest; `None` if they don't suffice or the registry rejects
+    /// `HEAD`.
     pub(crate) async fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>> {
         let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &self.accept())?;
         let response = self.client().send(self.endpoint(), &request).await?;
-        if tells_nothing(&response) {
+        if is_inconclusive_head(&response) {
             return Ok(None);
         }
-        let response = found(response, reference)?;
+        let response = expect_found(response, reference)?;
         if let Some(digest) = &reference.digest {
             check_digest(&response, digest)?;
         }
-        let digest = reference.digest.clone().or_else(|| known_digest(&response));
+        let digest = reference.digest.clone().or_else(|| verifiable_digest(&response));
         let media_type = response.content_type().filter(|media_type| !is_generic(media_type));
         let size = response.content_length().filter(|size| *size > 0);
         let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
@@ -33,21 +35,22 @@ impl Repository {
         Ok(Some(Descriptor::new(media_type.into(), digest, size)))
     }
 
-    /// What a tag names, if the registry tells at the first try. With the rights of a push, which may follow.
+    /// Returns the digest that a tag names, if the first attempt shows it. Uses the scopes of the push that may
+    /// follow.
     pub(crate) async fn tagged_digest(&self, tag: &str) -> Option<Digest> {
-        let mut request = self.manifest_request(Method::HEAD, &self.named(tag).ok()?).ok()?;
+        let mut request = self.manifest_request(Method::HEAD, &self.reference_to(tag).ok()?).ok()?;
         request.scopes = self.push_scopes();
         let request = request.header(ACCEPT, &self.accept()).ok()?;
         let response = self.client().attempt(self.endpoint(), &request).await.ok()?;
-        if response.status == 200 { known_digest(&response) } else { None }
+        if response.status == 200 { verifiable_digest(&response) } else { None }
     }
 
-    /// A manifest, checked against the digest that was asked for or that the registry tells.
+    /// Returns a manifest, verified against the digest of the reference or the one that the registry states.
     pub(crate) async fn get_manifest(&self, reference: &Reference) -> Result<(Descriptor, Bytes)> {
         self.get_manifest_within(reference, self.client().options().max_manifest_size).await
     }
 
-    /// The same, of at most `limit` bytes.
+    /// Like [`Repository::get_manifest`], for a manifest of at most `limit` bytes.
     pub(crate) async fn get_manifest_within(
         &self,
         reference: &Reference,
@@ -56,22 +59,23 @@ impl Repository {
         let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &self.accept())?;
         let request = request.limit(Some(limit));
         let response = self.client().send(self.endpoint(), &request).await?;
-        let response = found(response, reference)?;
+        let response = expect_found(response, reference)?;
         let digest = match &reference.digest {
             Some(asked) => {
                 check_digest(&response, asked)?;
                 asked.clone()
             }
-            None => known_digest(&response).unwrap_or_else(|| Digest::sha256(response.bytes())),
+            None => verifiable_digest(&response).unwrap_or_else(|| Digest::sha256(response.bytes())),
         };
         let media_type = media_type(&response);
         let bytes = response.into_bytes();
         let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64);
+        // Verifies the bytes against the digest.
         Content::from_bytes(descriptor.clone(), bytes.clone())?;
         Ok((descriptor, bytes))
     }
 
-    /// The bytes of a manifest that is known by its descriptor; whoever asked verifies them.
+    /// Returns the bytes of the manifest `descriptor`; the caller verifies them.
     pub(crate) async fn fetch_manifest(&self, descriptor: &Descriptor) -> Result<Bytes> {
         let limit = self.client().options().max_manifest_size;
         let size = descriptor.size;
@@ -80,7 +84,7 @@ impl Repository {
                 format!("content size {size} exceeds the limit of {limit} bytes: size exceeds limit");
             return Err(Error::new(Kind::TooLarge, message));
         }
-        let reference = self.named(&descriptor.digest.to_string())?;
+        let reference = self.reference_to(&descriptor.digest.to_string())?;
         let request =
             self.manifest_request(Method::GET, &reference)?.header(ACCEPT, descriptor.media_type.as_str())?;
         let response = self.client().send(self.endpoint(), &request).await?;
@@ -95,33 +99,32 @@ impl Repository {
         Ok(response.into_bytes())
     }
 
-    /// Stores a manifest under a tag or its digest, and makes it known as a referrer if it has a subject.
+    /// Stores a manifest under a tag or its digest, and adds it to the referrers of its subject.
     pub(crate) async fn push_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
-        self.store_manifest(content, reference, Sure::Now).await
+        self.store_manifest(content, reference, Verify::Now).await
     }
 
-    /// Stores a manifest under one more name. It has been there before, so nothing else is written: whether it is among the
-    /// referrers of its subject is up to whoever pushed it.
-    pub(crate) async fn put_again(&self, content: &Content, reference: &Reference) -> Result<()> {
+    /// Stores an existing manifest under another name. Referrers stay unchanged, because the first push updated them.
+    pub(crate) async fn put_existing_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         self.put_manifest(reference, &content.descriptor().media_type, bytes).await.map(drop)
     }
 
-    /// Stores a manifest as one of many: what is entered into referrers is made sure of by
-    /// [`Repository::settle_tagged_referrers`].
-    pub(crate) async fn gather_manifest(&self, content: &Content) -> Result<()> {
-        let reference = self.named(&content.descriptor().digest.to_string())?;
-        self.store_manifest(content, &reference, Sure::Later).await
+    /// Stores a manifest as one of many. The check of its entry in referrers is deferred to
+    /// [`Repository::verify_deferred_referrers`].
+    pub(crate) async fn push_deferred_manifest(&self, content: &Content) -> Result<()> {
+        let reference = self.reference_to(&content.descriptor().digest.to_string())?;
+        self.store_manifest(content, &reference, Verify::Deferred).await
     }
 
-    async fn store_manifest(&self, content: &Content, reference: &Reference, sure: Sure) -> Result<()> {
+    async fn store_manifest(&self, content: &Content, reference: &Reference, verify: Verify) -> Result<()> {
         let descriptor = content.descriptor();
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         let subject_known = self.put_manifest(reference, &descriptor.media_type, bytes.clone()).await?;
-        self.learn_referrer(descriptor, bytes, subject_known, sure).await
+        self.add_referrer(descriptor, bytes, subject_known, verify).await
     }
 
-    /// Sends a manifest; whether the registry takes care of its subject.
+    /// Sends a manifest. Returns true if the registry maintains the referrers of its subject.
     pub(crate) async fn put_manifest(
         &self,
         reference: &Reference,
@@ -138,7 +141,7 @@ impl Repository {
         Ok(response.header("oci-subject").is_some())
     }
 
-    /// The manifest types that are asked for.
+    /// Returns the `Accept` header for manifests.
     pub(crate) fn accept(&self) -> String {
         let types: Vec<_> =
             self.client().options().manifest_types.iter().map(|media_type| media_type.as_str()).collect();
@@ -150,30 +153,30 @@ impl Repository {
             Error::new(Kind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
         })?;
         let url = self.url(&format!("manifests/{target}"))?;
-        let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull() };
+        let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull_scopes() };
         let limit = self.client().options().max_manifest_size;
         Ok(Request::new(method, url, scopes).limit(Some(limit)))
     }
 }
 
-fn found(response: Response, reference: &Reference) -> Result<Response> {
+fn expect_found(response: Response, reference: &Reference) -> Result<Response> {
     if response.status == 404 {
         return Err(Error::not_found(reference));
     }
     response.expect(&[200])
 }
 
-/// The digest that a registry tells, if bytes can be checked against it.
-fn known_digest(response: &Response) -> Option<Digest> {
-    told_digest(response).filter(|digest| digest.algorithm().is_some())
+/// Returns the digest that the registry states, if its algorithm can be verified.
+fn verifiable_digest(response: &Response) -> Option<Digest> {
+    digest_header(response).filter(|digest| digest.algorithm().is_some())
 }
 
-/// Types that servers of plain files give to anything.
+/// Returns true for types that file servers assign to any file.
 fn is_generic(media_type: &str) -> bool {
     matches!(media_type, "application/json" | "text/plain" | "application/octet-stream")
 }
 
-/// The type a registry says, or else that in the manifest itself.
+/// Returns the type that the registry states, otherwise the one in the manifest.
 fn media_type(response: &Response) -> MediaType {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

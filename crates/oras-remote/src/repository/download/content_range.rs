@@ -1,8 +1,9 @@
-//! Whether the answer to a request for a part of a blob is that part (RFC 9110, "Partial Content").
+//! Reads `Content-Range` and `ETag` of partial answers (RFC 9110, "Partial Content"). The reader is written by hand
+//! because it is lenient on purpose: servers differ in spaces and omit the size.
 
 use std::ops::Range;
 
-/// A `Content-Range`: the bytes, and the size of the whole if it is told.
+/// Parses a `Content-Range` into the range and the size of the whole, if stated.
 pub(crate) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     let (bytes, size) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, last) = bytes.split_once('-')?;
@@ -14,13 +15,13 @@ pub(crate) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     (first <= last).then_some((first..last.checked_add(1)?, size))
 }
 
-/// The size that a server tells with the status 416: `bytes */10`.
-pub(crate) fn unsatisfied(text: &str) -> Option<u64> {
+/// Parses the size in the `Content-Range` of a 416: `bytes */10`.
+pub(crate) fn unsatisfied_range_size(text: &str) -> Option<u64> {
     text.trim().strip_prefix("bytes")?.trim_start().strip_prefix("*/")?.trim().parse().ok()
 }
 
-/// An ETag that stands for the very bytes.
-pub(super) fn strong(text: &str) -> Option<&str> {
+/// Returns a strong ETag, which identifies the exact bytes.
+pub(super) fn strong_etag(text: &str) -> Option<&str> {
     let text = text.trim();
     (text.len() >= 2 && text.len() <= 256 && text.starts_with('"') && text.ends_with('"')).then_some(text)
 }
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_ranges() {
+    fn parses_content_ranges() {
         for (text, expected) in [
             ("bytes 5-9/10", Some((5..10, Some(10)))),
             ("bytes 0-0/*", Some((0..1, None))),
@@ -43,15 +44,15 @@ mod tests {
         ] {
             assert_eq!(content_range(text), expected, "{text}");
         }
-        assert_eq!(unsatisfied("bytes */10"), Some(10));
-        assert_eq!(unsatisfied("bytes 0-9/10"), None);
+        assert_eq!(unsatisfied_range_size("bytes */10"), Some(10));
+        assert_eq!(unsatisfied_range_size("bytes 0-9/10"), None);
     }
 
     #[test]
-    fn only_strong_validators_count() {
-        assert_eq!(strong("\"a\""), Some("\"a\""));
+    fn accepts_only_strong_etags() {
+        assert_eq!(strong_etag("\"a\""), Some("\"a\""));
         for text in ["W/\"a\"", "a", "\"", ""] {
-            assert_eq!(strong(text), None, "{text}");
+            assert_eq!(strong_etag(text), None, "{text}");
         }
     }
 }

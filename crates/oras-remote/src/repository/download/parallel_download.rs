@@ -1,4 +1,5 @@
-//! A blob in parts over several connections, handed on in order: memory is bounded by a window of the blob.
+//! Downloads a blob in parts over several connections and delivers them in order. A window of the blob bounds the
+//! memory.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,73 +12,73 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use oras_store::{Error, Kind, Result};
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::Blob;
-use super::run::Run;
-use crate::connections::Permit;
+use crate::connection::connection_budget::ConnectionPermit;
+use crate::repository::download::blob_source::BlobSource;
+use crate::repository::download::range_download::RangeDownload;
 
-/// No part is larger.
+/// The size of the largest part.
 const MAX_PART: u64 = 4 << 20;
-/// Connections are added when the last ones brought so much more.
-const GAIN: f64 = 1.15;
-/// A part that takes so many times longer than others do is taken away from its connection...
-const PATIENCE: u32 = 3;
-/// ...and no sooner than after that time, so often.
-const MIN_PATIENCE: Duration = Duration::from_millis(200);
-const MAX_RESCUES: u32 = 3;
-/// The smallest part that is given to an idle connection instead.
-const MIN_STOLEN: u64 = 64 << 10;
+/// Connections are added as long as the last ones raised the rate by this factor.
+const MIN_GAIN: f64 = 1.15;
+/// A part is slow if it takes longer than this multiple of the average...
+const SLOW_PART_FACTOR: u32 = 3;
+/// ...and longer than this time. A slow part is requested again, up to [`MAX_PART_RETRIES`] times.
+const MIN_PART_TIME: Duration = Duration::from_millis(200);
+const MAX_PART_RETRIES: u32 = 3;
+/// The smallest part that is moved to an idle connection.
+const MIN_MOVED_PART: u64 = 64 << 10;
 
-type Step = BoxFuture<'static, Option<(u64, Run, Result<Option<Bytes>>)>>;
+type Step = BoxFuture<'static, Option<(u64, RangeDownload, Result<Option<Bytes>>)>>;
 
-pub(super) struct Parallel {
-    blob: Arc<Blob>,
+pub(crate) struct ParallelTransfer {
+    blob: Arc<BlobSource>,
     /// In the order of the blob, without gaps.
     parts: VecDeque<Part>,
     running: FuturesUnordered<Step>,
-    /// The first byte that is not handed on.
+    /// The first byte that was not delivered.
     position: u64,
     /// The first byte that is in no part.
     next: u64,
     end: u64,
-    names: u64,
-    /// The connections that are wanted.
+    last_id: u64,
+    /// The number of connections to use.
     width: usize,
-    pace: Pace,
-    /// How long a part takes, on average.
-    usual: Option<Duration>,
-    /// Whether the server has sent a part.
-    proven: bool,
-    _own: Permit,
-    extra: Vec<Permit>,
+    tuning: WidthTuning,
+    /// The average duration of a part.
+    average: Option<Duration>,
+    /// Whether the server has sent a partial answer.
+    ranges_proven: bool,
+    _first_permit: ConnectionPermit,
+    extra: Vec<ConnectionPermit>,
 }
 
-/// A part of the blob that is on its way, or waits to be handed on.
+/// A part of the blob that is downloaded or waits to be delivered.
 struct Part {
-    name: u64,
-    /// The first byte that is still to come, and the end.
+    id: u64,
+    /// The first missing byte, and the end.
     start: u64,
     end: u64,
     ready: VecDeque<Bytes>,
     handle: Option<AbortHandle>,
-    begun: Instant,
-    rescues: u32,
-    /// The request for the whole blob that all began with, which is kept until it is known that there are parts: also what
-    /// came of it beyond the part.
-    first: bool,
-    kept: Option<(Run, Bytes)>,
+    started: Instant,
+    retries: u32,
+    /// Whether this is the initial request for the whole blob. It is kept with its extra bytes until the server
+    /// proves that it supports ranges.
+    is_initial: bool,
+    kept: Option<(RangeDownload, Bytes)>,
 }
 
-/// Whether more connections bring more.
-struct Pace {
-    begun: Instant,
+/// Whether more connections are faster.
+struct WidthTuning {
+    started: Instant,
     bytes: u64,
     best: f64,
-    growing: bool,
+    is_growing: bool,
 }
 
-impl Parallel {
-    /// Goes on with what `run` is at; one connection brought `rate` bytes a second.
-    pub(super) fn new(run: Run, rate: f64, own: Permit) -> Self {
+impl ParallelTransfer {
+    /// Continues the download `run`, whose connection brought `rate` bytes per second.
+    pub(crate) fn new(run: RangeDownload, rate: f64, first_permit: ConnectionPermit) -> Self {
         let left = run.left();
         let mut parallel = Self {
             blob: Arc::clone(run.blob()),
@@ -86,23 +87,23 @@ impl Parallel {
             position: left.start,
             next: left.start,
             end: left.end,
-            names: 0,
+            last_id: 0,
             width: 2,
-            pace: Pace { begun: Instant::now(), bytes: 0, best: rate, growing: true },
-            usual: None,
-            proven: false,
-            _own: own,
+            tuning: WidthTuning { started: Instant::now(), bytes: 0, best: rate, is_growing: true },
+            average: None,
+            ranges_proven: false,
+            _first_permit: first_permit,
             extra: Vec::new(),
         };
         let size = parallel.part_size();
-        parallel.begin(run, size, true);
+        parallel.start_part(run, size, true);
         tracing::debug!(rate, "downloading over several connections");
         parallel
     }
 
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if let Some(chunk) = self.hand_on() {
+            if let Some(chunk) = self.pop_ready() {
                 return Ok(Some(chunk));
             }
             if self.parts.is_empty() && self.next >= self.end {
@@ -113,31 +114,31 @@ impl Parallel {
                 Some(deadline) => match timeout_at(deadline, self.running.next()).await {
                     Ok(step) => step,
                     Err(_) => {
-                        self.rescue();
+                        self.retry_slow_part();
                         continue;
                     }
                 },
                 None => self.running.next().await,
             };
             match step {
-                Some(Some((name, run, result))) => self.arrived(name, run, result)?,
+                Some(Some((id, run, result))) => self.handle_chunk(id, run, result)?,
                 Some(None) => {}
                 None => return Err(Error::new(Kind::Other, "a download came to a halt")),
             }
         }
     }
 
-    /// The next bytes in order, if they are there.
-    fn hand_on(&mut self) -> Option<Bytes> {
+    /// Returns the next bytes in order, if they have arrived.
+    fn pop_ready(&mut self) -> Option<Bytes> {
         loop {
             let part = self.parts.front_mut()?;
             if let Some(chunk) = part.ready.pop_front() {
                 self.position += chunk.len() as u64;
-                self.pace.bytes += chunk.len() as u64;
+                self.tuning.bytes += chunk.len() as u64;
                 return Some(chunk);
             }
-            // The first request is held until another has brought something.
-            if part.start < part.end || (part.kept.is_some() && !self.proven) {
+            // The initial request is kept until another part has arrived.
+            if part.start < part.end || (part.kept.is_some() && !self.ranges_proven) {
                 return None;
             }
             self.parts.pop_front();
@@ -153,7 +154,7 @@ impl Parallel {
         self.parts.iter().filter(|part| part.start < part.end).count()
     }
 
-    /// Begins parts while there are connections, and room in the window.
+    /// Starts parts while connections and the window allow it.
     fn fill(&mut self) {
         self.adapt();
         while 1 + self.extra.len() < self.width {
@@ -168,126 +169,129 @@ impl Parallel {
             if self.next + size - self.position > window && !self.parts.is_empty() {
                 break;
             }
-            let run = Run::part(Arc::clone(&self.blob), self.next..self.next + size);
-            self.begin(run, size, false);
+            let run = RangeDownload::part(Arc::clone(&self.blob), self.next..self.next + size);
+            self.start_part(run, size, false);
         }
     }
 
-    /// As many connections as bring more, and no more than the registry bears.
+    /// Doubles the connections while that raises the rate, within the budget of the registry.
     fn adapt(&mut self) {
         let connections = &self.blob.connections;
         if connections.is_over() {
             self.extra.pop();
             self.width = self.extra.len() + 1;
-            self.pace.growing = false;
+            self.tuning.is_growing = false;
         }
         let options = self.blob.repository.client().options().parallel;
-        let epoch = options.epoch.max(self.usual.unwrap_or_default() * 2);
-        let elapsed = self.pace.begun.elapsed();
-        if !self.pace.growing || self.usual.is_none() || elapsed < epoch {
+        let epoch = options.epoch.max(self.average.unwrap_or_default() * 2);
+        let elapsed = self.tuning.started.elapsed();
+        if !self.tuning.is_growing || self.average.is_none() || elapsed < epoch {
             return;
         }
-        let rate = self.pace.bytes as f64 / elapsed.as_secs_f64().max(1e-6);
-        self.pace.growing = rate >= self.pace.best * GAIN && self.width < options.connections;
-        tracing::debug!(rate, connections = self.width, more = self.pace.growing, "measured a download");
-        if self.pace.growing {
+        let rate = self.tuning.bytes as f64 / elapsed.as_secs_f64().max(1e-6);
+        // Stops growing once more connections don't help: they would only load the registry.
+        self.tuning.is_growing = rate >= self.tuning.best * MIN_GAIN && self.width < options.connections;
+        tracing::debug!(rate, connections = self.width, more = self.tuning.is_growing, "measured a download");
+        if self.tuning.is_growing {
             self.width = (self.width * 2).min(options.connections);
         }
-        (self.pace.best, self.pace.bytes, self.pace.begun) = (rate, 0, Instant::now());
+        (self.tuning.best, self.tuning.bytes, self.tuning.started) = (rate, 0, Instant::now());
     }
 
-    fn begin(&mut self, run: Run, size: u64, first: bool) {
-        let name = self.name();
+    fn start_part(&mut self, run: RangeDownload, size: u64, is_initial: bool) {
+        let id = self.id();
         let end = (self.next + size).min(self.end);
-        let handle = self.step(name, run);
-        self.parts.push_back(Part { first, ..Part::new(name, self.next..end, handle) });
+        let handle = self.spawn_read(id, run);
+        self.parts.push_back(Part { is_initial, ..Part::new(id, self.next..end, handle) });
         self.next = end;
     }
 
-    fn name(&mut self) -> u64 {
-        self.names += 1;
-        self.names
+    fn id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 
-    /// Waits for the next bytes of a part, among the others.
-    fn step(&self, name: u64, mut run: Run) -> AbortHandle {
+    /// Reads the next bytes of a part concurrently with the others.
+    fn spawn_read(&self, id: u64, mut run: RangeDownload) -> AbortHandle {
         let work = async move {
             let result = run.chunk().await;
-            (name, run, result)
+            (id, run, result)
         };
+        // Aborting drops the connection of a slow part, so that its bytes don't arrive twice.
         let (work, handle) = abortable(work);
         self.running.push(work.map(Result::ok).boxed());
         handle
     }
 
-    fn arrived(&mut self, name: u64, run: Run, result: Result<Option<Bytes>>) -> Result<()> {
-        let Some(place) = self.parts.iter().position(|part| part.name == name) else { return Ok(()) };
+    fn handle_chunk(&mut self, id: u64, run: RangeDownload, result: Result<Option<Bytes>>) -> Result<()> {
+        let Some(place) = self.parts.iter().position(|part| part.id == id) else { return Ok(()) };
         let chunk = match result {
             Ok(Some(chunk)) => chunk,
             Ok(None) => {
                 let message = format!("{}: unexpected EOF", self.blob.descriptor.digest);
                 return Err(Error::new(Kind::SizeMismatch, message));
             }
-            Err(error) if error.kind() == Kind::Unsupported && !self.blob.connections.ranges() => {
+            Err(error) if error.kind() == Kind::Unsupported && !self.blob.connections.supports_ranges() => {
                 self.fall_back();
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
         let Some(part) = self.parts.get_mut(place) else { return Ok(()) };
-        self.proven |= !part.first;
+        self.ranges_proven |= !part.is_initial;
         let mut chunk = chunk;
         let wanted = usize::try_from(part.end - part.start).map_or(chunk.len(), |left| left.min(chunk.len()));
         let beyond = chunk.split_off(wanted);
         part.ready.push_back(chunk);
         part.start += wanted as u64;
         if part.start < part.end {
-            let handle = self.step(name, run);
+            let handle = self.spawn_read(id, run);
             if let Some(part) = self.parts.get_mut(place) {
                 part.handle = Some(handle);
             }
-        } else if part.first {
+        } else if part.is_initial {
             part.kept = Some((run, beyond));
         } else {
-            let took = part.begun.elapsed();
-            self.usual = Some(self.usual.map_or(took, |usual| (usual * 3 + took) / 4));
+            let duration = part.started.elapsed();
+            self.average = Some(self.average.map_or(duration, |average| (average * 3 + duration) / 4));
             self.blob.connections.succeeded();
         }
         Ok(())
     }
 
-    /// When the first part has had its time, if anything can be done about it.
+    /// Returns when the first part is too slow, if requesting it again may help.
     fn deadline(&self) -> Option<Instant> {
-        let part = self.parts.front().filter(|part| part.start < part.end && part.rescues < MAX_RESCUES)?;
-        let (usual, proven) = (self.usual?, self.proven);
-        proven.then(|| part.begun + (usual * PATIENCE).max(MIN_PATIENCE))
+        let part =
+            self.parts.front().filter(|part| part.start < part.end && part.retries < MAX_PART_RETRIES)?;
+        let (average, ranges_proven) = (self.average?, self.ranges_proven);
+        ranges_proven.then(|| part.started + (average * SLOW_PART_FACTOR).max(MIN_PART_TIME))
     }
 
-    /// Asks for the rest of the first part anew, the later half by an idle connection if there is one.
-    fn rescue(&mut self) {
+    /// Requests the rest of the first part again, the second half over an idle connection if there is one.
+    fn retry_slow_part(&mut self) {
         let idle = self.active() <= self.extra.len();
         let Some(part) = self.parts.front_mut() else { return };
         if let Some(handle) = part.handle.take() {
             handle.abort();
         }
-        let (name, start, end) = (part.name, part.start, part.end);
-        let middle = if idle && end - start >= 2 * MIN_STOLEN { start + (end - start) / 2 } else { end };
-        tracing::debug!(start, end, stolen = end - middle, "a part is slow: asking anew");
-        (part.end, part.begun, part.first) = (middle, Instant::now(), false);
-        part.rescues += 1;
-        let rescues = part.rescues;
-        let handle = self.step(name, Run::part(Arc::clone(&self.blob), start..middle));
+        let (id, start, end) = (part.id, part.start, part.end);
+        let middle = if idle && end - start >= 2 * MIN_MOVED_PART { start + (end - start) / 2 } else { end };
+        tracing::debug!(start, end, moved = end - middle, "requesting a slow part again");
+        (part.end, part.started, part.is_initial) = (middle, Instant::now(), false);
+        part.retries += 1;
+        let retries = part.retries;
+        let handle = self.spawn_read(id, RangeDownload::part(Arc::clone(&self.blob), start..middle));
         if let Some(part) = self.parts.front_mut() {
             part.handle = Some(handle);
         }
         if middle < end {
-            let name = self.name();
-            let handle = self.step(name, Run::part(Arc::clone(&self.blob), middle..end));
-            self.parts.insert(1, Part { rescues, ..Part::new(name, middle..end, handle) });
+            let id = self.id();
+            let handle = self.spawn_read(id, RangeDownload::part(Arc::clone(&self.blob), middle..end));
+            self.parts.insert(1, Part { retries, ..Part::new(id, middle..end, handle) });
         }
     }
 
-    /// Goes on with one connection: there are no parts.
+    /// Continues with one connection, because the server does not support ranges.
     fn fall_back(&mut self) {
         for part in self.parts.drain(1.min(self.parts.len())..) {
             if let Some(handle) = part.handle {
@@ -295,26 +299,26 @@ impl Parallel {
             }
         }
         self.extra.clear();
-        (self.width, self.pace.growing, self.next) = (1, false, self.end);
-        // There is nothing to wait for any more.
-        self.proven = true;
+        (self.width, self.tuning.is_growing, self.next) = (1, false, self.end);
+        // There is no other part to wait for.
+        self.ranges_proven = true;
         let Some(part) = self.parts.front_mut() else { return };
         part.end = self.end;
-        part.rescues = MAX_RESCUES;
-        let (name, start) = (part.name, part.start);
+        part.retries = MAX_PART_RETRIES;
+        let (id, start) = (part.id, part.start);
         let handle = match part.kept.take() {
             Some((run, beyond)) => {
                 part.start += beyond.len() as u64;
                 part.ready.extend((!beyond.is_empty()).then_some(beyond));
-                self.step(name, run)
+                self.spawn_read(id, run)
             }
-            // The first request is still being read.
-            None if part.first => return,
+            // The initial request is still being read.
+            None if part.is_initial => return,
             None => {
                 if let Some(handle) = part.handle.take() {
                     handle.abort();
                 }
-                self.step(name, Run::new(Arc::clone(&self.blob), start..self.end))
+                self.spawn_read(id, RangeDownload::new(Arc::clone(&self.blob), start..self.end))
             }
         };
         if let Some(part) = self.parts.front_mut() {
@@ -324,16 +328,16 @@ impl Parallel {
 }
 
 impl Part {
-    fn new(name: u64, range: Range<u64>, handle: AbortHandle) -> Self {
+    fn new(id: u64, range: Range<u64>, handle: AbortHandle) -> Self {
         Self {
-            name,
+            id,
             start: range.start,
             end: range.end,
             ready: VecDeque::new(),
             handle: Some(handle),
-            begun: Instant::now(),
-            rescues: 0,
-            first: false,
+            started: Instant::now(),
+            retries: 0,
+            is_initial: false,
             kept: None,
         }
     }

@@ -1,5 +1,5 @@
-//! Referrers that wait to be entered into an index: whoever has the turn enters those of all who wait. And those that
-//! were entered, and are looked for once more when all is done.
+//! Referrers that are to be added to an index. One writer adds those of all that wait, so that many concurrent pushes
+//! cost few writes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,67 +8,68 @@ use oras_spec::{Descriptor, Digest};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// A referrer that is to be entered.
+/// A referrer that is to be added.
 #[derive(Debug)]
-pub(crate) struct Addition {
+pub(crate) struct PendingReferrer {
     pub(crate) referrer: Descriptor,
     done: Notify,
 }
 
-impl Addition {
-    /// Returns when another writer has entered it; never if none does.
-    pub(crate) async fn done_by_another(&self) {
+impl PendingReferrer {
+    /// Returns when another writer has added it. Does not return otherwise.
+    pub(crate) async fn added_by_another(&self) {
         self.done.notified().await;
     }
 
-    /// Tells the one that waits.
-    pub(crate) fn tell(&self) {
+    /// Wakes the task that waits for this referrer.
+    pub(crate) fn notify(&self) {
         self.done.notify_one();
     }
 }
 
-/// A subject, and its referrers that were entered.
-pub(crate) type Entered = (Descriptor, Vec<Descriptor>);
+/// A subject and its added referrers.
+pub(crate) type SubjectReferrers = (Descriptor, Vec<Descriptor>);
 
 #[derive(Debug, Default)]
-pub(crate) struct Additions {
-    /// By the tag of the index.
-    waiting: Mutex<HashMap<String, Vec<Arc<Addition>>>>,
-    /// By subject.
-    entered: Mutex<HashMap<Digest, Entered>>,
+pub(crate) struct PendingReferrers {
+    /// The waiting referrers, by the tag of their index.
+    waiting: Mutex<HashMap<String, Vec<Arc<PendingReferrer>>>>,
+    /// The added referrers that are still to be verified, by subject.
+    deferred: Mutex<HashMap<Digest, SubjectReferrers>>,
 }
 
-impl Additions {
-    /// Lets `referrer` wait for whoever writes the index next.
-    pub(crate) fn wait(&self, tag: &str, referrer: &Descriptor) -> Arc<Addition> {
-        let addition = Arc::new(Addition { referrer: referrer.clone(), done: Notify::new() });
+impl PendingReferrers {
+    /// Queues `referrer` for the next writer of the index.
+    pub(crate) fn queue(&self, tag: &str, referrer: &Descriptor) -> Arc<PendingReferrer> {
+        let addition = Arc::new(PendingReferrer { referrer: referrer.clone(), done: Notify::new() });
         let mut waiting = self.waiting.lock();
         waiting.entry(tag.to_owned()).or_default().push(Arc::clone(&addition));
         addition
     }
 
-    /// All that wait, and `own`, which may have been taken by a writer that failed.
-    pub(crate) fn take(&self, tag: &str, own: &Arc<Addition>) -> Vec<Arc<Addition>> {
+    /// Takes all waiting referrers and `own`, which a failed writer may already have taken.
+    pub(crate) fn take(&self, tag: &str, own: &Arc<PendingReferrer>) -> Vec<Arc<PendingReferrer>> {
         let mut waiting = self.waiting.lock();
         let mut taken = waiting.remove(tag).unwrap_or_default();
+        // A writer that failed after taking this entry has not added it.
         if !taken.iter().any(|addition| Arc::ptr_eq(addition, own)) {
             taken.push(Arc::clone(own));
         }
         taken
     }
 
-    /// Remembers what is still to be looked for.
-    pub(crate) fn remember(&self, subject: &Descriptor, referrers: impl IntoIterator<Item = Descriptor>) {
-        let mut entered = self.entered.lock();
+    /// Queues referrers for the deferred check.
+    pub(crate) fn defer_check(&self, subject: &Descriptor, referrers: impl IntoIterator<Item = Descriptor>) {
+        let mut deferred = self.deferred.lock();
         let (_, known) =
-            entered.entry(subject.digest.clone()).or_insert_with(|| (subject.clone(), Vec::new()));
+            deferred.entry(subject.digest.clone()).or_insert_with(|| (subject.clone(), Vec::new()));
         known.extend(referrers);
     }
 
-    /// Hands over what is still to be looked for.
-    pub(crate) fn take_entered(&self) -> Vec<Entered> {
-        let mut entered = self.entered.lock();
-        entered.drain().map(|(_, entered)| entered).collect()
+    /// Takes the referrers of the deferred check.
+    pub(crate) fn take_deferred(&self) -> Vec<SubjectReferrers> {
+        let mut deferred = self.deferred.lock();
+        deferred.drain().map(|(_, deferred)| deferred).collect()
     }
 }
 
@@ -78,17 +79,17 @@ mod tests {
     use futures::FutureExt;
 
     #[test]
-    fn one_writer_takes_all_that_wait_and_never_forgets_its_own() {
-        let additions = Additions::default();
+    fn writer_takes_all_waiting_referrers_and_its_own() {
+        let additions = PendingReferrers::default();
         let [one, two] = [b"1", b"2"].map(|bytes| Descriptor::of("a/b".into(), bytes));
-        let (first, second) = (additions.wait("t", &one), additions.wait("t", &two));
-        let other = additions.wait("u", &one);
+        let (first, second) = (additions.queue("t", &one), additions.queue("t", &two));
+        let other = additions.queue("u", &one);
         let taken = additions.take("t", &second);
         assert_eq!(taken.len(), 2);
-        assert!(second.done_by_another().now_or_never().is_none());
-        taken.iter().for_each(|addition| addition.tell());
-        assert!(first.done_by_another().now_or_never().is_some());
-        // The writer failed after it took them: whoever comes next still has its own.
+        assert!(second.added_by_another().now_or_never().is_none());
+        taken.iter().for_each(|addition| addition.notify());
+        assert!(first.added_by_another().now_or_never().is_some());
+        // After a failed writer took the queue, the next one still has its own entry.
         assert_eq!(additions.take("t", &first).len(), 1);
         assert_eq!(additions.take("u", &other).len(), 1);
     }

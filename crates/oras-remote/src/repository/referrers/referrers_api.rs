@@ -1,5 +1,5 @@
-//! What refers to a manifest: by the referrers API, or by the tag schema where a registry does not have it
-//! (distribution-spec, "Listing Referrers").
+//! Referrers by the referrers API, or by the tag schema if the registry lacks it (distribution-spec, "Listing
+//! Referrers").
 
 use std::sync::atomic::Ordering;
 
@@ -7,57 +7,57 @@ use bytes::Bytes;
 use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType};
 use oras_store::{Error, Kind, Result};
 
-use crate::options::ReferrersMode;
-use crate::paging::{List, Walked};
-use crate::referrers_tag::Sure;
-use crate::repository::Repository;
-use crate::request::Response;
+use crate::client_options::ReferrersMode;
+use crate::http::paging::{List, VisitedPages};
+use crate::http::response::Response;
+use crate::repository::referrers::tag_schema::Verify;
+use crate::repository::repository::Repository;
 
-/// What is known of a registry's referrers API.
+/// Whether a registry supports the referrers API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Api {
+enum ApiSupport {
     Unknown = 0,
     Supported = 1,
     Missing = 2,
 }
 
 impl Repository {
-    fn api(&self) -> Api {
+    fn api_support(&self) -> ApiSupport {
         match (self.client().options().referrers, self.referrers_state().load(Ordering::Relaxed)) {
-            (ReferrersMode::Tag, _) => Api::Missing,
-            (ReferrersMode::Api, _) | (_, 1) => Api::Supported,
-            (_, 2) => Api::Missing,
-            _ => Api::Unknown,
+            (ReferrersMode::Tag, _) => ApiSupport::Missing,
+            (ReferrersMode::Api, _) | (_, 1) => ApiSupport::Supported,
+            (_, 2) => ApiSupport::Missing,
+            _ => ApiSupport::Unknown,
         }
     }
 
-    fn learn(&self, api: Api) {
+    fn set_api_support(&self, api: ApiSupport) {
         self.referrers_state().store(api as u8, Ordering::Relaxed);
     }
 
-    /// The referrers of `node`, only those of `artifact_type` if given.
+    /// Returns the referrers of `node`, only those of `artifact_type` if given.
     pub(crate) async fn referrers(
         &self,
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
-        let api = self.api();
-        if api != Api::Missing {
+        let api = self.api_support();
+        if api != ApiSupport::Missing {
             if let Some(found) = self.referrers_by_api(node, artifact_type).await? {
-                self.learn(Api::Supported);
+                self.set_api_support(ApiSupport::Supported);
                 return Ok(found);
             }
-            if api == Api::Supported {
+            if api == ApiSupport::Supported {
                 return Err(Error::new(Kind::Unsupported, "failed to query referrers API: unsupported"));
             }
-            self.learn(Api::Missing);
+            self.set_api_support(ApiSupport::Missing);
         }
         let mut found = self.tagged_referrers(node).await?;
         found.retain(|referrer| is_of_type(referrer, artifact_type));
         Ok(found)
     }
 
-    /// The referrers as the API has them; `None` without the API.
+    /// Returns the referrers by the API; `None` if the registry lacks it.
     async fn referrers_by_api(
         &self,
         node: &Descriptor,
@@ -68,9 +68,9 @@ impl Repository {
             url.query_pairs_mut().append_pair("artifactType", artifact_type.as_str());
         }
         let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
-        let list = List { client, endpoint, scopes: self.pull(), url: url.clone() };
+        let list = List { client, endpoint, scopes: self.pull_scopes(), url: url.clone() };
         let mut found = Vec::new();
-        let (mut next, mut walked) = (Some(url.clone()), Walked::default());
+        let (mut next, mut visited) = (Some(url.clone()), VisitedPages::default());
         while let Some(at) = next {
             let page = list.page::<ImageIndex>(at.clone()).await?;
             if at == url && is_missing(&page.response) {
@@ -83,60 +83,61 @@ impl Repository {
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
             let referrers = index.manifests.into_iter();
             found.extend(referrers.filter(|referrer| filtered || is_of_type(referrer, artifact_type)));
-            next = walked.next(&at, &page, length)?;
+            next = visited.next(&at, &page, length)?;
         }
         Ok(Some(found))
     }
 
-    /// Makes a manifest that was stored known as a referrer of its subject, unless the registry did.
-    pub(crate) async fn learn_referrer(
+    /// Adds a stored manifest to the referrers of its subject, unless the registry did.
+    pub(crate) async fn add_referrer(
         &self,
         descriptor: &Descriptor,
         bytes: Bytes,
-        subject_known: bool,
-        sure: Sure,
+        registry_knows_subject: bool,
+        verify: Verify,
     ) -> Result<()> {
         let by_tag_only = self.client().options().referrers == ReferrersMode::Tag;
-        if subject_known && !by_tag_only {
-            self.learn(Api::Supported);
+        if registry_knows_subject && !by_tag_only {
+            self.set_api_support(ApiSupport::Supported);
             return Ok(());
         }
         let Some((subject, referrer)) = referrer(descriptor, bytes) else { return Ok(()) };
-        if self.api() == Api::Supported {
+        if self.api_support() == ApiSupport::Supported {
             if self.client().options().referrers == ReferrersMode::Api {
                 let text = format!(
                     "the registry does not confirm that {} refers to {}: without the referrers API nobody finds it",
                     referrer.digest, subject.digest
                 );
-                self.client().tell(self.endpoint().server(), &text);
+                self.client().warn_once(self.endpoint().server(), &text);
             }
             return Ok(());
         }
-        self.learn(Api::Missing);
-        self.add_tagged_referrer(&subject, &referrer, sure).await
+        self.set_api_support(ApiSupport::Missing);
+        self.add_tagged_referrer(&subject, &referrer, verify).await
     }
 
-    /// Takes a manifest that is to be deleted out of the referrers of its subject, unless the registry will.
-    pub(crate) async fn forget_referrer(&self, descriptor: &Descriptor) -> Result<()> {
-        if self.api() == Api::Supported {
+    /// Removes a manifest that is to be deleted from the referrers of its subject, unless the registry will.
+    pub(crate) async fn remove_referrer(&self, descriptor: &Descriptor) -> Result<()> {
+        if self.api_support() == ApiSupport::Supported {
             return Ok(());
         }
-        // The error for one that is not there has the words of a resolved reference.
-        let reference = self.named(&descriptor.digest.to_string())?;
+        // Fetches the manifest by reference, so that the error for a missing one is that of a resolved reference.
+        let reference = self.reference_to(&descriptor.digest.to_string())?;
         let (_, bytes) = self.get_manifest(&reference).await?;
         let Some((subject, _)) = referrer(descriptor, bytes) else { return Ok(()) };
-        if self.api() == Api::Unknown && self.referrers_by_api(&subject, None).await?.is_some() {
-            self.learn(Api::Supported);
+        if self.api_support() == ApiSupport::Unknown && self.referrers_by_api(&subject, None).await?.is_some()
+        {
+            self.set_api_support(ApiSupport::Supported);
             return Ok(());
         }
-        self.learn(Api::Missing);
+        self.set_api_support(ApiSupport::Missing);
         self.remove_tagged_referrer(&subject, &descriptor.digest).await
     }
 }
 
-/// The subject of a manifest and the manifest's descriptor as a referrer, if it is one.
+/// Returns the subject of a manifest and the manifest's descriptor as a referrer, if it has a subject.
 fn referrer(descriptor: &Descriptor, bytes: Bytes) -> Option<(Descriptor, Descriptor)> {
-    // What can't be read as a manifest has no subject that could be found; the registry took it all the same.
+    // A manifest that can't be parsed has no known subject; the registry accepted it anyway.
     let manifest = Manifest::parse(&descriptor.media_type, bytes).ok()?;
     let subject = manifest.subject()?.clone();
     Some((subject, manifest.referrer_descriptor(descriptor)))
@@ -146,7 +147,7 @@ fn is_of_type(referrer: &Descriptor, artifact_type: Option<&MediaType>) -> bool 
     artifact_type.is_none_or(|wanted| referrer.artifact_type.as_ref() == Some(wanted))
 }
 
-/// Whether the answer says that there is no such API: by its status, or by its body being something else.
+/// Returns true if the answer means that the API is missing, by its status or its media type.
 fn is_missing(page: &Response) -> bool {
     match page.status.as_u16() {
         200 => page.content_type() != Some(MediaType::IMAGE_INDEX.as_str()),

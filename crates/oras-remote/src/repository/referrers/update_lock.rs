@@ -1,4 +1,4 @@
-//! Turns among the processes of one user on one machine, for changes that a registry cannot make atomic.
+//! A lock file among the processes of one user on one machine, for updates that a registry can't make atomic.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,40 +8,40 @@ use oras_spec::Digest;
 use oras_store::fsio;
 use tokio::time::{Instant, sleep};
 
-use crate::retry::random;
+use crate::http::retry::random;
 
-/// How long to wait for one's turn before going on without.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often to look whether it is one's turn, at most.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Timeout of waiting for the lock, after which the update continues without it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest interval between attempts to lock.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// One's turn, until it is dropped.
+/// A held lock, released when dropped.
 ///
-/// A courtesy, not a guarantee: without a folder to keep lock files in, or when another process holds its turn
-/// forever, one goes on without.
+/// The lock reduces conflicts but guarantees nothing: the update continues without it if there is no private folder
+/// for lock files, or if another process holds the lock too long.
 #[derive(Debug)]
-pub(crate) struct TurnLock {
+pub(crate) struct UpdateLock {
     _file: Option<File>,
 }
 
-impl TurnLock {
-    /// Waits for the turn at what is called `name`.
+impl UpdateLock {
+    /// Waits for the lock `name`.
     pub(crate) async fn acquire(name: &str) -> Self {
         let path = format!("{}.lock", Digest::sha256(name.as_bytes()).encoded());
         let opened = fsio::blocking(move || Ok(open(&std::env::temp_dir(), &path))).await;
         let Ok(Some(file)) = opened else {
-            tracing::debug!(name, "no lock file");
+            tracing::debug!(name, "continuing without a lock file");
             return Self { _file: None };
         };
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Self { _file: Some(file) },
-                Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
-                    sleep(PAUSE.mul_f64(0.5 + random() / 2.0)).await;
+                Err(std::fs::TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
+                    sleep(POLL_INTERVAL.mul_f64(0.5 + random() / 2.0)).await;
                 }
                 Err(error) => {
-                    tracing::debug!(name, %error, "not locked");
+                    tracing::debug!(name, %error, "continuing without a lock");
                     return Self { _file: None };
                 }
             }
@@ -49,7 +49,7 @@ impl TurnLock {
     }
 }
 
-/// The lock file, in a folder that is this user's alone.
+/// Opens the lock file in a folder that only this user can access.
 fn open(temporary: &Path, name: &str) -> Option<File> {
     let folder = private_folder(temporary)?;
     File::options().read(true).write(true).create(true).truncate(false).open(folder.join(name)).ok()
@@ -59,10 +59,10 @@ fn open(temporary: &Path, name: &str) -> Option<File> {
 fn private_folder(temporary: &Path) -> Option<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
-    // The owner of a new file is who we are.
+    // A new file shows the id of the current user.
     let user = tempfile::tempfile_in(temporary).and_then(|file| file.metadata()).ok()?.uid();
     let folder = temporary.join(format!("oras-{user}"));
-    // Another user may have made it, or made it a link: then it is not used.
+    // Another user may have created the folder, or a symbolic link in its place; then it is not used.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(&folder);
     let found = std::fs::symlink_metadata(&folder).ok()?;
     (found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0).then_some(folder)
@@ -80,21 +80,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_at_a_time() {
+    async fn excludes_other_holders() {
         let name = format!("test {:?}", std::process::id());
-        let first = TurnLock::acquire(&name).await;
+        let first = UpdateLock::acquire(&name).await;
         assert!(first._file.is_some());
-        let other = TurnLock::acquire("another name").await;
+        let other = UpdateLock::acquire("another name").await;
         assert!(other._file.is_some());
-        let waited = tokio::time::timeout(Duration::from_millis(60), TurnLock::acquire(&name)).await;
+        let waited = tokio::time::timeout(Duration::from_millis(60), UpdateLock::acquire(&name)).await;
         assert!(waited.is_err());
         drop(first);
-        assert!(TurnLock::acquire(&name).await._file.is_some());
+        assert!(UpdateLock::acquire(&name).await._file.is_some());
     }
 
     #[cfg(unix)]
     #[test]
-    fn folders_of_others_are_not_used() {
+    fn rejects_folders_of_other_users() {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
         let temporary = tempfile::tempdir().unwrap();

@@ -1,349 +1,226 @@
-//! One blob on its way through a session: in one request if that works, on from where the registry is if it breaks,
-//! in pieces if it must, anew if the session is lost.
+//! Uploads one blob through a session: in one request if possible, otherwise in chunks. After a failure, the upload
+//! resumes at the registry's offset, or starts again if the session was lost.
 //!
-//! A session that is given up is deleted at the registry. One whose transfer is dropped, as by Ctrl-C, is not: if its
-//! state is kept, the next run goes on with it, else the registry forgets it.
+//! Dropping the uploader, as Ctrl-C does, leaves the session open. If its state is saved, the next run resumes it;
+//! otherwise the registry expires it. Other failures delete the session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use oras_spec::Digest;
 use oras_store::{Error, Kind, Result};
 
-use super::SMALL;
-use super::host::{FIRST_PIECE, Host};
-use super::kept::Kept;
-use super::payload::Payload;
-use super::session::{Session, refusal};
-use crate::repository::Repository;
-use crate::retry::{Again, Failed, Tries};
+use crate::http::payload::{MAX_SMALL_BLOB, Payload};
+use crate::http::retry::{FailedAttempt, RetryAdvice, RetryBudget};
+use crate::repository::repository::Repository;
+use crate::repository::upload::upload_capabilities::{FIRST_CHUNK, UploadCapabilities};
+use crate::repository::upload::upload_session::{UploadSession, refusal};
+use crate::repository::upload::upload_state::UploadStateFile;
 
-/// Times that all at once may break with nothing arrived, before pieces are tried.
-const FRUITLESS: u32 = 2;
+/// Failures of a single request without any byte stored, before smaller chunks are tried.
+const MAX_FRUITLESS_ATTEMPTS: u32 = 2;
 
-/// How long a registry may take to write what it was reading when a connection broke, and how often to wait as long.
-const SETTLING: Duration = Duration::from_millis(50);
-const SETTLING_TIMES: u32 = 20;
-
-/// The transfer of one blob.
-pub(super) struct Transfer {
-    repository: Repository,
-    host: Arc<Host>,
-    payload: Payload,
-    session: Option<Session>,
-    /// Whether the session was begun by an earlier run, whose word is not good enough.
-    is_old: bool,
-    /// Whether it was asked for.
-    picked_up: bool,
-    kept: Option<Kept>,
-    tries: Tries,
-    /// The most bytes that the registry ever had.
-    furthest: u64,
-    fruitless: u32,
+/// An upload of one blob.
+pub(crate) struct BlobUploader {
+    pub(crate) repository: Repository,
+    pub(crate) capabilities: Arc<UploadCapabilities>,
+    pub(crate) payload: Payload,
+    pub(crate) session: Option<UploadSession>,
+    /// Whether an earlier run opened the session. It may have expired or be damaged.
+    pub(crate) is_old: bool,
+    /// Whether the session of an earlier run was checked.
+    pub(crate) is_saved_session_checked: bool,
+    saved_state: Option<UploadStateFile>,
+    pub(crate) budget: RetryBudget,
+    /// The highest offset that the registry reported.
+    pub(crate) furthest: u64,
+    pub(crate) fruitless: u32,
 }
 
-/// Why the bytes could not be brought into a session.
-pub(super) enum Stopped {
-    /// The registry takes nothing by `PATCH`.
+/// Why the bytes could not be stored in a session.
+pub(crate) enum FillError {
+    /// The registry does not accept `PATCH`.
     NoPatch,
     Failed(Error),
 }
 
-/// A request that failed.
-struct Broken {
-    failed: Failed,
+/// A failed request.
+pub(crate) struct FailedRequest {
+    pub(crate) failed: FailedAttempt,
     /// The length of its body.
-    sent: u64,
+    pub(crate) sent: u64,
     /// Whether it was to close the session.
-    closing: bool,
+    pub(crate) is_closing: bool,
 }
 
-impl From<Failed> for Broken {
-    fn from(failed: Failed) -> Self {
-        Self { failed, sent: 0, closing: false }
+impl From<FailedAttempt> for FailedRequest {
+    fn from(failed: FailedAttempt) -> Self {
+        Self { failed, sent: 0, is_closing: false }
     }
 }
 
-impl Transfer {
-    /// Connects to nobody. `name` is what the blob is known by in a later run.
-    pub(super) async fn new(repository: &Repository, payload: &Payload, name: Option<&str>) -> Self {
-        let tries = repository.client().options().retry.tries();
-        let host = repository.host();
-        let mut transfer = Self {
+impl BlobUploader {
+    /// Creates an uploader without connecting. `name` identifies the blob in a later run.
+    pub(crate) async fn new(repository: &Repository, payload: &Payload, name: Option<&str>) -> Self {
+        let budget = repository.client().options().retry.budget();
+        let capabilities = repository.upload_capabilities();
+        let mut uploader = Self {
             repository: repository.clone(),
-            host,
+            capabilities,
             payload: payload.clone(),
             session: None,
             is_old: false,
-            picked_up: false,
-            kept: None,
-            tries,
+            is_saved_session_checked: false,
+            saved_state: None,
+            budget,
             furthest: 0,
             fruitless: 0,
         };
-        if let Some(name) = name.filter(|_| payload.is_replayable() && transfer.host.takes_patch()) {
-            transfer.kept = Kept::open(repository, name, payload.size()).await;
+        if let Some(name) = name.filter(|_| payload.is_replayable() && uploader.capabilities.accepts_patch())
+        {
+            uploader.saved_state = UploadStateFile::open(repository, name, payload.size()).await;
         }
-        if let Some(location) = transfer.kept.as_ref().and_then(Kept::location) {
-            transfer.session = Some(Session { location, offset: 0 });
-            transfer.is_old = true;
+        if let Some(location) = uploader.saved_state.as_ref().and_then(UploadStateFile::location) {
+            uploader.session = Some(UploadSession { location, offset: 0 });
+            uploader.is_old = true;
         }
-        transfer
+        uploader
     }
 
-    /// Goes on with what comes next.
-    pub(super) fn goes_on_with(&mut self, payload: Payload) {
+    /// Sets the bytes that follow in the session.
+    pub(crate) fn set_payload(&mut self, payload: Payload) {
         self.payload = payload;
     }
 
-    /// Uses a session that the registry opened, unless there is an older one to go on with.
-    pub(super) async fn offered(&mut self, session: Option<Session>) {
+    /// Uses the session that the registry opened, unless there is one of an earlier run.
+    pub(crate) async fn adopt_session(&mut self, session: Option<UploadSession>) {
         match session {
             Some(session) if self.session.is_some() => {
-                self.repository.cancel(&session).await;
+                session.cancel(&self.repository).await;
             }
             Some(session) => {
-                self.keep(&session).await;
+                self.save_state(&session).await;
                 self.session = Some(session);
             }
             None => {}
         }
     }
 
-    /// Sends what the registry has not and closes the session.
-    pub(super) async fn finish(&mut self, digest: &Digest) -> Result<()> {
-        self.pick_up().await;
+    /// Sends the missing bytes and closes the session.
+    pub(crate) async fn finish(&mut self, digest: &Digest) -> Result<()> {
+        self.check_saved_session().await;
         loop {
-            let broken = match self.step(Some(digest)).await {
+            let failed_request = match self.step(Some(digest)).await {
                 Ok(true) => {
-                    self.forget().await;
+                    self.remove_state().await;
                     return Ok(());
                 }
                 Ok(false) => continue,
-                Err(broken) => broken,
+                Err(failed_request) => failed_request,
             };
-            let may_be_done = broken.closing && broken.failed.again != Again::Never;
-            self.recover(broken).await?;
-            // An answer that was lost may have been that it is done.
+            let may_be_done = failed_request.is_closing && failed_request.failed.advice != RetryAdvice::Never;
+            self.recover(failed_request).await?;
+            // The lost answer may have been a success.
             let size = self.payload.size();
             if may_be_done
                 && self.session.is_none()
-                && size > SMALL
+                && size > MAX_SMALL_BLOB
                 && self.repository.has_blob(digest, size).await.unwrap_or_default()
             {
-                self.forget().await;
+                self.remove_state().await;
                 return Ok(());
             }
         }
     }
 
-    /// Sends what the registry has not, and leaves the session open.
-    pub(super) async fn fill(&mut self) -> Result<(), Stopped> {
-        self.pick_up().await;
+    /// Sends the missing bytes and leaves the session open.
+    pub(crate) async fn fill(&mut self) -> Result<(), FillError> {
+        self.check_saved_session().await;
         loop {
-            let broken = match self.step(None).await {
+            let failed_request = match self.step(None).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => continue,
-                Err(broken) => broken,
+                Err(failed_request) => failed_request,
             };
-            if self.furthest == 0 && !self.is_old && means_no_patch(&broken) {
-                self.host.refuses_patch();
+            if self.furthest == 0 && !self.is_old && rejects_patch(&failed_request) {
+                self.capabilities.disable_patch();
                 self.abandon().await;
-                return Err(Stopped::NoPatch);
+                return Err(FillError::NoPatch);
             }
-            self.recover(broken).await.map_err(Stopped::Failed)?;
+            self.recover(failed_request).await.map_err(FillError::Failed)?;
         }
     }
 
-    /// Gives the session up.
-    pub(super) async fn abandon(&mut self) {
+    /// Deletes the session and its saved state.
+    pub(crate) async fn abandon(&mut self) {
         if let Some(session) = self.session.take() {
-            self.repository.cancel(&session).await;
+            session.cancel(&self.repository).await;
         }
-        self.forget().await;
+        self.remove_state().await;
     }
 
-    /// Asks for the state of a session that an earlier run left.
-    async fn pick_up(&mut self) {
-        if !self.is_old || self.picked_up {
-            return;
-        }
-        self.picked_up = true;
-        if let Some(old) = self.session.take() {
-            // A session that cannot be asked for is none: another will do.
-            let told = self.settled(&old).await.unwrap_or_default();
-            self.go_on(told).await;
-            self.is_old = self.session.is_some();
-            tracing::debug!(offset = self.furthest, "an upload of an earlier run");
-        }
-    }
-
-    /// Sends the next request; whether it was the last one: that with the digest, or with the last byte if there is
-    /// none yet.
-    async fn step(&mut self, digest: Option<&Digest>) -> Result<bool, Broken> {
+    /// Sends the next request. Returns true if it was the last one: the one with the digest, or without a digest the
+    /// one with the last byte.
+    async fn step(&mut self, digest: Option<&Digest>) -> Result<bool, FailedRequest> {
         let size = self.payload.size();
         let session = match self.session.take() {
             Some(session) => session,
             None => {
-                let session = self.repository.begin(digest.map(Digest::algorithm_name)).await?;
-                self.keep(&session).await;
+                let session =
+                    UploadSession::open(&self.repository, digest.map(Digest::algorithm_name)).await?;
+                self.save_state(&session).await;
                 session
             }
         };
         let session = self.session.insert(session);
-        let careful = self.fruitless >= FRUITLESS && size > FIRST_PIECE;
+        // A proxy may cut large bodies: after repeated failures, smaller chunks may pass.
+        let careful = self.fruitless >= MAX_FRUITLESS_ATTEMPTS && size > FIRST_CHUNK;
         if let Some(digest) = digest {
-            let must = size == 0 || !self.payload.is_replayable() || !self.host.takes_patch();
-            if session.offset == 0 && (must || (self.host.takes_whole(size) && !careful)) {
-                let sent = self.repository.put(session, &self.payload, digest).await;
-                return sent.map(|()| true).map_err(|failed| Broken { failed, sent: size, closing: true });
+            // One `PUT` is the only way for empty content, for content that is read once, and without `PATCH`.
+            let needs_single_request =
+                size == 0 || !self.payload.is_replayable() || !self.capabilities.accepts_patch();
+            if session.offset == 0
+                && (needs_single_request || (self.capabilities.accepts_whole(size) && !careful))
+            {
+                let sent = session.send_whole(&self.repository, &self.payload, digest).await;
+                return sent.map(|()| true).map_err(|failed| FailedRequest {
+                    failed,
+                    sent: size,
+                    is_closing: true,
+                });
             }
             if session.offset == size {
-                let closed = self.repository.close(session, digest).await;
-                return closed.map(|()| true).map_err(|failed| Broken { failed, sent: 0, closing: true });
+                let closed = session.close(&self.repository, digest).await;
+                return closed.map(|()| true).map_err(|failed| FailedRequest {
+                    failed,
+                    sent: 0,
+                    is_closing: true,
+                });
             }
         }
         let start = session.offset;
-        let length = self.host.piece(size.saturating_sub(start), careful);
-        let sent = self.repository.patch(session, &self.payload, start..start + length).await;
-        sent.map_err(|failed| Broken { failed, sent: length, closing: false })?;
+        let length = self.capabilities.chunk_size(size.saturating_sub(start), careful);
+        let sent = session.send_chunk(&self.repository, &self.payload, start..start + length).await;
+        sent.map_err(|failed| FailedRequest { failed, sent: length, is_closing: false })?;
         let session = session.clone();
-        self.moved_on(session.offset);
-        self.keep(&session).await;
+        self.record_progress(session.offset);
+        self.save_state(&session).await;
         Ok(session.offset == size && digest.is_none())
     }
 
-    /// Finds where to go on after a failure; its error if that is hopeless.
-    async fn recover(&mut self, broken: Broken) -> Result<()> {
-        let Some(session) = self.session.clone() else { return self.wait(broken.failed).await };
-        // Content that is gone with the first try can't be sent again.
-        if !self.payload.is_replayable() {
-            return self.give_up(broken.failed.error).await;
-        }
-        let refused = refusal(&broken.failed);
-        let status = refused.map(|error| error.status);
-        let is_lost = refused.is_some_and(|error| {
-            error.has_code("BLOB_UPLOAD_UNKNOWN") || error.has_code("BLOB_UPLOAD_INVALID")
-        });
-        if matches!(status, Some(413 | 416)) && self.host.takes_patch() {
-            return self.resize(broken, &session, status == Some(416)).await;
-        }
-        let refuses_patch = self.furthest == 0 && means_no_patch(&broken);
-        let failed = broken.failed;
-        if refuses_patch {
-            self.host.refuses_patch();
-        }
-        if is_lost || refuses_patch {
-            self.wait(Failed::later(failed.error)).await?;
-            self.drop_session().await;
-            return Ok(());
-        }
-        match failed.again {
-            // Nothing of an earlier run is trusted: once more from the beginning.
-            Again::Never if self.is_old => {
-                tracing::debug!(error = %failed.error, "an upload of an earlier run was refused");
-                self.drop_session().await;
-                Ok(())
-            }
-            Again::Never => self.give_up(failed.error).await,
-            again => self.resume(Failed { again, ..failed }, &session).await,
-        }
-    }
-
-    /// Goes on after a body that was too large or began elsewhere than where the registry is.
-    async fn resize(&mut self, broken: Broken, session: &Session, may_be_elsewhere: bool) -> Result<()> {
-        let told = self.repository.status(session).await.unwrap_or_default();
-        let elsewhere = told.as_ref().is_some_and(|told| told.offset != session.offset);
-        if may_be_elsewhere && elsewhere {
-            self.wait(Failed::later(broken.failed.error)).await?;
-        } else if !self.host.too_large(broken.sent, broken.closing) {
-            return self.give_up(broken.failed.error).await;
-        }
-        self.go_on(told).await;
-        Ok(())
-    }
-
-    /// Goes on after a failure that may pass.
-    async fn resume(&mut self, mut failed: Failed, session: &Session) -> Result<()> {
-        loop {
-            self.wait(failed).await?;
-            if !self.host.takes_patch() {
-                self.drop_session().await;
-                return Ok(());
-            }
-            failed = match self.settled(session).await {
-                Ok(told) => {
-                    self.go_on(told).await;
-                    return Ok(());
-                }
-                Err(failed) if failed.again == Again::Never => {
-                    self.go_on(None).await;
-                    return Ok(());
-                }
-                Err(failed) => failed,
-            };
-        }
-    }
-
-    /// Asks how much the registry has, until it stops changing: what was on the way when the connection broke may still
-    /// be written, and a body that begins too early is sent for nothing.
-    async fn settled(&self, session: &Session) -> Result<Option<Session>, Failed> {
-        let mut told = self.repository.status(session).await?;
-        for _ in 0..SETTLING_TIMES {
-            let Some(before) = told.as_ref().filter(|told| told.offset < self.payload.size()) else { break };
-            let offset = before.offset;
-            tokio::time::sleep(SETTLING).await;
-            let now = self.repository.status(before).await?;
-            let is_settled = now.as_ref().is_none_or(|now| now.offset == offset);
-            told = now;
-            if is_settled {
-                break;
-            }
-        }
-        Ok(told)
-    }
-
-    /// Waits for the next try, or gives up: a session that is kept is left as it is.
-    async fn wait(&mut self, failed: Failed) -> Result<()> {
-        match self.tries.again_after(failed).await {
-            Ok(()) => Ok(()),
-            Err(error) => self.give_up(error).await,
-        }
-    }
-
-    /// Takes up the session as the registry told it; another one if it told of none, or of nothing in it.
-    async fn go_on(&mut self, told: Option<Session>) {
-        let usable = told.filter(|told| (1..=self.payload.size()).contains(&told.offset));
-        let Some(session) = usable else {
-            self.fruitless += 1;
-            return self.drop_session().await;
-        };
-        self.moved_on(session.offset);
-        tracing::debug!(offset = session.offset, "going on with an upload");
-        self.keep(&session).await;
-        self.session = Some(session);
-    }
-
-    /// Whoever makes progress may try as often again.
-    fn moved_on(&mut self, offset: u64) {
+    /// Progress resets the retry budget.
+    pub(crate) fn record_progress(&mut self, offset: u64) {
         if offset > self.furthest {
             self.furthest = offset;
-            self.tries = self.repository.client().options().retry.tries();
+            self.budget = self.repository.client().options().retry.budget();
         }
     }
 
-    async fn drop_session(&mut self) {
-        self.is_old = false;
-        if let Some(session) = self.session.take() {
-            self.repository.cancel(&session).await;
-        }
-    }
-
-    async fn give_up<T>(&mut self, error: Error) -> Result<T> {
-        // What may work another time is left for then; a registry that can't be reached can't be asked to forget.
+    pub(crate) async fn fail<T>(&mut self, error: Error) -> Result<T> {
+        // Keeps the session after a failure that may pass. After a network failure, the registry can't be asked to
+        // delete it.
         let may_pass =
             matches!(error.kind(), Kind::Network | Kind::Unauthorized | Kind::Denied | Kind::Other);
-        if !(may_pass && self.kept.is_some()) {
+        if !(may_pass && self.saved_state.is_some()) {
             if error.kind() == Kind::Network {
                 self.session = None;
             }
@@ -352,23 +229,23 @@ impl Transfer {
         Err(error)
     }
 
-    async fn keep(&mut self, session: &Session) {
-        if let Some(kept) = &mut self.kept {
-            kept.write(&session.location).await;
+    pub(crate) async fn save_state(&mut self, session: &UploadSession) {
+        if let Some(saved_state) = &mut self.saved_state {
+            saved_state.write(&session.location).await;
         }
     }
 
-    async fn forget(&mut self) {
-        if let Some(kept) = self.kept.take() {
-            kept.remove().await;
+    async fn remove_state(&mut self) {
+        if let Some(saved_state) = self.saved_state.take() {
+            saved_state.remove().await;
         }
     }
 }
 
-/// Whether a registry that has taken nothing yet refuses `PATCH` as such.
-fn means_no_patch(broken: &Broken) -> bool {
-    let Some(error) = refusal(&broken.failed) else { return false };
-    broken.sent > 0
+/// Returns true if a registry that has not stored anything rejects `PATCH` itself.
+pub(crate) fn rejects_patch(failed_request: &FailedRequest) -> bool {
+    let Some(error) = refusal(&failed_request.failed) else { return false };
+    failed_request.sent > 0
         && (error.status == 501
             || ((400..500).contains(&error.status)
                 && !matches!(error.status, 401 | 403 | 408 | 413 | 416 | 429)))

@@ -1,30 +1,32 @@
-//! An upload of an earlier run that nobody wants any more: forgotten here, and by its registry.
+//! Cancels an interrupted upload of an earlier run, locally and at the registry.
 
 use oras_store::{Result, fsio};
-use url::Url;
 
-use super::kept::{UnfinishedUpload, UnfinishedUploads};
-use super::session::Session;
 use crate::client::Client;
-use crate::repository::Repository;
+use crate::repository::repository::Repository;
+use crate::repository::upload::unfinished_uploads::{UnfinishedUpload, UnfinishedUploads};
+use crate::repository::upload::upload_session::UploadSession;
 
 impl UnfinishedUploads {
-    /// Forgets an upload, unless a process is at it, and asks its registry to forget it, too
-    /// (distribution-spec main, "Canceling a blob upload"). Whether the registry says that it has; `None` when there was
-    /// nothing to be forgotten.
+    /// Deletes the state of an upload, unless a process is using it, and cancels it at the registry
+    /// (distribution-spec main, "Canceling a blob upload"). Returns whether the registry confirmed that, or `None` if
+    /// there was nothing to delete.
     ///
-    /// Best effort towards the registry: one that can't be reached forgets by itself.
+    /// An unreachable registry is no error, because its session expires.
     ///
     /// # Errors
-    /// `Io` when the file can't be removed.
+    /// `Io` if the file can't be deleted.
     pub async fn cancel(&self, client: &Client, upload: &UnfinishedUpload) -> Result<Option<bool>> {
         let taken = upload.clone();
         let Some((file, location)) = fsio::blocking(move || Ok(taken.take())).await? else { return Ok(None) };
-        let cancelled = match (Repository::at(client, &upload.registry, &upload.repository), location) {
-            (Ok(repository), Some(location)) => cancel(&repository, location).await,
+        let cancelled = match (Repository::at_origin(client, &upload.registry, &upload.repository), location)
+        {
+            (Ok(repository), Some(location)) => {
+                UploadSession { location, offset: 0 }.cancel(&repository).await
+            }
             _ => false,
         };
-        // Locked until now, so that no other run has gone on with it.
+        // The lock is held until here, so that no other run resumes the upload meanwhile.
         let removed = upload.clone();
         let removed = fsio::blocking(move || {
             let removed = removed.remove_file();
@@ -33,8 +35,4 @@ impl UnfinishedUploads {
         });
         Ok(removed.await?.then_some(cancelled))
     }
-}
-
-async fn cancel(repository: &Repository, location: Url) -> bool {
-    repository.cancel(&Session { location, offset: 0 }).await
 }

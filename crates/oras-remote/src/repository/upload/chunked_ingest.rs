@@ -1,4 +1,5 @@
-//! Bytes that come without size and digest: sent in pieces, each held until the registry has it, while the next comes.
+//! Stores content of unknown size and digest: sends chunks, each buffered until the registry has it, while the next
+//! one is filled.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,101 +13,101 @@ use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
 use oras_store::{Content, Error, Ingest, Kind, Result, Undigested, fsio};
 use tokio::task::JoinSet;
 
-use super::payload::Payload;
-use super::transfer::{Stopped, Transfer};
-use crate::repository::Repository;
+use crate::http::payload::Payload;
+use crate::repository::repository::Repository;
+use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 
-/// The bytes of one piece; twice as many are held.
-const PIECE: usize = 4 << 20;
+/// Bytes of one chunk; two chunks are in memory.
+const CHUNK_SIZE: usize = 4 << 20;
 
-/// Content on its way into a repository. Dropped, it leaves a session that the registry forgets by itself; given up, the
-/// registry is told.
-pub(crate) struct Pieces {
+/// Content that is written to a repository. Dropping it leaves the session to expire; aborting deletes it.
+pub(crate) struct ChunkedIngest {
     repository: Repository,
     media_type: MediaType,
     algorithm: Algorithm,
     written: u64,
-    /// What is not on its way yet.
+    /// Bytes that are not yet sent.
     buffer: BytesMut,
-    way: Way,
+    state: IngestState,
 }
 
-/// Where the bytes go once there are more than one piece of them.
-enum Way {
-    /// Nowhere yet.
+/// Where the bytes go, once there is more than one chunk.
+enum IngestState {
+    /// Nothing was sent yet.
     Undecided(Hasher),
-    /// A task sends a piece, and tells then how it goes on.
-    Sending(JoinSet<Result<Way>>),
-    /// Into a session, which has all pieces so far.
-    Session(Box<Transfer>, Hasher),
-    /// Into a file without a name, for a registry that takes only what is whole.
+    /// A task sends a chunk and returns the next state.
+    Sending(JoinSet<Result<IngestState>>),
+    /// A session that has all chunks so far.
+    Session(Box<BlobUploader>, Hasher),
+    /// An unnamed file, for a registry that accepts only whole blobs.
     Spooled(Arc<File>, Hasher),
-    /// Nowhere any more: there was an error.
+    /// An earlier write failed.
     Failed,
 }
 
-impl Pieces {
-    /// Connects to nobody before there is a whole piece.
+impl ChunkedIngest {
+    /// Creates an ingest. Connects only when the first chunk is full.
     pub(crate) fn new(repository: Repository, media_type: MediaType, algorithm: Algorithm) -> Self {
-        let way = Way::Undecided(Hasher::new(algorithm));
-        Self { repository, media_type, algorithm, written: 0, buffer: BytesMut::new(), way }
+        let state = IngestState::Undecided(Hasher::new(algorithm));
+        Self { repository, media_type, algorithm, written: 0, buffer: BytesMut::new(), state }
     }
 
-    /// Waits for the piece that is on its way. Until another way is set there is none.
-    async fn settled(&mut self) -> Result<Way> {
-        match std::mem::replace(&mut self.way, Way::Failed) {
-            Way::Sending(mut sending) => match sending.join_next().await {
-                Some(Ok(way)) => way,
-                _ => Err(gone()),
+    /// Waits for the chunk in flight and takes the state.
+    async fn take_state(&mut self) -> Result<IngestState> {
+        match std::mem::replace(&mut self.state, IngestState::Failed) {
+            IngestState::Sending(mut sending) => match sending.join_next().await {
+                Some(Ok(state)) => state,
+                _ => Err(failed_before()),
             },
-            Way::Failed => Err(gone()),
-            way => Ok(way),
+            IngestState::Failed => Err(failed_before()),
+            state => Ok(state),
         }
     }
 
-    /// Lets a task send what is in the buffer, once the piece before it is there.
+    /// Starts a task that sends the buffer, after the previous chunk was stored.
     async fn send(&mut self) -> Result<()> {
-        let piece = self.buffer.split().freeze();
-        let payload = Payload::window(self.written - piece.len() as u64, piece.clone());
-        let work = match self.settled().await? {
-            Way::Session(mut transfer, hasher) => {
-                transfer.goes_on_with(payload);
-                forward(transfer, hasher, piece).boxed()
+        let chunk = self.buffer.split().freeze();
+        let payload = Payload::window(self.written - chunk.len() as u64, chunk.clone());
+        let work = match self.take_state().await? {
+            IngestState::Session(mut uploader, hasher) => {
+                uploader.set_payload(payload);
+                forward(uploader, hasher, chunk).boxed()
             }
-            Way::Undecided(hasher) if self.repository.host().takes_patch() => {
-                let transfer = Transfer::new(&self.repository, &payload, None).await;
-                forward(Box::new(transfer), hasher, piece).boxed()
+            IngestState::Undecided(hasher) if self.repository.upload_capabilities().accepts_patch() => {
+                let uploader = BlobUploader::new(&self.repository, &payload, None).await;
+                forward(Box::new(uploader), hasher, chunk).boxed()
             }
-            Way::Undecided(hasher) => spool(None, hasher, piece).boxed(),
-            Way::Spooled(file, hasher) => spool(Some(file), hasher, piece).boxed(),
-            Way::Sending(_) | Way::Failed => return Err(gone()),
+            IngestState::Undecided(hasher) => spool(None, hasher, chunk).boxed(),
+            IngestState::Spooled(file, hasher) => spool(Some(file), hasher, chunk).boxed(),
+            IngestState::Sending(_) | IngestState::Failed => return Err(failed_before()),
         };
+        // A `JoinSet` aborts its task when dropped, so a cancelled ingest leaves no detached task.
         let mut sending = JoinSet::new();
         sending.spawn(work);
-        self.way = Way::Sending(sending);
+        self.state = IngestState::Sending(sending);
         Ok(())
     }
 
     async fn commit_blob(mut self, expected: Option<&Digest>) -> Result<Descriptor> {
-        if !matches!(self.way, Way::Undecided(_)) && !self.buffer.is_empty() {
+        if !matches!(self.state, IngestState::Undecided(_)) && !self.buffer.is_empty() {
             self.send().await?;
         }
-        let way = self.settled().await?;
-        let found = match &way {
-            Way::Undecided(hasher) => {
+        let state = self.take_state().await?;
+        let found = match &state {
+            IngestState::Undecided(hasher) => {
                 let mut hasher = hasher.clone();
                 hasher.update(&self.buffer);
                 hasher.finish()
             }
-            Way::Session(_, hasher) | Way::Spooled(_, hasher) => hasher.clone().finish(),
-            Way::Sending(_) | Way::Failed => return Err(gone()),
+            IngestState::Session(_, hasher) | IngestState::Spooled(_, hasher) => hasher.clone().finish(),
+            IngestState::Sending(_) | IngestState::Failed => return Err(failed_before()),
         };
-        // A digest of another algorithm is for the registry to check, which has the bytes.
+        // The registry verifies a digest of another algorithm.
         let digest = match expected {
             Some(expected) if expected.algorithm_name() != found.algorithm_name() => expected.clone(),
             Some(expected) if *expected != found => {
-                if let Way::Session(mut transfer, _) = way {
-                    transfer.abandon().await;
+                if let IngestState::Session(mut uploader, _) = state {
+                    uploader.abandon().await;
                 }
                 let message = format!("mismatched digest: expected {expected}, got {found}");
                 return Err(Error::new(Kind::DigestMismatch, message));
@@ -114,20 +115,20 @@ impl Pieces {
             _ => found,
         };
         let node = Descriptor::new(self.media_type.clone(), digest, self.written);
-        match way {
-            Way::Session(mut transfer, _) => transfer.finish(&node.digest).await?,
-            Way::Spooled(file, _) => {
+        match state {
+            IngestState::Session(mut uploader, _) => uploader.finish(&node.digest).await?,
+            IngestState::Spooled(file, _) => {
                 let size = self.written;
                 let opener = move |offset| {
                     let stream = fsio::read(Arc::clone(&file), offset..size, "a temporary file".to_owned());
                     async move { Ok(stream) }.boxed()
                 };
                 let content = Undigested::new(self.media_type, size, Arc::new(opener));
-                self.repository.push_digested(&Payload::undigested(content), &node).await?;
+                self.repository.push_hashed(&Payload::undigested(content), &node).await?;
             }
             _ => {
                 let content = Content::from_bytes(node.clone(), self.buffer.freeze())?;
-                self.repository.push_digested(&Payload::content(content), &node).await?;
+                self.repository.push_hashed(&Payload::content(content), &node).await?;
             }
         }
         Ok(node)
@@ -139,14 +140,14 @@ impl Pieces {
         let node = Descriptor::new(self.media_type, digest, bytes.len() as u64);
         Manifest::parse(&node.media_type, bytes.clone())?;
         let content = Content::from_bytes(node.clone(), bytes)?;
-        let reference = self.repository.named(&node.digest.to_string())?;
+        let reference = self.repository.reference_to(&node.digest.to_string())?;
         self.repository.push_manifest(&content, &reference).await?;
         Ok(node)
     }
 }
 
 #[async_trait]
-impl Ingest for Pieces {
+impl Ingest for ChunkedIngest {
     async fn write(&mut self, mut chunk: Bytes) -> Result<()> {
         if self.media_type.is_manifest() {
             let limit = self.repository.client().options().max_manifest_size;
@@ -159,14 +160,14 @@ impl Ingest for Pieces {
             return Ok(());
         }
         while !chunk.is_empty() {
-            // A full buffer is sent when more comes: what fits into one piece needs no session.
-            if self.buffer.len() == PIECE {
+            // A full buffer is sent only when more bytes follow: content of one chunk needs no session.
+            if self.buffer.len() == CHUNK_SIZE {
                 self.send().await?;
             }
-            let part = chunk.split_to(chunk.len().min(PIECE - self.buffer.len()));
-            if self.written > PIECE as u64 / 2 {
-                // All at once: growing step by step leaves holes as large as the piece.
-                self.buffer.reserve(PIECE - self.buffer.len());
+            let part = chunk.split_to(chunk.len().min(CHUNK_SIZE - self.buffer.len()));
+            if self.written > CHUNK_SIZE as u64 / 2 {
+                // Reserves the rest at once: growing in steps fragments the heap.
+                self.buffer.reserve(CHUNK_SIZE - self.buffer.len());
             }
             self.buffer.extend_from_slice(&part);
             self.written += part.len() as u64;
@@ -186,43 +187,43 @@ impl Ingest for Pieces {
     }
 
     async fn abort(mut self: Box<Self>) {
-        if let Ok(Way::Session(mut transfer, _)) = self.settled().await {
-            transfer.abandon().await;
+        if let Ok(IngestState::Session(mut uploader, _)) = self.take_state().await {
+            uploader.abandon().await;
         }
     }
 }
 
-/// Brings a piece into the session, and hashes it meanwhile.
-async fn forward(mut transfer: Box<Transfer>, hasher: Hasher, piece: Bytes) -> Result<Way> {
-    let bytes = piece.clone();
+/// Sends a chunk and hashes it concurrently.
+async fn forward(mut uploader: Box<BlobUploader>, hasher: Hasher, chunk: Bytes) -> Result<IngestState> {
+    let bytes = chunk.clone();
     let mut before = hasher.clone();
     let hashing = fsio::blocking(move || {
         before.update(&bytes);
         Ok(before)
     });
-    let (filled, hashed) = join(transfer.fill(), hashing).await;
+    let (filled, hashed) = join(uploader.fill(), hashing).await;
     match filled {
-        Ok(()) => Ok(Way::Session(transfer, hashed?)),
-        Err(Stopped::NoPatch) => spool(None, hasher, piece).await,
-        Err(Stopped::Failed(error)) => Err(error),
+        Ok(()) => Ok(IngestState::Session(uploader, hashed?)),
+        Err(FillError::NoPatch) => spool(None, hasher, chunk).await,
+        Err(FillError::Failed(error)) => Err(error),
     }
 }
 
-/// Writes a piece to the file, a new one if there is none yet.
-async fn spool(file: Option<Arc<File>>, mut hasher: Hasher, piece: Bytes) -> Result<Way> {
+/// Appends a chunk to the file, which is created if needed.
+async fn spool(file: Option<Arc<File>>, mut hasher: Hasher, chunk: Bytes) -> Result<IngestState> {
     fsio::blocking(move || {
         let failed = |error| Error::io("failed to write a temporary file", error);
         let file = match file {
             Some(file) => file,
             None => Arc::new(tempfile::tempfile().map_err(failed)?),
         };
-        (&*file).write_all(&piece).map_err(failed)?;
-        hasher.update(&piece);
-        Ok(Way::Spooled(file, hasher))
+        (&*file).write_all(&chunk).map_err(failed)?;
+        hasher.update(&chunk);
+        Ok(IngestState::Spooled(file, hasher))
     })
     .await
 }
 
-fn gone() -> Error {
+fn failed_before() -> Error {
     Error::new(Kind::Other, "the upload has failed before")
 }

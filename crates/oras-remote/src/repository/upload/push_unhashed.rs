@@ -1,4 +1,4 @@
-//! Bytes without a digest yet, sent while they are hashed: one pass over the network, the digest in the last request.
+//! Uploads content without a digest: sends it while it is hashed, with the digest in the last request.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,64 +10,63 @@ use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
 use oras_store::{Content, Error, Kind, Pushed, Result, Target, Undigested};
 use tokio::runtime::Handle;
 
-use super::SMALL;
-use super::payload::Payload;
-use super::transfer::{Stopped, Transfer};
-use crate::repository::Repository;
+use crate::http::payload::{MAX_SMALL_BLOB, Payload};
+use crate::repository::repository::Repository;
+use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 
-/// Smaller content is hashed first: that takes a few milliseconds, and the registry may have it.
+/// Smaller content is hashed first, which takes milliseconds and may show that the registry has it.
 const STREAM_FROM: u64 = 8 << 20;
 
 impl Repository {
-    /// Stores bytes that have no digest yet, and tells what they are.
-    pub(crate) async fn push_undigested(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    /// Stores content without a digest, and returns its descriptor.
+    pub(crate) async fn push_unhashed(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
         if content.media_type.is_manifest() {
-            return self.push_undigested_manifest(content).await;
+            return self.push_unhashed_manifest(content).await;
         }
         let describe = |digest: Digest| Descriptor::new(content.media_type.clone(), digest, content.size);
         let payload = Payload::undigested(content.clone());
         let mut hashing = Hashing::start(content.clone());
-        if content.size < STREAM_FROM || !self.host().takes_patch() {
+        if content.size < STREAM_FROM || !self.upload_capabilities().accepts_patch() {
             let node = describe(hashing.digest().await?);
-            let pushed = self.push_digested(&payload, &node).await?;
+            let pushed = self.push_hashed(&payload, &node).await?;
             return Ok((node, pushed));
         }
         let name = content.identity.as_ref();
-        let mut transfer = Transfer::new(self, &payload, name.map(String::as_str)).await;
-        let streamed = self.stream(&mut transfer, &payload, hashing.digest()).await?;
+        let mut uploader = BlobUploader::new(self, &payload, name.map(String::as_str)).await;
+        let streamed = self.send_while_hashing(&mut uploader, &payload, hashing.digest()).await?;
         let (digest, pushed) = match streamed {
             Streamed::Sent(digest) => {
-                transfer.finish(&digest).await?;
+                uploader.finish(&digest).await?;
                 (digest, Pushed::Copied)
             }
             Streamed::Exists(digest) => {
-                transfer.abandon().await;
+                uploader.abandon().await;
                 (digest, Pushed::Existed)
             }
             Streamed::Refused(digest) => {
-                let pushed = self.push_digested(&payload, &describe(digest.clone())).await?;
+                let pushed = self.push_hashed(&payload, &describe(digest.clone())).await?;
                 (digest, pushed)
             }
         };
         Ok((describe(digest), pushed))
     }
 
-    /// Sends while the digest is computed, which may turn out to be there already.
-    async fn stream(
+    /// Sends content while it is hashed, and stops if the registry already has the digest.
+    async fn send_while_hashing(
         &self,
-        transfer: &mut Transfer,
+        uploader: &mut BlobUploader,
         payload: &Payload,
         digest: impl Future<Output = Result<Digest>>,
     ) -> Result<Streamed> {
         let learning = pin!(async {
             let digest = digest.await?;
-            // Near the end the answer would come too late to save anything.
-            let is_early = payload.taken() < payload.size() / 4 * 3;
+            // Near the end, an existence check saves too little.
+            let is_early = payload.bytes_read() < payload.size() / 4 * 3;
             let exists = is_early && self.has_blob(&digest, payload.size()).await.unwrap_or_default();
             Ok::<_, Error>((digest, exists))
         });
-        let (filled, (digest, exists)) = match select(pin!(transfer.fill()), learning).await {
-            Either::Left((Err(Stopped::Failed(error)), _)) => return Err(error),
+        let (filled, (digest, exists)) = match select(pin!(uploader.fill()), learning).await {
+            Either::Left((Err(FillError::Failed(error)), _)) => return Err(error),
             Either::Left((filled, learning)) => (filled, learning.await?),
             Either::Right((learned, filling)) => {
                 let (digest, exists) = learned?;
@@ -80,25 +79,25 @@ impl Repository {
         match filled {
             _ if exists => Ok(Streamed::Exists(digest)),
             Ok(()) => Ok(Streamed::Sent(digest)),
-            Err(Stopped::NoPatch) => Ok(Streamed::Refused(digest)),
-            Err(Stopped::Failed(error)) => Err(error),
+            Err(FillError::NoPatch) => Ok(Streamed::Refused(digest)),
+            Err(FillError::Failed(error)) => Err(error),
         }
     }
 
-    /// Sends what was hashed, unless it is there.
-    pub(super) async fn push_digested(&self, payload: &Payload, node: &Descriptor) -> Result<Pushed> {
-        if node.size <= SMALL {
+    /// Sends hashed content, unless it exists.
+    pub(crate) async fn push_hashed(&self, payload: &Payload, node: &Descriptor) -> Result<Pushed> {
+        if node.size <= MAX_SMALL_BLOB {
             return self.push_small(payload, &node.digest).await;
         }
         if self.has("blobs", node).await? {
             return Ok(Pushed::Existed);
         }
         let name = node.digest.to_string();
-        Transfer::new(self, payload, Some(&name)).await.finish(&node.digest).await?;
+        BlobUploader::new(self, payload, Some(&name)).await.finish(&node.digest).await?;
         Ok(Pushed::Copied)
     }
 
-    async fn push_undigested_manifest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    async fn push_unhashed_manifest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
         let limit = self.client().options().max_manifest_size;
         if content.size > limit {
             let message = format!("a manifest of {} bytes exceeds the limit of {limit}", content.size);
@@ -117,30 +116,31 @@ impl Repository {
     }
 }
 
-/// How far bytes got whose digest is known now.
+/// The state of the upload when the digest is known.
 enum Streamed {
-    /// All are in the session.
+    /// All bytes are in the session.
     Sent(Digest),
-    /// The registry had them.
+    /// The registry already had the blob.
     Exists(Digest),
-    /// The registry takes only what is whole.
+    /// The registry accepts only whole blobs.
     Refused(Digest),
 }
 
-/// A digest that is computed on a thread that reads by itself, and may run ahead of the network: what it reads is in the
-/// page cache for whoever reads it second. Dropping it ends the thread.
+/// The computation of a digest on a separate thread, which may run ahead of the upload; its reads leave the content
+/// in the page cache. Dropping this stops the thread.
 struct Hashing {
     work: tokio::task::JoinHandle<Result<Digest>>,
-    over: Arc<AtomicBool>,
+    is_cancelled: Arc<AtomicBool>,
 }
 
 impl Hashing {
     fn start(content: Undigested) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&over);
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_cancelled);
         let runtime = Handle::current();
+        // Hashing in the async task would compete with sending for one thread.
         let work = tokio::task::spawn_blocking(move || runtime.block_on(hash(&content, &stop)));
-        Self { work, over }
+        Self { work, is_cancelled }
     }
 
     async fn digest(&mut self) -> Result<Digest> {
@@ -156,17 +156,17 @@ impl Hashing {
 
 impl Drop for Hashing {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.is_cancelled.store(true, Ordering::Relaxed);
     }
 }
 
-async fn hash(content: &Undigested, over: &AtomicBool) -> Result<Digest> {
+async fn hash(content: &Undigested, is_cancelled: &AtomicBool) -> Result<Digest> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut seen = 0;
     let mut stream = content.read(0).await?;
     while let Some(chunk) = stream.try_next().await? {
-        if over.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Other, "nobody waits for the digest any more"));
+        if is_cancelled.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Other, "the upload was cancelled"));
         }
         seen += chunk.len() as u64;
         check_length(seen, content.size, false)?;
@@ -176,13 +176,13 @@ async fn hash(content: &Undigested, over: &AtomicBool) -> Result<Digest> {
     Ok(hasher.finish())
 }
 
-/// An error when there are more bytes than said, or fewer in all.
-pub(super) fn check_length(seen: u64, size: u64, all: bool) -> Result<()> {
+/// Fails if there are more bytes than `size`, or if fewer than `size` are all.
+pub(crate) fn check_length(seen: u64, size: u64, is_end: bool) -> Result<()> {
     if seen > size {
         let message = format!("content is longer than its {size} bytes: trailing data");
         return Err(Error::new(Kind::SizeMismatch, message));
     }
-    if all && seen < size {
+    if is_end && seen < size {
         let message = format!("content ended after {seen} of {size} bytes: unexpected EOF");
         return Err(Error::new(Kind::SizeMismatch, message));
     }

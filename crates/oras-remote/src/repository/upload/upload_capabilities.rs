@@ -1,71 +1,52 @@
-//! What a client has learned of a registry's uploads within this run, beginning with its profile.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! What is known of a registry's uploads in this run, starting from its profile.
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::profile::Profile;
+use crate::registry_profile::Profile;
 
-/// The first size of a piece, once a body as large as the rest was too large.
-pub(super) const FIRST_PIECE: u64 = 16 << 20;
-/// A registry that does not take that much at once is given up.
-const SMALLEST_PIECE: u64 = 64 << 10;
-/// The largest minimum for a piece that is heeded.
-const LARGEST_MINIMUM: u64 = 1 << 30;
-/// Small blobs that were not there before it is worth finding out whether one request does for each.
-const BEFORE_TRIAL: u32 = 3;
+/// The first chunk size after a body was too large.
+pub(crate) const FIRST_CHUNK: u64 = 16 << 20;
+/// The smallest chunk size. An upload fails if the registry rejects it.
+const MIN_CHUNK: u64 = 64 << 10;
+/// The largest announced minimum of a chunk that is honoured.
+const MAX_ANNOUNCED_MINIMUM: u64 = 1 << 30;
+/// Missing small blobs before a trial of the single `POST`: with fewer, the trial costs more than it saves.
+const BLOBS_BEFORE_TRIAL: u32 = 3;
 
-/// The registries of a client, by where they are.
-#[derive(Debug, Default)]
-pub(crate) struct Hosts(Mutex<HashMap<String, Arc<Host>>>);
-
-impl Hosts {
-    /// What is known of the registry at `origin`, whose name is `server`.
-    pub(crate) fn get(&self, origin: String, server: &str) -> Arc<Host> {
-        let mut hosts = self.0.lock();
-        Arc::clone(hosts.entry(origin).or_insert_with(|| {
-            let profile = Profile::of(server);
-            tracing::debug!(registry = server, profile = profile.name, "uploading");
-            Arc::new(Host(Mutex::new(Known::new(profile))))
-        }))
-    }
-}
-
-/// One registry; all that is pushed to it at the same time learns together.
+/// The upload capabilities of one registry, shared by all concurrent uploads.
 #[derive(Debug)]
-pub(crate) struct Host(Mutex<Known>);
+pub(crate) struct UploadCapabilities(Mutex<Capabilities>);
 
 #[derive(Debug)]
-struct Known {
+struct Capabilities {
     max_put: Option<u64>,
-    /// The largest piece.
-    piece: Option<u64>,
-    /// The smallest piece, but for the last one.
+    /// The largest chunk.
+    chunk_size: Option<u64>,
+    /// The smallest chunk, except for the last one.
     minimum: u64,
-    takes_patch: bool,
+    accepts_patch: bool,
     single_post: SinglePost,
     mounts: bool,
 }
 
-/// Whether a registry takes a blob with the `POST` (distribution-spec, "Single POST").
+/// Whether a registry accepts a blob with the `POST` (distribution-spec, "Single POST").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SinglePost {
     Yes,
     No,
-    /// After so many blobs were sent otherwise.
+    /// Not known, after this many blobs were sent otherwise.
     Unknown(u32),
-    /// Somebody is finding out.
+    /// One upload is trying it.
     Trial,
 }
 
-impl Known {
+impl Capabilities {
     fn new(profile: &Profile) -> Self {
         Self {
             max_put: profile.max_put,
-            piece: profile.max_patch,
+            chunk_size: profile.max_patch,
             minimum: 0,
-            takes_patch: profile.takes_patch,
+            accepts_patch: profile.takes_patch,
             single_post: match profile.takes_single_post {
                 Some(true) => SinglePost::Yes,
                 Some(false) => SinglePost::No,
@@ -76,76 +57,83 @@ impl Known {
     }
 }
 
-impl Host {
-    fn known(&self) -> MutexGuard<'_, Known> {
+impl UploadCapabilities {
+    /// Creates what is known before the first upload.
+    pub(crate) fn new(profile: &Profile) -> Self {
+        Self(Mutex::new(Capabilities::new(profile)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Capabilities> {
         self.0.lock()
     }
 
-    /// Whether `size` bytes may be sent by one `PUT`.
-    pub(super) fn takes_whole(&self, size: u64) -> bool {
+    /// Returns true if `size` bytes may be sent by one `PUT`.
+    pub(crate) fn accepts_whole(&self, size: u64) -> bool {
         let known = self.known();
-        !known.takes_patch || known.max_put.is_none_or(|most| size <= most)
+        !known.accepts_patch || known.max_put.is_none_or(|most| size <= most)
     }
 
-    /// How many of the `left` bytes to send next; `careful` when all of them at once did not get through.
-    pub(super) fn piece(&self, left: u64, careful: bool) -> u64 {
+    /// Returns how many of the `left` bytes to send next; `careful` after all of them at once failed.
+    pub(crate) fn chunk_size(&self, left: u64, careful: bool) -> u64 {
         let known = self.known();
-        let most = known.piece.or(careful.then_some(FIRST_PIECE));
+        let most = known.chunk_size.or(careful.then_some(FIRST_CHUNK));
         left.min(most.map_or(left, |most| most.max(known.minimum)))
     }
 
-    /// Whether blobs may come in pieces.
-    pub(super) fn takes_patch(&self) -> bool {
-        self.known().takes_patch
+    /// Returns true if the registry accepts chunks.
+    pub(crate) fn accepts_patch(&self) -> bool {
+        self.known().accepts_patch
     }
 
-    pub(super) fn refuses_patch(&self) {
-        self.known().takes_patch = false;
+    pub(crate) fn disable_patch(&self) {
+        self.known().accepts_patch = false;
     }
 
-    /// Remembers the smallest piece that the registry announced (distribution-spec, `OCI-Chunk-Min-Length`).
-    pub(super) fn announced_minimum(&self, bytes: u64) {
-        self.known().minimum = bytes.min(LARGEST_MINIMUM);
+    /// Records the smallest chunk that the registry announced (distribution-spec, `OCI-Chunk-Min-Length`).
+    pub(crate) fn set_minimum(&self, bytes: u64) {
+        self.known().minimum = bytes.min(MAX_ANNOUNCED_MINIMUM);
     }
 
-    /// Remembers that a body of `bytes` was too large, by `PUT` or not; whether smaller ones can be tried.
-    pub(super) fn too_large(&self, bytes: u64, put: bool) -> bool {
+    /// Records that a body of `bytes` was too large, sent by `PUT` or `PATCH`. Returns true if a smaller one can be
+    /// tried.
+    pub(crate) fn record_too_large(&self, bytes: u64, put: bool) -> bool {
         let mut known = self.known();
-        let smallest = SMALLEST_PIECE.max(known.minimum);
-        if !known.takes_patch || bytes <= smallest {
+        let smallest = MIN_CHUNK.max(known.minimum);
+        if !known.accepts_patch || bytes <= smallest {
             return false;
         }
         if put {
             let most = bytes - 1;
             known.max_put = Some(known.max_put.map_or(most, |before| before.min(most)));
         }
-        // Whole blocks, as files are read.
-        let half = (bytes / 2) / SMALLEST_PIECE * SMALLEST_PIECE;
-        let most = known.piece.unwrap_or(FIRST_PIECE).min(half).max(smallest);
-        known.piece = Some(most);
-        tracing::debug!(too_large = bytes, piece = most, "sending smaller pieces");
+        // Chunks of whole blocks match how files are read.
+        let half = (bytes / 2) / MIN_CHUNK * MIN_CHUNK;
+        let most = known.chunk_size.unwrap_or(FIRST_CHUNK).min(half).max(smallest);
+        known.chunk_size = Some(most);
+        tracing::debug!(too_large = bytes, chunk_size = most, "sending smaller chunks");
         true
     }
 
-    /// Whether asking for a mount is worth it.
-    pub(super) fn mounts(&self) -> bool {
+    /// Returns true if mounting may work.
+    pub(crate) fn supports_mounts(&self) -> bool {
         self.known().mounts
     }
 
-    /// Remembers that the registry answers an error to a mount from where the blob is to go.
-    pub(super) fn refuses_mounts(&self) {
+    /// Records that the registry rejects mounts.
+    pub(crate) fn disable_mounts(&self) {
         self.known().mounts = false;
     }
 
-    pub(super) fn takes_single_post(&self) -> bool {
+    pub(crate) fn accepts_single_post(&self) -> bool {
         self.known().single_post == SinglePost::Yes
     }
 
-    /// Whether the caller, who has a small blob that the registry lacks, is to find out if it takes a single `POST`.
-    pub(super) fn tries_single_post(&self) -> bool {
+    /// Returns true if the caller, whose small blob is missing in the registry, should try a single `POST`. Only one
+    /// caller gets true.
+    pub(crate) fn should_try_single_post(&self) -> bool {
         let mut known = self.known();
         match known.single_post {
-            SinglePost::Unknown(BEFORE_TRIAL) => {
+            SinglePost::Unknown(BLOBS_BEFORE_TRIAL) => {
                 known.single_post = SinglePost::Trial;
                 true
             }
@@ -157,7 +145,7 @@ impl Host {
         }
     }
 
-    pub(super) fn learned_single_post(&self, takes: bool) {
+    pub(crate) fn set_single_post(&self, takes: bool) {
         self.known().single_post = if takes { SinglePost::Yes } else { SinglePost::No };
     }
 }
@@ -166,47 +154,52 @@ impl Host {
 mod tests {
     use super::*;
 
-    fn host() -> Arc<Host> {
-        Hosts::default().get("http://h:80".into(), "h")
+    fn uploads() -> UploadCapabilities {
+        UploadCapabilities::new(Profile::of("h"))
     }
 
     #[test]
-    fn pieces_shrink_to_a_floor() {
-        let host = host();
-        assert_eq!((host.piece(1 << 30, false), host.piece(1 << 30, true)), (1 << 30, FIRST_PIECE));
-        assert!(host.takes_whole(1 << 30));
-        assert!(host.too_large(1 << 30, true));
-        assert!(!host.takes_whole(1 << 30) && host.takes_whole((1 << 30) - 1));
-        let mut piece = host.piece(1 << 30, false);
-        assert_eq!(piece, FIRST_PIECE);
-        while host.too_large(piece, false) {
-            let next = host.piece(1 << 30, false);
-            // Another transfer that meets the same limit does not halve it again.
-            assert!(host.too_large(piece, false) && host.piece(1 << 30, false) == next);
-            assert_eq!(next, piece / 2);
-            piece = next;
+    fn chunks_shrink_to_a_minimum() {
+        let uploads = uploads();
+        assert_eq!(
+            (uploads.chunk_size(1 << 30, false), uploads.chunk_size(1 << 30, true)),
+            (1 << 30, FIRST_CHUNK)
+        );
+        assert!(uploads.accepts_whole(1 << 30));
+        assert!(uploads.record_too_large(1 << 30, true));
+        assert!(!uploads.accepts_whole(1 << 30) && uploads.accepts_whole((1 << 30) - 1));
+        let mut chunk_size = uploads.chunk_size(1 << 30, false);
+        assert_eq!(chunk_size, FIRST_CHUNK);
+        while uploads.record_too_large(chunk_size, false) {
+            let next = uploads.chunk_size(1 << 30, false);
+            // A concurrent upload with the same failure does not halve the chunk again.
+            assert!(
+                uploads.record_too_large(chunk_size, false) && uploads.chunk_size(1 << 30, false) == next
+            );
+            assert_eq!(next, chunk_size / 2);
+            chunk_size = next;
         }
-        assert_eq!(piece, SMALLEST_PIECE);
-        assert_eq!(host.piece(10, false), 10);
+        assert_eq!(chunk_size, MIN_CHUNK);
+        assert_eq!(uploads.chunk_size(10, false), 10);
     }
 
     #[test]
-    fn a_minimum_is_kept() {
-        let host = host();
-        host.announced_minimum(1 << 20);
-        assert!(host.too_large(3 << 20, false));
-        assert_eq!(host.piece(1 << 30, false), 3 << 19);
-        assert!(host.too_large(3 << 19, false));
-        assert_eq!(host.piece(1 << 30, false), 1 << 20);
-        assert!(!host.too_large(1 << 20, false));
+    fn respects_announced_minimum() {
+        let uploads = uploads();
+        uploads.set_minimum(1 << 20);
+        assert!(uploads.record_too_large(3 << 20, false));
+        assert_eq!(uploads.chunk_size(1 << 30, false), 3 << 19);
+        assert!(uploads.record_too_large(3 << 19, false));
+        assert_eq!(uploads.chunk_size(1 << 30, false), 1 << 20);
+        assert!(!uploads.record_too_large(1 << 20, false));
     }
 
     #[test]
-    fn one_finds_out_for_all() {
-        let host = host();
-        let asked: Vec<_> = (0..6).map(|_| host.tries_single_post()).collect();
+    fn one_upload_tries_single_post_for_all() {
+        let uploads = uploads();
+        let asked: Vec<_> = (0..6).map(|_| uploads.should_try_single_post()).collect();
         assert_eq!(asked, [false, false, false, true, false, false]);
-        host.learned_single_post(true);
-        assert!(host.takes_single_post() && !host.tries_single_post());
+        uploads.set_single_post(true);
+        assert!(uploads.accepts_single_post() && !uploads.should_try_single_post());
     }
 }

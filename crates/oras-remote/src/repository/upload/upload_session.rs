@@ -1,4 +1,4 @@
-//! The requests of one upload session (distribution-spec, "Pushing blobs"): opened, asked, added to, closed, given up.
+//! The requests of an upload session: open, status, send, close and cancel (distribution-spec, "Pushing blobs").
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,149 +12,164 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use tokio::time::timeout;
 use url::Url;
 
-use super::host::Host;
-use super::payload::Payload;
-use crate::blobs::check_digest;
-use crate::repository::Repository;
-use crate::request::{Body, Request, Response};
-use crate::response::ResponseError;
-use crate::retry::Failed;
+use crate::http::payload::Payload;
+use crate::http::request::{Body, Request};
+use crate::http::response::Response;
+use crate::http::response_error::ResponseError;
+use crate::http::retry::FailedAttempt;
+use crate::repository::repository::Repository;
+use crate::repository::response_checks::check_digest;
+use crate::repository::upload::upload_capabilities::UploadCapabilities;
 
-/// What a digest and a repository need not have encoded in a query.
-pub(super) const QUERY: &AsciiSet =
+/// Characters of digests and repository names that need no encoding in a query.
+pub(crate) const QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b':').remove(b'/').remove(b'-').remove(b'.').remove(b'_');
-const OCTETS: &str = "application/octet-stream";
-/// How long to wait for a registry to forget a session.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+const OCTET_STREAM: &str = "application/octet-stream";
+/// Timeout of cancelling a session.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An upload session: where it goes on, which is a secret of the registry's, and how many bytes it has.
+/// An upload session: its location, which may contain a secret of the registry, and the number of bytes stored.
 #[derive(Clone)]
-pub(super) struct Session {
-    pub(super) location: Url,
-    pub(super) offset: u64,
+pub(crate) struct UploadSession {
+    pub(crate) location: Url,
+    pub(crate) offset: u64,
 }
 
-impl Session {
-    /// The session that `response` opened or asks to go on with.
-    pub(super) fn at(response: &Response, host: &Host) -> Result<Self> {
+impl UploadSession {
+    /// Returns the session that `response` opened.
+    pub(crate) fn at(response: &Response, uploads: &UploadCapabilities) -> Result<Self> {
         let minimum = response.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
         if let Some(minimum) = minimum {
-            host.announced_minimum(minimum);
+            uploads.set_minimum(minimum);
         }
         Ok(Self { location: location(response)?, offset: 0 })
     }
 
-    /// Takes the newest location and the number of bytes, `expected` unless the registry says that it has fewer.
-    fn moved(&mut self, response: &Response, expected: u64) -> Result<()> {
+    /// Updates the location, and the offset, which is `expected` unless the registry reports fewer bytes.
+    fn update(&mut self, response: &Response, expected: u64) -> Result<()> {
         if response.header(LOCATION.as_str()).is_some() {
             self.location = location(response)?;
         }
-        let told = response.header(RANGE.as_str()).and_then(bytes_told);
-        // What cannot be is not believed: the digest tells in the end.
-        let told = told.filter(|told| (self.offset..=expected).contains(told));
-        self.offset = told.unwrap_or(expected);
+        let reported = response.header(RANGE.as_str()).and_then(parse_offset);
+        // Ignores impossible offsets; the digest is verified in the end.
+        let reported = reported.filter(|reported| (self.offset..=expected).contains(reported));
+        self.offset = reported.unwrap_or(expected);
         Ok(())
     }
-}
 
-impl Repository {
-    /// What was learned of the registry.
-    pub(super) fn host(&self) -> Arc<Host> {
-        self.client().host(self.endpoint())
-    }
-
-    /// Opens a session; the digest or its algorithm may be known.
-    pub(super) async fn begin(&self, algorithm: Option<&str>) -> Result<Session, Failed> {
-        // A registry may have to know before the first byte comes (distribution-spec main, "Pushing blobs").
+    /// Opens a session; the digest algorithm may be known.
+    pub(crate) async fn open(
+        repository: &Repository,
+        algorithm: Option<&str>,
+    ) -> Result<Self, FailedAttempt> {
+        // A registry may need the algorithm before the first byte (distribution-spec main, "Pushing blobs").
         let query = match algorithm {
             None => String::new(),
             Some(name) if Algorithm::from_name(name) == Some(Algorithm::Sha256) => String::new(),
             Some(name) => format!("?digest-algorithm={}", utf8_percent_encode(name, QUERY)),
         };
-        let url = self.url(&format!("blobs/uploads/{query}"))?;
-        let request = Request::new(Method::POST, url, self.push_scopes());
-        let response = self.client().attempt(self.endpoint(), &request).await?.expect(&[202])?;
-        Ok(Session::at(&response, &self.host())?)
+        let url = repository.url(&format!("blobs/uploads/{query}"))?;
+        let request = Request::new(Method::POST, url, repository.push_scopes());
+        let response = repository.client().attempt(repository.endpoint(), &request).await?.expect(&[202])?;
+        Ok(Self::at(&response, &repository.upload_capabilities())?)
     }
 
-    /// Asks how much the registry has; `None` when it has no such session or does not tell.
-    pub(super) async fn status(&self, session: &Session) -> Result<Option<Session>, Failed> {
-        let request = Request::new(Method::GET, session.location.clone(), self.push_scopes());
-        let response = self.client().attempt(self.endpoint(), &request).await?;
-        let offset = response.header(RANGE.as_str()).and_then(bytes_told);
+    /// Returns the session with the registry's offset; `None` if it has no such session or does not report the
+    /// offset.
+    pub(crate) async fn status(&self, repository: &Repository) -> Result<Option<Self>, FailedAttempt> {
+        let request = Request::new(Method::GET, self.location.clone(), repository.push_scopes());
+        let response = repository.client().attempt(repository.endpoint(), &request).await?;
+        let offset = response.header(RANGE.as_str()).and_then(parse_offset);
         let (200 | 204, Some(offset)) = (response.status.as_u16(), offset) else { return Ok(None) };
-        let mut session = session.clone();
+        let mut session = self.clone();
         if response.header(LOCATION.as_str()).is_some() {
             session.location = location(&response)?;
         }
-        Ok(Some(Session { offset, ..session }))
+        Ok(Some(Self { offset, ..session }))
     }
 
-    /// Adds the bytes of `range`, which begins where the session is.
-    pub(super) async fn patch(
-        &self,
-        session: &mut Session,
+    /// Sends the bytes of `range`, which begins at the offset of the session.
+    pub(crate) async fn send_chunk(
+        &mut self,
+        repository: &Repository,
         payload: &Payload,
         range: Range<u64>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), FailedAttempt> {
         let is_all = payload.is_all(&range);
         let end = range.end;
-        let mut request = Request::new(Method::PATCH, session.location.clone(), self.push_scopes())
-            .header(CONTENT_TYPE, OCTETS)?;
+        let mut request = Request::new(Method::PATCH, self.location.clone(), repository.push_scopes())
+            .header(CONTENT_TYPE, OCTET_STREAM)?;
         if !is_all {
-            // Inclusive, and without a unit (distribution-spec, "Pushing a blob in chunks").
+            // The range is inclusive and has no unit (distribution-spec, "Pushing a blob in chunks").
             request = request.header(CONTENT_RANGE, &format!("{}-{}", range.start, end.saturating_sub(1)))?;
         }
         let request = request.body(Body::Part(payload.clone(), range));
-        let response =
-            self.client().attempt(self.endpoint(), &request).await?.expect(&[200, 201, 202, 204])?;
-        Ok(session.moved(&response, end)?)
+        let response = repository
+            .client()
+            .attempt(repository.endpoint(), &request)
+            .await?
+            .expect(&[200, 201, 202, 204])?;
+        Ok(self.update(&response, end)?)
     }
 
     /// Sends all bytes with the digest, which closes the session.
-    pub(super) async fn put(
+    pub(crate) async fn send_whole(
         &self,
-        session: &Session,
+        repository: &Repository,
         payload: &Payload,
         digest: &Digest,
-    ) -> Result<(), Failed> {
-        self.close_with(session, Body::Part(payload.clone(), 0..payload.size()), digest).await
+    ) -> Result<(), FailedAttempt> {
+        self.close_with(repository, Body::Part(payload.clone(), 0..payload.size()), digest).await
     }
 
     /// Closes the session, which has all bytes.
-    pub(super) async fn close(&self, session: &Session, digest: &Digest) -> Result<(), Failed> {
-        self.close_with(session, Body::Empty, digest).await
+    pub(crate) async fn close(&self, repository: &Repository, digest: &Digest) -> Result<(), FailedAttempt> {
+        self.close_with(repository, Body::Empty, digest).await
     }
 
-    async fn close_with(&self, session: &Session, body: Body, digest: &Digest) -> Result<(), Failed> {
-        let request = Request::new(Method::PUT, with_digest(&session.location, digest), self.push_scopes())
-            .header(CONTENT_TYPE, OCTETS)?
-            .body(body);
-        let response = self.client().attempt(self.endpoint(), &request).await?.expect(&[200, 201, 204])?;
+    async fn close_with(
+        &self,
+        repository: &Repository,
+        body: Body,
+        digest: &Digest,
+    ) -> Result<(), FailedAttempt> {
+        let request =
+            Request::new(Method::PUT, with_digest(&self.location, digest), repository.push_scopes())
+                .header(CONTENT_TYPE, OCTET_STREAM)?
+                .body(body);
+        let response =
+            repository.client().attempt(repository.endpoint(), &request).await?.expect(&[200, 201, 204])?;
         Ok(check_digest(&response, digest)?)
     }
 
-    /// Sends a blob with the `POST` (distribution-spec, "Single POST"): done, or the session to send it to instead.
-    pub(super) async fn post(&self, payload: &Payload, digest: &Digest) -> Result<Option<Session>> {
+    /// Sends a blob with the `POST` (distribution-spec, "Single POST"). Returns `None` on success, or the session to
+    /// use instead.
+    pub(crate) async fn post(
+        repository: &Repository,
+        payload: &Payload,
+        digest: &Digest,
+    ) -> Result<Option<Self>> {
         let text = digest.to_string();
-        let url = self.url(&format!("blobs/uploads/?digest={}", utf8_percent_encode(&text, QUERY)))?;
-        let request = Request::new(Method::POST, url, self.push_scopes())
-            .header(CONTENT_TYPE, OCTETS)?
+        let url = repository.url(&format!("blobs/uploads/?digest={}", utf8_percent_encode(&text, QUERY)))?;
+        let request = Request::new(Method::POST, url, repository.push_scopes())
+            .header(CONTENT_TYPE, OCTET_STREAM)?
             .body(Body::Part(payload.clone(), 0..payload.size()));
-        let response = self.client().send(self.endpoint(), &request).await?.expect(&[201, 202])?;
+        let response =
+            repository.client().send(repository.endpoint(), &request).await?.expect(&[201, 202])?;
         if response.status == 202 {
-            return Session::at(&response, &self.host()).map(Some);
+            return Self::at(&response, &repository.upload_capabilities()).map(Some);
         }
         check_digest(&response, digest)?;
         Ok(None)
     }
 
-    /// Lets the registry forget the session (distribution-spec main, "Canceling a blob upload"). It forgets it by
-    /// itself, too, so that nothing depends on this. Whether it says that the session is gone.
-    pub(super) async fn cancel(&self, session: &Session) -> bool {
-        let request = Request::new(Method::DELETE, session.location.clone(), self.push_scopes());
-        let cancelled = self.client().attempt(self.endpoint(), &request);
-        let answered = timeout(CANCEL_PATIENCE, cancelled).await;
+    /// Deletes the session at the registry (distribution-spec main, "Canceling a blob upload"). Returns true if the
+    /// registry confirms it. Sessions expire anyway, so that nothing depends on this.
+    pub(crate) async fn cancel(&self, repository: &Repository) -> bool {
+        let request = Request::new(Method::DELETE, self.location.clone(), repository.push_scopes());
+        let cancelled = repository.client().attempt(repository.endpoint(), &request);
+        let answered = timeout(CANCEL_TIMEOUT, cancelled).await;
+        // A 404 means that the registry has already deleted the session.
         let is_gone =
             matches!(&answered, Ok(Ok(response)) if matches!(response.status.as_u16(), 200..=299 | 404));
         if !is_gone {
@@ -164,13 +179,21 @@ impl Repository {
     }
 }
 
-/// The status that a registry refused a request with.
-pub(super) fn refusal(failed: &Failed) -> Option<&ResponseError> {
+impl Repository {
+    /// Returns what is known of the registry's uploads.
+    pub(crate) fn upload_capabilities(&self) -> Arc<UploadCapabilities> {
+        self.client().host(self.endpoint().base()).uploads(self.endpoint().server())
+    }
+}
+
+/// Returns the error response in a failure.
+pub(crate) fn refusal(failed: &FailedAttempt) -> Option<&ResponseError> {
     failed.error.find::<ResponseError>()
 }
 
-/// The number of bytes in a `Range: 0-9` of an upload. `0-0` stands for none: one byte alone is sent again.
-fn bytes_told(range: &str) -> Option<u64> {
+/// Returns the number of bytes in a `Range: 0-9` of an upload. `0-0` stands for none: if it means one byte, that byte
+/// is sent again.
+fn parse_offset(range: &str) -> Option<u64> {
     let range = range.trim();
     let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;
     match last.trim().parse::<u64>().ok()? {
@@ -179,8 +202,9 @@ fn bytes_told(range: &str) -> Option<u64> {
     }
 }
 
-/// Where a session goes on. May be on another host, which then gets no credentials; never from HTTPS to HTTP.
-pub(super) fn location(response: &Response) -> Result<Url> {
+/// Returns the location of a session. It may be on another host, which receives no credentials. HTTPS never changes
+/// to HTTP.
+pub(crate) fn location(response: &Response) -> Result<Url> {
     let invalid = |why: &str| response.bad(Kind::InvalidContent, &format!("{why} Location of the upload"));
     let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("missing"))?;
     if text.trim().is_empty() {
@@ -194,12 +218,12 @@ pub(super) fn location(response: &Response) -> Result<Url> {
     Err(response.bad(Kind::Denied, &why))
 }
 
-/// Whether content may be sent to `location` on behalf of `registry`.
-pub(super) fn is_safe(registry: &Url, location: &Url) -> bool {
+/// Returns true if content may be sent to `location` on behalf of `registry`.
+pub(crate) fn is_safe(registry: &Url, location: &Url) -> bool {
     matches!((registry.scheme(), location.scheme()), ("http", "http") | (_, "https"))
 }
 
-/// The location as it was given, with the digest at its end; another digest that it has is left out.
+/// Returns the location with the digest at the end of its query, in place of any other digest.
 fn with_digest(location: &Url, digest: &Digest) -> Url {
     let is_digest = |pair: &str| {
         let name = pair.split('=').next().unwrap_or_default();
@@ -220,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_location_is_kept() {
+    fn appends_digest_to_location() {
         let digest: Digest = "sha256+b64u:a_-=".parse().unwrap();
         for (location, expected) in [
             ("http://h/u/1", "http://h/u/1?digest=sha256%2Bb64u:a_-%3D"),
@@ -238,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_registry_has() {
+    fn parses_offset_of_upload() {
         for (range, expected) in [
             ("0-0", Some(0)),
             ("0-9", Some(10)),
@@ -248,7 +272,7 @@ mod tests {
             ("0--1", None),
             ("", None),
         ] {
-            assert_eq!(bytes_told(range), expected, "{range}");
+            assert_eq!(parse_offset(range), expected, "{range}");
         }
     }
 }

@@ -1,0 +1,67 @@
+//! The requests for one blob, and what all of them share.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use oras_spec::Descriptor;
+use oras_store::Result;
+use parking_lot::Mutex;
+use reqwest::Method;
+use reqwest::header::{IF_RANGE, RANGE};
+use url::Url;
+
+use crate::connection::connection_budget::ConnectionBudget;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::repository::repository::Repository;
+
+/// The state that all requests for one blob share.
+pub(crate) struct BlobSource {
+    pub(crate) repository: Repository,
+    pub(crate) url: Url,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) connections: Arc<ConnectionBudget>,
+    /// The strong ETag of the first answer that had one. It proves that later ranges are of the same content.
+    pub(crate) validator: Mutex<Option<String>>,
+    /// The redirect target of the last request. Never logged, because the address may be signed.
+    pub(crate) direct: Mutex<Option<Url>>,
+    /// Bytes that were downloaded again because the server ignored a range.
+    pub(crate) skipped: AtomicU64,
+}
+
+impl BlobSource {
+    /// Requests a range or the whole blob. A signed redirect target may expire, so the registry is asked each time.
+    /// With `direct`, the last target is tried first.
+    pub(crate) async fn request(&self, range: Option<Range<u64>>, direct: bool) -> Result<Response> {
+        if let Some(url) = self.direct().filter(|_| direct) {
+            match self.send(url, range.clone()).await {
+                Ok(response) if response.status.is_success() => return Ok(response),
+                _ => self.set_direct(None),
+            }
+        }
+        self.send(self.url.clone(), range).await
+    }
+
+    async fn send(&self, url: Url, range: Option<Range<u64>>) -> Result<Response> {
+        let mut request = Request::new(Method::GET, url, self.repository.pull_scopes()).limit(None);
+        if let Some(range) = range {
+            let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+            request = request.header(RANGE, &bytes)?;
+            let validator = self.validator.lock().clone();
+            if let Some(validator) = validator {
+                // With another version of the content, the server sends the whole instead of a wrong range.
+                request = request.header(IF_RANGE, &validator)?;
+            }
+        }
+        self.repository.client().send(self.repository.endpoint(), &request).await
+    }
+
+    fn direct(&self) -> Option<Url> {
+        self.direct.lock().clone()
+    }
+
+    pub(crate) fn set_direct(&self, url: Option<Url>) {
+        *self.direct.lock() = url;
+    }
+}

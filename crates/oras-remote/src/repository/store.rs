@@ -1,0 +1,165 @@
+//! Implements the traits of a store for [`Repository`].
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use oras_spec::wire::TagPage;
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_store::{
+    ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
+    Target, Undigested,
+};
+
+use crate::http::paging::List;
+use crate::repository::download::blob_download;
+use crate::repository::repository::Repository;
+use crate::repository::upload::chunked_ingest::ChunkedIngest;
+
+#[async_trait]
+impl Source for Repository {
+    /// Sends one `HEAD` request, and a `GET` if the headers of the answer don't suffice.
+    async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let reference = self.reference_to(reference)?;
+        match self.head_manifest(&reference).await? {
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(self.get_manifest(&reference).await?.0),
+        }
+    }
+
+    /// Sends one `GET` request.
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        let (descriptor, bytes) = self.get_manifest(&self.reference_to(reference)?).await?;
+        Ok((descriptor, Some(bytes)))
+    }
+
+    /// Streams a blob, resuming a broken transfer. Reads a manifest whole.
+    async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        if !descriptor.media_type.is_manifest() {
+            return blob_download::open(self, descriptor, range).await;
+        }
+        let bytes = self.fetch_manifest(descriptor).await?;
+        let end = usize::try_from(range.end).map_or(bytes.len(), |end| end.min(bytes.len()));
+        let start = usize::try_from(range.start).map_or(end, |start| start.min(end));
+        let bytes = bytes.slice(start..end);
+        Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        if descriptor.media_type.is_manifest() {
+            return Origin::Opaque;
+        }
+        Origin::Repository { registry: self.endpoint().origin(), repository: self.path().to_owned() }
+    }
+}
+
+#[async_trait]
+impl Target for Repository {
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        let kind = if descriptor.media_type.is_manifest() { "manifests" } else { "blobs" };
+        self.has(kind, descriptor).await
+    }
+
+    /// Mounts a blob from another repository of the same registry if possible. Adds a manifest with a subject to the
+    /// subject's referrers.
+    async fn push(&self, content: &Content) -> Result<Pushed> {
+        let descriptor = content.descriptor();
+        if descriptor.media_type.is_manifest() {
+            self.push_manifest(content, &self.reference_to(&descriptor.digest.to_string())?).await?;
+            return Ok(Pushed::Copied);
+        }
+        self.push_blob(content).await
+    }
+
+    /// Pushes the manifest now. Only the check that its entry in the referrers of its subject remains is deferred to
+    /// [`flush`](Target::flush).
+    async fn gather(&self, content: &Content) -> Result<Pushed> {
+        self.push_deferred_manifest(content).await?;
+        Ok(Pushed::Copied)
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.verify_deferred_referrers().await
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.tagged_digest(tag).await
+    }
+
+    /// Returns true for small blobs, and for blobs of another repository of the same registry.
+    fn finds_out(&self, content: &Content) -> bool {
+        self.push_checks_existence(content)
+    }
+
+    /// Accepts a tag or digest, alone or in a full reference to this repository.
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.reference_to(tag).map(drop)
+    }
+
+    /// `tag` may be the manifest's own digest, which stores the manifest without a tag.
+    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.push_manifest(content, &self.reference_to(tag)?).await
+    }
+
+    /// Writes only the tag, and leaves the referrers of the manifest's subject unchanged.
+    async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
+        self.put_existing_manifest(content, &self.reference_to(tag)?).await
+    }
+}
+
+#[async_trait]
+impl IngestTarget for Repository {
+    /// Sends bytes in chunks of a few MiB, which are buffered until the registry has them. If the registry does not
+    /// accept chunks, buffers the content in a temporary file.
+    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(ChunkedIngest::new(self.clone(), media_type, algorithm)))
+    }
+
+    /// Sends large content while it is hashed, and stops if the digest already exists. An interrupted upload of
+    /// content with an identity is resumed by a later run if the options have a directory for its state.
+    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+        self.push_unhashed(content).await
+    }
+}
+
+#[async_trait]
+impl Predecessors for Repository {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        self.referrers(node, artifact_type).await
+    }
+}
+
+impl TagList for Repository {
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
+        match self.url("tags/list") {
+            Ok(url) => List { client, endpoint, scopes: self.pull_scopes(), url }
+                .after(last)
+                .items(|page: TagPage| page.tags),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+#[async_trait]
+impl Delete for Repository {
+    /// Removes a manifest with a subject from the subject's referrers first.
+    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+        if descriptor.media_type.is_manifest() {
+            self.remove_referrer(descriptor).await?;
+            return self.remove("manifests", &descriptor.digest.to_string()).await;
+        }
+        self.remove("blobs", &descriptor.digest.to_string()).await
+    }
+
+    /// Uses the registry's API for deleting tags. Without it, moves the tag to a unique manifest and deletes that one
+    /// by its digest, so that the original manifest and its other tags are never touched.
+    async fn untag(&self, tag: &str) -> Result<()> {
+        self.delete_tag(tag).await
+    }
+}
