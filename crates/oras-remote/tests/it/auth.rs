@@ -1,4 +1,4 @@
-//! Who may do what: Basic and Bearer, and where credentials never go.
+//! Basic and Bearer authentication, and that credentials never go to another server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::{blob, collect, manifest, options, repository, with_password};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
-async fn passwords() {
+async fn sends_basic_credentials() {
     for flavor in [Flavor::Current, Flavor::Debian] {
         let Some(registry) = Registry::closed(flavor, "passwords") else { continue };
         let name = format!("{}/a", registry.host());
@@ -82,7 +82,7 @@ async fn bearer(valid_from: usize, post: bool) -> Scripted {
 }
 
 #[tokio::test]
-async fn tokens_are_shared() {
+async fn shares_tokens_among_requests() {
     let server = bearer(0, true).await;
     let store = repository(with_password("user", "pass"), &format!("{}/a/b", server.host()));
     let blobs: Vec<_> = (0..8).map(|n| blob(format!("blob {n}"))).collect();
@@ -92,7 +92,7 @@ async fn tokens_are_shared() {
     }))
     .await
     .unwrap();
-    // What allows to push allows to pull.
+    // A token for pushing also allows pulling.
     let hello = blob("hello");
     collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
     let asked = server.asked();
@@ -103,14 +103,14 @@ async fn tokens_are_shared() {
     assert!(
         asked.iter().all(|asked| asked.header("user-agent").is_some_and(|agent| agent.starts_with("oras/")))
     );
-    // Uploads go with the token at once.
+    // Uploads send the token with the first request.
     let uploads = asked.iter().filter(|asked| asked.method == "PUT").collect::<Vec<_>>();
     assert_eq!(uploads.len(), 8);
     assert!(uploads.iter().all(|asked| asked.path.starts_with("/upload?state=1&digest=sha256:")));
 }
 
 #[tokio::test]
-async fn stale_tokens_are_renewed_once() {
+async fn refreshes_rejected_tokens_once() {
     let hello = blob("hello");
     for (valid_from, tokens, succeeds) in [(0, 1, true), (1, 1, false)] {
         let server = bearer(valid_from, true).await;
@@ -119,14 +119,14 @@ async fn stale_tokens_are_renewed_once() {
         assert_eq!(result.is_ok(), succeeds);
         assert_eq!(server.lines().iter().filter(|line| line.contains("/token")).count(), tokens);
         if !succeeds {
-            // The next request does not use the token that was refused.
+            // The next request does not use the rejected token.
             assert!(store.fetch(hello.descriptor(), 0..5).await.is_ok());
         }
     }
 }
 
 #[tokio::test]
-async fn identity_tokens() {
+async fn exchanges_identity_tokens() {
     let hello = blob("hello");
     let credentials: Arc<StaticCredentials> =
         Arc::new(StaticCredentials::new(Some(Credential::Refresh("r&t".into()))));
@@ -154,7 +154,7 @@ async fn identity_tokens() {
 }
 
 #[tokio::test]
-async fn bad_token_servers_get_nothing() {
+async fn sends_nothing_to_unsafe_token_servers() {
     for realm in ["http://10.0.0.1/token", "http://169.254.169.254/latest", "ftp://x/"] {
         let server = Scripted::start(move |_: &Asked| {
             Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
@@ -168,7 +168,7 @@ async fn bad_token_servers_get_nothing() {
 }
 
 #[tokio::test]
-async fn token_server_errors_are_told_and_retried() {
+async fn reports_and_retries_token_server_errors() {
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |asked: &Asked| match asked.path.as_str() {
         path if path.starts_with("/token") => match tries.fetch_add(1, Ordering::SeqCst) {
@@ -191,10 +191,10 @@ async fn token_server_errors_are_told_and_retried() {
 }
 
 #[tokio::test]
-async fn credentials_stay_with_their_registry() {
+async fn never_sends_credentials_to_another_origin() {
     let other = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "PUT" => Reply::new(201),
-        // It may ask, but gets nothing.
+        // The other server may ask for credentials, but gets none.
         _ if asked.path == "/ask" => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
         _ => Reply::new(200).body("hello"),
     });
@@ -230,7 +230,7 @@ async fn credentials_stay_with_their_registry() {
 }
 
 #[tokio::test]
-async fn mounts_that_are_denied_become_uploads() {
+async fn uploads_after_a_denied_mount() {
     let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "POST" if asked.path.contains("mount=") => Reply::new(403),
         "POST" => Reply::new(202).header("Location", "/u"),
@@ -247,7 +247,7 @@ async fn mounts_that_are_denied_become_uploads() {
         server.lines(),
         [
             format!("POST /v2/to/blobs/uploads/?mount={digest}&from=from"),
-            // Whoever pushes leaves it to the mount to find out whether it is there.
+            // The push leaves the existence check to the mount.
             format!("HEAD /v2/to/blobs/{digest}"),
             "POST /v2/to/blobs/uploads/".to_owned(),
             format!("GET /v2/from/blobs/{digest}"),

@@ -1,4 +1,4 @@
-//! What comes without a digest: in pieces, or streamed while it is hashed.
+//! Content without a digest: sent in chunks, or streamed while it is hashed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +13,8 @@ use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::Reply;
 use oras_testkit::suite;
 
-use crate::cutting::Cutting;
-use crate::uploading::{breaks_after, serve};
+use crate::cutting_proxy::Cutting;
+use crate::scripted_registry::{breaks_after, serve};
 use crate::{options, repository};
 
 const MIB: usize = 1 << 20;
@@ -23,7 +23,7 @@ fn bytes(length: usize) -> Bytes {
     (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
-/// `all` as bytes that say that they are `size`.
+/// Content of the bytes `all` that claims to have `size` bytes.
 fn undigested(all: Bytes, size: u64) -> Undigested {
     let opener = move |offset: u64| {
         let rest = all.slice(usize::try_from(offset).unwrap().min(all.len())..);
@@ -34,7 +34,7 @@ fn undigested(all: Bytes, size: u64) -> Undigested {
 }
 
 #[tokio::test]
-async fn pieces_pass_the_suite() {
+async fn passes_the_store_suite() {
     for flavor in [Flavor::Distribution, Flavor::Debian] {
         let Some(registry) = Process::open(flavor, "ingest") else { continue };
         let number = AtomicUsize::new(0);
@@ -47,7 +47,7 @@ async fn pieces_pass_the_suite() {
 }
 
 #[tokio::test]
-async fn many_pieces_arrive() {
+async fn stores_content_of_many_chunks() {
     for flavor in Flavor::ALL {
         let Some(registry) = Process::open(flavor, "pieces") else { continue };
         let store = repository(options(), &format!("{}/a", registry.host()));
@@ -66,7 +66,7 @@ async fn many_pieces_arrive() {
 }
 
 #[tokio::test]
-async fn a_piece_that_breaks_is_sent_again() {
+async fn resends_a_broken_chunk() {
     let faults = AtomicUsize::new(0);
     let (server, sessions) = serve(move |asked, sessions| {
         let number = if asked.method == "PATCH" { faults.fetch_add(1, Ordering::SeqCst) } else { 9 };
@@ -82,7 +82,7 @@ async fn a_piece_that_breaks_is_sent_again() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_lost_with_its_bytes_is_an_error() {
+async fn fails_when_the_session_is_lost_after_chunks_were_dropped() {
     let faults = AtomicUsize::new(0);
     let (server, _) = serve(move |asked, sessions| {
         if asked.method == "PATCH" && faults.fetch_add(1, Ordering::SeqCst) == 1 {
@@ -100,7 +100,7 @@ async fn an_upload_that_is_lost_with_its_bytes_is_an_error() {
 }
 
 #[tokio::test]
-async fn without_patch_pieces_are_spooled_and_streams_hashed_first() {
+async fn spools_chunks_and_hashes_first_without_patch() {
     for status in [404, 405, 501, 400] {
         let (server, sessions) = serve(move |asked, _| (asked.method == "PATCH").then(|| Reply::new(status)));
         let all = bytes(20 * MIB);
@@ -120,7 +120,7 @@ async fn without_patch_pieces_are_spooled_and_streams_hashed_first() {
 }
 
 #[tokio::test]
-async fn streams_are_hashed_on_the_way() {
+async fn hashes_content_while_sending_it() {
     for flavor in Flavor::ALL {
         let Some(registry) = Process::open(flavor, "streams") else { continue };
         let store = repository(options(), &format!("{}/a", registry.host()));
@@ -141,7 +141,7 @@ async fn streams_are_hashed_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_goes_on() {
+async fn resumes_streamed_content_after_a_cut() {
     let Some(registry) = Process::open(Flavor::Distribution, "cut streams") else { return };
     let size = 24 * MIB as u64;
     let cutting = Cutting::start(registry.port(), &[size * 3 / 10, size * 6 / 10, size * 9 / 10]);
@@ -154,13 +154,13 @@ async fn a_stream_that_is_cut_goes_on() {
 }
 
 #[tokio::test]
-async fn a_stream_stops_when_the_registry_has_it() {
+async fn stops_streaming_when_the_blob_exists() {
     let all = bytes(20 * MIB);
     let node = Descriptor::of(MediaType::LAYER_TAR, &all);
     let (server, sessions) = serve(|_, _| None);
     sessions.lock().unwrap().blobs.insert(node.digest.to_string(), all.to_vec());
     let store = repository(options(), &format!("{}/a", server.host()));
-    // For sending it comes slowly, so that the digest is known long before.
+    // Sending reads slowly, so that the digest is known long before the end.
     let first = AtomicUsize::new(0);
     let opener = move |offset: u64| {
         let chunks = all.slice(usize::try_from(offset).unwrap()..);
@@ -181,7 +181,7 @@ async fn a_stream_stops_when_the_registry_has_it() {
 }
 
 #[tokio::test]
-async fn a_later_run_goes_on_with_a_stream() {
+async fn later_run_resumes_streamed_content() {
     let state = tempfile::tempdir().unwrap();
     let (server, sessions) = serve(|asked, sessions| {
         let is_first = asked.method == "PATCH" && asked.body.len() == 20 * MIB;
@@ -205,7 +205,7 @@ async fn a_later_run_goes_on_with_a_stream() {
 }
 
 #[tokio::test]
-async fn what_is_given_up_is_cancelled() {
+async fn abort_cancels_the_session() {
     let (server, sessions) = serve(|_, _| None);
     let store = repository(options(), &format!("{}/a", server.host()));
     let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();

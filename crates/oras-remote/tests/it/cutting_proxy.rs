@@ -1,4 +1,4 @@
-//! A proxy that cuts the connection to a registry where a test says, and counts what was sent.
+//! A proxy that cuts the connection to a registry at given byte counts, and counts the bytes.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use socket2::{Domain, Socket, Type};
 
-/// The proxy; dropped, it takes no more connections.
+/// The proxy. Dropping it stops accepting connections.
 pub(crate) struct Cutting {
     port: u16,
     shared: Arc<Shared>,
@@ -15,15 +15,15 @@ pub(crate) struct Cutting {
 
 struct Shared {
     server: u16,
-    /// Bytes that clients have sent, all together.
+    /// Bytes sent by all clients.
     sent: AtomicU64,
-    /// Counts of bytes at which the connection is cut, the last one first.
+    /// Byte counts at which to cut the connection, the last one first.
     cuts: Mutex<Vec<u64>>,
     over: AtomicBool,
 }
 
 impl Cutting {
-    /// Stands before the registry at `server`; cuts the connection by which the given number of bytes has come.
+    /// Forwards to the registry at `server`, and cuts the connection when a count is reached.
     pub(crate) fn start(server: u16, cuts: &[u64]) -> Self {
         let listener = listen();
         let port = listener.local_addr().unwrap().port();
@@ -46,7 +46,7 @@ impl Cutting {
         format!("localhost:{}", self.port)
     }
 
-    /// Bytes that were sent by clients, heads included.
+    /// Returns the bytes sent by clients, including headers.
     pub(crate) fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
     }
@@ -59,9 +59,9 @@ impl Drop for Cutting {
     }
 }
 
-/// A listener whose connections hold little: what has arrived there when one is cut is lost, as on a slow line.
+/// Listens with small socket buffers: bytes that have arrived are lost when a connection is cut, as on a slow line.
 ///
-/// The system's own choice may be 32 MiB, more than a client can keep in memory to send it again.
+/// The system's default may be 32 MiB, more than a client can buffer for a retry.
 fn listen() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(256 << 10).unwrap();

@@ -1,4 +1,4 @@
-//! A tag removed from registries that do it in all the ways there are.
+//! Deleting a tag at registries with different abilities.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,18 +9,18 @@ use oras_store::{Content, Delete, Kind};
 use crate::{manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-/// What the registry does with a tag that is to be deleted.
+/// What the registry does when a tag is deleted.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
-    /// Removes the tag.
+    /// Deletes the tag.
     Tag,
-    /// Removes the manifest too.
+    /// Deletes the manifest too.
     Everything,
-    /// Refuses tags with this status, deletes digests.
+    /// Rejects tags with this status, deletes digests.
     Refuse(u16),
-    /// Refuses all deletions.
+    /// Rejects all deletions.
     Never,
-    /// Refuses tags, and digests that exist.
+    /// Rejects tags, and digests that exist.
     Broken,
 }
 
@@ -82,7 +82,7 @@ fn answer(way: Way, (tags, manifests): &mut State, asked: &Asked) -> Reply {
 }
 
 #[tokio::test]
-async fn the_manifest_and_its_other_tags_stay() {
+async fn keeps_the_manifest_and_its_other_tags() {
     let original = manifest("original", None);
     let digest = original.descriptor().digest.to_string();
     for way in [Way::Tag, Way::Refuse(405), Way::Refuse(400), Way::Refuse(404), Way::Everything] {
@@ -90,7 +90,7 @@ async fn the_manifest_and_its_other_tags_stay() {
         repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap();
         let (tags, manifests) = &*state.lock().unwrap();
         let left: Vec<_> = tags.iter().map(|(tag, digest)| (tag.as_str(), digest.as_str())).collect();
-        // Nobody can know the other tags of a manifest that a registry deletes with one of them.
+        // The other tags of a manifest that was deleted with one of them are not known.
         let expected = if way == Way::Everything { vec![] } else { vec![("v2", digest.as_str())] };
         assert_eq!(left, expected);
         assert_eq!(manifests.keys().collect::<Vec<_>>(), [&digest]);
@@ -100,7 +100,7 @@ async fn the_manifest_and_its_other_tags_stay() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_removed_is_as_it_was() {
+async fn restores_a_tag_that_cannot_be_deleted() {
     let original = manifest("original", None);
     let digest = original.descriptor().digest.to_string();
     for (way, kind, pushes) in [(Way::Never, Kind::Unsupported, 0), (Way::Broken, Kind::Denied, 2)] {
@@ -115,7 +115,7 @@ async fn what_cannot_be_removed_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_no_tag_is_not_asked_for() {
+async fn rejects_digests_without_a_request() {
     let original = manifest("original", None);
     let (server, _) = registry(Way::Tag, &original).await;
     let store = repository(options(), &format!("{}/a", server.host()));

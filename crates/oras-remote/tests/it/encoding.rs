@@ -1,4 +1,4 @@
-//! Answers with a `Content-Encoding`: the client reads what is meant, within its limits.
+//! Answers with a `Content-Encoding` are decoded within the limits of the client.
 
 use std::io::Write;
 
@@ -43,12 +43,12 @@ const ENCODINGS: [(&str, Encode); 9] = [
     ("deflate", deflate),
     ("zstd", zstd),
     ("gzip, zstd", |bytes| zstd(&gzip(bytes))),
-    // Said, and not done.
+    // Announced but not applied.
     ("gzip", <[u8]>::to_vec),
 ];
 
 #[tokio::test]
-async fn manifests_and_lists_are_decoded() {
+async fn decodes_manifests_and_lists() {
     let content = manifest("one", None);
     for (name, encode) in ENCODINGS {
         let body = encode(content.in_memory().unwrap());
@@ -63,7 +63,7 @@ async fn manifests_and_lists_are_decoded() {
                 .body(body.clone())
         });
         let store = repository(options(), &format!("{}/a", server.host()));
-        // The length that HEAD tells is that of the encoded bytes.
+        // The length in the answer to `HEAD` is that of the encoded bytes.
         assert_eq!(store.resolve("v1").await.unwrap(), *content.descriptor(), "{name}");
         let digest = content.descriptor().digest.to_string();
         for reference in ["v1", &digest] {
@@ -79,7 +79,7 @@ async fn manifests_and_lists_are_decoded() {
 }
 
 #[tokio::test]
-async fn errors_are_decoded() {
+async fn decodes_errors() {
     let body = br#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#;
     for (name, encode) in ENCODINGS {
         let body = encode(body);
@@ -93,7 +93,7 @@ async fn errors_are_decoded() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_decoded_is_named() {
+async fn names_unsupported_encodings() {
     let small = gzip(b"{}");
     for (name, body, kind, text) in [
         ("br", vec![0x5b, 1, 2, 3], Kind::Unsupported, "the content encoding \"br\", which is not supported"),
@@ -102,11 +102,11 @@ async fn what_cannot_be_decoded_is_named() {
         ("gzip", small[..small.len() - 9].to_vec(), Kind::InvalidContent, "the answer is not valid gzip"),
         ("zstd", zstd(&[b'x'; 999])[..9].to_vec(), Kind::InvalidContent, "the answer is not valid zstd"),
         ("gzip, gzip, gzip, gzip, gzip", gzip(b"{}"), Kind::Unsupported, "5 content encodings"),
-        // A few KiB that become more than a manifest may have.
+        // A few KiB that decode to more than the manifest limit.
         ("gzip", gzip(&vec![b' '; 5 << 20]), Kind::TooLarge, "exceeds the limit of 4194304 bytes"),
         ("zstd", zstd(&vec![b' '; 5 << 20]), Kind::TooLarge, "exceeds the limit of 4194304 bytes"),
         ("gzip, gzip", gzip(&gzip(&vec![b' '; 64 << 20])), Kind::TooLarge, "exceeds the limit"),
-        // Any number of bytes that become nothing.
+        // Many bytes that decode to nothing.
         ("gzip", gzip(b"").repeat(300_000), Kind::InvalidContent, "the encoded answer exceeds"),
     ] {
         let server = Scripted::start(move |_: &Asked| {
@@ -119,10 +119,10 @@ async fn what_cannot_be_decoded_is_named() {
 }
 
 #[tokio::test]
-async fn blobs_match_their_digest_either_way() {
+async fn decodes_blobs_only_if_that_matches_their_length() {
     let plain: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     let packed = gzip(&plain);
-    // The server encodes what it sends; or the blob was stored with the encoding that made it.
+    // Either the server encodes the body, or the blob was stored with its encoding.
     for (content, body) in [(blob(plain.clone()), packed.clone()), (blob(packed.clone()), packed.clone())] {
         let server = Scripted::start(move |_: &Asked| {
             Reply::new(200).header("content-encoding", "gzip").body(body.clone())
@@ -137,14 +137,14 @@ async fn blobs_match_their_digest_either_way() {
 }
 
 #[tokio::test]
-async fn a_part_of_encoded_bytes_is_not_taken_for_a_part_of_the_blob() {
+async fn rejects_ranges_of_an_encoded_body() {
     let plain: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     let (content, packed) = (blob(plain.clone()), gzip(&plain));
     let length = packed.len();
     let server = Scripted::start(move |asked: &Asked| {
         let reply = |status| Reply::new(status).header("content-encoding", "gzip");
         match asked.header("range").and_then(|range| range.strip_prefix("bytes=")?.split('-').next()) {
-            // A part of the encoded bytes is of no use.
+            // A range of the encoded bytes can't be decoded.
             Some(start) => {
                 let start: usize = start.parse().unwrap();
                 let part = packed.get(start..).unwrap_or_default().to_vec();

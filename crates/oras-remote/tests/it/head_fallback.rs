@@ -1,4 +1,4 @@
-//! Registries whose `HEAD` is refused or tells too little, and answers without a length.
+//! Registries that reject `HEAD` or answer it incompletely, and answers without a length.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use oras_store::{Content, Kind, Source, Target};
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-/// Answers to `HEAD` that tell nothing.
+/// Answers to `HEAD` that say nothing about the content.
 fn useless() -> Vec<Reply> {
     let page = |status| Reply::new(status).header("content-type", "text/html; charset=utf-8");
     let manifest = || Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST);
@@ -25,7 +25,7 @@ fn useless() -> Vec<Reply> {
     ]
 }
 
-/// A server of `content` that answers `HEAD` so.
+/// A server of `content` that answers `HEAD` like that.
 fn server(
     content: &Content,
     head: Reply,
@@ -40,7 +40,7 @@ fn server(
 }
 
 #[tokio::test]
-async fn manifests_are_found_without_head() {
+async fn finds_manifests_without_head() {
     let content = manifest("one", None);
     for head in useless() {
         let server = server(&content, head.clone(), |_, reply| reply);
@@ -55,7 +55,7 @@ async fn manifests_are_found_without_head() {
 }
 
 #[tokio::test]
-async fn blobs_are_found_without_head() {
+async fn finds_blobs_without_head() {
     for content in [blob("hello world\n"), blob(""), blob("<html>")] {
         for head in useless() {
             let length = content.in_memory().unwrap().len();
@@ -82,7 +82,7 @@ async fn blobs_are_found_without_head() {
 }
 
 #[tokio::test]
-async fn a_page_for_people_is_no_blob() {
+async fn rejects_web_pages_as_blobs() {
     let page = Reply::new(200).header("content-type", "text/html").body("<html>welcome");
     let server = Scripted::start(move |_: &Asked| page.clone());
     let store = repository(options(), &format!("{}/a", server.host()));
@@ -93,7 +93,7 @@ async fn a_page_for_people_is_no_blob() {
 }
 
 #[tokio::test]
-async fn writes_are_done_with_the_headers_of_the_answer() {
+async fn writes_need_only_the_headers_of_the_answer() {
     let server = Scripted::start(move |asked: &Asked| {
         // The connection stays open.
         let open = |status| Reply::new(status).header("content-length", "");
@@ -114,12 +114,12 @@ async fn writes_are_done_with_the_headers_of_the_answer() {
 }
 
 #[tokio::test]
-async fn an_error_without_an_end_is_read_for_a_while() {
+async fn reads_an_endless_error_for_a_bounded_time() {
     let text = r#"{"errors":[{"code":"DENIED","message":"no"}]}"#;
     for reply in [
         // The connection stays open after it.
         Reply::new(403).header("content-length", "").body(text),
-        // More is promised than comes.
+        // The announced length is larger than the body.
         Reply::new(403).header("content-length", "100000").body(text),
         Reply::new(403).body(vec![b' '; 9000]).drip(Duration::from_millis(50)),
     ] {

@@ -1,23 +1,23 @@
-//! Against real registries and a faulty server.
+//! Tests of the crate against real registries and a scripted server.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
-mod access;
-mod busy;
-mod cutting;
+mod auth;
+mod chunked_ingest;
+mod cutting_proxy;
+mod delete_tag;
 mod encoding;
-mod head;
-mod ingest;
-mod parallel;
+mod head_fallback;
+mod malformed_answers;
+mod overload;
+mod parallel_download;
 mod referrers;
 mod registry;
-mod silence;
+mod retry_and_resume;
+mod scripted_registry;
+mod stalled_connection;
 mod store;
 mod tls;
-mod transfer;
-mod untag;
 mod upload;
-mod uploading;
-mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use oras_remote::{Client, ClientOptions, Credential, Repository, RetryPolicy, St
 use oras_spec::{Descriptor, ImageManifest, MediaType};
 use oras_store::{ByteStream, Content, Result};
 
-/// Options that do not make a test wait.
+/// Options with short delays.
 fn options() -> ClientOptions {
     let retry =
         RetryPolicy { base: Duration::from_millis(1), outage: Duration::ZERO, ..RetryPolicy::default() };
@@ -39,7 +39,7 @@ fn repository(options: ClientOptions, reference: &str) -> Repository {
     Repository::new(&Client::new(options).unwrap(), &reference.parse().unwrap()).unwrap()
 }
 
-/// Options with the user and password of the registry that wants one.
+/// Options with the user and password of the registry that requires them.
 fn with_password(username: &str, password: &str) -> ClientOptions {
     let credential = Credential::Basic { username: username.into(), password: password.into() };
     ClientOptions { credentials: Arc::new(StaticCredentials::new(Some(credential))), ..options() }

@@ -1,4 +1,4 @@
-//! What a registry may say, and what it may not.
+//! Answers that break the specification: which are accepted, and which are rejected.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
-async fn manifests_without_digests_or_types() {
+async fn accepts_manifests_without_digest_or_type_headers() {
     let content = manifest("one", None);
     let body = content.in_memory().unwrap().to_vec();
     for media_type in [
@@ -38,7 +38,7 @@ async fn manifests_without_digests_or_types() {
 }
 
 #[tokio::test]
-async fn wrong_digests_are_found() {
+async fn detects_wrong_digests() {
     let content = manifest("one", None);
     let body = content.in_memory().unwrap().to_vec();
     let wrong = Digest::sha256(b"wrong");
@@ -64,7 +64,7 @@ async fn wrong_digests_are_found() {
 }
 
 #[tokio::test]
-async fn big_manifests_are_not_read() {
+async fn does_not_read_oversized_manifests() {
     let server = Scripted::start(|_: &Asked| Reply::new(200).body(vec![b' '; 5 << 20]));
     let store = repository(options(), &format!("{}/a", server.host()));
     assert_eq!(store.resolve_with_bytes("v1").await.unwrap_err().kind(), Kind::TooLarge);
@@ -78,7 +78,7 @@ async fn big_manifests_are_not_read() {
 }
 
 #[tokio::test]
-async fn pages_are_followed_on_the_same_server_only() {
+async fn follows_pages_only_on_the_same_server() {
     let server = Scripted::start(|asked: &Asked| {
         let page = |body: &str| Reply::new(200).body(body);
         match asked.path.as_str() {
@@ -110,10 +110,10 @@ async fn pages_are_followed_on_the_same_server_only() {
 }
 
 #[tokio::test]
-async fn lists_of_many_pages_are_bounded() {
+async fn bounds_lists_of_many_pages() {
     let server = Scripted::start(|asked: &Asked| {
         let next = asked.path.split("p=").nth(1).map_or(1, |page| page.parse::<u32>().unwrap() + 1);
-        // Short enough to be parsed from memory, which is quick.
+        // Short enough to be parsed from memory.
         let padding = " ".repeat(250 << 10);
         Reply::new(200)
             .header("Content-Type", MediaType::IMAGE_INDEX.as_str())
@@ -130,7 +130,7 @@ async fn lists_of_many_pages_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_link_that_tells_of_more_never_ends_a_list() {
+async fn fails_when_the_link_to_the_next_page_is_unreadable() {
     for (link, expected) in [
         ("/v2/a/tags/list?last=b; rel=\"next\"", Ok(["a", "b", "c"])),
         ("</v2/a/tags/list?last=b; rel=NEXT", Ok(["a", "b", "c"])),
@@ -153,7 +153,7 @@ async fn a_link_that_tells_of_more_never_ends_a_list() {
 }
 
 #[tokio::test]
-async fn long_lists_are_parsed_as_they_come() {
+async fn parses_long_lists_while_they_arrive() {
     let tags: Vec<_> = (0..500_000).map(|n| format!("v{n:020}")).collect();
     let list = format!(r#"{{"name":"a","tags":["{}"]}}"#, tags.join("\",\""));
     assert!(list.len() > 8 << 20);
@@ -162,7 +162,7 @@ async fn long_lists_are_parsed_as_they_come() {
     let server = Scripted::start(move |asked: &Asked| match asked.path.rsplit('=').next() {
         Some("long") => Reply::new(200).body(too_long.clone()),
         Some("bad") => Reply::new(200).body(format!("{}!", &list[..list.len() - 1])),
-        // A transfer that breaks is made again.
+        // A broken transfer is repeated.
         _ if broken.swap(false, Ordering::Relaxed) => Reply::new(200).body(list.clone()).cut_after(4 << 20),
         _ => Reply::new(200).body(list.clone()),
     });
@@ -177,7 +177,7 @@ async fn long_lists_are_parsed_as_they_come() {
 }
 
 #[tokio::test]
-async fn redirects_are_bounded() {
+async fn bounds_redirects() {
     let server = Scripted::start(|_: &Asked| Reply::new(307).header("Location", "/again"));
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
@@ -189,7 +189,7 @@ async fn redirects_are_bounded() {
 }
 
 #[tokio::test]
-async fn warnings_are_told_once() {
+async fn hands_on_warnings_once() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&told);
     let server = Scripted::start(|_: &Asked| Reply::new(404).header("Warning", "299 - \"this is old\""));
@@ -205,7 +205,7 @@ async fn warnings_are_told_once() {
 }
 
 #[tokio::test]
-async fn answers_may_have_a_thousand_header_fields() {
+async fn accepts_a_thousand_header_fields() {
     for (fields, size, works) in [(900, 10, true), (300, 1000, true), (1100, 10, false), (500, 2000, false)] {
         let server = Scripted::start(move |_| {
             let reply = Reply::new(200).body(r#"{"name":"a","tags":["v1"]}"#);

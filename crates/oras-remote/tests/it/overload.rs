@@ -1,4 +1,4 @@
-//! A registry that bears only so many requests at a time is asked for no more, and one that bears them gets them all.
+//! The number of concurrent requests adapts to an overloaded registry, and is unlimited otherwise.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,25 +11,25 @@ use oras_store::{Content, Result, Source, Target};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 use oras_testkit::shelf::Shelf;
 
-use crate::uploading::Sessions;
+use crate::scripted_registry::Sessions;
 use crate::{blob, collect, options, repository};
 
 const BLOBS: usize = 1000;
-/// Transfers that are begun at the same time.
+/// Transfers that start at the same time.
 const TRANSFERS: usize = 32;
-/// Requests that the registry bears.
+/// Requests that the registry accepts concurrently.
 const BORNE: usize = 8;
 
 #[derive(Default)]
 struct Counts {
     under_way: AtomicUsize,
-    /// The most that were under way.
+    /// The most concurrent requests so far.
     peak: AtomicUsize,
     asked: AtomicUsize,
     refused: AtomicUsize,
 }
 
-/// Refuses what comes while `most` other requests are under way; any answer takes some time.
+/// Rejects requests beyond `most` concurrent ones; each answer takes some time.
 fn bearing(
     most: usize,
     reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
@@ -84,7 +84,7 @@ async fn fetch_all(store: &Repository) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pushes_find_out_what_a_registry_bears() {
+async fn push_adapts_concurrency_to_an_overloaded_registry() {
     for most in [BORNE, usize::MAX] {
         let sessions = Arc::new(Mutex::new(Sessions::default()));
         let answering = Arc::clone(&sessions);
@@ -97,7 +97,7 @@ async fn pushes_find_out_what_a_registry_bears() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pulls_find_out_what_a_registry_bears() {
+async fn pull_adapts_concurrency_to_an_overloaded_registry() {
     for most in [BORNE, usize::MAX] {
         let shelf = Shelf::new();
         for content in contents() {

@@ -1,4 +1,4 @@
-//! One blob over several connections, from servers that make trouble.
+//! Downloads of one blob over several connections, from faulty servers.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use oras_remote::{ClientOptions, ParallelDownload, Repository};
 use oras_store::{Content, Error, Kind};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-use crate::transfer::range_of;
+use crate::retry_and_resume::range_of;
 use crate::{blob, options, repository};
 
 const SIZE: usize = 3 << 20;
@@ -58,7 +58,7 @@ fn ranges(server: &Scripted) -> Vec<(usize, usize)> {
     server.asked().iter().filter_map(range_of).collect()
 }
 
-/// Answers the first request for a part that does not begin with it otherwise.
+/// Answers the first request for a later part differently.
 fn once(reply: impl Fn(&Asked) -> Reply + Send + Sync) -> impl Fn(&Asked) -> Reply + Send + Sync {
     let parts = AtomicUsize::new(0);
     move |asked: &Asked| match range_of(asked) {
@@ -68,13 +68,13 @@ fn once(reply: impl Fn(&Asked) -> Reply + Send + Sync) -> impl Fn(&Asked) -> Rep
 }
 
 #[tokio::test]
-async fn parts_come_in_order() {
+async fn delivers_parts_in_order() {
     let server = Scripted::start(honest);
     download(&store(&server)).await.unwrap();
     let mut parts = ranges(&server);
     parts.sort_unstable();
     assert!(parts.len() > 3, "{parts:?}");
-    // Nothing is fetched twice, and the parts go on where the first request was left.
+    // No byte is requested twice, and the parts continue after the first request.
     assert!(parts.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{parts:?}");
     assert_eq!(parts.last().map(|part| part.1), Some(SIZE - 1));
     let asked = server.asked();
@@ -82,7 +82,7 @@ async fn parts_come_in_order() {
 }
 
 #[tokio::test]
-async fn one_connection_is_one_request() {
+async fn single_connection_sends_one_request() {
     let server = Scripted::start(honest);
     let options = eager();
     let parallel = ParallelDownload { connections: 1, ..options.parallel };
@@ -92,7 +92,7 @@ async fn one_connection_is_one_request() {
 }
 
 #[tokio::test]
-async fn servers_without_ranges_are_asked_for_none_again() {
+async fn stops_requesting_ranges_from_a_server_without_them() {
     let whole = |_: &Asked| Reply::new(200).body(bytes());
     let refused = |asked: &Asked| match range_of(asked) {
         Some(_) => Reply::new(416),
@@ -101,7 +101,7 @@ async fn servers_without_ranges_are_asked_for_none_again() {
     for server in [Scripted::start(whole), Scripted::start(refused)] {
         let store = store(&server);
         download(&store).await.unwrap();
-        // What was on its way when the first was refused may come late.
+        // Requests in flight when the first one was rejected may arrive late.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let asked = ranges(&server).len();
         assert!((1..=4).contains(&asked), "{asked}");
@@ -114,7 +114,7 @@ async fn servers_without_ranges_are_asked_for_none_again() {
 }
 
 #[tokio::test]
-async fn a_part_that_hangs_is_given_to_other_connections() {
+async fn moves_a_stalled_part_to_other_connections() {
     let hung = Arc::new(Mutex::new(None));
     let noted = Arc::clone(&hung);
     let server = Scripted::start(once(move |asked| {
@@ -125,12 +125,12 @@ async fn a_part_that_hangs_is_given_to_other_connections() {
     let (start, end) = hung.lock().unwrap().unwrap();
     let parts = ranges(&server);
     assert_eq!(parts.iter().filter(|part| part.0 == start).count(), 2, "{parts:?}");
-    // The later half went to a connection of its own.
+    // The second half moved to another connection.
     assert!(parts.iter().any(|part| part.0 > start && part.1 == end), "{parts:?}");
 }
 
 #[tokio::test]
-async fn a_part_that_breaks_is_resumed_by_itself() {
+async fn resumes_only_the_broken_part() {
     let short = |asked: &Asked| {
         let (start, end) = range_of(asked).unwrap();
         Reply::new(206)
@@ -156,7 +156,7 @@ async fn a_part_that_breaks_is_resumed_by_itself() {
 }
 
 #[tokio::test]
-async fn an_address_that_expires_is_asked_for_again() {
+async fn renews_expired_redirect_targets() {
     let (given, served) = (AtomicUsize::new(0), Mutex::new(Vec::<String>::new()));
     let server = Scripted::start(move |asked: &Asked| {
         if asked.path.starts_with("/v2/") {
@@ -179,7 +179,7 @@ async fn an_address_that_expires_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn other_content_is_an_error() {
+async fn fails_when_the_content_changes() {
     for (server, text) in [
         (
             Scripted::start(once(|asked| honest(asked).without("ETag").header("ETag", "\"two\""))),

@@ -13,7 +13,7 @@ use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 #[tokio::test]
-async fn parallel_attaches_are_all_kept() {
+async fn keeps_all_concurrently_added_referrers() {
     for flavor in [Flavor::Debian, Flavor::Current] {
         let Some(registry) = Registry::open(flavor, "parallel attaches") else { continue };
         let name = format!("{}/a", registry.host());
@@ -37,12 +37,12 @@ async fn parallel_attaches_are_all_kept() {
         assert!(found.iter().all(|found| found.annotations.contains_key("mark")));
         let one = store.predecessors(subject, Some(&"test/m3".into())).await.unwrap();
         assert_eq!(one.len(), 1);
-        // Once more changes nothing; a deleted one goes.
+        // Adding a referrer twice changes nothing; a deleted one disappears.
         store.push(&manifest("m3", Some(subject))).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
         store.delete(&one[0]).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
-        // The API does not do what only the tag can.
+        // The API does not do what only the tag schema can.
         let api = repository(ClientOptions { referrers: ReferrersMode::Api, ..options() }, &name);
         let error = api.predecessors(subject, None).await.unwrap_err();
         assert_eq!(
@@ -69,7 +69,7 @@ fn index_reply(body: Vec<u8>) -> Reply {
 }
 
 #[tokio::test]
-async fn api_is_paged_and_filtered() {
+async fn pages_and_filters_referrers_of_the_api() {
     let server = Scripted::start(|asked: &Asked| match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", path) if path.contains("page=2") => index_reply(index(vec![referrer("b"), referrer("a")])),
         ("GET", path) if path.contains("/referrers/") => {
@@ -85,11 +85,11 @@ async fn api_is_paged_and_filtered() {
     let some = store.predecessors(&subject, Some(&"test/a".into())).await.unwrap();
     assert_eq!(some, [referrer("a"), referrer("a")]);
     assert!(server.lines()[2].ends_with("?artifactType=test%2Fa"), "{:?}", server.lines());
-    // The registry keeps referrers itself: nothing follows the manifest.
+    // The registry maintains referrers itself, so no request follows the manifest.
     let before = server.lines().len();
     store.push(&manifest("a", Some(&subject))).await.unwrap();
     assert_eq!(server.lines().len(), before + 1);
-    // By tag if that is wanted, whatever the registry says.
+    // The option for the tag schema overrides what the registry supports.
     let store = repository(
         ClientOptions { referrers: ReferrersMode::Tag, ..options() },
         &format!("{}/a", server.host()),
@@ -99,7 +99,7 @@ async fn api_is_paged_and_filtered() {
 }
 
 #[tokio::test]
-async fn api_is_missing_in_many_ways() {
+async fn detects_a_missing_api() {
     let subject = manifest("subject", None);
     for reply in [
         Reply::new(404),
@@ -111,14 +111,14 @@ async fn api_is_missing_in_many_ways() {
         let body = subject.in_memory().unwrap().to_vec();
         let server = Scripted::start(move |asked: &Asked| match asked.path.as_str() {
             path if path.contains("/referrers/") => reply.clone(),
-            // GitLab answers a tag that looks like a digest with what has the digest.
+            // GitLab interprets a tag that looks like a digest as that digest.
             _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
         });
         let store = repository(options(), &format!("{}/a", server.host()));
         for _ in 0..2 {
             assert_eq!(store.predecessors(subject.descriptor(), None).await.unwrap(), []);
         }
-        // Asked once only.
+        // Requested only once.
         assert_eq!(server.lines().iter().filter(|line| line.contains("/referrers/")).count(), 1);
     }
     let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
@@ -155,7 +155,7 @@ fn index_writes(server: &Scripted) -> usize {
 }
 
 #[tokio::test]
-async fn lost_entries_are_written_again() {
+async fn rewrites_lost_entries() {
     let server = undoing(2);
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
@@ -166,7 +166,7 @@ async fn lost_entries_are_written_again() {
 }
 
 #[tokio::test]
-async fn lost_entries_of_many_are_written_again_together() {
+async fn rewrites_lost_entries_of_many_pushes_together() {
     let server = undoing(2);
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
@@ -178,14 +178,14 @@ async fn lost_entries_of_many_are_written_again_together() {
     store.flush().await.unwrap();
     assert_eq!(index_writes(&server), 3);
     assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 3);
-    // What was made sure of is not looked for again.
+    // A verified entry is not verified again.
     let asked = server.lines().len();
     store.flush().await.unwrap();
     assert_eq!(server.lines().len(), asked);
 }
 
 #[tokio::test]
-async fn what_is_no_index_is_not_overwritten() {
+async fn does_not_overwrite_other_content_under_the_tag() {
     let subject = manifest("subject", None);
     let body = manifest("another", None).in_memory().unwrap().to_vec();
     let server = Scripted::start(move |asked: &Asked| match asked.method.as_str() {
@@ -200,7 +200,7 @@ async fn what_is_no_index_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn one_more_tag_of_a_referrer_writes_no_list() {
+async fn adding_a_tag_does_not_update_referrers() {
     let subject = manifest("subject", None);
     let referrer = manifest("one", Some(subject.descriptor()));
     let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
@@ -213,7 +213,7 @@ async fn one_more_tag_of_a_referrer_writes_no_list() {
 }
 
 #[tokio::test]
-async fn the_index_of_referrers_may_be_longer_than_a_manifest() {
+async fn reads_an_index_larger_than_the_manifest_limit() {
     let subject = manifest("subject", None);
     let referrers: Vec<_> =
         (0..50_000).map(|n| Descriptor::of("a/b".into(), n.to_string().as_bytes())).collect();

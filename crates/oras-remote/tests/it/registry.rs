@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use oras_store::fsio::replace;
 use oras_testkit::ports::ReservedPort;
 
-/// A user `user` with the password `pass`.
+/// The htpasswd entry of the user `user` with the password `pass`.
 const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
 
-/// A registry that is started for a test and ends with it.
+/// A registry process that ends with its test.
 pub(crate) struct Registry {
     child: Child,
     port: u16,
-    /// Held as long as the process may use it.
+    /// Kept while the process uses the directory.
     _reserved: ReservedPort,
     _storage: tempfile::TempDir,
 }
@@ -44,22 +44,22 @@ impl Flavor {
 }
 
 impl Registry {
-    /// An open registry, or `None` where it is not installed.
+    /// Starts an open registry; `None` if it is not installed.
     pub(crate) fn open(flavor: Flavor, test: &str) -> Option<Self> {
         Self::with(flavor, test, "")
     }
 
-    /// A registry for `user` with `pass` only.
+    /// Starts a registry for `user` with `pass` only.
     pub(crate) fn closed(flavor: Flavor, test: &str) -> Option<Self> {
         Self::start(flavor, test, "", true)
     }
 
-    /// An open registry with more in its configuration of HTTP.
+    /// Starts an open registry with additional HTTP settings.
     pub(crate) fn with(flavor: Flavor, test: &str, http: &str) -> Option<Self> {
         Self::start(flavor, test, http, false)
     }
 
-    /// `localhost` and its port.
+    /// Returns `localhost` with the port.
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.port)
     }
@@ -70,7 +70,7 @@ impl Registry {
             skipped(&format!("skipped: needs {} ({test})", program.display()));
             return None;
         }
-        // Another program may take the free port first.
+        // Another program may take the free port first, so try again.
         let started = (0..5).find_map(|_| Self::launch(&program, http, closed));
         Some(started.expect("the registry starts"))
     }
@@ -119,7 +119,7 @@ impl Drop for Registry {
     }
 }
 
-/// Says that a test could not run, where the summary counts it.
+/// Reports a skipped test in the summary.
 #[expect(clippy::disallowed_methods, reason = "the runner of the tests says where it counts them")]
 pub(crate) fn skipped(line: &str) {
     eprintln!("{line}");

@@ -1,4 +1,4 @@
-//! Transfers over a network that fails.
+//! Retries and resumed transfers over a faulty network.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) fn range_of(asked: &Asked) -> Option<(usize, usize)> {
     Some((start.parse().ok()?, end.parse().ok()?))
 }
 
-/// Cuts each body after 30 000 bytes.
+/// Cuts every body after 30 000 bytes.
 fn cutting(ranges: bool) -> impl Fn(&Asked) -> Reply + Send + Sync {
     move |asked: &Asked| match range_of(asked).filter(|_| ranges) {
         Some((start, end)) => Reply::new(206)
@@ -32,7 +32,7 @@ fn cutting(ranges: bool) -> impl Fn(&Asked) -> Reply + Send + Sync {
 }
 
 #[tokio::test]
-async fn downloads_go_on_where_they_stopped() {
+async fn resumes_downloads_at_the_offset() {
     let server = Scripted::start(cutting(true));
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
@@ -46,7 +46,7 @@ async fn downloads_go_on_where_they_stopped() {
 }
 
 #[tokio::test]
-async fn what_broke_after_much_is_gone_on_with_at_once() {
+async fn resumes_without_delay_after_many_bytes() {
     let hour = Duration::from_secs(3600);
     let retry = RetryPolicy { base: hour, limit: hour, ..RetryPolicy::default() };
     for (cut, at_once) in [(9 << 20, true), (7 << 20, false)] {
@@ -70,7 +70,7 @@ async fn what_broke_after_much_is_gone_on_with_at_once() {
     }
 }
 
-/// The answer to a request for the rest, after one for all that was cut.
+/// Answers the request for the rest, after a first answer that was cut.
 fn resumed(rest: impl Fn(usize) -> Reply + Send + Sync) -> impl Fn(&Asked) -> Reply + Send + Sync {
     move |asked: &Asked| match range_of(asked) {
         Some((start, _)) => rest(start),
@@ -79,7 +79,7 @@ fn resumed(rest: impl Fn(usize) -> Reply + Send + Sync) -> impl Fn(&Asked) -> Re
 }
 
 #[tokio::test]
-async fn other_content_is_not_resumed() {
+async fn does_not_resume_changed_content() {
     let part = |start: usize, size: usize| {
         Reply::new(206).header("Content-Range", format!("bytes {start}-99999/{size}")).body(&bytes()[start..])
     };
@@ -108,7 +108,7 @@ async fn other_content_is_not_resumed() {
 }
 
 #[tokio::test]
-async fn a_refused_range_is_asked_for_whole() {
+async fn requests_the_whole_blob_after_a_refused_range() {
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |asked: &Asked| match range_of(asked) {
         Some(_) => Reply::new(416),
@@ -122,7 +122,7 @@ async fn a_refused_range_is_asked_for_whole() {
 }
 
 #[tokio::test]
-async fn without_ranges_a_download_begins_anew() {
+async fn restarts_downloads_without_ranges() {
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |_: &Asked| {
         let tried = tries.fetch_add(1, Ordering::SeqCst);
@@ -137,7 +137,7 @@ async fn without_ranges_a_download_begins_anew() {
 }
 
 #[tokio::test]
-async fn downloads_that_get_nowhere_end() {
+async fn gives_up_downloads_without_progress() {
     let server = Scripted::start(cutting(false));
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
@@ -149,7 +149,7 @@ async fn downloads_that_get_nowhere_end() {
 }
 
 #[tokio::test]
-async fn lies_about_ranges_and_lengths_are_errors() {
+async fn rejects_false_ranges_and_lengths() {
     for (reply, range, kind, text) in [
         (
             Reply::new(206).header("Content-Range", "bytes 0-9/100000").body("0123456789"),
@@ -182,10 +182,10 @@ async fn lies_about_ranges_and_lengths_are_errors() {
 }
 
 #[tokio::test]
-async fn too_many_bytes_are_found() {
+async fn detects_extra_bytes() {
     let server = Scripted::start(|asked: &Asked| match range_of(asked) {
         Some((5, 9)) => Reply::new(206).header("Content-Range", "bytes 5-9/10").body("56789 and more"),
-        // In chunks, so that no length gives it away.
+        // Chunked, so that no length reveals it.
         _ => Reply::new(200)
             .header("Transfer-Encoding", "chunked")
             .header("content-length", "")
@@ -200,7 +200,7 @@ async fn too_many_bytes_are_found() {
 }
 
 #[tokio::test]
-async fn passing_failures_pass() {
+async fn retries_passing_failures() {
     for failure in [
         Reply::new(503),
         Reply::new(500),
@@ -222,7 +222,7 @@ async fn passing_failures_pass() {
 }
 
 #[tokio::test]
-async fn lasting_failures_are_told() {
+async fn reports_lasting_failures() {
     for (reply, asked, text) in [
         (Reply::new(503), 6, "response status code 503: Service Unavailable"),
         (Reply::new(501), 1, "response status code 501: Not Implemented"),
@@ -245,7 +245,7 @@ async fn lasting_failures_are_told() {
 }
 
 #[tokio::test]
-async fn a_blob_may_be_missing_for_a_moment() {
+async fn retries_a_manifest_whose_blob_is_missing_for_a_moment() {
     for (failures, succeeds) in [(1, true), (2, false)] {
         let tries = AtomicUsize::new(0);
         let unknown = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
@@ -264,7 +264,7 @@ async fn a_blob_may_be_missing_for_a_moment() {
 }
 
 #[tokio::test]
-async fn retry_after_is_obeyed() {
+async fn honours_retry_after() {
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |_: &Asked| match tries.fetch_add(1, Ordering::SeqCst) {
         0 => Reply::new(429).header("Retry-After", "1"),
@@ -277,7 +277,7 @@ async fn retry_after_is_obeyed() {
 }
 
 #[tokio::test]
-async fn uploads_are_sent_again_in_a_new_session() {
+async fn restarts_uploads_in_a_new_session() {
     for failure in [
         Reply::new(503),
         Reply::new(404).body(r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#),
@@ -289,7 +289,7 @@ async fn uploads_are_sent_again_in_a_new_session() {
                 let number = sessions.fetch_add(1, Ordering::SeqCst);
                 Reply::new(202).header("Location", format!("/u{number}"))
             }
-            // Nothing is known of the session, and it is as well forgotten.
+            // The client knows nothing of the session, so it is left to expire.
             "GET" | "DELETE" => Reply::new(404),
             _ => match tries.fetch_add(1, Ordering::SeqCst) {
                 0 | 1 => failure.clone(),
@@ -308,7 +308,7 @@ async fn uploads_are_sent_again_in_a_new_session() {
 }
 
 #[tokio::test]
-async fn what_is_read_once_is_sent_once() {
+async fn sends_unreplayable_content_only_once() {
     let server = Scripted::start(|asked: &Asked| match asked.method.as_str() {
         "POST" => Reply::new(202).header("Location", "/u"),
         _ => Reply::new(503),
@@ -323,7 +323,7 @@ async fn what_is_read_once_is_sent_once() {
 }
 
 #[tokio::test]
-async fn silence_is_a_failure() {
+async fn times_out_on_a_silent_server() {
     let retry = RetryPolicy { retries: 1, base: Duration::ZERO, ..RetryPolicy::default() };
     let options = ClientOptions { idle_timeout: Duration::from_millis(50), retry, ..options() };
     let server = Scripted::start(|_: &Asked| Reply::silent());

@@ -1,4 +1,4 @@
-//! A scripted registry that keeps upload sessions, for faults that no real one shows.
+//! A scripted registry with upload sessions, for faults that real registries don't show.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use oras_spec::Digest;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-/// The registry behind its server: sessions and blobs.
+/// The sessions and blobs of the registry.
 #[derive(Default)]
 pub(crate) struct Sessions {
     pub(crate) sessions: BTreeMap<String, Vec<u8>>,
@@ -15,7 +15,7 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// What an honest registry answers.
+    /// Returns the answer of a correct registry.
     pub(crate) fn reply(&mut self, asked: &Asked) -> Reply {
         let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
         let digest = query.split('&').find_map(|pair| pair.strip_prefix("digest="));
@@ -58,7 +58,7 @@ impl Sessions {
     }
 }
 
-/// A registry whose requests meet `fault` first: it may answer in its place, having changed what it likes.
+/// Starts a registry that passes each request to `fault` first, which may answer instead and change the state.
 pub(crate) fn serve(
     fault: impl Fn(&Asked, &mut Sessions) -> Option<Reply> + Send + Sync + 'static,
 ) -> (Scripted, Arc<Mutex<Sessions>>) {
@@ -72,7 +72,7 @@ pub(crate) fn serve(
     (server, sessions)
 }
 
-/// A connection that breaks when `taken` bytes of the body have arrived.
+/// Returns an answer that breaks the connection when `taken` bytes of the body have arrived.
 pub(crate) fn breaks_after(asked: &Asked, sessions: &mut Sessions, taken: usize) -> Reply {
     let path = asked.path.split('?').next().unwrap_or_default();
     if let Some(bytes) = sessions.sessions.get_mut(path) {

@@ -1,4 +1,4 @@
-//! Connections that die in silence: nothing comes by them any more, and nothing says so.
+//! Connections that stall: no byte arrives, and no error is reported.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -17,11 +17,12 @@ use crate::{options, repository};
 
 type Switches = Arc<Mutex<Vec<Arc<AtomicBool>>>>;
 
-/// Forwards connections to a server until they are killed: then those of clients stay open, and nothing passes.
+/// Forwards connections to a server until they are stalled. Then those of clients stay open, but nothing is
+/// forwarded.
 struct SilentProxy {
     port: u16,
     accepted: Arc<AtomicUsize>,
-    /// The switches of the connections that pass bytes.
+    /// The switches of the forwarding connections.
     passing: Switches,
 }
 
@@ -47,7 +48,7 @@ impl SilentProxy {
         Self { port, accepted, passing }
     }
 
-    /// Lets nothing more pass on the connections that are open.
+    /// Stalls all open connections.
     fn kill(&self) {
         self.passing.lock().unwrap().drain(..).for_each(|switch| switch.store(false, Ordering::SeqCst));
     }
@@ -64,13 +65,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, passes: &AtomicBool, tells: bool
         drop(to.shutdown(Shutdown::Write));
     }
     if !passes.load(Ordering::SeqCst) {
-        // The client does not hear of it.
+        // The client is not notified.
         std::thread::sleep(Duration::from_secs(120));
     }
 }
 
 #[tokio::test]
-async fn retries_after_silence_use_a_new_connection() {
+async fn retries_after_a_stall_on_a_new_connection() {
     let test = "retries_after_silence_use_a_new_connection";
     let directory = tempfile::tempdir().unwrap();
     let Some(certificate) = Certificate::make(directory.path(), &["localhost"]) else {
@@ -92,7 +93,7 @@ async fn retries_after_silence_use_a_new_connection() {
             let begun = Instant::now();
             let tags: Vec<String> = store.tags(None).try_collect().await.unwrap();
             assert_eq!((tags, round), (vec!["v1".to_owned()], round));
-            // A ping finds the dead connection before the idle timeout does.
+            // A ping detects the dead connection before the idle timeout.
             assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
             proxy.kill();
         }
@@ -101,9 +102,10 @@ async fn retries_after_silence_use_a_new_connection() {
     assert!(server.answered() >= 6);
 }
 
-/// Without pings, as over HTTP/1.1, the idle timeout ends the wait; what was idle at that time is not used again.
+/// Over HTTP/1.1 there are no pings: the idle timeout ends the wait, and connections that were idle at that time are
+/// not used again.
 #[tokio::test]
-async fn idle_connections_of_a_silent_server_are_not_used_again() {
+async fn discards_idle_connections_after_a_stall() {
     let server = oras_testkit::scripted::Scripted::start(|_| {
         oras_testkit::scripted::Reply::new(200).body(r#"{"name":"a","tags":["v1"]}"#)
     });
@@ -121,9 +123,9 @@ async fn idle_connections_of_a_silent_server_are_not_used_again() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
-/// By HTTP/1.1: what the registry did not take within the idle timeout is sent by a new connection.
+/// Over HTTP/1.1, bytes that the registry did not accept within the idle timeout are sent over a new connection.
 #[tokio::test]
-async fn an_upload_goes_on_soon_after_silence() {
+async fn resumes_an_upload_soon_after_a_stall() {
     let registry = oras_testkit::registry::Process::ours(&[]);
     let proxy = Arc::new(SilentProxy::start(registry.port()));
     let idle = Duration::from_secs(2);
@@ -145,7 +147,7 @@ async fn an_upload_goes_on_soon_after_silence() {
 }
 
 #[tokio::test]
-async fn informational_responses_without_end_are_silence() {
+async fn times_out_on_endless_informational_responses() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

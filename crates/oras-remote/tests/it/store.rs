@@ -1,4 +1,4 @@
-//! What a store has to do, against real registries.
+//! The behaviour of a store, against real registries.
 
 use futures::TryStreamExt;
 use futures::future::try_join_all;
@@ -17,7 +17,7 @@ fn registries(test: &str) -> impl Iterator<Item = Registry> {
 }
 
 #[tokio::test]
-async fn blobs() {
+async fn stores_and_deletes_blobs() {
     for registry in registries("blobs") {
         let store = repository(options(), &format!("{}/a/b", registry.host()));
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
@@ -49,7 +49,7 @@ async fn blobs() {
 }
 
 #[tokio::test]
-async fn wrong_blobs_are_refused() {
+async fn rejects_blobs_with_wrong_digest_or_size() {
     for registry in registries("wrong blobs") {
         let store = repository(options(), &format!("{}/a", registry.host()));
         let once = |descriptor: &Descriptor, bytes: &'static str| {
@@ -80,7 +80,7 @@ async fn wrong_blobs_are_refused() {
 }
 
 #[tokio::test]
-async fn manifests_and_tags() {
+async fn stores_and_resolves_manifests_and_tags() {
     for registry in registries("manifests and tags") {
         let name = format!("{}/a/b", registry.host());
         let store = repository(options(), &format!("{name}:ignored"));
@@ -121,7 +121,7 @@ async fn manifests_and_tags() {
 }
 
 #[tokio::test]
-async fn missing_blobs_fail_a_manifest() {
+async fn rejects_manifests_with_missing_blobs() {
     for registry in registries("missing blobs") {
         let store = repository(options(), &format!("{}/a", registry.host()));
         let error = store.tag(&manifest("one", None), "v1").await.unwrap_err();
@@ -132,7 +132,7 @@ async fn missing_blobs_fail_a_manifest() {
 }
 
 #[tokio::test]
-async fn blobs_are_mounted() {
+async fn mounts_blobs_of_other_repositories() {
     for registry in registries("mount") {
         let client = Client::new(options()).unwrap();
         let open = |name: &str| {
@@ -144,14 +144,14 @@ async fn blobs_are_mounted() {
         let there = Content::from_source(Arc::new(from), content.descriptor().clone());
         assert_eq!(to.push(&there).await.unwrap(), Pushed::Adopted);
         assert!(to.exists(content.descriptor()).await.unwrap());
-        // Not there to be mounted: sent after all, if the bytes are at hand.
+        // Not available for a mount, so it is sent if the bytes are at hand.
         let stranger = Content::from_source(Arc::new(open("other")), blob("not there").descriptor().clone());
         assert_eq!(to.push(&stranger).await.unwrap_err().kind(), Kind::NotFound);
     }
 }
 
 #[tokio::test]
-async fn registry_is_pinged_and_listed() {
+async fn pings_registry_and_lists_repositories() {
     for registry in registries("catalog") {
         let client = Client::new(options()).unwrap();
         let whole = Whole::new(&client, &registry.host()).unwrap();
@@ -173,8 +173,8 @@ async fn registry_is_pinged_and_listed() {
 }
 
 #[tokio::test]
-async fn many_tags() {
-    // 2.8.2 knows neither pages nor order.
+async fn lists_many_tags() {
+    // 2.8.2 supports neither paging nor sorting.
     for flavor in FLAVORS {
         let Some(registry) = Registry::open(flavor, "many tags") else { continue };
         let store = repository(options(), &format!("{}/a", registry.host()));
@@ -194,7 +194,7 @@ async fn many_tags() {
 }
 
 #[tokio::test]
-async fn other_digests() {
+async fn stores_blobs_with_other_digest_algorithms() {
     for registry in registries("sha512") {
         let store = repository(options(), &format!("{}/a", registry.host()));
         let digest = Digest::of(oras_spec::Algorithm::Sha512, b"hello");
@@ -207,7 +207,7 @@ async fn other_digests() {
 }
 
 #[tokio::test]
-async fn unreachable() {
+async fn reports_an_unreachable_registry() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let host = format!("localhost:{}", free.port());
     let store = repository(options(), &format!("{host}/hello"));

@@ -1,4 +1,4 @@
-//! HTTPS: who is trusted, and what is said of those who are not.
+//! HTTPS: which certificates are trusted, and the errors for others.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,7 +25,7 @@ fn certificate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 #[tokio::test]
-async fn certificates() {
+async fn verifies_certificates() {
     let directory = tempfile::tempdir().unwrap();
     let Some((certificate, key)) = certificate(directory.path()) else {
         return skipped("skipped: needs openssl (certificates)");

@@ -1,4 +1,4 @@
-//! Uploads that break, that are too large, that a later run goes on with; and how few requests small ones take.
+//! Uploads that break, are too large, or are resumed by a later run; and the number of requests for small blobs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use oras_store::{Content, Kind, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-use crate::cutting::Cutting;
-use crate::uploading::{breaks_after, serve};
+use crate::cutting_proxy::Cutting;
+use crate::scripted_registry::{breaks_after, serve};
 use crate::{blob, options, repository};
 
 const MIB: usize = 1 << 20;
@@ -19,7 +19,7 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
-/// Method, path without its query, `Content-Range`, and length of the body of what was asked.
+/// Method, path without query, `Content-Range` and body length of a request.
 fn steps(server: &Scripted) -> Vec<String> {
     let step = |asked: Asked| {
         let path = asked.path.split('?').next().unwrap_or_default();
@@ -32,8 +32,8 @@ fn steps(server: &Scripted) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_broken_upload_goes_on_where_the_registry_is() {
-    type Fault = fn(&Asked, &mut crate::uploading::Sessions) -> Reply;
+async fn resumes_a_broken_upload_at_the_registry_offset() {
+    type Fault = fn(&Asked, &mut crate::scripted_registry::Sessions) -> Reply;
     let faults: [Fault; 3] = [
         |asked, sessions| breaks_after(asked, sessions, asked.body.len() / 2),
         |asked, sessions| {
@@ -73,7 +73,7 @@ async fn a_broken_upload_goes_on_where_the_registry_is() {
 }
 
 #[tokio::test]
-async fn the_state_may_be_asked_for_more_than_once() {
+async fn waits_until_the_offset_settles() {
     let (faults, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (server, _) = serve(move |asked, sessions| match asked.method.as_str() {
         "PUT" if faults.fetch_add(1, Ordering::SeqCst) == 0 => Some(breaks_after(asked, sessions, 600_000)),
@@ -87,7 +87,7 @@ async fn the_state_may_be_asked_for_more_than_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_not_paid_for_twice() {
+async fn detects_success_after_a_lost_answer() {
     let faults = AtomicUsize::new(0);
     let (server, _) = serve(move |asked, sessions| {
         if asked.method == "PUT" && faults.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -102,7 +102,7 @@ async fn an_answer_that_was_lost_is_not_paid_for_twice() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_too_large_shrink() {
+async fn shrinks_chunks_that_are_too_large() {
     for status in [413, 416] {
         let (server, sessions) =
             serve(move |asked, _| (asked.body.len() > 300_000).then(|| Reply::new(status)));
@@ -121,7 +121,7 @@ async fn bodies_that_are_too_large_shrink() {
                 "GET u1 0",
             ]
         );
-        // What was learned holds for the next blob.
+        // The limit is remembered for the next blob.
         let before = server.asked().len();
         store.push(&blob(bytes(MIB + 1))).await.unwrap();
         let later = &steps(&server)[before..];
@@ -132,7 +132,7 @@ async fn bodies_that_are_too_large_shrink() {
 }
 
 #[tokio::test]
-async fn a_minimum_for_pieces_is_kept() {
+async fn respects_the_minimum_chunk_size() {
     let (server, _) = serve(|asked, sessions| match asked.method.as_str() {
         "POST" => Some(sessions.reply(asked).header("OCI-Chunk-Min-Length", 700_000)),
         _ => (asked.body.len() > 800_000).then(|| Reply::new(413)),
@@ -144,7 +144,7 @@ async fn a_minimum_for_pieces_is_kept() {
 }
 
 #[tokio::test]
-async fn nothing_is_too_small_forever() {
+async fn gives_up_when_the_smallest_chunk_is_too_large() {
     let (server, _) = serve(|asked, _| (!asked.body.is_empty()).then(|| Reply::new(413)));
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.push(&blob(bytes(MIB))).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn nothing_is_too_small_forever() {
 }
 
 #[tokio::test]
-async fn a_registry_may_claim_nonsense() {
+async fn ignores_impossible_offsets() {
     for range in ["0-99999999", "bytes 5-9", "0-18446744073709551615", "x", "9-1"] {
         let faults = AtomicUsize::new(0);
         let (server, sessions) = serve(move |asked, sessions| match asked.method.as_str() {
@@ -170,7 +170,7 @@ async fn a_registry_may_claim_nonsense() {
 }
 
 #[tokio::test]
-async fn cut_connections_cost_little() {
+async fn resends_few_bytes_after_cut_connections() {
     for flavor in [Flavor::Distribution, Flavor::Debian] {
         let Some(registry) = Process::open(flavor, "cut connections") else { continue };
         let size = 24 * MIB as u64;
@@ -179,16 +179,17 @@ async fn cut_connections_cost_little() {
         let content = blob(bytes(24 * MIB));
         assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
         assert!(store.exists(content.descriptor()).await.unwrap());
-        // What is in flight when the connection is cut does not shrink with the blob.
+        // The bytes in flight at a cut do not shrink with the blob.
         let sent = cutting.sent();
-        // 2.8.2 forgets an upload that is asked for by another location than the newest: it begins anew.
+        // 2.8.2 drops an upload that is requested by another location than the newest, so it starts again.
         assert!(flavor == Flavor::Debian || sent < size + 3 * 6 * MIB as u64, "{flavor:?}: {sent} of {size}");
     }
 }
 
-/// What was read from the source and is lost on the way to the destination is sent from memory; the download goes on.
+/// Bytes that were read from the source and lost on the way to the destination are sent from memory; the download
+/// continues.
 #[tokio::test]
-async fn the_source_is_asked_once_when_the_destination_is_cut() {
+async fn downloads_once_when_the_destination_is_cut() {
     let size = 24 * MIB as u64;
     let content = bytes(24 * MIB);
     let served = content.clone();
@@ -218,13 +219,13 @@ async fn the_source_is_asked_once_when_the_destination_is_cut() {
     assert!(to.exists(&node).await.unwrap());
     let asked = source.asked();
     assert_eq!(asked.iter().filter(|asked| asked.header("range").is_none()).count(), 1);
-    // Two or three MiB are on their way at each cut.
+    // Two or three MiB are in flight at each cut.
     let again = passed.load(Ordering::Relaxed) as u64 - size;
     assert!(again < MIB as u64, "{again} bytes once more");
 }
 
 #[tokio::test]
-async fn a_later_run_goes_on() {
+async fn later_run_resumes_an_upload() {
     let state = tempfile::tempdir().unwrap();
     let uploads = UnfinishedUploads::new(state.path());
     let (server, sessions) = serve(|asked, sessions| {
@@ -239,7 +240,7 @@ async fn a_later_run_goes_on() {
         let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
         repository(options, &format!("{}/a", server.host()))
     };
-    // Dropped in its middle, as by Ctrl-C.
+    // Dropped midway, as by Ctrl-C.
     let (first, second) = (run(), run());
     let cut = tokio::time::timeout(Duration::from_millis(600), first.push(&content)).await;
     assert!(cut.is_err());
@@ -259,10 +260,10 @@ async fn a_later_run_goes_on() {
 }
 
 #[tokio::test]
-async fn what_was_kept_is_not_trusted() {
+async fn does_not_trust_saved_states() {
     let state = tempfile::tempdir().unwrap();
     let content = blob(bytes(10 * MIB));
-    // The registry has other bytes than were sent, or nothing any more.
+    // The registry has other bytes than were sent, or none.
     for (spoil, gone) in [(true, false), (false, true)] {
         let (server, sessions) = serve(|asked, sessions| {
             let is_first = asked.path.starts_with("/u0?") && asked.body.len() > 9 * MIB;
@@ -288,7 +289,7 @@ async fn what_was_kept_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_real_registry_goes_on_in_a_later_run() {
+async fn later_run_resumes_at_a_real_registry() {
     // 2.8.2 forgets an upload that is asked for by another location than the newest.
     for flavor in [Flavor::Distribution] {
         let Some(registry) = Process::open(flavor, "a later run") else { continue };
@@ -298,7 +299,7 @@ async fn a_real_registry_goes_on_in_a_later_run() {
         let push = async |cutting: &Cutting, retries| {
             let mut options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
             options.retry.retries = retries;
-            // Both runs know the registry by one name.
+            // Both runs use the same name for the registry.
             let port = cutting.host().rsplit(':').next().unwrap().parse().unwrap();
             options.resolve = vec![oras_remote::ResolveOverride {
                 host: "localhost".into(),
@@ -319,7 +320,7 @@ async fn a_real_registry_goes_on_in_a_later_run() {
 }
 
 #[tokio::test]
-async fn small_blobs_take_few_requests() {
+async fn sends_small_blobs_in_few_requests() {
     for (flavor, most) in [(Flavor::Distribution, 2.1), (Flavor::Debian, 2.1), (Flavor::Crane, 1.2)] {
         let Some(registry) = Process::open(flavor, "small blobs") else { continue };
         let proxy = oras_testkit::recorder::Recorder::new(registry.port());
@@ -340,7 +341,7 @@ async fn small_blobs_take_few_requests() {
 }
 
 #[tokio::test]
-async fn mounts_that_are_refused_are_no_obstacle() {
+async fn uploads_after_a_refused_mount() {
     for status in [400, 404, 405, 500] {
         let (server, _) = serve(move |asked, _| asked.path.contains("mount=").then(|| Reply::new(status)));
         let store = repository(options(), &format!("{}/a", server.host()));
@@ -352,7 +353,7 @@ async fn mounts_that_are_refused_are_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_mount_that_is_refused_may_be_needless() {
+async fn detects_existing_blob_after_a_refused_mount() {
     let (server, sessions) = serve(|_, _| None);
     let (from, to) = (
         repository(options(), &format!("{}/from", server.host())),
