@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use oras_spec::wire::TagPage;
+use oras_spec::api_bodies::TagPage;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{
     ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
