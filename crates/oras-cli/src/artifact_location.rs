@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use oras::{Layout, LayoutOptions};
 use oras::files::FileReference;
 use oras::remote::{Mirrored, Repository};
 use oras::spec::{MediaType, Reference};
-use oras::store::{Error, Kind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
+use oras::store::{Error, ErrorKind, MAX_MANIFEST_SIZE, ReadStore, Source, Store};
+use oras::{Layout, LayoutOptions};
 
 use crate::args::{LocationArgs, Usage, flags::exclusive, values::non_empty};
 use crate::cache;
@@ -119,8 +119,10 @@ impl ArtifactLocation {
             return Ok(Mirrored::reader(&repository)?);
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
-            Kind::NotFound => Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain()))
-                .of_kind(Kind::NotFound),
+            ErrorKind::NotFound => {
+                Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain()))
+                    .of_kind(ErrorKind::NotFound)
+            }
             _ => Failure::from(error),
         })
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras::store::{Error, Kind, Source};
+use oras::store::{Error, ErrorKind, Source};
 use oras::{Cached, Layout, LayoutOptions};
 
 use crate::env;
@@ -36,7 +36,7 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
 /// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.
 async fn open(path: &Path, options: LayoutOptions, printer: Printer) -> Result<Layout, Error> {
     let damage = match Layout::open_or_create_with(path, options).await {
-        Err(error) if matches!(error.kind(), Kind::InvalidContent | Kind::TooLarge) => error,
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidContent | ErrorKind::TooLarge) => error,
         opened => return opened,
     };
     for name in DOCUMENTS {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use oras::files::LimitExceeded;
 use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
-use oras::store::{Error, Kind};
+use oras::store::{Error, ErrorKind};
 
 /// A failure, shown as `prefix message`, then usage and advice in lines of their own.
 #[derive(Debug)]
@@ -15,20 +15,20 @@ pub(crate) struct Failure {
     pub(crate) usage: Option<String>,
     pub(crate) advice: Option<String>,
     /// The kind of the error, if it is known, for the exit status.
-    pub(crate) kind: Option<Kind>,
+    pub(crate) kind: Option<ErrorKind>,
 }
 
 impl Failure {
     /// Returns the exit status for `ORAS_EXIT_CODES`.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
-            None | Some(Kind::InvalidInput) => 2,
-            Some(Kind::NotFound) => 3,
-            Some(Kind::Unauthorized | Kind::Denied) => 4,
-            Some(Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent) => 5,
-            Some(Kind::AlreadyExists) => 6,
-            Some(Kind::Io) => 74,
-            Some(Kind::Network) => 75,
+            None | Some(ErrorKind::InvalidInput) => 2,
+            Some(ErrorKind::NotFound) => 3,
+            Some(ErrorKind::Unauthorized | ErrorKind::Denied) => 4,
+            Some(ErrorKind::DigestMismatch | ErrorKind::SizeMismatch | ErrorKind::InvalidContent) => 5,
+            Some(ErrorKind::AlreadyExists) => 6,
+            Some(ErrorKind::Io) => 74,
+            Some(ErrorKind::Network) => 75,
             Some(_) => 1,
         }
     }
@@ -39,11 +39,11 @@ impl Failure {
 
     /// Creates a failure of the file system, standard input or standard output: what was done, and why it failed.
     pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
-        Self::new(format!("{doing}: {}", io_cause(error))).of_kind(Kind::Io)
+        Self::new(format!("{doing}: {}", io_cause(error))).of_kind(ErrorKind::Io)
     }
 
     /// Sets the kind, for the exit status.
-    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = Some(kind);
         self
     }
@@ -168,7 +168,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
     let failure = match error.find::<ResponseError>() {
         // The message of the registry needs no context.
         Some(answer) => Failure::new(answer.to_string()).prefixed(REGISTRY),
-        None if error.kind() == Kind::NotFound => Failure::new(chain).prefixed(REGISTRY),
+        None if error.kind() == ErrorKind::NotFound => Failure::new(chain).prefixed(REGISTRY),
         None => Failure::new(chain),
     };
     advise_by_kind(failure.of_kind(error.kind()), error)

@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
     let result = run(&printer);
     // Libraries do not print. They collect warnings about the file system, which are shown even if the command
     // failed.
-    for text in oras::store::fsio::take_notices() {
+    for text in oras::fs::take_notices() {
         printer.error(&format!("Warning: {text}"));
     }
     if printer.is_stdout_closed() {

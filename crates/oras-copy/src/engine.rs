@@ -5,8 +5,8 @@ use std::sync::{Arc, Once};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
-use oras_spec::{Descriptor, Kind as MediaKind, Manifest};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
+use oras_spec::{Descriptor, Manifest, MediaKind};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Side, Source, Target};
 
 use crate::event::{Event, Observer, Silent};
 use crate::graph::{Graph, NodeKey, Task};
@@ -146,7 +146,7 @@ impl GraphCopy {
         }
         let drained = self.drain(&mut graph, &name, first.as_ref()).await;
         // Also after an error, because nodes that were stored stay.
-        let flushed = self.target.flush().await.map_err(|error| error.on(Side::Destination));
+        let flushed = self.target.sync().await.map_err(|error| error.on(Side::Destination));
         drained.and(flushed)?;
         match (tag, named) {
             (Some(tag), Some(root)) if !matches!(name, Name::With(_)) => {
@@ -189,7 +189,7 @@ impl GraphCopy {
     async fn visit(&self, content: Content, name: Name) -> Result<Done> {
         let node = content.descriptor();
         let manifest = node.media_type.is_manifest();
-        let exists = (manifest || !self.target.finds_out(&content))
+        let exists = (manifest || !self.target.push_checks_existence(&content))
             && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         if exists && !(self.force && manifest) {
             let mut outcome = None;
@@ -242,10 +242,11 @@ impl GraphCopy {
     /// by the first transferred byte, or by its outcome.
     async fn push(&self, content: Content, children: Vec<Descriptor>, name: Name) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
-        let finds_out = !node.media_type.is_manifest() && self.target.finds_out(&content);
+        let push_checks_existence =
+            !node.media_type.is_manifest() && self.target.push_checks_existence(&content);
         let start = Arc::new(Once::new());
         let started = || start.call_once(|| self.observer.event(Event::Started(&node)));
-        if !finds_out {
+        if !push_checks_existence {
             started();
         }
         let progress = {
@@ -263,7 +264,7 @@ impl GraphCopy {
                 named.map_err(|error| error.on(Side::Destination))
             }
             Name::None | Name::Quiet if node.media_type.is_manifest() => {
-                self.target.gather(&content).await.map_err(side_of_push)
+                self.target.push_deferred(&content).await.map_err(side_of_push)
             }
             Name::None | Name::Quiet => self.target.push(&content).await.map_err(side_of_push),
         };
@@ -279,7 +280,7 @@ impl GraphCopy {
 /// Bytes that do not match their descriptor are an error of the source.
 fn side_of_push(error: Error) -> Error {
     match error.kind() {
-        Kind::DigestMismatch | Kind::SizeMismatch => error.on(Side::Source),
+        ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => error.on(Side::Source),
         _ => error.on(Side::Destination),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, MediaType, Platform, View};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
 /// Returns the manifest for `platform`.
 ///
@@ -11,7 +11,7 @@ use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
 /// itself if its config matches.
 ///
 /// # Errors
-/// [`Kind::NotFound`] if nothing matches; [`Kind::Unsupported`] if `root` is neither an index nor an image with a config
+/// [`ErrorKind::NotFound`] if nothing matches; [`ErrorKind::Unsupported`] if `root` is neither an index nor an image with a config
 /// that names a platform.
 pub async fn select_platform(
     source: Arc<dyn Source>,
@@ -21,7 +21,7 @@ pub async fn select_platform(
     let node = root.descriptor();
     if !node.media_type.is_manifest() {
         let message = format!("{}: {}: unsupported", node.digest, node.media_type);
-        return Err(Error::new(Kind::Unsupported, message));
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let manifest = root.manifest(MAX_MANIFEST_SIZE).await?;
     match manifest.view() {
@@ -33,7 +33,7 @@ pub async fn select_platform(
                     "{}: not found: no matching manifest was found in the manifest list",
                     node.digest
                 );
-                Error::new(Kind::NotFound, message)
+                Error::new(ErrorKind::NotFound, message)
             };
             index.manifests.iter().find(offered).cloned().ok_or_else(missing)
         }
@@ -49,11 +49,11 @@ pub async fn select_platform(
                     "fail to recognize platform from unknown config {}: expect {expected}: unsupported",
                     config.media_type
                 );
-                return Err(Error::new(Kind::Unsupported, message));
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
             let bytes = Content::from_source(source, config.clone()).bytes(MAX_MANIFEST_SIZE).await?;
             let found: Platform = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::new(Kind::InvalidContent, format!("invalid image config {}", config.digest))
+                Error::new(ErrorKind::InvalidContent, format!("invalid image config {}", config.digest))
                     .with_source(error)
             })?;
             if found.satisfies(platform) {
@@ -61,11 +61,11 @@ pub async fn select_platform(
             }
             let message =
                 format!("{}: not found: platform in manifest does not match target platform", node.digest);
-            Err(Error::new(Kind::NotFound, message))
+            Err(Error::new(ErrorKind::NotFound, message))
         }
         View::Artifact(_) => {
             let message = format!("{}: {}: unsupported", node.digest, node.media_type);
-            Err(Error::new(Kind::Unsupported, message))
+            Err(Error::new(ErrorKind::Unsupported, message))
         }
     }
 }

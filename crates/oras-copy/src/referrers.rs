@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::limits::STEPS;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use oras_spec::{Descriptor, Digest, Kind as MediaKind};
+use oras_spec::{Descriptor, Digest, MediaKind};
 use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 
 /// Finds every manifest that refers to `root`, to a manifest in `root` if it is an index, or to a referrer found.

@@ -1,6 +1,6 @@
 //! `path[:media type]`, the form of a file argument on the command line.
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// A path with an optional media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +15,11 @@ impl FileReference {
     /// Parses a file argument, which is split at the last `:`; `hi:txt:` is the file `hi:txt` without a type.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for an empty path.
+    /// [`ErrorKind::InvalidInput`] for an empty path.
     pub fn parse(text: &str) -> Result<Self> {
         let (path, media_type) = text.rsplit_once(':').unwrap_or((text, ""));
         if path.is_empty() {
-            return Err(Error::new(Kind::InvalidInput, format!("found empty file path in {text:?}")));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("found empty file path in {text:?}")));
         }
         let media_type = Some(media_type.to_owned()).filter(|text| !text.is_empty());
         Ok(Self { path: path.to_owned(), media_type })

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::fs::{Dir, OpenOptions};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// Characters that those file systems refuse in a name.
 const CHARACTERS: &str = "<>:\"|?*\\";
@@ -46,7 +46,7 @@ impl NameCheck<'_> {
                     "{part:?} is not the name of a file on this file system: FAT, exFAT and shares of Windows have \
                      no names with {CHARACTERS} or control characters, or with a dot or a space at the end"
                 );
-                return Err(Error::new(Kind::InvalidContent, message));
+                return Err(Error::new(ErrorKind::InvalidContent, message));
             }
             self.accepted.fetch_or(peculiar, Ordering::Relaxed);
         }

@@ -2,12 +2,12 @@
 
 use std::path::{Component, Path};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// Rejects, on Windows, a path with a part that Windows does not treat as a file name. Other systems accept every part.
 ///
 /// # Errors
-/// [`Kind::InvalidContent`] for such a part.
+/// [`ErrorKind::InvalidContent`] for such a part.
 pub(crate) fn check_windows_names(path: &Path) -> Result<()> {
     if !cfg!(windows) {
         return Ok(());
@@ -19,7 +19,7 @@ pub(crate) fn check_windows_names(path: &Path) -> Result<()> {
     match parts.clone().find_map(|part| Some((part, reserved_on_windows(part)?))) {
         None => Ok(()),
         Some((part, why)) => {
-            Err(Error::new(Kind::InvalidContent, format!("{part:?} is not the name of a file: {why}")))
+            Err(Error::new(ErrorKind::InvalidContent, format!("{part:?} is not the name of a file: {why}")))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oras_spec::Descriptor;
-use oras_store::{Error, Kind, Result, fsio};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The bytes of a blob: a range of an open file.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Blob {
     pub(crate) fn bytes(&self, size: u64) -> Result<Option<Bytes>> {
         let Some(length) = usize::try_from(size).ok().filter(|_| self.size == size) else { return Ok(None) };
         let mut bytes = vec![0; length];
-        let count = fsio::read_at(&self.file, &mut bytes, self.start)
+        let count = oras_fs::read_at(&self.file, &mut bytes, self.start)
             .map_err(|error| Error::io("failed to read a blob", error))?;
         Ok((count == bytes.len()).then(|| bytes.into()))
     }
@@ -40,7 +40,7 @@ impl Blob {
 pub(crate) fn read_opened(opened: Result<Blob>, size: u64) -> Result<Option<Bytes>> {
     match opened {
         Ok(blob) => blob.bytes(size),
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::InvalidContent) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidContent) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use oras_fs::blocking;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, blocking};
-use oras_store::{Error, Ingest, Kind, ReadBack, Result};
+use oras_store::{Error, ErrorKind, Ingest, ReadBack, Result};
 
 use crate::created_directories::CreatedDirectories;
 use crate::disk::create_layout::create_layout;
@@ -106,7 +106,7 @@ impl Ingest for BlobUpload {
         // Opened anew, because a duplicated handle would share its position with the writer.
         let open = blocking(move || File::open(&path).map_err(write_failed)).await;
         let file = Arc::new(open.ok()?);
-        Some(Arc::new(move |range| fsio::read(Arc::clone(&file), range, name.clone())))
+        Some(Arc::new(move |range| oras_fs::read(Arc::clone(&file), range, name.clone())))
     }
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
@@ -117,7 +117,7 @@ impl Ingest for BlobUpload {
             let (mut staged, digest) = file.finish(size, expected.as_ref())?;
             if let Some(expected) = expected.filter(|expected| *expected != digest) {
                 let message = format!("mismatched digest: expected {expected}, got {digest}");
-                return Err(Error::new(Kind::DigestMismatch, message));
+                return Err(Error::new(ErrorKind::DigestMismatch, message));
             }
             if media_type.is_manifest() {
                 check_manifest(&mut staged, &media_type)?;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use oras_spec::layout::MARKER_FILE;
 use oras_store::Result;
-use oras_store::fsio;
 
 /// Directories that were created for an upload, the deepest first. Dropping this deletes those that are empty.
 pub(crate) struct CreatedDirectories(Vec<PathBuf>);
@@ -17,7 +16,7 @@ impl CreatedDirectories {
         let is_missing =
             |path: &&Path| !path.as_os_str().is_empty() && path.try_exists().is_ok_and(|exists| !exists);
         let created = Self(directory.ancestors().take_while(is_missing).map(ToOwned::to_owned).collect());
-        fsio::create_directories(directory)?;
+        oras_fs::create_directories(directory)?;
         Ok(created)
     }
 

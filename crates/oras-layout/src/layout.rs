@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Descriptor, Digest};
-use oras_store::fsio::{Errands, blocking};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -45,7 +45,7 @@ pub(crate) struct LayoutDirectory {
     options: LayoutOptions,
     pub(crate) index_writer: IndexWriter,
     pub(crate) pending: PendingManifests,
-    pub(crate) queue: Errands,
+    pub(crate) queue: BlockingQueue,
     index: Mutex<Option<(IndexStamp, Arc<Index>)>>,
     graph: Mutex<Option<(IndexStamp, Arc<Graph>)>>,
     verified: VerifiedBlobs,
@@ -87,7 +87,7 @@ impl Layout {
             if exists(&root)? && !is_directory(&root)? {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
-                return Err(Error::new(Kind::InvalidContent, message));
+                return Err(Error::new(ErrorKind::InvalidContent, message));
             }
             delete_stale(&root);
             exists(&root.join(MARKER_FILE))
@@ -102,7 +102,7 @@ impl Layout {
             options,
             index_writer,
             pending: PendingManifests::default(),
-            queue: Errands::default(),
+            queue: BlockingQueue::default(),
             index: Mutex::default(),
             graph: Mutex::default(),
             verified: VerifiedBlobs::default(),
@@ -284,7 +284,7 @@ impl LayoutFiles for LayoutDirectory {
         Box::new(blobs::reader(&self.root))
     }
 
-    fn queue(&self) -> &Errands {
+    fn queue(&self) -> &BlockingQueue {
         &self.queue
     }
 }

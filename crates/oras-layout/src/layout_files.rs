@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt};
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, Errands, blocking};
 use oras_store::{ByteStream, Result};
 
 use crate::blob::{Blob, BlobReader, read_opened};
@@ -34,7 +34,7 @@ pub(crate) trait LayoutFiles: Send + Sync + 'static {
         Box::new(|node| read_opened(self.open(&node.digest), node.size))
     }
     /// Returns the queue that opens blobs and reads small ones.
-    fn queue(&self) -> &Errands;
+    fn queue(&self) -> &BlockingQueue;
 }
 
 /// Which names of entries are tags.
@@ -99,7 +99,8 @@ pub(crate) async fn fetch<F: LayoutFiles>(
     // The thread that opens a small blob also reads it, which saves a second hand-over to another thread.
     let open = move || {
         let blob = opened.open(&digest)?;
-        let bytes = if is_whole && blob.size <= fsio::CHUNK as u64 { blob.bytes(blob.size)? } else { None };
+        let bytes =
+            if is_whole && blob.size <= oras_fs::CHUNK as u64 { blob.bytes(blob.size)? } else { None };
         Ok((blob, bytes))
     };
     let (blob, bytes) = files.queue().run(open).await?;
@@ -110,7 +111,7 @@ pub(crate) async fn fetch<F: LayoutFiles>(
     // One byte more than the descriptor says is read, so that the verifier notices a blob that is too long.
     let end = if is_whole { range.end.saturating_add(1) } else { range.end };
     let offset_in_file = |offset: u64| start.saturating_add(offset.min(size));
-    Ok(fsio::read(file, offset_in_file(range.start)..offset_in_file(end), name))
+    Ok(oras_fs::read(file, offset_in_file(range.start)..offset_in_file(end), name))
 }
 
 /// Returns the manifests whose subject is `node`, all or those of one artifact type.

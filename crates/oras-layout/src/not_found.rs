@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oras_spec::Digest;
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 
 /// Returns the error for a tag or digest that the layout at `path` does not have.
 pub(crate) fn reference_not_found(path: &Path, reference: &str) -> Error {
@@ -15,7 +15,7 @@ pub(crate) fn reference_not_found(path: &Path, reference: &str) -> Error {
 pub(crate) fn path_not_found(path: &Path) -> Error {
     let shown = path.display();
     Error::new(
-        Kind::NotFound,
+        ErrorKind::NotFound,
         format!("failed to find path \"{shown}\": stat {shown}: no such file or directory"),
     )
 }

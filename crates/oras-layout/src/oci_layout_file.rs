@@ -1,11 +1,11 @@
 //! The content of `oci-layout`, the file that marks a directory or an archive as a layout.
 
 use oras_spec::layout::{Marker, VERSION};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// Returns the error for a directory or an archive that is not a layout.
 pub(crate) fn invalid_layout(message: &str) -> Error {
-    Error::new(Kind::InvalidContent, format!("invalid OCI Image Layout: {message}"))
+    Error::new(ErrorKind::InvalidContent, format!("invalid OCI Image Layout: {message}"))
 }
 
 /// Checks that the file names the supported version.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oras_store::fsio::blocking;
+use oras_fs::blocking;
 use oras_store::{ReadStore, Result};
 
 use crate::archive::Archive;

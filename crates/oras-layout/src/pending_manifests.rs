@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use oras_fs::blocking;
 use oras_spec::{Descriptor, Digest};
 use oras_store::Result;
-use oras_store::fsio::blocking;
 use parking_lot::Mutex;
 
 use crate::disk::index_writer::IndexWriter;

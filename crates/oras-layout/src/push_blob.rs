@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use oras_fs::{Durability, blocking};
 use oras_spec::Descriptor;
-use oras_store::fsio::{self, Durability, blocking};
 use oras_store::{Content, Origin, Pushed, Result};
 use tokio::sync::oneshot;
 
@@ -25,7 +25,7 @@ pub(crate) async fn push_blob(layout: &Layout, content: &Content) -> Result<Push
     if let Some(pushed) = prepared {
         return Ok(pushed);
     }
-    let staged = fsio::stage(content, layout.path(), Durability::Synced).await?;
+    let staged = oras_fs::stage(content, layout.path(), Durability::Synced).await?;
     let (layout, digest) = (layout.clone(), content.descriptor().digest.clone());
     blocking(move || publish(layout.path(), layout.size_limit(), staged, &digest)).await?;
     Ok(Pushed::Copied)

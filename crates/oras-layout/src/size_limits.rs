@@ -1,6 +1,6 @@
 //! Maximum sizes of the files of a layout. Writers use the same limits as readers.
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The largest `index.json` that is read or written: 64 MiB list 200,000 manifests.
 pub(crate) const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
@@ -13,7 +13,7 @@ pub(crate) const MAX_MARKER_SIZE: u64 = 64 * 1024;
 pub(crate) fn too_large(name: &str, size: u64, limit: u64) -> Error {
     // The source error does not contain the path: a server shows it to clients, which must not see the path.
     let cause =
-        Error::new(Kind::TooLarge, format!("the file has {size} bytes, and at most {limit} are read"));
+        Error::new(ErrorKind::TooLarge, format!("the file has {size} bytes, and at most {limit} are read"));
     cause.context(format!("failed to read {name}"))
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn check_index(name: &str, index: &[u8]) -> Result<()> {
         "the index would have {size} bytes, and at most {MAX_INDEX_SIZE} are read: delete tags or manifests, or \
          use another layout"
     );
-    Err(Error::new(Kind::TooLarge, message).context(format!("failed to write {name}")))
+    Err(Error::new(ErrorKind::TooLarge, message).context(format!("failed to write {name}")))
 }
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
         let limit = usize::try_from(MAX_INDEX_SIZE).unwrap();
         check_index("index.json", &vec![b' '; limit]).unwrap();
         let error = check_index("index.json", &vec![b' '; limit + 1]).unwrap_err();
-        assert_eq!(error.kind(), Kind::TooLarge);
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.chain().contains("failed to write index.json: the index would have 67108865 bytes"));
     }
 }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use oras_fs::blocking;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::fsio::blocking;
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
-    Source, TagList, Target,
+    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Origin, Predecessors, Pushed,
+    Result, Source, TagList, Target,
 };
 
 use crate::blob_upload::BlobUpload;
@@ -68,7 +68,7 @@ impl Target for Layout {
     }
 
     /// Keeps a manifest in memory until there are a thousand, or until a call needs to see them.
-    async fn gather(&self, content: &Content) -> Result<Pushed> {
+    async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         let node = content.descriptor();
         if !node.media_type.is_manifest() {
             return self.push(content).await;
@@ -83,7 +83,7 @@ impl Target for Layout {
         Ok(if is_present { Pushed::Existed } else { Pushed::Copied })
     }
 
-    async fn flush(&self) -> Result<()> {
+    async fn sync(&self) -> Result<()> {
         self.store_pending().await
     }
 
@@ -159,7 +159,7 @@ impl Delete for Layout {
             return self.write(names.into_iter().map(IndexChange::Untag).collect()).await;
         }
         match tag.parse::<Digest>() {
-            Ok(_) => Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag"))),
+            Ok(_) => Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag"))),
             Err(_) => Err(reference_not_found(self.path(), tag)),
         }
     }

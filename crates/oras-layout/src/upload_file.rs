@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use oras_fs::{ParkedFile, StagedFile};
 use oras_spec::{Algorithm, Digest, Hasher, Manifest, MediaType};
-use oras_store::fsio::{self, ParkedFile, Staged};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use crate::created_directories::CreatedDirectories;
 use crate::size_limits::MAX_STORED_MANIFEST;
@@ -31,7 +31,7 @@ pub(crate) struct UploadFile {
 
 /// A staged file that can be closed while it is not written.
 struct ParkableFile {
-    open: Option<Staged>,
+    open: Option<StagedFile>,
     parked: Option<ParkedFile>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn upload_path(root: &Path, name: &str) -> Result<PathBuf> {
     if is_valid {
         return Ok(root.join(format!("{PREFIX}{name}")));
     }
-    Err(Error::new(Kind::InvalidInput, format!("nothing that is written can be named {name:?}")))
+    Err(Error::new(ErrorKind::InvalidInput, format!("nothing that is written can be named {name:?}")))
 }
 
 impl UploadFile {
@@ -61,8 +61,8 @@ impl UploadFile {
         loop {
             let directories = CreatedDirectories::create(root)?;
             let staged = match path {
-                Some(path) => Staged::create_kept(path),
-                None => Staged::create(root),
+                Some(path) => StagedFile::create_kept(path),
+                None => StagedFile::create(root),
             };
             attempts -= 1;
             match staged {
@@ -79,20 +79,24 @@ impl UploadFile {
 
     /// Opens the file of an earlier run. Returns it with its size, or `None` if there is none.
     pub(crate) fn reopen(path: &Path, algorithm: Algorithm) -> Result<Option<(Self, u64)>> {
-        let Some(mut staged) = Staged::reopen(path)? else { return Ok(None) };
+        let Some(mut staged) = StagedFile::reopen(path)? else { return Ok(None) };
         let size = staged.file_mut().seek(SeekFrom::End(0)).map_err(write_failed)?;
         staged.flush_while_written();
         Ok(Some((Self::new(staged, algorithm, size > 0), size)))
     }
 
-    fn new(staged: Staged, algorithm: Algorithm, is_hash_behind: bool) -> Self {
+    fn new(staged: StagedFile, algorithm: Algorithm, is_hash_behind: bool) -> Self {
         let file = ParkableFile { open: Some(staged), parked: None };
         Self { file, algorithm, hasher: Hasher::new(algorithm), is_hash_behind }
     }
 
     /// Returns the path of the file; `None` after it failed to open.
     pub(crate) fn path(&self) -> Option<&Path> {
-        self.file.open.as_ref().map(Staged::path).or_else(|| self.file.parked.as_ref().map(ParkedFile::path))
+        self.file
+            .open
+            .as_ref()
+            .map(StagedFile::path)
+            .or_else(|| self.file.parked.as_ref().map(ParkedFile::path))
     }
 
     /// Closes the file until the next write. Idle uploads would otherwise use up the open files of the process.
@@ -122,7 +126,7 @@ impl UploadFile {
 
     /// Returns the complete file of `size` bytes, and its digest: under the algorithm of `expected` if that is given.
     /// The file is deleted if the returned value is dropped, because the upload cannot be resumed. May block.
-    pub(crate) fn finish(mut self, size: u64, expected: Option<&Digest>) -> Result<(Staged, Digest)> {
+    pub(crate) fn finish(mut self, size: u64, expected: Option<&Digest>) -> Result<(StagedFile, Digest)> {
         let staged = self.file.open(size)?;
         staged.release();
         let digest = match expected.and_then(Digest::algorithm) {
@@ -153,7 +157,7 @@ impl UploadFile {
 
 impl ParkableFile {
     /// Opens the file if it is parked. It must have `size` bytes.
-    fn open(&mut self, size: u64) -> Result<&mut Staged> {
+    fn open(&mut self, size: u64) -> Result<&mut StagedFile> {
         if let Some(parked) = self.parked.take() {
             self.open = Some(parked.reopen(size)?);
         }
@@ -162,7 +166,7 @@ impl ParkableFile {
 }
 
 /// Rejects staged bytes that are not a manifest of the media type.
-pub(crate) fn check_manifest(staged: &mut Staged, media_type: &MediaType) -> Result<()> {
+pub(crate) fn check_manifest(staged: &mut StagedFile, media_type: &MediaType) -> Result<()> {
     let mut bytes = Vec::new();
     let file = staged.file_mut();
     file.seek(SeekFrom::Start(0)).map_err(write_failed)?;
@@ -176,11 +180,11 @@ pub(crate) fn write_failed(error: std::io::Error) -> Error {
 }
 
 pub(crate) fn earlier_write_failed() -> Error {
-    Error::new(Kind::Other, "an earlier write of this content failed")
+    Error::new(ErrorKind::Other, "an earlier write of this content failed")
 }
 
 /// Hashes the bytes that an earlier run wrote, if that was not done yet, and seeks to the end of the file.
-fn hash_earlier_bytes(staged: &mut Staged, hasher: &mut Hasher, is_behind: &mut bool) -> Result<()> {
+fn hash_earlier_bytes(staged: &mut StagedFile, hasher: &mut Hasher, is_behind: &mut bool) -> Result<()> {
     if std::mem::take(is_behind) {
         hash_all(staged, hasher)?;
         staged.file_mut().seek(SeekFrom::End(0)).map_err(write_failed)?;
@@ -188,10 +192,10 @@ fn hash_earlier_bytes(staged: &mut Staged, hasher: &mut Hasher, is_behind: &mut 
     Ok(())
 }
 
-fn hash_all(staged: &mut Staged, hasher: &mut Hasher) -> Result<()> {
+fn hash_all(staged: &mut StagedFile, hasher: &mut Hasher) -> Result<()> {
     let file = staged.file_mut();
     file.seek(SeekFrom::Start(0)).map_err(write_failed)?;
-    let is_complete = fsio::read_through(&*file, |piece| {
+    let is_complete = oras_fs::read_through(&*file, |piece| {
         hasher.update(piece);
         ControlFlow::Continue(())
     });

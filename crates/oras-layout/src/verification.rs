@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -23,7 +23,7 @@ use crate::graph::read_manifest;
 pub(crate) fn verify(root: &Path, node: &Descriptor, caller: &oneshot::Sender<()>) -> Result<Option<bool>> {
     let blob = match blobs::open(root, &node.digest) {
         Ok(blob) => blob,
-        Err(error) if error.kind() == Kind::Io => return Err(error),
+        Err(error) if error.kind() == ErrorKind::Io => return Err(error),
         Err(_) => return Ok(Some(false)),
     };
     if blob.size != node.size {

@@ -30,8 +30,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
-    TagList, Target,
+    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Predecessors, Pushed, Result,
+    Source, TagList, Target,
 };
 use parking_lot::{Mutex, MutexGuard};
 
@@ -196,7 +196,7 @@ impl Delete for Memory {
 
     async fn untag(&self, tag: &str) -> Result<()> {
         if tag.parse::<Digest>().is_ok() {
-            return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
         self.state().tags.remove(tag).map(drop).ok_or_else(|| Error::not_found(tag))
     }
@@ -210,5 +210,5 @@ impl IngestTarget for Memory {
 }
 
 fn mismatch(expected: &Digest, found: &Digest) -> Error {
-    Error::new(Kind::DigestMismatch, format!("mismatched digest: expected {expected}, got {found}"))
+    Error::new(ErrorKind::DigestMismatch, format!("mismatched digest: expected {expected}, got {found}"))
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Origin, Url};
@@ -150,7 +150,7 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     let mut parsed = HeaderMap::new();
     for (name, value) in headers {
         // The message omits the value, which may be a secret.
-        let invalid = |_| Error::new(Kind::InvalidInput, format!("invalid header: {name:?}"));
+        let invalid = |_| Error::new(ErrorKind::InvalidInput, format!("invalid header: {name:?}"));
         let mut value = HeaderValue::from_str(value).map_err(|error| invalid(error.to_string()))?;
         value.set_sensitive(true);
         let name = HeaderName::try_from(name).map_err(|error| invalid(error.to_string()))?;

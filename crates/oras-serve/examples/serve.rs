@@ -10,7 +10,7 @@ use std::sync::Arc;
 use oras_layout::Layout;
 use oras_memory::Memory;
 use oras_serve::{Options, PerRepository, Server};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 
 /// The directories of a layout.
 const RESERVED: [&str; 2] = ["blobs", "ingest"];
@@ -49,7 +49,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Returns the directory of a repository. The directories of a layout can't be repositories.
 fn layout_path(root: &Path, name: &str) -> oras_store::Result<PathBuf> {
     if name.split('/').any(|part| RESERVED.contains(&part)) {
-        return Err(Error::new(Kind::InvalidInput, format!("{name}: reserved for the layout's own files")));
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{name}: reserved for the layout's own files"),
+        ));
     }
     Ok(root.join(name))
 }

@@ -32,7 +32,7 @@ pub trait Stores: Send + Sync {
     /// "Registry Proxying"). `None`, the default, means that namespaces are ignored.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](oras_store::Kind::NotFound) for an unknown registry.
+    /// [`ErrorKind::NotFound`](oras_store::ErrorKind::NotFound) for an unknown registry.
     fn local_name(&self, _namespace: &str, _name: &str) -> Result<Option<String>> {
         Ok(None)
     }
@@ -40,7 +40,7 @@ pub trait Stores: Send + Sync {
     /// Opens a repository for writing and deleting, creating it if it does not exist and `create` is set.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`](oras_store::Kind::Unsupported) if the stores are read-only; `InvalidInput` for a name that
+    /// [`ErrorKind::Unsupported`](oras_store::ErrorKind::Unsupported) if the stores are read-only; `InvalidInput` for a name that
     /// they can't represent.
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
 

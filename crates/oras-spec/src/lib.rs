@@ -98,6 +98,6 @@ pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use index_document::IndexDocument;
 pub use manifest::{ArtifactManifest, ImageIndex, ImageManifest, Manifest, ManifestError, View};
-pub use media_type::{Kind, MediaType};
+pub use media_type::{MediaKind, MediaType};
 pub use platform::Platform;
 pub use reference::{Reference, ReferenceError};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, null_is_default};
-use crate::{Descriptor, Kind, MediaType};
+use crate::{Descriptor, MediaKind, MediaType};
 
 /// A parsed manifest with its original bytes, which are never serialized again.
 #[derive(Clone, Debug)]
@@ -201,16 +201,16 @@ impl Manifest {
             (probe.manifests.is_some(), probe.layers.is_some() || probe.config.is_some());
         // Another tool could read such a document as the other kind under the same digest.
         let other = match kind {
-            Kind::Index => is_image,
-            Kind::Manifest => is_index,
+            MediaKind::Index => is_image,
+            MediaKind::Manifest => is_index,
             _ => is_index && is_image,
         };
         if other {
             return Err(ManifestError::Ambiguous);
         }
         let view = match kind {
-            Kind::Manifest => View::Image(serde_json::from_slice(&bytes)?),
-            Kind::Index => View::Index(serde_json::from_slice(&bytes)?),
+            MediaKind::Manifest => View::Image(serde_json::from_slice(&bytes)?),
+            MediaKind::Index => View::Index(serde_json::from_slice(&bytes)?),
             _ => View::Artifact(serde_json::from_slice(&bytes)?),
         };
         Ok(Self { media_type: media_type.clone(), bytes, view })

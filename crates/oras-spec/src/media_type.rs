@@ -12,7 +12,7 @@ pub struct MediaType(Cow<'static, str>);
 
 /// The role of a media type in the graph of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MediaKind {
     /// An image manifest, OCI or Docker schema 2: config, layers, and in OCI a subject.
     Manifest,
     /// An image index or a Docker manifest list: manifests, and in OCI a subject.
@@ -75,24 +75,24 @@ impl MediaType {
     }
 
     /// Returns the role of the media type in a graph. No other function lists the media types of manifests.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MediaKind {
         match self.as_str() {
             "application/vnd.oci.image.manifest.v1+json"
-            | "application/vnd.docker.distribution.manifest.v2+json" => Kind::Manifest,
+            | "application/vnd.docker.distribution.manifest.v2+json" => MediaKind::Manifest,
             "application/vnd.oci.image.index.v1+json"
-            | "application/vnd.docker.distribution.manifest.list.v2+json" => Kind::Index,
-            "application/vnd.oci.artifact.manifest.v1+json" => Kind::ArtifactManifest,
+            | "application/vnd.docker.distribution.manifest.list.v2+json" => MediaKind::Index,
+            "application/vnd.oci.artifact.manifest.v1+json" => MediaKind::ArtifactManifest,
             "application/vnd.oci.image.layer.nondistributable.v1.tar"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
-            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Kind::Foreign,
-            _ => Kind::Blob,
+            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => MediaKind::Foreign,
+            _ => MediaKind::Blob,
         }
     }
 
     /// Returns true if content of this type is stored as a manifest, which can have children.
     pub fn is_manifest(&self) -> bool {
-        matches!(self.kind(), Kind::Manifest | Kind::Index | Kind::ArtifactManifest)
+        matches!(self.kind(), MediaKind::Manifest | MediaKind::Index | MediaKind::ArtifactManifest)
     }
 
     /// Returns true for OCI and Docker image configurations, which name a platform.

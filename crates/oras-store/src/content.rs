@@ -10,7 +10,7 @@ use oras_spec::{Descriptor, Manifest, MediaType};
 use parking_lot::Mutex;
 
 use crate::verify::verified;
-use crate::{ByteStream, Error, Kind, Origin, Result, Source};
+use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 
 /// A callback for the number of bytes that were just transferred. Runs on the task or thread of the transfer and must not
 /// block.
@@ -42,7 +42,7 @@ impl Content {
     /// Makes content of `bytes`, which must match `descriptor`.
     ///
     /// # Errors
-    /// [`Kind::SizeMismatch`], [`Kind::DigestMismatch`], or [`Kind::Unsupported`] for an unknown algorithm.
+    /// [`ErrorKind::SizeMismatch`], [`ErrorKind::DigestMismatch`], or [`ErrorKind::Unsupported`] for an unknown algorithm.
     pub fn from_bytes(descriptor: Descriptor, bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let mut verifier = crate::Verifier::new(&descriptor)?;
@@ -135,7 +135,7 @@ impl Content {
     /// Opens an **unverified** stream of the bytes in `range`, and reports progress.
     ///
     /// This is for receivers that verify size and digest themselves, as a registry does with an upload and
-    /// [`fsio`](crate::fsio) with a file. The range must lie within the size of the descriptor. A source may send more or
+    /// `oras-fs` with a file. The range must lie within the size of the descriptor. A source may send more or
     /// fewer bytes than the range has.
     pub async fn unverified(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.body {
@@ -143,8 +143,8 @@ impl Content {
                 let slice =
                     usize::try_from(range.start).and_then(|start| Ok(start..usize::try_from(range.end)?));
                 let slice = slice.ok().filter(|slice| slice.start <= slice.end && slice.end <= bytes.len());
-                let slice =
-                    slice.ok_or_else(|| Error::new(Kind::InvalidInput, "range outside of the content"))?;
+                let slice = slice
+                    .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "range outside of the content"))?;
                 let bytes = bytes.slice(slice);
                 futures::stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed()
             }
@@ -152,7 +152,10 @@ impl Content {
             Body::Once(stream) => {
                 let taken = stream.lock().take();
                 taken.filter(|_| range.start == 0).ok_or_else(|| {
-                    Error::new(Kind::Unsupported, format!("{} cannot be read twice", self.descriptor.digest))
+                    Error::new(
+                        ErrorKind::Unsupported,
+                        format!("{} cannot be read twice", self.descriptor.digest),
+                    )
                 })?
             }
         };
@@ -165,14 +168,14 @@ impl Content {
     /// Reads and verifies all bytes, at most `limit`. Memory grows with the bytes that arrive, not with the claimed size.
     ///
     /// # Errors
-    /// [`Kind::TooLarge`] if the size of the descriptor exceeds `limit`, and the errors of reading and verifying.
+    /// [`ErrorKind::TooLarge`] if the size of the descriptor exceeds `limit`, and the errors of reading and verifying.
     pub async fn bytes(&self, limit: u64) -> Result<Bytes> {
         if self.descriptor.size > limit {
             let message = format!(
                 "content size {} exceeds the limit of {limit} bytes: size exceeds limit",
                 self.descriptor.size
             );
-            return Err(Error::new(Kind::TooLarge, message));
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         if let (Body::Bytes(bytes), None) = (&self.body, &self.progress) {
             return Ok(bytes.clone());
@@ -218,10 +221,10 @@ mod tests {
     async fn short_long_and_wrong_streams_fail() {
         let descriptor = Descriptor::of(MediaType::LAYER_TAR, b"hello");
         for (chunks, kind) in [
-            (&["hel"][..], Kind::SizeMismatch),
-            (&["hello", "!"], Kind::SizeMismatch),
-            (&["hellx"], Kind::DigestMismatch),
-            (&[], Kind::SizeMismatch),
+            (&["hel"][..], ErrorKind::SizeMismatch),
+            (&["hello", "!"], ErrorKind::SizeMismatch),
+            (&["hellx"], ErrorKind::DigestMismatch),
+            (&[], ErrorKind::SizeMismatch),
         ] {
             let error = Content::once(descriptor.clone(), stream(chunks)).bytes(9).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{chunks:?}");
@@ -233,9 +236,9 @@ mod tests {
     async fn once_is_once_and_limits_hold() {
         let descriptor = Descriptor::of(MediaType::LAYER_TAR, b"hello");
         let content = Content::once(descriptor, stream(&["hello"]));
-        assert_eq!(content.bytes(4).await.unwrap_err().kind(), Kind::TooLarge);
+        assert_eq!(content.bytes(4).await.unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(content.bytes(5).await.unwrap(), "hello");
-        assert_eq!(content.bytes(5).await.unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(content.bytes(5).await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// The kinds of errors that a caller can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ErrorKind {
     /// The content, tag or repository does not exist.
     NotFound,
     /// Something with this name already exists.
@@ -54,7 +54,7 @@ pub enum Side {
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    kind: Kind,
+    kind: ErrorKind,
     side: Option<Side>,
     message: String,
     source: Option<BoxError>,
@@ -64,24 +64,24 @@ struct Inner {
 
 impl Error {
     /// Makes an error of `kind` with the text `message`.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, side: None, message: message.into(), source: None, transparent: false }))
     }
 
     /// Makes an error of `kind` with the text and the source of `source`. [`Error::find`] finds `source`.
-    pub fn from_source(kind: Kind, source: impl Into<BoxError>) -> Self {
+    pub fn from_source(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
         let source = Some(source.into());
         Self(Box::new(Inner { kind, side: None, message: String::new(), source, transparent: true }))
     }
 
     /// Makes an error that says that `what` was not found.
     pub fn not_found(what: impl fmt::Display) -> Self {
-        Self::new(Kind::NotFound, format!("{what}: not found"))
+        Self::new(ErrorKind::NotFound, format!("{what}: not found"))
     }
 
     /// Makes an error of the file system. `message` says what failed.
     pub fn io(message: impl Into<String>, source: std::io::Error) -> Self {
-        Self::new(Kind::Io, message).with_source(source)
+        Self::new(ErrorKind::Io, message).with_source(source)
     }
 
     /// Sets the source.
@@ -110,7 +110,7 @@ impl Error {
     }
 
     /// The kind of the error.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
@@ -180,14 +180,14 @@ impl StdError for Error {
 
 impl From<oras_spec::ManifestError> for Error {
     fn from(error: oras_spec::ManifestError) -> Self {
-        Self::new(Kind::InvalidContent, "invalid manifest").with_source(error)
+        Self::new(ErrorKind::InvalidContent, "invalid manifest").with_source(error)
     }
 }
 
 impl From<oras_spec::ReferenceError> for Error {
     /// Says what the reference error says: there is nothing to add.
     fn from(error: oras_spec::ReferenceError) -> Self {
-        Self::new(Kind::InvalidInput, error.to_string())
+        Self::new(ErrorKind::InvalidInput, error.to_string())
     }
 }
 
@@ -202,16 +202,19 @@ mod tests {
             .on(Side::Source)
             .on(Side::Destination);
         assert_eq!(error.chain(), "failed to push y: failed to read x: disk on fire");
-        assert_eq!((error.kind(), error.side()), (Kind::Io, Some(Side::Source)));
+        assert_eq!((error.kind(), error.side()), (ErrorKind::Io, Some(Side::Source)));
         assert_eq!(error.find::<std::io::Error>().unwrap().to_string(), "disk on fire");
     }
 
     #[test]
     fn a_speaking_source_says_its_text_once() {
         let inner = Error::io("disk", std::io::Error::other("on fire"));
-        let error = Error::from_source(Kind::Denied, inner).context("failed to push");
-        assert_eq!((error.chain().as_str(), error.kind()), ("failed to push: disk: on fire", Kind::Denied));
-        let error = Error::from_source(Kind::Denied, std::io::Error::other("no"));
+        let error = Error::from_source(ErrorKind::Denied, inner).context("failed to push");
+        assert_eq!(
+            (error.chain().as_str(), error.kind()),
+            ("failed to push: disk: on fire", ErrorKind::Denied)
+        );
+        let error = Error::from_source(ErrorKind::Denied, std::io::Error::other("no"));
         assert_eq!((error.to_string().as_str(), error.chain().as_str()), ("no", "no"));
         assert!(error.find::<std::io::Error>().is_some());
         let error = error.with_source(std::fmt::Error);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
-use crate::{ByteStream, Error, Kind, Pushed, Result, Undigested};
+use crate::{ByteStream, Error, ErrorKind, Pushed, Result, UnhashedContent};
 
 /// Reads what an [`Ingest`] has taken, within a range; the stream ends early where it has taken no more.
 pub type ReadBack = Arc<dyn Fn(Range<u64>) -> ByteStream + Send + Sync>;
@@ -39,7 +39,7 @@ pub trait Ingest: Send {
     /// Verifies the bytes, against `expected` too if given, makes them durable and publishes them atomically.
     ///
     /// # Errors
-    /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
+    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
     /// Releases what the content needs of the system while nobody writes it, such as an open file. The next call gets it back.
@@ -77,7 +77,7 @@ pub trait IngestTarget: Send + Sync {
     /// committed or aborted, or the store keeps none. What is there is hashed again, so that it need not be trusted.
     ///
     /// # Errors
-    /// [`Kind::AlreadyExists`] while another [`Ingest`] writes it, in this or another process.
+    /// [`ErrorKind::AlreadyExists`] while another [`Ingest`] writes it, in this or another process.
     async fn resume(
         &self,
         _name: &str,
@@ -91,8 +91,8 @@ pub trait IngestTarget: Send + Sync {
     /// they were there already.
     ///
     /// # Errors
-    /// Those of reading, [`Kind::SizeMismatch`] when there are more or fewer bytes than said; nothing is visible then.
-    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    /// Those of reading, [`ErrorKind::SizeMismatch`] when there are more or fewer bytes than said; nothing is visible then.
+    async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
         let mut stream = content.open(0).await?;
         while let Some(chunk) = stream.try_next().await? {
@@ -100,7 +100,7 @@ pub trait IngestTarget: Send + Sync {
         }
         if ingest.written() != content.size {
             let message = format!("content has {} bytes, not {}", ingest.written(), content.size);
-            return Err(Error::new(Kind::SizeMismatch, message));
+            return Err(Error::new(ErrorKind::SizeMismatch, message));
         }
         Ok((ingest.commit(None).await?, Pushed::Copied))
     }

@@ -7,11 +7,11 @@
 //! verifies what it reads. Its [`Origin`] says where the bytes are, so that a target can mount or link them instead of a
 //! transfer. No store depends on another.
 //!
-//! Nothing half-written is ever visible under its final name: [`fsio`] stages every file a store writes.
+//! Nothing half-written is ever visible under its final name: `oras-fs` stages every file a store writes.
 //!
 //! ```
 //! use oras_spec::{Descriptor, MediaType};
-//! use oras_store::{Content, Kind};
+//! use oras_store::{Content, ErrorKind};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
@@ -19,7 +19,7 @@
 //! let described = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
 //! let content = Content::from_bytes(described.clone(), "hello world\n")?;
 //! assert_eq!(content.bytes(1024).await?, "hello world\n");
-//! assert_eq!(Content::from_bytes(described, "hello w0rld\n").unwrap_err().kind(), Kind::DigestMismatch);
+//! assert_eq!(Content::from_bytes(described, "hello w0rld\n").unwrap_err().kind(), ErrorKind::DigestMismatch);
 //! # Ok(()) }
 //! ```
 //!
@@ -27,22 +27,18 @@
 
 mod content;
 mod error;
-pub mod fsio;
 mod ingest;
 mod origin;
-pub mod outlet;
-mod stamp;
 mod store;
-mod undigested;
+mod unhashed_content;
 mod verify;
 
 pub use content::{Content, Progress};
-pub use error::{BoxError, Error, Kind, Result, Side};
+pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestTarget, ReadBack};
 pub use origin::Origin;
-pub use stamp::FileStamp;
 pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Sink, Source, Store, TagList, Target};
-pub use undigested::{Opener, Undigested};
+pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
 
 /// A stream of bytes. The first error ends it.
@@ -51,12 +47,15 @@ pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;
 /// Checks that a document is not larger than its readers accept, before it is written.
 ///
 /// # Errors
-/// [`Kind::TooLarge`] if `size` is above `limit`; `what` names the content.
+/// [`ErrorKind::TooLarge`] if `size` is above `limit`; `what` names the content.
 pub fn check_written_size(what: &str, size: usize, limit: u64) -> Result<()> {
     if size as u64 <= limit {
         return Ok(());
     }
-    Err(Error::new(Kind::TooLarge, format!("{what} would have {size} bytes, and at most {limit} are read")))
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!("{what} would have {size} bytes, and at most {limit} are read"),
+    ))
 }
 
 /// The default limit for the size of a manifest: 4 MiB, which the distribution-spec requires every registry to accept

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use oras_spec::{Descriptor, Digest, MediaType};
 
-use crate::{ByteStream, Content, Error, IngestTarget, Kind, Origin, Result};
+use crate::{ByteStream, Content, Error, ErrorKind, IngestTarget, Origin, Result};
 
 /// A store that content can be read from.
 ///
@@ -17,7 +17,7 @@ pub trait Source: Send + Sync {
     /// Returns the descriptor that `reference`, a tag or the text of a digest, names in this store.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store has no such tag or digest.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store has no such tag or digest.
     async fn resolve(&self, reference: &str) -> Result<Descriptor>;
 
     /// Like [`Source::resolve`], but also returns the bytes of the manifest if the store got them in the same request. The
@@ -32,7 +32,7 @@ pub trait Source: Send + Sync {
     /// type of the descriptor.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store does not have the content.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have the content.
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream>;
 
     /// Returns where a target can reach the bytes of `descriptor` without this store. Makes no request.
@@ -65,25 +65,25 @@ pub trait Target: Send + Sync {
     /// implementation need not.
     ///
     /// # Errors
-    /// [`Kind::DigestMismatch`](crate::Kind::DigestMismatch) or `SizeMismatch` if the bytes do not match the descriptor.
+    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch` if the bytes do not match the descriptor.
     async fn push(&self, content: &Content) -> Result<Pushed>;
 
     /// Returns true if [`Target::push`] detects existing content itself, so callers can skip the [`Target::exists`] request.
     /// Makes no request. The default is false.
-    fn finds_out(&self, _content: &Content) -> bool {
+    fn push_checks_existence(&self, _content: &Content) -> bool {
         false
     }
 
     /// Like [`Target::push`], but the target may defer the write of the manifest, to store many manifests in one step.
     ///
-    /// The manifest is visible through this target at once. It is durable when [`Target::flush`] or [`Target::tag`] has
+    /// The manifest is visible through this target at once. It is durable when [`Target::sync`] or [`Target::tag`] has
     /// returned, and lost if the program ends before. The default defers nothing.
-    async fn gather(&self, content: &Content) -> Result<Pushed> {
+    async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         self.push(content).await
     }
 
-    /// Stores the manifests that [`Target::gather`] deferred. After an error they stay deferred.
-    async fn flush(&self) -> Result<()> {
+    /// Stores the manifests that [`Target::push_deferred`] deferred. After an error they stay deferred.
+    async fn sync(&self) -> Result<()> {
         Ok(())
     }
 
@@ -98,9 +98,9 @@ pub trait Target: Send + Sync {
     /// empty one.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`](crate::Kind::InvalidInput) if the name is invalid.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is invalid.
     fn check_tag(&self, tag: &str) -> Result<()> {
-        if tag.is_empty() { Err(Error::new(Kind::InvalidInput, "missing reference")) } else { Ok(()) }
+        if tag.is_empty() { Err(Error::new(ErrorKind::InvalidInput, "missing reference")) } else { Ok(()) }
     }
 
     /// Makes `tag` name the manifest `content`, and stores the manifest if it does not exist: a registry does both in one
@@ -137,16 +137,16 @@ pub trait Delete: Send + Sync {
     /// Deletes the content of `descriptor` and every tag that names it.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) if the store does not have it, `Unsupported` if the store forbids deletion.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have it, `Unsupported` if the store forbids deletion.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
 
     /// Deletes a tag. The manifest stays available by its digest and its other tags.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a digest,
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a digest,
     /// `Unsupported` if the store cannot delete a tag alone, which is the default.
     async fn untag(&self, tag: &str) -> Result<()> {
-        Err(Error::new(Kind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
+        Err(Error::new(ErrorKind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use oras_spec::{Descriptor, Digest, Hasher};
 
-use crate::{ByteStream, Error, Kind, Result};
+use crate::{ByteStream, Error, ErrorKind, Result};
 
 /// Verifies bytes against a descriptor: pass all bytes to [`Verifier::update`], then call [`Verifier::finish`].
 #[derive(Clone, Debug)]
@@ -19,11 +19,11 @@ impl Verifier {
     /// Starts to verify the content of `descriptor`.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] for an unknown digest algorithm.
+    /// [`ErrorKind::Unsupported`] for an unknown digest algorithm.
     pub fn new(descriptor: &Descriptor) -> Result<Self> {
         let algorithm = descriptor.digest.algorithm().ok_or_else(|| {
             Error::new(
-                Kind::Unsupported,
+                ErrorKind::Unsupported,
                 format!("cannot verify {}: unsupported digest algorithm", descriptor.digest),
             )
         })?;
@@ -38,13 +38,13 @@ impl Verifier {
     /// Hashes the next bytes.
     ///
     /// # Errors
-    /// [`Kind::SizeMismatch`] as soon as there are more bytes than the descriptor says.
+    /// [`ErrorKind::SizeMismatch`] as soon as there are more bytes than the descriptor says.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
         self.seen += bytes.len() as u64;
         if self.seen > self.size {
             let message =
                 format!("content of {} is longer than its {} bytes: trailing data", self.expected, self.size);
-            return Err(Error::new(Kind::SizeMismatch, message));
+            return Err(Error::new(ErrorKind::SizeMismatch, message));
         }
         self.hasher.update(bytes);
         Ok(())
@@ -53,19 +53,19 @@ impl Verifier {
     /// Checks that all bytes came and match the digest.
     ///
     /// # Errors
-    /// [`Kind::SizeMismatch`] or [`Kind::DigestMismatch`].
+    /// [`ErrorKind::SizeMismatch`] or [`ErrorKind::DigestMismatch`].
     pub fn finish(self) -> Result<()> {
         if self.seen < self.size {
             let message = format!(
                 "content of {} ended after {} of {} bytes: unexpected EOF",
                 self.expected, self.seen, self.size
             );
-            return Err(Error::new(Kind::SizeMismatch, message));
+            return Err(Error::new(ErrorKind::SizeMismatch, message));
         }
         let found = self.hasher.finish();
         if found != self.expected {
             let message = format!("mismatched digest: expected {}, got {found}", self.expected);
-            return Err(Error::new(Kind::DigestMismatch, message));
+            return Err(Error::new(ErrorKind::DigestMismatch, message));
         }
         Ok(())
     }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oras_store::fsio;
-
 use crate::peers;
 use crate::ports::ReservedPort;
 
@@ -153,7 +151,7 @@ impl Process {
         let reserved = ReservedPort::take();
         let port = reserved.number();
         let storage = directory.path().join("storage");
-        fsio::create_directories(&storage).expect("a directory for the registry's data");
+        oras_fs::create_directories(&storage).expect("a directory for the registry's data");
         let mut command = Command::new(program);
         if flavor == Flavor::Crane {
             command
@@ -227,10 +225,10 @@ fn configure(directory: &Path, port: u16, options: &Options) -> PathBuf {
     }
     if options.password {
         let users = directory.join("htpasswd");
-        fsio::replace(&users, HTPASSWD.as_bytes(), 0o600).expect("the htpasswd file is written");
+        oras_fs::replace(&users, HTPASSWD.as_bytes(), 0o600).expect("the htpasswd file is written");
         text += &format!("auth:\n  htpasswd:\n    realm: test\n    path: {users:?}\n");
     }
     let path = directory.join("config.yml");
-    fsio::replace(&path, text.as_bytes(), 0o600).expect("the configuration is written");
+    oras_fs::replace(&path, text.as_bytes(), 0o600).expect("the configuration is written");
     path
 }

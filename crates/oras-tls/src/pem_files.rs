@@ -1,7 +1,7 @@
 //! Certificates and private keys in PEM files, and the faults of such files.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::sign::CertifiedKey;
@@ -152,7 +152,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         Ok(size) if size as u64 > MAX_FILE => Err(FileError::new(path, "is too large for a PEM file")),
         // Windows editors write a byte order mark first.
         Ok(_) => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| bytes.clone(), <[u8]>::to_vec)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(FileError::new(path, "no such file or directory").kind_of(FileErrorKind::Missing))
         }
         Err(error) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_spec::annotation_edit::{self, EditError};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Store};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Store};
 
 use crate::manifest::store_manifest;
 use crate::resolve::fetch_manifest;
@@ -42,19 +42,20 @@ pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotation
     let types = [MediaType::IMAGE_MANIFEST, MediaType::IMAGE_INDEX, MediaType::ARTIFACT_MANIFEST];
     if !types.contains(&before.media_type) {
         let message = format!("{reference} is of type {}, which has no annotations", before.media_type);
-        return Err(Error::new(Kind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let bytes = content.bytes(MAX_MANIFEST_SIZE).await?;
-    let edited = annotation_edit::annotate(&bytes, &edits.set, &edits.remove).map_err(|error| match error {
-        EditError::Missing(_) => Error::new(Kind::InvalidInput, format!("{error} in {reference}")),
-        error => Error::from_source(Kind::InvalidContent, error),
-    })?;
+    let edited =
+        annotation_edit::annotate(&bytes, &edits.set, &edits.remove).map_err(|error| match error {
+            EditError::Missing(_) => Error::new(ErrorKind::InvalidInput, format!("{error} in {reference}")),
+            error => Error::from_source(ErrorKind::InvalidContent, error),
+        })?;
     if edited == bytes {
         return Ok(Annotated { after: before.clone(), before });
     }
     if edited.len() as u64 > MAX_MANIFEST_SIZE {
         let message = format!("with these annotations the manifest exceeds {MAX_MANIFEST_SIZE} bytes");
-        return Err(Error::new(Kind::TooLarge, message));
+        return Err(Error::new(ErrorKind::TooLarge, message));
     }
     let annotated = Content::of(before.media_type.clone(), edited);
     annotated.manifest(MAX_MANIFEST_SIZE).await?;

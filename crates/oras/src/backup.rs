@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oras_layout::{ArchiveWriter, Layout};
 use oras_spec::reference::check_tag;
-use oras_store::{Kind, ReadStore, Result, Target};
+use oras_store::{ErrorKind, ReadStore, Result, Target};
 
 use crate::tagged::{self, Plan};
 use crate::{Listener, Step, TaggedArtifact};
@@ -119,7 +119,7 @@ pub async fn backup(
         BackupOutput::Archive(path) => {
             // Begun before anything is asked of the source, so that a path that can't be written is told at once.
             let archive = ArchiveWriter::create(&path).await.map_err(|error| match error.kind() {
-                Kind::AlreadyExists => error,
+                ErrorKind::AlreadyExists => error,
                 _ => error.context(format!("unable to create output file {}", path.display())),
             })?;
             let target: Arc<dyn Target> = Arc::new(archive.clone());
@@ -166,7 +166,7 @@ mod tests {
         assert!(error.find::<crate::NoTags>().is_some());
         let options = RestoreOptions::default();
         let error = sent(restore(store.clone(), store, options, Arc::new(Quiet))).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]

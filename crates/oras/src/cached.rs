@@ -129,7 +129,7 @@ mod tests {
     use futures::TryStreamExt;
     use oras_memory::Memory;
     use oras_spec::{ImageManifest, MediaType};
-    use oras_store::{Content, Kind, Target};
+    use oras_store::{Content, ErrorKind, Target};
 
     async fn filled() -> (Arc<Memory>, Descriptor, Content) {
         let store = Arc::new(Memory::new());
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(read(warm.clone(), &layer).await.unwrap(), "hello world\n");
         let tail: Vec<_> = warm.fetch(&layer, 6..11).await.unwrap().try_collect().await.unwrap();
         assert_eq!(tail.concat(), b"world");
-        assert_eq!(warm.resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(warm.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[tokio::test]
@@ -182,7 +182,7 @@ mod tests {
             for node in [&layer, manifest.descriptor()] {
                 let path = blob(&cache, node);
                 std::fs::remove_file(&path).unwrap();
-                oras_store::fsio::replace(&path, damaged.as_bytes(), 0o444).unwrap();
+                oras_fs::replace(&path, damaged.as_bytes(), 0o444).unwrap();
             }
             let warm = Arc::new(Cached::new(store.clone(), cache.clone()));
             crate::fetch_manifest(warm.clone(), "v1").await.unwrap();
@@ -198,7 +198,7 @@ mod tests {
         let (store, layer, _) = filled().await;
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("file");
-        oras_store::fsio::replace(&file, b"", 0o644).unwrap();
+        oras_fs::replace(&file, b"", 0o644).unwrap();
         let cache = Layout::open_or_create(file.join("cache")).await.unwrap();
         let cached = Arc::new(Cached::new(store, cache));
         crate::fetch_manifest(cached.clone(), "v1").await.unwrap();

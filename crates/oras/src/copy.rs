@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::{Event, GraphCopy, PlatformsError, Selected, referrers, select_platforms};
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, Error, GraphSource, Kind, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
 
 use crate::listener::Nodes;
 use crate::resolve::{fetch_manifest, fetch_root};
@@ -138,7 +138,7 @@ async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) 
     if platforms.len() < 2 {
         return fetch_root(source, reference, platforms.first()).await.map(whole);
     }
-    let refused = |error: PlatformsError| Error::from_source(Kind::NotFound, error);
+    let refused = |error: PlatformsError| Error::from_source(ErrorKind::NotFound, error);
     let index = fetch_manifest(Arc::clone(&source), reference).await?;
     if !index.descriptor().media_type.is_manifest() {
         return Err(refused(PlatformsError::NotAnIndex));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use oras_spec::annotation;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The layout in which the time is read, as Go writes it, piece by piece.
 const LAYOUT: [&str; 12] = ["2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00"];
@@ -17,11 +17,11 @@ pub(crate) fn set(annotations: &mut BTreeMap<String, String>) -> Result<()> {
     if let Some(given) = annotations.get(annotation::CREATED) {
         return check(given).map_err(|reason| {
             let message = format!("invalid date and time format: parsing time {given:?}{reason}");
-            Error::new(Kind::InvalidInput, message)
+            Error::new(ErrorKind::InvalidInput, message)
         });
     }
     let now = Timestamp::from_second(Timestamp::now().as_second())
-        .map_err(|error| Error::new(Kind::Other, "the clock is out of range").with_source(error))?;
+        .map_err(|error| Error::new(ErrorKind::Other, "the clock is out of range").with_source(error))?;
     annotations.insert(annotation::CREATED.to_owned(), now.to_string());
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, MediaType, Platform};
-use oras_store::{Error, GraphSource, Kind, Predecessors, Result, Source};
+use oras_store::{Error, ErrorKind, GraphSource, Predecessors, Result, Source};
 
 use crate::resolve;
 
@@ -39,7 +39,7 @@ pub struct Referrer {
 /// A node that appears twice is listed twice, and what refers to it once: cycles end.
 ///
 /// # Errors
-/// Those of the source; [`Kind::TooLarge`] when referrers nest deeper than any honest registry's.
+/// Those of the source; [`ErrorKind::TooLarge`] when referrers nest deeper than any honest registry's.
 pub async fn discover(
     source: Arc<dyn GraphSource>,
     reference: &str,
@@ -61,7 +61,7 @@ async fn levels(source: &dyn GraphSource, root: &Descriptor, options: &DiscoverO
     while !ask.is_empty() && (options.depth == 0 || levels.len() < options.depth) {
         if levels.len() == MAX_DEPTH {
             let message = format!("referrers of {} nest deeper than {MAX_DEPTH} levels", root.digest);
-            return Err(Error::new(Kind::TooLarge, message));
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let answers: Vec<(usize, Vec<Descriptor>)> = stream::iter(ask)
             .map(|(place, node)| async move {

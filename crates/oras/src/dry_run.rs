@@ -9,8 +9,8 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Origin, Predecessors, Pushed, Result,
-    Source, Store, TagList, Target, Undigested,
+    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Origin, Predecessors, Pushed,
+    Result, Source, Store, TagList, Target, UnhashedContent,
 };
 
 /// `store`, of which everything can be asked and which nothing changes: what is written to it is said to have been
@@ -89,7 +89,7 @@ impl Ingest for Hashed {
         match expected.filter(|expected| **expected != digest) {
             Some(expected) => {
                 let message = format!("mismatched digest: expected {expected}, got {digest}");
-                Err(Error::new(Kind::DigestMismatch, message))
+                Err(Error::new(ErrorKind::DigestMismatch, message))
             }
             None => Ok(Descriptor::new(self.media_type, digest, self.written)),
         }
@@ -103,7 +103,7 @@ impl IngestTarget for DryRun {
     }
 
     /// Says whether it is there already.
-    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
         let mut stream = content.read(0).await?;
         while let Some(chunk) = stream.try_next().await? {

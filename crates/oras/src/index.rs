@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oras_spec::{Descriptor, Digest, ImageManifest, IndexDocument, Kind as MediaKind, Manifest, MediaType};
+use oras_spec::{Descriptor, Digest, ImageManifest, IndexDocument, Manifest, MediaKind, MediaType};
 use oras_spec::{Platform, View};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source, check_written_size};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source, check_written_size};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -82,7 +82,7 @@ pub async fn update_index(
         }
         if !index.remove(digest) {
             let message = format!("{digest} does not exist in the index {reference}");
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         listener.step(Step::Removed(digest));
     }
@@ -108,7 +108,7 @@ fn content(media_type: MediaType, bytes: Vec<u8>) -> Result<Content> {
 /// What image-spec demands of an artifact type, in the words of the Go tool.
 fn check_type(artifact_type: Option<&MediaType>) -> Result<()> {
     match artifact_type.filter(|artifact_type| !artifact_type.is_well_formed()) {
-        Some(bad) => Err(Error::new(Kind::InvalidInput, format!("{bad}: invalid media type"))),
+        Some(bad) => Err(Error::new(ErrorKind::InvalidInput, format!("{bad}: invalid media type"))),
         None => Ok(()),
     }
 }
@@ -128,7 +128,7 @@ async fn fetch_index(
     let content = fetch(source, "index", reference).await?;
     let node = content.descriptor().clone();
     if node.media_type.kind() != MediaKind::Index {
-        return Err(Error::new(Kind::InvalidInput, format!("{reference} is not an index")));
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{reference} is not an index")));
     }
     listener.step(Step::Fetched(reference, &node));
     let index = IndexDocument::of(&content.manifest(MAX_MANIFEST_SIZE).await?)?;
@@ -145,7 +145,7 @@ async fn entry(
     let content = fetch(source, "manifest", reference).await?;
     let node = content.descriptor();
     if !matches!(node.media_type.kind(), MediaKind::Manifest | MediaKind::Index) {
-        return Err(Error::new(Kind::InvalidInput, format!("{reference} is not a manifest")));
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{reference} is not a manifest")));
     }
     listener.step(Step::Fetched(reference, node));
     let manifest = content.manifest(MAX_MANIFEST_SIZE).await?;
@@ -185,7 +185,7 @@ async fn platform(source: &Arc<dyn Source>, image: &ImageManifest) -> Result<Opt
             "config size {} exceeds the limit of {MAX_CONFIG_SIZE} bytes: size exceeds limit",
             config.size
         );
-        return Err(Error::new(Kind::TooLarge, message));
+        return Err(Error::new(ErrorKind::TooLarge, message));
     }
     let bytes = Content::from_source(Arc::clone(source), config.clone()).bytes(MAX_CONFIG_SIZE).await?;
     let platform: Option<Platform> = serde_json::from_slice(&bytes).ok();

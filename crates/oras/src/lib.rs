@@ -95,6 +95,7 @@ pub use tagged::{NoTags, TaggedArtifact};
 
 pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
 pub use oras_files as files;
+pub use oras_fs as fs;
 pub use oras_layout::{Archive, ArchiveWriter, Layout, LayoutOptions, NotTar, open as open_layout};
 pub use oras_memory::Memory;
 pub use oras_remote as remote;

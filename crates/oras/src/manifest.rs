@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::Event;
 use oras_spec::{Platform, View};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Source, Store};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Source, Store};
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Step, tag};
@@ -46,7 +46,7 @@ pub async fn push_manifest(
     let digest = node.digest.to_string();
     let there = match store.resolve(names.reference.as_deref().unwrap_or(&digest)).await {
         Ok(found) => found.digest == node.digest,
-        Err(error) if error.kind() == Kind::NotFound => false,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(error) => return Err(error),
     };
     let outcome = if there { Pushed::Existed } else { Pushed::Copied };
@@ -90,7 +90,7 @@ pub async fn fetch_config(
     let no_config = || {
         let message =
             format!("\"{}\" is not an image manifest and does not have a config", root.descriptor().digest);
-        Error::new(Kind::InvalidInput, message)
+        Error::new(ErrorKind::InvalidInput, message)
     };
     if !root.descriptor().media_type.is_manifest() {
         return Err(no_config());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use oras_spec::{Descriptor, ImageManifest, MediaType, Platform};
-use oras_store::{Content, Error, Kind, Result};
+use oras_store::{Content, Error, ErrorKind, Result};
 
 use crate::created;
 
@@ -66,7 +66,7 @@ impl Pack {
     /// The manifest, with the annotation `org.opencontainers.image.created` set to now unless it is given.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that is
+    /// [`ErrorKind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that is
     /// not RFC 3339, or a subject under image-spec 1.0.
     pub fn manifest(mut self) -> Result<Packed> {
         created::set(&mut self.annotations)?;
@@ -84,7 +84,7 @@ impl Pack {
     fn pack_v1_0(self) -> Result<Packed> {
         if self.subject.is_some() {
             let message = "subject is not supported for image manifest v1.0: unsupported";
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let mut blobs = Vec::new();
         let config = match self.config {
@@ -112,7 +112,7 @@ impl Pack {
         let own_config =
             self.config.as_ref().is_some_and(|config| config.media_type != MediaType::EMPTY_JSON);
         match &self.artifact_type {
-            None if !own_config => return Err(Error::new(Kind::InvalidInput, "missing artifact type")),
+            None if !own_config => return Err(Error::new(ErrorKind::InvalidInput, "missing artifact type")),
             Some(artifact_type) if !artifact_type.is_well_formed() => {
                 return Err(invalid("invalid artifactType format", artifact_type));
             }
@@ -149,7 +149,7 @@ fn describe(manifest: &ImageManifest, artifact_type: Option<MediaType>) -> Conte
 }
 
 fn invalid(what: &str, media_type: &MediaType) -> Error {
-    Error::new(Kind::InvalidInput, format!("{what}: {media_type}: invalid media type"))
+    Error::new(ErrorKind::InvalidInput, format!("{what}: {media_type}: invalid media type"))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use oras_fs::{IdlePartialFile, blocking, find_idle_partial_files};
 use oras_remote::{Client, UnfinishedUpload, UnfinishedUploads};
 use oras_store::Result;
-use oras_store::fsio::{PartialFile, blocking, find_partials};
 use serde::{Serialize, Serializer};
 
 /// Where to look for what unfinished transfers have left, and for what of it.
@@ -110,17 +110,17 @@ pub async fn clean_partials(options: &PartialOptions, client: &Client) -> Result
     Ok(cleaned)
 }
 
-async fn find(options: &PartialOptions) -> Result<(Vec<PartialFile>, Vec<UnfinishedUpload>)> {
+async fn find(options: &PartialOptions) -> Result<(Vec<IdlePartialFile>, Vec<UnfinishedUpload>)> {
     let PartialOptions { directories, uploads, older_than } = options.clone();
     blocking(move || {
         // Directories may be within each other.
         let (mut downloads, mut seen) = (Vec::new(), BTreeSet::new());
         for directory in directories {
-            let is_new = |file: &PartialFile| {
+            let is_new = |file: &IdlePartialFile| {
                 let path = file.path();
                 seen.insert(path.canonicalize().unwrap_or(path))
             };
-            downloads.extend(find_partials(&directory)?.into_iter().filter(is_new));
+            downloads.extend(find_idle_partial_files(&directory)?.into_iter().filter(is_new));
         }
         let mut uploads = match uploads {
             Some(directory) => UnfinishedUploads::new(directory).list()?,
@@ -135,7 +135,7 @@ async fn find(options: &PartialOptions) -> Result<(Vec<PartialFile>, Vec<Unfinis
     .await
 }
 
-fn download(file: &PartialFile) -> PartialDownload {
+fn download(file: &IdlePartialFile) -> PartialDownload {
     let (path, digest) = (file.path(), file.digest.to_string());
     PartialDownload { path, digest, size: file.size, touched: file.touched }
 }

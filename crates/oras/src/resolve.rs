@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::select_platform;
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, Kind, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
 /// The descriptor that `reference` names in `source`; with a `platform`, that of the image for it.
 ///
@@ -42,7 +42,7 @@ pub async fn resolve_verified(
     match source.resolve_with_bytes(&found.digest.to_string()).await {
         Ok((descriptor, _)) => Ok(descriptor),
         // A manifest above the limit of the source is not read.
-        Err(error) if error.kind() == Kind::TooLarge => Ok(found),
+        Err(error) if error.kind() == ErrorKind::TooLarge => Ok(found),
         Err(error) => Err(error),
     }
 }

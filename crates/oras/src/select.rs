@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Result, Source};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
 use crate::resolve::fetch_root;
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Selector {
 /// what is read from it is verified.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when no file is wanted, [`Kind::InvalidInput`] when several are, each with the titles there are;
+/// [`ErrorKind::NotFound`] when no file is wanted, [`ErrorKind::InvalidInput`] when several are, each with the titles there are;
 /// those of the source.
 pub async fn open_file(
     source: Arc<dyn Source>,
@@ -58,11 +58,14 @@ pub async fn open_file(
         [one] => Ok(Content::from_source(source, (*one).clone())),
         [] => {
             let all = titles(&titled.iter().collect::<Vec<_>>());
-            Err(Error::new(Kind::NotFound, format!("no file of {reference} is wanted: there are [{all}]")))
+            Err(Error::new(
+                ErrorKind::NotFound,
+                format!("no file of {reference} is wanted: there are [{all}]"),
+            ))
         }
         several => {
             let message = format!("one file can be written at a time, wanted are [{}]", titles(several));
-            Err(Error::new(Kind::InvalidInput, message))
+            Err(Error::new(ErrorKind::InvalidInput, message))
         }
     }
 }
@@ -94,7 +97,10 @@ mod tests {
         };
         assert_eq!(open("b").await.unwrap().bytes(9).await.unwrap(), "b.txt");
         let error = open("z").await.unwrap_err();
-        assert!(error.kind() == Kind::NotFound && error.to_string().contains("[a.txt, b.txt]"), "{error}");
-        assert_eq!(open("txt").await.unwrap_err().kind(), Kind::InvalidInput);
+        assert!(
+            error.kind() == ErrorKind::NotFound && error.to_string().contains("[a.txt, b.txt]"),
+            "{error}"
+        );
+        assert_eq!(open("txt").await.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, Kind, Result, Side, Store, Target};
+use oras_store::{Content, Error, ErrorKind, Result, Side, Store, Target};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -65,7 +65,7 @@ pub(crate) async fn write<T: Target + ?Sized>(
 /// `NotFound` when there is no such tag, `Unsupported` when the store can't remove a tag alone.
 pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
     if tag.parse::<Digest>().is_ok() {
-        return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
     }
     check(&*store, [tag])?;
     let node = store.resolve(tag).await?;

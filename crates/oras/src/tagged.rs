@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream::{self, Buffered, Iter, StreamExt, TryStreamExt};
 use oras_copy::{GraphCopy, referrers};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, GraphSource, Kind, Pushed, ReadStore, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, GraphSource, Pushed, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::Nodes;
 use crate::{Listener, Step};
@@ -53,7 +53,7 @@ impl Plan {
         listener: &dyn Listener,
     ) -> Result<Self> {
         if tags.is_empty() {
-            return Err(Error::from_source(Kind::NotFound, NoTags));
+            return Err(Error::from_source(ErrorKind::NotFound, NoTags));
         }
         let resolved = tags.iter().map(|tag| async move {
             let resolved = source.resolve(tag).await;
@@ -189,7 +189,7 @@ impl Probe {
         };
         match first.await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == Kind::NotFound => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error.on(Side::Source)),
         }
     }

@@ -28,7 +28,7 @@ fn damaged(right: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) {
-    oras_store::fsio::replace(path, bytes, 0o644).unwrap();
+    oras_fs::replace(path, bytes, 0o644).unwrap();
 }
 
 fn blob_file(sandbox: &Sandbox, bytes: &[u8]) -> PathBuf {

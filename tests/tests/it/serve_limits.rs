@@ -55,7 +55,7 @@ fn clients_send_chunks_that_are_long_enough() {
     let sandbox = Sandbox::new();
     let content: Vec<u8> =
         (0..3_000_000_u32).map(|number| number.to_le_bytes()[(number % 3) as usize]).collect();
-    oras_store::fsio::replace(&sandbox.path("big"), &content, 0o666).unwrap();
+    oras_fs::replace(&sandbox.path("big"), &content, 0o666).unwrap();
     let served = Served::start(&sandbox, &["--min-chunk-size", "1M", "root"]);
     let mut clients = vec![ours()];
     clients.extend(peers::find_or_skip(peers::ORAS, test));

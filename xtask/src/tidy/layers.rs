@@ -5,20 +5,22 @@ use xtask::process::{Result, capture, cargo};
 use xtask::workspace::{Package, Workspace};
 
 const SPEC_AND_STORE: &[&str] = &["oras-spec", "oras-store"];
+const SPEC_STORE_AND_FS: &[&str] = &["oras-spec", "oras-store", "oras-fs"];
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not restricted.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-spec", &[]),
     ("oras-store", &["oras-spec"]),
-    ("oras-testkit", SPEC_AND_STORE),
+    ("oras-fs", SPEC_AND_STORE),
+    ("oras-testkit", SPEC_STORE_AND_FS),
     // Stores do not depend on each other; the engine and the server depend on no store.
     ("oras-memory", SPEC_AND_STORE),
-    ("oras-files", SPEC_AND_STORE),
-    ("oras-layout", SPEC_AND_STORE),
-    ("oras-bucket", SPEC_AND_STORE),
-    ("oras-remote", &["oras-spec", "oras-store", "oras-tls"]),
+    ("oras-files", SPEC_STORE_AND_FS),
+    ("oras-layout", SPEC_STORE_AND_FS),
+    ("oras-bucket", SPEC_STORE_AND_FS),
+    ("oras-remote", &["oras-spec", "oras-store", "oras-fs", "oras-tls"]),
     ("oras-copy", SPEC_AND_STORE),
-    ("oras-serve", &["oras-spec", "oras-store", "oras-tls"]),
+    ("oras-serve", &["oras-spec", "oras-store", "oras-fs", "oras-tls"]),
     // Shared by the client and the server.
     ("oras-tls", &[]),
     (
@@ -26,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "oras-spec",
             "oras-store",
+            "oras-fs",
             "oras-memory",
             "oras-files",
             "oras-layout",
@@ -53,6 +56,8 @@ const NETWORK_AND_CLI: &[&str] = &["reqwest", "rustls", "hyper", "clap"];
 const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-spec", "gotmpl"], &["tokio", "reqwest", "rustls", "hyper", "tempfile", "rustix", "clap"]),
     (&["oras-store"], NETWORK_AND_CLI),
+    // A store that is not on a file system needs neither.
+    (&["oras-store"], &["tempfile", "rustix", "tokio", "reqwest", "rustls", "hyper", "clap"]),
     (&["oras-layout", "oras-copy"], NETWORK_AND_CLI),
     (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
     (&["oras-remote"], &["clap", "axum"]),

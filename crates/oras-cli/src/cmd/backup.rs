@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use oras::remote::Mirrored;
-use oras::store::Kind;
+use oras::store::ErrorKind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
 use crate::args::{self, CommonArgs, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
@@ -88,12 +88,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
             if error.find::<NoTags>().is_some() {
                 return Failure::new(format!("no tags found in repository {name:?}"))
-                    .of_kind(Kind::NotFound)
+                    .of_kind(ErrorKind::NotFound)
                     .advise(format!(
                         "If you want to list available tags in {name:?}, use \"oras repo tags\""
                     ));
             }
-            if error.kind() == Kind::AlreadyExists && error.side().is_none() {
+            if error.kind() == ErrorKind::AlreadyExists && error.side().is_none() {
                 return Failure::from(error).advise(
                     "To back up to a tar archive, please specify a different output file name or remove the \
                      existing directory.",

@@ -3,7 +3,7 @@
 use clap::Command;
 use oras::report;
 use oras::spec::Descriptor;
-use oras::store::{Error, Kind};
+use oras::store::{Error, ErrorKind};
 
 use super::json_output::print_descriptor;
 use crate::args::{CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags};
@@ -74,7 +74,7 @@ impl Deletion<'_> {
         let (target, force) = (self.target, self.args.force);
         let node = match resolved {
             Ok(node) => node,
-            Err(error) if error.kind() == Kind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 if force && !self.args.descriptor.is_wanted() {
                     return self.report(None, &format!("Missing {}", target.raw));
                 }

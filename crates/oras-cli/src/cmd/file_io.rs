@@ -1,9 +1,9 @@
 //! Files and standard input that a command names.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
-use oras::store::outlet;
+use oras::fs::output_file;
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ pub(super) fn check_stdin(args: &ConnectionArgs, file: &str) -> Result<(), Failu
 /// Writes a result to the file of `--output`. The file appears when it is complete.
 pub(super) fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = Path::new(path);
-    outlet::put(path, bytes).map_err(|error| {
+    output_file::put(path, bytes).map_err(|error| {
         let missing = path.parent().is_some_and(|parent| parent != Path::new("") && !parent.exists());
         let shown = path.display().to_string();
         let cause = if missing {
@@ -54,7 +54,7 @@ pub(super) fn read_input(file: &str) -> Result<Vec<u8>, Failure> {
         std::fs::read(file)
     };
     read.map_err(|error| {
-        let opening = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied);
+        let opening = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
         let verb = if opening { "open" } else { "read" };
         Failure::of_io(format!("failed to read {file}: {verb} {file}"), &error)
     })

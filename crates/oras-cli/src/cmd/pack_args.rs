@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use oras::files::{Compression, DirectoryOptions, FileReference, title_of};
+use oras::fs::StagedFile;
+use oras::fs::output_file;
 use oras::spec::{MediaType, annotation};
-use oras::store::fsio::Staged;
-use oras::store::{Content, Kind, outlet};
+use oras::store::{Content, ErrorKind};
 use oras::{ConfigArgument, FileArgument};
 
 use super::file_io::{check_stdin, read_input};
@@ -51,7 +52,7 @@ pub(crate) struct PackedFiles {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) config_annotations: BTreeMap<String, String>,
     /// The temporary file with standard input. It is deleted when this is dropped.
-    pub(crate) spooled: Option<Staged>,
+    pub(crate) spooled: Option<StagedFile>,
 }
 
 /// Annotations by the name of a file, `$manifest` or `$config`.
@@ -125,9 +126,9 @@ fn listed(args: &PackArgs, connection: &ConnectionArgs) -> Result<Vec<String>, F
 }
 
 /// Copies standard input to a temporary file: its digest must be known before the upload.
-fn spool() -> Result<Staged, Failure> {
+fn spool() -> Result<StagedFile, Failure> {
     // Only the user may read the file, because the input may be secret.
-    let mut spooled = Staged::create_with_mode(&std::env::temp_dir(), 0o600)?;
+    let mut spooled = StagedFile::create_with_mode(&std::env::temp_dir(), 0o600)?;
     std::io::copy(&mut std::io::stdin().lock(), spooled.file_mut())
         .map_err(|error| Failure::of_io("failed to keep standard input", &error))?;
     Ok(spooled)
@@ -188,10 +189,10 @@ pub(crate) fn export_path(args: &PackArgs) -> Result<Option<PathBuf>, Failure> {
     let Some(path) = non_empty(args.export_manifest.as_ref()) else { return Ok(None) };
     let directory = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
-        return Err(Failure::new(format!("open {path}: no such file or directory")).of_kind(Kind::Io));
+        return Err(Failure::new(format!("open {path}: no such file or directory")).of_kind(ErrorKind::Io));
     }
     if Path::new(path).is_dir() {
-        return Err(Failure::new(format!("open {path}: is a directory")).of_kind(Kind::Io));
+        return Err(Failure::new(format!("open {path}: is a directory")).of_kind(ErrorKind::Io));
     }
     Ok(Some(PathBuf::from(path)))
 }
@@ -199,7 +200,7 @@ pub(crate) fn export_path(args: &PackArgs) -> Result<Option<PathBuf>, Failure> {
 /// Writes the manifest to the path of `--export-manifest`.
 pub(crate) fn export(path: Option<&Path>, manifest: &Content) -> Result<(), Failure> {
     if let (Some(path), Some(bytes)) = (path, manifest.in_memory()) {
-        outlet::put(path, bytes)?;
+        output_file::put(path, bytes)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
-use oras::store::{Kind, ReadStore};
+use oras::store::{ErrorKind, ReadStore};
 use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
 
 use crate::args::{self, CommonArgs, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
@@ -106,7 +106,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 
 /// Returns the failure for a layout without tags. `reason` follows its path.
 fn no_tags(path: &str, reason: &str) -> Failure {
-    Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(Kind::NotFound).advise(
+    Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(ErrorKind::NotFound).advise(
         format!("If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""),
     )
 }
@@ -123,7 +123,8 @@ async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<A
     let what = if metadata.is_dir() { "directory" } else { "tar archive" };
     let source = oras::open_layout(path).await.map_err(|error| match error.find() {
         Some(NotTar::Truncated | NotTar::BadHeader) if !path.to_ascii_lowercase().ends_with(".tar") => {
-            Failure::new(format!("input path {path:?} is not a tar archive")).of_kind(Kind::InvalidContent)
+            Failure::new(format!("input path {path:?} is not a tar archive"))
+                .of_kind(ErrorKind::InvalidContent)
         }
         Some(NotTar::Compressed(_)) => Failure::from(error),
         _ if metadata.is_dir() && matches!(Path::new(path).join("oci-layout").try_exists(), Ok(false)) => {

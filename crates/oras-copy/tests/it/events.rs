@@ -37,7 +37,7 @@ async fn what_exists_is_never_started() {
     for size in [10, 2 << 20] {
         let leaf = leaf_of(&[size]).await;
         let outcomes = HashMap::from([(leaf.clone(), Some(Pushed::Existed))]);
-        let target = Recording { finds_out: true, outcomes, ..Recording::default() };
+        let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
         let (words, done, calls) = told(target, &[size]).await;
         assert!(done);
         assert_eq!(words, ["existed"]);
@@ -48,10 +48,11 @@ async fn what_exists_is_never_started() {
 #[tokio::test]
 async fn asking_and_finding_out_tell_the_same() {
     for size in [10, 2 << 20] {
-        for finds_out in [false, true] {
-            let (words, done, _) = told(Recording { finds_out, ..Recording::default() }, &[size]).await;
+        for push_checks_existence in [false, true] {
+            let (words, done, _) =
+                told(Recording { push_checks_existence, ..Recording::default() }, &[size]).await;
             assert!(done);
-            assert_eq!(words, ["started", "progress", "copied"], "{finds_out}");
+            assert_eq!(words, ["started", "progress", "copied"], "{push_checks_existence}");
         }
         let target = Recording::default();
         let (source, layers, _) = artifact(&[size]).await;
@@ -68,7 +69,7 @@ async fn what_moves_no_byte_is_started_at_its_end() {
         [(Some(Pushed::Adopted), &["started", "adopted"][..], true), (None, &["started"], false)]
     {
         let outcomes = HashMap::from([(leaf.clone(), outcome)]);
-        let target = Recording { finds_out: true, outcomes, ..Recording::default() };
+        let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
         let (words, done, _) = told(target, &[10]).await;
         assert_eq!((&words[..], done), (expected, succeeds));
     }

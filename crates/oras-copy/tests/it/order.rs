@@ -15,9 +15,9 @@ const MIB: usize = 1 << 20;
 async fn small_and_large_have_limits_of_their_own() {
     let mut sizes = vec![100; 40];
     sizes.extend((0..8).map(|more| MIB + 1 + more));
-    for finds_out in [false, true] {
+    for push_checks_existence in [false, true] {
         let (source, _, manifest) = artifact(&sizes).await;
-        let target = Arc::new(Recording { finds_out, ..Recording::default() });
+        let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
         GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
         let (small, large, _) = target.most();
         assert_eq!((small, large), (32, 5));
@@ -56,9 +56,9 @@ async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
 
     // Nine large ones of rising size begin with the last.
     let sizes: Vec<_> = (0..9).map(|more| MIB + 1 + more).collect();
-    for finds_out in [false, true] {
+    for push_checks_existence in [false, true] {
         let (source, mut layers, manifest) = artifact(&sizes).await;
-        let target = Arc::new(Recording { finds_out, ..Recording::default() });
+        let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
         GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
         layers.reverse();
         let large = |digest: &Digest| layers.iter().any(|layer| layer.digest == *digest);

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use oras_copy::Event;
 use oras_memory::Memory;
 use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
-use oras_store::{Content, Error, Kind, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, Pushed, Result, Target};
 
 /// What a target was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Call {
 pub(crate) struct Recording {
     pub(crate) store: Memory,
     /// Whether leaves are found out by pushing.
-    pub(crate) finds_out: bool,
+    pub(crate) push_checks_existence: bool,
     /// What pushing a leaf comes to without its bytes; `None` is an error.
     pub(crate) outcomes: HashMap<Digest, Option<Pushed>>,
     pub(crate) calls: Mutex<Vec<Call>>,
@@ -74,7 +74,7 @@ impl Target for Recording {
         }
         self.call(Call::Push(node.digest.clone()));
         if let Some(outcome) = self.outcomes.get(&node.digest) {
-            return outcome.ok_or_else(|| Error::new(Kind::Denied, "refused"));
+            return outcome.ok_or_else(|| Error::new(ErrorKind::Denied, "refused"));
         }
         let lane = usize::from(node.size > 1024 * 1024);
         {
@@ -94,8 +94,8 @@ impl Target for Recording {
         pushed
     }
 
-    fn finds_out(&self, _: &Content) -> bool {
-        self.finds_out
+    fn push_checks_existence(&self, _: &Content) -> bool {
+        self.push_checks_existence
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {

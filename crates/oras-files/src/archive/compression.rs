@@ -8,7 +8,7 @@ use std::io;
 use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor};
 use oras_spec::MediaType;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The compression of a packed directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Compression {
     /// Returns the compression `gzip`, `zstd` or `none`, with its default level unless `level` is given.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for another name or an invalid level.
+    /// [`ErrorKind::InvalidInput`] for another name or an invalid level.
     pub fn new(name: &str, level: Option<i32>) -> Result<Self> {
         let (compression, max_level) = match name {
             "gzip" => (Self::Gzip(level.unwrap_or(7)), 12),
@@ -40,7 +40,7 @@ impl Compression {
             "none" => (Self::None, 0),
             _ => {
                 let message = format!("unknown compression {name:?}: gzip, zstd and none are supported");
-                return Err(Error::new(Kind::InvalidInput, message));
+                return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };
         let message = match level {
@@ -52,7 +52,7 @@ impl Compression {
             }
             _ => return Ok(compression),
         };
-        Err(Error::new(Kind::InvalidInput, message))
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// Returns the default media type for the layer of a directory.

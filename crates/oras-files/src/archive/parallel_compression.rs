@@ -166,7 +166,7 @@ impl Write for BlockWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oras_store::Kind;
+    use oras_store::ErrorKind;
     use std::io::Read;
 
     fn pack(compression: Compression, workers: usize, data: &[u8]) -> (PackedDirectory, Vec<u8>) {
@@ -221,18 +221,18 @@ mod tests {
         let mut taken = 0;
         let failed = compress_all(Compression::Gzip(1), 2, endless, |_| {
             taken += 1;
-            if taken < 5 { Ok(()) } else { Err(Error::new(Kind::Network, "cut")) }
+            if taken < 5 { Ok(()) } else { Err(Error::new(ErrorKind::Network, "cut")) }
         });
-        assert_eq!((failed.unwrap_err().kind(), taken), (Kind::Network, 5));
+        assert_eq!((failed.unwrap_err().kind(), taken), (ErrorKind::Network, 5));
     }
 
     #[test]
     fn returns_the_error_of_the_producer() {
         let failing = |blocks: &mut BlockWriter| {
             blocks.write_all(&[7; 3 * BLOCK]).map_err(|error| Error::io("write", error))?;
-            Err(Error::new(Kind::Denied, "no"))
+            Err(Error::new(ErrorKind::Denied, "no"))
         };
         let failed = compress_all(Compression::Zstd(1), 2, failing, |_| Ok(()));
-        assert_eq!(failed.unwrap_err().kind(), Kind::Denied);
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Denied);
     }
 }

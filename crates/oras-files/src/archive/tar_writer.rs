@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use walkdir::WalkDir;
 
 use super::tar_header::{TarEntryKind, TarHeader};
@@ -50,7 +50,7 @@ fn walk(directory: &Path, mut visit: impl FnMut(&Path, &OsStr, &Metadata) -> Res
 }
 
 fn check_cancelled(cancelled: &AtomicBool) -> Result<()> {
-    if cancelled.load(Ordering::Relaxed) { Err(Error::new(Kind::Other, "cancelled")) } else { Ok(()) }
+    if cancelled.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Other, "cancelled")) } else { Ok(()) }
 }
 
 struct TarWriter<'a, W> {
@@ -100,7 +100,7 @@ impl<W: Write> TarWriter<'_, W> {
             // The size is already in the header, so the content must have exactly that size.
             if copied > size || (count == 0 && copied < size) {
                 let message = format!("{} changed while it was being packed", path.display());
-                break Err(Error::new(Kind::InvalidContent, message));
+                break Err(Error::new(ErrorKind::InvalidContent, message));
             }
             if let Err(error) = self.write(&buffer[..count]) {
                 break Err(error);
@@ -174,7 +174,7 @@ fn special_kind(path: &Path, metadata: &Metadata) -> Result<TarEntryKind> {
             return Ok(TarEntryKind::Device { flag, number });
         }
     }
-    Err(Error::new(Kind::Unsupported, format!("{}: sockets cannot be packed", path.display())))
+    Err(Error::new(ErrorKind::Unsupported, format!("{}: sockets cannot be packed", path.display())))
 }
 
 #[cfg(test)]

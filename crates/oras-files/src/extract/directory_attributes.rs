@@ -1,7 +1,7 @@
 //! Modes and modification times of unpacked files and directories.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -48,5 +48,8 @@ fn unless_refused(result: io::Result<()>) -> io::Result<()> {
 
 /// Returns true if the file system refuses this kind of call, rather than failing at it.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::InvalidInput)
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
 }

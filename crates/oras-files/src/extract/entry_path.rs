@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use crate::name_check::NameCheck;
 use crate::title::{clean, is_local};
@@ -15,7 +15,7 @@ use crate::windows_names::check_windows_names;
 pub(super) fn check_entry_path(name: &Path, title: &Path, names: &NameCheck<'_>) -> Result<PathBuf> {
     let outside = || {
         let (name, title) = (name.display().to_string(), title.display().to_string());
-        Error::new(Kind::InvalidContent, format!("{name:?} is outside of {title:?}"))
+        Error::new(ErrorKind::InvalidContent, format!("{name:?} is outside of {title:?}"))
     };
     let cleaned = if name.as_os_str().is_empty() { return Err(outside()) } else { clean(name) };
     let relative = match cleaned.strip_prefix(title) {

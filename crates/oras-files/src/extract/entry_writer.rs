@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
-use oras_store::{Error, Kind, Result, fsio};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::directory_attributes::{DirectoryAttributes, is_refusal, set_mode, set_modified};
 use super::entry_path::check_entry_path;
@@ -77,12 +77,12 @@ impl<'a> EntryWriter<'a> {
                 return Ok(());
             }
             let message = format!("{:?} is not a directory", entry.name.display().to_string());
-            return Err(Error::new(Kind::InvalidContent, message));
+            return Err(Error::new(ErrorKind::InvalidContent, message));
         }
         self.put(path, entry, content).map_err(|error| {
             let error = unpack_error(error);
             match error.kind() {
-                Kind::TooLarge => error,
+                ErrorKind::TooLarge => error,
                 _ => error.context(format!("failed to write {:?}", entry.name.display().to_string())),
             }
         })
@@ -139,7 +139,7 @@ impl<'a> EntryWriter<'a> {
             && (mode_of_file(&file.metadata()?, mode) ^ (mode & self.mode_mask)) & OWNER != 0
         {
             self.has_lost_modes = true;
-            fsio::notice_lost_modes();
+            oras_fs::notice_lost_modes();
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl<'a> EntryWriter<'a> {
         let file = self.open_parent(original)?;
         let from = self.last_directory().try_clone()?;
         if !from.symlink_metadata(&file)?.is_file() {
-            return Err(io::Error::new(ErrorKind::PermissionDenied, "a hard link must lead to a file"));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a hard link must lead to a file"));
         }
         if original == path {
             return Ok(());
@@ -170,12 +170,12 @@ impl<'a> EntryWriter<'a> {
                 "the file system does not tell it from {:?}, which differs in case",
                 other.display().to_string()
             );
-            return Err(io::Error::new(ErrorKind::AlreadyExists, message));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         let name = self.open_parent(path)?;
         let parent = self.last_directory();
         match parent.symlink_metadata(&name) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
             Ok(found) if found.is_dir() && is_directory => return Ok(name),
             Ok(found) if found.is_dir() => return Err(io::Error::other("a directory is in the way")),
@@ -208,10 +208,13 @@ impl<'a> EntryWriter<'a> {
             match here.symlink_metadata(part) {
                 Ok(found) if found.is_dir() => {}
                 Ok(found) if found.is_symlink() => {
-                    return Err(io::Error::new(ErrorKind::PermissionDenied, "a parent is a symbolic link"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "a parent is a symbolic link",
+                    ));
                 }
-                Ok(_) => return Err(io::Error::new(ErrorKind::NotADirectory, "a parent is a file")),
-                Err(error) if error.kind() == ErrorKind::NotFound => here.create_dir(part)?,
+                Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "a parent is a file")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => here.create_dir(part)?,
                 Err(error) => return Err(error),
             }
             let next = here.open_dir(part)?;
@@ -232,7 +235,7 @@ impl<'a> EntryWriter<'a> {
             && let Some(target) = self.links.leading_out(self.options.destination)
         {
             let (target, title) = (target.display().to_string(), self.title.display().to_string());
-            return Err(Error::new(Kind::InvalidContent, format!("{target:?} is outside of {title:?}")));
+            return Err(Error::new(ErrorKind::InvalidContent, format!("{target:?} is outside of {title:?}")));
         }
         let mask = self.mode_mask;
         let directories = self.directories.into_iter().rev();
@@ -247,7 +250,7 @@ fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> io::Result<
         match from.read(buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => file.write_all(&buffer[..count])?,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -301,7 +304,7 @@ pub(super) fn unpack_error(error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Error::new(Kind::InvalidContent, "the archive is malformed").with_source(error)
+            Error::new(ErrorKind::InvalidContent, "the archive is malformed").with_source(error)
         }
         Err(error) => Error::io("failed to unpack", error),
     }

@@ -7,7 +7,7 @@ use std::thread;
 
 use cap_std::fs::Dir;
 use oras_spec::{Algorithm, Digest, Hasher};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::decompress::decompress;
 use super::directory_attributes::DirectoryAttributes;
@@ -59,5 +59,5 @@ fn check_digest<R: Read>(stream: &mut LimitedReader<R>, expected: Option<&str>) 
     if expected == stream.hasher().clone().finish() {
         return Ok(());
     }
-    Err(Error::new(Kind::InvalidContent, "content digest mismatch"))
+    Err(Error::new(ErrorKind::InvalidContent, "content digest mismatch"))
 }

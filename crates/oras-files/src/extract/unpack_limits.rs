@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_spec::Hasher;
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 
 /// How much one archive may unpack to, so that a small download cannot fill the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl std::error::Error for LimitExceeded {}
 
 impl From<LimitExceeded> for Error {
     fn from(exceeded: LimitExceeded) -> Self {
-        Self::from_source(Kind::TooLarge, exceeded)
+        Self::from_source(ErrorKind::TooLarge, exceeded)
     }
 }
 

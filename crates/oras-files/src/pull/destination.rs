@@ -1,11 +1,11 @@
 //! Resolves a title to the path that a pull writes to, and checks that the path stays below the output directory.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::options::PullOptions;
@@ -60,12 +60,15 @@ impl Destinations {
     pub(crate) fn resolve(&self, title: &str, is_directory: bool) -> Result<Destination> {
         let traversal_error = || {
             let message = format!("failed to resolve path for writing: path traversal disallowed: {title:?}");
-            Error::new(Kind::InvalidContent, message)
+            Error::new(ErrorKind::InvalidContent, message)
         };
         let cleaned = clean(Path::new(title));
         // `push .` gives its directory the title `.`, which is the output directory itself.
         if title.contains('\0') || (cleaned == Path::new(".") && !is_directory) {
-            return Err(Error::new(Kind::InvalidContent, format!("{title:?} is not the name of a file")));
+            return Err(Error::new(
+                ErrorKind::InvalidContent,
+                format!("{title:?} is not the name of a file"),
+            ));
         }
         check_windows_names(Path::new(title))?;
         let output = std::path::absolute(&self.output)
@@ -90,13 +93,13 @@ impl Destinations {
         let output = self.open(existing)?;
         output.name_check().check(&relative)?;
         output.check_parents(&relative).map_err(|error| match error.kind() {
-            Kind::Denied => traversal_error(),
+            ErrorKind::Denied => traversal_error(),
             _ => error,
         })?;
         if self.options.keep_old_files && exists(&path)? {
             let message =
                 format!("failed to resolve path for writing: overwrite disallowed: {}", path.display());
-            return Err(Error::new(Kind::AlreadyExists, message));
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
         }
         Ok(Destination { output, relative, path })
     }
@@ -126,9 +129,9 @@ fn nearest_directory(path: &Path) -> Result<&Path> {
                     "failed to ensure directories of the target path: mkdir {}: not a directory",
                     ancestor.display()
                 );
-                return Err(Error::new(Kind::Io, message));
+                return Err(Error::new(ErrorKind::Io, message));
             }
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(look_failed(ancestor, error)),
         }
     }
@@ -139,7 +142,9 @@ fn nearest_directory(path: &Path) -> Result<&Path> {
 fn exists(path: &Path) -> Result<bool> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
         Err(error) => Err(look_failed(path, error)),
     }
 }

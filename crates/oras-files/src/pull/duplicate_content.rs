@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use cap_std::fs::File as DirFile;
 use oras_spec::Descriptor;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::destination::Destinations;
 use super::existing_files::{copy_verified, find_existing};
@@ -38,7 +38,7 @@ pub(crate) fn copy_duplicate(
     let mut source = source.map_err(failed)?;
     if source.metadata().map_err(failed)?.is_dir() {
         let message = format!("{title}: the same directory cannot be pulled under two names");
-        return Err(Error::new(Kind::Unsupported, message));
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let staged = destination.output.new_staged_name();
     let mut file = destination.output.create_staged(&staged)?;

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::fs::Dir;
+use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Descriptor, Digest, annotation};
-use oras_store::{Error, FileStamp, Kind, Result, Verifier, fsio};
+use oras_store::{Error, ErrorKind, Result, Verifier};
 
 use super::destination::Destination;
 use super::staged_item::{Location, StagedItem};
@@ -105,7 +106,7 @@ pub(crate) fn copy_local_file(
 /// Copies the content of `layer` from `from` to `to`.
 ///
 /// # Errors
-/// [`Kind::DigestMismatch`] or [`Kind::SizeMismatch`] if the content is not that of `layer`; `Io`.
+/// [`ErrorKind::DigestMismatch`] or [`ErrorKind::SizeMismatch`] if the content is not that of `layer`; `Io`.
 pub(crate) fn copy_verified(
     from: &mut (impl Read + Send),
     to: &mut impl io::Write,
@@ -115,7 +116,7 @@ pub(crate) fn copy_verified(
     let failed = |error| Error::io("failed to read", error);
     let mut verifier = Verifier::new(layer)?;
     let mut copied = Ok(());
-    let is_complete = fsio::read_through(from, |piece| {
+    let is_complete = oras_fs::read_through(from, |piece| {
         copied = verifier.update(piece).and_then(|()| to.write_all(piece).map_err(failed));
         match copied.is_err() || cancelled.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
@@ -125,6 +126,6 @@ pub(crate) fn copy_verified(
     copied?;
     match is_complete.map_err(failed)? {
         true => verifier.finish(),
-        false => Err(Error::new(Kind::Other, "cancelled")),
+        false => Err(Error::new(ErrorKind::Other, "cancelled")),
     }
 }

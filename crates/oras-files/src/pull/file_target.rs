@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use oras_fs::blocking;
 use oras_spec::{Descriptor, Digest};
-use oras_store::fsio::blocking;
-use oras_store::{Content, Error, Kind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 use parking_lot::Mutex;
 
 use super::destination::Destinations;
@@ -73,7 +73,7 @@ impl Inner {
     fn is_staged(&self, layer: &Descriptor, title: &str) -> Result<bool> {
         match self.staged.lock().get(&cleaned(title)) {
             Some(staged) if staged.digest == layer.digest => Ok(true),
-            Some(_) => Err(Error::new(Kind::AlreadyExists, format!("{title}: duplicate name"))),
+            Some(_) => Err(Error::new(ErrorKind::AlreadyExists, format!("{title}: duplicate name"))),
             None => Ok(false),
         }
     }

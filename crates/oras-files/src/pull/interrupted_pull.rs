@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
-use oras_store::fsio;
 
 use super::replaced_file::{is_same_file, keep_beside};
 
@@ -73,7 +72,10 @@ fn put_back(staging: &Dir, dir: &Dir, root: &Path, aside: &Path) -> bool {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let restored = staging.rename(aside, dir, path).is_ok();
             if restored {
-                fsio::notice(&format!("an interrupted pull had moved {} aside: restored", shown.display()));
+                oras_fs::notice(&format!(
+                    "an interrupted pull had moved {} aside: restored",
+                    shown.display()
+                ));
             }
             restored
         }
@@ -81,7 +83,7 @@ fn put_back(staging: &Dir, dir: &Dir, root: &Path, aside: &Path) -> bool {
         Ok(_) => match keep_beside(staging, dir, path, aside) {
             Some(beside) => {
                 let beside = root.join(beside);
-                fsio::notice(&format!(
+                oras_fs::notice(&format!(
                     "an interrupted pull had replaced {}: the earlier file is kept as {}",
                     shown.display(),
                     beside.display()

@@ -4,14 +4,14 @@
 //! by a link while the pull runs cannot redirect what the pull writes.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
-use oras_store::fsio::{self, Partial};
-use oras_store::{Content, Error, Kind, Result};
+use oras_fs::PartialFile;
+use oras_store::{Content, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::interrupted_pull;
@@ -44,7 +44,7 @@ impl OutputDir {
     /// Opens the directory at `path`, whose links must be resolved, and creates the staging directory. Recovers the
     /// files of killed pulls.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        fsio::sweep_partials(path);
+        oras_fs::sweep_partial_files(path);
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))?;
         let failed = |error| Error::io(format!("failed to create a directory in {}", path.display()), error);
@@ -54,7 +54,7 @@ impl OutputDir {
         // `open_dir` may give an `O_PATH` handle, which cannot be locked.
         let lock = dir.open(&staging_name).map_err(failed)?.into_std();
         // The directory is new, so no other process holds the lock.
-        fsio::try_lock(&lock).map_err(failed)?;
+        oras_fs::try_lock(&lock).map_err(failed)?;
         // A case-insensitive file system also finds the directory under its name in upper case.
         let folds_case = dir.symlink_metadata(staging_name.to_string_lossy().to_uppercase()).is_ok();
         Ok(Self {
@@ -72,9 +72,9 @@ impl OutputDir {
 
     /// Claims a partial file for large content, which stays on disk if the transfer breaks; `None` if the content
     /// does not get one.
-    pub(crate) fn claim_partial(&self, content: &Content) -> Option<Partial> {
+    pub(crate) fn claim_partial(&self, content: &Content) -> Option<PartialFile> {
         let directory = self.dir.try_clone().ok()?.into_std_file();
-        Partial::claim(&directory, &self.path, content)
+        PartialFile::claim(&directory, &self.path, content)
     }
 
     /// Returns the staging directory as a file handle.
@@ -96,16 +96,20 @@ impl OutputDir {
             let shown = parent.display();
             match self.dir.metadata(parent) {
                 Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) => return Err(Error::new(Kind::AlreadyExists, format!("{shown} is not a directory"))),
+                Ok(_) => {
+                    return Err(Error::new(ErrorKind::AlreadyExists, format!("{shown} is not a directory")));
+                }
                 // A dangling link is not found either, but exists.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if self.dir.symlink_metadata(parent).is_ok() {
-                        return Err(Error::new(Kind::Denied, format!("{shown} is a dangling link")));
+                        return Err(Error::new(ErrorKind::Denied, format!("{shown} is a dangling link")));
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::NotADirectory => {}
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    return Err(Error::new(Kind::Denied, format!("{shown} leads out")).with_source(error));
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(
+                        Error::new(ErrorKind::Denied, format!("{shown} leads out")).with_source(error)
+                    );
                 }
                 Err(error) => return Err(Error::io(format!("failed to look at {shown}"), error)),
             }
@@ -157,7 +161,7 @@ fn create_staging(dir: &Dir) -> std::io::Result<PathBuf> {
     let builder = {
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
-        // Staged content is not verified yet, so other users must not read it.
+        // StagedFile content is not verified yet, so other users must not read it.
         cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(false);
         builder
@@ -167,7 +171,7 @@ fn create_staging(dir: &Dir) -> std::io::Result<PathBuf> {
         let name = PathBuf::from(format!("{}{}-{attempt}", interrupted_pull::PREFIX, std::process::id()));
         match dir.create_dir_with(&name, &builder) {
             Ok(()) => return Ok(name),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }
     }

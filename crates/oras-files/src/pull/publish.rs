@@ -1,12 +1,12 @@
 //! Publishes staged files: renames them to their paths, below a directory handle that no path can leave.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use oras_store::fsio::Whole;
+use oras_fs::CompletedFile;
 use oras_store::{Error, Result};
 
 use super::interrupted_pull::REPLACED;
@@ -31,7 +31,7 @@ pub(crate) fn publish(items: &[StagedItem], keep_old_files: bool) -> Result<()> 
     published
 }
 
-fn partial_files(items: &[StagedItem]) -> impl Iterator<Item = (&StagedItem, &Whole)> {
+fn partial_files(items: &[StagedItem]) -> impl Iterator<Item = (&StagedItem, &CompletedFile)> {
     items.iter().filter_map(|item| Some((item, item.partial_file()?)))
 }
 
@@ -85,7 +85,7 @@ fn set_attributes(dir: &Dir, path: &Path, attributes: &DirectoryAttributes) -> i
     // not end in a slash: without `openat2`, that would have the same effect.
     let opened = dir.open(path.components().collect::<PathBuf>())?.into_std();
     if !opened.metadata()?.is_dir() {
-        return Err(io::Error::from(ErrorKind::NotADirectory));
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
     attributes.apply(&opened)
 }
@@ -102,7 +102,7 @@ fn run(step: &Move, done: &mut Vec<DoneStep>) -> io::Result<()> {
                 let output = Arc::clone(&step.output);
                 done.push(DoneStep::Created { output, path: parent.to_owned() });
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
@@ -129,7 +129,7 @@ fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     let OutputDir { dir, staging, .. } = &*step.output;
     match dir.symlink_metadata(&step.to) {
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     }
     if let Some(parent) = aside.parent() {
@@ -138,14 +138,14 @@ fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     if !staging.symlink_metadata(&step.from)?.is_dir() {
         match dir.hard_link(&step.to, staging, aside) {
             Ok(()) => return Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             // Some file systems have no hard links, and some files must not be linked.
             Err(_) => {}
         }
     }
     match dir.rename(&step.to, staging, aside) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }

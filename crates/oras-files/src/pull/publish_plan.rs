@@ -1,11 +1,11 @@
 //! Plans a publication: which staged files and directories are moved, and where an existing path is in the way.
 
 use std::collections::BTreeMap;
-use std::io::{Error as IoError, ErrorKind};
+use std::io::{self, Error as IoError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::output_dir::OutputDir;
 use super::staged_item::StagedItem;
@@ -50,7 +50,7 @@ pub(crate) fn check_case(items: &[StagedItem]) -> Result<()> {
                 item.target.display().to_string(),
                 other.display().to_string()
             );
-            return Err(Error::new(Kind::AlreadyExists, message));
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
         }
     }
     Ok(())
@@ -92,14 +92,14 @@ impl Planner<'_> {
         let staged = output.staging.symlink_metadata(&from).map_err(|error| look_failed(&from, error))?;
         let existing = match output.dir.symlink_metadata(target) {
             Ok(existing) => existing,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.push(from, target);
                 return Ok(());
             }
             Err(error) => return Err(look_failed(target, error)),
         };
         if self.keep_old_files {
-            return Err(Error::new(Kind::AlreadyExists, "overwrite disallowed"));
+            return Err(Error::new(ErrorKind::AlreadyExists, "overwrite disallowed"));
         }
         match (staged.is_dir(), existing.is_dir()) {
             (true, true) => {
@@ -111,11 +111,14 @@ impl Planner<'_> {
             }
             _ if (self.keeps_existing)(target) => {}
             (false, true) => {
-                return Err(Error::new(Kind::AlreadyExists, format!("{} is a directory", target.display())));
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("{} is a directory", target.display()),
+                ));
             }
             (true, false) if !existing.is_symlink() => {
                 let message = format!("{} is not a directory", target.display());
-                return Err(Error::new(Kind::AlreadyExists, message));
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
             }
             _ => self.push(from, target),
         }

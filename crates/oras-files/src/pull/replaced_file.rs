@@ -1,7 +1,7 @@
 //! A file that a pull replaces: its second name in the staging directory, and its name beside the new file.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
@@ -17,12 +17,12 @@ pub(crate) fn keep_beside(staging: &Dir, dir: &Dir, path: &Path, aside: &Path) -
         let beside = path.with_file_name(name);
         match staging.hard_link(aside, dir, &beside) {
             Ok(()) => return Some(beside),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(_) => {}
         }
         // A rename replaces existing files, so the name must be unused.
         match dir.symlink_metadata(&beside) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return staging.rename(aside, dir, &beside).is_ok().then_some(beside);
             }
             Err(_) => return None,

@@ -61,7 +61,7 @@ fn restore(output: &OutputDir, path: &Path, aside: &Path) -> Option<PathBuf> {
 mod tests {
     use std::fs;
 
-    use oras_store::Kind;
+    use oras_store::ErrorKind;
 
     use super::*;
 
@@ -87,7 +87,7 @@ mod tests {
         fs::create_dir(root.path().join("full")).unwrap();
         put(&root.path().join("full.oras-old"), "taken");
         let done = vec![set_aside("back", "f"), set_aside("blocked", "full"), set_aside("lost", "missing/f")];
-        let error = roll_back(done, Error::new(Kind::Io, "failed to write f"));
+        let error = roll_back(done, Error::new(ErrorKind::Io, "failed to write f"));
         let at = |name: &str| root.path().join(name).display().to_string();
         let lost = staging.join("lost").display().to_string();
         assert_eq!(
@@ -116,7 +116,7 @@ mod tests {
         fs::hard_link(root.path().join("f"), staging.join("aside")).unwrap();
         let done =
             vec![DoneStep::SetAside { output: Arc::clone(&output), path: "f".into(), aside: "aside".into() }];
-        assert_eq!(roll_back(done, Error::new(Kind::Io, "why")).chain(), "why");
+        assert_eq!(roll_back(done, Error::new(ErrorKind::Io, "why")).chain(), "why");
         drop(output);
         assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
     }

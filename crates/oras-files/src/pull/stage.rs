@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use oras_store::fsio::{self, Durability, Partial, blocking};
+use oras_fs::{Durability, PartialFile, blocking};
 use oras_store::{Content, Error, Origin, Result};
 
 use super::destination::{Destination, Destinations};
@@ -75,7 +75,7 @@ enum StagingPlan {
     /// Nothing is fetched.
     Done(StagedItem),
     WriteFile(PathBuf, File),
-    ResumePartial(Partial),
+    ResumePartial(PartialFile),
     UnpackWhileFetching,
 }
 
@@ -119,11 +119,11 @@ fn copy_from_origin(
 
 /// Writes verified content to `file`. On an error the file stays as it is.
 async fn write_verified(content: &Content, mut file: File, name: String) -> Result<()> {
-    if content.descriptor().size > fsio::CHUNK as u64 {
-        return fsio::pour(content, file, name, |_| Ok(())).await;
+    if content.descriptor().size > oras_fs::CHUNK as u64 {
+        return oras_fs::write_verified(content, file, name, |_| Ok(())).await;
     }
     // For content this small, separate threads for hashing and writing would cost more than they save.
-    let bytes = content.bytes(fsio::CHUNK as u64).await?;
+    let bytes = content.bytes(oras_fs::CHUNK as u64).await?;
     blocking(move || {
         file.write_all(&bytes).map_err(|error| Error::io(format!("failed to write {name}"), error))
     })

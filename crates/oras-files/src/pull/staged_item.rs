@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oras_store::fsio::Whole;
+use oras_fs::CompletedFile;
 
 use super::destination::Destination;
 use super::output_dir::OutputDir;
@@ -28,7 +28,7 @@ pub(crate) struct StagedItem {
 pub(crate) enum Location {
     Staging,
     /// In a completed partial file outside of the staging directory, which is moved there right before publication.
-    PartialFile(Whole),
+    PartialFile(CompletedFile),
     /// At the target already. Nothing is written.
     Target,
 }
@@ -45,7 +45,7 @@ impl StagedItem {
         matches!(self.location, Location::Target)
     }
 
-    pub(crate) fn partial_file(&self) -> Option<&Whole> {
+    pub(crate) fn partial_file(&self) -> Option<&CompletedFile> {
         match &self.location {
             Location::PartialFile(file) => Some(file),
             Location::Staging | Location::Target => None,

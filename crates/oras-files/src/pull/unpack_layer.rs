@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::{Buf, Bytes};
 use futures::join;
+use oras_fs::blocking;
 use oras_spec::{Descriptor, annotation};
-use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Error, Result};
 
 use super::destination::Destination;
@@ -43,14 +43,15 @@ pub(crate) async fn unpack_while_fetching(
         let layer = layer.clone();
         move |archive: Box<dyn Read + Send>| unpack(archive, &destination, &layer, options, cancelled)
     };
-    if layer.size <= fsio::CHUNK as u64 {
-        let bytes = opened.bytes(fsio::CHUNK as u64).await.map_err(|error| destination.copy_failed(error))?;
+    if layer.size <= oras_fs::CHUNK as u64 {
+        let bytes =
+            opened.bytes(oras_fs::CHUNK as u64).await.map_err(|error| destination.copy_failed(error))?;
         return blocking(move || unpack(Box::new(Cursor::new(bytes)))).await;
     }
     let (sender, receiver) = sync_channel(QUEUE);
     let unpacking = blocking(move || unpack(Box::new(ChunkReader { receiver, chunk: Bytes::new() })));
     let name = destination.path.display().to_string();
-    let fetching = fsio::pour(&opened, ChunkWriter(Some(sender)), name, |writer| {
+    let fetching = oras_fs::write_verified(&opened, ChunkWriter(Some(sender)), name, |writer| {
         // Closing the channel is the end of the archive for the reader.
         drop(writer);
         Ok(())

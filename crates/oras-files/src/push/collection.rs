@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::fsio::{Errands, blocking};
-use oras_store::{ByteStream, Error, Kind, Result, Source};
+use oras_store::{ByteStream, Error, ErrorKind, Result, Source};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -26,7 +26,7 @@ pub struct Collection {
     pub(crate) nodes: Arc<Mutex<Nodes>>,
     pub(crate) directories: DirectoryOptions,
     /// Reads small files.
-    queue: Errands,
+    queue: BlockingQueue,
     /// Packing one directory uses all cores, so directories are packed one after the other.
     packing: Semaphore,
 }
@@ -46,7 +46,7 @@ impl Default for Collection {
             titles: Titles::default(),
             nodes: Arc::default(),
             directories: DirectoryOptions::default(),
-            queue: Errands::default(),
+            queue: BlockingQueue::default(),
             packing: Semaphore::new(1),
         }
     }
@@ -73,7 +73,7 @@ impl Collection {
     /// title, as an error does.
     ///
     /// # Errors
-    /// [`Kind::AlreadyExists`] for a second node of that title; [`Kind::Io`], `Unsupported` or `InvalidContent` if the
+    /// [`ErrorKind::AlreadyExists`] for a second node of that title; [`ErrorKind::Io`], `Unsupported` or `InvalidContent` if the
     /// path cannot be read.
     pub async fn add(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<Descriptor> {
         self.describe(self.scan(title, path, media_type).await?).await
@@ -138,7 +138,7 @@ impl Collection {
             return Ok(None);
         }
         let permit = self.packing.acquire().await;
-        permit.map(Some).map_err(|error| Error::from_source(Kind::Other, error))
+        permit.map(Some).map_err(|error| Error::from_source(ErrorKind::Other, error))
     }
 
     /// Adds `bytes` without a title.
@@ -151,7 +151,7 @@ impl Collection {
 
 #[async_trait]
 impl Source for Collection {
-    /// Always fails with [`Kind::NotFound`]: a collection has no tags.
+    /// Always fails with [`ErrorKind::NotFound`]: a collection has no tags.
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         Err(Error::not_found(reference))
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::join;
+use oras_fs::blocking;
 use oras_spec::{Algorithm, Descriptor, MediaType};
-use oras_store::fsio::blocking;
-use oras_store::{Error, Ingest, Kind, Progress, Pushed, Result, Sink};
+use oras_store::{Error, ErrorKind, Ingest, Progress, Pushed, Result, Sink};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::collection::Collection;
@@ -63,7 +63,7 @@ impl DirectoryUpload<'_> {
                 archive::pack_directory(&path, &title, directories, &cancelled, |bytes| {
                     sender
                         .blocking_send(bytes)
-                        .map_err(|_| Error::new(Kind::Other, "the receiver was closed"))
+                        .map_err(|_| Error::new(ErrorKind::Other, "the receiver was closed"))
                 })
             })
         };

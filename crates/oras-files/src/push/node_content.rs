@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use oras_fs::FileStamp;
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::Digest;
-use oras_store::fsio::{self, Errands, blocking};
-use oras_store::{ByteStream, FileStamp, Result};
+use oras_store::{ByteStream, Result};
 use tempfile::TempPath;
 
 use super::source_file::{self, SMALL, stat_error};
@@ -78,7 +79,7 @@ impl NodeContent {
     ///
     /// # Errors
     /// `Io` if the file cannot be opened; `InvalidContent` if it changed since it was scanned.
-    pub(crate) async fn read(self, range: Range<u64>, queue: &Errands) -> Result<ByteStream> {
+    pub(crate) async fn read(self, range: Range<u64>, queue: &BlockingQueue) -> Result<ByteStream> {
         match self {
             Self::Bytes(bytes) => {
                 // A range that ends after the content is not an error here: the verifier reports the missing bytes.
@@ -92,12 +93,12 @@ impl NodeContent {
             Self::File { path, stamp } => {
                 let name = path.display().to_string();
                 let file = blocking(move || source_file::open(&path, &stamp)).await?;
-                Ok(fsio::read(file, range, name))
+                Ok(oras_fs::read(file, range, name))
             }
             Self::TempFile(path) => {
                 let name = path.display().to_string();
                 let open = move || File::open(&*path).map_err(|error| stat_error(&path, error));
-                Ok(fsio::read(blocking(open).await?, range, name))
+                Ok(oras_fs::read(blocking(open).await?, range, name))
             }
         }
     }

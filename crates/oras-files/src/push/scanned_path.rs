@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use futures::FutureExt;
+use oras_fs::FileStamp;
+use oras_fs::blocking;
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
-use oras_store::fsio::{self, blocking};
-use oras_store::{Error, FileStamp, Kind, Result, Undigested};
+use oras_store::{Error, ErrorKind, Result, UnhashedContent};
 use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 
@@ -59,7 +60,7 @@ impl ScannedPath {
         let metadata = fs::metadata(&path).map_err(|error| stat_error(&path, error))?;
         if is_socket(&metadata) {
             let message = format!("{} is neither a file nor a directory", path.display());
-            return Err(Error::new(Kind::Unsupported, message));
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let (kind, default_type) = if metadata.is_dir() {
             (PathKind::Directory, directories.compression.media_type())
@@ -131,7 +132,7 @@ impl ScannedPath {
     }
 
     /// Returns the file as content that is hashed while it is sent; `None` if this is not a file.
-    pub(crate) fn unhashed_content(&self) -> Option<Undigested> {
+    pub(crate) fn unhashed_content(&self) -> Option<UnhashedContent> {
         let PathKind::File(stamp) = self.kind else { return None };
         let path = self.path.clone();
         // The identity includes the stamp, so that an upload is resumed only if the file is unchanged.
@@ -141,11 +142,11 @@ impl ScannedPath {
             async move {
                 let name = path.display().to_string();
                 let file = blocking(move || source_file::open(&path, &stamp)).await?;
-                Ok(fsio::read(file, offset..stamp.length, name))
+                Ok(oras_fs::read(file, offset..stamp.length, name))
             }
             .boxed()
         };
-        let content = Undigested::new(self.media_type.clone(), stamp.length, Arc::new(open_at));
+        let content = UnhashedContent::new(self.media_type.clone(), stamp.length, Arc::new(open_at));
         Some(content.identified_by(identity))
     }
 

@@ -2,7 +2,7 @@
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use oras_spec::Descriptor;
-use oras_store::{Error, Kind, Progress, Pushed, Result, Sink};
+use oras_store::{Error, ErrorKind, Progress, Pushed, Result, Sink};
 
 use super::collection::Collection;
 use super::directory_stream::{DirectoryUpload, Sent};
@@ -35,7 +35,7 @@ impl Collection {
             return Ok((self.describe(scanned).await?, None));
         }
         let Some(content) = scanned.unhashed_content() else {
-            return Err(Error::new(Kind::InvalidInput, format!("{} is not a file", scanned.title())));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{} is not a file", scanned.title())));
         };
         let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
         let descriptor = scanned.sent_descriptor(&sent)?;
@@ -57,9 +57,9 @@ impl Collection {
             sent = upload.stream(self, &scanned, ready(Vec::new()).boxed()).await;
         }
         match sent {
-            Err(error) if error.kind() == Kind::Network => Ok((self.describe(scanned).await?, None)),
+            Err(error) if error.kind() == ErrorKind::Network => Ok((self.describe(scanned).await?, None)),
             Err(error) => Err(error),
-            Ok(Sent::Lacking) => Err(Error::new(Kind::Other, "a directory was not sent")),
+            Ok(Sent::Lacking) => Err(Error::new(ErrorKind::Other, "a directory was not sent")),
             Ok(Sent::Done(descriptor, pushed)) => {
                 scanned.claim.is_added = true;
                 Ok((descriptor, pushed))

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Digest, Hasher};
-use oras_store::{Error, FileStamp, Kind, Result, fsio};
+use oras_store::{Error, ErrorKind, Result};
 
 /// Files below this size are read in one step. If a file had to be read to hash it, it is sent from memory.
-pub(crate) const SMALL: u64 = fsio::CHUNK as u64;
+pub(crate) const SMALL: u64 = oras_fs::CHUNK as u64;
 
 /// Opens the file at `path`.
 ///
@@ -31,7 +32,7 @@ pub(crate) fn read_small(path: &Path, stamp: &FileStamp) -> Result<Bytes> {
     let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
     let file = File::open(path).map_err(failed)?;
     check_unchanged(&file, path, stamp)?;
-    fsio::read_whole(&file, stamp.length).map_err(failed)?.ok_or_else(|| changed(path))
+    oras_fs::read_whole(&file, stamp.length).map_err(failed)?.ok_or_else(|| changed(path))
 }
 
 fn check_unchanged(file: &File, path: &Path, stamp: &FileStamp) -> Result<()> {
@@ -66,7 +67,7 @@ pub(crate) fn copy_and_hash(
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;
     let mut written = Ok(());
-    let is_complete = fsio::read_through(file, |piece| {
+    let is_complete = oras_fs::read_through(file, |piece| {
         hasher.update(piece);
         size += piece.len() as u64;
         written = to.write_all(piece);
@@ -78,7 +79,7 @@ pub(crate) fn copy_and_hash(
     written.map_err(failed)?;
     match is_complete.map_err(failed)? {
         true => Ok((hasher.finish(), size)),
-        false => Err(Error::new(Kind::Other, "cancelled")),
+        false => Err(Error::new(ErrorKind::Other, "cancelled")),
     }
 }
 
@@ -86,12 +87,12 @@ pub(crate) fn copy_and_hash(
 pub(crate) fn stat_error(path: &Path, error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::new(Kind::Io, format!("stat {}: no such file or directory", path.display()))
+            Error::new(ErrorKind::Io, format!("stat {}: no such file or directory", path.display()))
         }
         _ => Error::io(format!("stat {}", path.display()), error),
     }
 }
 
 fn changed(path: &Path) -> Error {
-    Error::new(Kind::InvalidContent, format!("{} changed while it was being pushed", path.display()))
+    Error::new(ErrorKind::InvalidContent, format!("{} changed while it was being pushed", path.display()))
 }

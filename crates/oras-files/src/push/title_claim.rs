@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 /// The titles that are in use. Clones share them.
@@ -15,10 +15,10 @@ impl Titles {
     /// Claims a title.
     ///
     /// # Errors
-    /// [`Kind::AlreadyExists`] if another node has the title.
+    /// [`ErrorKind::AlreadyExists`] if another node has the title.
     pub(crate) fn claim(&self, title: &str) -> Result<TitleClaim> {
         if !self.0.lock().insert(title.to_owned()) {
-            return Err(Error::new(Kind::AlreadyExists, format!("{title}: duplicate name")));
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("{title}: duplicate name")));
         }
         Ok(TitleClaim {
             titles: self.clone(),

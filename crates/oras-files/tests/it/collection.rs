@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use oras_files::{Collection, Prepared};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{Content, Kind, Source};
+use oras_store::{Content, ErrorKind, Source};
 
 fn create(path: &Path, bytes: &[u8]) {
     File::create(path).unwrap().write_all(bytes).unwrap();
@@ -42,7 +42,7 @@ async fn frees_a_title_after_an_error() {
     create(&path, b"hi");
     collection.add("hi.txt", &path, None).await.unwrap();
     let error = collection.add("hi.txt", &path, None).await.unwrap_err();
-    assert_eq!((error.kind(), error.chain().as_str()), (Kind::AlreadyExists, "hi.txt: duplicate name"));
+    assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::AlreadyExists, "hi.txt: duplicate name"));
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn rejects_changed_files() {
     let later = SystemTime::now() + Duration::from_secs(9);
     File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
     let error = Content::from_source(collection, layer).bytes(1 << 20).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidContent);
+    assert_eq!(error.kind(), ErrorKind::InvalidContent);
     assert_eq!(error.chain(), format!("{} changed while it was being pushed", path.display()));
 }
 
@@ -101,7 +101,7 @@ async fn rejects_sockets() {
     let socket = directory.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let collection = Collection::new();
-    assert_eq!(collection.add("s", &socket, None).await.unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(collection.add("s", &socket, None).await.unwrap_err().kind(), ErrorKind::Unsupported);
     let error = collection.add("d", directory.path(), None).await.unwrap_err();
     assert!(error.chain().ends_with("socket: sockets cannot be packed"), "{}", error.chain());
 }
@@ -111,8 +111,8 @@ async fn reads_added_bytes_and_nothing_else() {
     let collection = Arc::new(Collection::new());
     let config = collection.add_bytes(MediaType::EMPTY_JSON, Bytes::from_static(b"{}")).unwrap();
     let other = Descriptor::of(MediaType::EMPTY_JSON, b"[]");
-    assert_eq!(collection.fetch(&other, 0..2).await.err().unwrap().kind(), Kind::NotFound);
-    assert_eq!(collection.resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(collection.fetch(&other, 0..2).await.err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(collection.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(Content::from_source(collection, config).bytes(9).await.unwrap(), "{}");
 }
 

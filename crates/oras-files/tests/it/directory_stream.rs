@@ -10,11 +10,11 @@ use bytes::Bytes;
 use futures::FutureExt;
 use oras_files::Collection;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Content, Error, Ingest, IngestTarget, Kind, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, Ingest, IngestTarget, Pushed, Result, Target};
 
 /// A target that accepts one chunk and fails with this kind of error at the next.
 #[derive(Clone, Copy)]
-struct Fails(Kind);
+struct Fails(ErrorKind);
 
 #[async_trait]
 impl Target for Fails {
@@ -38,7 +38,7 @@ impl IngestTarget for Fails {
     }
 }
 
-struct Failing(Kind, u64);
+struct Failing(ErrorKind, u64);
 
 #[async_trait]
 impl Ingest for Failing {
@@ -85,13 +85,14 @@ async fn packs_to_a_file_after_network_errors_only() {
     let none = || std::future::ready(Vec::new()).boxed();
     let scanned = collection.scan("d", &d, None).await.unwrap();
     let refused =
-        collection.send(scanned, &Fails(Kind::Denied), Arc::clone(&progress), none()).await.unwrap_err();
-    assert_eq!(refused.kind(), Kind::Denied);
+        collection.send(scanned, &Fails(ErrorKind::Denied), Arc::clone(&progress), none()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
     assert!(passed.load(Ordering::Relaxed) > 0);
 
     // The error freed the title.
     let scanned = collection.scan("d", &d, None).await.unwrap();
-    let (node, pushed) = collection.send(scanned, &Fails(Kind::Network), progress, none()).await.unwrap();
+    let (node, pushed) =
+        collection.send(scanned, &Fails(ErrorKind::Network), progress, none()).await.unwrap();
     assert_eq!((&node, pushed), (&expected, None));
     let bytes = Content::from_source(collection, node).bytes(64 << 20).await.unwrap();
     assert_eq!(bytes.len() as u64, expected.size);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use oras_files::{Collection, FileTarget, PullOptions};
 use oras_spec::{Descriptor, MediaType, json};
-use oras_store::{ByteStream, Content, Kind, Result, Source, Target};
+use oras_store::{ByteStream, Content, ErrorKind, Result, Source, Target};
 
 fn write(path: PathBuf, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -96,7 +96,7 @@ async fn keeps_existing_files() {
 
     let options = PullOptions { keep_old_files: true, ..PullOptions::default() };
     let refused = artifact.pull(&FileTarget::new(out.clone(), options)).await.unwrap_err();
-    assert_eq!(refused.kind(), Kind::AlreadyExists);
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 2, "nothing is left behind");
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use oras_files::{FileTarget, LimitExceeded, PullOptions, UnpackLimits};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{Content, Kind, Result, Target};
+use oras_store::{Content, ErrorKind, Result, Target};
 use oras_testkit::tarball::{Header, Tarball, gzip, record};
 
 const BLOCK: usize = 512;
@@ -204,7 +204,7 @@ async fn returns_the_exceeded_limit_in_the_error() {
     ] {
         let options = PullOptions { unpack: unpack_limits, ..PullOptions::default() };
         let error = unpack(gzip(&archive), &work.path().join("out"), options).await.unwrap_err();
-        assert_eq!((error.kind(), error.find()), (Kind::TooLarge, Some(&exceeded)), "{}", error.chain());
+        assert_eq!((error.kind(), error.find()), (ErrorKind::TooLarge, Some(&exceeded)), "{}", error.chain());
         assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0, "something is left");
     }
 }
@@ -245,14 +245,14 @@ async fn leaves_nothing_after_wrong_or_missing_bytes() {
         wrong[at] ^= 1;
         Bytes::from(wrong).chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect::<Vec<_>>()
     };
-    let cut = || Err(oras_store::Error::new(Kind::Network, "cut"));
+    let cut = || Err(oras_store::Error::new(ErrorKind::Network, "cut"));
     for (chunks, kind) in [
         // The archive is malformed from the start, somewhere, and at the end: what counts is the digest.
-        (flipped(0), Kind::DigestMismatch),
-        (flipped(right.len() / 2), Kind::DigestMismatch),
-        (flipped(right.len() - 1), Kind::DigestMismatch),
-        (vec![Ok(Bytes::copy_from_slice(&right[..300_000]))], Kind::SizeMismatch),
-        (vec![Ok(Bytes::copy_from_slice(&right[..300_000])), cut()], Kind::Network),
+        (flipped(0), ErrorKind::DigestMismatch),
+        (flipped(right.len() / 2), ErrorKind::DigestMismatch),
+        (flipped(right.len() - 1), ErrorKind::DigestMismatch),
+        (vec![Ok(Bytes::copy_from_slice(&right[..300_000]))], ErrorKind::SizeMismatch),
+        (vec![Ok(Bytes::copy_from_slice(&right[..300_000])), cut()], ErrorKind::Network),
     ] {
         let work = tempfile::tempdir().unwrap();
         let target = FileTarget::new(work.path().to_owned(), PullOptions::default());

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use oras_files::{FileTarget, PullOptions};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{ByteStream, Content, Error, Kind, Origin, Result, Source, Target};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, Source, Target};
 
 static BYTES: [u8; 2 << 20] = [7; 2 << 20];
 
@@ -25,7 +25,7 @@ struct InFile {
 #[async_trait]
 impl Source for InFile {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
-        Err(Error::new(Kind::NotFound, reference.to_owned()))
+        Err(Error::new(ErrorKind::NotFound, reference.to_owned()))
     }
 
     async fn fetch(&self, _: &Descriptor, range: Range<u64>) -> Result<ByteStream> {

@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use oras_fs::{BlockingQueue, blocking};
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::fsio::{self, Errands, blocking};
-use oras_store::{ByteStream, Error, Kind, Predecessors, Result, Source, TagList};
+use oras_store::{ByteStream, Error, ErrorKind, Predecessors, Result, Source, TagList};
 
 use super::tar_scan::{self, ArchiveContents, EntryRange, NotTar};
 use crate::blob::Blob;
@@ -40,7 +40,7 @@ struct OpenArchive {
     contents: ArchiveContents,
     index: Arc<Index>,
     graph: OnceLock<Arc<Graph>>,
-    queue: Errands,
+    queue: BlockingQueue,
 }
 
 impl Archive {
@@ -80,7 +80,7 @@ impl OpenArchive {
         };
         // Checked before opening, because opening a pipe would wait for its writer.
         if !fs::metadata(&path).map_err(failed)?.is_file() {
-            return Err(Error::new(Kind::InvalidContent, format!("{} is not a file", path.display())));
+            return Err(Error::new(ErrorKind::InvalidContent, format!("{} is not a file", path.display())));
         }
         let file = File::open(&path).map_err(failed)?;
         let contents = tar_scan::scan(&file).map_err(|error| {
@@ -95,11 +95,11 @@ impl OpenArchive {
         let entry = contents.index.ok_or_else(|| {
             let message =
                 format!("invalid OCI Image Index: failed to open index file: {}", no_such_file(INDEX_FILE));
-            Error::new(Kind::InvalidContent, message)
+            Error::new(ErrorKind::InvalidContent, message)
         })?;
         let index = Index::parse(read_entry(&file, INDEX_FILE, entry, MAX_INDEX_SIZE)?)?;
         let (file, index) = (Arc::new(file), Arc::new(index));
-        Ok(Self { path, file, contents, index, graph: OnceLock::new(), queue: Errands::default() })
+        Ok(Self { path, file, contents, index, graph: OnceLock::new(), queue: BlockingQueue::default() })
     }
 }
 
@@ -113,7 +113,7 @@ fn read_entry(file: &File, name: &str, entry: EntryRange, limit: u64) -> Result<
         return Err(size_limits::too_large(name, entry.size, limit));
     }
     let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or_default()];
-    let count = fsio::read_at(file, &mut bytes, entry.start)
+    let count = oras_fs::read_at(file, &mut bytes, entry.start)
         .map_err(|error| Error::io(format!("failed to read {name}"), error))?;
     bytes.truncate(count);
     Ok(bytes)
@@ -124,7 +124,7 @@ fn check_is_file(name: &str, entry: EntryRange) -> Result<()> {
         return Ok(());
     }
     let message = format!("{name} is not a file in the archive: links are not followed");
-    Err(Error::new(Kind::InvalidContent, message))
+    Err(Error::new(ErrorKind::InvalidContent, message))
 }
 
 impl LayoutFiles for OpenArchive {
@@ -152,7 +152,7 @@ impl LayoutFiles for OpenArchive {
         Ok(Blob { file: Arc::clone(&self.file), start: entry.start, size: entry.size })
     }
 
-    fn queue(&self) -> &Errands {
+    fn queue(&self) -> &BlockingQueue {
         &self.queue
     }
 }

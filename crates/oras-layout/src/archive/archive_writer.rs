@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use oras_fs::blocking;
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest};
-use oras_store::fsio::{self, blocking};
 use oras_store::{Content, Pushed, Result, Target};
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
@@ -116,7 +116,7 @@ impl ArchiveWriter {
             contents.lock().blobs.insert(entry.node.digest.clone(), entry.node.size);
             Ok(())
         };
-        fsio::pour(content, entry, name, complete).await?;
+        oras_fs::write_verified(content, entry, name, complete).await?;
         Ok(Pushed::Copied)
     }
 }

@@ -5,10 +5,10 @@ use std::fs::Metadata;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use oras_fs::StagedFile;
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE, Marker};
 use oras_spec::{Descriptor, json};
-use oras_store::fsio::{self, Staged};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use tokio::sync::OwnedMutexGuard;
 
 use super::tar_header::{self, BLOCK};
@@ -19,7 +19,7 @@ const NEW_FILE: u32 = 0o666;
 /// An archive that is being written to a staged file.
 #[derive(Debug)]
 pub(super) struct TarOutput {
-    staged: Staged,
+    staged: StagedFile,
     /// The position of the next entry. The bytes after it are from an entry that failed.
     end: u64,
     /// The algorithms that have a directory entry.
@@ -40,16 +40,16 @@ impl TarOutput {
                 let what = if metadata.is_dir() { "a directory" } else { "not a file" };
                 let given = given.display().to_string();
                 let message = format!("the output path {given:?} already exists and is {what}");
-                return Err(Error::new(Kind::AlreadyExists, message));
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
             }
             mode = mode_of(&metadata);
         }
         let directory = directory_of(&path);
         if directory.try_exists().is_ok_and(|exists| !exists) {
             let message = format!("open {}: no such file or directory", given.display());
-            return Err(Error::new(Kind::Io, message));
+            return Err(Error::new(ErrorKind::Io, message));
         }
-        let mut staged = Staged::create_with_mode(directory, mode)?;
+        let mut staged = StagedFile::create_with_mode(directory, mode)?;
         staged.flush_while_written();
         Ok((Self { staged, end: 0, directories: BTreeSet::new() }, path))
     }
@@ -100,14 +100,14 @@ impl TarOutput {
         }
         self.staged.sync()?;
         self.staged.publish(path)?;
-        fsio::sync_directory(directory_of(path))?;
+        oras_fs::sync_directory(directory_of(path))?;
         Ok(self.end)
     }
 }
 
 /// Returns the error for writing to a finished archive.
 pub(super) fn already_finished() -> Error {
-    Error::new(Kind::Unsupported, "the archive is finished")
+    Error::new(ErrorKind::Unsupported, "the archive is finished")
 }
 
 /// A blob that is being written to an archive. Before [`BlobEntry::complete`] it is not part of the archive.

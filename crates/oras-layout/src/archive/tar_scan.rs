@@ -9,7 +9,7 @@ use std::fs::File;
 
 use oras_spec::Digest;
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE};
-use oras_store::{Error, Kind, Result, fsio};
+use oras_store::{Error, ErrorKind, Result};
 use tar::{EntryType, Header};
 
 use super::tar_header::BLOCK;
@@ -44,7 +44,7 @@ impl std::error::Error for NotTar {}
 
 impl From<NotTar> for Error {
     fn from(why: NotTar) -> Self {
-        Self::from_source(Kind::InvalidContent, why)
+        Self::from_source(ErrorKind::InvalidContent, why)
     }
 }
 
@@ -174,7 +174,7 @@ fn failed(error: std::io::Error) -> Error {
 }
 
 fn sparse() -> Error {
-    Error::new(Kind::Unsupported, "the archive has sparse entries, which are not supported")
+    Error::new(ErrorKind::Unsupported, "the archive has sparse entries, which are not supported")
 }
 
 struct Scanner<'a> {
@@ -192,7 +192,7 @@ impl Scanner<'_> {
             (b"BZh", "bzip2"),
         ];
         let mut start = [0; 6];
-        let count = fsio::read_at(self.file, &mut start, 0).map_err(failed)?;
+        let count = oras_fs::read_at(self.file, &mut start, 0).map_err(failed)?;
         match MAGIC.iter().find(|(magic, _)| start[..count].starts_with(magic)) {
             Some((_, tool)) => Err(NotTar::Compressed(tool).into()),
             None => Ok(()),
@@ -221,7 +221,7 @@ impl Scanner<'_> {
             return Ok(None);
         }
         let mut block = [0; BLOCK as usize];
-        if fsio::read_at(self.file, &mut block, self.at).map_err(failed)? < block.len() {
+        if oras_fs::read_at(self.file, &mut block, self.at).map_err(failed)? < block.len() {
             return Err(NotTar::Truncated.into());
         }
         self.at += BLOCK;
@@ -234,7 +234,7 @@ impl Scanner<'_> {
             return Err(NotTar::BadHeader.into());
         }
         let mut bytes = vec![0; usize::try_from(size).map_err(|_| NotTar::BadHeader)?];
-        if fsio::read_at(self.file, &mut bytes, self.at).map_err(failed)? < bytes.len() {
+        if oras_fs::read_at(self.file, &mut bytes, self.at).map_err(failed)? < bytes.len() {
             return Err(NotTar::Truncated.into());
         }
         self.skip(size)?;

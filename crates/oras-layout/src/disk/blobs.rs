@@ -1,15 +1,14 @@
 //! The files below `blobs/`: finds, opens, claims, lists and deletes them.
 
 use std::fs::{self, File, Metadata};
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Algorithm, Descriptor, Digest};
-use oras_store::fsio;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::file_digest::has_digest;
 use crate::blob::{Blob, read_opened};
@@ -29,13 +28,14 @@ pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
 /// `NotFound`; `InvalidContent` if it is not a regular file; `DigestMismatch` for a link to other content; `Io`.
 pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
     let path = path(root, digest);
-    let (file, size) = match fsio::open_plain(&path) {
+    let (file, size) = match oras_fs::open_regular(&path) {
         Err(_) if path.is_symlink() => {
-            let (file, size) = fsio::open_linked(&path).map_err(|error| open_error(root, digest, error))?;
+            let (file, size) =
+                oras_fs::open_regular_or_link(&path).map_err(|error| open_error(root, digest, error))?;
             let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
             if has_digest(&file, digest, size, || true).map_err(failed)? != Some(true) {
                 let message = format!("the link {} leads to other content", path.display());
-                return Err(Error::new(Kind::DigestMismatch, message));
+                return Err(Error::new(ErrorKind::DigestMismatch, message));
             }
             (file, size)
         }
@@ -49,7 +49,7 @@ fn open_error(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound => reference_not_found(root, &digest.to_string()),
         std::io::ErrorKind::InvalidInput => {
-            Error::new(Kind::InvalidContent, format!("{} is not a regular file", path.display()))
+            Error::new(ErrorKind::InvalidContent, format!("{} is not a regular file", path.display()))
         }
         _ => Error::io(format!("failed to open {}", path.display()), error),
     }
@@ -67,9 +67,9 @@ pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> 
             Ok(found) if found.is_symlink() => {
                 let link = directory.display();
                 let message = format!("{link} is a symbolic link: the layout can be read, not changed");
-                return Err(Error::new(Kind::Denied, message));
+                return Err(Error::new(ErrorKind::Denied, message));
             }
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Err(Error::io(format!("failed to look at {}", directory.display()), error));
             }
             _ => {}
@@ -86,8 +86,9 @@ pub(crate) fn reader(root: &Path) -> impl Fn(&Descriptor) -> Result<Option<Bytes
     let directory = File::open(root.join(BLOBS_DIR).join(algorithm.as_str())).ok();
     move |node| {
         let directory = directory.as_ref().filter(|_| node.digest.algorithm() == Some(algorithm));
-        let read = directory
-            .and_then(|directory| fsio::read_plain(directory, &node.digest.encoded(), node.size).ok());
+        let read = directory.and_then(|directory| {
+            oras_fs::read_regular_at(directory, &node.digest.encoded(), node.size).ok()
+        });
         // If this fails, the slow way finds out why: it follows links and returns the error.
         read.map_or_else(|| read_opened(open(root, &node.digest), node.size), |bytes| Ok(Some(bytes)))
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use oras_spec::json;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
-use oras_store::fsio;
 use oras_store::{Error, Result};
 
 use crate::index::Index;
@@ -33,22 +32,24 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
         return Err(path_not_found(root));
     }
     let bytes =
-        fsio::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                invalid_layout("failed to open OCI layout file: open oci-layout: no such file or directory")
+        oras_fs::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => invalid_layout(
+                    "failed to open OCI layout file: open oci-layout: no such file or directory",
+                ),
+                _ => invalid_layout("failed to open OCI layout file").with_source(error),
             }
-            _ => invalid_layout("failed to open OCI layout file").with_source(error),
         })?;
     check_version(&bytes)
 }
 
 /// Creates the layout: `oci-layout` and an empty index, unless they exist. Two processes can do so at the same time.
 pub(crate) fn create_layout(root: &Path) -> Result<()> {
-    fsio::create_directories(root)?;
+    oras_fs::create_directories(root)?;
     let marker = json::to_vec(&Marker::default());
     let is_marker_new = create_file(&root.join(MARKER_FILE), &marker)?;
     let is_index_new = create_file(&root.join(INDEX_FILE), &Index::default().to_bytes())?;
-    if is_marker_new || is_index_new { fsio::sync_directory(root) } else { Ok(()) }
+    if is_marker_new || is_index_new { oras_fs::sync_directory(root) } else { Ok(()) }
 }
 
 /// Creates a file unless one exists. An existing file is never replaced, because other processes may hold a lock on it.
@@ -56,7 +57,7 @@ fn create_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     if exists(path)? {
         return Ok(false);
     }
-    let mut staged = fsio::Staged::create(path.parent().unwrap_or(path))?;
+    let mut staged = oras_fs::StagedFile::create(path.parent().unwrap_or(path))?;
     staged
         .file_mut()
         .write_all(bytes)

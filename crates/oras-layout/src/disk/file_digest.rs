@@ -5,7 +5,6 @@ use std::io;
 use std::ops::ControlFlow;
 
 use oras_spec::{Digest, Hasher};
-use oras_store::fsio;
 
 /// Returns true if the file has `size` bytes and the given digest. Returns `None` as soon as `should_continue` returns
 /// false, and for an unknown algorithm.
@@ -21,7 +20,7 @@ pub(crate) fn has_digest(
     let Some(algorithm) = digest.algorithm() else { return Ok(None) };
     let mut hasher = Hasher::new(algorithm);
     let mut length = 0;
-    let is_complete = fsio::read_through(file, |piece| {
+    let is_complete = oras_fs::read_through(file, |piece| {
         hasher.update(piece);
         length += piece.len() as u64;
         if length > size || !should_continue() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

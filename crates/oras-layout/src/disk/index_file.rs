@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use oras_spec::layout::INDEX_FILE;
-use oras_store::fsio;
 use oras_store::{Error, Result};
 
 use crate::index::Index;
@@ -47,7 +46,7 @@ impl IndexStamp {
 /// `InvalidContent`; `TooLarge`; `Io`.
 pub(crate) fn read_index(root: &Path) -> Result<Index> {
     let path = root.join(INDEX_FILE);
-    match fsio::read_limited(&path, MAX_INDEX_SIZE) {
+    match oras_fs::read_limited(&path, MAX_INDEX_SIZE) {
         Ok(bytes) => {
             Index::parse(bytes).map_err(|error| error.context(format!("failed to read {}", path.display())))
         }
@@ -67,5 +66,5 @@ pub(crate) fn read_index(root: &Path) -> Result<Index> {
 pub(crate) fn replace_index(root: &Path, index: &Index) -> Result<()> {
     let (path, bytes) = (root.join(INDEX_FILE), index.to_bytes());
     size_limits::check_index(&path.display().to_string(), &bytes)?;
-    fsio::replace(&path, &bytes, 0o666)
+    oras_fs::replace(&path, &bytes, 0o666)
 }

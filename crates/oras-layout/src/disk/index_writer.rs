@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use oras_fs::blocking;
 use oras_spec::layout::INDEX_FILE;
 use oras_store::Result;
-use oras_store::fsio::blocking;
 use parking_lot::Mutex;
 
 use super::blobs;

@@ -4,15 +4,14 @@ use std::fs::File;
 use std::path::Path;
 
 use oras_spec::layout::MARKER_FILE;
-use oras_store::fsio;
 use oras_store::{Error, Result};
 
 /// Waits until no other process changes the layout. Dropping the returned file unlocks the layout. On a file system
 /// without locks this returns at once.
 pub(crate) fn lock_layout(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
-    let (lock, _) = fsio::open_linked(&marker)
+    let (lock, _) = oras_fs::open_regular_or_link(&marker)
         .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
-    fsio::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    oras_fs::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
     Ok(lock)
 }

@@ -11,8 +11,8 @@ use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use oras_fs::FileStamp;
 use oras_spec::Descriptor;
-use oras_store::{FileStamp, fsio};
 use tokio::sync::oneshot;
 
 use super::blobs;
@@ -69,13 +69,13 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
     blobs::record_use(&file);
     let path = blobs::path_for_writing(root, digest).ok()?;
     let directory = path.parent()?;
-    fsio::create_directories(directory).ok()?;
+    oras_fs::create_directories(directory).ok()?;
     let name = link.to_path_buf();
     link.persist(&path).ok()?;
     // If another process has linked the same file already, renaming one link over the other does nothing, and the
     // staging name stays.
     drop(fs::remove_file(name));
-    fsio::sync_directory(directory).ok()?;
+    oras_fs::sync_directory(directory).ok()?;
     Some(())
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use oras_fs::StagedFile;
 use oras_spec::{Descriptor, Digest};
-use oras_store::fsio::{self, Staged};
 use oras_store::{Error, Result};
 
 use super::blobs::{open, path_for_writing, record_use};
@@ -31,7 +31,7 @@ pub(crate) fn write_all(root: &Path, size_limit: Option<u64>, blobs: &[(Descript
     for group in blobs.chunks(GROUP) {
         let mut staged = Vec::new();
         for (node, bytes) in group.iter().filter(|(node, bytes)| !has_content(root, node, bytes)) {
-            let mut file = Staged::create(root)?;
+            let mut file = StagedFile::create(root)?;
             file.file_mut()
                 .write_all(bytes)
                 .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
@@ -42,13 +42,13 @@ pub(crate) fn write_all(root: &Path, size_limit: Option<u64>, blobs: &[(Descript
         for (file, digest) in staged {
             let target = path_for_writing(root, digest)?;
             if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
-                fsio::create_directories(directory)?;
+                oras_fs::create_directories(directory)?;
                 directories.insert(directory.to_owned());
             }
             rename_read_only(file, &target)?;
         }
         // Without this, the names could be lost in a power cut although the bytes are on the disk.
-        directories.iter().try_for_each(|directory| fsio::sync_directory(directory))?;
+        directories.iter().try_for_each(|directory| oras_fs::sync_directory(directory))?;
         cache_eviction::blobs_added(root, size_limit, group.iter().map(|(node, _)| node.size).sum());
     }
     Ok(())
@@ -60,7 +60,7 @@ fn has_content(root: &Path, node: &Descriptor, bytes: &Bytes) -> bool {
         == Some(bytes)
 }
 
-fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
+fn sync_all(staged: &mut [(StagedFile, &Digest)]) -> Result<()> {
     // Flush one by one until a flush is slow. On a file system in memory no flush is, and starting threads would take
     // longer than all of them.
     let mut flushed = 0;
@@ -74,7 +74,8 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
     let staged = &mut staged[flushed..];
     let share = staged.len().div_ceil(FLUSH_THREADS).max(1);
     std::thread::scope(|scope| {
-        let flush = |share: &mut [(Staged, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
+        let flush =
+            |share: &mut [(StagedFile, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
         let threads: Vec<_> =
             staged.chunks_mut(share).map(|share| scope.spawn(move || flush(share))).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
@@ -88,36 +89,36 @@ fn sync_all(staged: &mut [(Staged, &Digest)]) -> Result<()> {
 pub(crate) fn publish(
     root: &Path,
     size_limit: Option<u64>,
-    mut staged: Staged,
+    mut staged: StagedFile,
     digest: &Digest,
 ) -> Result<()> {
     let target = path_for_writing(root, digest)?;
     let directory = target.parent().unwrap_or(root);
-    fsio::create_directories(directory)?;
+    oras_fs::create_directories(directory)?;
     // The bytes may be old, from an upload that was resumed much later. The blob must not be garbage at once.
     record_use(staged.file_mut());
     let published = rename_read_only(staged, &target)?;
-    fsio::sync_directory(directory)?;
+    oras_fs::sync_directory(directory)?;
     cache_eviction::blobs_added(root, size_limit, published.len());
     Ok(())
 }
 
 /// Makes a file read-only, as blobs never change, and renames it.
-fn rename_read_only(mut staged: Staged, target: &Path) -> Result<Metadata> {
+fn rename_read_only(mut staged: StagedFile, target: &Path) -> Result<Metadata> {
     let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
         match staged.file_mut().set_permissions(mode) {
             // FAT, exFAT, CIFS and mounts that belong to another user store no modes. The digest protects the content.
-            Err(error) if fsio::is_refused(&error) => fsio::notice_lost_modes(),
+            Err(error) if oras_fs::is_refused(&error) => oras_fs::notice_lost_modes(),
             set => set.map_err(failed)?,
         }
     }
     let published = staged.publish(target)?.metadata().map_err(failed)?;
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::mode(&published) & 0o777 != 0o444 {
-        fsio::notice_lost_modes();
+        oras_fs::notice_lost_modes();
     }
     Ok(published)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, json};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -66,7 +66,7 @@ impl Index {
     /// `InvalidContent`, also for duplicate keys and for entries that are not descriptors.
     pub(crate) fn parse(bytes: impl Into<Bytes>) -> Result<Self> {
         let invalid = |error: serde_json::Error| {
-            Error::new(Kind::InvalidContent, "invalid OCI Image Index: failed to decode index file")
+            Error::new(ErrorKind::InvalidContent, "invalid OCI Image Index: failed to decode index file")
                 .with_source(error)
         };
         let bytes = bytes.into();
@@ -81,7 +81,7 @@ impl Index {
             }
             if !value.get().starts_with('[') && value.get() != "null" {
                 let message = "invalid OCI Image Index: manifests is not a list";
-                return Err(Error::new(Kind::InvalidContent, message));
+                return Err(Error::new(ErrorKind::InvalidContent, message));
             }
             let listed: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).map_err(invalid)?;
             let listed = listed.unwrap_or_default();
@@ -308,7 +308,7 @@ mod tests {
         for text in
             ["", "[]", r#"{"manifests":{}}"#, r#"{"manifests":[{}]}"#, r#"{"manifests":[],"manifests":[]}"#]
         {
-            assert_eq!(Index::parse(text).unwrap_err().kind(), Kind::InvalidContent, "{text}");
+            assert_eq!(Index::parse(text).unwrap_err().kind(), ErrorKind::InvalidContent, "{text}");
         }
     }
 }

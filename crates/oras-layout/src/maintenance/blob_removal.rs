@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use oras_spec::Digest;
 use oras_spec::layout::MARKER_FILE;
-use oras_store::fsio;
 use oras_store::{Error, Result};
 
 use crate::disk::blobs;
@@ -59,7 +58,7 @@ pub(crate) fn remove_unused(
 fn rename_back(aside: &Path, path: &Path) -> Result<()> {
     fs::rename(aside, path)
         .map_err(|error| Error::io(format!("failed to keep {}", path.display()), error))?;
-    path.parent().map_or(Ok(()), fsio::sync_directory)
+    path.parent().map_or(Ok(()), oras_fs::sync_directory)
 }
 
 /// Renames blobs back that a killed process was removing: one of them may be claimed. Best effort; does nothing while

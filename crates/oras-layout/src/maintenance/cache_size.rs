@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use oras_store::fsio::Staged;
+use oras_fs::StagedFile;
 use oras_store::{Error, Result};
 
 const SIZE_FILE: &str = "cache-size";
@@ -49,7 +49,7 @@ impl CacheSize {
 
     /// Replaces the file.
     pub(super) fn write(self, root: &Path) -> Result<()> {
-        let mut staged = Staged::create(root)?;
+        let mut staged = StagedFile::create(root)?;
         let path = root.join(SIZE_FILE);
         writeln!(staged, "{} {}", self.bytes, self.counted)
             .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;

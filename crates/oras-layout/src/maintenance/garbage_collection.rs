@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oras_fs::blocking;
 use oras_spec::layout::MARKER_FILE;
-use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest};
-use oras_store::fsio::blocking;
-use oras_store::{Error, Kind, Result};
+use oras_spec::{Descriptor, Digest, Manifest, MediaKind};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::blob_removal::{self, is_in_use};
 use super::stale_files::delete_stale;
@@ -189,14 +189,14 @@ impl CollectionPlan {
 
 fn unreadable(digest: &Digest) -> Error {
     let message = format!("nothing was removed: what the manifest {digest} needs can't be told");
-    Error::new(Kind::InvalidContent, message)
+    Error::new(ErrorKind::InvalidContent, message)
 }
 
 /// Reads the blob of a node. Returns `None` if it is missing, because layouts may be sparse, or if it has an unknown
 /// media type and is too large for a manifest.
 fn read(root: &Path, node: &Descriptor) -> Result<Option<Vec<u8>>> {
     let blob = match blobs::open(root, &node.digest) {
-        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         blob => blob.map_err(|error| unreadable(&node.digest).with_source(error))?,
     };
     if blob.size > MAX_STORED_MANIFEST && !node.media_type.is_manifest() {

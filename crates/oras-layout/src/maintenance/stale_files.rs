@@ -5,8 +5,6 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use oras_store::fsio;
-
 use super::blob_removal;
 
 /// A staged file that was not written for this time belongs to a process that no longer runs.
@@ -23,7 +21,7 @@ pub(crate) fn delete_stale(root: &Path) {
     delete_stale_in(root, is_ours);
     // The staging directory of the Go tool.
     delete_stale_in(&root.join("ingest"), |_| true);
-    fsio::sweep_partials(root);
+    oras_fs::sweep_partial_files(root);
 }
 
 fn delete_stale_in(directory: &Path, is_staged: impl Fn(&OsStr) -> bool) {

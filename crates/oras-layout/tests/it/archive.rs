@@ -11,8 +11,8 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use oras_layout::{Archive, Layout, NotTar};
 use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, Ingest, IngestTarget, Kind, Predecessors, Pushed, Result, Source,
-    TagList, Target,
+    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Predecessors, Pushed, Result,
+    Source, TagList, Target,
 };
 use oras_testkit::nodes::{self, blob, bytes, manifest, push_all, referrer};
 use oras_testkit::peers::{self, run};
@@ -27,7 +27,7 @@ struct Archived(Layout);
 impl Archived {
     async fn archive(&self) -> Result<Archive> {
         let path = self.0.path().with_extension(format!("{}.tar", rand()));
-        oras_store::fsio::create_directories(path.parent().unwrap())?;
+        oras_fs::create_directories(path.parent().unwrap())?;
         let mut builder = tar::Builder::new(File::create(&path).unwrap());
         // A layout is made by the first write.
         if self.0.path().exists() {
@@ -192,8 +192,8 @@ async fn rejects_files_that_are_not_archives() {
         assert!(error.chain().contains("\" does not look like a tar archive: "), "{error:?}");
     }
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(Archive::open(directory.path()).await.unwrap_err().kind(), Kind::InvalidContent);
-    assert_eq!(Archive::open(directory.path().join("no")).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(Archive::open(directory.path()).await.unwrap_err().kind(), ErrorKind::InvalidContent);
+    assert_eq!(Archive::open(directory.path().join("no")).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -248,12 +248,14 @@ async fn ignores_hostile_entries() {
         .await
         .unwrap();
     assert_eq!(read(&archive, &good).await.unwrap(), "good");
-    assert_eq!(read(&archive, &linked).await.unwrap_err().kind(), Kind::InvalidContent);
-    assert_eq!(read(&archive, &outside).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(read(&archive, &linked).await.unwrap_err().kind(), ErrorKind::InvalidContent);
+    assert_eq!(read(&archive, &outside).await.unwrap_err().kind(), ErrorKind::NotFound);
     // Content is verified as it is read.
-    for (text, kind) in
-        [("goof", Kind::DigestMismatch), ("goo", Kind::SizeMismatch), ("good!", Kind::SizeMismatch)]
-    {
+    for (text, kind) in [
+        ("goof", ErrorKind::DigestMismatch),
+        ("goo", ErrorKind::SizeMismatch),
+        ("good!", ErrorKind::SizeMismatch),
+    ] {
         let archive = Raw::layout().file(&name_of(&good), text).open().await.unwrap();
         assert_eq!(read(&archive, &good).await.unwrap_err().kind(), kind, "{text}");
     }

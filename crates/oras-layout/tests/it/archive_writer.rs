@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_layout::{Archive, ArchiveWriter};
 use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
-use oras_store::{Content, Error, Kind, Predecessors, Pushed, Source, TagList, Target};
+use oras_store::{Content, Error, ErrorKind, Predecessors, Pushed, Source, TagList, Target};
 use oras_testkit::nodes::{self, blob, bytes, empty, index, manifest, pieces, push_all, referrer};
 use oras_testkit::peers::{self, run};
 
@@ -63,7 +63,7 @@ async fn writes_each_blob_once() {
     assert_eq!(names(directory.path()), ["x.tar"]);
     assert_eq!(fs::metadata(&path).unwrap().len(), size);
     for error in [writer.finish().await.unwrap_err(), writer.push(&blob("late")).await.unwrap_err()] {
-        assert_eq!(error.kind(), Kind::Unsupported);
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
     let archive = Archive::open(&path).await.unwrap();
@@ -99,18 +99,18 @@ async fn overwrites_content_that_fails_verification() {
         let mut flipped = bytes(length).to_vec();
         flipped[length / 2] ^= 1;
         for (wrong, kind) in [
-            (flipped.clone(), Kind::DigestMismatch),
-            (bytes(length)[1..].to_vec(), Kind::SizeMismatch),
-            (bytes(length + 1000).to_vec(), Kind::SizeMismatch),
+            (flipped.clone(), ErrorKind::DigestMismatch),
+            (bytes(length)[1..].to_vec(), ErrorKind::SizeMismatch),
+            (bytes(length + 1000).to_vec(), ErrorKind::SizeMismatch),
         ] {
             let bad = Content::once(good.descriptor().clone(), pieces([wrong.into()]));
             assert_eq!(writer.push(&bad).await.unwrap_err().kind(), kind);
             assert!(!writer.exists(good.descriptor()).await.unwrap());
         }
         let cut =
-            stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(Kind::Network, "cut"))]);
+            stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(ErrorKind::Network, "cut"))]);
         let bad = Content::once(good.descriptor().clone(), cut.boxed());
-        assert_eq!(writer.push(&bad).await.unwrap_err().kind(), Kind::Network);
+        assert_eq!(writer.push(&bad).await.unwrap_err().kind(), ErrorKind::Network);
         // A push that is dropped lets the next one in, and is not in the archive.
         let stuck = stream::iter([Ok(bytes(length).slice(..length / 2))]).chain(stream::pending());
         let bad = Content::once(good.descriptor().clone(), stuck.boxed());
@@ -120,9 +120,9 @@ async fn overwrites_content_that_fails_verification() {
     let node = manifest("node", &[]);
     let other = manifest("edon", &[]).in_memory().unwrap().clone();
     let bad = Content::once(node.descriptor().clone(), pieces([other]));
-    assert_eq!(writer.tag(&bad, "bad").await.unwrap_err().kind(), Kind::DigestMismatch);
+    assert_eq!(writer.tag(&bad, "bad").await.unwrap_err().kind(), ErrorKind::DigestMismatch);
     let broken = Content::of(MediaType::IMAGE_MANIFEST, "{");
-    assert_eq!(writer.push(&broken).await.unwrap_err().kind(), Kind::InvalidContent);
+    assert_eq!(writer.push(&broken).await.unwrap_err().kind(), ErrorKind::InvalidContent);
     // The rest of what failed is behind the end, unless it is cut off.
     let large = blob(bytes(2_000_000));
     let bad = Content::once(large.descriptor().clone(), pieces([bytes(1_999_999)]));
@@ -133,7 +133,7 @@ async fn overwrites_content_that_fails_verification() {
     for length in [5, 300_000, 3_000_000] {
         assert_eq!(read(&archive, &blob(bytes(length))).await.unwrap(), bytes(length));
     }
-    assert_eq!(read(&archive, &large).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(read(&archive, &large).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(entries(&path).len(), 7);
 }
 
@@ -144,7 +144,7 @@ async fn replaces_a_file_only_with_a_complete_archive() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     let path = root.join("x.tar");
-    oras_store::fsio::replace(&path, b"old", 0o600).unwrap();
+    oras_fs::replace(&path, b"old", 0o600).unwrap();
     let writer = ArchiveWriter::create(&path).await.unwrap();
     writer.push(&empty()).await.unwrap();
     drop(writer);
@@ -161,7 +161,7 @@ async fn replaces_a_file_only_with_a_complete_archive() {
 
     fs::create_dir(root.join("d.tar")).unwrap();
     let error = ArchiveWriter::create(root.join("d.tar")).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::AlreadyExists);
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     let error = ArchiveWriter::create(root.join("no/x.tar")).await.unwrap_err();
     assert!(error.chain().ends_with("no/x.tar: no such file or directory"), "{error:?}");
     assert_eq!(names(root), ["d.tar", "link.tar", "x.tar"]);

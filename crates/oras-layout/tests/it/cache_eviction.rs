@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, ImageManifest, MediaType};
-use oras_store::{Content, Kind, Source, Target};
+use oras_store::{Content, ErrorKind, Source, Target};
 
 use crate::{blob_path, index_of};
 
@@ -47,7 +47,7 @@ fn counted(layout: &Path, minutes: u64) {
     let (bytes, seconds) = text.trim().split_once(' ').unwrap();
     let seconds = seconds.parse::<u64>().unwrap() - minutes * 60;
     let text = format!("{bytes} {seconds}\n");
-    oras_store::fsio::replace(&layout.join("cache-size"), text.as_bytes(), 0o644).unwrap();
+    oras_fs::replace(&layout.join("cache-size"), text.as_bytes(), 0o644).unwrap();
 }
 
 fn size(layout: &Path) -> u64 {
@@ -150,7 +150,7 @@ async fn counts_blobs_if_the_size_file_is_invalid() {
     let layout = open_limited(place.path(), 100 * KIB).await;
     for text in ["", "x", "1", "1 x", "-1 2", "5 99999999999999"] {
         push(&layout, 1).await;
-        oras_store::fsio::replace(&place.path().join("cache-size"), text.as_bytes(), 0o644).unwrap();
+        oras_fs::replace(&place.path().join("cache-size"), text.as_bytes(), 0o644).unwrap();
         std::fs::remove_file(blob_path(place.path(), &push(&layout, 1).await.digest)).unwrap();
         push(&layout, 1).await;
         assert_eq!(size(place.path()), 10 * KIB, "{text:?}");
@@ -172,6 +172,6 @@ async fn does_not_evict_through_links() {
     link("cache-size", Path::new("/dev/zero"));
     let content = Content::of(MediaType::LAYER_TAR, vec![2; 10 * 1024]);
     let refused = layout.push(&content).await.unwrap_err();
-    assert_eq!(refused.kind(), Kind::Denied, "{refused:?}");
+    assert_eq!(refused.kind(), ErrorKind::Denied, "{refused:?}");
     assert!(has(elsewhere.path(), &theirs));
 }

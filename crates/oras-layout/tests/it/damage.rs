@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oras_layout::Layout;
 use oras_spec::Descriptor;
-use oras_store::{Content, Kind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, Pushed, Source, Target};
 use oras_testkit::nodes::{self, blob, bytes, manifest, push_all};
 
 use crate::{Directories, blob_path, index_of, names};
@@ -19,7 +19,7 @@ async fn read(layout: &Layout, descriptor: &Descriptor) -> oras_store::Result<by
 fn spoil(layout: &Layout, content: &Content, bytes: &[u8]) {
     let path = blob_path(layout.path(), &content.descriptor().digest);
     fs::remove_file(&path).unwrap();
-    oras_store::fsio::replace(&path, bytes, 0o644).unwrap();
+    oras_fs::replace(&path, bytes, 0o644).unwrap();
 }
 
 #[tokio::test]
@@ -32,10 +32,13 @@ async fn rejects_damaged_blobs() {
         let mut flipped = bytes(length).to_vec();
         flipped[length / 2] ^= 1;
         spoil(&layout, &content, &flipped);
-        assert_eq!(read(&layout, content.descriptor()).await.unwrap_err().kind(), Kind::DigestMismatch);
+        assert_eq!(read(&layout, content.descriptor()).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
         for other in [length - 1, length + 1] {
             spoil(&layout, &content, &bytes(length + 1)[..other]);
-            assert_eq!(read(&layout, content.descriptor()).await.unwrap_err().kind(), Kind::SizeMismatch);
+            assert_eq!(
+                read(&layout, content.descriptor()).await.unwrap_err().kind(),
+                ErrorKind::SizeMismatch
+            );
         }
         // A file of another length is no obstacle to the right content.
         assert!(!layout.exists(content.descriptor()).await.unwrap());
@@ -66,12 +69,12 @@ async fn follows_links_to_regular_files() {
     fs::remove_file(&target).unwrap();
     std::io::Write::write_all(&mut fs::File::create(&target).unwrap(), b"another").unwrap();
     let error = read(&layout, outside.descriptor()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::DigestMismatch, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
 
     fs::remove_file(path(&outside)).unwrap();
     fs::create_dir(path(&outside)).unwrap();
     let error = read(&layout, outside.descriptor()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
 }
 
 #[cfg(unix)]
@@ -87,7 +90,7 @@ async fn rejects_a_pipe_as_a_blob() {
     assert!(made.unwrap().success());
     let patience = std::time::Duration::from_secs(10);
     let result = tokio::time::timeout(patience, read(&layout, content.descriptor())).await;
-    assert_eq!(result.expect("opening a pipe waits for ever").unwrap_err().kind(), Kind::InvalidContent);
+    assert_eq!(result.expect("opening a pipe waits for ever").unwrap_err().kind(), ErrorKind::InvalidContent);
 }
 
 #[tokio::test]
@@ -98,7 +101,7 @@ async fn pushes_a_manifest_without_an_index_entry_again() {
     let node = manifest("a", &[]);
     push_all(&layout, &[&node]).await;
     let empty = br#"{"schemaVersion":2,"manifests":[]}"#;
-    oras_store::fsio::replace(&layout.path().join("index.json"), empty, 0o666).unwrap();
+    oras_fs::replace(&layout.path().join("index.json"), empty, 0o666).unwrap();
     assert!(!layout.exists(node.descriptor()).await.unwrap());
     assert_eq!(layout.push(&node).await.unwrap(), Pushed::Existed);
     assert!(layout.exists(node.descriptor()).await.unwrap());
@@ -123,7 +126,7 @@ async fn leaves_no_files_after_failures() {
 async fn reports_a_layout_that_cannot_be_written() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
-    oras_store::fsio::replace(&file, b"x", 0o666).unwrap();
+    oras_fs::replace(&file, b"x", 0o666).unwrap();
     let layout = Layout::open_or_create(file.join("layout")).await;
     let error = match layout {
         Ok(layout) => layout.push(&blob("x")).await.unwrap_err(),

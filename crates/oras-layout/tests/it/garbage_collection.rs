@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use oras_layout::{CollectedGarbage, GarbageOptions, Layout, LayoutOptions};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{Content, Delete, Kind, Source, Target};
+use oras_store::{Content, Delete, ErrorKind, Source, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 
 use crate::{blob_path, index_of, names, open_with};
@@ -145,10 +145,10 @@ async fn deletes_nothing_while_a_manifest_is_unreadable() {
     push_all(&layout, &[&needed, &spare, &image]).await;
     let path = blob_path(layout.path(), &image.descriptor().digest);
     std::fs::remove_file(&path).unwrap();
-    oras_store::fsio::replace(&path, b"{ damaged", 0o644).unwrap();
+    oras_fs::replace(&path, b"{ damaged", 0o644).unwrap();
     age(layout.path());
     let error = layout.collect_garbage(garbage(false)).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidContent);
+    assert_eq!(error.kind(), ErrorKind::InvalidContent);
     assert!(error.to_string().contains(&image.descriptor().digest.to_string()), "{error}");
     assert!(has(&layout, &needed) && has(&layout, &spare));
 }

@@ -24,16 +24,16 @@ async fn lists_referrers_in_index_order_without_missing_ones() {
         manifest.subject = Some(subject.descriptor().clone());
         manifest.annotations.insert("number".to_owned(), number.to_string());
         let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-        layout.gather(&manifest).await.unwrap();
+        layout.push_deferred(&manifest).await.unwrap();
         referrers.push(manifest.descriptor().digest.clone());
     }
-    layout.flush().await.unwrap();
+    layout.sync().await.unwrap();
     // One is gone, another one is not what it is called.
     let (gone, damaged) = (referrers.remove(600), referrers.remove(5));
     std::fs::remove_file(blob_path(place.path(), &gone)).unwrap();
     let path = blob_path(place.path(), &damaged);
     let other = std::fs::read(blob_path(place.path(), &referrers[0])).unwrap();
-    oras_store::fsio::replace(&path, &other, 0o444).unwrap();
+    oras_fs::replace(&path, &other, 0o444).unwrap();
 
     let layout = Layout::open(place.path()).await.unwrap();
     let found = layout.predecessors(subject.descriptor(), None).await.unwrap();

@@ -98,7 +98,7 @@ async fn keeps_fields_that_other_tools_wrote() {
         {"mediaType": "application/x-unknown", "digest": blob("x").descriptor().digest, "size": 1}
     ], "schemaVersion": 2, "annotations": {"whole": "index"}});
     let path = layout.path().join("index.json");
-    oras_store::fsio::replace(&path, &serde_json::to_vec_pretty(&foreign).unwrap(), 0o666).unwrap();
+    oras_fs::replace(&path, &serde_json::to_vec_pretty(&foreign).unwrap(), 0o666).unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, a.descriptor().digest);
 
     layout.tag(&b, "v2").await.unwrap();
@@ -133,7 +133,7 @@ async fn resolves_a_duplicate_tag_to_the_last_entry() {
     };
     let twice = json!({"schemaVersion": 2, "manifests": [entry(&a), entry(&b)]});
     let path = layout.path().join("index.json");
-    oras_store::fsio::replace(&path, &serde_json::to_vec(&twice).unwrap(), 0o666).unwrap();
+    oras_fs::replace(&path, &serde_json::to_vec(&twice).unwrap(), 0o666).unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, b.descriptor().digest);
     assert_eq!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
     layout.tag(&a, "v1").await.unwrap();
@@ -172,7 +172,7 @@ async fn resolves_manifests_that_only_an_index_lists() {
     push_all(&layout, &[&a, &subject, &signature, &index(&[&a, &signature]), &outer]).await;
     let alone = json!({"schemaVersion": 2, "manifests": [outer.descriptor()]});
     let path = layout.path().join("index.json");
-    oras_store::fsio::replace(&path, &serde_json::to_vec(&alone).unwrap(), 0o666).unwrap();
+    oras_fs::replace(&path, &serde_json::to_vec(&alone).unwrap(), 0o666).unwrap();
     let resolved = layout.resolve(&a.descriptor().digest.to_string()).await.unwrap();
     assert_eq!(resolved, a.descriptor().plain());
     let found = layout.predecessors(subject.descriptor(), None).await.unwrap();
@@ -202,7 +202,7 @@ async fn prune_keeps_what_other_nodes_need() {
         assert_eq!(layout.exists(node.descriptor()).await.unwrap(), stays, "{:?}", node.descriptor());
     }
     let error = open_with(&layout, PRUNE).await.delete(both.descriptor()).await.unwrap_err();
-    assert_eq!(error.kind(), oras_store::Kind::NotFound);
+    assert_eq!(error.kind(), oras_store::ErrorKind::NotFound);
 }
 
 #[tokio::test]

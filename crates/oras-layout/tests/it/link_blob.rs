@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, ImageManifest, MediaType};
-use oras_store::{Content, Kind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, Pushed, Source, Target};
 
 use crate::{blob_path, names};
 
@@ -83,10 +83,10 @@ async fn links_a_blob_and_finds_it_on_the_next_push() {
 async fn rejects_a_damaged_source_blob() {
     let pair = Pair::new().await;
     pair.damage();
-    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), Kind::DigestMismatch);
+    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
     assert!(!pair.target().exists());
     rewrite(&pair.source(), &[7; 700_001]);
-    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), Kind::SizeMismatch);
+    assert_eq!(pair.push_to(&pair.to).await.unwrap_err().kind(), ErrorKind::SizeMismatch);
     assert!(!pair.target().exists());
     pair.nothing_is_left();
 }

@@ -56,7 +56,7 @@ async fn reads_or_rejects_any_index() {
                 _ => drop(text.splice(start..start, PIECES[below(PIECES.len())].bytes())),
             }
         }
-        oras_store::fsio::replace(&path, &text, 0o644).unwrap();
+        oras_fs::replace(&path, &text, 0o644).unwrap();
         let one = Instant::now();
         let shown = || String::from_utf8_lossy(&text).into_owned();
         let Ok(opened) = Layout::open(layout.path()).await else { continue };

@@ -4,7 +4,7 @@ use std::fs;
 
 use futures::TryStreamExt;
 use oras_layout::Layout;
-use oras_store::{Kind, Source, TagList, Target};
+use oras_store::{ErrorKind, Source, TagList, Target};
 use oras_testkit::nodes::{self, blob, manifest, push_all};
 
 use crate::{index_of, names};
@@ -14,7 +14,7 @@ async fn creates_nothing_before_the_first_write() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/layout");
     let layout = Layout::open_or_create(&path).await.unwrap();
-    assert_eq!(layout.resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(layout.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
     assert!(!layout.exists(blob("x").descriptor()).await.unwrap());
     assert!(layout.predecessors_are_empty().await);
@@ -45,39 +45,39 @@ async fn rejects_directories_that_are_not_layouts() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     let error = Layout::open(root.join("absent")).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.chain().starts_with("failed to find path \""), "{error:?}");
 
     fs::create_dir(root.join("empty")).unwrap();
     let error = Layout::open(root.join("empty")).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidContent);
+    assert_eq!(error.kind(), ErrorKind::InvalidContent);
     let expected = "invalid OCI Image Layout: failed to open OCI layout file: open oci-layout: no such file or directory";
     assert_eq!(error.chain(), expected);
 
     let file = root.join("file");
-    oras_store::fsio::replace(&file, b"x", 0o666).unwrap();
+    oras_fs::replace(&file, b"x", 0o666).unwrap();
     assert!(Layout::open(&file).await.is_err());
     assert!(Layout::open_or_create(&file).await.is_err());
 
     let marker = root.join("empty/oci-layout");
     for text in ["", "{}", r#"{"imageLayoutVersion":"2.0.0"}"#] {
-        oras_store::fsio::replace(&marker, text.as_bytes(), 0o666).unwrap();
+        oras_fs::replace(&marker, text.as_bytes(), 0o666).unwrap();
         for error in [
             Layout::open(root.join("empty")).await.unwrap_err(),
             Layout::open_or_create(root.join("empty")).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), Kind::InvalidContent, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidContent, "{text}");
             assert!(error.chain().starts_with("invalid OCI Image Layout"), "{error:?}");
         }
     }
-    oras_store::fsio::replace(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#, 0o666).unwrap();
+    oras_fs::replace(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#, 0o666).unwrap();
     for text in ["", "[]", r#"{"manifests":1}"#, r#"{"manifests":[{}]}"#, r#"{"a":1,"a":2}"#] {
-        oras_store::fsio::replace(&root.join("empty/index.json"), text.as_bytes(), 0o666).unwrap();
+        oras_fs::replace(&root.join("empty/index.json"), text.as_bytes(), 0o666).unwrap();
         for error in [
             Layout::open(root.join("empty")).await.unwrap_err(),
             Layout::open_or_create(root.join("empty")).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), Kind::InvalidContent, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidContent, "{text}");
             assert!(error.chain().contains("invalid OCI Image Index"), "{error:?}");
         }
     }
@@ -87,7 +87,7 @@ async fn rejects_directories_that_are_not_layouts() {
 async fn keeps_other_files_in_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    oras_store::fsio::replace(&root.join("mine.txt"), b"mine", 0o644).unwrap();
+    oras_fs::replace(&root.join("mine.txt"), b"mine", 0o644).unwrap();
     let layout = Layout::open_or_create(root).await.unwrap();
     let node = manifest("a", &[]);
     push_all(&layout, &[&node]).await;

@@ -56,7 +56,7 @@ async fn ours(directory: &Path) -> Layout {
 /// Creates the layout of the Go tool at `layout` in `directory`, with the content of [`ours`].
 fn theirs(oras: &Path, directory: &Path) {
     for (name, text) in [("hello.txt", "hello\n"), ("sbom.txt", "sbom\n")] {
-        oras_store::fsio::replace(&directory.join(name), text.as_bytes(), 0o644).unwrap();
+        oras_fs::replace(&directory.join(name), text.as_bytes(), 0o644).unwrap();
     }
     run(oras, directory, &["push", "--oci-layout", "layout:v1", "hello.txt"]);
     run(oras, directory, &["attach", "--oci-layout", "layout:v1", "--artifact-type", SBOM, "sbom.txt"]);
@@ -131,7 +131,7 @@ async fn exchanges_layouts_with_regctl() {
 
     // regctl keeps referrers of a layout behind a tag made of the digest: we find them through it.
     let to = ["--artifact-type", SBOM, "--subject", "ocidir://copy:v2"];
-    oras_store::fsio::replace(&at.join("sbom.txt"), b"sbom\n", 0o644).unwrap();
+    oras_fs::replace(&at.join("sbom.txt"), b"sbom\n", 0o644).unwrap();
     run(&regctl, at, &[&["artifact", "put", "-f", "sbom.txt"][..], &to].concat());
     let copy = Layout::open(at.join("copy")).await.unwrap();
     let referrers = copy.predecessors(&node, Some(&SBOM.into())).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 
@@ -130,13 +130,13 @@ impl Client {
 
 fn basic(credential: Option<&Credential>) -> Result<HeaderValue> {
     match credential {
-        None => Err(Error::from_source(Kind::Unauthorized, MissingCredential)),
+        None => Err(Error::from_source(ErrorKind::Unauthorized, MissingCredential)),
         Some(Credential::Basic { username, password })
             if !username.is_empty() && !password.expose().is_empty() =>
         {
             basic_header(username, password)
         }
-        Some(_) => Err(Error::new(Kind::Unauthorized, "missing username or password for basic auth")),
+        Some(_) => Err(Error::new(ErrorKind::Unauthorized, "missing username or password for basic auth")),
     }
 }
 
@@ -147,8 +147,9 @@ pub(crate) fn basic_header(username: &str, password: &Secret) -> Result<HeaderVa
 
 pub(crate) fn header(scheme: &str, secret: &Secret) -> Result<HeaderValue> {
     let text = Secret::from(format!("{scheme} {}", secret.expose()));
-    let mut value = HeaderValue::from_str(text.expose())
-        .map_err(|_| Error::new(Kind::InvalidContent, "a credential has characters that cannot be sent"))?;
+    let mut value = HeaderValue::from_str(text.expose()).map_err(|_| {
+        Error::new(ErrorKind::InvalidContent, "a credential has characters that cannot be sent")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

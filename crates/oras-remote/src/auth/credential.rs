@@ -1,7 +1,7 @@
 //! Credentials, and stores of them.
 
 use async_trait::async_trait;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use crate::auth::secret::Secret;
 
@@ -89,7 +89,7 @@ impl CredentialStore for StaticCredentials {
 }
 
 fn read_only() -> Error {
-    Error::new(Kind::Unsupported, "this credential store is read-only")
+    Error::new(ErrorKind::Unsupported, "this credential store is read-only")
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(Anonymous.get("a", None).await.unwrap(), None);
         let store = StaticCredentials::new(Some(credential.clone()));
         assert_eq!(store.get("a", None).await.unwrap(), Some(credential.clone()));
-        assert_eq!(store.put("a", &credential).await.unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(store.put("a", &credential).await.unwrap_err().kind(), ErrorKind::Unsupported);
         assert!(!format!("{store:?}").contains("\"p\""));
     }
 }

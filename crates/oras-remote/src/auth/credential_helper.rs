@@ -4,12 +4,12 @@
 //! results and errors to its standard output. Its standard error is passed through to the user.
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -60,7 +60,7 @@ impl CredentialHelper {
     pub(crate) fn new(name: &str, directory: Option<&Path>) -> Result<Self> {
         if name.contains(['/', '\\', '\0']) {
             let message = format!("invalid name of a credential helper {name:?}");
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let program = PathBuf::from(format!("docker-credential-{name}"));
         let program = directory.map_or(program.clone(), |directory| directory.join(&program));
@@ -91,12 +91,15 @@ impl CredentialHelper {
             Credential::Basic { username, password } => (username.as_str(), password),
             Credential::Refresh(token) => (TOKEN_USER, token),
             Credential::Access(_) => {
-                return Err(Error::new(Kind::Unsupported, "a credential helper can't keep an access token"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "a credential helper can't keep an access token",
+                ));
             }
         };
         let request = Request { server_url: server, username, secret: secret.expose() };
         let input = serde_json::to_vec(&request).map(Zeroizing::new).map_err(|error| {
-            Error::new(Kind::Other, "failed to encode the credentials").with_source(error)
+            Error::new(ErrorKind::Other, "failed to encode the credentials").with_source(error)
         })?;
         self.run("store", &input).await.map(drop)
     }
@@ -139,7 +142,7 @@ impl CredentialHelper {
 
     /// Returns true if `error` means that the program is not installed.
     pub(crate) fn is_missing(&self, error: &Error) -> bool {
-        error.kind() == Kind::Unsupported
+        error.kind() == ErrorKind::Unsupported
     }
 
     /// Returns `docker-credential-` and the configured name.
@@ -149,14 +152,17 @@ impl CredentialHelper {
 
     fn not_started(&self, error: std::io::Error) -> Error {
         let start = format!("exec: \"{}\"", self.program.display());
-        if error.kind() == ErrorKind::NotFound {
-            return Error::new(Kind::Unsupported, format!("{start}: executable file not found in $PATH"));
+        if error.kind() == io::ErrorKind::NotFound {
+            return Error::new(
+                ErrorKind::Unsupported,
+                format!("{start}: executable file not found in $PATH"),
+            );
         }
         Error::io(start, error)
     }
 
     fn failed(&self, action: &str, why: &str) -> Error {
-        Error::new(Kind::Other, format!("{} {action}: {why}", self.name()))
+        Error::new(ErrorKind::Other, format!("{} {action}: {why}", self.name()))
     }
 }
 
@@ -246,7 +252,7 @@ pub(crate) mod tests {
         helper.erase("s").await.unwrap();
         assert_eq!(read("erase"), "s");
         let error = helper.store("s", &Credential::Access("t".into())).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Unsupported);
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
     #[tokio::test]
@@ -256,7 +262,7 @@ pub(crate) mod tests {
             missing.get("s").await.unwrap_err().chain(),
             "exec: \"docker-credential-missing\": executable file not found in $PATH"
         );
-        assert_eq!(CredentialHelper::new("../x", None).unwrap_err().kind(), Kind::InvalidInput);
+        assert_eq!(CredentialHelper::new("../x", None).unwrap_err().kind(), ErrorKind::InvalidInput);
         let (_directory, mut stuck) = helper("exec sleep 60");
         stuck.timeout = Duration::from_millis(50);
         let error = stuck.get("s").await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Fetches tokens from the token server that a registry names, and refreshes expired ones.
 
-use oras_store::{Kind, Result};
+use oras_store::{ErrorKind, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 
@@ -67,7 +67,7 @@ impl Client {
         let is_old = cache.credential().is_some();
         let credential = self.credential(endpoint, cache).await?;
         let token = match self.fetch_token(endpoint, &bearer, credential.as_deref()).await {
-            Err(failed) if is_old && failed.error.kind() == Kind::Unauthorized => {
+            Err(failed) if is_old && failed.error.kind() == ErrorKind::Unauthorized => {
                 // A credential helper may have a newer credential.
                 cache.clear_credential();
                 let other = self.credential(endpoint, cache).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -32,7 +32,7 @@ pub(crate) struct Token {
 /// If it is not an address, or is rejected.
 pub(crate) fn realm(text: &str, registry: &Url) -> Result<Url> {
     let realm = Url::parse(text).map_err(|error| {
-        Error::new(Kind::InvalidContent, format!("invalid address of a token server {text:?}"))
+        Error::new(ErrorKind::InvalidContent, format!("invalid address of a token server {text:?}"))
             .with_source(error)
     })?;
     check_realm(&realm, registry)?;
@@ -95,13 +95,13 @@ struct Response {
 pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     let response: Response = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
-        Error::new(Kind::InvalidContent, format!("invalid response of the token server at {place}"))
+        Error::new(ErrorKind::InvalidContent, format!("invalid response of the token server at {place}"))
     })?;
     let secret = [response.access_token, response.token]
         .into_iter()
         .flatten()
         .find(|token| !token.is_empty())
-        .ok_or_else(|| Error::new(Kind::InvalidContent, "empty token returned"))?;
+        .ok_or_else(|| Error::new(ErrorKind::InvalidContent, "empty token returned"))?;
     let seconds = response.expires_in.and_then(|value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.parse().ok(),
@@ -127,7 +127,7 @@ pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<()> {
         // Neither fails for an address that can have a user.
         let _ = (shown.set_username(""), shown.set_password(None));
         shown.set_query(None);
-        Err(Error::new(Kind::Denied, format!("refusing the token server {shown}: {why}")))
+        Err(Error::new(ErrorKind::Denied, format!("refusing the token server {shown}: {why}")))
     };
     match realm.scheme() {
         "https" => {}
@@ -220,9 +220,9 @@ mod tests {
         }
         realm("http://auth.example/t", &url("http://registry.example")).unwrap();
         for bad in ["ftp://auth.example", "file:///etc/passwd", "data:x", "https://u:p@auth.example/t"] {
-            assert_eq!(realm(bad, &secure).unwrap_err().kind(), Kind::Denied, "{bad}");
+            assert_eq!(realm(bad, &secure).unwrap_err().kind(), ErrorKind::Denied, "{bad}");
         }
-        assert_eq!(realm("/token", &secure).unwrap_err().kind(), Kind::InvalidContent);
+        assert_eq!(realm("/token", &secure).unwrap_err().kind(), ErrorKind::InvalidContent);
         assert_eq!(
             realm("http://u:pass@auth.example/t?k=v", &secure).unwrap_err().chain(),
             "refusing the token server http://auth.example/t: it is not secure, and the registry is"

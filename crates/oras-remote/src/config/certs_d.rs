@@ -1,10 +1,10 @@
 //! Certificates by registry, in directories as Docker and the containers tools use them: `certs.d/host:port` with
 //! authorities (`*.crt`) and a client certificate with its key (`*.cert`, `*.key`).
 
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The certificates of one registry.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
     let key = certificate.with_extension("key");
     if !key.exists() {
         let message = format!("{} has no key beside it: {} is missing", certificate.display(), key.display());
-        return Err(Error::new(Kind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let client = is_permitted(&key).then_some((certificate, key));
     Ok(Certificates { authorities, client })
@@ -53,7 +53,8 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
 
 /// Returns true if the user may read a file. Other faults are reported when the file is parsed.
 fn is_permitted(path: &Path) -> bool {
-    let closed = std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let closed =
+        std::fs::File::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
     if closed {
         tracing::debug!(path = %path.display(), "skipping a certificate without read permission");
     }

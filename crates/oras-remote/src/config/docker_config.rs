@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::auth::credential::{Credential, CredentialStore};
@@ -165,7 +165,7 @@ impl DockerConfig {
 
     fn first(&self) -> Result<&Path> {
         self.paths.first().map(PathBuf::as_path).ok_or_else(|| {
-            Error::new(Kind::Unsupported, "failed to get user home directory: $HOME is not defined")
+            Error::new(ErrorKind::Unsupported, "failed to get user home directory: $HOME is not defined")
         })
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
-use oras_store::{Error, Kind, Result, check_written_size, fsio};
+use oras_store::{Error, ErrorKind, Result, check_written_size};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ impl DockerConfigFile {
     /// Reads a file; a missing or blank one has no fields.
     pub(crate) async fn read(path: &Path) -> Result<Self> {
         let path = path.to_owned();
-        fsio::blocking(move || Self::load(&path)).await
+        oras_fs::blocking(move || Self::load(&path)).await
     }
 
     pub(crate) fn load(path: &Path) -> Result<Self> {
@@ -132,18 +132,18 @@ impl DockerConfigFile {
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         let formatter = PrettyFormatter::with_indent(b"\t");
-        self.fields
-            .serialize(&mut serde_json::Serializer::with_formatter(&mut *bytes, formatter))
-            .map_err(|error| Error::new(Kind::Other, "failed to encode config file").with_source(error))?;
+        self.fields.serialize(&mut serde_json::Serializer::with_formatter(&mut *bytes, formatter)).map_err(
+            |error| Error::new(ErrorKind::Other, "failed to encode config file").with_source(error),
+        )?;
         check_written_size(&self.path.display().to_string(), bytes.len(), MAX_SIZE)?;
         let path = self.path;
-        fsio::blocking(move || {
+        oras_fs::blocking(move || {
             // Replacing a symbolic link itself would detach a file that the user manages elsewhere.
             let path = std::fs::canonicalize(&path).unwrap_or(path);
             if let Some(parent) = path.parent() {
                 create_private(parent)?;
             }
-            fsio::replace(&path, &bytes, 0o600)
+            oras_fs::replace(&path, &bytes, 0o600)
         })
         .await
     }
@@ -187,7 +187,7 @@ fn create_private(directory: &Path) -> Result<()> {
 
 fn invalid(path: &Path, why: &str) -> Error {
     let message = format!("failed to decode config file {}: invalid config format: {why}", path.display());
-    Error::new(Kind::InvalidContent, message)
+    Error::new(ErrorKind::InvalidContent, message)
 }
 
 /// Reads the credential in an entry of `auths`, if it has one.
@@ -231,7 +231,7 @@ fn encode(credential: &Credential) -> Result<Value> {
     Ok(match credential {
         Credential::Basic { username, .. } if username.contains(':') => {
             let message = "bad credential format: colons(:) are not allowed in username";
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Credential::Basic { username, password } => {
             let text = Zeroizing::new(format!("{username}:{}", password.expose()));

@@ -1,7 +1,5 @@
 //! Tests of [`super::DockerConfig`].
 
-use oras_store::fsio;
-
 use super::*;
 
 struct Fixture {
@@ -13,7 +11,7 @@ struct Fixture {
 fn fixture(text: &str) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
-    fsio::replace(&path, text.as_bytes(), 0o644).unwrap();
+    oras_fs::replace(&path, text.as_bytes(), 0o644).unwrap();
     let store = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
     Fixture { directory, path, store }
 }
@@ -224,7 +222,7 @@ async fn rejects_malformed_files() {
     assert_eq!(fixture(" \n").store.get("a", None).await.unwrap(), None);
     let directory = tempfile::tempdir().unwrap();
     let store = DockerConfig::open(vec![directory.path().to_owned()]);
-    assert_eq!(store.get("a", None).await.unwrap_err().kind(), Kind::Io);
+    assert_eq!(store.get("a", None).await.unwrap_err().kind(), ErrorKind::Io);
 }
 
 #[cfg(unix)]

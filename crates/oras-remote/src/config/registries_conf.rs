@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 /// Bytes of the largest file that is read.
@@ -92,7 +92,7 @@ impl RegistriesConf {
 
     /// Adds the rules in the text of a file.
     fn add(&mut self, text: &str, path: &Path) -> Result<()> {
-        let invalid = |why: String| Error::new(Kind::InvalidInput, format!("{}: {why}", path.display()));
+        let invalid = |why: String| Error::new(ErrorKind::InvalidInput, format!("{}: {why}", path.display()));
         let parsed: File = toml::from_str(text).map_err(|error| {
             let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
             invalid(format!("line {line}: {}", error.message()))
@@ -128,7 +128,7 @@ impl RuleMatch<'_> {
     pub(crate) fn blocked(&self) -> Option<Error> {
         let blocked =
             || RegistryBlocked { prefix: self.prefix.to_owned(), file: self.rule.file.to_path_buf() };
-        self.rule.blocked.then(|| Error::from_source(Kind::Denied, blocked()))
+        self.rule.blocked.then(|| Error::from_source(ErrorKind::Denied, blocked()))
     }
 }
 

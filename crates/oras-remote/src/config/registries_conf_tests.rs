@@ -103,7 +103,7 @@ fn errors_name_the_file() {
         let error = conf(text).unwrap_err();
         let said = error.chain();
         assert!(said.starts_with("/x/registries.conf: ") && said.contains(why), "{text}: {said}");
-        assert_eq!(error.kind(), Kind::InvalidInput);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
 

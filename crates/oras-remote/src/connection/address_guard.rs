@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -38,7 +38,7 @@ impl std::str::FromStr for AllowedHost {
     /// Parses `host`, `host:port`, `1.2.3.4:port`, `::1` and `[::1]:port`.
     fn from_str(text: &str) -> Result<Self> {
         let failed =
-            || Error::new(Kind::InvalidInput, format!("invalid host {text:?}: expecting host[:port]"));
+            || Error::new(ErrorKind::InvalidInput, format!("invalid host {text:?}: expecting host[:port]"));
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
                 (host, Some(port.parse().map_err(|_| failed())?))
@@ -138,7 +138,7 @@ impl AddressGuard {
             Host::Domain(name) if is_localhost(name) => IpAddr::V4([127, 0, 0, 1].into()),
             Host::Domain(_) => return Ok(()),
         };
-        self.check(address, registries).map_err(|refused| Error::from_source(Kind::Denied, refused))
+        self.check(address, registries).map_err(|refused| Error::from_source(ErrorKind::Denied, refused))
     }
 
     fn check(&self, address: IpAddr, registries: &RegistryAddresses) -> Result<(), AddressRefused> {
@@ -250,7 +250,7 @@ mod tests {
             }
             for host in refused.split_whitespace().chain(["169.254.170.2", "0.0.0.0", "[fe80::3]", "[::]"]) {
                 let error = check(host).unwrap_err();
-                assert_eq!(error.kind(), Kind::Denied, "{registry} {host}");
+                assert_eq!(error.kind(), ErrorKind::Denied, "{registry} {host}");
                 assert!(error.find::<AddressRefused>().is_some());
             }
         }

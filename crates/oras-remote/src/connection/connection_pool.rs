@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use url::Url;
@@ -111,7 +111,8 @@ fn build(
     } else {
         tls_config::none()?
     };
-    let failed = |error: reqwest::Error| Error::new(Kind::Other, "failed to set up HTTP").with_source(error);
+    let failed =
+        |error: reqwest::Error| Error::new(ErrorKind::Other, "failed to set up HTTP").with_source(error);
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .user_agent(&options.user_agent)

@@ -1,7 +1,7 @@
 //! The system's proxy for a request, where it changes how connections are set up.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use url::Url;
 
 /// The default port of a SOCKS proxy (Go: `net/http`, `portMap`).
@@ -61,7 +61,7 @@ pub(crate) fn certificate_refused(url: &Url, proxy: &str) -> Error {
         "refusing to use a client certificate through the proxy {proxy}, which is reached by HTTPS and would be shown \
          it: reach the proxy by HTTP, or {host} without it (NO_PROXY)"
     );
-    Error::new(Kind::Denied, message)
+    Error::new(ErrorKind::Denied, message)
 }
 
 #[cfg(test)]

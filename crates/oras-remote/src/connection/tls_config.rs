@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use oras_tls::{FileError, FileErrorKind};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
@@ -66,8 +66,9 @@ fn anchors(file: Option<&Path>, own: &[PathBuf]) -> Result<Anchors> {
 }
 
 fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
-    let failed =
-        |why: String| Error::new(Kind::InvalidInput, format!("Failed to load certificate in file: {why}"));
+    let failed = |why: String| {
+        Error::new(ErrorKind::InvalidInput, format!("Failed to load certificate in file: {why}"))
+    };
     let found = oras_tls::certificates(path).map_err(|error| match error.kind() {
         FileErrorKind::Missing => unusable(error),
         // Scripts match these words of the Go tool.
@@ -85,15 +86,15 @@ fn unusable(error: FileError) -> Error {
     let context = match error.kind() {
         FileErrorKind::Missing => {
             let message = format!("open {}: no such file or directory", error.path().display());
-            return Error::new(Kind::Io, message);
+            return Error::new(ErrorKind::Io, message);
         }
         FileErrorKind::NoCertificatePem => "tls: failed to find any PEM data in certificate input",
         FileErrorKind::NoKeyPem => "tls: failed to find any PEM data in key input",
         _ => "failed to set up TLS",
     };
-    Error::from_source(Kind::InvalidInput, error).context(context)
+    Error::from_source(ErrorKind::InvalidInput, error).context(context)
 }
 
 fn failed(error: &rustls::Error) -> Error {
-    Error::new(Kind::InvalidInput, format!("failed to set up TLS: {}", oras_tls::describe("", error)))
+    Error::new(ErrorKind::InvalidInput, format!("failed to set up TLS: {}", oras_tls::describe("", error)))
 }

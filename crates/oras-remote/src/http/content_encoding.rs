@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use url::Url;
@@ -81,8 +81,8 @@ impl BodyError {
         let bad = |kind, why: &str| Error::new(kind, format!("{method} \"{}\": {why}", redact(url)));
         match self {
             Self::Network(error) => network_error::failed(method, url, ServerRole::Registry, &error),
-            Self::Unsupported(why) => bad(Kind::Unsupported, &format!("the answer has {why}")).into(),
-            Self::Malformed(why) => bad(Kind::InvalidContent, &why).into(),
+            Self::Unsupported(why) => bad(ErrorKind::Unsupported, &format!("the answer has {why}")).into(),
+            Self::Malformed(why) => bad(ErrorKind::InvalidContent, &why).into(),
         }
     }
 }

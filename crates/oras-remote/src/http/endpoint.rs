@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -44,7 +44,7 @@ impl Endpoint {
         let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };
         let host = if server == "docker.io" { "registry-1.docker.io" } else { server };
         let invalid =
-            || Error::new(Kind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
+            || Error::new(ErrorKind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| invalid())?;
         // Rejects anything but a host and a port, which would become part of the path or the credentials.
         if base.path() != "/" || base.query().is_some() || base.fragment().is_some() || base.username() != ""
@@ -162,7 +162,7 @@ impl Endpoint {
             .join(path)
             .ok()
             .filter(|url| self.owns(url))
-            .ok_or_else(|| Error::new(Kind::InvalidInput, format!("invalid address {path:?}")))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("invalid address {path:?}")))
     }
 
     /// Returns the headers to send to `url`: none unless this server owns it.

@@ -2,9 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io;
 
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use reqwest::header::CONNECTION;
 use reqwest::{Method, StatusCode, Version};
 use rustls::{AlertDescription, InvalidMessage};
@@ -50,7 +50,7 @@ impl fmt::Display for ServerRole {
 /// Describes the failure to send a request or to read its answer.
 pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwest::Error) -> FailedAttempt {
     if let Some(refused) = find::<AddressRefused>(error) {
-        return Error::from_source(Kind::Denied, refused.clone()).into();
+        return Error::from_source(ErrorKind::Denied, refused.clone()).into();
     }
     if speaks_plain_http(error) {
         let cause = "http: server gave HTTP response to HTTPS client";
@@ -64,7 +64,7 @@ pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwe
 /// an answer. A load balancer or a container's port forward accepts connections and resets them while the server is
 /// down.
 pub(crate) fn is_outage(error: &reqwest::Error) -> bool {
-    use ErrorKind as E;
+    use io::ErrorKind as E;
     if error.is_timeout() || find::<AddressRefused>(error).is_some() {
         return false;
     }
@@ -147,7 +147,7 @@ pub(crate) fn lacks_tls_server(error: &reqwest::Error) -> bool {
     match find::<rustls::Error>(error) {
         Some(_) => speaks_plain_http(error),
         None => find::<std::io::Error>(error).is_some_and(|io| {
-            use ErrorKind::{ConnectionRefused, ConnectionReset, UnexpectedEof};
+            use io::ErrorKind::{ConnectionRefused, ConnectionReset, UnexpectedEof};
             error.is_connect() && matches!(io.kind(), ConnectionRefused | ConnectionReset | UnexpectedEof)
         }),
     }
@@ -165,7 +165,7 @@ pub(crate) fn unexpected_eof(method: &Method, url: &Url) -> FailedAttempt {
 
 fn go_error(method: &Method, url: &Url, cause: &str) -> Error {
     let (first, rest) = method.as_str().split_at(1.min(method.as_str().len()));
-    Error::new(Kind::Network, format!("{first}{} \"{}\": {cause}", rest.to_lowercase(), redact(url)))
+    Error::new(ErrorKind::Network, format!("{first}{} \"{}\": {cause}", rest.to_lowercase(), redact(url)))
 }
 
 fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
@@ -181,15 +181,17 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
     let dialed = || dialed(error).unwrap_or_else(|| numeric(&address));
     let dial = if error.is_connect() { format!("dial tcp {}: ", dialed()) } else { String::new() };
     match io {
-        Some(ErrorKind::ConnectionRefused) => {
+        Some(io::ErrorKind::ConnectionRefused) => {
             (format!("{dial}connect: connection refused"), RetryAdvice::Never)
         }
         _ if error.is_timeout() => (format!("{dial}i/o timeout"), RetryAdvice::Later),
-        Some(ErrorKind::ConnectionReset) => (format!("{dial}connection reset by peer"), RetryAdvice::Later),
-        Some(ErrorKind::BrokenPipe) => (format!("{dial}broken pipe"), RetryAdvice::Later),
+        Some(io::ErrorKind::ConnectionReset) => {
+            (format!("{dial}connection reset by peer"), RetryAdvice::Later)
+        }
+        Some(io::ErrorKind::BrokenPipe) => (format!("{dial}broken pipe"), RetryAdvice::Later),
         // The server closed the connection during the handshake.
-        Some(ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), RetryAdvice::Later),
-        Some(ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), RetryAdvice::Later),
+        Some(io::ErrorKind::UnexpectedEof) if error.is_connect() => ("EOF".to_owned(), RetryAdvice::Later),
+        Some(io::ErrorKind::UnexpectedEof) => (format!("{dial}unexpected EOF"), RetryAdvice::Later),
         _ if is_cut(error) => ("unexpected EOF".to_owned(), RetryAdvice::Later),
         _ if is_head_too_large(error) => {
             ("the head of the answer has too many fields or bytes".to_owned(), RetryAdvice::Never)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -96,23 +96,24 @@ impl VisitedPages {
             links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         let target = link_header::next(&links).map_err(|header| {
             let why = format!("the list goes on, but its Link can't be read: {header:?}");
-            page.bad(Kind::InvalidContent, &why)
+            page.bad(ErrorKind::InvalidContent, &why)
         })?;
         let Some(target) = target else { return Ok(None) };
-        let next = link_header::resolve(target, url).map_err(|why| page.bad(Kind::InvalidContent, &why))?;
+        let next =
+            link_header::resolve(target, url).map_err(|why| page.bad(ErrorKind::InvalidContent, &why))?;
         self.pages.insert(url.clone());
         self.length += length;
         // A registry that links back would otherwise make the client loop.
         if self.pages.contains(&next) {
-            return Err(page.bad(Kind::InvalidContent, "the next page is one that was read before"));
+            return Err(page.bad(ErrorKind::InvalidContent, "the next page is one that was read before"));
         }
         if self.pages.len() >= MAX_PAGES {
-            return Err(page.bad(Kind::TooLarge, &format!("more than {MAX_PAGES} pages")));
+            return Err(page.bad(ErrorKind::TooLarge, &format!("more than {MAX_PAGES} pages")));
         }
         if self.length >= MAX_LIST {
             let why =
                 format!("the pages of the list exceed the limit of {MAX_LIST} bytes: size exceeds limit");
-            return Err(page.bad(Kind::TooLarge, &why));
+            return Err(page.bad(ErrorKind::TooLarge, &why));
         }
         Ok(Some(next))
     }
@@ -152,7 +153,9 @@ impl<P: DeserializeOwned + Send + 'static> Page<P> {
         let response = self.response.expect(statuses)?;
         match self.parsed {
             Ok(parsed) => Ok((response, parsed)),
-            Err(why) => Err(response.bad(Kind::InvalidContent, &format!("failed to decode response: {why}"))),
+            Err(why) => {
+                Err(response.bad(ErrorKind::InvalidContent, &format!("failed to decode response: {why}")))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use oras_store::{ByteStream, Content, Error, Kind, Origin, Result, Undigested};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, UnhashedContent};
 
 use crate::http::replay_buffer::ReplayableDownload;
 
@@ -25,7 +25,7 @@ enum Bytes {
     Content(Content),
     /// Content of another registry, whose download is reused when the upload fails.
     Replayable(Content, ReplayableDownload),
-    Undigested(Undigested),
+    UnhashedContent(UnhashedContent),
     /// The bytes from an offset on. The registry already has the earlier ones, and this client no longer does.
     Window(u64, bytes::Bytes),
 }
@@ -41,8 +41,8 @@ impl Payload {
         Self { bytes, bytes_read: Arc::default() }
     }
 
-    pub(crate) fn undigested(content: Undigested) -> Self {
-        Self { bytes: Bytes::Undigested(content), bytes_read: Arc::default() }
+    pub(crate) fn undigested(content: UnhashedContent) -> Self {
+        Self { bytes: Bytes::UnhashedContent(content), bytes_read: Arc::default() }
     }
 
     /// Returns a payload of `bytes` that follow `start` earlier bytes, which the registry already has.
@@ -58,7 +58,7 @@ impl Payload {
     pub(crate) fn size(&self) -> u64 {
         match &self.bytes {
             Bytes::Content(content) | Bytes::Replayable(content, _) => content.descriptor().size,
-            Bytes::Undigested(content) => content.size,
+            Bytes::UnhashedContent(content) => content.size,
             Bytes::Window(start, bytes) => start + bytes.len() as u64,
         }
     }
@@ -67,7 +67,7 @@ impl Payload {
     pub(crate) fn is_replayable(&self) -> bool {
         match &self.bytes {
             Bytes::Content(content) => content.is_replayable(),
-            Bytes::Replayable(..) | Bytes::Undigested(_) | Bytes::Window(..) => true,
+            Bytes::Replayable(..) | Bytes::UnhashedContent(_) | Bytes::Window(..) => true,
         }
     }
 
@@ -81,13 +81,13 @@ impl Payload {
         let stream = match &self.bytes {
             Bytes::Content(content) => content.unverified(range).await?,
             Bytes::Replayable(content, download) => download.open(content, range).await?,
-            Bytes::Undigested(content) => content.open(range.start).await?,
+            Bytes::UnhashedContent(content) => content.open(range.start).await?,
             Bytes::Window(start, bytes) => {
                 let place = |at: u64| usize::try_from(at.checked_sub(*start)?).ok();
                 let part = place(range.start).zip(place(range.end)).filter(|(start, end)| start <= end);
                 let Some((start, end)) = part.filter(|(_, end)| *end <= bytes.len()) else {
                     let message = "the registry has lost an upload whose bytes are not at hand any more";
-                    return Err(Error::new(Kind::Other, message));
+                    return Err(Error::new(ErrorKind::Other, message));
                 };
                 stream::iter((start < end).then(|| Ok(bytes.slice(start..end)))).boxed()
             }

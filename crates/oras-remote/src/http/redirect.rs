@@ -3,7 +3,7 @@
 //! A redirect to another origin drops credentials and the user's headers, because [`Endpoint::headers_for`] attaches
 //! them per address.
 
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
@@ -51,7 +51,7 @@ impl Client {
             request.method,
             redact(&request.url)
         );
-        Err(Error::new(Kind::InvalidContent, message).into())
+        Err(Error::new(ErrorKind::InvalidContent, message).into())
     }
 }
 
@@ -68,17 +68,19 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
     let next = response
         .url
         .join(location)
-        .map_err(|_| response.bad(Kind::InvalidContent, "redirected to an invalid address"))?;
+        .map_err(|_| response.bad(ErrorKind::InvalidContent, "redirected to an invalid address"))?;
     if !matches!(next.scheme(), "http" | "https")
         || (response.url.scheme() == "https" && next.scheme() == "http")
     {
         let why =
             format!("refusing to follow a redirect from {} to {}", response.url.scheme(), next.scheme());
-        return Err(response.bad(Kind::Denied, &why));
+        return Err(response.bad(ErrorKind::Denied, &why));
     }
     // Headers stay behind by [`Endpoint::headers_for`], but a body would be sent along.
     if matches!(request.body, Body::Secret(_)) && !endpoint.owns(&next) {
-        return Err(response.bad(Kind::Denied, "refusing to send an identity token or a password elsewhere"));
+        return Err(
+            response.bad(ErrorKind::Denied, "refusing to send an identity token or a password elsewhere")
+        );
     }
     Ok(Some(next))
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use oras_store::{Error, Kind, MAX_MANIFEST_SIZE, Result};
+use oras_store::{Error, ErrorKind, MAX_MANIFEST_SIZE, Result};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -45,8 +45,9 @@ impl Request {
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| Error::new(Kind::InvalidInput, format!("{value:?} cannot be sent as a header")))?;
+        let value = HeaderValue::from_str(value).map_err(|_| {
+            Error::new(ErrorKind::InvalidInput, format!("{value:?} cannot be sent as a header"))
+        })?;
         self.headers.insert(name, value);
         Ok(self)
     }

@@ -1,7 +1,7 @@
 //! An answer of a registry.
 
 use bytes::Bytes;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -83,7 +83,7 @@ impl Response {
     }
 
     /// Returns an error about this answer: `GET "url": why`.
-    pub(crate) fn bad(&self, kind: Kind, why: &str) -> Error {
+    pub(crate) fn bad(&self, kind: ErrorKind, why: &str) -> Error {
         Error::new(kind, format!("{} \"{}\": {why}", self.method, redact(&self.url)))
     }
 }

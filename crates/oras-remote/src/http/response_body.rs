@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -83,7 +83,7 @@ pub(crate) fn too_large(method: &Method, url: &Url, limit: u64) -> Error {
         "{method} \"{}\": the answer exceeds the limit of {limit} bytes: size exceeds limit",
         redact(url)
     );
-    Error::new(Kind::TooLarge, message)
+    Error::new(ErrorKind::TooLarge, message)
 }
 
 /// Reads a list whole if it is short, otherwise returns a stream that starts with the bytes read.

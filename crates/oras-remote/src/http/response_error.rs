@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -43,14 +43,14 @@ impl ResponseError {
 
     pub(crate) fn into_error(self) -> Error {
         let kind = match self.status {
-            404 => Kind::NotFound,
-            401 => Kind::Unauthorized,
-            403 => Kind::Denied,
-            405 => Kind::Unsupported,
-            413 => Kind::TooLarge,
-            400 if self.has_code("DIGEST_INVALID") => Kind::DigestMismatch,
-            400 if self.has_code("SIZE_INVALID") => Kind::SizeMismatch,
-            _ => Kind::Other,
+            404 => ErrorKind::NotFound,
+            401 => ErrorKind::Unauthorized,
+            403 => ErrorKind::Denied,
+            405 => ErrorKind::Unsupported,
+            413 => ErrorKind::TooLarge,
+            400 if self.has_code("DIGEST_INVALID") => ErrorKind::DigestMismatch,
+            400 if self.has_code("SIZE_INVALID") => ErrorKind::SizeMismatch,
+            _ => ErrorKind::Other,
         };
         Error::from_source(kind, self)
     }

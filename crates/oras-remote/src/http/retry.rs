@@ -188,7 +188,7 @@ pub(crate) fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oras_store::Kind;
+    use oras_store::ErrorKind;
 
     #[test]
     fn delay_doubles_up_to_the_limit() {
@@ -248,7 +248,7 @@ mod tests {
             let (mut budget, mut made) = (policy.budget(), 0);
             let error = loop {
                 made += 1;
-                let failed = FailedAttempt { error: Error::new(Kind::Network, "broken"), advice };
+                let failed = FailedAttempt { error: Error::new(ErrorKind::Network, "broken"), advice };
                 if let Err(error) = budget.wait_or_fail(failed).await {
                     break error;
                 }
@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bounds_an_outage_by_time() {
-        let failed = |advice| FailedAttempt { error: Error::new(Kind::Network, "refused"), advice };
+        let failed = |advice| FailedAttempt { error: Error::new(ErrorKind::Network, "refused"), advice };
         let outage = RetryAdvice::Outage { asked: None };
         for (retries, longest, lasts) in [(5, 40, 30..=40), (1, 40, 30..=40), (0, 40, 0..=0), (5, 0, 5..=8)] {
             let policy =

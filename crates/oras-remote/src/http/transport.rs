@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oras_store::{Kind, Result};
+use oras_store::{ErrorKind, Result};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::timeout;
@@ -146,7 +146,7 @@ impl Client {
             _ => in_flight.answered(&request.method),
         }
         let body = response_body::read(http, request, url, idle).await.inspect_err(|failed| {
-            if failed.error.kind() == Kind::Network {
+            if failed.error.kind() == ErrorKind::Network {
                 self.pools().discard(&lease);
             }
         });

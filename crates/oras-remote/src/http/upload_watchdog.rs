@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use oras_store::{ByteStream, Error, Kind, Result};
+use oras_store::{ByteStream, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -92,13 +92,13 @@ pub(crate) async fn watched_stream(
                 Some(Ok(chunk)) if chunk.len() as u64 <= left => Ok(chunk),
                 Some(Ok(chunk)) if !is_last => Ok(chunk.slice(..usize::try_from(left).unwrap_or(0))),
                 Some(Ok(_)) => Err(Error::new(
-                    Kind::SizeMismatch,
+                    ErrorKind::SizeMismatch,
                     format!("content is longer than its {size} bytes: trailing data"),
                 )),
                 Some(Err(error)) => Err(error),
                 None if left == 0 => return None,
                 None => Err(Error::new(
-                    Kind::SizeMismatch,
+                    ErrorKind::SizeMismatch,
                     format!("content is shorter than its {size} bytes: unexpected EOF"),
                 )),
             };

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use futures::stream::StreamExt;
 use oras_spec::Descriptor;
-use oras_store::{ByteStream, Error, Kind, Result, Source, Verifier};
+use oras_store::{ByteStream, Error, ErrorKind, Result, Source, Verifier};
 
 use crate::mirror::mirrored::Mirrored;
 
@@ -62,7 +62,7 @@ impl MirrorStream {
                     return Ok(Some(chunk));
                 }
                 None if self.left.is_empty() => return Ok(None),
-                None => Error::new(Kind::SizeMismatch, "unexpected EOF"),
+                None => Error::new(ErrorKind::SizeMismatch, "unexpected EOF"),
                 Some(Err(error)) => error,
             };
             mirror.report_failure(&source.home, &error);

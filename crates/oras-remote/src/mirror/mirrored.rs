@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
 use oras_store::{
-    ByteStream, Error, Kind, Origin, Predecessors, ReadStore, Result, Source, TagList, Verifier,
+    ByteStream, Error, ErrorKind, Origin, Predecessors, ReadStore, Result, Source, TagList, Verifier,
 };
 
 use crate::client::Client;
@@ -139,7 +139,7 @@ impl Mirror {
     /// Reports the first failure of this mirror, and stops using it. If it only lacks this content, it may have other
     /// content.
     pub(crate) fn report_failure(&self, home: &Repository, error: &Error) {
-        if error.kind() != Kind::NotFound {
+        if error.kind() != ErrorKind::NotFound {
             self.failed.store(true, Ordering::Relaxed);
         }
         let name = self.repository.name();
@@ -177,7 +177,7 @@ impl MirrorResolver<'_> {
         let reference: Reference = name.parse().map_err(|error| {
             let file = self.found.rule.file.display();
             let from = self.repository.name();
-            Error::new(Kind::InvalidInput, format!("{file}: {from} would be read at {name:?}: {error}"))
+            Error::new(ErrorKind::InvalidInput, format!("{file}: {from} would be read at {name:?}: {error}"))
         })?;
         let client = self.repository.client();
         let mut options = client.options().clone();

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use oras_spec::{Descriptor, Digest, Hasher, MediaType};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use tokio::time::timeout;
@@ -87,7 +87,7 @@ impl Repository {
     /// Returns the size of a blob by reading it.
     async fn measure(&self, response: Response, digest: &Digest) -> Result<u64> {
         check_digest(&response, digest)?;
-        let unknown = response.bad(Kind::InvalidContent, "unknown response Content-Length");
+        let unknown = response.bad(ErrorKind::InvalidContent, "unknown response Content-Length");
         let (encodings, method, url) = (response.encodings(), response.method.clone(), response.url.clone());
         let (ResponseBody::Stream(http), Some(algorithm)) = (response.body, digest.algorithm()) else {
             return Err(unknown);
@@ -108,7 +108,7 @@ impl Repository {
         }
         let message =
             format!("{method} \"{}\": the answer has the digest {found} instead of {digest}", redact(&url));
-        Err(Error::new(Kind::DigestMismatch, message))
+        Err(Error::new(ErrorKind::DigestMismatch, message))
     }
 
     /// Returns true if the content of `descriptor` exists among the `kind`: `blobs` or `manifests`.
@@ -144,7 +144,9 @@ impl Repository {
         };
         match found {
             // Other content is stored under this digest.
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::DigestMismatch) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DigestMismatch) => {
+                Ok(false)
+            }
             found => found,
         }
     }

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use oras_spec::{Descriptor, ImageManifest, MediaType, Reference, annotation};
-use oras_store::{Content, Error, Kind, Result, Target};
+use oras_store::{Content, Error, ErrorKind, Result, Target};
 
 use crate::repository::repository::Repository;
 
@@ -13,7 +13,7 @@ impl Repository {
     pub(crate) async fn delete_tag(&self, tag: &str) -> Result<()> {
         let reference = self.reference_to(tag)?;
         if reference.digest.is_some() {
-            return Err(Error::new(Kind::InvalidInput, format!("{tag} is a digest, not a tag")));
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
         }
         let tag = reference.tag.as_deref().unwrap_or(tag);
         let (descriptor, bytes) = self.get_manifest(&reference).await?;
@@ -35,13 +35,18 @@ impl Repository {
         let placeholder = placeholder(reference, original.descriptor());
         let digest = &placeholder.descriptor().digest;
         if *digest == original.descriptor().digest {
-            return Err(Error::new(Kind::Other, "the placeholder manifest is the original"));
+            return Err(Error::new(ErrorKind::Other, "the placeholder manifest is the original"));
         }
         let name = digest.to_string();
         // This digest does not exist yet, so a registry that does not delete manifests says so before anything has
         // changed.
         match self.remove("manifests", &name).await {
-            Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::Denied | Kind::Unauthorized) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unsupported | ErrorKind::Denied | ErrorKind::Unauthorized
+                ) =>
+            {
                 return Err(refused.context("the registry deletes neither tags nor manifests"));
             }
             _ => {}
@@ -54,7 +59,7 @@ impl Repository {
             Ok(false) => {
                 drop(self.remove("manifests", &name).await);
                 let message = format!("{reference} was moved by somebody else");
-                return Err(Error::new(Kind::Other, message));
+                return Err(Error::new(ErrorKind::Other, message));
             }
             Err(error) => Err(error),
         };
@@ -73,7 +78,7 @@ impl Repository {
         let found = match self.head_manifest(reference).await {
             Ok(Some(found)) => found,
             Ok(None) => self.get_manifest(reference).await?.0,
-            Err(error) if error.kind() == Kind::NotFound => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
         Ok(found.digest == content.descriptor().digest)
@@ -102,7 +107,7 @@ impl Repository {
 /// Returns true if the registry says that it does not delete tags. Some look for a manifest of that name.
 fn is_refused(error: &Error) -> bool {
     let answer = error.find::<crate::ResponseError>();
-    error.kind() == Kind::NotFound
+    error.kind() == ErrorKind::NotFound
         || answer
             .is_some_and(|answer| matches!(answer.status, 400 | 405 | 501) || answer.has_code("UNSUPPORTED"))
 }

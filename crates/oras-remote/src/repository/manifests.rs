@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
-use oras_store::{Content, Error, Kind, Result};
+use oras_store::{Content, Error, ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
@@ -82,7 +82,7 @@ impl Repository {
         if size > limit {
             let message =
                 format!("content size {size} exceeds the limit of {limit} bytes: size exceeds limit");
-            return Err(Error::new(Kind::TooLarge, message));
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let reference = self.reference_to(&descriptor.digest.to_string())?;
         let request =
@@ -94,7 +94,7 @@ impl Repository {
         let response = response.expect(&[200])?;
         check_digest(&response, &descriptor.digest)?;
         if response.bytes().len() as u64 != size {
-            return Err(response.bad(Kind::SizeMismatch, "mismatch Content-Length"));
+            return Err(response.bad(ErrorKind::SizeMismatch, "mismatch Content-Length"));
         }
         Ok(response.into_bytes())
     }
@@ -150,7 +150,7 @@ impl Repository {
 
     fn manifest_request(&self, method: Method, reference: &Reference) -> Result<Request> {
         let target = reference.target().ok_or_else(|| {
-            Error::new(Kind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
+            Error::new(ErrorKind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
         })?;
         let url = self.url(&format!("manifests/{target}"))?;
         let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull_scopes() };

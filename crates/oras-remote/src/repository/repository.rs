@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
 use oras_spec::Reference;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::auth::scope::Scopes;
@@ -44,7 +44,7 @@ impl Repository {
 
     /// Returns the repository `path` of the registry at `origin`, which an earlier run saved.
     pub(crate) fn at_origin(client: &Client, origin: &str, path: &str) -> Result<Self> {
-        let invalid = || Error::new(Kind::InvalidInput, format!("invalid registry {origin:?}"));
+        let invalid = || Error::new(ErrorKind::InvalidInput, format!("invalid registry {origin:?}"));
         let url = Url::parse(origin).map_err(|_| invalid())?;
         // Credentials are stored under the name that people use.
         let host = match url.host_str().ok_or_else(invalid)? {

@@ -1,7 +1,7 @@
 //! Checks of what an answer says about content.
 
 use oras_spec::Digest;
-use oras_store::{Kind, Result};
+use oras_store::{ErrorKind, Result};
 use reqwest::header::WWW_AUTHENTICATE;
 
 use crate::http::response::Response;
@@ -34,7 +34,7 @@ pub(crate) fn check_digest(response: &Response, expected: &Digest) -> Result<()>
             let why = format!(
                 "invalid response; digest mismatch in Docker-Content-Digest: received \"{told}\" when expecting \"{expected}\""
             );
-            Err(response.bad(Kind::DigestMismatch, &why))
+            Err(response.bad(ErrorKind::DigestMismatch, &why))
         }
         _ => Ok(()),
     }

@@ -9,7 +9,7 @@ use oras_spec::api_bodies::TagPage;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 use oras_store::{
     ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
-    Target, Undigested,
+    Target, UnhashedContent,
 };
 
 use crate::http::paging::List;
@@ -73,13 +73,13 @@ impl Target for Repository {
     }
 
     /// Pushes the manifest now. Only the check that its entry in the referrers of its subject remains is deferred to
-    /// [`flush`](Target::flush).
-    async fn gather(&self, content: &Content) -> Result<Pushed> {
+    /// [`flush`](Target::sync).
+    async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         self.push_deferred_manifest(content).await?;
         Ok(Pushed::Copied)
     }
 
-    async fn flush(&self) -> Result<()> {
+    async fn sync(&self) -> Result<()> {
         self.verify_deferred_referrers().await
     }
 
@@ -88,7 +88,7 @@ impl Target for Repository {
     }
 
     /// Returns true for small blobs, and for blobs of another repository of the same registry.
-    fn finds_out(&self, content: &Content) -> bool {
+    fn push_checks_existence(&self, content: &Content) -> bool {
         self.push_checks_existence(content)
     }
 
@@ -118,7 +118,7 @@ impl IngestTarget for Repository {
 
     /// Sends large content while it is hashed, and stops if the digest already exists. An interrupted upload of
     /// content with an identity is resumed by a later run if the options have a directory for its state.
-    async fn ingest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         self.push_unhashed(content).await
     }
 }

@@ -8,7 +8,7 @@ use oras_remote::{
     ClientOptions, Credential, MissingCredential, Registry as Whole, ResponseError, StaticCredentials,
 };
 use oras_spec::Digest;
-use oras_store::{Kind, Source, Target};
+use oras_store::{ErrorKind, Source, Target};
 
 use crate::registry::{Flavor, Registry};
 use crate::{blob, collect, manifest, options, repository, with_password};
@@ -28,14 +28,14 @@ async fn sends_basic_credentials() {
         let url = format!("http://{name}", name = name.replace("/a", "/v2/a"));
         let wrong = repository(with_password("user", "wrong"), &name);
         let error = wrong.resolve(&digest.to_string()).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Unauthorized);
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
         let expected = format!("HEAD \"{url}/manifests/{digest}\": response status code 401: Unauthorized");
         assert_eq!(error.chain(), expected);
 
         let error = repository(options(), &name).resolve("v1").await.unwrap_err();
         assert_eq!(
             (error.kind(), error.chain().as_str()),
-            (Kind::Unauthorized, "basic credential not found")
+            (ErrorKind::Unauthorized, "basic credential not found")
         );
         assert!(error.find::<MissingCredential>().is_some());
 
@@ -161,7 +161,7 @@ async fn sends_nothing_to_unsafe_token_servers() {
         });
         let store = repository(with_password("user", "pass"), &format!("{}/a", server.host()));
         let error = store.resolve("v1").await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Denied, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
         assert!(error.chain().contains(": refusing "), "{error:?}");
         assert!(server.asked().iter().all(|asked| asked.header("authorization").is_none()));
     }
@@ -184,10 +184,10 @@ async fn reports_and_retries_token_server_errors() {
     });
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
-    assert_eq!((error.kind(), error.chain().as_str()), (Kind::Denied, "denied: go away"));
+    assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::Denied, "denied: go away"));
     let error = store.resolve("v1").await.unwrap_err();
     assert!(error.chain().ends_with("invalid response of the token server at line 1 column 1"), "{error:?}");
-    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::TooLarge);
+    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn never_sends_credentials_to_another_origin() {
     let got = collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
     assert_eq!(got, "hello");
     store.push(&hello).await.unwrap();
-    assert_eq!(store.fetch(asking.descriptor(), 0..4).await.err().unwrap().kind(), Kind::Unauthorized);
+    assert_eq!(store.fetch(asking.descriptor(), 0..4).await.err().unwrap().kind(), ErrorKind::Unauthorized);
     assert!(server.asked().iter().all(|asked| asked.header("x-own") == Some("secret")));
     let asked = other.asked();
     assert_eq!(asked.len(), 3);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use oras_remote::ClientOptions;
 use oras_spec::{Algorithm, Descriptor, MediaType};
-use oras_store::{Content, IngestTarget, Kind, Pushed, Source, Target, Undigested};
+use oras_store::{Content, ErrorKind, IngestTarget, Pushed, Source, Target, UnhashedContent};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::Reply;
 use oras_testkit::suite;
@@ -24,13 +24,13 @@ fn bytes(length: usize) -> Bytes {
 }
 
 /// Content of the bytes `all` that claims to have `size` bytes.
-fn undigested(all: Bytes, size: u64) -> Undigested {
+fn undigested(all: Bytes, size: u64) -> UnhashedContent {
     let opener = move |offset: u64| {
         let rest = all.slice(usize::try_from(offset).unwrap().min(all.len())..);
         let chunks: Vec<_> = rest.chunks(MIB / 4).map(|chunk| Ok(rest.slice_ref(chunk))).collect();
         async move { Ok(futures::stream::iter(chunks).boxed()) }.boxed()
     };
-    Undigested::new(MediaType::LAYER_TAR, size, Arc::new(opener))
+    UnhashedContent::new(MediaType::LAYER_TAR, size, Arc::new(opener))
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn hashes_content_while_sending_it() {
         }
         for (has, says) in [(20 * MIB, 21 * MIB), (21 * MIB, 20 * MIB), (9, 10), (10, 9)] {
             let error = store.ingest(&undigested(bytes(has), says as u64)).await.unwrap_err();
-            assert_eq!(error.kind(), Kind::SizeMismatch, "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error:?}");
         }
         let missing = Descriptor::of(MediaType::LAYER_TAR, &bytes(21 * MIB));
         assert!(!store.exists(&missing).await.unwrap());
@@ -174,7 +174,7 @@ async fn stops_streaming_when_the_blob_exists() {
         });
         async move { Ok(stream.boxed()) }.boxed()
     };
-    let content = Undigested::new(MediaType::LAYER_TAR, node.size, Arc::new(opener));
+    let content = UnhashedContent::new(MediaType::LAYER_TAR, node.size, Arc::new(opener));
     assert_eq!(store.ingest(&content).await.unwrap(), (node, Pushed::Existed));
     let methods: Vec<_> = server.asked().iter().map(|asked| asked.method.clone()).collect();
     assert!(methods.contains(&"HEAD".to_owned()) && !methods.contains(&"PUT".to_owned()), "{methods:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use oras_spec::Digest;
-use oras_store::{Content, Delete, Kind};
+use oras_store::{Content, Delete, ErrorKind};
 
 use crate::{manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -103,7 +103,8 @@ async fn keeps_the_manifest_and_its_other_tags() {
 async fn restores_a_tag_that_cannot_be_deleted() {
     let original = manifest("original", None);
     let digest = original.descriptor().digest.to_string();
-    for (way, kind, pushes) in [(Way::Never, Kind::Unsupported, 0), (Way::Broken, Kind::Denied, 2)] {
+    for (way, kind, pushes) in [(Way::Never, ErrorKind::Unsupported, 0), (Way::Broken, ErrorKind::Denied, 2)]
+    {
         let (server, state) = registry(way, &original).await;
         let error = repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
@@ -120,8 +121,8 @@ async fn rejects_digests_without_a_request() {
     let (server, _) = registry(Way::Tag, &original).await;
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.untag(&original.descriptor().digest.to_string()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidInput);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(server.asked().is_empty());
-    assert_eq!(store.untag("nope").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.untag("nope").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(server.asked().iter().all(|asked| asked.method == "GET"));
 }

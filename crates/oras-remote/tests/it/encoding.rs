@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use futures::TryStreamExt;
-use oras_store::{Kind, Source, TagList};
+use oras_store::{ErrorKind, Source, TagList};
 
 use crate::{blob, collect, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -96,18 +96,33 @@ async fn decodes_errors() {
 async fn names_unsupported_encodings() {
     let small = gzip(b"{}");
     for (name, body, kind, text) in [
-        ("br", vec![0x5b, 1, 2, 3], Kind::Unsupported, "the content encoding \"br\", which is not supported"),
-        ("foo", vec![1, 2, 3, 4], Kind::Unsupported, "the content encoding \"foo\", which is not supported"),
-        ("gzip", vec![1, 2, 3, 4], Kind::InvalidContent, "the answer is not valid gzip"),
-        ("gzip", small[..small.len() - 9].to_vec(), Kind::InvalidContent, "the answer is not valid gzip"),
-        ("zstd", zstd(&[b'x'; 999])[..9].to_vec(), Kind::InvalidContent, "the answer is not valid zstd"),
-        ("gzip, gzip, gzip, gzip, gzip", gzip(b"{}"), Kind::Unsupported, "5 content encodings"),
+        (
+            "br",
+            vec![0x5b, 1, 2, 3],
+            ErrorKind::Unsupported,
+            "the content encoding \"br\", which is not supported",
+        ),
+        (
+            "foo",
+            vec![1, 2, 3, 4],
+            ErrorKind::Unsupported,
+            "the content encoding \"foo\", which is not supported",
+        ),
+        ("gzip", vec![1, 2, 3, 4], ErrorKind::InvalidContent, "the answer is not valid gzip"),
+        (
+            "gzip",
+            small[..small.len() - 9].to_vec(),
+            ErrorKind::InvalidContent,
+            "the answer is not valid gzip",
+        ),
+        ("zstd", zstd(&[b'x'; 999])[..9].to_vec(), ErrorKind::InvalidContent, "the answer is not valid zstd"),
+        ("gzip, gzip, gzip, gzip, gzip", gzip(b"{}"), ErrorKind::Unsupported, "5 content encodings"),
         // A few KiB that decode to more than the manifest limit.
-        ("gzip", gzip(&vec![b' '; 5 << 20]), Kind::TooLarge, "exceeds the limit of 4194304 bytes"),
-        ("zstd", zstd(&vec![b' '; 5 << 20]), Kind::TooLarge, "exceeds the limit of 4194304 bytes"),
-        ("gzip, gzip", gzip(&gzip(&vec![b' '; 64 << 20])), Kind::TooLarge, "exceeds the limit"),
+        ("gzip", gzip(&vec![b' '; 5 << 20]), ErrorKind::TooLarge, "exceeds the limit of 4194304 bytes"),
+        ("zstd", zstd(&vec![b' '; 5 << 20]), ErrorKind::TooLarge, "exceeds the limit of 4194304 bytes"),
+        ("gzip, gzip", gzip(&gzip(&vec![b' '; 64 << 20])), ErrorKind::TooLarge, "exceeds the limit"),
         // Many bytes that decode to nothing.
-        ("gzip", gzip(b"").repeat(300_000), Kind::InvalidContent, "the encoded answer exceeds"),
+        ("gzip", gzip(b"").repeat(300_000), ErrorKind::InvalidContent, "the encoded answer exceeds"),
     ] {
         let server = Scripted::start(move |_: &Asked| {
             Reply::new(200).header("content-encoding", name).body(body.clone())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oras_spec::MediaType;
-use oras_store::{Content, Kind, Source, Target};
+use oras_store::{Content, ErrorKind, Source, Target};
 
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -49,7 +49,7 @@ async fn finds_manifests_without_head() {
         assert!(store.exists(content.descriptor()).await.unwrap(), "{head:?}");
         let told = head.status() == 200 || head.status() == 401;
         if !told {
-            assert_eq!(store.resolve("none").await.unwrap_err().kind(), Kind::NotFound, "{head:?}");
+            assert_eq!(store.resolve("none").await.unwrap_err().kind(), ErrorKind::NotFound, "{head:?}");
         }
     }
 }
@@ -89,7 +89,7 @@ async fn rejects_web_pages_as_blobs() {
     let content = blob("hello");
     assert!(!store.exists(content.descriptor()).await.unwrap());
     let error = store.resolve_blob(&content.descriptor().digest).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::DigestMismatch, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn reads_an_endless_error_for_a_bounded_time() {
         let store = repository(options(), &format!("{}/a", server.host()));
         let began = Instant::now();
         let error = store.resolve_with_bytes("v1").await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Denied, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     }
 }

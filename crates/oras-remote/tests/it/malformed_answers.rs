@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::TryStreamExt;
 use oras_remote::ClientOptions;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Kind, Predecessors, Source, TagList};
+use oras_store::{ErrorKind, Predecessors, Source, TagList};
 
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -53,21 +53,21 @@ async fn detects_wrong_digests() {
     let right = content.descriptor().digest.to_string();
     for reference in ["v1", &wrong.to_string(), &right] {
         let error = store.resolve_with_bytes(reference).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::DigestMismatch, "{reference}");
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{reference}");
         let told = reference == right;
         let text = if told { "digest mismatch in Docker-Content-Digest" } else { "mismatched digest" };
         assert!(error.chain().contains(text), "{error:?}");
     }
-    assert_eq!(store.resolve(&right).await.unwrap_err().kind(), Kind::DigestMismatch);
+    assert_eq!(store.resolve(&right).await.unwrap_err().kind(), ErrorKind::DigestMismatch);
     let error = store.fetch(content.descriptor(), 0..content.descriptor().size).await.err().unwrap();
-    assert_eq!(error.kind(), Kind::DigestMismatch);
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch);
 }
 
 #[tokio::test]
 async fn does_not_read_oversized_manifests() {
     let server = Scripted::start(|_: &Asked| Reply::new(200).body(vec![b' '; 5 << 20]));
     let store = repository(options(), &format!("{}/a", server.host()));
-    assert_eq!(store.resolve_with_bytes("v1").await.unwrap_err().kind(), Kind::TooLarge);
+    assert_eq!(store.resolve_with_bytes("v1").await.unwrap_err().kind(), ErrorKind::TooLarge);
     let mut descriptor = manifest("one", None).descriptor().clone();
     descriptor.size = 5 << 20;
     let error = store.fetch(&descriptor, 0..descriptor.size).await.err().unwrap();
@@ -123,7 +123,7 @@ async fn bounds_lists_of_many_pages() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let node = manifest("one", None).descriptor().clone();
     let error = store.predecessors(&node, None).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::TooLarge);
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
     let text = "the pages of the list exceed the limit of 134217728 bytes: size exceeds limit";
     assert!(error.chain().ends_with(text), "{error:?}");
     assert_eq!(server.asked().len(), 525);
@@ -185,7 +185,7 @@ async fn bounds_redirects() {
     assert_eq!(server.asked().len(), 11);
     let server = Scripted::start(|_: &Asked| Reply::new(307).header("Location", "file:///etc/passwd"));
     let store = repository(options(), &format!("{}/a", server.host()));
-    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::Denied);
+    assert_eq!(store.resolve("v1").await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
 #[tokio::test]

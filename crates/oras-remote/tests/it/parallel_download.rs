@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use oras_remote::{ClientOptions, ParallelDownload, Repository};
-use oras_store::{Content, Error, Kind};
+use oras_store::{Content, Error, ErrorKind};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 use crate::retry_and_resume::range_of;
@@ -202,7 +202,7 @@ async fn fails_when_the_content_changes() {
         ),
     ] {
         let error = download(&store(&server)).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
         assert!(error.chain().contains(text), "{error:?}");
     }
 }

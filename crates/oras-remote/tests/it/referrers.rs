@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::try_join_all;
 use oras_remote::{ClientOptions, ReferrersMode};
 use oras_spec::{Descriptor, ImageIndex, MediaType};
-use oras_store::{Delete, Kind, Predecessors, Source, Target};
+use oras_store::{Delete, ErrorKind, Predecessors, Source, Target};
 
 use crate::registry::{Flavor, Registry};
 use crate::{blob, manifest, options, repository};
@@ -47,7 +47,7 @@ async fn keeps_all_concurrently_added_referrers() {
         let error = api.predecessors(subject, None).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.chain().as_str()),
-            (Kind::Unsupported, "failed to query referrers API: unsupported")
+            (ErrorKind::Unsupported, "failed to query referrers API: unsupported")
         );
         api.push(&manifest("m9", Some(subject))).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
@@ -171,16 +171,16 @@ async fn rewrites_lost_entries_of_many_pushes_together() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     for name in ["one", "two"] {
-        store.gather(&manifest(name, Some(&subject))).await.unwrap();
+        store.push_deferred(&manifest(name, Some(&subject))).await.unwrap();
     }
     assert_eq!(index_writes(&server), 2);
     assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 1);
-    store.flush().await.unwrap();
+    store.sync().await.unwrap();
     assert_eq!(index_writes(&server), 3);
     assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 3);
     // A verified entry is not verified again.
     let asked = server.lines().len();
-    store.flush().await.unwrap();
+    store.sync().await.unwrap();
     assert_eq!(server.lines().len(), asked);
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oras_store::fsio::replace;
+use oras_fs::replace;
 use oras_testkit::ports::ReservedPort;
 
 /// The htpasswd entry of the user `user` with the password `pass`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oras_remote::{ClientOptions, RetryPolicy};
-use oras_store::{ByteStream, Content, Kind, Pushed, Source, Target};
+use oras_store::{ByteStream, Content, ErrorKind, Pushed, Source, Target};
 use std::sync::Arc;
 
 use crate::{blob, collect, manifest, options, repository};
@@ -101,7 +101,7 @@ async fn does_not_resume_changed_content() {
         let store = repository(options(), &format!("{}/a", server.host()));
         let descriptor = blob(bytes()).descriptor().clone();
         let error = collect(store.fetch(&descriptor, 0..100_000).await.unwrap()).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
         assert!(error.chain().contains(text), "{error:?}");
         assert_eq!(server.asked()[1].header("if-range"), Some("\"one\""));
     }
@@ -142,7 +142,7 @@ async fn gives_up_downloads_without_progress() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let descriptor = blob(bytes()).descriptor().clone();
     let error = collect(store.fetch(&descriptor, 0..100_000).await.unwrap()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Network);
+    assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.chain().starts_with("Get \"http://localhost:"), "{error:?}");
     assert!(error.chain().ends_with("unexpected EOF"), "{error:?}");
     assert_eq!(server.asked().len(), 6);
@@ -154,17 +154,17 @@ async fn rejects_false_ranges_and_lengths() {
         (
             Reply::new(206).header("Content-Range", "bytes 0-9/100000").body("0123456789"),
             5..15,
-            Kind::InvalidContent,
+            ErrorKind::InvalidContent,
             "mismatch Content-Range",
         ),
-        (Reply::new(206).body("0123456789"), 5..15, Kind::InvalidContent, "mismatch Content-Range"),
-        (Reply::new(200).body("0123456789"), 0..100_000, Kind::SizeMismatch, "mismatch Content-Length"),
+        (Reply::new(206).body("0123456789"), 5..15, ErrorKind::InvalidContent, "mismatch Content-Range"),
+        (Reply::new(200).body("0123456789"), 0..100_000, ErrorKind::SizeMismatch, "mismatch Content-Length"),
         (
             Reply::new(200)
                 .header("Docker-Content-Digest", blob("x").descriptor().digest.clone())
                 .body(bytes()),
             0..100_000,
-            Kind::DigestMismatch,
+            ErrorKind::DigestMismatch,
             "digest mismatch in Docker-Content-Digest",
         ),
     ] {
@@ -196,7 +196,7 @@ async fn detects_extra_bytes() {
     assert_eq!(collect(store.fetch(&descriptor, 5..10).await.unwrap()).await.unwrap(), "56789");
     assert_eq!(collect(store.fetch(&descriptor, 1..3).await.unwrap()).await.unwrap(), "12");
     let content = Content::from_source(Arc::new(store), descriptor);
-    assert_eq!(content.bytes(100).await.unwrap_err().kind(), Kind::SizeMismatch);
+    assert_eq!(content.bytes(100).await.unwrap_err().kind(), ErrorKind::SizeMismatch);
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn times_out_on_a_silent_server() {
     let server = Scripted::start(|_: &Asked| Reply::silent());
     let store = repository(options, &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Network);
+    assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.chain().ends_with("timeout awaiting the answer"), "{error:?}");
     assert_eq!(server.asked().len(), 2);
 }

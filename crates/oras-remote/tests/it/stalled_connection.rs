@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use oras_remote::{ClientOptions, HttpVersion, RateLimit, RetryPolicy};
-use oras_store::{Kind, Source, TagList, Target};
+use oras_store::{ErrorKind, Source, TagList, Target};
 use oras_testkit::http2::Http2;
 use oras_testkit::tls::Certificate;
 
@@ -163,5 +163,5 @@ async fn times_out_on_endless_informational_responses() {
     let options = ClientOptions { idle_timeout: Duration::from_millis(300), retry, ..options() };
     let store = repository(options, &format!("localhost:{port}/a"));
     let resolved = tokio::time::timeout(Duration::from_secs(30), store.resolve("v1")).await;
-    assert_eq!(resolved.expect("it ends").unwrap_err().kind(), Kind::Network);
+    assert_eq!(resolved.expect("it ends").unwrap_err().kind(), ErrorKind::Network);
 }

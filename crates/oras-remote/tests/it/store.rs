@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use futures::future::try_join_all;
 use oras_remote::{Client, ClientOptions, Registry as Whole, Repository};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Content, Delete, Error, Kind, Pushed, Source, TagList, Target};
+use oras_store::{ByteStream, Content, Delete, Error, ErrorKind, Pushed, Source, TagList, Target};
 use std::sync::Arc;
 
 use crate::registry::{Flavor, Registry};
@@ -57,9 +57,11 @@ async fn rejects_blobs_with_wrong_digest_or_size() {
             Content::once(descriptor.clone(), stream)
         };
         let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"hello");
-        for (bytes, kind) in
-            [("hellx", Kind::DigestMismatch), ("hell", Kind::SizeMismatch), ("hello!", Kind::SizeMismatch)]
-        {
+        for (bytes, kind) in [
+            ("hellx", ErrorKind::DigestMismatch),
+            ("hell", ErrorKind::SizeMismatch),
+            ("hello!", ErrorKind::SizeMismatch),
+        ] {
             let error = store.push(&once(&descriptor, bytes)).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error:?}");
             assert!(!store.exists(&descriptor).await.unwrap());
@@ -71,10 +73,10 @@ async fn rejects_blobs_with_wrong_digest_or_size() {
         );
         let broken: ByteStream = Box::pin(futures::stream::iter([
             Ok("he".into()),
-            Err(Error::new(Kind::Io, "the disk is on fire")),
+            Err(Error::new(ErrorKind::Io, "the disk is on fire")),
         ]));
         let error = store.push(&Content::once(descriptor.clone(), broken)).await.unwrap_err();
-        assert_eq!((error.kind(), error.chain().as_str()), (Kind::Io, "the disk is on fire"));
+        assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::Io, "the disk is on fire"));
         assert_eq!(store.push(&once(&descriptor, "hello")).await.unwrap(), Pushed::Copied);
     }
 }
@@ -87,7 +89,7 @@ async fn stores_and_resolves_manifests_and_tags() {
         assert_eq!(store.name(), name);
         for error in [store.resolve("v1").await.err(), store.resolve_with_bytes("v1").await.err()] {
             let error = error.unwrap();
-            assert_eq!((error.kind(), error.chain()), (Kind::NotFound, format!("{name}:v1: not found")));
+            assert_eq!((error.kind(), error.chain()), (ErrorKind::NotFound, format!("{name}:v1: not found")));
         }
         store.push(&blob("{}")).await.unwrap();
         let (one, two) = (manifest("one", None), manifest("two", None));
@@ -114,9 +116,9 @@ async fn stores_and_resolves_manifests_and_tags() {
         let invalid = store.tag(&one, "t1,t2").await.unwrap_err();
         assert_eq!(invalid.chain(), "invalid reference: invalid tag \"t1,t2\"");
         store.delete(&descriptor).await.unwrap();
-        assert_eq!(store.resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(store.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
         let gone = store.delete(&descriptor).await.unwrap_err();
-        assert_eq!(gone.kind(), Kind::NotFound);
+        assert_eq!(gone.kind(), ErrorKind::NotFound);
     }
 }
 
@@ -146,7 +148,7 @@ async fn mounts_blobs_of_other_repositories() {
         assert!(to.exists(content.descriptor()).await.unwrap());
         // Not available for a mount, so it is sent if the bytes are at hand.
         let stranger = Content::from_source(Arc::new(open("other")), blob("not there").descriptor().clone());
-        assert_eq!(to.push(&stranger).await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(to.push(&stranger).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
 
@@ -217,7 +219,7 @@ async fn reports_an_unreachable_registry() {
         "Head \"http://{host}/v2/hello/manifests/{digest}\": dial tcp 127.0.0.1:{}: connect: connection refused",
         free.port()
     );
-    assert_eq!((error.kind(), error.chain()), (Kind::Network, expected));
+    assert_eq!((error.kind(), error.chain()), (ErrorKind::Network, expected));
     let store = repository(options(), "nosuchhost.invalid/hello");
     let error = store.resolve("v1").await.unwrap_err();
     let expected = "Head \"https://nosuchhost.invalid/v2/hello/manifests/v1\": dial tcp: lookup nosuchhost.invalid: no such host";

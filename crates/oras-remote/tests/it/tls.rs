@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use oras_remote::ClientOptions;
-use oras_store::{Kind, Source};
+use oras_store::{ErrorKind, Source};
 
 use crate::registry::{Flavor, Registry, skipped};
 use crate::{options, repository};
@@ -41,18 +41,18 @@ async fn verifies_certificates() {
          unknown authority",
         registry.host()
     );
-    assert_eq!((error.kind(), error.chain()), (Kind::Network, expected));
+    assert_eq!((error.kind(), error.chain()), (ErrorKind::Network, expected));
 
     let trusting = ClientOptions { ca_file: Some(certificate.clone()), ..secure.clone() };
     let error = repository(trusting.clone(), &name).resolve("v1").await.unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     let other = format!("127.0.0.1:{}/a", registry.host().rsplit_once(':').unwrap().1);
     let error = repository(trusting.clone(), &other).resolve("v1").await.unwrap_err();
     assert!(error.chain().contains("x509: certificate is not valid for 127.0.0.1"), "{error:?}");
 
     let careless = ClientOptions { insecure: true, ..secure };
     let error = repository(careless, &other).resolve("v1").await.unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 
     let error = repository(options(), &name).resolve("v1").await.unwrap_err();
     let said = "response status code 400: Bad Request: the server speaks HTTPS, not HTTP";
@@ -60,5 +60,5 @@ async fn verifies_certificates() {
 
     let client_certificate = Some((certificate, key));
     let shown = ClientOptions { client_certificate, ..trusting };
-    assert_eq!(repository(shown, &name).resolve("v1").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(repository(shown, &name).resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
 }

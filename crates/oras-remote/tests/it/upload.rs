@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oras_remote::{Client, ClientOptions, Repository, UnfinishedUploads};
-use oras_store::{Content, Kind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
@@ -148,7 +148,7 @@ async fn gives_up_when_the_smallest_chunk_is_too_large() {
     let (server, _) = serve(|asked, _| (!asked.body.is_empty()).then(|| Reply::new(413)));
     let store = repository(options(), &format!("{}/a", server.host()));
     let error = store.push(&blob(bytes(MIB))).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::TooLarge, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     assert!(server.asked().len() < 30, "{:?}", steps(&server));
     assert_eq!(steps(&server).last().unwrap().split(' ').next(), Some("DELETE"));
 }
@@ -310,7 +310,7 @@ async fn later_run_resumes_at_a_real_registry() {
             repository(options, "localhost:5000/a").push(&content).await
         };
         let first = Cutting::start(registry.port(), &[size * 6 / 10]);
-        assert_eq!(push(&first, 0).await.unwrap_err().kind(), Kind::Network);
+        assert_eq!(push(&first, 0).await.unwrap_err().kind(), ErrorKind::Network);
         let second = Cutting::start(registry.port(), &[]);
         assert_eq!(push(&second, 5).await.unwrap(), Pushed::Copied);
         let sent = second.sent();
@@ -327,7 +327,7 @@ async fn sends_small_blobs_in_few_requests() {
         let store = repository(options(), &format!("localhost:{}/a", proxy.port()));
         let contents: Vec<_> = (0..100_u32).map(|n| blob(n.to_le_bytes().repeat(1024))).collect();
         for content in &contents {
-            assert!(store.finds_out(content));
+            assert!(store.push_checks_existence(content));
             assert_eq!(store.push(content).await.unwrap(), Pushed::Copied);
         }
         let count = proxy.take().len();
@@ -363,7 +363,7 @@ async fn detects_existing_blob_after_a_refused_mount() {
     let digest = content.descriptor().digest.to_string();
     sessions.lock().unwrap().blobs.insert(digest, bytes(MIB));
     let there = Content::from_source(std::sync::Arc::new(from), content.descriptor().clone());
-    assert!(to.finds_out(&there) && !to.finds_out(&content));
+    assert!(to.push_checks_existence(&there) && !to.push_checks_existence(&content));
     assert_eq!(to.push(&there).await.unwrap(), Pushed::Existed);
     assert_eq!(steps(&server), ["POST  0", "HEAD blob 0", "DELETE u0 0"]);
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{ByteStream, Content, Error, Kind, Source};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Source};
 
 use super::conditions::{Conditions, etag};
 use super::delete::{self, DeleteTarget};
@@ -59,7 +59,7 @@ pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, requ
     // The damaged copy was deleted, so the second attempt reads from its origin.
     let response = try_get(context, name, &digest, request).await?;
     response.ok_or_else(|| {
-        let error = Error::new(Kind::DigestMismatch, format!("{digest} is damaged"));
+        let error = Error::new(ErrorKind::DigestMismatch, format!("{digest} is damaged"));
         ApiError::from_read(&error, ApiError::blob_unknown)
     })
 }
@@ -152,7 +152,7 @@ async fn verified(registry: &Registry, name: &str, content: &Content) -> Result<
 
 /// Returns true if all bytes could be read and don't match their digest.
 fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), Kind::DigestMismatch | Kind::SizeMismatch)
+    matches!(error.kind(), ErrorKind::DigestMismatch | ErrorKind::SizeMismatch)
 }
 
 /// Deletes a blob. Manifests are rejected: they are deleted by their own endpoint, together with their tags.

@@ -1,7 +1,7 @@
 //! The list of repositories (`/v2/_catalog`).
 
-use oras_spec::json;
 use oras_spec::api_bodies::CatalogPage;
+use oras_spec::json;
 
 use super::error::Answer;
 use super::manifests::failed;

@@ -1,12 +1,12 @@
 //! Error responses (distribution-spec, "Error Codes").
 
-use std::io::ErrorKind;
+use std::io;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use oras_spec::json;
 use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
-use oras_store::{Error, Kind};
+use oras_spec::json;
+use oras_store::{Error, ErrorKind};
 
 use super::response::set_header;
 
@@ -79,20 +79,26 @@ impl ApiError {
     pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
             // The messages are those of distribution where it has one.
-            Kind::NotFound => not_found(),
-            Kind::DigestMismatch => Self::digest_invalid("provided digest did not match uploaded content"),
-            Kind::SizeMismatch => {
+            ErrorKind::NotFound => not_found(),
+            ErrorKind::DigestMismatch => {
+                Self::digest_invalid("provided digest did not match uploaded content")
+            }
+            ErrorKind::SizeMismatch => {
                 Self::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", "provided length did not match content")
             }
-            Kind::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(error)),
-            Kind::InvalidInput => Self::name_invalid(),
-            Kind::InvalidContent => Self::manifest_invalid("invalid content"),
+            ErrorKind::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(error))
+            }
+            ErrorKind::InvalidInput => Self::name_invalid(),
+            ErrorKind::InvalidContent => Self::manifest_invalid("invalid content"),
             // Without the causes, which may be for the log only.
-            Kind::Unauthorized | Kind::Denied => {
+            ErrorKind::Unauthorized | ErrorKind::Denied => {
                 Self::new(StatusCode::FORBIDDEN, "DENIED", error.to_string())
             }
-            Kind::Unsupported => Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string()),
-            Kind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
+            ErrorKind::Unsupported => {
+                Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string())
+            }
+            ErrorKind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
             _ if is_storage_full(error) => {
                 tracing::error!(error = error.chain(), "no room is left");
                 let message = "no room is left on the server: delete something or try again later";
@@ -110,7 +116,7 @@ impl ApiError {
     /// the status is 500 instead of 400.
     pub(crate) fn from_read(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
-            Kind::DigestMismatch | Kind::SizeMismatch | Kind::InvalidContent => {
+            ErrorKind::DigestMismatch | ErrorKind::SizeMismatch | ErrorKind::InvalidContent => {
                 tracing::error!(error = error.chain(), "stored content is damaged");
                 let message = "the stored content is damaged: push it again";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
@@ -151,7 +157,7 @@ pub(crate) fn is_storage_full(error: &Error) -> bool {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .filter_map(|error| error.downcast_ref::<std::io::Error>())
-        .any(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 /// Returns the text of the last cause. Where a limit was exceeded it contains no path of the server.

@@ -5,8 +5,8 @@ use axum::http::{Request, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use oras_spec::reference::check_tag;
-use oras_spec::{Descriptor, Kind as MediaKind, Manifest, MediaType};
-use oras_store::{Content, Kind, Store};
+use oras_spec::{Descriptor, Manifest, MediaKind, MediaType};
+use oras_store::{Content, ErrorKind, Store};
 
 use super::blobs::parse_digest;
 use super::conditions::{Conditions, etag};
@@ -135,7 +135,7 @@ async fn check_children(store: &dyn Store, manifest: &Manifest) -> Result<(), Ap
         }
         let found = store.resolve(&child.digest.to_string()).await;
         if let Err(error) = found {
-            if error.kind() != Kind::NotFound {
+            if error.kind() != ErrorKind::NotFound {
                 return Err(failed(&error));
             }
             let message = format!("blob unknown to registry: {}", child.digest);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, Kind, Source};
+use oras_store::{Content, Error, ErrorKind, Source};
 
 use super::conditions::{Conditions, etag};
 use super::delete::{self, DeleteTarget};
@@ -107,7 +107,7 @@ pub(super) async fn current(
     let Some(store) = store.map_err(|error| failed(&error))? else { return Ok(None) };
     match store.resolve(reference).await {
         Ok(node) => Ok(Some(node.digest)),
-        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(&error)),
     }
 }

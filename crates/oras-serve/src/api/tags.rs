@@ -1,9 +1,9 @@
 //! The list of tags (distribution-spec, "Listing Tags").
 
 use futures::{TryStreamExt, future};
+use oras_spec::api_bodies::TagPage;
 use oras_spec::json;
 use oras_spec::reference::check_tag;
-use oras_spec::api_bodies::TagPage;
 use oras_store::TagList;
 
 use super::error::Answer;

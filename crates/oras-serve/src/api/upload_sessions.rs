@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use oras_spec::{Algorithm, MediaType};
-use oras_store::{Ingest, Kind, Store};
+use oras_store::{ErrorKind, Ingest, Store};
 use parking_lot::Mutex;
 
 use super::error::ApiError;
@@ -189,7 +189,7 @@ impl UploadSessions {
                 Err(ApiError::upload_unknown())
             }
             // A write of a disconnected client may still be running, or another process writes.
-            Err(error) if error.kind() == Kind::AlreadyExists => {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(ApiError::unavailable("somebody else writes this upload", 1))
             }
             Err(error) => Err(ApiError::from_store(&error, ApiError::upload_unknown)),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use oras_spec::Descriptor;
-use oras_store::{ByteStream, Error, Kind, Result, Verifier};
+use oras_store::{ByteStream, Error, ErrorKind, Result, Verifier};
 use tokio::task::{JoinError, JoinHandle};
 
 /// Bytes that may be sent before they are hashed. With fewer, sending and hashing wait for each other.
@@ -113,7 +113,7 @@ impl Hashing {
 }
 
 fn interrupted(error: JoinError) -> Error {
-    Error::new(Kind::Other, "hashing was interrupted").with_source(error)
+    Error::new(ErrorKind::Other, "hashing was interrupted").with_source(error)
 }
 
 #[cfg(test)]
@@ -149,10 +149,10 @@ mod tests {
                 if let Some(byte) = wrong.get_mut(at) {
                     *byte ^= 1;
                     let (received, end) = receive(&right, &wrong).await;
-                    assert_eq!(end.unwrap_err().kind(), Kind::DigestMismatch);
+                    assert_eq!(end.unwrap_err().kind(), ErrorKind::DigestMismatch);
                     assert!(received.len() < size, "{size}");
                     let (received, end) = receive(&right, &right[..at]).await;
-                    assert_eq!(end.unwrap_err().kind(), Kind::SizeMismatch);
+                    assert_eq!(end.unwrap_err().kind(), ErrorKind::SizeMismatch);
                     assert!(received.len() <= at);
                 }
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use globset::{GlobBuilder, GlobMatcher};
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -53,7 +53,7 @@ impl AccessRules {
     /// `InvalidInput`, with the line, for malformed TOML, an unknown key or word, or a malformed pattern; and for a
     /// file without a rule.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |what: String| Error::new(Kind::InvalidInput, what);
+        let invalid = |what: String| Error::new(ErrorKind::InvalidInput, what);
         let text = without_bom(text);
         let rules: Self = toml::from_str(text).map_err(|error| {
             let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use oras_spec::Digest;
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 
 use crate::ops::config_file::without_bom;
 
@@ -45,7 +45,7 @@ impl User {
         let lines = without_bom(text).lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
         let (mut users, mut seen) = (Vec::new(), HashMap::new());
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let invalid = |what| Error::new(Kind::InvalidInput, format!("line {number}: {what}"));
+            let invalid = |what| Error::new(ErrorKind::InvalidInput, format!("line {number}: {what}"));
             let (name, hash) = line.split_once(':').ok_or_else(|| invalid("no name and hash".to_owned()))?;
             if name.is_empty() {
                 return Err(invalid("no user name before the colon".to_owned()));

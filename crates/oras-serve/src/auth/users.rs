@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oras_store::fsio::blocking;
+use oras_fs::blocking;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 

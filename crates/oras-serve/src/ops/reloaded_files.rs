@@ -118,7 +118,7 @@ mod tests {
     fn reloads_a_change_once_the_file_is_readable() {
         let directory = tempfile::tempdir().unwrap();
         let (path, link) = (directory.path().join("file"), directory.path().join("link"));
-        let replace = |text: &[u8]| oras_store::fsio::replace(&path, text, 0o666).unwrap();
+        let replace = |text: &[u8]| oras_fs::replace(&path, text, 0o666).unwrap();
         let point = |to: &Path| {
             drop(fs::remove_file(&link));
             std::os::unix::fs::symlink(to, &link).unwrap();

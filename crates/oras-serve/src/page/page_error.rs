@@ -1,7 +1,7 @@
 //! Errors that a page shows.
 
 use axum::http::StatusCode;
-use oras_store::{Error, Kind};
+use oras_store::{Error, ErrorKind};
 
 /// Why a page can't be shown.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl PageError {
     /// Converts an error of a store. Details such as paths are logged, not shown.
     pub(super) fn from_store(error: &Error) -> Self {
         match error.kind() {
-            Kind::NotFound | Kind::InvalidInput => {
+            ErrorKind::NotFound | ErrorKind::InvalidInput => {
                 Self::not_found("There is no such tag or manifest in this repository.")
             }
             _ => {

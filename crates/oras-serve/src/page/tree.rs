@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use oras_spec::{Descriptor, Digest, Kind as MediaKind, Manifest, MediaType, View};
-use oras_store::{Content, Kind, Predecessors, ReadStore, Source};
+use oras_spec::{Descriptor, Digest, Manifest, MediaKind, MediaType, View};
+use oras_store::{Content, ErrorKind, Predecessors, ReadStore, Source};
 
 use super::format::{LABEL, shown};
 
@@ -111,7 +111,7 @@ impl Tree {
                     tree.nodes[at].below = below;
                 }
                 Err(error) => {
-                    let is_absent = error.kind() == Kind::NotFound;
+                    let is_absent = error.kind() == ErrorKind::NotFound;
                     tree.nodes[at].is_present = !is_absent;
                     let note = if is_absent { "It is not in this repository." } else { "It can't be read." };
                     tree.nodes[at].below.note = Some(note);

@@ -52,7 +52,7 @@ async fn oras_logs_in() {
         };
         assert!(!try_run(&login("wrong")));
         assert!(try_run(&login("s3cret")));
-        oras_store::fsio::replace(&work.path().join("f"), b"x", 0o666).unwrap();
+        oras_fs::replace(&work.path().join("f"), b"x", 0o666).unwrap();
         let name = format!("{host}/a:v1");
         peers::run(&oras, work.path(), &["push", "--plain-http", "--registry-config", "auth", &name, "f"]);
         assert!(!peers::try_run(&oras, work.path(), &["pull", "--plain-http", &name]).status.success());

@@ -207,7 +207,7 @@ async fn error_names_the_unusable_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let hash = bcrypt::hash("s3cret", 4).unwrap();
-    let write = |name: &str, text: &[u8]| oras_store::fsio::replace(&path(name), text, 0o666).unwrap();
+    let write = |name: &str, text: &[u8]| oras_fs::replace(&path(name), text, 0o666).unwrap();
     write("good", format!("\u{feff}ann:{hash}\r\n").as_bytes());
     write("empty", b"");
     write("malformed", b"one\0two\n");

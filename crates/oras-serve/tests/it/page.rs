@@ -209,7 +209,7 @@ async fn escapes_hostile_text() {
     let hostile = serde_json::to_string(HOSTILE[1]).unwrap();
     let edited = text.replace("\"v1\"", &hostile);
     assert_ne!(text, edited);
-    oras_store::fsio::replace(&path, edited.as_bytes(), 0o644).unwrap();
+    oras_fs::replace(&path, edited.as_bytes(), 0o644).unwrap();
     let tags = registry.get("/-/a").await.page(200);
     assert!(!tags.contains("img src=x") && tags.contains("no tag"), "{tags}");
 
@@ -408,7 +408,7 @@ async fn damaged_content_shows_an_error_page() {
     push(&registry, "a", "v1", &content).await;
     let blobs = registry.root().join("a/blobs/sha256");
     let replace = |name: &str, bytes: &[u8]| {
-        oras_store::fsio::replace(&blobs.join(name), bytes, 0o644).unwrap();
+        oras_fs::replace(&blobs.join(name), bytes, 0o644).unwrap();
     };
 
     // Another program stored a malformed manifest.
@@ -418,7 +418,7 @@ async fn damaged_content_shows_an_error_page() {
     let (none, size) = (oras_spec::Digest::sha256(b"[1,2]"), content.descriptor().size);
     replace(&none.encoded(), b"[1,2]");
     let edited = text.replace(&digest.to_string(), &none.to_string()).replace(&format!(":{size}"), ":5");
-    oras_store::fsio::replace(&index, edited.as_bytes(), 0o644).unwrap();
+    oras_fs::replace(&index, edited.as_bytes(), 0o644).unwrap();
     let page = registry.get("/-/a:v1").await.page(200);
     assert!(page.contains("This manifest can't be shown: <bdi>malformed manifest"), "{page}");
     assert!(page.contains(&none.to_string()) && page.contains("  1,\n  2\n"), "{page}");

@@ -31,7 +31,7 @@ allow = ["pull", "push"]
 
 async fn registry(directory: &TempDir) -> Registry {
     let path = directory.path().join("rules.toml");
-    oras_store::fsio::replace(&path, RULES.as_bytes(), 0o666).unwrap();
+    oras_fs::replace(&path, RULES.as_bytes(), 0o666).unwrap();
     let users = vec![User::new("ann", "a"), User::new("bob", "b")];
     memory(Options { users, rules: Some(path), ..Options::default() }).await
 }
@@ -153,7 +153,7 @@ async fn changed_rules_apply_at_once_to_tokens() {
 }
 
 async fn replace(directory: &TempDir, rules: &str) {
-    oras_store::fsio::replace(&directory.path().join("rules.toml"), rules.as_bytes(), 0o666).unwrap();
+    oras_fs::replace(&directory.path().join("rules.toml"), rules.as_bytes(), 0o666).unwrap();
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 

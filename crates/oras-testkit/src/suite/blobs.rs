@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Content, Kind, Pushed};
+use oras_store::{Content, ErrorKind, Pushed};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, collect, pieces, read};
@@ -79,15 +79,15 @@ pub(super) async fn what_is_not_there(store: &Fresh, abilities: Abilities) {
     let absent = blob("absent").descriptor().clone();
     assert!(!store.exists(&absent).await.expect("exists"));
     let error = read(&source(store), &absent).await.expect_err("nothing to read");
-    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let digest = absent.digest.to_string();
     for reference in ["absent", digest.as_str()] {
         let error = store.resolve(reference).await.expect_err("nothing to resolve");
-        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
     if abilities.delete {
         let error = store.delete(&absent).await.expect_err("nothing to delete");
-        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
     // A store that can be asked by many at once: every answer is its own.
     let store = Arc::clone(store);

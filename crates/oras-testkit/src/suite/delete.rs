@@ -1,7 +1,7 @@
 //! What is deleted is gone, and can come back.
 
 use futures::TryStreamExt;
-use oras_store::Kind;
+use oras_store::ErrorKind;
 
 use super::{Fresh, source};
 use crate::nodes::{blob, manifest, push_all, read, referrer};
@@ -17,13 +17,13 @@ pub(super) async fn manifests(store: &Fresh) {
     let digest = gone.descriptor().digest.to_string();
     for reference in ["v1", "latest", digest.as_str()] {
         let error = store.resolve(reference).await.expect_err("deleted");
-        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
     let error = read(&source(store), gone.descriptor()).await.expect_err("deleted");
-    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
     assert_eq!(tags, ["v2"]);
-    assert_eq!(store.delete(gone.descriptor()).await.expect_err("deleted").kind(), Kind::NotFound);
+    assert_eq!(store.delete(gone.descriptor()).await.expect_err("deleted").kind(), ErrorKind::NotFound);
 
     store.tag(&gone, "back").await.expect("tag what was deleted");
     assert_eq!(store.resolve("back").await.expect("resolve").digest, gone.descriptor().digest);
@@ -36,7 +36,7 @@ pub(super) async fn blobs(store: &Fresh) {
     store.delete(content.descriptor()).await.expect("delete");
     assert!(!store.exists(content.descriptor()).await.expect("exists"));
     let error = read(&source(store), content.descriptor()).await.expect_err("deleted");
-    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     store.push(&content).await.expect("push again");
     assert_eq!(read(&source(store), content.descriptor()).await.expect("read"), "short-lived");
 }
@@ -62,14 +62,14 @@ pub(super) async fn a_tag_alone(store: &Fresh) {
         store.tag(&node, tag).await.expect("tag");
     }
     match store.untag("v1").await {
-        Err(error) if error.kind() == Kind::Unsupported => return,
+        Err(error) if error.kind() == ErrorKind::Unsupported => return,
         result => result.expect("untag"),
     }
-    assert_eq!(store.resolve("v1").await.expect_err("untagged").kind(), Kind::NotFound);
-    assert_eq!(store.untag("v1").await.expect_err("untagged").kind(), Kind::NotFound);
+    assert_eq!(store.resolve("v1").await.expect_err("untagged").kind(), ErrorKind::NotFound);
+    assert_eq!(store.untag("v1").await.expect_err("untagged").kind(), ErrorKind::NotFound);
     let digest = node.descriptor().digest.to_string();
     assert_eq!(store.resolve("latest").await.expect("stays").digest, node.descriptor().digest);
-    assert_eq!(store.untag(&digest).await.expect_err("a digest").kind(), Kind::InvalidInput);
+    assert_eq!(store.untag(&digest).await.expect_err("a digest").kind(), ErrorKind::InvalidInput);
     store.untag("latest").await.expect("untag");
     assert_eq!(store.resolve(&digest).await.expect("stays").digest, node.descriptor().digest);
     assert_eq!(

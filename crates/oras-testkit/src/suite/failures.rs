@@ -5,20 +5,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Error, Kind};
+use oras_store::{Content, Error, ErrorKind};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, empty, manifest, pieces, read};
 
 /// What is done to the bytes, how, and the error it must lead to.
-type Spoiler<'a> = (&'a str, &'a dyn Fn(Bytes) -> Bytes, Kind);
+type Spoiler<'a> = (&'a str, &'a dyn Fn(Bytes) -> Bytes, ErrorKind);
 
 /// Nothing is there, and a good push works as if nothing had been tried.
 async fn untouched(store: &Fresh, good: &Content, what: &str) {
     let descriptor = good.descriptor();
     assert!(!store.exists(descriptor).await.expect("exists"), "{what}: visible");
     let error = read(&source(store), descriptor).await.expect_err("nothing to read");
-    assert_eq!(error.kind(), Kind::NotFound, "{what}: {error:?}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{what}: {error:?}");
     store.push(good).await.unwrap_or_else(|error| panic!("{what}: a good push fails: {error:?}"));
     assert_eq!(Some(&read(&source(store), descriptor).await.expect("read")), good.in_memory(), "{what}");
 }
@@ -34,9 +34,9 @@ pub(super) async fn wrong_bytes(store: &Fresh, abilities: Abilities) {
         let longer = |all: Bytes| Bytes::from([all.as_ref(), b"!"].concat());
         let shorter = |all: Bytes| all.slice(1..);
         let spoilers: [Spoiler<'_>; 3] = [
-            ("flipped", &flip, Kind::DigestMismatch),
-            ("longer", &longer, Kind::SizeMismatch),
-            ("shorter", &shorter, Kind::SizeMismatch),
+            ("flipped", &flip, ErrorKind::DigestMismatch),
+            ("longer", &longer, ErrorKind::SizeMismatch),
+            ("shorter", &shorter, ErrorKind::SizeMismatch),
         ];
         for (spoiler, (what, spoil, kind)) in spoilers.into_iter().enumerate() {
             let right = bytes(length + number * 10 + spoiler);
@@ -52,7 +52,7 @@ pub(super) async fn wrong_bytes(store: &Fresh, abilities: Abilities) {
     let bad = || Content::once(node.descriptor().clone(), pieces([other.clone()]));
     store.push(&bad()).await.expect_err("another manifest");
     store.tag(&bad(), "bad").await.expect_err("another manifest");
-    assert_eq!(store.resolve("bad").await.expect_err("no such tag").kind(), Kind::NotFound);
+    assert_eq!(store.resolve("bad").await.expect_err("no such tag").kind(), ErrorKind::NotFound);
     untouched(store, &node, "another manifest").await;
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn broken_streams(store: &Fresh) {
     for length in [1000, 1_000_000] {
         let good = blob(bytes(length));
         let cut =
-            stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(Kind::Network, "cut"))]);
+            stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(ErrorKind::Network, "cut"))]);
         let bad = Content::once(good.descriptor().clone(), cut.boxed());
         store.push(&bad).await.expect_err("a stream that breaks");
         untouched(store, &good, "a broken stream").await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::{IngestTarget, Kind, Store};
+use oras_store::{ErrorKind, IngestTarget, Store};
 
 use super::{Fresh, source};
 use crate::nodes::{bytes, collect, empty, manifest, read, referrer};
@@ -74,14 +74,14 @@ async fn refused(target: &dyn IngestTarget, store: &Fresh) {
     let mut ingest = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
     ingest.write(bytes(300_000)).await.expect("write");
     let error = ingest.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
-    assert_eq!(error.kind(), Kind::DigestMismatch, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
 
     let mut dropped = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
     dropped.write(bytes(300_000)).await.expect("write");
     drop(dropped);
     for digest in [Digest::sha256(&bytes(300_000)), Digest::sha256(b"other")] {
         let error = store.resolve(&digest.to_string()).await.expect_err("nothing is visible");
-        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
 }
 
@@ -97,7 +97,7 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
         drop(ingest);
         assert!(resume("abc2").await.expect("resume").is_none(), "another name");
         let Some(mut ingest) = resume("abc1").await.expect("resume") else { continue };
-        assert_eq!(resume("abc1").await.err().expect("somebody has it").kind(), Kind::AlreadyExists);
+        assert_eq!(resume("abc1").await.err().expect("somebody has it").kind(), ErrorKind::AlreadyExists);
         assert_eq!(ingest.written(), 100_000);
         ingest.write(all.slice(100_000..)).await.expect("write");
         drop(ingest);
@@ -140,5 +140,5 @@ async fn manifests(target: &dyn IngestTarget, store: &Fresh) {
     let mut bad = target.begin(MediaType::IMAGE_MANIFEST, Algorithm::Sha256).await.expect("begin");
     bad.write(Bytes::from_static(b"not JSON")).await.expect("write");
     let error = bad.commit(None).await.expect_err("a manifest that is none");
-    assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
 }

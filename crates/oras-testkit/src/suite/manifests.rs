@@ -1,7 +1,7 @@
 //! Manifests keep their bytes and are found by digest.
 
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Kind};
+use oras_store::{Content, ErrorKind};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, empty, index, manifest, push_all, read};
@@ -75,10 +75,10 @@ pub(super) async fn malformed(store: &Fresh, abilities: Abilities) {
             let bad = Content::of(media_type, text);
             for result in [store.push(&bad).await.map(drop), store.tag(&bad, "bad").await] {
                 let error = result.expect_err("a manifest that is none");
-                assert_eq!(error.kind(), Kind::InvalidContent, "{error:?}");
+                assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
             }
             assert!(!store.exists(bad.descriptor()).await.expect("exists"), "{text:?} is visible");
         }
     }
-    assert_eq!(store.resolve("bad").await.expect_err("no such tag").kind(), Kind::NotFound);
+    assert_eq!(store.resolve("bad").await.expect_err("no such tag").kind(), ErrorKind::NotFound);
 }

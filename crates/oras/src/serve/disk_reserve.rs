@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oras_store::fsio::{Staged, blocking};
+use oras_fs::{StagedFile, blocking};
 use oras_store::{Error, Result};
 use parking_lot::Mutex;
 
@@ -15,7 +15,7 @@ const SIZE: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct DiskReserve {
     directory: PathBuf,
-    file: Arc<Mutex<Option<Staged>>>,
+    file: Arc<Mutex<Option<StagedFile>>>,
 }
 
 impl DiskReserve {
@@ -48,9 +48,9 @@ impl DiskReserve {
     }
 }
 
-fn allocate(directory: &Path) -> Result<Staged> {
+fn allocate(directory: &Path) -> Result<StagedFile> {
     let failed = |error| Error::io("failed to unlink the reserved file", error);
-    let mut staged = Staged::create(directory)?;
+    let mut staged = StagedFile::create(directory)?;
     // Fails on an almost full disk, and then reserves what is left.
     drop(staged.write_all(&vec![1; SIZE]));
     // Unlinked, so that the space is freed when the process ends.

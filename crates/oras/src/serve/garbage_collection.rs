@@ -28,9 +28,12 @@ pub(super) async fn maintain(
     collection: Option<GarbageCollection>,
     in_use: &DigestsInUse,
 ) {
-    let Some(GarbageCollection { delay, untagged, .. }) = collection else { return layout.delete_stale_files().await };
+    let Some(GarbageCollection { delay, untagged, .. }) = collection else {
+        return layout.delete_stale_files().await;
+    };
     let in_use = in_use.clone();
-    let garbage = GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
+    let garbage =
+        GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
     match layout.collect_garbage(garbage).await {
         Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}
         Ok(CollectedGarbage { blobs, bytes, manifests }) => {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use oras_fs::blocking;
 use oras_layout::{Layout, LayoutOptions};
 use oras_serve::{DigestsInUse, Stores, Warnings};
 use oras_spec::layout::MARKER_FILE;
-use oras_store::fsio::{self, blocking};
-use oras_store::{Error, Kind, ReadStore, Result, Store};
+use oras_store::{Error, ErrorKind, ReadStore, Result, Store};
 use parking_lot::Mutex;
 
 use super::disk_reserve::DiskReserve;
@@ -40,9 +40,12 @@ impl LayoutRoot {
         let path = root.clone();
         blocking(move || {
             if read_only && metadata(&path)?.is_none_or(|found| !found.is_dir()) {
-                return Err(Error::new(Kind::NotFound, format!("{} is not a directory", path.display())));
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("{} is not a directory", path.display()),
+                ));
             }
-            fsio::create_directories(&path)
+            oras_fs::create_directories(&path)
         })
         .await?;
         let reserve = if read_only { None } else { Some(DiskReserve::new(root.clone()).await) };
@@ -205,8 +208,11 @@ mod tests {
         let path = root.path().join("round");
         std::os::unix::fs::symlink(&path, &path).unwrap();
         let stores = LayoutRoot::open(root.path().to_owned(), false, None).await.unwrap();
-        assert_eq!(stores.repository("round", &Warnings::default()).await.err().unwrap().kind(), Kind::Io);
-        assert_eq!(stores.repositories().await.unwrap_err().kind(), Kind::Io);
+        assert_eq!(
+            stores.repository("round", &Warnings::default()).await.err().unwrap().kind(),
+            ErrorKind::Io
+        );
+        assert_eq!(stores.repositories().await.unwrap_err().kind(), ErrorKind::Io);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(stores.repositories().await.unwrap(), [""; 0]);
     }
@@ -218,10 +224,13 @@ mod tests {
         for name in ["a/blobs", "index.json", "a/oci-layout/b", "../a"] {
             assert!(stores.repository(name, &Warnings::default()).await.unwrap().is_none(), "{name}");
             let refused = stores.writable(name, true).await.err().unwrap();
-            assert_eq!(refused.kind(), Kind::InvalidInput, "{name}");
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{name}");
         }
         let absent = root.path().join("absent");
-        assert_eq!(LayoutRoot::open(absent.clone(), true, None).await.unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(
+            LayoutRoot::open(absent.clone(), true, None).await.unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
         assert!(!absent.exists());
     }
 }

@@ -4,13 +4,13 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 
+use oras_fs::blocking;
 use oras_layout::{Archive, Layout, LayoutOptions};
 use oras_memory::{Memory, MemoryBound};
 use oras_serve::{PerRepository, Stores};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
-use oras_store::fsio::blocking;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::disk_reserve::DiskReserve;
 use super::layout_root::LayoutRoot;
@@ -34,12 +34,12 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
     if needs_many && (is_archive || is_layout) {
         let message =
             format!("{} is one repository, and a proxy has many: give a directory for them", path.display());
-        return Err(Error::new(Kind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     if is_archive {
         if options.garbage_collection.is_some() {
             let message = format!("{} is only read: no garbage can be removed", path.display());
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         options.server.read_only = true;
         let archive = Arc::new(Archive::open(&path).await?.as_repository());
@@ -67,7 +67,7 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
     }
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());
-        return Err(Error::new(Kind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(Arc::new(LayoutRoot::open(path, options.server.read_only, options.garbage_collection).await?))
 }
@@ -85,7 +85,7 @@ fn is_archive(path: &Path) -> Result<bool> {
 fn name(options: &ServeOptions, path: &Path) -> Result<String> {
     match &options.repository {
         Some(name) if check_repository(name).is_ok() => Ok(name.clone()),
-        Some(name) => Err(Error::new(Kind::InvalidInput, format!("invalid repository name {name:?}"))),
+        Some(name) => Err(Error::new(ErrorKind::InvalidInput, format!("invalid repository name {name:?}"))),
         None => Ok(name_of(path)),
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use oras_store::fsio::{Staged, blocking};
+use oras_fs::{StagedFile, blocking};
 use oras_store::{Error, Result};
 
 /// Fails unless `path` can be read and, if `writes`, files can be created in it.
@@ -17,7 +17,7 @@ pub(super) async fn check_readiness(path: PathBuf, writes: bool) -> Result<()> {
             fs::File::open(&path).map_err(unreadable)?;
         }
         if writes {
-            let mut file = Staged::create(&path)?;
+            let mut file = StagedFile::create(&path)?;
             let written = file.write_all(b"ready\n");
             written.map_err(|error| Error::io(format!("failed to write to {}", path.display()), error))?;
         }
@@ -48,6 +48,6 @@ mod tests {
     }
 
     fn fsio_file(path: &std::path::Path) {
-        oras_store::fsio::replace(path, b"x", 0o666).unwrap();
+        oras_fs::replace(path, b"x", 0o666).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the layouts below a directory.
 
 use std::fs::Metadata;
-use std::io::ErrorKind;
+use std::io;
 use std::path::Path;
 #[cfg(not(unix))]
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>> {
 
 /// Returns true if a path does not exist, or has a file in place of a directory.
 fn is_not_found(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Returns a value that identifies a directory, whatever path leads to it.

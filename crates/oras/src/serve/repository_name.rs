@@ -4,7 +4,7 @@ use std::path::Path;
 
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE};
 use oras_spec::reference::check_repository;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 /// The entries of a layout's directory, including `ingest` of the Go tool. No part of a repository's name may be one of
 /// them.
@@ -14,7 +14,7 @@ pub(super) const RESERVED: [&str; 4] = [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "ing
 pub(super) fn check_name(name: &str) -> Result<()> {
     let invalid = check_repository(name).is_err() || name.split('/').any(|part| RESERVED.contains(&part));
     if invalid {
-        return Err(Error::new(Kind::InvalidInput, format!("no repository can be named {name:?}")));
+        return Err(Error::new(ErrorKind::InvalidInput, format!("no repository can be named {name:?}")));
     }
     Ok(())
 }

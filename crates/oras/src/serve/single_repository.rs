@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oras_layout::{Archive, Layout};
 use oras_serve::{DigestsInUse, Stores, Warnings};
-use oras_store::{Error, Kind, ReadStore, Result, Store};
+use oras_store::{Error, ErrorKind, ReadStore, Result, Store};
 
 use super::disk_reserve::DiskReserve;
 use super::garbage_collection::{GarbageCollection, maintain};
@@ -57,11 +57,11 @@ impl Stores for SingleRepository {
 
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
         match &self.source {
-            LayoutSource::Archive(_) => Err(Error::new(Kind::Unsupported, "a tar archive is only read")),
+            LayoutSource::Archive(_) => Err(Error::new(ErrorKind::Unsupported, "a tar archive is only read")),
             LayoutSource::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
             LayoutSource::Directory(..) if create => {
                 let message = format!("this server has the repository {} and no other", self.name);
-                Err(Error::new(Kind::Denied, message))
+                Err(Error::new(ErrorKind::Denied, message))
             }
             LayoutSource::Directory(..) => Ok(None),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oras_serve::Server;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use super::open_stores::open_stores;
 use super::options::ServeOptions;
@@ -27,7 +27,7 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     if proxy.is_some() && options.server.read_only {
         let message =
             "a proxy keeps what it reads, which a server that only reads can't; nobody can push to a proxy";
-        return Err(Error::new(Kind::InvalidInput, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let mut stores = open_stores(&mut options, proxy.is_some()).await?;
     if let Some(proxy) = proxy {
@@ -39,8 +39,8 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
         if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
-            return Error::new(Kind::InvalidInput, error.to_string());
+            return Error::new(ErrorKind::InvalidInput, error.to_string());
         }
-        Error::new(Kind::Network, format!("failed to serve on {:?}", options.address)).with_source(error)
+        Error::new(ErrorKind::Network, format!("failed to serve on {:?}", options.address)).with_source(error)
     })
 }

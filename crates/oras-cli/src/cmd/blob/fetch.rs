@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
+use oras::fs::output_file;
 use oras::remote::Mirrored;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::{Content, Error, Kind, Pushed, Source, outlet};
+use oras::store::{Content, Error, ErrorKind, Pushed, Source};
 use oras::{Event, Listener, Quiet, Step, report};
 
 use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
@@ -113,7 +114,7 @@ impl Fetch<'_> {
         let mut has_printed = false;
         let written = self.write(content, output, &mut has_printed).await;
         let Err(failure) = written else { return Ok(node) };
-        if failure.kind == Some(Kind::SizeMismatch)
+        if failure.kind == Some(ErrorKind::SizeMismatch)
             && !has_printed
             && let Some(repository) = self.target.repository()?
             && let Ok(measured) = repository.measure_blob(&node.digest).await
@@ -157,7 +158,7 @@ impl Fetch<'_> {
             progress.step(Step::Node(Event::Progress(&moving, bytes)));
         }));
         listener.step(Step::Node(Event::Started(&node)));
-        outlet::save(&content, path).await?;
+        output_file::save(&content, path).await?;
         listener.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
         if is_plain {
             self.printer.error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
@@ -168,5 +169,6 @@ impl Fetch<'_> {
 
 /// Parses the digest of a reference.
 fn parse_digest(text: &str) -> Result<oras::spec::Digest, Failure> {
-    text.parse().map_err(|error| Failure::from(Error::new(Kind::InvalidInput, format!("{text}: {error}"))))
+    text.parse()
+        .map_err(|error| Failure::from(Error::new(ErrorKind::InvalidInput, format!("{text}: {error}"))))
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use oras::files::Collection;
 use oras::spec::{Descriptor, Digest, MediaType};
-use oras::store::fsio;
-use oras::store::{ByteStream, Content, Kind};
+use oras::store::{ByteStream, Content, ErrorKind};
 use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
@@ -105,7 +104,7 @@ async fn read_blob(
     let failed =
         |error: std::io::Error| Failure::of_io(format!("failed to open {path}: open {path}"), &error);
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
-        return Err(Failure::new(format!("read {path}: is a directory")).of_kind(Kind::Io));
+        return Err(Failure::new(format!("read {path}: is a directory")).of_kind(ErrorKind::Io));
     }
     let collection = Arc::new(Collection::new());
     let mut node = collection.add(path, Path::new(path), Some(media_type.clone())).await?;
@@ -126,7 +125,7 @@ async fn read_blob(
 /// Streams standard input.
 fn standard_input() -> ByteStream {
     match std::fs::File::open("/dev/stdin") {
-        Ok(file) => fsio::read_to_end(file, "standard input".to_owned()),
+        Ok(file) => oras::fs::read_to_end(file, "standard input".to_owned()),
         Err(error) => {
             let error = oras::store::Error::io("failed to open standard input", error);
             Box::pin(futures::stream::iter([Err(error)]))

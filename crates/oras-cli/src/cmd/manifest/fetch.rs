@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Command};
+use oras::fs::output_file;
 use oras::spec::MediaType;
-use oras::store::outlet;
 use oras::{fetch_manifest, report};
 
 use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
@@ -82,7 +82,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     };
     let bytes = content.bytes(target.max_manifest_size()).await.map_err(failed)?;
     if let Some(path) = output.filter(|path| *path != "-") {
-        outlet::put(Path::new(path), &bytes)?;
+        output_file::put(Path::new(path), &bytes)?;
     }
     let node = content.descriptor();
     match format {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use clap::{ArgMatches, Command};
 use futures::TryStreamExt;
+use oras::fs::output_file;
 use oras::report;
-use oras::store::Kind;
-use oras::store::outlet;
+use oras::store::ErrorKind;
 
 use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
@@ -79,7 +79,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         None | Some("-") => {
             let bytes = config.bytes(MAX_CONFIG_SIZE).await.map_err(|error| {
-                if error.kind() != Kind::TooLarge {
+                if error.kind() != ErrorKind::TooLarge {
                     return failed(error);
                 }
                 let node = config.descriptor();
@@ -95,7 +95,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             print_json(printer, &bytes, args.descriptor.is_pretty())?;
         }
         Some(path) => {
-            outlet::save(&config, Path::new(path)).await.map_err(failed)?;
+            output_file::save(&config, Path::new(path)).await.map_err(failed)?;
         }
     }
     match format {

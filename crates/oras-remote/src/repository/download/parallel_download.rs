@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{AbortHandle, BoxFuture, abortable};
 use futures::stream::{FuturesUnordered, StreamExt};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::connection::connection_budget::ConnectionPermit;
@@ -123,7 +123,7 @@ impl ParallelTransfer {
             match step {
                 Some(Some((id, run, result))) => self.handle_chunk(id, run, result)?,
                 Some(None) => {}
-                None => return Err(Error::new(Kind::Other, "a download came to a halt")),
+                None => return Err(Error::new(ErrorKind::Other, "a download came to a halt")),
             }
         }
     }
@@ -229,9 +229,11 @@ impl ParallelTransfer {
             Ok(Some(chunk)) => chunk,
             Ok(None) => {
                 let message = format!("{}: unexpected EOF", self.blob.descriptor.digest);
-                return Err(Error::new(Kind::SizeMismatch, message));
+                return Err(Error::new(ErrorKind::SizeMismatch, message));
             }
-            Err(error) if error.kind() == Kind::Unsupported && !self.blob.connections.supports_ranges() => {
+            Err(error)
+                if error.kind() == ErrorKind::Unsupported && !self.blob.connections.supports_ranges() =>
+            {
                 self.fall_back();
                 return Ok(());
             }

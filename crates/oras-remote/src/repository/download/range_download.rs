@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::ETAG;
 use tokio::time::timeout;
@@ -92,7 +92,7 @@ impl RangeDownload {
         if response.status == 416 && has_range {
             let stated = response.header("content-range").and_then(unsatisfied_range_size);
             if stated.is_some_and(|size| size != self.blob.descriptor.size) {
-                return Err(response.bad(Kind::InvalidContent, "the size of the blob changed"));
+                return Err(response.bad(ErrorKind::InvalidContent, "the size of the blob changed"));
             }
             self.refuse_ranges(&response)?;
             has_range = false;
@@ -148,12 +148,12 @@ impl RangeDownload {
                 range == self.left && size.is_none_or(|size| size == descriptor.size)
             });
             if !has_range || !matches {
-                return Err(response.bad(Kind::InvalidContent, "mismatch Content-Range"));
+                return Err(response.bad(ErrorKind::InvalidContent, "mismatch Content-Range"));
             }
             return Ok(0);
         }
         if response.content_length().is_some_and(|length| length != descriptor.size) {
-            return Err(response.bad(Kind::SizeMismatch, "mismatch Content-Length"));
+            return Err(response.bad(ErrorKind::SizeMismatch, "mismatch Content-Length"));
         }
         // The server ignored the range and sends the whole blob.
         if has_range {
@@ -166,7 +166,7 @@ impl RangeDownload {
     fn refuse_ranges(&self, response: &Response) -> Result<()> {
         self.blob.connections.disable_ranges();
         if self.is_strict {
-            return Err(response.bad(Kind::Unsupported, "the server sends no parts of blobs"));
+            return Err(response.bad(ErrorKind::Unsupported, "the server sends no parts of blobs"));
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl RangeDownload {
         if known.get_or_insert_with(|| stated.to_owned()) == stated {
             return Ok(());
         }
-        Err(response.bad(Kind::InvalidContent, "the blob changed during the download (another ETag)"))
+        Err(response.bad(ErrorKind::InvalidContent, "the blob changed during the download (another ETag)"))
     }
 
     /// Returns the next bytes.
@@ -238,7 +238,7 @@ impl RangeDownload {
                     "{}: the transfer broke again and the registry sends no parts of blobs, so that it would begin anew",
                     self.blob.descriptor.digest
                 );
-                return Err(Error::new(Kind::Network, message));
+                return Err(Error::new(ErrorKind::Network, message));
             }
         }
         if !self.is_whole {
@@ -271,7 +271,7 @@ impl RangeDownload {
             tracing::debug!(%error, "could not resume");
             let answered = error.find::<ResponseError>().is_some();
             match error.kind() {
-                Kind::InvalidContent | Kind::Unsupported if !answered => error,
+                ErrorKind::InvalidContent | ErrorKind::Unsupported if !answered => error,
                 _ => failed.error,
             }
         })

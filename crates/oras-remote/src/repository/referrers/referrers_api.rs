@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use crate::client_options::ReferrersMode;
 use crate::http::paging::{List, VisitedPages};
@@ -48,7 +48,7 @@ impl Repository {
                 return Ok(found);
             }
             if api == ApiSupport::Supported {
-                return Err(Error::new(Kind::Unsupported, "failed to query referrers API: unsupported"));
+                return Err(Error::new(ErrorKind::Unsupported, "failed to query referrers API: unsupported"));
             }
             self.set_api_support(ApiSupport::Missing);
         }

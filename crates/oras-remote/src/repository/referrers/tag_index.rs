@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, ImageIndex, ManifestError, MediaType, json};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ pub(crate) fn referrers_in(bytes: &[u8]) -> Result<Vec<Descriptor>> {
 }
 
 fn malformed(error: serde_json::Error) -> Error {
-    Error::new(Kind::InvalidContent, "malformed index of referrers").with_source(error)
+    Error::new(ErrorKind::InvalidContent, "malformed index of referrers").with_source(error)
 }
 
 /// An index of referrers that keeps unknown fields.

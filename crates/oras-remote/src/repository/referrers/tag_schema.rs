@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::future::{Either, select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
-use oras_store::{Error, Kind, Result, check_written_size};
+use oras_store::{Error, ErrorKind, Result, check_written_size};
 
 use crate::http::paging::MAX_PAGE;
 use crate::http::retry::random;
@@ -159,7 +159,7 @@ impl Repository {
             (writes, previous, has_waited) = (writes + 1, None, false);
         }
         let message = format!("other writers of {tag} keep undoing the entry of {referrer}");
-        Err(Error::new(Kind::Other, message))
+        Err(Error::new(ErrorKind::Other, message))
     }
 
     /// Returns the size of the largest referrers index that is read.
@@ -178,13 +178,13 @@ impl Repository {
             TagContent::Subject if was_written => {
                 let message =
                     format!("the registry takes the referrers tag {tag} for the digest of the subject");
-                Err(Error::new(Kind::Unsupported, message))
+                Err(Error::new(ErrorKind::Unsupported, message))
             }
             TagContent::Nothing | TagContent::Subject => Ok((Bytes::new(), ReferrersIndex::default())),
             TagContent::Index(bytes) => Ok((bytes.clone(), ReferrersIndex::parse(&bytes)?)),
             TagContent::Other(media_type) => {
                 let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
-                Err(Error::new(Kind::InvalidContent, message))
+                Err(Error::new(ErrorKind::InvalidContent, message))
             }
         }
     }
@@ -196,7 +196,7 @@ impl Repository {
                 Ok(TagContent::Index(bytes))
             }
             Ok((descriptor, _)) => Ok(TagContent::Other(descriptor.media_type)),
-            Err(error) if error.kind() == Kind::NotFound => Ok(TagContent::Nothing),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(TagContent::Nothing),
             Err(error) => {
                 Err(error.context(format!("failed to read referrers index from referrers tag {tag}")))
             }

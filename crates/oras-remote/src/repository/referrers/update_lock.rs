@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oras_spec::Digest;
-use oras_store::fsio;
 use tokio::time::{Instant, sleep};
 
 use crate::http::retry::random;
@@ -28,7 +27,7 @@ impl UpdateLock {
     /// Waits for the lock `name`.
     pub(crate) async fn acquire(name: &str) -> Self {
         let path = format!("{}.lock", Digest::sha256(name.as_bytes()).encoded());
-        let opened = fsio::blocking(move || Ok(open(&std::env::temp_dir(), &path))).await;
+        let opened = oras_fs::blocking(move || Ok(open(&std::env::temp_dir(), &path))).await;
         let Ok(Some(file)) = opened else {
             tracing::debug!(name, "continuing without a lock file");
             return Self { _file: None };

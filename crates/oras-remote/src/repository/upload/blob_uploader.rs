@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use oras_spec::Digest;
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 
 use crate::http::payload::{MAX_SMALL_BLOB, Payload};
 use crate::http::retry::{FailedAttempt, RetryAdvice, RetryBudget};
@@ -218,10 +218,12 @@ impl BlobUploader {
     pub(crate) async fn fail<T>(&mut self, error: Error) -> Result<T> {
         // Keeps the session after a failure that may pass. After a network failure, the registry can't be asked to
         // delete it.
-        let may_pass =
-            matches!(error.kind(), Kind::Network | Kind::Unauthorized | Kind::Denied | Kind::Other);
+        let may_pass = matches!(
+            error.kind(),
+            ErrorKind::Network | ErrorKind::Unauthorized | ErrorKind::Denied | ErrorKind::Other
+        );
         if !(may_pass && self.saved_state.is_some()) {
-            if error.kind() == Kind::Network {
+            if error.kind() == ErrorKind::Network {
                 self.session = None;
             }
             self.abandon().await;

@@ -1,6 +1,6 @@
 //! Cancels an interrupted upload of an earlier run, locally and at the registry.
 
-use oras_store::{Result, fsio};
+use oras_store::Result;
 
 use crate::client::Client;
 use crate::repository::repository::Repository;
@@ -18,7 +18,9 @@ impl UnfinishedUploads {
     /// `Io` if the file can't be deleted.
     pub async fn cancel(&self, client: &Client, upload: &UnfinishedUpload) -> Result<Option<bool>> {
         let taken = upload.clone();
-        let Some((file, location)) = fsio::blocking(move || Ok(taken.take())).await? else { return Ok(None) };
+        let Some((file, location)) = oras_fs::blocking(move || Ok(taken.take())).await? else {
+            return Ok(None);
+        };
         let cancelled = match (Repository::at_origin(client, &upload.registry, &upload.repository), location)
         {
             (Ok(repository), Some(location)) => {
@@ -28,7 +30,7 @@ impl UnfinishedUploads {
         };
         // The lock is held until here, so that no other run resumes the upload meanwhile.
         let removed = upload.clone();
-        let removed = fsio::blocking(move || {
+        let removed = oras_fs::blocking(move || {
             let removed = removed.remove_file();
             drop(file);
             removed

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::join;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
-use oras_store::{Content, Error, Ingest, Kind, Result, Undigested, fsio};
+use oras_store::{Content, Error, ErrorKind, Ingest, Result, UnhashedContent};
 use tokio::task::JoinSet;
 
 use crate::http::payload::Payload;
@@ -110,7 +110,7 @@ impl ChunkedIngest {
                     uploader.abandon().await;
                 }
                 let message = format!("mismatched digest: expected {expected}, got {found}");
-                return Err(Error::new(Kind::DigestMismatch, message));
+                return Err(Error::new(ErrorKind::DigestMismatch, message));
             }
             _ => found,
         };
@@ -120,10 +120,11 @@ impl ChunkedIngest {
             IngestState::Spooled(file, _) => {
                 let size = self.written;
                 let opener = move |offset| {
-                    let stream = fsio::read(Arc::clone(&file), offset..size, "a temporary file".to_owned());
+                    let stream =
+                        oras_fs::read(Arc::clone(&file), offset..size, "a temporary file".to_owned());
                     async move { Ok(stream) }.boxed()
                 };
-                let content = Undigested::new(self.media_type, size, Arc::new(opener));
+                let content = UnhashedContent::new(self.media_type, size, Arc::new(opener));
                 self.repository.push_hashed(&Payload::undigested(content), &node).await?;
             }
             _ => {
@@ -154,7 +155,7 @@ impl Ingest for ChunkedIngest {
             self.written += chunk.len() as u64;
             if self.written > limit {
                 let message = format!("a manifest exceeds the limit of {limit} bytes: size exceeds limit");
-                return Err(Error::new(Kind::TooLarge, message));
+                return Err(Error::new(ErrorKind::TooLarge, message));
             }
             self.buffer.extend_from_slice(&chunk);
             return Ok(());
@@ -197,7 +198,7 @@ impl Ingest for ChunkedIngest {
 async fn forward(mut uploader: Box<BlobUploader>, hasher: Hasher, chunk: Bytes) -> Result<IngestState> {
     let bytes = chunk.clone();
     let mut before = hasher.clone();
-    let hashing = fsio::blocking(move || {
+    let hashing = oras_fs::blocking(move || {
         before.update(&bytes);
         Ok(before)
     });
@@ -211,7 +212,7 @@ async fn forward(mut uploader: Box<BlobUploader>, hasher: Hasher, chunk: Bytes) 
 
 /// Appends a chunk to the file, which is created if needed.
 async fn spool(file: Option<Arc<File>>, mut hasher: Hasher, chunk: Bytes) -> Result<IngestState> {
-    fsio::blocking(move || {
+    oras_fs::blocking(move || {
         let failed = |error| Error::io("failed to write a temporary file", error);
         let file = match file {
             Some(file) => file,
@@ -225,5 +226,5 @@ async fn spool(file: Option<Arc<File>>, mut hasher: Hasher, chunk: Bytes) -> Res
 }
 
 fn failed_before() -> Error {
-    Error::new(Kind::Other, "the upload has failed before")
+    Error::new(ErrorKind::Other, "the upload has failed before")
 }

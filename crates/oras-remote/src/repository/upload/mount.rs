@@ -1,7 +1,7 @@
 //! Mounting a blob from another repository of the registry (distribution-spec, "Mounting a blob from another repository").
 
 use oras_spec::Digest;
-use oras_store::{Content, Kind, Origin, Result};
+use oras_store::{Content, ErrorKind, Origin, Result};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 
@@ -38,7 +38,7 @@ impl Repository {
             Ok(response) => response,
             // Credentials may not cover the other repository; the blob can still be sent.
             Err(error)
-                if matches!(error.kind(), Kind::Unauthorized | Kind::Denied)
+                if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Denied)
                     || error.find::<ResponseError>().is_some() =>
             {
                 tracing::debug!(%error, "not mounted");

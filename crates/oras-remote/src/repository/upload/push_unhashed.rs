@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
-use oras_store::{Content, Error, Kind, Pushed, Result, Target, Undigested};
+use oras_store::{Content, Error, ErrorKind, Pushed, Result, Target, UnhashedContent};
 use tokio::runtime::Handle;
 
 use crate::http::payload::{MAX_SMALL_BLOB, Payload};
@@ -19,7 +19,7 @@ const STREAM_FROM: u64 = 8 << 20;
 
 impl Repository {
     /// Stores content without a digest, and returns its descriptor.
-    pub(crate) async fn push_unhashed(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    pub(crate) async fn push_unhashed(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         if content.media_type.is_manifest() {
             return self.push_unhashed_manifest(content).await;
         }
@@ -97,11 +97,11 @@ impl Repository {
         Ok(Pushed::Copied)
     }
 
-    async fn push_unhashed_manifest(&self, content: &Undigested) -> Result<(Descriptor, Pushed)> {
+    async fn push_unhashed_manifest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         let limit = self.client().options().max_manifest_size;
         if content.size > limit {
             let message = format!("a manifest of {} bytes exceeds the limit of {limit}", content.size);
-            return Err(Error::new(Kind::TooLarge, message));
+            return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let mut stream = content.open(0).await?;
         let mut bytes = Vec::new();
@@ -134,7 +134,7 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn start(content: Undigested) -> Self {
+    fn start(content: UnhashedContent) -> Self {
         let is_cancelled = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_cancelled);
         let runtime = Handle::current();
@@ -148,7 +148,9 @@ impl Hashing {
             Ok(digest) => digest,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(Error::new(Kind::Other, "the runtime is shutting down").with_source(error)),
+                Err(error) => {
+                    Err(Error::new(ErrorKind::Other, "the runtime is shutting down").with_source(error))
+                }
             },
         }
     }
@@ -160,13 +162,13 @@ impl Drop for Hashing {
     }
 }
 
-async fn hash(content: &Undigested, is_cancelled: &AtomicBool) -> Result<Digest> {
+async fn hash(content: &UnhashedContent, is_cancelled: &AtomicBool) -> Result<Digest> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut seen = 0;
     let mut stream = content.read(0).await?;
     while let Some(chunk) = stream.try_next().await? {
         if is_cancelled.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Other, "the upload was cancelled"));
+            return Err(Error::new(ErrorKind::Other, "the upload was cancelled"));
         }
         seen += chunk.len() as u64;
         check_length(seen, content.size, false)?;
@@ -180,11 +182,11 @@ async fn hash(content: &Undigested, is_cancelled: &AtomicBool) -> Result<Digest>
 pub(crate) fn check_length(seen: u64, size: u64, is_end: bool) -> Result<()> {
     if seen > size {
         let message = format!("content is longer than its {size} bytes: trailing data");
-        return Err(Error::new(Kind::SizeMismatch, message));
+        return Err(Error::new(ErrorKind::SizeMismatch, message));
     }
     if is_end && seen < size {
         let message = format!("content ended after {seen} of {size} bytes: unexpected EOF");
-        return Err(Error::new(Kind::SizeMismatch, message));
+        return Err(Error::new(ErrorKind::SizeMismatch, message));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oras_spec::{Algorithm, Digest};
-use oras_store::{Kind, Result};
+use oras_store::{ErrorKind, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
@@ -205,7 +205,8 @@ fn parse_offset(range: &str) -> Option<u64> {
 /// Returns the location of a session. It may be on another host, which receives no credentials. HTTPS never changes
 /// to HTTP.
 pub(crate) fn location(response: &Response) -> Result<Url> {
-    let invalid = |why: &str| response.bad(Kind::InvalidContent, &format!("{why} Location of the upload"));
+    let invalid =
+        |why: &str| response.bad(ErrorKind::InvalidContent, &format!("{why} Location of the upload"));
     let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("missing"))?;
     if text.trim().is_empty() {
         return Err(invalid("empty"));
@@ -215,7 +216,7 @@ pub(crate) fn location(response: &Response) -> Result<Url> {
         return Ok(location);
     }
     let why = format!("refusing to send content from {} to {}", response.url.scheme(), location.scheme());
-    Err(response.bad(Kind::Denied, &why))
+    Err(response.bad(ErrorKind::Denied, &why))
 }
 
 /// Returns true if content may be sent to `location` on behalf of `registry`.

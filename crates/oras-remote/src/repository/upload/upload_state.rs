@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oras_spec::Digest;
-use oras_store::{Error, Result, check_written_size, fsio};
+use oras_store::{Error, Result, check_written_size};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -62,7 +62,7 @@ impl UploadStateFile {
             size,
             location: repository.endpoint().base().to_string(),
         };
-        let opened = fsio::blocking(move || Ok(Self::open_in(&directory, state)));
+        let opened = oras_fs::blocking(move || Ok(Self::open_in(&directory, state)));
         opened.await.ok()?.inspect_err(|error| tracing::debug!(%error, "an upload can't be saved")).ok()
     }
 
@@ -96,7 +96,7 @@ impl UploadStateFile {
     pub(crate) async fn write(&mut self, location: &Url) {
         self.state.location = location.to_string();
         let (file, state) = (Arc::clone(&self.file), self.state.clone());
-        let written = fsio::blocking(move || {
+        let written = oras_fs::blocking(move || {
             let text = serde_json::to_vec(&state).unwrap_or_default();
             check_written_size("the state of an upload", text.len(), MAX_STATE)?;
             let mut file = &*file;
@@ -112,7 +112,7 @@ impl UploadStateFile {
 
     /// Deletes the state.
     pub(crate) async fn remove(self) {
-        let forgotten = fsio::blocking(move || {
+        let forgotten = oras_fs::blocking(move || {
             // Truncates the file first: another process may have opened it before it is deleted.
             drop(self.file.set_len(0));
             drop(std::fs::remove_file(&self.path));

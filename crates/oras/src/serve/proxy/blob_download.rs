@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_serve::{Stores, Warnings};
 use oras_spec::{Algorithm, Descriptor};
-use oras_store::{ByteStream, Error, Kind, ReadBack, Result, Source};
+use oras_store::{ByteStream, Error, ErrorKind, ReadBack, Result, Source};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -153,7 +153,7 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
     };
     let ingest = async {
         let store = local.writable(name, true).await?;
-        let store = store.ok_or_else(|| Error::new(Kind::Other, "the repository can't be made"))?;
+        let store = store.ok_or_else(|| Error::new(ErrorKind::Other, "the repository can't be made"))?;
         let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
         store.begin(descriptor.media_type.clone(), algorithm).await
     };
@@ -172,7 +172,7 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
         let before = ingest.written();
         if before + chunk.len() as u64 > size {
             return upstream_failed(Error::new(
-                Kind::SizeMismatch,
+                ErrorKind::SizeMismatch,
                 "the blob is longer than the upstream said",
             ));
         }
@@ -184,11 +184,14 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
         sender.send_modify(|progress| progress.available = available);
     }
     if ingest.written() < size {
-        return upstream_failed(Error::new(Kind::SizeMismatch, "the blob is shorter than the upstream said"));
+        return upstream_failed(Error::new(
+            ErrorKind::SizeMismatch,
+            "the blob is shorter than the upstream said",
+        ));
     }
     match ingest.commit(Some(digest)).await {
         Ok(_) => End::Stored,
-        Err(error) if error.kind() == Kind::DigestMismatch => upstream_failed(error),
+        Err(error) if error.kind() == ErrorKind::DigestMismatch => upstream_failed(error),
         Err(error) => cache_failed(error),
     }
 }
@@ -266,7 +269,7 @@ impl Reader {
         let progress = download.progress.wait_for(ready).await.map_err(|_| stopped())?.clone();
         match (progress.ended, progress.read_back) {
             (Some(End::Stored), _) => {
-                let short = || Error::new(Kind::SizeMismatch, "the stored blob is too short");
+                let short = || Error::new(ErrorKind::SizeMismatch, "the stored blob is too short");
                 if std::mem::replace(&mut self.is_from_cache, true) {
                     return Err(short());
                 }
@@ -299,7 +302,7 @@ fn copy(error: &Arc<Error>) -> Error {
 }
 
 fn stopped() -> Error {
-    Error::new(Kind::Network, "the download was stopped")
+    Error::new(ErrorKind::Network, "the download was stopped")
 }
 
 /// Delays each piece of `stream` until the next one arrives, so that a stream that ends with an error never delivers

@@ -12,7 +12,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_serve::{Stores, Warnings};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Content, Error, Kind, Predecessors, ReadStore, Result, Source, Store, TagList};
+use oras_store::{
+    ByteStream, Content, Error, ErrorKind, Predecessors, ReadStore, Result, Source, Store, TagList,
+};
 use parking_lot::Mutex;
 
 use super::LOG_TARGET;
@@ -87,7 +89,7 @@ impl ProxiedRepository {
             Ok(node) => return Ok(node),
             Err(failure) => failure,
         };
-        if failure.error.kind() == Kind::NotFound {
+        if failure.error.kind() == ErrorKind::NotFound {
             self.untag(tag).await;
         }
         if failure.is_unavailable

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use oras_remote::{Client, RegistriesConf};
 use oras_serve::{DigestsInUse, Stores, Warnings};
 use oras_spec::Descriptor;
-use oras_store::{Error, Kind, ReadStore, Result, Store};
+use oras_store::{Error, ErrorKind, ReadStore, Result, Store};
 use parking_lot::Mutex;
 
 use super::LOG_TARGET;
@@ -46,7 +46,7 @@ impl Proxy {
         let prefixes: BTreeSet<_> = upstreams.iter().map(|upstream| upstream.prefix()).collect();
         if upstreams.is_empty() || prefixes.len() < upstreams.len() {
             let message = "at least one upstream, no duplicates";
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { upstreams, local, downloads: Arc::default() })
     }
@@ -95,7 +95,7 @@ impl Stores for Proxy {
             Some(upstream) => Ok(Some(upstream.local_name(name))),
             None => {
                 let message = format!("this server is a proxy of {}, and of no other registry", self.names());
-                Err(Error::new(Kind::NotFound, message))
+                Err(Error::new(ErrorKind::NotFound, message))
             }
         }
     }
@@ -110,7 +110,7 @@ impl Stores for Proxy {
         };
         match discarded.await {
             Ok(discarded) => discarded,
-            Err(error) if error.kind() == Kind::NotFound => false,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => {
                 let error = error.chain();
                 tracing::error!(target: LOG_TARGET, repository = name, %error, "a damaged blob can't be deleted");
@@ -122,7 +122,7 @@ impl Stores for Proxy {
     async fn writable(&self, _name: &str, _create: bool) -> Result<Option<Arc<dyn Store>>> {
         let names = self.names();
         let message = format!("this server is a proxy of {names}: push and delete there, not here");
-        Err(Error::new(Kind::Unsupported, message))
+        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     async fn maintain(&self, in_use: &DigestsInUse) {
@@ -160,7 +160,7 @@ mod tests {
         let one = proxy(&["ghcr.io"]).unwrap();
         assert_eq!(one.local_name("GHCR.io", "a/b").unwrap().as_deref(), Some("a/b"));
         assert!(one.find("a/b", false, &Warnings::default()).unwrap().is_some());
-        assert_eq!(one.local_name("quay.io", "a/b").unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(one.local_name("quay.io", "a/b").unwrap_err().kind(), ErrorKind::NotFound);
 
         let both = proxy(&["docker.io", "localhost:5000"]).unwrap();
         assert_eq!(both.local_name("localhost:5000", "a").unwrap().as_deref(), Some("localhost_5000/a"));
@@ -179,7 +179,7 @@ mod tests {
         for bad in
             [&[][..], &["a/b"], &["https://a"], &["a:1", "A:1"], &["a_1", "a:1"], &["[::1]:1", "b"], &["a b"]]
         {
-            assert_eq!(proxy(bad).err().map(|error| error.kind()), Some(Kind::InvalidInput), "{bad:?}");
+            assert_eq!(proxy(bad).err().map(|error| error.kind()), Some(ErrorKind::InvalidInput), "{bad:?}");
         }
         assert!(proxy(&["[::1]:1"]).is_ok());
     }
@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn rejects_writes() {
         let refused = proxy(&["a.io"]).unwrap().writable("x", true).await.err().unwrap();
-        assert_eq!(refused.kind(), Kind::Unsupported);
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
         assert!(refused.to_string().contains("proxy of a.io: push"), "{refused}");
     }
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use oras_remote::{AddressRefused, Client, Repository, ResponseError};
 use oras_spec::Reference;
 use oras_spec::reference::{check_registry, check_repository};
-use oras_store::{Error, Kind, Result};
+use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::{LOG_TARGET, ProxyOptions};
@@ -48,7 +48,7 @@ impl Upstream {
         if has_prefix && check_repository(&prefix).is_err() {
             let message =
                 format!("{host} can't be one of several registries: no repository's name begins so");
-            return Err(Error::new(Kind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { host, prefix, has_prefix, client, unavailable_since: Mutex::default() })
     }
@@ -96,7 +96,7 @@ impl Upstream {
     ) -> Result<T, UpstreamError> {
         let answer = match timeout {
             Some(timeout) => tokio::time::timeout(timeout, request).await.unwrap_or_else(|_| {
-                Err(Error::new(Kind::Network, format!("no answer within {} s", timeout.as_secs())))
+                Err(Error::new(ErrorKind::Network, format!("no answer within {} s", timeout.as_secs())))
             }),
             None => request.await,
         };
@@ -114,9 +114,9 @@ impl Upstream {
         let status = error.find::<ResponseError>().map(|response| response.status);
         let is_unavailable = match status {
             Some(status) => matches!(status, 408 | 429 | 500..),
-            None => error.kind() == Kind::Network,
+            None => error.kind() == ErrorKind::Network,
         };
-        if error.kind() == Kind::NotFound && !is_unavailable {
+        if error.kind() == ErrorKind::NotFound && !is_unavailable {
             self.set_available();
             return UpstreamError { error, is_unavailable };
         }
@@ -128,21 +128,21 @@ impl Upstream {
         let host = &self.host;
         let (kind, message) = match error.kind() {
             _ if status == Some(429) => (
-                Kind::Network,
+                ErrorKind::Network,
                 format!("the upstream {host} takes no more requests now, and what was asked for is not here"),
             ),
             _ if is_unavailable => (
-                Kind::Network,
+                ErrorKind::Network,
                 format!("the upstream {host} does not answer, and what was asked for is not here"),
             ),
-            Kind::Denied if error.find::<AddressRefused>().is_some() => {
-                (Kind::Network, format!("the upstream {host} leads to an address that is not allowed"))
+            ErrorKind::Denied if error.find::<AddressRefused>().is_some() => {
+                (ErrorKind::Network, format!("the upstream {host} leads to an address that is not allowed"))
             }
-            Kind::Unauthorized | Kind::Denied => {
-                (Kind::Denied, format!("the upstream {host} does not let this server read {name}"))
+            ErrorKind::Unauthorized | ErrorKind::Denied => {
+                (ErrorKind::Denied, format!("the upstream {host} does not let this server read {name}"))
             }
             // Such as content that does not match its digest: the upstream is wrong, not the client.
-            _ => (Kind::Network, format!("the upstream {host} gave no answer that could be used")),
+            _ => (ErrorKind::Network, format!("the upstream {host} gave no answer that could be used")),
         };
         // Only failed connections count: a client that provokes error responses must not make others get cached
         // content.

@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 use oras_spec::Digest;
 
-use super::partial::NAME;
-use super::private;
-use crate::{Error, Result};
+use super::partial_file::NAME;
+use super::private_dir;
+use oras_store::{Error, Result};
 
 /// What came of content whose download was not finished, kept for the next run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartialFile {
+pub struct IdlePartialFile {
     /// The directory that the content was to go to.
     pub directory: PathBuf,
     /// The digest of the whole content.
@@ -24,7 +24,7 @@ pub struct PartialFile {
     name: String,
 }
 
-impl PartialFile {
+impl IdlePartialFile {
     /// Where the file is.
     pub fn path(&self) -> PathBuf {
         self.directory.join(NAME).join(&self.name)
@@ -36,8 +36,8 @@ impl PartialFile {
     /// `Io` when the file can't be removed.
     pub fn remove(&self) -> Result<bool> {
         let Ok(parent) = File::open(&self.directory) else { return Ok(false) };
-        let Ok(directory) = private::open_existing(&parent, NAME) else { return Ok(false) };
-        match private::remove(&directory, &self.name) {
+        let Ok(directory) = private_dir::open_existing(&parent, NAME) else { return Ok(false) };
+        match private_dir::remove(&directory, &self.name) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {
@@ -45,7 +45,7 @@ impl PartialFile {
             }
         }
         // Only an empty directory goes, while no other process has it.
-        drop(private::remove_directory(&parent, NAME));
+        drop(private_dir::remove_directory(&parent, NAME));
         Ok(true)
     }
 }
@@ -55,7 +55,7 @@ impl PartialFile {
 ///
 /// # Errors
 /// `Io` when `root` can't be read.
-pub fn find_partials(root: &Path) -> Result<Vec<PartialFile>> {
+pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
     let (mut found, mut next) = (Vec::new(), vec![root.to_owned()]);
     while let Some(directory) = next.pop() {
         let entries = match fs::read_dir(&directory) {
@@ -70,20 +70,20 @@ pub fn find_partials(root: &Path) -> Result<Vec<PartialFile>> {
             }
         }
     }
-    found.sort_by_key(PartialFile::path);
+    found.sort_by_key(IdlePartialFile::path);
     Ok(found)
 }
 
 /// The partial files of `directory`; none while a process works there.
-fn idle_in(directory: &Path) -> Vec<PartialFile> {
-    let opened = File::open(directory).and_then(|parent| private::open_existing(&parent, NAME));
+fn idle_in(directory: &Path) -> Vec<IdlePartialFile> {
+    let opened = File::open(directory).and_then(|parent| private_dir::open_existing(&parent, NAME));
     let Ok(partials) = opened else { return Vec::new() };
     let file = |(name, touched): (String, SystemTime)| {
         let digest = name.replacen('-', ":", 1).parse().ok()?;
-        let size = private::length(&partials, &name).ok()?;
-        Some(PartialFile { directory: directory.to_owned(), digest, size, touched, name })
+        let size = private_dir::length(&partials, &name).ok()?;
+        Some(IdlePartialFile { directory: directory.to_owned(), digest, size, touched, name })
     };
-    private::list(&partials).into_iter().filter_map(file).collect()
+    private_dir::list(&partials).into_iter().filter_map(file).collect()
 }
 
 #[cfg(unix)]
@@ -99,7 +99,7 @@ mod tests {
         let partials = directory.join(NAME);
         drop(fs::DirBuilder::new().mode(0o700).create(&partials));
         let path = partials.join(Digest::sha256(bytes).to_string().replace(':', "-"));
-        crate::fsio::replace(&path, bytes, 0o666).unwrap();
+        crate::replace(&path, bytes, 0o666).unwrap();
         path
     }
 
@@ -108,9 +108,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("a/b");
         let (one, two) = (leave(&deep, b"one"), leave(root.path(), b"three"));
-        crate::fsio::replace(&root.path().join(NAME).join("other"), b"", 0o666).unwrap();
+        crate::replace(&root.path().join(NAME).join("other"), b"", 0o666).unwrap();
         symlink(root.path(), deep.join("loop")).unwrap();
-        let found = find_partials(root.path()).unwrap();
+        let found = find_idle_partial_files(root.path()).unwrap();
         let shown: Vec<_> = found.iter().map(|file| (file.path(), file.size)).collect();
         assert_eq!(shown, [(two.clone(), 5), (one.clone(), 3)]);
         assert_eq!(found[1].digest, Digest::sha256(b"one"));
@@ -118,17 +118,20 @@ mod tests {
         assert!(!deep.join(NAME).exists() && deep.exists());
         assert!(found[0].remove().unwrap());
         assert!(root.path().join(NAME).exists(), "there is something else in it");
-        assert_eq!(find_partials(&root.path().join("missing")).unwrap_err().kind(), crate::Kind::Io);
+        assert_eq!(
+            find_idle_partial_files(&root.path().join("missing")).unwrap_err().kind(),
+            oras_store::ErrorKind::Io
+        );
     }
 
     #[test]
     fn files_in_use_are_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let path = leave(root.path(), b"one");
-        let found = find_partials(root.path()).unwrap();
+        let found = find_idle_partial_files(root.path()).unwrap();
         let lock = File::open(root.path().join(NAME)).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(find_partials(root.path()).unwrap(), []);
+        assert_eq!(find_idle_partial_files(root.path()).unwrap(), []);
         assert!(!found[0].remove().unwrap() && path.exists());
         drop(lock);
         assert!(found[0].remove().unwrap() && !path.exists());
@@ -140,7 +143,7 @@ mod tests {
         let path = leave(root.path(), b"one");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(root.path().join(NAME), open).unwrap();
-        assert_eq!(find_partials(root.path()).unwrap(), []);
+        assert_eq!(find_idle_partial_files(root.path()).unwrap(), []);
         assert!(path.exists());
     }
 }

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::CHUNK;
-use super::rest::{Sent, send};
-use crate::{ByteStream, Error, Result};
+use super::idle_send::{Sent, send};
+use oras_store::{ByteStream, Error, Result};
 
 /// Pieces that are read and not taken yet, of each stream: a server has as many as it has clients.
 const AHEAD: usize = 8;
@@ -161,17 +161,17 @@ struct Reader {
 }
 
 /// A reader that rests, with the piece, or the error, that nobody took.
-type Rest = Option<(Reader, Result<Bytes>)>;
+type ResumedWrite = Option<(Reader, Result<Bytes>)>;
 
 impl Reader {
     /// Goes on reading on a thread, after a piece that was read before.
-    fn start(self, held: Option<Result<Bytes>>) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<Rest>) {
+    fn start(self, held: Option<Result<Bytes>>) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<ResumedWrite>) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         (receiver, tokio::task::spawn_blocking(move || self.run(held, &sender)))
     }
 
     /// Reads until the end, or until nobody takes what was read.
-    fn run(mut self, mut held: Option<Result<Bytes>>, sender: &mpsc::Sender<Result<Bytes>>) -> Rest {
+    fn run(mut self, mut held: Option<Result<Bytes>>, sender: &mpsc::Sender<Result<Bytes>>) -> ResumedWrite {
         loop {
             let piece = match held.take() {
                 Some(piece) => piece,

@@ -14,28 +14,30 @@ use std::time::{Duration, SystemTime};
 use oras_spec::Digest;
 use parking_lot::Mutex;
 
-use super::flushing::Flushing;
-use super::staged::{is_refused, rename_new};
-use super::{Durability, private};
-use crate::{Content, Error, Result, Verifier};
+use super::background_flush::BackgroundFlush;
+use super::staged_file::{is_refused, rename_new};
+use super::{Durability, private_dir};
+use oras_store::{Content, Error, Result, Verifier};
 
 /// The directory of partial files.
 pub(super) const NAME: &str = ".oras-partial";
 /// Smaller content is fetched again.
-const WORTH: u64 = 4 << 20;
+const MIN_RESUMABLE_SIZE: u64 = 4 << 20;
 /// What is shorter than this is not kept.
-const KEPT: u64 = 1 << 20;
+const MIN_KEPT_SIZE: u64 = 1 << 20;
 /// Partial files that nobody has touched for so long are removed.
-const STALE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Whether what comes of `content` is kept for the next run.
-pub(super) fn is_worth_it(content: &Content) -> bool {
-    content.descriptor().size >= WORTH && content.is_replayable() && content.in_memory().is_none()
+pub(super) fn is_resumable(content: &Content) -> bool {
+    content.descriptor().size >= MIN_RESUMABLE_SIZE
+        && content.is_replayable()
+        && content.in_memory().is_none()
 }
 
 /// The directory of partial files in another directory, locked by this process.
 #[derive(Debug)]
-struct Partials {
+struct PartialDir {
     parent: File,
     directory: File,
     path: PathBuf,
@@ -44,22 +46,22 @@ struct Partials {
 }
 
 /// A directory that this process holds, and the identity of the directory it is in.
-type Held = ((u64, u64), Weak<Partials>);
+type OpenDir = ((u64, u64), Weak<PartialDir>);
 
-static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+static OPEN_DIRS: Mutex<Vec<OpenDir>> = Mutex::new(Vec::new());
 
-impl Partials {
+impl PartialDir {
     /// The partial files in `parent`, which is at `path`; `None` when another process uses them, when the directory is
     /// not this user's alone, and where there is no such thing.
     fn open(parent: &File, path: &Path) -> Option<Arc<Self>> {
-        let identity = private::identity(parent).ok()?;
-        let mut held = HELD.lock();
+        let identity = private_dir::identity(parent).ok()?;
+        let mut held = OPEN_DIRS.lock();
         held.retain(|(_, partials)| partials.strong_count() > 0);
         let found = held.iter().find(|(other, _)| *other == identity);
         if let Some(partials) = found.and_then(|(_, partials)| partials.upgrade()) {
             return Some(partials);
         }
-        let directory = private::open(parent, NAME).ok()?;
+        let directory = private_dir::open(parent, NAME).ok()?;
         let (parent, path) = (parent.try_clone().ok()?, path.join(NAME));
         let partials = Arc::new(Self { parent, directory, path, busy: Mutex::default() });
         partials.sweep();
@@ -69,10 +71,10 @@ impl Partials {
 
     /// Removes what nobody came back for. Best effort: a file that stays harms nobody.
     fn sweep(&self) {
-        for (name, modified) in private::list(&self.directory) {
+        for (name, modified) in private_dir::list(&self.directory) {
             let age = SystemTime::now().duration_since(modified);
-            if age.is_ok_and(|age| age > STALE) {
-                drop(private::remove(&self.directory, &name));
+            if age.is_ok_and(|age| age > MAX_AGE) {
+                drop(private_dir::remove(&self.directory, &name));
             }
         }
     }
@@ -82,26 +84,26 @@ impl Partials {
     }
 }
 
-impl Drop for Partials {
+impl Drop for PartialDir {
     fn drop(&mut self) {
         // Only an empty directory goes.
-        drop(private::remove_directory(&self.parent, NAME));
+        drop(private_dir::remove_directory(&self.parent, NAME));
     }
 }
 
 /// Removes partial files in `directory` that are a week old. Best effort.
-pub fn sweep_partials(directory: &Path) {
+pub fn sweep_partial_files(directory: &Path) {
     if directory.join(NAME).is_dir()
         && let Ok(parent) = File::open(directory)
     {
-        drop(Partials::open(&parent, directory));
+        drop(PartialDir::open(&parent, directory));
     }
 }
 
 /// A name in the directory; when the last one lets go, a short file or one that is not wanted is removed.
 #[derive(Debug)]
-struct Entry {
-    partials: Arc<Partials>,
+struct PartialName {
+    partials: Arc<PartialDir>,
     name: String,
     path: PathBuf,
     unwanted: AtomicBool,
@@ -109,14 +111,14 @@ struct Entry {
     moved: AtomicBool,
 }
 
-impl Drop for Entry {
+impl Drop for PartialName {
     fn drop(&mut self) {
         let Self { partials, name, .. } = self;
         if !self.moved.load(Ordering::Relaxed)
             && (self.unwanted.load(Ordering::Relaxed)
-                || private::length(&partials.directory, name).is_ok_and(|length| length < KEPT))
+                || private_dir::length(&partials.directory, name).is_ok_and(|length| length < MIN_KEPT_SIZE))
         {
-            drop(private::remove(&partials.directory, name));
+            drop(private_dir::remove(&partials.directory, name));
         }
         partials.busy().remove(name);
     }
@@ -124,16 +126,16 @@ impl Drop for Entry {
 
 /// A file that holds the beginning of some content and that nobody else writes; dropped, it stays.
 #[derive(Debug)]
-pub struct Partial {
-    entry: Arc<Entry>,
+pub struct PartialFile {
+    entry: Arc<PartialName>,
     file: File,
 }
 
-impl Partial {
+impl PartialFile {
     /// The partial file for `content` in the directory `parent`, which is at `path`: there or made. `None` when the
     /// content is not worth it, or when there can be none: then it has to be written in another way.
     pub fn claim(parent: &File, path: &Path, content: &Content) -> Option<Self> {
-        if !is_worth_it(content) {
+        if !is_resumable(content) {
             return None;
         }
         Self::claim_digest(parent, path, &content.descriptor().digest)
@@ -144,15 +146,15 @@ impl Partial {
     }
 
     fn claim_digest(parent: &File, path: &Path, digest: &Digest) -> Option<Self> {
-        let partials = Partials::open(parent, path)?;
+        let partials = PartialDir::open(parent, path)?;
         let name = format!("{}-{}", digest.algorithm_name(), digest.encoded());
         if !partials.busy().insert(name.clone()) {
             return None;
         }
         let path = partials.path.join(&name);
         let (unwanted, moved) = (AtomicBool::new(false), AtomicBool::new(false));
-        let entry = Arc::new(Entry { partials, name, path, unwanted, moved });
-        match private::open_file(&entry.partials.directory, &entry.name) {
+        let entry = Arc::new(PartialName { partials, name, path, unwanted, moved });
+        match private_dir::open_file(&entry.partials.directory, &entry.name) {
             Ok(file) => Some(Self { entry, file }),
             Err(_) => {
                 entry.moved.store(true, Ordering::Relaxed);
@@ -171,12 +173,12 @@ impl Partial {
     }
 
     /// What writes to the file where it stands; the file is nobody else's while it lives.
-    pub(super) fn sink(&self, durability: Durability) -> Result<Sink> {
+    pub(super) fn sink(&self, durability: Durability) -> Result<PartialWriter> {
         let file = self.file.try_clone();
         let file =
             file.map_err(|error| Error::io(format!("failed to open {}", self.path().display()), error))?;
-        let flushing = (durability == Durability::Synced).then(Flushing::default);
-        Ok(Sink { file, flushing, entry: Arc::clone(&self.entry) })
+        let background_flush = (durability == Durability::Synced).then(BackgroundFlush::default);
+        Ok(PartialWriter { file, background_flush, entry: Arc::clone(&self.entry) })
     }
 
     /// Shows `verifier` what is there, and tells how much that is; what can't be right is gone.
@@ -209,13 +211,13 @@ impl Partial {
     }
 
     pub(super) fn publish(self, path: &Path) -> io::Result<File> {
-        private::rename(&self.entry.partials.directory, &self.entry.name, None, path)?;
+        private_dir::rename(&self.entry.partials.directory, &self.entry.name, None, path)?;
         self.entry.moved.store(true, Ordering::Relaxed);
         Ok(self.file)
     }
 
     pub(super) fn publish_new(self, path: &Path) -> io::Result<()> {
-        match private::link(&self.entry.partials.directory, &self.entry.name, path) {
+        match private_dir::link(&self.entry.partials.directory, &self.entry.name, path) {
             Ok(()) => {
                 self.discard();
                 Ok(())
@@ -226,15 +228,15 @@ impl Partial {
     }
 
     /// Closes the file, which is whole.
-    pub fn into_whole(self) -> Whole {
-        Whole { entry: self.entry }
+    pub fn into_whole(self) -> CompletedFile {
+        CompletedFile { entry: self.entry }
     }
 }
 
 fn feed(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64> {
     let failed = |error| Error::io("failed to read a partial file", error);
     if file.metadata().map_err(failed)?.len() > size {
-        return Err(Error::new(crate::Kind::SizeMismatch, "the partial file is too long"));
+        return Err(Error::new(oras_store::ErrorKind::SizeMismatch, "the partial file is too long"));
     }
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     let (mut buffer, mut length) = (vec![0; 4 * super::CHUNK], 0);
@@ -252,26 +254,26 @@ fn feed(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64> {
 }
 
 /// Writes a partial file.
-pub(super) struct Sink {
+pub(super) struct PartialWriter {
     file: File,
     /// Of what is to be flushed in the end.
-    flushing: Option<Flushing>,
-    entry: Arc<Entry>,
+    background_flush: Option<BackgroundFlush>,
+    entry: Arc<PartialName>,
 }
 
-impl Sink {
+impl PartialWriter {
     /// Waits for what is being flushed.
     pub(super) fn settle(mut self) -> Result<()> {
-        let settled = self.flushing.as_mut().map_or(Ok(()), Flushing::settle);
+        let settled = self.background_flush.as_mut().map_or(Ok(()), BackgroundFlush::settle);
         settled.map_err(|error| Error::io(format!("failed to flush {}", self.entry.path.display()), error))
     }
 }
 
-impl Write for Sink {
+impl Write for PartialWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
-        if let Some(flushing) = &mut self.flushing {
-            flushing.wrote(&self.file, count)?;
+        if let Some(background_flush) = &mut self.background_flush {
+            background_flush.wrote(&self.file, count)?;
         }
         Ok(count)
     }
@@ -283,26 +285,26 @@ impl Write for Sink {
 
 /// A partial file that became whole and was verified: dropped, it stays for the next run.
 #[derive(Clone, Debug)]
-pub struct Whole {
-    entry: Arc<Entry>,
+pub struct CompletedFile {
+    entry: Arc<PartialName>,
 }
 
-impl Whole {
+impl CompletedFile {
     /// Opens it for reading.
     pub fn open(&self) -> io::Result<File> {
-        private::open_file(&self.entry.partials.directory, &self.entry.name)
+        private_dir::open_file(&self.entry.partials.directory, &self.entry.name)
     }
 
     /// Moves it to `name` in `directory`.
     pub fn move_to(&self, directory: &File, name: &Path) -> io::Result<()> {
-        private::rename(&self.entry.partials.directory, &self.entry.name, Some(directory), name)?;
+        private_dir::rename(&self.entry.partials.directory, &self.entry.name, Some(directory), name)?;
         self.entry.moved.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Takes it back from where [`Whole::move_to`] put it. Nothing better can be done with an error here.
+    /// Takes it back from where [`CompletedFile::move_to`] put it. Nothing better can be done with an error here.
     pub fn take_back(&self, directory: &File, name: &Path) {
-        if private::take(directory, name, &self.entry.partials.directory, &self.entry.name).is_ok() {
+        if private_dir::take(directory, name, &self.entry.partials.directory, &self.entry.name).is_ok() {
             self.entry.moved.store(false, Ordering::Relaxed);
         }
     }
@@ -321,8 +323,8 @@ mod tests {
     use oras_spec::{Descriptor, MediaType};
 
     use super::*;
-    use crate::fsio::{Durability, stage};
-    use crate::{ByteStream, Kind, Source};
+    use crate::{Durability, stage};
+    use oras_store::{ByteStream, ErrorKind, Source};
 
     /// Gives `bytes` up to `end`, where the network fails; keeps what was asked for.
     struct Cut {
@@ -345,7 +347,7 @@ mod tests {
                 .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
                 .collect();
             if self.end < self.bytes.len() {
-                chunks.push(Err(Error::new(Kind::Network, "cut")));
+                chunks.push(Err(Error::new(ErrorKind::Network, "cut")));
             }
             Ok(futures::stream::iter(chunks).boxed())
         }
@@ -384,7 +386,7 @@ mod tests {
         let at = directory.path();
         let (_, content) = cut(&bytes(), 3 << 20);
         let error = stage(&content, at, Durability::Relaxed).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Network);
+        assert_eq!(error.kind(), ErrorKind::Network);
         assert_eq!(fs::metadata(partial_file(at)).unwrap().len(), 3 << 20);
         assert_eq!(fs::metadata(at.join(NAME)).unwrap().permissions().mode() & 0o777, 0o700);
 
@@ -423,10 +425,10 @@ mod tests {
         let at = directory.path();
         let (_, content) = cut(&vec![1; SIZE].into(), SIZE);
         let error = stage(&content, at, Durability::Relaxed).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::DigestMismatch);
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch);
         let (_, content) = cut(&bytes(), 900_000);
         let error = stage(&content, at, Durability::Relaxed).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Network);
+        assert_eq!(error.kind(), ErrorKind::Network);
         assert_eq!(entries(at), 0);
     }
 
@@ -436,8 +438,8 @@ mod tests {
         let at = directory.path();
         let (_, content) = cut(&bytes(), SIZE);
         let parent = File::open(at).unwrap();
-        let held = Partial::claim(&parent, at, &content).unwrap();
-        assert!(Partial::claim(&parent, at, &content).is_none());
+        let held = PartialFile::claim(&parent, at, &content).unwrap();
+        assert!(PartialFile::claim(&parent, at, &content).is_none());
         let lock = File::open(at.join(NAME)).unwrap();
         assert!(lock.try_lock().is_err(), "another process can't take it");
         // An ordinary file takes its place.
@@ -470,7 +472,7 @@ mod tests {
 
         fs::set_permissions(at.join(NAME), PermissionsExt::from_mode(0o700)).unwrap();
         let victim = elsewhere.path().join("victim");
-        crate::fsio::replace(&victim, b"mine", 0o666).unwrap();
+        crate::replace(&victim, b"mine", 0o666).unwrap();
         symlink(&victim, partial_file(at)).unwrap();
         fetched().await;
         fs::remove_file(partial_file(at)).unwrap();
@@ -485,11 +487,11 @@ mod tests {
         let at = directory.path();
         let (_, content) = cut(&bytes(), 3 << 20);
         stage(&content, at, Durability::Relaxed).await.unwrap_err();
-        sweep_partials(at);
+        sweep_partial_files(at);
         assert!(partial_file(at).exists());
         let file = File::options().write(true).open(partial_file(at)).unwrap();
-        file.set_modified(SystemTime::now() - STALE - Duration::from_secs(60)).unwrap();
-        sweep_partials(at);
+        file.set_modified(SystemTime::now() - MAX_AGE - Duration::from_secs(60)).unwrap();
+        sweep_partial_files(at);
         assert_eq!(entries(at), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Staged files: written under another name, and given theirs in one step.
+//! StagedFile files: written under another name, and given theirs in one step.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::flushing::Flushing;
-use super::locks;
+use super::background_flush::BackgroundFlush;
+use super::file_lock;
 use super::notices::notice;
-use super::partial::Partial;
-use crate::{Error, Kind, Result};
+use super::partial_file::PartialFile;
+use oras_store::{Error, ErrorKind, Result};
 
 /// Whether written files are flushed to the disk before they get their name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,35 +23,35 @@ pub enum Durability {
 
 /// A verified file that has no name yet: dropped, it is gone.
 #[derive(Debug)]
-pub struct Staged {
-    form: Form,
-    flushing: Option<Flushing>,
+pub struct StagedFile {
+    form: StagedForm,
+    background_flush: Option<BackgroundFlush>,
 }
 
 #[derive(Debug)]
-enum Form {
+enum StagedForm {
     Temporary(NamedTempFile),
     /// Stays when it is dropped: the next one who wants the same bytes finds them.
-    Partial(Partial),
+    PartialFile(PartialFile),
 }
 
-impl Form {
+impl StagedForm {
     fn file_mut(&mut self) -> &mut File {
         match self {
             Self::Temporary(file) => file.as_file_mut(),
-            Self::Partial(partial) => partial.file_mut(),
+            Self::PartialFile(partial) => partial.file_mut(),
         }
     }
 }
 
-impl Staged {
+impl StagedFile {
     /// An empty file in `directory`, on the same file system as where it will be published, with the permissions
     /// of any new file (0666 less the umask).
     pub fn create(directory: &Path) -> Result<Self> {
         Self::create_with_mode(directory, 0o666)
     }
 
-    /// Like [`Staged::create`], with the permissions `mode` less the umask: 0600 for what holds secrets.
+    /// Like [`StagedFile::create`], with the permissions `mode` less the umask: 0600 for what holds secrets.
     pub fn create_with_mode(directory: &Path, mode: u32) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".oras-");
@@ -62,10 +62,10 @@ impl Staged {
         let file = builder.tempfile_in(directory).map_err(|error| {
             Error::io(format!("failed to create a file in {}", directory.display()), error)
         })?;
-        Ok(Self::of(Form::Temporary(file)))
+        Ok(Self::of(StagedForm::Temporary(file)))
     }
 
-    /// An empty file at `path`, where nothing may be, which stays when this is dropped: [`Staged::reopen`] finds it.
+    /// An empty file at `path`, where nothing may be, which stays when this is dropped: [`StagedFile::reopen`] finds it.
     ///
     /// # Errors
     /// `Io`; `AlreadyExists` while another process has it.
@@ -77,7 +77,7 @@ impl Staged {
         )
     }
 
-    /// The file that [`Staged::create_kept`] made at `path`, with what was written to it; `None` if it is not there.
+    /// The file that [`StagedFile::create_kept`] made at `path`, with what was written to it; `None` if it is not there.
     ///
     /// # Errors
     /// `Io`; `AlreadyExists` while somebody else has it.
@@ -100,39 +100,39 @@ impl Staged {
 
     fn kept(file: File, path: &Path) -> Result<Self> {
         let failed = |error| Error::io(format!("failed to lock {}", path.display()), error);
-        if !locks::try_lock(&file).map_err(failed)? {
-            return Err(Error::new(Kind::AlreadyExists, format!("{} is in use", path.display())));
+        if !file_lock::try_lock(&file).map_err(failed)? {
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("{} is in use", path.display())));
         }
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).map_err(failed)?);
         file.disable_cleanup(true);
-        Ok(Self::of(Form::Temporary(file)))
+        Ok(Self::of(StagedForm::Temporary(file)))
     }
 
-    /// Closes a file that [`Staged::create_kept`] made, and unlocks it. [`ParkedFile::reopen`] opens it again.
+    /// Closes a file that [`StagedFile::create_kept`] made, and unlocks it. [`ParkedFile::reopen`] opens it again.
     pub fn park(self) -> ParkedFile {
-        ParkedFile { path: self.path().to_owned(), flushing: self.flushing }
+        ParkedFile { path: self.path().to_owned(), background_flush: self.background_flush }
     }
 
-    fn of(form: Form) -> Self {
-        Self { form, flushing: None }
+    fn of(form: StagedForm) -> Self {
+        Self { form, background_flush: None }
     }
 
-    /// From now on what is written to a large file by [`Write`] is flushed while more comes, so that [`Staged::sync`] has
+    /// From now on what is written to a large file by [`Write`] is flushed while more comes, so that [`StagedFile::sync`] has
     /// little left to do.
     pub fn flush_while_written(&mut self) {
-        self.flushing = Some(Flushing::default());
+        self.background_flush = Some(BackgroundFlush::default());
     }
 
     /// Dropped from now on, the file is gone, even one that was made to stay.
     pub fn release(&mut self) {
-        if let Form::Temporary(file) = &mut self.form {
+        if let StagedForm::Temporary(file) = &mut self.form {
             file.disable_cleanup(false);
         }
     }
 
     /// A partial file that became whole.
-    pub(super) fn whole(partial: Partial) -> Self {
-        Self::of(Form::Partial(partial))
+    pub(super) fn whole(partial: PartialFile) -> Self {
+        Self::of(StagedForm::PartialFile(partial))
     }
 
     /// The file, for writing.
@@ -143,8 +143,8 @@ impl Staged {
     /// Where the bytes are until they are published.
     pub fn path(&self) -> &Path {
         match &self.form {
-            Form::Temporary(file) => file.path(),
-            Form::Partial(partial) => partial.path(),
+            StagedForm::Temporary(file) => file.path(),
+            StagedForm::PartialFile(partial) => partial.path(),
         }
     }
 
@@ -156,7 +156,7 @@ impl Staged {
 
     /// Flushes the bytes to the disk.
     pub fn sync(&mut self) -> Result<()> {
-        let settled = self.flushing.as_mut().map_or(Ok(()), Flushing::settle);
+        let settled = self.background_flush.as_mut().map_or(Ok(()), BackgroundFlush::settle);
         let synced = settled.and_then(|()| self.file_mut().sync_all());
         let synced = match synced {
             Err(error) if is_refused(&error) => {
@@ -171,8 +171,8 @@ impl Staged {
     /// Gives the file its name in one step, replacing a file of that name.
     pub fn publish(self, path: &Path) -> Result<File> {
         match self.form {
-            Form::Temporary(file) => file.persist(path).map_err(|error| error.error),
-            Form::Partial(partial) => partial.publish(path),
+            StagedForm::Temporary(file) => file.persist(path).map_err(|error| error.error),
+            StagedForm::PartialFile(partial) => partial.publish(path),
         }
         .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))
     }
@@ -180,14 +180,14 @@ impl Staged {
     /// Gives the file its name in one step unless something has that name; whether it did.
     pub fn publish_new(self, path: &Path) -> Result<bool> {
         let published = match self.form {
-            Form::Temporary(file) => match file.persist_noclobber(path) {
+            StagedForm::Temporary(file) => match file.persist_noclobber(path) {
                 Ok(_) => Ok(()),
                 Err(error) if is_refused(&error.error) => {
                     rename_new(path, || error.file.persist(path).map(drop).map_err(|error| error.error))
                 }
                 Err(error) => Err(error.error),
             },
-            Form::Partial(partial) => partial.publish_new(path),
+            StagedForm::PartialFile(partial) => partial.publish_new(path),
         };
         match published {
             Ok(()) => Ok(true),
@@ -211,7 +211,7 @@ pub(super) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = File::open(parent)?;
     // Where there are no locks, only the moment after the look is unprotected.
-    locks::lock(&directory)?;
+    file_lock::lock(&directory)?;
     match fs::symlink_metadata(path) {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => rename(),
@@ -223,23 +223,27 @@ pub(super) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -
 #[derive(Debug)]
 pub struct ParkedFile {
     path: PathBuf,
-    flushing: Option<Flushing>,
+    background_flush: Option<BackgroundFlush>,
 }
 
 impl ParkedFile {
     /// Opens the file again, after its last byte.
     ///
     /// # Errors
-    /// Those of [`Staged::reopen`]; `NotFound` if it is not there, and `Other` unless it has `size` bytes.
-    pub fn reopen(self, size: u64) -> Result<Staged> {
+    /// Those of [`StagedFile::reopen`]; `NotFound` if it is not there, and `Other` unless it has `size` bytes.
+    pub fn reopen(self, size: u64) -> Result<StagedFile> {
         let shown = self.path.display();
-        let mut staged = Staged::reopen(&self.path)?.ok_or_else(|| Error::not_found(shown.to_string()))?;
+        let mut staged =
+            StagedFile::reopen(&self.path)?.ok_or_else(|| Error::not_found(shown.to_string()))?;
         let end = staged.file_mut().seek(SeekFrom::End(0));
         let end = end.map_err(|error| Error::io(format!("failed to read {shown}"), error))?;
         if end != size {
-            return Err(Error::new(Kind::Other, format!("{shown} has {end} bytes, and {size} were written")));
+            return Err(Error::new(
+                ErrorKind::Other,
+                format!("{shown} has {end} bytes, and {size} were written"),
+            ));
         }
-        staged.flushing = self.flushing;
+        staged.background_flush = self.background_flush;
         Ok(staged)
     }
 
@@ -255,12 +259,12 @@ impl ParkedFile {
     }
 }
 
-impl Write for Staged {
+impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let file = self.form.file_mut();
         let count = file.write(bytes)?;
-        if let Some(flushing) = &mut self.flushing {
-            flushing.wrote(file, count)?;
+        if let Some(background_flush) = &mut self.background_flush {
+            background_flush.wrote(file, count)?;
         }
         Ok(count)
     }

@@ -8,7 +8,7 @@ pub(super) use system::{
 #[cfg(unix)]
 mod system {
     use std::fs::{File, Metadata};
-    use std::io::{self, ErrorKind};
+    use std::io;
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,7 +80,7 @@ mod system {
                 if made {
                     drop(remove_directory(parent, name));
                 }
-                return Err(ErrorKind::PermissionDenied.into());
+                return Err(io::ErrorKind::PermissionDenied.into());
             }
             directory.try_lock()?;
             // Whoever had the lock before may have removed the directory.
@@ -89,7 +89,7 @@ mod system {
                 return Ok(directory);
             }
         }
-        Err(ErrorKind::ResourceBusy.into())
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// The file `name`, there or made, for reading and writing: a file with this one name, and with the owner of
@@ -101,7 +101,7 @@ mod system {
         if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == directory.metadata()?.uid() {
             return Ok(file);
         }
-        Err(ErrorKind::PermissionDenied.into())
+        Err(io::ErrorKind::PermissionDenied.into())
     }
 
     pub(crate) fn length(directory: &File, name: &str) -> io::Result<u64> {
@@ -153,48 +153,48 @@ mod system {
 #[cfg(not(unix))]
 mod system {
     use std::fs::File;
-    use std::io::{self, ErrorKind};
+    use std::io;
     use std::path::Path;
     use std::time::SystemTime;
 
     pub(crate) fn identity(_: &File) -> io::Result<(u64, u64)> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn open(_: &File, _: &str) -> io::Result<File> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn open_existing(_: &File, _: &str) -> io::Result<File> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn open_file(_: &File, _: &str) -> io::Result<File> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn length(_: &File, _: &str) -> io::Result<u64> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn remove(_: &File, _: &str) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn remove_directory(_: &File, _: &str) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn rename(_: &File, _: &str, _: Option<&File>, _: &Path) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn take(_: &File, _: &Path, _: &File, _: &str) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn link(_: &File, _: &str, _: &Path) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn list(_: &File) -> Vec<(String, SystemTime)> {

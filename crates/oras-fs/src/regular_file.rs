@@ -2,7 +2,7 @@
 //! is an error, and never waited for.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,16 +10,16 @@ use bytes::Bytes;
 /// Opens a regular file for reading, and returns its length. A symbolic link is not followed.
 ///
 /// # Errors
-/// Those of opening; [`ErrorKind::InvalidInput`] for something other than a regular file.
-pub fn open_plain(path: &Path) -> io::Result<(File, u64)> {
+/// Those of opening; [`io::ErrorKind::InvalidInput`] for something other than a regular file.
+pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     regular(system::open(None, path, Links::Refuse)?)
 }
 
-/// Opens a regular file for reading like [`open_plain`], also at the end of a symbolic link.
+/// Opens a regular file for reading like [`open_regular`], also at the end of a symbolic link.
 ///
 /// # Errors
-/// Those of [`open_plain`].
-pub fn open_linked(path: &Path) -> io::Result<(File, u64)> {
+/// Those of [`open_regular`].
+pub fn open_regular_or_link(path: &Path) -> io::Result<(File, u64)> {
     regular(system::open(None, path, Links::Follow)?)
 }
 
@@ -31,13 +31,13 @@ fn regular(file: File) -> io::Result<(File, u64)> {
 /// Returns all bytes of a regular file, also at the end of a symbolic link.
 ///
 /// # Errors
-/// Those of [`open_linked`] and of reading; [`ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
+/// Those of [`open_regular_or_link`] and of reading; [`io::ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, _) = open_linked(path)?;
+    let (file, _) = open_regular_or_link(path)?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
     }
     Ok(bytes)
 }
@@ -45,11 +45,11 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Returns all bytes of the file `name` in an open directory, if it is a regular file of that length.
 ///
 /// # Errors
-/// Those of opening and of reading; [`ErrorKind::InvalidData`] for another length.
-pub fn read_plain(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
+/// Those of opening and of reading; [`io::ErrorKind::InvalidData`] for another length.
+pub fn read_regular_at(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
     let file = system::open(Some(directory), Path::new(name), Links::Refuse)?;
     // No length need be asked for, and what is no file can't be read like that.
-    super::read_whole(&file, size)?.ok_or_else(|| ErrorKind::InvalidData.into())
+    super::read_whole(&file, size)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// What becomes of a symbolic link.
@@ -60,7 +60,7 @@ enum Links {
 }
 
 fn not_regular() -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, "not a regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 #[cfg(unix)]
@@ -87,11 +87,11 @@ mod system {
 #[cfg(not(unix))]
 mod system {
     use std::fs::File;
-    use std::io::{self, ErrorKind};
+    use std::io;
     use std::path::Path;
 
     pub(super) fn open(_: Option<&File>, _: &Path, _: super::Links) -> io::Result<File> {
-        Err(ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -116,26 +116,29 @@ mod tests {
         assert!(made.unwrap().success());
         let directory = File::open(root.path()).unwrap();
         for (name, size) in [("file", 5), ("empty", 0)] {
-            assert_eq!(open_plain(&root.path().join(name)).unwrap().1, size);
+            assert_eq!(open_regular(&root.path().join(name)).unwrap().1, size);
             assert_eq!(
-                read_plain(&directory, name, size).unwrap(),
+                read_regular_at(&directory, name, size).unwrap(),
                 b"bytes"[..usize::try_from(size).unwrap()]
             );
         }
-        assert_eq!(open_linked(&root.path().join("link")).unwrap().1, 5);
-        open_plain(&root.path().join("link")).unwrap_err();
-        read_plain(&directory, "link", 5).unwrap_err();
+        assert_eq!(open_regular_or_link(&root.path().join("link")).unwrap().1, 5);
+        open_regular(&root.path().join("link")).unwrap_err();
+        read_regular_at(&directory, "link", 5).unwrap_err();
         for name in ["device", "link to pipe", "loop", "directory", "pipe", "missing"] {
-            open_plain(&root.path().join(name)).unwrap_err();
-            open_linked(&root.path().join(name)).unwrap_err();
+            open_regular(&root.path().join(name)).unwrap_err();
+            open_regular_or_link(&root.path().join(name)).unwrap_err();
             read_limited(&root.path().join(name), 5).unwrap_err();
-            read_plain(&directory, name, 5).unwrap_err();
+            read_regular_at(&directory, name, 5).unwrap_err();
         }
         assert_eq!(read_limited(&root.path().join("link"), 5).unwrap(), b"bytes");
         let too_large = read_limited(&root.path().join("link"), 4).unwrap_err();
-        assert_eq!(too_large.kind(), ErrorKind::FileTooLarge);
+        assert_eq!(too_large.kind(), io::ErrorKind::FileTooLarge);
         for size in [0, 4, 6] {
-            assert_eq!(read_plain(&directory, "file", size).unwrap_err().kind(), ErrorKind::InvalidData);
+            assert_eq!(
+                read_regular_at(&directory, "file", size).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
         }
     }
 }

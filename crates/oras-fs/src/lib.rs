@@ -3,35 +3,38 @@
 //! `tokio::fs` moves 4 KiB to 64 KiB pieces and runs at a tenth of the disk; here a blocking thread reads or
 //! writes pieces of [`CHUNK`] bytes, and hashes what it writes, so that the hash overlaps with the network.
 
-mod errands;
-mod flushing;
-mod leftover;
-mod locks;
+mod background_flush;
+mod blocking_queue;
+mod file_lock;
+mod file_stamp;
+mod idle_partial_files;
+mod idle_send;
 mod notices;
-mod partial;
-mod plain;
-mod pour;
-mod private;
+pub mod output_file;
+mod partial_file;
+mod private_dir;
 mod read;
-mod rest;
-mod staged;
-mod through;
+mod read_through;
+mod regular_file;
+mod staged_file;
+mod write_verified;
 
 use std::fs::{self, File};
 use std::path::Path;
 
-pub use errands::Errands;
-pub use leftover::{PartialFile, find_partials};
-pub use locks::{lock, try_lock};
+pub use blocking_queue::BlockingQueue;
+pub use file_lock::{lock, try_lock};
+pub use file_stamp::FileStamp;
+pub use idle_partial_files::{IdlePartialFile, find_idle_partial_files};
 pub use notices::{notice, notice_lost_modes, take_notices};
-pub use partial::{Partial, Whole, sweep_partials};
-pub use plain::{open_linked, open_plain, read_limited, read_plain};
-pub use pour::{Rest, pour, stage};
+pub use partial_file::{CompletedFile, PartialFile, sweep_partial_files};
 pub use read::{read, read_at, read_to_end, read_whole};
-pub use staged::{Durability, ParkedFile, Staged, is_refused};
-pub use through::read_through;
+pub use read_through::read_through;
+pub use regular_file::{open_regular, open_regular_or_link, read_limited, read_regular_at};
+pub use staged_file::{Durability, ParkedFile, StagedFile, is_refused};
+pub use write_verified::{ResumedWrite, stage, write_verified};
 
-use crate::{Error, Result};
+use oras_store::{Error, Result};
 
 /// Bytes in one piece of a read: several pieces in flight must fit into the cache next to a core. Measured on a core
 /// with 1 MiB of it, 128 KiB read a file in memory at 5 GB/s and 256 KiB at 1.7.
@@ -49,12 +52,13 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => {
-                Err(Error::new(crate::Kind::Other, "the runtime is shutting down").with_source(error))
+        Err(error) => {
+            match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(Error::new(oras_store::ErrorKind::Other, "the runtime is shutting down")
+                    .with_source(error)),
             }
-        },
+        }
     }
 }
 
@@ -62,7 +66,7 @@ where
 /// The permissions are `mode` less the umask; of a file for its owner alone they are `mode`, whatever the umask.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut staged = Staged::create_with_mode(directory, mode)?;
+    let mut staged = StagedFile::create_with_mode(directory, mode)?;
     #[cfg(unix)]
     if mode & 0o077 == 0 {
         fs::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))
@@ -80,7 +84,7 @@ pub fn sync_directory(directory: &Path) -> Result<()> {
         let failed = |error| Error::io(format!("failed to flush {}", directory.display()), error);
         match File::open(directory).map_err(failed)?.sync_all() {
             // CIFS and some FUSE file systems cannot flush directories.
-            Err(error) if staged::is_refused(&error) => {}
+            Err(error) if staged_file::is_refused(&error) => {}
             flushed => flushed.map_err(failed)?,
         }
     }

@@ -8,31 +8,31 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use tokio::sync::mpsc;
 
-use super::partial::{self, Partial};
-use super::{CHUNK, Durability, QUEUE, Staged, blocking};
-use crate::{ByteStream, Content, Error, Kind, Result, Verifier};
+use super::partial_file::{self, PartialFile};
+use super::{CHUNK, Durability, QUEUE, StagedFile, blocking};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Result, Verifier};
 
 /// Writes `content` into a staged file in `directory`, verified: hashing and writing on a blocking thread while
 /// the bytes arrive. Memory is bounded whatever the size.
 ///
-/// Content of some size that can be opened from an offset goes to a [`Partial`], which stays when the transfer breaks
+/// Content of some size that can be opened from an offset goes to a [`PartialFile`], which stays when the transfer breaks
 /// and the next one goes on with. Of all other content nothing is left when the future is dropped.
 ///
 /// # Errors
 /// Those of reading the content; `DigestMismatch` or `SizeMismatch`; `Io` when the disk is full, say.
-pub async fn stage(content: &Content, directory: &Path, durability: Durability) -> Result<Staged> {
-    if partial::is_worth_it(content) {
+pub async fn stage(content: &Content, directory: &Path, durability: Durability) -> Result<StagedFile> {
+    if partial_file::is_resumable(content) {
         let (directory, digest) = (directory.to_owned(), content.descriptor().digest.clone());
-        let partial = blocking(move || Ok(Partial::claim_in(&directory, &digest))).await?;
+        let partial = blocking(move || Ok(PartialFile::claim_in(&directory, &digest))).await?;
         if let Some(partial) = partial {
             let name = partial.path().display().to_string();
             let whole = partial.resume(content).await?.write(name, durability).await?;
-            return blocking(move || finish(Staged::whole(whole), durability)).await;
+            return blocking(move || finish(StagedFile::whole(whole), durability)).await;
         }
     }
     let mut staged = {
         let directory = directory.to_owned();
-        blocking(move || Staged::create(&directory)).await?
+        blocking(move || StagedFile::create(&directory)).await?
     };
     if durability == Durability::Synced {
         staged.flush_while_written();
@@ -46,7 +46,7 @@ pub async fn stage(content: &Content, directory: &Path, durability: Durability) 
         .await;
     }
     let name = staged.path().display().to_string();
-    pour(content, staged, name, move |staged| finish(staged, durability)).await
+    write_verified(content, staged, name, move |staged| finish(staged, durability)).await
 }
 
 async fn collect(content: &Content) -> Result<Bytes> {
@@ -66,7 +66,7 @@ async fn collect(content: &Content) -> Result<Bytes> {
 /// `finish` on one: only if every byte was written and they are the descriptor's. Errors of writing name `name`.
 ///
 /// On any error, and soon after the future was dropped, `sink` is dropped with whatever it got.
-pub async fn pour<W, T>(
+pub async fn write_verified<W, T>(
     content: &Content,
     sink: W,
     name: String,
@@ -78,12 +78,12 @@ where
 {
     let descriptor = content.descriptor();
     let stream = content.unverified(0..descriptor.size).await?;
-    let sink = pour_rest(stream, Verifier::new(descriptor)?, sink, name).await?;
+    let sink = write_rest(stream, Verifier::new(descriptor)?, sink, name).await?;
     blocking(move || finish(sink)).await
 }
 
-/// Like [`pour`], of what comes after that which `verifier` has seen; hands the sink back.
-async fn pour_rest<W>(mut stream: ByteStream, mut verifier: Verifier, mut sink: W, name: String) -> Result<W>
+/// Like [`write_verified`], of what comes after that which `verifier` has seen; hands the sink back.
+async fn write_rest<W>(mut stream: ByteStream, mut verifier: Verifier, mut sink: W, name: String) -> Result<W>
 where
     W: Write + Send + 'static,
 {
@@ -113,22 +113,22 @@ where
 }
 
 /// A partial file and the rest of its content, about to be written.
-pub struct Rest {
+pub struct ResumedWrite {
     content: Content,
-    partial: Partial,
+    partial: PartialFile,
     verifier: Verifier,
     offset: u64,
     stream: ByteStream,
 }
 
-impl Partial {
+impl PartialFile {
     /// Hashes what is there and opens the content where that ends; what is there counts as progress.
     ///
     /// Should the content not open there, it is opened from its beginning.
     ///
     /// # Errors
     /// Those of opening the content. The partial file stays then.
-    pub async fn resume(self, content: &Content) -> Result<Rest> {
+    pub async fn resume(self, content: &Content) -> Result<ResumedWrite> {
         let (descriptor, content) = (content.descriptor(), content.clone());
         let size = descriptor.size;
         let verifier = Verifier::new(descriptor)?;
@@ -141,7 +141,7 @@ impl Partial {
         match opened {
             Ok(stream) => {
                 content.passed(offset);
-                Ok(Rest { content, partial, verifier, offset, stream })
+                Ok(ResumedWrite { content, partial, verifier, offset, stream })
             }
             Err(error) if offset > 0 && is_about_the_range(&error) => partial.begin_anew(content).await,
             Err(error) => Err(error),
@@ -149,11 +149,11 @@ impl Partial {
     }
 
     /// Forgets what is there.
-    async fn begin_anew(self, content: Content) -> Result<Rest> {
+    async fn begin_anew(self, content: Content) -> Result<ResumedWrite> {
         let partial = blocking(move || self.truncate().map(|()| self)).await?;
         let verifier = Verifier::new(content.descriptor())?;
         let stream = content.unverified(0..content.descriptor().size).await?;
-        Ok(Rest { content, partial, verifier, offset: 0, stream })
+        Ok(ResumedWrite { content, partial, verifier, offset: 0, stream })
     }
 
     async fn fill(
@@ -163,12 +163,12 @@ impl Partial {
         name: String,
         durability: Durability,
     ) -> Result<()> {
-        let sink = pour_rest(stream, verifier, self.sink(durability)?, name).await?;
+        let sink = write_rest(stream, verifier, self.sink(durability)?, name).await?;
         blocking(move || sink.settle()).await
     }
 }
 
-impl Rest {
+impl ResumedWrite {
     /// Writes the rest and hands the file back, whole and verified. Errors of writing name `name`. What is to be
     /// `Synced` in the end is flushed while it is written.
     ///
@@ -177,16 +177,16 @@ impl Rest {
     ///
     /// # Errors
     /// Those of reading the content; `DigestMismatch` or `SizeMismatch`; `Io`.
-    pub async fn write(self, name: String, durability: Durability) -> Result<Partial> {
+    pub async fn write(self, name: String, durability: Durability) -> Result<PartialFile> {
         let Self { content, partial, verifier, offset, stream } = self;
         let poured = partial.fill(stream, verifier, name.clone(), durability).await;
         let error = match poured {
             Ok(()) => return Ok(partial),
             Err(error) => error,
         };
-        let spoiled = matches!(error.kind(), Kind::DigestMismatch | Kind::SizeMismatch);
+        let spoiled = matches!(error.kind(), ErrorKind::DigestMismatch | ErrorKind::SizeMismatch);
         if offset == 0 || !spoiled {
-            if error.kind() != Kind::Network {
+            if error.kind() != ErrorKind::Network {
                 partial.discard();
             }
             return Err(error);
@@ -196,7 +196,7 @@ impl Rest {
         match rest.partial.fill(rest.stream, rest.verifier, name, durability).await {
             Ok(()) => Ok(rest.partial),
             Err(error) => {
-                if error.kind() != Kind::Network {
+                if error.kind() != ErrorKind::Network {
                     rest.partial.discard();
                 }
                 Err(error)
@@ -207,10 +207,13 @@ impl Rest {
 
 /// Whether the content might open from its beginning all the same.
 fn is_about_the_range(error: &Error) -> bool {
-    !matches!(error.kind(), Kind::Network | Kind::NotFound | Kind::Unauthorized | Kind::Denied)
+    !matches!(
+        error.kind(),
+        ErrorKind::Network | ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
+    )
 }
 
-fn finish(mut staged: Staged, durability: Durability) -> Result<Staged> {
+fn finish(mut staged: StagedFile, durability: Durability) -> Result<StagedFile> {
     if durability == Durability::Synced {
         staged.sync()?;
     }
@@ -225,7 +228,7 @@ mod tests {
     use oras_spec::{Descriptor, MediaType};
 
     use super::*;
-    use crate::fsio::read;
+    use crate::read;
 
     fn files(directory: &Path) -> usize {
         fs::read_dir(directory).unwrap().count()
@@ -264,19 +267,20 @@ mod tests {
             let flipped = Bytes::from(flipped);
             let longer = Bytes::from(vec![7; size + 1]);
             for (bytes, kind) in [
-                (&flipped, Kind::DigestMismatch),
-                (&good.slice(1..), Kind::SizeMismatch),
-                (&longer, Kind::SizeMismatch),
+                (&flipped, ErrorKind::DigestMismatch),
+                (&good.slice(1..), ErrorKind::SizeMismatch),
+                (&longer, ErrorKind::SizeMismatch),
             ] {
                 let content = Content::once(descriptor.clone(), chunks(bytes, 70_000));
                 let error = stage(&content, directory.path(), Durability::Relaxed).await.unwrap_err();
                 assert_eq!(error.kind(), kind);
             }
             let broken =
-                futures::stream::iter([Ok(good.slice(..2)), Err(Error::new(Kind::Network, "cut"))]).boxed();
+                futures::stream::iter([Ok(good.slice(..2)), Err(Error::new(ErrorKind::Network, "cut"))])
+                    .boxed();
             let error =
                 stage(&Content::once(descriptor, broken), directory.path(), Durability::Relaxed).await;
-            assert_eq!(error.unwrap_err().kind(), Kind::Network);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Network);
         }
         assert_eq!(files(directory.path()), 0);
     }

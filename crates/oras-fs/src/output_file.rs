@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::fsio::{self, Durability, blocking};
-use crate::{Content, Error, Result};
+use crate::{Durability, blocking};
+use oras_store::{Content, Error, Result};
 
 /// Writes `content` to `path`, verified: a file is replaced in one step and by right content only, a link is
 /// followed; a device or a pipe gets the bytes as they come, and the error at their end if they were wrong.
@@ -21,9 +21,9 @@ pub async fn save(content: &Content, path: &Path) -> Result<()> {
     })
     .await?;
     if let Some(device) = device {
-        return fsio::pour(content, device, path.display().to_string(), |_| Ok(())).await;
+        return crate::write_verified(content, device, path.display().to_string(), |_| Ok(())).await;
     }
-    let staged = fsio::stage(content, directory_of(&place), Durability::Relaxed).await?;
+    let staged = crate::stage(content, directory_of(&place), Durability::Relaxed).await?;
     blocking(move || staged.publish(&place).map(drop)).await
 }
 
@@ -31,7 +31,7 @@ pub async fn save(content: &Content, path: &Path) -> Result<()> {
 pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let place = follow(path);
     if !is_special(&place) {
-        return fsio::replace(&place, bytes, 0o666);
+        return crate::replace(&place, bytes, 0o666);
     }
     open(&place)?
         .write_all(bytes)

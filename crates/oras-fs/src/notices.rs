@@ -5,14 +5,14 @@
 use parking_lot::Mutex;
 
 /// Notices that are kept: each kind of call has one, so that more are many files of one kind.
-const MOST: usize = 100;
+const MAX_NOTICES: usize = 100;
 
 static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Adds a notice, unless the same one was added before.
 pub fn notice(text: &str) {
     let mut notices = NOTICES.lock();
-    if notices.len() < MOST && notices.iter().all(|other| other != text) {
+    if notices.len() < MAX_NOTICES && notices.iter().all(|other| other != text) {
         notices.push(text.to_owned());
     }
 }

@@ -1,4 +1,4 @@
-//! Flushing a large file while it is written.
+//! BackgroundFlush a large file while it is written.
 
 use std::fs::File;
 use std::io;
@@ -10,12 +10,12 @@ const STEP: u64 = 32 << 20;
 /// Has what was written flushed to the disk while more is: little is left to flush in the end, and the disk isn't idle
 /// until then. At most one thread at a time, and none for a file of less than [`STEP`].
 #[derive(Debug, Default)]
-pub(super) struct Flushing {
+pub(super) struct BackgroundFlush {
     unflushed: u64,
     running: Option<JoinHandle<io::Result<()>>>,
 }
 
-impl Flushing {
+impl BackgroundFlush {
     /// So many bytes more were written to `file`.
     ///
     /// # Errors
@@ -64,15 +64,15 @@ mod tests {
     #[test]
     fn a_large_file_is_flushed_in_steps_and_a_small_one_not_at_all() {
         let mut file = tempfile::tempfile().unwrap();
-        let mut flushing = Flushing::default();
+        let mut background_flush = BackgroundFlush::default();
         let bytes = vec![7; usize::try_from(STEP).unwrap() - 1];
         for (count, begun) in [(bytes.len(), false), (1, true)] {
             file.write_all(&bytes[..count]).unwrap();
-            flushing.wrote(&file, count).unwrap();
-            assert_eq!(flushing.running.is_some(), begun);
+            background_flush.wrote(&file, count).unwrap();
+            assert_eq!(background_flush.running.is_some(), begun);
         }
-        flushing.settle().unwrap();
-        assert_eq!((flushing.unflushed, flushing.running.is_some()), (0, false));
+        background_flush.settle().unwrap();
+        assert_eq!((background_flush.unflushed, background_flush.running.is_some()), (0, false));
     }
 
     #[test]
@@ -81,9 +81,9 @@ mod tests {
         // No pipe can be flushed.
         let (_reader, writer) = io::pipe().unwrap();
         let file = File::from(std::os::fd::OwnedFd::from(writer));
-        let mut flushing = Flushing::default();
-        flushing.wrote(&file, usize::try_from(STEP).unwrap()).unwrap();
-        flushing.settle().unwrap();
+        let mut background_flush = BackgroundFlush::default();
+        background_flush.wrote(&file, usize::try_from(STEP).unwrap()).unwrap();
+        background_flush.settle().unwrap();
     }
 
     #[test]
@@ -92,15 +92,15 @@ mod tests {
         // A handle that is good for paths only can't be flushed, and that is no refusal of the file system.
         let handle = rustix::fs::open("/", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
         let file = File::from(handle);
-        let mut flushing = Flushing::default();
+        let mut background_flush = BackgroundFlush::default();
         let step = usize::try_from(STEP).unwrap();
-        flushing.wrote(&file, step).unwrap();
-        flushing.settle().unwrap_err();
+        background_flush.wrote(&file, step).unwrap();
+        background_flush.settle().unwrap_err();
         // So is one that nobody has asked about.
-        flushing.wrote(&file, step).unwrap();
+        background_flush.wrote(&file, step).unwrap();
         let told = (0..10_000).any(|_| {
             thread::sleep(std::time::Duration::from_millis(1));
-            flushing.wrote(&file, step).is_err()
+            background_flush.wrote(&file, step).is_err()
         });
         assert!(told);
     }

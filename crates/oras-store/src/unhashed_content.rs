@@ -17,7 +17,7 @@ pub type Opener = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Se
 /// Every opening must give the same bytes or an error: an opener that reads a file fails when the file has changed.
 /// Stores take it with [`IngestTarget::ingest`](crate::IngestTarget::ingest), hashing what they take.
 #[derive(Clone)]
-pub struct Undigested {
+pub struct UnhashedContent {
     /// What the content will be described as.
     pub media_type: MediaType,
     /// The exact number of bytes.
@@ -29,7 +29,7 @@ pub struct Undigested {
     progress: Option<Progress>,
 }
 
-impl Undigested {
+impl UnhashedContent {
     /// `size` bytes that `opener` opens.
     pub fn new(media_type: MediaType, size: u64, opener: Opener) -> Self {
         Self { media_type, size, identity: None, opener, progress: None }
@@ -42,7 +42,7 @@ impl Undigested {
         self
     }
 
-    /// The same bytes, reporting those that pass by [`Undigested::open`] to `progress`.
+    /// The same bytes, reporting those that pass by [`UnhashedContent::open`] to `progress`.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
@@ -66,9 +66,9 @@ impl Undigested {
     }
 }
 
-impl fmt::Debug for Undigested {
+impl fmt::Debug for UnhashedContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Undigested")
+        f.debug_struct("UnhashedContent")
             .field("media_type", &self.media_type)
             .field("size", &self.size)
             .finish_non_exhaustive()
