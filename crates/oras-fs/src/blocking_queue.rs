@@ -1,4 +1,4 @@
-//! Many short pieces of blocking work, on as few threads as are quick enough for them.
+//! A queue for short blocking file-system calls.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -13,51 +13,48 @@ use tokio::sync::oneshot;
 
 use oras_store::{Error, ErrorKind, Result};
 
-/// An errand that takes longer waits for a disk, and others may wait beside it.
+/// A call that takes longer than this probably waits for a disk, so that another call can use the processor meanwhile.
 const SLOW_CALL: Duration = Duration::from_micros(500);
-/// Threads at the same time.
+/// The maximum number of worker threads of one queue.
 const MAX_WORKERS: usize = 32;
 
-/// A queue of work like opening a file or asking for its length: microseconds when the system has the answer in memory.
+/// A queue for short blocking file-system calls that adds worker threads only while calls are slow.
 ///
-/// A thread of its own for each, as [`blocking`](super::blocking) has, costs ten times that in waking and sleeping. Here one
-/// thread does what waits; when something took long while others waited, another one joins.
+/// A call such as opening a file takes microseconds if the operating system has the answer in memory.
+/// [`blocking`](crate::blocking) wakes a thread for each call, which costs ten times as much. Here one worker thread
+/// runs the queued calls one after the other. If a call was slow and further calls are queued, the queue starts
+/// another worker.
 #[derive(Clone, Default)]
 pub struct BlockingQueue(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
-    threads: usize,
-}
-
-impl Queue {
-    /// Counts one more thread if there is to be one.
-    fn count_worker(&mut self, another: bool) -> bool {
-        self.threads += usize::from(another);
-        another
-    }
+    calls: VecDeque<Box<dyn FnOnce() + Send>>,
+    workers: usize,
 }
 
 impl BlockingQueue {
-    /// Runs `work` on a thread that may block, and hands back its result. Dropped before it began, it does not run.
+    /// Runs `work` on a thread that may block, and returns its result. If the future is dropped before `work` starts,
+    /// `work` does not run.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel::<std::result::Result<Result<T>, Box<dyn Any + Send>>>();
-        let errand = move || {
+        let call = move || {
             if !sender.is_closed() {
-                // Nobody sees what a panic has left half done: the panic goes on where it is waited for.
+                // The worker must survive a panic of `work`. The panic resumes in the caller, so that no code sees the
+                // state that `work` left behind.
                 drop(sender.send(catch_unwind(AssertUnwindSafe(work))));
             }
         };
         let is_first = {
             let mut queue = self.queue();
-            queue.waiting.push_back(Box::new(errand));
-            let is_first = queue.threads == 0;
-            queue.count_worker(is_first)
+            queue.calls.push_back(Box::new(call));
+            let is_first = queue.workers == 0;
+            queue.workers += usize::from(is_first);
+            is_first
         };
         if is_first {
             self.start_worker(&Handle::current());
@@ -73,21 +70,24 @@ impl BlockingQueue {
         self.0.lock()
     }
 
-    /// Starts a thread that was counted; not while the queue is held, as what can't start is uncounted at once.
+    /// Starts a worker that the caller has counted in [`Queue::workers`].
+    ///
+    /// The caller must not hold the lock: a runtime that shuts down drops the worker at once, and `Worker::drop`
+    /// locks the queue.
     fn start_worker(&self, runtime: &Handle) {
-        let place = Worker(Some(self.clone()));
-        let own = runtime.clone();
-        drop(runtime.spawn_blocking(move || place.work(&own)));
+        let worker = Worker(Some(self.clone()));
+        let worker_runtime = runtime.clone();
+        drop(runtime.spawn_blocking(move || worker.work(&worker_runtime)));
     }
 }
 
 impl fmt::Debug for BlockingQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockingQueue").field("threads", &self.queue().threads).finish_non_exhaustive()
+        f.debug_struct("BlockingQueue").field("workers", &self.queue().workers).finish_non_exhaustive()
     }
 }
 
-/// A thread's place at the queue, until there is nothing to do. A runtime that shuts down drops it unused.
+/// A worker thread that runs calls until the queue is empty. It holds the queue until it starts.
 struct Worker(Option<BlockingQueue>);
 
 impl Worker {
@@ -95,35 +95,37 @@ impl Worker {
         let Some(blocking_queue) = self.0.take() else { return };
         let mut was_slow = false;
         loop {
-            let (errand, is_short) = {
+            let (call, needs_worker) = {
                 let mut queue = blocking_queue.queue();
-                let Some(errand) = queue.waiting.pop_front() else {
-                    queue.threads -= 1;
+                let Some(call) = queue.calls.pop_front() else {
+                    queue.workers -= 1;
                     return;
                 };
-                let is_short = was_slow && !queue.waiting.is_empty() && queue.threads < MAX_WORKERS;
-                (errand, queue.count_worker(is_short))
+                let needs_worker = was_slow && !queue.calls.is_empty() && queue.workers < MAX_WORKERS;
+                queue.workers += usize::from(needs_worker);
+                (call, needs_worker)
             };
-            if is_short {
+            if needs_worker {
                 blocking_queue.start_worker(runtime);
             }
-            let began = Instant::now();
-            errand();
-            was_slow = began.elapsed() > SLOW_CALL;
+            let start = Instant::now();
+            call();
+            was_slow = start.elapsed() > SLOW_CALL;
         }
     }
 }
 
 impl Drop for Worker {
+    /// Uncounts a worker that a runtime dropped before it started. Without any worker, the queued calls fail.
     fn drop(&mut self) {
         let Some(blocking_queue) = self.0.take() else { return };
-        let left = {
+        let abandoned = {
             let mut queue = blocking_queue.queue();
-            queue.threads -= 1;
-            if queue.threads == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() }
+            queue.workers -= 1;
+            if queue.workers == 0 { std::mem::take(&mut queue.calls) } else { VecDeque::new() }
         };
-        // Whoever waits for them is told, now that the queue is free.
-        drop(left);
+        // This closes the channels of the calls and wakes their callers, so the queue must be unlocked.
+        drop(abandoned);
     }
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// So many blocking_queue at a time, each on the thread it tells.
+    /// Runs `work` `count` times at once, and returns the threads that ran it.
     async fn threads_of(
         blocking_queue: &BlockingQueue,
         count: usize,
@@ -152,22 +154,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_quick_shares_a_thread_and_what_is_slow_gets_others() {
+    async fn adds_workers_while_calls_are_slow() {
         let blocking_queue = BlockingQueue::default();
         let slow = || thread::sleep(Duration::from_millis(20));
-        let began = Instant::now();
+        let start = Instant::now();
         assert!(threads_of(&blocking_queue, 64, slow).await.len() > 8);
-        assert!(began.elapsed() < Duration::from_millis(64 * 20 / 2));
+        assert!(start.elapsed() < Duration::from_millis(64 * 20 / 2));
         assert!(threads_of(&blocking_queue, 1, || {}).await.len() == 1);
-        // The thread leaves when it finds nothing to do, soon after the last answer.
-        while blocking_queue.queue().threads > 0 {
+        // The worker ends when the queue is empty, shortly after the last result.
+        while blocking_queue.queue().workers > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(blocking_queue.queue().waiting.is_empty());
+        assert!(blocking_queue.queue().calls.is_empty());
     }
 
     #[tokio::test]
-    async fn a_panic_and_an_error_are_the_callers_and_the_next_one_runs() {
+    async fn returns_errors_and_panics_to_the_caller() {
         let blocking_queue = BlockingQueue::default();
         let failed = blocking_queue.run(|| Err::<(), _>(Error::new(ErrorKind::Denied, "no"))).await;
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::Denied);
@@ -177,33 +179,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_is_not_begun() {
+    async fn does_not_start_a_cancelled_call() {
         static RAN: AtomicUsize = AtomicUsize::new(0);
         let blocking_queue = BlockingQueue::default();
-        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let (release, gate) = std::sync::mpsc::channel::<()>();
         let mut first = Box::pin(blocking_queue.run(move || Ok(gate.recv().is_ok())));
         assert!(futures::poll!(first.as_mut()).is_pending());
         {
             let second = blocking_queue.run(|| Ok(RAN.fetch_add(1, Ordering::Relaxed)));
             assert!(futures::poll!(std::pin::pin!(second)).is_pending());
         }
-        open.send(()).unwrap();
+        release.send(()).unwrap();
         assert!(first.await.unwrap());
         blocking_queue.run(|| Ok(())).await.unwrap();
         assert_eq!(RAN.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn a_runtime_that_ends_leaves_nobody_waiting() {
+    fn fails_queued_calls_when_the_runtime_shuts_down() {
         let blocking_queue = BlockingQueue::default();
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let gone = runtime();
-        let handle = gone.handle().clone();
-        drop(gone);
+        let stopped = runtime();
+        let handle = stopped.handle().clone();
+        drop(stopped);
         {
             let _inside = handle.enter();
-            let waiting = futures::executor::block_on(blocking_queue.run(|| Ok(())));
-            assert_eq!(waiting.unwrap_err().to_string(), "the runtime is shutting down");
+            let result = futures::executor::block_on(blocking_queue.run(|| Ok(())));
+            assert_eq!(result.unwrap_err().to_string(), "the runtime is shutting down");
         }
         assert_eq!(runtime().block_on(blocking_queue.run(|| Ok(7))).unwrap(), 7);
     }

@@ -1,44 +1,45 @@
-//! Locks on files, where the file system has them.
+//! Locks on files, on file systems that support them.
 
 use std::fs::{File, TryLockError};
 use std::io;
 
-use super::notices::notice_missing_locks;
+use crate::io_error::is_refused;
+use crate::notices::notice_missing_locks;
 
-/// Waits for the lock on `file`. A file system without locks adds a notice, and nothing is locked.
+/// Waits for the lock on `file`. On a file system without locks, adds a notice and returns without a lock.
 ///
 /// # Errors
-/// Those of locking, where there are locks.
+/// The errors of locking, except that the file system has no locks.
 pub fn lock(file: &File) -> io::Result<()> {
-    file.lock().or_else(unless_missing)
+    file.lock().or_else(ignore_missing_locks)
 }
 
-/// Locks `file` without waiting; returns false if another process has the lock. A file system without locks adds a notice,
-/// and nothing is locked.
+/// Locks `file` without waiting, and returns false if another process has the lock. On a file system without locks,
+/// adds a notice and returns true without a lock.
 ///
 /// # Errors
-/// Those of locking, where there are locks.
+/// The errors of locking, except that the file system has no locks.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => unless_missing(error).map(|()| true),
+        Err(TryLockError::Error(error)) => ignore_missing_locks(error).map(|()| true),
     }
 }
 
-fn unless_missing(error: io::Error) -> io::Result<()> {
-    if !is_missing(&error) {
+fn ignore_missing_locks(error: io::Error) -> io::Result<()> {
+    if !is_missing_locks(&error) {
         return Err(error);
     }
     notice_missing_locks();
     Ok(())
 }
 
-/// Returns true if the error says that there are no locks: NFS without a lock daemon, and some FUSE file systems.
-fn is_missing(error: &io::Error) -> bool {
+/// Returns true if the file system has no locks, as NFS without a lock daemon and some FUSE file systems.
+fn is_missing_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
         return true;
     }
-    super::is_refused(error)
+    is_refused(error)
 }

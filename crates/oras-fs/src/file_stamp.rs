@@ -1,34 +1,35 @@
-//! What shows that a file was changed while it was read.
+//! Detects that a file changed while it was read.
 
 use std::fs::Metadata;
 #[cfg(not(unix))]
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Identity, length and times of a file, from its metadata.
+/// The identity, length and times of a file, from its metadata.
 ///
-/// Different stamps mean that the file was changed. Equal stamps prove nothing: a write through a memory mapping, a
-/// coarse clock or another disk under the same device number leave the metadata equal. Only a digest says which bytes
-/// a file has.
+/// Different stamps mean that the file changed. Equal stamps do not prove that it is unchanged: the metadata can stay
+/// equal after a write through a memory mapping, with a coarse clock, or if another disk gets the same device number.
+/// Only a digest proves which bytes a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStamp {
-    /// The device and the number of the inode; zeros where there is none.
+    /// The device and the inode number; zeros on systems without inodes.
     pub inode: (u64, u64),
     /// The length in bytes.
     pub length: u64,
-    /// Nanoseconds since 1970 of the last change of the bytes.
+    /// The time of the last change of the bytes, in nanoseconds since 1970.
     pub modified: i128,
-    /// Nanoseconds since 1970 of the last change of the inode; as `modified` where there is none.
+    /// The time of the last change of the inode, in nanoseconds since 1970; equal to `modified` on systems without
+    /// inodes.
     pub changed: i128,
 }
 
 impl FileStamp {
-    /// The stamp of the file with that metadata.
+    /// Makes the stamp of the file with `metadata`.
     pub fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
             let nanoseconds =
-                |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+                |seconds: i64, fraction: i64| i128::from(seconds) * 1_000_000_000 + i128::from(fraction);
             Self {
                 inode: (metadata.dev(), metadata.ino()),
                 length: metadata.len(),

@@ -1,4 +1,4 @@
-//! Partial files that nobody is at: found below a directory, and removed.
+//! Lists and deletes the partial files that no process uses.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,37 +6,37 @@ use std::time::SystemTime;
 
 use oras_spec::Digest;
 
-use super::partial_file::NAME;
-use super::private_dir;
+use crate::partial_dir::PARTIAL_DIR_NAME;
+use crate::private_dir;
 use oras_store::{Error, Result};
 
-/// What came of content whose download was not finished, kept for the next run.
+/// The partial file of an interrupted download, which no process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdlePartialFile {
-    /// The directory that the content was to go to.
+    /// The output directory of the download, which contains the directory of partial files.
     pub directory: PathBuf,
-    /// The digest of the whole content.
+    /// The digest of the complete content.
     pub digest: Digest,
-    /// The bytes that came so far.
+    /// The number of bytes that were downloaded.
     pub size: u64,
-    /// When the last of them came.
+    /// The time of the last write.
     pub touched: SystemTime,
     name: String,
 }
 
 impl IdlePartialFile {
-    /// Where the file is.
+    /// Returns the path of the file.
     pub fn path(&self) -> PathBuf {
-        self.directory.join(NAME).join(&self.name)
+        self.directory.join(PARTIAL_DIR_NAME).join(&self.name)
     }
 
-    /// Removes the file, unless a process works in its directory; whether it was there to be removed.
+    /// Deletes the file. Returns false if it does not exist or if a process uses its directory.
     ///
     /// # Errors
-    /// `Io` when the file can't be removed.
+    /// `Io` if the file cannot be deleted.
     pub fn remove(&self) -> Result<bool> {
         let Ok(parent) = File::open(&self.directory) else { return Ok(false) };
-        let Ok(directory) = private_dir::open_existing(&parent, NAME) else { return Ok(false) };
+        let Ok(directory) = private_dir::open_existing(&parent, PARTIAL_DIR_NAME) else { return Ok(false) };
         match private_dir::remove(&directory, &self.name) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -44,29 +44,31 @@ impl IdlePartialFile {
                 return Err(Error::io(format!("failed to remove {}", self.path().display()), error));
             }
         }
-        // Only an empty directory goes, while no other process has it.
-        drop(private_dir::remove_directory(&parent, NAME));
+        // Deletes the directory if it is empty. Another process cannot use it now, as this process has the lock.
+        drop(private_dir::remove_directory(&parent, PARTIAL_DIR_NAME));
         Ok(true)
     }
 }
 
-/// All partial files in `root` and in the directories below it, links not followed, in the order of their paths. Those
-/// that a process is at are left out, and what can't be read below `root`.
+/// Finds all partial files in `root` and its subdirectories that no process uses, sorted by path.
+///
+/// Symbolic links are not followed. Subdirectories that cannot be read are skipped.
 ///
 /// # Errors
-/// `Io` when `root` can't be read.
+/// `Io` if `root` cannot be read.
 pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
-    let (mut found, mut next) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(directory) = next.pop() {
+    let mut found = Vec::new();
+    let mut unvisited = vec![root.to_owned()];
+    while let Some(directory) = unvisited.pop() {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(_) if directory != root => continue,
             Err(error) => return Err(Error::io(format!("failed to read {}", root.display()), error)),
         };
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            match entry.file_name() == NAME {
-                true => found.extend(idle_in(&directory)),
-                false => next.push(entry.path()),
+            match entry.file_name() == PARTIAL_DIR_NAME {
+                true => found.extend(idle_partial_files_in(&directory)),
+                false => unvisited.push(entry.path()),
             }
         }
     }
@@ -74,9 +76,10 @@ pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
     Ok(found)
 }
 
-/// The partial files of `directory`; none while a process works there.
-fn idle_in(directory: &Path) -> Vec<IdlePartialFile> {
-    let opened = File::open(directory).and_then(|parent| private_dir::open_existing(&parent, NAME));
+/// Returns the partial files of `directory`, or none if a process uses them.
+fn idle_partial_files_in(directory: &Path) -> Vec<IdlePartialFile> {
+    let opened =
+        File::open(directory).and_then(|parent| private_dir::open_existing(&parent, PARTIAL_DIR_NAME));
     let Ok(partials) = opened else { return Vec::new() };
     let file = |(name, touched): (String, SystemTime)| {
         let digest = name.replacen('-', ":", 1).parse().ok()?;
@@ -93,10 +96,10 @@ mod tests {
 
     use super::*;
 
-    /// A partial file in `directory`, as a run that broke off leaves it.
-    fn leave(directory: &Path, bytes: &[u8]) -> PathBuf {
+    /// Creates a partial file in `directory`, as an interrupted run does.
+    fn create_partial_file(directory: &Path, bytes: &[u8]) -> PathBuf {
         fs::create_dir_all(directory).unwrap();
-        let partials = directory.join(NAME);
+        let partials = directory.join(PARTIAL_DIR_NAME);
         drop(fs::DirBuilder::new().mode(0o700).create(&partials));
         let path = partials.join(Digest::sha256(bytes).to_string().replace(':', "-"));
         crate::replace(&path, bytes, 0o666).unwrap();
@@ -104,20 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn files_are_found_and_removed() {
+    fn finds_and_removes_partial_files() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("a/b");
-        let (one, two) = (leave(&deep, b"one"), leave(root.path(), b"three"));
-        crate::replace(&root.path().join(NAME).join("other"), b"", 0o666).unwrap();
+        let (one, two) = (create_partial_file(&deep, b"one"), create_partial_file(root.path(), b"three"));
+        crate::replace(&root.path().join(PARTIAL_DIR_NAME).join("other"), b"", 0o666).unwrap();
         symlink(root.path(), deep.join("loop")).unwrap();
         let found = find_idle_partial_files(root.path()).unwrap();
         let shown: Vec<_> = found.iter().map(|file| (file.path(), file.size)).collect();
         assert_eq!(shown, [(two.clone(), 5), (one.clone(), 3)]);
         assert_eq!(found[1].digest, Digest::sha256(b"one"));
         assert!(found[1].remove().unwrap() && !found[1].remove().unwrap());
-        assert!(!deep.join(NAME).exists() && deep.exists());
+        assert!(!deep.join(PARTIAL_DIR_NAME).exists() && deep.exists());
         assert!(found[0].remove().unwrap());
-        assert!(root.path().join(NAME).exists(), "there is something else in it");
+        assert!(root.path().join(PARTIAL_DIR_NAME).exists(), "it contains another file");
         assert_eq!(
             find_idle_partial_files(&root.path().join("missing")).unwrap_err().kind(),
             oras_store::ErrorKind::Io
@@ -125,11 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn files_in_use_are_left_alone() {
+    fn skips_files_in_use() {
         let root = tempfile::tempdir().unwrap();
-        let path = leave(root.path(), b"one");
+        let path = create_partial_file(root.path(), b"one");
         let found = find_idle_partial_files(root.path()).unwrap();
-        let lock = File::open(root.path().join(NAME)).unwrap();
+        let lock = File::open(root.path().join(PARTIAL_DIR_NAME)).unwrap();
         lock.try_lock().unwrap();
         assert_eq!(find_idle_partial_files(root.path()).unwrap(), []);
         assert!(!found[0].remove().unwrap() && path.exists());
@@ -138,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_others_are_not_entered() {
+    fn skips_directory_that_others_can_enter() {
         let root = tempfile::tempdir().unwrap();
-        let path = leave(root.path(), b"one");
+        let path = create_partial_file(root.path(), b"one");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(root.path().join(NAME), open).unwrap();
+        fs::set_permissions(root.path().join(PARTIAL_DIR_NAME), open).unwrap();
         assert_eq!(find_idle_partial_files(root.path()).unwrap(), []);
         assert!(path.exists());
     }

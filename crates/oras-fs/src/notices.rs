@@ -1,15 +1,16 @@
-//! What a user should know although nothing failed: what a file system could not keep, what an interrupted run left.
+//! Notices for the user about limits of a file system and files of interrupted runs.
 //!
-//! Libraries do not print. They gather notices, each once, and the program reports them at its end.
+//! Libraries do not print. They collect notices in a list without duplicates, and the program prints the list when it
+//! ends.
 
 use parking_lot::Mutex;
 
-/// Notices that are kept: each kind of call has one, so that more are many files of one kind.
+/// The maximum number of notices. Most notices describe a file system; only a notice that names a file can be frequent.
 const MAX_NOTICES: usize = 100;
 
 static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Adds a notice, unless the same one was added before.
+/// Adds the notice `text`, unless the list contains it or is full.
 pub fn notice(text: &str) {
     let mut notices = NOTICES.lock();
     if notices.len() < MAX_NOTICES && notices.iter().all(|other| other != text) {
@@ -17,12 +18,12 @@ pub fn notice(text: &str) {
     }
 }
 
-/// Takes all notices that were added since the last call.
+/// Removes and returns all notices.
 pub fn take_notices() -> Vec<String> {
     std::mem::take(&mut NOTICES.lock())
 }
 
-/// Adds the notice that the file system keeps no modes.
+/// Adds the notice that the file system does not store file modes.
 pub fn notice_lost_modes() {
     notice("the file system keeps no file modes: files do not have the permissions that were asked for");
 }

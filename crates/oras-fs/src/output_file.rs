@@ -1,55 +1,65 @@
-//! Results that a user wants in a place of their own: a file, what a link leads to, a device, a pipe.
+//! Writes results to a path that the user named: a file, a symbolic link, a device or a pipe.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{Durability, blocking};
+use crate::blocking::blocking;
+use crate::directories::parent_directory;
+use crate::durability::Durability;
+use crate::replace::replace;
+use crate::stage::stage;
+use crate::write_verified::write_verified;
 use oras_store::{Content, Error, Result};
 
-/// Writes `content` to `path`, verified: a file is replaced in one step and by right content only, a link is
-/// followed; a device or a pipe gets the bytes as they come, and the error at their end if they were wrong.
+/// Verifies `content` and writes it to `path`. A symbolic link is followed.
+///
+/// A file is replaced atomically, after the content is verified. A device or a pipe gets the bytes as they arrive,
+/// before they are verified.
 ///
 /// # Errors
-/// Those of reading the content; `DigestMismatch` or `SizeMismatch`; `Io`. A file that was there is untouched then.
+/// The errors of reading the content, `DigestMismatch` or `SizeMismatch`, or `Io`. An existing file is unchanged then.
 pub async fn save(content: &Content, path: &Path) -> Result<()> {
-    let owned = path.to_owned();
-    let (place, device) = blocking(move || {
-        let place = follow(&owned);
-        let device = if is_special(&place) { Some(open(&place)?) } else { None };
-        Ok((place, device))
+    let named = path.to_owned();
+    let (target, device) = blocking(move || {
+        let target = follow_link(&named);
+        let device = if is_device_or_pipe(&target) { Some(open(&target)?) } else { None };
+        Ok((target, device))
     })
     .await?;
     if let Some(device) = device {
-        return crate::write_verified(content, device, path.display().to_string(), |_| Ok(())).await;
+        return write_verified(content, device, path.display().to_string(), |_| Ok(())).await;
     }
-    let staged = crate::stage(content, directory_of(&place), Durability::Relaxed).await?;
-    blocking(move || staged.publish(&place).map(drop)).await
+    let staged = stage(content, parent_directory(&target), Durability::Relaxed).await?;
+    blocking(move || staged.publish(&target).map(drop)).await
 }
 
-/// Like [`save`], of bytes that are right.
+/// Writes `bytes` to `path` like [`save`], without verification.
+///
+/// # Errors
+/// `Io`. An existing file is unchanged then.
 pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let place = follow(path);
-    if !is_special(&place) {
-        return crate::replace(&place, bytes, 0o666);
+    let target = follow_link(path);
+    if !is_device_or_pipe(&target) {
+        return replace(&target, bytes, 0o666);
     }
-    open(&place)?
+    open(&target)?
         .write_all(bytes)
         .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))
 }
 
-/// What a link leads to, whether it is there or not; any other path as it is.
-fn follow(path: &Path) -> PathBuf {
-    if let Ok(found) = path.canonicalize() {
-        return if path.is_symlink() { found } else { path.to_owned() };
+/// Returns the target of a symbolic link, even if the target does not exist. Returns any other path unchanged.
+fn follow_link(path: &Path) -> PathBuf {
+    if let Ok(target) = path.canonicalize() {
+        return if path.is_symlink() { target } else { path.to_owned() };
     }
     match fs::read_link(path) {
-        Ok(target) => directory_of(path).join(target),
+        Ok(target) => parent_directory(path).join(target),
         Err(_) => path.to_owned(),
     }
 }
 
-fn is_special(path: &Path) -> bool {
+fn is_device_or_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
@@ -58,10 +68,6 @@ fn open(path: &Path) -> Result<File> {
         .write(true)
         .open(path)
         .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(all(test, unix))]
@@ -73,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn links_are_followed_and_devices_stay() {
+    async fn follows_links_and_keeps_devices() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let content = Content::of(MediaType::LAYER_TAR, "hello");

@@ -1,8 +1,11 @@
-//! A directory for this user alone, and files in it: by handles, never by following a link. Where the system has no such
-//! handles nothing is opened.
+//! A directory that only the current user can enter, and the files in it.
+//!
+//! Each function takes an open directory and a name in it, and follows no symbolic link, so another user cannot
+//! redirect a write. On systems other than Unix every function fails.
 
-pub(super) use system::{
-    identity, length, link, list, open, open_existing, open_file, remove, remove_directory, rename, take,
+pub(crate) use system::{
+    identity, length, link, list, open, open_existing, open_file, remove, remove_directory, rename,
+    rename_from,
 };
 
 #[cfg(unix)]
@@ -18,10 +21,10 @@ mod system {
     };
     use rustix::io::Errno;
 
-    /// Times that another process may remove the directory while it is opened.
-    const ATTEMPTS: u32 = 8;
+    /// The number of attempts to open the directory while other processes remove it.
+    const MAX_OPEN_ATTEMPTS: u32 = 8;
 
-    /// What tells a file from all others.
+    /// Returns the device and inode number, which identify a file.
     pub(crate) fn identity(file: &File) -> io::Result<(u64, u64)> {
         let metadata = file.metadata()?;
         Ok((metadata.dev(), metadata.ino()))
@@ -31,59 +34,65 @@ mod system {
         metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
     }
 
-    /// Returns true if `parent` is on a file system that gives every directory one owner and mode, those of `found` and of
-    /// `parent`: exFAT, vfat, mounts that belong to another user. A directory in `parent` protects nothing there, and
-    /// whoever can write in it can write in `parent` itself.
-    fn keeps_no_modes(parent: &File, found: &Metadata) -> io::Result<bool> {
+    /// Returns true if the file system of `parent` gives all directories the same owner and mode, as exFAT, vfat and
+    /// mounts of another user do. `directory` is the metadata of a directory in `parent`.
+    ///
+    /// A private directory protects nothing there, but it is no risk either: a user who can write in it can write in
+    /// `parent`.
+    fn ignores_modes(parent: &File, directory: &Metadata) -> io::Result<bool> {
         let access = |metadata: &Metadata| (metadata.dev(), metadata.uid(), metadata.mode());
-        if access(&parent.metadata()?) != access(found) {
+        if access(&parent.metadata()?) != access(directory) {
             return Ok(false);
         }
-        // Only a new directory shows that its mode is not the one that was asked for.
+        // Equal modes may be a coincidence. A new directory with another mode than the requested one proves it.
         let probe = format!(".oras-modes-{}", std::process::id());
         match mkdirat(parent, &*probe, Mode::RWXU) {
             Ok(()) => {}
             Err(error) => return Err(error.into()),
         }
-        let made = statat(parent, &*probe, AtFlags::SYMLINK_NOFOLLOW);
+        let probed = statat(parent, &*probe, AtFlags::SYMLINK_NOFOLLOW);
         remove_directory(parent, &probe)?;
-        let made = made?;
-        Ok((made.st_uid, made.st_mode) == (found.uid(), found.mode()))
+        let probed = probed?;
+        Ok((probed.st_uid, probed.st_mode) == (directory.uid(), directory.mode()))
     }
 
-    /// The directory `name` in `parent`, there or made, locked: no other process has it, and nobody else can enter it where the
-    /// file system keeps modes.
+    /// Opens and locks the directory `name` in `parent`, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if other users can enter the directory, except on a file system that ignores modes.
+    /// `WouldBlock` if another process has the lock.
     pub(crate) fn open(parent: &File, name: &str) -> io::Result<File> {
-        opened(parent, name, true)
+        open_locked(parent, name, true)
     }
 
-    /// The same if it is there.
+    /// Opens and locks the directory `name` in `parent` like [`open`], but does not create it.
     pub(crate) fn open_existing(parent: &File, name: &str) -> io::Result<File> {
-        opened(parent, name, false)
+        open_locked(parent, name, false)
     }
 
-    fn opened(parent: &File, name: &str, make: bool) -> io::Result<File> {
+    fn open_locked(parent: &File, name: &str, should_create: bool) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        for _ in 0..ATTEMPTS {
-            let made = match make.then(|| mkdirat(parent, name, Mode::RWXU)) {
+        for _ in 0..MAX_OPEN_ATTEMPTS {
+            let is_created = match should_create.then(|| mkdirat(parent, name, Mode::RWXU)) {
                 Some(Ok(())) => true,
                 Some(Err(Errno::EXIST)) | None => false,
                 Some(Err(error)) => return Err(error.into()),
             };
             let directory = match openat(parent, name, flags, Mode::empty()) {
                 Ok(directory) => File::from(directory),
-                Err(Errno::NOENT) if make => continue,
+                Err(Errno::NOENT) if should_create => continue,
                 Err(error) => return Err(error.into()),
             };
             let metadata = directory.metadata()?;
-            if !is_private(&metadata) && !keeps_no_modes(parent, &metadata)? {
-                if made {
+            if !is_private(&metadata) && !ignores_modes(parent, &metadata)? {
+                if is_created {
                     drop(remove_directory(parent, name));
                 }
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             directory.try_lock()?;
-            // Whoever had the lock before may have removed the directory.
+            // The process that had the lock before may have removed the directory. Then the lock protects nothing,
+            // and the name must be opened again.
             let (named, locked) = (statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(&directory)?);
             if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
                 return Ok(directory);
@@ -92,8 +101,11 @@ mod system {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// The file `name`, there or made, for reading and writing: a file with this one name, and with the owner of
-    /// the directory.
+    /// Opens the file `name` for reading and writing, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless it is a regular file that belongs to the owner of the directory and has no other
+    /// name: a hard link could lead to a file outside of the directory.
     pub(crate) fn open_file(directory: &File, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(directory, name, flags, Mode::from_raw_mode(0o666))?);
@@ -104,39 +116,45 @@ mod system {
         Err(io::ErrorKind::PermissionDenied.into())
     }
 
+    /// Returns the length of the file `name`.
     pub(crate) fn length(directory: &File, name: &str) -> io::Result<u64> {
         let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(u64::try_from(found.st_size).unwrap_or(0))
     }
 
+    /// Deletes the file `name`.
     pub(crate) fn remove(directory: &File, name: &str) -> io::Result<()> {
         Ok(unlinkat(directory, name, AtFlags::empty())?)
     }
 
+    /// Deletes the directory `name` if it is empty.
     pub(crate) fn remove_directory(parent: &File, name: &str) -> io::Result<()> {
         Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Moves a file to `to`, below another directory or where paths begin.
-    pub(crate) fn rename(directory: &File, name: &str, below: Option<&File>, to: &Path) -> io::Result<()> {
-        match below {
-            Some(below) => renameat(directory, name, below, to)?,
+    /// Moves the file `name` to the path `to`, which is relative to `base`, or to the working directory without `base`.
+    pub(crate) fn rename(directory: &File, name: &str, base: Option<&File>, to: &Path) -> io::Result<()> {
+        match base {
+            Some(base) => renameat(directory, name, base, to)?,
             None => renameat(directory, name, CWD, to)?,
         }
         Ok(())
     }
 
-    /// Moves the file `from` below `other` to `name`.
-    pub(crate) fn take(other: &File, from: &Path, directory: &File, name: &str) -> io::Result<()> {
-        Ok(renameat(other, from, directory, name)?)
+    /// Moves the file at the path `from`, which is relative to `base`, into the directory as `name`.
+    pub(crate) fn rename_from(base: &File, from: &Path, directory: &File, name: &str) -> io::Result<()> {
+        Ok(renameat(base, from, directory, name)?)
     }
 
-    /// Gives a file another name, unless something has it.
+    /// Creates the hard link `to` to the file `name`.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if `to` exists.
     pub(crate) fn link(directory: &File, name: &str, to: &Path) -> io::Result<()> {
         Ok(linkat(directory, name, CWD, to, AtFlags::empty())?)
     }
 
-    /// The names in a directory, with the time each file was last written.
+    /// Lists the names in the directory, each with the time of the last write. Errors end or shorten the list.
     pub(crate) fn list(directory: &File) -> Vec<(String, SystemTime)> {
         let Ok(entries) = Dir::read_from(directory) else { return Vec::new() };
         let name = |entry: rustix::fs::DirEntry| entry.file_name().to_str().ok().map(ToOwned::to_owned);
@@ -157,44 +175,25 @@ mod system {
     use std::path::Path;
     use std::time::SystemTime;
 
-    pub(crate) fn identity(_: &File) -> io::Result<(u64, u64)> {
-        Err(io::ErrorKind::Unsupported.into())
+    macro_rules! unsupported {
+        ($($name:ident($($argument:ty),*) -> $result:ty;)*) => {
+            $(pub(crate) fn $name($(_: $argument),*) -> io::Result<$result> {
+                Err(io::ErrorKind::Unsupported.into())
+            })*
+        };
     }
 
-    pub(crate) fn open(_: &File, _: &str) -> io::Result<File> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn open_existing(_: &File, _: &str) -> io::Result<File> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn open_file(_: &File, _: &str) -> io::Result<File> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn length(_: &File, _: &str) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn remove(_: &File, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn remove_directory(_: &File, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn rename(_: &File, _: &str, _: Option<&File>, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn take(_: &File, _: &Path, _: &File, _: &str) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn link(_: &File, _: &str, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    unsupported! {
+        identity(&File) -> (u64, u64);
+        open(&File, &str) -> File;
+        open_existing(&File, &str) -> File;
+        open_file(&File, &str) -> File;
+        length(&File, &str) -> u64;
+        remove(&File, &str) -> ();
+        remove_directory(&File, &str) -> ();
+        rename(&File, &str, Option<&File>, &Path) -> ();
+        rename_from(&File, &Path, &File, &str) -> ();
+        link(&File, &str, &Path) -> ();
     }
 
     pub(crate) fn list(_: &File) -> Vec<(String, SystemTime)> {

@@ -1,48 +1,50 @@
-//! Reading all of a file while what was read is worked on.
+//! Reads a whole file on one thread while another thread processes the bytes.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use super::CHUNK;
-use super::read::fill;
+use crate::chunk::CHUNK;
+use crate::read::fill;
 
-/// So much at once that to hand it over takes no time beside its hash.
-const PIECE: usize = 4 * CHUNK;
-/// Pieces that are read ahead.
-const AHEAD: usize = 2;
+/// The number of bytes in one piece. It is so large that passing a piece between threads takes far less time than its
+/// hash.
+const PIECE_SIZE: usize = 4 * CHUNK;
+/// The number of pieces that are read ahead.
+const MAX_PIECES_AHEAD: usize = 2;
 
-/// Hands `take` all that `file` has from where it stands, in pieces, until it breaks; whether it came to the end.
+/// Passes the bytes of `file`, from its position on, to `consume` in pieces. Returns true if it reached the end of
+/// the file, and false if `consume` returned [`ControlFlow::Break`].
 ///
-/// From the second piece on another thread reads: a third of the time that a hash takes. Blocks; memory is a few
-/// [`CHUNK`]s.
+/// From the second piece on, a second thread reads ahead: reading takes a third of the time of hashing, and both overlap.
+/// A small file needs no second thread. The function blocks, and uses memory for three pieces.
 ///
 /// # Errors
-/// Those of reading; what was handed on before stays handed on.
+/// The errors of reading. `consume` has already got the bytes before the error.
 pub fn read_through(
     mut file: impl Read + Send,
-    mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
+    mut consume: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> io::Result<bool> {
     let mut first = vec![0; CHUNK];
-    let count = fill(&mut first, |rest, _| file.read(rest))?;
-    if take(&first[..count]).is_break() {
+    let count = fill(&mut first, |unfilled, _| file.read(unfilled))?;
+    if consume(&first[..count]).is_break() {
         return Ok(false);
     }
     if count < CHUNK {
         return Ok(true);
     }
     thread::scope(|scope| {
-        let (filled, pieces) = sync_channel::<io::Result<(Vec<u8>, usize)>>(AHEAD);
-        let (empty, buffers) = sync_channel(AHEAD + 1);
-        for _ in 0..=AHEAD {
-            drop(empty.send(vec![0; PIECE]));
+        let (filled, pieces) = sync_channel::<io::Result<(Vec<u8>, usize)>>(MAX_PIECES_AHEAD);
+        let (empty, buffers) = sync_channel(MAX_PIECES_AHEAD + 1);
+        for _ in 0..=MAX_PIECES_AHEAD {
+            drop(empty.send(vec![0; PIECE_SIZE]));
         }
         scope.spawn(move || {
-            // Whoever takes is gone when either end is.
+            // Either channel fails when the consumer has stopped.
             while let Ok(mut buffer) = buffers.recv() {
-                let read = fill(&mut buffer, |rest, _| file.read(rest)).map(|count| (buffer, count));
-                let is_last = !matches!(read, Ok((_, PIECE)));
+                let read = fill(&mut buffer, |unfilled, _| file.read(unfilled)).map(|count| (buffer, count));
+                let is_last = !matches!(read, Ok((_, PIECE_SIZE)));
                 if filled.send(read).is_err() || is_last {
                     return;
                 }
@@ -50,7 +52,7 @@ pub fn read_through(
         });
         for piece in pieces {
             let (buffer, count) = piece?;
-            if take(&buffer[..count]).is_break() {
+            if consume(&buffer[..count]).is_break() {
                 return Ok(false);
             }
             drop(empty.send(buffer));
@@ -64,23 +66,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_handed_on_in_order() {
-        // The first piece is smaller than those behind it.
-        let ends = [CHUNK, PIECE, CHUNK + PIECE, CHUNK + 20 * PIECE];
+    fn passes_all_bytes_in_order() {
+        // The first piece is smaller than the following pieces.
+        let ends = [CHUNK, PIECE_SIZE, CHUNK + PIECE_SIZE, CHUNK + 20 * PIECE_SIZE];
         let around = ends.into_iter().flat_map(|end| [end - 1, end, end + 1, end + 7]);
         for size in [0, 1].into_iter().chain(around) {
             let bytes: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let mut seen = Vec::new();
-            let ended = read_through(&bytes[..], |piece| {
+            let is_complete = read_through(&bytes[..], |piece| {
                 seen.extend_from_slice(piece);
                 ControlFlow::Continue(())
             });
-            assert!(ended.unwrap() && seen == bytes, "{size}");
+            assert!(is_complete.unwrap() && seen == bytes, "{size}");
         }
     }
 
     #[test]
-    fn it_ends_when_nobody_takes_and_when_nothing_can_be_read() {
+    fn stops_on_break_and_on_read_error() {
         struct Broken(usize);
         impl Read for Broken {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -89,11 +91,11 @@ mod tests {
             }
         }
         let mut taken = 0;
-        let stopped = read_through(io::repeat(7), |_| {
+        let is_complete = read_through(io::repeat(7), |_| {
             taken += 1;
             if taken == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        assert!(!stopped.unwrap() && taken == 9);
+        assert!(!is_complete.unwrap() && taken == 9);
         for good in [0, 1, 6] {
             let mut taken = 0;
             let failed = read_through(Broken(good), |_| {

@@ -1,5 +1,6 @@
-//! Opening and reading of regular files that other programs may have replaced by anything: a pipe, a device or a directory
-//! is an error, and never waited for.
+//! Opens and reads regular files that another program may have replaced by something else.
+//!
+//! A pipe, a device or a directory is an error. Opening never blocks, not even on a pipe without a writer.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,15 +11,15 @@ use bytes::Bytes;
 /// Opens a regular file for reading, and returns its length. A symbolic link is not followed.
 ///
 /// # Errors
-/// Those of opening; [`io::ErrorKind::InvalidInput`] for something other than a regular file.
+/// The errors of opening, and [`io::ErrorKind::InvalidInput`] if it is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     regular(system::open(None, path, Links::Refuse)?)
 }
 
-/// Opens a regular file for reading like [`open_regular`], also at the end of a symbolic link.
+/// Opens a regular file for reading, and returns its length. A symbolic link is followed.
 ///
 /// # Errors
-/// Those of [`open_regular`].
+/// The errors of [`open_regular`].
 pub fn open_regular_or_link(path: &Path) -> io::Result<(File, u64)> {
     regular(system::open(None, path, Links::Follow)?)
 }
@@ -28,10 +29,11 @@ fn regular(file: File) -> io::Result<(File, u64)> {
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
 }
 
-/// Returns all bytes of a regular file, also at the end of a symbolic link.
+/// Returns all bytes of a regular file. A symbolic link is followed.
 ///
 /// # Errors
-/// Those of [`open_regular_or_link`] and of reading; [`io::ErrorKind::FileTooLarge`] if the file has more than `limit` bytes.
+/// The errors of [`open_regular_or_link`] and of reading, and [`io::ErrorKind::FileTooLarge`] if the file has more than
+/// `limit` bytes.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, _) = open_regular_or_link(path)?;
     let mut bytes = Vec::new();
@@ -42,17 +44,19 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns all bytes of the file `name` in an open directory, if it is a regular file of that length.
+/// Returns all bytes of the regular file `name` in `directory`, which must have `size` bytes. A symbolic link is not
+/// followed.
 ///
 /// # Errors
-/// Those of opening and of reading; [`io::ErrorKind::InvalidData`] for another length.
+/// The errors of opening and of reading, and [`io::ErrorKind::InvalidData`] if it does not have `size` bytes.
 pub fn read_regular_at(directory: &File, name: &str, size: u64) -> io::Result<Bytes> {
     let file = system::open(Some(directory), Path::new(name), Links::Refuse)?;
-    // No length need be asked for, and what is no file can't be read like that.
-    super::read_whole(&file, size)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    // `read_whole` checks the length without a system call for the metadata. It fails or finds another length for a
+    // pipe, a device or a directory.
+    crate::read::read_whole(&file, size)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// What becomes of a symbolic link.
+/// Whether opening follows a symbolic link.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
     Refuse,
@@ -74,6 +78,8 @@ mod system {
     use super::Links;
 
     pub(super) fn open(directory: Option<&File>, path: &Path, links: Links) -> io::Result<File> {
+        // NONBLOCK: opening a pipe does not wait for its writer. NOCTTY: a terminal does not become the controlling
+        // one.
         let mut flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
         let opened = match directory {
@@ -103,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_regular_files_and_waits_for_nothing() {
+    fn opens_only_regular_files_and_never_blocks() {
         let root = tempfile::tempdir().unwrap();
         File::create(root.path().join("file")).unwrap().write_all(b"bytes").unwrap();
         File::create(root.path().join("empty")).unwrap();

@@ -1,0 +1,25 @@
+//! Runs one blocking call on a thread of its own.
+
+use std::panic::resume_unwind;
+
+use oras_store::{Error, ErrorKind, Result};
+
+/// Runs `work` on a thread that may block, and returns its result.
+///
+/// Dropping the future does not stop `work`. If `work` reads from or writes to a channel, it must return when the other
+/// end is closed.
+pub async fn blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(error) => {
+                Err(Error::new(ErrorKind::Other, "the runtime is shutting down").with_source(error))
+            }
+        },
+    }
+}
