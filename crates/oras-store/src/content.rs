@@ -12,21 +12,21 @@ use parking_lot::Mutex;
 use crate::verify::verified;
 use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 
-/// A callback for the number of bytes that were just transferred. Runs on the task or thread of the transfer and must not
-/// block.
+/// A callback for the number of bytes that were just transferred. Runs on the task or thread of the transfer and must
+/// not block.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The bytes of one descriptor, in memory or in a source. Cheap to clone.
 ///
 /// Content can be opened any number of times and from any offset, so that a request body can be replayed or resumed.
-/// Content from [`Content::once`] can be opened only once. [`Content::reader`] and [`Content::bytes`] always verify size and
-/// digest.
+/// Content from [`Content::once`] can be opened only once. [`Content::reader`] and [`Content::bytes`] always verify
+/// size and digest.
 #[derive(Clone)]
 pub struct Content {
     descriptor: Arc<Descriptor>,
     body: Body,
-    /// The source of bytes that were embedded in the descriptor.
-    home: Option<Arc<dyn Source>>,
+    /// The source of the descriptor whose embedded bytes are the body.
+    embedding_source: Option<Arc<dyn Source>>,
     progress: Option<Progress>,
 }
 
@@ -34,7 +34,7 @@ pub struct Content {
 enum Body {
     /// Verified when the content was made.
     Bytes(Bytes),
-    Node(Arc<dyn Source>),
+    Source(Arc<dyn Source>),
     Once(Arc<Mutex<Option<ByteStream>>>),
 }
 
@@ -42,35 +42,41 @@ impl Content {
     /// Makes content of `bytes`, which must match `descriptor`.
     ///
     /// # Errors
-    /// [`ErrorKind::SizeMismatch`], [`ErrorKind::DigestMismatch`], or [`ErrorKind::Unsupported`] for an unknown algorithm.
+    /// [`ErrorKind::SizeMismatch`], [`ErrorKind::DigestMismatch`], or [`ErrorKind::Unsupported`] for an unknown
+    /// algorithm.
     pub fn from_bytes(descriptor: Descriptor, bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let mut verifier = crate::Verifier::new(&descriptor)?;
         verifier.update(&bytes)?;
         verifier.finish()?;
-        Ok(Self { descriptor: Arc::new(descriptor), body: Body::Bytes(bytes), home: None, progress: None })
+        Ok(Self {
+            descriptor: Arc::new(descriptor),
+            body: Body::Bytes(bytes),
+            embedding_source: None,
+            progress: None,
+        })
     }
 
     /// Makes content of `media_type` from `bytes`, with their SHA-256 digest.
     pub fn of(media_type: MediaType, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Arc::new(Descriptor::of(media_type, &bytes));
-        Self { descriptor, body: Body::Bytes(bytes), home: None, progress: None }
+        Self { descriptor, body: Body::Bytes(bytes), embedding_source: None, progress: None }
     }
 
     /// Makes content that is read from `source`. Bytes that the descriptor embeds are used if they match it.
     pub fn from_source(source: Arc<dyn Source>, descriptor: Descriptor) -> Self {
-        let (body, home) = match descriptor.embedded() {
+        let (body, embedding_source) = match descriptor.embedded() {
             Some(data) => (Body::Bytes(data.clone()), Some(source)),
-            None => (Body::Node(source), None),
+            None => (Body::Source(source), None),
         };
-        Self { descriptor: Arc::new(descriptor), body, home, progress: None }
+        Self { descriptor: Arc::new(descriptor), body, embedding_source, progress: None }
     }
 
     /// Makes content from a stream that can be read only once, such as standard input. A second read is an error.
     pub fn once(descriptor: Descriptor, stream: ByteStream) -> Self {
         let body = Body::Once(Arc::new(Mutex::new(Some(stream))));
-        Self { descriptor: Arc::new(descriptor), body, home: None, progress: None }
+        Self { descriptor: Arc::new(descriptor), body, embedding_source: None, progress: None }
     }
 
     /// Replaces the descriptor by one with more fields: annotations, artifact type, platform.
@@ -91,7 +97,7 @@ impl Content {
         self
     }
 
-    /// Reports `bytes` bytes that the receiver already had as transferred.
+    /// Reports `bytes` bytes as progress because the receiver already has them.
     pub fn passed(&self, bytes: u64) {
         if let Some(progress) = self.progress.as_ref().filter(|_| bytes > 0) {
             progress(bytes);
@@ -105,8 +111,8 @@ impl Content {
 
     /// Where a target can reach the bytes without the source.
     pub fn origin(&self) -> Origin {
-        match (&self.body, &self.home) {
-            (Body::Node(source), _) | (_, Some(source)) => source.origin(&self.descriptor),
+        match (&self.body, &self.embedding_source) {
+            (Body::Source(source), _) | (_, Some(source)) => source.origin(&self.descriptor),
             (Body::Bytes(_) | Body::Once(_), None) => Origin::Opaque,
         }
     }
@@ -115,7 +121,7 @@ impl Content {
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
-            Body::Node(_) | Body::Once(_) => None,
+            Body::Source(_) | Body::Once(_) => None,
         }
     }
 
@@ -126,8 +132,8 @@ impl Content {
 
     /// Opens a verified stream of all bytes.
     ///
-    /// If the bytes do not match the descriptor, the stream ends with an error, and the caller must discard the bytes before
-    /// it.
+    /// If the bytes do not match the descriptor, the stream ends with an error, and the caller must discard the bytes
+    /// before it.
     pub async fn reader(&self) -> Result<ByteStream> {
         verified(&self.descriptor, self.unverified(0..self.descriptor.size).await?)
     }
@@ -148,7 +154,7 @@ impl Content {
                 let bytes = bytes.slice(slice);
                 futures::stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed()
             }
-            Body::Node(source) => source.fetch(&self.descriptor, range).await?,
+            Body::Source(source) => source.fetch(&self.descriptor, range).await?,
             Body::Once(stream) => {
                 let taken = stream.lock().take();
                 taken.filter(|_| range.start == 0).ok_or_else(|| {
@@ -165,7 +171,8 @@ impl Content {
         })
     }
 
-    /// Reads and verifies all bytes, at most `limit`. Memory grows with the bytes that arrive, not with the claimed size.
+    /// Reads and verifies all bytes, at most `limit`. Memory grows with the bytes that arrive, not with the claimed
+    /// size.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] if the size of the descriptor exceeds `limit`, and the errors of reading and verifying.
@@ -198,7 +205,7 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = match &self.body {
             Body::Bytes(_) => "in memory",
-            Body::Node(_) => "in a source",
+            Body::Source(_) => "in a source",
             Body::Once(_) => "once",
         };
         f.debug_struct("Content")
@@ -218,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn short_long_and_wrong_streams_fail() {
+    async fn rejects_short_long_and_wrong_streams() {
         let descriptor = Descriptor::of(MediaType::LAYER_TAR, b"hello");
         for (chunks, kind) in [
             (&["hel"][..], ErrorKind::SizeMismatch),
@@ -233,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn once_is_once_and_limits_hold() {
+    async fn once_content_is_read_once_and_within_the_limit() {
         let descriptor = Descriptor::of(MediaType::LAYER_TAR, b"hello");
         let content = Content::once(descriptor, stream(&["hello"]));
         assert_eq!(content.bytes(4).await.unwrap_err().kind(), ErrorKind::TooLarge);
@@ -242,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ranges_and_progress() {
+    async fn reads_ranges_and_reports_progress() {
         let total = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let counted = Arc::clone(&total);
         let content = Content::of(MediaType::LAYER_TAR, "hello").with_progress(Arc::new(move |bytes| {

@@ -21,7 +21,7 @@ pub enum ErrorKind {
     InvalidInput,
     /// A manifest, layout or response is malformed.
     InvalidContent,
-    /// The bytes have another digest than the descriptor.
+    /// The digest of the bytes is not the digest of the descriptor.
     DigestMismatch,
     /// There are fewer or more bytes than the descriptor says.
     SizeMismatch,
@@ -44,9 +44,9 @@ pub enum ErrorKind {
 /// The side of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// Reading.
+    /// The store that content is read from.
     Source,
-    /// Writing.
+    /// The store that content is written to.
     Destination,
 }
 
@@ -102,7 +102,7 @@ impl Error {
         Self(Box::new(Inner { kind, side, message: message.into(), source, transparent: false }))
     }
 
-    /// Sets the side, unless it is set.
+    /// Sets the side, unless it is already set.
     #[must_use]
     pub fn on(mut self, side: Side) -> Self {
         self.0.side.get_or_insert(side);
@@ -185,7 +185,7 @@ impl From<oras_spec::ManifestError> for Error {
 }
 
 impl From<oras_spec::ReferenceError> for Error {
-    /// Says what the reference error says: there is nothing to add.
+    /// Takes over the text of the reference error, which needs no context.
     fn from(error: oras_spec::ReferenceError) -> Self {
         Self::new(ErrorKind::InvalidInput, error.to_string())
     }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_without_repeating() {
+    fn chain_does_not_repeat_texts() {
         let error = Error::io("failed to read x", std::io::Error::other("disk on fire"))
             .context("failed to push y")
             .on(Side::Source)
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_speaking_source_says_its_text_once() {
+    fn transparent_error_prints_its_source_once() {
         let inner = Error::io("disk", std::io::Error::other("on fire"));
         let error = Error::from_source(ErrorKind::Denied, inner).context("failed to push");
         assert_eq!(

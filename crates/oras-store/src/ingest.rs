@@ -1,4 +1,4 @@
-//! The two-phase sink: for a writer that learns the digest only at the end, such as an upload to a server.
+//! Writes of content whose digest is known only at the end, such as an upload to a server.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,16 +10,20 @@ use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
 use crate::{ByteStream, Error, ErrorKind, Pushed, Result, UnhashedContent};
 
-/// Reads what an [`Ingest`] has taken, within a range; the stream ends early where it has taken no more.
+/// Reads a range of the bytes that were written to an [`Ingest`]. The stream ends early if fewer bytes were written.
 pub type ReadBack = Arc<dyn Fn(Range<u64>) -> ByteStream + Send + Sync>;
 
-/// Content that is being written. Dropping it leaves nothing visible, and nothing at all unless it was begun with a name.
+/// Content that is being written to a store. No reader sees it before [`Ingest::commit`].
+///
+/// If it is dropped, its bytes are deleted, except those of [`IngestTarget::begin_named`].
 #[async_trait]
 pub trait Ingest: Send {
-    /// Takes the next bytes.
+    /// Appends `chunk`.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
 
-    /// Takes several pieces in one step, which is cheaper where a step is one to another thread.
+    /// Appends several chunks in one call. The default calls [`Ingest::write`] for each chunk.
+    ///
+    /// A store that writes on another thread wakes that thread only once.
     async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
         for chunk in chunks {
             self.write(chunk).await?;
@@ -27,43 +31,47 @@ pub trait Ingest: Send {
         Ok(())
     }
 
-    /// The number of bytes taken so far.
+    /// Returns the number of bytes written so far.
     fn written(&self) -> u64;
 
-    /// What reads the bytes taken so far, unverified, while more are taken; `None` where they can't be read back, as by
-    /// default. It may find nothing any more once the ingest was committed or dropped.
+    /// Returns a function that reads the bytes written so far, unverified, while more are written.
+    ///
+    /// The default is `None`: the store cannot read them. The function may return no bytes after the ingest is
+    /// committed or dropped.
     async fn read_back(&mut self) -> Option<ReadBack> {
         None
     }
 
-    /// Verifies the bytes, against `expected` too if given, makes them durable and publishes them atomically.
+    /// Verifies the bytes, makes them durable and publishes them atomically. Returns their descriptor.
     ///
     /// # Errors
-    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch`; nothing is visible then.
+    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) if the digest is not `expected`, or
+    /// `SizeMismatch`. The content is not published then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
-    /// Releases what the content needs of the system while nobody writes it, such as an open file. The next call gets it back.
-    /// By default nothing is released.
+    /// Releases resources between two writes, such as an open file. The next call acquires them again. The default
+    /// releases nothing.
     fn park(&mut self) {}
 
-    /// Gives the content up: nothing of it is left, whether it has a name or not, and not at a registry that could be told
-    /// either.
+    /// Deletes the bytes, also those of [`IngestTarget::begin_named`]. A remote store also deletes its upload session.
+    /// The default only drops the ingest.
     async fn abort(self: Box<Self>) {}
 }
 
-/// A store that takes content piece by piece.
+/// A store that content can be written to before its digest is known.
 #[async_trait]
 pub trait IngestTarget: Send + Sync {
-    /// Begins to write content that will be visible after [`Ingest::commit`].
-    ///
-    /// The digest is computed by `algorithm`; `media_type` is what the content will be described as.
+    /// Starts a write of content with `media_type`. The digest of the content is computed with `algorithm`.
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>>;
 
-    /// Like [`IngestTarget::begin`], of content that outlives the program, where the store can do that: what was written
-    /// stays when the [`Ingest`] is dropped or the program is killed, until [`IngestTarget::resume`] finds it, or nobody
-    /// comes for it within a day. By default nothing stays.
+    /// Starts a write like [`IngestTarget::begin`] that [`IngestTarget::resume`] can continue, even after the program
+    /// ended.
     ///
-    /// `name` is lower-case letters and digits, and nothing else has it. Whoever knows it can go on with the content.
+    /// The bytes stay if the [`Ingest`] is dropped or the program is killed. The store deletes them if the write is
+    /// not resumed within a day. The default ignores `name`, and the bytes do not stay.
+    ///
+    /// `name` must be unique and consist of lower-case letters and digits. A caller that knows the name can resume
+    /// the write.
     async fn begin_named(
         &self,
         _name: &str,
@@ -73,11 +81,14 @@ pub trait IngestTarget: Send + Sync {
         self.begin(media_type, algorithm).await
     }
 
-    /// The content that was begun with that name, after the last byte that was written; `None` when there is none, as it was
-    /// committed or aborted, or the store keeps none. What is there is hashed again, so that it need not be trusted.
+    /// Resumes the write of [`IngestTarget::begin_named`] after its last byte. The store hashes the existing bytes
+    /// again.
+    ///
+    /// Returns `None` if there is no write with this name: it was committed or aborted, or the store does not support
+    /// it. The default is `None`.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] while another [`Ingest`] writes it, in this or another process.
+    /// [`ErrorKind::AlreadyExists`] while another [`Ingest`] of this or another process writes the content.
     async fn resume(
         &self,
         _name: &str,
@@ -87,11 +98,12 @@ pub trait IngestTarget: Send + Sync {
         Ok(None)
     }
 
-    /// Stores bytes whose digest is not known yet, hashing them while they are taken; their descriptor, and whether
-    /// they were there already.
+    /// Stores `content` and computes its digest. Returns its descriptor and the outcome, as
+    /// [`Target::push`](crate::Target::push) does.
     ///
     /// # Errors
-    /// Those of reading, [`ErrorKind::SizeMismatch`] when there are more or fewer bytes than said; nothing is visible then.
+    /// The errors of reading, and [`ErrorKind::SizeMismatch`] if `content` has another size than its description. The
+    /// content is not published then.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
         let mut stream = content.open(0).await?;

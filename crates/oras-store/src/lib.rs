@@ -1,13 +1,15 @@
 //! The contract between ORAS stores.
 //!
-//! A [`Source`] resolves references and reads content. A [`Target`] stores [`Content`] and tags it. The other traits are
-//! optional: [`Predecessors`], [`TagList`], [`Delete`], [`IngestTarget`]. A function that needs one requires it in its bound.
+//! A [`Source`] resolves references and reads content. A [`Target`] stores [`Content`] and tags it. The other traits
+//! are optional: [`Predecessors`], [`TagList`], [`Delete`], [`IngestTarget`]. A function that needs one requires it
+//! in its bound.
 //!
-//! Two traits are enough because of [`Content`]. It belongs to one descriptor, can be opened again and from any offset, and
-//! verifies what it reads. Its [`Origin`] says where the bytes are, so that a target can mount or link them instead of a
-//! transfer. No store depends on another.
+//! Two traits are enough because of [`Content`]. It belongs to one descriptor, can be opened again and from any
+//! offset, and verifies what it reads. Its [`Origin`] says where the bytes are, so that a target can mount or link
+//! them instead of a transfer. No store depends on another.
 //!
-//! Nothing half-written is ever visible under its final name: `oras-fs` stages every file a store writes.
+//! No reader sees a half-written file: the stores write files through `oras-fs`, which publishes a file when it is
+//! complete.
 //!
 //! ```
 //! use oras_spec::{Descriptor, MediaType};
@@ -23,7 +25,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `oras-memory` is a store for a first try. `oras-testkit` has the test suite that every store passes.
+//! `oras-memory` is the simplest store, for examples and tests. `oras-testkit` has the test suite that every store
+//! passes.
 
 mod content;
 mod error;
@@ -44,10 +47,10 @@ pub use verify::Verifier;
 /// A stream of bytes. The first error ends it.
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;
 
-/// Checks that a document is not larger than its readers accept, before it is written.
+/// Checks, before a document is written, that its size is within the limit of its readers.
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] if `size` is above `limit`; `what` names the content.
+/// [`ErrorKind::TooLarge`] if `size` exceeds `limit`. `what` names the document in the message.
 pub fn check_written_size(what: &str, size: usize, limit: u64) -> Result<()> {
     if size as u64 <= limit {
         return Ok(());

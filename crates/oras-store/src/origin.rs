@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-/// Where the bytes of a [`Content`](crate::Content) are, so that a target can mount or link them instead of a transfer.
+/// Where the bytes of a [`Content`](crate::Content) are. A target can mount or link them instead of transferring them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// In no place that a target can reach itself.
+    /// Unknown: a target must read the bytes from the source.
     #[default]
     Opaque,
     /// In a repository of a registry: another repository of the same registry can mount it
@@ -14,12 +14,12 @@ pub enum Origin {
     Repository {
         /// Scheme, host and port: `http://localhost:5000`.
         registry: String,
-        /// The repository's name.
+        /// The name of the repository.
         repository: String,
     },
     /// In a local, unverified file that holds nothing else. A target can hash the file and then link it.
     File {
-        /// The path.
+        /// The path of the file.
         path: PathBuf,
     },
 }

@@ -20,16 +20,16 @@ pub trait Source: Send + Sync {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store has no such tag or digest.
     async fn resolve(&self, reference: &str) -> Result<Descriptor>;
 
-    /// Like [`Source::resolve`], but also returns the bytes of the manifest if the store got them in the same request. The
-    /// store has verified their size and digest.
+    /// Like [`Source::resolve`], but also returns the bytes of the manifest if the store got them in the same
+    /// request. The store has verified their size and digest.
     async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
         Ok((self.resolve(reference).await?, None))
     }
 
     /// Returns the bytes of `descriptor` within `range`, unverified. Only [`Content`] calls this.
     ///
-    /// `range` lies within the size of the descriptor. A store that keeps manifests and blobs apart chooses by the media
-    /// type of the descriptor.
+    /// `range` lies within the size of the descriptor. A store that keeps manifests and blobs apart chooses by the
+    /// media type of the descriptor.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have the content.
@@ -54,8 +54,9 @@ pub enum Pushed {
 
 /// A store that content can be written to.
 ///
-/// A push is atomic. After success the content is verified, visible and, where the store can guarantee it, durable. After an
-/// error, or if the future is dropped, nothing is visible. A store may require children before their parents.
+/// A push is atomic. After success the content is verified, visible and, where the store can guarantee it, durable.
+/// After an error, or if the future is dropped, nothing is visible. A store may require children before their
+/// parents.
 #[async_trait]
 pub trait Target: Send + Sync {
     /// Returns true if the store has the content of `descriptor`. For a manifest this says nothing about its children.
@@ -65,11 +66,12 @@ pub trait Target: Send + Sync {
     /// implementation need not.
     ///
     /// # Errors
-    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch` if the bytes do not match the descriptor.
+    /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch` if the bytes do not match
+    /// the descriptor.
     async fn push(&self, content: &Content) -> Result<Pushed>;
 
-    /// Returns true if [`Target::push`] detects existing content itself, so callers can skip the [`Target::exists`] request.
-    /// Makes no request. The default is false.
+    /// Returns true if [`Target::push`] detects existing content itself, so callers can skip the [`Target::exists`]
+    /// request. Makes no request. The default is false.
     fn push_checks_existence(&self, _content: &Content) -> bool {
         false
     }
@@ -103,8 +105,8 @@ pub trait Target: Send + Sync {
         if tag.is_empty() { Err(Error::new(ErrorKind::InvalidInput, "missing reference")) } else { Ok(()) }
     }
 
-    /// Makes `tag` name the manifest `content`, and stores the manifest if it does not exist: a registry does both in one
-    /// request. An existing tag moves.
+    /// Makes `tag` name the manifest `content`, and stores the manifest if it does not exist: a registry does both in
+    /// one request. An existing tag is replaced.
     async fn tag(&self, content: &Content, tag: &str) -> Result<()>;
 
     /// Makes `tag` name the existing manifest `content`, and writes nothing else. The default calls [`Target::tag`].
@@ -116,8 +118,9 @@ pub trait Target: Send + Sync {
 /// A store that finds the referrers of a manifest.
 #[async_trait]
 pub trait Predecessors: Send + Sync {
-    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With `artifact_type`,
-    /// returns only the referrers of that type. An index that lists `node` among its manifests is not a referrer.
+    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With
+    /// `artifact_type`, returns only the referrers of that type. An index that lists `node` among its manifests is
+    /// not a referrer.
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -127,7 +130,8 @@ pub trait Predecessors: Send + Sync {
 
 /// A store that lists its tags.
 pub trait TagList: Send + Sync {
-    /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the stream.
+    /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the
+    /// stream.
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
 }
 
@@ -137,14 +141,15 @@ pub trait Delete: Send + Sync {
     /// Deletes the content of `descriptor` and every tag that names it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have it, `Unsupported` if the store forbids deletion.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have it, `Unsupported` if the store
+    /// forbids deletion.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
 
     /// Deletes a tag. The manifest stays available by its digest and its other tags.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a digest,
-    /// `Unsupported` if the store cannot delete a tag alone, which is the default.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a
+    /// digest, `Unsupported` if the store cannot delete a tag alone, which is the default.
     async fn untag(&self, tag: &str) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
     }
@@ -160,7 +165,7 @@ pub trait ReadStore: GraphSource + TagList {}
 
 impl<T: GraphSource + TagList + ?Sized> ReadStore for T {}
 
-/// A target that also takes bytes whose digest is not known yet: everything that can be written to a repository.
+/// A target that also stores content whose digest is not known yet: everything that can be written to a repository.
 pub trait Sink: Target + IngestTarget {}
 
 impl<T: Target + IngestTarget + ?Sized> Sink for T {}

@@ -1,4 +1,4 @@
-//! Bytes of known length whose digest nobody knows yet: a file on its way into a store.
+//! Content whose size is known and whose digest is not, such as a file before it is pushed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,47 +9,49 @@ use oras_spec::MediaType;
 use crate::content::Progress;
 use crate::{ByteStream, Result};
 
-/// Opens the bytes from an offset to their end.
+/// Opens a stream of the bytes from an offset to the end.
 pub type Opener = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
 
-/// Bytes whose length is known and whose digest is not; cheap to clone, and opened any number of times.
+/// Content whose size is known and whose digest is not. Cheap to clone.
 ///
-/// Every opening must give the same bytes or an error: an opener that reads a file fails when the file has changed.
-/// Stores take it with [`IngestTarget::ingest`](crate::IngestTarget::ingest), hashing what they take.
+/// [`IngestTarget::ingest`](crate::IngestTarget::ingest) stores it and computes the digest. The content can be opened
+/// any number of times. Every [`Opener`] call must return the same bytes or an error, so an opener of a file fails if
+/// the file changed.
 #[derive(Clone)]
 pub struct UnhashedContent {
-    /// What the content will be described as.
+    /// The media type of the content.
     pub media_type: MediaType,
-    /// The exact number of bytes.
+    /// The number of bytes.
     pub size: u64,
-    /// What names these very bytes in a later run of the program (path, length and times of a file, say): a store may
-    /// go on with what it was given of them then. `None` when nothing does.
+    /// A text that identifies these bytes in a later run of the program, such as the path, length and times of a
+    /// file. A store can use it to resume an interrupted upload. `None` if an upload cannot be resumed in a later
+    /// run.
     pub identity: Option<String>,
     opener: Opener,
     progress: Option<Progress>,
 }
 
 impl UnhashedContent {
-    /// `size` bytes that `opener` opens.
+    /// Makes content of `size` bytes that `opener` opens.
     pub fn new(media_type: MediaType, size: u64, opener: Opener) -> Self {
         Self { media_type, size, identity: None, opener, progress: None }
     }
 
-    /// The same bytes under an identity that outlives the program.
+    /// Sets [`UnhashedContent::identity`].
     #[must_use]
     pub fn identified_by(mut self, identity: String) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// The same bytes, reporting those that pass by [`UnhashedContent::open`] to `progress`.
+    /// Reports the bytes that are read through [`UnhashedContent::open`] to `progress`.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
         self
     }
 
-    /// The bytes from `offset` to the end, for sending: reports progress.
+    /// Opens a stream of the bytes from `offset` to the end, and reports progress.
     pub async fn open(&self, offset: u64) -> Result<ByteStream> {
         use futures::{StreamExt, TryStreamExt};
 
@@ -60,7 +62,8 @@ impl UnhashedContent {
         })
     }
 
-    /// The bytes from `offset` to the end, for hashing: tells nobody.
+    /// Opens a stream of the bytes from `offset` to the end, and reports no progress. This is for hashing the bytes
+    /// before or beside the transfer.
     pub async fn read(&self, offset: u64) -> Result<ByteStream> {
         (self.opener)(offset).await
     }
