@@ -44,9 +44,12 @@ pub(crate) fn read_ahead(
     .boxed()
 }
 
+/// Fills the front of a buffer and returns the number of bytes, or 0 at the end.
+type ReadFn = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
+
 /// The unread part of one stream, and the function that reads it.
 struct Reader {
-    read: Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>,
+    read: ReadFn,
     remaining: u64,
     pool: Arc<BufferPool>,
     name: String,
