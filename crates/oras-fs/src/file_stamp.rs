@@ -34,6 +34,7 @@ impl FileStamp {
                 inode: (metadata.dev(), metadata.ino()),
                 length: metadata.len(),
                 modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+                // A program can set the modification time to an old value, but not the change time.
                 changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
             }
         }

@@ -72,6 +72,7 @@ pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
             }
         }
     }
+    // The order of `read_dir` depends on the file system. Output and tests need a stable order.
     found.sort_by_key(IdlePartialFile::path);
     Ok(found)
 }
@@ -82,6 +83,7 @@ fn idle_partial_files_in(directory: &Path) -> Vec<IdlePartialFile> {
         File::open(directory).and_then(|parent| private_dir::open_existing(&parent, PARTIAL_DIR_NAME));
     let Ok(partials) = opened else { return Vec::new() };
     let file = |(name, touched): (String, SystemTime)| {
+        // A file whose name is no digest was not made by this crate, and is skipped.
         let digest = name.replacen('-', ":", 1).parse().ok()?;
         let size = private_dir::length(&partials, &name).ok()?;
         Some(IdlePartialFile { directory: directory.to_owned(), digest, size, touched, name })

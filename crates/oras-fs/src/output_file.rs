@@ -27,6 +27,7 @@ pub async fn save(content: &Content, path: &Path) -> Result<()> {
         Ok((target, device))
     })
     .await?;
+    // A rename would replace the device by a file, so the bytes are written to the device itself.
     if let Some(device) = device {
         return write_verified(content, device, path.display().to_string(), |_| Ok(())).await;
     }
@@ -53,6 +54,7 @@ fn follow_link(path: &Path) -> PathBuf {
     if let Ok(target) = path.canonicalize() {
         return if path.is_symlink() { target } else { path.to_owned() };
     }
+    // `canonicalize` fails for a link whose target does not exist. Writing through the link creates the target.
     match fs::read_link(path) {
         Ok(target) => parent_directory(path).join(target),
         Err(_) => path.to_owned(),

@@ -49,6 +49,7 @@ impl PartialDir {
     pub(crate) fn open(parent: &File, path: &Path) -> Option<Arc<Self>> {
         let parent_identity = private_dir::identity(parent).ok()?;
         let mut open_dirs = OPEN_PARTIAL_DIRS.lock();
+        // A dropped directory may be deleted and its inode number used again, so its entry must not be found.
         open_dirs.retain(|open| open.partial_dir.strong_count() > 0);
         let shared = open_dirs.iter().find(|open| open.parent_identity == parent_identity);
         if let Some(partial_dir) = shared.and_then(|open| open.partial_dir.upgrade()) {

@@ -29,6 +29,7 @@ pub fn read(file: impl Into<Arc<File>>, range: Range<u64>, name: String) -> Byte
                     let range = range.start + chunk.len() as u64..range.end;
                     return Some((Ok(chunk), ReadState::Cached { file, range, pool, name }));
                 }
+                // The following bytes probably need the disk, too, so the stream stays with the blocking thread.
                 None => read_range_ahead(file, range, name),
             },
             ReadState::Ahead(stream) => stream,

@@ -17,8 +17,8 @@ const MAX_PIECES_AHEAD: usize = 2;
 /// Passes the bytes of `file`, from its position on, to `consume` in pieces. Returns true if it reached the end of
 /// the file, and false if `consume` returned [`ControlFlow::Break`].
 ///
-/// From the second piece on, a second thread reads ahead: reading takes a third of the time of hashing, and both overlap.
-/// A small file needs no second thread. The function blocks, and uses memory for three pieces.
+/// From the second piece on, a second thread reads ahead: reading takes a third of the time of hashing, and both
+/// overlap. A small file needs no second thread. The function blocks, and uses memory for three pieces.
 ///
 /// # Errors
 /// The errors of reading. `consume` has already got the bytes before the error.

@@ -37,6 +37,7 @@ fn regular(file: File) -> io::Result<(File, u64)> {
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, _) = open_regular_or_link(path)?;
     let mut bytes = Vec::new();
+    // One byte more than the limit shows that the file is too large. The length is not trusted, as the file may grow.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));

@@ -90,8 +90,8 @@ impl ResumedWrite {
                 }
                 return Err(error);
             }
-            // The bytes of the earlier run may be wrong, so the second attempt fetches all bytes. Its offset is 0, so there
-            // is no third attempt. The bytes were already reported as progress.
+            // The bytes of the earlier run may be wrong, so the second attempt fetches all bytes. Its offset is 0, so
+            // there is no third attempt. The bytes were already reported as progress.
             attempt = partial.restart(content.with_progress(Arc::new(|_| {}))).await?;
         }
     }

@@ -51,6 +51,7 @@ impl StagedFile {
     /// secrets needs 0600.
     pub fn create_with_mode(directory: &Path, mode: u32) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
+        // The prefix hides an unfinished file from listings, and shows which program left it after a crash.
         builder.prefix(".oras-");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
@@ -184,6 +185,7 @@ impl StagedFile {
     /// Renames the file to `path` atomically, and returns false if `path` exists.
     pub fn publish_new(self, path: &Path) -> Result<bool> {
         let published = match self.backing {
+            // `persist_noclobber` needs hard links or an exclusive rename. A file system such as exFAT refuses both.
             Backing::Temporary(file) => match file.persist_noclobber(path) {
                 Ok(_) => Ok(()),
                 Err(error) if is_refused(&error.error) => {

@@ -67,6 +67,7 @@ impl Content {
     /// Makes content that is read from `source`. Bytes that the descriptor embeds are used if they match it.
     pub fn from_source(source: Arc<dyn Source>, descriptor: Descriptor) -> Self {
         let (body, embedding_source) = match descriptor.embedded() {
+            // The source stays known: a target can still mount the content from its repository.
             Some(data) => (Body::Bytes(data.clone()), Some(source)),
             None => (Body::Source(source), None),
         };
@@ -188,6 +189,8 @@ impl Content {
             return Ok(bytes.clone());
         }
         let mut stream = self.reader().await?;
+        // Not allocated with the size of the descriptor, which may be false: a small response must not reserve much
+        // memory.
         let mut all = BytesMut::new();
         while let Some(chunk) = stream.try_next().await? {
             all.extend_from_slice(&chunk);

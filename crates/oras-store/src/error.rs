@@ -87,6 +87,7 @@ impl Error {
     /// Sets the source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        // A transparent error has no text of its own. Its text must be saved before its source is replaced.
         if std::mem::take(&mut self.0.transparent) {
             self.0.message = self.0.source.take().map(|source| source.to_string()).unwrap_or_default();
         }
@@ -105,6 +106,7 @@ impl Error {
     /// Sets the side, unless it is already set.
     #[must_use]
     pub fn on(mut self, side: Side) -> Self {
+        // The innermost call knows the side best, so a later call does not change it.
         self.0.side.get_or_insert(side);
         self
     }

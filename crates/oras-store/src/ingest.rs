@@ -110,6 +110,7 @@ pub trait IngestTarget: Send + Sync {
         while let Some(chunk) = stream.try_next().await? {
             ingest.write(chunk).await?;
         }
+        // Without an expected digest, `commit` cannot detect that the stream ended early.
         if ingest.written() != content.size {
             let message = format!("content has {} bytes, not {}", ingest.written(), content.size);
             return Err(Error::new(ErrorKind::SizeMismatch, message));

@@ -40,6 +40,7 @@ impl Verifier {
     /// # Errors
     /// [`ErrorKind::SizeMismatch`] as soon as there are more bytes than the descriptor says.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
+        // Checked before hashing, so that an endless stream fails at the first byte too many.
         self.seen += bytes.len() as u64;
         if self.seen > self.size {
             let message =
