@@ -13,7 +13,12 @@ pub enum Event<'a> {
     /// A manifest is about to be read for its children.
     Opening(&'a Descriptor),
     /// The manifest was read.
-    Opened(&'a Descriptor),
+    Opened {
+        /// The manifest.
+        node: &'a Descriptor,
+        /// The children that the selection leaves out.
+        left_out: &'a [Descriptor],
+    },
     /// An existing root is about to be tagged. A root with this event has no other events.
     Naming(&'a Descriptor),
     /// The transfer of a node begins: the target does not have it.

@@ -139,12 +139,12 @@ impl Graph {
     }
 
     /// Adds a node that the target has and that was already reported.
-    pub(crate) fn add_sent(&mut self, sent: &Descriptor) {
-        let node = self.nodes.entry(NodeKey::of(sent));
-        let node = node.or_insert_with(|| Node::new(sent.media_type.clone(), None));
+    pub(crate) fn add_present(&mut self, present: &Descriptor) {
+        let node = self.nodes.entry(NodeKey::of(present));
+        let node = node.or_insert_with(|| Node::new(present.media_type.clone(), None));
         (node.done, node.outcome) = (true, Some(Pushed::Existed));
-        if node.media_type != sent.media_type {
-            node.twins.push(sent.clone());
+        if node.media_type != present.media_type {
+            node.twins.push(present.clone());
         }
     }
 

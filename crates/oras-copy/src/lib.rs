@@ -1,6 +1,6 @@
 //! The copy engine: any graph of descriptors, from any source to any target.
 //!
-//! [`GraphCopy::run`] stores children before their parents and the tag last. It transfers each digest once, and stops at the
+//! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once, and stops at the
 //! first error, without a tag. It uses only the traits of `oras-store`: the target decides from the origin of the content
 //! whether it streams, mounts or links the bytes.
 //!
@@ -10,7 +10,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use oras_copy::GraphCopy;
+//! use oras_copy::{CopyOptions, TagPolicy, copy_graph};
 //! use oras_memory::Memory;
 //! use oras_spec::{Descriptor, ImageManifest, MediaType};
 //! use oras_store::{Content, Source, Target};
@@ -28,23 +28,31 @@
 //! here.tag(&manifest, "v1").await?;
 //!
 //! let root = Content::from_source(here.clone(), here.resolve("v1").await?);
-//! GraphCopy::new(here, there.clone()).run(vec![root], Some("v1")).await?;
+//! let options = CopyOptions { tag: TagPolicy::WithRoot("v1".into()), ..CopyOptions::default() };
+//! let report = copy_graph(here, there.clone(), vec![root], options).await?;
+//! assert_eq!(report.nodes.len(), 3);
 //! assert!(there.exists(layer.descriptor()).await?);
 //! assert_eq!(there.resolve("v1").await?.digest, manifest.descriptor().digest);
 //! # Ok(()) }
 //! ```
 
-mod engine;
+mod copy_graph;
+mod copy_options;
+mod copy_report;
 mod event;
 mod graph;
 mod limits;
 mod platform;
 mod platforms;
 mod referrers;
-mod sided;
+mod selection;
+mod source_side;
 
-pub use engine::{Children, GraphCopy, all_children, without_subject};
+pub use copy_graph::copy_graph;
+pub use copy_options::{CopyOptions, TagPolicy};
+pub use copy_report::{CopiedNode, CopyReport};
 pub use event::{Event, Observer, Silent};
 pub use platform::select_platform;
 pub use platforms::{PlatformsError, Selected, join, select_platforms};
 pub use referrers::referrers;
+pub use selection::{SelectedChildren, Selection, all_children, without_subject};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oras_copy::{GraphCopy, without_subject};
+use oras_copy::{copy_graph, without_subject};
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
 use oras_store::{Content, Result, Source, Store, Target};
@@ -84,13 +84,14 @@ pub async fn attach(
     .manifest()?;
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
-    GraphCopy::new(source, store as Arc<dyn Target>)
-        .sent(sent)
-        .concurrency(options.concurrency)
-        .children(Arc::new(layers_first))
-        .observer(Arc::new(Nodes(Arc::clone(&listener))))
-        .run(vec![root.clone()], None)
-        .await?;
+    let copy = oras_copy::CopyOptions {
+        present: sent,
+        concurrency: options.concurrency,
+        selection: Box::new(layers_first),
+        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        ..oras_copy::CopyOptions::default()
+    };
+    copy_graph(source, store as Arc<dyn Target>, vec![root.clone()], copy).await?;
     listener.step(Step::Stored(root.descriptor()));
     Ok(Attached { root: root.descriptor().clone(), manifest: root, subject })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oras_copy::{Event, GraphCopy, PlatformsError, Selected, referrers, select_platforms};
+use oras_copy::{Event, PlatformsError, Selected, TagPolicy, copy_graph, referrers, select_platforms};
 use oras_spec::{Descriptor, Platform};
 use oras_store::{Content, Error, ErrorKind, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
 
@@ -87,15 +87,15 @@ pub async fn copy(
         roots[0] = root.clone();
     }
     // A digest as the destination's name is checked by the target, which stores the root under it.
-    GraphCopy::new(plain_source, Arc::clone(&target))
-        .concurrency(options.concurrency)
-        .max_manifest_size(options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE))
-        .force(options.force)
-        .tag_last(options.recursive)
-        .overwrite_tag(asks_tags(&options))
-        .observer(Arc::new(Nodes(Arc::clone(&listener))))
-        .run(roots, first)
-        .await?;
+    let copy = oras_copy::CopyOptions {
+        tag: tag_policy(first, &options),
+        concurrency: options.concurrency,
+        max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
+        force: options.force,
+        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        ..oras_copy::CopyOptions::default()
+    };
+    copy_graph(plain_source, Arc::clone(&target), roots, copy).await?;
     listener.step(Step::Stored(root.descriptor()));
     tag::write(&*target, &root, extra, options.concurrency, &*listener)
         .await
@@ -103,8 +103,19 @@ pub async fn copy(
     Ok(root.descriptor().clone())
 }
 
-/// Whether [`unchanged`] asks what the tags name: whatever else is to be done would have to be done all the same.
-fn asks_tags(options: &CopyOptions) -> bool {
+/// Returns the policy for the first tag. With referrers the tag comes after them, so that it never names an artifact whose
+/// referrers are missing. After [`unchanged`] the tag is known to name something else.
+fn tag_policy(first: Option<&str>, options: &CopyOptions) -> TagPolicy {
+    match first.map(str::to_owned) {
+        None => TagPolicy::None,
+        Some(tag) if options.recursive => TagPolicy::AtEnd(tag),
+        Some(tag) if checks_tags(options) => TagPolicy::OverwriteWithRoot(tag),
+        Some(tag) => TagPolicy::WithRoot(tag),
+    }
+}
+
+/// Returns true if [`unchanged`] checks what the tags name. The other options need a visit of the graph in any case.
+fn checks_tags(options: &CopyOptions) -> bool {
     !options.tags.is_empty() && !options.recursive && !options.force && options.platforms.is_empty()
 }
 
@@ -116,7 +127,7 @@ async fn unchanged(
     target: &dyn Target,
     options: &CopyOptions,
 ) -> Option<Descriptor> {
-    if !asks_tags(options) {
+    if !checks_tags(options) {
         return None;
     }
     let mut digests = Vec::with_capacity(options.tags.len());

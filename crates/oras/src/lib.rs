@@ -15,6 +15,7 @@
 //! | [`restore`] | copies them back |
 //! | [`tag`], [`untag`] | gives a manifest more names, or takes one away |
 //! | [`annotate`](fn@annotate) | stores a manifest with other annotations |
+//! | [`push_blob`] | stores one blob |
 //! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
 //! | [`list_partials`], [`clean_partials`] | finds or removes what unfinished transfers have left |
 //! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
@@ -47,6 +48,7 @@
 mod annotate;
 mod attach;
 mod backup;
+mod blob;
 mod cached;
 mod collect;
 mod copy;
@@ -73,6 +75,7 @@ mod tagged;
 pub use annotate::{Annotated, Annotations, annotate};
 pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
+pub use blob::push_blob;
 pub use cached::Cached;
 pub use collect::FileArgument;
 pub use copy::{CopyOptions, UnresolvedSource, copy};
@@ -93,7 +96,7 @@ pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, serve}
 pub use tag::{tag, untag};
 pub use tagged::{NoTags, TaggedArtifact};
 
-pub use oras_copy::{Event, GraphCopy, Observer, PlatformsError, join};
+pub use oras_copy::{Event, Observer, PlatformsError, join};
 pub use oras_files as files;
 pub use oras_fs as fs;
 pub use oras_layout::{Archive, ArchiveWriter, Layout, LayoutOptions, NotTar, open as open_layout};

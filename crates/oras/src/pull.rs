@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_copy::{Event, GraphCopy, Observer};
+use oras_copy::{CopyReport, Event, Observer, SelectedChildren, Selection, copy_graph};
 use oras_files::{FileTarget, UnpackLimits};
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
@@ -115,135 +114,138 @@ pub async fn pull(
         unpack: options.unpack,
     };
     let target = Arc::new(FileTarget::new(options.output.clone(), files));
-    let selection = Arc::new(Selection {
+    let selection = FilesWanted {
         config: options.config,
-        config_taken: AtomicBool::new(false),
         include_subject: options.include_subject,
         selector: options.selector,
-        skipped: AtomicBool::new(false),
-        reported: Mutex::default(),
-        listener: Arc::clone(&listener),
-    });
-    let record = Arc::new(Record { files: Mutex::default(), seen: Mutex::default(), listener });
-    let children = Arc::clone(&selection);
-    GraphCopy::new(source, Arc::clone(&target) as _)
-        .concurrency(options.concurrency)
-        .max_manifest_size(options.max_manifest_size)
-        .children(Arc::new(move |manifest| children.children(manifest)))
-        .observer(Arc::clone(&record) as _)
-        .run(vec![root.clone()], None)
-        .await?;
+    };
+    let copy = oras_copy::CopyOptions {
+        selection: Box::new(selection),
+        concurrency: options.concurrency,
+        max_manifest_size: options.max_manifest_size,
+        observer: Arc::new(PullProgress { reported: Mutex::default(), listener }),
+        ..oras_copy::CopyOptions::default()
+    };
+    let report = copy_graph(source, Arc::clone(&target) as _, vec![root.clone()], copy).await?;
     target.commit().await?;
-    let files = std::mem::take(&mut *record.files.lock());
     Ok(Pulled {
         root: root.descriptor().clone(),
-        files: locate(&options.output, files),
-        skipped: selection.skipped.load(Ordering::Relaxed),
+        skipped: has_untitled(&report),
+        files: locate(&options.output, report),
     })
 }
 
-fn locate(output: &Path, files: Vec<Descriptor>) -> Vec<PulledFile> {
+/// Returns true if the artifact has content without a file name: blobs that were left out, or manifests of which only the
+/// files below were written.
+fn has_untitled(report: &CopyReport) -> bool {
+    let mut children = report.nodes.iter().flat_map(|node| &node.children);
+    !report.left_out.is_empty() || children.any(|child| child.title().is_none())
+}
+
+/// Returns the files of all manifests, in the order in which these were done.
+fn locate(output: &Path, report: CopyReport) -> Vec<PulledFile> {
     let base = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    let children = report.nodes.into_iter().flat_map(|node| node.children);
+    let titled = children.filter(|child| child.title().is_some());
     let locate = |descriptor: Descriptor| PulledFile {
         path: oras_files::clean(&base.join(descriptor.title().unwrap_or_default())),
         is_directory: descriptor.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true"),
         descriptor,
     };
-    files.into_iter().map(locate).collect()
+    titled.map(locate).collect()
 }
 
-/// Which children of a manifest are pulled: those with a file name, manifests for what is below them.
-struct Selection {
+/// Selects the files of an artifact: children with a file name, and manifests for the files below them.
+struct FilesWanted {
+    /// The config that is written; `None` after the first manifest that has one.
     config: Option<ConfigFile>,
-    config_taken: AtomicBool,
     include_subject: bool,
     selector: Selector,
-    skipped: AtomicBool,
-    /// Skipped nodes that were reported: several manifests may share one.
-    reported: Mutex<HashSet<Digest>>,
-    listener: Arc<dyn Listener>,
 }
 
-impl Selection {
-    /// Layers first, then the subject if asked for, then the config: the order of the Go tool.
-    fn children(&self, manifest: &Manifest) -> Vec<Descriptor> {
-        let mut children = oras_copy::without_subject(manifest);
-        if manifest.config().is_some() && !children.is_empty() {
-            let config = self.name_config(children.remove(0));
-            if self.include_subject {
-                children.extend(manifest.subject().cloned());
-            }
-            children.push(config);
-        } else if self.include_subject {
-            children.extend(manifest.subject().cloned());
+impl Selection for FilesWanted {
+    /// Selects layers first, then the subject if it is wanted, then the config: the order of the Go tool.
+    fn select(&mut self, manifest: &Manifest) -> SelectedChildren {
+        let mut candidates = oras_copy::without_subject(manifest);
+        let subject = manifest.subject().filter(|_| self.include_subject).cloned();
+        if manifest.config().is_some() && !candidates.is_empty() {
+            let config = self.name_config(candidates.remove(0));
+            candidates.extend(subject);
+            candidates.push(config);
+        } else {
+            candidates.extend(subject);
         }
-        children.retain(|child| self.wants(child));
-        children
+        let mut selected = SelectedChildren::default();
+        for child in candidates {
+            if child.title().is_some() {
+                selected.children.extend(self.selector.wants(&child).then_some(child));
+            } else if child.media_type.is_manifest() {
+                selected.children.push(child);
+            } else if !is_empty_json(&child) {
+                selected.left_out.push(child);
+            }
+        }
+        selected
     }
+}
 
-    /// Gives the first config of the asked-for type its path.
-    fn name_config(&self, mut config: Descriptor) -> Descriptor {
-        if let Some(wanted) = &self.config
-            && wanted.media_type.as_ref().is_none_or(|media_type| *media_type == config.media_type)
-            && !self.config_taken.swap(true, Ordering::Relaxed)
-        {
-            config.annotations.insert(annotation::TITLE.to_owned(), wanted.path.clone());
+impl FilesWanted {
+    /// Gives the first config of the wanted type its path.
+    fn name_config(&mut self, mut config: Descriptor) -> Descriptor {
+        let is_wanted = |wanted: &mut ConfigFile| {
+            wanted.media_type.as_ref().is_none_or(|media_type| *media_type == config.media_type)
+        };
+        if let Some(wanted) = self.config.take_if(is_wanted) {
+            config.annotations.insert(annotation::TITLE.to_owned(), wanted.path);
         }
         config
     }
-
-    fn wants(&self, child: &Descriptor) -> bool {
-        if child.title().is_some() {
-            return self.selector.wants(child);
-        }
-        let empty = Descriptor::empty_json();
-        if child.digest == empty.digest && child.size == empty.size {
-            return false;
-        }
-        self.skipped.store(true, Ordering::Relaxed);
-        if child.media_type.is_manifest() {
-            return true;
-        }
-        let mut reported = self.reported.lock();
-        if reported.insert(child.digest.clone()) {
-            self.listener.step(Step::Skipped(child));
-        }
-        false
-    }
 }
 
-/// Passes events on, and keeps which files were pulled.
-struct Record {
-    files: Mutex<Vec<Descriptor>>,
-    seen: Mutex<HashSet<(Digest, Option<String>)>>,
+/// Returns true for the placeholder of a config or layer that an artifact does not have (image-spec, manifest.md "Guidance
+/// for an Empty Descriptor").
+fn is_empty_json(node: &Descriptor) -> bool {
+    let empty = Descriptor::empty_json();
+    node.digest == empty.digest && node.size == empty.size
+}
+
+/// Passes events on, and adds those that only a pull has: skipped nodes, and files whose bytes came under another name.
+struct PullProgress {
+    /// The nodes that were reported, with their titles. Several manifests may share a node.
+    reported: Mutex<HashSet<(Digest, Option<String>)>>,
     listener: Arc<dyn Listener>,
 }
 
-impl Record {
-    fn first_time(&self, node: &Descriptor) -> bool {
+impl PullProgress {
+    fn is_first_report(&self, node: &Descriptor) -> bool {
         let key = (node.digest.clone(), node.title().map(ToOwned::to_owned));
-        self.seen.lock().insert(key)
+        self.reported.lock().insert(key)
     }
 }
 
-impl Observer for Record {
+impl Observer for PullProgress {
     fn event(&self, event: Event<'_>) {
         match event {
+            Event::Opened { left_out, .. } => {
+                self.listener.step(Step::Node(event));
+                for node in left_out.iter().filter(|node| self.is_first_report(node)) {
+                    self.listener.step(Step::Skipped(node));
+                }
+                return;
+            }
             Event::Started(node) => {
-                self.first_time(node);
+                self.is_first_report(node);
             }
             Event::Finished { node, children, .. } => {
-                // Also what was there, and so was not started, did not come under another title.
-                self.first_time(node);
-                for child in children.iter().filter(|child| child.title().is_some()) {
-                    self.files.lock().push(child.clone());
-                    if self.first_time(child) {
-                        self.listener.step(Step::Restored(child));
-                    }
+                // A node that existed was not started, but it did not come under another title either.
+                self.is_first_report(node);
+                let titled = children.iter().filter(|child| child.title().is_some());
+                for child in titled.filter(|child| self.is_first_report(child)) {
+                    self.listener.step(Step::Restored(child));
                 }
             }
-            // A file of the same bytes under the same title has its line already.
-            Event::Twin { node, .. } if !self.first_time(node) => return,
+            // A file with the same bytes and the same title has its line already.
+            Event::Twin { node, .. } if !self.is_first_report(node) => return,
             _ => {}
         }
         self.listener.step(Step::Node(event));

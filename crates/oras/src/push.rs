@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oras_copy::GraphCopy;
+use oras_copy::{TagPolicy, copy_graph};
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, Result, Store, Target};
@@ -86,13 +86,15 @@ pub async fn push(
     .manifest()?;
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
-    GraphCopy::new(source, Arc::clone(&target) as Arc<dyn Target>)
-        .sent(sent)
-        .concurrency(options.concurrency)
-        .force(options.force)
-        .observer(Arc::new(Nodes(Arc::clone(&listener))))
-        .run(vec![root.clone()], first_tag)
-        .await?;
+    let copy = oras_copy::CopyOptions {
+        tag: TagPolicy::with_root(first_tag),
+        present: sent,
+        concurrency: options.concurrency,
+        force: options.force,
+        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        ..oras_copy::CopyOptions::default()
+    };
+    copy_graph(source, Arc::clone(&target) as Arc<dyn Target>, vec![root.clone()], copy).await?;
     listener.step(Step::Stored(root.descriptor()));
     tag::write(&*target, &root, &options.extra_tags, options.concurrency, &*listener).await?;
     Ok(PushedArtifact { root: root.descriptor().clone(), manifest: root })

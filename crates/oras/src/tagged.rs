@@ -7,7 +7,7 @@ use std::vec::IntoIter;
 
 use async_trait::async_trait;
 use futures::stream::{self, Buffered, Iter, StreamExt, TryStreamExt};
-use oras_copy::{GraphCopy, referrers};
+use oras_copy::{CopyOptions, TagPolicy, copy_graph, referrers};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, GraphSource, Pushed, ReadStore, Result, Side, Source, Target};
 
@@ -96,11 +96,14 @@ impl Plan {
             [artifact] if together && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
             _ => None,
         };
-        GraphCopy::new(Arc::clone(source) as _, Arc::clone(target))
-            .concurrency(concurrency)
-            .observer(Arc::new(Nodes(Arc::clone(listener))))
-            .run(self.nodes.iter().map(content).collect(), only)
-            .await?;
+        let copy = CopyOptions {
+            tag: TagPolicy::with_root(only),
+            concurrency,
+            observer: Arc::new(Nodes(Arc::clone(listener))),
+            ..CopyOptions::default()
+        };
+        let roots = self.nodes.iter().map(content).collect();
+        copy_graph(Arc::clone(source) as _, Arc::clone(target), roots, copy).await?;
         let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
                 let written = target.add_tag(&content(&artifact.root), &artifact.tag).await;
@@ -133,10 +136,9 @@ impl Plan {
         let source = Arc::clone(source) as Arc<dyn Source>;
         let content = |node: &Descriptor| Content::from_source(Arc::clone(&source), node.clone());
         let probe = Probe { source: Arc::clone(&source), target: Arc::clone(target) };
-        GraphCopy::new(Arc::clone(&source), Arc::new(probe))
-            .concurrency(concurrency)
-            .run(self.nodes.iter().map(content).collect(), None)
-            .await?;
+        let copy = CopyOptions { concurrency, ..CopyOptions::default() };
+        let roots = self.nodes.iter().map(content).collect();
+        copy_graph(Arc::clone(&source), Arc::new(probe), roots, copy).await?;
         for TaggedArtifact { tag, root, .. } in &self.artifacts {
             if let Some(from) = target.tagged(tag).await.filter(|from| *from != root.digest) {
                 listener.step(Step::TagMoves { tag, from: &from });

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use oras_copy::{Event, GraphCopy};
+use oras_copy::{CopyOptions, Event, TagPolicy, copy_graph};
 use oras_memory::Memory;
 use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
 use oras_store::{Content, Pushed, Target};
@@ -21,8 +21,8 @@ async fn told(target: Recording, sizes: &[usize]) -> (Vec<&'static str>, bool, V
             told.lock().unwrap().push(word);
         }
     });
-    let copy = GraphCopy::new(source, target.clone()).observer(observer);
-    let done = copy.run(vec![manifest], None).await.is_ok();
+    let options = CopyOptions { observer, ..CopyOptions::default() };
+    let done = copy_graph(source, target.clone(), vec![manifest], options).await.is_ok();
     let mut words = words.lock().unwrap().clone();
     words.dedup();
     (words, done, target.calls())
@@ -79,11 +79,10 @@ async fn what_moves_no_byte_is_started_at_its_end() {
 async fn a_tag_that_names_the_root_is_left() {
     let (source, _, manifest) = artifact(&[10]).await;
     let target = Arc::new(Recording::default());
-    let copy = GraphCopy::new(source.clone(), target.clone());
-    for _ in 0..2 {
-        copy.run(vec![manifest.clone()], Some("v1")).await.unwrap();
+    let tagged = |tag: &str| CopyOptions { tag: TagPolicy::with_root(Some(tag)), ..CopyOptions::default() };
+    for tag in ["v1", "v1", "v2"] {
+        copy_graph(source.clone(), target.clone(), vec![manifest.clone()], tagged(tag)).await.unwrap();
     }
-    copy.run(vec![manifest.clone()], Some("v2")).await.unwrap();
     let tags = |call: &Call| matches!(call, Call::Tag(_) | Call::Tagged(_));
     let calls: Vec<_> = target.calls().into_iter().filter(tags).collect();
     let [v1, v2] = ["v1", "v2"].map(str::to_owned);
@@ -93,9 +92,10 @@ async fn a_tag_that_names_the_root_is_left() {
     );
     // Another manifest takes the tag over.
     let (source, _, other) = artifact(&[11]).await;
-    let copy = GraphCopy::new(source, target.clone()).overwrite_tag(true);
-    copy.run(vec![other.clone()], None).await.unwrap();
-    copy.run(vec![other.clone()], Some("v2")).await.unwrap();
+    for tag in [TagPolicy::None, TagPolicy::OverwriteWithRoot("v2".to_owned())] {
+        let options = CopyOptions { tag, ..CopyOptions::default() };
+        copy_graph(source.clone(), target.clone(), vec![other.clone()], options).await.unwrap();
+    }
     assert_eq!(target.store.tagged("v2").await, Some(other.descriptor().digest.clone()));
     assert_eq!(target.calls().last(), Some(&Call::Tag(v2)));
 }
@@ -105,11 +105,8 @@ async fn what_was_sent_before_is_neither_asked_for_nor_told() {
     let (source, layers, manifest) = artifact(&[10, 11]).await;
     let target = Arc::new(Recording::default());
     let sent = layers[0].digest.clone();
-    GraphCopy::new(source, target.clone())
-        .sent(vec![layers[0].clone()])
-        .run(vec![manifest], None)
-        .await
-        .unwrap();
+    let options = CopyOptions { present: vec![layers[0].clone()], ..CopyOptions::default() };
+    copy_graph(source, target.clone(), vec![manifest], options).await.unwrap();
     let calls = target.calls();
     assert!(!calls.contains(&Call::Exists(sent.clone())) && !calls.contains(&Call::Push(sent)));
     assert!(calls.contains(&Call::Push(layers[1].digest.clone())));
@@ -139,8 +136,9 @@ async fn reported_types(concurrency: usize) -> Vec<(String, Pushed)> {
             _ => {}
         })
     };
-    let copy = GraphCopy::new(source, Arc::new(Memory::new())).concurrency(concurrency).observer(observer);
-    copy.run(roots, None).await.unwrap();
+    let options = CopyOptions { concurrency, observer, ..CopyOptions::default() };
+    let report = copy_graph(source, Arc::new(Memory::new()), roots, options).await.unwrap();
+    assert_eq!(report.nodes.len(), 4);
     let mut reported = reported.lock().unwrap().clone();
     reported.sort_by(|(one, _), (other, _)| one.cmp(other));
     reported

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use oras_copy::{Event, GraphCopy, referrers};
+use oras_copy::{CopyOptions, Event, copy_graph, referrers};
 use oras_memory::Memory;
 use oras_spec::{Digest, MediaType};
 use oras_store::{Content, GraphSource, Source, Target};
@@ -18,7 +18,7 @@ async fn small_and_large_have_limits_of_their_own() {
     for push_checks_existence in [false, true] {
         let (source, _, manifest) = artifact(&sizes).await;
         let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
-        GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
+        copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
         let (small, large, _) = target.most();
         assert_eq!((small, large), (32, 5));
     }
@@ -31,8 +31,8 @@ async fn a_limit_that_is_given_is_never_exceeded() {
     for limit in [1, 3, 20] {
         let (source, _, manifest) = artifact(&sizes).await;
         let target = Arc::new(Recording::default());
-        let copy = GraphCopy::new(source, target.clone()).concurrency(limit);
-        copy.run(vec![manifest], None).await.unwrap();
+        let options = CopyOptions { concurrency: limit, ..CopyOptions::default() };
+        copy_graph(source, target.clone(), vec![manifest], options).await.unwrap();
         assert_eq!(target.most().2, limit);
     }
 }
@@ -47,11 +47,8 @@ async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
         pushed.filter(|digest| layers.iter().any(|layer| layer.digest == *digest)).collect::<Vec<Digest>>()
     };
     let target = Arc::new(Recording::default());
-    GraphCopy::new(source.clone(), target.clone())
-        .concurrency(1)
-        .run(vec![manifest.clone()], None)
-        .await
-        .unwrap();
+    let options = CopyOptions { concurrency: 1, ..CopyOptions::default() };
+    copy_graph(source.clone(), target.clone(), vec![manifest.clone()], options).await.unwrap();
     assert_eq!(listed(&target), digests(&[0, 1, 2, 3, 4]));
 
     // Nine large ones of rising size begin with the last.
@@ -59,7 +56,7 @@ async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
     for push_checks_existence in [false, true] {
         let (source, mut layers, manifest) = artifact(&sizes).await;
         let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
-        GraphCopy::new(source, target.clone()).run(vec![manifest], None).await.unwrap();
+        copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
         layers.reverse();
         let large = |digest: &Digest| layers.iter().any(|layer| layer.digest == *digest);
         let pushed: Vec<_> = target.pushed().into_iter().filter(large).collect();
@@ -85,11 +82,9 @@ async fn all_manifests_of_an_index_are_opened_before_a_large_blob_is_done() {
     let index = Content::of(MediaType::IMAGE_INDEX, text);
     let words = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&words);
-    GraphCopy::new(source, target.clone())
-        .observer(Arc::new(move |event: Event<'_>| told.lock().unwrap().push(word(&event))))
-        .run(vec![index.clone()], None)
-        .await
-        .unwrap();
+    let observer = Arc::new(move |event: Event<'_>| told.lock().unwrap().push(word(&event)));
+    let options = CopyOptions { observer, ..CopyOptions::default() };
+    copy_graph(source, target.clone(), vec![index.clone()], options).await.unwrap();
     let words = words.lock().unwrap();
     let place = |wanted: &str, node: &Digest| {
         words.iter().position(|(word, digest)| *word == wanted && digest == node).unwrap()
@@ -114,7 +109,7 @@ async fn more_manifests_than_may_be_held_come_through() {
         source.push(&index).await.unwrap();
         roots.push(Content::from_source(source.clone() as Arc<dyn Source>, index.descriptor().clone()));
     }
-    GraphCopy::new(source, target.clone()).run(roots.clone(), None).await.unwrap();
+    copy_graph(source, target.clone(), roots.clone(), CopyOptions::default()).await.unwrap();
     for root in roots {
         assert!(target.store.exists(root.descriptor()).await.unwrap());
     }

@@ -132,7 +132,7 @@ pub(crate) async fn artifact(sizes: &[usize]) -> (Arc<Memory>, Vec<Descriptor>, 
 pub(crate) fn word(event: &Event<'_>) -> (&'static str, Digest) {
     let (word, node) = match event {
         Event::Opening(node) => ("opening", *node),
-        Event::Opened(node) => ("opened", *node),
+        Event::Opened { node, .. } => ("opened", *node),
         Event::Naming(node) => ("naming", *node),
         Event::Started(node) => ("started", *node),
         Event::Progress(node, _) => ("progress", *node),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Command};
 use oras::files::Collection;
+use oras::report;
 use oras::spec::{Descriptor, Digest, MediaType};
 use oras::store::{ByteStream, Content, ErrorKind};
-use oras::{GraphCopy, Listener, Observer, Step, report};
 
 use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
@@ -69,12 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         listener(PUSH, &args.progress, &format, *printer)
     };
     let store = target.store().await?;
-    let source = Arc::new(Collection::new());
-    GraphCopy::new(source, store)
-        .observer(Arc::new(Nodes(listener)))
-        .run(vec![content], None)
-        .await
-        .map_err(|error| target.failure(&error))?;
+    oras::push_blob(store, content, listener).await.map_err(|error| target.failure(&error))?;
     if descriptor_only {
         return print_descriptor(printer, &node, args.descriptor.is_pretty());
     }
@@ -130,14 +125,5 @@ fn standard_input() -> ByteStream {
             let error = oras::store::Error::io("failed to open standard input", error);
             Box::pin(futures::stream::iter([Err(error)]))
         }
-    }
-}
-
-/// Passes the events of the copy to a listener.
-struct Nodes(Arc<dyn Listener>);
-
-impl Observer for Nodes {
-    fn event(&self, event: oras::Event<'_>) {
-        self.0.step(Step::Node(event));
     }
 }

@@ -1,0 +1,272 @@
+//! The scheduler: one task owns the graph and runs a bounded set of steps.
+
+use std::sync::{Arc, Once};
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use oras_spec::{Descriptor, Manifest};
+use oras_store::{Content, Error, ErrorKind, Pushed, Result, Side, Source, Target};
+
+use crate::copy_options::{CopyOptions, TagPolicy};
+use crate::copy_report::{CopiedNode, CopyReport};
+use crate::event::{Event, Observer};
+use crate::graph::{Graph, NodeKey, Task};
+use crate::limits::{LARGE, Limits};
+use crate::selection::{SelectedChildren, Selection};
+use crate::source_side::SourceSide;
+
+/// Copies the graphs of `roots` from `source` to `target`, children before their parents, and tags the first root.
+///
+/// Each digest is transferred once. Nodes that the target has are skipped, and so are their descendants, unless
+/// [`CopyOptions::force`] is set. Dropping the future stops all transfers. Nodes that were already stored stay, without a tag.
+///
+/// # Errors
+/// Returns the first error, with the side that failed. The tag is not written.
+pub async fn copy_graph(
+    source: Arc<dyn Source>,
+    target: Arc<dyn Target>,
+    roots: Vec<Content>,
+    options: CopyOptions,
+) -> Result<CopyReport> {
+    let CopyOptions { tag, selection, concurrency, force, max_manifest_size, present, observer } = options;
+    let limits = Limits::of(concurrency);
+    let mut graph = Graph::new(limits.is_one());
+    present.iter().for_each(|node| graph.add_present(node));
+    let (first, count) = (roots.first().cloned(), roots.len());
+    for root in roots {
+        graph.add(root);
+    }
+    let mut run = Run { graph, selection, report: CopyReport::default(), twins_exist: limits.is_one() };
+    let steps = Steps {
+        source: Arc::new(SourceSide(source)),
+        target: Arc::clone(&target),
+        force,
+        max_manifest_size,
+        first_root: FirstRoot::new(first.as_ref(), count, &tag),
+        observer,
+    };
+    let drained = run.drain(&steps, limits).await;
+    // Also after an error, because nodes that were stored stay.
+    let synced = target.sync().await.map_err(|error| error.on(Side::Destination));
+    drained.and(synced)?;
+    if let (Some(root), Some(tag), false) = (first, tag.tag(), steps.first_root.is_tagged_with_push()) {
+        target.add_tag(&root, tag).await.map_err(|error| error.on(Side::Destination))?;
+    }
+    Ok(run.report)
+}
+
+/// The first root, which gets the tag.
+struct FirstRoot {
+    key: Option<NodeKey>,
+    naming: Naming,
+}
+
+/// How the step of a node writes a tag, and whether it reports the node.
+#[derive(Clone, Debug)]
+enum Naming {
+    /// The step writes no tag.
+    Untagged,
+    /// The step writes the tag together with the node.
+    Tagged { tag: String, overwrite: bool },
+    /// The node is the subject of the other roots. If it exists, the step does not report it: their events imply it.
+    Unreported,
+}
+
+impl FirstRoot {
+    fn new(root: Option<&Content>, roots: usize, tag: &TagPolicy) -> Self {
+        let naming = match tag {
+            _ if roots > 1 => Naming::Unreported,
+            TagPolicy::WithRoot(tag) => Naming::Tagged { tag: tag.clone(), overwrite: false },
+            TagPolicy::OverwriteWithRoot(tag) => Naming::Tagged { tag: tag.clone(), overwrite: true },
+            TagPolicy::None | TagPolicy::AtEnd(_) => Naming::Untagged,
+        };
+        Self { key: root.map(|root| NodeKey::of(root.descriptor())), naming }
+    }
+
+    fn naming_of(&self, key: &NodeKey) -> Naming {
+        if self.key.as_ref() == Some(key) { self.naming.clone() } else { Naming::Untagged }
+    }
+
+    fn is_tagged_with_push(&self) -> bool {
+        matches!(self.naming, Naming::Tagged { .. })
+    }
+}
+
+/// The state of one copy. One task owns it, so it needs no lock.
+struct Run {
+    graph: Graph,
+    selection: Box<dyn Selection>,
+    report: CopyReport,
+    /// True if nodes are copied one at a time: then, as in the Go tool, the check of a twin finds the bytes of the first node.
+    twins_exist: bool,
+}
+
+impl Run {
+    async fn drain(&mut self, steps: &Steps, limits: Limits) -> Result<()> {
+        let mut running: FuturesUnordered<BoxFuture<'_, (Task, Result<Done>)>> = FuturesUnordered::new();
+        let mut streams = 0;
+        loop {
+            while let Some((key, task)) = self.graph.next(limits.room(running.len(), streams)) {
+                let Some((content, children)) = self.graph.take(&key) else { continue };
+                let naming = steps.first_root.naming_of(&key);
+                streams += usize::from(task == Task::Stream);
+                let step = match task {
+                    Task::Visit => steps.visit(content, naming).boxed(),
+                    Task::Stream | Task::Push => steps.push(content, children, naming).boxed(),
+                };
+                running.push(step.map(move |done| (task, done)).boxed());
+            }
+            let Some((task, done)) = running.next().await else { return Ok(()) };
+            streams -= usize::from(task == Task::Stream);
+            match done? {
+                Done::Node { key, copied, is_reported } => {
+                    self.graph.finish(&key, is_reported.then_some(copied.outcome));
+                    self.report.nodes.push(copied);
+                }
+                Done::Absent(content) => self.graph.stream(content),
+                Done::Opened { content, manifest } => self.open(steps, content, &manifest),
+            }
+            for twin in self.graph.take_twins() {
+                let outcome = if self.twins_exist { Pushed::Existed } else { twin.outcome };
+                steps.observer.event(Event::Twin { node: &twin.node, outcome });
+            }
+        }
+    }
+
+    fn open(&mut self, steps: &Steps, content: Content, manifest: &Manifest) {
+        let SelectedChildren { children, left_out } = self.selection.select(manifest);
+        steps.observer.event(Event::Opened { node: content.descriptor(), left_out: &left_out });
+        self.report.left_out.extend(left_out);
+        let content_of = |child: Descriptor| {
+            (child.clone(), Content::from_source(Arc::clone(&steps.source) as Arc<dyn Source>, child))
+        };
+        self.graph.open(content, children.into_iter().map(content_of).collect());
+    }
+}
+
+/// What the steps of a copy share. Steps run concurrently and change nothing here.
+struct Steps {
+    source: Arc<SourceSide>,
+    target: Arc<dyn Target>,
+    force: bool,
+    max_manifest_size: u64,
+    first_root: FirstRoot,
+    observer: Arc<dyn Observer>,
+}
+
+impl Steps {
+    /// Checks whether the target has the node. If not, pushes a small leaf, or opens a manifest.
+    async fn visit(&self, content: Content, naming: Naming) -> Result<Done> {
+        let node = content.descriptor();
+        let manifest = node.media_type.is_manifest();
+        let exists = (manifest || !self.target.push_checks_existence(&content))
+            && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
+        if exists && !(self.force && manifest) {
+            return self.skip(content, naming).await;
+        }
+        if !manifest && node.size > LARGE {
+            return Ok(Done::Absent(content));
+        }
+        if !manifest {
+            return self.push(content, Vec::new(), naming).await;
+        }
+        self.observer.event(Event::Opening(node));
+        let content = self.read(&content).await?;
+        let manifest =
+            content.manifest(self.max_manifest_size).await.map_err(|error| error.on(Side::Source))?;
+        Ok(Done::Opened { content, manifest })
+    }
+
+    /// Transfers nothing, because the target has the node. A root gets its tag.
+    async fn skip(&self, content: Content, naming: Naming) -> Result<Done> {
+        let node = content.descriptor();
+        let outcome = Pushed::Existed;
+        let is_reported = matches!(naming, Naming::Untagged);
+        match naming {
+            Naming::Untagged => self.observer.event(Event::Finished { node, outcome, children: &[] }),
+            Naming::Unreported => {}
+            Naming::Tagged { tag, overwrite } => {
+                self.observer.event(Event::Naming(node));
+                if overwrite || self.target.tagged(&tag).await.as_ref() != Some(&node.digest) {
+                    let root = self.read(&content).await?;
+                    self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+                }
+            }
+        }
+        let copied = CopiedNode { descriptor: node.clone(), outcome, children: Vec::new() };
+        Ok(Done::Node { key: NodeKey::of(node), copied, is_reported })
+    }
+
+    /// Reads a manifest into memory, so that it is read once and pushed from there.
+    async fn read(&self, content: &Content) -> Result<Content> {
+        if content.in_memory().is_some() {
+            return Ok(content.clone());
+        }
+        let bytes = content.bytes(self.max_manifest_size).await.map_err(|error| error.on(Side::Source))?;
+        Content::from_bytes(content.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))
+    }
+
+    /// Pushes a node whose children exist at the target.
+    ///
+    /// `Started` is reported at once if a request showed that the target lacks the node. Otherwise the push itself shows it:
+    /// by the first transferred byte, or by its outcome.
+    async fn push(&self, content: Content, children: Vec<Descriptor>, naming: Naming) -> Result<Done> {
+        let node = Arc::new(content.descriptor().clone());
+        let push_checks_existence =
+            !node.media_type.is_manifest() && self.target.push_checks_existence(&content);
+        let start = Arc::new(Once::new());
+        let started = || start.call_once(|| self.observer.event(Event::Started(&node)));
+        if !push_checks_existence {
+            started();
+        }
+        let progress = {
+            let (observer, node, start) = (Arc::clone(&self.observer), Arc::clone(&node), Arc::clone(&start));
+            Arc::new(move |bytes| {
+                start.call_once(|| observer.event(Event::Started(&node)));
+                observer.event(Event::Progress(&node, bytes));
+            })
+        };
+        let content = content.with_progress(progress);
+        let pushed = match naming {
+            // An invalid tag, or a manifest that the target rejects, is an error of the destination.
+            Naming::Tagged { tag, .. } => {
+                let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
+                named.map_err(|error| error.on(Side::Destination))
+            }
+            Naming::Untagged | Naming::Unreported if node.media_type.is_manifest() => {
+                self.target.push_deferred(&content).await.map_err(side_of_push)
+            }
+            Naming::Untagged | Naming::Unreported => self.target.push(&content).await.map_err(side_of_push),
+        };
+        if !matches!(pushed, Ok(Pushed::Existed)) {
+            started();
+        }
+        let outcome = pushed?;
+        self.observer.event(Event::Finished { node: &node, outcome, children: &children });
+        let copied = CopiedNode { descriptor: (*node).clone(), outcome, children };
+        Ok(Done::Node { key: NodeKey::of(&node), copied, is_reported: true })
+    }
+}
+
+/// Bytes that do not match their descriptor are an error of the source.
+fn side_of_push(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => error.on(Side::Source),
+        _ => error.on(Side::Destination),
+    }
+}
+
+/// The result of a step.
+enum Done {
+    /// The target has the node.
+    Node {
+        key: NodeKey,
+        copied: CopiedNode,
+        /// True if the observer got an event that the target has the node.
+        is_reported: bool,
+    },
+    /// The target lacks the large leaf, or the push will show whether it does.
+    Absent(Content),
+    /// The manifest was read.
+    Opened { content: Content, manifest: Manifest },
+}

@@ -1,0 +1,84 @@
+//! The options of a copy.
+
+use std::fmt;
+use std::sync::Arc;
+
+use oras_spec::Descriptor;
+use oras_store::MAX_MANIFEST_SIZE;
+
+use crate::event::{Observer, Silent};
+use crate::selection::{Selection, all_children};
+
+/// The options of [`copy_graph`](crate::copy_graph). The default copies all children, without a tag or an observer.
+pub struct CopyOptions {
+    /// The tag of the first root.
+    pub tag: TagPolicy,
+    /// The children that are copied.
+    pub selection: Box<dyn Selection>,
+    /// The number of nodes that are copied at a time. 0 means the default: 32 requests and small blobs, and 5 large blobs.
+    pub concurrency: usize,
+    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
+    pub force: bool,
+    /// The size in bytes of the largest manifest that is read.
+    pub max_manifest_size: u64,
+    /// Nodes that the target has, with all their descendants. The engine makes no request for them and reports no events.
+    pub present: Vec<Descriptor>,
+    /// Receives the events.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            tag: TagPolicy::None,
+            selection: Box::new(all_children),
+            concurrency: 0,
+            force: false,
+            max_manifest_size: MAX_MANIFEST_SIZE,
+            present: Vec::new(),
+            observer: Arc::new(Silent),
+        }
+    }
+}
+
+impl fmt::Debug for CopyOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CopyOptions")
+            .field("tag", &self.tag)
+            .field("concurrency", &self.concurrency)
+            .field("force", &self.force)
+            .field("max_manifest_size", &self.max_manifest_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When a copy writes the tag of its first root. Every policy writes it after everything below the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TagPolicy {
+    /// Writes no tag.
+    #[default]
+    None,
+    /// Writes the tag in the request that pushes the root, which is one request fewer at a registry. A root that the target
+    /// has gets the tag unless the tag already names it. A copy of several roots writes the tag at the end.
+    WithRoot(String),
+    /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without a look at what it names: the caller
+    /// knows that it names something else.
+    OverwriteWithRoot(String),
+    /// Writes the tag in a request of its own, when all roots are stored.
+    AtEnd(String),
+}
+
+impl TagPolicy {
+    /// Returns [`TagPolicy::WithRoot`] for a tag, and [`TagPolicy::None`] without one.
+    pub fn with_root(tag: Option<&str>) -> Self {
+        tag.map_or(Self::None, |tag| Self::WithRoot(tag.to_owned()))
+    }
+
+    /// Returns the tag, if any.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::WithRoot(tag) | Self::OverwriteWithRoot(tag) | Self::AtEnd(tag) => Some(tag),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The result of a copy.
+
+use oras_spec::Descriptor;
+use oras_store::Pushed;
+
+/// What a copy did, node by node.
+#[derive(Clone, Debug, Default)]
+pub struct CopyReport {
+    /// The visited nodes in the order in which they were done: children before their parents. Nodes below a manifest that the
+    /// target already had are missing, because the copy did not visit them.
+    pub nodes: Vec<CopiedNode>,
+    /// The children that the selection left out, each time a manifest listed one.
+    pub left_out: Vec<Descriptor>,
+}
+
+/// A node that a copy visited.
+#[derive(Clone, Debug)]
+pub struct CopiedNode {
+    /// The node.
+    pub descriptor: Descriptor,
+    /// Whether the bytes were copied, adopted, or existed.
+    pub outcome: Pushed,
+    /// The selected children, if the manifest was opened.
+    pub children: Vec<Descriptor>,
+}
+
+impl CopyReport {
+    /// Returns the nodes with this outcome.
+    pub fn with_outcome(&self, outcome: Pushed) -> impl Iterator<Item = &CopiedNode> {
+        self.nodes.iter().filter(move |node| node.outcome == outcome)
+    }
+
+    /// Returns the number of bytes of the nodes with this outcome, by their descriptors.
+    pub fn bytes(&self, outcome: Pushed) -> u64 {
+        self.with_outcome(outcome).map(|node| node.descriptor.size).sum()
+    }
+}

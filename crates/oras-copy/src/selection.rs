@@ -1,0 +1,44 @@
+//! Which children of a manifest are copied.
+
+use oras_spec::{Descriptor, Manifest, MediaKind};
+
+/// Selects the children of each opened manifest.
+///
+/// The engine calls this once for each manifest, one manifest at a time, so an implementation can keep state without locks.
+/// The order of the children is the order in which a copy with a concurrency of 1 transfers them.
+pub trait Selection: Send {
+    /// Returns the children of `manifest` to copy, and those to leave out.
+    fn select(&mut self, manifest: &Manifest) -> SelectedChildren;
+}
+
+/// The children of one manifest, as a [`Selection`] divides them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelectedChildren {
+    /// The children to copy, in order.
+    pub children: Vec<Descriptor>,
+    /// Children that the copy leaves out and reports, see [`Event::Opened`](crate::Event::Opened).
+    pub left_out: Vec<Descriptor>,
+}
+
+impl<F: FnMut(&Manifest) -> Vec<Descriptor> + Send> Selection for F {
+    fn select(&mut self, manifest: &Manifest) -> SelectedChildren {
+        SelectedChildren { children: self(manifest), left_out: Vec::new() }
+    }
+}
+
+/// Returns all children: subject, config and layers, without layers that must not be distributed (image-spec, layer.md
+/// "Non-Distributable Layers").
+pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
+    let mut children = manifest.children();
+    children.retain(|child| child.media_type.kind() != MediaKind::Foreign);
+    children
+}
+
+/// Like [`all_children`], without the subject, for a target that has the subject or must not get it.
+pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
+    let mut children = all_children(manifest);
+    if manifest.subject().is_some() && !children.is_empty() {
+        children.remove(0);
+    }
+    children
+}
