@@ -18,7 +18,8 @@ use crate::source_side::SourceSide;
 /// Copies the graphs of `roots` from `source` to `target`, children before their parents, and tags the first root.
 ///
 /// Each digest is transferred once. Nodes that the target has are skipped, and so are their descendants, unless
-/// [`CopyOptions::force`] is set. Dropping the future stops all transfers. Nodes that were already stored stay, without a tag.
+/// [`CopyOptions::force`] is set. Dropping the future stops all transfers. Nodes that were already stored stay, without
+/// a tag.
 ///
 /// # Errors
 /// Returns the first error, with the side that failed. The tag is not written.
@@ -97,7 +98,8 @@ struct Run {
     graph: Graph,
     selection: Box<dyn Selection>,
     report: CopyReport,
-    /// True if nodes are copied one at a time: then, as in the Go tool, the check of a twin finds the bytes of the first node.
+    /// True if nodes are copied one at a time: then, as in the Go tool, the check of a twin finds the bytes of the
+    /// first node.
     twins_exist: bool,
 }
 
@@ -106,6 +108,7 @@ impl Run {
         let mut running: FuturesUnordered<BoxFuture<'_, (Task, Result<Done>)>> = FuturesUnordered::new();
         let mut streams = 0;
         loop {
+            // Starts all steps that the limits allow before it waits, so that no permitted request is delayed.
             while let Some((key, task)) = self.graph.next(limits.room(running.len(), streams)) {
                 let Some((content, children)) = self.graph.take(&key) else { continue };
                 let naming = steps.first_root.naming_of(&key);
@@ -161,9 +164,11 @@ impl Steps {
         let manifest = node.media_type.is_manifest();
         let exists = (manifest || !self.target.push_checks_existence(&content))
             && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
+        // With `force`, an existing manifest is opened: its children may be missing.
         if exists && !(self.force && manifest) {
             return self.skip(content, naming).await;
         }
+        // A large leaf waits in its own queue, so that the largest is sent first.
         if !manifest && node.size > LARGE {
             return Ok(Done::Absent(content));
         }
@@ -208,14 +213,15 @@ impl Steps {
 
     /// Pushes a node whose children exist at the target.
     ///
-    /// `Started` is reported at once if a request showed that the target lacks the node. Otherwise the push itself shows it:
-    /// by the first transferred byte, or by its outcome.
+    /// `Started` is reported at once if a request showed that the target lacks the node. Otherwise the push itself
+    /// shows it: by the first transferred byte, or by its outcome.
     async fn push(&self, content: Content, children: Vec<Descriptor>, naming: Naming) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
         let push_checks_existence =
             !node.media_type.is_manifest() && self.target.push_checks_existence(&content);
         let start = Arc::new(Once::new());
         let started = || start.call_once(|| self.observer.event(Event::Started(&node)));
+        // `Once` ensures a single `Started` event, because the first chunk and the outcome may both report it.
         if !push_checks_existence {
             started();
         }

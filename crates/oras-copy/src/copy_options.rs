@@ -15,13 +15,15 @@ pub struct CopyOptions {
     pub tag: TagPolicy,
     /// The children that are copied.
     pub selection: Box<dyn Selection>,
-    /// The number of nodes that are copied at a time. 0 means the default: 32 requests and small blobs, and 5 large blobs.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default: 32 requests and small blobs,
+    /// and 5 large blobs.
     pub concurrency: usize,
-    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
-    pub force: bool,
     /// The size in bytes of the largest manifest that is read.
     pub max_manifest_size: u64,
-    /// Nodes that the target has, with all their descendants. The engine makes no request for them and reports no events.
+    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
+    pub force: bool,
+    /// Nodes that the target has, with all their descendants. The engine makes no request for them and reports no
+    /// events.
     pub present: Vec<Descriptor>,
     /// Receives the events.
     pub observer: Arc<dyn Observer>,
@@ -33,8 +35,8 @@ impl Default for CopyOptions {
             tag: TagPolicy::None,
             selection: Box::new(all_children),
             concurrency: 0,
-            force: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
+            force: false,
             present: Vec::new(),
             observer: Arc::new(Silent),
         }
@@ -46,8 +48,8 @@ impl fmt::Debug for CopyOptions {
         f.debug_struct("CopyOptions")
             .field("tag", &self.tag)
             .field("concurrency", &self.concurrency)
-            .field("force", &self.force)
             .field("max_manifest_size", &self.max_manifest_size)
+            .field("force", &self.force)
             .finish_non_exhaustive()
     }
 }
@@ -58,8 +60,8 @@ pub enum TagPolicy {
     /// Writes no tag.
     #[default]
     None,
-    /// Writes the tag in the request that pushes the root, which is one request fewer at a registry. A root that the target
-    /// has gets the tag unless the tag already names it. A copy of several roots writes the tag at the end.
+    /// Writes the tag in the request that pushes the root, which is one request fewer at a registry. A root that the
+    /// target has gets the tag unless the tag already names it. A copy of several roots writes the tag at the end.
     WithRoot(String),
     /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without a look at what it names: the caller
     /// knows that it names something else.

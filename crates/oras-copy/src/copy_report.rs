@@ -6,8 +6,8 @@ use oras_store::Pushed;
 /// What a copy did, node by node.
 #[derive(Clone, Debug, Default)]
 pub struct CopyReport {
-    /// The visited nodes in the order in which they were done: children before their parents. Nodes below a manifest that the
-    /// target already had are missing, because the copy did not visit them.
+    /// The visited nodes in the order in which they were done: children before their parents. Nodes below a manifest
+    /// that the target already had are missing, because the copy did not visit them.
     pub nodes: Vec<CopiedNode>,
     /// The children that the selection left out, each time a manifest listed one.
     pub left_out: Vec<Descriptor>,

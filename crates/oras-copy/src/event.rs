@@ -23,7 +23,8 @@ pub enum Event<'a> {
     Naming(&'a Descriptor),
     /// The transfer of a node begins: the target does not have it.
     Started(&'a Descriptor),
-    /// So many more bytes of a node were transferred. Reported on the thread of the transfer.
+    /// More bytes of a node were transferred; the number counts from the previous event. Reported on the thread of the
+    /// transfer.
     Progress(&'a Descriptor, u64),
     /// The target has a node.
     Finished {
@@ -34,8 +35,8 @@ pub enum Event<'a> {
         /// Its children in the copied graph, if it was opened.
         children: &'a [Descriptor],
     },
-    /// The bytes of a finished node occur in the graph under another media type as well. Reported once for each media type,
-    /// before the parent is finished. Nothing is transferred for it.
+    /// The bytes of a finished node occur in the graph under another media type as well. Reported once for each media
+    /// type, before the parent is finished. Nothing is transferred for it.
     Twin {
         /// The node with the other media type.
         node: &'a Descriptor,

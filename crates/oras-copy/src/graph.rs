@@ -105,7 +105,8 @@ pub(crate) struct Room {
     pub(crate) idle: bool,
 }
 
-/// Opened manifests stay in memory until their children are done. Above this number of bytes no further manifest is opened.
+/// Opened manifests stay in memory until their children are done. Above this number of bytes no further manifest is
+/// opened.
 const MAX_HELD: u64 = 8 * 1024 * 1024;
 
 impl Graph {
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_wait_for_each_child_once() {
+    fn waits_once_for_a_child_that_is_listed_twice() {
         let (root, a, b) = (content("root"), content("a"), content("b"));
         let key = |content: &Content| NodeKey::of(content.descriptor());
         let mut graph = Graph::default();
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_whose_children_are_done_is_ready_at_once() {
+    fn queues_a_manifest_at_once_if_its_children_are_done() {
         let (root, other, a) = (content("root"), content("other"), content("a"));
         let key = |content: &Content| NodeKey::of(content.descriptor());
         let mut graph = Graph::default();
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests_first_then_the_largest() {
+    fn visits_manifests_first_and_streams_the_largest_leaf_first() {
         let leaf = |size| Content::of(MediaType::LAYER_TAR, vec![0; size]);
         let manifest = |text: &'static str| Content::of(MediaType::IMAGE_MANIFEST, text);
         let key = |content: &Content| NodeKey::of(content.descriptor());
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn opened_manifests_are_held_within_bounds() {
+    fn limits_the_memory_of_opened_manifests() {
         let manifest = |byte, size| Content::of(MediaType::IMAGE_INDEX, vec![byte; size]);
         let key = |content: &Content| NodeKey::of(content.descriptor());
         let (huge, leaf, other) = (manifest(1, 8 * 1024 * 1024), content("leaf"), manifest(2, 1));

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_and_steps_have_room_of_their_own_by_default() {
+    fn limits_streams_and_steps_separately_by_default() {
         let limits = Limits::of(0);
         let room = limits.room(STEPS, 0);
         assert!(!room.step && room.stream);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_given_holds_for_all() {
+    fn applies_a_given_limit_to_all_steps() {
         let limits = Limits::of(2);
         let room = limits.room(2, 1);
         assert!(!room.step && !room.stream);

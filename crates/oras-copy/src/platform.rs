@@ -7,12 +7,12 @@ use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
 /// Returns the manifest for `platform`.
 ///
-/// Of an index it is the first entry that matches, with the annotations and the platform of the entry. An image is returned
-/// itself if its config matches.
+/// For an index, returns the first entry that matches, with the annotations and the platform of the entry. For an
+/// image, returns the image if its config matches.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] if nothing matches; [`ErrorKind::Unsupported`] if `root` is neither an index nor an image with a config
-/// that names a platform.
+/// [`ErrorKind::NotFound`] if nothing matches; [`ErrorKind::Unsupported`] if `root` is neither an index nor an image
+/// with a config that names a platform.
 pub async fn select_platform(
     source: Arc<dyn Source>,
     root: &Content,
@@ -39,6 +39,7 @@ pub async fn select_platform(
         }
         View::Image(image) => {
             let config = &image.config;
+            // Each format of a manifest has its own config type. Other types do not have the fields of a platform.
             let expected = if *manifest.media_type() == MediaType::DOCKER_MANIFEST {
                 MediaType::DOCKER_CONFIG
             } else {

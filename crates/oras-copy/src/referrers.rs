@@ -10,8 +10,8 @@ use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 
 /// Finds every manifest that refers to `root`, to a manifest in `root` if it is an index, or to a referrer found.
 ///
-/// Each digest is returned once, nearest first, even if a registry claims cycles. Levels are read one after the other, with
-/// `concurrency` requests at a time; 0 means 32.
+/// Each digest is returned once, nearest first, even if a registry claims cycles. Levels are read one after the other,
+/// with `concurrency` requests at a time; 0 means 32.
 pub async fn referrers(
     source: &Arc<dyn GraphSource>,
     root: &Content,
@@ -20,7 +20,8 @@ pub async fn referrers(
     let node = |node: Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node);
     let concurrency = if concurrency == 0 { STEPS } else { concurrency };
     let mut found = Vec::new();
-    let mut seen = HashSet::from([root.descriptor().digest.clone()]);
+    // Each digest is visited once, which also ends cycles.
+    let mut visited = HashSet::from([root.descriptor().digest.clone()]);
     let mut level = vec![root.clone()];
     while !level.is_empty() {
         let answers: Vec<Neighbours> = stream::iter(level)
@@ -31,9 +32,9 @@ pub async fn referrers(
             .map_err(|error: oras_store::Error| error.on(Side::Source))?;
         level = Vec::new();
         for Neighbours { children, referrers } in answers {
-            level.extend(children.into_iter().filter(|child| seen.insert(child.digest.clone())).map(node));
+            level.extend(children.into_iter().filter(|child| visited.insert(child.digest.clone())).map(node));
             for referrer in referrers {
-                if seen.insert(referrer.digest.clone()) {
+                if visited.insert(referrer.digest.clone()) {
                     level.push(node(referrer.plain()));
                     found.push(referrer);
                 }
@@ -43,6 +44,7 @@ pub async fn referrers(
     Ok(found)
 }
 
+/// The manifests next to a node in the graph.
 struct Neighbours {
     children: Vec<Descriptor>,
     referrers: Vec<Descriptor>,

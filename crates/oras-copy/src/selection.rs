@@ -4,8 +4,8 @@ use oras_spec::{Descriptor, Manifest, MediaKind};
 
 /// Selects the children of each opened manifest.
 ///
-/// The engine calls this once for each manifest, one manifest at a time, so an implementation can keep state without locks.
-/// The order of the children is the order in which a copy with a concurrency of 1 transfers them.
+/// The engine calls this once for each manifest, one manifest at a time, so an implementation can keep state without
+/// locks. The order of the children is the order in which a copy with a concurrency of 1 transfers them.
 pub trait Selection: Send {
     /// Returns the children of `manifest` to copy, and those to leave out.
     fn select(&mut self, manifest: &Manifest) -> SelectedChildren;

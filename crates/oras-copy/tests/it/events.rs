@@ -1,4 +1,4 @@
-//! What is told of leaves, whether the target was asked for them or finds out by itself.
+//! The events of leaves, for targets that check existence by a request and for targets whose push checks it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,15 +10,15 @@ use oras_store::{Content, Pushed, Target};
 
 use crate::recording::{Call, Recording, artifact, word};
 
-/// Copies one leaf; the words that are told of it.
-async fn told(target: Recording, sizes: &[usize]) -> (Vec<&'static str>, bool, Vec<Call>) {
+/// Copies an artifact. Returns the events of its first leaf, whether the copy succeeded, and the requests.
+async fn copy_and_record(target: Recording, sizes: &[usize]) -> (Vec<&'static str>, bool, Vec<Call>) {
     let (source, layers, manifest) = artifact(sizes).await;
     let (target, words) = (Arc::new(target), Arc::new(Mutex::new(Vec::new())));
-    let (told, leaf) = (Arc::clone(&words), layers[0].digest.clone());
+    let (recorded, leaf) = (Arc::clone(&words), layers[0].digest.clone());
     let observer = Arc::new(move |event: Event<'_>| {
         let (word, node) = word(&event);
         if node == leaf {
-            told.lock().unwrap().push(word);
+            recorded.lock().unwrap().push(word);
         }
     });
     let options = CopyOptions { observer, ..CopyOptions::default() };
@@ -33,24 +33,24 @@ async fn leaf_of(sizes: &[usize]) -> Digest {
 }
 
 #[tokio::test]
-async fn what_exists_is_never_started() {
+async fn never_starts_an_existing_leaf() {
     for size in [10, 2 << 20] {
         let leaf = leaf_of(&[size]).await;
         let outcomes = HashMap::from([(leaf.clone(), Some(Pushed::Existed))]);
         let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
-        let (words, done, calls) = told(target, &[size]).await;
+        let (words, done, calls) = copy_and_record(target, &[size]).await;
         assert!(done);
         assert_eq!(words, ["existed"]);
-        assert!(!calls.contains(&Call::Exists(leaf)), "asked for what is found out: {calls:?}");
+        assert!(!calls.contains(&Call::Exists(leaf)), "unexpected existence check: {calls:?}");
     }
 }
 
 #[tokio::test]
-async fn asking_and_finding_out_tell_the_same() {
+async fn reports_the_same_events_with_and_without_an_existence_check() {
     for size in [10, 2 << 20] {
         for push_checks_existence in [false, true] {
             let (words, done, _) =
-                told(Recording { push_checks_existence, ..Recording::default() }, &[size]).await;
+                copy_and_record(Recording { push_checks_existence, ..Recording::default() }, &[size]).await;
             assert!(done);
             assert_eq!(words, ["started", "progress", "copied"], "{push_checks_existence}");
         }
@@ -58,25 +58,25 @@ async fn asking_and_finding_out_tell_the_same() {
         let (source, layers, _) = artifact(&[size]).await;
         let leaf = oras_store::Content::from_source(source, layers[0].clone());
         target.store.push(&leaf).await.unwrap();
-        assert_eq!(told(target, &[size]).await.0, ["existed"]);
+        assert_eq!(copy_and_record(target, &[size]).await.0, ["existed"]);
     }
 }
 
 #[tokio::test]
-async fn what_moves_no_byte_is_started_at_its_end() {
+async fn starts_a_node_without_transferred_bytes_when_it_finishes() {
     let leaf = leaf_of(&[10]).await;
     for (outcome, expected, succeeds) in
         [(Some(Pushed::Adopted), &["started", "adopted"][..], true), (None, &["started"], false)]
     {
         let outcomes = HashMap::from([(leaf.clone(), outcome)]);
         let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
-        let (words, done, _) = told(target, &[10]).await;
+        let (words, done, _) = copy_and_record(target, &[10]).await;
         assert_eq!((&words[..], done), (expected, succeeds));
     }
 }
 
 #[tokio::test]
-async fn a_tag_that_names_the_root_is_left() {
+async fn skips_a_tag_that_already_names_the_root() {
     let (source, _, manifest) = artifact(&[10]).await;
     let target = Arc::new(Recording::default());
     let tagged = |tag: &str| CopyOptions { tag: TagPolicy::with_root(Some(tag)), ..CopyOptions::default() };
@@ -90,7 +90,7 @@ async fn a_tag_that_names_the_root_is_left() {
         calls,
         [Call::Tag(v1.clone()), Call::Tagged(v1), Call::Tagged(v2.clone()), Call::Tag(v2.clone())]
     );
-    // Another manifest takes the tag over.
+    // Another manifest gets the tag.
     let (source, _, other) = artifact(&[11]).await;
     for tag in [TagPolicy::None, TagPolicy::OverwriteWithRoot("v2".to_owned())] {
         let options = CopyOptions { tag, ..CopyOptions::default() };
@@ -101,7 +101,7 @@ async fn a_tag_that_names_the_root_is_left() {
 }
 
 #[tokio::test]
-async fn what_was_sent_before_is_neither_asked_for_nor_told() {
+async fn makes_no_request_for_present_nodes() {
     let (source, layers, manifest) = artifact(&[10, 11]).await;
     let target = Arc::new(Recording::default());
     let sent = layers[0].digest.clone();
@@ -112,7 +112,7 @@ async fn what_was_sent_before_is_neither_asked_for_nor_told() {
     assert!(calls.contains(&Call::Push(layers[1].digest.clone())));
 }
 
-/// Copies manifests that hold the same bytes under three media types; what is reported for these bytes, sorted.
+/// Copies manifests that list the same bytes under three media types. Returns the sorted events of these bytes.
 async fn reported_types(concurrency: usize) -> Vec<(String, Pushed)> {
     let source = Arc::new(Memory::new());
     let empty = |media_type| Content::of(media_type, "{}");
@@ -152,7 +152,7 @@ async fn reports_the_same_bytes_once_for_each_media_type() {
     for _ in 0..5 {
         assert_eq!(reported_types(0).await, expected);
     }
-    // One at a time, only the first type moves.
+    // If nodes are copied one at a time, only the first type is transferred.
     let outcomes: Vec<_> = reported_types(1).await.into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Copied).count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Existed).count(), 2);

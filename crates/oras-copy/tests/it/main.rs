@@ -1,4 +1,4 @@
-//! The engine against a target that records what it is asked for, and how much at a time.
+//! Tests of the engine with a target that records its requests and their concurrency.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod events;

@@ -1,4 +1,4 @@
-//! In which order nodes move, and how many at a time.
+//! The order and the concurrency of transfers.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use crate::recording::{Recording, artifact, word};
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
-async fn small_and_large_have_limits_of_their_own() {
+async fn limits_small_and_large_leaves_separately() {
     let mut sizes = vec![100; 40];
     sizes.extend((0..8).map(|more| MIB + 1 + more));
     for push_checks_existence in [false, true] {
@@ -25,7 +25,7 @@ async fn small_and_large_have_limits_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_given_is_never_exceeded() {
+async fn never_exceeds_the_given_concurrency() {
     let mut sizes = vec![100; 20];
     sizes.extend([MIB + 1, MIB + 2, MIB + 3, MIB + 4]);
     for limit in [1, 3, 20] {
@@ -38,7 +38,7 @@ async fn a_limit_that_is_given_is_never_exceeded() {
 }
 
 #[tokio::test]
-async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
+async fn sends_the_largest_leaf_first_unless_the_concurrency_is_1() {
     let sizes = [MIB + 1, 10, MIB + 3, MIB + 2, 11];
     let (source, layers, manifest) = artifact(&sizes).await;
     let digests = |places: &[usize]| places.iter().map(|at| layers[*at].digest.clone()).collect::<Vec<_>>();
@@ -51,7 +51,7 @@ async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
     copy_graph(source.clone(), target.clone(), vec![manifest.clone()], options).await.unwrap();
     assert_eq!(listed(&target), digests(&[0, 1, 2, 3, 4]));
 
-    // Nine large ones of rising size begin with the last.
+    // Nine large leaves of increasing size: the last is sent first.
     let sizes: Vec<_> = (0..9).map(|more| MIB + 1 + more).collect();
     for push_checks_existence in [false, true] {
         let (source, mut layers, manifest) = artifact(&sizes).await;
@@ -65,7 +65,7 @@ async fn the_largest_goes_first_and_one_at_a_time_keeps_the_order() {
 }
 
 #[tokio::test]
-async fn all_manifests_of_an_index_are_opened_before_a_large_blob_is_done() {
+async fn opens_all_manifests_of_an_index_before_a_large_blob_is_done() {
     let target = Arc::new(Recording::default());
     let source = Arc::new(Memory::new());
     let mut entries = Vec::new();
@@ -81,8 +81,8 @@ async fn all_manifests_of_an_index_are_opened_before_a_large_blob_is_done() {
     let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, listed.join(","));
     let index = Content::of(MediaType::IMAGE_INDEX, text);
     let words = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&words);
-    let observer = Arc::new(move |event: Event<'_>| told.lock().unwrap().push(word(&event)));
+    let recorded = Arc::clone(&words);
+    let observer = Arc::new(move |event: Event<'_>| recorded.lock().unwrap().push(word(&event)));
     let options = CopyOptions { observer, ..CopyOptions::default() };
     copy_graph(source, target.clone(), vec![index.clone()], options).await.unwrap();
     let words = words.lock().unwrap();
@@ -96,8 +96,8 @@ async fn all_manifests_of_an_index_are_opened_before_a_large_blob_is_done() {
 }
 
 #[tokio::test]
-async fn more_manifests_than_may_be_held_come_through() {
-    // Twelve of 1 MiB each: 8 MiB are held at most, so that some wait for others to be done.
+async fn copies_more_manifests_than_fit_in_memory() {
+    // Twelve manifests of 1 MiB each, of which the engine holds at most 8 MiB in memory. Some must wait for others.
     let (source, target) = (Arc::new(Memory::new()), Arc::new(Recording::default()));
     let mut roots = Vec::new();
     for number in 0..12 {
@@ -116,7 +116,7 @@ async fn more_manifests_than_may_be_held_come_through() {
 }
 
 #[tokio::test]
-async fn referrers_are_found_with_any_limit() {
+async fn finds_all_referrers_at_any_concurrency() {
     let (source, _, manifest) = artifact(&[10]).await;
     for number in 0..30 {
         let subject = serde_json::to_string(manifest.descriptor()).unwrap();

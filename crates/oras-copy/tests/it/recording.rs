@@ -1,4 +1,4 @@
-//! A target in memory that writes down what it is asked for, and whose answers can be set.
+//! A target in memory that records its requests, with configurable results.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use oras_memory::Memory;
 use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
 use oras_store::{Content, Error, ErrorKind, Pushed, Result, Target};
 
-/// What a target was asked for.
+/// A request to the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Exists(Digest),
@@ -22,15 +22,15 @@ pub(crate) enum Call {
 #[derive(Default)]
 pub(crate) struct Recording {
     pub(crate) store: Memory,
-    /// Whether leaves are found out by pushing.
+    /// The value of [`Target::push_checks_existence`].
     pub(crate) push_checks_existence: bool,
-    /// What pushing a leaf comes to without its bytes; `None` is an error.
+    /// The outcomes of pushes that read no bytes; `None` is an error.
     pub(crate) outcomes: HashMap<Digest, Option<Pushed>>,
     pub(crate) calls: Mutex<Vec<Call>>,
     pub(crate) running: Mutex<Running>,
 }
 
-/// Pushes of leaves that run, and the most that ever did: small ones and large ones.
+/// The current and the maximum number of concurrent pushes, of small leaves and of large leaves.
 #[derive(Default)]
 pub(crate) struct Running {
     now: [usize; 2],
@@ -43,13 +43,13 @@ impl Recording {
         self.calls.lock().unwrap().clone()
     }
 
-    /// The leaves that were pushed, in order.
+    /// Returns the pushed leaves, in order.
     pub(crate) fn pushed(&self) -> Vec<Digest> {
         let pushed = |call| if let Call::Push(digest) = call { Some(digest) } else { None };
         self.calls().into_iter().filter_map(pushed).collect()
     }
 
-    /// The most small leaves, large leaves, and leaves of any size that were pushed at the same time.
+    /// Returns the maximum number of concurrent pushes: of small leaves, of large leaves, and of all leaves.
     pub(crate) fn most(&self) -> (usize, usize, usize) {
         let running = self.running.lock().unwrap();
         (running.most[0], running.most[1], running.most_of_both)
@@ -83,7 +83,7 @@ impl Target for Recording {
             running.most[lane] = running.most[lane].max(running.now[lane]);
             running.most_of_both = running.most_of_both.max(running.now[0] + running.now[1]);
         }
-        // Whatever may start beside it starts meanwhile.
+        // Lets all other pushes start that the limits allow.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -109,7 +109,7 @@ impl Target for Recording {
     }
 }
 
-/// Leaves of `sizes` in a store, and the manifest that lists them.
+/// Returns a store with leaves of these sizes, their descriptors, and a manifest that lists them.
 pub(crate) async fn artifact(sizes: &[usize]) -> (Arc<Memory>, Vec<Descriptor>, Content) {
     let store = Arc::new(Memory::new());
     let mut layers = Vec::new();
@@ -128,7 +128,7 @@ pub(crate) async fn artifact(sizes: &[usize]) -> (Arc<Memory>, Vec<Descriptor>, 
     (store, layers, manifest)
 }
 
-/// An event in a word, without the number of bytes.
+/// Returns the name of an event, and its node.
 pub(crate) fn word(event: &Event<'_>) -> (&'static str, Digest) {
     let (word, node) = match event {
         Event::Opening(node) => ("opening", *node),
@@ -140,7 +140,7 @@ pub(crate) fn word(event: &Event<'_>) -> (&'static str, Digest) {
         Event::Finished { node, outcome: Pushed::Adopted, .. } => ("adopted", *node),
         Event::Finished { node, outcome: Pushed::Existed, .. } => ("existed", *node),
         Event::Twin { node, .. } => ("twin", *node),
-        _ => unreachable!("an event that nobody knows"),
+        _ => unreachable!("unknown event"),
     };
     (word, node.digest.clone())
 }
