@@ -1,4 +1,4 @@
-//! Annotations of a manifest, edited.
+//! Edits the annotations of a manifest.
 
 use std::sync::Arc;
 
@@ -10,32 +10,33 @@ use crate::manifest::store_manifest;
 use crate::resolve::fetch_manifest;
 use crate::{Names, Quiet};
 
-/// Edits of annotations.
+/// The changes of [`annotate`](fn@annotate).
 #[derive(Clone, Debug, Default)]
 pub struct Annotations {
-    /// Annotations to set, in order.
+    /// The annotations to set, in order.
     pub set: Vec<(String, String)>,
-    /// Keys to remove, before others are set.
+    /// The keys to remove. They are removed before annotations are set.
     pub remove: Vec<String>,
 }
 
-/// A manifest before and after its annotations were edited.
+/// The result of [`annotate`](fn@annotate).
 #[derive(Clone, Debug)]
 pub struct Annotated {
-    /// What the reference named.
+    /// The manifest that the reference named.
     pub before: Descriptor,
-    /// What was stored instead; the same when nothing changed.
+    /// The manifest with the new annotations. It equals `before` if nothing changed.
     pub after: Descriptor,
 }
 
-/// Stores the manifest or index that `reference` names with other annotations, and moves the tag, if it is one, to it.
+/// Edits the annotations of the manifest or index that `reference` names, and stores the new manifest.
 ///
-/// The text of the manifest changes only there: order, unknown fields and white space are kept. The old manifest stays
-/// under its digest and its other tags, and what refers to it goes on to refer to it, not to the new one.
+/// If `reference` is a tag, it names the new manifest afterwards. The edit does not change the order of fields, unknown
+/// fields, or white space outside the annotations. The old manifest keeps its digest, its other tags and its referrers.
 ///
 /// # Errors
-/// `InvalidInput` when it is of a type that has no annotations, or when a key to be removed is not there; `TooLarge`;
-/// the errors of the store.
+/// - [`ErrorKind::InvalidInput`] if the manifest is of a type without annotations, or if it lacks a key to remove.
+/// - [`ErrorKind::TooLarge`] if the new manifest exceeds the size limit of manifests.
+/// - The errors of the store.
 pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotations) -> Result<Annotated> {
     let content = fetch_manifest(Arc::clone(&store) as _, reference).await?;
     let before = content.descriptor().clone();
@@ -58,6 +59,7 @@ pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotation
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     let annotated = Content::of(before.media_type.clone(), edited);
+    // Parses the result before it is stored, so that the edit never replaces a valid manifest by an invalid one.
     annotated.manifest(MAX_MANIFEST_SIZE).await?;
     store_manifest(store, &annotated, &Names::only(reference), Arc::new(Quiet)).await?;
     Ok(Annotated { before, after: annotated.descriptor().clone() })

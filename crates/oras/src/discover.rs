@@ -1,4 +1,4 @@
-//! Discover: what refers to an artifact, and what refers to that.
+//! Lists the referrers of an artifact as a tree.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,37 +9,38 @@ use oras_store::{Error, ErrorKind, GraphSource, Predecessors, Result, Source};
 
 use crate::resolve;
 
-/// Levels that are followed at most: a hostile registry can claim referrers without end.
+/// The maximum number of levels. Without a limit, a hostile registry could return new referrers forever.
 const MAX_DEPTH: usize = 256;
-/// Nodes of one level that are asked for at once.
+/// The maximum number of concurrent requests for the referrers of one level.
 const CONCURRENCY: usize = 5;
 
-/// What to look for.
+/// The options of [`discover`](fn@discover).
 #[derive(Clone, Debug, Default)]
 pub struct DiscoverOptions {
-    /// Only referrers of this type, on every level.
+    /// Lists only referrers of this type, on each level.
     pub artifact_type: Option<MediaType>,
-    /// Levels of referrers; 0 means all.
-    pub depth: usize,
-    /// Looks at the image for this platform.
+    /// Selects the image for this platform, if the reference names an index.
     pub platform: Option<Platform>,
+    /// The number of levels. 0 means all levels.
+    pub depth: usize,
 }
 
-/// A node and what refers to it.
+/// A manifest with its referrers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
-    /// The node, with its artifact type and annotations.
+    /// The manifest, with its artifact type and annotations.
     pub descriptor: Descriptor,
-    /// What refers to it, in the store's order.
+    /// The referrers of the manifest, in the order of the store.
     pub referrers: Vec<Referrer>,
 }
 
-/// The tree of referrers above what `reference` names in `source`, asked for level by level.
+/// Returns the manifest that `reference` names in `source`, with the tree of its referrers.
 ///
-/// A node that appears twice is listed twice, and what refers to it once: cycles end.
+/// A manifest may appear several times in the tree. Its own referrers are listed only once, so that cycles end.
 ///
 /// # Errors
-/// Those of the source; [`ErrorKind::TooLarge`] when referrers nest deeper than any honest registry's.
+/// - [`ErrorKind::TooLarge`] if the tree has more than 256 levels.
+/// - The errors of the source.
 pub async fn discover(
     source: Arc<dyn GraphSource>,
     reference: &str,
@@ -47,23 +48,28 @@ pub async fn discover(
 ) -> Result<Referrer> {
     let plain = Arc::clone(&source) as Arc<dyn Source>;
     let root = resolve(plain, reference, options.platform.as_ref()).await?;
-    let levels = levels(&*source, &root, options).await?;
-    Ok(assemble(root, levels))
+    let levels = fetch_levels(&*source, &root, options).await?;
+    Ok(build_tree(root, levels))
 }
 
-/// For each level the nodes found, each with the place of its subject in the level before.
+/// The referrers of each level, each with the index of its subject in the previous level.
 type Levels = Vec<Vec<(usize, Descriptor)>>;
 
-async fn levels(source: &dyn GraphSource, root: &Descriptor, options: &DiscoverOptions) -> Result<Levels> {
-    let mut seen = HashSet::from([root.digest.clone()]);
-    let mut ask = vec![(0, root.plain())];
+/// Requests the referrers level by level, so that a level needs one round trip for each five manifests.
+async fn fetch_levels(
+    source: &dyn GraphSource,
+    root: &Descriptor,
+    options: &DiscoverOptions,
+) -> Result<Levels> {
+    let mut visited = HashSet::from([root.digest.clone()]);
+    let mut pending = vec![(0, root.plain())];
     let mut levels = Levels::new();
-    while !ask.is_empty() && (options.depth == 0 || levels.len() < options.depth) {
+    while !pending.is_empty() && (options.depth == 0 || levels.len() < options.depth) {
         if levels.len() == MAX_DEPTH {
             let message = format!("referrers of {} nest deeper than {MAX_DEPTH} levels", root.digest);
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let answers: Vec<(usize, Vec<Descriptor>)> = stream::iter(ask)
+        let answers: Vec<(usize, Vec<Descriptor>)> = stream::iter(pending)
             .map(|(place, node)| async move {
                 let found = Predecessors::predecessors(source, &node, options.artifact_type.as_ref()).await?;
                 Ok::<_, Error>((place, found))
@@ -75,10 +81,10 @@ async fn levels(source: &dyn GraphSource, root: &Descriptor, options: &DiscoverO
             .into_iter()
             .flat_map(|(subject, found)| found.into_iter().map(move |node| (subject, node)))
             .collect();
-        ask = level
+        pending = level
             .iter()
             .enumerate()
-            .filter(|(_, (_, node))| seen.insert(node.digest.clone()))
+            .filter(|(_, (_, node))| visited.insert(node.digest.clone()))
             .map(|(place, (_, node))| (place, node.plain()))
             .collect();
         levels.push(level);
@@ -86,7 +92,8 @@ async fn levels(source: &dyn GraphSource, root: &Descriptor, options: &DiscoverO
     Ok(levels)
 }
 
-fn assemble(root: Descriptor, levels: Levels) -> Referrer {
+/// Builds the tree from the last level to the first, because a referrer contains its own referrers.
+fn build_tree(root: Descriptor, levels: Levels) -> Referrer {
     let mut above: Vec<Vec<Referrer>> = Vec::new();
     for (depth, level) in levels.iter().enumerate().rev() {
         let subjects = if depth == 0 { 1 } else { levels[depth - 1].len() };
@@ -118,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn levels_become_a_tree() {
+    async fn builds_a_tree_of_referrers() {
         let store = Memory::new();
         let root = refer(&store, None, "root/x").await;
         let a = refer(&store, Some(&root), "a/x").await;

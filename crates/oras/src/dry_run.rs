@@ -1,4 +1,4 @@
-//! A store that is only looked at: for telling what a verb would do.
+//! A store for dry runs, which reads from another store and writes nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use oras_store::{
     Result, Source, Store, TagList, Target, UnhashedContent,
 };
 
-/// `store`, of which everything can be asked and which nothing changes: what is written to it is said to have been
-/// copied, and is not read.
+/// Wraps `store` so that reads go to it and writes change nothing.
 ///
-/// A verb that runs on it tells its steps as ever, and returns what it would have stored.
+/// A verb on the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied, and is
+/// not read unless its digest is unknown.
 pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
     Arc::new(DryRun(store))
 }
@@ -65,15 +65,15 @@ impl Target for DryRun {
     }
 }
 
-/// Hashes what it takes, as its digest is told.
-struct Hashed {
+/// Hashes the written bytes and discards them. The digest is part of the result of a verb.
+struct HashingIngest {
     media_type: MediaType,
     hasher: Hasher,
     written: u64,
 }
 
 #[async_trait]
-impl Ingest for Hashed {
+impl Ingest for HashingIngest {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.hasher.update(&chunk);
         self.written += chunk.len() as u64;
@@ -99,10 +99,10 @@ impl Ingest for Hashed {
 #[async_trait]
 impl IngestTarget for DryRun {
     async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(Hashed { media_type, hasher: Hasher::new(algorithm), written: 0 }))
+        Ok(Box::new(HashingIngest { media_type, hasher: Hasher::new(algorithm), written: 0 }))
     }
 
-    /// Says whether it is there already.
+    /// Hashes the content, and reports it as existing if the store has it.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
         let mut stream = content.read(0).await?;
@@ -134,7 +134,7 @@ impl TagList for DryRun {
 
 #[async_trait]
 impl Delete for DryRun {
-    /// Nothing is deleted; what is not there is an error as ever.
+    /// Deletes nothing. Returns an error if the content does not exist, like a store.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         self.0.resolve(&descriptor.digest.to_string()).await.map(drop)
     }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nothing_is_changed() {
+    async fn dry_run_changes_nothing() {
         let memory = Arc::new(Memory::new());
         let index = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
         let dry = dry_run(memory.clone());

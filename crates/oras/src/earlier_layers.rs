@@ -1,4 +1,4 @@
-//! Layers of earlier artifacts in the repository: hints of what the target probably has already.
+//! Finds the layers of earlier artifacts in the repository, which a new artifact is likely to share.
 
 use std::sync::Arc;
 
@@ -8,17 +8,18 @@ use oras_store::{Source, Store};
 
 use crate::fetch_manifest;
 
-/// How many manifests the lookup reads at most besides the nearest one. Each read is a request, and counts as a pull at some
-/// registries.
+/// The maximum number of manifests that the lookup reads besides the nearest one. Each read is a request, and some
+/// registries count it as a pull.
 const MAX_EARLIER: usize = 4;
-/// How many tags the lookup lists at most: one page of most registries.
+/// The maximum number of tags that the lookup lists. Most registries return as many in one page.
 const MAX_LISTED: usize = 1000;
 
-/// The artifact that is written, from which the lookup starts.
+/// The new artifact, which decides where the lookup starts.
 pub(crate) enum NewArtifact<'a> {
-    /// An artifact with this tag, if it gets one.
+    /// An artifact that gets this tag, or none. The lookup reads the current artifact of the tag, or else the last
+    /// tags.
     Tagged(Option<&'a str>),
-    /// A referrer of `subject`.
+    /// A referrer of `subject`. The lookup reads the last referrers of the subject, and the subject.
     Referrer {
         /// The manifest that the artifact refers to.
         subject: &'a Descriptor,
@@ -27,9 +28,9 @@ pub(crate) enum NewArtifact<'a> {
     },
 }
 
-/// The layers of the artifacts that are most like a new one, looked up once and only when needed.
+/// The layers of the artifacts that are most like the new one. They are looked up once, on first use.
 ///
-/// A layer in this list proves nothing: callers hash the content and ask the target for the digest.
+/// The list is only a hint. Callers must hash the content and check whether the target has the digest.
 pub(crate) struct EarlierLayers<'a> {
     store: &'a Arc<dyn Store>,
     new: NewArtifact<'a>,
@@ -41,7 +42,7 @@ impl<'a> EarlierLayers<'a> {
         Self { store, new, layers: None }
     }
 
-    /// Returns the layers. An error ends the lookup of that artifact: the transfer that follows reports it.
+    /// Returns the layers. Errors are ignored, because the lookup only saves a transfer.
     pub(crate) async fn get(&mut self) -> Vec<Descriptor> {
         if self.layers.is_none() {
             self.layers = Some(self.find().await);

@@ -1,4 +1,4 @@
-//! Image indexes made of manifests of one repository, and changed.
+//! Creates and edits image indexes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,37 +10,40 @@ use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source, c
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
 
-/// The largest config that is read for its platform.
+/// The size in bytes of the largest config that is read for its platform.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
-/// What an index is to be.
+/// The options of [`create_index`].
 #[derive(Clone, Debug, Default)]
 pub struct IndexOptions {
-    /// Tags or digests of the manifests, in order.
+    /// The tags or digests of the manifests, in order.
     pub manifests: Vec<String>,
-    /// The type of the artifact.
+    /// The artifact type of the index.
     pub artifact_type: Option<MediaType>,
     /// Annotations of the index.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Changes of an index, made in the order of these fields.
+/// The changes of [`update_index`]. They are applied in the order of these fields.
 #[derive(Clone, Debug, Default)]
 pub struct IndexUpdate {
-    /// A new artifact type; `Some(None)` removes it.
+    /// The new artifact type. `Some(None)` removes the artifact type; `None` does not change it.
     pub artifact_type: Option<Option<MediaType>>,
-    /// Digests whose entries go.
+    /// The digests of the entries to remove.
     pub remove: Vec<Digest>,
-    /// Tags or digests of manifests to append.
+    /// The tags or digests of manifests to append.
     pub add: Vec<String>,
-    /// Tags or digests of indexes whose entries are appended.
+    /// The tags or digests of indexes whose entries are appended.
     pub merge: Vec<String>,
 }
 
-/// An index of manifests that are in `source`, each with its platform and artifact type. Nothing is stored.
+/// Creates an index of manifests in `source`, without storing it. Each entry has the platform and artifact type of its
+/// manifest.
 ///
 /// # Errors
-/// `InvalidInput` for a malformed artifact type and a source that is no manifest; the errors of reading.
+/// - [`ErrorKind::InvalidInput`] for a malformed artifact type, and for a reference that does not name a manifest.
+/// - [`ErrorKind::TooLarge`] if the index is larger than clients accept.
+/// - The errors of the source.
 pub async fn create_index(
     source: Arc<dyn Source>,
     options: &IndexOptions,
@@ -53,18 +56,20 @@ pub async fn create_index(
         index.annotate(key.clone(), value.clone());
     }
     for reference in &options.manifests {
-        index.add(entry(&source, reference, listener).await?.0);
+        index.add(fetch_entry(&source, reference, listener).await?.0);
     }
-    content(MediaType::IMAGE_INDEX, index.to_bytes())
+    to_content(MediaType::IMAGE_INDEX, index.to_bytes())
 }
 
-/// The index that `reference` names in `source`, changed. Nothing is stored.
+/// Applies `update` to the index that `reference` names in `source`, and returns the new index without storing it.
 ///
-/// Fields that the specification does not define are kept.
+/// Fields that the specification does not define stay in the index.
 ///
 /// # Errors
-/// `InvalidInput` when it is no index, when a digest to be removed is not listed, when something to be added is no
-/// manifest or something to be merged no index; the errors of reading.
+/// - [`ErrorKind::InvalidInput`] if `reference` does not name an index, if the index has no entry for a digest to
+///   remove, if a reference to add does not name a manifest, or if a reference to merge does not name an index.
+/// - [`ErrorKind::TooLarge`] if the new index is larger than clients accept.
+/// - The errors of the source.
 pub async fn update_index(
     source: Arc<dyn Source>,
     reference: &str,
@@ -76,8 +81,9 @@ pub async fn update_index(
     if let Some(artifact_type) = &update.artifact_type {
         index.set_artifact_type(artifact_type.clone());
     }
-    for (place, digest) in update.remove.iter().enumerate() {
-        if update.remove[..place].contains(digest) {
+    for (position, digest) in update.remove.iter().enumerate() {
+        // A digest may be given twice. The first removal deletes all its entries.
+        if update.remove[..position].contains(digest) {
             continue;
         }
         if !index.remove(digest) {
@@ -87,7 +93,7 @@ pub async fn update_index(
         listener.step(Step::Removed(digest));
     }
     for added in &update.add {
-        let (descriptor, fetched) = entry(&source, added, listener).await?;
+        let (descriptor, fetched) = fetch_entry(&source, added, listener).await?;
         index.add(descriptor);
         listener.step(Step::Added(added, &fetched));
     }
@@ -96,16 +102,16 @@ pub async fn update_index(
         index.merge(other);
         listener.step(Step::Merged(merged, &fetched));
     }
-    content(index.media_type().clone(), index.to_bytes())
+    to_content(index.media_type().clone(), index.to_bytes())
 }
 
-/// The index as content; refused if it would be too large for its readers.
-fn content(media_type: MediaType, bytes: Vec<u8>) -> Result<Content> {
+/// Returns the index as content, or an error if it exceeds the limit that clients apply to manifests.
+fn to_content(media_type: MediaType, bytes: Vec<u8>) -> Result<Content> {
     check_written_size("the index", bytes.len(), MAX_MANIFEST_SIZE)?;
     Ok(Content::of(media_type, bytes))
 }
 
-/// What image-spec demands of an artifact type, in the words of the Go tool.
+/// Returns an error, with the message of the Go tool, if the artifact type is not a valid media type.
 fn check_type(artifact_type: Option<&MediaType>) -> Result<()> {
     match artifact_type.filter(|artifact_type| !artifact_type.is_well_formed()) {
         Some(bad) => Err(Error::new(ErrorKind::InvalidInput, format!("{bad}: invalid media type"))),
@@ -113,7 +119,7 @@ fn check_type(artifact_type: Option<&MediaType>) -> Result<()> {
     }
 }
 
-async fn fetch(source: &Arc<dyn Source>, what: &str, reference: &str) -> Result<Content> {
+async fn fetch_named(source: &Arc<dyn Source>, what: &str, reference: &str) -> Result<Content> {
     fetch_manifest(Arc::clone(source), reference)
         .await
         .map_err(|error| error.context(format!("could not find the {what} {reference}")))
@@ -125,7 +131,7 @@ async fn fetch_index(
     listener: &dyn Listener,
 ) -> Result<(Descriptor, IndexDocument)> {
     listener.step(Step::Fetching(reference));
-    let content = fetch(source, "index", reference).await?;
+    let content = fetch_named(source, "index", reference).await?;
     let node = content.descriptor().clone();
     if node.media_type.kind() != MediaKind::Index {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{reference} is not an index")));
@@ -135,14 +141,14 @@ async fn fetch_index(
     Ok((node, index.unwrap_or_default()))
 }
 
-/// The entry for a manifest, and the manifest's descriptor as it was found.
-async fn entry(
+/// Reads a manifest. Returns its entry in the index, and its descriptor in the source.
+async fn fetch_entry(
     source: &Arc<dyn Source>,
     reference: &str,
     listener: &dyn Listener,
 ) -> Result<(Descriptor, Descriptor)> {
     listener.step(Step::Fetching(reference));
-    let content = fetch(source, "manifest", reference).await?;
+    let content = fetch_named(source, "manifest", reference).await?;
     let node = content.descriptor();
     if !matches!(node.media_type.kind(), MediaKind::Manifest | MediaKind::Index) {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{reference} is not a manifest")));
@@ -152,30 +158,31 @@ async fn entry(
     let mut entry = node.plain();
     match manifest.view() {
         View::Image(image) => {
-            entry.platform = platform(source, image).await?;
+            entry.platform = fetch_platform(source, image).await?;
             entry.artifact_type = artifact_type(image, &manifest);
         }
-        View::Index(index) => entry.artifact_type = given(index.artifact_type.as_ref()),
+        View::Index(index) => entry.artifact_type = non_empty(index.artifact_type.as_ref()),
         View::Artifact(_) => {}
     }
     Ok((entry, node.clone()))
 }
 
-fn given(media_type: Option<&MediaType>) -> Option<MediaType> {
+/// Returns the media type unless it is an empty string.
+fn non_empty(media_type: Option<&MediaType>) -> Option<MediaType> {
     media_type.filter(|text| !text.as_str().is_empty()).cloned()
 }
 
-/// The manifest's own artifact type, else the config's type, unless that is one every image has.
+/// Returns the artifact type of the manifest, or else the type of its config, unless it is the type of image configs.
 fn artifact_type(image: &ImageManifest, manifest: &Manifest) -> Option<MediaType> {
-    given(image.artifact_type.as_ref()).or_else(|| {
+    non_empty(image.artifact_type.as_ref()).or_else(|| {
         let common =
             image.config.media_type.is_image_config() || image.config.media_type == MediaType::EMPTY_JSON;
-        if common { None } else { given(manifest.artifact_type()) }
+        if common { None } else { non_empty(manifest.artifact_type()) }
     })
 }
 
-/// The platform that the config of an image tells; a config that tells none is not an error.
-async fn platform(source: &Arc<dyn Source>, image: &ImageManifest) -> Result<Option<Platform>> {
+/// Reads the platform from the config of an image. A config without a platform is not an error.
+async fn fetch_platform(source: &Arc<dyn Source>, image: &ImageManifest) -> Result<Option<Platform>> {
     let config = &image.config;
     if !config.media_type.is_image_config() {
         return Ok(None);

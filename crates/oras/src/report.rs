@@ -1,4 +1,6 @@
-//! Results as `--format json` prints them: field names and order are the Go tool's, which scripts read.
+//! The JSON documents that `--format json` prints, and conversions from the results of verbs.
+//!
+//! The names and the order of the fields are those of the Go tool, because scripts read them.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +9,28 @@ use serde::Serialize;
 
 use crate::{Annotated, Pulled, Referrer, TaggedArtifact};
 
-/// A descriptor with the reference under which it can be fetched.
+/// A descriptor with the reference that fetches it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
-    /// `name@digest`.
+    /// The reference: `name@digest`.
     pub reference: String,
-    /// The type of the content.
+    /// The media type of the content.
     pub media_type: MediaType,
     /// The digest of the content.
     pub digest: Digest,
-    /// The length of the content in bytes.
+    /// The size of the content in bytes.
     pub size: u64,
-    /// Annotations, sorted by key.
+    /// The annotations, sorted by key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The artifact type of a manifest.
+    /// The artifact type, if the content is a manifest that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
 }
 
 impl Node {
-    /// `descriptor` as it is found below `name`, a repository or the path of a layout.
+    /// Makes a node of `descriptor`. `name` is the repository or the path of the layout.
     pub fn new(name: &str, descriptor: &Descriptor) -> Self {
         Self {
             reference: format!("{name}@{}", descriptor.digest),
@@ -41,19 +43,19 @@ impl Node {
     }
 }
 
-/// What `push` reports.
+/// The report of `push`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Push {
     /// The manifest.
     #[serde(flatten)]
     pub root: Node,
-    /// `name:tag` of every tag, sorted.
+    /// The references of all tags, `name:tag`, sorted.
     pub reference_as_tags: Vec<String>,
 }
 
 impl Push {
-    /// The manifest `root`, pushed to `name` under `tags`.
+    /// Makes the report of a push of `root` to `name` with `tags`.
     pub fn new(name: &str, root: &Descriptor, tags: &[String]) -> Self {
         let mut reference_as_tags: Vec<_> = tags.iter().map(|tag| format!("{name}:{tag}")).collect();
         reference_as_tags.sort();
@@ -61,21 +63,21 @@ impl Push {
     }
 }
 
-/// What `manifest delete` and `blob delete` report.
+/// The report of `manifest delete` and `blob delete`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deleted {
-    /// What was deleted.
+    /// The deleted manifest or blob. `None` if it did not exist.
     #[serde(flatten)]
     pub node: Option<Node>,
-    /// The reference as it was given.
+    /// The reference from the command line.
     pub reference_as_given: String,
-    /// Whether it was there.
+    /// True if the manifest or blob existed.
     pub deleted: bool,
 }
 
 impl Deleted {
-    /// `node`, found below `name` as `given`; `None` was not there.
+    /// Makes the report of a deletion of the reference `given` from `name`. `node` is `None` if it did not exist.
     pub fn new(name: &str, given: &str, node: Option<&Descriptor>) -> Self {
         Self {
             node: node.map(|node| Node::new(name, node)),
@@ -85,85 +87,85 @@ impl Deleted {
     }
 }
 
-/// What `untag` reports.
+/// The report of `untag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Untag {
-    /// The tags that were removed, in the order given.
+    /// The removed tags, in the order of the command line.
     pub untagged: Vec<Untagged>,
 }
 
-/// A tag that was removed.
+/// A removed tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Untagged {
-    /// The manifest that it named, and that stays.
+    /// The manifest that the tag named. It still exists.
     #[serde(flatten)]
     pub node: Node,
     /// The tag.
     pub tag: String,
 }
 
-/// What `annotate` reports.
+/// The report of `annotate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotate {
     /// The new manifest.
     #[serde(flatten)]
     pub root: Node,
-    /// The digest before.
+    /// The digest of the manifest before the change.
     pub previous_digest: Digest,
 }
 
 impl Annotate {
-    /// What was annotated below `name`.
+    /// Makes the report of an annotated manifest in `name`.
     pub fn new(name: &str, annotated: &Annotated) -> Self {
         Self { root: Node::new(name, &annotated.after), previous_digest: annotated.before.digest.clone() }
     }
 }
 
-/// What `cp` reports.
+/// The report of `cp`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Copy {
-    /// What was copied, as it was asked for.
+    /// The source reference from the command line.
     pub source: String,
-    /// Whether nothing was copied in truth.
+    /// True if this was a dry run, which copies nothing.
     pub dry_run: bool,
-    /// What it is at the destination.
+    /// The manifest and its tags at the destination.
     #[serde(flatten)]
     pub copied: Push,
 }
 
-/// What `tag` reports.
+/// The report of `tag`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tag {
     /// The manifest.
     #[serde(flatten)]
     pub node: Node,
-    /// The tags it was given, in the order in which they were asked for.
+    /// The new tags, in the order of the command line.
     pub tags: Vec<String>,
 }
 
-/// What `login` and `logout` report.
+/// The report of `login` and `logout`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Login {
     /// The registry.
     pub registry: String,
-    /// Whether its credential is kept now.
+    /// True if a credential of the registry is stored now.
     pub logged_in: bool,
     /// The user name, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
-/// What `login --check` reports: where a credential is, without it.
+/// The report of `login --check`: the location of a credential, without the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialSource {
-    /// The registry, with the repository if one was asked for.
+    /// The registry, with the repository if one was given.
     pub name: String,
-    /// The file that has the credential or names its helper.
+    /// The file with the credential or with the name of its helper.
     pub file: String,
     /// The key of the entry in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,34 +173,34 @@ pub struct CredentialSource {
     /// The credential helper.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub helper: Option<String>,
-    /// `password`, `identity token` or `registry token`.
+    /// The kind of the credential: `password`, `identity token` or `registry token`.
     pub kind: &'static str,
     /// The user name, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
 
-/// What `pull` reports.
+/// The report of `pull`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pull {
-    /// `name@digest` of the root.
+    /// The reference of the root: `name@digest`.
     pub reference: String,
     /// The files, in the order of the manifest.
     pub files: Vec<File>,
 }
 
-/// A file that was pulled.
+/// A pulled file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct File {
-    /// The absolute path; that of a directory ends in a separator.
+    /// The absolute path. The path of a directory ends in a separator.
     pub path: String,
-    /// The layer it came from.
+    /// The layer with the content of the file.
     #[serde(flatten)]
     pub layer: Node,
 }
 
 impl Pull {
-    /// What was pulled from `name`.
+    /// Makes the report of a pull from `name`.
     pub fn new(name: &str, pulled: &Pulled) -> Self {
         let files = pulled.files.iter().map(|file| {
             let mut path = file.path.display().to_string();
@@ -211,18 +213,18 @@ impl Pull {
     }
 }
 
-/// What `discover` reports: a node with its referrers.
+/// The report of `discover`: a manifest with its referrers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Discover {
-    /// The node.
+    /// The manifest.
     #[serde(flatten)]
     pub node: Node,
-    /// What refers to it.
+    /// The referrers of the manifest.
     pub referrers: Vec<Discover>,
 }
 
 impl Discover {
-    /// The tree `root`, found below `name`.
+    /// Makes the report of the tree `root` in `name`.
     pub fn new(name: &str, root: &Referrer) -> Self {
         Self {
             node: Node::new(name, &root.descriptor),
@@ -231,39 +233,39 @@ impl Discover {
     }
 }
 
-/// What `repo tags` reports.
+/// The report of `repo tags`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tags {
-    /// The tags, in the store's order.
+    /// The tags, in the order of the store.
     pub tags: Vec<String>,
-    /// The digest of each tag, if they were asked for.
+    /// The digest of each tag, if digests were requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digests: Option<BTreeMap<String, Digest>>,
 }
 
-/// What `repo ls` reports.
+/// The report of `repo ls`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Repositories {
     /// The registry.
     pub registry: String,
-    /// The repositories, in the registry's order.
+    /// The repositories, in the order of the registry.
     pub repositories: Vec<String>,
 }
 
-/// What `backup` and `restore` report.
+/// The report of `backup` and `restore`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
     /// The repository.
     pub repository: String,
-    /// The layout: a directory or an archive.
+    /// The path of the layout, which is a directory or an archive.
     pub path: String,
-    /// Whether nothing was written.
+    /// True if this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// The size of the archive that was written.
+    /// The size of the written archive in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive_size: Option<u64>,
-    /// The tags, in the order in which they were named or listed.
+    /// The artifacts, in the order in which their tags were given or listed.
     pub artifacts: Vec<Tagged>,
 }
 
@@ -272,15 +274,15 @@ pub struct Backup {
 pub struct Tagged {
     /// The tag.
     pub tag: String,
-    /// The manifest, as it is found in the repository.
+    /// The manifest in the repository.
     #[serde(flatten)]
     pub root: Node,
-    /// How many referrers came along.
+    /// The number of copied referrers.
     pub referrers: usize,
 }
 
 impl Backup {
-    /// What was moved between `repository` and the layout at `path`.
+    /// Makes the report of a backup or restore between `repository` and the layout at `path`.
     pub fn new(repository: &str, path: &str, artifacts: &[TaggedArtifact]) -> Self {
         let tagged = |artifact: &TaggedArtifact| Tagged {
             tag: artifact.tag.clone(),

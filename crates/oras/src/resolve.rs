@@ -1,4 +1,4 @@
-//! Resolve: what a reference names.
+//! Resolves references to descriptors and manifests.
 
 use std::sync::Arc;
 
@@ -6,9 +6,13 @@ use oras_copy::select_platform;
 use oras_spec::{Descriptor, Platform};
 use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
-/// The descriptor that `reference` names in `source`; with a `platform`, that of the image for it.
+/// Returns the descriptor that `reference` names in `source`. With a `platform`, selects the image for it from an
+/// index.
 ///
-/// Without a platform the manifest itself is not transferred.
+/// Without a platform the manifest is not transferred.
+///
+/// # Errors
+/// Returns the errors of the source, and an error if no image matches the platform.
 pub async fn resolve(
     source: Arc<dyn Source>,
     reference: &str,
@@ -23,31 +27,36 @@ pub async fn resolve(
     }
 }
 
-/// Like [`resolve`], but also reads the manifest, for a descriptor that is stored in another manifest.
+/// Like [`resolve`], but also reads and verifies the manifest. Use it for a descriptor that is stored in another
+/// manifest.
 ///
-/// A registry may answer `HEAD` with a wrong size or media type. [`resolve`] returns them as they are, because many registries
-/// count a `GET` of a manifest as a pull and a `HEAD` not. The first request is a `HEAD` here, too, as errors name it.
+/// A registry may answer `HEAD` with a wrong size or media type. [`resolve`] returns them unchanged, because many
+/// registries count a `GET` of a manifest as a pull, but not a `HEAD`.
 ///
 /// # Errors
-/// Those of the source; `DigestMismatch` if the digest of the bytes is another one.
+/// Returns the errors of the source, and `DigestMismatch` if the bytes have another digest.
 pub async fn resolve_verified(
     source: Arc<dyn Source>,
     reference: &str,
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
+    // The first request is a `HEAD` here as well, so that errors name the same request as those of `resolve`.
     let found = resolve(Arc::clone(&source), reference, platform).await?;
     if platform.is_some() {
         return Ok(found);
     }
     match source.resolve_with_bytes(&found.digest.to_string()).await {
         Ok((descriptor, _)) => Ok(descriptor),
-        // A manifest above the limit of the source is not read.
+        // The source does not read a manifest above its limit, so its descriptor stays unverified.
         Err(error) if error.kind() == ErrorKind::TooLarge => Ok(found),
         Err(error) => Err(error),
     }
 }
 
-/// The manifest that `reference` names, with its bytes in memory: one request where a store can do it in one.
+/// Returns the manifest that `reference` names, with its bytes in memory. A registry needs one request for this.
+///
+/// # Errors
+/// Returns the errors of the source, and an error for bytes that do not match the digest.
 pub async fn fetch_manifest(source: Arc<dyn Source>, reference: &str) -> Result<Content> {
     let (descriptor, bytes) = source.resolve_with_bytes(reference).await?;
     let bytes = match bytes {
@@ -57,7 +66,7 @@ pub async fn fetch_manifest(source: Arc<dyn Source>, reference: &str) -> Result<
     Content::from_bytes(descriptor, bytes)
 }
 
-/// Like [`fetch_manifest`], of the image for `platform` if one is asked for.
+/// Like [`fetch_manifest`], but with a `platform`, selects the image for it from an index.
 pub(crate) async fn fetch_root(
     source: Arc<dyn Source>,
     reference: &str,
