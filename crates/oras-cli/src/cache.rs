@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras::store::{Error, ErrorKind, Source};
-use oras::{Cached, Layout, LayoutOptions};
+use oras::{CachedSource, Layout, LayoutOptions};
 
 use crate::env;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
             return Ok(source);
         }
     };
-    Ok(Arc::new(Cached::new(source, cache)))
+    Ok(Arc::new(CachedSource::new(source, cache)))
 }
 
 /// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.

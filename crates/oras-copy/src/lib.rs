@@ -1,11 +1,11 @@
 //! The copy engine: any graph of descriptors, from any source to any target.
 //!
-//! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once, and stops at the
-//! first error, without a tag. It uses only the traits of `oras-store`: the target decides from the origin of the content
-//! whether it streams, mounts or links the bytes.
+//! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once, and stops at
+//! the first error, without a tag. It uses only the traits of `oras-store`: the target decides from the origin of the
+//! content whether it streams, mounts or links the bytes.
 //!
-//! [`referrers`] finds the referrers of a graph, so that they can be copied too. [`select_platform`] selects one image of an
-//! index, [`select_platforms`] several.
+//! [`referrers`] finds the referrers of a graph, so that they can be copied too. [`select_platform`] selects one image
+//! of an index, [`select_platforms`] several.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,6 +53,6 @@ pub use copy_options::{CopyOptions, TagPolicy};
 pub use copy_report::{CopiedNode, CopyReport};
 pub use event::{Event, Observer, Silent};
 pub use platform::select_platform;
-pub use platforms::{PlatformsError, Selected, join, select_platforms};
+pub use platforms::{PlatformsError, Selected, join_platforms, select_platforms};
 pub use referrers::referrers;
 pub use selection::{SelectedChildren, Selection, all_children, without_subject};

@@ -29,7 +29,7 @@ pub enum PlatformsError {
     #[error("not an image index or a manifest list")]
     NotAnIndex,
     /// The index has no entry for some platforms.
-    #[error("unmatched platforms: [{}]", join(.missing))]
+    #[error("unmatched platforms: [{}]", join_platforms(.missing))]
     Unmatched {
         /// The platforms without an entry.
         missing: Vec<Platform>,
@@ -41,8 +41,8 @@ pub enum PlatformsError {
     Malformed(String),
 }
 
-/// Formats platforms as a list: `linux/amd64, linux/arm64`.
-pub fn join(platforms: &[Platform]) -> String {
+/// Returns the platforms as text: `linux/amd64, linux/arm64`.
+pub fn join_platforms(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -73,18 +73,20 @@ pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Sele
     }
     let selected: Vec<bool> =
         entries.iter().map(|entry| platforms.iter().any(|wanted| is_for(entry, wanted))).collect();
-    let kept: Vec<usize> = (0..entries.len()).filter(|at| keeps(entries, &selected, *at)).collect();
-    match kept.as_slice() {
-        _ if kept.len() == entries.len() => Ok(Selected::Whole),
+    let positions: Vec<usize> = (0..entries.len()).filter(|at| is_kept(entries, &selected, *at)).collect();
+    match positions.as_slice() {
+        _ if positions.len() == entries.len() => Ok(Selected::Whole),
         [only] if entries.get(*only).is_some_and(|entry| entry.platform.is_some()) => {
             Ok(Selected::One(Box::new(entries[*only].clone())))
         }
-        _ => filter(index.bytes(), &kept).map(Selected::Some),
+        _ => filter(index.bytes(), &positions).map(Selected::Some),
     }
 }
 
-fn keeps(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
+/// Returns true if the entry at this position belongs to the selection.
+fn is_kept(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
     let Some(entry) = entries.get(at) else { return false };
+    // An attestation follows the image that it describes, whatever its own platform.
     let mut others = entries.iter().zip(selected);
     if let Some(subject) = entry.annotations.get(ATTESTATION_OF) {
         return others.any(|(other, selected)| *selected && other.digest.to_string() == *subject);
@@ -98,7 +100,9 @@ fn keeps(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
 }
 
 /// Returns the document with only the entries at these positions.
-fn filter(document: &[u8], kept: &[usize]) -> Result<Bytes, PlatformsError> {
+///
+/// The text of the entries and of the other fields is copied, because a digest covers each byte of an entry.
+fn filter(document: &[u8], positions: &[usize]) -> Result<Bytes, PlatformsError> {
     let malformed = |error: serde_json::Error| PlatformsError::Malformed(error.to_string());
     let fields: Fields<'_> = serde_json::from_slice(document).map_err(malformed)?;
     let mut parts = Vec::with_capacity(fields.0.len());
@@ -110,7 +114,7 @@ fn filter(document: &[u8], kept: &[usize]) -> Result<Bytes, PlatformsError> {
         }
         let entries: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(malformed)?;
         let entries: Vec<_> =
-            kept.iter().filter_map(|at| entries.get(*at)).map(|entry| entry.get()).collect();
+            positions.iter().filter_map(|at| entries.get(*at)).map(|entry| entry.get()).collect();
         parts.push(format!("{key}:[{}]", entries.join(",")));
     }
     Ok(format!("{{{}}}", parts.join(",")).into())
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_stays_as_it_was() {
+    fn does_not_change_selected_entries() {
         let of_a = format!(r#","annotations":{{"{ATTESTATION_OF}":"{}"}}"#, Digest::sha256(b"a"));
         let of_c = format!(r#","annotations":{{"{ATTESTATION_OF}":"{}"}}"#, Digest::sha256(b"c"));
         let a = entry("a", r#", "platform":{"os":"linux","architecture":"amd64"},"unknown":true"#);
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn all_one_or_none() {
+    fn selects_the_whole_index_or_one_image_or_fails() {
         let a = entry("a", r#","platform":{"os":"linux","architecture":"amd64"}"#);
         let b = entry("b", r#","platform":{"os":"linux","architecture":"arm64"}"#);
         let index = index(&[a, b]);

@@ -1,4 +1,4 @@
-//! Attach: files become an artifact that refers to another.
+//! Packs files into an artifact that refers to another artifact.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,49 +8,53 @@ use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
 use oras_store::{Content, Result, Source, Store, Target};
 
-use crate::collect::Layers;
 use crate::earlier_layers::{EarlierLayers, NewArtifact};
-use crate::listener::Nodes;
+use crate::file_arguments::FileLayers;
+use crate::listener::CopyObserver;
 use crate::push::with_blobs;
-use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, collect, resolve_verified};
+use crate::{
+    ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, file_arguments, resolve_verified,
+};
 
-/// What to attach, and how.
+/// The options of [`attach`].
 #[derive(Clone, Debug, Default)]
 pub struct AttachOptions {
-    /// Files and directories; each becomes a layer.
+    /// The files and directories to pack. Each becomes a layer.
     pub files: Vec<FileArgument>,
     /// The config.
     pub config: ConfigArgument,
-    /// The type of the artifact; required.
+    /// The type of the artifact. It is required, unless the config has a type of its own.
     pub artifact_type: Option<MediaType>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
     /// Annotations of the config.
     pub config_annotations: BTreeMap<String, String>,
-    /// Attaches to the image for this platform.
+    /// Selects the image for this platform as the subject, if the reference names an index.
     pub platform: Option<Platform>,
-    /// Nodes in flight; 0 means the default.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// How directories are packed.
+    /// The options for packing directories.
     pub directories: DirectoryOptions,
 }
 
-/// What was attached, and to what.
+/// The result of [`attach`].
 #[derive(Clone, Debug)]
 pub struct Attached {
-    /// The new manifest, with its artifact type and annotations.
+    /// The manifest, with its artifact type and annotations.
     pub root: Descriptor,
-    /// The new manifest's bytes.
+    /// The manifest as content, with its bytes in memory.
     pub manifest: Content,
-    /// What it refers to.
+    /// The manifest that the artifact refers to.
     pub subject: Descriptor,
 }
 
-/// Packs the files of `options` into an artifact whose subject is what `reference` names in `store`, and stores it
-/// there, untagged: whoever lists the subject's referrers finds it.
+/// Packs the files of `options` into an artifact whose subject is the manifest that `reference` names, and stores it.
+///
+/// The artifact gets no tag. Clients find it in the list of the subject's referrers.
 ///
 /// # Errors
-/// A subject that is not there, files that can't be read, a malformed type, and the store's errors.
+/// Returns an error if the subject does not exist, for a file that cannot be read, for a malformed type, and for each
+/// error of the store.
 pub async fn attach(
     store: Arc<dyn Store>,
     reference: &str,
@@ -64,9 +68,10 @@ pub async fn attach(
     let collection = Collection::new().directories(options.directories);
     let artifact_type = options.artifact_type.as_ref();
     let earlier = EarlierLayers::new(&store, NewArtifact::Referrer { subject: &subject, artifact_type });
-    let Layers { layers, sent } =
-        collect::files(&collection, options.files, &*store, earlier, &listener).await?;
-    let config = collect::config(&collection, options.config, &options.config_annotations).await?;
+    let FileLayers { layers, present } =
+        file_arguments::add_files(&collection, options.files, &*store, earlier, &listener).await?;
+    let config = file_arguments::add_config(&collection, options.config, &options.config_annotations).await?;
+    // A subject that was selected from an index keeps the platform and artifact type of its entry.
     let mut described = subject.plain();
     if options.platform.is_some() {
         described.platform.clone_from(&subject.platform);
@@ -85,10 +90,10 @@ pub async fn attach(
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
     let copy = oras_copy::CopyOptions {
-        present: sent,
+        present,
         concurrency: options.concurrency,
         selection: Box::new(layers_first),
-        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
         ..oras_copy::CopyOptions::default()
     };
     copy_graph(source, store as Arc<dyn Target>, vec![root.clone()], copy).await?;
@@ -96,7 +101,7 @@ pub async fn attach(
     Ok(Attached { root: root.descriptor().clone(), manifest: root, subject })
 }
 
-/// The children to send: not the subject, which is there; the config last, as the Go tool does.
+/// Returns the children to copy: the layers, then the config, as in the Go tool. The store already has the subject.
 fn layers_first(manifest: &Manifest) -> Vec<Descriptor> {
     let mut children = without_subject(manifest);
     if manifest.config().is_some() && !children.is_empty() {

@@ -1,4 +1,4 @@
-//! Backup: tags of a repository, with all below them, into an OCI layout.
+//! Copies tags of a repository, with their artifacts, into an OCI layout.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,40 +7,40 @@ use oras_layout::{ArchiveWriter, Layout};
 use oras_spec::reference::check_tag;
 use oras_store::{ErrorKind, ReadStore, Result, Target};
 
-use crate::tagged::{self, Plan};
+use crate::tag_transfer::{self, TagTransfer};
 use crate::{Listener, Step, TaggedArtifact};
 
-/// What to back up, and how.
+/// The options of [`backup`].
 #[derive(Clone, Debug, Default)]
 pub struct BackupOptions {
-    /// The tags; none means all.
+    /// The tags to back up. Empty means all tags.
     pub tags: Vec<String>,
-    /// Takes what refers to them too, also to the manifests of an index.
+    /// Also copies the referrers of the artifacts, and those of the manifests in an index.
     pub referrers: bool,
-    /// Nodes in flight; 0 means the default.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// Only finds out what would be backed up: nothing is transferred and nothing is written.
+    /// Reports what would be backed up, without a transfer and without writing anything.
     pub dry_run: bool,
 }
 
-/// Where a backup goes.
+/// The destination of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupOutput {
-    /// An OCI layout in this directory, made if it is not there, added to if it is.
+    /// An OCI layout in this directory. It is created if it does not exist; an existing layout keeps its content.
     Directory(PathBuf),
-    /// A tar archive at this path, which replaces what was there when it is complete.
+    /// A tar archive at this path. The complete archive replaces an existing file.
     Archive(PathBuf),
 }
 
 impl BackupOutput {
-    /// An archive if the path ends in `.tar`, whatever the case; else a directory.
+    /// Returns an archive if the path ends in `.tar`, in upper or lower case, and a directory otherwise.
     pub fn of(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let archive = path.to_string_lossy().to_ascii_lowercase().ends_with(".tar");
         if archive { Self::Archive(path) } else { Self::Directory(path) }
     }
 
-    /// The path.
+    /// Returns the path of the directory or the archive.
     pub fn path(&self) -> &Path {
         match self {
             Self::Directory(path) | Self::Archive(path) => path,
@@ -48,25 +48,28 @@ impl BackupOutput {
     }
 }
 
-/// What was backed up.
+/// The result of [`backup`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackedUp {
-    /// The tags, in the order in which they were named or listed.
+    /// The artifacts, in the order in which their tags were given or listed.
     pub artifacts: Vec<TaggedArtifact>,
-    /// The size of the archive, if one was written.
+    /// The size of the archive in bytes, if an archive was written.
     pub archive_size: Option<u64>,
 }
 
-/// Copies the artifacts that `options.tags` name in `source` into the layout `output`, each blob once, tags last.
+/// Copies the artifacts that `options.tags` name in `source` into an OCI layout. The tags are written last.
 ///
-/// An archive is written as the content arrives and gets its name when it is complete: after an error, and when the
-/// future is dropped, there is no archive, and one that was there is as it was. A directory keeps the blobs that were
-/// copied before an error, untagged, so that the next attempt need not copy them again.
+/// Each blob is copied once. An archive is written to a temporary file and published when it is complete, so an
+/// existing archive does not change if the backup returns an error or the future is dropped. A directory keeps the
+/// blobs that were copied before an error, without tags, and the next backup skips them.
 ///
 /// # Errors
-/// A tag that is not there, before anything is copied; [`NoTags`](crate::NoTags); the first error of the copy, with
-/// the side that failed. `AlreadyExists` when something other than a file has the archive's name.
+/// - An error for a tag that does not exist, before anything is copied.
+/// - [`NoTags`](crate::NoTags) if the source has no tags.
+/// - The first error of the copy, with the side that failed.
+/// - [`ErrorKind::AlreadyExists`] if the path of the archive exists and is not a file.
 ///
+/// # Examples
 /// ```
 /// use std::sync::Arc;
 ///
@@ -97,47 +100,49 @@ pub async fn backup(
     listener: Arc<dyn Listener>,
 ) -> Result<BackedUp> {
     let BackupOptions { tags, referrers, concurrency, dry_run } = options;
-    // Runs when it is awaited.
+    // The source gets no request before this future is awaited, so that errors of the output come first.
     let plan = async {
-        let tags = if tags.is_empty() { listed(&*source, &*listener).await? } else { tags };
-        Plan::make(&source, tags, referrers, concurrency, &*listener).await
+        let tags = if tags.is_empty() { list_valid_tags(&*source, &*listener).await? } else { tags };
+        TagTransfer::plan(&source, tags, referrers, concurrency, &*listener).await
     };
     if dry_run {
-        let plan = plan.await?;
-        plan.rehearse(&*listener);
-        return Ok(BackedUp { artifacts: plan.artifacts, archive_size: None });
+        let transfer = plan.await?;
+        transfer.report_artifacts(&*listener);
+        return Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None });
     }
     match output {
         BackupOutput::Directory(path) => {
             let layout = Layout::open_or_create(path).await;
             let layout = layout.map_err(|error| error.context("failed to prepare OCI store for backup"))?;
             let target: Arc<dyn Target> = Arc::new(layout);
-            let plan = plan.await?;
-            plan.run(&source, &target, false, concurrency, &listener).await?;
-            Ok(BackedUp { artifacts: plan.artifacts, archive_size: None })
+            let transfer = plan.await?;
+            transfer.run(&source, &target, false, concurrency, &listener).await?;
+            Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None })
         }
         BackupOutput::Archive(path) => {
-            // Begun before anything is asked of the source, so that a path that can't be written is told at once.
+            // Created before the first request to the source, so that an unwritable path fails at once.
             let archive = ArchiveWriter::create(&path).await.map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => error,
                 _ => error.context(format!("unable to create output file {}", path.display())),
             })?;
             let target: Arc<dyn Target> = Arc::new(archive.clone());
-            let plan = plan.await?;
-            plan.run(&source, &target, false, concurrency, &listener).await?;
+            let transfer = plan.await?;
+            transfer.run(&source, &target, false, concurrency, &listener).await?;
             listener.step(Step::Exporting(&path));
             let size = archive.finish().await.map_err(|error| {
                 error.context(format!("failed to create tar archive at {}", path.display()))
             })?;
             listener.step(Step::Exported(&path, size));
-            Ok(BackedUp { artifacts: plan.artifacts, archive_size: Some(size) })
+            Ok(BackedUp { artifacts: transfer.artifacts, archive_size: Some(size) })
         }
     }
 }
 
-/// Lists the tags to back up. A registry may list tags that no client can ask it for: each is reported and skipped.
-async fn listed(source: &dyn ReadStore, listener: &dyn Listener) -> Result<Vec<String>> {
-    let mut tags = tagged::list(source).await?;
+/// Lists the tags to back up.
+///
+/// A registry may list tags outside the grammar of tags, which clients cannot request. They are reported and skipped.
+async fn list_valid_tags(source: &dyn ReadStore, listener: &dyn Listener) -> Result<Vec<String>> {
+    let mut tags = tag_transfer::list_tags(source).await?;
     tags.retain(|tag| {
         let is_valid = check_tag(tag).is_ok();
         if !is_valid {
@@ -153,24 +158,24 @@ mod tests {
     use super::*;
     use crate::{Memory, Quiet, RestoreOptions, restore};
 
-    /// Compiles only if the futures may be run on any thread.
+    /// Compiles only if the futures are `Send`.
     #[tokio::test]
-    async fn futures_can_be_sent() {
-        fn sent<T: Future + Send>(future: T) -> T {
+    async fn futures_are_send() {
+        fn assert_send<T: Future + Send>(future: T) -> T {
             future
         }
         let store = Arc::new(Memory::new());
         let output = BackupOutput::of("x.tar");
         let options = BackupOptions { dry_run: true, ..BackupOptions::default() };
-        let error = sent(backup(store.clone(), output, options, Arc::new(Quiet))).await.unwrap_err();
+        let error = assert_send(backup(store.clone(), output, options, Arc::new(Quiet))).await.unwrap_err();
         assert!(error.find::<crate::NoTags>().is_some());
         let options = RestoreOptions::default();
-        let error = sent(restore(store.clone(), store, options, Arc::new(Quiet))).await.unwrap_err();
+        let error = assert_send(restore(store.clone(), store, options, Arc::new(Quiet))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[test]
-    fn the_name_says_what_is_written() {
+    fn writes_an_archive_if_the_path_ends_in_tar() {
         let names =
             [("a.tar", true), ("a.TAR", true), (".tar", true), ("a.tar/", false), ("a.tar.gz", false)];
         for (path, archive) in names {

@@ -1,4 +1,4 @@
-//! Copy: an artifact from one store to another.
+//! Copies an artifact from one store to another.
 
 use std::sync::Arc;
 
@@ -6,11 +6,12 @@ use oras_copy::{Event, PlatformsError, Selected, TagPolicy, copy_graph, referrer
 use oras_spec::{Descriptor, Platform};
 use oras_store::{Content, Error, ErrorKind, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
 
-use crate::listener::Nodes;
+use crate::listener::CopyObserver;
 use crate::resolve::{fetch_manifest, fetch_root};
 use crate::{Listener, Step, tag};
 
-/// The source of a [`copy`] without tags could not be resolved; found in the chain of its error.
+/// The error of a [`copy`] without tags whose source reference cannot be resolved. It is in the chain of the returned
+/// error.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to resolve {reference}")]
 pub struct UnresolvedSource {
@@ -18,27 +19,31 @@ pub struct UnresolvedSource {
     source: Error,
 }
 
-/// How to copy.
+/// The options of [`copy`](fn@copy).
 #[derive(Clone, Debug, Default)]
 pub struct CopyOptions {
-    /// Copies the referrers too, also those of an index's manifests.
-    pub recursive: bool,
-    /// Copies the images for these platforms only: one as it is, several in an index of them.
-    pub platforms: Vec<Platform>,
-    /// Tags at the destination; the first is written with the root.
+    /// The tags of the copied artifact. Empty means that the target stores it without a tag.
     pub tags: Vec<String>,
-    /// Nodes in flight; 0 means the default.
+    /// Selects the images for these platforms. One platform selects a single image; several select an index of the
+    /// images.
+    pub platforms: Vec<Platform>,
+    /// Also copies the referrers of the artifact, and those of the manifests in an index.
+    pub recursive: bool,
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// Looks below manifests that the destination has.
-    pub force: bool,
-    /// The largest manifest that is read; `None` means the default, 4 MiB.
+    /// The size in bytes of the largest manifest that is read. `None` means the default, 4 MiB.
     pub max_manifest_size: Option<u64>,
+    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
+    pub force: bool,
 }
 
-/// Copies what `reference` names in `source` to `target`, children before parents, tags last.
+/// Copies the artifact that `reference` names in `source` to `target`. Children are stored before their parents.
+///
+/// If all tags already name the manifest, and the options ask for nothing else, nothing is copied. The first tag is
+/// written together with the root, or after all referrers if they are copied. The other tags are written at the end.
 ///
 /// # Errors
-/// The first error, with the side that failed; no tag is written then.
+/// Returns the first error, with the side that failed. No tag is written before the artifact is complete.
 pub async fn copy(
     source: Arc<dyn GraphSource>,
     reference: &str,
@@ -46,30 +51,33 @@ pub async fn copy(
     options: CopyOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
-    tag::check(&*target, &options.tags)?;
+    tag::check_tags(&*target, &options.tags)?;
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
-    if let Some(root) = unchanged(&*plain_source, reference, &*target, &options).await {
+    if let Some(root) = resolve_if_unchanged(&*plain_source, reference, &*target, &options).await {
         listener.step(Step::Node(Event::Naming(&root)));
         listener.step(Step::Stored(&root));
         options.tags.iter().skip(1).for_each(|tag| listener.step(Step::Tagged(tag)));
         return Ok(root);
     }
-    let Root { content: mut root, whole } = root(Arc::clone(&plain_source), reference, &options.platforms)
-        .await
-        .map_err(|error| match options.tags.is_empty() && !options.recursive {
-            true => {
-                let reference = reference.to_owned();
-                Error::from_source(error.kind(), UnresolvedSource { reference, source: error })
-                    .on(Side::Source)
+    let SelectedRoot { content: mut root, unfiltered } =
+        select_root(Arc::clone(&plain_source), reference, &options.platforms).await.map_err(|error| {
+            match options.tags.is_empty() && !options.recursive {
+                true => {
+                    let reference = reference.to_owned();
+                    Error::from_source(error.kind(), UnresolvedSource { reference, source: error })
+                        .on(Side::Source)
+                }
+                false => error.on(Side::Source),
             }
-            false => error.on(Side::Source),
         })?;
     let mut roots = vec![root.clone()];
     if options.recursive {
-        if let Some(whole) = whole
-            && source.predecessors(&whole, None).await.map_or(true, |found| !found.is_empty())
+        // The filtered index has another digest, so referrers of the original index would have no subject at the
+        // target.
+        if let Some(index) = unfiltered
+            && source.predecessors(&index, None).await.map_or(true, |found| !found.is_empty())
         {
-            listener.step(Step::ReferrersLeft(&whole));
+            listener.step(Step::ReferrersLeft(&index));
         }
         let found = referrers(&source, &root, options.concurrency).await?;
         roots.extend(found.into_iter().map(|node| Content::from_source(Arc::clone(&plain_source), node)));
@@ -79,55 +87,60 @@ pub async fn copy(
         None => (None, &[][..]),
     };
     if !extra.is_empty() && root.in_memory().is_none() {
-        // Every tag is written with the same bytes.
+        // Reads the manifest once: each tag is written with the same bytes.
         let limit = options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE);
         let bytes = root.bytes(limit).await.map_err(|error| error.on(Side::Source))?;
         root =
             Content::from_bytes(root.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))?;
         roots[0] = root.clone();
     }
-    // A digest as the destination's name is checked by the target, which stores the root under it.
+    // If the tag is a digest, the target compares it with the digest of the root.
     let copy = oras_copy::CopyOptions {
         tag: tag_policy(first, &options),
         concurrency: options.concurrency,
         max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
         force: options.force,
-        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
         ..oras_copy::CopyOptions::default()
     };
     copy_graph(plain_source, Arc::clone(&target), roots, copy).await?;
     listener.step(Step::Stored(root.descriptor()));
-    tag::write(&*target, &root, extra, options.concurrency, &*listener)
+    tag::write_tags(&*target, &root, extra, options.concurrency, &*listener)
         .await
         .map_err(|error| error.on(Side::Destination))?;
     Ok(root.descriptor().clone())
 }
 
-/// Returns the policy for the first tag. With referrers the tag comes after them, so that it never names an artifact whose
-/// referrers are missing. After [`unchanged`] the tag is known to name something else.
+/// Returns the policy for the first tag.
+///
+/// If referrers are copied, the tag is written after them, so that it never names an artifact whose referrers are
+/// missing. After [`resolve_if_unchanged`] the tag is known to name something else.
 fn tag_policy(first: Option<&str>, options: &CopyOptions) -> TagPolicy {
     match first.map(str::to_owned) {
         None => TagPolicy::None,
         Some(tag) if options.recursive => TagPolicy::AtEnd(tag),
-        Some(tag) if checks_tags(options) => TagPolicy::OverwriteWithRoot(tag),
+        Some(tag) if can_compare_tags(options) => TagPolicy::OverwriteWithRoot(tag),
         Some(tag) => TagPolicy::WithRoot(tag),
     }
 }
 
-/// Returns true if [`unchanged`] checks what the tags name. The other options need a visit of the graph in any case.
-fn checks_tags(options: &CopyOptions) -> bool {
+/// Returns true if [`resolve_if_unchanged`] checks what the tags name. The other options need a visit of the graph in
+/// any case.
+fn can_compare_tags(options: &CopyOptions) -> bool {
     !options.tags.is_empty() && !options.recursive && !options.force && options.platforms.is_empty()
 }
 
-/// What `reference` names, if all tags of the target name just that: one request to each side where they are registries.
-/// A failure is left to what is done then.
-async fn unchanged(
+/// Returns the manifest that `reference` names if all tags of the target already name it.
+///
+/// Registries need one request for the reference and one for each tag. Errors are ignored, because the copy that
+/// follows repeats the failed request and reports the error.
+async fn resolve_if_unchanged(
     source: &dyn Source,
     reference: &str,
     target: &dyn Target,
     options: &CopyOptions,
 ) -> Option<Descriptor> {
-    if !checks_tags(options) {
+    if !can_compare_tags(options) {
         return None;
     }
     let mut digests = Vec::with_capacity(options.tags.len());
@@ -138,29 +151,34 @@ async fn unchanged(
     digests.iter().all(|digest| *digest == root.digest).then_some(root)
 }
 
-/// What is copied, and the index it was made from.
-struct Root {
+/// The root of the copy.
+struct SelectedRoot {
     content: Content,
-    whole: Option<Descriptor>,
+    /// The index that was filtered by platforms, if the root is a new index.
+    unfiltered: Option<Descriptor>,
 }
 
-async fn root(source: Arc<dyn Source>, reference: &str, platforms: &[Platform]) -> Result<Root> {
-    let whole = |content| Root { content, whole: None };
+async fn select_root(
+    source: Arc<dyn Source>,
+    reference: &str,
+    platforms: &[Platform],
+) -> Result<SelectedRoot> {
+    let unfiltered = |content| SelectedRoot { content, unfiltered: None };
     if platforms.len() < 2 {
-        return fetch_root(source, reference, platforms.first()).await.map(whole);
+        return fetch_root(source, reference, platforms.first()).await.map(unfiltered);
     }
-    let refused = |error: PlatformsError| Error::from_source(ErrorKind::NotFound, error);
+    let not_found = |error: PlatformsError| Error::from_source(ErrorKind::NotFound, error);
     let index = fetch_manifest(Arc::clone(&source), reference).await?;
     if !index.descriptor().media_type.is_manifest() {
-        return Err(refused(PlatformsError::NotAnIndex));
+        return Err(not_found(PlatformsError::NotAnIndex));
     }
     let manifest = index.manifest(MAX_MANIFEST_SIZE).await?;
-    Ok(match select_platforms(&manifest, platforms).map_err(refused)? {
-        Selected::Whole => whole(index),
-        Selected::One(node) => whole(Content::from_source(source, *node)),
-        Selected::Some(document) => Root {
+    Ok(match select_platforms(&manifest, platforms).map_err(not_found)? {
+        Selected::Whole => unfiltered(index),
+        Selected::One(node) => unfiltered(Content::from_source(source, *node)),
+        Selected::Some(document) => SelectedRoot {
             content: Content::of(index.descriptor().media_type.clone(), document),
-            whole: Some(index.descriptor().clone()),
+            unfiltered: Some(index.descriptor().clone()),
         },
     })
 }
@@ -173,7 +191,7 @@ mod tests {
     use oras_spec::MediaType;
 
     #[tokio::test]
-    async fn a_copy_without_a_tag_is_stored_when_it_returns() {
+    async fn stores_an_untagged_copy_before_it_returns() {
         let (from, place) = (Arc::new(Memory::new()), tempfile::tempdir().unwrap());
         let child = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
         let listed = serde_json::to_string(child.descriptor()).unwrap();

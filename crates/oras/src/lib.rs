@@ -1,26 +1,40 @@
-//! OCI Registry As Storage: the verbs of the `oras` command as functions, and the crates they stand on.
+//! The verbs of the `oras` command as library functions.
 //!
-//! Every verb takes stores as traits, options as a plain struct, tells a [`Listener`] what happens, and returns a
-//! value that serialises to what `oras --format json` prints. Nothing here prints or reads the environment.
+//! Use this crate to push files to an OCI registry as an artifact, to pull them back, and to copy artifacts between
+//! registries, OCI layouts and memory. It builds on smaller crates: `oras-store` defines the traits of a store,
+//! `oras-copy` is the copy engine, and `oras-remote`, `oras-layout` and `oras-memory` are stores.
 //!
-//! | verb | does |
+//! Each verb is one function. It takes
+//! - the stores, as trait objects of [`store`],
+//! - its options, as a plain struct such as [`PushOptions`],
+//! - a [`Listener`] for the steps of the verb; [`Quiet`] ignores them.
+//!
+//! It returns a plain struct, such as [`Pulled`], or a descriptor. The types of [`report`] turn these results into the
+//! JSON documents that `oras --format json` prints. Nothing in this crate prints, or reads the environment.
+//!
+//! | verb | what it does |
 //! |---|---|
-//! | [`push`] | packs files into an artifact and stores it |
-//! | [`pull`] | writes the files of an artifact to a directory, all or none |
-//! | [`copy`](fn@copy) | copies an artifact, with its referrers if asked |
-//! | [`attach`] | packs files into an artifact that refers to another |
-//! | [`discover`](fn@discover) | finds what refers to an artifact, and what refers to that |
-//! | [`resolve`] | names the digest of a reference |
-//! | [`backup`] | copies tags of a repository into an OCI layout: a directory or a tar archive |
-//! | [`restore`] | copies them back |
-//! | [`tag`], [`untag`] | gives a manifest more names, or takes one away |
-//! | [`annotate`](fn@annotate) | stores a manifest with other annotations |
-//! | [`push_blob`] | stores one blob |
-//! | [`push_manifest`], [`fetch_manifest`], [`fetch_config`] | moves a manifest as it is |
-//! | [`list_partials`], [`clean_partials`] | finds or removes what unfinished transfers have left |
-//! | [`create_index`], [`update_index`], [`store_manifest`] | makes and changes image indexes |
-//! | `serve`, with the feature of that name | is a registry over OCI layouts or memory, or a cache of others |
+//! | [`push`] | Packs files into an artifact and stores it. |
+//! | [`pull`] | Writes the files of an artifact to a directory, either all of them or none. |
+//! | [`open_file`](fn@open_file) | Opens a single file of an artifact for reading. |
+//! | [`copy`](fn@copy) | Copies an artifact from one store to another, optionally with its referrers. |
+//! | [`attach`] | Packs files into an artifact that refers to another artifact, its subject. |
+//! | [`discover`](fn@discover) | Lists the referrers of an artifact as a tree. |
+//! | [`resolve`] | Returns the descriptor of the manifest that a tag or digest names. |
+//! | [`backup`] | Copies tags of a repository into an OCI layout, which is a directory or a tar archive. |
+//! | [`restore`] | Copies tags of an OCI layout into a repository. |
+//! | [`tag`], [`untag`] | Adds tags to a manifest, or removes a tag. |
+//! | [`annotate`](fn@annotate) | Edits the annotations of a manifest and stores the result. |
+//! | [`push_blob`](fn@push_blob) | Stores a single blob. |
+//! | [`push_manifest`], [`fetch_manifest`] | Stores or reads a manifest, byte for byte. |
+//! | [`fetch_config`] | Opens the config of an image for reading. |
+//! | [`create_index`], [`update_index`] | Creates or edits an image index; [`store_manifest`] stores it. |
+//! | [`list_partial_transfers`], [`clean_partial_transfers`] | Lists or deletes partial downloads and uploads. |
+//! | `serve` (feature `serve`) | Runs a registry backed by OCI layouts or memory, or a proxy of other registries. |
 //!
+//! [`dry_run`](fn@dry_run) wraps a store so that a verb changes nothing. [`CachedSource`] adds a cache to a source.
+//!
+//! # Examples
 //! ```
 //! use std::sync::Arc;
 //!
@@ -48,55 +62,58 @@
 mod annotate;
 mod attach;
 mod backup;
-mod blob;
-mod cached;
-mod collect;
+mod cached_source;
 mod copy;
-mod created;
+mod created_annotation;
 mod discover;
 mod dry_run;
 mod earlier_layers;
+mod file_arguments;
 mod index;
 mod listener;
 mod manifest;
+mod open_file;
 mod pack;
-mod partial;
+mod partial_transfers;
 mod pull;
 mod push;
+mod push_blob;
 pub mod report;
 mod resolve;
 mod restore;
-mod select;
+mod selector;
 #[cfg(feature = "serve")]
 mod serve;
 mod tag;
-mod tagged;
+mod tag_transfer;
 
 pub use annotate::{Annotated, Annotations, annotate};
 pub use attach::{AttachOptions, Attached, attach};
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
-pub use blob::push_blob;
-pub use cached::Cached;
-pub use collect::FileArgument;
+pub use cached_source::CachedSource;
 pub use copy::{CopyOptions, UnresolvedSource, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
 pub use dry_run::dry_run;
+pub use file_arguments::FileArgument;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
+pub use open_file::open_file;
 pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
-pub use partial::{PartialDownload, PartialOptions, PartialUpload, Partials, clean_partials, list_partials};
+pub use partial_transfers::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
+pub use partial_transfers::{clean_partial_transfers, list_partial_transfers};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
 pub use push::{PushOptions, PushedArtifact, push};
+pub use push_blob::push_blob;
 pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
-pub use select::{Selector, open_file};
+pub use selector::Selector;
 #[cfg(feature = "serve")]
 pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, serve};
 pub use tag::{tag, untag};
-pub use tagged::{NoTags, TaggedArtifact};
+pub use tag_transfer::{NoTags, TaggedArtifact};
 
-pub use oras_copy::{Event, Observer, PlatformsError, join};
+pub use oras_copy::{Event, Observer, PlatformsError, join_platforms};
 pub use oras_files as files;
 pub use oras_fs as fs;
 pub use oras_layout::{Archive, ArchiveWriter, Layout, LayoutOptions, NotTar, open as open_layout};

@@ -1,4 +1,4 @@
-//! What a verb tells while it runs.
+//! The steps that a verb reports while it runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,70 +10,70 @@ use oras_spec::{Descriptor, Digest};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// A file or directory with this title is about to be read.
+    /// The file or directory with this title is about to be read.
     Preparing(&'a str),
-    /// Bytes of a large file or directory have just passed, which is sent while its digest is found out.
+    /// Bytes of a large file or directory were sent. Its digest is not known yet, because it is hashed meanwhile.
     Sending {
-        /// The file or directory.
+        /// The title of the file or directory.
         title: &'a str,
-        /// How many bytes it has; 0 when nobody knows yet.
+        /// The size in bytes; 0 if it is unknown.
         size: u64,
-        /// How many of them have just passed.
+        /// The number of bytes since the previous step.
         bytes: u64,
     },
     /// The artifact has no files.
     EmptyArtifact,
-    /// A node moves.
+    /// The copy engine reports an event of a node.
     Node(Event<'a>),
-    /// A node without a file name is not pulled.
+    /// A node without a title is not pulled.
     Skipped(&'a Descriptor),
-    /// A file was written from content that came under another name.
+    /// A file was written from content that was transferred under another title.
     Restored(&'a Descriptor),
-    /// This index has referrers that are not copied: what is copied is another index, of some of its platforms.
+    /// The referrers of this index are not copied, because the copy has only some of its platforms and another digest.
     ReferrersLeft(&'a Descriptor),
-    /// Everything is stored; tags beyond the first follow.
+    /// The artifact is stored. The tags after the first follow.
     Stored(&'a Descriptor),
-    /// A manifest is about to get more tags.
+    /// The manifest is about to get further tags.
     Tagging(&'a Descriptor),
-    /// A tag was written.
+    /// The tag was written.
     Tagged(&'a str),
-    /// A backup skips this tag, which the registry lists but which is outside the grammar of tags.
+    /// A backup skips this tag. The registry lists it, but it is outside the grammar of tags.
     InvalidTag(&'a str),
-    /// A dry run of a restore found that the target has this tag, for something else.
+    /// A dry run of a restore found that the tag names another manifest at the target.
     TagMoves {
         /// The tag.
         tag: &'a str,
-        /// What it names now.
+        /// The manifest that the tag names now.
         from: &'a Digest,
     },
-    /// These tags are backed up or restored.
+    /// These tags are about to be backed up or restored.
     TagsFound(&'a [String]),
-    /// An artifact is backed up or restored, tag included; without a dry run, everything below it is there.
+    /// An artifact and its tag are backed up or restored. In a dry run, nothing was written.
     ArtifactDone {
         /// The tag.
         tag: &'a str,
-        /// How many referrers came along.
+        /// The number of its referrers.
         referrers: usize,
     },
-    /// An archive is about to get its name.
+    /// The archive at this path is about to be published.
     Exporting(&'a Path),
-    /// An archive of that many bytes has its name.
+    /// The archive at this path was published. The number is its size in bytes.
     Exported(&'a Path, u64),
-    /// A manifest that an index is made of is about to be read, by that tag or digest.
+    /// A manifest for an index is about to be read, by this tag or digest.
     Fetching(&'a str),
-    /// The manifest was read.
+    /// The manifest for an index was read.
     Fetched(&'a str, &'a Descriptor),
-    /// The manifest was added to an index.
+    /// The manifest was added to the index.
     Added(&'a str, &'a Descriptor),
-    /// What the index lists was added to another.
+    /// The entries of this index were added to the index.
     Merged(&'a str, &'a Descriptor),
-    /// The digest was removed from an index.
+    /// The entry with this digest was removed from the index.
     Removed(&'a Digest),
 }
 
-/// Takes the steps of a verb; called often, and from several threads.
+/// Receives the steps of a verb. It is called often and from several threads, and must not block.
 pub trait Listener: Send + Sync {
-    /// Takes one step.
+    /// Receives one step.
     fn step(&self, step: Step<'_>);
 }
 
@@ -85,10 +85,10 @@ impl Listener for Quiet {
     fn step(&self, _: Step<'_>) {}
 }
 
-/// Passes the events of a copy on as steps.
-pub(crate) struct Nodes(pub(crate) Arc<dyn Listener>);
+/// An observer that forwards the events of a copy as [`Step::Node`].
+pub(crate) struct CopyObserver(pub(crate) Arc<dyn Listener>);
 
-impl Observer for Nodes {
+impl Observer for CopyObserver {
     fn event(&self, event: Event<'_>) {
         self.0.step(Step::Node(event));
     }

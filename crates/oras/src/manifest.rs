@@ -1,4 +1,4 @@
-//! Manifests as they are: stored under names, and their configs.
+//! Stores manifests byte for byte, and reads their configs.
 
 use std::sync::Arc;
 
@@ -9,78 +9,83 @@ use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, S
 use crate::resolve::fetch_root;
 use crate::{Listener, Step, tag};
 
-/// The names that a manifest gets.
+/// The tags under which a manifest is stored.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The first tag, or the manifest's own digest; `None` stores it without a tag.
+    /// The first tag, or the digest of the manifest. `None` stores the manifest without a tag.
     pub reference: Option<String>,
     /// Tags beyond the first.
     pub extra_tags: Vec<String>,
-    /// Tags written at the same time; 0 means the default.
+    /// The maximum number of tags that are written at a time. 0 means the default of 5.
     pub concurrency: usize,
 }
 
 impl Names {
-    /// That name alone; without a tag when it is empty.
+    /// Returns the names with `reference` only. An empty string means no tag.
     pub fn only(reference: &str) -> Self {
         let reference = Some(reference.to_owned()).filter(|reference| !reference.is_empty());
         Self { reference, ..Self::default() }
     }
 }
 
-/// Stores `manifest`, whose bytes are sent as they are, under `names`; one that has the first name already is not
-/// sent again.
+/// Stores the bytes of `manifest` unchanged under `names`. If the first name already names the manifest, it is not
+/// sent.
 ///
-/// What the manifest lists must be there: nothing but the manifest is sent.
+/// Only the manifest is sent. The store must already have the content that the manifest lists.
 ///
 /// # Errors
-/// Those of the store; tags written before the first error stay.
+/// Returns the errors of the store. Tags that were written before the first error stay.
 pub async fn push_manifest(
     store: Arc<dyn Store>,
     manifest: &Content,
     names: &Names,
     listener: Arc<dyn Listener>,
 ) -> Result<Pushed> {
-    tag::check(&*store, names.reference.iter().chain(&names.extra_tags))?;
+    tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let node = manifest.descriptor();
     let digest = node.digest.to_string();
-    let there = match store.resolve(names.reference.as_deref().unwrap_or(&digest)).await {
+    let exists = match store.resolve(names.reference.as_deref().unwrap_or(&digest)).await {
         Ok(found) => found.digest == node.digest,
         Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(error) => return Err(error),
     };
-    let outcome = if there { Pushed::Existed } else { Pushed::Copied };
-    if !there {
+    let outcome = if exists { Pushed::Existed } else { Pushed::Copied };
+    if !exists {
         listener.step(Step::Node(Event::Started(node)));
         store.tag(manifest, names.reference.as_deref().unwrap_or(&digest)).await?;
     }
     listener.step(Step::Node(Event::Finished { node, outcome, children: &[] }));
     listener.step(Step::Stored(node));
-    tag::write(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await?;
+    tag::write_tags(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await?;
     Ok(outcome)
 }
 
-/// Stores `manifest` under `names`, whatever has them: under its own digest when the first name is a digest or none.
+/// Stores `manifest` under `names`, without a check of what they name. If the first name is missing or a digest, the
+/// manifest is stored under its own digest.
+///
+/// # Errors
+/// Returns the errors of the store. Tags that were written before the first error stay.
 pub async fn store_manifest(
     store: Arc<dyn Store>,
     manifest: &Content,
     names: &Names,
     listener: Arc<dyn Listener>,
 ) -> Result<()> {
-    tag::check(&*store, names.reference.iter().chain(&names.extra_tags))?;
+    tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let digest = manifest.descriptor().digest.to_string();
     let tag = names.reference.as_deref().filter(|name| name.parse::<oras_spec::Digest>().is_err());
     store.tag(manifest, tag.unwrap_or(&digest)).await?;
     listener.step(Step::Stored(manifest.descriptor()));
-    tag::write(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await
+    tag::write_tags(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await
 }
 
-/// The config of the image manifest that `reference` names; with a `platform`, of the image for it.
+/// Opens the config of the image that `reference` names. With a `platform`, selects the image for it from an index.
 ///
-/// The config itself is not read yet.
+/// The config is transferred when the content is read.
 ///
 /// # Errors
-/// `InvalidInput` when it names something that has no config.
+/// - [`ErrorKind::InvalidInput`] if the manifest has no config.
+/// - The errors of the source.
 pub async fn fetch_config(
     source: Arc<dyn Source>,
     reference: &str,

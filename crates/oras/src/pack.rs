@@ -1,49 +1,49 @@
-//! Packing: the manifest of an artifact from its parts (image-spec, manifest.md "Guidelines for Artifact Usage").
+//! Builds the manifest of an artifact from its parts (image-spec, manifest.md "Guidelines for Artifact Usage").
 
 use std::collections::BTreeMap;
 
 use oras_spec::{Descriptor, ImageManifest, MediaType, Platform};
 use oras_store::{Content, Error, ErrorKind, Result};
 
-use crate::created;
+use crate::created_annotation;
 
 /// The version of the image-spec whose rules a manifest follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageSpec {
-    /// The artifact type is the config's media type.
+    /// The artifact type is the media type of the config.
     V1_0,
     /// The artifact type has a field of its own.
     #[default]
     V1_1,
 }
 
-/// What the config of an artifact is.
+/// The config of an artifact to pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ConfigArgument {
-    /// Nothing in particular.
+    /// The empty config of the image-spec.
     #[default]
     Empty,
     /// A file.
     File {
-        /// Where it is.
+        /// The path of the file.
         path: std::path::PathBuf,
-        /// Its media type, or [`MediaType::UNKNOWN_CONFIG`].
+        /// The media type. `None` means [`MediaType::UNKNOWN_CONFIG`].
         media_type: Option<MediaType>,
     },
-    /// An image config that names a platform and nothing else.
+    /// An image config with this platform and no other field.
     Platform(Platform),
 }
 
 /// The parts of a manifest.
 #[derive(Clone, Debug, Default)]
 pub struct Pack {
-    /// Whose rules it follows.
+    /// The version of the image-spec whose rules the manifest follows.
     pub version: ImageSpec,
-    /// The type of the artifact.
+    /// The type of the artifact. Image-spec 1.1 requires it, unless the config has a type of its own.
     pub artifact_type: Option<MediaType>,
-    /// The config, if there is one.
+    /// The config. `None` means the empty config.
     pub config: Option<Descriptor>,
-    /// Annotations of an empty config.
+    /// Annotations of the config, if it is empty.
     pub config_annotations: BTreeMap<String, String>,
     /// The layers.
     pub layers: Vec<Descriptor>,
@@ -58,18 +58,19 @@ pub struct Pack {
 pub struct Packed {
     /// The manifest; its descriptor carries the artifact type and annotations.
     pub manifest: Content,
-    /// Blobs the manifest names that packing made up: the empty config or layer.
+    /// The generated blobs that the manifest lists: the empty config or layer.
     pub blobs: Vec<Content>,
 }
 
 impl Pack {
-    /// The manifest, with the annotation `org.opencontainers.image.created` set to now unless it is given.
+    /// Builds the manifest. Sets the annotation `org.opencontainers.image.created` to the current time unless it is
+    /// given.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that is
-    /// not RFC 3339, or a subject under image-spec 1.0.
+    /// [`ErrorKind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that
+    /// is not RFC 3339, or a subject under image-spec 1.0.
     pub fn manifest(mut self) -> Result<Packed> {
-        created::set(&mut self.annotations)?;
+        created_annotation::set_or_check(&mut self.annotations)?;
         if let Some(config) = &self.config
             && !config.media_type.is_well_formed()
         {
@@ -94,7 +95,7 @@ impl Pack {
                 if !media_type.is_well_formed() {
                     return Err(invalid("invalid artifactType format", &media_type));
                 }
-                // Not zero bytes: some registries refuse an empty upload.
+                // Two bytes instead of none, because some registries reject an empty upload.
                 let blob = Content::of(media_type, "{}");
                 let mut config = blob.descriptor().clone();
                 config.annotations = self.config_annotations;
@@ -129,6 +130,7 @@ impl Pack {
         if empty_config || layers.is_empty() {
             blobs.push(Content::of(MediaType::EMPTY_JSON, "{}"));
         }
+        // The image-spec recommends at least one layer for portability.
         if layers.is_empty() {
             layers.push(Descriptor::empty_json());
         }
@@ -140,6 +142,7 @@ impl Pack {
     }
 }
 
+/// Returns the manifest as content whose descriptor has the artifact type and annotations, as in a list of referrers.
 fn describe(manifest: &ImageManifest, artifact_type: Option<MediaType>) -> Content {
     let bytes = manifest.to_bytes();
     let mut descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &bytes);
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn v1_0_keeps_the_type_in_the_config() {
+    fn v1_0_stores_the_artifact_type_in_the_config() {
         let text = json(pack(ImageSpec::V1_0));
         assert!(text.contains(r#""config":{"mediaType":"application/vnd.unknown.config.v1+json""#), "{text}");
         assert!(text.contains(r#""size":2},"layers":[],"annotations""#), "{text}");
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn types_and_dates_are_checked() {
+    fn rejects_malformed_types_and_dates() {
         let message = |pack: Pack| pack.manifest().unwrap_err().to_string();
         assert_eq!(message(pack(ImageSpec::V1_1)), "missing artifact type");
         let bad = Pack { artifact_type: Some("bad".into()), ..pack(ImageSpec::V1_1) };

@@ -1,4 +1,4 @@
-//! Pull: the files of an artifact, written to a directory.
+//! Writes the files of an artifact to a directory.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,44 +13,44 @@ use parking_lot::Mutex;
 use crate::resolve::fetch_root;
 use crate::{Listener, Selector, Step};
 
-/// Where the config is written.
+/// A request to write the config of an artifact to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// The path, relative to the output directory.
+    /// The path of the file, relative to the output directory.
     pub path: String,
-    /// Only a config of this type.
+    /// The type that the config must have. `None` accepts any type.
     pub media_type: Option<MediaType>,
 }
 
-/// What to pull, and where to.
+/// The options of [`pull`].
 #[derive(Clone, Debug)]
 pub struct PullOptions {
-    /// The directory files are written to.
+    /// The directory to write to.
     pub output: PathBuf,
-    /// Pulls the image for this platform.
+    /// Selects the image for this platform, if the reference names an index.
     pub platform: Option<Platform>,
-    /// Writes the config too.
+    /// Also writes the config to a file.
     pub config: Option<ConfigFile>,
-    /// Pulls the files of the subject too.
+    /// Also writes the files of the subject.
     pub include_subject: bool,
-    /// Which files are wanted.
+    /// Selects the files to write.
     pub selector: Selector,
-    /// Fails instead of replacing files.
-    pub keep_old_files: bool,
-    /// Writes outside of the output directory where a title says so, and lets links in archives lead anywhere.
-    pub allow_path_traversal: bool,
-    /// Gives what is unpacked all bits of its mode, whatever the umask.
-    pub preserve_permissions: bool,
-    /// How much an archive may unpack to.
-    pub unpack: UnpackLimits,
-    /// Nodes in flight; 0 means the default.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// The largest manifest that is read.
+    /// The size in bytes of the largest manifest that is read.
     pub max_manifest_size: u64,
+    /// Returns an error instead of replacing an existing file.
+    pub keep_old_files: bool,
+    /// Allows titles with paths outside the output directory, and links to such paths in archives.
+    pub allow_path_traversal: bool,
+    /// Sets the full mode of unpacked files, without applying the umask.
+    pub preserve_permissions: bool,
+    /// Limits on the size and the number of unpacked files.
+    pub unpack: UnpackLimits,
 }
 
 impl PullOptions {
-    /// Everything with a file name, into `output`.
+    /// Returns the options to write all files of an artifact to the directory `output`.
     pub fn into(output: impl AsRef<Path>) -> Self {
         Self {
             output: output.as_ref().to_owned(),
@@ -68,38 +68,39 @@ impl PullOptions {
     }
 }
 
-/// What was pulled.
+/// The result of [`pull`].
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The manifest.
     pub root: Descriptor,
     /// The files, in the order of the manifest.
     pub files: Vec<PulledFile>,
-    /// Whether something without a file name was left out.
+    /// True if the artifact has content without a title, which is not written.
     pub skipped: bool,
 }
 
-/// A file or directory that was written.
+/// A file or directory that [`pull`] wrote or found up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PulledFile {
     /// The absolute path.
     pub path: PathBuf,
-    /// The layer it came from.
+    /// The layer with the content of the file.
     pub descriptor: Descriptor,
-    /// Whether it was unpacked into a directory.
+    /// True if the layer was unpacked into a directory.
     pub is_directory: bool,
 }
 
-/// Writes the files of the artifact that `reference` names in `source`.
+/// Writes the files of the artifact that `reference` names in `source` to the output directory.
 ///
-/// What is in its place already is known by size and digest, a directory by the digest of its tar; it is left as it is,
-/// and not fetched. It is told like everything that is written.
+/// The pull is atomic: it writes to temporary files and publishes them when the content of all files is verified. Until
+/// then the existing files do not change, also if the pull returns an error or the future is dropped.
 ///
-/// All or none: files get their names when every byte of every file is there and verified. Until then, and after
-/// an error or when the future is dropped, what was in the directory before is untouched.
+/// A file that already exists with the right size and digest is not downloaded, nor is a directory whose tar archive
+/// has the right digest. The listener and the result include them like files that are written.
 ///
 /// # Errors
-/// Those of the source, of verification, of the file system; paths that leave the output directory.
+/// Returns an error of the source or the file system, for content that does not match its digest, and for a path
+/// outside the output directory.
 pub async fn pull(
     source: Arc<dyn Source>,
     reference: &str,
@@ -114,7 +115,7 @@ pub async fn pull(
         unpack: options.unpack,
     };
     let target = Arc::new(FileTarget::new(options.output.clone(), files));
-    let selection = FilesWanted {
+    let selection = FileSelection {
         config: options.config,
         include_subject: options.include_subject,
         selector: options.selector,
@@ -127,23 +128,24 @@ pub async fn pull(
         ..oras_copy::CopyOptions::default()
     };
     let report = copy_graph(source, Arc::clone(&target) as _, vec![root.clone()], copy).await?;
+    // Publishes the files. An earlier return leaves the output directory as it was.
     target.commit().await?;
     Ok(Pulled {
         root: root.descriptor().clone(),
         skipped: has_untitled(&report),
-        files: locate(&options.output, report),
+        files: pulled_files(&options.output, report),
     })
 }
 
-/// Returns true if the artifact has content without a file name: blobs that were left out, or manifests of which only the
-/// files below were written.
+/// Returns true if the artifact has content without a title: blobs that were left out, or manifests, of which only the
+/// files are written.
 fn has_untitled(report: &CopyReport) -> bool {
     let mut children = report.nodes.iter().flat_map(|node| &node.children);
     !report.left_out.is_empty() || children.any(|child| child.title().is_none())
 }
 
-/// Returns the files of all manifests, in the order in which these were done.
-fn locate(output: &Path, report: CopyReport) -> Vec<PulledFile> {
+/// Returns the files of all manifests, in the order in which the copy finished the manifests.
+fn pulled_files(output: &Path, report: CopyReport) -> Vec<PulledFile> {
     let base = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     let children = report.nodes.into_iter().flat_map(|node| node.children);
     let titled = children.filter(|child| child.title().is_some());
@@ -155,16 +157,16 @@ fn locate(output: &Path, report: CopyReport) -> Vec<PulledFile> {
     titled.map(locate).collect()
 }
 
-/// Selects the files of an artifact: children with a file name, and manifests for the files below them.
-struct FilesWanted {
+/// Selects the children with a title, and manifests, because they may list files.
+struct FileSelection {
     /// The config that is written; `None` after the first manifest that has one.
     config: Option<ConfigFile>,
     include_subject: bool,
     selector: Selector,
 }
 
-impl Selection for FilesWanted {
-    /// Selects layers first, then the subject if it is wanted, then the config: the order of the Go tool.
+impl Selection for FileSelection {
+    /// Selects the layers, then the subject if it is requested, then the config. This is the order of the Go tool.
     fn select(&mut self, manifest: &Manifest) -> SelectedChildren {
         let mut candidates = oras_copy::without_subject(manifest);
         let subject = manifest.subject().filter(|_| self.include_subject).cloned();
@@ -189,8 +191,8 @@ impl Selection for FilesWanted {
     }
 }
 
-impl FilesWanted {
-    /// Gives the first config of the wanted type its path.
+impl FileSelection {
+    /// Sets the path as the title of the first config with the requested type.
     fn name_config(&mut self, mut config: Descriptor) -> Descriptor {
         let is_wanted = |wanted: &mut ConfigFile| {
             wanted.media_type.as_ref().is_none_or(|media_type| *media_type == config.media_type)
@@ -202,16 +204,17 @@ impl FilesWanted {
     }
 }
 
-/// Returns true for the placeholder of a config or layer that an artifact does not have (image-spec, manifest.md "Guidance
-/// for an Empty Descriptor").
+/// Returns true for the placeholder of a config or layer that an artifact does not have (image-spec, manifest.md
+/// "Guidance for an Empty Descriptor").
 fn is_empty_json(node: &Descriptor) -> bool {
     let empty = Descriptor::empty_json();
     node.digest == empty.digest && node.size == empty.size
 }
 
-/// Passes events on, and adds those that only a pull has: skipped nodes, and files whose bytes came under another name.
+/// Forwards the events of the copy, and adds the steps that only a pull has: skipped nodes, and files whose bytes were
+/// transferred under another title.
 struct PullProgress {
-    /// The nodes that were reported, with their titles. Several manifests may share a node.
+    /// The digests and titles of the reported nodes. Several manifests may share a node, which is reported once.
     reported: Mutex<HashSet<(Digest, Option<String>)>>,
     listener: Arc<dyn Listener>,
 }
@@ -237,14 +240,14 @@ impl Observer for PullProgress {
                 self.is_first_report(node);
             }
             Event::Finished { node, children, .. } => {
-                // A node that existed was not started, but it did not come under another title either.
+                // An existing node has no `Started` event. This entry prevents a `Restored` step for it.
                 self.is_first_report(node);
                 let titled = children.iter().filter(|child| child.title().is_some());
                 for child in titled.filter(|child| self.is_first_report(child)) {
                     self.listener.step(Step::Restored(child));
                 }
             }
-            // A file with the same bytes and the same title has its line already.
+            // A file with the same bytes and the same title is already reported.
             Event::Twin { node, .. } if !self.is_first_report(node) => return,
             _ => {}
         }

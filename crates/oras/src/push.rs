@@ -1,4 +1,4 @@
-//! Push: files become an artifact in a store.
+//! Packs files into an artifact and stores it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, Result, Store, Target};
 
-use crate::collect::Layers;
 use crate::earlier_layers::{EarlierLayers, NewArtifact};
-use crate::listener::Nodes;
-use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Packed, Step, collect, tag};
+use crate::file_arguments::FileLayers;
+use crate::listener::CopyObserver;
+use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Packed, Step, file_arguments, tag};
 
-/// What to push, and how.
+/// The options of [`push`].
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
-    /// Files and directories; each becomes a layer.
+    /// The files and directories to pack. Each becomes a layer.
     pub files: Vec<FileArgument>,
     /// The config.
     pub config: ConfigArgument,
-    /// The type of the artifact.
+    /// The type of the artifact. Image-spec 1.1 requires it, unless the config has a type of its own.
     pub artifact_type: Option<MediaType>,
-    /// Whose rules the manifest follows.
+    /// The version of the image-spec whose rules the manifest follows.
     pub version: ImageSpec,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
@@ -30,50 +30,52 @@ pub struct PushOptions {
     pub config_annotations: BTreeMap<String, String>,
     /// Tags beyond the first.
     pub extra_tags: Vec<String>,
-    /// Nodes in flight; 0 means the default.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// Looks below manifests that the target has.
+    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
     pub force: bool,
-    /// How directories are packed.
+    /// The options for packing directories.
     pub directories: DirectoryOptions,
 }
 
 impl PushOptions {
-    /// An artifact of that type, by the rules of image-spec 1.1.
+    /// Returns the options for an artifact of this type without files, by the rules of image-spec 1.1.
     pub fn artifact(artifact_type: impl Into<String>) -> Self {
         Self { artifact_type: Some(artifact_type.into().into()), ..Self::default() }
     }
 }
 
-/// What was pushed.
+/// The result of [`push`].
 #[derive(Clone, Debug)]
 pub struct PushedArtifact {
     /// The manifest, with its artifact type and annotations.
     pub root: Descriptor,
-    /// The manifest's bytes.
+    /// The manifest as content, with its bytes in memory.
     pub manifest: Content,
 }
 
-/// Packs the files of `options` into an artifact, stores it in `target`, and names it `first_tag` and
+/// Packs the files of `options` into an artifact, stores it in `target`, and tags it with `first_tag` and
 /// `options.extra_tags`.
 ///
-/// Blobs come before the manifest, the manifest before the tags beyond the first, so whoever resolves a tag finds
-/// everything. Content that the target already has is not sent again.
+/// Blobs are stored before the manifest, and the manifest before the extra tags. A client that resolves a tag therefore
+/// finds the complete artifact. Content that the target already has is skipped.
 ///
 /// # Errors
-/// Files that can't be read, a malformed type, and the target's errors; no tag is written then.
+/// Returns an error for a file that cannot be read, a malformed type, a tag that the target rejects, and for each error
+/// of the target. `first_tag` is not written unless everything else is stored.
 pub async fn push(
     target: Arc<dyn Store>,
     first_tag: Option<&str>,
     options: PushOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<PushedArtifact> {
-    tag::check(&*target, first_tag.into_iter().chain(options.extra_tags.iter().map(String::as_str)))?;
+    tag::check_tags(&*target, first_tag.into_iter().chain(options.extra_tags.iter().map(String::as_str)))?;
+    // The config is read first, so that an unreadable config fails the push before a large layer is sent.
     let collection = Collection::new().directories(options.directories);
-    let config = collect::config(&collection, options.config, &options.config_annotations).await?;
+    let config = file_arguments::add_config(&collection, options.config, &options.config_annotations).await?;
     let earlier = EarlierLayers::new(&target, NewArtifact::Tagged(first_tag));
-    let Layers { layers, sent } =
-        collect::files(&collection, options.files, &*target, earlier, &listener).await?;
+    let FileLayers { layers, present } =
+        file_arguments::add_files(&collection, options.files, &*target, earlier, &listener).await?;
     let packed = Pack {
         version: options.version,
         artifact_type: options.artifact_type,
@@ -88,19 +90,19 @@ pub async fn push(
     let source = with_blobs(collection, packed)?;
     let copy = oras_copy::CopyOptions {
         tag: TagPolicy::with_root(first_tag),
-        present: sent,
+        present,
         concurrency: options.concurrency,
         force: options.force,
-        observer: Arc::new(Nodes(Arc::clone(&listener))),
+        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
         ..oras_copy::CopyOptions::default()
     };
     copy_graph(source, Arc::clone(&target) as Arc<dyn Target>, vec![root.clone()], copy).await?;
     listener.step(Step::Stored(root.descriptor()));
-    tag::write(&*target, &root, &options.extra_tags, options.concurrency, &*listener).await?;
+    tag::write_tags(&*target, &root, &options.extra_tags, options.concurrency, &*listener).await?;
     Ok(PushedArtifact { root: root.descriptor().clone(), manifest: root })
 }
 
-/// The collection with the blobs that packing made up.
+/// Adds the blobs that packing generated to the collection, so that the copy can read them from there.
 pub(crate) fn with_blobs(collection: Collection, packed: Packed) -> Result<Arc<Collection>> {
     for blob in packed.blobs {
         if let Some(bytes) = blob.in_memory() {

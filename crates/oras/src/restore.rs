@@ -1,34 +1,37 @@
-//! Restore: tags of an OCI layout, with all below them, into a repository.
+//! Copies tags of an OCI layout, with their artifacts, into a repository.
 
 use std::sync::Arc;
 
 use oras_store::{ReadStore, Result, Target};
 
-use crate::tagged::{self, Plan};
+use crate::tag_transfer::{self, TagTransfer};
 use crate::{Listener, TaggedArtifact};
 
-/// What to restore, and how.
+/// The options of [`restore`].
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
-    /// The tags; none means all.
+    /// The tags to restore. Empty means all tags.
     pub tags: Vec<String>,
-    /// Leaves out what refers to them.
+    /// Does not copy the referrers of the artifacts.
     pub exclude_referrers: bool,
-    /// Nodes in flight; 0 means the default.
+    /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// Only finds out what would be restored, and whether that would fail: nothing is written.
+    /// Reports what would be restored, and returns the errors of a restore where possible, without writing anything.
     pub dry_run: bool,
 }
 
-/// Copies the artifacts that `options.tags` name in `source`, a layout in a directory or an archive as
-/// [`open_layout`](crate::open_layout) gives it, to `target`, each blob once, tags last; gives the tags, in the order
-/// in which they were named or listed.
+/// Copies the artifacts that `options.tags` name in `source` to `target`. The tags are written last.
 ///
-/// What the target has is not sent again, so that a restore that failed is continued by the next.
+/// The source is usually a layout in a directory or an archive, see [`open_layout`](crate::open_layout). Each blob is
+/// copied once. Content that the target already has is skipped, so a restore after an error copies only the missing
+/// content.
+///
+/// Returns the artifacts, in the order in which their tags were given or listed.
 ///
 /// # Errors
-/// A tag that is not there, or that the target does not take, before anything is copied; [`NoTags`](crate::NoTags); the first error of the copy, with
-/// the side that failed. No tag is written before everything is there.
+/// - An error for a tag that does not exist, or that the target rejects, before anything is copied.
+/// - [`NoTags`](crate::NoTags) if the source has no tags.
+/// - The first error of the copy, with the side that failed. No tag is written before all content is stored.
 pub async fn restore(
     source: Arc<dyn ReadStore>,
     target: Arc<dyn Target>,
@@ -36,13 +39,13 @@ pub async fn restore(
     listener: Arc<dyn Listener>,
 ) -> Result<Vec<TaggedArtifact>> {
     let RestoreOptions { tags, exclude_referrers, concurrency, dry_run } = options;
-    let tags = if tags.is_empty() { tagged::list(&*source).await? } else { tags };
-    let plan = Plan::make(&source, tags, !exclude_referrers, concurrency, &*listener).await?;
+    let tags = if tags.is_empty() { tag_transfer::list_tags(&*source).await? } else { tags };
+    let transfer = TagTransfer::plan(&source, tags, !exclude_referrers, concurrency, &*listener).await?;
     if dry_run {
-        plan.inspect(&source, &target, concurrency, &*listener).await?;
-        plan.rehearse(&*listener);
+        transfer.dry_run(&source, &target, concurrency, &*listener).await?;
+        transfer.report_artifacts(&*listener);
     } else {
-        plan.run(&source, &target, exclude_referrers, concurrency, &listener).await?;
+        transfer.run(&source, &target, exclude_referrers, concurrency, &listener).await?;
     }
-    Ok(plan.artifacts)
+    Ok(transfer.artifacts)
 }

@@ -1,4 +1,4 @@
-//! Tag and untag: more names for a manifest, and fewer.
+//! Adds tags to a manifest, and removes tags.
 
 use std::sync::Arc;
 
@@ -9,11 +9,13 @@ use oras_store::{Content, Error, ErrorKind, Result, Side, Store, Target};
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
 
-/// Gives the manifest that `reference` names in `store` the tags `tags`, `concurrency` at a time.
+/// Adds `tags` to the manifest that `reference` names, and returns the manifest.
+///
+/// At most `concurrency` tags are written at a time; 0 means the default of 5.
 ///
 /// # Errors
-/// `InvalidInput` for a tag that the store does not take, before any request; then those of the store: tags written before
-/// the first error stay.
+/// - [`ErrorKind::InvalidInput`] for a tag that the store rejects, before the first request.
+/// - The errors of the store. Tags that were written before the first error stay.
 pub async fn tag(
     store: Arc<dyn Store>,
     reference: &str,
@@ -29,45 +31,60 @@ pub async fn tag(
     }
     let manifest = fetch_manifest(Arc::clone(&store) as _, reference).await?;
     listener.step(Step::Tagging(manifest.descriptor()));
-    write(&*store, &manifest, tags, concurrency, &*listener).await?;
+    write_tags(&*store, &manifest, tags, concurrency, &*listener).await?;
     Ok(manifest.descriptor().clone())
 }
 
-/// Checks all `tags` that a verb is to write before its first request.
-pub(crate) fn check<T: Target + ?Sized>(target: &T, tags: impl IntoIterator<Item: AsRef<str>>) -> Result<()> {
+/// Returns an error if the target rejects one of `tags`. A verb calls this before its first request, so that an invalid
+/// tag does not leave an artifact without its tag.
+pub(crate) fn check_tags<T: Target + ?Sized>(
+    target: &T,
+    tags: impl IntoIterator<Item: AsRef<str>>,
+) -> Result<()> {
     for tag in tags {
         target.check_tag(tag.as_ref()).map_err(|error| error.on(Side::Destination))?;
     }
     Ok(())
 }
 
-/// Writes `tags` of a manifest that `target` has, telling each when it is there.
-pub(crate) async fn write<T: Target + ?Sized>(
+/// Adds `tags` to a manifest that `target` has, and reports each tag when it is written.
+pub(crate) async fn write_tags<T: Target + ?Sized>(
     target: &T,
     manifest: &Content,
     tags: &[String],
     concurrency: usize,
     listener: &dyn Listener,
 ) -> Result<()> {
-    let concurrency = if concurrency == 0 { 5 } else { concurrency };
     let writes = tags.iter().map(|tag| async move {
         target.add_tag(manifest, tag).await?;
         listener.step(Step::Tagged(tag));
         Ok(())
     });
-    // Made before: a stream that held the closure which makes them could not be sent to another thread.
-    stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(concurrency).try_collect().await
+    // Collects the futures first: a stream that holds the closure would not be `Send`.
+    stream::iter(writes.collect::<Vec<_>>())
+        .buffer_unordered(concurrency_or_default(concurrency))
+        .try_collect()
+        .await
 }
 
-/// Removes `tag` from `store` and nothing else; what it named. The manifest stays under its digest and all other tags.
+/// Returns the concurrency of requests that the copy engine does not schedule. As in the command line, the default is
+/// 5.
+pub(crate) fn concurrency_or_default(concurrency: usize) -> usize {
+    if concurrency == 0 { 5 } else { concurrency }
+}
+
+/// Removes `tag` and returns the manifest that it named. The manifest keeps its digest and its other tags.
 ///
 /// # Errors
-/// `NotFound` when there is no such tag, `Unsupported` when the store can't remove a tag alone.
+/// - [`ErrorKind::NotFound`] if the tag does not exist.
+/// - [`ErrorKind::Unsupported`] if the store cannot remove a tag without its manifest.
+/// - [`ErrorKind::InvalidInput`] for a digest.
 pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
     if tag.parse::<Digest>().is_ok() {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
     }
-    check(&*store, [tag])?;
+    check_tags(&*store, [tag])?;
+    // Reads the digest first: the tag does not name the manifest any more after the removal.
     let node = store.resolve(tag).await?;
     store.untag(tag).await?;
     Ok(node)
@@ -78,17 +95,17 @@ mod tests {
     use super::*;
     use crate::{CopyOptions, Memory, PushOptions, Quiet, copy, push};
 
-    /// Compiles only if the futures may be run on any thread.
+    /// Compiles only if the futures are `Send`.
     #[tokio::test]
-    async fn futures_can_be_sent() {
-        fn sent<T: Future + Send>(future: T) -> T {
+    async fn futures_are_send() {
+        fn assert_send<T: Future + Send>(future: T) -> T {
             future
         }
         let store = Arc::new(Memory::new());
         let options = PushOptions::artifact("a/b");
-        sent(push(store.clone(), Some("v1"), options, Arc::new(Quiet))).await.unwrap();
-        sent(tag(store.clone(), "v1", &["v2".to_owned()], 0, Arc::new(Quiet))).await.unwrap();
+        assert_send(push(store.clone(), Some("v1"), options, Arc::new(Quiet))).await.unwrap();
+        assert_send(tag(store.clone(), "v1", &["v2".to_owned()], 0, Arc::new(Quiet))).await.unwrap();
         let options = CopyOptions { tags: vec!["v3".to_owned()], recursive: true, ..CopyOptions::default() };
-        sent(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();
+        assert_send(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use oras::spec::Platform;
 use oras::spec::platform::PlatformError;
 use oras::store::{Error, Side};
-use oras::{CopyOptions, PlatformsError, UnresolvedSource, join, report};
+use oras::{CopyOptions, PlatformsError, UnresolvedSource, join_platforms, report};
 
 use crate::args::{
     self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
@@ -151,7 +151,7 @@ fn failure(from: &ArtifactLocation, to: &ArtifactLocation, error: &Error) -> Fai
             );
         }
         Some(unmatched @ PlatformsError::Unmatched { offered, .. }) => {
-            let advice = format!("available platforms in index: [{}]", join(offered));
+            let advice = format!("available platforms in index: [{}]", join_platforms(offered));
             return Failure::new(unmatched.to_string()).of_kind(error.kind()).advise(advice);
         }
         _ => {}

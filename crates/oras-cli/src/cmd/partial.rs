@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{ArgMatches, Command};
-use oras::{PartialDownload, PartialOptions, PartialUpload, Partials};
+use oras::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
 
 use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, flags, values};
 use crate::env;
@@ -68,7 +68,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
 
 async fn list(args: ListArgs, printer: &Printer) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT, *printer)?;
-    let found = oras::list_partials(&options(&args.words, args.older_than)).await?;
+    let found = oras::list_partial_transfers(&options(&args.words, args.older_than)).await?;
     print(&found, "", &format, printer)
 }
 
@@ -76,10 +76,10 @@ async fn clean(args: &CleanArgs, printer: &Printer) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT, *printer)?;
     let options = options(&args.words, args.older_than);
     if args.dry_run {
-        return print(&oras::list_partials(&options).await?, "Would remove ", &format, printer);
+        return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format, printer);
     }
     let access = RegistryAccess::new(&args.registry, "", printer)?;
-    let removed = oras::clean_partials(&options, &access.client()?).await?;
+    let removed = oras::clean_partial_transfers(&options, &access.client()?).await?;
     print(&removed, "Removed ", &format, printer)
 }
 
@@ -94,7 +94,7 @@ fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
 }
 
 /// Prints a line for each partial file, after `verb`, or the report.
-fn print(partials: &Partials, verb: &str, format: &Format, printer: &Printer) -> Result<(), Failure> {
+fn print(partials: &PartialTransfers, verb: &str, format: &Format, printer: &Printer) -> Result<(), Failure> {
     if matches!(format, Format::Text) {
         for line in lines(partials) {
             printer.line(format!("{verb}{line}"))?;
@@ -104,7 +104,7 @@ fn print(partials: &Partials, verb: &str, format: &Format, printer: &Printer) ->
 }
 
 /// Returns a line for each: kind, size, age and location.
-fn lines(found: &Partials) -> Vec<String> {
+fn lines(found: &PartialTransfers) -> Vec<String> {
     let downloads = found.downloads.iter().map(|PartialDownload { path, size, touched, .. }| {
         format!("download  {:>9}  {:>9}  {}", humanize::bytes(*size), age(*touched), path.display())
     });

@@ -1,4 +1,4 @@
-//! Blob push: one blob, without a manifest.
+//! Stores a single blob without a manifest.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use oras_files::Collection;
 use oras_store::{Content, Result, Target};
 
 use crate::Listener;
-use crate::listener::Nodes;
+use crate::listener::CopyObserver;
 
-/// Stores `blob` in `target`, unless it exists there.
+/// Stores `blob` in `target`, unless the target already has it.
 ///
 /// # Errors
-/// Those of reading the blob and of the target; nothing is stored then.
+/// Returns an error if the blob cannot be read, and each error of the target. The blob is not stored then.
 pub async fn push_blob(target: Arc<dyn Target>, blob: Content, listener: Arc<dyn Listener>) -> Result<()> {
-    let options = CopyOptions { observer: Arc::new(Nodes(listener)), ..CopyOptions::default() };
+    let options = CopyOptions { observer: Arc::new(CopyObserver(listener)), ..CopyOptions::default() };
     copy_graph(Arc::new(Collection::new()), target, vec![blob], options).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! What transfers that were not finished have left for a later run: found, and removed.
+//! Lists and deletes partial downloads and uploads of unfinished transfers.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,60 +10,63 @@ use oras_remote::{Client, UnfinishedUpload, UnfinishedUploads};
 use oras_store::Result;
 use serde::{Serialize, Serializer};
 
-/// Where to look for what unfinished transfers have left, and for what of it.
+/// The options of [`list_partial_transfers`] and [`clean_partial_transfers`].
 #[derive(Clone, Debug, Default)]
 pub struct PartialOptions {
-    /// Directories to look for downloads in, and in all directories below them.
+    /// The directories to search for partial downloads, with all directories below them.
     pub directories: Vec<PathBuf>,
-    /// The directory of unfinished uploads ([`ClientOptions`](oras_remote::ClientOptions)); none is looked for without.
+    /// The directory of unfinished uploads, see [`ClientOptions`](oras_remote::ClientOptions). `None` means that
+    /// uploads are not searched.
     pub uploads: Option<PathBuf>,
-    /// Only what did not go on for as long as this.
+    /// The minimum time since the last progress of the transfer.
     pub older_than: Duration,
 }
 
-/// What unfinished transfers have left, as `--format json` prints it.
+/// The partial downloads and uploads of unfinished transfers. It serializes to the JSON document of `--format json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Partials {
-    /// Downloads, by their paths.
+pub struct PartialTransfers {
+    /// The partial downloads.
     pub downloads: Vec<PartialDownload>,
-    /// Uploads, the oldest first.
+    /// The unfinished uploads, oldest first.
     pub uploads: Vec<PartialUpload>,
 }
 
-/// A download that was not finished.
+/// A partial download.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PartialDownload {
-    /// The file that has what came.
+    /// The partial file.
     pub path: PathBuf,
     /// The digest of the whole content.
     pub digest: String,
-    /// The bytes that came so far.
+    /// The number of bytes that were downloaded.
     pub size: u64,
-    /// When the last of them came, by RFC 3339.
+    /// The time of the last write. It serializes in the format of RFC 3339.
     #[serde(serialize_with = "rfc3339")]
     pub touched: SystemTime,
 }
 
-/// An upload that was not finished.
+/// An unfinished upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartialUpload {
-    /// Scheme, host and port of the registry.
+    /// The scheme, host and port of the registry.
     pub registry: String,
-    /// The repository there.
+    /// The repository of the blob.
     pub repository: String,
-    /// The digest of the blob, or what it was known by before it had one.
+    /// The digest of the blob, or another name if the digest is not known yet.
     pub name: String,
-    /// The size of the whole blob: the registry alone knows how much of it came.
+    /// The size of the whole blob. Only the registry knows the number of received bytes.
     pub blob_size: u64,
-    /// When the upload last went on, by RFC 3339.
+    /// The time of the last progress. It serializes in the format of RFC 3339.
     #[serde(serialize_with = "rfc3339")]
     pub touched: SystemTime,
-    /// Whether the registry was told to forget it; it forgets it by itself, too. Absent when nobody tried.
+    /// True if the registry deleted the upload session, false if the attempt failed and the session ends by its
+    /// timeout. `None` if there was no attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<bool>,
 }
 
+/// Serializes the time in whole seconds, which is enough for the age of a file.
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     match Timestamp::try_from(*time).and_then(|time| Timestamp::from_second(time.as_second())) {
         Ok(time) => serializer.collect_str(&time),
@@ -71,24 +74,27 @@ fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::
     }
 }
 
-/// Finds what unfinished transfers have left. What a process is at is left out.
+/// Lists partial downloads and unfinished uploads, except those that a running process uses.
 ///
 /// # Errors
-/// `Io` when one of the directories can't be read; what can't be read below them is left out.
-pub async fn list_partials(options: &PartialOptions) -> Result<Partials> {
+/// `Io` if one of the given directories cannot be read. Unreadable directories below them are skipped.
+pub async fn list_partial_transfers(options: &PartialOptions) -> Result<PartialTransfers> {
     let (downloads, uploads) = find(options).await?;
-    Ok(Partials {
+    Ok(PartialTransfers {
         downloads: downloads.iter().map(download).collect(),
         uploads: uploads.iter().map(|found| upload(found, None)).collect(),
     })
 }
 
-/// Removes what unfinished transfers have left, and lets the registries forget the uploads as far as they can be
-/// reached; what was removed. What a process is at is left alone. Cancelled, it has removed some.
+/// Deletes partial downloads and unfinished uploads, except those that a running process uses, and returns the deleted
+/// ones.
+///
+/// Also deletes the upload sessions at the registries if these can be reached. If the future is dropped, a part is
+/// deleted.
 ///
 /// # Errors
-/// As of [`list_partials`]; `Io` when a file can't be removed.
-pub async fn clean_partials(options: &PartialOptions, client: &Client) -> Result<Partials> {
+/// Returns the errors of [`list_partial_transfers`], and `Io` if a file cannot be deleted.
+pub async fn clean_partial_transfers(options: &PartialOptions, client: &Client) -> Result<PartialTransfers> {
     let (downloads, uploads) = find(options).await?;
     let removed = blocking(move || {
         let mut removed = Vec::new();
@@ -99,10 +105,11 @@ pub async fn clean_partials(options: &PartialOptions, client: &Client) -> Result
         }
         Ok(removed)
     });
-    let mut cleaned = Partials { downloads: removed.await?, uploads: Vec::new() };
-    if let Some(kept) = options.uploads.as_ref().map(UnfinishedUploads::new) {
+    let mut cleaned = PartialTransfers { downloads: removed.await?, uploads: Vec::new() };
+    // Downloads are deleted first: this needs no network.
+    if let Some(unfinished) = options.uploads.as_ref().map(UnfinishedUploads::new) {
         for found in uploads {
-            if let Some(cancelled) = kept.cancel(client, &found).await? {
+            if let Some(cancelled) = unfinished.cancel(client, &found).await? {
                 cleaned.uploads.push(upload(&found, Some(cancelled)));
             }
         }
@@ -113,12 +120,12 @@ pub async fn clean_partials(options: &PartialOptions, client: &Client) -> Result
 async fn find(options: &PartialOptions) -> Result<(Vec<IdlePartialFile>, Vec<UnfinishedUpload>)> {
     let PartialOptions { directories, uploads, older_than } = options.clone();
     blocking(move || {
-        // Directories may be within each other.
-        let (mut downloads, mut seen) = (Vec::new(), BTreeSet::new());
+        // One given directory may contain another, so the same file may be found twice.
+        let (mut downloads, mut paths) = (Vec::new(), BTreeSet::new());
         for directory in directories {
             let is_new = |file: &IdlePartialFile| {
                 let path = file.path();
-                seen.insert(path.canonicalize().unwrap_or(path))
+                paths.insert(path.canonicalize().unwrap_or(path))
             };
             downloads.extend(find_idle_partial_files(&directory)?.into_iter().filter(is_new));
         }
@@ -126,7 +133,7 @@ async fn find(options: &PartialOptions) -> Result<(Vec<IdlePartialFile>, Vec<Unf
             Some(directory) => UnfinishedUploads::new(directory).list()?,
             None => Vec::new(),
         };
-        // A clock that was set back makes nothing old.
+        // A time in the future, as after the clock was set back, counts as no age: the file may be in use.
         let is_old = |touched: SystemTime| touched.elapsed().unwrap_or_default() >= older_than;
         downloads.retain(|file| is_old(file.touched));
         uploads.retain(|upload| is_old(upload.touched));

@@ -1,4 +1,4 @@
-//! Files named for an artifact, collected into nodes.
+//! Turns file arguments into the layers of an artifact.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,18 @@ use crate::{ConfigArgument, Listener, Step};
 /// A file or a directory to pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileArgument {
-    /// What it is called in the artifact, and where it is pulled to.
+    /// The title of the layer. A pull writes the file to this path.
     pub title: String,
-    /// Where it is.
+    /// The path of the file or directory.
     pub path: PathBuf,
-    /// Its media type; the default is that of a layer.
+    /// The media type of the layer. `None` means the default for a file or a directory.
     pub media_type: Option<MediaType>,
-    /// More annotations of its layer.
+    /// Further annotations of the layer.
     pub annotations: BTreeMap<String, String>,
 }
 
 impl FileArgument {
-    /// The file at `path`, called `title`.
+    /// Returns an argument for the file or directory at `path`, with the default media type.
     pub fn new(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
         Self {
             title: title.into(),
@@ -38,41 +38,47 @@ impl FileArgument {
     }
 }
 
-/// Files that are looked at, and read if they are small, before those in front of them are done.
-const AHEAD: usize = 32;
+/// The number of files that are opened in advance, and read if they are small, while a large file is sent.
+const LOOKAHEAD: usize = 32;
 
-/// The layers of an artifact, in order, and which of them the target has already.
+/// The layers of the files.
 #[derive(Default)]
-pub(crate) struct Layers {
+pub(crate) struct FileLayers {
+    /// All layers, in the order of the files.
     pub(crate) layers: Vec<Descriptor>,
-    pub(crate) sent: Vec<Descriptor>,
+    /// The layers that the target has already.
+    pub(crate) present: Vec<Descriptor>,
 }
 
-/// Adds `files` to `collection`. A large file is sent to `target` while it is hashed, a large directory while it is packed.
-/// What looks like one of the `earlier` layers is hashed first and not sent if the target has it.
-pub(crate) async fn files(
+/// Adds `files` to `collection`.
+///
+/// A large file is sent to `target` while it is hashed, and a large directory while it is packed, so that each is read
+/// once. If a file is probably one of the `earlier` layers, it is hashed first, and it is not sent if the target has
+/// it.
+pub(crate) async fn add_files(
     collection: &Collection,
     files: Vec<FileArgument>,
     target: &dyn Store,
     mut earlier: EarlierLayers<'_>,
     listener: &Arc<dyn Listener>,
-) -> Result<Layers> {
-    let Layers { mut layers, mut sent } = Layers::default();
+) -> Result<FileLayers> {
+    let FileLayers { mut layers, mut present } = FileLayers::default();
     let prepare = |file: &FileArgument| {
         let FileArgument { title, path, media_type, .. } = file.clone();
         async move { collection.prepare(&title, &path, media_type).await }
     };
-    let ahead: Vec<_> = files.iter().map(prepare).collect();
-    let mut ahead = stream::iter(ahead).buffered(AHEAD);
+    let lookahead: Vec<_> = files.iter().map(prepare).collect();
+    let mut lookahead = stream::iter(lookahead).buffered(LOOKAHEAD);
     for file in &files {
         listener.step(Step::Preparing(&file.title));
-        let Some(prepared) = ahead.next().await else { break };
+        let Some(prepared) = lookahead.next().await else { break };
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
             Prepared::Scanned(scanned) if scanned.is_large() => {
-                let (layer, is_sent) = send(collection, scanned, (target, &mut earlier), listener).await?;
-                if is_sent {
-                    sent.push(layer.clone());
+                let (layer, is_present) =
+                    send_large(collection, scanned, target, &mut earlier, listener).await?;
+                if is_present {
+                    present.push(layer.clone());
                 }
                 layer
             }
@@ -84,14 +90,17 @@ pub(crate) async fn files(
     if layers.is_empty() {
         listener.step(Step::EmptyArtifact);
     }
-    Ok(Layers { layers, sent })
+    Ok(FileLayers { layers, present })
 }
 
-/// Sends what is large, and tells of it as of any node once it is known which it is; whether it is there now.
-async fn send(
+/// Sends a large file or directory, and returns its layer and whether the target has it now.
+///
+/// The events of the node come after the transfer, because the digest is unknown before.
+async fn send_large(
     collection: &Collection,
     scanned: ScannedPath,
-    (target, earlier): (&dyn Store, &mut EarlierLayers<'_>),
+    target: &dyn Store,
+    earlier: &mut EarlierLayers<'_>,
     listener: &Arc<dyn Listener>,
 ) -> Result<(Descriptor, bool)> {
     let (title, size) = (scanned.title().to_owned(), scanned.size());
@@ -108,8 +117,8 @@ async fn send(
     Ok((node, true))
 }
 
-/// Adds the config to `collection`; `None` when packing makes it up.
-pub(crate) async fn config(
+/// Adds the config to `collection`. Returns `None` for an empty config, which packing generates.
+pub(crate) async fn add_config(
     collection: &Collection,
     config: ConfigArgument,
     annotations: &BTreeMap<String, String>,

@@ -1,47 +1,21 @@
-//! Which files of an artifact are wanted, and one file alone.
+//! Opens a single file of an artifact.
 
-use std::fmt;
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, Platform};
 use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
+use crate::Selector;
 use crate::resolve::fetch_root;
 
-/// Chooses among the files of an artifact by their layers; by default all.
-#[derive(Clone)]
-pub struct Selector(Arc<dyn Fn(&Descriptor) -> bool + Send + Sync>);
-
-impl Selector {
-    /// The files for whose layer `wants` is true.
-    pub fn new(wants: impl Fn(&Descriptor) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(wants))
-    }
-
-    /// Whether the file of that layer is wanted.
-    pub fn wants(&self, layer: &Descriptor) -> bool {
-        (self.0)(layer)
-    }
-}
-
-impl Default for Selector {
-    fn default() -> Self {
-        Self::new(|_| true)
-    }
-}
-
-impl fmt::Debug for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Selector")
-    }
-}
-
-/// The one file of the artifact `reference` in `source` that `selector` wants; nothing of it is transferred yet, and
-/// what is read from it is verified.
+/// Opens the only file that `selector` selects in the artifact that `reference` names.
+///
+/// The content is transferred when it is read, and verified against the digest of the layer.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] when no file is wanted, [`ErrorKind::InvalidInput`] when several are, each with the titles there are;
-/// those of the source.
+/// - [`ErrorKind::NotFound`] if no file is selected. The message lists the titles of all files.
+/// - [`ErrorKind::InvalidInput`] if several files are selected. The message lists their titles.
+/// - The errors of the source.
 pub async fn open_file(
     source: Arc<dyn Source>,
     reference: &str,
@@ -78,7 +52,7 @@ mod tests {
     use oras_store::Target;
 
     #[tokio::test]
-    async fn one_file_or_none() {
+    async fn opens_exactly_one_selected_file() {
         let store = Arc::new(Memory::new());
         let mut layers = Vec::new();
         for title in ["a.txt", "b.txt"] {

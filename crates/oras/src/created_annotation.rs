@@ -1,4 +1,4 @@
-//! The annotation `org.opencontainers.image.created`: a time by RFC 3339, and what the Go tool says of any other text.
+//! The annotation `org.opencontainers.image.created`, which is a time in the format of RFC 3339.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use oras_spec::annotation;
 use oras_store::{Error, ErrorKind, Result};
 
-/// The layout in which the time is read, as Go writes it, piece by piece.
+/// The elements of the time format, in the notation of Go. Error messages quote them, see [`check_rfc3339`].
 const LAYOUT: [&str; 12] = ["2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00"];
-/// The pieces that are numbers, and the largest they may be.
+/// The index, name and maximum of each numeric element, except the year.
 const RANGES: [(usize, &str, u32); 5] =
     [(2, "month", 12), (4, "day", 31), (6, "hour", 23), (8, "minute", 59), (10, "second", 59)];
 
-/// Sets the annotation to now, in seconds of UTC, unless it is given; a given one must be a time.
-pub(crate) fn set(annotations: &mut BTreeMap<String, String>) -> Result<()> {
+/// Sets the annotation to the current time in UTC, in seconds. If it is already set, checks that it is a valid time.
+pub(crate) fn set_or_check(annotations: &mut BTreeMap<String, String>) -> Result<()> {
     if let Some(given) = annotations.get(annotation::CREATED) {
-        return check(given).map_err(|reason| {
+        return check_rfc3339(given).map_err(|reason| {
             let message = format!("invalid date and time format: parsing time {given:?}{reason}");
             Error::new(ErrorKind::InvalidInput, message)
         });
@@ -26,8 +26,11 @@ pub(crate) fn set(annotations: &mut BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// Reads the text piece by piece; the error goes on after `parsing time "…"`, in Go's words, which scripts match.
-fn check(text: &str) -> Result<(), String> {
+/// Checks that `text` is a time in the format of RFC 3339.
+///
+/// The error is the end of a message that begins with `parsing time "…"`. It has the words of Go's `time.Parse`,
+/// because scripts match them.
+fn check_rfc3339(text: &str) -> Result<(), String> {
     let mut rest = text;
     let mut late = None;
     for (place, piece) in LAYOUT.into_iter().enumerate() {
@@ -36,7 +39,7 @@ fn check(text: &str) -> Result<(), String> {
             "Z07:00" => zone(rest).ok_or_else(unlike)?,
             _ if piece.starts_with(|c: char| c.is_ascii_digit()) => {
                 let digits = rest.as_bytes().get(..piece.len()).ok_or_else(unlike)?;
-                // An hour may have one digit.
+                // As in Go, an hour may have one digit.
                 let digits = if piece == "15" && !digits[1].is_ascii_digit() { &digits[..1] } else { digits };
                 if !digits.iter().all(u8::is_ascii_digit) {
                     return Err(unlike());
@@ -46,7 +49,8 @@ fn check(text: &str) -> Result<(), String> {
                 if let Some((_, name, most)) = range
                     && (number > *most || (place < 5 && number == 0))
                 {
-                    // Go looks at the day when it knows the month; the others end the reading.
+                    // Go checks the day after all other elements. A number out of range in another element ends the
+                    // parsing.
                     if *name == "day" {
                         late = Some(format!(": {name} out of range"));
                     } else {
@@ -66,18 +70,18 @@ fn check(text: &str) -> Result<(), String> {
     }
     match late {
         Some(late) => Err(late),
-        // A day that the month does not have.
+        // All elements are in range, so the month does not have this day.
         None => text.parse::<Timestamp>().map(drop).map_err(|_| ": day out of range".to_owned()),
     }
 }
 
-/// The length of a fraction of a second.
+/// Returns the length of the fraction of a second at the start of `text`; 0 if there is none.
 fn fraction(text: &str) -> usize {
     let digits = text.get(1..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     if text.starts_with(['.', ',']) && digits > 0 { digits + 1 } else { 0 }
 }
 
-/// The length of `Z` or `+hh:mm`.
+/// Returns the length of the time zone at the start of `text`: `Z` or `+hh:mm`.
 fn zone(text: &str) -> Option<usize> {
     if text.starts_with('Z') {
         return Some(1);
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_what_is_none() {
+    fn reports_invalid_times_in_the_words_of_go() {
         let layout = " as \"2006-01-02T15:04:05Z07:00\": cannot parse ";
         for (text, error) in [
             ("2026-01-01T00:00:00Z", None),
@@ -106,7 +110,7 @@ mod tests {
             ("2026-01-01T00:00:00Zx", Some(": extra text: \"x\"".to_owned())),
             ("", Some(format!("{layout}\"\" as \"2006\""))),
         ] {
-            assert_eq!(check(text).err(), error, "{text}");
+            assert_eq!(check_rfc3339(text).err(), error, "{text}");
         }
     }
 }

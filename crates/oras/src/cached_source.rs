@@ -1,4 +1,4 @@
-//! A source with a cache of what was read from it.
+//! A source with a cache of its content.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -12,34 +12,34 @@ use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source};
 use parking_lot::Mutex;
 
-/// A source that keeps what is read from it in a layout, and reads from there what it has.
+/// A source that caches content in an OCI layout.
 ///
-/// References are always resolved by the source itself: only content, which has its digest for a name, is cached.
-/// What comes from the cache is hashed before the first byte is handed on; what is damaged is read from the source anew
-/// and replaced. A cache that can't be written is as good
-/// as none, never an error. Any number of processes may share one.
+/// References are always resolved by the inner source, because a tag may change. Only content is cached, by its digest.
+/// Cached content is verified before its first byte is returned; damaged content is read from the inner source and
+/// replaced. A cache that cannot be written is ignored and never causes an error. Several processes may share a cache.
 ///
-/// A [bounded](Layout::bounded) cache is told what is used, and keeps nothing that is larger than it may be as a whole.
-pub struct Cached {
+/// A [bounded](Layout::bounded) cache records the use of its content, and does not cache content above its limit.
+pub struct CachedSource {
     source: Arc<dyn Source>,
     cache: Layout,
-    /// What was found to be right in the cache.
+    /// The digests of verified content in the cache. Each is hashed once in a process.
     verified: Mutex<HashSet<Digest>>,
 }
 
-impl Cached {
-    /// `source` with that cache, which is made by the first write if it is not there.
+impl CachedSource {
+    /// Adds a cache to `source`. The first write creates the layout if it does not exist.
     pub fn new(source: Arc<dyn Source>, cache: Layout) -> Self {
         Self { source, cache, verified: Mutex::default() }
     }
 
-    fn seen(&self, digest: &Digest) -> bool {
+    /// Returns true if this process has verified the cached content.
+    fn is_verified(&self, digest: &Digest) -> bool {
         self.verified.lock().contains(digest)
     }
 
-    /// Whether the cache has the content, byte for byte.
-    async fn has(&self, descriptor: &Descriptor) -> bool {
-        if self.seen(&descriptor.digest) {
+    /// Returns true if the cache has the content and its bytes match the digest.
+    async fn has_verified(&self, descriptor: &Descriptor) -> bool {
+        if self.is_verified(&descriptor.digest) {
             return true;
         }
         let has = self.cache.has_verified(descriptor).await;
@@ -49,15 +49,15 @@ impl Cached {
         has
     }
 
-    /// Under which algorithm the cache names the content, if it is worth keeping.
-    fn kept_by(&self, descriptor: &Descriptor) -> Option<Algorithm> {
+    /// Returns the digest algorithm of the content, or `None` if the content cannot be cached or exceeds the limit.
+    fn cacheable_algorithm(&self, descriptor: &Descriptor) -> Option<Algorithm> {
         let fits = self.cache.size_limit().is_none_or(|limit| descriptor.size <= limit);
         descriptor.digest.algorithm().filter(|_| fits)
     }
 
-    /// Puts the content into the cache, in place of what is there and damaged.
-    async fn keep(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
-        let Some(algorithm) = self.kept_by(descriptor) else { return Ok(()) };
+    /// Writes the content to the cache. It replaces damaged content.
+    async fn insert(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
+        let Some(algorithm) = self.cacheable_algorithm(descriptor) else { return Ok(()) };
         let mut copy = self.cache.begin(descriptor.media_type.clone(), algorithm).await?;
         copy.write(bytes).await?;
         copy.commit(Some(&descriptor.digest)).await.map(drop)
@@ -65,37 +65,41 @@ impl Cached {
 }
 
 #[async_trait]
-impl Source for Cached {
+impl Source for CachedSource {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.source.resolve(reference).await
     }
 
     async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
         let (descriptor, bytes) = self.source.resolve_with_bytes(reference).await?;
+        // The bytes are transferred already, so caching them costs no request. Errors are ignored.
         if let Some(bytes) = &bytes
-            && !self.has(&descriptor).await
+            && !self.has_verified(&descriptor).await
         {
-            drop(self.keep(&descriptor, bytes.clone()).await);
+            drop(self.insert(&descriptor, bytes.clone()).await);
         }
         Ok((descriptor, bytes))
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
-        if self.has(descriptor).await
+        if self.has_verified(descriptor).await
             && let Ok(stream) = self.cache.fetch(descriptor, range.clone()).await
         {
             return Ok(stream);
         }
+        // Only whole content is cached: a part of it cannot be verified.
         let whole = range == (0..descriptor.size);
         let stream = self.source.fetch(descriptor, range).await?;
-        let Some(algorithm) = self.kept_by(descriptor).filter(|_| whole) else { return Ok(stream) };
+        let Some(algorithm) = self.cacheable_algorithm(descriptor).filter(|_| whole) else {
+            return Ok(stream);
+        };
         match self.cache.begin(descriptor.media_type.clone(), algorithm).await {
-            Ok(copy) => Ok(copied(stream, copy, descriptor.clone())),
+            Ok(copy) => Ok(cache_while_reading(stream, copy, descriptor.clone())),
             Err(_) => Ok(stream),
         }
     }
 
-    /// The file in the cache, if there is one: a target that knows its digest need not be sent the bytes.
+    /// Returns the origin of the cached file, if the cache has one, so that a target can use the file directly.
     fn origin(&self, descriptor: &Descriptor) -> Origin {
         if self.cache.has_unverified(descriptor) {
             self.cache.origin(descriptor)
@@ -105,9 +109,10 @@ impl Source for Cached {
     }
 }
 
-/// `stream`, of which each piece is written to `copy` before it is handed on. The copy is published with the last
-/// piece; if it fails, or the reader stops before, it is as if there were none.
-fn copied(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: Descriptor) -> ByteStream {
+/// Returns `stream`, which also writes each chunk to `copy` before it returns the chunk.
+///
+/// The copy is published with the last chunk. If a write fails or the reader stops early, the copy is dropped.
+fn cache_while_reading(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: Descriptor) -> ByteStream {
     let next = |(mut stream, mut copy, descriptor): (ByteStream, Option<Box<dyn Ingest>>, Descriptor)| async move {
         let item = stream.next().await;
         if let (Some(Ok(chunk)), Some(mut open)) = (&item, copy.take()) {
@@ -131,7 +136,7 @@ mod tests {
     use oras_spec::{ImageManifest, MediaType};
     use oras_store::{Content, ErrorKind, Target};
 
-    async fn filled() -> (Arc<Memory>, Descriptor, Content) {
+    async fn store_with_artifact() -> (Arc<Memory>, Descriptor, Content) {
         let store = Arc::new(Memory::new());
         let layer = Content::of(MediaType::LAYER_TAR, "hello world\n");
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
@@ -152,18 +157,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_read_is_read_from_the_cache() {
-        let (store, layer, manifest) = filled().await;
-        let place = tempfile::tempdir().unwrap();
-        let cache = Layout::open_or_create(place.path().join("cache")).await.unwrap();
-        let cold = Arc::new(Cached::new(store.clone(), cache.clone()));
+    async fn reads_cached_content_without_the_source() {
+        let (store, layer, manifest) = store_with_artifact().await;
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Layout::open_or_create(directory.path().join("cache")).await.unwrap();
+        let cold = Arc::new(CachedSource::new(store.clone(), cache.clone()));
         let (node, _) = cold.resolve_with_bytes("v1").await.unwrap();
         assert_eq!(node.digest, manifest.descriptor().digest);
         assert_eq!(read(cold.clone(), &node).await.unwrap(), manifest.bytes(1024).await.unwrap());
         assert_eq!(read(cold, &layer).await.unwrap(), "hello world\n");
         assert_eq!(cache.resolve(&node.digest.to_string()).await.unwrap().media_type, node.media_type);
 
-        let warm = Arc::new(Cached::new(Arc::new(Memory::new()), cache));
+        let warm = Arc::new(CachedSource::new(Arc::new(Memory::new()), cache));
         assert_eq!(read(warm.clone(), &layer).await.unwrap(), "hello world\n");
         let tail: Vec<_> = warm.fetch(&layer, 6..11).await.unwrap().try_collect().await.unwrap();
         assert_eq!(tail.concat(), b"world");
@@ -171,12 +176,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn damage_is_noticed_and_mended() {
-        let (store, layer, manifest) = filled().await;
-        let place = tempfile::tempdir().unwrap();
-        let cache = Layout::open_or_create(place.path()).await.unwrap();
+    async fn replaces_damaged_blobs_in_the_cache() {
+        let (store, layer, manifest) = store_with_artifact().await;
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Layout::open_or_create(directory.path()).await.unwrap();
         for damaged in ["hello world!", "hello", "hello world\nx"] {
-            let cold = Arc::new(Cached::new(store.clone(), cache.clone()));
+            let cold = Arc::new(CachedSource::new(store.clone(), cache.clone()));
             crate::fetch_manifest(cold.clone(), "v1").await.unwrap();
             read(cold, &layer).await.unwrap();
             for node in [&layer, manifest.descriptor()] {
@@ -184,33 +189,33 @@ mod tests {
                 std::fs::remove_file(&path).unwrap();
                 oras_fs::replace(&path, damaged.as_bytes(), 0o444).unwrap();
             }
-            let warm = Arc::new(Cached::new(store.clone(), cache.clone()));
+            let warm = Arc::new(CachedSource::new(store.clone(), cache.clone()));
             crate::fetch_manifest(warm.clone(), "v1").await.unwrap();
             assert_eq!(read(warm, &layer).await.unwrap(), "hello world\n");
             assert_eq!(std::fs::read(blob(&cache, &layer)).unwrap(), b"hello world\n");
-            let kept = std::fs::read(blob(&cache, manifest.descriptor())).unwrap();
-            assert_eq!(kept, manifest.bytes(1024).await.unwrap());
+            let cached = std::fs::read(blob(&cache, manifest.descriptor())).unwrap();
+            assert_eq!(cached, manifest.bytes(1024).await.unwrap());
         }
     }
 
     #[tokio::test]
-    async fn a_cache_that_cannot_be_written_is_none() {
-        let (store, layer, _) = filled().await;
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join("file");
+    async fn reads_from_the_source_if_the_cache_is_not_writable() {
+        let (store, layer, _) = store_with_artifact().await;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
         oras_fs::replace(&file, b"", 0o644).unwrap();
         let cache = Layout::open_or_create(file.join("cache")).await.unwrap();
-        let cached = Arc::new(Cached::new(store, cache));
+        let cached = Arc::new(CachedSource::new(store, cache));
         crate::fetch_manifest(cached.clone(), "v1").await.unwrap();
         assert_eq!(read(cached, &layer).await.unwrap(), "hello world\n");
     }
 
     #[tokio::test]
-    async fn a_reader_that_stops_leaves_nothing() {
-        let (store, layer, _) = filled().await;
-        let place = tempfile::tempdir().unwrap();
-        let cache = Layout::open_or_create(place.path()).await.unwrap();
-        let cached = Arc::new(Cached::new(store, cache.clone()));
+    async fn caches_nothing_if_the_reader_stops_early() {
+        let (store, layer, _) = store_with_artifact().await;
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Layout::open_or_create(directory.path()).await.unwrap();
+        let cached = Arc::new(CachedSource::new(store, cache.clone()));
         drop(cached.fetch(&layer, 0..layer.size).await.unwrap());
         assert!(!blob(&cache, &layer).exists());
     }

@@ -1,4 +1,4 @@
-//! Tags with all that is below them and refers to them, as backup and restore move them: together.
+//! The transfer of tags and their artifacts, for backup and restore.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -11,21 +11,23 @@ use oras_copy::{CopyOptions, TagPolicy, copy_graph, referrers};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, GraphSource, Pushed, ReadStore, Result, Side, Source, Target};
 
-use crate::listener::Nodes;
+use crate::listener::CopyObserver;
+use crate::tag::concurrency_or_default;
 use crate::{Listener, Step};
 
-/// A tag that was moved, or would be.
+/// A tag that a backup or restore copied, or would copy in a run without `dry_run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaggedArtifact {
     /// The tag.
     pub tag: String,
-    /// The manifest it names.
+    /// The manifest that the tag names.
     pub root: Descriptor,
-    /// How many manifests refer to it, to a manifest in it, or to one of those; 0 when referrers were not asked for.
+    /// The number of referrers of the manifest, of manifests in it, and of those referrers. 0 if referrers are not
+    /// copied.
     pub referrers: usize,
 }
 
-/// There is no tag in the source; among the sources of an error of kind `NotFound`.
+/// The error of a source without tags. It is in the chain of an error of the kind [`ErrorKind::NotFound`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTags;
 
@@ -37,15 +39,15 @@ impl fmt::Display for NoTags {
 
 impl std::error::Error for NoTags {}
 
-/// What is moved: tags, and the nodes that must be there before any of them is written.
-pub(crate) struct Plan {
+/// The tags to copy, and the nodes that must be stored before the first tag is written.
+pub(crate) struct TagTransfer {
     pub(crate) artifacts: Vec<TaggedArtifact>,
     nodes: Vec<Descriptor>,
 }
 
-impl Plan {
-    /// Finds what `tags` name in `source`, and what refers to that.
-    pub(crate) async fn make(
+impl TagTransfer {
+    /// Resolves `tags` in `source`, and finds the referrers of their manifests if `with_referrers`.
+    pub(crate) async fn plan(
         source: &Arc<dyn ReadStore>,
         tags: Vec<String>,
         with_referrers: bool,
@@ -59,17 +61,18 @@ impl Plan {
             let resolved = source.resolve(tag).await;
             resolved.map_err(|error| error.context(format!("failed to resolve tag {tag:?}")))
         });
-        let roots: Vec<Descriptor> = in_order(resolved, concurrency).try_collect().await?;
+        let roots: Vec<Descriptor> = run_in_order(resolved, concurrency).try_collect().await?;
         listener.step(Step::TagsFound(&tags));
 
         let mut nodes = Vec::new();
-        let mut seen = HashSet::new();
-        nodes.extend(roots.iter().filter(|root| seen.insert(root.digest.clone())).cloned());
+        // Tags may share a manifest, and manifests may share referrers. Each is copied once.
+        let mut planned = HashSet::new();
+        nodes.extend(roots.iter().filter(|root| planned.insert(root.digest.clone())).cloned());
         let mut counts = BTreeMap::new();
         if with_referrers {
-            for (root, found) in of_all(source, &nodes, concurrency).await? {
+            for (root, found) in referrers_of_roots(source, &nodes, concurrency).await? {
                 counts.insert(root, found.len());
-                nodes.extend(found.into_iter().filter(|node| seen.insert(node.digest.clone())));
+                nodes.extend(found.into_iter().filter(|node| planned.insert(node.digest.clone())));
             }
         }
         let artifact = |(tag, root): (String, Descriptor)| {
@@ -79,27 +82,30 @@ impl Plan {
         Ok(Self { artifacts: tags.into_iter().zip(roots).map(artifact).collect(), nodes })
     }
 
-    /// Copies every node, each once, and then writes the tags. A tag that is alone is written together with its
-    /// manifest if `together` says so: in one request where the target is a registry.
+    /// Copies each node once, and then writes the tags.
+    ///
+    /// A single tag without referrers is written together with its manifest if `can_tag_with_root`, which is one
+    /// request fewer at a registry.
     pub(crate) async fn run(
         &self,
         source: &Arc<dyn ReadStore>,
         target: &Arc<dyn Target>,
-        together: bool,
+        can_tag_with_root: bool,
         concurrency: usize,
         listener: &Arc<dyn Listener>,
     ) -> Result<()> {
-        self.check(&**target)?;
+        self.check_tags(&**target)?;
         let content =
             |node: &Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
+        // With several nodes the tag must wait, so that it never names an artifact whose referrers are missing.
         let only = match &self.artifacts[..] {
-            [artifact] if together && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
+            [artifact] if can_tag_with_root && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
             _ => None,
         };
         let copy = CopyOptions {
             tag: TagPolicy::with_root(only),
             concurrency,
-            observer: Arc::new(Nodes(Arc::clone(listener))),
+            observer: Arc::new(CopyObserver(Arc::clone(listener))),
             ..CopyOptions::default()
         };
         let roots = self.nodes.iter().map(content).collect();
@@ -111,31 +117,33 @@ impl Plan {
             }
             Ok::<_, Error>(artifact)
         });
-        let mut written = in_order(written, concurrency);
+        let mut written = run_in_order(written, concurrency);
         while let Some(TaggedArtifact { tag, referrers, .. }) = written.try_next().await? {
             listener.step(Step::ArtifactDone { tag, referrers: *referrers });
         }
         Ok(())
     }
 
-    /// Checks that `target` takes every tag, before any request to it.
-    pub(crate) fn check(&self, target: &dyn Target) -> Result<()> {
-        crate::tag::check(target, self.artifacts.iter().map(|artifact| &artifact.tag))
+    /// Returns an error if `target` rejects one of the tags. Makes no request.
+    pub(crate) fn check_tags(&self, target: &dyn Target) -> Result<()> {
+        crate::tag::check_tags(target, self.artifacts.iter().map(|artifact| &artifact.tag))
     }
 
-    /// Finds out whether [`Plan::run`] would succeed, without reading blobs or writing anything: returns its error for a
-    /// tag that `target` does not take, and for content that neither side has. Reports the tags that would move.
-    pub(crate) async fn inspect(
+    /// Checks whether [`TagTransfer::run`] would succeed, without reading whole blobs or writing anything.
+    ///
+    /// Returns an error for a tag that `target` rejects, and for content that exists on neither side. Reports the tags
+    /// that name other manifests at the target.
+    pub(crate) async fn dry_run(
         &self,
         source: &Arc<dyn ReadStore>,
         target: &Arc<dyn Target>,
         concurrency: usize,
         listener: &dyn Listener,
     ) -> Result<()> {
-        self.check(&**target)?;
+        self.check_tags(&**target)?;
         let source = Arc::clone(source) as Arc<dyn Source>;
         let content = |node: &Descriptor| Content::from_source(Arc::clone(&source), node.clone());
-        let probe = Probe { source: Arc::clone(&source), target: Arc::clone(target) };
+        let probe = ProbeTarget { source: Arc::clone(&source), target: Arc::clone(target) };
         let copy = CopyOptions { concurrency, ..CopyOptions::default() };
         let roots = self.nodes.iter().map(content).collect();
         copy_graph(Arc::clone(&source), Arc::new(probe), roots, copy).await?;
@@ -147,23 +155,23 @@ impl Plan {
         Ok(())
     }
 
-    /// Tells what [`Plan::run`] would tell of the tags.
-    pub(crate) fn rehearse(&self, listener: &dyn Listener) {
+    /// Reports the steps that [`TagTransfer::run`] reports for the tags.
+    pub(crate) fn report_artifacts(&self, listener: &dyn Listener) {
         for TaggedArtifact { tag, referrers, .. } in &self.artifacts {
             listener.step(Step::ArtifactDone { tag, referrers: *referrers });
         }
     }
 }
 
-/// A target that takes what `source` or `target` has, and stores nothing.
-struct Probe {
+/// A target for dry runs. It accepts content that exists in `source` or `target`, and stores nothing.
+struct ProbeTarget {
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
 }
 
 #[async_trait]
-impl Target for Probe {
-    /// Asks the target only for what the source lacks: a dry run works without network as long as nothing is missing.
+impl Target for ProbeTarget {
+    /// Checks the target only for content that the source lacks. A dry run of a complete layout needs no network.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
         Ok(!self.is_in_source(descriptor).await? && self.target.exists(descriptor).await?)
     }
@@ -180,7 +188,8 @@ impl Target for Probe {
     }
 }
 
-impl Probe {
+impl ProbeTarget {
+    /// Returns true if the first chunk of the content can be read. The trait [`Source`] has no other check for content.
     async fn is_in_source(&self, descriptor: &Descriptor) -> Result<bool> {
         if descriptor.embedded().is_some() {
             return Ok(true);
@@ -198,19 +207,26 @@ impl Probe {
 }
 
 /// Lists all tags of `source`.
-pub(crate) async fn list(source: &dyn ReadStore) -> Result<Vec<String>> {
+pub(crate) async fn list_tags(source: &dyn ReadStore) -> Result<Vec<String>> {
     source.tags(None).try_collect().await.map_err(|error| error.context("failed to find tags"))
 }
 
-/// The referrers of each root: one root at a time asks for several nodes at once, several roots for one each.
-async fn of_all(
+/// Returns the referrers of each root.
+///
+/// The limit applies to roots if there are several, and to the nodes of the graph if there is one root. Otherwise the
+/// number of requests would be the square of the limit.
+async fn referrers_of_roots(
     source: &Arc<dyn ReadStore>,
     roots: &[Descriptor],
     concurrency: usize,
 ) -> Result<Vec<(Digest, Vec<Descriptor>)>> {
     let source = Arc::clone(source) as Arc<dyn GraphSource>;
     let source = &source;
-    let (across, within) = if roots.len() == 1 { (1, limit(concurrency)) } else { (limit(concurrency), 1) };
+    let (across, within) = if roots.len() == 1 {
+        (1, concurrency_or_default(concurrency))
+    } else {
+        (concurrency_or_default(concurrency), 1)
+    };
     let find = |root: &Descriptor| {
         let root = Content::from_source(Arc::clone(source) as Arc<dyn Source>, root.clone());
         async move {
@@ -218,15 +234,15 @@ async fn of_all(
             Ok((root.descriptor().digest.clone(), found))
         }
     };
-    in_order(roots.iter().map(find), across).try_collect().await
+    run_in_order(roots.iter().map(find), across).try_collect().await
 }
 
-/// Runs `steps`, as many at a time as `concurrency` says. They are made before: a stream that held the closure which
-/// makes them could not be sent to another thread.
-fn in_order<F: Future>(steps: impl Iterator<Item = F>, concurrency: usize) -> Buffered<Iter<IntoIter<F>>> {
-    stream::iter(steps.collect::<Vec<_>>()).buffered(limit(concurrency))
-}
-
-fn limit(concurrency: usize) -> usize {
-    if concurrency == 0 { 5 } else { concurrency }
+/// Runs at most `concurrency` of `steps` at a time, and returns their results in order.
+///
+/// Collects the futures first: a stream that holds the closure of the iterator would not be `Send`.
+fn run_in_order<F: Future>(
+    steps: impl Iterator<Item = F>,
+    concurrency: usize,
+) -> Buffered<Iter<IntoIter<F>>> {
+    stream::iter(steps.collect::<Vec<_>>()).buffered(concurrency_or_default(concurrency))
 }
