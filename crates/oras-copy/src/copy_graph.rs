@@ -50,6 +50,7 @@ pub async fn copy_graph(
     // Also after an error, because nodes that were stored stay.
     let synced = target.sync().await.map_err(|error| error.on(Side::Destination));
     drained.and(synced)?;
+    // After the sync, so that the tag never names manifests that are lost if the process ends.
     if let (Some(root), Some(tag), false) = (first, tag.tag(), steps.first_root.is_tagged_with_push()) {
         target.add_tag(&root, tag).await.map_err(|error| error.on(Side::Destination))?;
     }
@@ -192,6 +193,7 @@ impl Steps {
             Naming::Unreported => {}
             Naming::Tagged { tag, overwrite } => {
                 self.observer.event(Event::Naming(node));
+                // A read of the tag is cheaper than a write of the manifest.
                 if overwrite || self.target.tagged(&tag).await.as_ref() != Some(&node.digest) {
                     let root = self.read(&content).await?;
                     self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;

@@ -156,6 +156,7 @@ impl Graph {
 
     /// Takes the next step that may start.
     pub(crate) fn next(&mut self, room: Room) -> Option<(NodeKey, Task)> {
+        // Manifests come first, because their children are unknown before. Large leaves follow: they take the longest.
         if room.step
             && self.held < MAX_HELD
             && let Some(key) = self.manifests.pop_front()
@@ -198,6 +199,7 @@ impl Graph {
     /// A child cannot be an ancestor of its parent: a manifest cannot contain its own digest.
     pub(crate) fn open(&mut self, content: Content, children: Vec<(Descriptor, Content)>) {
         let parent = NodeKey::of(content.descriptor());
+        // A transfer of the largest leaf that starts last would run alone at the end.
         let mut order: Vec<_> = children.iter().collect();
         if !self.in_order {
             order.sort_by_key(|(child, _)| Reverse(if child.size > LARGE { child.size } else { 0 }));
@@ -235,6 +237,7 @@ impl Graph {
         if let Some(outcome) = outcome {
             self.twins.extend(node.twins.iter().map(|twin| Twin { node: twin.clone(), outcome }));
         }
+        // Releases the memory: nothing reads the bytes of a stored node again.
         node.content = None;
         node.children = Vec::new();
         self.held -= std::mem::take(&mut node.held);

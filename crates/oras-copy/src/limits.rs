@@ -28,6 +28,7 @@ impl Default for Limits {
 impl Limits {
     /// Allows `nodes` concurrent steps of any kind; 0 means the default.
     pub(crate) fn of(nodes: usize) -> Self {
+        // A given limit applies to all steps together, so that no server gets more requests at a time.
         if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
     }
 

@@ -26,6 +26,7 @@ pub async fn referrers(
     while !level.is_empty() {
         let answers: Vec<Neighbours> = stream::iter(level)
             .map(|node| neighbours(source, node))
+            // Keeps the order of the nodes, so that the result does not depend on timing.
             .buffered(concurrency)
             .try_collect()
             .await
@@ -53,6 +54,7 @@ struct Neighbours {
 async fn neighbours(source: &Arc<dyn GraphSource>, content: Content) -> Result<Neighbours> {
     let node = content.descriptor();
     let mut children = Vec::new();
+    // Only an index has manifests as children. Its subject is not a child, so referrers of the subject are not copied.
     if node.media_type.kind() == MediaKind::Index {
         let subject =
             |manifest: &oras_spec::Manifest| manifest.subject().map(|subject| subject.digest.clone());
