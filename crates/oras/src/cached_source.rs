@@ -118,6 +118,8 @@ fn cache_while_reading(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: De
         if let (Some(Ok(chunk)), Some(mut open)) = (&item, copy.take()) {
             copy = open.write(chunk.clone()).await.is_ok().then_some(open);
         }
+        // Publishes the copy before the last chunk is returned, because a reader may stop after the last byte. The
+        // commit verifies the digest, so damaged content is never cached. The reader verifies the content itself.
         if let Some(full) = copy.take_if(|copy| copy.written() >= descriptor.size)
             && full.written() == descriptor.size
         {

@@ -59,7 +59,7 @@ pub async fn copy(
         options.tags.iter().skip(1).for_each(|tag| listener.step(Step::Tagged(tag)));
         return Ok(root);
     }
-    let SelectedRoot { content: mut root, unfiltered } =
+    let SelectedRoot { content: mut root, original_index } =
         select_root(Arc::clone(&plain_source), reference, &options.platforms).await.map_err(|error| {
             match options.tags.is_empty() && !options.recursive {
                 true => {
@@ -74,7 +74,7 @@ pub async fn copy(
     if options.recursive {
         // The filtered index has another digest, so referrers of the original index would have no subject at the
         // target.
-        if let Some(index) = unfiltered
+        if let Some(index) = original_index
             && source.predecessors(&index, None).await.map_or(true, |found| !found.is_empty())
         {
             listener.step(Step::ReferrersLeft(&index));
@@ -143,6 +143,7 @@ async fn resolve_if_unchanged(
     if !can_compare_tags(options) {
         return None;
     }
+    // The tags come first: a tag that does not exist yet ends the check without a request to the source.
     let mut digests = Vec::with_capacity(options.tags.len());
     for tag in &options.tags {
         digests.push(target.tagged(tag).await?);
@@ -155,17 +156,19 @@ async fn resolve_if_unchanged(
 struct SelectedRoot {
     content: Content,
     /// The index that was filtered by platforms, if the root is a new index.
-    unfiltered: Option<Descriptor>,
+    original_index: Option<Descriptor>,
 }
 
+/// Resolves `reference`, and selects the images for `platforms` from an index.
 async fn select_root(
     source: Arc<dyn Source>,
     reference: &str,
     platforms: &[Platform],
 ) -> Result<SelectedRoot> {
-    let unfiltered = |content| SelectedRoot { content, unfiltered: None };
+    let without_filter = |content| SelectedRoot { content, original_index: None };
+    // One platform selects a single image, so that the copy has the digest of the image.
     if platforms.len() < 2 {
-        return fetch_root(source, reference, platforms.first()).await.map(unfiltered);
+        return fetch_root(source, reference, platforms.first()).await.map(without_filter);
     }
     let not_found = |error: PlatformsError| Error::from_source(ErrorKind::NotFound, error);
     let index = fetch_manifest(Arc::clone(&source), reference).await?;
@@ -174,11 +177,11 @@ async fn select_root(
     }
     let manifest = index.manifest(MAX_MANIFEST_SIZE).await?;
     Ok(match select_platforms(&manifest, platforms).map_err(not_found)? {
-        Selected::Whole => unfiltered(index),
-        Selected::One(node) => unfiltered(Content::from_source(source, *node)),
+        Selected::Whole => without_filter(index),
+        Selected::One(node) => without_filter(Content::from_source(source, *node)),
         Selected::Some(document) => SelectedRoot {
             content: Content::of(index.descriptor().media_type.clone(), document),
-            unfiltered: Some(index.descriptor().clone()),
+            original_index: Some(index.descriptor().clone()),
         },
     })
 }
@@ -192,16 +195,16 @@ mod tests {
 
     #[tokio::test]
     async fn stores_an_untagged_copy_before_it_returns() {
-        let (from, place) = (Arc::new(Memory::new()), tempfile::tempdir().unwrap());
+        let (from, directory) = (Arc::new(Memory::new()), tempfile::tempdir().unwrap());
         let child = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
         let listed = serde_json::to_string(child.descriptor()).unwrap();
         let parent = format!(r#"{{"schemaVersion":2,"manifests":[{listed}]}}"#);
         let parent = Content::of(MediaType::IMAGE_INDEX, parent);
         from.push(&child).await.unwrap();
         from.tag(&parent, "v1").await.unwrap();
-        let to = Arc::new(Layout::open_or_create(place.path()).await.unwrap());
+        let to = Arc::new(Layout::open_or_create(directory.path()).await.unwrap());
         copy(from, "v1", to.clone(), CopyOptions::default(), Arc::new(Quiet)).await.unwrap();
-        let other = Layout::open(place.path()).await.unwrap();
+        let other = Layout::open(directory.path()).await.unwrap();
         for node in [&child, &parent] {
             assert!(other.exists(node.descriptor()).await.unwrap());
         }

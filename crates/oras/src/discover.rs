@@ -74,6 +74,7 @@ async fn fetch_levels(
                 let found = Predecessors::predecessors(source, &node, options.artifact_type.as_ref()).await?;
                 Ok::<_, Error>((place, found))
             })
+            // Keeps the order of the manifests, so that the tree does not depend on timing.
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;

@@ -50,6 +50,7 @@ impl<'a> EarlierLayers<'a> {
         self.layers.clone().unwrap_or_default()
     }
 
+    /// Looks the layers up. The nearest artifact alone is enough if it has layers.
     async fn find(&self) -> Vec<Descriptor> {
         match self.new {
             NewArtifact::Tagged(tag) => {
@@ -65,12 +66,14 @@ impl<'a> EarlierLayers<'a> {
             NewArtifact::Referrer { subject, artifact_type } => {
                 let found = self.store.predecessors(subject, artifact_type).await.unwrap_or_default();
                 let mut near: Vec<_> = found.iter().map(|referrer| referrer.digest.to_string()).collect();
+                // Last, so that the subject is always among the manifests that are read.
                 near.push(subject.digest.to_string());
                 self.layers_of_last(near).await
             }
         }
     }
 
+    /// Returns the layers of the last manifests in the list, all read at the same time.
     async fn layers_of_last(&self, mut references: Vec<String>) -> Vec<Descriptor> {
         let last = references.split_off(references.len().saturating_sub(MAX_EARLIER));
         let lookups: Vec<_> = last.into_iter().map(|reference| self.layers_of(reference)).collect();

@@ -67,6 +67,7 @@ pub(crate) async fn add_files(
         let FileArgument { title, path, media_type, .. } = file.clone();
         async move { collection.prepare(&title, &path, media_type).await }
     };
+    // Opens several files at a time, but keeps their order, which is the order of the layers.
     let lookahead: Vec<_> = files.iter().map(prepare).collect();
     let mut lookahead = stream::iter(lookahead).buffered(LOOKAHEAD);
     for file in &files {
@@ -74,6 +75,7 @@ pub(crate) async fn add_files(
         let Some(prepared) = lookahead.next().await else { break };
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
+            // Only here are the earlier layers looked up: small files are not worth the requests.
             Prepared::Scanned(scanned) if scanned.is_large() => {
                 let (layer, is_present) =
                     send_large(collection, scanned, target, &mut earlier, listener).await?;
@@ -84,6 +86,7 @@ pub(crate) async fn add_files(
             }
             Prepared::Scanned(scanned) => collection.describe(scanned).await?,
         };
+        // The given annotations replace those of packing, such as the title.
         layer.annotations.extend(file.annotations.clone());
         layers.push(layer);
     }

@@ -55,6 +55,7 @@ pub async fn create_index(
     for (key, value) in &options.annotations {
         index.annotate(key.clone(), value.clone());
     }
+    // One manifest at a time: the steps are printed in the order of the entries.
     for reference in &options.manifests {
         index.add(fetch_entry(&source, reference, listener).await?.0);
     }
@@ -119,12 +120,14 @@ fn check_type(artifact_type: Option<&MediaType>) -> Result<()> {
     }
 }
 
+/// Reads a manifest. An error names it as `what`.
 async fn fetch_named(source: &Arc<dyn Source>, what: &str, reference: &str) -> Result<Content> {
     fetch_manifest(Arc::clone(source), reference)
         .await
         .map_err(|error| error.context(format!("could not find the {what} {reference}")))
 }
 
+/// Reads an index. Returns its descriptor and the document to edit.
 async fn fetch_index(
     source: &Arc<dyn Source>,
     reference: &str,

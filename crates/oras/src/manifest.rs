@@ -44,6 +44,7 @@ pub async fn push_manifest(
     tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let node = manifest.descriptor();
     let digest = node.digest.to_string();
+    // An unchanged tag costs one read instead of a write.
     let exists = match store.resolve(names.reference.as_deref().unwrap_or(&digest)).await {
         Ok(found) => found.digest == node.digest,
         Err(error) if error.kind() == ErrorKind::NotFound => false,

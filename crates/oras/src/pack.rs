@@ -82,6 +82,7 @@ impl Pack {
         }
     }
 
+    /// Packs by image-spec 1.0, which has neither `artifactType` nor `subject`.
     fn pack_v1_0(self) -> Result<Packed> {
         if self.subject.is_some() {
             let message = "subject is not supported for image manifest v1.0: unsupported";
@@ -109,6 +110,7 @@ impl Pack {
         Ok(Packed { manifest: describe(&manifest, artifact_type), blobs })
     }
 
+    /// Packs by image-spec 1.1.
     fn pack_v1_1(self) -> Result<Packed> {
         let own_config =
             self.config.as_ref().is_some_and(|config| config.media_type != MediaType::EMPTY_JSON);
@@ -127,6 +129,7 @@ impl Pack {
             config
         });
         let mut blobs = Vec::new();
+        // The descriptor embeds the bytes, but a registry may reject a manifest if it lacks one of the blobs.
         if empty_config || layers.is_empty() {
             blobs.push(Content::of(MediaType::EMPTY_JSON, "{}"));
         }

@@ -117,6 +117,7 @@ pub async fn clean_partial_transfers(options: &PartialOptions, client: &Client) 
     Ok(cleaned)
 }
 
+/// Finds the partial files and the unfinished uploads that are old enough.
 async fn find(options: &PartialOptions) -> Result<(Vec<IdlePartialFile>, Vec<UnfinishedUpload>)> {
     let PartialOptions { directories, uploads, older_than } = options.clone();
     blocking(move || {

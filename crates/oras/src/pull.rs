@@ -146,6 +146,7 @@ fn has_untitled(report: &CopyReport) -> bool {
 
 /// Returns the files of all manifests, in the order in which the copy finished the manifests.
 fn pulled_files(output: &Path, report: CopyReport) -> Vec<PulledFile> {
+    // Keeps symbolic links in the path, so that the result shows the path as the caller gave it.
     let base = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     let children = report.nodes.into_iter().flat_map(|node| node.children);
     let titled = children.filter(|child| child.title().is_some());
@@ -197,6 +198,7 @@ impl FileSelection {
         let is_wanted = |wanted: &mut ConfigFile| {
             wanted.media_type.as_ref().is_none_or(|media_type| *media_type == config.media_type)
         };
+        // Takes the request, because the configs of two images would have the same path.
         if let Some(wanted) = self.config.take_if(is_wanted) {
             config.annotations.insert(annotation::TITLE.to_owned(), wanted.path);
         }
@@ -220,6 +222,7 @@ struct PullProgress {
 }
 
 impl PullProgress {
+    /// Returns true if the node was not reported before under this title, and records it as reported.
     fn is_first_report(&self, node: &Descriptor) -> bool {
         let key = (node.digest.clone(), node.title().map(ToOwned::to_owned));
         self.reported.lock().insert(key)

@@ -89,6 +89,7 @@ pub async fn push(
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
     let copy = oras_copy::CopyOptions {
+        // The first tag is written by the request that stores the manifest. Each other tag needs a request of its own.
         tag: TagPolicy::with_root(first_tag),
         present,
         concurrency: options.concurrency,

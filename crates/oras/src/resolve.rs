@@ -77,6 +77,7 @@ pub(crate) async fn fetch_root(
         None => Ok(root),
         Some(platform) => {
             let selected = select_platform(Arc::clone(&source), &root, platform).await?;
+            // The root is the image itself, and its bytes are already in memory.
             if selected.digest == root.descriptor().digest {
                 return Ok(root);
             }

@@ -60,6 +60,7 @@ pub(crate) async fn write_tags<T: Target + ?Sized>(
         listener.step(Step::Tagged(tag));
         Ok(())
     });
+    // Does not keep the order of the tags, so that a slow request does not delay the reports of other tags.
     // Collects the futures first: a stream that holds the closure would not be `Send`.
     stream::iter(writes.collect::<Vec<_>>())
         .buffer_unordered(concurrency_or_default(concurrency))

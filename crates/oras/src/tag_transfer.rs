@@ -117,6 +117,7 @@ impl TagTransfer {
             }
             Ok::<_, Error>(artifact)
         });
+        // In order, so that the tags are reported in the order of the artifacts.
         let mut written = run_in_order(written, concurrency);
         while let Some(TaggedArtifact { tag, referrers, .. }) = written.try_next().await? {
             listener.step(Step::ArtifactDone { tag, referrers: *referrers });
@@ -145,6 +146,7 @@ impl TagTransfer {
         let content = |node: &Descriptor| Content::from_source(Arc::clone(&source), node.clone());
         let probe = ProbeTarget { source: Arc::clone(&source), target: Arc::clone(target) };
         let copy = CopyOptions { concurrency, ..CopyOptions::default() };
+        // The engine visits the graph as in a real run, and so finds each missing blob.
         let roots = self.nodes.iter().map(content).collect();
         copy_graph(Arc::clone(&source), Arc::new(probe), roots, copy).await?;
         for TaggedArtifact { tag, root, .. } in &self.artifacts {
