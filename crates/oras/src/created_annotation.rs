@@ -32,57 +32,58 @@ pub(crate) fn set_or_check(annotations: &mut BTreeMap<String, String>) -> Result
 /// because scripts match them.
 fn check_rfc3339(text: &str) -> Result<(), String> {
     let mut rest = text;
-    let mut late = None;
-    for (place, piece) in LAYOUT.into_iter().enumerate() {
-        let unlike = || format!(" as {:?}: cannot parse {rest:?} as {piece:?}", LAYOUT.concat());
-        let length = match piece {
-            "Z07:00" => zone(rest).ok_or_else(unlike)?,
-            _ if piece.starts_with(|c: char| c.is_ascii_digit()) => {
-                let digits = rest.as_bytes().get(..piece.len()).ok_or_else(unlike)?;
+    let mut day_error = None;
+    for (index, element) in LAYOUT.into_iter().enumerate() {
+        let mismatch = || format!(" as {:?}: cannot parse {rest:?} as {element:?}", LAYOUT.concat());
+        let length = match element {
+            "Z07:00" => zone_length(rest).ok_or_else(mismatch)?,
+            _ if element.starts_with(|c: char| c.is_ascii_digit()) => {
+                let digits = rest.as_bytes().get(..element.len()).ok_or_else(mismatch)?;
                 // As in Go, an hour may have one digit.
-                let digits = if piece == "15" && !digits[1].is_ascii_digit() { &digits[..1] } else { digits };
+                let digits =
+                    if element == "15" && !digits[1].is_ascii_digit() { &digits[..1] } else { digits };
                 if !digits.iter().all(u8::is_ascii_digit) {
-                    return Err(unlike());
+                    return Err(mismatch());
                 }
                 let number: u32 = rest.get(..digits.len()).and_then(|d| d.parse().ok()).unwrap_or(0);
-                let range = RANGES.iter().find(|(at, ..)| *at == place);
-                if let Some((_, name, most)) = range
-                    && (number > *most || (place < 5 && number == 0))
+                let range = RANGES.iter().find(|(at, ..)| *at == index);
+                if let Some((_, name, maximum)) = range
+                    && (number > *maximum || (index < 5 && number == 0))
                 {
                     // Go checks the day after all other elements. A number out of range in another element ends the
                     // parsing.
                     if *name == "day" {
-                        late = Some(format!(": {name} out of range"));
+                        day_error = Some(format!(": {name} out of range"));
                     } else {
                         return Err(format!(": {name} out of range"));
                     }
                 }
-                let fraction = if piece == "05" { fraction(&rest[digits.len()..]) } else { 0 };
+                let fraction = if element == "05" { fraction_length(&rest[digits.len()..]) } else { 0 };
                 digits.len() + fraction
             }
-            _ if rest.starts_with(piece) => piece.len(),
-            _ => return Err(unlike()),
+            _ if rest.starts_with(element) => element.len(),
+            _ => return Err(mismatch()),
         };
         rest = &rest[length..];
     }
     if !rest.is_empty() {
         return Err(format!(": extra text: {rest:?}"));
     }
-    match late {
-        Some(late) => Err(late),
+    match day_error {
+        Some(day_error) => Err(day_error),
         // All elements are in range, so the month does not have this day.
         None => text.parse::<Timestamp>().map(drop).map_err(|_| ": day out of range".to_owned()),
     }
 }
 
 /// Returns the length of the fraction of a second at the start of `text`; 0 if there is none.
-fn fraction(text: &str) -> usize {
+fn fraction_length(text: &str) -> usize {
     let digits = text.get(1..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     if text.starts_with(['.', ',']) && digits > 0 { digits + 1 } else { 0 }
 }
 
 /// Returns the length of the time zone at the start of `text`: `Z` or `+hh:mm`.
-fn zone(text: &str) -> Option<usize> {
+fn zone_length(text: &str) -> Option<usize> {
     if text.starts_with('Z') {
         return Some(1);
     }
