@@ -96,7 +96,9 @@ impl Listener for StatusLines {
             Step::Node(Event::Opening(node)) if self.words.shows_manifests => {
                 self.node(self.words.started, node)
             }
-            Step::Node(Event::Opened { node, .. }) if self.words.shows_manifests => self.node("Processing ", node),
+            Step::Node(Event::Opened { node, .. }) if self.words.shows_manifests => {
+                self.node("Processing ", node)
+            }
             // Whether a blob is mounted or copied is known later, so its first line waits.
             Step::Node(Event::Started(node)) if self.words.may_mount && !node.media_type.is_manifest() => {}
             // A mounted blob has no progress, so its first byte shows that it is copied.
