@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use oras_testkit::numbers::Numbers;
+use oras_testkit::random::Random;
 use url::Url;
 
 use crate::auth::challenge;
@@ -15,8 +15,8 @@ const DURATION: Duration = Duration::from_secs(3);
 /// Time limit for one input.
 const LIMIT: Duration = Duration::from_millis(500);
 
-fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
-    let (begun, mut numbers) = (Instant::now(), Numbers(seed));
+fn tries(seed: u64, mut work: impl FnMut(&mut Random)) {
+    let (begun, mut numbers) = (Instant::now(), Random(seed));
     while begun.elapsed() < DURATION {
         let one = Instant::now();
         work(&mut numbers);
@@ -157,7 +157,7 @@ async fn reads_or_rejects_any_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     let config = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
-    let (begun, mut numbers, mut found) = (Instant::now(), Numbers(14), 0_u32);
+    let (begun, mut numbers, mut found) = (Instant::now(), Random(14), 0_u32);
     let known = r#"{"auths":{"a":{"auth":"dTpw"}},"x":{"auths":[]}}"#;
     while begun.elapsed() < DURATION {
         let mut text = known.to_owned();

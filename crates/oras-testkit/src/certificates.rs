@@ -1,4 +1,4 @@
-//! Authorities and certificates that one test believes in, made by `openssl`.
+//! Certificate authorities and certificates for one test, created by `openssl`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

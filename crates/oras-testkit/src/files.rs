@@ -1,4 +1,4 @@
-//! Files of tests.
+//! Writes files of tests.
 
 use std::fs::File;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! A server that speaks HTTP/2 over TLS and nothing else (RFC 9113), and has one answer to all that is asked.
+//! An HTTP/2 server over TLS (RFC 9113) with one response to all requests.
 
 use std::io::{Error, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,38 +1,40 @@
-//! What the tests of the ORAS crates share; never published, never part of a program.
+//! Helpers that the tests of all ORAS crates share. The crate is never published.
 //!
-//! | module | gives |
+//! | module | contents |
 //! |---|---|
-//! | [`suite`] | one behaviour suite that every store passes |
-//! | [`nodes`] | content to test with: blobs, manifests, referrers |
-//! | [`numbers`] | numbers for tests with nonsense |
-//! | [`rounds`](mod@rounds) | how often a test repeats what may go wrong once in a while |
-//! | [`peers`] | where the real tools are, and how a test says that it lacks one |
-//! | [`registry`] | real registries, each a process on a free port of this machine |
-//! | [`ports`] | ports for programs that can't choose one |
-//! | [`recorder`] | a proxy in front of one: writes down requests, injects faults |
-//! | [`tarball`] | tar archives with any bytes in them |
-//! | [`scripted`] | a server that answers as a test says; [`shelf`] is the part of it that behaves |
-//! | [`quirks`] | registries that behave like the big services, which nobody can install |
-//! | [`tokens`] | a token server that signs what it grants, for real registries |
-//! | [`files`] | files with the directories above them |
-//! | [`certificates`] | authorities and certificates for one test |
+//! | [`suite`] | the behaviour suite that every store passes |
+//! | [`nodes`] | blobs, manifests and referrers to test with |
+//! | [`random`] | reproducible random numbers, bytes and text |
+//! | [`repetitions`](mod@repetitions) | how many times a timing-dependent test repeats |
+//! | [`peers`] | paths of the real tools, and the report of a test that lacks one |
+//! | [`registry`] | real registries, each a process on a free port |
+//! | [`ports`] | reserved ports for programs that can't choose a free one |
+//! | [`recorder`] | a proxy that records requests and injects faults |
+//! | [`tarball`] | tar archives with arbitrary headers and content |
+//! | [`scripted`] | an HTTP server whose responses a closure computes |
+//! | [`http2`] | an HTTP/2 server with one fixed response |
+//! | [`memory_registry`] | the handler of a well-behaved registry for [`scripted`] |
+//! | [`quirky_registry`] | registries that deviate from the specification like well-known services |
+//! | [`token_server`] | a token server whose tokens real registries accept |
+//! | [`files`] | files, created with their parent directories |
+//! | [`certificates`], [`tls`] | certificate authorities, certificates and TLS servers |
 //!
-//! Everything here panics when it fails, as tests do.
+//! Every helper panics on failure.
 
 pub mod certificates;
 pub mod files;
 pub mod http2;
+pub mod memory_registry;
 pub mod nodes;
-pub mod numbers;
 pub mod peers;
 pub mod ports;
-pub mod quirks;
+pub mod quirky_registry;
+pub mod random;
 pub mod recorder;
 pub mod registry;
-pub mod rounds;
+pub mod repetitions;
 pub mod scripted;
-pub mod shelf;
 pub mod suite;
 pub mod tarball;
 pub mod tls;
-pub mod tokens;
+pub mod token_server;

@@ -1,4 +1,4 @@
-//! Content to test with.
+//! Blobs, manifests, indexes and referrers to test with.
 
 use std::sync::Arc;
 
@@ -7,37 +7,32 @@ use futures::{StreamExt, TryStreamExt, stream};
 use oras_spec::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use oras_store::{ByteStream, Content, Source, Target};
 
-/// The artifact type that [`manifest`] gives.
+use crate::random;
+
+/// The artifact type of the manifests that [`manifest`] returns.
 pub const ARTIFACT_TYPE: &str = "application/vnd.test.artifact";
 
-/// Bytes that repeat only after a long while.
+/// Returns `length` incompressible bytes, the same at every call.
 pub fn bytes(length: usize) -> Bytes {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    };
-    (0..length).map(|_| next()).collect()
+    random::bytes(1, length).into()
 }
 
-/// A blob of those bytes.
+/// Returns a blob of the given bytes.
 pub fn blob(bytes: impl Into<Bytes>) -> Content {
     Content::of(MediaType::LAYER_TAR, bytes)
 }
 
-/// The empty JSON object, the config of [`manifest`].
+/// Returns the empty JSON object, which is the config of [`manifest`].
 pub fn empty() -> Content {
     Content::of(MediaType::EMPTY_JSON, "{}")
 }
 
-/// A manifest of those layers, of [`ARTIFACT_TYPE`], that no other `name` gives; its config is [`empty`].
+/// Returns a manifest of `layers`, unique for each `name`, of type [`ARTIFACT_TYPE`] and with the config [`empty`].
 pub fn manifest(name: &str, layers: &[&Content]) -> Content {
     named(name, layers.iter().map(|layer| layer.descriptor().clone()).collect(), ARTIFACT_TYPE, None)
 }
 
-/// A manifest of `artifact_type` whose subject is `subject`; it carries the annotation `name` of that value.
+/// Returns a manifest of `artifact_type` that refers to `subject`, with the annotation `name`.
 pub fn referrer(name: &str, artifact_type: &str, subject: &Content) -> Content {
     named(name, vec![empty().descriptor().clone()], artifact_type, Some(subject.descriptor().plain()))
 }
@@ -50,13 +45,13 @@ fn named(name: &str, layers: Vec<Descriptor>, artifact_type: &str, subject: Opti
     Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes())
 }
 
-/// An index of those manifests.
+/// Returns an index of `manifests`.
 pub fn index(manifests: &[&Content]) -> Content {
     let manifests = manifests.iter().map(|manifest| manifest.descriptor().clone()).collect();
     Content::of(MediaType::IMAGE_INDEX, ImageIndex::new(manifests).to_bytes())
 }
 
-/// A stream of those pieces.
+/// Returns a stream of `pieces`.
 pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> ByteStream {
     let pieces: Vec<_> = pieces.into_iter().map(Ok).collect();
     stream::iter(pieces).boxed()
@@ -70,12 +65,12 @@ pub async fn push_all<T: Target + ?Sized>(target: &T, contents: &[&Content]) {
     }
 }
 
-/// What `source` has under `descriptor`, verified.
+/// Reads and verifies the content of `descriptor` in `source`.
 pub async fn read(source: &Arc<dyn Source>, descriptor: &Descriptor) -> oras_store::Result<Bytes> {
     Content::from_source(Arc::clone(source), descriptor.clone()).bytes(u64::MAX).await
 }
 
-/// All bytes of a stream.
+/// Collects all bytes of a stream.
 pub async fn collect(stream: ByteStream) -> oras_store::Result<Bytes> {
     let pieces: Vec<Bytes> = stream.try_collect().await?;
     Ok(pieces.concat().into())

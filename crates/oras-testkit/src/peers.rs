@@ -1,4 +1,4 @@
-//! The real tools that tests compare with: where `cargo xtask peers` puts them, and what a test says without one.
+//! The real tools that tests compare with: their paths, and the report of a test without its tool.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ pub const HELM: (&str, &str) = ("helm", "v4.3.1");
 /// The credential helper for `pass`.
 pub const CREDENTIAL_PASS: (&str, &str) = ("docker-credential-pass", "v0.9.12");
 
-/// A tool of a pinned version, if it is installed:
+/// Returns the path of a tool of a pinned version, if it is installed:
 /// `<cache>/oras-peers/<name>-<version>/<name>`, where `<cache>` is `$XDG_CACHE_HOME` or `$HOME/.cache`.
 pub fn find((name, version): (&str, &str)) -> Option<PathBuf> {
     let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -28,13 +28,13 @@ pub fn find((name, version): (&str, &str)) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// A tool of the distribution, in `/usr/bin` or `/usr/sbin`, if it is installed.
+/// Returns the path of a tool of the Linux distribution, in `/usr/bin` or `/usr/sbin`, if it is installed.
 pub fn system(name: &str) -> Option<PathBuf> {
     let paths = ["/usr/bin", "/usr/sbin"].map(|directory| Path::new(directory).join(name));
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// Like [`find`]; says that `test` is skipped when the tool is not there.
+/// Like [`find`], but reports `test` as skipped if the tool is absent.
 pub fn find_or_skip(tool: (&str, &str), test: &str) -> Option<PathBuf> {
     let found = find(tool);
     if found.is_none() {
@@ -43,7 +43,7 @@ pub fn find_or_skip(tool: (&str, &str), test: &str) -> Option<PathBuf> {
     found
 }
 
-/// Like [`system`]; says that `test` is skipped when the tool is not there.
+/// Like [`system`], but reports `test` as skipped if the tool is absent.
 pub fn system_or_skip(name: &str, test: &str) -> Option<PathBuf> {
     let found = system(name);
     if found.is_none() {
@@ -52,7 +52,7 @@ pub fn system_or_skip(name: &str, test: &str) -> Option<PathBuf> {
     found
 }
 
-/// A program of the workspace, built beside the test that asks; `cargo xtask test` builds them all before the tests.
+/// Returns the path of a program of the workspace, which `cargo xtask test` builds before the tests.
 pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let path = test.parent().and_then(Path::parent).expect("tests are in a directory").join(name);
@@ -61,7 +61,7 @@ pub fn built(name: &str) -> PathBuf {
     path
 }
 
-/// Says that `test` did not run for want of `what`, where `cargo xtask test` counts it: as the line
+/// Reports that `test` did not run because `what` is absent. `cargo xtask test` counts it by the line
 /// `skipped: needs <what> (<test>)` at the end of the file that `ORAS_SKIPPED_LOG` names.
 #[expect(clippy::print_stderr, reason = "whoever runs one test by hand should see why it did nothing")]
 pub fn skipped(what: &str, test: &str) {
@@ -73,7 +73,7 @@ pub fn skipped(what: &str, test: &str) {
     }
 }
 
-/// Runs a tool with a home of its own and returns what it printed; panics unless it succeeds.
+/// Runs a tool with its own home directory and returns its output. Panics unless it succeeds.
 pub fn run(program: &Path, directory: &Path, arguments: &[&str]) -> String {
     let output = try_run(program, directory, arguments);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -81,7 +81,7 @@ pub fn run(program: &Path, directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs a tool in `directory`, which is also its home: no configuration of the user's is read or changed.
+/// Runs a tool in `directory`, which is also its home, so that it neither reads nor changes the user's configuration.
 pub fn try_run(program: &Path, directory: &Path, arguments: &[&str]) -> Output {
     Command::new(program)
         .args(arguments)

@@ -1,15 +1,15 @@
-//! Ports for programs that can't choose a free one themselves.
+//! Reserved ports for programs that cannot choose a free port themselves.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below the ports that the system gives to whoever asks for any, so that it can't give one away meanwhile.
+/// The first port. The range is below the ephemeral ports, so that the system assigns none of them to another socket.
 const FIRST: u16 = 20_000;
-/// How many there are.
+/// The number of ports.
 const COUNT: u16 = 12_000;
 
-/// A port of this machine that no other test has, in this process or another, until it is dropped.
+/// A local port that is reserved for one test among all test processes, until it is dropped.
 #[derive(Debug)]
 pub struct ReservedPort {
     number: u16,
@@ -17,12 +17,12 @@ pub struct ReservedPort {
 }
 
 impl ReservedPort {
-    /// Reserves a port that is free.
+    /// Reserves a free port.
     pub fn take() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let directory = std::env::temp_dir().join("oras-testkit-ports");
         std::fs::create_dir_all(&directory).expect("a directory for the locks of ports");
-        // Processes begin at different places, so that they rarely meet.
+        // Processes start at different ports, so that they rarely compete.
         let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or_default();
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);

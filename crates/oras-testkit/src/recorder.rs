@@ -1,4 +1,4 @@
-//! A reverse proxy that writes down every request and injects faults: between a client and a real registry.
+//! A reverse proxy between a client and a real registry that records requests and injects faults.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -8,40 +8,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The method.
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// Header lines, as they were sent.
+    /// The header lines as sent.
     pub headers: Vec<String>,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
 }
 
-/// What happens to a request that a [`Fault`] meets.
+/// The effect of a [`Fault`] on a matching request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
-    /// Answered by this status, with these header lines and this body, without asking the registry.
+    /// The proxy answers with this status, header lines and body, without contacting the registry.
     Answer { status: u16, headers: Vec<String>, body: String },
-    /// The connection is cut after so many bytes of the answer's body.
+    /// The connection is cut after this many bytes of the response body.
     Cut(u64),
-    /// The first byte of the answer's body is another one.
+    /// The first byte of the response body is changed.
     Flip,
-    /// The answer has this header in place of its own.
+    /// This header replaces that of the response.
     Header(String, String),
-    /// The answer has this header no longer.
+    /// This header is removed from the response.
     Drop(String),
-    /// The answer's body and length are these.
+    /// This body, with its length, replaces that of the response.
     Body(String),
 }
 
-/// A fault: which requests it meets, what it does to them, how often.
+/// A fault: the matching requests, its effect, and how many times it acts.
 ///
-/// Written as `METHOD part-of-path action [xN]`, where the action is one of `status=503`, `status=429,Name: value`,
-/// `status=403,body={...}`, `cut=100`, `flip`, `header=Name: value`, `drop=Name`, `body=text`; `_` in an action stands
+/// The text form is `METHOD part-of-path action [xN]`. The action is one of `status=503`, `status=429,Name: value`,
+/// `status=403,body={...}`, `cut=100`, `flip`, `header=Name: value`, `drop=Name`, `body=text`. In an action, `_` stands
 /// for a space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -99,7 +99,7 @@ struct State {
     faults: Vec<Fault>,
 }
 
-/// The running proxy; dropped, it takes no more connections.
+/// The running proxy. It accepts no more connections after it is dropped.
 #[derive(Debug)]
 pub struct Recorder {
     port: u16,
@@ -108,7 +108,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A proxy of the registry on that port of this machine.
+    /// Starts a proxy of the registry on a local port.
     pub fn new(upstream: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("the port that was bound").port();
@@ -121,14 +121,14 @@ impl Recorder {
                     return;
                 }
                 let state = Arc::clone(&shared);
-                // A broken connection is the business of whoever broke it.
+                // A connection that a fault or a client broke is no failure of the proxy.
                 std::thread::spawn(move || drop(serve(client, upstream, &state)));
             }
         });
         Self { port, state, ended }
     }
 
-    /// The port to send requests to.
+    /// Returns the port of the proxy.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -138,12 +138,12 @@ impl Recorder {
         format!("localhost:{}", self.port)
     }
 
-    /// Adds a fault; the first one that meets a request acts.
+    /// Adds a fault. The first one that matches a request acts.
     pub fn inject(&self, fault: Fault) {
         lock(&self.state).faults.push(fault);
     }
 
-    /// The requests since the last call, in the order in which they came.
+    /// Returns the requests since the last call, in order of arrival.
     pub fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut lock(&self.state).requests)
     }
@@ -161,7 +161,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock()
 }
 
-/// A request or an answer without its body.
+/// A request or response without its body.
 struct Head {
     first: String,
     headers: Vec<String>,
@@ -259,13 +259,13 @@ fn serve(client: TcpStream, upstream: u16, state: &Mutex<State>) -> io::Result<(
             break;
         }
     }
-    // Whoever still reads learns that it is over.
+    // The reader sees the end of the stream.
     drop(client.shutdown(Shutdown::Both));
     drop(server.shutdown(Shutdown::Both));
     Ok(())
 }
 
-/// Hands on an answer as `action` changes it; whether the connection goes on.
+/// Forwards a response as changed by `action`. Returns whether the connection stays open.
 fn relay(
     mut response: Head,
     has_body: bool,
@@ -311,7 +311,7 @@ fn relay(
     Ok(true)
 }
 
-/// What the first fault that meets the request does.
+/// Returns the effect of the first fault that matches the request.
 fn meet(state: &Mutex<State>, method: &str, target: &str) -> Option<Action> {
     let mut state = lock(state);
     let fault = state.faults.iter_mut().find(|fault| {
@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_read() {
+    fn parses_fault_list() {
         let fault: Fault = "GET /blobs/ status=429,Retry-After:_1 x2".parse().unwrap();
         assert_eq!(fault.times, Some(2));
         assert_eq!(

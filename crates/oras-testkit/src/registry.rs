@@ -1,4 +1,4 @@
-//! Real registries, each a process on a free port of this machine with its data in a directory of its own.
+//! Real registries: each is a process on a free port with its own data directory.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,31 +9,31 @@ use std::time::{Duration, Instant};
 use crate::peers;
 use crate::ports::ReservedPort;
 
-/// The user that a registry with [`Options::password`] lets in.
+/// The user of a registry with [`Options::password`].
 pub const USER: &str = "user";
 /// The password of [`USER`].
 pub const PASSWORD: &str = "pass";
 /// [`USER`] and [`PASSWORD`] as a line of an htpasswd file, by bcrypt of the lowest cost.
 pub const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
-/// How long a registry may take to come up on a busy machine.
+/// The timeout for the start of a registry on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which registry.
+/// The kind of registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
-    /// distribution 3.1.2: the referrers API is missing, deletion is there.
+    /// distribution 3.1.2: no referrers API, deletion supported.
     Distribution,
     /// distribution 2.8.2 as Debian has it.
     Debian,
-    /// `crane registry serve`: the referrers API is there; no passwords.
+    /// `crane registry serve`: referrers API, no passwords.
     Crane,
 }
 
 impl Flavor {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Distribution, Self::Debian, Self::Crane];
 
-    /// What a test says it needs.
+    /// Returns the tool name for skipped tests.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Distribution => "registry",
@@ -52,50 +52,50 @@ impl Flavor {
     }
 }
 
-/// How a registry is set up; by default it is open, over plain HTTP.
+/// The configuration of a registry. The default is plain HTTP without users.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether it lets in [`USER`] alone. Not for [`Flavor::Crane`].
+    /// Whether it requires the password of [`USER`]. Not for [`Flavor::Crane`].
     pub password: bool,
     /// Certificate and key in PEM files, to serve over TLS. Not for [`Flavor::Crane`].
     pub tls: Option<(PathBuf, PathBuf)>,
     /// With TLS: only clients whose certificate one of these authorities (PEM) has signed may connect.
     pub client_authority: Option<PathBuf>,
-    /// Lets in whoever has a token of this server. Not for [`Flavor::Crane`].
+    /// Accepts the tokens of this server. Not for [`Flavor::Crane`].
     pub tokens: Option<TokenAuthority>,
 }
 
-/// Whose tokens a registry takes.
+/// The token server that a registry trusts.
 #[derive(Clone, Debug)]
 pub struct TokenAuthority {
     /// The address of the token server.
     pub realm: String,
-    /// Whom it issues tokens as.
+    /// The issuer in its tokens.
     pub issuer: String,
-    /// What it knows the registry as.
+    /// The service name of the registry.
     pub service: String,
     /// The certificate (PEM) of the key that signs them.
     pub certificate: PathBuf,
 }
 
-/// A running registry; dropped, it is gone with all it holds.
+/// A running registry. Dropping it stops the process and deletes its data.
 #[derive(Debug)]
 pub struct Process {
     command: Command,
     child: Child,
     port: u16,
     directory: tempfile::TempDir,
-    /// Held as long as the process may use it.
+    /// Stays reserved as long as the process may use it.
     _reserved: Option<ReservedPort>,
 }
 
 impl Process {
-    /// Starts an open registry and waits until it answers; says that `test` is skipped where it is not installed.
+    /// Starts a registry without users and waits until it answers. Reports `test` as skipped if it is not installed.
     pub fn open(flavor: Flavor, test: &str) -> Option<Self> {
         Self::start(flavor, &Options::default(), test)
     }
 
-    /// Starts a registry and waits until it answers; says that `test` is skipped where it is not installed.
+    /// Starts a registry and waits until it answers. Reports `test` as skipped if it is not installed.
     pub fn start(flavor: Flavor, options: &Options, test: &str) -> Option<Self> {
         let Some(program) = flavor.program() else {
             peers::skipped(flavor.name(), test);
@@ -106,7 +106,7 @@ impl Process {
         Some(started.unwrap_or_else(|| panic!("{} does not start", program.display())))
     }
 
-    /// Starts our own server, the example of `oras-serve`, which takes `arguments` and any free port.
+    /// Starts our own server, the example of `oras-serve`, with `arguments` on a free port.
     pub fn ours(arguments: &[&str]) -> Self {
         let program = peers::built("examples/serve");
         let mut command = Command::new(&program);
@@ -122,7 +122,7 @@ impl Process {
         Self { command, child, port, directory, _reserved: None }
     }
 
-    /// `localhost:` and the port: what a reference begins with.
+    /// Returns `localhost:` and the port, the host of references.
     pub fn host(&self) -> String {
         format!("localhost:{}", self.port)
     }
@@ -132,12 +132,12 @@ impl Process {
         self.port
     }
 
-    /// Where its data is, to be looked at or spoilt.
+    /// Returns the directory of its data.
     pub fn storage(&self) -> PathBuf {
         self.directory.path().join("storage")
     }
 
-    /// Kills the process and starts it again after `gone`, with what it stored. Not for [`Process::ours`].
+    /// Kills the process and starts it again after `gone` with its data. Not for [`Process::ours`].
     pub fn restart(&mut self, gone: Duration) {
         drop(self.child.kill());
         drop(self.child.wait());
@@ -167,7 +167,7 @@ impl Process {
         process.answers().then_some(process)
     }
 
-    /// Waits for an answer; `false` when the process has ended.
+    /// Waits for a response. Returns `false` if the process has exited.
     fn answers(&mut self) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -185,13 +185,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have exited already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// What the server says to `GET /v2/`; one that speaks TLS says in plain HTTP that it does.
+/// Returns the start of the response to `GET /v2/`. A TLS server answers plain HTTP with an error.
 fn ping(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;

@@ -1,4 +1,4 @@
-//! A server that answers as a test says, and remembers what it was asked: for what no real registry does.
+//! A server whose responses a closure computes, and which records all requests. It does what no real registry does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,26 +10,26 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::tls::{self, Certificate};
 
-/// The largest body that is read: tests send small ones.
+/// The limit of request bodies.
 const MAX_BODY: usize = 64 << 20;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The method.
     pub method: String,
-    /// Path and query, or for a proxy the whole address.
+    /// Path and query, or the whole URL for a proxy.
     pub path: String,
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// Whether the client showed a certificate.
+    /// Whether the client sent a certificate.
     pub certificate: bool,
 }
 
 impl Asked {
-    /// The first header of that name, which is in lower case.
+    /// Returns the first header with `name`, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -44,14 +44,14 @@ impl Asked {
         matches!(self.method.as_str(), "GET" | "HEAD") && self.path.split('?').next() == Some(path)
     }
 
-    /// Everything that was sent, to look for what must not be in it.
+    /// Returns the whole request as text, to search it for secrets.
     pub fn text(&self) -> String {
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         format!("{}\n{}\n\n{}", self.line(), headers.join("\n"), String::from_utf8_lossy(&self.body))
     }
 }
 
-/// What to answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: u16,
@@ -64,7 +64,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An empty answer of that status.
+    /// Creates an empty response with `status`.
     pub fn new(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Vec::new());
         Self { status, headers, body, cut: None, silent: false, pause: Duration::ZERO, tunnel: None }
@@ -75,42 +75,42 @@ impl Reply {
         self.status
     }
 
-    /// With this body; its length is told unless a header does.
+    /// Sets the body, and `Content-Length` unless a header sets it.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// With this header as well; an empty value keeps a header from being sent that would be sent otherwise.
+    /// Adds a header. An empty value suppresses a header that is sent by default.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// Without the headers of that name.
+    /// Removes the headers with `name`.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
         self
     }
 
-    /// The connection is cut after so many bytes of the body.
+    /// Cuts the connection after `bytes` bytes of the body.
     #[must_use]
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
 
-    /// The body comes a byte at a time, with such a pause before each.
+    /// Sends the body one byte at a time, with `pause` before each.
     #[must_use]
     pub fn drip(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// What a proxy answers to `CONNECT`: from then on, bytes go to and fro between the client and that port of this
+    /// Answers `CONNECT` as a proxy: the server then forwards bytes between the client and a port of this
     /// machine.
     pub fn tunnel(port: u16) -> Self {
         Self { tunnel: Some(port), ..Self::new(200) }
@@ -124,7 +124,7 @@ impl Reply {
 
 type Handler = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
 
-/// The server, on a free port of 127.0.0.1; it ends when it is dropped.
+/// A server on a free port of 127.0.0.1, which stops when dropped.
 #[derive(Debug)]
 pub struct Scripted {
     address: SocketAddr,
@@ -133,17 +133,17 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Starts a server that answers by `handler`, on any number of connections at once.
+    /// Starts a server that answers with `handler`, on any number of concurrent connections.
     pub fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_on(Ipv4Addr::LOCALHOST.into(), handler)
     }
 
-    /// The same on another address of this machine.
+    /// Starts a server like [`start`](Self::start), on another local address.
     pub fn start_on(address: IpAddr, handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         Self::launch(address, None, Arc::new(handler))
     }
 
-    /// The same over TLS; a client may show `certificate`, which this server trusts.
+    /// Starts a server like [`start`](Self::start) over TLS. It trusts `certificate` also as a client certificate.
     pub fn start_tls(
         certificate: &Certificate,
         handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
@@ -165,7 +165,7 @@ impl Scripted {
                 let Ok(stream) = stream else { continue };
                 let (log, handler, over) = (Arc::clone(&log), Arc::clone(&handler), Arc::clone(&over));
                 let tls = tls.clone();
-                // A client that goes away is no failure of the server.
+                // A client that disconnects is no failure of the server.
                 std::thread::spawn(move || {
                     drop(match tls {
                         None => serve(stream, &log, &handler, &over),
@@ -187,12 +187,12 @@ impl Scripted {
         self.address.port()
     }
 
-    /// What was asked so far.
+    /// Returns the requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.asked).clone()
     }
 
-    /// Methods and paths of what was asked so far.
+    /// Returns methods and paths of the requests so far.
     pub fn lines(&self) -> Vec<String> {
         self.asked().iter().map(Asked::line).collect()
     }
@@ -210,11 +210,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock()
 }
 
-/// A connection, in the clear or not.
+/// A plain or TLS connection.
 pub(crate) trait Stream: Read + Write {
-    /// What is below.
+    /// Returns the TCP connection below.
     fn tcp(&self) -> &TcpStream;
-    /// Whether the client showed a certificate.
+    /// Whether the client sent a certificate.
     fn shows_certificate(&self) -> bool;
 }
 
@@ -257,7 +257,7 @@ fn serve(
     Ok(())
 }
 
-/// Carries bytes to and fro until either side ends.
+/// Forwards bytes in both directions until either side closes.
 fn tunnel(client: &TcpStream, port: u16) -> std::io::Result<()> {
     let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);

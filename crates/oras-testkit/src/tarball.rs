@@ -1,4 +1,4 @@
-//! Tar archives with any bytes in them: what no honest program would write.
+//! Tar archives with arbitrary bytes, including invalid ones.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use oras_spec::Digest;
 
 const BLOCK: usize = 512;
 
-/// An archive that grows by one entry after the other.
+/// A builder of tar archives.
 #[derive(Clone, Debug, Default)]
 pub struct Tarball(Vec<u8>);
 
-/// A header whose fields are what a test says; the checksum is right.
+/// A header with arbitrary fields and the right checksum.
 #[derive(Clone, Debug)]
 pub struct Header {
     /// The type: `b'0'` for a file.
@@ -21,7 +21,7 @@ pub struct Header {
     pub name: Vec<u8>,
     /// The target of a link, cut to the field.
     pub link: Vec<u8>,
-    /// The size that is told.
+    /// The size in the header.
     pub size: u64,
     /// All twelve bits of the mode.
     pub mode: u32,
@@ -65,14 +65,14 @@ impl Tarball {
         Self::default()
     }
 
-    /// Any bytes, as they are.
+    /// Adds raw bytes.
     #[must_use]
     pub fn raw(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.0.extend(bytes.as_ref());
         self
     }
 
-    /// A header, whatever follows.
+    /// Adds a header without content.
     #[must_use]
     pub fn header(self, header: &Header) -> Self {
         self.raw(header.to_bytes())

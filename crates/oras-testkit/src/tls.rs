@@ -1,4 +1,4 @@
-//! Certificates for tests, made by `openssl`, and servers that show them.
+//! TLS servers with certificates for tests, created by `openssl`.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Makes one for those hosts in `directory`; `None` where there is no `openssl`.
+    /// Creates a certificate for `hosts` in `directory`. Returns `None` without `openssl`.
     pub fn make(directory: &Path, hosts: &[&str]) -> Option<Self> {
         let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
         let names: Vec<_> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
@@ -41,7 +41,9 @@ impl Certificate {
         made.is_ok_and(|status| status.success()).then_some(Self { certificate, key })
     }
 
-    /// A server that shows it, and trusts clients that do; it speaks HTTP/2 alone if `http2` says so.
+    /// Returns a server with this certificate, which it also trusts as a client certificate.
+    ///
+    /// It speaks HTTP/2 only if `http2` is set, else HTTP/1.1.
     pub(crate) fn server(&self, http2: bool) -> Server {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&self.certificate)
             .and_then(Iterator::collect)
@@ -67,7 +69,7 @@ impl Certificate {
     }
 }
 
-/// Makes connections secure.
+/// A TLS server configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Server(Arc<ServerConfig>);
 

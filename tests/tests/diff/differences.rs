@@ -1,9 +1,9 @@
-//! The differences that are meant, each with its reason: `tests/diff/differences.txt`.
+//! The intended differences, each with its reason: reads `tests/diff/differences.txt`.
 
 use std::collections::BTreeSet;
 
-use crate::scene::directory;
-use crate::verdict::Verdict;
+use crate::comparison::Verdict;
+use crate::scene_file::directory;
 
 /// A difference between the tools.
 #[derive(Clone, Debug, Default)]

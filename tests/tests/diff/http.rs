@@ -1,4 +1,4 @@
-//! As much of HTTP as it takes to look at a registry: one request, one connection.
+//! A minimal HTTP client that inspects a registry: one request for each connection.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};

@@ -8,19 +8,19 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
+mod comparison;
 mod differences;
-mod generated;
+mod directory_snapshot;
+mod generated_pages;
+mod generated_scenes;
 mod http;
-mod normal;
-mod pages;
-mod run;
+mod line_parser;
+mod normalization;
+mod registry_state;
 mod sandbox;
-mod scene;
-mod stage;
-mod state;
-mod tree;
-mod verdict;
-mod words;
+mod scene_file;
+mod scene_runner;
+mod tool_sandbox;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -28,9 +28,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oras_testkit::peers;
 
+use crate::comparison::Verdict;
 use crate::differences::Differences;
-use crate::scene::Scene;
-use crate::verdict::Verdict;
+use crate::scene_file::Scene;
 
 /// Scenes that run at the same time: most of a run is waiting for processes.
 const WORKERS: usize = 3;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(scene) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = run::scene(scene, &go, &differences);
+                    let found = scene_runner::scene(scene, &go, &differences);
                     verdicts.lock().unwrap().extend(found);
                 }
             });
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     report(&verdicts, &differences, verbose);
     let mut failed = verdicts.iter().filter(|verdict| !verdict.problems.is_empty()).count();
     if filters.is_empty() {
-        failed += pages::check(&scenes, &verdicts, &differences, write);
+        failed += generated_pages::check(&scenes, &verdicts, &differences, write);
     }
     let passed = verdicts.len() - failed.min(verdicts.len());
     let word = if failed == 0 { "ok" } else { "FAILED" };

@@ -1,4 +1,4 @@
-//! Directories and an environment in which a program runs, and what it said.
+//! Directories and an environment in which a program runs, and its output.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::pty::{Winsize, openpty};
 use tempfile::TempDir;
 
-use crate::scene::Case;
-use crate::words::unescape;
+use crate::line_parser::unescape;
+use crate::scene_file::Case;
 
 /// The longest that a case may take.
 const PATIENCE: Duration = Duration::from_secs(60);

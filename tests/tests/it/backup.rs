@@ -1,4 +1,4 @@
-//! Backup and restore: there and back, with the Go tool in either place, and nothing left of what fails.
+//! Backup and restore, also across our tool and the Go tool, and cleanup after failures.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ fn tools(test: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn there_and_back_with_either_tool() {
-    let test = "there_and_back_with_either_tool";
+fn restores_backups_across_both_tools() {
+    let test = "restores_backups_across_both_tools";
     let sandbox = Sandbox::new();
     for (flavor, registry) in registries(test) {
         let source = fill(&sandbox, &registry);
@@ -78,8 +78,8 @@ fn there_and_back_with_either_tool() {
 }
 
 #[test]
-fn what_is_said_is_what_the_go_tool_says() {
-    let test = "what_is_said_is_what_the_go_tool_says";
+fn backup_prints_same_output_as_go_tool() {
+    let test = "backup_prints_same_output_as_go_tool";
     let Some(go) = peers::find_or_skip(peers::ORAS, test) else { return };
     let Some(registry) = Process::open(Flavor::Distribution, test) else { return };
     let sandbox = Sandbox::new();
@@ -151,7 +151,7 @@ fn without_duration(line: &str) -> String {
 }
 
 #[test]
-fn reports_and_rehearsals() {
+fn backup_and_restore_print_json_reports_and_dry_runs() {
     let sandbox = Sandbox::new();
     let registry = Process::ours(&[]);
     let source = fill(&sandbox, &registry);
@@ -200,8 +200,8 @@ fn names(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn a_failed_backup_leaves_nothing() {
-    let test = "a_failed_backup_leaves_nothing";
+fn failed_backup_leaves_no_files() {
+    let test = "failed_backup_leaves_no_files";
     let Some(process) = Process::open(Flavor::Distribution, test) else { return };
     let storage = process.storage();
     let registry = process;
@@ -259,7 +259,7 @@ fn find(directory: &Path, content: &[u8]) -> Option<PathBuf> {
 }
 
 #[test]
-fn what_is_no_layout_stays_as_it_is() {
+fn backup_leaves_other_directories_untouched() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("empty")).unwrap();
     sandbox.file("plain/mine.txt", "mine\n");
@@ -280,7 +280,7 @@ fn what_is_no_layout_stays_as_it_is() {
 }
 
 #[test]
-fn a_kill_or_an_interrupt_leaves_no_archive() {
+fn kill_or_interrupt_leaves_no_archive() {
     let sandbox = Sandbox::new();
     let registry = Process::ours(&[]);
     sandbox.file("big.bin", vec![7; 48 << 20]);
@@ -309,7 +309,7 @@ fn a_kill_or_an_interrupt_leaves_no_archive() {
 }
 
 #[test]
-fn memory_does_not_grow_with_the_content() {
+fn memory_use_is_independent_of_content_size() {
     const SIZE: usize = 160 << 20;
     let sandbox = Sandbox::new();
     let registry = Process::ours(&[]);

@@ -1,4 +1,4 @@
-//! `ORAS_CACHE_SIZE`: the cache stays about as large as it may be, whoever uses it.
+//! `ORAS_CACHE_SIZE` limits the size of the cache, also with concurrent processes and the Go tool.
 
 use std::fs::{File, FileTimes};
 use std::ops::RangeInclusive;
@@ -87,7 +87,7 @@ impl Cache {
 }
 
 #[test]
-fn what_was_pulled_last_stays() {
+fn evicts_least_recently_pulled_content() {
     let cache = Cache::with_artifacts(4);
     for (number, minutes) in [(0, 40), (1, 30), (2, 20)] {
         cache.pull(number, "350K");
@@ -103,7 +103,7 @@ fn what_was_pulled_last_stays() {
 }
 
 #[test]
-fn zero_is_no_limit_and_a_wrong_size_is_told() {
+fn zero_disables_limit_and_invalid_size_is_reported() {
     let cache = Cache::with_artifacts(3);
     for number in 0..3 {
         cache.pull(number, "0");
@@ -117,14 +117,14 @@ fn zero_is_no_limit_and_a_wrong_size_is_told() {
 }
 
 #[test]
-fn larger_than_all_of_it_is_not_kept() {
+fn does_not_cache_blob_larger_than_limit() {
     let cache = Cache::with_artifacts(1);
     cache.pull(0, "50K");
     assert!(!cache.has(0));
 }
 
 #[test]
-fn many_processes_make_room_at_once() {
+fn evicts_from_concurrent_processes() {
     const COUNT: u8 = 12;
     let cache = Cache::with_artifacts(COUNT);
     for number in 0..COUNT / 2 {
@@ -151,8 +151,8 @@ fn many_processes_make_room_at_once() {
 }
 
 #[test]
-fn the_go_tool_goes_on_with_what_is_left() {
-    let test = "the_go_tool_goes_on_with_what_is_left";
+fn go_tool_uses_cache_after_eviction() {
+    let test = "go_tool_uses_cache_after_eviction";
     let Some(go) = peers::find_or_skip(peers::ORAS, test) else { return };
     let cache = Cache::with_artifacts(4);
     let by_go = |number| {
@@ -179,7 +179,7 @@ fn the_go_tool_goes_on_with_what_is_left() {
 }
 
 #[test]
-fn a_damaged_cache_is_rebuilt_with_a_warning() {
+fn rebuilds_damaged_cache_with_warning() {
     let damage = [
         ("index.json", "{ damaged"),
         ("index.json", ""),
@@ -204,7 +204,7 @@ fn a_damaged_cache_is_rebuilt_with_a_warning() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_opened_is_left_alone() {
+fn leaves_unreadable_cache_untouched() {
     let cache = Cache::with_artifacts(1);
     cache.sandbox.file("cache", "a file of somebody");
     let output = cache.pull_by(&ours(), 0, "1G").output().unwrap();

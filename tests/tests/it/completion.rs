@@ -1,4 +1,4 @@
-//! Completion in real shells, each on a terminal of its own.
+//! Completion in real shells, each on its own terminal.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

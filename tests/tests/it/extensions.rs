@@ -1,4 +1,4 @@
-//! What ours has besides what the Go tool has.
+//! Features that the Go tool does not have.
 
 use std::io::Write as _;
 use std::process::{Output, Stdio};
@@ -29,7 +29,7 @@ fn stage() -> (Process, Sandbox, String) {
 }
 
 #[test]
-fn one_file_goes_to_standard_output() {
+fn pull_writes_single_file_to_stdout() {
     let (_registry, sandbox, name) = stage();
     let v1 = format!("{name}:v1");
     for words in [["--include", "*.json"], ["--exclude", "docs/**"], ["--media-type", "application/json"]] {
@@ -44,7 +44,7 @@ fn one_file_goes_to_standard_output() {
 }
 
 #[test]
-fn files_come_from_a_list_and_from_standard_input() {
+fn push_reads_files_from_list_and_stdin() {
     let (_registry, sandbox, name) = stage();
     let (listed, piped) = (format!("{name}:listed"), format!("{name}:piped"));
     sandbox.file("list", "a.json:application/json\n\ndocs/x.md\n");
@@ -77,7 +77,7 @@ fn dry_runs_change_nothing() {
 }
 
 #[test]
-fn results_are_json_and_jq_picks() {
+fn prints_json_and_applies_jq() {
     let (registry, sandbox, name) = stage();
     let (v1, copy) = (format!("{name}:v1"), format!("{}/copy:v1,v2", registry.host()));
     let digest = sandbox.oras(&["resolve", &v1]);
@@ -115,7 +115,7 @@ fn results_are_json_and_jq_picks() {
 }
 
 #[test]
-fn tags_are_filtered_sorted_and_resolved() {
+fn filters_sorts_and_resolves_tags() {
     let (_registry, sandbox, name) = stage();
     let v1 = format!("{name}:v1");
     sandbox.oras(&["tag", &v1, "v1.10", "v1.9", "v1.9-rc.1", "latest"]);
@@ -129,7 +129,7 @@ fn tags_are_filtered_sorted_and_resolved() {
 }
 
 #[test]
-fn exit_codes_tell_more_when_asked() {
+fn detailed_exit_codes_distinguish_failures() {
     let (registry, sandbox, name) = stage();
     let absent = format!("{name}:absent");
     let v1 = format!("{name}:v1");
@@ -149,7 +149,7 @@ fn exit_codes_tell_more_when_asked() {
 }
 
 #[test]
-fn exit_codes_tell_refusals_damage_and_what_is_in_the_way() {
+fn detailed_exit_codes_cover_denied_corrupt_and_existing() {
     let (registry, sandbox, name) = stage();
     let v1 = format!("{name}:v1");
     let code = |words: &[&str]| {
@@ -189,7 +189,7 @@ fn exit_codes_tell_refusals_damage_and_what_is_in_the_way() {
 }
 
 #[test]
-fn progress_is_told_as_asked() {
+fn progress_follows_requested_format() {
     let (registry, sandbox, name) = stage();
     let v1 = format!("{name}:v1");
     let copy = format!("{}/copy", registry.host());

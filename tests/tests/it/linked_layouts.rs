@@ -88,8 +88,8 @@ fn walk(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn linked_layouts_are_read_by_every_command_and_left_as_they_are() {
-    let test = "linked_layouts_are_read_by_every_command_and_left_as_they_are";
+fn every_command_reads_linked_layouts_without_changing_them() {
+    let test = "every_command_reads_linked_layouts_without_changing_them";
     let Some(registry) = Process::start(Flavor::Distribution, &Options::default(), test) else { return };
     for linked in ALL {
         let sandbox = sandbox(linked);
@@ -132,8 +132,8 @@ fn linked_layouts_are_read_by_every_command_and_left_as_they_are() {
 }
 
 #[test]
-fn the_go_tool_and_skopeo_read_what_ours_reads() {
-    let test = "the_go_tool_and_skopeo_read_what_ours_reads";
+fn go_tool_and_skopeo_read_same_linked_layouts() {
+    let test = "go_tool_and_skopeo_read_same_linked_layouts";
     let (go, skopeo) = (peers::find_or_skip(peers::ORAS, test), peers::system_or_skip("skopeo", test));
     let (Some(go), Some(skopeo)) = (go, skopeo) else { return };
     for linked in ALL {
@@ -145,7 +145,7 @@ fn the_go_tool_and_skopeo_read_what_ours_reads() {
 }
 
 #[test]
-fn nothing_is_written_through_a_link() {
+fn never_writes_through_link() {
     for linked in ALL {
         let sandbox = sandbox(linked);
         let before = state(&sandbox);
@@ -168,7 +168,7 @@ fn nothing_is_written_through_a_link() {
 }
 
 #[test]
-fn links_to_other_kinds_of_files_are_refused_at_once() {
+fn rejects_links_to_special_files() {
     let blob = |sandbox: &Sandbox| {
         let file = oras_spec::Digest::sha256(b"content").encoded().to_owned();
         sandbox.path("layout/blobs/sha256").join(file)

@@ -2,7 +2,7 @@
 
 use oras_spec::Digest;
 
-use crate::lines::Table;
+use crate::output_lines::Table;
 use crate::sandbox::Sandbox;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -105,8 +105,8 @@ fn cases(lines: &'static str) -> Vec<Vec<&'static str>> {
 }
 
 #[test]
-fn manifests_are_pushed_the_same() {
-    let mut table = table("manifests_are_pushed_the_same");
+fn pushes_manifests_like_go_tool() {
+    let mut table = table("pushes_manifests_like_go_tool");
     table.setup = pushes(&[], ["{}/m", "{}/m:one", "{}/m:two", "{}/m:art", "{}/m:typed", "{}/m:sig"]);
     table.cases = cases(
         "manifest push {}/m:one one.json
@@ -155,8 +155,8 @@ fn manifests_are_pushed_the_same() {
 }
 
 #[test]
-fn configs_and_types_are_fetched_the_same() {
-    let mut table = table("configs_and_types_are_fetched_the_same");
+fn fetches_configs_and_types_like_go_tool() {
+    let mut table = table("fetches_configs_and_types_like_go_tool");
     table.setup = [registry(), layout()].concat();
     table.setup.push(vec!["manifest", "index", "create", "{}/m:idx", "one", "two"]);
     table.cases = cases(
@@ -188,8 +188,8 @@ fn configs_and_types_are_fetched_the_same() {
 }
 
 #[test]
-fn indexes_are_made_the_same() {
-    let mut table = table("indexes_are_made_the_same");
+fn creates_indexes_like_go_tool() {
+    let mut table = table("creates_indexes_like_go_tool");
     table.setup = [registry(), layout()].concat();
     table.cases = cases(
         "manifest index create {}/m:idx one two
@@ -246,8 +246,8 @@ fn indexes_are_made_the_same() {
 }
 
 #[test]
-fn an_index_is_updated_by_digest_the_same() {
-    let mut table = table("an_index_is_updated_by_digest_the_same");
+fn updates_index_by_digest_like_go_tool() {
+    let mut table = table("updates_index_by_digest_like_go_tool");
     table.setup = registry();
     let empty =
         Digest::sha256(table.files.iter().find(|(name, _)| *name == "index.json").unwrap().1.as_bytes());
@@ -263,8 +263,8 @@ fn an_index_is_updated_by_digest_the_same() {
 }
 
 #[test]
-fn deletions_in_a_registry_are_the_same() {
-    let mut table = table("deletions_in_a_registry_are_the_same");
+fn deletes_in_registry_like_go_tool() {
+    let mut table = table("deletes_in_registry_like_go_tool");
     table.setup = registry();
     table.cases = cases(
         "manifest delete {}/m:two <
@@ -299,8 +299,8 @@ fn deletions_in_a_registry_are_the_same() {
 }
 
 #[test]
-fn referrers_by_tag_are_deleted_the_same() {
-    let mut table = table("referrers_by_tag_are_deleted_the_same");
+fn deletes_tagged_referrers_like_go_tool() {
+    let mut table = table("deletes_tagged_referrers_like_go_tool");
     table.serve = vec!["--no-referrers"];
     table.setup = registry();
     let attach =
@@ -320,8 +320,8 @@ fn referrers_by_tag_are_deleted_the_same() {
 }
 
 #[test]
-fn deletions_in_a_layout_leave_the_same() {
-    let mut table = table("deletions_in_a_layout_leave_the_same");
+fn deletes_in_layout_like_go_tool() {
+    let mut table = table("deletes_in_layout_like_go_tool");
     table.setup = layout();
     let more = "manifest push --oci-layout L:again one.json
         manifest push --oci-layout L art.json
@@ -367,7 +367,7 @@ fn deletions_in_a_layout_leave_the_same() {
 
 /// The Go tool removes an untagged subject with its last referrer; an image is not lost with its signature here.
 #[test]
-fn a_subject_outlives_its_last_referrer() {
+fn keeps_subject_after_deleting_last_referrer() {
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello\n");
     sandbox.oras(&["push", "--oci-layout", "L", "hi.txt", "--format", "json"]);

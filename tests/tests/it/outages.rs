@@ -1,10 +1,10 @@
-//! Every command while the registry is gone for a while: behind a gateway, from any of its requests on.
+//! Every command survives an outage of the registry that starts at any of its requests.
 
 use std::time::{Duration, Instant};
 
 use oras_testkit::registry::Process;
 
-use crate::gateway::{Gateway, Outage};
+use crate::failing_gateway::{Gateway, Outage};
 use crate::sandbox::{Sandbox, ours, texts};
 
 /// Longer than five retries take.
@@ -75,7 +75,7 @@ fn run(
 }
 
 #[test]
-fn every_command_outlasts_an_outage_of_the_registry() {
+fn every_command_survives_registry_outage() {
     let (sandbox, registry) = (Sandbox::new(), Process::ours(&[]));
     let blob = prepare(&sandbox, &registry.host());
     let commands = COMMANDS.map(|template| template.replace("{blob}", &blob));
@@ -98,7 +98,7 @@ fn every_command_outlasts_an_outage_of_the_registry() {
 }
 
 #[test]
-fn a_registry_that_is_gone_from_the_beginning_fails_soon() {
+fn fails_fast_if_registry_is_down_from_start() {
     let (sandbox, registry) = (Sandbox::new(), Process::ours(&[]));
     sandbox.file("hi.txt", "hello world\n");
     std::thread::scope(|scope| {

@@ -1,24 +1,22 @@
-//! The tour of the README works as printed, line by line.
+//! Runs the tour of the README as printed, line by line.
 
 use std::net::TcpListener;
 use std::path::Path;
 
+use crate::doc_commands::code_blocks;
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// The ports that the page prints.
+/// The ports in the commands of the page.
 const PORTS: [u16; 3] = [5000, 6000, 6001];
 
-/// The commands of the page's tour, in order.
+/// Returns the commands of the tour, in order.
 fn commands() -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, tour) = page.split_once("\n## A tour in five minutes\n").unwrap();
-    let tour = tour.split("\n## ").next().unwrap();
-    let blocks = tour.split("```console\n").skip(1).map(|block| block.split("```").next().unwrap());
-    blocks.flat_map(str::lines).map(|line| line.strip_prefix("$ ").unwrap().to_owned()).collect()
+    let blocks = code_blocks("README.md", "A tour in five minutes", "console");
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    lines.map(|line| line.strip_prefix("$ ").unwrap().to_owned()).collect()
 }
 
-/// The script with free ports in the place of those that are printed.
+/// Replaces the printed ports by free ones.
 fn with_free_ports(mut script: String) -> String {
     let listeners: Vec<_> = PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     for (port, listener) in PORTS.iter().zip(&listeners) {
@@ -30,7 +28,7 @@ fn with_free_ports(mut script: String) -> String {
 }
 
 #[test]
-fn every_command_of_the_tour_succeeds() {
+fn runs_every_command_of_readme_tour() {
     let commands = commands();
     assert!(commands.len() > 25, "{commands:?}");
     let mut script = String::from("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n");

@@ -1,4 +1,4 @@
-//! `oras serve`, with the clients that people have.
+//! `oras serve` with common clients.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -77,7 +77,7 @@ impl Drop for Served {
 }
 
 #[test]
-fn what_ours_pushes_comes_back_and_is_a_layout() {
+fn pushed_artifact_pulls_back_and_is_stored_as_layout() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     for place in ["--memory", "root"] {
@@ -108,7 +108,7 @@ fn what_ours_pushes_comes_back_and_is_a_layout() {
 }
 
 #[test]
-fn what_is_in_a_root_is_served_again_and_only_read_if_so_told() {
+fn serves_existing_root_again_and_honours_read_only() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     let mut served = Served::start(&sandbox, &["root"]);
@@ -134,7 +134,7 @@ fn what_is_in_a_root_is_served_again_and_only_read_if_so_told() {
 }
 
 #[test]
-fn one_layout_is_one_repository() {
+fn serves_single_layout_as_one_repository() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.oras(&["push", "--oci-layout", "My_Layout:v1", "hi.txt"]);
@@ -157,7 +157,7 @@ fn one_layout_is_one_repository() {
 }
 
 #[test]
-fn what_cannot_be_served_is_refused() {
+fn rejects_unservable_paths() {
     let sandbox = Sandbox::new();
     sandbox.file("text", "no archive");
     std::fs::create_dir(sandbox.path("empty")).unwrap();
@@ -180,8 +180,8 @@ fn what_cannot_be_served_is_refused() {
 
 /// Other clients push to a root of layouts and pull what the others pushed.
 #[test]
-fn the_clients_of_the_field_are_served() {
-    let test = "the_clients_of_the_field_are_served";
+fn serves_go_oras_crane_and_others() {
+    let test = "serves_go_oras_crane_and_others";
     let sandbox = Sandbox::new();
     sandbox.tree();
     let served = Served::start(&sandbox, &["root"]);

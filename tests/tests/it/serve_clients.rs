@@ -67,8 +67,8 @@ impl Stage {
 }
 
 #[test]
-fn oras_of_go_is_served() {
-    let test = "oras_of_go_is_served";
+fn serves_go_oras() {
+    let test = "serves_go_oras";
     let Some(go) = peers::find_or_skip(peers::ORAS, test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
@@ -103,8 +103,8 @@ fn oras_of_go_is_served() {
 }
 
 #[test]
-fn crane_is_served() {
-    let test = "crane_is_served";
+fn serves_crane() {
+    let test = "serves_crane";
     let Some(crane) = peers::find_or_skip(peers::CRANE, test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let with = |words: &[&str]| {
@@ -140,8 +140,8 @@ fn crane_is_served() {
 }
 
 #[test]
-fn regctl_is_served() {
-    let test = "regctl_is_served";
+fn serves_regctl() {
+    let test = "serves_regctl";
     let Some(regctl) = peers::find_or_skip(peers::REGCTL, test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
@@ -175,8 +175,8 @@ fn regctl_is_served() {
 }
 
 #[test]
-fn skopeo_is_served() {
-    let test = "skopeo_is_served";
+fn serves_skopeo() {
+    let test = "serves_skopeo";
     let Some(skopeo) = peers::system_or_skip("skopeo", test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
@@ -208,8 +208,8 @@ fn skopeo_is_served() {
 }
 
 #[test]
-fn helm_is_served() {
-    let test = "helm_is_served";
+fn serves_helm() {
+    let test = "serves_helm";
     let Some(helm) = peers::find_or_skip(peers::HELM, test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
@@ -262,8 +262,8 @@ fn helm_is_served() {
 
 /// While the server runs, other programs read its layouts.
 #[test]
-fn what_is_served_is_a_layout_to_others() {
-    let test = "what_is_served_is_a_layout_to_others";
+fn other_tools_read_served_layouts() {
+    let test = "other_tools_read_served_layouts";
     let Some(crane) = peers::find_or_skip(peers::CRANE, test) else { return };
     let sandbox = Sandbox::new();
     sandbox.tree();

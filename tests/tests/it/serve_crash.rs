@@ -7,13 +7,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use oras_spec::Digest;
-use oras_testkit::numbers::Numbers;
-use oras_testkit::rounds::rounds;
+use oras_testkit::random::Random;
+use oras_testkit::repetitions::repetitions;
 
+use crate::raw_connection::Wire;
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
-use crate::serve_collect::{Done, check_complete, storm};
-use crate::serve_wire::Wire;
+use crate::serve_garbage_collection::{Done, check_complete, storm};
 
 /// Clients that push at the same time.
 const CLIENTS: usize = 4;
@@ -26,7 +26,7 @@ type Acknowledged = Mutex<Vec<(String, Digest)>>;
 
 /// Pushes blobs and manifests until the connection ends.
 fn push(address: &str, client: usize, round: usize, acknowledged: &Acknowledged) -> std::io::Result<()> {
-    let mut numbers = Numbers((round * CLIENTS + client + 1) as u64);
+    let mut numbers = Random((round * CLIENTS + client + 1) as u64);
     let mut wire = Wire::open(address)?;
     let repository = format!("team/app{}", client % 2);
     let uploads = format!("/v2/{repository}/blobs/uploads/");
@@ -91,11 +91,11 @@ fn check_layouts(root: &Path) {
 }
 
 #[test]
-fn a_killed_server_has_all_that_it_acknowledged() {
+fn killed_server_keeps_acknowledged_content() {
     let sandbox = Sandbox::new();
     let (mut all, mut last) = (Vec::new(), Vec::new());
-    let mut numbers = Numbers(7);
-    for round in 0..rounds(5) {
+    let mut numbers = Random(7);
+    for round in 0..repetitions(5) {
         let mut served = Served::start(&sandbox, &["root"]);
         verify(served.address(), &last);
         all.append(&mut last);
@@ -185,13 +185,13 @@ impl LongUpload {
 
 /// With garbage collection all the time, deletes, and uploads that take several lives of the server.
 #[test]
-fn a_killed_server_that_collects_garbage_loses_nothing() {
+fn server_killed_during_garbage_collection_loses_nothing() {
     let sandbox = Sandbox::new();
     let words = ["--gc-interval", "10ms", "--gc-delay", "300ms", "--gc-untagged", "root"];
     let done = Mutex::new(Done::default());
-    let mut numbers = Numbers(11);
+    let mut numbers = Random(11);
     let (mut uploads, mut long) = (0, None);
-    for round in 0..rounds(5) {
+    for round in 0..repetitions(5) {
         let mut served = Served::start(&sandbox, &words);
         let address = served.address().to_owned();
         check_complete(&address, &done.lock().unwrap().live);
@@ -223,7 +223,7 @@ fn a_killed_server_that_collects_garbage_loses_nothing() {
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_finishes_its_uploads() {
+fn graceful_stop_finishes_uploads() {
     let sandbox = Sandbox::new();
     for (place, signal) in [("root", "TERM"), ("--memory", "INT")] {
         let mut served = Served::start(&sandbox, &[place]);

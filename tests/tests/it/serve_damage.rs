@@ -1,14 +1,14 @@
-//! `oras serve` on content that has rotted on the disk.
+//! `oras serve` with damaged content on disk.
 
 use std::path::{Path, PathBuf};
 
 use oras_spec::Digest;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::Scripted;
-use oras_testkit::shelf::Shelf;
 
+use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
-use crate::serve_wire::{Answer, Wire};
 
 const LARGE: usize = 3 << 20;
 
@@ -49,7 +49,7 @@ fn refused(served: &Served, headers: &str, path: &str) {
 }
 
 #[test]
-fn damaged_blobs_are_never_complete_answers() {
+fn damaged_blobs_never_yield_complete_responses() {
     let sandbox = Sandbox::new();
     let (small, large) = (content(1000), content(LARGE));
     sandbox.file("small", &small);
@@ -77,7 +77,7 @@ fn damaged_blobs_are_never_complete_answers() {
 }
 
 #[test]
-fn damaged_manifests_are_never_complete_answers() {
+fn damaged_manifests_never_yield_complete_responses() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["root"]);
     for size in [10, 200_000] {
@@ -99,7 +99,7 @@ fn damaged_manifests_are_never_complete_answers() {
 }
 
 #[test]
-fn damaged_blobs_in_an_archive_are_never_complete_answers() {
+fn damaged_archive_blobs_never_yield_complete_responses() {
     let sandbox = Sandbox::new();
     let large = content(LARGE);
     sandbox.file("large", &large);
@@ -117,13 +117,13 @@ fn damaged_blobs_in_an_archive_are_never_complete_answers() {
 }
 
 #[test]
-fn a_proxy_fetches_damaged_blobs_again() {
+fn proxy_refetches_damaged_blobs() {
     let (small, large) = (content(1000), content(LARGE));
-    let shelf = Shelf::new();
+    let memory = MemoryRegistry::new();
     for bytes in [&small, &large] {
-        shelf.blob("team/app", bytes.clone());
+        memory.blob("team/app", bytes.clone());
     }
-    let upstream = Scripted::start(move |asked| shelf.reply(asked));
+    let upstream = Scripted::start(move |asked| memory.reply(asked));
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["--proxy", &upstream.host(), "root"]);
     for right in [&small, &large] {

@@ -1,22 +1,17 @@
-//! The scripts of `docs/serve.md` do what the page says.
+//! Runs the scripts of `docs/serve.md` and checks what the page says about them.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use crate::doc_commands::code_blocks;
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-/// The blocks of shell below a heading.
 fn scripts(heading: &str) -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/serve.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let blocks = section.split("```sh\n").skip(1);
-    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    code_blocks("docs/serve.md", heading, "sh")
 }
 
-/// Runs it with ours on the path; all that it printed.
+/// Runs a script with our `oras` on the path, and returns its output.
 fn run(sandbox: &Sandbox, script: &str, source: &str) -> String {
     let bin = sandbox.path("bin");
     if !bin.exists() {
@@ -32,7 +27,7 @@ fn run(sandbox: &Sandbox, script: &str, source: &str) -> String {
 }
 
 #[test]
-fn a_job_has_a_registry_of_its_own() {
+fn ci_job_script_of_docs_works() {
     let sandbox = Sandbox::new();
     let [script] = &scripts("In a CI job")[..] else { panic!("one script") };
     let said = run(&sandbox, script, "");
@@ -43,7 +38,7 @@ fn a_job_has_a_registry_of_its_own() {
         "{log}"
     );
 
-    // One that can't start ends the job, instead of letting it wait.
+    // A server that can't start ends the job instead of blocking it.
     let sandbox = Sandbox::new();
     let broken = script.replace("127.0.0.1:0", "127.0.0.1:99999");
     assert_ne!(&broken, script);
@@ -56,7 +51,7 @@ fn a_job_has_a_registry_of_its_own() {
 }
 
 #[test]
-fn what_crosses_the_gap_is_served() {
+fn air_gap_scripts_of_docs_work() {
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello");
     let (app, tool);

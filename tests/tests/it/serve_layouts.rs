@@ -1,4 +1,4 @@
-//! The layouts that `oras serve` writes are valid at any time, for the tools that read layouts, too.
+//! The layouts that `oras serve` writes are valid at any time, also for other tools.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
-use crate::serve_collect::{Done, storm};
+use crate::serve_garbage_collection::{Done, storm};
 
 const CLIENTS: u64 = 3;
 /// So many manifests are no storm yet.
@@ -105,8 +105,8 @@ fn readers<'a>(sandbox: &'a Sandbox, test: &str) -> Vec<Reader<'a>> {
 }
 
 #[test]
-fn layouts_are_valid_while_clients_push() {
-    let test = "layouts_are_valid_while_clients_push";
+fn layouts_stay_valid_during_pushes() {
+    let test = "layouts_stay_valid_during_pushes";
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["--gc-interval", "50ms", "root"]);
     push_image(&sandbox, &format!("{}/team/app0:v1", served.host()));

@@ -1,19 +1,19 @@
-//! `oras serve`: what it asks of clients, and what it tells those who look after it.
+//! `oras serve`: limits for clients, and metrics and probes for operators.
 
 use std::time::Duration;
 
 use oras_testkit::peers;
 
+use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
-use crate::serve_wire::{Answer, Wire};
 
 fn get(served: &Served, path: &str) -> Answer {
     Wire::open(served.address()).unwrap().ask("GET", path, "", b"").unwrap()
 }
 
 #[test]
-fn it_is_ready_as_long_as_its_directory_is_there() {
+fn reports_readiness_by_storage_directory() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["root"]);
     assert_eq!(get(&served, "/readyz").status, 200);
@@ -33,7 +33,7 @@ fn it_is_ready_as_long_as_its_directory_is_there() {
 }
 
 #[test]
-fn what_clients_did_is_in_the_metrics() {
+fn counts_client_requests_in_metrics() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     let served = Served::start(&sandbox, &["root"]);
@@ -50,8 +50,8 @@ fn what_clients_did_is_in_the_metrics() {
 
 /// A limit that is told is kept to by every client.
 #[test]
-fn clients_send_chunks_that_are_long_enough() {
-    let test = "clients_send_chunks_that_are_long_enough";
+fn clients_respect_minimum_chunk_length() {
+    let test = "clients_respect_minimum_chunk_length";
     let sandbox = Sandbox::new();
     let content: Vec<u8> =
         (0..3_000_000_u32).map(|number| number.to_le_bytes()[(number % 3) as usize]).collect();
@@ -82,7 +82,7 @@ fn clients_send_chunks_that_are_long_enough() {
 }
 
 #[test]
-fn connections_are_no_more_than_the_machine_can_have() {
+fn limits_connections_by_descriptor_limit() {
     let sandbox = Sandbox::new();
     for (count, said) in
         [("0", "must be at least 1"), ("-1", "must be at least 1"), ("2000000000", "at most")]

@@ -1,13 +1,13 @@
-//! The web page of `oras serve` in a real browser, with and without scripts, and the lines that it offers to copy.
+//! The web page of `oras serve` in a real browser, with and without scripts, and the commands that it offers to copy.
 
 use std::path::Path;
 
 use oras_testkit::peers;
 use oras_testkit::registry::{HTPASSWD, PASSWORD, USER};
 
+use crate::raw_connection::Wire;
 use crate::sandbox::{Sandbox, texts};
 use crate::serve::Served;
-use crate::serve_wire::Wire;
 
 /// What shows in the page, if a browser takes text for something else.
 const ATTACKS: [&str; 4] = [
@@ -100,8 +100,8 @@ fn hostile(sandbox: &Sandbox, served: &Served) -> Vec<String> {
 }
 
 #[test]
-fn a_browser_runs_nothing_that_was_pushed() {
-    let test = "a_browser_runs_nothing_that_was_pushed";
+fn browser_runs_no_pushed_scripts() {
+    let test = "browser_runs_no_pushed_scripts";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
     // What the browser does with the same text where it is not escaped.
@@ -144,8 +144,8 @@ fn whole(served: &Served, path: &str) -> String {
 }
 
 #[test]
-fn the_page_works_without_scripts() {
-    let test = "the_page_works_without_scripts";
+fn page_works_without_scripts() {
+    let test = "page_works_without_scripts";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello");
@@ -174,8 +174,8 @@ fn the_page_works_without_scripts() {
 }
 
 #[test]
-fn a_browser_logs_in() {
-    let test = "a_browser_logs_in";
+fn browser_logs_in() {
+    let test = "browser_logs_in";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello");
@@ -196,8 +196,8 @@ fn a_browser_logs_in() {
 
 /// On a narrow screen nothing has to be moved sideways.
 #[test]
-fn the_page_is_as_wide_as_the_window() {
-    let test = "the_page_is_as_wide_as_the_window";
+fn page_fits_window_width() {
+    let test = "page_fits_window_width";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello");
@@ -224,7 +224,7 @@ fn the_page_is_as_wide_as_the_window() {
 
 /// Each line does what it says, as it stands.
 #[test]
-fn what_the_page_offers_to_copy_works() {
+fn copyable_commands_of_page_work() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     let served = Served::start(&sandbox, &["root"]);
@@ -243,7 +243,7 @@ fn what_the_page_offers_to_copy_works() {
         assert_eq!(copied, sandbox.oras(&["resolve", &reference]));
         std::fs::remove_dir_all(sandbox.path("app")).unwrap();
     }
-    let test = "what_the_page_offers_to_copy_works";
+    let test = "copyable_commands_of_page_work";
     if let Some(helm) = peers::find_or_skip(peers::HELM, test) {
         sandbox.ok(&helm, &["create", "hello"]);
         sandbox.ok(&helm, &["package", "hello"]);
@@ -266,7 +266,7 @@ fn what_the_page_offers_to_copy_works() {
 }
 
 #[test]
-fn the_page_can_be_left_out() {
+fn page_can_be_disabled() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["--no-page"]);
     let mut wire = Wire::open(served.address()).unwrap();

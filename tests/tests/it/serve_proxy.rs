@@ -1,4 +1,4 @@
-//! `oras serve --proxy`: a registry that keeps what is pulled through it from others.
+//! `oras serve --proxy`: a pull-through cache.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use oras_testkit::peers;
 use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
 
+use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
-use crate::serve_wire::{Answer, Wire};
 
 /// A real registry with `team/app:v1` in it, behind something that writes down what it is asked.
 pub(crate) struct Upstream {
@@ -61,8 +61,8 @@ fn log(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn what_was_pulled_is_served_when_the_upstream_is_away() {
-    let test = "what_was_pulled_is_served_when_the_upstream_is_away";
+fn serves_cached_content_without_upstream() {
+    let test = "serves_cached_content_without_upstream";
     for place in ["--memory", "root"] {
         let Some(upstream) = Upstream::new(Flavor::Crane, test) else { return };
         let sandbox = &upstream.sandbox;
@@ -109,8 +109,8 @@ fn what_was_pulled_is_served_when_the_upstream_is_away() {
 }
 
 #[test]
-fn names_mean_what_they_mean_at_the_upstream() {
-    let test = "names_mean_what_they_mean_at_the_upstream";
+fn resolves_names_like_upstream() {
+    let test = "resolves_names_like_upstream";
     let Some(upstream) = Upstream::new(Flavor::Distribution, test) else { return };
     let served = upstream.served("root");
     let tagged = || get(&served, "/v2/team/app/manifests/v1");
@@ -138,8 +138,8 @@ fn names_mean_what_they_mean_at_the_upstream() {
 }
 
 #[test]
-fn nothing_is_written_to_a_proxy() {
-    let Some(upstream) = Upstream::new(Flavor::Distribution, "nothing_is_written_to_a_proxy") else { return };
+fn proxy_rejects_writes() {
+    let Some(upstream) = Upstream::new(Flavor::Distribution, "proxy_rejects_writes") else { return };
     let served = upstream.served("--memory");
     let reference = format!("{}/team/app:v1", served.host());
     upstream.sandbox.oras(&["resolve", &reference]);
@@ -154,8 +154,8 @@ fn nothing_is_written_to_a_proxy() {
 }
 
 #[test]
-fn the_namespace_selects_among_several_and_no_other_registry_is_asked() {
-    let test = "the_namespace_selects_among_several_and_no_other_registry_is_asked";
+fn namespace_selects_single_upstream() {
+    let test = "namespace_selects_single_upstream";
     let (Some(one), Some(two)) =
         (Upstream::new(Flavor::Crane, test), Upstream::new(Flavor::Distribution, test))
     else {
@@ -192,8 +192,8 @@ fn the_namespace_selects_among_several_and_no_other_registry_is_asked() {
 }
 
 #[test]
-fn the_upstream_gets_its_own_credentials_and_no_others() {
-    let test = "the_upstream_gets_its_own_credentials_and_no_others";
+fn upstream_receives_only_its_own_credentials() {
+    let test = "upstream_receives_only_its_own_credentials";
     let options = Options { password: true, ..Options::default() };
     let Some(registry) = Process::start(Flavor::Distribution, &options, test) else { return };
     let recorder = Recorder::new(registry.port());
@@ -231,8 +231,8 @@ fn the_upstream_gets_its_own_credentials_and_no_others() {
 
 /// The clients of the field pull through a proxy, one after the other from what the one before left there.
 #[test]
-fn the_clients_of_the_field_pull_through() {
-    let test = "the_clients_of_the_field_pull_through";
+fn common_clients_pull_through_proxy() {
+    let test = "common_clients_pull_through_proxy";
     let Some(upstream) = Upstream::new(Flavor::Distribution, test) else { return };
     let (sandbox, digest) = (&upstream.sandbox, upstream.digest("v1"));
     let programs: [(&str, Option<std::path::PathBuf>); 4] = [
@@ -284,7 +284,7 @@ fn the_clients_of_the_field_pull_through() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused() {
+fn rejects_invalid_proxy_options() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.oras(&["push", "--oci-layout", "layout:v1", "hi.txt"]);

@@ -7,23 +7,23 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use oras_spec::Digest;
+use oras_testkit::memory_registry::MemoryRegistry;
+use oras_testkit::random;
 use oras_testkit::recorder::Recorder;
 use oras_testkit::registry::Flavor;
 use oras_testkit::scripted::{Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
+use crate::raw_connection::Wire;
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
 use crate::serve_proxy::{Upstream, get};
-use crate::serve_wire::Wire;
 
 const BIG: usize = 64 << 20;
 
 /// An upstream with a big blob in `team/app:big`; its bytes and the path to them.
 fn with_big_blob(test: &str) -> Option<(Upstream, Vec<u8>, String)> {
     let upstream = Upstream::new(Flavor::Distribution, test)?;
-    let bytes: Vec<u8> =
-        (0..BIG / 8).flat_map(|at| (at as u64).wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+    let bytes = random::bytes(1, BIG);
     upstream.sandbox.file("big.bin", &bytes);
     upstream.push("big", &["big.bin"]);
     let path = format!("/v2/team/app/blobs/{}", Digest::sha256(&bytes));
@@ -58,8 +58,8 @@ fn kept(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn many_who_ask_at_once_make_one_download() {
-    let Some((upstream, bytes, path)) = with_big_blob("many_who_ask_at_once_make_one_download") else {
+fn concurrent_requests_share_one_download() {
+    let Some((upstream, bytes, path)) = with_big_blob("concurrent_requests_share_one_download") else {
         return;
     };
     for place in ["--memory", "root"] {
@@ -82,8 +82,8 @@ fn many_who_ask_at_once_make_one_download() {
 }
 
 #[test]
-fn a_download_goes_on_without_the_client_that_began_it() {
-    let test = "a_download_goes_on_without_the_client_that_began_it";
+fn download_continues_after_first_client_leaves() {
+    let test = "download_continues_after_first_client_leaves";
     let Some((upstream, bytes, path)) = with_big_blob(test) else { return };
     let served = upstream.served("root");
     let mut stream = TcpStream::connect(served.address()).unwrap();
@@ -101,8 +101,8 @@ fn a_download_goes_on_without_the_client_that_began_it() {
 }
 
 #[test]
-fn parts_of_what_is_not_here_come_from_the_upstream_and_are_not_kept() {
-    let test = "parts_of_what_is_not_here_come_from_the_upstream_and_are_not_kept";
+fn range_of_uncached_blob_is_relayed_and_not_cached() {
+    let test = "range_of_uncached_blob_is_relayed_and_not_cached";
     let Some((upstream, bytes, path)) = with_big_blob(test) else { return };
     let served = upstream.served("root");
     let part = |range: &str| {
@@ -124,9 +124,9 @@ fn parts_of_what_is_not_here_come_from_the_upstream_and_are_not_kept() {
 
 /// A blob is read while it comes, by those too who ask for it later; its last piece comes when it was verified.
 #[test]
-fn a_blob_is_streamed_while_it_comes() {
-    let shelf = Arc::new(Shelf::new());
-    let (good, blob) = (Arc::clone(&shelf), shelf.blob("team/app", "0123456789".repeat(3)));
+fn streams_blob_while_downloading() {
+    let memory = Arc::new(MemoryRegistry::new());
+    let (good, blob) = (Arc::clone(&memory), memory.blob("team/app", "0123456789".repeat(3)));
     let upstream = Scripted::start(move |asked| {
         let reply = good.reply(asked);
         if asked.method == "GET" { reply.drip(Duration::from_millis(100)) } else { reply }
@@ -161,8 +161,8 @@ fn a_blob_is_streamed_while_it_comes() {
 }
 
 #[test]
-fn what_breaks_off_is_cut_off_and_nothing_of_it_stays() {
-    let test = "what_breaks_off_is_cut_off_and_nothing_of_it_stays";
+fn broken_download_is_cut_and_not_cached() {
+    let test = "broken_download_is_cut_and_not_cached";
     let Some((upstream, bytes, path)) = with_big_blob(test) else { return };
     let served = upstream.served("root");
     upstream.recorder.inject("GET /blobs/ cut=20000000 x1".parse().unwrap());
@@ -180,8 +180,8 @@ fn what_breaks_off_is_cut_off_and_nothing_of_it_stays() {
 }
 
 #[test]
-fn a_broken_transfer_is_gone_on_with() {
-    let test = "a_broken_transfer_is_gone_on_with";
+fn resumes_broken_upstream_transfer() {
+    let test = "resumes_broken_upstream_transfer";
     let Some((upstream, bytes, path)) = with_big_blob(test) else { return };
     let served = upstream.served("root");
     upstream.recorder.inject("GET /blobs/ cut=20000000 x2".parse().unwrap());
@@ -191,8 +191,8 @@ fn a_broken_transfer_is_gone_on_with() {
 
 /// Whatever an upstream sends in place of what was asked for, no client takes it for that.
 #[test]
-fn wrong_bytes_are_never_complete() {
-    let test = "wrong_bytes_are_never_complete";
+fn wrong_bytes_never_yield_complete_response() {
+    let test = "wrong_bytes_never_yield_complete_response";
     let Some((upstream, _, big)) = with_big_blob(test) else { return };
     let small = format!("/v2/team/app/blobs/{}", Digest::sha256(b"hello world\n"));
     let manifest = "/v2/team/app/manifests/v1";
@@ -230,8 +230,8 @@ fn wrong_bytes_are_never_complete() {
 
 /// An upstream that fails or says nothing is away; one that refuses is not.
 #[test]
-fn only_an_upstream_that_is_away_is_stood_in_for() {
-    let test = "only_an_upstream_that_is_away_is_stood_in_for";
+fn serves_stale_content_only_if_upstream_is_unreachable() {
+    let test = "serves_stale_content_only_if_upstream_is_unreachable";
     let Some((upstream, ..)) = with_big_blob(test) else { return };
     let served = upstream.served("root");
     let path = "/v2/team/app/manifests/v1";
@@ -265,8 +265,8 @@ fn only_an_upstream_that_is_away_is_stood_in_for() {
 
 /// A cache that can't be written is as good as none, and lets no wrong bytes through either.
 #[test]
-fn what_cannot_be_kept_is_passed_on() {
-    let test = "what_cannot_be_kept_is_passed_on";
+fn relays_content_that_cannot_be_cached() {
+    let test = "relays_content_that_cannot_be_cached";
     let Some((upstream, bytes, big)) = with_big_blob(test) else { return };
     let small = format!("/v2/team/app/blobs/{}", Digest::sha256(b"hello world\n"));
     upstream.sandbox.file("root/team", "no directory");

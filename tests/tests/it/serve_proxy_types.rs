@@ -1,15 +1,15 @@
-//! `oras serve --proxy` passes on manifests whatever their media type is.
+//! `oras serve --proxy` relays manifests of any media type.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_spec::Digest;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
+use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
-use crate::serve_wire::{Answer, Wire};
 
 /// Media types that the server does not know, and bytes; the last ones come without a type, or with one for anything.
 const MANIFESTS: [(&str, &[u8]); 8] = [
@@ -29,16 +29,16 @@ fn ask(served: &Served, method: &str, path: &str) -> Answer {
 
 /// An upstream with [`MANIFESTS`] as `t0` and so on, which fails every request while the flag is set.
 fn upstream() -> (Scripted, Arc<AtomicBool>, Vec<Digest>) {
-    let (shelf, is_away) = (Shelf::new(), Arc::new(AtomicBool::new(false)));
+    let (memory, is_away) = (MemoryRegistry::new(), Arc::new(AtomicBool::new(false)));
     let digests = MANIFESTS.iter().enumerate().map(|(number, (media_type, bytes))| {
-        shelf.manifest("team/app", &format!("t{number}"), media_type, *bytes)
+        memory.manifest("team/app", &format!("t{number}"), media_type, *bytes)
     });
     let digests = digests.collect();
-    shelf.blob("team/app", "a blob");
+    memory.blob("team/app", "a blob");
     let away = Arc::clone(&is_away);
     let server = Scripted::start(move |asked| match away.load(Ordering::Relaxed) {
         true => Reply::new(503),
-        false => shelf.reply(asked),
+        false => memory.reply(asked),
     });
     (server, is_away, digests)
 }
@@ -60,7 +60,7 @@ fn check(served: &Served, references: &[String], digests: &[Digest]) {
 }
 
 #[test]
-fn a_proxy_passes_on_manifests_of_unknown_types() {
+fn proxy_relays_manifests_of_unknown_types() {
     for place in ["--memory", "root"] {
         let (upstream, is_away, digests) = upstream();
         let sandbox = Sandbox::new();
@@ -90,7 +90,7 @@ fn a_proxy_passes_on_manifests_of_unknown_types() {
 
 /// As distribution does: nobody could tell what such a manifest needs.
 #[test]
-fn a_push_of_an_unknown_type_is_refused() {
+fn rejects_push_of_unknown_manifest_type() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["--memory"]);
     for media_type in ["Content-Type: application/vnd.example.thing.v9+json\r\n", ""] {

@@ -1,13 +1,13 @@
-//! `oras serve` with clients that reset their connection once they have sent a request.
+//! `oras serve` with clients that reset their connection after they sent a request.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
 
 use oras_spec::Digest;
 
+use crate::raw_connection::Wire;
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
-use crate::serve_wire::Wire;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -25,7 +25,7 @@ fn wait_for_line(sandbox: &Sandbox, parts: &[&str]) {
 }
 
 #[test]
-fn writes_of_clients_that_left_are_finished_and_logged() {
+fn finishes_and_logs_writes_of_disconnected_clients() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["root"]);
     let ask = |method: &str, path: &str, headers: &str, body: &[u8]| {
@@ -81,7 +81,7 @@ fn basic(credentials: &str) -> String {
 }
 
 #[test]
-fn wrong_passwords_of_clients_that_left_are_counted_and_bounded() {
+fn counts_wrong_passwords_of_disconnected_clients() {
     let sandbox = Sandbox::new();
     sandbox.file("users", HTPASSWD);
     for path in ["/v2/", "/token?service=oras", "/v2/a/manifests/v1"] {
@@ -119,7 +119,7 @@ fn wrong_passwords_of_clients_that_left_are_counted_and_bounded() {
 
 /// A commit that its client does not wait for is finished, and no other request is kept waiting by it.
 #[test]
-fn uploads_of_clients_that_left_are_committed() {
+fn commits_uploads_of_disconnected_clients() {
     let sandbox = Sandbox::new();
     let served = Served::start(&sandbox, &["root"]);
     let mut digests = Vec::new();

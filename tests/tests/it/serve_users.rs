@@ -1,4 +1,4 @@
-//! `oras serve` with TLS and with users, and the clients that people have.
+//! `oras serve` with TLS and users, and common clients.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ fn text(path: &std::path::Path) -> &str {
 }
 
 #[test]
-fn users_push_and_everybody_pulls_over_tls() {
-    let test = "users_push_and_everybody_pulls_over_tls";
+fn users_push_and_anonymous_clients_pull_over_tls() {
+    let test = "users_push_and_anonymous_clients_pull_over_tls";
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.file("users", HTPASSWD);
@@ -126,8 +126,8 @@ allow = ["pull", "push"]
 "#;
 
 #[test]
-fn rules_hold_for_the_clients_of_the_field() {
-    let test = "rules_hold_for_the_clients_of_the_field";
+fn enforces_rules_for_common_clients() {
+    let test = "enforces_rules_for_common_clients";
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.file("users", TWO);
@@ -227,7 +227,7 @@ fn rules_hold_for_the_clients_of_the_field() {
 }
 
 #[test]
-fn users_come_and_go_while_it_runs() {
+fn reloads_users_while_running() {
     let sandbox = Sandbox::new();
     sandbox.tree();
     sandbox.file("users", HTPASSWD);
@@ -258,8 +258,8 @@ fn users_come_and_go_while_it_runs() {
 }
 
 #[test]
-fn a_renewed_certificate_is_shown() {
-    let test = "a_renewed_certificate_is_shown";
+fn reloads_renewed_certificate() {
+    let test = "reloads_renewed_certificate";
     let sandbox = Sandbox::new();
     let Some(made) = certificate(&sandbox, test) else { return };
     let (cert, key) = (text(&made.certificate), text(&made.key));
@@ -279,7 +279,7 @@ fn a_renewed_certificate_is_shown() {
 }
 
 #[test]
-fn what_cannot_protect_is_refused() {
+fn rejects_insecure_options() {
     let sandbox = Sandbox::new();
     sandbox.file("none", "# nobody\n");
     sandbox.file("weak", "user:$apr1$abcdefgh$abcdefghijklmnopqrstuv\n");
@@ -327,8 +327,8 @@ sys.exit(len(bad) > 0)
 ";
 
 #[test]
-fn refusals_over_tls_are_seen_by_clients_that_send_everything_first() {
-    let test = "refusals_over_tls_are_seen_by_clients_that_send_everything_first";
+fn clients_that_send_body_first_see_rejection_over_tls() {
+    let test = "clients_that_send_body_first_see_rejection_over_tls";
     let sandbox = Sandbox::new();
     sandbox.file("users", HTPASSWD);
     let Some(python) = peers::system_or_skip("python3", test) else { return };

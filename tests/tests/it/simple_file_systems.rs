@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use oras_testkit::peers;
 use oras_testkit::registry::Process;
 
-use crate::partial;
+use crate::download_resume;
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
@@ -104,8 +104,8 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn layouts_are_written_to_simple_file_systems() {
-    let test = "layouts_are_written_to_simple_file_systems";
+fn writes_layouts_to_simple_file_systems() {
+    let test = "writes_layouts_to_simple_file_systems";
     for kind in [EXFAT, FAT] {
         let sandbox = Sandbox::new();
         let Some(_mounted) = Mounted::new(&sandbox, kind, test) else { continue };
@@ -133,8 +133,8 @@ fn layouts_are_written_to_simple_file_systems() {
 }
 
 #[test]
-fn bundles_cross_an_air_gap_on_simple_file_systems() {
-    let test = "bundles_cross_an_air_gap_on_simple_file_systems";
+fn bundles_cross_air_gap_on_simple_file_systems() {
+    let test = "bundles_cross_air_gap_on_simple_file_systems";
     for kind in [EXFAT, FAT] {
         let sandbox = Sandbox::new();
         let Some(_mounted) = Mounted::new(&sandbox, kind, test) else { continue };
@@ -169,8 +169,8 @@ fn bundles_cross_an_air_gap_on_simple_file_systems() {
 }
 
 #[test]
-fn directories_are_unpacked_where_modes_are_not_kept() {
-    let test = "directories_are_unpacked_where_modes_are_not_kept";
+fn unpacks_directories_without_mode_support() {
+    let test = "unpacks_directories_without_mode_support";
     let sandbox = Sandbox::new();
     // The driver for FAT loses what is in a directory that is renamed.
     let Some(_mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
@@ -217,8 +217,8 @@ fn directories_are_unpacked_where_modes_are_not_kept() {
 }
 
 #[test]
-fn names_that_a_file_system_refuses_are_errors_before_anything_is_written() {
-    let test = "names_that_a_file_system_refuses_are_errors_before_anything_is_written";
+fn rejects_unsupported_names_before_writing() {
+    let test = "rejects_unsupported_names_before_writing";
     for kind in [EXFAT, FAT] {
         let sandbox = Sandbox::new();
         let Some(_mounted) = Mounted::new(&sandbox, kind, test) else { continue };
@@ -256,26 +256,29 @@ fn names_that_a_file_system_refuses_are_errors_before_anything_is_written() {
 }
 
 #[test]
-fn killed_downloads_are_resumed_where_modes_are_not_kept() {
-    let test = "killed_downloads_are_resumed_where_modes_are_not_kept";
+fn resumes_downloads_without_mode_support() {
+    let test = "resumes_downloads_without_mode_support";
     let sandbox = Sandbox::new();
     // The driver for FAT does not write to the end of a file that is opened once more.
     let Some(_mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
-    let server = partial::server();
+    let server = download_resume::server();
     let reference = format!("localhost:{}/a:v1", server.port());
     let words = ["pull", &reference, "-o", "m"];
-    partial::killed(&sandbox, &words, "m");
+    download_resume::killed(&sandbox, &words, "m");
     let before = server.asked().len();
     sandbox.oras(&words);
     let asked = server.asked().into_iter().skip(before);
     let ranges: Vec<_> = asked.filter_map(|asked| asked.header("range").map(ToOwned::to_owned)).collect();
-    assert!(ranges.iter().any(|range| range.starts_with(&format!("bytes={}", partial::SENT))), "{ranges:?}");
+    assert!(
+        ranges.iter().any(|range| range.starts_with(&format!("bytes={}", download_resume::SENT))),
+        "{ranges:?}"
+    );
     assert!(!sandbox.path("m/.oras-partial").exists());
 }
 
 #[test]
-fn two_images_in_turn_are_pushed_as_they_are() {
-    let test = "two_images_in_turn_are_pushed_as_they_are";
+fn pushes_two_alternating_images_unchanged() {
+    let test = "pushes_two_alternating_images_unchanged";
     let sandbox = Sandbox::new();
     let Some(mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
     sandbox.file("m/f", vec![b'A'; 2 << 20]);

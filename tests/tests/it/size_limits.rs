@@ -1,4 +1,4 @@
-//! What would be too large to be read again is not written.
+//! Documents above the size limit of readers are not written.
 
 use oras_testkit::files::write_file;
 use oras_testkit::registry::Process;
@@ -6,7 +6,7 @@ use oras_testkit::registry::Process;
 use crate::sandbox::{Sandbox, ours, texts};
 
 #[test]
-fn indexes_above_their_limit_are_not_written() {
+fn does_not_write_index_above_size_limit() {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("hi.txt", "hello world\n");
     let source = format!("{}/a:v1", registry.host());
@@ -29,7 +29,7 @@ fn indexes_above_their_limit_are_not_written() {
 }
 
 #[test]
-fn a_login_does_not_outgrow_the_file_of_credentials() {
+fn login_respects_size_limit_of_credentials_file() {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     let (config, host) = (sandbox.path("config.json"), registry.host());
     // 16 MiB are read. The command adds an entry.

@@ -1,4 +1,4 @@
-//! SOCKS5 proxies, which resolve the names themselves.
+//! SOCKS5 proxies, which resolve host names.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -81,11 +81,11 @@ fn relay(mut client: TcpStream, server: u16, log: &Mutex<Vec<String>>) -> std::i
 }
 
 #[test]
-fn a_socks_proxy_resolves_names() {
+fn socks_proxy_resolves_names() {
     let sandbox = Sandbox::new();
     let name = "registry.internal.test";
     let Some(made) = certificates::self_signed(&sandbox.work(), "server", &[name]) else {
-        return peers::skipped("openssl", "a_socks_proxy_resolves_names");
+        return peers::skipped("openssl", "socks_proxy_resolves_names");
     };
     let [certificate, key] = [&made.certificate, &made.key].map(|path| path.to_str().unwrap());
     let plain = Served::start(&sandbox, &[]);
@@ -119,7 +119,7 @@ fn a_socks_proxy_resolves_names() {
 }
 
 #[test]
-fn addresses_that_a_registry_names_are_checked_by_a_socks_proxy_too() {
+fn redirect_addresses_use_socks_proxy() {
     let sandbox = Sandbox::new();
     for address in ["169.254.169.254", "10.0.0.1", "localhost", "127.0.0.1"] {
         let server = Scripted::start(move |_| {

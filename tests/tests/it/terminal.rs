@@ -1,4 +1,4 @@
-//! What people see: on terminals of 80 and 200 columns, in a pipe, without colours and without a terminal.
+//! The output on terminals of 80 and 200 columns, in a pipe, without colours and without a terminal.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -165,33 +165,33 @@ fn gallery(screens: Screen, columns: u16, no_color: bool, no_tty: bool) -> Strin
 }
 
 #[test]
-fn a_terminal_of_80_columns() {
+fn terminal_of_80_columns() {
     insta::assert_snapshot!(gallery(Screen::All, 80, false, false));
 }
 
 #[test]
-fn a_terminal_of_200_columns() {
+fn terminal_of_200_columns() {
     insta::assert_snapshot!(gallery(Screen::All, 200, false, false));
 }
 
 #[test]
-fn a_terminal_without_colours() {
+fn terminal_without_colours() {
     let shown = gallery(Screen::All, 80, true, false);
-    insta::assert_snapshot!("a_terminal_of_80_columns", shown);
+    insta::assert_snapshot!("terminal_of_80_columns", shown);
 }
 
 #[test]
-fn a_terminal_that_is_read_aloud() {
+fn terminal_with_screen_reader() {
     insta::assert_snapshot!(gallery(Screen::All, 80, false, true));
 }
 
 #[test]
-fn a_pipe() {
+fn piped_output() {
     insta::assert_snapshot!(gallery(Screen::Nothing, 80, false, false));
 }
 
 #[test]
-fn trees_have_colours_and_help_fits() {
+fn colours_trees_and_wraps_help() {
     let (_registry, sandbox, commands) = scene();
     for words in &commands {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -206,7 +206,7 @@ fn trees_have_colours_and_help_fits() {
 }
 
 #[test]
-fn the_result_is_on_standard_output_while_bars_are_on_the_other() {
+fn prints_result_to_stdout_and_bars_to_stderr() {
     let (_registry, sandbox, commands) = scene();
     for words in commands.iter().take(3) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -218,7 +218,7 @@ fn the_result_is_on_standard_output_while_bars_are_on_the_other() {
 }
 
 #[test]
-fn blob_fetch_shows_progress_in_bars_or_plain_lines() {
+fn blob_fetch_shows_bars_or_plain_lines() {
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello\n");
     let digest = oras_spec::Digest::sha256(b"hello\n");

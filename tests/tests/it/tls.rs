@@ -1,4 +1,4 @@
-//! TLS: which certificates are trusted, and what is said of servers and files that can't be used.
+//! TLS: trusted certificates, and messages for unusable servers and files.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -87,8 +87,8 @@ impl Drop for PageServer {
 }
 
 #[test]
-fn trusts_a_server_certificate_that_is_one_of_the_anchors() {
-    let test = "trusts_a_server_certificate_that_is_one_of_the_anchors";
+fn trusts_server_certificate_listed_as_anchor() {
+    let test = "trusts_server_certificate_listed_as_anchor";
     let sandbox = Sandbox::new();
     // As `openssl req -x509` makes it: CA:TRUE.
     if !self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat()) {
@@ -143,10 +143,10 @@ fn trusts_a_server_certificate_that_is_one_of_the_anchors() {
 }
 
 #[test]
-fn trusts_an_anchor_of_a_directory_of_certificates() {
+fn trusts_anchor_in_certificate_directory() {
     let sandbox = Sandbox::new();
     if !self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat()) {
-        return peers::skipped("openssl", "trusts_an_anchor_of_a_directory_of_certificates");
+        return peers::skipped("openssl", "trusts_anchor_in_certificate_directory");
     }
     let served = Served::start(&sandbox, &["--cert-file", "own.crt", "--key-file", "own.key"]);
     sandbox.fails(&["repo", "ls", served.address()]);
@@ -156,7 +156,7 @@ fn trusts_an_anchor_of_a_directory_of_certificates() {
 }
 
 #[test]
-fn insecure_takes_any_certificate() {
+fn insecure_accepts_any_certificate() {
     let sandbox = Sandbox::new();
     let kinds: [(&str, &[&str]); 5] = [
         ("ed25519", &["-newkey", "ed25519", "-days", "2"]),
@@ -166,7 +166,7 @@ fn insecure_takes_any_certificate() {
         ("md5", &["-newkey", "rsa:2048", "-md5", "-days", "2"]),
     ];
     if !kinds.iter().all(|(name, words)| self_signed(&sandbox, name, words)) {
-        return peers::skipped("openssl", "insecure_takes_any_certificate");
+        return peers::skipped("openssl", "insecure_accepts_any_certificate");
     }
     assert!(signed_by_request(&sandbox, "v1", &["-days", "2"]));
     assert!(signed_by_request(&sandbox, "expired", &["-days", "-1"]));
@@ -189,10 +189,10 @@ fn insecure_takes_any_certificate() {
 }
 
 #[test]
-fn says_what_is_not_supported() {
+fn reports_unsupported_options() {
     let sandbox = Sandbox::new();
     if !self_signed(&sandbox, "own", &["-newkey", "rsa:2048", "-days", "2"]) {
-        return peers::skipped("openssl", "says_what_is_not_supported");
+        return peers::skipped("openssl", "reports_unsupported_options");
     }
     for (words, said) in [
         (&["-tls1_1"][..], "remote error: tls: protocol version not supported: oras speaks TLS 1.2 and 1.3"),
@@ -209,7 +209,7 @@ fn says_what_is_not_supported() {
 }
 
 #[test]
-fn http_and_https_are_told_apart() {
+fn detects_http_and_https_mismatch() {
     let sandbox = Sandbox::new();
     let plain = Served::start(&sandbox, &[]);
     let error = sandbox.fails(&["repo", "ls", plain.address()]);
@@ -219,13 +219,13 @@ fn http_and_https_are_told_apart() {
     );
     assert!(error.contains("use --plain-http"), "{error}");
     if !self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat()) {
-        return peers::skipped("openssl", "http_and_https_are_told_apart");
+        return peers::skipped("openssl", "detects_http_and_https_mismatch");
     }
     let served = Served::start(&sandbox, &["--cert-file", "own.crt", "--key-file", "own.key"]);
     let mut hosts = vec![served.address().to_owned()];
     let options =
         Options { tls: Some((sandbox.path("own.crt"), sandbox.path("own.key"))), ..Options::default() };
-    let distribution = Process::start(Flavor::Distribution, &options, "http_and_https_are_told_apart");
+    let distribution = Process::start(Flavor::Distribution, &options, "detects_http_and_https_mismatch");
     hosts.extend(distribution.iter().map(|registry| format!("127.0.0.1:{}", registry.port())));
     sandbox.file("hi.txt", vec![7; 1 << 20]);
     for host in &hosts {
@@ -261,7 +261,7 @@ fn http_and_https_are_told_apart() {
 
 /// The registry gives the addresses of a token server and of redirects, each with the wrong scheme.
 #[test]
-fn the_server_with_the_wrong_scheme_is_named() {
+fn error_names_server_with_wrong_scheme() {
     let sandbox = Sandbox::new();
     let plain = Served::start(&sandbox, &[]);
     let mut servers = vec![(format!("https://{}", plain.address()), "speaks HTTP, not HTTPS")];
@@ -271,7 +271,7 @@ fn the_server_with_the_wrong_scheme_is_named() {
         is_signed.then(|| Served::start(&sandbox, &["--cert-file", "own.crt", "--key-file", "own.key"]));
     match &served {
         Some(served) => servers.push((format!("http://{}", served.address()), "speaks HTTPS, not HTTP")),
-        None => peers::skipped("openssl", "the_server_with_the_wrong_scheme_is_named"),
+        None => peers::skipped("openssl", "error_names_server_with_wrong_scheme"),
     }
     for (address, said) in servers {
         let other = address.clone();
@@ -298,7 +298,7 @@ fn the_server_with_the_wrong_scheme_is_named() {
 }
 
 #[test]
-fn a_proxy_that_speaks_http_is_named() {
+fn error_names_proxy_that_speaks_http() {
     let sandbox = Sandbox::new();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -321,11 +321,11 @@ fn a_proxy_that_speaks_http_is_named() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_told_in_words() {
+fn reports_unusable_tls_files() {
     let sandbox = Sandbox::new();
     let made = self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat());
     if !made {
-        return peers::skipped("openssl", "files_that_cannot_be_used_are_told_in_words");
+        return peers::skipped("openssl", "reports_unusable_tls_files");
     }
     assert!(self_signed(&sandbox, "other", &["-newkey", "rsa:2048", "-days", "2"]));
     assert!(openssl(

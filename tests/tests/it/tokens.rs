@@ -3,7 +3,7 @@
 use oras_testkit::certificates;
 use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
 use oras_testkit::scripted::Asked;
-use oras_testkit::tokens::{Habits, IDENTITY_TOKEN, TokenServer};
+use oras_testkit::token_server::{IDENTITY_TOKEN, TokenServer, TokenServerOptions};
 
 use crate::sandbox::{Sandbox, ours, texts};
 
@@ -14,9 +14,9 @@ struct Scene {
     registry: Process,
 }
 
-fn scene(habits: Habits, test: &str) -> Option<Scene> {
+fn scene(options: TokenServerOptions, test: &str) -> Option<Scene> {
     let sandbox = Sandbox::new();
-    let Some(server) = TokenServer::start(&sandbox.work(), habits) else {
+    let Some(server) = TokenServer::start(&sandbox.work(), options) else {
         oras_testkit::peers::skipped("openssl", test);
         return None;
     };
@@ -52,8 +52,8 @@ impl Scene {
 }
 
 #[test]
-fn a_token_for_each_thing_that_is_done() {
-    let Some(scene) = scene(Habits::default(), "a_token_for_each_thing_that_is_done") else { return };
+fn requests_token_for_each_scope() {
+    let Some(scene) = scene(TokenServerOptions::default(), "requests_token_for_each_scope") else { return };
     let (host, sandbox, mut seen) = (scene.registry.host(), &scene.sandbox, 0);
     scene.login(USER, "--password-stdin", PASSWORD);
     scene.scopes(&mut seen);
@@ -82,8 +82,10 @@ fn a_token_for_each_thing_that_is_done() {
 }
 
 #[test]
-fn anonymous_tokens_read_what_is_public() {
-    let Some(scene) = scene(Habits::default(), "anonymous_tokens_read_what_is_public") else { return };
+fn anonymous_token_reads_public_repository() {
+    let Some(scene) = scene(TokenServerOptions::default(), "anonymous_token_reads_public_repository") else {
+        return;
+    };
     let (host, sandbox) = (scene.registry.host(), &scene.sandbox);
     let error = sandbox.fails(&["repo", "tags", &format!("{host}/public/a")]);
     // The token is granted; the repository is what is missing.
@@ -94,15 +96,15 @@ fn anonymous_tokens_read_what_is_public() {
 }
 
 #[test]
-fn identity_tokens_and_servers_of_one_way() {
-    let test = "identity_tokens_and_servers_of_one_way";
-    let habits = [
-        Habits::default(),
-        Habits { only_post: true, ..Habits::default() },
-        Habits { only_get: true, ..Habits::default() },
+fn identity_tokens_work_with_get_only_and_post_only_servers() {
+    let test = "identity_tokens_work_with_get_only_and_post_only_servers";
+    let options = [
+        TokenServerOptions::default(),
+        TokenServerOptions { only_post: true, ..TokenServerOptions::default() },
+        TokenServerOptions { only_get: true, ..TokenServerOptions::default() },
     ];
-    for habits in habits {
-        let Some(scene) = scene(habits, test) else { return };
+    for options in options {
+        let Some(scene) = scene(options, test) else { return };
         let reference = format!("{}/team/a:v1", scene.registry.host());
         scene.login("", "--identity-token-stdin", IDENTITY_TOKEN);
         scene.sandbox.oras(&["push", &reference, "hi.txt"]);
@@ -113,14 +115,14 @@ fn identity_tokens_and_servers_of_one_way() {
         let (_, err) = texts(&output);
         assert!(
             !output.status.success() && err.contains("incorrect username or password"),
-            "{habits:?}: {err}"
+            "{options:?}: {err}"
         );
     }
 }
 
 #[test]
-fn passwords_on_both_real_registries() {
-    let test = "passwords_on_both_real_registries";
+fn basic_auth_works_on_both_real_registries() {
+    let test = "basic_auth_works_on_both_real_registries";
     for flavor in [Flavor::Distribution, Flavor::Debian] {
         let options = Options { password: true, ..Options::default() };
         let Some(registry) = Process::start(flavor, &options, test) else { continue };
@@ -146,8 +148,8 @@ fn passwords_on_both_real_registries() {
 }
 
 #[test]
-fn both_sides_show_certificates() {
-    let test = "both_sides_show_certificates";
+fn mutual_tls_works() {
+    let test = "mutual_tls_works";
     let sandbox = Sandbox::new();
     sandbox.file("hi.txt", "hello world\n");
     let directory = sandbox.work();

@@ -1,16 +1,18 @@
-//! Points 22 and 23: connections that break, answers that are not what was asked for, registries that are busy.
+//! Points 22 and 23: broken connections, unexpected responses, busy registries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use oras_testkit::http2::Http2;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::remote::{HELLO, certificate, has_file, has_nothing, layer, pull, push, registry, run, trusting};
-use crate::stage::{Stage, check};
+use crate::case_sandbox::{Stage, check};
+use crate::registry_fixture::{
+    HELLO, certificate, has_file, has_nothing, layer, pull, push, registry, run, trusting,
+};
+use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
     [broken(), resumed(), busy(), versions()].into_iter().flatten().collect()
@@ -77,7 +79,7 @@ fn broken() -> Vec<Case> {
         hostile(
             22,
             "body_is_long_and_of_no_stated_length",
-            "Nor does one that is longer and whose length nobody states.",
+            "A longer body without `Content-Length` leaves no file either.",
             |stage| {
                 leaves_nothing(stage, |_, _| {
                     let body = [HELLO, b"!"].concat();
@@ -97,7 +99,7 @@ fn broken() -> Vec<Case> {
         hostile(
             22,
             "rest_is_another_range",
-            "A transfer that goes on with another part than asked for leaves no wrong file.",
+            "A resumed transfer with a different range leaves no wrong file.",
             |stage| {
                 right_or_nothing(stage, |number, _| {
                     let range = format!("bytes 0-{}/{}", HELLO.len() - 1, HELLO.len());
@@ -111,7 +113,7 @@ fn broken() -> Vec<Case> {
         hostile(
             22,
             "rest_has_no_range",
-            "A transfer that goes on with a part that says not which leaves no wrong file.",
+            "A resumed transfer without `Content-Range` leaves no wrong file.",
             |stage| {
                 right_or_nothing(stage, |number, _| {
                     Some(if number == 0 { rest(0).cut_after(5) } else { Reply::new(206).body(HELLO) })
@@ -121,7 +123,7 @@ fn broken() -> Vec<Case> {
         hostile(
             22,
             "rest_is_of_another_blob",
-            "A transfer that goes on with the rest of something else leaves no file.",
+            "A resumed transfer with the rest of another blob leaves no file.",
             |stage| {
                 leaves_nothing(stage, |number, start| {
                     let other = Reply::new(206).header("content-range", format!("bytes {start}-11/12"));
@@ -166,15 +168,15 @@ fn right_or_nothing(
 
 /// A registry whose manifest has five MiB.
 fn large() -> Scripted {
-    let shelf = Arc::new(Shelf::new());
-    let layer = shelf.layer("a", "f.txt", HELLO);
-    shelf.artifact("a", "v1", &(layer + &" ".repeat(5 << 20)));
-    Scripted::start(move |asked| shelf.reply(asked))
+    let memory = Arc::new(MemoryRegistry::new());
+    let layer = memory.layer("a", "f.txt", HELLO);
+    memory.artifact("a", "v1", &(layer + &" ".repeat(5 << 20)));
+    Scripted::start(move |asked| memory.reply(asked))
 }
 
 fn resumed() -> Vec<Case> {
     vec![
-        honest(22, "transfer_is_cut_once", "A transfer that is cut goes on, or begins again.", |stage| {
+        honest(22, "transfer_is_cut_once", "A cut transfer resumes or starts again.", |stage| {
             gets_through(stage, |number, start| {
                 Some(if number == 0 { rest(start).cut_after(5) } else { rest(start) })
             })
@@ -207,7 +209,7 @@ fn resumed() -> Vec<Case> {
         honest(
             22,
             "length_is_not_stated",
-            "A body whose length nobody states is taken when it is what was described.",
+            "A body without `Content-Length` is accepted if it matches the descriptor.",
             |stage| {
                 gets_through(stage, |_, _| {
                     let chunks = [b"c\r\n".as_slice(), HELLO, b"\r\n0\r\n\r\n"].concat();
@@ -231,7 +233,10 @@ fn resumed() -> Vec<Case> {
 }
 
 /// A registry that answers the first `times` requests for the manifest with `busy`.
-fn busy_for(times: usize, busy: impl Fn() -> Reply + Send + Sync + 'static) -> crate::remote::Registry {
+fn busy_for(
+    times: usize,
+    busy: impl Fn() -> Reply + Send + Sync + 'static,
+) -> crate::registry_fixture::Registry {
     let count = AtomicUsize::new(0);
     registry(move |asked| {
         let wanted = asked.path.contains("/manifests/");

@@ -1,12 +1,13 @@
-//! Point 7: descriptors whose size or embedded data is a lie.
+//! Point 7: descriptors with a wrong size or wrong embedded data.
 
 use oras_spec::Digest;
+use oras_testkit::memory_registry::MemoryRegistry;
+use oras_testkit::random;
 use oras_testkit::scripted::{Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Said, Stage, check};
-use crate::wares::{Handmade, LAYER, descriptor, entry, holds, leaves, limited, noise, serve};
+use crate::case_sandbox::{Said, Stage, check};
+use crate::fixtures::{Handmade, LAYER, descriptor, entry, holds, leaves, limited, serve};
+use crate::security_case::{Case, honest, hostile};
 
 /// Far less than a size that is believed would take, and enough to start either tool.
 const MEMORY: &str = "ulimit -v 4000000";
@@ -53,21 +54,21 @@ pub(crate) fn cases() -> Vec<Case> {
         hostile(
             7,
             "embedded_data_is_a_lie",
-            "Data in a descriptor that is not the digest's is never written.",
+            "Embedded data that does not match the digest is never written.",
             embedded_data_is_a_lie,
         ),
         honest(7, "size_exact", "A blob of 20 MB that has its size is written, in little memory.", |stage| {
-            let content = noise(7, 20_000_000);
-            let shelf = Shelf::new();
-            shelf.files("a", "v1", &[("big", &content)]);
-            let server = serve(shelf, |_, _| None);
+            let content = random::bytes(7, 20_000_000);
+            let memory = MemoryRegistry::new();
+            memory.files("a", "v1", &[("big", &content)]);
+            let server = serve(memory, |_, _| None);
             limited(stage, MEMORY, &["pull", &name(&server), "-o", "out"]).works()?;
             holds(&stage.path("out/big"), content)
         }),
         honest(7, "size_zero_of_nothing", "An empty file is pulled and copied.", |stage| {
-            let shelf = Shelf::new();
-            shelf.files("a", "v1", &[("empty", b"")]);
-            let server = serve(shelf, |_, _| None);
+            let memory = MemoryRegistry::new();
+            memory.files("a", "v1", &[("empty", b"")]);
+            let server = serve(memory, |_, _| None);
             stage.oras(&["pull", &name(&server), "-o", "out"]).works()?;
             holds(&stage.path("out/empty"), "")?;
             stage.oras(&["cp", &name(&server), "--to-oci-layout", "layout:v1"]).works()?;
@@ -83,10 +84,10 @@ fn name(server: &Scripted) -> String {
 
 /// A registry with a layer of four bytes and that size.
 fn lying(size: impl ToString) -> Scripted {
-    let shelf = Shelf::new();
-    let digest = shelf.blob("a", "evil");
-    shelf.artifact("a", "v1", &descriptor(LAYER, &digest.to_string(), size, "file"));
-    serve(shelf, |_, _| None)
+    let memory = MemoryRegistry::new();
+    let digest = memory.blob("a", "evil");
+    memory.artifact("a", "v1", &descriptor(LAYER, &digest.to_string(), size, "file"));
+    serve(memory, |_, _| None)
 }
 
 fn refused(stage: &Stage, size: impl ToString) -> Result<(), String> {
@@ -102,11 +103,11 @@ fn quick(said: &Said) -> Result<(), String> {
 }
 
 fn size_huge_in_index(stage: &Stage) -> Result<(), String> {
-    let shelf = Shelf::new();
-    let child = shelf.files("a", "child", &[("file", b"content")]);
+    let memory = MemoryRegistry::new();
+    let child = memory.files("a", "child", &[("file", b"content")]);
     let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entry(child, HUGE, "x"));
-    shelf.manifest("a", "v1", crate::wares::INDEX, index);
-    let server = serve(shelf, |_, _| None);
+    memory.manifest("a", "v1", crate::fixtures::INDEX, index);
+    let server = serve(memory, |_, _| None);
     quick(&limited(stage, MEMORY, &["cp", &name(&server), "--to-oci-layout", "layout:v1"]))
 }
 
@@ -130,13 +131,13 @@ fn size_huge_in_layout(stage: &Stage) -> Result<(), String> {
 }
 
 fn embedded_data_is_a_lie(stage: &Stage) -> Result<(), String> {
-    let shelf = Shelf::new();
-    let digest = shelf.blob("a", "good");
+    let memory = MemoryRegistry::new();
+    let digest = memory.blob("a", "good");
     let layer = format!(
         r#"{{"mediaType":"{LAYER}","digest":"{digest}","size":4,"data":"ZXZpbA==","annotations":{{"org.opencontainers.image.title":"file"}}}}"#
     );
-    shelf.artifact("a", "v1", &layer);
-    let server = serve(shelf, |_, _| None);
+    memory.artifact("a", "v1", &layer);
+    let server = serve(memory, |_, _| None);
     stage.oras(&["pull", &name(&server), "-o", "out"]);
     match std::fs::read(stage.path("out/file")) {
         Ok(found) => check(found == b"good", || "writes the lie".to_owned()),

@@ -1,23 +1,23 @@
-//! Point 8: digests that are none, or lead elsewhere (CVE-2024-3727).
+//! Point 8: malformed digests and digests that contain paths (CVE-2024-3727).
 
 use oras_spec::{Algorithm, Digest};
 use oras_testkit::files::write_file;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Stage, check};
-use crate::wares::{Handmade, INDEX, LAYER, MANIFEST, descriptor, entry, holds, manifest, serve};
+use crate::case_sandbox::{Stage, check};
+use crate::fixtures::{Handmade, INDEX, LAYER, MANIFEST, descriptor, entry, holds, manifest, serve};
+use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        hostile(8, "digest_is_a_path", "A digest with `..` is neither asked for nor written.", |stage| {
+        hostile(8, "digest_is_a_path", "A digest with `..` is neither requested nor written.", |stage| {
             layer_refused(stage, "sha256:../../../../../../etc/passwd")
         }),
         hostile(8, "digest_has_a_slash", "A digest with a path in it is refused.", |stage| {
             layer_refused(stage, &format!("sha256:{}/x", "a".repeat(62)))
         }),
-        hostile(8, "digest_algorithm_unknown", "A digest that nobody can check is refused.", |stage| {
+        hostile(8, "digest_algorithm_unknown", "A digest of an unknown algorithm is rejected.", |stage| {
             layer_refused(stage, "md5:4dea4f4d05fb9f5b6f8ec57a7a3b4d5e")
         }),
         hostile(8, "digest_upper_case", "A digest in upper case is refused.", |stage| {
@@ -53,7 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
         hostile(
             8,
             "digest_in_referrers",
-            "A digest of a referrer that leads elsewhere is not asked for.",
+            "A referrer's digest that contains a path is never requested.",
             digest_in_referrers,
         ),
         honest(8, "digest_sha512", "Content by sha512 is pulled and copied.", digest_sha512),
@@ -66,10 +66,10 @@ fn upper(digest: &Digest) -> String {
 
 /// Neither pull nor copy takes a layer of that digest, which any address would give.
 fn layer_refused(stage: &Stage, digest: &str) -> Result<(), String> {
-    let shelf = Shelf::new();
-    shelf.artifact("a", "v1", &descriptor(LAYER, digest, 4, "file"));
+    let memory = MemoryRegistry::new();
+    memory.artifact("a", "v1", &descriptor(LAYER, digest, 4, "file"));
     let server =
-        serve(shelf, |asked, _| (!asked.path.contains("/manifests/")).then(|| Reply::new(200).body("evil")));
+        serve(memory, |asked, _| (!asked.path.contains("/manifests/")).then(|| Reply::new(200).body("evil")));
     let source = format!("{}/a:v1", server.host());
     stage.oras(&["pull", &source, "-o", "out"]).fails()?;
     stage.oras(&["cp", &source, "--to-oci-layout", "layout:v1"]).fails()?;
@@ -105,10 +105,10 @@ fn digest_in_reference(stage: &Stage) -> Result<(), String> {
 
 fn digest_in_header(stage: &Stage) -> Result<(), String> {
     for digest in ["sha256:../../evil", "evil", "sha256:ABCD", "md5:4dea4f4d05fb9f5b6f8ec57a7a3b4d5e"] {
-        let shelf = Shelf::new();
-        shelf.files("a", "v1", &[("file", b"content")]);
+        let memory = MemoryRegistry::new();
+        memory.files("a", "v1", &[("file", b"content")]);
         let server =
-            serve(shelf, move |asked, _| asked.path.contains("/manifests/v1").then(|| told_with(digest)));
+            serve(memory, move |asked, _| asked.path.contains("/manifests/v1").then(|| told_with(digest)));
         let source = format!("{}/a:v1", server.host());
         let said = stage.oras(&["resolve", &source]);
         // Content that is named by what nobody can check has the digest that is made from it, or none.
@@ -158,12 +158,12 @@ fn digest_in_layout_manifest(stage: &Stage) -> Result<(), String> {
 }
 
 fn digest_in_referrers(stage: &Stage) -> Result<(), String> {
-    let shelf = Shelf::new();
-    shelf.files("a", "v1", &[("file", b"content")]);
+    let memory = MemoryRegistry::new();
+    memory.files("a", "v1", &[("file", b"content")]);
     let entry = format!(
         r#"{{"mediaType":"{MANIFEST}","digest":"sha256:../../../b/manifests/v1","size":7,"artifactType":"x/y"}}"#
     );
-    let server = serve(shelf, move |asked, _| {
+    let server = serve(memory, move |asked, _| {
         let list = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{entry}]}}"#);
         asked.path.contains("/referrers/").then(|| Reply::new(200).header("content-type", INDEX).body(list))
     });
@@ -176,12 +176,12 @@ fn digest_in_referrers(stage: &Stage) -> Result<(), String> {
 }
 
 fn digest_sha512(stage: &Stage) -> Result<(), String> {
-    let shelf = Shelf::new();
+    let memory = MemoryRegistry::new();
     let digest = Digest::of(Algorithm::Sha512, b"content");
-    shelf.artifact("a", "v1", &descriptor(LAYER, &digest.to_string(), 7, "file"));
+    memory.artifact("a", "v1", &descriptor(LAYER, &digest.to_string(), 7, "file"));
     let end = format!("/blobs/{digest}");
     let server =
-        serve(shelf, move |asked, _| asked.path.ends_with(&end).then(|| Reply::new(200).body("content")));
+        serve(memory, move |asked, _| asked.path.ends_with(&end).then(|| Reply::new(200).body("content")));
     let source = format!("{}/a:v1", server.host());
     stage.oras(&["pull", &source, "-o", "out"]).works()?;
     holds(&stage.path("out/file"), "content")?;

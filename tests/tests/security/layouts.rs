@@ -1,17 +1,17 @@
-//! Point 30: layouts that somebody else made.
+//! Point 30: layouts from untrusted sources.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use oras_spec::Digest;
 use oras_testkit::files::write_file;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::registry::Process;
 use oras_testkit::scripted::Scripted;
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Said, Stage, check};
-use crate::wares::{Handmade, LAYER, MARKER, descriptor, entry, holds, limited, manifest, serve};
+use crate::case_sandbox::{Said, Stage, check};
+use crate::fixtures::{Handmade, LAYER, MARKER, descriptor, entry, holds, limited, manifest, serve};
+use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = blobs();
@@ -93,7 +93,7 @@ fn documents() -> Vec<Case> {
             layout.put("index.json", text);
             quick(&stage.oras(&["pull", "--oci-layout", "layout:v1", "-o", "out"]))
         }),
-        hostile(30, "index_is_no_json", "An index that is no JSON is said to be none.", |stage| {
+        hostile(30, "index_is_no_json", "An index that is not JSON is reported as malformed.", |stage| {
             let (layout, _) = sound(stage);
             for text in ["", "{", "[]", r#"{"manifests":7}"#, "\u{0}\u{0}"] {
                 layout.put("index.json", text);
@@ -125,7 +125,7 @@ fn documents() -> Vec<Case> {
             |stage| {
                 stage.file("mine/oci-layout/note", "mine");
                 stage.file("mine/index.json/note", "mine");
-                let server = crate::wares::honest_server("file", b"content");
+                let server = crate::fixtures::honest_server("file", b"content");
                 let name = format!("{}/a:v1", server.host());
                 stage.oras(&["cp", &name, "--to-oci-layout", "mine:v1"]).fails()?;
                 holds(&stage.path("mine/oci-layout/note"), "mine")?;
@@ -239,7 +239,7 @@ fn twins() -> Vec<Case> {
         honest(
             30,
             "unknown_fields_of_an_index",
-            "What nobody knows in an index stays when a tag is added.",
+            "Unknown fields of an index are kept when a tag is added.",
             |stage| {
                 let (layout, _) = sound(stage);
                 let path = layout.path.join("index.json");
@@ -334,7 +334,7 @@ fn linking(stage: &Stage, size: usize) -> Handmade {
 }
 
 fn receiving() -> Scripted {
-    serve(Shelf::new(), |_, _| None)
+    serve(MemoryRegistry::new(), |_, _| None)
 }
 
 fn nothing_sent(server: &Scripted) -> Result<(), String> {

@@ -6,44 +6,44 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
 
-mod archives;
-mod case;
+mod archive_entries;
+mod archive_fixture;
+mod archive_links;
+mod archive_names;
+mod case_sandbox;
+mod concurrent_processes;
 mod connections;
-mod content;
-mod crashes;
+mod content_verification;
+mod crash_safety;
+mod credential_helpers;
+mod credential_scope;
 mod descriptors;
 mod digests;
-mod entries;
-mod foreign;
-mod helpers;
-mod json;
+mod file_modes;
+mod file_names;
+mod fixtures;
+mod foreign_layers;
+mod json_documents;
 mod layouts;
-mod links;
-mod locations;
 mod mirrors;
-mod modes;
-mod names;
-mod origins;
-mod page;
-mod pages;
-mod policy;
+mod pagination;
 mod proxies;
-mod realms;
 mod redirects;
 mod referrers;
-mod remote;
+mod registry_fixture;
 mod secrets;
+mod security_case;
+mod security_page;
 mod serve_access;
 mod serve_content;
 mod serve_floods;
 mod serve_paths;
-mod serve_stage;
-mod sharing;
-mod stage;
+mod serve_sandbox;
+mod strict_options;
 mod terminal;
-mod tokens;
-mod unpack;
-mod wares;
+mod token_expiry;
+mod token_realms;
+mod upload_locations;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -53,34 +53,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oras_testkit::peers;
 
-use crate::case::{Case, Outcome, Verdict};
+use crate::security_case::{Case, Outcome, Verdict};
 
 /// Cases that run at the same time: most of a run is waiting.
 const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
     let themes = [
-        archives::cases(),
+        archive_names::cases(),
         connections::cases(),
-        content::cases(),
-        crashes::cases(),
+        content_verification::cases(),
+        crash_safety::cases(),
         descriptors::cases(),
         digests::cases(),
-        entries::cases(),
-        foreign::cases(),
-        helpers::cases(),
-        json::cases(),
+        archive_entries::cases(),
+        foreign_layers::cases(),
+        credential_helpers::cases(),
+        json_documents::cases(),
         layouts::cases(),
-        links::cases(),
-        locations::cases(),
+        archive_links::cases(),
+        upload_locations::cases(),
         mirrors::cases(),
-        modes::cases(),
-        names::cases(),
-        origins::cases(),
-        pages::cases(),
-        policy::cases(),
+        file_modes::cases(),
+        file_names::cases(),
+        credential_scope::cases(),
+        pagination::cases(),
+        strict_options::cases(),
         proxies::cases(),
-        realms::cases(),
+        token_realms::cases(),
         redirects::cases(),
         referrers::cases(),
         secrets::cases(),
@@ -88,16 +88,17 @@ fn cases() -> Vec<Case> {
         serve_content::cases(),
         serve_floods::cases(),
         serve_paths::cases(),
-        sharing::cases(),
+        concurrent_processes::cases(),
         terminal::cases(),
-        tokens::cases(),
+        token_expiry::cases(),
     ];
     themes.into_iter().flatten().collect()
 }
 
 /// The cases of what archives and titles write, which must hold on systems without `openat2`, too.
 fn extraction_cases() -> HashSet<&'static str> {
-    let themes = [archives::cases(), entries::cases(), links::cases(), names::cases()];
+    let themes =
+        [archive_names::cases(), archive_entries::cases(), archive_links::cases(), file_names::cases()];
     themes.into_iter().flatten().map(|case| case.name).collect()
 }
 
@@ -174,7 +175,7 @@ fn main() -> ExitCode {
             peers::skipped(peers::ORAS.0, "security_page");
         } else if !write && verdicts.iter().any(|verdict| matches!(verdict.ours, Outcome::Skipped)) {
             peers::skipped("what the skipped cases need", "security_page");
-        } else if let Err(why) = page::check(&verdicts, write) {
+        } else if let Err(why) = security_page::check(&verdicts, write) {
             failed += 1;
             println!("FAILED  docs/security.md: {why}");
         }

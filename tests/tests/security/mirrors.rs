@@ -1,16 +1,16 @@
-//! Points 12 and 16, `registries.conf`: mirrors, registries that are read elsewhere, and registries that are blocked.
+//! Points 12 and 16, `registries.conf`: mirrors, relocated registries and blocked registries.
 
 use std::sync::Arc;
 
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::remote::{
+use crate::case_sandbox::{Said, Stage, check};
+use crate::registry_fixture::{
     BASIC, HELLO, PASSWORD, Registry, answers, certificate, content, has_file, has_nothing, knows_password,
     layer, learns_nothing, locked, own_name, pull, push, registry, run, trusting, untouched,
 };
-use crate::stage::{Said, Stage, check};
+use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
     let all = [secrets(), wrong_content(), failures(), rules(), insecure(), writes(), files()];
@@ -98,7 +98,7 @@ fn wrong_content() -> Vec<Case> {
         hostile(
             12,
             "mirror_with_wrong_content",
-            "Content of a mirror that is not what its digest says is refused, and read from the registry.",
+            "If content of a mirror does not match its digest, it is rejected and read from the registry.",
             |stage| {
                 let mirror = registry(|asked| asked.reads(&layer()).then(|| content(asked, b"hello, wOrld")));
                 let primary = registry(|_| None);
@@ -113,11 +113,11 @@ fn wrong_content() -> Vec<Case> {
         hostile(
             12,
             "mirror_with_a_wrong_manifest",
-            "A manifest of a mirror that is not what was asked for by its digest is read from the registry.",
+            "If a mirror returns a manifest that does not match the digest, the registry is used.",
             |stage| {
-                let other = Shelf::new();
+                let other = MemoryRegistry::new();
                 other.files("a", "v1", &[("f.txt", b"something else")]);
-                let manifest = Shelf::new().files("a", "v1", &[("f.txt", HELLO)]);
+                let manifest = MemoryRegistry::new().files("a", "v1", &[("f.txt", HELLO)]);
                 let mirror = registry(move |asked| {
                     let mut asked = asked.clone();
                     let is_manifest = asked.path.starts_with("/v2/a/manifests/");
@@ -135,7 +135,7 @@ fn wrong_content() -> Vec<Case> {
         hostile(
             12,
             "mirror_with_a_wrong_big_blob",
-            "A big blob of a mirror that is not what its digest says leaves nothing, and the mirror is named.",
+            "A large blob of a mirror that does not match its digest leaves no file, and the error names the mirror.",
             |stage| {
                 let (mirror, primary) = big(Reply::body);
                 mirrors(stage, &primary, &[&mirror], "");
@@ -169,7 +169,7 @@ fn failures() -> Vec<Case> {
         honest(
             12,
             "mirror_that_is_down",
-            "Where no mirror answers the registry is read, and that is told once.",
+            "If no mirror answers, the registry is used, with one warning.",
             |stage| {
                 let (down, primary) = (Scripted::start(|_| Reply::new(200)), registry(|_| None));
                 let location = down.host();
@@ -214,20 +214,13 @@ fn failures() -> Vec<Case> {
                 check(!read, || "reads blobs from the registry".to_owned())
             },
         ),
-        honest(
-            12,
-            "mirror_for_tags_only",
-            "A mirror for tags is not asked for what is known by its digest.",
-            |stage| {
-                let (mirror, primary) = (registry(|_| None), registry(|_| None));
-                mirrors(stage, &primary, &[&mirror], "pull-from-mirror = \"tag-only\"");
-                pull(stage, &primary.host(), &[]).works()?;
-                let lines = mirror.server.lines();
-                check(!lines.is_empty() && lines.iter().all(|line| line.ends_with("/v1")), || {
-                    lines.join(", ")
-                })
-            },
-        ),
+        honest(12, "mirror_for_tags_only", "A mirror for tags gets no requests by digest.", |stage| {
+            let (mirror, primary) = (registry(|_| None), registry(|_| None));
+            mirrors(stage, &primary, &[&mirror], "pull-from-mirror = \"tag-only\"");
+            pull(stage, &primary.host(), &[]).works()?;
+            let lines = mirror.server.lines();
+            check(!lines.is_empty() && lines.iter().all(|line| line.ends_with("/v1")), || lines.join(", "))
+        }),
     ]
 }
 
@@ -303,7 +296,7 @@ fn insecure() -> Vec<Case> {
         hostile(
             16,
             "mirror_with_an_unknown_certificate",
-            "A mirror whose certificate nobody vouches for is not read, unless the file says so.",
+            "A mirror with an untrusted certificate is not used, unless the file allows it.",
             |stage| {
                 let Some(made) = certificate(stage, &["other.test"]) else { return Ok(()) };
                 let Some(name) = own_name(stage) else { return Ok(()) };
@@ -466,14 +459,14 @@ const BIG: usize = 2 << 20;
 /// A mirror and a registry of the artifact with one big file, for which the mirror answers as `odd` says, given wrong
 /// bytes.
 fn big(odd: fn(Reply, Vec<u8>) -> Reply) -> (Registry, Registry) {
-    let shelf = Arc::new(Shelf::new());
-    shelf.files("a", "v1", &[("f.txt", &vec![b'x'; BIG])]);
+    let memory = Arc::new(MemoryRegistry::new());
+    memory.files("a", "v1", &[("f.txt", &vec![b'x'; BIG])]);
     let start = |odd: Option<fn(Reply, Vec<u8>) -> Reply>| {
-        let shelf = Arc::clone(&shelf);
+        let memory = Arc::clone(&memory);
         let path = format!("/v2/a/blobs/{}", oras_spec::Digest::sha256(&vec![b'x'; BIG]));
         registry(move |asked| match odd {
             Some(odd) if asked.reads(&path) => Some(odd(Reply::new(200), vec![b'y'; BIG])),
-            _ => Some(shelf.reply(asked)),
+            _ => Some(memory.reply(asked)),
         })
     };
     (start(Some(odd)), start(None))

@@ -1,15 +1,15 @@
-//! Point 34: proxies, who is reached by them, and what they are told.
+//! Point 34: proxies, which requests use them, and what they receive.
 
 use std::net::IpAddr;
 
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-use crate::case::{Case, honest, hostile};
-use crate::remote::{
+use crate::case_sandbox::{Stage, check};
+use crate::registry_fixture::{
     BASIC, answers, certificate, has_file, knows_password, learns_nothing, own_name, pull_with, trusting,
     untouched,
 };
-use crate::stage::{Stage, check};
+use crate::security_case::{Case, honest, hostile};
 
 /// `proxyuser:pr0xypass` as basic credentials.
 const PROXY_BASIC: &str = "cHJveHl1c2VyOnByMHh5cGFzcw==";
@@ -143,7 +143,7 @@ fn by_https() -> Vec<Case> {
         hostile(
             34,
             "connect_tells_the_proxy_nothing",
-            "To reach a registry by HTTPS, a proxy is told the host and its own password, no secret of the registry.",
+            "For HTTPS, a proxy receives the host and its own password, but no secret of the registry.",
             |stage| {
                 let proxy = Scripted::start(|_| Reply::new(502));
                 let place = format!("http://proxyuser:pr0xypass@127.0.0.1:{}", proxy.port());
@@ -225,9 +225,9 @@ fn itself() -> Vec<Case> {
             "A proxy may be at any address: a registry's redirect to a public host goes through it.",
             |stage| {
                 let proxy = Scripted::start({
-                    let honest = answers(crate::remote::redirects("http://cdn.example/f"));
+                    let honest = answers(crate::registry_fixture::redirects("http://cdn.example/f"));
                     move |asked| match asked.path.strip_prefix("http://cdn.example") {
-                        Some(_) => crate::remote::file(asked),
+                        Some(_) => crate::registry_fixture::file(asked),
                         None => honest(&stripped(asked)),
                     }
                 });
@@ -257,7 +257,7 @@ fn stripped(asked: &Asked) -> Asked {
 }
 
 /// Pulls from a registry that only the proxy knows.
-fn through(stage: &Stage, environment: &[(&str, &str)]) -> crate::stage::Said {
+fn through(stage: &Stage, environment: &[(&str, &str)]) -> crate::case_sandbox::Said {
     pull_with(stage, environment, "registry.example", &["--plain-http".to_owned()])
 }
 

@@ -1,16 +1,16 @@
-//! Points 12 and 15: where a registry redirects a client.
+//! Points 12 and 15: redirects by a registry.
 
 use std::net::Ipv6Addr;
 
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-use crate::case::{Case, honest, hostile};
-use crate::remote::{
+use crate::case_sandbox::{Stage, check};
+use crate::registry_fixture::{
     BASIC, HELLO, PASSWORD, PUBLIC, behind, borrowed, bucket, certificate, file, has_file, has_nothing,
     knows_password, layer, learns_nothing, literal, locked, map, own_name, private_address, pull, pull_with,
     redirects, registry, trusting, untouched,
 };
-use crate::stage::{Stage, check};
+use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
     [secrets(), places(), here(), uses(), within()].into_iter().flatten().collect()
@@ -65,7 +65,7 @@ fn secrets() -> Vec<Case> {
                 let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
                 let target = bucket();
                 let to = format!("http://{}/f", target.host());
-                let server = Scripted::start_tls(&made, crate::remote::answers(redirects(&to)));
+                let server = Scripted::start_tls(&made, crate::registry_fixture::answers(redirects(&to)));
                 let flags = [trusting(&made), vec!["--plain-http=false".to_owned()]].concat();
                 pull(stage, &server.host(), &flags).fails()?;
                 untouched(&target)
@@ -289,7 +289,7 @@ fn uses() -> Vec<Case> {
         honest(
             12,
             "redirect_to_a_signed_address",
-            "A pre-signed address is asked for byte by byte as it is, and with no credentials of ours beside its own.",
+            "A pre-signed URL is requested unchanged and without our credentials.",
             |stage| {
                 const SIGNED: &str =
                     "/b/f%2Fg?X-Amz-Credential=AK%2F20%2Fs3&X-Amz-Signature=a+b%3D%3D&x-id=GetObject&e=~";
@@ -331,7 +331,7 @@ fn within() -> Vec<Case> {
                 let Some(address) = private_address(stage) else { return Ok(()) };
                 let target = Scripted::start_on(address, file);
                 let to = format!("http://{}/f", literal(address, target.port()));
-                let server = Scripted::start_on(address, crate::remote::answers(redirects(&to)));
+                let server = Scripted::start_on(address, crate::registry_fixture::answers(redirects(&to)));
                 let host = literal(address, server.port());
                 let flags = ["--plain-http".to_owned()];
                 pull(stage, &host, &flags).works()?;

@@ -1,13 +1,13 @@
-//! Point 18: referrers in circles, without end, in masses, and what is no list of referrers.
+//! Point 18: referrers in cycles, endless or too many referrers, and malformed referrers lists.
 
 use oras_spec::Digest;
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::registry::Process;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Said, Stage, check};
-use crate::wares::{INDEX, MANIFEST, limited, manifest, referrer, serve};
+use crate::case_sandbox::{Said, Stage, check};
+use crate::fixtures::{INDEX, MANIFEST, limited, manifest, referrer, serve};
+use crate::security_case::{Case, honest, hostile};
 
 /// What every command must end in: a loop takes what it is given.
 const SECONDS: u64 = 30;
@@ -146,10 +146,10 @@ fn no_lists() -> Vec<Case> {
         hostile(
             18,
             "referrers_answer_is_an_image",
-            "An answer of the referrers API that is no index lists nothing.",
+            "A referrers response that is not an index lists nothing.",
             |stage| {
-                let (shelf, _) = subject();
-                let server = serve(shelf, |asked, _| {
+                let (memory, _) = subject();
+                let server = serve(memory, |asked, _| {
                     asks_referrers(asked)
                         .then(|| Reply::new(200).header("content-type", MANIFEST).body(manifest("", "")))
                 });
@@ -163,8 +163,8 @@ fn no_lists() -> Vec<Case> {
             "referrers_answer_is_html",
             "A page of a proxy in place of referrers is no empty list that an attach may write.",
             |stage| {
-                let (shelf, _) = subject();
-                let server = serve(shelf, |asked, _| {
+                let (memory, _) = subject();
+                let server = serve(memory, |asked, _| {
                     asks_referrers(asked).then(|| {
                         Reply::new(200).header("content-type", "text/html").body("<html>Sign in</html>")
                     })
@@ -213,13 +213,13 @@ fn asks_referrers(asked: &Asked) -> bool {
     asked.path.contains("/referrers/")
 }
 
-/// A shelf with a manifest `a:v1`, and its digest and size.
-fn subject() -> (Shelf, (Digest, usize)) {
-    let shelf = Shelf::new();
-    shelf.blob("a", "{}");
+/// A memory with a manifest `a:v1`, and its digest and size.
+fn subject() -> (MemoryRegistry, (Digest, usize)) {
+    let memory = MemoryRegistry::new();
+    memory.blob("a", "{}");
     let text = manifest("", "");
-    let digest = shelf.manifest("a", "v1", MANIFEST, text.clone());
-    (shelf, (digest, text.len()))
+    let digest = memory.manifest("a", "v1", MANIFEST, text.clone());
+    (memory, (digest, text.len()))
 }
 
 fn list(entries: &[String]) -> Reply {
@@ -235,14 +235,14 @@ fn entry(digest: &Digest, size: usize, artifact_type: &str) -> String {
 
 /// A registry where `count` manifests are each listed as a referrer of the one before, and the first of the last.
 fn circle(count: usize) -> Scripted {
-    let (shelf, first) = subject();
+    let (memory, first) = subject();
     let mut nodes = vec![first];
     for number in 1..count {
         let (before, size) = nodes[nodes.len() - 1].clone();
         let text = referrer("circle/x", &before, size);
-        nodes.push((shelf.manifest("a", &format!("n{number}"), MANIFEST, text.clone()), text.len()));
+        nodes.push((memory.manifest("a", &format!("n{number}"), MANIFEST, text.clone()), text.len()));
     }
-    serve(shelf, move |asked, _| {
+    serve(memory, move |asked, _| {
         let asked = asked.path.split("/referrers/").nth(1)?.split('?').next()?;
         let place = nodes.iter().position(|(digest, _)| digest.to_string() == asked)?;
         let (digest, size) = &nodes[(place + 1) % nodes.len()];
@@ -252,16 +252,16 @@ fn circle(count: usize) -> Scripted {
 
 /// A registry with a chain of so many referrers, each with the one before as its subject.
 fn chain(count: usize) -> Scripted {
-    let (shelf, first) = subject();
+    let (memory, first) = subject();
     let mut nodes = vec![first];
     for number in 0..count {
         let (before, size) = nodes[number].clone();
         let text = referrer("chain/x", &before, size);
-        nodes.push((shelf.manifest("a", &format!("n{number}"), MANIFEST, text.clone()), text.len()));
+        nodes.push((memory.manifest("a", &format!("n{number}"), MANIFEST, text.clone()), text.len()));
     }
     let places: std::collections::HashMap<String, usize> =
         nodes.iter().enumerate().map(|(place, (digest, _))| (digest.to_string(), place)).collect();
-    serve(shelf, move |asked, _| {
+    serve(memory, move |asked, _| {
         let asked = asked.path.split("/referrers/").nth(1)?.split('?').next()?;
         let next = places.get(asked).and_then(|place| nodes.get(place + 1));
         Some(list(
@@ -272,8 +272,8 @@ fn chain(count: usize) -> Scripted {
 
 /// A registry that has one more referrer for whatever it is asked for.
 fn endless() -> Scripted {
-    let (shelf, _) = subject();
-    serve(shelf, |asked, _| {
+    let (memory, _) = subject();
+    serve(memory, |asked, _| {
         asks_referrers(asked)
             .then(|| list(&[entry(&Digest::sha256(asked.path.as_bytes()), 100, "endless/x")]))
     })
@@ -281,7 +281,7 @@ fn endless() -> Scripted {
 
 /// A registry with one manifest and so many referrers of it.
 fn wide(count: usize) -> Scripted {
-    let (shelf, (first, size)) = subject();
+    let (memory, (first, size)) = subject();
     let mut entries = Vec::new();
     for number in 0..count {
         let members = format!(
@@ -291,11 +291,11 @@ fn wide(count: usize) -> Scripted {
         entries.push(entry(&Digest::sha256(text.as_bytes()), text.len(), "wide/x"));
         // What is not copied need not be there.
         if count < 1000 {
-            shelf.manifest("a", &format!("n{number}"), MANIFEST, text);
+            memory.manifest("a", &format!("n{number}"), MANIFEST, text);
         }
     }
     let end = format!("/referrers/{first}");
-    serve(shelf, move |asked, _| {
+    serve(memory, move |asked, _| {
         let is_first = asked.path.split('?').next().is_some_and(|path| path.ends_with(&end));
         asks_referrers(asked).then(|| list(if is_first { &entries } else { &[] }))
     })
@@ -303,10 +303,10 @@ fn wide(count: usize) -> Scripted {
 
 /// A registry without the API, with this under the tag for the referrers of `a:v1`.
 fn no_list(stage: &Stage, media_type: &str, text: String) -> Result<(), String> {
-    let (shelf, (first, _)) = subject();
+    let (memory, (first, _)) = subject();
     let tag = first.to_string().replace(':', "-");
-    let digest = shelf.manifest("a", &tag, media_type, text);
-    let server = serve(shelf, |_, _| None);
+    let digest = memory.manifest("a", &tag, media_type, text);
+    let server = serve(memory, |_, _| None);
     let said = stage.oras(&["discover", "--format", "json", &name(&server)]);
     ends(&said)?;
     check(!said.stdout.contains("evil/x"), || format!("shows {}", said.stdout))?;
@@ -318,14 +318,14 @@ fn no_list(stage: &Stage, media_type: &str, text: String) -> Result<(), String> 
 }
 
 fn fallback_is_any_index(stage: &Stage) -> Result<(), String> {
-    let (shelf, (first, _)) = subject();
+    let (memory, (first, _)) = subject();
     let child = manifest(r#""artifactType":"evil/x","#, "");
-    let digest = shelf.manifest("a", "child", MANIFEST, child.clone());
+    let digest = memory.manifest("a", "child", MANIFEST, child.clone());
     let plain = format!(r#"{{"mediaType":"{MANIFEST}","digest":"{digest}","size":{}}}"#, child.len());
     let tag = first.to_string().replace(':', "-");
     let text = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{plain}]}}"#);
-    shelf.manifest("a", &tag, INDEX, text);
-    let server = serve(shelf, |_, _| None);
+    memory.manifest("a", &tag, INDEX, text);
+    let server = serve(memory, |_, _| None);
     ends(&stage.oras(&["discover", &name(&server)]))?;
     // A copy of it is no referrer there, as a layout knows by the subject.
     ends(&stage.oras(&["cp", "-r", &name(&server), "--to-oci-layout", "layout:v1"]))?;

@@ -1,15 +1,15 @@
-//! Point 28: where secrets must not be: output, logs, errors, children, files other than the configuration.
+//! Point 28: secrets appear in no output, log, error, child process, or file other than the configuration.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Said, Stage, check};
-use crate::wares::{holds, limited, serve};
+use crate::case_sandbox::{Said, Stage, check};
+use crate::fixtures::{holds, limited, serve};
+use crate::security_case::{Case, honest, hostile};
 
 /// What nobody may see.
 const SECRET: &str = "tops3cret-0123456789";
@@ -263,14 +263,19 @@ fn elsewhere() -> Vec<Case> {
 
 fn twins() -> Vec<Case> {
     vec![
-        honest(28, "secret_goes_to_its_registry", "The registry gets what is shown to nobody.", |stage| {
-            let server = basic(true);
-            let words = ["login", "-u", "user", "--password-stdin", &server.host()];
-            stage.feed(&words, SECRET).works()?;
-            stage.oras(&["repo", "tags", &format!("{}/a", server.host())]).works()?;
-            let text: String = server.asked().iter().map(Asked::text).collect();
-            check(text.contains(BASIC), || format!("gets {text}"))
-        }),
+        honest(
+            28,
+            "secret_goes_to_its_registry",
+            "The registry receives the secret, which is never printed.",
+            |stage| {
+                let server = basic(true);
+                let words = ["login", "-u", "user", "--password-stdin", &server.host()];
+                stage.feed(&words, SECRET).works()?;
+                stage.oras(&["repo", "tags", &format!("{}/a", server.host())]).works()?;
+                let text: String = server.asked().iter().map(Asked::text).collect();
+                check(text.contains(BASIC), || format!("gets {text}"))
+            },
+        ),
         honest(28, "debug_shows_requests", "A debug log still shows which requests were made.", |stage| {
             let server = signed(200);
             let said = stage.oras(&["pull", "-d", &format!("{}/a:v1", server.host()), "-o", "out"]);
@@ -281,14 +286,14 @@ fn twins() -> Vec<Case> {
             holds(&stage.path("out/file"), "content")
         }),
         honest(28, "secret_through_a_proxy", "A proxy with a password is used.", |stage| {
-            let shelf = Shelf::new();
-            shelf.files("a", "v1", &[("file", b"content")]);
-            let server = serve(shelf, |asked, shelf| {
+            let memory = MemoryRegistry::new();
+            memory.files("a", "v1", &[("file", b"content")]);
+            let server = serve(memory, |asked, memory| {
                 if asked.header("proxy-authorization") != Some(&format!("Basic {BASIC}")) {
                     return Some(Reply::new(407));
                 }
                 let path = asked.path.split("registry.example:5000").nth(1).unwrap_or_default().to_owned();
-                Some(shelf.reply(&Asked { path, ..asked.clone() }))
+                Some(memory.reply(&Asked { path, ..asked.clone() }))
             });
             let proxy = format!("http://user:{SECRET}@127.0.0.1:{}", server.port());
             let environment = [("HTTP_PROXY", proxy.as_str())];
@@ -328,9 +333,9 @@ fn bearer() -> Scripted {
 }
 
 fn tokens(answer: String) -> Scripted {
-    let shelf = Shelf::new();
-    shelf.files("a", "v1", &[("file", b"content")]);
-    serve(shelf, move |asked, _| {
+    let memory = MemoryRegistry::new();
+    memory.files("a", "v1", &[("file", b"content")]);
+    serve(memory, move |asked, _| {
         if asked.path.starts_with("/token") {
             return Some(Reply::new(200).header("content-type", "application/json").body(answer.clone()));
         }
@@ -346,9 +351,9 @@ fn tokens(answer: String) -> Scripted {
 
 /// A registry whose blobs are elsewhere, by a signed address that answers with that status.
 fn signed(status: u16) -> Scripted {
-    let shelf = Shelf::new();
-    shelf.files("a", "v1", &[("file", b"content")]);
-    serve(shelf, move |asked, _| {
+    let memory = MemoryRegistry::new();
+    memory.files("a", "v1", &[("file", b"content")]);
+    serve(memory, move |asked, _| {
         if asked.path.starts_with("/storage") {
             let body = if asked.path.contains(SECRET) { "content" } else { "" };
             return Some(Reply::new(status).body(body));

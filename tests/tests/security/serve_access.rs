@@ -1,12 +1,12 @@
-//! Point 36: who gets past the passwords and rules of `oras serve`.
+//! Point 36: attempts to bypass the passwords and rules of `oras serve`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oras_spec::Digest;
 
-use crate::case::{Case, honest, hostile};
-use crate::serve_stage::{Serving, password};
-use crate::stage::{Stage, check};
+use crate::case_sandbox::{Stage, check};
+use crate::security_case::{Case, honest, hostile};
+use crate::serve_sandbox::{Serving, password};
 
 const SECRET: &[u8] = b"for the user alone";
 
@@ -53,7 +53,7 @@ fn tricks() -> Vec<Case> {
         hostile(
             36,
             "serve_headers_change_nobody",
-            "No header makes another request, method or user of one.",
+            "No header changes the path, method or user of a request.",
             |stage| {
                 let serving = guarded(stage)?;
                 let blob = format!("/v2/private/app/blobs/{}", Digest::sha256(SECRET));
@@ -94,7 +94,7 @@ fn forgeries() -> Vec<Case> {
         hostile(
             36,
             "serve_forged_tokens_are_refused",
-            "A token that the server did not give, for that, is none.",
+            "A token that the server did not issue for this scope is rejected.",
             |stage| {
                 let serving = guarded(stage)?;
                 let blob = format!("/v2/private/app/blobs/{}", Digest::sha256(SECRET));
@@ -166,7 +166,7 @@ fn forgeries() -> Vec<Case> {
         hostile(
             36,
             "serve_passwords_can_not_be_guessed",
-            "Whoever guesses passwords has to wait, while others come in.",
+            "Password guessing is delayed, while other clients log in.",
             |stage| {
                 let serving = guarded(stage)?;
                 let mut last = 0;

@@ -1,12 +1,12 @@
-//! Point 38: what clients of `oras serve` say of their content.
+//! Point 38: false statements of clients of `oras serve` about their content.
 
 use std::io::Write;
 
 use oras_spec::Digest;
 
-use crate::case::{Case, honest, hostile};
-use crate::serve_stage::{Serving, rest};
-use crate::stage::{Stage, check};
+use crate::case_sandbox::{Stage, check};
+use crate::security_case::{Case, honest, hostile};
+use crate::serve_sandbox::{Serving, rest};
 
 const TYPED: &str = "Content-Type: application/vnd.oci.image.index.v1+json\r\n";
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
@@ -21,7 +21,7 @@ fn blobs() -> Vec<Case> {
         hostile(
             38,
             "serve_wrong_digests_are_refused",
-            "Content under a digest that is not its own is not stored.",
+            "Content that does not match its digest is not stored.",
             |stage| {
                 let serving = Serving::start(stage, &["root"]);
                 let other = Digest::sha256(b"other");
@@ -39,34 +39,27 @@ fn blobs() -> Vec<Case> {
                 has_nothing(stage, &serving, &other)
             },
         ),
-        hostile(
-            38,
-            "serve_cut_uploads_are_not_stored",
-            "An upload that is cut off is nothing that anybody can have.",
-            |stage| {
-                let serving = Serving::start(stage, &["root"]);
-                let blob = Digest::sha256(b"whole");
-                for head in [
-                    format!(
-                        "POST /v2/a/blobs/uploads/?digest={blob} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
-                    ),
-                    format!(
-                        "PUT {}?digest={blob} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
-                        open(&serving)?
-                    ),
-                    format!(
-                        "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{TYPED}Content-Length: 500\r\n\r\n"
-                    ),
-                ] {
-                    let mut stream = serving.connect(None).unwrap();
-                    stream.write_all(format!("{head}who").as_bytes()).unwrap();
-                    stream.shutdown(std::net::Shutdown::Write).unwrap();
-                    rest(stream).is(&[0, 400])?;
-                }
-                has_nothing(stage, &serving, &blob)?;
-                serving.ask("GET", "/v2/a/manifests/v1", "", b"").is(&[404]).map(drop)
-            },
-        ),
+        hostile(38, "serve_cut_uploads_are_not_stored", "A cut upload is not readable.", |stage| {
+            let serving = Serving::start(stage, &["root"]);
+            let blob = Digest::sha256(b"whole");
+            for head in [
+                format!(
+                    "POST /v2/a/blobs/uploads/?digest={blob} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+                ),
+                format!(
+                    "PUT {}?digest={blob} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+                    open(&serving)?
+                ),
+                format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{TYPED}Content-Length: 500\r\n\r\n"),
+            ] {
+                let mut stream = serving.connect(None).unwrap();
+                stream.write_all(format!("{head}who").as_bytes()).unwrap();
+                stream.shutdown(std::net::Shutdown::Write).unwrap();
+                rest(stream).is(&[0, 400])?;
+            }
+            has_nothing(stage, &serving, &blob)?;
+            serving.ask("GET", "/v2/a/manifests/v1", "", b"").is(&[404]).map(drop)
+        }),
         hostile(
             38,
             "serve_chunks_out_of_order_are_refused",
@@ -94,7 +87,7 @@ fn others() -> Vec<Case> {
         hostile(
             38,
             "serve_manifests_need_what_they_list",
-            "A manifest with what is not there, or of another kind than it says, is refused.",
+            "A manifest with missing content or the wrong media type is rejected.",
             |stage| {
                 let serving = Serving::start(stage, &["root"]);
                 let absent = Digest::sha256(b"absent");

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use oras_spec::Digest;
 
-use crate::case::{Case, honest, hostile};
-use crate::remote::{certificate, trusting};
-use crate::serve_stage::{Serving, rest};
-use crate::stage::check;
+use crate::case_sandbox::check;
+use crate::registry_fixture::{certificate, trusting};
+use crate::security_case::{Case, honest, hostile};
+use crate::serve_sandbox::{Serving, rest};
 
 /// What the server may have in memory, in MiB, whatever is sent.
 const MEMORY: u64 = 160;
@@ -24,7 +24,7 @@ fn slow() -> Vec<Case> {
         hostile(
             37,
             "serve_is_not_held_by_one_address",
-            "Who opens all connections and says little keeps nobody else out.",
+            "A client that holds many idle connections does not lock out others.",
             |stage| {
                 let serving = Serving::start(stage, &["--max-connections", "40", "--memory"]);
                 // Where there is no other address of this machine, the attacker has ours.
@@ -55,7 +55,7 @@ fn slow() -> Vec<Case> {
         hostile(
             37,
             "serve_is_not_held_by_slow_bodies",
-            "Bodies that don't come keep nobody else out.",
+            "Stalled bodies do not lock out other clients.",
             |stage| {
                 let serving = Serving::start(stage, &["--max-connections", "40", "--memory"]);
                 let from = cfg!(target_os = "linux").then_some(IpAddr::from([127, 0, 0, 2]));
@@ -71,7 +71,7 @@ fn slow() -> Vec<Case> {
         hostile(
             37,
             "serve_is_not_held_by_handshakes",
-            "Handshakes that don't go on keep nobody else out.",
+            "Stalled handshakes do not lock out other clients.",
             |stage| {
                 let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
                 let (cert, key) = (made.certificate.to_str().unwrap(), made.key.to_str().unwrap());
@@ -176,22 +176,27 @@ fn odd() -> Vec<Case> {
                 serving.serves()
             },
         ),
-        hostile(37, "serve_uploads_are_bounded", "Who opens uploads without end is told to stop.", |stage| {
-            let serving = Serving::start(stage, &["--memory"]);
-            let mut status = 0;
-            for _ in 0..1200 {
-                status = serving.ask("POST", "/v2/a/blobs/uploads/", "", b"").is(&[202, 429])?.status;
-                if status == 429 {
-                    break;
+        hostile(
+            37,
+            "serve_uploads_are_bounded",
+            "A client that opens too many uploads is limited.",
+            |stage| {
+                let serving = Serving::start(stage, &["--memory"]);
+                let mut status = 0;
+                for _ in 0..1200 {
+                    status = serving.ask("POST", "/v2/a/blobs/uploads/", "", b"").is(&[202, 429])?.status;
+                    if status == 429 {
+                        break;
+                    }
                 }
-            }
-            check(status == 429, || "opens more and more".to_owned())?;
-            serving.serves()
-        }),
+                check(status == 429, || "opens more and more".to_owned())?;
+                serving.serves()
+            },
+        ),
         hostile(
             37,
             "serve_lengths_that_disagree_are_refused",
-            "A request with two lengths is none.",
+            "A request with two lengths is rejected.",
             |stage| {
                 let serving = Serving::start(stage, &["--memory"]);
                 let begin = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";

@@ -1,10 +1,10 @@
-//! Point 35: what clients of `oras serve` put into paths.
+//! Point 35: paths in requests to `oras serve`.
 
 use oras_spec::Digest;
 
-use crate::case::{Case, honest, hostile};
-use crate::serve_stage::Serving;
-use crate::stage::{Stage, check};
+use crate::case_sandbox::{Stage, check};
+use crate::security_case::{Case, honest, hostile};
+use crate::serve_sandbox::Serving;
 
 const SECRET: &str = "kept beside the root";
 
@@ -105,7 +105,7 @@ fn names() -> Vec<Case> {
         hostile(
             35,
             "serve_long_paths_are_refused",
-            "Names, tags and queries of any length are refused, and the server goes on.",
+            "Overlong names, tags and queries are rejected, and the server continues.",
             |stage| {
                 let serving = beside(stage);
                 for name in ["a".repeat(256), "a/".repeat(200) + "a", "a".repeat(20_000), "%61".repeat(9_000)]

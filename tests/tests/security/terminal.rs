@@ -1,16 +1,16 @@
-//! Point 27: what a registry says must not steer the terminal of whoever reads it; scripts get it as it is.
+//! Point 27: text from a registry cannot control the terminal; scripts get the original bytes.
 
 use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
 use nix::pty::{Winsize, openpty};
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
-use crate::case::{Case, honest, hostile};
-use crate::stage::{Stage, check};
-use crate::wares::{INDEX, MANIFEST, holds, manifest, referrer, serve};
+use crate::case_sandbox::{Stage, check};
+use crate::fixtures::{INDEX, MANIFEST, holds, manifest, referrer, serve};
+use crate::security_case::{Case, honest, hostile};
 
 /// Clears the screen, links elsewhere, rings, starts a sequence of the second set of controls, goes back to the start of
 /// the line, deletes, and turns the order of what follows in two ways.
@@ -104,12 +104,12 @@ fn in_errors() -> Vec<Case> {
             errors(stage, &server)
         }),
         hostile(27, "escapes_in_warning", "A warning of a registry steers no terminal.", |stage| {
-            let shelf = Shelf::new();
-            shelf.files("a", "v1", &[("file", b"content")]);
+            let memory = MemoryRegistry::new();
+            memory.files("a", "v1", &[("file", b"content")]);
             // Controls of the first set are no part of a header.
             let text = NASTY.replace(['\u{1b}', '\u{7}', '\r', '\u{8}'], "");
-            let server = serve(shelf, move |asked, shelf| {
-                Some(shelf.reply(asked).header("warning", format!("299 - \"{text}\"")))
+            let server = serve(memory, move |asked, memory| {
+                Some(memory.reply(asked).header("warning", format!("299 - \"{text}\"")))
             });
             quiet(stage, &["pull", &name(&server), "-o", "out"])
         }),
@@ -118,16 +118,16 @@ fn in_errors() -> Vec<Case> {
 
 fn twins() -> Vec<Case> {
     vec![
-        honest(27, "unicode_title", "A title in any script is shown and written as it is.", |stage| {
+        honest(27, "unicode_title", "A title in any script is printed and written unchanged.", |stage| {
             let title = "Ünï-日本語-🦀-שלום.txt";
             let server = titled(title);
             let shown = on_terminal(stage, &["pull", "--no-tty", &name(&server)]);
             check(shown.contains(title), || format!("shows {shown}"))?;
             holds(&stage.path(title), "content")
         }),
-        honest(27, "unicode_annotations", "An annotation in any script is shown as it is.", |stage| {
-            let (shelf, entry) = referring("größe/x", "値🦀");
-            let server = lists(shelf, entry);
+        honest(27, "unicode_annotations", "An annotation in any script is printed unchanged.", |stage| {
+            let (memory, entry) = referring("größe/x", "値🦀");
+            let server = lists(memory, entry);
             let shown = on_terminal(stage, &["discover", "--no-tty", &name(&server)]);
             check(shown.contains("größe/x") && shown.contains("値🦀"), || format!("shows {shown}"))
         }),
@@ -205,17 +205,17 @@ fn on_terminal(stage: &Stage, words: &[&str]) -> String {
 
 /// A registry with one file of that title.
 fn titled(title: &str) -> Scripted {
-    let shelf = Shelf::new();
-    shelf.files("a", "v1", &[(title, b"content")]);
-    serve(shelf, |_, _| None)
+    let memory = MemoryRegistry::new();
+    memory.files("a", "v1", &[(title, b"content")]);
+    serve(memory, |_, _| None)
 }
 
 /// A registry with a manifest that has this text raw in an annotation.
 fn annotated(text: &str) -> Scripted {
-    let shelf = Shelf::new();
-    shelf.blob("a", "{}");
-    shelf.manifest("a", "v1", MANIFEST, manifest(&format!(r#""annotations":{{"a":"{text}"}},"#), ""));
-    serve(shelf, |_, _| None)
+    let memory = MemoryRegistry::new();
+    memory.blob("a", "{}");
+    memory.manifest("a", "v1", MANIFEST, manifest(&format!(r#""annotations":{{"a":"{text}"}},"#), ""));
+    serve(memory, |_, _| None)
 }
 
 fn tags(tag: &str) -> Scripted {
@@ -223,14 +223,14 @@ fn tags(tag: &str) -> Scripted {
     Scripted::start(move |_| Reply::new(200).body(format!(r#"{{"name":"a","tags":[{tag}]}}"#)))
 }
 
-/// A shelf with a subject `a:v1`, and the entry of its referrer.
-fn referring(artifact_type: &str, annotation: &str) -> (Shelf, String) {
-    let shelf = Shelf::new();
-    shelf.blob("a", "{}");
+/// A memory with a subject `a:v1`, and the entry of its referrer.
+fn referring(artifact_type: &str, annotation: &str) -> (MemoryRegistry, String) {
+    let memory = MemoryRegistry::new();
+    memory.blob("a", "{}");
     let text = manifest("", "");
-    let subject = shelf.manifest("a", "v1", MANIFEST, text.clone());
+    let subject = memory.manifest("a", "v1", MANIFEST, text.clone());
     let referring = referrer("plain/x", &subject, text.len());
-    let digest = shelf.manifest("a", "n1", MANIFEST, referring.clone());
+    let digest = memory.manifest("a", "n1", MANIFEST, referring.clone());
     let entry = serde_json::json!({
         "mediaType": MANIFEST,
         "digest": digest.to_string(),
@@ -238,18 +238,18 @@ fn referring(artifact_type: &str, annotation: &str) -> (Shelf, String) {
         "artifactType": artifact_type,
         "annotations": {"key": annotation, annotation: "value"},
     });
-    (shelf, entry.to_string())
+    (memory, entry.to_string())
 }
 
 fn nasty_referrer() -> Scripted {
-    let (shelf, entry) = referring(NASTY, NASTY);
-    lists(shelf, entry)
+    let (memory, entry) = referring(NASTY, NASTY);
+    lists(memory, entry)
 }
 
 /// A registry that lists this entry as the referrer of `a:v1`.
-fn lists(shelf: Shelf, entry: String) -> Scripted {
+fn lists(memory: MemoryRegistry, entry: String) -> Scripted {
     let seen = std::sync::Mutex::new(None::<String>);
-    serve(shelf, move |asked: &Asked, _| {
+    serve(memory, move |asked: &Asked, _| {
         let subject = asked.path.split("/referrers/").nth(1)?.split('?').next()?.to_owned();
         let mut seen = seen.lock().unwrap();
         let first = seen.get_or_insert_with(|| subject.clone());

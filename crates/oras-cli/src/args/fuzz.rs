@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use oras::files::FileReference;
 use oras::spec::{Digest, Platform, Reference};
-use oras_testkit::numbers::Numbers;
+use oras_testkit::random::Random;
 
 use super::command_line::CommandLine;
 use super::request::{Request, read};
@@ -13,8 +13,8 @@ use crate::cmd;
 /// The duration of each test.
 const TEST_DURATION: Duration = Duration::from_secs(20);
 
-fn tries(seed: u64, mut work: impl FnMut(&mut Numbers)) {
-    let (start, mut numbers) = (Instant::now(), Numbers(seed));
+fn tries(seed: u64, mut work: impl FnMut(&mut Random)) {
+    let (start, mut numbers) = (Instant::now(), Random(seed));
     while start.elapsed() < TEST_DURATION {
         for _ in 0..20 {
             work(&mut numbers);

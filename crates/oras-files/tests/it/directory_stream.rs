@@ -64,13 +64,7 @@ async fn packs_to_a_file_after_network_errors_only() {
     let work = tempfile::tempdir().unwrap();
     let d = work.path().join("d");
     fs::create_dir(&d).unwrap();
-    let mut at = 1_u32;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        at = at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (at >> 24) as u8
-    })
-    .take(20 << 20)
-    .collect();
+    let noise = oras_testkit::random::bytes(1, 20 << 20);
     File::create(d.join("noise")).unwrap().write_all(&noise).unwrap();
     let expected = Collection::new().add("d", &d, None).await.unwrap();
 

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use oras_files::Collection;
 use oras_spec::{Descriptor, Manifest, MediaType, View, annotation};
-use oras_testkit::numbers::Numbers;
+use oras_testkit::random::Random;
 
 #[expect(clippy::disallowed_methods, reason = "tests find what was installed for this user")]
 fn oras(test: &str) -> Option<PathBuf> {
@@ -135,7 +135,7 @@ async fn packs_text_no_larger_than_go() {
     let Some(program) = oras("packs_text_no_larger_than_go") else { return };
     let work = tempfile::tempdir().unwrap();
     fs::create_dir(work.path().join("d")).unwrap();
-    let mut numbers = Numbers(1);
+    let mut numbers = Random(1);
     let words = ["descriptor", "digest", "manifest", "blob", "layer", "subject", "tag", "mount"];
     for file in 0..800 {
         let mut text = String::new();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use oras_files::{FileTarget, LimitExceeded, PullOptions, UnpackLimits};
 use oras_spec::{Descriptor, MediaType, annotation};
 use oras_store::{Content, ErrorKind, Result, Target};
+use oras_testkit::random::Random;
 use oras_testkit::tarball::{Header, Tarball, gzip, record};
 
 const BLOCK: usize = 512;
@@ -45,22 +46,6 @@ fn seeds() -> Vec<Vec<u8>> {
         start().extension(b'K', "a\0").symlink("d/l", "b").header(&Header::new(b'6', "d/pipe")).done(),
         start().symlink("d/l", "x/..").directory("d/x").file("d/l", "new").file("d/l", "newer").done(),
     ]
-}
-
-/// A generator that gives the same numbers for the same seed (xorshift, Marsaglia 2003).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).unwrap()
-    }
 }
 
 /// Replacements for link targets.
@@ -226,8 +211,7 @@ async fn leaves_nothing_after_a_dropped_pull() {
 
 /// Returns incompressible bytes, the same every time.
 fn noise(length: usize) -> Vec<u8> {
-    let mut random = Random(1);
-    (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect()
+    oras_testkit::random::bytes(1, length)
 }
 
 /// A layer whose bytes are `chunks`, which may not match its descriptor.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use oras_layout::Layout;
 use oras_store::{Source, TagList, Target};
 use oras_testkit::nodes::{blob, bytes, empty, manifest, push_all};
-use oras_testkit::numbers::Numbers;
+use oras_testkit::random::Random;
 
 use crate::Directories;
 
@@ -42,7 +42,7 @@ async fn reads_or_rejects_any_index() {
     layout.tag(&root, "v1").await.unwrap();
     let path = layout.path().join("index.json");
     let known = std::fs::read(&path).unwrap();
-    let mut numbers = Numbers(31);
+    let mut numbers = Random(31);
     let mut below = |limit: usize| numbers.below(limit);
     let (begun, mut read) = (Instant::now(), 0_u32);
     while begun.elapsed() < PATIENCE {

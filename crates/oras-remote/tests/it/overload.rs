@@ -8,8 +8,8 @@ use futures::{StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{Content, Result, Source, Target};
+use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
-use oras_testkit::shelf::Shelf;
 
 use crate::scripted_registry::Sessions;
 use crate::{blob, collect, options, repository};
@@ -99,11 +99,11 @@ async fn push_adapts_concurrency_to_an_overloaded_registry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pull_adapts_concurrency_to_an_overloaded_registry() {
     for most in [BORNE, usize::MAX] {
-        let shelf = Shelf::new();
+        let memory = MemoryRegistry::new();
         for content in contents() {
-            shelf.blob("a", content.in_memory().unwrap().to_vec());
+            memory.blob("a", content.in_memory().unwrap().to_vec());
         }
-        let (counts, handler) = bearing(most, move |asked| shelf.reply(asked));
+        let (counts, handler) = bearing(most, move |asked| memory.reply(asked));
         let server = Scripted::start(handler);
         fetch_all(&repository(options(), &format!("{}/a", server.host()))).await.unwrap();
         check(most, &counts);

@@ -1,4 +1,4 @@
-//! Blobs go in and come out.
+//! Blobs are stored and read unchanged.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use oras_store::{Content, ErrorKind, Pushed};
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, collect, pieces, read};
 
-/// Lengths around those at which buffers fill up.
+/// Lengths around typical buffer sizes.
 const LENGTHS: [usize; 7] = [0, 1, 4096, 256 * 1024, 256 * 1024 + 1, 1024 * 1024 + 7, 3 * 1024 * 1024];
 
 pub(super) async fn arrive_as_they_were(store: &Fresh) {

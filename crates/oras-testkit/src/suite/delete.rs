@@ -1,4 +1,4 @@
-//! What is deleted is gone, and can come back.
+//! Deleted content is absent, and can be pushed again.
 
 use futures::TryStreamExt;
 use oras_store::ErrorKind;
@@ -49,12 +49,12 @@ pub(super) async fn referrers(store: &Fresh) {
     let left = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].digest, two.descriptor().digest);
-    // What refers to nothing is still there.
+    // Content without a subject still exists.
     store.delete(subject.descriptor()).await.expect("delete");
     assert!(store.exists(two.descriptor()).await.expect("exists"));
 }
 
-/// A tag goes without the manifest and its other tags, where a store can do that.
+/// Deleting a tag keeps the manifest and its other tags, if the store supports that.
 pub(super) async fn a_tag_alone(store: &Fresh) {
     let node = manifest("untagged", &[]);
     push_all(store.as_ref(), &[&node]).await;

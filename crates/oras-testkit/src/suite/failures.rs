@@ -1,4 +1,4 @@
-//! What fails leaves nothing behind that can be seen.
+//! Failed operations leave nothing visible.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use oras_store::{Content, Error, ErrorKind};
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, empty, manifest, pieces, read};
 
-/// What is done to the bytes, how, and the error it must lead to.
+/// A corruption of the content, and the expected error.
 type Spoiler<'a> = (&'a str, &'a dyn Fn(Bytes) -> Bytes, ErrorKind);
 
-/// Nothing is there, and a good push works as if nothing had been tried.
+/// Checks that nothing is visible, and that a correct push succeeds afterwards.
 async fn untouched(store: &Fresh, good: &Content, what: &str) {
     let descriptor = good.descriptor();
     assert!(!store.exists(descriptor).await.expect("exists"), "{what}: visible");
@@ -75,14 +75,14 @@ pub(super) async fn dropped_pushes(store: &Fresh) {
         [(blob(bytes(1000)), bytes(1000)), (blob(bytes(2_000_000)), bytes(2_000_000)), (node, all)]
     {
         let half = all.slice(..all.len() / 2);
-        // It gives half of the bytes and then waits for ever.
+        // The stream yields half of the bytes and then blocks forever.
         let stuck = stream::iter([Ok(half)]).chain(stream::pending());
         let bad = Content::once(good.descriptor().clone(), stuck.boxed());
         let waited = tokio::time::timeout(Duration::from_millis(200), store.push(&bad)).await;
         assert!(waited.is_err(), "a push without its bytes ended: {waited:?}");
         untouched(store, &good, "a dropped push").await;
     }
-    // A push may be dropped at any moment; what was there stays, what was not is there or not.
+    // A push may be dropped at any moment. Existing content stays; new content is complete or absent.
     for number in 0..20 {
         let content = Content::of(MediaType::LAYER_TAR, bytes(300_000 + number));
         let patience = Duration::from_micros(100 * number as u64);

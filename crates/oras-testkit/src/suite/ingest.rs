@@ -1,4 +1,4 @@
-//! Content that arrives piece by piece.
+//! Content that is written piece by piece.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn pieces(target: &dyn IngestTarget) {
     }
 }
 
-/// Whoever can read back what was taken reads what was taken, whatever part is asked for, and no more.
+/// A range read from an unfinished ingest returns bytes written before, and no others.
 async fn read_back(target: &dyn IngestTarget) {
     let mut ingest = target.begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.expect("begin");
     let Some(back) = ingest.read_back().await else { return };
@@ -85,7 +85,7 @@ async fn refused(target: &dyn IngestTarget, store: &Fresh) {
     }
 }
 
-/// What was begun with a name goes on where it was dropped, or is unknown; never anything else.
+/// A named ingest resumes at the offset at which it was dropped, or is unknown.
 async fn named(target: &dyn IngestTarget, store: &Fresh) {
     let (kind, sha256) = (MediaType::OCTET_STREAM, Algorithm::Sha256);
     let all = bytes(300_000);

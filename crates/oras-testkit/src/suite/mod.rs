@@ -1,6 +1,6 @@
-//! What every store does. A store passes when [`run`] returns; it panics at the first thing that is different.
+//! The behaviour of every store. [`run`] panics at the first deviation.
 //!
-//! Children are always pushed before their parents, because registries ask for that.
+//! Children are pushed before their parents, because registries require it.
 
 mod blobs;
 mod delete;
@@ -16,10 +16,10 @@ use oras_store::{Source, Store};
 
 pub use ingest::run as run_ingest;
 
-/// What a store can do beyond what the contract demands of all.
+/// The optional abilities of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Abilities {
-    /// It forgets manifests and blobs.
+    /// It deletes manifests and blobs.
     pub delete: bool,
     /// Its tags come in ascending order, so that `last` means the same as for a sorted list.
     pub sorted_tags: bool,
@@ -27,14 +27,14 @@ pub struct Abilities {
     pub resolves_blobs: bool,
     /// Content may be named by a SHA-512 digest.
     pub sha512: bool,
-    /// What is wrong with refused content is said by the error's kind.
+    /// The error kind states why content was rejected.
     pub error_kinds: bool,
-    /// A manifest that can't be read as one is refused.
+    /// It rejects malformed manifests.
     pub checks_manifests: bool,
 }
 
 impl Abilities {
-    /// Everything: what a store does that has its content at hand.
+    /// All abilities, as a local store has them.
     pub const ALL: Self = Self {
         delete: true,
         sorted_tags: true,
@@ -52,7 +52,7 @@ fn source(store: &Fresh) -> Arc<dyn Source> {
     Arc::<dyn Store>::clone(store)
 }
 
-/// Runs all checks, each on a store of its own that `fresh` makes; it must be empty.
+/// Runs all checks. `fresh` creates an empty store for each.
 ///
 /// Needs a Tokio runtime with time enabled.
 pub async fn run<F>(abilities: Abilities, fresh: F)

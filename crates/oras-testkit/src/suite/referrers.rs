@@ -19,7 +19,7 @@ async fn predecessors(store: &Fresh, node: &Content, artifact_type: Option<&str>
     found
 }
 
-/// What a store says of a referrer: the plain descriptor, the artifact type, the manifest's annotations.
+/// Returns the expected descriptor of a referrer: plain, with the artifact type and the manifest's annotations.
 fn described(node: &Content, artifact_type: &str, name: &str) -> Descriptor {
     let mut descriptor = node.descriptor().plain();
     descriptor.artifact_type = Some(artifact_type.into());

@@ -22,7 +22,7 @@ pub(super) async fn move_and_stay(store: &Fresh) {
     store.tag(&two, "v1").await.expect("to where it is");
     assert_eq!(store.resolve("v1").await.expect("resolve").digest, two.descriptor().digest);
     assert_eq!(store.resolve("stable").await.expect("resolve").digest, one.descriptor().digest);
-    // What a tag named before is still there.
+    // The manifest that the tag named before still exists.
     store.tag(&two, "stable").await.expect("move the other tag");
     let digest = one.descriptor().digest.to_string();
     assert_eq!(store.resolve(&digest).await.expect("resolve"), one.descriptor().plain());
