@@ -1,4 +1,5 @@
-//! Mounting a blob from another repository of the registry (distribution-spec, "Mounting a blob from another repository").
+//! Mounts a blob from another repository of the registry (distribution-spec, "Mounting a blob from another
+//! repository").
 
 use oras_spec::Digest;
 use oras_store::{Content, ErrorKind, Origin, Result};
