@@ -125,7 +125,7 @@ impl Run {
             match done? {
                 Done::Node { key, copied, is_reported } => {
                     self.graph.finish(&key, is_reported.then_some(copied.outcome));
-                    self.report.nodes.push(copied);
+                    self.report.nodes.push(*copied);
                 }
                 Done::Absent(content) => self.graph.stream(content),
                 Done::Opened { content, manifest } => self.open(steps, content, &manifest),
@@ -200,7 +200,7 @@ impl Steps {
                 }
             }
         }
-        let copied = CopiedNode { descriptor: node.clone(), outcome, children: Vec::new() };
+        let copied = Box::new(CopiedNode { descriptor: node.clone(), outcome, children: Vec::new() });
         Ok(Done::Node { key: NodeKey::of(node), copied, is_reported })
     }
 
@@ -251,7 +251,7 @@ impl Steps {
         }
         let outcome = pushed?;
         self.observer.event(Event::Finished { node: &node, outcome, children: &children });
-        let copied = CopiedNode { descriptor: (*node).clone(), outcome, children };
+        let copied = Box::new(CopiedNode { descriptor: (*node).clone(), outcome, children });
         Ok(Done::Node { key: NodeKey::of(&node), copied, is_reported: true })
     }
 }
@@ -269,7 +269,7 @@ enum Done {
     /// The target has the node.
     Node {
         key: NodeKey,
-        copied: CopiedNode,
+        copied: Box<CopiedNode>,
         /// True if the observer got an event that the target has the node.
         is_reported: bool,
     },

@@ -9,12 +9,9 @@ use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Manifest, MediaType};
 use parking_lot::Mutex;
 
+use crate::progress::Progress;
 use crate::verify::verified;
 use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
-
-/// A callback for the number of bytes that were just transferred. Runs on the task or thread of the transfer and must
-/// not block.
-pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The bytes of one descriptor, in memory or in a source. Cheap to clone.
 ///

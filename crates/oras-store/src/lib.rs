@@ -32,15 +32,19 @@ mod content;
 mod error;
 mod ingest;
 mod origin;
+mod progress;
+mod pushed;
 mod store;
 mod unhashed_content;
 mod verify;
 
-pub use content::{Content, Progress};
+pub use content::Content;
 pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestTarget, ReadBack};
 pub use origin::Origin;
-pub use store::{Delete, GraphSource, Predecessors, Pushed, ReadStore, Sink, Source, Store, TagList, Target};
+pub use progress::Progress;
+pub use pushed::Pushed;
+pub use store::{Delete, GraphSource, Predecessors, ReadStore, Sink, Source, Store, TagList, Target};
 pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
 

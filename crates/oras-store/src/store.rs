@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use oras_spec::{Descriptor, Digest, MediaType};
 
-use crate::{ByteStream, Content, Error, ErrorKind, IngestTarget, Origin, Result};
+use crate::{ByteStream, Content, Error, ErrorKind, IngestTarget, Origin, Pushed, Result};
 
 /// A store that content can be read from.
 ///
@@ -39,17 +39,6 @@ pub trait Source: Send + Sync {
     fn origin(&self, _descriptor: &Descriptor) -> Origin {
         Origin::Opaque
     }
-}
-
-/// The outcome of [`Target::push`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// The bytes were transferred.
-    Copied,
-    /// The target mounted or linked existing bytes instead of a transfer.
-    Adopted,
-    /// The target already had the content.
-    Existed,
 }
 
 /// A store that content can be written to.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use oras_spec::MediaType;
 
-use crate::content::Progress;
+use crate::progress::Progress;
 use crate::{ByteStream, Result};
 
 /// Opens a stream of the bytes from an offset to the end.

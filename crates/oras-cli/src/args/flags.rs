@@ -53,7 +53,7 @@ macro_rules! flags {
                 $(flags.extend($crate::args::flags::$how(
                     <$group_type>::flags(&format!(concat!("{}", $($prefix)?), prefix)),
                 ));)*
-                $($(flags.push($crate::args::flags::named(prefix, stringify!($field), $flag));)?)*
+                $($(flags.extend([$crate::args::flags::named(prefix, stringify!($field), $flag)]);)?)*
                 flags
             }
 

@@ -21,7 +21,7 @@ const MAX_BUFFERED: u64 = 2 << 20;
 /// Packed blocks between the packer and the store.
 const QUEUE: usize = 2;
 
-/// The store that receives directories, and who is told about the progress.
+/// The store that receives directories, and the receiver of the progress.
 pub(crate) struct DirectoryUpload<'a> {
     pub(crate) target: &'a dyn Sink,
     pub(crate) progress: Progress,
@@ -30,7 +30,7 @@ pub(crate) struct DirectoryUpload<'a> {
 /// The result of [`DirectoryUpload::stream`].
 pub(crate) enum Sent {
     /// The node, and what the target did; `None` if the node is in memory and is still to be sent.
-    Done(Descriptor, Option<Pushed>),
+    Done(Box<Descriptor>, Option<Pushed>),
     /// The directory was hashed because the target was expected to have it, but the target lacks it.
     Lacking,
 }
@@ -84,7 +84,7 @@ impl DirectoryUpload<'_> {
         let ingest = match received {
             PackedBytes::Buffered(chunks) => {
                 collection.nodes.lock().insert_packed(node.digest.clone(), chunks.concat().into());
-                return Ok(Sent::Done(node, None));
+                return Ok(Sent::Done(Box::new(node), None));
             }
             PackedBytes::Uploaded(ingest) => Some(ingest),
             PackedBytes::Discarded => None,
@@ -95,12 +95,12 @@ impl DirectoryUpload<'_> {
             Some(ingest) if exists => ingest.abort().await,
             Some(ingest) => {
                 ingest.commit(Some(&node.digest)).await?;
-                return Ok(Sent::Done(node, Some(Pushed::Copied)));
+                return Ok(Sent::Done(Box::new(node), Some(Pushed::Copied)));
             }
             None if exists => {}
             None => return Ok(Sent::Lacking),
         }
-        Ok(Sent::Done(node, Some(Pushed::Existed)))
+        Ok(Sent::Done(Box::new(node), Some(Pushed::Existed)))
     }
 
     /// Buffers up to `buffer_size` bytes. Longer content is discarded if `is_known` says that the target has it, and

@@ -54,7 +54,7 @@ impl ScannedPath {
         directories: DirectoryOptions,
         claim: TitleClaim,
     ) -> Result<Self> {
-        // Error messages name the path that the Go tool names: absolute, and cleaned before it is looked at.
+        // Error messages name the path that the Go tool names: absolute, and cleaned before the file system resolves it.
         let absolute = std::path::absolute(path).map_err(|error| stat_error(path, error))?;
         let path = clean(&absolute);
         let metadata = fs::metadata(&path).map_err(|error| stat_error(&path, error))?;

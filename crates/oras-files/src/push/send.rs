@@ -62,7 +62,7 @@ impl Collection {
             Ok(Sent::Lacking) => Err(Error::new(ErrorKind::Other, "a directory was not sent")),
             Ok(Sent::Done(descriptor, pushed)) => {
                 scanned.claim.is_added = true;
-                Ok((descriptor, pushed))
+                Ok((*descriptor, pushed))
             }
         }
     }

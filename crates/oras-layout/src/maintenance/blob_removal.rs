@@ -2,7 +2,7 @@
 //!
 //! A process that is going to rely on a blob claims it: it records the use and then checks that the blob still exists
 //! ([`claim`](crate::disk::blobs::claim)). The removal first renames the blob and then checks its last use. If the
-//! blob was claimed before, it gets its name back; a later claim does not find it. If the process is killed in
+//! blob was claimed before, it is renamed back; a later claim does not find it. If the process is killed in
 //! between, the next process that opens the layout renames the blob back.
 
 use std::fs::{self, File};

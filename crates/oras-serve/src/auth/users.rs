@@ -17,7 +17,7 @@ use crate::ops::config_file::read;
 use crate::ops::misconfigured::unusable;
 use crate::ops::reloaded_files::ReloadedFiles;
 
-/// Passwords that are hashed at once. More would only take the processor from requests of verified users.
+/// Passwords that are hashed at a time. A larger number would only take the processor from requests of verified users.
 const MAX_CONCURRENT_HASHES: usize = 2;
 /// Verified credentials are accepted for this long without hashing them again.
 const CACHE_LIFETIME: Duration = Duration::from_secs(5 * 60);

@@ -189,7 +189,7 @@ impl ParallelTransfer {
             return;
         }
         let rate = self.tuning.bytes as f64 / elapsed.as_secs_f64().max(1e-6);
-        // Stops growing once more connections don't help: they would only load the registry.
+        // Stops growing when more connections don't help: they would only load the registry.
         self.tuning.is_growing = rate >= self.tuning.best * MIN_GAIN && self.width < options.connections;
         tracing::debug!(rate, connections = self.width, more = self.tuning.is_growing, "measured a download");
         if self.tuning.is_growing {
