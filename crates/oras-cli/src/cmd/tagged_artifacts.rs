@@ -21,7 +21,7 @@ pub(crate) struct TaggedArtifacts {
 pub(crate) fn required_path(given: Option<&str>, name: &str) -> Result<String, Failure> {
     match given {
         None => Err(Failure::new(format!("required flag(s) \"{name}\" not set"))),
-        Some(path) if path.is_empty() => Err(Failure::new(format!("the {name} path cannot be empty"))),
+        Some("") => Err(Failure::new(format!("the {name} path cannot be empty"))),
         Some(path) => Ok(path.to_owned()),
     }
 }
