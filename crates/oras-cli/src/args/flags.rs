@@ -25,8 +25,8 @@ pub(crate) fn group(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about)
 }
 
-/// Defines a struct with a typed field for each flag: the name of the flag `--keep-old-files` is the field
-/// `keep_old_files`, so that a misspelt name does not compile and a flag that no code reads is a warning.
+/// Defines a struct with a typed field for each flag: the field `keep_old_files` holds the value of `--keep-old-files`.
+/// A misspelt name does not compile, and the compiler warns of a flag that no code reads.
 ///
 /// - `#[flatten] group: Group,` includes all flags of another such struct; `#[flatten("from-")]` puts a prefix before
 ///   their names, and `#[extension]` lists them under the heading of flags that the Go tool does not have.
@@ -250,4 +250,52 @@ pub(crate) fn exclusive_flags(prefix: &str, fields: &[(&str, bool)]) -> Result<(
         return Ok(());
     }
     Err(Failure::new(format!("{} cannot be used at the same time", names.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    flags! {
+        /// A group with a flag of each kind.
+        struct SampleArgs {
+            keep_old_files: Option<bool> = switch("").short('k'),
+            max_size: Option<i64> = number(""),
+            header: Vec<String> = list("TEXT", ""),
+            undeclared: bool,
+        }
+    }
+
+    flags! {
+        /// A command that has the group twice.
+        struct CommandArgs {
+            #[flatten] one: SampleArgs,
+            #[flatten("to-")] other: SampleArgs,
+            words: Vec<String> = positional("<file>", ""),
+        }
+    }
+
+    #[test]
+    fn reads_each_flag_into_its_field() {
+        let line = "x -k --to-keep-old-files=false --max-size 0x10 --to-header a --to-header b file";
+        let matches = Command::new("x").args(CommandArgs::flags("")).get_matches_from(line.split(' '));
+        let args = CommandArgs::read(&matches, "");
+        assert_eq!((args.one.keep_old_files, args.other.keep_old_files), (Some(true), Some(false)));
+        assert_eq!((args.one.max_size, args.other.max_size), (Some(16), None));
+        assert_eq!((args.one.header.len(), args.other.header), (0, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((args.words, args.one.undeclared), (vec!["file".to_owned()], false));
+    }
+
+    #[test]
+    fn rejects_exclusive_flags_by_name() {
+        let matches = Command::new("x").args(CommandArgs::flags("")).get_matches_from([
+            "x",
+            "--to-max-size=1",
+            "--to-keep-old-files=false",
+        ]);
+        let args = CommandArgs::read(&matches, "");
+        assert!(exclusive!("", args.one.max_size, args.one.keep_old_files).is_ok());
+        let failure = exclusive!("to-", args.other.max_size, args.other.keep_old_files).unwrap_err();
+        assert_eq!(failure.message, "--to-max-size, --to-keep-old-files cannot be used at the same time");
+    }
 }
