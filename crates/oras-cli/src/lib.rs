@@ -8,7 +8,6 @@
 //! assert_eq!(matches.unwrap().subcommand_name(), Some("resolve"));
 //! ```
 
-mod access_log;
 mod args;
 mod artifact_location;
 mod cache;
@@ -20,6 +19,7 @@ mod expression;
 mod failure;
 mod format;
 mod humanize;
+mod interrupt;
 mod log;
 mod printer;
 mod progress;
@@ -27,6 +27,7 @@ mod prompt;
 mod referrer_table;
 mod referrer_tree;
 mod registry_access;
+mod server_log;
 mod terminal_text;
 mod version_order;
 
@@ -131,18 +132,10 @@ fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Resul
     let result = runtime.block_on(async {
         tokio::select! {
             result = cmd::run(name, matches, printer) => result,
-            () = interrupted(name) => Err(Failure::new("interrupt signal received")),
+            () = interrupt::received(name) => Err(Failure::new("interrupt signal received")),
         }
     });
     // A blocking read of standard input must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
-}
-
-/// Completes on Ctrl-C. Never completes for a server, which shuts down by itself after its open requests.
-async fn interrupted(name: &str) {
-    if name == "serve" {
-        std::future::pending::<()>().await;
-    }
-    drop(tokio::signal::ctrl_c().await);
 }

@@ -11,9 +11,9 @@ use crate::copy_options::{CopyOptions, TagPolicy};
 use crate::copy_report::{CopiedNode, CopyReport};
 use crate::event::{Event, Observer};
 use crate::graph::{Graph, NodeKey, Task};
-use crate::limits::{LARGE, Limits};
 use crate::selection::{SelectedChildren, Selection};
 use crate::source_side::SourceSide;
+use crate::step_limits::{LARGE, Limits};
 
 /// Copies the graphs of `roots` from `source` to `target`, children before their parents, and tags the first root.
 ///

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{Content, Pushed};
 
-use crate::limits::LARGE;
+use crate::step_limits::LARGE;
 
 /// The next step for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

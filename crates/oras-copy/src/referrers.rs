@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::limits::STEPS;
+use crate::step_limits::STEPS;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaKind};
 use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use oras_spec::Digest;
 
 use crate::background_flush::BackgroundFlush;
-use crate::chunk::CHUNK;
+use crate::chunk_size::CHUNK;
 use crate::completed_file::CompletedFile;
 use crate::durability::Durability;
 use crate::io_error::is_refused;

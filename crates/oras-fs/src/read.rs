@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use crate::buffer_pool::BufferPool;
-use crate::chunk::CHUNK;
+use crate::chunk_size::CHUNK;
 use crate::read_ahead::read_ahead;
 use oras_store::ByteStream;
 

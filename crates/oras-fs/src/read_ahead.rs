@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::buffer_pool::BufferPool;
-use crate::chunk::CHUNK;
+use crate::chunk_size::CHUNK;
 use crate::send_timeout::{SendOutcome, send_timeout};
 use oras_store::{ByteStream, Error, Result};
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use crate::chunk::CHUNK;
+use crate::chunk_size::CHUNK;
 use crate::read::fill;
 
 /// The number of bytes in one piece. It is so large that passing a piece between threads takes far less time than its

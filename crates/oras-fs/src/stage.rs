@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::blocking::blocking;
-use crate::chunk::CHUNK;
+use crate::chunk_size::CHUNK;
 use crate::durability::Durability;
 use crate::partial_file::{PartialFile, is_resumable};
 use crate::staged_file::StagedFile;

@@ -12,7 +12,7 @@ use oras_store::MAX_MANIFEST_SIZE;
 use crate::auth::credential::{Anonymous, CredentialStore};
 use crate::config::registries_conf::RegistriesConf;
 use crate::connection::address_guard::AllowedHost;
-use crate::http::rate_limit::RateLimit;
+use crate::http::bandwidth_limit::RateLimit;
 use crate::http::retry::RetryPolicy;
 
 /// Receives the registry and the text of a warning that it sent (distribution-spec, "Warnings").

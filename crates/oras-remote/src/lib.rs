@@ -97,7 +97,7 @@ pub use config::registries_conf::{RegistriesConf, RegistryBlocked};
 pub use connection::address_class::AddressClass;
 pub use connection::address_guard::{AddressRefused, AllowedHost};
 pub use http::network_error::{ServerRole, WrongScheme};
-pub use http::rate_limit::RateLimit;
+pub use http::bandwidth_limit::RateLimit;
 pub use http::response_error::{MissingCredential, ResponseError};
 pub use http::retry::RetryPolicy;
 pub use http::trace::TRACE_TARGET;

@@ -34,7 +34,7 @@ mod server;
 mod stores;
 
 pub use api::warnings::Warnings;
-pub use auth::user::User;
+pub use auth::htpasswd::User;
 pub use digests_in_use::DigestsInUse;
 pub use ops::access_log::ACCESS_TARGET;
 pub use ops::misconfigured::Misconfigured;

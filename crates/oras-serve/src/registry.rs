@@ -69,15 +69,4 @@ impl Registry {
         let is_typed = node.media_type != MediaType::OCTET_STREAM;
         is_typed || !reference.contains(':') || self.stores.resolves_manifests_only()
     }
-
-    /// Runs the maintenance of the stores at intervals, forever.
-    pub(crate) async fn maintain(&self) {
-        loop {
-            tokio::time::sleep(self.options.maintenance).await;
-            // A read-only server must not change anything, also not delete garbage.
-            if !self.options.read_only {
-                self.stores.maintain(&self.digests_in_use).await;
-            }
-        }
-    }
 }

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::auth::challenge;
 use crate::connections::{Connections, GRACE};
+use crate::ops::maintenance;
 use crate::ops::misconfigured::Misconfigured;
 use crate::ops::tls_certificate::{self, Certificate};
 use crate::options::Options;
@@ -67,7 +68,7 @@ impl Server {
         };
         tokio::select! {
             () = connections.accept(self.listener, shutdown) => (),
-            () = self.registry.maintain() => (),
+            () = maintenance::run(&self.registry) => (),
         }
         // Writes of clients that have disconnected may still run.
         let left = GRACE.saturating_sub(stopped.elapsed());

@@ -29,42 +29,26 @@
 //! passes.
 
 mod content;
+mod content_origin;
 mod error;
 mod ingest;
-mod origin;
 mod progress;
-mod pushed;
+mod push_outcome;
+mod size_limits;
 mod store;
 mod unhashed_content;
 mod verify;
 
 pub use content::Content;
+pub use content_origin::Origin;
 pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestTarget, ReadBack};
-pub use origin::Origin;
 pub use progress::Progress;
-pub use pushed::Pushed;
+pub use push_outcome::Pushed;
+pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};
 pub use store::{Delete, GraphSource, Predecessors, ReadStore, Sink, Source, Store, TagList, Target};
 pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
 
 /// A stream of bytes. The first error ends it.
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;
-
-/// Checks, before a document is written, that its size is within the limit of its readers.
-///
-/// # Errors
-/// [`ErrorKind::TooLarge`] if `size` exceeds `limit`. `what` names the document in the message.
-pub fn check_written_size(what: &str, size: usize, limit: u64) -> Result<()> {
-    if size as u64 <= limit {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::TooLarge,
-        format!("{what} would have {size} bytes, and at most {limit} are read"),
-    ))
-}
-
-/// The default limit for the size of a manifest: 4 MiB, which the distribution-spec requires every registry to accept
-/// ("Pushing Manifests").
-pub const MAX_MANIFEST_SIZE: u64 = 4 * 1024 * 1024;

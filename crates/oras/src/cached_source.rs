@@ -18,7 +18,8 @@ use parking_lot::Mutex;
 /// Cached content is verified before its first byte is returned; damaged content is read from the inner source and
 /// replaced. A cache that cannot be written is ignored and never causes an error. Several processes may share a cache.
 ///
-/// A [bounded](Layout::bounded) cache records the use of its content, and does not cache content above its limit.
+/// A cache with a [size limit](oras_layout::LayoutOptions::size_limit) records the use of its content, and does not cache
+/// content above its limit.
 pub struct CachedSource {
     source: Arc<dyn Source>,
     cache: Layout,

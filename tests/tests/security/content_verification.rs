@@ -12,7 +12,7 @@ use crate::fixtures::{Handmade, MANIFEST, holds, leaves, serve};
 use crate::security_case::{Case, honest, hostile};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         hostile(
             9,
             "wrong_blob_pull",
@@ -67,6 +67,14 @@ pub(crate) fn cases() -> Vec<Case> {
             let place = stage.path("layout/blobs/sha256").join(digest.encoded());
             check(!place.exists(), || "keeps the wrong blob".to_owned())
         }),
+    ];
+    cases.extend(copied_content());
+    cases
+}
+
+/// The cases of copies and later transfers.
+fn copied_content() -> Vec<Case> {
+    vec![
         hostile(9, "wrong_blob_cp_to_registry", "A copy of wrong content is not tagged there.", |stage| {
             let (server, registry) = (spoilt(), Process::ours(&[]));
             let target = format!("{}/b:v1", registry.host());

@@ -8,7 +8,6 @@ use clap::{Arg, ArgMatches, Command};
 use oras::server::{Options, Tls};
 use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
 
-use crate::access_log;
 use crate::args::{
     self, RegistryArgs, flags,
     values::{self, period, size},
@@ -16,6 +15,7 @@ use crate::args::{
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::registry_access::RegistryAccess;
+use crate::server_log;
 
 /// The default address, which only this machine can reach.
 const ADDRESS: &str = "127.0.0.1:5000";
@@ -110,7 +110,7 @@ fn upstream_flags() -> impl Iterator<Item = Arg> {
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     // The log starts first, so that it shows problems during the start.
-    access_log::show(*printer);
+    server_log::show(*printer);
     let args = &ServeArgs::read(matches, "");
     let options = ServeOptions {
         address: args.addr.clone().unwrap_or_else(|| ADDRESS.to_owned()),

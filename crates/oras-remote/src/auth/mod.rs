@@ -1,11 +1,11 @@
 //! Authentication: challenges, credentials, helpers and tokens, bound to the registry that asked for them.
 
-pub(crate) mod authorize;
+pub(crate) mod answer_challenge;
 pub(crate) mod challenge;
 pub(crate) mod credential;
 pub(crate) mod credential_helper;
+pub(crate) mod fetch_token;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod token_cache;
-pub(crate) mod token_refresh;
-pub(crate) mod token_server;
+pub(crate) mod token_messages;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::{StreamExt, TryStreamExt, stream};
 use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, UnhashedContent};
 
-use crate::http::replay_buffer::ReplayableDownload;
+use crate::http::download_replay::ReplayableDownload;
 
 /// Blobs up to this size are sent without an existence check, which would cost as much as the upload.
 pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;

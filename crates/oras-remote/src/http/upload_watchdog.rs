@@ -10,8 +10,8 @@ use oras_store::{ByteStream, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::http::bandwidth_limit::RateLimit;
 use crate::http::payload::Payload;
-use crate::http::rate_limit::RateLimit;
 
 /// Factor of the timeout after all bytes were sent: a registry stores them before it answers.
 const ANSWER_TIMEOUTS: u32 = 2;

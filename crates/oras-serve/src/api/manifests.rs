@@ -8,7 +8,7 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, Source};
 
 use super::conditions::{Conditions, etag};
-use super::delete::{self, DeleteTarget};
+use super::delete_on_full_disk::{self, DeleteTarget};
 use super::error::{Answer, ApiError};
 use super::request_context::RequestContext;
 use super::response::{empty, set_header};

@@ -3,7 +3,7 @@
 pub(crate) mod blobs;
 mod catalog;
 pub(crate) mod conditions;
-mod delete;
+mod delete_on_full_disk;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 mod manifest_put;

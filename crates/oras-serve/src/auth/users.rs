@@ -11,8 +11,8 @@ use oras_fs::blocking;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::htpasswd::{User, hash};
 use super::login_throttle::LoginThrottle;
-use super::user::{User, hash};
 use crate::ops::config_file::read;
 use crate::ops::misconfigured::unusable;
 use crate::ops::reloaded_files::ReloadedFiles;
@@ -177,7 +177,7 @@ fn is_user(users: &[User], credentials: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::user::MAX_PASSWORD;
+    use crate::auth::htpasswd::MAX_PASSWORD;
 
     /// `ann` with `a:b`, and `bob` with an empty password, at the lowest cost.
     fn file() -> String {

@@ -2,6 +2,6 @@
 
 pub(crate) mod pending;
 pub(crate) mod referrers_api;
-pub(crate) mod tag_index;
-pub(crate) mod tag_schema;
+pub(crate) mod tag_index_document;
+pub(crate) mod tag_index_update;
 pub(crate) mod update_lock;

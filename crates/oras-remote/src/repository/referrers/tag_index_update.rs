@@ -15,7 +15,7 @@ use oras_store::{Error, ErrorKind, Result, check_written_size};
 
 use crate::http::paging::MAX_PAGE;
 use crate::http::retry::random;
-use crate::repository::referrers::tag_index::{ReferrersIndex, referrers_in, tag_of};
+use crate::repository::referrers::tag_index_document::{ReferrersIndex, referrers_in, tag_of};
 use crate::repository::referrers::update_lock::UpdateLock;
 use crate::repository::repository::Repository;
 

@@ -13,7 +13,7 @@ use crate::auth::credential::Credential;
 use crate::auth::scope::Scopes;
 use crate::auth::secret::Secret;
 use crate::auth::token_cache::{TokenCache, TokenRequest};
-use crate::auth::token_server;
+use crate::auth::token_messages;
 use crate::client::Client;
 use crate::http::endpoint::Endpoint;
 use crate::http::redact::redact;
@@ -79,7 +79,7 @@ impl Client {
                         scopes.merge(&Scopes::parse(scope));
                     }
                     let bearer = TokenRequest {
-                        realm: token_server::realm(&realm, endpoint.base())?,
+                        realm: token_messages::realm(&realm, endpoint.base())?,
                         service,
                         scopes,
                     };

@@ -4,11 +4,11 @@ use oras_store::{ErrorKind, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 
-use crate::auth::authorize::{basic_header, header};
+use crate::auth::answer_challenge::{basic_header, header};
 use crate::auth::credential::Credential;
 use crate::auth::scope::Scopes;
 use crate::auth::token_cache::{TokenCache, TokenRequest};
-use crate::auth::token_server::{self, Token};
+use crate::auth::token_messages::{self, Token};
 use crate::client::Client;
 use crate::http::endpoint::Endpoint;
 use crate::http::request::{Body, Request};
@@ -123,9 +123,9 @@ impl Client {
         bearer: &TokenRequest,
         credential: Option<&Credential>,
     ) -> Result<Response, FailedAttempt> {
-        let url = token_server::get_url(&bearer.realm, bearer.service.as_deref(), &bearer.scopes);
+        let url = token_messages::get_url(&bearer.realm, bearer.service.as_deref(), &bearer.scopes);
         let request =
-            Request::new(Method::GET, url, Scopes::default()).limit(Some(token_server::MAX_RESPONSE));
+            Request::new(Method::GET, url, Scopes::default()).limit(Some(token_messages::MAX_RESPONSE));
         let authorization = match credential {
             Some(Credential::Basic { username, password }) => Some(basic_header(username, password)?),
             Some(Credential::Refresh(secret)) => Some(basic_header("", secret)?),
@@ -140,11 +140,11 @@ impl Client {
         bearer: &TokenRequest,
         credential: &Credential,
     ) -> Result<Response, FailedAttempt> {
-        let form = token_server::form(credential, bearer.service.as_deref(), &bearer.scopes);
+        let form = token_messages::form(credential, bearer.service.as_deref(), &bearer.scopes);
         let request = Request::new(Method::POST, bearer.realm.clone(), Scopes::default())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")?
             .body(form.map_or(Body::Empty, Body::Secret))
-            .limit(Some(token_server::MAX_RESPONSE));
+            .limit(Some(token_messages::MAX_RESPONSE));
         self.follow(server, &request, None).await
     }
 }
@@ -156,7 +156,7 @@ fn lacks_method(status: StatusCode) -> bool {
 
 fn read_token(client: &Client, response: Response) -> Result<Token, FailedAttempt> {
     match client.advice(&response) {
-        RetryAdvice::Never => Ok(token_server::parse(response.expect(&[200, 201])?.bytes())?),
+        RetryAdvice::Never => Ok(token_messages::parse(response.expect(&[200, 201])?.bytes())?),
         advice => Err(FailedAttempt { error: response.error().into_error(), advice }),
     }
 }

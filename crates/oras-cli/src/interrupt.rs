@@ -1,0 +1,9 @@
+//! Ctrl-C, which ends a command with an error.
+
+/// Completes on Ctrl-C. Never completes for a server, which shuts down by itself after its open requests.
+pub(crate) async fn received(name: &str) {
+    if name == "serve" {
+        std::future::pending::<()>().await;
+    }
+    drop(tokio::signal::ctrl_c().await);
+}
