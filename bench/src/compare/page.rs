@@ -32,15 +32,17 @@ pub(super) fn page(workloads: &[WorkloadReport], options: &Options, machine: &[S
          repository or directory; its result is checked. Ratios of one run are what counts: absolute times are \
          those of the machine.\n\n![Wall time by workload](benchmarks.svg)\n\n\
          ## Unchanged content\n\nContent is always hashed: no digest is taken from file times. So the workloads `…-again` cost one hash pass \
-         of the content, and nothing is transferred. A packed directory of more than 2 MiB has no digest before it is packed: \
-         under the same tag it is packed, hashed and, if it is unchanged, not sent. If it has changed, it is packed twice. Under a new \
-         tag, and by `attach`, it is sent while it is packed, even if the registry has it.\n\n\
+         of the content, and nothing is transferred. The digest of a packed directory is known only at the end of the packing. So a \
+         directory of more than 2 MiB is compared with the layers of earlier artifacts first: those of the same tag, of four other \
+         tags, and for `attach` of the subject and its referrers. If one of them has the same title and the same tar digest, the \
+         directory is packed and hashed without a transfer, and sent only if the registry lacks the result. Any other directory is \
+         sent while it is packed.\n\n\
          ## Machine\n\n{facts}\n{data}\n\n\
          ## In short\n\nBelow 1, ours needs less. Failures of the others are in the long table.\n\n{}\n\
          ## All figures\n\n\
          Wall and CPU time are medians, memory is the largest of all runs. *Requests* and *wire* (both directions) \
          are those to the registry that is read + those to the one that is written, counted by a proxy in a run \
-         of its own, where what is on disk beside the result (*temp*) is looked at as well.\n\n{}\n{}\
+         of its own, which also measures what is on disk beside the result (*temp*).\n\n{}\n{}\
          ## Again\n\n\
          `cargo xtask peers` installs the other tools, `cargo xtask bench` measures; `--help` lists workloads and options.\n",
         summary(workloads),
