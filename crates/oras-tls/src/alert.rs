@@ -1,10 +1,12 @@
-//! Alerts of the peer, in the words of Go's `crypto/tls`.
+//! Texts for TLS alerts of the peer, in the words of Go's `crypto/tls`.
 
 use rustls::AlertDescription;
 
 /// Returns the text of an alert, without a prefix.
 pub(crate) fn text(alert: AlertDescription) -> String {
     use AlertDescription as A;
+    // The texts equal those of the Go tool, so that users can search for them. rustls has only the names of the
+    // variants.
     let known = match alert {
         A::CloseNotify => "close notify",
         A::UnexpectedMessage => "unexpected message",
@@ -41,6 +43,7 @@ pub(crate) fn text(alert: AlertDescription) -> String {
         A::CertificateRequired => "certificate required",
         A::NoApplicationProtocol => "no application protocol",
         A::EncryptedClientHelloRequired => "encrypted client hello required",
+        // Go prints an alert without a name in the same form, with the number of the alert.
         other => return format!("alert({})", u8::from(other)),
     };
     known.to_owned()

@@ -10,7 +10,7 @@ use crate::error::words;
 /// Returns the reason why the certificate of `host` was rejected.
 pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
     match error {
-        // A bad signature means an authority of the same name with another key.
+        // A bad signature means that a trusted authority has the same name but another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "certificate signed by unknown authority".to_owned()
         }
@@ -29,6 +29,7 @@ pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
         ),
         CertificateError::NotValidForName => format!("certificate is not valid for {host}"),
         CertificateError::NotValidForNameContext { presented, .. } => {
+            // Browsers and Go ignore the Common Name (RFC 9525), so a certificate without subjectAltName has no names.
             let names: Vec<_> = presented.iter().filter_map(|name| presented_name(name)).collect();
             match names.is_empty() {
                 true => format!(
@@ -64,16 +65,18 @@ pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
         } => unsupported_signature(Some(signature_algorithm_id)),
         CertificateError::InvalidOcspResponse => "invalid OCSP response".to_owned(),
         CertificateError::ApplicationVerificationFailure => "certificate was rejected".to_owned(),
+        // rustls wraps the errors of webpki that have no variant of their own in `Other`.
         CertificateError::Other(other) => other.0.downcast_ref().map_or_else(|| other.0.to_string(), path),
         // The deprecated variant without details.
         other if words(&format!("{other:?}")).starts_with("unsupported signature algorithm") => {
             unsupported_signature(None)
         }
+        // The enum is non-exhaustive: the name of a new variant is a better message than none.
         other => words(&format!("{other:?}")),
     }
 }
 
-/// Returns the fault in the chain of certificates.
+/// Returns the message for a fault in the chain of certificates.
 fn path(error: &PathError) -> String {
     match error {
         PathError::CaUsedAsEndEntity => {
@@ -152,6 +155,7 @@ fn purpose(purpose: &ExtendedKeyPurpose) -> String {
 }
 
 fn date(time: UnixTime) -> String {
+    // jiff can't represent every date that a certificate can contain. Then the message shows the seconds.
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| format!("{seconds} s"), |time| time.to_string())
 }

@@ -4,7 +4,7 @@ use rustls::{AlertDescription, Error, InconsistentKeys, InvalidMessage, PeerInco
 
 use crate::{alert, certificate_error};
 
-/// What client and server must have in common.
+/// The versions and algorithms that this client and server support, for messages about failed handshakes.
 pub const LIMITS: &str = "oras speaks TLS 1.2 and 1.3 with ECDHE and AES-GCM or ChaCha20-Poly1305; TLS 1.0 and 1.1, \
                           CBC cipher suites and RSA key exchange are not supported";
 
@@ -15,6 +15,8 @@ pub fn describe(host: &str, error: &Error) -> String {
             format!("tls: failed to verify certificate: x509: {}", certificate_error::reason(host, why))
         }
         Error::AlertReceived(alert) => {
+            // These three alerts mean that both sides have no version or algorithm in common, so the message lists
+            // ours.
             let text = format!("remote error: tls: {}", alert::text(*alert));
             match alert {
                 AlertDescription::HandshakeFailure
@@ -91,6 +93,7 @@ fn incompatible(why: &PeerIncompatible) -> String {
 /// Splits a name in camel case into words, for errors without a message: `MissingKeyShare` becomes `missing key
 /// share`. Text in parentheses is dropped.
 pub(crate) fn words(name: &str) -> String {
+    // The fields in parentheses are Rust debug text, which users can't read.
     let name = name.split(['(', '{', ' ']).next().unwrap_or_default();
     let mut words = String::new();
     let mut before_is_small = false;

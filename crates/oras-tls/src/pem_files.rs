@@ -11,7 +11,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::describe;
 
-/// Bytes of the largest file that is read; the largest bundles of authorities have less than a tenth.
+/// The size in bytes of the largest file that is read. The largest bundles of authorities have less than a tenth of
+/// it.
 const MAX_FILE: u64 = 16 << 20;
 
 /// A file that can't be used, and the reason.
@@ -23,7 +24,7 @@ pub struct FileError {
     kind: FileErrorKind,
 }
 
-/// The kind of fault of a file.
+/// The kind of fault of a file, for callers that have their own message for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileErrorKind {
     /// The file does not exist.
@@ -72,6 +73,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileErr
     if !found.is_empty() {
         return Ok(found);
     }
+    // The labels show what the file contains instead, for a message that names the likely mistake.
     let labels = labels(&pem);
     let reason = match labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
         true => "has a private key and no certificate: are the files of the certificate and the key swapped?"
@@ -140,13 +142,16 @@ pub fn certified_key(
             );
             Err(FileError::new(key, reason))
         }
+        // `keys_match` also fails for a certificate that webpki can't parse, such as one of version 1. Those are
+        // accepted.
         _ => Ok(pair),
     }
 }
 
-/// Reads a file once, so that it may be a pipe.
+/// Reads a file. Opens it only once and does not seek, so that the file may be a pipe.
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
+    // One byte beyond the limit shows that the file is too large, without reading the rest.
     let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     match file {
         Ok(size) if size as u64 > MAX_FILE => Err(FileError::new(path, "is too large for a PEM file")),
@@ -156,6 +161,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
             Err(FileError::new(path, "no such file or directory").kind_of(FileErrorKind::Missing))
         }
         Err(error) => {
+            // Rust appends "(os error N)" and begins with a capital letter; Go does neither.
             let text = error.to_string();
             let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
             Err(FileError::new(path, reason))
@@ -164,6 +170,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 }
 
 fn lines(pem: &[u8]) -> impl Iterator<Item = String> {
+    // PEM files have the line ends of Unix, of Windows, or a bare carriage return (RFC 7468).
     pem.split(|byte| matches!(byte, b'\n' | b'\r'))
         .map(|line| String::from_utf8_lossy(line).trim().to_owned())
 }
@@ -171,6 +178,7 @@ fn lines(pem: &[u8]) -> impl Iterator<Item = String> {
 /// Returns the printable labels of the sections, such as `CERTIFICATE`.
 fn labels(pem: &[u8]) -> Vec<String> {
     let label = |line: String| Some(line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?.to_owned());
+    // Labels come from the file and appear in messages, so control characters and long labels are dropped.
     let is_plain =
         |label: &String| label.len() < 64 && label.chars().all(|c| c.is_ascii_graphic() || c == ' ');
     lines(pem).filter_map(label).filter(is_plain).collect()
