@@ -1,4 +1,4 @@
-//! The client: options, connections, tokens and the state of hosts that its repositories share.
+//! The client, which holds what its repositories share: options, connections, tokens and the state of hosts.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::connection::tls_config;
 use crate::host_state::HostState;
 use crate::http::endpoint::Endpoint;
 
-/// Different warnings of one client that are handed on, which bounds the memory that registries can fill.
+/// The most distinct warnings that one client passes to its handler. Bounds the memory that registries can fill.
 const MAX_WARNINGS: usize = 1000;
 
 /// A client for any number of registries. Cheap to clone; clones share connections and tokens.
@@ -36,7 +36,7 @@ struct Inner {
     pools: ConnectionPools,
     addresses: Arc<RegistryAddresses>,
     tokens: TokenCaches,
-    /// Registries with the texts of their warnings that were handed on.
+    /// The warnings that the handler has received, as registry and text.
     warned: Mutex<HashSet<(String, String)>>,
     hosts: Mutex<HashMap<Origin, Arc<HostState>>>,
 }
@@ -72,7 +72,8 @@ impl Client {
         &self.inner.options
     }
 
-    /// Returns the registry `server` for work on `name`, which is the registry itself or one of its repositories.
+    /// Returns the endpoint of the registry `server`. The rule of `registries.conf` for `name` applies, which is the
+    /// registry itself or one of its repositories.
     ///
     /// # Errors
     /// `Denied` if the registry is blocked.
@@ -80,8 +81,7 @@ impl Client {
         self.endpoint_with_scheme(server, name, self.inner.options.plain_http)
     }
 
-    /// Like [`Client::endpoint`], but uses HTTP if `plain` is true and HTTPS if it is false, whatever the options
-    /// say.
+    /// Like [`Client::endpoint`], but `plain` replaces the option: HTTP if it is true, HTTPS if it is false.
     pub(crate) fn endpoint_with_scheme(
         &self,
         server: &str,
@@ -89,6 +89,7 @@ impl Client {
         plain: Option<bool>,
     ) -> Result<Endpoint> {
         let rule = self.inner.options.registries.find(name);
+        // A blocked registry is rejected here, before any connection, for reads and writes alike.
         if let Some(blocked) = rule.as_ref().and_then(RuleMatch::blocked) {
             return Err(blocked);
         }
@@ -102,6 +103,7 @@ impl Client {
 
     fn build_endpoint(&self, server: &str, insecure: bool, plain: Option<bool>) -> Result<Endpoint> {
         let endpoint = Endpoint::registry(server, plain, self.inner.headers.clone())?;
+        // An explicit scheme is final. Without one, an insecure registry may fall back to HTTP.
         Ok(if insecure { endpoint.insecure(plain.is_none()) } else { endpoint })
     }
 
@@ -135,13 +137,16 @@ impl Client {
         match self.inner.options.http_version {
             HttpVersion::Http1 => false,
             HttpVersion::Http2 => true,
+            // HTTP/1.1 is the default, because one HTTP/2 connection transfers a large blob more slowly.
             HttpVersion::Auto => self.host(url).requires_http2(),
         }
     }
 
-    /// Records that `registry` sent the warning `text`; returns true if it is new and should be handed on.
+    /// Records that `registry` sent the warning `text`; returns true if it is new, so that the handler should receive
+    /// it.
     pub(crate) fn insert_warning(&self, registry: &str, text: &str) -> bool {
         let mut warned = self.inner.warned.lock();
+        // A full set drops new warnings instead of old ones: otherwise an old warning would be reported twice.
         warned.len() < MAX_WARNINGS && warned.insert((registry.to_owned(), text.to_owned()))
     }
 }
@@ -152,8 +157,10 @@ fn parse_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
         // The message omits the value, which may be a secret.
         let invalid = |_| Error::new(ErrorKind::InvalidInput, format!("invalid header: {name:?}"));
         let mut value = HeaderValue::from_str(value).map_err(|error| invalid(error.to_string()))?;
+        // Sensitive values are hidden in logs and are not added to the compression table of HTTP/2.
         value.set_sensitive(true);
         let name = HeaderName::try_from(name).map_err(|error| invalid(error.to_string()))?;
+        // `append` and not `insert`, because the user may set the same header several times.
         parsed.append(name, value);
     }
     Ok(parsed)

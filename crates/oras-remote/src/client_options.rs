@@ -55,21 +55,22 @@ pub struct ResolveOverride {
     pub address_port: u16,
 }
 
-/// When and how one blob is downloaded over several connections: only if one connection is slow and the server
-/// supports ranges.
+/// When and how one blob is downloaded over several connections. That happens only if one connection is slow and the
+/// server supports ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParallelDownload {
     /// Connections to one registry that its large downloads share; 1 disables parallel downloads.
     pub connections: usize,
-    /// Remaining bytes from which more connections are tried.
+    /// The number of remaining bytes from which on more connections are opened.
     pub smallest: u64,
-    /// Bytes per second from which one connection is fast enough.
+    /// The rate in bytes per second at which one connection is fast enough.
     pub fast: u64,
-    /// How long one connection is measured before it counts as slow.
+    /// The time for which one connection is measured before it can count as slow.
     pub measured: Duration,
-    /// How long each number of connections is measured before more are added; at least the time of two parts.
+    /// The time for which a number of connections is measured before more are added. It is extended to twice the
+    /// average time of a part.
     pub epoch: Duration,
-    /// Bytes of a blob requested ahead of those delivered, which bounds the memory.
+    /// The most bytes of one blob that are requested but not yet delivered. Bounds the memory.
     pub window: usize,
 }
 
@@ -94,7 +95,7 @@ pub struct ClientOptions {
     pub plain_http: Option<bool>,
     /// Whether to skip verification of the registry's certificate.
     pub insecure: bool,
-    /// PEM file of certificate authorities that replaces the system's.
+    /// PEM file of certificate authorities that are trusted instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// PEM files of a client certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
@@ -120,7 +121,7 @@ pub struct ClientOptions {
     pub mirror_credentials: Arc<dyn CredentialStore>,
     /// How referrers are stored.
     pub referrers: ReferrersMode,
-    /// Receives the warnings of registries, each once.
+    /// Receives each distinct warning of a registry once.
     pub warnings: Option<WarningHandler>,
     /// Manifest types for the `Accept` header, in order.
     pub manifest_types: Vec<MediaType>,
@@ -132,12 +133,14 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// Timeout of connecting.
     pub connect_timeout: Duration,
-    /// Timeout of a server that makes no progress: reading the request, answering, or sending the body. After all
-    /// bytes of an upload were sent, twice that time, and a second more for each 16 MiB.
+    /// Timeout for a server that makes no progress: it does not read the request, does not answer, or does not send
+    /// the body. After the last byte of an upload, the server has twice this time, plus a second for each 16 MiB, to
+    /// answer.
     pub idle_timeout: Duration,
-    /// When one blob is downloaded over several connections.
+    /// When and how one blob is downloaded over several connections.
     pub parallel: ParallelDownload,
-    /// Bytes of blobs per second, downloads and uploads together. Clients with clones of one limit share it.
+    /// The limit of blob bytes per second, for downloads and uploads together. Clients that have clones of one limit
+    /// share it.
     pub limit_rate: Option<RateLimit>,
     /// Directory for the state of interrupted uploads, which a later run resumes
     /// ([`UnfinishedUploads`](crate::UnfinishedUploads)). Without it, no state is saved.

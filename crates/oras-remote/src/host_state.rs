@@ -1,4 +1,4 @@
-//! What a client has learned of one origin while it runs.
+//! The state of one origin, which a client collects while it runs and does not save.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,10 +13,11 @@ use crate::repository::upload::upload_capabilities::UploadCapabilities;
 pub(crate) struct HostState {
     /// Whether the server refused HTTP/1.1.
     requires_http2: AtomicBool,
+    // Decides whether a failed connection may be a restart of the server or is reported at once.
     has_answered: AtomicBool,
     /// Connections that large downloads share.
     pub(crate) connections: Arc<ConnectionBudget>,
-    /// Requests that are in flight, and how many may be.
+    /// Counts the requests in flight and limits their number.
     pub(crate) concurrency: Arc<ConcurrencyLimit>,
     uploads: OnceLock<Arc<UploadCapabilities>>,
 }
@@ -35,6 +36,7 @@ impl HostState {
 
     /// Returns true if the server speaks only HTTP/2.
     pub(crate) fn requires_http2(&self) -> bool {
+        // Relaxed is enough: the flag protects no other data, and a late reader only repeats one failed handshake.
         self.requires_http2.load(Ordering::Relaxed)
     }
 
@@ -53,8 +55,9 @@ impl HostState {
         self.has_answered.store(true, Ordering::Relaxed);
     }
 
-    /// Returns what the registry `server` is known to accept as uploads, which begins with its profile.
+    /// Returns the upload capabilities of the registry `server`, which start from its profile.
     pub(crate) fn uploads(&self, server: &str) -> Arc<UploadCapabilities> {
+        // All uploads to one origin share this object, so that one refused request adjusts all of them.
         let uploads = self.uploads.get_or_init(|| {
             let profile = Profile::of(server);
             tracing::debug!(registry = server, profile = profile.name, "uploading");

@@ -46,9 +46,11 @@ impl Registry {
     pub fn repositories(&self, last: Option<&str>) -> BoxStream<'static, Result<String>> {
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
         match endpoint.url("/v2/_catalog") {
+            // The catalog needs a scope of its own (distribution's token specification): `registry:catalog:*`.
             Ok(url) => List { client, endpoint, scopes: Scopes::catalog(), url }
                 .after(last)
                 .items(|page: CatalogPage| page.repositories),
+            // The signature has no `Result`, so the first item of the stream is the error.
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     }

@@ -1,8 +1,8 @@
-//! Known limits of public registries, by host. They are the starting point: a client learns the rest while it runs.
+//! Known limits of public registries, by host. A client starts from them and adjusts them while it runs.
 
 /// How a registry accepts blobs.
 ///
-/// Lists only what saves a refused request; `docs/registries.md` describes the rest.
+/// Contains only settings that avoid a rejected request; `docs/registries.md` describes the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// Name of the registry.
@@ -13,7 +13,7 @@ pub(crate) struct Profile {
     pub(crate) max_put: Option<u64>,
     /// Whether blobs can be sent in chunks by `PATCH`.
     pub(crate) takes_patch: bool,
-    /// Whether a blob can be sent with the `POST` that opens its upload; `None` if that is to be tried.
+    /// Whether a blob can be sent with the `POST` that opens its upload; `None` if the client tests it.
     pub(crate) takes_single_post: Option<bool>,
     /// Whether to try mounting.
     pub(crate) mounts: bool,
@@ -26,6 +26,7 @@ const UNKNOWN: Profile = Profile {
     name: "a registry",
     max_patch: None,
     max_put: None,
+    // Optimistic values: the client tests each capability and stops using it after a refusal.
     takes_patch: true,
     takes_single_post: None,
     mounts: true,
@@ -76,6 +77,7 @@ impl Profile {
     /// Returns the profile of the registry at `host`, with or without a port.
     pub(crate) fn of(host: &str) -> &'static Self {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
+        // The pattern keeps its leading dot, so `.gcr.io` does not match `evilgcr.io`.
         let is_meant = |pattern: &str| match pattern.strip_prefix('.') {
             Some(_) => name.ends_with(pattern),
             None => name == pattern,

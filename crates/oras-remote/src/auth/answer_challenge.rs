@@ -23,9 +23,10 @@ use crate::http::response_error::{MissingCredential, ResponseError};
 use crate::http::retry::FailedAttempt;
 
 impl Client {
-    /// Returns the `Authorization` that answers a refusal, if there is one that was not sent yet.
+    /// Returns the `Authorization` for a retry of a rejected request, or `None` if the client has no other one than it
+    /// already sent.
     ///
-    /// A refusal is a 401 with its challenges, or another status that rejects the token.
+    /// The rejection is a 401 with challenges, or another status by which the registry rejects the token.
     pub(crate) async fn authorize(
         &self,
         endpoint: &Endpoint,
@@ -40,6 +41,7 @@ impl Client {
             StatusCode::UNAUTHORIZED => {
                 self.answer_challenge(endpoint, &cache, request, response, refused).await
             }
+            // Another status than 401 has no challenges, so the client repeats the request that fetched the token.
             _ => self.refresh_authorization(endpoint, &cache, request, refused).await,
         };
         answer.map_err(|failed| {
@@ -69,6 +71,7 @@ impl Client {
                 Challenge::Basic { .. } => match self.basic_authorization(endpoint, cache, refused).await? {
                     Ok(header) => Some(header),
                     Err(error) => {
+                        // A later challenge may still succeed, so the first error is returned only if none does.
                         missing.get_or_insert(error);
                         None
                     }
@@ -76,6 +79,8 @@ impl Client {
                 Challenge::Bearer { realm, service, scope } => {
                     let mut scopes = request.scopes.clone();
                     if let Some(scope) = &scope {
+                        // The challenge may name fewer scopes than the operation needs later. The union saves a second
+                        // token.
                         scopes.merge(&Scopes::parse(scope));
                     }
                     let bearer = TokenRequest {
@@ -123,6 +128,7 @@ impl Client {
         }
         let found = self.options().credentials.get(endpoint.server(), endpoint.repository()).await;
         let found = found.map_err(|error| error.context("failed to resolve credential"))?.map(Arc::new);
+        // A missing credential is cached too, so that a helper program runs only once.
         cache.store_credential(found.clone());
         Ok(found)
     }
@@ -141,6 +147,7 @@ fn basic(credential: Option<&Credential>) -> Result<HeaderValue> {
 }
 
 pub(crate) fn basic_header(username: &str, password: &Secret) -> Result<HeaderValue> {
+    // `Secret` wipes each intermediate copy of the password from memory.
     let text = Secret::from(format!("{username}:{}", password.expose()));
     header("Basic", &Secret::from(STANDARD.encode(text.expose())))
 }

@@ -20,8 +20,7 @@ pub(crate) enum Challenge {
     },
 }
 
-/// Returns the challenges of all `headers` in order, without unknown schemes and Bearer challenges that lack an
-/// address.
+/// Returns the challenges of all `headers` in order. Skips unknown schemes, and Bearer challenges without an address.
 pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<Challenge> {
     headers.flat_map(|header| Parser { rest: header }.challenges()).filter_map(Raw::known).collect()
 }
@@ -36,6 +35,7 @@ impl Raw {
     fn known(mut self) -> Option<Challenge> {
         match self.scheme.as_str() {
             "basic" => Some(Challenge::Basic { realm: self.take("realm").unwrap_or_default() }),
+            // Without a realm there is no server to fetch a token from, so the challenge is skipped.
             "bearer" => Some(Challenge::Bearer {
                 realm: self.take("realm").filter(|realm| !realm.is_empty())?,
                 service: self.take("service"),
@@ -61,6 +61,7 @@ impl<'a> Parser<'a> {
         // An unquoted scope may be split at the comma between its actions.
         let mut open_scope = false;
         loop {
+            // Only a comma without a space continues a scope. A space usually begins the next challenge or parameter.
             let directly = self.rest.strip_prefix(',').is_some_and(|rest| rest.starts_with(is_word));
             self.skip(|c| c == ',' || c.is_whitespace());
             if self.rest.is_empty() {
@@ -101,6 +102,7 @@ impl<'a> Parser<'a> {
 
     /// Skips the single value that some schemes have instead of parameters, as in `Negotiate YWJj==`.
     fn skip_token68(&mut self) {
+        // The text may also be the first parameter, so the position is restored if it is no single value.
         let before = self.rest;
         self.skip(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
         let equals = self.rest.len();
@@ -143,6 +145,7 @@ impl<'a> Parser<'a> {
         while let Some(character) = characters.next() {
             match character {
                 '"' => break,
+                // A backslash quotes the next character (RFC 9110, section 5.6.4).
                 '\\' => value.extend(characters.next()),
                 other => value.push(other),
             }
@@ -157,6 +160,7 @@ fn is_word(c: char) -> bool {
 }
 
 fn is_action(word: &str) -> bool {
+    // Actions are `pull`, `push`, `delete` or `*`. The names of schemes would look the same in lower case.
     word.chars().all(|c| c.is_ascii_lowercase() || c == '*') && word != "basic" && word != "bearer"
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::auth::credential::Credential;
 use crate::auth::secret::Secret;
 
-/// Timeout of a helper, which may have to ask its user.
+/// Timeout for a helper, which may show a prompt to the user.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of the largest output of a helper.
 const MAX_OUTPUT: u64 = 64 * 1024;
@@ -58,11 +58,13 @@ impl CredentialHelper {
     /// # Errors
     /// If `name` can't be part of a program's name.
     pub(crate) fn new(name: &str, directory: Option<&Path>) -> Result<Self> {
+        // A path separator would let the configuration file name any program.
         if name.contains(['/', '\\', '\0']) {
             let message = format!("invalid name of a credential helper {name:?}");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         let program = PathBuf::from(format!("docker-credential-{name}"));
+        // A bare name makes the system search `PATH`.
         let program = directory.map_or(program.clone(), |directory| directory.join(&program));
         Ok(Self { program, timeout: TIMEOUT })
     }
@@ -79,6 +81,7 @@ impl CredentialHelper {
         })?;
         let secret = Secret::from(response.secret);
         Ok(match response.username.as_str() {
+            // Two empty fields are the same as no credential: sending them would only be rejected.
             "" if secret.expose().is_empty() => None,
             TOKEN_USER => Some(Credential::Refresh(secret)),
             _ => Some(Credential::Basic { username: response.username, password: secret }),
@@ -90,6 +93,7 @@ impl CredentialHelper {
         let (username, secret) = match credential {
             Credential::Basic { username, password } => (username.as_str(), password),
             Credential::Refresh(token) => (TOKEN_USER, token),
+            // The protocol of helpers has a marker for identity tokens but none for access tokens.
             Credential::Access(_) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
@@ -142,6 +146,7 @@ impl CredentialHelper {
 
     /// Returns true if `error` means that the program is not installed.
     pub(crate) fn is_missing(&self, error: &Error) -> bool {
+        // Only `not_started` creates this kind for `get`, and only if the program was not found.
         error.kind() == ErrorKind::Unsupported
     }
 
@@ -185,6 +190,7 @@ async fn exchange(
         }
         Ok::<_, std::io::Error>(output)
     };
+    // Both at once: a helper that fills its output pipe before it reads would block a sequential exchange forever.
     let ((), output) = tokio::join!(feed, read);
     // The pipe is closed here, so a helper that writes more ends.
     Ok((output?, child.wait().await?))

@@ -27,6 +27,7 @@ impl Client {
             return Ok(cached);
         }
         let cache = self.tokens().cache(endpoint);
+        // Refreshing an expired token now saves the request that the registry would reject with 401.
         let Some(request_for_token) = cache.token_request(&request.scopes) else { return Ok(None) };
         let _fetching = cache.lock_fetch().await;
         self.bearer_header(endpoint, &cache, request_for_token, None).await.map(Some)
@@ -71,6 +72,7 @@ impl Client {
                 // A credential helper may have a newer credential.
                 cache.clear_credential();
                 let other = self.credential(endpoint, cache).await?;
+                // The store has no newer credential, so the same request would fail in the same way.
                 if other == credential {
                     return Err(failed);
                 }
@@ -96,6 +98,7 @@ impl Client {
         let server = endpoint.token_server(&bearer.realm);
         let get = || self.get_token(&server, bearer, credential);
         match credential {
+            // An access token is final: there is nothing to exchange it for.
             Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
             Some(credential @ Credential::Refresh(_)) => {
                 let response = self.post_for_token(&server, bearer, credential).await?;
@@ -111,6 +114,7 @@ impl Client {
                     return read_token(self, response);
                 }
                 let other = self.post_for_token(&server, bearer, credential).await?;
+                // If the server lacks both methods, its answer to the preferred one is reported.
                 read_token(self, if lacks_method(other.status) { response } else { other })
             }
             None => read_token(self, get().await?),
@@ -128,6 +132,7 @@ impl Client {
             Request::new(Method::GET, url, Scopes::default()).limit(Some(token_messages::MAX_RESPONSE));
         let authorization = match credential {
             Some(Credential::Basic { username, password }) => Some(basic_header(username, password)?),
+            // A `GET` has no form for an identity token, so it is sent as the password of an empty user name.
             Some(Credential::Refresh(secret)) => Some(basic_header("", secret)?),
             _ => None,
         };

@@ -63,11 +63,13 @@ impl Scopes {
             let actions: Vec<_> = actions.iter().map(String::as_str).collect();
             format!("{resource}:{}", actions.join(","))
         });
+        // A fixed order makes equal scopes equal requests.
         let sorted: BTreeSet<String> = resources.chain(self.opaque.iter().cloned()).collect();
         sorted.into_iter()
     }
 
-    /// The name may contain colons, as in a host with a port.
+    /// Adds one scope. Its name may contain colons, as in a host with a port, so only the last colon separates the
+    /// actions.
     fn add(&mut self, scope: &str) {
         match scope.rsplit_once(':') {
             Some((resource, actions)) if resource.contains(':') => {
@@ -81,11 +83,13 @@ impl Scopes {
 
     fn allow<'a>(&mut self, resource: String, actions: impl Iterator<Item = &'a str>) {
         let mut actions = actions.filter(|action| !action.is_empty()).peekable();
+        // A resource without actions would allow nothing and would only lengthen the request.
         if actions.peek().is_none() {
             return;
         }
         let allowed = self.resources.entry(resource).or_default();
         allowed.extend(actions.map(str::to_owned));
+        // `*` already contains all other actions.
         if allowed.contains("*") {
             allowed.retain(|action| action == "*");
         }

@@ -14,7 +14,7 @@ use crate::http::endpoint::Endpoint;
 
 /// The shortest lifetime of a token (distribution's token specification).
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
-/// Time before the end of a token at which it is refreshed.
+/// The client refreshes a token this long before it expires, because a request takes time to arrive.
 const REFRESH_MARGIN: Duration = Duration::from_secs(5);
 
 /// The caches of a client, by the origin of the registry and the repository, because credentials may be per
@@ -28,6 +28,7 @@ type CacheKey = (String, Option<String>);
 impl TokenCaches {
     /// Returns the cached `Authorization` for `scopes` at this registry.
     pub(crate) fn authorization(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
+        // A token server receives its credential explicitly and never a token of a registry.
         if !endpoint.is_registry() {
             return None;
         }
@@ -46,6 +47,7 @@ impl TokenCaches {
 /// The tokens and the credential for one repository of a registry.
 #[derive(Default)]
 pub(crate) struct TokenCache {
+    // Two locks: `cached` is held only for a look-up, `fetching` while a token is requested.
     cached: Mutex<Cached>,
     fetching: tokio::sync::Mutex<()>,
 }
@@ -54,7 +56,7 @@ pub(crate) struct TokenCache {
 struct Cached {
     basic: Option<HeaderValue>,
     tokens: Vec<CachedToken>,
-    /// The requests by which tokens were fetched, even of expired ones.
+    /// The requests that fetched tokens, also if the token has expired. They refresh a token without a new challenge.
     requests: Vec<TokenRequest>,
     /// The result of the last look-up; `None` before the first.
     credential: Option<Option<Arc<Credential>>>,
@@ -66,7 +68,7 @@ struct CachedToken {
     until: Instant,
 }
 
-/// What a challenge asks a token for.
+/// The parameters of a request to a token server, taken from a challenge.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRequest {
     /// The address of the token server.
@@ -100,6 +102,7 @@ impl TokenCache {
 
     /// Caches a token for its lifetime.
     pub(crate) fn store_token(&self, request: TokenRequest, header: HeaderValue, expires: Option<Duration>) {
+        // The specification defines 60 seconds as the lifetime of a token without one. A shorter one is also raised.
         let until = Instant::now() + (expires.unwrap_or(MIN_LIFETIME).max(MIN_LIFETIME) - REFRESH_MARGIN);
         let mut cached = self.lock();
         cached.tokens.push(CachedToken { scopes: request.scopes.clone(), header, until });

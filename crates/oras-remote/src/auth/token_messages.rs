@@ -100,10 +100,12 @@ pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     let secret = [response.access_token, response.token]
         .into_iter()
         .flatten()
+        // Servers send either field or both (distribution's token specification). OAuth2 requires the first one.
         .find(|token| !token.is_empty())
         .ok_or_else(|| Error::new(ErrorKind::InvalidContent, "empty token returned"))?;
     let seconds = response.expires_in.and_then(|value| match value {
         Value::Number(number) => number.as_f64(),
+        // A string that contains a number is accepted. Any other type counts as a missing lifetime.
         Value::String(text) => text.parse().ok(),
         _ => None,
     });
@@ -126,11 +128,13 @@ pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<()> {
         let mut shown = realm.clone();
         // Neither fails for an address that can have a user.
         let _ = (shown.set_username(""), shown.set_password(None));
+        // The query may contain a secret of the registry, so the message omits it.
         shown.set_query(None);
         Err(Error::new(ErrorKind::Denied, format!("refusing the token server {shown}: {why}")))
     };
     match realm.scheme() {
         "https" => {}
+        // A registry with TLS must not make the client send a password without TLS.
         "http" if registry.scheme() == "https" => {
             return refuse("it is not secure, and the registry is");
         }

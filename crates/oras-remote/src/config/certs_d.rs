@@ -1,4 +1,4 @@
-//! Certificates by registry, in directories as Docker and the containers tools use them: `certs.d/host:port` with
+//! Certificates by registry, in the directory layout of Docker and the containers tools: `certs.d/host:port` with
 //! authorities (`*.crt`) and a client certificate with its key (`*.cert`, `*.key`).
 
 use std::io;
@@ -11,28 +11,31 @@ use oras_store::{Error, ErrorKind, Result};
 pub(crate) struct Certificates {
     /// PEM files of authorities that are trusted in addition to the system's.
     pub(crate) authorities: Vec<PathBuf>,
-    /// PEM files of the client certificate that is first by name, and of its key.
+    /// PEM files of the client certificate and of its key. Of several certificates, the first by name.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
 }
 
 /// Returns the first existing directory for the registry `server`, which is a host with an optional port.
 pub(crate) fn directory(directories: &[PathBuf], server: &str) -> Option<PathBuf> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
+    // The server becomes a path component. A name such as `..` or `a/b` would leave the directory.
     if server.is_empty() || server.starts_with('.') || !server.chars().all(is_name) {
         return None;
     }
     directories.iter().map(|directory| directory.join(server)).find(|directory| directory.is_dir())
 }
 
-/// Reads such a directory. Skips files without read permission, which are meant for another user.
+/// Reads the certificates in `directory`. Skips files without read permission, which are meant for another user.
 ///
 /// # Errors
 /// `InvalidInput` for a client certificate without its key.
 pub(crate) fn read(directory: &Path) -> Result<Certificates> {
     let mut files: Vec<PathBuf> = match std::fs::read_dir(directory) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        // A directory that can't be listed is skipped like an unreadable file: it is meant for another user.
         Err(_) => return Ok(Certificates::default()),
     };
+    // `read_dir` has no defined order. Sorting makes the choice of the client certificate repeatable.
     files.sort();
     let with = |extension: &str| {
         let has = move |path: &&PathBuf| path.extension().is_some_and(|found| found == extension);
@@ -47,6 +50,7 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
         let message = format!("{} has no key beside it: {} is missing", certificate.display(), key.display());
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
+    // A certificate whose key belongs to another user is skipped, as the certificate itself would be.
     let client = is_permitted(&key).then_some((certificate, key));
     Ok(Certificates { authorities, client })
 }

@@ -45,7 +45,7 @@ pub struct Located {
     pub keeper: Keeper,
 }
 
-/// The place of a credential.
+/// Where a credential is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// The entry of `auths` with this key.
@@ -82,7 +82,7 @@ impl DockerConfig {
         self
     }
 
-    /// Returns the file if there is exactly one, not counting fallbacks.
+    /// Returns the path if the store has exactly one file, not counting fallbacks.
     pub fn path(&self) -> Option<&Path> {
         match self.paths.as_slice() {
             [path] => Some(path),
@@ -128,6 +128,7 @@ impl DockerConfig {
                 return Ok(found);
             }
         }
+        // Fallback files belong to other tools, so a broken one must not stop this client.
         for path in &self.fallbacks {
             match self.locate_in(path, &key, true).await {
                 Ok(None) => {}
@@ -142,6 +143,7 @@ impl DockerConfig {
         let file = DockerConfigFile::read(path).await?;
         let located = |credential, keeper| Located { credential, file: file.path().to_owned(), keeper };
         if let Some(helper) = self.helper(&file, &key.own())? {
+            // Helpers receive the server alone, because they store no credentials per repository.
             match helper.get(&key.own()).await {
                 Err(error) if helper.is_missing(&error) => self.notice(&format!(
                     "{} names the credential helper {}, which is not installed: looking elsewhere",
@@ -153,6 +155,7 @@ impl DockerConfig {
                 }
             }
         }
+        // Without a usable helper, the entries of the file itself are searched.
         let found = file.find(|entry| key.rank(entry, strict))?;
         Ok(found.map(|(entry, credential)| located(credential, Keeper::Entry(entry))))
     }
@@ -209,7 +212,7 @@ impl CredentialStore for DockerConfig {
         if let Some(helper) = self.helper(&file, &key.own())? {
             return helper.erase(&key.own()).await;
         }
-        // Deletes keys of older tools too, which would be found otherwise.
+        // Also deletes keys that older tools wrote. Otherwise a later look-up would find them.
         if file.remove(|entry| key.rank(entry, true).is_some())? { file.write().await } else { Ok(()) }
     }
 }
@@ -222,6 +225,7 @@ struct Key {
 
 impl Key {
     fn of(server: &str, repository: Option<&str>) -> Self {
+        // Docker Hub has several names. One of them stands for all, so that each finds the same credential.
         let is_hub = HUB_NAMES.contains(&server);
         let server = if is_hub { HUB_NAMES[0] } else { server };
         Self { server: server.to_owned(), path: repository.unwrap_or_default().to_owned() }
@@ -243,6 +247,7 @@ impl Key {
         if entry == self.own() {
             return Some(2);
         }
+        // Old versions of Docker wrote whole addresses. Only their host counts, because the path is one of the API.
         if let Some((_, rest)) = entry.split_once("://") {
             let host = rest.split_once('/').map_or(rest, |(host, _)| host);
             return self.is_server(host).then_some(1);
@@ -254,6 +259,7 @@ impl Key {
         if path.is_empty() {
             return Some(1);
         }
+        // The prefix must end at a `/`: the credential of `team` is not for `team-two`.
         let below = self.path.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
         below.map(|_| 2 + path.len()).or((!strict).then_some(0))
     }

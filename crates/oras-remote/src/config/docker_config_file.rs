@@ -19,6 +19,7 @@ const MAX_SIZE: u64 = 16 << 20;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
+    // Accepts values with and without the padding characters `=`.
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
@@ -38,6 +39,7 @@ impl DockerConfigFile {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let bytes = match read_bounded(path) {
             Ok(bytes) => bytes,
+            // A missing file is normal before the first login.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => {
                 return Err(Error::io(format!("failed to open config file {}", path.display()), error));
@@ -62,6 +64,7 @@ impl DockerConfigFile {
 
     /// Returns the name of the helper for `server`, if one is configured.
     pub(crate) fn helper(&self, server: &str) -> Result<Option<&str>> {
+        // Docker gives the helper of one registry precedence over the helper for all.
         let own = self.object("credHelpers")?.and_then(|helpers| helpers.get(server));
         for (field, value) in [("credHelpers", own), ("credsStore", self.fields.get("credsStore"))] {
             match value {
@@ -79,6 +82,7 @@ impl DockerConfigFile {
         let Some(auths) = self.object("auths")? else {
             return Ok(None);
         };
+        // `max_by_key` returns the last of several equal entries, so the reversed order selects the first one.
         let ranked = auths.iter().rev().filter_map(|(key, entry)| Some((rank(key)?, key, entry)));
         let Some((_, key, entry)) = ranked.max_by_key(|(rank, ..)| *rank) else {
             return Ok(None);
@@ -127,6 +131,7 @@ impl DockerConfigFile {
 
     /// Replaces the file, or the target of a symbolic link.
     pub(crate) async fn write(mut self) -> Result<()> {
+        // An empty name means no helper. The Go tool omits the field when it writes the file.
         if self.fields.get("credsStore").is_some_and(|name| name == "" || name.is_null()) {
             self.fields.shift_remove("credsStore");
         }
@@ -143,6 +148,7 @@ impl DockerConfigFile {
             if let Some(parent) = path.parent() {
                 create_private(parent)?;
             }
+            // An atomic replacement: a concurrent reader sees the old or the new file, never a part.
             oras_fs::replace(&path, &bytes, 0o600)
         })
         .await
@@ -164,6 +170,7 @@ fn insert(map: &mut Map<String, Value>, key: &str, value: Value) {
 fn read_bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    // One byte beyond the limit shows that the file is too large, without reading the rest.
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(std::io::Error::other(format!("it is larger than {MAX_SIZE} bytes")));
@@ -177,6 +184,7 @@ fn create_private(directory: &Path) -> Result<()> {
         return Ok(());
     }
     let mut builder = std::fs::DirBuilder::new();
+    // The mode applies to directories that are created here. Existing ones keep theirs.
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -200,6 +208,7 @@ fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> {
     if !(entry.is_object() || entry.is_null()) {
         return Err("not an object");
     }
+    // A token takes precedence over a password.
     let (access, refresh) = (field("registrytoken")?, field("identitytoken")?);
     if !access.is_empty() {
         return Ok(Some(Credential::Access(access.into())));
@@ -219,6 +228,7 @@ fn decode(entry: &Value) -> Result<Option<Credential>, &'static str> {
 }
 
 fn basic(auth: &str) -> Option<Credential> {
+    // The decoded password is wiped from memory on every return, also after an error.
     let bytes = Zeroizing::new(BASE64.decode(auth.trim()).ok()?);
     let (username, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
     // Docker pads some passwords with zero bytes.
@@ -229,6 +239,7 @@ fn basic(auth: &str) -> Option<Credential> {
 /// Creates the entry of `auths` for `credential`.
 fn encode(credential: &Credential) -> Result<Value> {
     Ok(match credential {
+        // The file stores `user:password`, so a colon in the user name would move the boundary.
         Credential::Basic { username, .. } if username.contains(':') => {
             let message = "bad credential format: colons(:) are not allowed in username";
             return Err(Error::new(ErrorKind::InvalidInput, message));

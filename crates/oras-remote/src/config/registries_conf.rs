@@ -1,4 +1,4 @@
-//! `registries.conf`, version 2: where repositories are read, and which are insecure or blocked
+//! `registries.conf`, version 2: from where repositories are read, and which registries are insecure or blocked
 //! (containers-registries.conf(5)).
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 /// Bytes of the largest file that is read.
 const MAX_SIZE: u64 = 16 << 20;
 
-/// The rules for registries: mirrors, other locations, insecure and blocked ones.
+/// Rules for registries: their mirrors, their locations, and whether they are insecure or blocked.
 ///
 /// Short names are not supported, so other tables of the file are ignored.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +41,9 @@ pub(crate) struct Rule {
 pub(crate) struct MirrorRule {
     pub(crate) location: String,
     pub(crate) insecure: bool,
-    /// Whether content is read here by digest.
+    /// Whether the mirror serves reads by digest.
     pub(crate) digests: bool,
-    /// Whether tags are resolved here.
+    /// Whether the mirror serves reads by tag.
     pub(crate) tags: bool,
 }
 
@@ -79,6 +79,7 @@ impl RegistriesConf {
             let mut found = list(directory)
                 .map_err(|error| Error::io(format!("failed to list {}", directory.display()), error))?;
             found.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+            // The order of names decides which rule is used: a later file replaces the rules of an earlier one.
             found.sort();
             files.append(&mut found);
         }
@@ -94,6 +95,7 @@ impl RegistriesConf {
     fn add(&mut self, text: &str, path: &Path) -> Result<()> {
         let invalid = |why: String| Error::new(ErrorKind::InvalidInput, format!("{}: {why}", path.display()));
         let parsed: File = toml::from_str(text).map_err(|error| {
+            // Only the line and the reason are shown: the error of the parser would print the content of the file.
             let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
             invalid(format!("line {line}: {}", error.message()))
         })?;
@@ -155,10 +157,12 @@ fn read(path: &Path) -> std::io::Result<String> {
 /// host.
 fn matched_length(prefix: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
+        // The host must be longer than the domain: `*.example.com` does not match `example.com` itself.
         let host = name.split('/').next().unwrap_or_default();
         return (host.len() > domain.len() && host.ends_with(domain)).then_some(host.len());
     }
     let rest = name.strip_prefix(prefix)?;
+    // The prefix must end at a `/`: a rule for `host/team` is not for `host/team-two`.
     (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
 }
 
@@ -206,6 +210,7 @@ fn rule(table: RegistryTable, file: &Arc<Path>) -> std::result::Result<(String, 
     if prefix.contains('*') && (!is_wildcard || prefix[1..].contains('*')) {
         return Err(format!("prefix {prefix:?}: a wildcard must be \"*.\" before a domain"));
     }
+    // A wildcard stands for many hosts, so it has no single location. Its names stay unchanged.
     if location.is_empty() && !is_wildcard {
         return Err(format!("the registry with prefix {prefix:?} has no location"));
     }
@@ -222,6 +227,7 @@ fn mirror(table: MirrorTable, by_digest: bool) -> std::result::Result<MirrorRule
     }
     let (digests, tags) = match table.pull_from_mirror.as_str() {
         "" => (true, !by_digest),
+        // containers-registries.conf(5) forbids both settings together.
         _ if by_digest => {
             return Err(format!(
                 "mirror {location:?}: pull-from-mirror can't be used beside mirror-by-digest-only"

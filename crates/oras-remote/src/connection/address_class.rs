@@ -41,6 +41,7 @@ pub(crate) fn classify(address: IpAddr) -> AddressClass {
     match address {
         _ if METADATA.contains(&address) => AddressClass::Forbidden,
         IpAddr::V4(address) => classify_v4(address),
+        // Otherwise a registry could reach a private IPv4 address by its IPv6 form.
         IpAddr::V6(address) => match embedded(address) {
             Some(inner) => classify(IpAddr::V4(inner)),
             None => classify_v6(address),

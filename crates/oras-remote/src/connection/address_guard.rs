@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use crate::connection::address_class::{AddressClass, classify};
 
-/// A host that a registry may name whatever its address, for one port or all.
+/// A host that a registry may name even if its address is private, for one port or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     /// A name, or an address without brackets.
@@ -40,6 +40,7 @@ impl std::str::FromStr for AllowedHost {
         let failed =
             || Error::new(ErrorKind::InvalidInput, format!("invalid host {text:?}: expecting host[:port]"));
         let (host, port) = match text.rsplit_once(':') {
+            // A second colon without brackets belongs to an IPv6 address, not to a port.
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
                 (host, Some(port.parse().map_err(|_| failed())?))
             }
@@ -78,6 +79,7 @@ impl RegistryAddresses {
         let class = common_class(addresses.iter().map(SocketAddr::ip));
         let mut registries = self.0.lock();
         let known = registries.entry(host.to_owned()).or_insert(class);
+        // Also if two look-ups differ, because DNS records may change between them.
         if *known != class {
             *known = None;
         }
@@ -91,6 +93,7 @@ impl RegistryAddresses {
             Host::Domain(name) if is_localhost(name) => Some(AddressClass::Loopback),
             Host::Domain(name) => self.0.lock().get(name).copied().flatten(),
         };
+        // The strictest class: a public registry may name only public addresses.
         class.unwrap_or(AddressClass::Public)
     }
 }
@@ -123,6 +126,7 @@ impl AddressGuard {
     pub(crate) fn new(registry: &Url, url: &Url, allowed: &[AllowedHost]) -> Option<Self> {
         let owned = |url: &Url| url.host().map(|host| host.to_owned());
         let (registry, host) = (owned(registry)?, owned(url)?);
+        // Compares hosts without ports: another port of the registry's own host is not another network.
         let exempt = registry == host || allowed.iter().any(|allowed| allowed.covers(url));
         (!exempt).then_some(Self { registry, host })
     }
@@ -166,11 +170,12 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (registries, guard) = (Arc::clone(&self.registries), self.guard.clone());
         Box::pin(async move {
+            // Port 0 stands for the port of the address, which reqwest sets afterwards.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let mut addresses: Vec<SocketAddr> = found.collect();
             match guard {
                 None => registries.record(name.as_str(), &addresses),
-                // Any other name is that of a proxy, which the user chose.
+                // Any other name is the name of a proxy. The user chose it, so no guard applies.
                 Some(guard) if guard.host == Host::Domain(name.as_str().to_owned()) => {
                     let mut refused = None;
                     // The connection uses exactly the addresses checked here, so a changed DNS record can't bypass

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 #[derive(Debug)]
 pub(crate) struct Anchors {
     roots: RootCertStore,
-    /// Every certificate, byte for byte.
+    /// The trusted certificates in DER, to compare them byte for byte.
     identical: HashSet<CertificateDer<'static>>,
 }
 
@@ -46,8 +46,8 @@ impl Anchors {
 /// Verifies that a certificate is valid now, for the name, and for servers; and that one of the anchors signed it or
 /// is identical to it.
 ///
-/// webpki does not accept an identical certificate if it is one of an authority (CA:TRUE), the only kind that
-/// `openssl req -x509` creates. Go accepts it, and so does this. That is safe: the owner of a trusted authority's key
+/// webpki does not accept an identical certificate if it is one of an authority (CA:TRUE), the only kind that `openssl
+/// req -x509` creates. Go accepts it, and so does this verifier. That is safe: the owner of a trusted authority's key
 /// can sign a certificate for any name.
 #[derive(Debug)]
 pub(crate) struct AnchoredVerifier {
@@ -76,6 +76,7 @@ impl ServerCertVerifier for AnchoredVerifier {
             Err(error) if is_about_issuer(&error) && self.anchors.identical.contains(certificate) => {}
             other => other?,
         }
+        // The name is verified for identical certificates too, so a trusted one is valid only for its own hosts.
         verify_server_name(&parsed, name)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -105,8 +106,8 @@ impl ServerCertVerifier for AnchoredVerifier {
     }
 }
 
-/// Returns true if an error of webpki is about the issuer. webpki verifies the dates before that, and the purpose
-/// before all of these except the first.
+/// Returns true if an error of webpki is about the issuer. webpki verifies the dates before all of these, and the
+/// purpose before all except `CaUsedAsEndEntity`.
 fn is_about_issuer(error: &Error) -> bool {
     let Error::InvalidCertificate(why) = error else { return false };
     match why {
@@ -169,7 +170,7 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// Returns all schemes: a server shows no certificate whose scheme the client does not offer.
+    /// Returns all schemes: a server may reject a client that does not offer the scheme of its certificate.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         use SignatureScheme as S;
         vec![

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-/// The connection budget of one registry, shared by all downloads of a client. It is halved when the registry pushes
-/// back and grows by one per successful part.
+/// The connection budget of one registry, shared by all downloads of a client. It is halved when the registry is
+/// overloaded or breaks a connection, and grows by one per successful part.
 #[derive(Debug)]
 pub(crate) struct ConnectionBudget {
     max: usize,
@@ -37,6 +37,7 @@ impl ConnectionBudget {
 
     /// Takes the connection that every download gets, even beyond the budget.
     pub(crate) fn take_first(self: &Arc<Self>) -> ConnectionPermit {
+        // Each download needs one connection to make progress, so the first is never refused.
         self.with(|state| state.used += 1);
         ConnectionPermit(Arc::clone(self))
     }
@@ -59,6 +60,7 @@ impl ConnectionBudget {
 
     /// Raises the budget by one after a part arrived.
     pub(crate) fn succeeded(&self) {
+        // Slow growth after a fast decrease, as in the congestion control of TCP.
         self.with(|state| state.allowed = (state.allowed + 1).min(self.max));
     }
 

@@ -16,10 +16,10 @@ use crate::config::certs_d::{self, Certificates};
 use crate::connection::address_guard::{AddressGuard, RegistryAddresses, Resolver};
 use crate::connection::tls_config;
 
-/// Header fields of an answer at most. hyper's limit of 100 is too low for some gateways. The bytes are bounded too:
+/// The most header fields of an answer. hyper's limit of 100 is too low for some gateways. The bytes are bounded too:
 /// by hyper's buffer of 408 KiB over HTTP/1.1, by [`MAX_HEADER_LIST`] over HTTP/2.
 const MAX_HEADER_FIELDS: usize = 1000;
-/// Bytes of the header fields of an answer over HTTP/2.
+/// The most bytes of the header fields of an answer over HTTP/2.
 const MAX_HEADER_LIST: u32 = 408 << 10;
 
 /// Bounds of the interval between HTTP/2 pings, which is a quarter of the idle timeout. With the same time for the
@@ -80,6 +80,7 @@ impl ConnectionPools {
         if let Some(Opened { http, generation }) = open.get(&pool) {
             return Ok((http.clone(), Lease { pool, generation: *generation }));
         }
+        // Built under the lock, so that concurrent requests share one pool instead of opening several.
         let http = build(options, &pool, Arc::clone(registries))?;
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         open.insert(pool.clone(), Opened { http: http.clone(), generation });
@@ -89,10 +90,11 @@ impl ConnectionPools {
     /// Removes the connections of `lease` from the pool, so that later requests open new ones. Requests in flight
     /// keep theirs.
     ///
-    /// After a timeout on one connection, all others of the same time may be dead too, for example behind a NAT that
+    /// After a timeout on one connection, all others of its generation may be dead too, for example because a NAT
     /// dropped them. Over HTTP/2, a retry would even use the same connection.
     pub(crate) fn discard(&self, lease: &Lease) {
         let mut open = self.open.lock();
+        // Another request may have replaced the pool already. Its new connections must stay.
         if open.get(&lease.pool).is_some_and(|opened| opened.generation == lease.generation) {
             open.remove(&lease.pool);
             tracing::debug!("connections discarded after a timeout");
@@ -136,9 +138,11 @@ fn build(
         builder = builder.no_proxy();
     }
     if let Some(socks) = &pool.socks {
+        // Removes any other proxy first, so that only this one applies.
         builder = builder.no_proxy().proxy(reqwest::Proxy::all(socks.clone()).map_err(failed)?);
     }
     if let Some(rule) = pool.rule.and_then(|rule| options.resolve.get(rule)) {
+        // The user chose this address, so no proxy may resolve the name in another way.
         builder = builder.resolve(&rule.host, (rule.address, rule.address_port).into()).no_proxy();
     }
     builder.build().map_err(failed)

@@ -62,6 +62,7 @@ impl NoProxyEntry {
             _ => (text, None),
         };
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            // 128 bits are the whole address; `is_within` lowers the number for IPv4.
             return Some(Self { pattern: HostPattern::Network(address, 128), port });
         }
         let below = host.strip_prefix("*.").or_else(|| host.strip_prefix('.'));
@@ -94,6 +95,7 @@ impl HostPattern {
 
 /// Returns true if the first `bits` of both addresses are equal.
 fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    // An IPv4 address may be written in its mapped IPv6 form; both are the same host.
     match (address.to_canonical(), network.to_canonical()) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             let differing = (address.to_bits() ^ network.to_bits()).leading_zeros();

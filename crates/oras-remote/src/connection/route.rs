@@ -34,6 +34,7 @@ impl Client {
             let is_host = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(&rule.host));
             is_host && url.port_or_known_default() == Some(rule.port)
         };
+        // The last matching override is used, so that a later option replaces an earlier one.
         let rule = options.resolve.iter().rposition(applies);
         let direct = is_local(url) || self.no_proxy().covers(url);
         // An address override bypasses any proxy.
@@ -66,12 +67,13 @@ impl Client {
             },
         };
         if let Some(guard) = &pool.guard {
+            // An address needs no name resolution, so the resolver would never check it.
             guard.check_literal(self.addresses())?;
         }
         let (http, lease) = self.pools().get(pool, options, self.addresses())?;
         let mut route = Route { http, url: url.clone(), host: None, lease, https_proxy };
         if let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) {
-            // The port of the address overrides that of the rule.
+            // The request uses the port of the override. The `Host` header keeps the original one.
             let moved = rule.address_port != rule.port && route.url.set_port(Some(rule.address_port)).is_ok();
             route.host = moved.then(|| format!("{}:{}", rule.host, rule.port));
         }

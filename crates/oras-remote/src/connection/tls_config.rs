@@ -48,6 +48,8 @@ pub(crate) fn configure(
         }
         None => builder.with_no_client_auth(),
     };
+    // Offers only one protocol. A server that accepts only HTTP/2 rejects the handshake, and the client then uses
+    // HTTP/2.
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Ok(config)
 }
@@ -55,10 +57,11 @@ pub(crate) fn configure(
 fn anchors(file: Option<&Path>, own: &[PathBuf]) -> Result<Anchors> {
     let mut anchors = Anchors::new();
     match file {
+        // The user's file replaces all other authorities, including those of `certs.d`.
         Some(path) => add(&mut anchors, path)?,
         None => {
             own.iter().try_for_each(|path| add(&mut anchors, path))?;
-            // An unreadable store is reported by the failed handshake, which names the registry.
+            // Errors of the system's store are ignored here. The failed handshake reports them and names the registry.
             anchors.add_readable(rustls_native_certs::load_native_certs().certs);
         }
     }

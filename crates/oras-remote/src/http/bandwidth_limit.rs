@@ -1,4 +1,4 @@
-//! The number of bytes per second that all transfers together may move.
+//! The limit of bytes per second for all transfers together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// Unused time that a later transfer may use at once.
+/// The most unused time that a later transfer may use at once.
 const BURST: Duration = Duration::from_millis(100);
-/// Size of the largest chunk. Larger ones make the rate uneven, smaller ones cost more than they smooth.
+/// The size in bytes of the largest chunk. Larger chunks make the rate uneven; smaller ones cost more time than they
+/// are worth.
 const MAX_CHUNK: u64 = 64 << 10;
 
 /// A limit of blob bytes per second. Clones share one budget.
@@ -45,7 +46,9 @@ impl RateLimit {
 
     /// Books the time of `bytes` that are moved from `now` on, and returns its end.
     fn book(&self, bytes: usize, now: Instant) -> Instant {
+        // The lock is held only to book, not while waiting, so transfers wait concurrently.
         let mut booked_until = self.booked_until.lock();
+        // Unused time expires after `BURST`. Without that bound, a long pause would allow a long burst.
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let begin = booked_until.map_or(earliest, |booked_until| booked_until.max(earliest));
         let until = begin + Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
@@ -53,7 +56,7 @@ impl RateLimit {
         until
     }
 
-    /// Splits off the next chunk of `rest`: a tenth of a second's bytes, within bounds.
+    /// Splits off the next chunk of `rest`: the bytes of a tenth of a second, at least 1 and at most `MAX_CHUNK`.
     pub(crate) fn split_chunk(&self, rest: &mut Bytes) -> Bytes {
         let most = (self.per_second / 10).clamp(1, MAX_CHUNK);
         rest.split_to(usize::try_from(most).map_or(rest.len(), |most| most.min(rest.len())))

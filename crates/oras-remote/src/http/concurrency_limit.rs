@@ -9,8 +9,8 @@ use reqwest::Method;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// Answers per allowed request after which the limit grows by one. Large enough that a server with a fixed limit
-/// refuses only one or two requests in a hundred.
+/// The limit grows by one after this many answers per allowed request. The number is large enough that a server with a
+/// fixed limit refuses only one or two requests in a hundred.
 const ANSWERS_PER_INCREASE: usize = 8;
 /// An answer is slow if it takes longer than this, and [`SLOW_FACTOR`] times as long as the fastest answer to the
 /// same method.
@@ -18,13 +18,13 @@ const SLOW_ANSWER: Duration = Duration::from_secs(1);
 const SLOW_FACTOR: u32 = 4;
 /// Consecutive slow answers that halve the limit.
 const MAX_SLOW_ANSWERS: usize = 8;
-/// Slow answers never lower the limit below this, because slowness may have another cause.
+/// Slow answers never lower the limit below this number, because another cause than overload may slow the server.
 const MIN_LIMIT_FOR_SLOWNESS: usize = 4;
 
 /// The body that a request sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// Content that is read while it is sent, perhaps from the same server, so it may depend on other requests.
+    /// Content that is read while it is sent. It may be read from the same server, and then depends on other requests.
     Streamed,
     /// Anything else. Depends on no other request, so one of these may always be in flight.
     Whole,
@@ -52,13 +52,13 @@ struct LimitState {
     slow: usize,
     /// The fastest answer to each method.
     fastest: HashMap<Method, Duration>,
-    /// When slow answers last halved the limit. Requests from before don't count again.
+    /// When slow answers last halved the limit. Slow answers to requests that were sent earlier don't count again.
     last_halved: Option<Instant>,
     /// No request is sent before this time.
     closed_until: Option<Instant>,
 }
 
-/// A request in flight; dropping it frees its place.
+/// A request in flight, which occupies one place of the limit until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     throttle: Arc<ConcurrencyLimit>,
@@ -80,6 +80,7 @@ impl LimitState {
 
     /// Returns true if an answer took much longer than the fastest one to its method.
     fn is_slow(&mut self, method: &Method, took: Duration) -> bool {
+        // Per method, because a `HEAD` is usually faster than a `PUT` that stores a blob.
         let fastest = self.fastest.entry(method.clone()).or_insert(took);
         *fastest = took.min(*fastest);
         took > SLOW_ANSWER && took > *fastest * SLOW_FACTOR
@@ -92,6 +93,7 @@ impl LimitState {
 
     fn admits(&self, load: Load) -> bool {
         let below = self.allowed.is_none_or(|allowed| self.in_flight() < allowed);
+        // Without this exception, uploads that wait for downloads could occupy all places and deadlock.
         below || (load == Load::Whole && self.whole == 0)
     }
 }
@@ -130,7 +132,7 @@ impl InFlight {
     /// Halves the limit after a 429 or 503, and delays all requests by `retry_after`.
     pub(crate) fn refused(self, retry_after: Option<Duration>) {
         self.throttle.with(|state| {
-            // The server bears at most the other requests in flight, since it refused this one.
+            // The server refused this request, so it can handle at most the other requests in flight.
             let others = state.in_flight().saturating_sub(1);
             let most = state.allowed.map_or(others, |allowed| allowed.min(others));
             state.halve(most, 1);
@@ -145,12 +147,12 @@ impl InFlight {
     pub(crate) fn answered(self, method: &Method) {
         let took = self.started.elapsed();
         self.throttle.with(|state| {
-            // Streamed bodies don't count: they take as long as they are large.
+            // Streamed bodies don't count, because their duration depends on their size.
             if self.load == Load::Whole && state.is_slow(method, took) {
                 state.slow += usize::from(state.last_halved.is_none_or(|last_halved| self.started >= last_halved));
                 let in_flight = state.in_flight();
                 let most = state.allowed.map_or(in_flight, |allowed| allowed.min(in_flight));
-                // Several slow answers in a row: one alone may be a lost packet.
+                // Requires several slow answers in a row, because a lost packet can delay a single one.
                 if state.slow >= MAX_SLOW_ANSWERS && most > MIN_LIMIT_FOR_SLOWNESS {
                     state.halve(most, MIN_LIMIT_FOR_SLOWNESS);
                     state.last_halved = Some(Instant::now());
@@ -177,6 +179,7 @@ impl Drop for InFlight {
         });
         // Without a limit no request waits, and waking is not needed.
         if throttled {
+            // Wakes all waiting requests, because only some of them may be admitted now.
             self.throttle.changed.notify_waiters();
         }
     }

@@ -16,13 +16,13 @@ use crate::http::network_error::{self, ServerRole};
 use crate::http::redact::redact;
 use crate::http::retry::FailedAttempt;
 
-/// Encodings that one body may have: each needs a window of memory.
+/// The most encodings of one body. Each decoder needs memory for its window.
 const MAX_ENCODINGS: usize = 4;
 /// The largest window of a zstd frame, as a power of two: the limit of RFC 9659 for HTTP.
 const MAX_WINDOW: u32 = 23;
 /// Encoded bytes allowed beyond the decoded limit, because incompressible content grows a little.
 const OVERHEAD: u64 = 64 << 10;
-/// Bytes at the start of a body that identify its format.
+/// The number of bytes at the start of a body that identify its format.
 const MAGIC: usize = 4;
 
 /// The encodings of a body, in the order in which they were applied.
@@ -69,6 +69,7 @@ impl Encodings {
             let why = format!("{} content encodings, more than {MAX_ENCODINGS}", self.0.len());
             return stream::iter([Err(BodyError::Unsupported(why))]).boxed();
         }
+        // An eighth more than the decoded limit: encoded content is rarely longer than decoded content.
         let body = bounded(body, limit.saturating_add(limit / 8).saturating_add(OVERHEAD));
         // Encodings are removed in the reverse order of their application.
         self.0.iter().rev().fold(body, |body, name| Stage::new(body, name).decoded())
@@ -87,7 +88,7 @@ impl BodyError {
     }
 }
 
-/// Limits the encoded bytes, because many encoded bytes may decode to nothing.
+/// Limits the encoded bytes, because endless encoded input may decode to nothing.
 fn bounded(body: DecodedBody, limit: u64) -> DecodedBody {
     let mut total = 0_u64;
     let counted = body.and_then(move |chunk| {
@@ -118,10 +119,11 @@ impl Stage {
     }
 
     /// Returns the next decoded chunk. A decoder writes at most its buffer of some 32 KiB per step, so that a small
-    /// input that decodes to much never needs much memory.
+    /// input with a large decoded size never needs much memory.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
             while !self.input.is_empty()
+                // The decoder is chosen by the first bytes, so it waits until enough of them have arrived.
                 && (self.is_ended || self.decoder.is_some() || self.input.len() >= MAGIC)
             {
                 let piece = self.step()?;
@@ -131,6 +133,7 @@ impl Stage {
             }
             if self.is_ended {
                 let Some(mut decoder) = self.decoder.take() else { return Ok(None) };
+                // A truncated body must be an error, not a short result.
                 decoder.end().map_err(|error| malformed(&self.name, &error))?;
                 let rest = std::mem::take(decoder.output());
                 return Ok((!rest.is_empty()).then(|| rest.into()));
@@ -246,7 +249,7 @@ impl Decoder for zio::Writer<Vec<u8>, ZstdDecoder<'static>> {
     }
 }
 
-/// Plain content.
+/// A decoder for plain content, which returns its input.
 #[derive(Default)]
 struct Plain(Vec<u8>);
 

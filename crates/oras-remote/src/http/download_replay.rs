@@ -13,12 +13,13 @@ use futures::{Stream, StreamExt, stream};
 use oras_store::{ByteStream, Content, Result};
 use parking_lot::{Mutex, MutexGuard};
 
-/// Bytes that are buffered: about what may be in flight to a registry.
+/// The size of the buffer in bytes: about the number of bytes that may be in flight to a registry.
 const REPLAY_BUFFER_SIZE: usize = 6 << 20;
-/// Bytes before the buffer that are downloaded again by a small request. Beyond that, a new download starts.
+/// The most bytes before the buffer that a separate request downloads again. If more are missing, a new download
+/// starts.
 const MAX_REFETCH: u64 = 32 << 20;
 
-/// The download behind an upload. Clones share it; the latest opening continues it.
+/// The download behind an upload. Clones share it. The latest opening continues it, and older openings lose it.
 #[derive(Clone, Default)]
 pub(crate) struct ReplayableDownload(Arc<Mutex<Slot>>);
 
@@ -42,8 +43,10 @@ impl ReplayableDownload {
         let (opening, download) = {
             let mut slot = self.slot();
             slot.openings += 1;
+            // The lock is released before the download is opened, because a lock must not be held across an await.
             (slot.openings, slot.download.take())
         };
+        // Another end means another request range, for which this download has too many or too few bytes.
         let usable =
             download.filter(|download| download.end == range.end && download.buffer.reaches(range.start));
         let (before, download) = match usable {
@@ -128,6 +131,7 @@ impl Stream for DownloadStream {
             Poll::Ready(Some(Ok(chunk))) => download.buffer.push(chunk),
             // Even a finished download is useful while its last bytes are buffered.
             Poll::Ready(None) => download.stream = stream::empty().boxed(),
+            // After an error the stream can't continue, so the next opening starts a new download.
             Poll::Ready(Some(Err(_))) => self.download = None,
             Poll::Pending => {}
         }
@@ -138,7 +142,7 @@ impl Stream for DownloadStream {
 impl Drop for DownloadStream {
     fn drop(&mut self) {
         let mut slot = self.relay.slot();
-        // A newer opening has its own download, which an older stream must not replace.
+        // A newer opening has its own download. This older stream must not replace it.
         if slot.openings == self.opening {
             slot.download = self.download.take();
         }

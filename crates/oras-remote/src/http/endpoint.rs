@@ -12,8 +12,7 @@ use crate::http::network_error::ServerRole;
 /// A server with its own headers. Headers and credentials are sent to no other origin.
 ///
 /// The type enforces that: the headers are private, and [`Endpoint::headers_for`], the only way to read them, takes
-/// the address that they are sent to. A client certificate is only shown on connections of pools for addresses that
-/// the registry owns.
+/// the address that they are sent to. Only connections to addresses of the registry use the client certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     base: Url,
@@ -25,7 +24,7 @@ pub(crate) struct Endpoint {
     named_by: Option<Url>,
     /// Whether the server's certificate is not verified.
     insecure: bool,
-    /// The address without TLS, if an insecure registry may use it.
+    /// The address without TLS, if the registry is insecure and may be reached by HTTP.
     plain: Option<Arc<Plain>>,
 }
 
@@ -42,6 +41,7 @@ impl Endpoint {
     pub(crate) fn registry(server: &str, plain: Option<bool>, headers: HeaderMap) -> Result<Self> {
         let name = server.rsplit_once(':').map_or(server, |(name, _)| name);
         let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };
+        // Docker Hub serves its API at another host than its name in references.
         let host = if server == "docker.io" { "registry-1.docker.io" } else { server };
         let invalid =
             || Error::new(ErrorKind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
@@ -73,6 +73,7 @@ impl Endpoint {
     /// Returns the endpoint of the token server at `realm`, which this registry named.
     pub(crate) fn token_server(&self, realm: &Url) -> Self {
         let (server, headers) = Default::default();
+        // The rule of `registries.conf` is for the registry alone, so a token server on another origin is verified.
         let insecure = self.insecure && self.owns(realm);
         let named_by = Some(self.base().clone());
         Self { base: realm.clone(), server, repository: None, headers, named_by, insecure, plain: None }
@@ -96,7 +97,7 @@ impl Endpoint {
         self.insecure
     }
 
-    /// Records that the server of `url` has no TLS, if it is this server and HTTP is allowed.
+    /// Records that this server has no TLS, if `url` is its address and HTTP is allowed.
     pub(crate) fn refuses_tls(&self, url: &Url) {
         if let Some(plain) = self.plain.as_ref().filter(|_| self.base.origin() == url.origin()) {
             plain.chosen.store(true, Ordering::Relaxed);
@@ -167,10 +168,12 @@ impl Endpoint {
 
     /// Returns the headers to send to `url`: none unless this server owns it.
     pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
+        // The single place that decides which server receives headers and credentials.
         if !self.owns(url) {
             return HeaderMap::new();
         }
         let mut headers = self.headers.clone();
+        // An `Authorization` that the user set replaces the one of the client.
         if let (Some(value), false) = (authorization, self.has_own_authorization()) {
             headers.insert(reqwest::header::AUTHORIZATION, value.clone());
         }

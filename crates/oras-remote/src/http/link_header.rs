@@ -3,8 +3,8 @@
 
 use url::Url;
 
-/// Returns the target of the first link to the next page. Links without a relation count, because some registries
-/// send them.
+/// Returns the target of the first link to the next page. A link without a relation counts as next, because some
+/// registries send such links.
 ///
 /// Accepts targets without brackets, values without quotes, and parameters in any order.
 ///
@@ -26,6 +26,7 @@ pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
 /// Resolves `target` against the address of its page. Fails if it is on another server.
 pub(crate) fn resolve(target: &str, page: &Url) -> Result<Url, String> {
     let next = page.join(target).map_err(|error| format!("invalid next link {target:?}: {error}"))?;
+    // A registry must not make the client request other servers by its lists.
     if next.origin() != page.origin() {
         return Err(format!(
             "invalid next link {target:?}: not the same origin as {:?}",
@@ -54,6 +55,7 @@ impl<'a> Link<'a> {
             if let Some((name, value)) = parameter
                 && name.eq_ignore_ascii_case("rel")
             {
+                // The first `rel` counts, and later ones are ignored (RFC 8288, section 3.3).
                 link.relation = link.relation.or(Some(value));
             }
         }
@@ -67,8 +69,8 @@ impl<'a> Link<'a> {
     }
 }
 
-/// Reads a parameter and removes quotes from its value. Characters that no name has tell an address without brackets
-/// from a parameter.
+/// Reads a parameter and removes quotes from its value. An address without brackets has characters that no parameter
+/// name has, which distinguishes the two.
 fn parameter(part: &str) -> Option<(&str, &str)> {
     let (name, value) = part.split_once('=')?;
     let name = name.trim();

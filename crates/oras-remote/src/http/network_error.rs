@@ -52,6 +52,7 @@ pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwe
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(ErrorKind::Denied, refused.clone()).into();
     }
+    // Go has its own message for this case, which users know.
     if speaks_plain_http(error) {
         let cause = "http: server gave HTTP response to HTTPS client";
         return go_error(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
@@ -60,9 +61,8 @@ pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwe
     FailedAttempt { error: go_error(method, url, &cause), advice }
 }
 
-/// Returns true if the server, or a machine before it, may be restarting: the connection was refused or ended before
-/// an answer. A load balancer or a container's port forward accepts connections and resets them while the server is
-/// down.
+/// Returns true if the server, or a machine in front of it, may be restarting: the connection was refused, or ended
+/// before an answer. While a server is down, its load balancer or port forward may accept connections and reset them.
 pub(crate) fn is_outage(error: &reqwest::Error) -> bool {
     use io::ErrorKind as E;
     if error.is_timeout() || find::<AddressRefused>(error).is_some() {
@@ -141,8 +141,8 @@ fn speaks_plain_http(error: &reqwest::Error) -> bool {
     matches!(tls, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
-/// Returns true if no TLS server listens: the connection was refused or reset, or the handshake was answered without
-/// TLS.
+/// Returns true if the server does not speak TLS: it refused or reset the connection, or answered the handshake
+/// without TLS.
 pub(crate) fn lacks_tls_server(error: &reqwest::Error) -> bool {
     match find::<rustls::Error>(error) {
         Some(_) => speaks_plain_http(error),
@@ -172,8 +172,10 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
     let host = url.host_str().unwrap_or_default();
     let address = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
     if let Some(tls) = find::<rustls::Error>(error) {
+        // A certificate or protocol error is the same in each attempt.
         return (oras_tls::describe(host, tls), RetryAdvice::Never);
     }
+    // hyper exports no type for this error, only its text.
     if chain(error).any(|error| error.to_string() == "dns error") {
         return (format!("dial tcp: lookup {host}: no such host"), RetryAdvice::Never);
     }
@@ -182,6 +184,7 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
     let dial = if error.is_connect() { format!("dial tcp {}: ", dialed()) } else { String::new() };
     match io {
         Some(io::ErrorKind::ConnectionRefused) => {
+            // Usually a wrong port. If the server answered before, the caller treats it as an outage and retries.
             (format!("{dial}connect: connection refused"), RetryAdvice::Never)
         }
         _ if error.is_timeout() => (format!("{dial}i/o timeout"), RetryAdvice::Later),

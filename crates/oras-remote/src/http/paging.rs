@@ -23,14 +23,14 @@ use crate::http::response_body::too_large;
 use crate::http::retry::FailedAttempt;
 use crate::http::{link_header, network_error};
 
-/// Pages of one list. A registry that sends more is faulty or hostile.
+/// The most pages of one list. A registry that sends more is faulty or hostile.
 const MAX_PAGES: usize = 10_000;
-/// Bytes of one page: registries without paging send the whole list at once. The index of the referrers tag schema
-/// counts as a page.
+/// The most bytes of one page. Registries without paging send the whole list as one page. The index of the referrers
+/// tag schema counts as a page.
 pub(crate) const MAX_PAGE: u64 = 64 << 20;
-/// Bytes of all pages of one list.
+/// The most bytes of all pages of one list.
 const MAX_LIST: u64 = 2 * MAX_PAGE;
-/// Chunks of a list that may wait for the parser.
+/// The most chunks of a list that wait for the parser.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
 /// A list on a registry.
@@ -46,12 +46,13 @@ impl List {
     /// Starts the list after the item `last`.
     pub(crate) fn after(mut self, last: Option<&str>) -> Self {
         if let Some(last) = last.filter(|last| !last.is_empty()) {
+            // `last` is exclusive: the list starts after it (distribution-spec, "Listing Tags").
             self.url.query_pairs_mut().append_pair("last", last);
         }
         self
     }
 
-    /// Requests one page, and returns it whatever its status.
+    /// Requests one page, and returns it even if its status is an error.
     pub(crate) async fn page<P: DeserializeOwned + Send + 'static>(&self, url: Url) -> Result<Page<P>> {
         let request = Request::list(url, self.scopes.clone(), MAX_PAGE);
         let idle = self.client.options().idle_timeout;
@@ -103,7 +104,7 @@ impl VisitedPages {
             link_header::resolve(target, url).map_err(|why| page.bad(ErrorKind::InvalidContent, &why))?;
         self.pages.insert(url.clone());
         self.length += length;
-        // A registry that links back would otherwise make the client loop.
+        // A link to an earlier page would otherwise make the client loop.
         if self.pages.contains(&next) {
             return Err(page.bad(ErrorKind::InvalidContent, "the next page is one that was read before"));
         }
@@ -177,6 +178,7 @@ async fn parse_long<P: DeserializeOwned + Send + 'static>(
 ) -> Result<(u64, Result<P, String>), FailedAttempt> {
     let (method, url) = (&response.method, &response.url);
     let (sender, pieces) = mpsc::channel(MAX_QUEUED_CHUNKS);
+    // serde_json parses only from blocking readers. Parsing whole texts would need the text and the result in memory.
     let parser = tokio::task::spawn_blocking(move || {
         let text = BufReader::new(ChunkReader { pieces, piece: Bytes::new() });
         serde_json::from_reader(text).map_err(|error| explain(&error, false))
@@ -194,6 +196,7 @@ async fn parse_long<P: DeserializeOwned + Send + 'static>(
             break;
         }
     }
+    // The end of the channel is the end of the text for the parser.
     drop(sender);
     Ok((total, parser.await.unwrap_or_else(|error| Err(error.to_string()))))
 }

@@ -16,7 +16,7 @@ pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     bytes: Bytes,
-    /// Bytes read by all openings together.
+    /// The number of bytes that all openings have read together.
     bytes_read: Arc<AtomicU64>,
 }
 
@@ -26,12 +26,13 @@ enum Bytes {
     /// Content of another registry, whose download is reused when the upload fails.
     Replayable(Content, ReplayableDownload),
     UnhashedContent(UnhashedContent),
-    /// The bytes from an offset on. The registry already has the earlier ones, and this client no longer does.
+    /// The bytes after an offset. The registry already has the earlier bytes, and this client has freed them.
     Window(u64, bytes::Bytes),
 }
 
 impl Payload {
     pub(crate) fn content(content: Content) -> Self {
+        // Only content of a registry is expensive to open again. A file is simply read a second time.
         let is_far = content.is_replayable() && matches!(content.origin(), Origin::Repository { .. });
         let bytes = if is_far && content.descriptor().size > MAX_SMALL_BLOB {
             Bytes::Replayable(content, ReplayableDownload::default())
@@ -71,7 +72,7 @@ impl Payload {
         }
     }
 
-    /// Returns the number of bytes read so far, counting bytes that were sent twice twice.
+    /// Returns the number of bytes read so far. Bytes that were read twice count twice.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Redirects: which ones are followed, and to where.
+//! Redirects: which ones the client follows, and to which addresses.
 //!
 //! A redirect to another origin drops credentials and the user's headers, because [`Endpoint::headers_for`] attaches
 //! them per address.
@@ -61,6 +61,7 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
     let followed = match response.status.as_u16() {
         // These may change the method of a write, so only reads follow them (RFC 9110, section 15.4).
         301..=303 => reads,
+        // These keep the method and the body, so the client must be able to send the body a second time.
         307 | 308 => request.is_replayable(),
         _ => false,
     };
@@ -69,6 +70,7 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
         .url
         .join(location)
         .map_err(|_| response.bad(ErrorKind::InvalidContent, "redirected to an invalid address"))?;
+    // After HTTPS, the content must not be sent or received without encryption.
     if !matches!(next.scheme(), "http" | "https")
         || (response.url.scheme() == "https" && next.scheme() == "http")
     {
@@ -76,7 +78,7 @@ fn redirect(endpoint: &Endpoint, request: &Request, response: &Response) -> Resu
             format!("refusing to follow a redirect from {} to {}", response.url.scheme(), next.scheme());
         return Err(response.bad(ErrorKind::Denied, &why));
     }
-    // Headers stay behind by [`Endpoint::headers_for`], but a body would be sent along.
+    // [`Endpoint::headers_for`] removes headers for another origin, but the body would still be sent.
     if matches!(request.body, Body::Secret(_)) && !endpoint.owns(&next) {
         return Err(
             response.bad(ErrorKind::Denied, "refusing to send an identity token or a password elsewhere")

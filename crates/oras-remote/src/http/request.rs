@@ -40,6 +40,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
+        // Bounded by default: a request must opt in to an unbounded body.
         let limit = Some(MAX_MANIFEST_SIZE);
         Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit, is_list: false }
     }
@@ -69,6 +70,7 @@ impl Request {
 
     /// Returns true if the caller needs the body of the answer. For writes, the headers are enough.
     pub(crate) fn needs_answer_body(&self) -> bool {
+        // A token server answers a `POST` with the token in the body.
         matches!(self.method, Method::GET | Method::HEAD) || matches!(self.body, Body::Secret(_))
     }
 

@@ -41,6 +41,7 @@ impl Response {
     /// Returns the declared length of the body, unless it is encoded. After a `HEAD`, the length that a `GET` would
     /// return.
     pub(crate) fn content_length(&self) -> Option<u64> {
+        // With an encoding, the header states the encoded length, which no descriptor contains.
         let length = self.header("content-length").filter(|_| self.encodings().is_empty())?;
         length.trim().parse().ok()
     }

@@ -18,14 +18,14 @@ use crate::http::request::Request;
 use crate::http::response::ResponseBody;
 use crate::http::retry::FailedAttempt;
 
-/// Bytes that are read of an error, or of a body that is not needed.
+/// The most bytes that are read of an error, or of a body that is not needed.
 const MAX_UNNEEDED: u64 = 8 * 1024;
 /// Timeout of reading the body of an error.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of reading a body that is not needed, and between the chunks of an error that only the end of the
-/// connection ends.
+/// Timeout for reading a body that is not needed. Also the longest wait for each chunk of an error body whose headers
+/// don't show where it ends.
 const OPEN_END_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of a list that are read before it is streamed: nearly all lists are shorter.
+/// If a list is longer than this number of bytes, it is streamed. Nearly all lists are shorter.
 const LIST_BEGINNING: u64 = 256 << 10;
 
 /// Reads as much of the body of `http` as `request` needs.
@@ -104,14 +104,16 @@ async fn list(
     Ok(ResponseBody::Long(Mutex::new(body)))
 }
 
-/// Reads what arrives soon, up to [`MAX_UNNEEDED`] bytes. An error says enough in them. The body of a success is read
-/// so that the connection can be reused, and only if it has an end.
+/// Reads the bytes that arrive before a short deadline, up to [`MAX_UNNEEDED`]. They suffice for the message of an
+/// error. The body of a success is read only so that the connection can be reused, and only if its headers show where
+/// it ends.
 async fn read_unneeded(http: reqwest::Response, encodings: &Encodings, is_success: bool) -> Bytes {
     let headers = http.headers();
     let has_end = headers.contains_key(CONTENT_LENGTH)
         || headers.contains_key(TRANSFER_ENCODING)
         || http.version() == reqwest::Version::HTTP_2;
     let is_error = !is_success && !http.status().is_redirection();
+    // Such a body ends with the connection, so reading it would not make the connection reusable.
     if !has_end && !is_error {
         return Bytes::new();
     }
@@ -120,6 +122,7 @@ async fn read_unneeded(http: reqwest::Response, encodings: &Encodings, is_succes
     let mut body = encodings.decode(http, MAX_UNNEEDED);
     loop {
         let until = if has_end { deadline } else { deadline.min(Instant::now() + OPEN_END_TIMEOUT) };
+        // A broken or slow error body is cut short: its beginning is better than a second error about it.
         let Ok(Ok(Some(chunk))) = timeout_at(until, body.try_next()).await else { break };
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 >= MAX_UNNEEDED {

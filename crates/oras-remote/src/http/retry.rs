@@ -12,16 +12,17 @@ use crate::http::response_error::ResponseError;
 
 /// The longest `Retry-After` that is honoured. Beyond it, the error is returned at once.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// The shortest delay between attempts to reach a server, whatever the policy: a refused connection fails at once.
+/// The shortest delay between attempts during an outage, also if the policy has a shorter one. A refused connection
+/// fails at once, so without a delay the client would retry in a busy loop.
 const MIN_OUTAGE_WAIT: Duration = Duration::from_millis(10);
 
 /// When and how often a failed request is retried.
 ///
 /// The delay doubles from `base` up to `limit`, with a jitter of a tenth; a `Retry-After` of up to a minute takes
 /// precedence. Requests are retried after a timeout, a broken connection, and the statuses 408, 429 and 5xx. While a
-/// server that answered before seems to restart, requests are retried for the duration `outage`, even beyond
-/// `retries` retries, unless `retries` is 0. Such a server refuses connections, or ends them without an answer, or a
-/// gateway before it answers 502, 503 or 504.
+/// server that answered before seems to restart, requests are retried for the duration `outage`, even beyond `retries`
+/// retries, unless `retries` is 0. A server seems to restart if it refuses connections or ends them without an answer,
+/// or if a gateway in front of it answers 502, 503 or 504.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// The number of retries of a request.
@@ -78,6 +79,7 @@ struct Outage {
 impl RetryBudget {
     /// Waits for the next attempt, or returns the error of the last one if there is none.
     pub(crate) async fn wait_or_fail(&mut self, failed: FailedAttempt) -> Result<()> {
+        // Any other failure ends the outage: the server answers again, or has another fault.
         if !matches!(failed.advice, RetryAdvice::Outage { .. }) {
             self.outage = None;
         }
@@ -87,11 +89,13 @@ impl RetryBudget {
             RetryAdvice::Once if self.made > 0 => None,
             _ if self.made == self.policy.retries => None,
             RetryAdvice::Once | RetryAdvice::Later => Some(self.policy.delay(self.made)),
+            // A longer delay is not shortened: the server would reject the early retry, so the error is returned now.
             RetryAdvice::After(asked) => Some(asked).filter(|asked| *asked <= MAX_RETRY_AFTER),
         };
         let Some(wait) = wait else { return Err(failed.error) };
         tracing::debug!(error = %failed.error, ?wait, made = self.made, "retrying");
         tokio::time::sleep(wait).await;
+        // Attempts during an outage are limited by time and leave the retries of the request unchanged.
         if self.outage.is_none() {
             self.made += 1;
         }
@@ -102,7 +106,7 @@ impl RetryBudget {
     fn wait_for_restart(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), attempts: 0 });
         let wait = asked.unwrap_or_else(|| self.policy.delay(outage.attempts)).max(MIN_OUTAGE_WAIT);
-        // A request that takes longer than an outage still has its retries.
+        // The number of retries is granted even if each attempt takes longer than the whole outage.
         let is_allowed =
             outage.attempts < self.policy.retries || outage.since.elapsed() + wait <= self.policy.outage;
         outage.attempts += 1;
@@ -124,7 +128,7 @@ pub(crate) enum RetryAdvice {
     /// One retry.
     Once,
     Later,
-    /// The server answered before and may be restarting. A gateway may have said how long that takes.
+    /// The server answered before and may be restarting. `asked` is the `Retry-After` of a gateway, if it sent one.
     Outage {
         asked: Option<Duration>,
     },
@@ -154,7 +158,7 @@ pub(crate) fn is_gateway_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502..=504)
 }
 
-/// Returns whether a status calls for a retry.
+/// Returns whether a retry may succeed after an answer with this status and these headers.
 pub(crate) fn retry_advice(status: StatusCode, headers: &HeaderMap) -> RetryAdvice {
     match status.as_u16() {
         // Not implemented, or the wrong HTTP version: a retry changes nothing.

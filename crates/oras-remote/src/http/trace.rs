@@ -1,5 +1,5 @@
-//! Debug log entries of requests and answers in the layout of the Go tool. Only headers and bodies that are known to
-//! be harmless are shown.
+//! Debug log entries of requests and answers in the layout of the Go tool. Shows only headers and bodies that are
+//! known to contain no secrets.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -89,6 +89,7 @@ impl TraceEntry {
         if !tracing::enabled!(target: TRACE_TARGET, tracing::Level::DEBUG) {
             return Self { number: None, method };
         }
+        // The number connects an answer with its request, because concurrent requests interleave in the log.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut headers = request.headers.clone();
         headers.extend(given.clone());
@@ -192,6 +193,7 @@ fn lines(headers: &HeaderMap, hidden: impl Fn(&HeaderName) -> bool) -> String {
 }
 
 fn line(headers: &HeaderMap, name: &HeaderName, hidden: bool) -> String {
+    // Unknown headers are hidden: a registry or gateway may put a session or a token into any of them.
     let shown = !hidden && SHOWN.contains(&name.as_str());
     let values = headers.get_all(name).iter().map(|value| {
         let text = String::from_utf8_lossy(value.as_bytes());
@@ -248,10 +250,12 @@ fn hide_values(query: &str) -> String {
     names.iter().map(|name| format!("{name}=REDACTED")).collect::<Vec<_>>().join("&")
 }
 
-/// Formats `<address>; rel="next"` with only the parameters that count pages.
+/// Formats `<address>; rel="next"`, and hides the values of all parameters except harmless ones such as `n` and
+/// `last`.
 fn link(text: &str) -> String {
     let (Some(start), Some(end)) = (text.find('<'), text.find('>')) else { return HIDDEN.to_owned() };
     let Some(inner) = text.get(start + 1..end) else { return HIDDEN.to_owned() };
+    // A link may be relative, and only whole addresses can be parsed. The placeholder is removed below.
     let base = Url::parse("http://relative.invalid/").ok();
     let Some(url) = base.and_then(|base| base.join(inner).ok()) else { return HIDDEN.to_owned() };
     let shown = redact(&url);
@@ -264,14 +268,15 @@ fn is_text(content_type: &str) -> bool {
     matches!(essence.as_str(), "application/json" | "text/plain" | "text/html") || essence.ends_with("+json")
 }
 
-/// Returns true if a JSON member has a name that suggests a secret, or if other text contains such a word. JSON that
-/// is not an object may be a bare token.
+/// Returns true if the name of a JSON member suggests a secret, or if text that is not JSON contains such a word. Also
+/// returns true for JSON that is not an object, because it may be a token.
 fn may_hold_secrets(body: &[u8]) -> bool {
     let speaks = |name: &str| {
         let name = name.to_ascii_lowercase();
         name == "auth" || SECRETS.iter().any(|secret| name.contains(secret))
     };
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        // Text that is not JSON may quote a secret in any form, so one suspicious word hides all of it.
         return speaks(&String::from_utf8_lossy(body));
     };
     if !value.is_object() {
@@ -289,7 +294,7 @@ fn may_hold_secrets(body: &[u8]) -> bool {
     false
 }
 
-/// Escapes control characters, which would steer a terminal.
+/// Escapes control characters, so that a server can't send commands to the terminal.
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

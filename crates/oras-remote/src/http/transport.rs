@@ -1,4 +1,5 @@
-//! Sends requests. Retries and authorization of requests happen here and nowhere else.
+//! Sends requests. All requests are retried and authorized here, except that uploads and downloads resume in their own
+//! modules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ impl Client {
         request: &Request,
         read: impl Fn(Response) -> F,
     ) -> Result<T> {
+        // One budget for sending and reading, so that a body that always breaks can't cause endless retries.
         let mut budget = self.options().retry.budget();
         loop {
             let answer = match self.attempt(endpoint, request).await {
@@ -42,7 +44,7 @@ impl Client {
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(failed) if request.is_replayable() && failed.is_busy() => {
-                    // A parallel download should use fewer connections to an overloaded registry, too.
+                    // Parallel downloads from an overloaded registry should use fewer connections, too.
                     self.host(endpoint.base()).connections.pushed_back();
                     budget.wait_or_fail(failed).await?;
                 }
@@ -70,6 +72,7 @@ impl Client {
             && !endpoint.has_own_authorization();
         let response = match asks_for_credentials && request.is_replayable() {
             true => match self.authorize(endpoint, request, &response, cached.as_ref()).await? {
+                // Only one such retry: a second 401 means that the credential itself is wrong.
                 Some(authorization) => self.follow(endpoint, request, Some(&authorization)).await?,
                 None => response,
             },
@@ -114,6 +117,7 @@ impl Client {
         let watch = Arc::new(UploadWatchdog::new(idle));
         let builder = self.with_body(builder, request, &watch).await?;
         let load = if matches!(request.body, Body::Part(..)) { Load::Streamed } else { Load::Whole };
+        // The place is taken last, so that it is not occupied while the content is opened.
         let in_flight = self.host(url).concurrency.enter(load).await;
         // Waiting for the concurrency limit is not a stall.
         watch.moved();
@@ -134,11 +138,13 @@ impl Client {
         let http = answered.inspect_err(|failed| entry.failed(&failed.error))?;
         self.warn(endpoint.server(), http.headers());
         let (status, headers) = (http.status(), http.headers().clone());
+        // An answer of a gateway does not prove that the server behind it works.
         if !is_gateway_error(status) {
             self.host(url).set_answered();
         }
         let may_lack_tls = network_error::may_lack_tls(url, &http);
         match retry_advice(status, &headers) {
+            // A longer `Retry-After` fails this request, and must not delay the requests of other operations.
             advice if matches!(status.as_u16(), 429 | 503) => in_flight.refused(match advice {
                 RetryAdvice::After(asked) => Some(asked).filter(|asked| *asked <= MAX_RETRY_AFTER),
                 _ => None,
@@ -146,6 +152,7 @@ impl Client {
             _ => in_flight.answered(&request.method),
         }
         let body = response_body::read(http, request, url, idle).await.inspect_err(|failed| {
+            // The other connections of the pool may be dead as well, so the retry opens a new one.
             if failed.error.kind() == ErrorKind::Network {
                 self.pools().discard(&lease);
             }
@@ -216,6 +223,7 @@ impl Client {
         if network_error::refuses_http1(error) {
             self.host(url).require_http2();
         }
+        // `follow` reads this record and repeats the request by HTTP if the registry is insecure.
         if network_error::lacks_tls_server(error) {
             endpoint.refuses_tls(url);
         }
@@ -233,7 +241,7 @@ impl Client {
     }
 }
 
-/// Asks the server of `url`, without credentials, whether it expects TLS.
+/// Sends a `GET` without credentials and returns true if the answer says that the server expects TLS.
 async fn asks_for_tls(http: &reqwest::Client, url: &Url, idle: Duration) -> bool {
     let Ok(Ok(answer)) = timeout(idle, http.get(url.clone()).send()).await else { return false };
     let status = answer.status();

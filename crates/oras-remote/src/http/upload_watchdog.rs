@@ -1,4 +1,4 @@
-//! Watches the progress of an upload: a server that reads no more bytes for too long has timed out.
+//! Enforces the progress of an upload: the request times out if the server reads no bytes for the idle timeout.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use crate::http::bandwidth_limit::RateLimit;
 use crate::http::payload::Payload;
 
-/// Factor of the timeout after all bytes were sent: a registry stores them before it answers.
+/// After all bytes were sent, the timeout is multiplied by this factor, because a registry stores the bytes before it
+/// answers.
 const ANSWER_TIMEOUTS: u32 = 2;
 
-/// Bytes for which the registry gets one more second to answer.
+/// For each of this many bytes, the registry has one more second to answer.
 const STORED_PER_SECOND: u64 = 16 << 20;
 
 /// Detects uploads without progress, and keeps the error of content that could not be read.
@@ -27,7 +28,7 @@ pub(crate) struct UploadWatchdog {
 
 struct Progress {
     moved: Instant,
-    /// The time until the next progress must happen.
+    /// The longest time without progress.
     timeout: Duration,
 }
 
@@ -72,7 +73,7 @@ impl UploadWatchdog {
     }
 }
 
-/// Streams the bytes of `payload` within `range`. Reports a payload that is shorter or longer than announced.
+/// Streams the bytes of `payload` within `range`. Fails if the payload is shorter or longer than its size.
 pub(crate) async fn watched_stream(
     payload: &Payload,
     range: Range<u64>,
@@ -85,6 +86,8 @@ pub(crate) async fn watched_stream(
         let watch = Arc::clone(&watch);
         async move {
             let (mut stream, left) = state?;
+            // A chunk ends here. After the last byte of the whole blob, the stream is read to its end to detect extra
+            // bytes.
             if left == 0 && !is_last {
                 return None;
             }
@@ -102,6 +105,7 @@ pub(crate) async fn watched_stream(
                     format!("content is shorter than its {size} bytes: unexpected EOF"),
                 )),
             };
+            // hyper reads the next chunk only when it can send it, so each read is progress.
             watch.moved();
             match item {
                 Ok(chunk) => {
@@ -112,7 +116,7 @@ pub(crate) async fn watched_stream(
                     Some((Ok(chunk), Some((stream, left))))
                 }
                 Err(error) => {
-                    // reqwest would wrap the error and hide its kind, so it is kept aside.
+                    // reqwest would wrap the error and hide its kind, so the watchdog stores it separately.
                     let cause = Error::new(error.kind(), "content could not be read");
                     *watch.error.lock() = Some(error);
                     Some((Err(cause), None))

@@ -1,14 +1,14 @@
-//! Warnings of registries, handed to the user once each (distribution-spec, "Warnings").
+//! Warnings of registries, each passed to the user once (distribution-spec, "Warnings").
 
 use reqwest::header::HeaderMap;
 
 use crate::client::Client;
 
-/// Bytes of the longest warning that is handed on (distribution-spec, "Warnings").
+/// The length in bytes of the longest warning that is passed to the user (distribution-spec, "Warnings").
 const MAX_WARNING: usize = 4096;
 
 impl Client {
-    /// Hands the new warnings of an answer to the user (distribution-spec, "Warnings": `299 - "text"`).
+    /// Passes the new warnings of an answer to the user (distribution-spec, "Warnings": `299 - "text"`).
     pub(crate) fn warn(&self, registry: &str, headers: &HeaderMap) {
         if self.options().warnings.is_none() {
             return;
@@ -20,7 +20,7 @@ impl Client {
         }
     }
 
-    /// Hands a warning to the user, unless the same registry sent it before.
+    /// Passes a warning to the user, unless the same registry sent it before.
     pub(crate) fn warn_once(&self, registry: &str, text: &str) {
         let Some(handler) = &self.options().warnings else { return };
         if self.insert_warning(registry, text) {
@@ -38,6 +38,7 @@ fn warning(value: &str) -> Option<String> {
         match c {
             '"' => return None,
             '\\' => text.push(characters.next()?),
+            // A server must not be able to send commands to the user's terminal.
             c if c.is_control() => {}
             c => text.push(c),
         }

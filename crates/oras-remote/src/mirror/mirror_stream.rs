@@ -26,6 +26,7 @@ impl MirrorStream {
     /// Opens the rest of the blob at the first source that has it.
     pub(crate) async fn open(&mut self) -> Result<()> {
         self.verifier = None;
+        // From the first mirror again: those that failed are marked and skipped.
         for (place, mirror) in self.source.mirrors.iter().enumerate() {
             if !mirror.is_usable(true) {
                 continue;
@@ -33,6 +34,8 @@ impl MirrorStream {
             match mirror.repository.fetch(&self.descriptor, self.left.clone()).await {
                 Ok(body) => {
                     (self.body, self.from) = (body, Some(place));
+                    // A digest covers the whole blob, so the rest of a blob from a second source can't be verified
+                    // here.
                     let is_whole = self.left == (0..self.descriptor.size);
                     self.verifier = is_whole.then(|| Verifier::new(&self.descriptor)).transpose()?;
                     return Ok(());
@@ -49,12 +52,14 @@ impl MirrorStream {
         loop {
             let item = self.body.next().await;
             let source = self.source.clone();
+            // No source is left after the repository itself, so its error ends the stream.
             let Some(mirror) = self.from.and_then(|place| source.mirrors.get(place)) else {
                 return item.transpose();
             };
             let error = match item {
                 Some(Ok(chunk)) => {
                     self.left.start += chunk.len() as u64;
+                    // Fatal, because the reader already has earlier bytes of this mirror, which may be wrong as well.
                     self.check(&chunk).map_err(|error| {
                         let (name, digest) = (mirror.repository.name(), &self.descriptor.digest);
                         error.context(format!("the mirror {name} sent something else than {digest}"))
@@ -66,6 +71,7 @@ impl MirrorStream {
                 Some(Err(error)) => error,
             };
             mirror.report_failure(&source.home, &error);
+            // Also after a `NotFound`, so that `open` does not choose this mirror again.
             mirror.failed.store(true, Ordering::Relaxed);
             self.open().await?;
         }

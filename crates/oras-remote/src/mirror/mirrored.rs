@@ -33,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Content is verified by its digest, wherever it comes from. A mirror on another host receives none of the
 /// credentials and headers for the repository, only [`ClientOptions::mirror_credentials`] for its own name. The first
-/// failure of a mirror is reported as a warning. A mirror that failed otherwise than by lacking content is not used
+/// failure of a mirror is reported as a warning. After any failure other than missing content, a mirror is not used
 /// again.
 #[derive(Clone, Debug)]
 pub struct Mirrored {
@@ -136,8 +136,7 @@ impl Mirror {
         (if by_digest { self.digests } else { self.tags }) && !self.failed.load(Ordering::Relaxed)
     }
 
-    /// Reports the first failure of this mirror, and stops using it. If it only lacks this content, it may have other
-    /// content.
+    /// Reports the first failure of this mirror. Stops using the mirror, unless it only lacks this content.
     pub(crate) fn report_failure(&self, home: &Repository, error: &Error) {
         if error.kind() != ErrorKind::NotFound {
             self.failed.store(true, Ordering::Relaxed);
@@ -171,7 +170,7 @@ struct MirrorResolver<'a> {
 }
 
 impl MirrorResolver<'_> {
-    /// Returns the repository that corresponds to it at `location`.
+    /// Returns the repository at `location` that corresponds to `repository`.
     fn at(&self, location: &str, insecure: bool, is_mirror: bool) -> Result<Repository> {
         let name = self.found.at(location);
         let reference: Reference = name.parse().map_err(|error| {
@@ -187,6 +186,7 @@ impl MirrorResolver<'_> {
             options.retry.outage = Duration::ZERO;
             options.connect_timeout = options.connect_timeout.min(CONNECT_TIMEOUT);
         }
+        // On the same host the credentials stay valid. The rules are dropped, so that a mirror has no mirrors.
         let options = match reference.registry == self.repository.endpoint().server() {
             true => ClientOptions { registries: Arc::default(), ..options },
             false => without_secrets(options),
@@ -195,7 +195,7 @@ impl MirrorResolver<'_> {
     }
 }
 
-/// Returns the options of a registry without what is meant for that registry alone.
+/// Returns the options without those that are only for the original registry.
 fn without_secrets(options: ClientOptions) -> ClientOptions {
     ClientOptions {
         plain_http: None,
@@ -212,6 +212,7 @@ fn without_secrets(options: ClientOptions) -> ClientOptions {
 #[async_trait]
 impl Source for Mirrored {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        // A digest contains a colon; a tag can't.
         self.first(reference.contains(':'), |repository| repository.resolve(reference)).await
     }
 

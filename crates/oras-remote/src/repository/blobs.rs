@@ -1,4 +1,5 @@
-//! Blobs: descriptor, existence and deletion, the latter two for manifests too (distribution-spec, "Pulling blobs").
+//! Blobs: their descriptors, existence and deletion; the last two also for manifests (distribution-spec, "Pulling
+//! blobs").
 
 use futures::TryStreamExt;
 use oras_spec::{Descriptor, Digest, Hasher, MediaType};
@@ -37,6 +38,7 @@ impl Repository {
         } else {
             let response = response.expect(&[200])?;
             check_digest(&response, digest)?;
+            // A length of 0 may come from a gateway that answers `HEAD` itself, so a `GET` confirms it.
             response.content_length().filter(|size| *size > 0)
         };
         match size {
@@ -65,6 +67,7 @@ impl Repository {
         let response = self.client().send(self.endpoint(), &part).await?;
         let stated = response.header(CONTENT_RANGE.as_str());
         let stated = match response.status.as_u16() {
+            // The total after the slash of `Content-Range`, which a 416 states too (RFC 9110, section 14.4).
             206 => stated.and_then(content_range).and_then(|(_, size)| size),
             416 => stated.and_then(unsatisfied_range_size),
             200 => response.content_length(),
@@ -75,6 +78,7 @@ impl Repository {
             return Ok(Some(size));
         }
         let response = match response.status.as_u16() {
+            // A range without a total size does not help, so the whole blob is requested and counted.
             206 | 416 => self.client().send(self.endpoint(), &request).await?,
             _ => response,
         };
@@ -93,6 +97,7 @@ impl Repository {
             return Err(unknown);
         };
         let idle = self.client().options().idle_timeout;
+        // The size comes from the server's bytes alone, so their digest must prove that they are the blob.
         let (mut body, mut hasher, mut size) = (encodings.decode(http, u64::MAX), Hasher::new(algorithm), 0);
         loop {
             let next = timeout(idle, body.try_next())
@@ -111,9 +116,10 @@ impl Repository {
         Err(Error::new(ErrorKind::DigestMismatch, message))
     }
 
-    /// Returns true if the content of `descriptor` exists among the `kind`: `blobs` or `manifests`.
+    /// Returns true if the repository has the content of `descriptor`. `kind` is `blobs` or `manifests`.
     pub(crate) async fn has(&self, kind: &str, descriptor: &Descriptor) -> Result<bool> {
         let url = self.url(&format!("{kind}/{}", descriptor.digest))?;
+        // This check precedes a push, so its token should allow the push as well.
         let mut request = Request::new(Method::HEAD, url, self.push_scopes());
         if kind == "manifests" {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;

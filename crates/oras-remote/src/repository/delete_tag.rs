@@ -21,6 +21,7 @@ impl Repository {
         match self.remove("manifests", tag).await {
             Ok(()) => {}
             Err(error) if !is_refused(&error) => return Err(error),
+            // The tag may be deleted in spite of the error, for example by a retried request, so the client reads it.
             Err(_) if !self.is_tagged(&reference, &original).await? => {}
             Err(refused) => self.replace_tag(&reference, &original, refused).await?,
         }
@@ -34,12 +35,13 @@ impl Repository {
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
         let placeholder = placeholder(reference, original.descriptor());
         let digest = &placeholder.descriptor().digest;
+        // Defence in depth: deleting this digest would delete the user's manifest.
         if *digest == original.descriptor().digest {
             return Err(Error::new(ErrorKind::Other, "the placeholder manifest is the original"));
         }
         let name = digest.to_string();
-        // This digest does not exist yet, so a registry that does not delete manifests says so before anything has
-        // changed.
+        // This digest does not exist yet, so a registry that does not delete manifests rejects the request before the
+        // client has changed anything.
         match self.remove("manifests", &name).await {
             Err(error)
                 if matches!(
@@ -53,9 +55,10 @@ impl Repository {
         }
         self.push(&config).await?;
         self.put_existing_manifest(&placeholder, reference).await?;
-        // Only this digest is ever deleted: no one else has its bytes.
+        // Deletes only the digest of the placeholder. Its bytes are unique, so no other tag can name it.
         let deleted = match self.is_tagged(reference, &placeholder).await {
             Ok(true) => self.remove("manifests", &name).await,
+            // Another client moved the tag in the meantime. Its new value must not be overwritten.
             Ok(false) => {
                 drop(self.remove("manifests", &name).await);
                 let message = format!("{reference} was moved by somebody else");
@@ -65,6 +68,7 @@ impl Repository {
         };
         let Err(error) = deleted else { return Ok(()) };
         match self.put_existing_manifest(original, reference).await {
+            // The tag names the original manifest again, so the failed deletion has changed nothing.
             Ok(()) => Err(error.context(format!("failed to remove {reference}, which is as it was"))),
             Err(failed) => {
                 let digest = &original.descriptor().digest;
@@ -104,7 +108,8 @@ impl Repository {
     }
 }
 
-/// Returns true if the registry says that it does not delete tags. Some look for a manifest of that name.
+/// Returns true if the registry does not delete tags. Some registries answer 404, because they look for a manifest of
+/// that name.
 fn is_refused(error: &Error) -> bool {
     let answer = error.find::<crate::ResponseError>();
     error.kind() == ErrorKind::NotFound

@@ -29,18 +29,20 @@ impl Repository {
         let digest = reference.digest.clone().or_else(|| verifiable_digest(&response));
         let media_type = response.content_type().filter(|media_type| !is_generic(media_type));
         let size = response.content_length().filter(|size| *size > 0);
+        // All three headers are optional for `HEAD`. A descriptor needs all of them.
         let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
             return Ok(None);
         };
         Ok(Some(Descriptor::new(media_type.into(), digest, size)))
     }
 
-    /// Returns the digest that a tag names, if the first attempt shows it. Uses the scopes of the push that may
-    /// follow.
+    /// Returns the digest that a tag names, or `None` if the first attempt does not show it. Uses the scopes of the
+    /// push that may follow.
     pub(crate) async fn tagged_digest(&self, tag: &str) -> Option<Digest> {
         let mut request = self.manifest_request(Method::HEAD, &self.reference_to(tag).ok()?).ok()?;
         request.scopes = self.push_scopes();
         let request = request.header(ACCEPT, &self.accept()).ok()?;
+        // No retries: the answer only saves work, and the push that follows has its own retries.
         let response = self.client().attempt(self.endpoint(), &request).await.ok()?;
         if response.status == 200 { verifiable_digest(&response) } else { None }
     }
@@ -61,6 +63,7 @@ impl Repository {
         let response = self.client().send(self.endpoint(), &request).await?;
         let response = expect_found(response, reference)?;
         let digest = match &reference.digest {
+            // The digest of the request is trusted; the header may only confirm it.
             Some(asked) => {
                 check_digest(&response, asked)?;
                 asked.clone()
@@ -93,6 +96,7 @@ impl Repository {
         }
         let response = response.expect(&[200])?;
         check_digest(&response, &descriptor.digest)?;
+        // Compares the size first: a wrong size is a clearer error than a wrong digest.
         if response.bytes().len() as u64 != size {
             return Err(response.bad(ErrorKind::SizeMismatch, "mismatch Content-Length"));
         }
@@ -138,6 +142,8 @@ impl Repository {
         let response = self.client().send(self.endpoint(), &request).await?.expect(&[200, 201, 202])?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::sha256(&bytes));
         check_digest(&response, &digest)?;
+        // The header confirms that the registry lists the manifest as a referrer (distribution-spec, "Pushing
+        // Manifests with Subject").
         Ok(response.header("oci-subject").is_some())
     }
 
@@ -153,6 +159,7 @@ impl Repository {
             Error::new(ErrorKind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
         })?;
         let url = self.url(&format!("manifests/{target}"))?;
+        // A token for reading is enough for anonymous pulls, which could not get one for writing.
         let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull_scopes() };
         let limit = self.client().options().max_manifest_size;
         Ok(Request::new(method, url, scopes).limit(Some(limit)))

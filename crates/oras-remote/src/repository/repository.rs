@@ -53,6 +53,7 @@ impl Repository {
         };
         let server = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let reference: Reference = format!("{server}/{path}").parse()?;
+        // The saved origin decides the scheme, because the upload's location belongs to that origin.
         let plain_http = Some(url.scheme() == "http");
         let endpoint = client.endpoint_with_scheme(&reference.registry, &reference.name(), plain_http)?;
         Ok(Self::with_endpoint(client, &reference, endpoint))

@@ -36,6 +36,7 @@ impl Source for Repository {
 
     /// Streams a blob, resuming a broken transfer. Reads a manifest whole.
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        // Manifests and blobs have separate endpoints; the media type decides which one has the content.
         if !descriptor.media_type.is_manifest() {
             return blob_download::open(self, descriptor, range).await;
         }
@@ -48,6 +49,7 @@ impl Source for Repository {
 
     fn origin(&self, descriptor: &Descriptor) -> Origin {
         if descriptor.media_type.is_manifest() {
+            // Manifests can't be mounted, so their origin is of no use to the target.
             return Origin::Opaque;
         }
         Origin::Repository { registry: self.endpoint().origin(), repository: self.path().to_owned() }
@@ -72,8 +74,8 @@ impl Target for Repository {
         self.push_blob(content).await
     }
 
-    /// Pushes the manifest now. Only the check that its entry in the referrers of its subject remains is deferred to
-    /// [`flush`](Target::sync).
+    /// Pushes the manifest now. Defers only the check of its entry in the referrers of its subject to
+    /// [`sync`](Target::sync).
     async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         self.push_deferred_manifest(content).await?;
         Ok(Pushed::Copied)
@@ -151,6 +153,7 @@ impl Delete for Repository {
     /// Removes a manifest with a subject from the subject's referrers first.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         if descriptor.media_type.is_manifest() {
+            // First the referrers: after the deletion, the client could not read the subject from the manifest.
             self.remove_referrer(descriptor).await?;
             return self.remove("manifests", &descriptor.digest.to_string()).await;
         }

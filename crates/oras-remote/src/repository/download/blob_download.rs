@@ -24,6 +24,7 @@ pub(crate) async fn open(
     descriptor: &Descriptor,
     range: Range<u64>,
 ) -> Result<ByteStream> {
+    // An empty blob is requested all the same, so that a missing one is an error.
     if range.is_empty() && descriptor.size > 0 {
         return Ok(stream::empty().boxed());
     }
@@ -39,11 +40,13 @@ pub(crate) async fn open(
         skipped: AtomicU64::new(0),
     });
     let mut range_download = RangeDownload::new(Arc::clone(&blob), range);
+    // Requests the blob now, so that a missing blob fails `open` and not the first read.
     range_download.request().await?;
     let download =
         Download::Single(Box::new(SingleConnection { range_download, meter: SpeedMeter::new(), permit }));
     let limit = repository.client().options().limit_rate.clone();
-    // Applied after measuring speed, because waiting for the rate limit is not a slow connection.
+    // Applies the rate limit after the speed is measured, because waiting for the limit does not mean a slow
+    // connection.
     let next = move |mut download: Download| {
         let limit = limit.clone();
         async move {
@@ -83,6 +86,7 @@ impl Download {
                 if !single.is_slow() {
                     return Ok(chunk);
                 }
+                // The open connection is reused: it delivers the first part of the parallel transfer.
                 let Self::Single(single) = std::mem::replace(self, Self::Ended) else {
                     return Ok(chunk);
                 };
@@ -108,6 +112,7 @@ impl SingleConnection {
         if is_slow && can_split && options.connections > 1 {
             return true;
         }
+        // Starts a new measurement, because a connection may become slow later.
         self.meter = SpeedMeter::new();
         false
     }

@@ -1,4 +1,4 @@
-//! The requests for one blob, and what all of them share.
+//! The requests for one blob, and the state that they share.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,12 +31,13 @@ pub(crate) struct BlobSource {
 }
 
 impl BlobSource {
-    /// Requests a range or the whole blob. A signed redirect target may expire, so the registry is asked each time.
-    /// With `direct`, the last target is tried first.
+    /// Requests a range or the whole blob. A signed redirect target may expire, so each request starts at the
+    /// registry. With `direct`, the client first tries the last target.
     pub(crate) async fn request(&self, range: Option<Range<u64>>, direct: bool) -> Result<Response> {
         if let Some(url) = self.direct().filter(|_| direct) {
             match self.send(url, range.clone()).await {
                 Ok(response) if response.status.is_success() => return Ok(response),
+                // The target has probably expired. The request below gets a new one from the registry.
                 _ => self.set_direct(None),
             }
         }
@@ -46,11 +47,12 @@ impl BlobSource {
     async fn send(&self, url: Url, range: Option<Range<u64>>) -> Result<Response> {
         let mut request = Request::new(Method::GET, url, self.repository.pull_scopes()).limit(None);
         if let Some(range) = range {
+            // The last byte of a range is inclusive (RFC 9110, section 14.1.2).
             let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
             request = request.header(RANGE, &bytes)?;
             let validator = self.validator.lock().clone();
             if let Some(validator) = validator {
-                // With another version of the content, the server sends the whole instead of a wrong range.
+                // If the content has changed, the server sends all of it instead of a range of the new version.
                 request = request.header(IF_RANGE, &validator)?;
             }
         }

@@ -23,6 +23,7 @@ pub(crate) fn unsatisfied_range_size(text: &str) -> Option<u64> {
 /// Returns a strong ETag, which identifies the exact bytes.
 pub(super) fn strong_etag(text: &str) -> Option<&str> {
     let text = text.trim();
+    // A weak ETag (`W/"…"`) allows different bytes. The length is bounded, because it is sent with each request.
     (text.len() >= 2 && text.len() <= 256 && text.starts_with('"') && text.ends_with('"')).then_some(text)
 }
 

@@ -20,12 +20,13 @@ use crate::repository::download::range_download::RangeDownload;
 const MAX_PART: u64 = 4 << 20;
 /// Connections are added as long as the last ones raised the rate by this factor.
 const MIN_GAIN: f64 = 1.15;
-/// A part is slow if it takes longer than this multiple of the average...
+/// A part is slow if it takes longer than this multiple of the average part and longer than `MIN_PART_TIME`.
 const SLOW_PART_FACTOR: u32 = 3;
-/// ...and longer than this time. A slow part is requested again, up to [`MAX_PART_RETRIES`] times.
+/// The shortest time after which a part can be slow. The client requests a slow part again, up to [`MAX_PART_RETRIES`]
+/// times.
 const MIN_PART_TIME: Duration = Duration::from_millis(200);
 const MAX_PART_RETRIES: u32 = 3;
-/// The smallest part that is moved to an idle connection.
+/// The size of the smallest part that is moved to an idle connection.
 const MIN_MOVED_PART: u64 = 64 << 10;
 
 type Step = BoxFuture<'static, Option<(u64, RangeDownload, Result<Option<Bytes>>)>>;
@@ -37,7 +38,7 @@ pub(crate) struct ParallelTransfer {
     running: FuturesUnordered<Step>,
     /// The first byte that was not delivered.
     position: u64,
-    /// The first byte that is in no part.
+    /// The offset of the first byte that is not yet in a part.
     next: u64,
     end: u64,
     last_id: u64,
@@ -68,7 +69,7 @@ struct Part {
     kept: Option<(RangeDownload, Bytes)>,
 }
 
-/// Whether more connections are faster.
+/// Measures whether more connections raise the rate.
 struct WidthTuning {
     started: Instant,
     bytes: u64,
@@ -77,7 +78,7 @@ struct WidthTuning {
 }
 
 impl ParallelTransfer {
-    /// Continues the download `run`, whose connection brought `rate` bytes per second.
+    /// Continues the download `run`, whose connection reached `rate` bytes per second.
     pub(crate) fn new(run: RangeDownload, rate: f64, first_permit: ConnectionPermit) -> Self {
         let left = run.left();
         let mut parallel = Self {
@@ -88,6 +89,7 @@ impl ParallelTransfer {
             next: left.start,
             end: left.end,
             last_id: 0,
+            // Two connections first: the initial measurement already covers one.
             width: 2,
             tuning: WidthTuning { started: Instant::now(), bytes: 0, best: rate, is_growing: true },
             average: None,
@@ -106,6 +108,7 @@ impl ParallelTransfer {
             if let Some(chunk) = self.pop_ready() {
                 return Ok(Some(chunk));
             }
+            // All bytes are delivered: no part is left, and none remains to be started.
             if self.parts.is_empty() && self.next >= self.end {
                 return Ok(None);
             }
@@ -122,6 +125,7 @@ impl ParallelTransfer {
             };
             match step {
                 Some(Some((id, run, result))) => self.handle_chunk(id, run, result)?,
+                // The read was aborted, because its part was moved or dropped.
                 Some(None) => {}
                 None => return Err(Error::new(ErrorKind::Other, "a download came to a halt")),
             }
@@ -147,6 +151,7 @@ impl ParallelTransfer {
 
     fn part_size(&self) -> u64 {
         let window = self.blob.repository.client().options().parallel.window as u64;
+        // All connections together must fit into the window, or the last ones would have no part.
         (window / self.width.max(2) as u64).clamp(1, MAX_PART)
     }
 
@@ -177,12 +182,14 @@ impl ParallelTransfer {
     /// Doubles the connections while that raises the rate, within the budget of the registry.
     fn adapt(&mut self) {
         let connections = &self.blob.connections;
+        // The budget was lowered after an overload or a broken connection, so this download gives a connection back.
         if connections.is_over() {
             self.extra.pop();
             self.width = self.extra.len() + 1;
             self.tuning.is_growing = false;
         }
         let options = self.blob.repository.client().options().parallel;
+        // A measurement shorter than two parts would mostly show the start of the new connections.
         let epoch = options.epoch.max(self.average.unwrap_or_default() * 2);
         let elapsed = self.tuning.started.elapsed();
         if !self.tuning.is_growing || self.average.is_none() || elapsed < epoch {
@@ -224,6 +231,7 @@ impl ParallelTransfer {
     }
 
     fn handle_chunk(&mut self, id: u64, run: RangeDownload, result: Result<Option<Bytes>>) -> Result<()> {
+        // The part may have been dropped while its read was finishing.
         let Some(place) = self.parts.iter().position(|part| part.id == id) else { return Ok(()) };
         let chunk = match result {
             Ok(Some(chunk)) => chunk,
@@ -240,9 +248,11 @@ impl ParallelTransfer {
             Err(error) => return Err(error),
         };
         let Some(part) = self.parts.get_mut(place) else { return Ok(()) };
+        // Only the later parts request a range that the server could ignore.
         self.ranges_proven |= !part.is_initial;
         let mut chunk = chunk;
         let wanted = usize::try_from(part.end - part.start).map_or(chunk.len(), |left| left.min(chunk.len()));
+        // The initial request is for the rest of the blob, so its chunks may cross the end of its part.
         let beyond = chunk.split_off(wanted);
         part.ready.push_back(chunk);
         part.start += wanted as u64;
@@ -255,6 +265,7 @@ impl ParallelTransfer {
             part.kept = Some((run, beyond));
         } else {
             let duration = part.started.elapsed();
+            // A moving average, so that one unusual part has little influence.
             self.average = Some(self.average.map_or(duration, |average| (average * 3 + duration) / 4));
             self.blob.connections.succeeded();
         }
@@ -266,6 +277,7 @@ impl ParallelTransfer {
         let part =
             self.parts.front().filter(|part| part.start < part.end && part.retries < MAX_PART_RETRIES)?;
         let (average, ranges_proven) = (self.average?, self.ranges_proven);
+        // Without ranges, a new request would start at the first byte of the blob again.
         ranges_proven.then(|| part.started + (average * SLOW_PART_FACTOR).max(MIN_PART_TIME))
     }
 
@@ -276,6 +288,7 @@ impl ParallelTransfer {
         if let Some(handle) = part.handle.take() {
             handle.abort();
         }
+        // Only the first part is retried, because the reader waits for it.
         let (id, start, end) = (part.id, part.start, part.end);
         let middle = if idle && end - start >= 2 * MIN_MOVED_PART { start + (end - start) / 2 } else { end };
         tracing::debug!(start, end, moved = end - middle, "requesting a slow part again");
@@ -295,6 +308,7 @@ impl ParallelTransfer {
 
     /// Continues with one connection, because the server does not support ranges.
     fn fall_back(&mut self) {
+        // The first part continues to the end of the blob. The others would only repeat its bytes.
         for part in self.parts.drain(1.min(self.parts.len())..) {
             if let Some(handle) = part.handle {
                 handle.abort();

@@ -21,14 +21,14 @@ use crate::repository::download::blob_source::BlobSource;
 use crate::repository::download::content_range::{content_range, strong_etag, unsatisfied_range_size};
 use crate::repository::response_checks::check_digest;
 
-/// Bytes of a small blob that may be downloaded again and skipped; for a larger blob its size.
+/// The most bytes that are downloaded again and skipped for one blob. For a larger blob, the limit is its size.
 const MAX_SKIPPED: u64 = 32 << 20;
-/// After this many bytes, a broken transfer is resumed without delay.
+/// If this many bytes arrived since the last failure, a broken transfer is resumed without delay.
 const FAST_RESUME_BYTES: u64 = 8 << 20;
 
 pub(crate) struct RangeDownload {
     blob: Arc<BlobSource>,
-    /// Whether the whole blob is requested. Then the body is read to its end, to find extra bytes.
+    /// Whether the whole blob is requested. Then the body is read to its end, to detect extra bytes.
     is_whole: bool,
     /// Whether only a partial answer is acceptable.
     is_strict: bool,
@@ -89,6 +89,7 @@ impl RangeDownload {
         let mut has_range = !self.is_whole || self.left.start > 0;
         let blob = Arc::clone(&self.blob);
         let mut response = blob.request(has_range.then(|| self.left.clone()), self.is_strict).await?;
+        // A correct server can't refuse this range, so either the blob has another size or the server lacks ranges.
         if response.status == 416 && has_range {
             let stated = response.header("content-range").and_then(unsatisfied_range_size);
             if stated.is_some_and(|size| size != self.blob.descriptor.size) {
@@ -98,6 +99,7 @@ impl RangeDownload {
             has_range = false;
             response = blob.request(None, false).await?;
         }
+        // A part of a compressed body can't be decoded. The whole body can.
         if response.status == 206 && has_range && self.is_part_of_encoded(&response) {
             self.refuse_ranges(&response)?;
             has_range = false;
@@ -113,6 +115,7 @@ impl RangeDownload {
         if !has_range && response.header("accept-ranges").is_some_and(|text| text.trim() == "none") {
             self.blob.connections.disable_ranges();
         }
+        // Later parts skip the redirect: one request less for each part.
         self.blob.set_direct((response.url != self.blob.url).then(|| response.url.clone()));
         self.lease = Some(response.lease);
         self.body = match response.body {
@@ -145,6 +148,7 @@ impl RangeDownload {
         if response.status == 206 {
             let stated = response.header("content-range").and_then(content_range);
             let matches = stated.is_some_and(|(range, size)| {
+                // Another range than the requested one would put bytes at a wrong offset.
                 range == self.left && size.is_none_or(|size| size == descriptor.size)
             });
             if !has_range || !matches {
@@ -184,7 +188,7 @@ impl RangeDownload {
     /// Returns the next bytes.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         loop {
-            // The reader must see extra bytes to report them.
+            // If the whole blob was requested, the body is read to its end, so that the reader detects extra bytes.
             if self.left.is_empty() && !self.is_whole {
                 return Ok(None);
             }
@@ -213,6 +217,7 @@ impl RangeDownload {
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => error.into_failed(&Method::GET, &self.blob.url),
                 Err(_) => {
+                    // A stalled connection would stall a retry as well, so it leaves the pool.
                     if let Some(lease) = &self.lease {
                         self.blob.repository.client().pools().discard(lease);
                     }
@@ -233,6 +238,7 @@ impl RangeDownload {
         if skipped > 0 {
             self.skip -= skipped as u64;
             let total = self.blob.skipped.fetch_add(skipped as u64, Ordering::Relaxed) + skipped as u64;
+            // Without ranges, each retry starts at the first byte. The bound stops an endless repetition.
             if total > self.blob.descriptor.size.max(MAX_SKIPPED) {
                 let message = format!(
                     "{}: the transfer broke again and the registry sends no parts of blobs, so that it would begin anew",
@@ -246,6 +252,7 @@ impl RangeDownload {
         }
         if !chunk.is_empty() {
             self.left.start += chunk.len() as u64;
+            // Progress resets the retries: a long transfer may break many times.
             self.stalled = 0;
             self.received += chunk.len() as u64;
         }
@@ -261,7 +268,7 @@ impl RangeDownload {
         tracing::debug!(error = %failed.error, offset = self.left.start, "resuming a download");
         // A broken connection may be a sign of overload.
         self.blob.connections.pushed_back();
-        // A server that sent this much is healthy. One in trouble sends less, and gets a pause.
+        // A server that sent this much is healthy. After fewer bytes, the client waits first.
         if self.received < FAST_RESUME_BYTES {
             tokio::time::sleep(policy.delay(self.stalled)).await;
         }
@@ -269,6 +276,7 @@ impl RangeDownload {
         self.stalled += 1;
         self.request().await.map_err(|error| {
             tracing::debug!(%error, "could not resume");
+            // A changed blob explains more than the broken connection. Any other error would hide the first cause.
             let answered = error.find::<ResponseError>().is_some();
             match error.kind() {
                 ErrorKind::InvalidContent | ErrorKind::Unsupported if !answered => error,

@@ -2,7 +2,8 @@
 
 use tokio::time::{Duration, Instant};
 
-/// The longest wait for a chunk that is counted. A longer one is a pause of the reader, as when an upload fails.
+/// The longest wait for one chunk that counts in full. A longer wait is a pause of the reader, for example while its
+/// upload fails.
 const MAX_WAIT_COUNTED: Duration = Duration::from_millis(75);
 
 /// Measures the rate of a download, and whether the network is its bottleneck.
@@ -29,6 +30,7 @@ impl SpeedMeter {
 
     /// Returns the bytes per second.
     pub(crate) fn rate(&self) -> f64 {
+        // The lower bound avoids a division by zero directly after the start.
         self.bytes as f64 / self.started.elapsed().as_secs_f64().max(1e-6)
     }
 }

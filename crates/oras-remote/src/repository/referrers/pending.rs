@@ -1,4 +1,4 @@
-//! Referrers that are to be added to an index. One writer adds those of all that wait, so that many concurrent pushes
+//! Referrers that wait to be added to an index. One writer adds all waiting referrers, so that many concurrent pushes
 //! cost few writes.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use oras_spec::{Descriptor, Digest};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// A referrer that is to be added.
+/// A referrer that waits to be added to an index.
 #[derive(Debug)]
 pub(crate) struct PendingReferrer {
     pub(crate) referrer: Descriptor,
@@ -16,13 +16,14 @@ pub(crate) struct PendingReferrer {
 }
 
 impl PendingReferrer {
-    /// Returns when another writer has added it. Does not return otherwise.
+    /// Waits until another writer has added this referrer. If none does, the future never completes.
     pub(crate) async fn added_by_another(&self) {
         self.done.notified().await;
     }
 
     /// Wakes the task that waits for this referrer.
     pub(crate) fn notify(&self) {
+        // `notify_one` stores the wake-up if the task does not wait yet. `notify_waiters` would lose it.
         self.done.notify_one();
     }
 }
@@ -47,7 +48,7 @@ impl PendingReferrers {
         addition
     }
 
-    /// Takes all waiting referrers and `own`, which a failed writer may already have taken.
+    /// Takes all waiting referrers, and `own` even if a writer has taken it before.
     pub(crate) fn take(&self, tag: &str, own: &Arc<PendingReferrer>) -> Vec<Arc<PendingReferrer>> {
         let mut waiting = self.waiting.lock();
         let mut taken = waiting.remove(tag).unwrap_or_default();

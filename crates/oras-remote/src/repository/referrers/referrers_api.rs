@@ -32,6 +32,7 @@ impl Repository {
     }
 
     fn set_api_support(&self, api: ApiSupport) {
+        // Relaxed is enough: the value protects no other data, and two tasks that detect it agree.
         self.referrers_state().store(api as u8, Ordering::Relaxed);
     }
 
@@ -47,6 +48,8 @@ impl Repository {
                 self.set_api_support(ApiSupport::Supported);
                 return Ok(found);
             }
+            // The API worked before or the user requires it, so a silent change to the tag schema could miss
+            // referrers.
             if api == ApiSupport::Supported {
                 return Err(Error::new(ErrorKind::Unsupported, "failed to query referrers API: unsupported"));
             }
@@ -73,11 +76,14 @@ impl Repository {
         let (mut next, mut visited) = (Some(url.clone()), VisitedPages::default());
         while let Some(at) = next {
             let page = list.page::<ImageIndex>(at.clone()).await?;
+            // Only the first page shows that the API is missing. On a later page, the same answer is an error.
             if at == url && is_missing(&page.response) {
                 return Ok(None);
             }
             let length = page.length;
             let (page, index) = page.expect(&[200])?;
+            // A registry may ignore the filter. Without this header, the client filters (distribution-spec, "Listing
+            // Referrers").
             let filtered = page
                 .header("oci-filters-applied")
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
@@ -88,7 +94,7 @@ impl Repository {
         Ok(Some(found))
     }
 
-    /// Adds a stored manifest to the referrers of its subject, unless the registry did.
+    /// Adds a stored manifest to the referrers of its subject, unless the registry has added it.
     pub(crate) async fn add_referrer(
         &self,
         descriptor: &Descriptor,
@@ -97,6 +103,7 @@ impl Repository {
         verify: Verify,
     ) -> Result<()> {
         let by_tag_only = self.client().options().referrers == ReferrersMode::Tag;
+        // `OCI-Subject` in the answer means that the registry maintains the referrers itself.
         if registry_knows_subject && !by_tag_only {
             self.set_api_support(ApiSupport::Supported);
             return Ok(());
@@ -116,12 +123,13 @@ impl Repository {
         self.add_tagged_referrer(&subject, &referrer, verify).await
     }
 
-    /// Removes a manifest that is to be deleted from the referrers of its subject, unless the registry will.
+    /// Removes a manifest that is to be deleted from the referrers of its subject, unless the registry removes it
+    /// itself.
     pub(crate) async fn remove_referrer(&self, descriptor: &Descriptor) -> Result<()> {
         if self.api_support() == ApiSupport::Supported {
             return Ok(());
         }
-        // Fetches the manifest by reference, so that the error for a missing one is that of a resolved reference.
+        // Fetches the manifest by reference, so that a missing one has the same error as a failed resolution.
         let reference = self.reference_to(&descriptor.digest.to_string())?;
         let (_, bytes) = self.get_manifest(&reference).await?;
         let Some((subject, _)) = referrer(descriptor, bytes) else { return Ok(()) };
@@ -137,7 +145,7 @@ impl Repository {
 
 /// Returns the subject of a manifest and the manifest's descriptor as a referrer, if it has a subject.
 fn referrer(descriptor: &Descriptor, bytes: Bytes) -> Option<(Descriptor, Descriptor)> {
-    // A manifest that can't be parsed has no known subject; the registry accepted it anyway.
+    // A manifest that can't be parsed has no known subject. That is no error, because the registry accepted it.
     let manifest = Manifest::parse(&descriptor.media_type, bytes).ok()?;
     let subject = manifest.subject()?.clone();
     Some((subject, manifest.referrer_descriptor(descriptor)))
@@ -150,7 +158,9 @@ fn is_of_type(referrer: &Descriptor, artifact_type: Option<&MediaType>) -> bool 
 /// Returns true if the answer means that the API is missing, by its status or its media type.
 fn is_missing(page: &Response) -> bool {
     match page.status.as_u16() {
+        // The specification requires the type of an image index. Other content is no answer of the API.
         200 => page.content_type() != Some(MediaType::IMAGE_INDEX.as_str()),
+        // An unknown repository is a real 404. The API itself answers with an empty list if there are no referrers.
         404 => !page.error().has_code("NAME_UNKNOWN"),
         400 | 405 | 406 | 501 => true,
         _ => false,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 /// Returns the tag of a subject's index: algorithm and hash, each truncated to what a tag can hold.
 pub(crate) fn tag_of(subject: &Digest) -> String {
+    // A tag has at most 128 characters of this alphabet (distribution-spec, "Referrers Tag Schema").
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let algorithm = subject.algorithm_name().chars().take(32);
     let encoded = subject.encoded();
@@ -28,6 +29,7 @@ pub(crate) fn referrers_in(bytes: &[u8]) -> Result<Vec<Descriptor>> {
     struct Entry(Option<Descriptor>);
     impl<'de> Deserialize<'de> for Entry {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            // Entries without a digest are skipped; any other malformed entry is an error.
             let entry = Value::deserialize(deserializer)?;
             let descriptor = digest_of(&entry).map(|_| serde_json::from_value(entry)).transpose();
             descriptor.map(Self).map_err(serde::de::Error::custom)
@@ -108,6 +110,7 @@ impl ReferrersIndex {
         let digest = referrer.to_string();
         let Some(entries) = self.entries() else { return false };
         let before = entries.len();
+        // Compares the text of the digest, because an old entry need not parse as a descriptor.
         entries.retain(|entry| digest_of(entry).as_ref() != Some(&digest));
         entries.len() != before
     }

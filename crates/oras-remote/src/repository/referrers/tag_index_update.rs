@@ -19,12 +19,13 @@ use crate::repository::referrers::tag_index_document::{ReferrersIndex, referrers
 use crate::repository::referrers::update_lock::UpdateLock;
 use crate::repository::repository::Repository;
 
-/// Reads of the index before the update fails.
+/// The most reads of the index for one update. After that, the update fails.
 const MAX_ROUNDS: u32 = 60;
-/// The largest delay before the index is read again, after a first lost entry or to verify an entry.
+/// The longest delay before the index is read again: to verify an entry, or after the first time that an entry was
+/// lost. Later losses multiply it.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// Subjects whose referrers are verified concurrently.
+/// The most subjects whose referrers are verified concurrently.
 const MAX_CONCURRENT_CHECKS: usize = 8;
 
 /// When to verify that an entry remains, because other machines don't use the lock file.
@@ -41,7 +42,7 @@ pub(crate) enum Verify {
 enum TagContent {
     Nothing,
     Index(Bytes),
-    /// The subject itself: GitLab interprets a missing tag as the digest that it encodes.
+    /// The subject itself. If the tag is missing, GitLab interprets its name as a digest.
     Subject,
     /// Content other than an index of referrers.
     Other(MediaType),
@@ -76,12 +77,15 @@ impl Repository {
             Either::Left((lock, _)) => lock?,
             Either::Right(_) => return Ok(()),
         };
+        // Taken after the lock, so that referrers queued while this task waited are part of the same write.
         let all = self.pending_referrers().take(&tag, &pending);
         let referrers: Vec<_> = all.iter().map(|pending| pending.referrer.clone()).collect();
         self.change_index(subject, &referrer.digest, verify, |index| index.add_all(&referrers)).await?;
         if verify == Verify::Deferred {
             self.pending_referrers().defer_check(subject, referrers);
         }
+        // Only after the write, because a woken task reports success. After an error, each waiting task writes its own
+        // referrer.
         all.iter().for_each(|pending| pending.notify());
         Ok(())
     }
@@ -94,6 +98,7 @@ impl Repository {
             let _lock = self.lock_index(&subject).await?;
             let add = |index: &mut ReferrersIndex| index.add_all(&referrers);
             let checked = self.change_index(&subject, &first.digest, Verify::Recheck, add).await;
+            // Queued again, so that a later `sync` repeats the check.
             if checked.is_err() {
                 self.pending_referrers().defer_check(&subject, referrers);
             }
@@ -153,6 +158,7 @@ impl Repository {
             self.put_manifest(&tag, &MediaType::IMAGE_INDEX, bytes)
                 .await
                 .map_err(|error| error.context(format!("failed to push referrers index tagged by {tag}")))?;
+            // A check needs at least two more reads, so for many pushes it is made once at the end.
             if verify == Verify::Deferred {
                 return Ok(());
             }
@@ -175,6 +181,7 @@ impl Repository {
         was_written: bool,
     ) -> Result<(Bytes, ReferrersIndex)> {
         match self.read_tag(tag, subject).await? {
+            // The client has just written an index under this tag, so the registry can't store one there.
             TagContent::Subject if was_written => {
                 let message =
                     format!("the registry takes the referrers tag {tag} for the digest of the subject");
@@ -182,6 +189,7 @@ impl Repository {
             }
             TagContent::Nothing | TagContent::Subject => Ok((Bytes::new(), ReferrersIndex::default())),
             TagContent::Index(bytes) => Ok((bytes.clone(), ReferrersIndex::parse(&bytes)?)),
+            // Overwriting would delete content that another program stored under this tag.
             TagContent::Other(media_type) => {
                 let message = format!("the referrers tag {tag} names no index of referrers but {media_type}");
                 Err(Error::new(ErrorKind::InvalidContent, message))

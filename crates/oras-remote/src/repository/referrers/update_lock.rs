@@ -26,6 +26,7 @@ pub(crate) struct UpdateLock {
 impl UpdateLock {
     /// Waits for the lock `name`.
     pub(crate) async fn acquire(name: &str) -> Self {
+        // The name contains slashes and colons, which a file name must not contain. The hash also bounds its length.
         let path = format!("{}.lock", Digest::sha256(name.as_bytes()).encoded());
         let opened = oras_fs::blocking(move || Ok(open(&std::env::temp_dir(), &path))).await;
         let Ok(Some(file)) = opened else {
@@ -36,6 +37,7 @@ impl UpdateLock {
         loop {
             match file.try_lock() {
                 Ok(()) => return Self { _file: Some(file) },
+                // Polls instead of blocking a thread, so that a dropped future stops waiting at once.
                 Err(std::fs::TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
                     sleep(POLL_INTERVAL.mul_f64(0.5 + random() / 2.0)).await;
                 }
@@ -51,6 +53,7 @@ impl UpdateLock {
 /// Opens the lock file in a folder that only this user can access.
 fn open(temporary: &Path, name: &str) -> Option<File> {
     let folder = private_folder(temporary)?;
+    // The file is never deleted: a process that locks a deleted file would lock nothing that others see.
     File::options().read(true).write(true).create(true).truncate(false).open(folder.join(name)).ok()
 }
 

@@ -16,7 +16,7 @@ use crate::repository::upload::upload_capabilities::{FIRST_CHUNK, UploadCapabili
 use crate::repository::upload::upload_session::{UploadSession, refusal};
 use crate::repository::upload::upload_state::UploadStateFile;
 
-/// Failures of a single request without any byte stored, before smaller chunks are tried.
+/// After this many failed requests without a stored byte, the client sends smaller chunks.
 const MAX_FRUITLESS_ATTEMPTS: u32 = 2;
 
 /// An upload of one blob.
@@ -48,7 +48,7 @@ pub(crate) struct FailedRequest {
     pub(crate) failed: FailedAttempt,
     /// The length of its body.
     pub(crate) sent: u64,
-    /// Whether it was to close the session.
+    /// Whether the request was meant to close the session.
     pub(crate) is_closing: bool,
 }
 
@@ -75,11 +75,13 @@ impl BlobUploader {
             furthest: 0,
             fruitless: 0,
         };
+        // A later run needs to read the content again, and to continue a session in its middle.
         if let Some(name) = name.filter(|_| payload.is_replayable() && uploader.capabilities.accepts_patch())
         {
             uploader.saved_state = UploadStateFile::open(repository, name, payload.size()).await;
         }
         if let Some(location) = uploader.saved_state.as_ref().and_then(UploadStateFile::location) {
+            // The offset is not saved: the registry reports it when the session is checked.
             uploader.session = Some(UploadSession { location, offset: 0 });
             uploader.is_old = true;
         }
@@ -94,6 +96,7 @@ impl BlobUploader {
     /// Uses the session that the registry opened, unless there is one of an earlier run.
     pub(crate) async fn adopt_session(&mut self, session: Option<UploadSession>) {
         match session {
+            // The session of an earlier run may already contain bytes, so the new one is not needed.
             Some(session) if self.session.is_some() => {
                 session.cancel(&self.repository).await;
             }
@@ -141,6 +144,7 @@ impl BlobUploader {
                 Ok(false) => continue,
                 Err(failed_request) => failed_request,
             };
+            // A registry that stored bytes accepts `PATCH`, so its error has another reason.
             if self.furthest == 0 && !self.is_old && rejects_patch(&failed_request) {
                 self.capabilities.disable_patch();
                 self.abandon().await;
@@ -197,6 +201,7 @@ impl BlobUploader {
                 });
             }
         }
+        // Without a known limit of the registry, one chunk has all missing bytes.
         let start = session.offset;
         let length = self.capabilities.chunk_size(size.saturating_sub(start), careful);
         let sent = session.send_chunk(&self.repository, &self.payload, start..start + length).await;
@@ -207,7 +212,7 @@ impl BlobUploader {
         Ok(session.offset == size && digest.is_none())
     }
 
-    /// Progress resets the retry budget.
+    /// Records the offset of the registry. Progress resets the retry budget.
     pub(crate) fn record_progress(&mut self, offset: u64) {
         if offset > self.furthest {
             self.furthest = offset;
@@ -250,5 +255,6 @@ pub(crate) fn rejects_patch(failed_request: &FailedRequest) -> bool {
     failed_request.sent > 0
         && (error.status == 501
             || ((400..500).contains(&error.status)
+                // These statuses have other causes: credentials, a timeout, the size, the offset, or overload.
                 && !matches!(error.status, 401 | 403 | 408 | 413 | 416 | 429)))
 }

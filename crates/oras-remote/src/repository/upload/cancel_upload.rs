@@ -18,6 +18,8 @@ impl UnfinishedUploads {
     /// `Io` if the file can't be deleted.
     pub async fn cancel(&self, client: &Client, upload: &UnfinishedUpload) -> Result<Option<bool>> {
         let taken = upload.clone();
+        // Reads the state again under the lock: another run may have finished or replaced the upload since it was
+        // listed.
         let Some((file, location)) = oras_fs::blocking(move || Ok(taken.take())).await? else {
             return Ok(None);
         };

@@ -31,7 +31,7 @@ pub(crate) struct ChunkedIngest {
     state: IngestState,
 }
 
-/// Where the bytes go, once there is more than one chunk.
+/// The destination of the bytes, which is decided when there is more than one chunk.
 enum IngestState {
     /// Nothing was sent yet.
     Undecided(Hasher),
@@ -73,6 +73,7 @@ impl ChunkedIngest {
                 uploader.set_payload(payload);
                 forward(uploader, hasher, chunk).boxed()
             }
+            // No saved state: the earlier chunks are not kept, so a later run could not send them.
             IngestState::Undecided(hasher) if self.repository.upload_capabilities().accepts_patch() => {
                 let uploader = BlobUploader::new(&self.repository, &payload, None).await;
                 forward(Box::new(uploader), hasher, chunk).boxed()
@@ -95,6 +96,7 @@ impl ChunkedIngest {
         let state = self.take_state().await?;
         let found = match &state {
             IngestState::Undecided(hasher) => {
+                // Content of at most one chunk was never sent, so it is hashed here.
                 let mut hasher = hasher.clone();
                 hasher.update(&self.buffer);
                 hasher.finish()
@@ -139,6 +141,7 @@ impl ChunkedIngest {
         let bytes = self.buffer.freeze();
         let digest = expected.cloned().unwrap_or_else(|| Digest::of(self.algorithm, &bytes));
         let node = Descriptor::new(self.media_type, digest, bytes.len() as u64);
+        // Parses before the upload, because a registry may accept a malformed manifest.
         Manifest::parse(&node.media_type, bytes.clone())?;
         let content = Content::from_bytes(node.clone(), bytes)?;
         let reference = self.repository.reference_to(&node.digest.to_string())?;
@@ -197,6 +200,7 @@ impl Ingest for ChunkedIngest {
 /// Sends a chunk and hashes it concurrently.
 async fn forward(mut uploader: Box<BlobUploader>, hasher: Hasher, chunk: Bytes) -> Result<IngestState> {
     let bytes = chunk.clone();
+    // The clone is hashed, because after a refused `PATCH` the chunk is hashed again when it is spooled.
     let mut before = hasher.clone();
     let hashing = oras_fs::blocking(move || {
         before.update(&bytes);
@@ -216,6 +220,7 @@ async fn spool(file: Option<Arc<File>>, mut hasher: Hasher, chunk: Bytes) -> Res
         let failed = |error| Error::io("failed to write a temporary file", error);
         let file = match file {
             Some(file) => file,
+            // The file has no name, so the system deletes it even if the process is killed.
             None => Arc::new(tempfile::tempfile().map_err(failed)?),
         };
         (&*file).write_all(&chunk).map_err(failed)?;

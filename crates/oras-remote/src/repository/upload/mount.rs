@@ -33,6 +33,7 @@ impl Repository {
         let (mount, source) = (utf8_percent_encode(&text, QUERY), utf8_percent_encode(from, QUERY));
         let url = self.url(&format!("blobs/uploads/?mount={mount}&from={source}"))?;
         let mut scopes = self.push_scopes();
+        // Mounting needs a token that also allows reading the other repository.
         scopes.merge(&Scopes::repository(from, &["pull"]));
         let request = Request::new(Method::POST, url, scopes);
         let response = match self.client().send(self.endpoint(), &request).await {
@@ -49,6 +50,7 @@ impl Repository {
         };
         match response.status.as_u16() {
             201 => check_digest(&response, digest).map(|()| Mount::Done),
+            // A registry that does not mount opens an upload session instead (distribution-spec).
             202 => UploadSession::at(&response, &self.upload_capabilities()).map(Mount::Upload),
             _ => Ok(Mount::Refused),
         }

@@ -61,6 +61,7 @@ impl Repository {
                 None => return Ok(Pushed::Copied),
                 other => other,
             };
+            // The registry opened a session instead, so the next blobs use sessions from the start.
             capabilities.set_single_post(false);
         } else if is_common && capabilities.supports_mounts() {
             // A mount from the repository itself succeeds only if the blob exists, so it replaces a `HEAD`.
@@ -78,6 +79,7 @@ impl Repository {
             match UploadSession::post(self, payload, digest).await {
                 Ok(posted) => {
                     capabilities.set_single_post(posted.is_none());
+                    // Two sessions may be open now: one of the mount and one of the trial. Only one is used.
                     let unused = if posted.is_some() {
                         std::mem::replace(&mut session, posted)
                     } else {

@@ -14,7 +14,8 @@ use crate::http::payload::{MAX_SMALL_BLOB, Payload};
 use crate::repository::repository::Repository;
 use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 
-/// Smaller content is hashed first, which takes milliseconds and may show that the registry has it.
+/// Content of at least this size is sent while it is hashed. Smaller content is hashed first, which takes milliseconds
+/// and may show that the registry already has it.
 const STREAM_FROM: u64 = 8 << 20;
 
 impl Repository {
@@ -26,6 +27,7 @@ impl Repository {
         let describe = |digest: Digest| Descriptor::new(content.media_type.clone(), digest, content.size);
         let payload = Payload::undigested(content.clone());
         let mut hashing = Hashing::start(content.clone());
+        // Without `PATCH`, the digest must be known before the one request that sends the content.
         if content.size < STREAM_FROM || !self.upload_capabilities().accepts_patch() {
             let node = describe(hashing.digest().await?);
             let pushed = self.push_hashed(&payload, &node).await?;
@@ -68,6 +70,7 @@ impl Repository {
         let (filled, (digest, exists)) = match select(pin!(uploader.fill()), learning).await {
             Either::Left((Err(FillError::Failed(error)), _)) => return Err(error),
             Either::Left((filled, learning)) => (filled, learning.await?),
+            // The digest is known first. If the blob exists, dropping the upload here saves its remaining bytes.
             Either::Right((learned, filling)) => {
                 let (digest, exists) = learned?;
                 if exists {
@@ -126,8 +129,8 @@ enum Streamed {
     Refused(Digest),
 }
 
-/// The computation of a digest on a separate thread, which may run ahead of the upload; its reads leave the content
-/// in the page cache. Dropping this stops the thread.
+/// The computation of a digest on a separate thread, which may read faster than the upload. The upload then reads the
+/// content from the page cache. Dropping this stops the thread.
 struct Hashing {
     work: tokio::task::JoinHandle<Result<Digest>>,
     is_cancelled: Arc<AtomicBool>,
@@ -147,6 +150,7 @@ impl Hashing {
         match (&mut self.work).await {
             Ok(digest) => digest,
             Err(error) => match error.try_into_panic() {
+                // A panic is a bug of the hashing code and must not look like a failed upload.
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(error) => {
                     Err(Error::new(ErrorKind::Other, "the runtime is shutting down").with_source(error))
@@ -167,6 +171,7 @@ async fn hash(content: &UnhashedContent, is_cancelled: &AtomicBool) -> Result<Di
     let mut seen = 0;
     let mut stream = content.read(0).await?;
     while let Some(chunk) = stream.try_next().await? {
+        // A blocking task can't be aborted, so it checks the flag for each chunk.
         if is_cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Other, "the upload was cancelled"));
         }
@@ -178,7 +183,7 @@ async fn hash(content: &UnhashedContent, is_cancelled: &AtomicBool) -> Result<Di
     Ok(hasher.finish())
 }
 
-/// Fails if there are more bytes than `size`, or if fewer than `size` are all.
+/// Fails if `seen` exceeds `size`, or if it is smaller at the end of the content.
 pub(crate) fn check_length(seen: u64, size: u64, is_end: bool) -> Result<()> {
     if seen > size {
         let message = format!("content is longer than its {size} bytes: trailing data");

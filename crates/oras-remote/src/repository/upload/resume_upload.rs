@@ -8,8 +8,8 @@ use crate::http::retry::{FailedAttempt, RetryAdvice};
 use crate::repository::upload::blob_uploader::{BlobUploader, FailedRequest, rejects_patch};
 use crate::repository::upload::upload_session::{UploadSession, refusal};
 
-/// Time between checks of the offset, and their number: a registry may still be storing bytes that it received before
-/// the connection broke.
+/// The time between checks of the offset. A registry may still be storing bytes that it received before the connection
+/// broke; after `MAX_SETTLE_CHECKS` checks the client uses the last offset.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_SETTLE_CHECKS: u32 = 20;
 
@@ -42,6 +42,7 @@ impl BlobUploader {
         let is_lost = refused.is_some_and(|error| {
             error.has_code("BLOB_UPLOAD_UNKNOWN") || error.has_code("BLOB_UPLOAD_INVALID")
         });
+        // 413 means a body that is too large. Some registries answer 416 instead (GitHub, see the profiles).
         if matches!(status, Some(413 | 416)) && self.capabilities.accepts_patch() {
             return self.resize(failed_request, &session, status == Some(416)).await;
         }
@@ -51,12 +52,13 @@ impl BlobUploader {
             self.capabilities.disable_patch();
         }
         if is_lost || refuses_patch {
+            // Counts as a retry, so that a registry which loses every session can't cause an endless loop.
             self.wait(FailedAttempt::later(failed.error)).await?;
             self.drop_session().await;
             return Ok(());
         }
         match failed.advice {
-            // A session of an earlier run is not trusted: starts again.
+            // A session of an earlier run may be expired or damaged, so its refusal is not an error of the blob.
             RetryAdvice::Never if self.is_old => {
                 tracing::debug!(error = %failed.error, "an upload of an earlier run was refused");
                 self.drop_session().await;
@@ -109,8 +111,8 @@ impl BlobUploader {
         }
     }
 
-    /// Returns the offset of the registry once it stops changing: bytes in flight may still be stored, and a body
-    /// that begins too early is sent in vain.
+    /// Returns the session with the registry's offset once that stops changing. The registry may still be storing
+    /// bytes in flight, and it rejects a body that begins before its offset.
     async fn settled_session(&self, session: &UploadSession) -> Result<Option<UploadSession>, FailedAttempt> {
         let mut reported = session.status(&self.repository).await?;
         for _ in 0..MAX_SETTLE_CHECKS {
@@ -140,6 +142,7 @@ impl BlobUploader {
 
     /// Continues with the session `reported` by the registry, or opens a new one if it has no usable offset.
     async fn continue_from(&mut self, reported: Option<UploadSession>) {
+        // A session without bytes has nothing to resume, and a new one avoids its fault.
         let usable = reported.filter(|reported| (1..=self.payload.size()).contains(&reported.offset));
         let Some(session) = usable else {
             self.fruitless += 1;

@@ -33,7 +33,7 @@ pub struct UnfinishedUpload {
 /// The interrupted uploads whose state is in a directory, so that a later run resumes them
 /// ([`ClientOptions::unfinished_uploads`](crate::ClientOptions::unfinished_uploads)).
 ///
-/// Deleting a state only means that bytes are sent again. The registry's session expires.
+/// Deleting a state is safe: a later run sends the whole blob, and the session at the registry expires.
 #[derive(Clone, Debug)]
 pub struct UnfinishedUploads {
     directory: PathBuf,
@@ -41,7 +41,7 @@ pub struct UnfinishedUploads {
 
 impl UnfinishedUpload {
     /// Locks the file and returns it with the location of the upload, if that may be requested. Returns `None` if a
-    /// process uses the file or it belongs to another upload by now.
+    /// process uses the file, or if the file now belongs to another upload.
     pub(crate) fn take(&self) -> Option<(File, Option<Url>)> {
         let file = lock_idle(&self.path)?;
         let state = read(&file)?;
@@ -115,10 +115,12 @@ impl UnfinishedUploads {
             entries => entries.map_err(failed)?,
         };
         let mut files = Vec::new();
+        // The bound keeps a directory with very many files from delaying a command.
         for entry in entries.take(MAX_STATES) {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION)
+                // `file_type` does not follow symbolic links, so links are skipped.
                 && entry.file_type().is_ok_and(|kind| kind.is_file())
             {
                 files.push(path);

@@ -1,4 +1,4 @@
-//! What is known of a registry's uploads in this run, starting from its profile.
+//! The upload capabilities of a registry. They start from its profile and change with its answers during this run.
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -34,7 +34,7 @@ struct Capabilities {
 enum SinglePost {
     Yes,
     No,
-    /// Not known, after this many blobs were sent otherwise.
+    /// Not known. Counts the small blobs that were sent in another way.
     Unknown(u32),
     /// One upload is trying it.
     Trial,
@@ -73,7 +73,8 @@ impl UploadCapabilities {
         !known.accepts_patch || known.max_put.is_none_or(|most| size <= most)
     }
 
-    /// Returns how many of the `left` bytes to send next; `careful` after all of them at once failed.
+    /// Returns how many of the `left` bytes to send next; `careful` limits the chunk, after requests with all bytes
+    /// failed.
     pub(crate) fn chunk_size(&self, left: u64, careful: bool) -> u64 {
         let known = self.known();
         let most = known.chunk_size.or(careful.then_some(FIRST_CHUNK));
@@ -134,6 +135,7 @@ impl UploadCapabilities {
         let mut known = self.known();
         match known.single_post {
             SinglePost::Unknown(BLOBS_BEFORE_TRIAL) => {
+                // Other uploads see `Trial` and use sessions, so that a failed trial costs one request only.
                 known.single_post = SinglePost::Trial;
                 true
             }

@@ -48,6 +48,8 @@ impl UploadSession {
     /// Updates the location, and the offset, which is `expected` unless the registry reports fewer bytes.
     fn update(&mut self, response: &Response, expected: u64) -> Result<()> {
         if response.header(LOCATION.as_str()).is_some() {
+            // Each answer may have a new location, and the next request must use it (distribution-spec, "Pushing a
+            // blob in chunks").
             self.location = location(response)?;
         }
         let reported = response.header(RANGE.as_str()).and_then(parse_offset);
@@ -77,6 +79,7 @@ impl UploadSession {
     /// Returns the session with the registry's offset; `None` if it has no such session or does not report the
     /// offset.
     pub(crate) async fn status(&self, repository: &Repository) -> Result<Option<Self>, FailedAttempt> {
+        // No retries here: the caller counts each failure in the budget of the whole upload.
         let request = Request::new(Method::GET, self.location.clone(), repository.push_scopes());
         let response = repository.client().attempt(repository.endpoint(), &request).await?;
         let offset = response.header(RANGE.as_str()).and_then(parse_offset);
@@ -164,10 +167,11 @@ impl UploadSession {
     }
 
     /// Deletes the session at the registry (distribution-spec main, "Canceling a blob upload"). Returns true if the
-    /// registry confirms it. Sessions expire anyway, so that nothing depends on this.
+    /// registry confirms it. A failure is harmless, because sessions expire.
     pub(crate) async fn cancel(&self, repository: &Repository) -> bool {
         let request = Request::new(Method::DELETE, self.location.clone(), repository.push_scopes());
         let cancelled = repository.client().attempt(repository.endpoint(), &request);
+        // Cancelling often follows an error, and must not delay its report for long.
         let answered = timeout(CANCEL_TIMEOUT, cancelled).await;
         // A 404 means that the registry has already deleted the session.
         let is_gone =
@@ -208,6 +212,7 @@ pub(crate) fn location(response: &Response) -> Result<Url> {
     let invalid =
         |why: &str| response.bad(ErrorKind::InvalidContent, &format!("{why} Location of the upload"));
     let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("missing"))?;
+    // An empty reference would resolve to the address of the request itself.
     if text.trim().is_empty() {
         return Err(invalid("empty"));
     }

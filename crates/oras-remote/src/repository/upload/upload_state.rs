@@ -19,9 +19,9 @@ use crate::repository::repository::Repository;
 use crate::repository::upload::unfinished_uploads::UnfinishedUploads;
 use crate::repository::upload::upload_session::is_safe;
 
-/// Smaller blobs are sent again instead of resumed.
+/// The size in bytes of the smallest blob that is resumed by a later run. Smaller blobs are sent again.
 const MIN_RESUMABLE_SIZE: u64 = 8 << 20;
-/// Registries delete sessions after a week at the latest.
+/// The longest time for which a state is used. Registries delete sessions after a week at the latest.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Bytes of the largest state that is read.
 const MAX_STATE: u64 = 64 << 10;
@@ -73,6 +73,7 @@ impl UploadStateFile {
         let name = Digest::sha256(name.as_bytes()).encoded();
         let path = directory.join(name).with_extension(EXTENSION);
         let file = open_private(&path)?;
+        // The content is read only under the lock. Otherwise another process could replace it in between.
         lock(&file)?;
         let found = read(&file).filter(|found| {
             let is_same = (&found.registry, &found.repository, &found.name, found.size)
@@ -102,6 +103,7 @@ impl UploadStateFile {
             let mut file = &*file;
             file.rewind()
                 .and_then(|()| file.write_all(&text))
+                // Truncates after writing: a crash in between leaves trailing bytes, which make the state invalid.
                 .and_then(|()| file.set_len(text.len() as u64))
                 .map_err(|error| Error::io("failed to keep the state of an upload", error))
         });
@@ -144,6 +146,7 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
 fn lock(file: &File) -> std::io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
+        // Another process sends the same blob. This one uploads without saved state.
         Err(TryLockError::WouldBlock) => Err(std::io::ErrorKind::ResourceBusy.into()),
         Err(TryLockError::Error(error)) => Err(error),
     }
