@@ -61,7 +61,7 @@ pub struct ResolveOverride {
 pub struct ParallelDownload {
     /// Connections to one registry that its large downloads share; 1 disables parallel downloads.
     pub connections: usize,
-    /// The number of remaining bytes from which on more connections are opened.
+    /// The smallest number of remaining bytes for which more connections are opened.
     pub smallest: u64,
     /// The rate in bytes per second at which one connection is fast enough.
     pub fast: u64,

@@ -43,16 +43,17 @@
 //! # Guarantees
 //! - **Credentials and headers stay with their registry.** One function attaches them by address, and only to the
 //!   scheme, host and port of the registry: not after a redirect to another origin, not for the `Location` of an
-//!   upload there. A token server receives only the credential, and only if its address is acceptable. HTTPS never
-//!   changes to HTTP.
+//!   upload there. A token server receives only the credential, and only if its address is acceptable. The client never
+//!   follows an address from HTTPS to HTTP.
 //! - **A registry can't use the client to reach private networks.** Hosts that a registry names (by a redirect, an
 //!   upload's `Location`, a token server) are checked after name resolution: loopback and private addresses are
 //!   allowed only if the registry has such an address too, link-local addresses never ([`AddressClass`],
 //!   [`AllowedHost`]).
-//! - **A mirror is a separate registry** ([`Mirrored`], [`RegistriesConf`]): it receives nothing that is meant for
-//!   the registry it mirrors, and its content is verified by digest.
+//! - **A mirror is a separate registry** ([`Mirrored`], [`RegistriesConf`]): on another host, it receives no
+//!   credentials or headers of the registry that it mirrors. Its content is verified by digest.
 //! - **Retries happen in one place**, the transport: after timeouts, broken connections, 408, 429 and 5xx, as
-//!   [`RetryPolicy`] and `Retry-After` say. A broken transfer resumes; an upload whose session was lost starts again.
+//!   [`RetryPolicy`] and `Retry-After` define. A broken transfer resumes; an upload whose session was lost starts
+//!   again.
 //! - **Overloaded servers get fewer requests**: 429 and 503 halve the number of concurrent requests, and
 //!   `Retry-After` delays all of them; a [`RateLimit`] bounds the bytes of blobs per second.
 //! - **Every read is bounded**: manifests to 4 MiB, pages of lists to 64 MiB, errors to 8 KiB, tokens to 128 KiB, all

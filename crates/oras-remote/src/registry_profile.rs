@@ -49,7 +49,7 @@ const PROFILES: [(&str, Profile); 12] = [
     (".pkg.dev", GOOGLE),
     ("gcr.io", GOOGLE),
     (".gcr.io", GOOGLE),
-    // Truncates streams without a length at about 20 MB (ocync, docs/registries); ours always have one.
+    // Truncates streams without a length at about 20 MB (ocync, docs/registries); this client always sends a length.
     (".azurecr.io", Profile { name: "Azure Container Registry", takes_single_post: Some(false), ..UNKNOWN }),
     // Mounting is a setting of the account (ocync#25), so it is tried.
     (".amazonaws.com", Profile { name: "Amazon ECR", takes_single_post: Some(false), ..UNKNOWN }),

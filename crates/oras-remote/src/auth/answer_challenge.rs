@@ -23,8 +23,8 @@ use crate::http::response_error::{MissingCredential, ResponseError};
 use crate::http::retry::FailedAttempt;
 
 impl Client {
-    /// Returns the `Authorization` for a retry of a rejected request, or `None` if the client has no other one than it
-    /// already sent.
+    /// Returns the `Authorization` for a retry of a rejected request, or `None` if the client has only the value that
+    /// it already sent.
     ///
     /// The rejection is a 401 with challenges, or another status by which the registry rejects the token.
     pub(crate) async fn authorize(

@@ -160,7 +160,8 @@ fn is_word(c: char) -> bool {
 }
 
 fn is_action(word: &str) -> bool {
-    // Actions are `pull`, `push`, `delete` or `*`. The names of schemes would look the same in lower case.
+    // Actions are words such as `pull` or `*`. The scheme names `basic` and `bearer` have the same form, so they are
+    // excluded.
     word.chars().all(|c| c.is_ascii_lowercase() || c == '*') && word != "basic" && word != "bearer"
 }
 

@@ -102,7 +102,7 @@ impl TokenCache {
 
     /// Caches a token for its lifetime.
     pub(crate) fn store_token(&self, request: TokenRequest, header: HeaderValue, expires: Option<Duration>) {
-        // The specification defines 60 seconds as the lifetime of a token without one. A shorter one is also raised.
+        // A missing lifetime means 60 seconds, and a shorter one is raised to that.
         let until = Instant::now() + (expires.unwrap_or(MIN_LIFETIME).max(MIN_LIFETIME) - REFRESH_MARGIN);
         let mut cached = self.lock();
         cached.tokens.push(CachedToken { scopes: request.scopes.clone(), header, until });

@@ -60,8 +60,8 @@ impl DockerConfig {
         Self { paths, fallbacks: Vec::new(), helpers: None, notices: None, writing: Mutex::new(()) }
     }
 
-    /// Also reads the files at `paths` if the others have no credential. They are never written, and an unreadable
-    /// one is skipped with a notice.
+    /// Also reads the files at `paths`, if the first files have no credential. Fallback files are never written, and
+    /// an unreadable one is skipped with a notice.
     #[must_use]
     pub fn with_fallbacks(mut self, paths: Vec<PathBuf>) -> Self {
         self.fallbacks = paths;
@@ -194,7 +194,7 @@ impl CredentialStore for DockerConfig {
     }
 
     async fn put(&self, server: &str, credential: &Credential) -> Result<()> {
-        // The lock below serializes changes within this process; the file is replaced atomically for others.
+        // The lock serializes changes within this process. For other processes, the file is replaced atomically.
         let server = Key::of(server, None).own();
         let _writing = self.writing.lock().await;
         let mut file = DockerConfigFile::read(self.first()?).await?;

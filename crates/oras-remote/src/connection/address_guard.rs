@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use crate::connection::address_class::{AddressClass, classify};
 
-/// A host that a registry may name even if its address is private, for one port or for all.
+/// A host that a registry may name. Its address is not checked. The entry is for one port or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     /// A name, or an address without brackets.

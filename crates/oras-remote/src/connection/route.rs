@@ -73,7 +73,8 @@ impl Client {
         let (http, lease) = self.pools().get(pool, options, self.addresses())?;
         let mut route = Route { http, url: url.clone(), host: None, lease, https_proxy };
         if let Some(rule) = rule.and_then(|rule| options.resolve.get(rule)) {
-            // The request uses the port of the override. The `Host` header keeps the original one.
+            // reqwest connects to the port of the URL and ignores the port of the override, so the URL gets that port.
+            // The `Host` header keeps the original one.
             let moved = rule.address_port != rule.port && route.url.set_port(Some(rule.address_port)).is_ok();
             route.host = moved.then(|| format!("{}:{}", rule.host, rule.port));
         }

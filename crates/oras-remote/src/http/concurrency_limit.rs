@@ -26,7 +26,7 @@ const MIN_LIMIT_FOR_SLOWNESS: usize = 4;
 pub(crate) enum Load {
     /// Content that is read while it is sent. It may be read from the same server, and then depends on other requests.
     Streamed,
-    /// Anything else. Depends on no other request, so one of these may always be in flight.
+    /// Any other body. Such a request depends on no other request, so one of them may always be in flight.
     Whole,
 }
 

@@ -36,8 +36,8 @@ struct Plain {
 }
 
 impl Endpoint {
-    /// Creates the endpoint of the registry `server`: HTTP or HTTPS as `plain` says, otherwise HTTP only for
-    /// `localhost`.
+    /// Creates the endpoint of the registry `server`: `plain` selects HTTP or HTTPS. Without it, only `localhost` uses
+    /// HTTP.
     pub(crate) fn registry(server: &str, plain: Option<bool>, headers: HeaderMap) -> Result<Self> {
         let name = server.rsplit_once(':').map_or(server, |(name, _)| name);
         let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };

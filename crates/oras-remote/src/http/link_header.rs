@@ -9,7 +9,7 @@ use url::Url;
 /// Accepts targets without brackets, values without quotes, and parameters in any order.
 ///
 /// # Errors
-/// The header that announces a next page without its address. Ignoring it would silently truncate the list.
+/// Returns the header if it announces a next page without an address. Ignoring it would silently truncate the list.
 pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
     let mut malformed = None;
     for header in headers {

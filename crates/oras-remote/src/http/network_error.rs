@@ -175,7 +175,7 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
         // A certificate or protocol error is the same in each attempt.
         return (oras_tls::describe(host, tls), RetryAdvice::Never);
     }
-    // hyper exports no type for this error, only its text.
+    // The type of this error is private in hyper-util, so its text is compared.
     if chain(error).any(|error| error.to_string() == "dns error") {
         return (format!("dial tcp: lookup {host}: no such host"), RetryAdvice::Never);
     }

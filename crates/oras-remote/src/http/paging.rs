@@ -178,7 +178,8 @@ async fn parse_long<P: DeserializeOwned + Send + 'static>(
 ) -> Result<(u64, Result<P, String>), FailedAttempt> {
     let (method, url) = (&response.method, &response.url);
     let (sender, pieces) = mpsc::channel(MAX_QUEUED_CHUNKS);
-    // serde_json parses only from blocking readers. Parsing whole texts would need the text and the result in memory.
+    // serde_json parses only from blocking readers. Parsing the whole text would keep both the text and the result in
+    // memory.
     let parser = tokio::task::spawn_blocking(move || {
         let text = BufReader::new(ChunkReader { pieces, piece: Bytes::new() });
         serde_json::from_reader(text).map_err(|error| explain(&error, false))

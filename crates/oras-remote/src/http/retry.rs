@@ -77,7 +77,7 @@ struct Outage {
 }
 
 impl RetryBudget {
-    /// Waits for the next attempt, or returns the error of the last one if there is none.
+    /// Waits until the next attempt may start. Returns the error of the failed attempt if no retry is allowed.
     pub(crate) async fn wait_or_fail(&mut self, failed: FailedAttempt) -> Result<()> {
         // Any other failure ends the outage: the server answers again, or has another fault.
         if !matches!(failed.advice, RetryAdvice::Outage { .. }) {

@@ -23,7 +23,7 @@ use crate::repository::repository::Repository;
 /// Size up to which a blob from a mirror is verified as a whole, so that a wrong one can be read from the next
 /// source.
 const MAX_VERIFIED_WHOLE: u64 = 1 << 20;
-/// Retries of a request to a mirror; few, because there is another source.
+/// The most retries of a request to a mirror. The number is small, because another source follows.
 const MAX_RETRIES: u32 = 1;
 /// Timeout of connecting to a mirror.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -114,7 +114,7 @@ impl Repository {
         self.put_manifest(reference, &content.descriptor().media_type, bytes).await.map(drop)
     }
 
-    /// Stores a manifest as one of many. The check of its entry in referrers is deferred to
+    /// Stores one of many manifests. The check of its entry in referrers is deferred to
     /// [`Repository::verify_deferred_referrers`].
     pub(crate) async fn push_deferred_manifest(&self, content: &Content) -> Result<()> {
         let reference = self.reference_to(&content.descriptor().digest.to_string())?;

@@ -98,7 +98,8 @@ impl Repository {
         &self.inner.endpoint
     }
 
-    /// Returns what is known of the referrers API: see [`ApiSupport`](crate::repository::referrers::referrers_api).
+    /// Returns the detected support of the referrers API: see
+    /// [`ApiSupport`](crate::repository::referrers::referrers_api).
     pub(crate) fn referrers_state(&self) -> &AtomicU8 {
         &self.inner.referrers
     }

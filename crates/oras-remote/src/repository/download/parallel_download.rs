@@ -248,7 +248,7 @@ impl ParallelTransfer {
             Err(error) => return Err(error),
         };
         let Some(part) = self.parts.get_mut(place) else { return Ok(()) };
-        // Only the later parts request a range that the server could ignore.
+        // A chunk of a later part is a proof, because such a part accepts only a partial answer.
         self.ranges_proven |= !part.is_initial;
         let mut chunk = chunk;
         let wanted = usize::try_from(part.end - part.start).map_or(chunk.len(), |left| left.min(chunk.len()));

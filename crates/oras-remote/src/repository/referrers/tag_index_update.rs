@@ -22,7 +22,7 @@ use crate::repository::repository::Repository;
 /// The most reads of the index for one update. After that, the update fails.
 const MAX_ROUNDS: u32 = 60;
 /// The longest delay before the index is read again: to verify an entry, or after the first time that an entry was
-/// lost. Later losses multiply it.
+/// lost. After the n-th loss, the limit is n times as long.
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// The most subjects whose referrers are verified concurrently.

@@ -16,7 +16,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A held lock, released when dropped.
 ///
-/// The lock reduces conflicts but guarantees nothing: the update continues without it if there is no private folder
+/// The lock reduces conflicts but can't exclude them: the update continues without it if there is no private folder
 /// for lock files, or if another process holds the lock too long.
 #[derive(Debug)]
 pub(crate) struct UpdateLock {
@@ -61,10 +61,10 @@ fn open(temporary: &Path, name: &str) -> Option<File> {
 fn private_folder(temporary: &Path) -> Option<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 
-    // A new file shows the id of the current user.
+    // The owner of a new file is the current user.
     let user = tempfile::tempfile_in(temporary).and_then(|file| file.metadata()).ok()?.uid();
     let folder = temporary.join(format!("oras-{user}"));
-    // Another user may have created the folder, or a symbolic link in its place; then it is not used.
+    // Another user may have created the folder, or a symbolic link in its place. Such a folder is not used.
     let _ = std::fs::DirBuilder::new().mode(0o700).create(&folder);
     let found = std::fs::symlink_metadata(&folder).ok()?;
     (found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0).then_some(folder)

@@ -93,7 +93,7 @@ impl BlobUploader {
         self.payload = payload;
     }
 
-    /// Uses the session that the registry opened, unless there is one of an earlier run.
+    /// Uses the session that the registry opened, unless a session of an earlier run exists.
     pub(crate) async fn adopt_session(&mut self, session: Option<UploadSession>) {
         match session {
             // The session of an earlier run may already contain bytes, so the new one is not needed.
@@ -221,8 +221,8 @@ impl BlobUploader {
     }
 
     pub(crate) async fn fail<T>(&mut self, error: Error) -> Result<T> {
-        // Keeps the session after a failure that may pass. After a network failure, the registry can't be asked to
-        // delete it.
+        // Keeps the session after a failure that may be temporary. After a network failure, a request to delete the
+        // session would fail as well.
         let may_pass = matches!(
             error.kind(),
             ErrorKind::Network | ErrorKind::Unauthorized | ErrorKind::Denied | ErrorKind::Other

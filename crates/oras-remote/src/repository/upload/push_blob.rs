@@ -75,7 +75,7 @@ impl Repository {
             };
         }
         if is_common && capabilities.should_try_single_post() {
-            // The blob is known to be missing here, so the trial costs nothing.
+            // The blob is missing in the registry, so the trial only sends bytes that must be sent in any case.
             match UploadSession::post(self, payload, digest).await {
                 Ok(posted) => {
                     capabilities.set_single_post(posted.is_none());

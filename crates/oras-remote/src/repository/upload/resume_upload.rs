@@ -142,7 +142,7 @@ impl BlobUploader {
 
     /// Continues with the session `reported` by the registry, or opens a new one if it has no usable offset.
     async fn continue_from(&mut self, reported: Option<UploadSession>) {
-        // A session without bytes has nothing to resume, and a new one avoids its fault.
+        // A session without stored bytes has nothing to resume, so a new session replaces it.
         let usable = reported.filter(|reported| (1..=self.payload.size()).contains(&reported.offset));
         let Some(session) = usable else {
             self.fruitless += 1;

@@ -58,7 +58,7 @@ impl Capabilities {
 }
 
 impl UploadCapabilities {
-    /// Creates what is known before the first upload.
+    /// Creates the capabilities that the profile states.
     pub(crate) fn new(profile: &Profile) -> Self {
         Self(Mutex::new(Capabilities::new(profile)))
     }

@@ -59,7 +59,7 @@ impl UploadSession {
         Ok(())
     }
 
-    /// Opens a session; the digest algorithm may be known.
+    /// Opens a session. `algorithm` is the algorithm of the digest, if it is known.
     pub(crate) async fn open(
         repository: &Repository,
         algorithm: Option<&str>,
@@ -184,7 +184,7 @@ impl UploadSession {
 }
 
 impl Repository {
-    /// Returns what is known of the registry's uploads.
+    /// Returns the upload capabilities of the registry.
     pub(crate) fn upload_capabilities(&self) -> Arc<UploadCapabilities> {
         self.client().host(self.endpoint().base()).uploads(self.endpoint().server())
     }

@@ -1,8 +1,8 @@
 //! The saved state of an interrupted upload, for a later run: one small file, locked while in use.
 //!
-//! The file is written in place, because the lock is on it; a torn file counts as missing. Its content is not
-//! trusted: the registry reports the offset and verifies the digest. A location may contain a token, so the file is
-//! readable by its owner alone and the location is never shown.
+//! The file is written in place, because a replacement would not have the lock. A partly written file counts as
+//! missing. Its content is not trusted: the registry reports the offset and verifies the digest. A location may
+//! contain a token, so the file is readable by its owner alone and the location is never shown.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
