@@ -190,7 +190,8 @@ async fn exchange(
         }
         Ok::<_, std::io::Error>(output)
     };
-    // Both at once: a helper that fills its output pipe before it reads would block a sequential exchange forever.
+    // Writes and reads at the same time: a helper that fills its output pipe before it reads would block a sequential
+    // exchange forever.
     let ((), output) = tokio::join!(feed, read);
     // The pipe is closed here, so a helper that writes more ends.
     Ok((output?, child.wait().await?))

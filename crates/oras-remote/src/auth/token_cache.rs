@@ -47,7 +47,7 @@ impl TokenCaches {
 /// The tokens and the credential for one repository of a registry.
 #[derive(Default)]
 pub(crate) struct TokenCache {
-    // Two locks: `cached` is held only for a look-up, `fetching` while a token is requested.
+    // There are two locks: `cached` is held only for a look-up, `fetching` while a token is requested.
     cached: Mutex<Cached>,
     fetching: tokio::sync::Mutex<()>,
 }

@@ -148,7 +148,7 @@ impl DockerConfigFile {
             if let Some(parent) = path.parent() {
                 create_private(parent)?;
             }
-            // An atomic replacement: a concurrent reader sees the old or the new file, never a part.
+            // Replaces the file atomically: a concurrent reader sees the old or the new file, never a part.
             oras_fs::replace(&path, &bytes, 0o600)
         })
         .await

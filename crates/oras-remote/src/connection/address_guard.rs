@@ -79,7 +79,7 @@ impl RegistryAddresses {
         let class = common_class(addresses.iter().map(SocketAddr::ip));
         let mut registries = self.0.lock();
         let known = registries.entry(host.to_owned()).or_insert(class);
-        // Also if two look-ups differ, because DNS records may change between them.
+        // Two look-ups with different classes also count as public, because DNS records may change between them.
         if *known != class {
             *known = None;
         }
@@ -93,7 +93,7 @@ impl RegistryAddresses {
             Host::Domain(name) if is_localhost(name) => Some(AddressClass::Loopback),
             Host::Domain(name) => self.0.lock().get(name).copied().flatten(),
         };
-        // The strictest class: a public registry may name only public addresses.
+        // `Public` is the strictest class: a public registry may name only public addresses.
         class.unwrap_or(AddressClass::Public)
     }
 }

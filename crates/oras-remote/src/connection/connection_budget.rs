@@ -60,7 +60,7 @@ impl ConnectionBudget {
 
     /// Raises the budget by one after a part arrived.
     pub(crate) fn succeeded(&self) {
-        // Slow growth after a fast decrease, as in the congestion control of TCP.
+        // The budget grows slowly after a fast decrease, as in the congestion control of TCP.
         self.with(|state| state.allowed = (state.allowed + 1).min(self.max));
     }
 

@@ -80,7 +80,7 @@ impl LimitState {
 
     /// Returns true if an answer took much longer than the fastest one to its method.
     fn is_slow(&mut self, method: &Method, took: Duration) -> bool {
-        // Per method, because a `HEAD` is usually faster than a `PUT` that stores a blob.
+        // Compares per method, because a `HEAD` is usually faster than a `PUT` that stores a blob.
         let fastest = self.fastest.entry(method.clone()).or_insert(took);
         *fastest = took.min(*fastest);
         took > SLOW_ANSWER && took > *fastest * SLOW_FACTOR
@@ -179,7 +179,7 @@ impl Drop for InFlight {
         });
         // Without a limit no request waits, and waking is not needed.
         if throttled {
-            // Wakes all waiting requests, because only some of them may be admitted now.
+            // Wakes all waiting requests, because a single one might not be admitted with its kind of body.
             self.throttle.changed.notify_waiters();
         }
     }

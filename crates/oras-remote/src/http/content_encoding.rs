@@ -69,7 +69,7 @@ impl Encodings {
             let why = format!("{} content encodings, more than {MAX_ENCODINGS}", self.0.len());
             return stream::iter([Err(BodyError::Unsupported(why))]).boxed();
         }
-        // An eighth more than the decoded limit: encoded content is rarely longer than decoded content.
+        // Allows an eighth more than the decoded limit, because encoded content is rarely longer than decoded content.
         let body = bounded(body, limit.saturating_add(limit / 8).saturating_add(OVERHEAD));
         // Encodings are removed in the reverse order of their application.
         self.0.iter().rev().fold(body, |body, name| Stage::new(body, name).decoded())

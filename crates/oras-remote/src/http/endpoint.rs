@@ -168,7 +168,7 @@ impl Endpoint {
 
     /// Returns the headers to send to `url`: none unless this server owns it.
     pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
-        // The single place that decides which server receives headers and credentials.
+        // Only this check decides which server receives headers and credentials.
         if !self.owns(url) {
             return HeaderMap::new();
         }

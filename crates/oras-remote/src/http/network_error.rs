@@ -184,7 +184,8 @@ fn explain(url: &Url, error: &reqwest::Error) -> (String, RetryAdvice) {
     let dial = if error.is_connect() { format!("dial tcp {}: ", dialed()) } else { String::new() };
     match io {
         Some(io::ErrorKind::ConnectionRefused) => {
-            // Usually a wrong port. If the server answered before, the caller treats it as an outage and retries.
+            // A refused connection usually means a wrong port. If the server answered before, the caller treats it as
+            // an outage and retries.
             (format!("{dial}connect: connection refused"), RetryAdvice::Never)
         }
         _ if error.is_timeout() => (format!("{dial}i/o timeout"), RetryAdvice::Later),

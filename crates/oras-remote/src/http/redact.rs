@@ -13,7 +13,7 @@ pub(crate) fn redact(url: &Url) -> String {
     let _ = (shown.set_password(None), shown.set_username(""));
     let query = url.query().map(|query| {
         let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            // A list of harmless names, because the names of secret parameters differ among storage services.
+            // Lists the harmless names, because the names of secret parameters differ among storage services.
             Some((name, _)) if !SHOWN.contains(&name) => format!("{name}=REDACTED"),
             _ => parameter.to_owned(),
         });

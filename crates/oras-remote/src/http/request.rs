@@ -40,7 +40,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
-        // Bounded by default: a request must opt in to an unbounded body.
+        // The answer is bounded by default. A request must opt in to an unbounded one.
         let limit = Some(MAX_MANIFEST_SIZE);
         Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit, is_list: false }
     }

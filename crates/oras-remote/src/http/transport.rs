@@ -34,7 +34,7 @@ impl Client {
         request: &Request,
         read: impl Fn(Response) -> F,
     ) -> Result<T> {
-        // One budget for sending and reading, so that a body that always breaks can't cause endless retries.
+        // Sending and reading share one budget, so that a body that always breaks can't cause endless retries.
         let mut budget = self.options().retry.budget();
         loop {
             let answer = match self.attempt(endpoint, request).await {
@@ -72,7 +72,7 @@ impl Client {
             && !endpoint.has_own_authorization();
         let response = match asks_for_credentials && request.is_replayable() {
             true => match self.authorize(endpoint, request, &response, cached.as_ref()).await? {
-                // Only one such retry: a second 401 means that the credential itself is wrong.
+                // Retries with credentials only once: a second 401 means that the credential itself is wrong.
                 Some(authorization) => self.follow(endpoint, request, Some(&authorization)).await?,
                 None => response,
             },

@@ -26,7 +26,7 @@ impl MirrorStream {
     /// Opens the rest of the blob at the first source that has it.
     pub(crate) async fn open(&mut self) -> Result<()> {
         self.verifier = None;
-        // From the first mirror again: those that failed are marked and skipped.
+        // Starts at the first mirror again, because failed mirrors are marked and skipped.
         for (place, mirror) in self.source.mirrors.iter().enumerate() {
             if !mirror.is_usable(true) {
                 continue;
@@ -59,7 +59,8 @@ impl MirrorStream {
             let error = match item {
                 Some(Ok(chunk)) => {
                     self.left.start += chunk.len() as u64;
-                    // Fatal, because the reader already has earlier bytes of this mirror, which may be wrong as well.
+                    // This error ends the stream, because the reader already has bytes of this mirror, which may be
+                    // wrong as well.
                     self.check(&chunk).map_err(|error| {
                         let (name, digest) = (mirror.repository.name(), &self.descriptor.digest);
                         error.context(format!("the mirror {name} sent something else than {digest}"))

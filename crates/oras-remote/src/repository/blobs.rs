@@ -67,7 +67,8 @@ impl Repository {
         let response = self.client().send(self.endpoint(), &part).await?;
         let stated = response.header(CONTENT_RANGE.as_str());
         let stated = match response.status.as_u16() {
-            // The total after the slash of `Content-Range`, which a 416 states too (RFC 9110, section 14.4).
+            // The size is the total after the slash of `Content-Range`, which a 416 states too (RFC 9110, section
+            // 14.4).
             206 => stated.and_then(content_range).and_then(|(_, size)| size),
             416 => stated.and_then(unsatisfied_range_size),
             200 => response.content_length(),

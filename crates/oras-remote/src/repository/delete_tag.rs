@@ -35,7 +35,7 @@ impl Repository {
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
         let placeholder = placeholder(reference, original.descriptor());
         let digest = &placeholder.descriptor().digest;
-        // Defence in depth: deleting this digest would delete the user's manifest.
+        // This should never happen. Deleting this digest would delete the user's manifest.
         if *digest == original.descriptor().digest {
             return Err(Error::new(ErrorKind::Other, "the placeholder manifest is the original"));
         }

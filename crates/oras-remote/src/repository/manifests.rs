@@ -42,7 +42,7 @@ impl Repository {
         let mut request = self.manifest_request(Method::HEAD, &self.reference_to(tag).ok()?).ok()?;
         request.scopes = self.push_scopes();
         let request = request.header(ACCEPT, &self.accept()).ok()?;
-        // No retries: the answer only saves work, and the push that follows has its own retries.
+        // Does not retry, because the answer only saves work and the push that follows has its own retries.
         let response = self.client().attempt(self.endpoint(), &request).await.ok()?;
         if response.status == 200 { verifiable_digest(&response) } else { None }
     }

@@ -153,7 +153,8 @@ impl Delete for Repository {
     /// Removes a manifest with a subject from the subject's referrers first.
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         if descriptor.media_type.is_manifest() {
-            // First the referrers: after the deletion, the client could not read the subject from the manifest.
+            // Removes the referrer first, because after the deletion the client can't read the subject from the
+            // manifest.
             self.remove_referrer(descriptor).await?;
             return self.remove("manifests", &descriptor.digest.to_string()).await;
         }

@@ -89,7 +89,7 @@ impl ParallelTransfer {
             next: left.start,
             end: left.end,
             last_id: 0,
-            // Two connections first: the initial measurement already covers one.
+            // Starts with two connections, because the initial measurement covers one.
             width: 2,
             tuning: WidthTuning { started: Instant::now(), bytes: 0, best: rate, is_growing: true },
             average: None,
@@ -265,7 +265,7 @@ impl ParallelTransfer {
             part.kept = Some((run, beyond));
         } else {
             let duration = part.started.elapsed();
-            // A moving average, so that one unusual part has little influence.
+            // Uses a moving average, so that one unusual part has little influence.
             self.average = Some(self.average.map_or(duration, |average| (average * 3 + duration) / 4));
             self.blob.connections.succeeded();
         }

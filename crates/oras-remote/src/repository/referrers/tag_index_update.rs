@@ -77,15 +77,15 @@ impl Repository {
             Either::Left((lock, _)) => lock?,
             Either::Right(_) => return Ok(()),
         };
-        // Taken after the lock, so that referrers queued while this task waited are part of the same write.
+        // Takes the referrers after locking, so that those queued while this task waited are part of the same write.
         let all = self.pending_referrers().take(&tag, &pending);
         let referrers: Vec<_> = all.iter().map(|pending| pending.referrer.clone()).collect();
         self.change_index(subject, &referrer.digest, verify, |index| index.add_all(&referrers)).await?;
         if verify == Verify::Deferred {
             self.pending_referrers().defer_check(subject, referrers);
         }
-        // Only after the write, because a woken task reports success. After an error, each waiting task writes its own
-        // referrer.
+        // Notifies only after the write, because a woken task reports success. After an error, each waiting task
+        // writes its own referrer.
         all.iter().for_each(|pending| pending.notify());
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Repository {
             let _lock = self.lock_index(&subject).await?;
             let add = |index: &mut ReferrersIndex| index.add_all(&referrers);
             let checked = self.change_index(&subject, &first.digest, Verify::Recheck, add).await;
-            // Queued again, so that a later `sync` repeats the check.
+            // Queues the referrers again, so that a later `sync` repeats the check.
             if checked.is_err() {
                 self.pending_referrers().defer_check(&subject, referrers);
             }

@@ -73,7 +73,7 @@ impl ChunkedIngest {
                 uploader.set_payload(payload);
                 forward(uploader, hasher, chunk).boxed()
             }
-            // No saved state: the earlier chunks are not kept, so a later run could not send them.
+            // Saves no state, because the earlier chunks are not kept and a later run could not send them.
             IngestState::Undecided(hasher) if self.repository.upload_capabilities().accepts_patch() => {
                 let uploader = BlobUploader::new(&self.repository, &payload, None).await;
                 forward(Box::new(uploader), hasher, chunk).boxed()

@@ -79,7 +79,7 @@ impl UploadSession {
     /// Returns the session with the registry's offset; `None` if it has no such session or does not report the
     /// offset.
     pub(crate) async fn status(&self, repository: &Repository) -> Result<Option<Self>, FailedAttempt> {
-        // No retries here: the caller counts each failure in the budget of the whole upload.
+        // Does not retry here: the caller counts each failure in the budget of the whole upload.
         let request = Request::new(Method::GET, self.location.clone(), repository.push_scopes());
         let response = repository.client().attempt(repository.endpoint(), &request).await?;
         let offset = response.header(RANGE.as_str()).and_then(parse_offset);
