@@ -28,28 +28,30 @@ use crate::ops::tls_certificate::Certificate;
 use crate::registry::Registry;
 
 /// How long a client may take to send the head of a request, and may keep a connection idle. Longer than common clients
-/// keep theirs (90 s in Go and reqwest), so that none sends a request into a closing connection.
+/// keep idle connections (90 s in Go and reqwest), so that no client sends a request on a connection that the server is
+/// closing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// The most header fields of a request. hyper allows 100, but chains of gateways send more; the buffer limits their
-/// bytes.
+/// The most header fields of a request. hyper allows 100, but chains of gateways add more. Their total size has a limit
+/// of its own.
 const MAX_HEADER_FIELDS: usize = 1000;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that reads nothing of its response for this long is cut off.
+/// The timeout of a write: a client that reads nothing of its response for this long is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause after the system failed to accept a connection, as when no file descriptor is free.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// This many connections get large buffers. One big transfer gains from them (a third of the CPU time of a push, half
-/// of a pull); with the bodies in transit a connection holds up to four times its buffer.
+/// The number of connections with large buffers. One big transfer gains from them (a third of the CPU time of a push,
+/// half of a pull); with the bodies in transit a connection holds up to four times its buffer.
 const MAX_LARGE_BUFFERS: usize = 24;
 const LARGE_BUFFER: usize = 400 * 1024;
 /// The buffer of all other connections, which keeps their memory bounded together.
 const SMALL_BUFFER: usize = 64 * 1024;
 
-/// How long requests may run after the server was told to stop.
+/// How long requests may run after the shutdown has begun.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// The response on a connection above the limit.
+/// The response on a connection above the limit. The server writes it without hyper, because no task serves such a
+/// connection.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ndocker-distribution-api-version: registry/2.0\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
@@ -76,6 +78,8 @@ impl Connections {
                     Ok((stream, remote)) => self.spawn(stream, remote, &closing, &mut open),
                     Err(error) => {
                         tracing::warn!(%error, "failed to accept a connection");
+                        // Without a pause the loop would spin: `accept` fails again at once while no descriptor is
+                        // free.
                         tokio::time::sleep(ACCEPT_BACKOFF).await;
                     }
                 },
@@ -89,6 +93,7 @@ impl Connections {
                 report(ended);
             }
         };
+        // Bounded, because a slow download must not delay the end of the process.
         if tokio::time::timeout(GRACE, finish).await.is_err() {
             tracing::warn!(connections = open.len(), "requests did not end in time");
             open.shutdown().await;
@@ -104,6 +109,7 @@ impl Connections {
         open: &mut JoinSet<()>,
     ) {
         let Some(slot) = self.registry.connection_limits.acquire(remote.ip()) else {
+            // A TLS client expects a handshake first, and could not read a plain response.
             if self.certificate.is_none() {
                 // Not awaited: it fits into the send buffer of a new connection, or is lost.
                 drop(stream.try_write(TOO_MANY));
@@ -131,6 +137,7 @@ impl Connections {
     }
 }
 
+/// Logs a panic in the task of a connection. A cancelled task is no error: `shutdown` aborts it.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
@@ -154,7 +161,9 @@ impl Connection {
     async fn serve(self, stream: WriteTimeout<TcpStream>, tls: Option<Arc<ServerConfig>>) {
         let remote = self.peer.address;
         let Some(config) = tls else { return self.answer(stream).await };
+        // One deadline covers both waits, so that a client can't hold the connection twice as long.
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        // An HTTP client gets a readable error instead of a failed handshake.
         if let Ok(Ok(true)) = tokio::time::timeout_at(deadline, speaks_http(stream.get_ref())).await {
             tracing::info!(%remote, "a client sent an HTTP request to the HTTPS port");
             return self.answer_with(stream, |_| std::future::ready(https_only())).await;
@@ -195,6 +204,7 @@ impl Connection {
             async { Ok::<_, Infallible>(response.await) }
         });
         let connection = http1::Builder::new()
+            // hyper needs a timer for `header_read_timeout`.
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(buffer)
@@ -225,6 +235,7 @@ impl Connection {
 /// 22.
 async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
+    // Peeked and not read, because the TLS handshake needs the byte, too.
     Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
 }
 
@@ -238,12 +249,13 @@ fn https_only() -> Response<Body> {
     response
 }
 
-/// Returns true if a connection ended because of [`WriteTimeout`]'s limit of the head.
+/// Returns true if a connection ended because the head of a request exceeded the limit that [`WriteTimeout`] enforces.
 fn is_head_too_long(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
 }
 
+/// Returns the message of the cause, which is more specific than that of hyper.
 fn cause(error: &hyper::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

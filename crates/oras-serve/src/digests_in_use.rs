@@ -16,7 +16,7 @@ impl DigestsInUse {
         self.0.lock().contains_key(digest)
     }
 
-    /// Holds digests until the returned guard is dropped.
+    /// Protects digests from garbage collection until the returned guard is dropped.
     pub(crate) fn hold(&self, digests: impl IntoIterator<Item = Digest>) -> DigestHold {
         let digests: Vec<_> = digests.into_iter().collect();
         let mut held = self.0.lock();

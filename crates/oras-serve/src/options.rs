@@ -16,19 +16,20 @@ pub struct Options {
     pub read_only: bool,
     /// Accepts manifests and indexes whose blobs and manifests do not all exist.
     pub sparse: bool,
-    /// The users who may log in. Without users, everybody may do everything.
+    /// The users who may log in. Without users, every client may do everything.
     pub users: Vec<User>,
     /// A file of users in place of `users`, in the format of [`User::htpasswd`]. It is reloaded when it changes; if the
     /// new content is invalid, the server logs a warning and keeps the previous users.
     pub htpasswd: Option<PathBuf>,
-    /// With users and without rules: clients without credentials may pull from every repository.
+    /// Allows clients without credentials to pull from every repository. It applies only with users and without rules.
     pub anonymous_pull: bool,
-    /// With users: a file of access rules, reloaded when it changes. Without rules, users may do everything.
+    /// A file of access rules, which the server reloads when it changes. It applies only with users. Without rules,
+    /// users may do everything.
     pub rules: Option<PathBuf>,
     /// The URL under which clients reach this server, such as `https://registry.example`. Needed behind a reverse
     /// proxy; without it, the URL of the token endpoint is made from the `Host` of the request.
     pub public_url: Option<String>,
-    /// With users: `/metrics` needs no credentials.
+    /// Serves `/metrics` without credentials, even if there are users.
     pub open_metrics: bool,
     /// The certificate; with it the server speaks only TLS.
     pub tls: Option<Tls>,
@@ -38,7 +39,8 @@ pub struct Options {
     pub page: bool,
     /// The minimum size in bytes of a chunk that is not the last one of its upload; sent to clients.
     pub min_chunk_size: Option<u64>,
-    /// The most open connections. Above it, a new connection replaces one of the client that has the most.
+    /// The maximum number of open connections. At the limit, a new connection replaces a connection of the client with
+    /// the most connections.
     pub max_connections: usize,
     /// The largest manifest in bytes that is accepted.
     pub max_manifest_size: u64,

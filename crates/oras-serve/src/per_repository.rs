@@ -51,11 +51,12 @@ impl Stores for PerRepository {
     }
 
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
-        // Held while a store is made, so that two requests don't make two.
+        // The lock is held while a store is made, so that two requests don't make two stores of one repository.
         let mut stores = self.stores.lock().await;
         match stores.get(name) {
             Some(Some(store)) => return Ok(Some(Arc::clone(store))),
             None if !create => return Ok(None),
+            // An existing repository whose store is not open yet, or a new repository.
             Some(None) | None => {}
         }
         let store = (self.make)(name.to_owned()).await?;

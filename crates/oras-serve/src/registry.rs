@@ -19,7 +19,7 @@ use crate::ops::write_tasks::WriteTasks;
 use crate::options::Options;
 use crate::stores::Stores;
 
-/// Web pages that are rendered at once: each may hold a large manifest in memory.
+/// The number of web pages that are rendered at a time. Each may hold a large manifest in memory.
 #[cfg(feature = "page")]
 const MAX_PAGES: usize = 4;
 
@@ -63,9 +63,10 @@ impl Registry {
         })
     }
 
-    /// Returns true if `node`, to which a store resolved `reference`, is a manifest, also one of an unknown type.
+    /// Returns true if `node`, to which a store resolved `reference`, is a manifest. The media type of a manifest may
+    /// be unknown to this server.
     pub(crate) fn is_manifest(&self, reference: &str, node: &Descriptor) -> bool {
-        // Stores resolve the digest of a blob to a node of this type.
+        // By default, stores resolve the digest of a blob to a node of this type. A tag always names a manifest.
         let is_typed = node.media_type != MediaType::OCTET_STREAM;
         is_typed || !reference.contains(':') || self.stores.resolves_manifests_only()
     }

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::registry::Registry;
 use crate::stores::Stores;
 
-/// A registry server that listens.
+/// A registry server that listens on an address.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -41,6 +41,7 @@ impl Server {
             let message = format!("{url:?} is not a URL such as https://registry.example");
             return Err(Misconfigured(message).into());
         }
+        // Reads the files before it binds the port: a misconfigured server never accepts a connection.
         let registry = Arc::new(Registry::new(options, certificate.is_some(), stores)?);
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -52,7 +53,7 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` is ready, then finishes running requests, for ten seconds at most. Dropping
+    /// Answers requests until `shutdown` is ready, then finishes running requests, for at most ten seconds. Dropping
     /// the future ends all requests at once.
     ///
     /// # Errors
@@ -66,11 +67,12 @@ impl Server {
             shutdown.await;
             stopped = Instant::now();
         };
+        // `maintain` never returns. When `accept` returns, the select cancels running maintenance.
         tokio::select! {
             () = connections.accept(self.listener, shutdown) => (),
             () = maintenance::run(&self.registry) => (),
         }
-        // Writes of clients that have disconnected may still run.
+        // Writes of clients that have disconnected may still run. They share the grace period with the connections.
         let left = GRACE.saturating_sub(stopped.elapsed());
         drop(tokio::time::timeout(left, self.registry.write_tasks.finish()).await);
         tracing::info!(address = %self.address, "stopped");
@@ -83,6 +85,7 @@ impl Server {
         for user in access.unknown_users() {
             tracing::warn!(user, "unknown user in rules");
         }
+        // Only local programs reach a loopback address, so the warnings below do not apply to it.
         if self.address.ip().is_loopback() {
             return;
         }

@@ -13,11 +13,12 @@ use crate::digests_in_use::DigestsInUse;
 #[async_trait]
 pub trait Stores: Send + Sync {
     /// Opens a repository for reading; returns `None` if it does not exist. The name follows the grammar of the
-    /// distribution-spec: no part of it is empty, `.` or `..`. The response carries what the store adds to `warnings`.
+    /// distribution-spec: no part of it is empty, `.` or `..`. The response contains the warnings that the store adds
+    /// to `warnings`.
     async fn repository(&self, name: &str, warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>>;
 
-    /// Opens a repository for a request that reads a blob: its digest need not be searched among the manifests. By
-    /// default the same as [`Stores::repository`].
+    /// Opens a repository for a request that reads a blob. The store may resolve the digest among the blobs only. The
+    /// default calls [`Stores::repository`].
     async fn blob_repository(&self, name: &str, warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>> {
         self.repository(name, warnings).await
     }
@@ -40,12 +41,12 @@ pub trait Stores: Send + Sync {
     /// Opens a repository for writing and deleting, creating it if it does not exist and `create` is set.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](oras_store::ErrorKind::Unsupported) if the stores are read-only; `InvalidInput` for a name that
-    /// they can't represent.
+    /// [`ErrorKind::Unsupported`](oras_store::ErrorKind::Unsupported) if the stores are read-only; `InvalidInput` for a
+    /// name that they can't represent.
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>>;
 
-    /// Opens a repository that may have uploads in progress, even if it has no content yet. By default the one that
-    /// exists for writing.
+    /// Opens a repository that may have uploads in progress, even if it has no content yet. The default opens an
+    /// existing repository for writing.
     async fn upload_repository(&self, name: &str) -> Result<Option<Arc<dyn Store>>> {
         self.writable(name, false).await
     }
@@ -68,13 +69,14 @@ pub trait Stores: Send + Sync {
     /// Maintains all repositories, for example by garbage collection. It is called at the intervals of
     /// [`Options::maintenance`](crate::Options::maintenance) while requests are answered. By default nothing happens.
     ///
-    /// Content that is `in_use` must stay; so must content that clients were recently told exists.
+    /// An implementation must keep the content in `in_use`, and content whose existence the server confirmed to a
+    /// client a short time ago.
     async fn maintain(&self, _in_use: &DigestsInUse) {}
 
     /// Returns the names of all repositories, sorted.
     async fn repositories(&self) -> Result<Vec<String>>;
 
-    /// Fails unless the repositories can be read and, if `writes`, be written. Succeeds by default.
+    /// Fails unless the repositories can be read and, if `writes`, also written. The default succeeds.
     async fn check_readiness(&self, _writes: bool) -> Result<()> {
         Ok(())
     }

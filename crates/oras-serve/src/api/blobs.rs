@@ -22,6 +22,7 @@ use crate::registry::Registry;
 pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
     let digest: Digest =
         text.parse().map_err(|error: oras_spec::DigestError| ApiError::digest_invalid(error.to_string()))?;
+    // The server could not verify content under an unknown algorithm.
     match digest.algorithm() {
         Some(_) => Ok(digest),
         None => Err(ApiError::digest_invalid("unsupported digest algorithm")),
@@ -34,7 +35,7 @@ pub(super) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Resu
     found.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))
 }
 
-/// The headers of a GET or HEAD that select what of a blob is sent.
+/// The headers of a GET or HEAD request that select the part of a blob to send.
 pub(super) struct BlobRequest {
     is_head: bool,
     range: Option<String>,
@@ -72,7 +73,7 @@ async fn try_get(
     digest: &Digest,
     request: &BlobRequest,
 ) -> Result<Option<Response<Body>>, ApiError> {
-    // A proxy resolves digests of blobs elsewhere than those of manifests.
+    // A proxy resolves digests of blobs at another endpoint than those of manifests.
     let store = context.blob_store(name).await?;
     let node = find(&*store, digest).await?;
     if let Some(not_modified) = request.conditions.not_modified(digest)? {
@@ -105,6 +106,7 @@ async fn try_get(
     set_header(&mut response, "etag", &etag(digest));
     if sent.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        // Both positions are inclusive (RFC 9110, section 14.4).
         let text = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
         set_header(&mut response, "content-range", &text);
     }

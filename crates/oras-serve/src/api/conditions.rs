@@ -41,7 +41,7 @@ impl Conditions {
         self.if_match.is_some() || self.if_none_match.is_some()
     }
 
-    /// Returns the response 304 if the client that reads `digest` has it already.
+    /// Returns the response 304 if the client already has the content with this digest.
     ///
     /// # Errors
     /// 412 if `If-Match` does not list it.
@@ -72,6 +72,7 @@ impl Conditions {
 /// match, too.
 fn lists(list: &str, current: Option<&Digest>, weak: bool) -> bool {
     let Some(digest) = current else { return false };
+    // `If-None-Match` compares weakly and `If-Match` strongly (RFC 9110, sections 13.1.1 and 13.1.2).
     let (tag, strip) = (etag(digest), |text: &'_ str| text.trim().to_owned());
     list.split(',').map(strip).any(|text| {
         let strong = text.strip_prefix("W/").filter(|_| weak).unwrap_or(&text);

@@ -21,6 +21,7 @@ pub(super) async fn delete(stores: &dyn Stores, store: &dyn Store, target: Delet
         return deleted;
     }
     let deleted = delete_once(store, target).await;
+    // Refilled after a failure, too, because the reserve was released in any case.
     stores.refill_reserve().await;
     deleted
 }

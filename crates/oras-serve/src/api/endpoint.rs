@@ -23,13 +23,14 @@ pub(crate) enum Endpoint {
     Live,
     /// Answers 503 while the store can't be used.
     Ready,
-    /// Any other path, decoded: that of a web page, or of nothing.
+    /// Any other path, decoded. It may be the path of a web page.
     Other(String),
 }
 
 impl Endpoint {
     /// Decodes and parses the path of a URI.
     pub(crate) fn parse(uri: &Uri) -> Self {
+        // Decoded before it is parsed, so that authorization and dispatch can't read an encoded slash differently.
         let path = percent_decode_str(uri.path()).decode_utf8_lossy();
         match &*path {
             TOKEN_PATH => Self::Token,

@@ -75,7 +75,7 @@ impl ApiError {
             .with_header("retry-after", retry_after_seconds.to_string())
     }
 
-    /// Converts an error of a store; `not_found` says whether a blob, a manifest or an upload is missing.
+    /// Converts an error of a store; `not_found` returns the error for a missing blob, manifest or upload.
     pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
             // The messages are those of distribution where it has one.
@@ -89,15 +89,17 @@ impl ApiError {
             ErrorKind::TooLarge => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(error))
             }
+            // Stores return this kind for a repository name that they can't represent.
             ErrorKind::InvalidInput => Self::name_invalid(),
             ErrorKind::InvalidContent => Self::manifest_invalid("invalid content"),
-            // Without the causes, which may be for the log only.
+            // The message omits the causes, whose details belong into the log.
             ErrorKind::Unauthorized | ErrorKind::Denied => {
                 Self::new(StatusCode::FORBIDDEN, "DENIED", error.to_string())
             }
             ErrorKind::Unsupported => {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string())
             }
+            // The store is remote, as in a proxy, so the failure is not one of this server.
             ErrorKind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
             _ if is_storage_full(error) => {
                 tracing::error!(error = error.chain(), "no room is left");
@@ -154,6 +156,7 @@ pub(crate) fn found_or_none<T>(found: Result<T, ApiError>) -> Result<Option<T>, 
 
 /// Returns true if a disk, a quota or the limit of a store in memory is exhausted.
 pub(crate) fn is_storage_full(error: &Error) -> bool {
+    // The kind of the store's error is generic, so the system error in its chain decides.
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .filter_map(|error| error.downcast_ref::<std::io::Error>())

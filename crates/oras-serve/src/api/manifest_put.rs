@@ -83,6 +83,7 @@ pub(super) async fn put(
 
 fn media_type(request: &Request<Body>) -> MediaType {
     let text = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    // Parameters such as `charset` are not part of the media type.
     MediaType::from(text.and_then(|text| text.split(';').next()).unwrap_or_default().trim())
 }
 
@@ -90,6 +91,7 @@ fn media_type(request: &Request<Body>) -> MediaType {
 async fn receive(limit: u64, body: Body, reservation: &Reservation<'_>) -> Result<Bytes, ApiError> {
     let (mut chunks, mut all) = (body.into_data_stream(), BytesMut::new());
     loop {
+        // An evicted request stops at once, because its memory already belongs to another client.
         let chunk = tokio::select! {
             chunk = chunks.next() => chunk,
             error = reservation.evicted() => return Err(error),
@@ -102,7 +104,7 @@ async fn receive(limit: u64, body: Body, reservation: &Reservation<'_>) -> Resul
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             return Err(ApiError::new(status, "MANIFEST_INVALID", "the manifest is too large"));
         }
-        // Small manifests are by far the most, and need no shared lock.
+        // Most manifests are small. They are not counted, and so need no shared lock.
         if size > SMALL_MANIFEST {
             reservation.grow(size).await?;
         }

@@ -23,6 +23,7 @@ pub(super) async fn get(
     reference: &str,
     conditions: &Conditions,
 ) -> Answer {
+    // A malformed reference names no manifest, so the response is 404 as for an unknown one.
     if !is_reference(reference) {
         return Err(ApiError::manifest_unknown());
     }
@@ -47,7 +48,7 @@ pub(super) async fn get(
     };
     set_header(&mut response, "content-type", node.media_type.as_str());
     if !node.media_type.is_manifest() {
-        // The type may be any, also one that a browser would run.
+        // The media type is chosen by the client that pushed, and may be one that a browser would run.
         set_header(&mut response, "content-security-policy", "default-src 'none'; sandbox");
         set_header(&mut response, "x-content-type-options", "nosniff");
     }

@@ -33,6 +33,7 @@ pub(super) async fn mount(
     }
     let names = context.registry.stores.repositories().await.map_err(|error| failed(&error))?;
     let readable = names.iter().filter(|name| context.may(name, Action::Pull));
+    // Each repository costs a lookup, and a client that gets no mount can still upload the blob.
     for name in readable.take(MAX_SEARCHED) {
         // An unreadable repository must not hide the blob in another one.
         if mount_from(context, name, target, digest).await.unwrap_or(false) {

@@ -8,14 +8,14 @@ use super::error::ApiError;
 use super::query::Query;
 use super::response::{json, set_header};
 
-/// The most entries of one page; a `Link` header leads to the rest.
+/// The maximum number of entries of one page. A `Link` header contains the URL of the next page.
 pub(super) const MAX_ENTRIES: usize = 1000;
 
 /// Everything but the characters that queries may contain unencoded (RFC 3986, section 2.3), and the colon of digests.
 const QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
 
-/// Returns how many entries the query asks for.
+/// Returns the number of entries that the query requests.
 pub(super) fn entry_count(query: &Query) -> Result<usize, ApiError> {
     let count = match query.get("n") {
         // Digits only: a number that is too large means the maximum.
@@ -43,7 +43,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Cuts the page that the query asks for from all names, which are sorted; `path` is that of the list.
+    /// Selects the requested page from all names, which must be sorted. `path` is the path of the list.
     pub(super) fn of(mut names: Vec<String>, query: &Query, path: &str) -> Result<Self, ApiError> {
         let count = entry_count(query)?;
         if let Some(last) = query.get("last") {

@@ -9,7 +9,7 @@ use super::query::Query;
 use super::route::Route;
 use crate::stores::Stores;
 
-/// The endpoint in terms of this server, and the namespace that the client named.
+/// The endpoint with the local name of the repository, and the namespace of the request.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) endpoint: Endpoint,
@@ -34,8 +34,10 @@ pub(super) fn resolve(stores: &dyn Stores, endpoint: Endpoint, uri: &Uri) -> Res
     };
     let local =
         local.map_err(|error| ApiError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", error.to_string()))?;
+    // The response names the namespace only if the server has applied it.
     let namespace = namespace.filter(|_| local.is_some());
     let name = local.unwrap_or(name);
+    // With the prefix of an upstream, the name may exceed the limit for names.
     let endpoint = Route::repository(name, resource)
         .map_or_else(|| Endpoint::Other(uri.path().to_owned()), Endpoint::Registry);
     Ok(Resolved { endpoint, namespace })

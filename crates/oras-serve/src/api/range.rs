@@ -10,7 +10,8 @@ pub(super) enum RequestedRange {
     Whole,
     /// A range that is not empty.
     Bytes(Range<u64>),
-    /// A range beyond the end, or one that ends before it begins, which a server may reject (RFC 9110, section 14.2).
+    /// A range after the end, or a range that ends before it begins, which a server may reject (RFC 9110, section
+    /// 14.2).
     Unsatisfiable,
 }
 
@@ -20,6 +21,7 @@ pub(super) fn requested(header: Option<&str>, size: u64) -> RequestedRange {
     else {
         return RequestedRange::Whole;
     };
+    // The last position is inclusive, and may be after the end (RFC 9110, section 14.1.2).
     let range = match (number(first), number(last)) {
         (Some(first), Some(last)) if first > last => return RequestedRange::Unsatisfiable,
         (Some(first), Some(last)) => first..last.saturating_add(1).min(size),

@@ -27,6 +27,7 @@ impl ReferenceLocks {
 
     /// Waits for the lock of a reference.
     pub(super) async fn lock(&self, name: &str, reference: &str, is_exclusive: bool) -> ReferenceGuard<'_> {
+        // The hash has random keys, so a client can't choose references that collide.
         let hash = usize::try_from(self.hash.hash_one((name, reference)) % LOCKS as u64).unwrap_or_default();
         match is_exclusive {
             // tokio's lock is fair: a stream of shared locks can't starve an exclusive one.

@@ -16,9 +16,11 @@ const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024 - 1024;
 
 /// Lists the manifests that refer to a digest.
 pub(super) async fn list(context: &RequestContext, name: &str, digest: &str, query: &Query) -> Answer {
+    // After a 404, clients use the referrers tag schema (distribution-spec, "Listing Referrers").
     if !context.registry.options.referrers {
         return Err(ApiError::manifest_unknown());
     }
+    // Stores find referrers by the digest only: the type and the size are placeholders.
     let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, parse_digest(digest)?, 0);
     let artifact_type = query.get("artifactType").map(MediaType::from);
     let found = match found_or_none(context.store(name).await)? {
@@ -79,6 +81,7 @@ impl ReferrersPage {
 /// Returns how many of the first entries fit into a page: at least one, however large it is.
 fn fitting(all: &[Descriptor], count: usize) -> usize {
     let mut left = MAX_PAGE_SIZE;
+    // One byte more for the comma between entries.
     let fits = |node: &&Descriptor| match left.checked_sub(json::to_vec(node).len() + 1) {
         Some(rest) => {
             left = rest;
@@ -87,6 +90,7 @@ fn fitting(all: &[Descriptor], count: usize) -> usize {
         None => false,
     };
     let fitting = all.iter().take(count).take_while(fits).count();
+    // The link of an empty page would lead to the same page forever.
     fitting.max(1.min(count)).min(all.len())
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one request while it is answered.
+//! The context of one request, which all handlers receive.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::limits::client_id::ClientId;
 use crate::limits::peer::Peer;
 use crate::registry::Registry;
 
-/// One request: who sent it and what it names. It is made once, after authorization, and passed to every handler.
+/// One request: who sent it and what it names. It is created once, after authorization.
 pub(crate) struct RequestContext {
     pub(crate) registry: Arc<Registry>,
     pub(crate) peer: Peer,
@@ -41,6 +41,7 @@ impl RequestContext {
     /// Returns the repositories that the sender may read. A token for the catalog covers all of them.
     pub(crate) async fn readable_repositories(&self) -> oras_store::Result<Vec<String>> {
         let mut names = self.registry.stores.repositories().await?;
+        // Not `may`: a token for the catalog contains no repositories, so only the user's rights count.
         let may_pull = |name: &str| self.registry.access.allows(self.identity.user(), name, Action::Pull);
         // Longer names can't be requested.
         names.retain(|name| name.len() <= MAX_NAME && may_pull(name));

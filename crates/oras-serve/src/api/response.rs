@@ -28,8 +28,8 @@ pub(crate) fn empty(status: StatusCode, headers: &[(&'static str, String)]) -> R
     response
 }
 
-/// Sets a header, or omits it if the value can't be sent. Values are ours, or checked against a grammar without control
-/// characters, except media types, which a store may have from anywhere.
+/// Sets a header, or omits it if the value can't be sent. Most values come from this server or match a grammar without
+/// control characters. Only media types, which other programs may have stored, can be invalid.
 pub(crate) fn set_header(response: &mut Response<Body>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

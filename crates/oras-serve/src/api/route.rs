@@ -11,7 +11,7 @@ pub(crate) enum Route {
     Repository { name: String, resource: Resource },
 }
 
-/// A resource of one repository. Digests, ids and references are as the client sent them, unchecked.
+/// A resource of one repository. Digests, ids and references are unchecked text from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resource {
     Blob { digest: String },

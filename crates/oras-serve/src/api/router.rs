@@ -1,4 +1,4 @@
-//! The way of a request: limits, namespace, authorization, handler, log.
+//! The stages of a request: limits, namespace, authorization, handler and log.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<
     let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
     let mut response = limited(registry, peer, endpoint, request, &entry).await;
     entry.finish(&response);
-    // The length of the body also belongs into the response to HEAD, whose body is then dropped.
+    // The response to HEAD also contains the length of the body, although it has no body.
     if let Some(size) = response.body().size_hint().exact() {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(size));
     }
@@ -129,6 +129,7 @@ async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<A
 /// disconnects, which would cut a write off in its middle. A write whose body is complete continues with all that it
 /// holds (memory, locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
+    // As many writes as connections: only a client that disconnects early can exceed this limit.
     let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
     let client = context.client_id();
     let work = async move {
@@ -169,7 +170,7 @@ async fn call(context: &RequestContext, route: &Route, request: Request<Body>) -
         }
         (Resource::Uploads, Method::POST) => uploads::open(context, name, &query, request).await,
         (Resource::Upload { id }, method) => {
-            // Before the session is touched: a stranger must not even learn that it exists.
+            // Checked before the session is used, so that another user can't learn that it exists.
             context.registry.uploads.check_user(id, context.identity.user())?;
             let upload = UploadRequest { context, name, id };
             match method {

@@ -1,4 +1,4 @@
-//! Receiving the body of an upload: reads ahead while earlier bytes are written.
+//! Receives the body of an upload. It reads ahead while earlier bytes are written.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::error::ApiError;
 
 /// A client that sends nothing for this long is considered gone: it can resume its upload on another connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of a body that are read while others are written.
+/// The maximum number of bytes that are read ahead while earlier bytes are written.
 const READ_AHEAD: usize = 128 * 1024;
 
 /// Writes a body as it arrives, and calls `on_progress` with the bytes written so far.
@@ -30,13 +30,14 @@ pub(super) async fn receive(
             reader.read().await;
         }
         let batch = reader.take();
+        // An error of the body is returned after the earlier bytes are written, so that the client can resume there.
         if batch.is_empty() {
             return reader.end.unwrap_or(Ok(()));
         }
         // Taken out of the slot: if this future is dropped during the write, the slot stays empty.
         let mut ingest = slot.take().ok_or_else(ApiError::upload_unknown)?;
         let written = {
-            // Reading goes on during the write, so that neither the network nor the disk waits for the other.
+            // Reads during the write, so that neither the network nor the disk waits for the other.
             let mut write = ingest.write_all(batch);
             loop {
                 tokio::select! {
@@ -69,6 +70,7 @@ impl BodyReader {
     /// Reads the next piece, or the end. Cancel safe: no piece is lost when the future is dropped.
     async fn read(&mut self) {
         match tokio::time::timeout(READ_TIMEOUT, self.body.next()).await {
+            // Skipped, because an empty batch means the end of the body.
             Ok(Some(Ok(piece))) if piece.is_empty() => {}
             Ok(Some(Ok(piece))) => {
                 self.length += piece.len();

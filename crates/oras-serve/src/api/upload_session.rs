@@ -9,7 +9,7 @@ use oras_store::Ingest;
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
 
-/// An open upload. One request writes at a time; others read how far it has come, or cancel it.
+/// An open upload. One request writes at a time. Other requests read its progress or cancel it.
 pub(crate) struct UploadSession {
     pub(super) repository: String,
     /// Locked by the request that writes. `None` once the upload was closed, or a write failed or was dropped.
@@ -21,6 +21,7 @@ pub(crate) struct UploadSession {
 
 impl UploadSession {
     pub(super) fn new(repository: &str, mut ingest: Box<dyn Ingest>) -> Arc<Self> {
+        // A new session is idle until the first chunk, so it holds no file descriptor either.
         ingest.park();
         Arc::new(Self {
             repository: repository.to_owned(),
@@ -85,7 +86,8 @@ impl UploadSession {
     }
 }
 
-/// The exclusive right to write an upload. Dropping it closes the open file, so that idle uploads hold none.
+/// The exclusive right to write an upload. Dropping it parks the upload, which closes its file, so that idle uploads
+/// hold no file descriptors.
 pub(super) struct UploadLock<'a>(MutexGuard<'a, Option<Box<dyn Ingest>>>);
 
 impl Deref for UploadLock<'_> {

@@ -1,4 +1,4 @@
-//! All upload sessions: their number and age are limited, and the store can resume those that were evicted.
+//! All upload sessions. Their number and age are limited, and the store can resume an evicted upload.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
@@ -23,9 +23,9 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(60 * 60);
 /// The most uploads that are recorded, including closed and evicted ones.
 const MAX_RECORDS: usize = 4096;
 
-/// All that is known of one upload. The record outlives the session, so that an evicted upload keeps its owner.
+/// The record of one upload. It outlives the session, so that an evicted upload keeps its owner.
 struct UploadRecord {
-    /// Who opened the upload; `None` for one from before the server started.
+    /// The client that opened the upload; `None` for an upload from before the start of the server.
     client: Option<ClientId>,
     /// A chunk was smaller than the minimum, so it must be the last one.
     has_last_chunk: bool,
@@ -71,7 +71,8 @@ impl UploadSessions {
     }
 
     /// Makes room for one more session of `client`: evicts expired sessions and, if that is not enough, one session of
-    /// the client with the most, idle ones first, then the one that got no bytes for longest.
+    /// the client with the most, idle sessions first, and among them the one that received no bytes for the longest
+    /// time.
     ///
     /// # Errors
     /// `TOOMANYREQUESTS` if no other client has more sessions.
@@ -171,7 +172,7 @@ impl UploadSessions {
             return Err(ApiError::upload_unknown());
         }
         let _resuming = self.resuming.lock().await;
-        // Another request may have resumed it meanwhile.
+        // Another request may have resumed it while this one waited for the lock.
         if let Some(session) = self.get(repository, id) {
             return Ok(session);
         }
@@ -182,6 +183,7 @@ impl UploadSessions {
                 if !self.is_open(id) {
                     self.make_room(None)?;
                 }
+                // An existing record keeps its client. `None` applies only to uploads from before the start.
                 Ok(self.insert(NewSession { repository, id, client: None }, ingest))
             }
             Ok(None) => {
@@ -269,6 +271,7 @@ impl Records {
             *counts.entry(*client).or_default() += 1;
         }
         let most = counts.values().copied().max()?;
+        // Equal shares stay. Otherwise two clients would evict each other's sessions in turn.
         if counts.get(&newcomer).copied().unwrap_or_default() + 1 >= most {
             return None;
         }
@@ -278,7 +281,7 @@ impl Records {
     }
 }
 
-/// Returns true if `id` has the form of our ids: stores use it as a file name.
+/// Returns true if `id` has the form of the ids of this server. Stores use it as a file name.
 fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -19,7 +19,7 @@ use super::upload_body::{invalid, receive};
 use super::upload_session::{UploadLock, UploadSession};
 use super::upload_sessions::NewSession;
 
-/// How long to wait, at most ten times, for a write whose client disconnected to end before its upload is cancelled.
+/// The pause between two attempts to cancel an upload while a write of a disconnected client still runs.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_CANCEL_ATTEMPTS: u32 = 10;
 
@@ -78,6 +78,7 @@ async fn store_whole(
     body: Body,
 ) -> Answer {
     let ingest = store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))?;
+    // There is no session: if the request fails, the bytes are dropped with the ingest.
     let mut slot = Some(ingest);
     receive(&mut slot, body, |_| ()).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
@@ -119,7 +120,7 @@ impl UploadRequest<'_> {
         Ok(created(self.name, &digest))
     }
 
-    /// GET: reports how many bytes have arrived; also while more arrive.
+    /// GET: returns the number of received bytes, also while a request appends more.
     pub(super) async fn status(&self) -> Answer {
         let session = self.find().await?;
         Ok(accepted(self.name, self.id, session.written(), StatusCode::NO_CONTENT))
@@ -132,8 +133,8 @@ impl UploadRequest<'_> {
             if self.context.registry.uploads.cancel(self.id, &session).await {
                 break;
             }
-            // A write was dropped in its middle; the store still has the partial file, and can open it when the write
-            // ended.
+            // A write was dropped while it ran. The store still has the partial file, and can open it when the write
+            // has ended.
             tokio::time::sleep(CANCEL_INTERVAL).await;
             if let Ok(resumed) = self.find().await {
                 session = resumed;
@@ -149,6 +150,7 @@ impl UploadRequest<'_> {
             return Ok(session);
         }
         let store = registry.stores.upload_repository(self.name).await.map_err(|error| failed(&error))?;
+        // Resuming opens the upload for writing, which a read-only server must not do.
         match store.filter(|_| !registry.options.read_only) {
             Some(store) => registry.uploads.resume(self.name, self.id, &*store).await,
             None => Err(ApiError::upload_unknown()),
@@ -205,7 +207,7 @@ impl UploadRequest<'_> {
         Ok(())
     }
 
-    /// Adds to an error where the upload continues.
+    /// Adds the headers to an error from which the client can resume the upload.
     fn with_location(&self, error: ApiError, written: u64) -> ApiError {
         let headers = upload_headers(self.name, self.id, written).into_iter();
         headers.fold(error, |error, (name, value)| error.with_header(name, value))
@@ -221,8 +223,8 @@ fn created(name: &str, digest: &Digest) -> Response<Body> {
     empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
 }
 
-/// Returns the headers that say where an upload continues and what it has. `0-0` also stands for no bytes, as the
-/// grammar has no empty range.
+/// Returns the headers with the URL of an upload and the range of its received bytes. `0-0` also means no bytes,
+/// because the grammar has no empty range.
 fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]

@@ -6,7 +6,8 @@ use oras_spec::Descriptor;
 use oras_store::{ByteStream, Error, ErrorKind, Result, Verifier};
 use tokio::task::{JoinError, JoinHandle};
 
-/// Bytes that may be sent before they are hashed. With fewer, sending and hashing wait for each other.
+/// The maximum number of bytes that are sent before they are hashed. With fewer, sending and hashing wait for each
+/// other.
 const AHEAD: usize = 512 * 1024;
 
 /// Returns `stream`, which must be all of `node`, with an error instead of its last piece if the bytes don't match the
@@ -55,7 +56,7 @@ impl Verifying {
     }
 }
 
-/// BodyReader on their way through a hash.
+/// Hashes the pieces of a stream, in jobs on the blocking pool.
 struct Hashing {
     /// `None` while a job owns it, and after the end.
     verifier: Option<Verifier>,
@@ -84,6 +85,7 @@ impl Hashing {
     fn start(&mut self) {
         if let Some(mut verifier) = self.verifier.take() {
             self.size = 0;
+            // One job takes all waiting pieces, which costs less than a job for each.
             let pieces = std::mem::take(&mut self.waiting);
             let work = move || {
                 pieces.iter().try_for_each(|piece| verifier.update(piece))?;

@@ -6,13 +6,13 @@ use axum::http::header::WARNING;
 use axum::http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 
-/// The longest text; all warnings of a response together may have 4,096 bytes.
+/// The maximum length of a text. All warnings of a response together may have 4,096 bytes.
 const MAX_TEXT: usize = 1000;
 /// The most warnings of one response.
 const MAX_WARNINGS: usize = 4;
 
-/// The warnings of one request, which its response carries. Clones share the list; what is added after the response
-/// began is not sent.
+/// The warnings of one request, which its response contains. Clones share the list. Warnings that are added after the
+/// response has begun are not sent.
 #[derive(Clone, Debug, Default)]
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -29,6 +29,7 @@ impl Warnings {
     /// Adds the warnings to the headers of a response.
     pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
         for text in self.0.lock().iter() {
+            // The specification requires the code 299 and the agent `-`.
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{}\"", quotable(text))) {
                 headers.append(WARNING, value);
             }

@@ -58,6 +58,7 @@ impl AccessControl {
 
     /// Returns true if the sender may do this, with the token that it sent.
     pub(crate) fn may(&self, identity: &Identity, repository: &str, action: Action) -> bool {
+        // Both must agree: a token limits its holder, and changed rules also apply to tokens issued before.
         identity.token_covers(repository, action) && self.allows(identity.user(), repository, action)
     }
 
@@ -66,9 +67,10 @@ impl AccessControl {
         identity.token_covers_catalog() && self.allows_reading(identity.user())
     }
 
-    /// Returns true if `user`, or an anonymous sender, may do this with some token.
+    /// Returns true if `user`, or an anonymous sender, may do this. A token may reduce it.
     pub(crate) fn allows(&self, user: Option<&str>, repository: &str, action: Action) -> bool {
         match &self.rules {
+            // Rules name users, so they have no effect on a server without users.
             _ if !self.has_users() => true,
             Some(rules) => rules.current().allow(user, repository, action),
             None => user.is_some() || (self.has_anonymous_pull && action == Action::Pull),

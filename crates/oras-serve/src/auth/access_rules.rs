@@ -41,6 +41,7 @@ struct Pattern(GlobMatcher);
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        // Without `literal_separator`, the pattern `team/*` would also match `team/a/b`.
         let glob = GlobBuilder::new(&text).literal_separator(true).build();
         glob.map(|glob| Self(glob.compile_matcher())).map_err(D::Error::custom)
     }
@@ -59,6 +60,7 @@ impl AccessRules {
             let line = 1 + text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
             invalid(format!("line {line}: {}", error.message()))
         })?;
+        // An empty file is more likely a mistake than the intention to deny everything.
         if rules.rule.is_empty() {
             return Err(invalid("no [[rule]], so nobody could do anything".to_owned()));
         }
@@ -94,6 +96,7 @@ impl AccessRules {
 
     fn applying_to<'a>(&'a self, user: Option<&'a str>) -> impl Iterator<Item = &'a Rule> {
         let matches = move |name: &String| match name.as_str() {
+            // Every user may do what an anonymous client may do.
             ANONYMOUS => true,
             ANY_USER => user.is_some(),
             name => user == Some(name),

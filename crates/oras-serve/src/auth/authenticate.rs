@@ -55,6 +55,7 @@ impl AccessControl {
             Credentials::None => Ok(Identity::default()),
             Credentials::Password(credentials) => self.log_in(credentials, client, challenge).await,
             Credentials::Token(token) => {
+                // A token may outlive its user, so the user must still exist.
                 let claims = self.tokens.verify(&token);
                 let claims =
                     claims.filter(|claims| claims.user().is_none_or(|name| self.users.contains(name)));
@@ -73,7 +74,7 @@ impl AccessControl {
         challenge: &Challenge,
     ) -> Result<Identity, ApiError> {
         let name = credentials.split(':').next().unwrap_or_default().to_owned();
-        // Before the throttle: a user is not locked out by others behind the same address.
+        // Checked before the throttle, so that other clients behind the same address can't lock this user out.
         if self.users.is_recently_verified(&credentials) {
             return Ok(Identity::of_user(&name));
         }
@@ -85,6 +86,7 @@ impl AccessControl {
             LoginOutcome::Accepted => Ok(Identity::of_user(&name)),
             LoginOutcome::Rejected => Err(challenge.error(ChallengeReason::NoCredentials)),
             LoginOutcome::Throttled(wait) => {
+                // `retry-after` is rounded up: a retry within the same second would fail again.
                 let message = "too many wrong passwords: try again later";
                 Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
                     .with_header("retry-after", (wait.as_secs() + 1).to_string()))

@@ -34,12 +34,13 @@ pub(crate) async fn authorize(
     head: &Parts,
 ) -> Result<Identity, ApiError> {
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
-        // RFC 9112, section 3.2.
+        // RFC 9112, section 3.2, requires 400. Otherwise a proxy and this server could use different ones.
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", "more than one Host"));
     }
     let is_token = *endpoint == Endpoint::Token;
     let requirement = Requirement::of(endpoint, &head.method, registry.options.open_metrics);
     let mut identity = Identity::default();
+    // The token endpoint requires nothing here, but its handler needs the identity.
     if registry.access.has_users() && requirement != Requirement::None || is_token {
         // Only clients of the API can use tokens: browsers and metrics scrapers get a Basic challenge.
         let realm = endpoint.route().and_then(|_| realm(registry, head));
@@ -47,7 +48,7 @@ pub(crate) async fn authorize(
         identity = registry.access.authenticate(&head.headers, peer.address.ip(), &challenge).await?;
         requirement.check(&registry.access, &identity, &challenge)?;
     }
-    // After authentication: a client without credentials learns nothing about the server.
+    // Checked after authentication, so that a client without credentials learns nothing about the server.
     if registry.options.read_only && !is_read(&head.method) && !is_token {
         return Err(ApiError::unsupported());
     }
@@ -111,7 +112,7 @@ impl<'a> Requirement<'a> {
         if is_permitted {
             return Ok(());
         }
-        // The user may do it: only the token does not cover it.
+        // The user may do it, but the token does not cover it. A client can get a token that does.
         let needs_other_token = match self {
             Self::Catalog => access.allows_reading(user),
             Self::Action(name, action) => access.allows(user, name, *action),

@@ -1,4 +1,4 @@
-//! Challenges: they tell a client how to log in (RFC 9110, section 11.6.1; distribution, "Token Authentication
+//! Challenges, which describe to a client how to log in (RFC 9110, section 11.6.1; distribution, "Token Authentication
 //! Specification").
 
 use axum::http::request::Parts;
@@ -43,6 +43,7 @@ pub(crate) fn is_public_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
     let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    // Quotes and backslashes would end the quoted `realm`, and commas separate challenges.
     scheme && authority && uri.query().is_none() && !text.contains(['"', '\\', ','])
 }
 
@@ -95,6 +96,7 @@ impl Challenge {
         };
         ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
             .with_header("www-authenticate", challenge)
+            // `realm` relies on this: no other client receives a URL from a forged `Host`.
             .with_header("cache-control", "no-store".to_owned())
     }
 }

@@ -43,11 +43,12 @@ impl LoginThrottle {
         if let Some(wait) = self.wait(address) {
             return Err(wait);
         }
+        // Counted before the password is checked, so that parallel guesses are limited as well.
         self.count(address);
         Ok(())
     }
 
-    /// Uncounts an attempt whose password was correct.
+    /// Subtracts an attempt whose password was correct.
     pub(super) fn uncount(&self, address: IpAddr) {
         let mut failures = self.0.lock();
         if let Some(failures) = failures.get_mut(&client_network(address)) {

@@ -48,6 +48,7 @@ pub(crate) async fn answer(context: &RequestContext, request: Request<Body>) -> 
         _ => return Err(ApiError::unsupported()),
     };
     let user = identity.user();
+    // A token without any right would hide the 401, from which clients learn that they need a password.
     if user.is_none() && !access.allows_reading(None) {
         return Err(no_credentials());
     }
@@ -87,7 +88,7 @@ async fn read_form(context: &RequestContext, request: Request<Body>) -> Result<T
             context.registry.access.log_in(credentials, client, &Challenge::basic()).await?
         }
         "" if context.identity.user().is_some() => context.identity.clone(),
-        // This server issues none, so the token is another server's.
+        // This server issues no refresh tokens, so this one is from another server.
         "refresh_token" => return Err(no_credentials()),
         _ => return Err(invalid(StatusCode::BAD_REQUEST, "only the grant type \"password\" is supported")),
     };

@@ -121,6 +121,7 @@ impl TokenIssuer {
         hmac::verify(&self.key, signed.as_bytes(), &signature).ok()?;
         let claims = signed.strip_prefix(&self.header)?.strip_prefix('.')?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        // `iat` in the future means that the clock was set back, which must not extend the token.
         let (now, ours) = (now(), claims.iss == SERVICE && claims.aud == SERVICE);
         (ours && claims.iat <= now && now < claims.exp).then_some(claims)
     }

@@ -35,7 +35,7 @@ enum UserSource {
     File(ReloadedFiles<UserList>),
 }
 
-/// The users until their file changes, and the cache of their verified credentials.
+/// The users of one version of the file, and the cache of their verified credentials.
 struct UserList {
     users: Vec<User>,
     /// Hashes of verified credentials, and when they were verified.
@@ -99,6 +99,7 @@ impl Users {
         client: IpAddr,
         throttle: &Arc<LoginThrottle>,
     ) -> LoginOutcome {
+        // Fails only if the semaphore is closed, which never happens.
         let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
             return LoginOutcome::Rejected;
         };
@@ -109,6 +110,7 @@ impl Users {
         if let Err(wait) = throttle.begin(client) {
             return LoginOutcome::Throttled(wait);
         }
+        // The cache belongs to the list: after a change of the file, credentials are verified again.
         let (list, throttle) = (self.current(), Arc::clone(throttle));
         let work = move || {
             let _permit = permit;
@@ -160,6 +162,7 @@ fn is_user(users: &[User], credentials: &str) -> bool {
     let (name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let (fast, hashed): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.cost().is_none());
     let one = hashed.iter().find(|user| user.name == name);
+    // `fold` verifies all candidates, so that the time does not depend on which one matches.
     if fast.into_iter().chain(one.copied()).fold(false, |found, user| user.verify(credentials) | found) {
         return true;
     }

@@ -1,9 +1,9 @@
-//! Which requests and connections belong to one client, for everything that clients share.
+//! The identity of a client, by which the server divides shared resources between clients.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// A client that shares limits with others: a user, or the network of a client that has not logged in.
+/// A client of the server: a user, or the network of a client that has not logged in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ClientId {
     User(Arc<str>),
@@ -20,6 +20,7 @@ impl ClientId {
 /// Returns what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as one host can use all
 /// its addresses.
 pub(crate) fn client_network(address: IpAddr) -> IpAddr {
+    // A socket for both versions reports IPv4 clients as mapped IPv6 addresses.
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let bits = address.to_bits() & !u128::from(u64::MAX);

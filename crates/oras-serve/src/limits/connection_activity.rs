@@ -1,4 +1,4 @@
-//! What happens on one connection: the I/O layer, the request and the connection limits share it.
+//! The activity of one connection. The I/O layer, the request and the connection limits share it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 /// The longest head of a request. hyper would accept 400 KiB, the size of its buffer, which is large because bodies
-/// gain from it; as much from every connection would be too much memory.
+/// gain from it. Heads of that size on all connections would need too much memory.
 const MAX_HEAD: usize = 32 * 1024;
 
 /// When bytes last moved on a connection, and which part of a request they belong to.
@@ -15,10 +15,10 @@ pub(crate) struct ConnectionActivity {
     began: Instant,
     /// In milliseconds after `began`.
     last: AtomicU64,
-    /// Bytes of the head that arrives, including those of a TLS handshake before it.
+    /// The bytes of the current head, including those of a TLS handshake before it.
     head: AtomicUsize,
     is_body: AtomicBool,
-    /// The connection ends with a part of a body that is not read.
+    /// Part of a request body was not read, so the connection must close.
     has_unread: AtomicBool,
     /// The user of the last request.
     user: Mutex<Option<String>>,
@@ -39,6 +39,7 @@ impl ConnectionActivity {
     /// Records that bytes move now.
     pub(super) fn record(&self) {
         let since = self.began.elapsed().as_millis();
+        // Relaxed is enough: the time is a hint for the choice of a connection to close.
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -47,8 +48,8 @@ impl ConnectionActivity {
         self.began + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
-    /// Counts received bytes unless they belong to a body. Returns false if the head was too long before them; what
-    /// arrives at once may be a head with much of its body.
+    /// Counts received bytes unless they belong to a body. Returns false if the head was too long even without these
+    /// bytes. They do not count themselves, because one read may return the end of a head and much of its body.
     pub(super) fn accepts(&self, bytes: usize) -> bool {
         self.is_body.load(Ordering::Relaxed) || self.head.fetch_add(bytes, Ordering::Relaxed) < MAX_HEAD
     }

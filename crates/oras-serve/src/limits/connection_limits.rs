@@ -1,4 +1,4 @@
-//! The limit of open connections, and which connection is closed for a new one when it is reached.
+//! The limit of open connections, and the choice of the connection to close when it is reached.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use super::client_id::{ClientId, client_network};
 use super::connection_activity::ConnectionActivity;
 
-/// A connection on which bytes moved within this time is not closed for another one of the same client.
+/// A connection on which bytes moved within this time is not closed for a new connection of the same client.
 const ACTIVE: Duration = Duration::from_secs(1);
-/// The interval at which "too many connections" is logged at most.
+/// The minimum time between two "too many connections" lines in the log, so that a flood of clients does not fill it.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The open connections. When the limit is reached, a new connection replaces one of the client that has the most, so
@@ -53,7 +53,7 @@ pub(crate) struct ConnectionSlot {
 }
 
 impl ConnectionSlot {
-    /// Waits until the connection must close for one of another client.
+    /// Waits until the connection must close to make room for a new connection.
     pub(crate) async fn evicted(&self) {
         self.close.notified().await;
     }
@@ -61,6 +61,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
+        // An evicted connection has no entry any more. Numbers are never reused, so this can't remove another one.
         self.limits.connections.lock().open.remove(&self.number);
     }
 }
@@ -71,16 +72,18 @@ impl ConnectionLimits {
     }
 
     /// Takes a slot for a connection from `address`. Returns `None` if the limit is reached and no connection may be
-    /// closed: the client has the most, or would have as many as any other, and all connections in question are active.
+    /// closed: the client would have at least as many connections as any other client, and all candidates are active.
     pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let network = client_network(address);
         let mut connections = self.connections.lock();
         if connections.open.len() >= self.limit {
             let victim = connections.victim(network);
+            // Refused connections count as well: `victim` may be `None`.
             connections.closed += 1;
             connections.log(network, self.limit);
             let victim = connections.open.remove(&victim?)?;
-            // The slot is free at once; the closed connection ends a moment later.
+            // The slot is free at once, and the closed connection ends a moment later. `notify_one` stores a permit, so
+            // a connection that does not wait yet also sees it.
             victim.close.notify_one();
         }
         let number = connections.next_number;
@@ -117,7 +120,7 @@ impl Connections {
         }
         let most = counts.values().copied().max()?;
         let own = counts.get(&newcomer).copied().unwrap_or_default();
-        // Where several clients have the most, the newcomer closes one of its own.
+        // If the newcomer itself has the most connections, it replaces one of its own.
         let of_most = open.iter().filter(|(.., client)| match own == most {
             true => *client == newcomer,
             false => counts.get(client) == Some(&most),

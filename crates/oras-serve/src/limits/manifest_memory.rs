@@ -1,4 +1,4 @@
-//! The memory for large manifests that are being received, shared fairly between clients.
+//! The memory for large manifests while the server receives them, shared fairly between clients.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -96,6 +96,7 @@ impl Reservation<'_> {
                 holders.by_number.insert(self.number, holder);
                 return true;
             }
+            // Evicts one request at a time and checks again, so that no more are evicted than necessary.
             let Some(victim) = self.victim(&holders, size) else { return false };
             if let Some(holder) = holders.by_number.remove(&victim) {
                 // `notify_one` stores a permit: the request notices it even if it is not waiting now.
@@ -121,6 +122,7 @@ impl Reservation<'_> {
             *held.entry(&holder.client).or_default() += holder.size;
         }
         let most = held.values().copied().max()?;
+        // Clients with equal shares wait. Otherwise they would evict each other's requests in turn.
         if held.get(&self.client).copied().unwrap_or_default() + size >= most {
             return None;
         }
@@ -132,6 +134,7 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.memory.holders.lock().by_number.remove(&self.number);
+        // Wakes all waiting requests, because the freed bytes may be enough for several of them.
         self.memory.freed.notify_waiters();
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::connection_activity::ConnectionActivity;
 use super::unread_body::{DroppedBody, UnreadBody};
 
-/// A rate: so many bytes must arrive within so much waiting.
+/// A minimum rate: `bytes` must arrive in each `period` of waiting.
 #[derive(Clone, Copy)]
 struct Rate {
     bytes: u64,
@@ -80,11 +80,13 @@ impl MinimumRateBody {
     }
 
     fn record(&mut self, bytes: u64) {
+        // Only the time since a pending poll counts. Between polls the server is busy, not the client slow.
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
         }
         self.received += bytes;
         if self.received >= self.rate.bytes {
+            // Begins a new period, so that a fast start can't compensate for a stall later.
             (self.received, self.waited) = (0, Duration::ZERO);
         }
     }
@@ -118,6 +120,7 @@ impl hyper::body::Body for MinimumRateBody {
             self.record(data.map_or(0, |data| data.len() as u64));
             return polled;
         }
+        // Set only when a wait begins, because a spurious poll must not extend the deadline.
         if self.waiting_since.is_none() {
             let now = Instant::now();
             self.waiting_since = Some(now);

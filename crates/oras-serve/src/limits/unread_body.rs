@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::connection_activity::ConnectionActivity;
 
-/// How much of an unread body is discarded, and for how long. A client that sends all of its body before it reads a
-/// response can then read it. The limits keep a client from holding a connection this way.
+/// The maximum size of an unread body that is discarded, and the maximum time for it. A client that sends all of its
+/// body before it reads a response can then read it. The limits keep a client from holding a connection this way.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that sends nothing for this long may be waiting for the response.
@@ -40,6 +40,7 @@ impl UnreadBody {
         let Some(mut body) = body else { return true };
         // Reading a body that the client has only announced would make hyper send `100 Continue`.
         let is_sent = was_read || !self.expects_continue;
+        // A body that is known to be too long is not read at all, because the connection closes in any case.
         let is_small = body.size_hint().lower() <= MAX_DISCARDED;
         let read = async { is_sent && is_small && read_to_end(&mut body).await };
         let is_empty = tokio::time::timeout(DISCARD_TIMEOUT, read).await.unwrap_or(false);

@@ -12,8 +12,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::connection_activity::ConnectionActivity;
 use crate::ops::metrics::Metrics;
 
-/// A stream whose writes fail when the client has read nothing for a while. It also counts the bytes and records
-/// activity.
+/// A stream whose writes fail when the client has read nothing for the time of the limit. It also counts the bytes and
+/// records activity.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
@@ -83,7 +83,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
         if let bytes @ 1.. = buffer.filled().len() - before {
             self.activity.record();
             self.metrics.record_received(bytes);
-            // `InvalidData` tells the connection to log it as a malformed request.
+            // The connection recognizes this error by its kind, and logs a malformed request.
             if !self.activity.accepts(bytes) {
                 let error = io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too long");
                 return Poll::Ready(Err(error));
@@ -111,6 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
+        // If the stream did not report this, hyper would copy heads and bodies into one buffer.
         self.stream.is_write_vectored()
     }
 
@@ -156,6 +157,7 @@ impl LingeringClose {
 
     /// Ready when the client has closed the connection, or a limit is reached.
     fn poll<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
+        // The deadline ends a slow sender, and the size below a fast one.
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -19,8 +19,8 @@ pub const ACCESS_TARGET: &str = "oras_serve::access";
 /// The logged status of a request whose client disconnected before the response, as in nginx.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The log entry of one request. It is written when the response is known; if the client disconnects before, when the
-/// last handle is dropped. Queries and headers are not logged, as they may contain secrets.
+/// The log entry of one request. It is written when the response is known. If the client disconnects before that, it is
+/// written when the last handle is dropped. Queries and headers are not logged, as they may contain secrets.
 pub(crate) struct AccessLogEntry {
     metrics: Arc<Metrics>,
     began: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct AccessLogEntry {
 struct Progress {
     is_written: bool,
     user: Option<String>,
-    /// The status of a write whose client may have disconnected.
+    /// The status of a write, which is logged if its client has disconnected.
     outcome: Option<StatusCode>,
 }
 

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use super::misconfigured::{unreadable, unusable};
 
-/// The most bytes of a file.
+/// The maximum size of a file in bytes, which bounds the memory for a wrong path.
 const MAX_SIZE: u64 = 1024 * 1024;
 
 /// Reads a text file.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    // One byte more distinguishes a file above the limit from a file of exactly that size.
     let read = file.take(MAX_SIZE + 1).read_to_string(&mut text);
     let size = read.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => unusable(path, "it is not UTF-8 text"),

@@ -1,4 +1,4 @@
-//! Whether the store of the server works.
+//! The readiness of the store.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::stores::Stores;
 
 /// How long the result of a check is used.
 const CACHE_LIFETIME: Duration = Duration::from_secs(1);
-/// A store that takes longer to answer does not work.
+/// The timeout of a check. A store that needs longer counts as not ready.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The result of the last check. The store is checked once a second at most, whatever the number of probes.

@@ -12,6 +12,7 @@ use crate::api::route::{Resource, Route};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+// `EndpointLabel::of` returns indices into this list, so the order matters.
 const ENDPOINTS: [&str; 10] =
     ["other", "root", "catalog", "blob", "upload", "manifest", "tags", "referrers", "token", "probe"];
 /// The upper limits of the buckets of durations, in microseconds and as text in seconds.
@@ -78,10 +79,13 @@ impl Metrics {
         took: Duration,
     ) {
         let method = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+        // A status outside of 100 to 599 counts in the nearest class.
         let status = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
+        // Relaxed is enough: a scrape may read one counter before and another after a request.
         self.requests[endpoint.0][method][status].fetch_add(1, Ordering::Relaxed);
         let (durations, took) =
             (&self.durations[endpoint.0], u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        // Counts in one bucket only. `write` makes the counts cumulative, as the format requires.
         if let Some(bucket) = BUCKETS.iter().position(|(limit, _)| took <= *limit) {
             durations.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         }
@@ -106,6 +110,7 @@ impl Metrics {
             for (method, statuses) in METHODS.iter().zip(methods) {
                 for (status, count) in STATUSES.iter().zip(statuses) {
                     let count = count.load(Ordering::Relaxed);
+                    // Series without requests are omitted, as there are hundreds of combinations.
                     if count > 0 {
                         let labels =
                             format!("{{endpoint=\"{endpoint}\",method=\"{method}\",status=\"{status}\"}}");
@@ -153,7 +158,7 @@ pub(super) struct MetricsText(pub(super) String);
 impl MetricsText {
     /// Begins a metric.
     pub(super) fn begin(&mut self, name: &str, kind: &str, help: &str) {
-        // ReferenceGuard to a string can't fail.
+        // Writing to a `String` can't fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 

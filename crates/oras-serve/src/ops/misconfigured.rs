@@ -34,5 +34,6 @@ pub(crate) fn unusable(path: &Path, error: impl fmt::Display) -> io::Error {
 /// Returns the error for a file that can't be read. It keeps the kind of the system error.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> io::Error {
     let message = unusable(path, error).to_string();
+    // `ReloadedFiles` reads the file again after a system error, but not after `InvalidInput`.
     io::Error::new(error.kind(), Misconfigured(message))
 }

@@ -28,7 +28,7 @@ struct Loaded<T> {
     checked_at: Instant,
 }
 
-/// The size and time of each file; `None` for one that is missing or no regular file.
+/// The size and modification time of each file; `None` for a missing file and for a path that is not a regular file.
 type Stamp = Vec<Option<(u64, SystemTime)>>;
 
 impl<T> ReloadedFiles<T> {
@@ -43,7 +43,7 @@ impl<T> ReloadedFiles<T> {
     ) -> io::Result<Self> {
         let failed =
             |error: io::Error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
-        // Before reading: a change during the read is noticed later.
+        // Taken before the read, so that a change during the read is noticed at the next check.
         let stamp = stamp(&files).map_err(failed)?;
         let loaded =
             Loaded { value: Arc::new(read(&files).map_err(failed)?), stamp, checked_at: Instant::now() };
@@ -55,6 +55,7 @@ impl<T> ReloadedFiles<T> {
         let mut loaded = self.loaded.lock();
         // Polling works on every file system, also for files that are replaced by a rename or behind links.
         if loaded.checked_at.elapsed() >= CHECK_INTERVAL {
+            // Set before the check, so that an error is not logged for every request.
             loaded.checked_at = Instant::now();
             if let Err(error) = self.reload_if_changed(&mut loaded) {
                 tracing::warn!(%error, "{} could not be read again", self.what);
@@ -77,12 +78,13 @@ impl<T> ReloadedFiles<T> {
                 loaded.value = Arc::new(value);
                 tracing::info!("{} read again", self.what);
             }
+            // A missing file may be one that is being replaced. Its stamp changes when it is back.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
                 tracing::warn!(%error, "{} changed and can't be used", self.what);
             }
             Err(error) => return Err(error),
         }
-        // Also for a change that can't be used: it is logged once.
+        // Also set after a change that can't be used, so that the warning is logged once.
         loaded.stamp = stamp;
         Ok(())
     }

@@ -29,8 +29,9 @@ pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
 }
 
 fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
+    // `load` passes exactly two files.
     let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
-    // Distinguishes a system error, after which the files are read again, from files that can't be used.
+    // Opening them first distinguishes a system error, after which they are read again, from unusable content.
     for path in files {
         File::open(path).map_err(|error| unreadable(path, &error))?;
     }

@@ -1,4 +1,4 @@
-//! Tasks of write requests, which run to their end when the client disconnects.
+//! Tasks of write requests, which continue to their end even if the client disconnects.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ impl WriteTasks {
             report(ended);
         }
         tasks.spawn(async move {
+            // The task owns the slot: a write counts until it ends, even if its client has disconnected.
             let _slot = slot;
             // The client may have disconnected.
             drop(sender.send(work.await));
@@ -46,6 +47,7 @@ impl WriteTasks {
 
     /// Waits until the running writes have ended.
     pub(crate) async fn finish(&self) {
+        // Taken out of the lock, which must not be held across an await.
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock());
         while let Some(ended) = tasks.join_next().await {
             report(ended);

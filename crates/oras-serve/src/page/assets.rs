@@ -14,6 +14,7 @@ pub(super) struct Asset {
 impl Asset {
     fn new(extension: &str, media_type: &'static str, text: &'static str) -> Self {
         let digest = Digest::sha256(text.as_bytes()).encoded();
+        // Twelve digits are enough: the name only has to change with the content.
         Self { name: format!("{}.{extension}", &digest[..12]), media_type, text }
     }
 

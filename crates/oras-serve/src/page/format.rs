@@ -24,7 +24,7 @@ pub(super) fn shown(text: &str, limit: usize) -> String {
     let mut characters = text.chars();
     for c in characters.by_ref().take(limit) {
         match is_formatting(c) {
-            // ReferenceGuard to a String cannot fail.
+            // Writing to a `String` can't fail.
             true => drop(write!(shown, "\\u{:04x}", u32::from(c))),
             false => shown.push(c),
         }

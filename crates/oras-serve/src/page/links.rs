@@ -29,6 +29,7 @@ impl<'a> PagePath<'a> {
         if let Some(name) = rest.strip_prefix("_/") {
             return Some(Self::Asset(name));
         }
+        // A name contains neither `@` nor `:`, so the first of them begins the reference.
         let (name, reference) = match rest.split_once(['@', ':']) {
             Some((name, reference)) => (name, Some(reference)),
             None => (rest, None),
@@ -41,7 +42,7 @@ impl<'a> PagePath<'a> {
     }
 }
 
-/// Everything but the characters of names, tags and digests.
+/// All characters that are encoded: all except those of names, tags and digests.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b':')

@@ -247,6 +247,7 @@ impl ManifestSource {
     fn of(bytes: &[u8]) -> Self {
         let part = &bytes[..bytes.len().min(MAX_INDENTED)];
         let indented = (part.len() == bytes.len()).then(|| json::indent(part).ok()).flatten();
+        // The cut may split a character, which is then replaced.
         let text = String::from_utf8_lossy(indented.as_deref().unwrap_or(part)).into_owned();
         let is_complete = part.len() == bytes.len() && text.chars().count() <= MAX_TEXT;
         Self { text: shown(&text, MAX_TEXT), is_complete }

@@ -18,6 +18,7 @@ pub(super) async fn render(request: &PageRequest<'_>) -> Result<Markup, PageErro
     let found = all.into_iter().filter(|name| {
         name.contains(search) && after.is_none_or(|after| name.as_str() > after) && request.may_pull(name)
     });
+    // One name more shows whether there is a next page.
     let mut found: Vec<String> = found.take(MAX_ROWS + 1).collect();
     let has_more = found.len() > MAX_ROWS;
     found.truncate(MAX_ROWS);

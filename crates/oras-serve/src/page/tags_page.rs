@@ -33,6 +33,7 @@ pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Mark
     let (search, after) = (request.search(), request.after());
     let tags = TagList::tags(&*store, after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
+        // One tag more shows whether there is a next page.
         .take(MAX_ROWS + 1)
         .try_collect::<Vec<String>>();
     let mut tags = tags.await.map_err(|error| PageError::from_store(&error))?;
@@ -72,6 +73,7 @@ async fn rows(store: &Arc<dyn ReadStore>, tags: Vec<String>) -> Vec<Row> {
         let digest = Some(node.digest.clone());
         let mut overview = None;
         if node.media_type.is_manifest() && node.size <= left.min(MAX_MANIFEST) {
+            // Subtracted before the read, so that failed reads also count.
             left -= node.size;
             let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node);
             overview = content.manifest(MAX_MANIFEST).await.ok().map(|manifest| Overview::of(&manifest));

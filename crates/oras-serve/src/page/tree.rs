@@ -77,6 +77,7 @@ impl Node {
         let title = self.name.as_deref().filter(|_| self.is_file).unwrap_or_default();
         let last = title.rsplit('/').next().unwrap_or_default();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+        // The name must not contain a path, and must not make the download a hidden file.
         match !last.is_empty() && !last.starts_with('.') && last.chars().all(is_plain) {
             true => last.to_owned(),
             false => self.digest.encoded().chars().take(64).collect(),
@@ -132,6 +133,7 @@ impl Tree {
             if depth == MAX_DEPTH || reads == 0 {
                 continue;
             }
+            // Limits the lookups, each of which may be a request to the upstream of a proxy.
             reads -= 1;
             let node = &tree.nodes[at];
             let node = Descriptor::new(node.media_type.clone(), node.digest.clone(), node.size);
@@ -153,6 +155,7 @@ impl Tree {
         let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
         let config = parts.config.map(|config| Node::of("Config", config));
         let rest = parts.rest.iter().map(|part| Node::of(parts.role, part));
+        // Nodes are only appended, so the indices in earlier branches stay valid.
         self.nodes.extend(config.into_iter().chain(rest).take(MAX_NODES - begin));
         let end = self.nodes.len();
         Branch { nodes: (begin..end).collect(), more: all - (end - begin), note: None }
