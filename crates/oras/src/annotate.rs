@@ -48,9 +48,11 @@ pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotation
     let bytes = content.bytes(MAX_MANIFEST_SIZE).await?;
     let edited =
         annotation_edit::annotate(&bytes, &edits.set, &edits.remove).map_err(|error| match error {
+            // A missing key is a mistake of the caller. All other errors come from the stored manifest.
             EditError::Missing(_) => Error::new(ErrorKind::InvalidInput, format!("{error} in {reference}")),
             error => Error::from_source(ErrorKind::InvalidContent, error),
         })?;
+    // An unchanged manifest is already stored under the reference, so a write would only cost a request.
     if edited == bytes {
         return Ok(Annotated { after: before.clone(), before });
     }

@@ -62,6 +62,7 @@ pub async fn attach(
     listener: Arc<dyn Listener>,
 ) -> Result<Attached> {
     let source = Arc::clone(&store) as Arc<dyn Source>;
+    // The descriptor becomes part of the manifest, so a wrong size in a `HEAD` response must not get into it.
     let subject = resolve_verified(source, reference, options.platform.as_ref())
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
@@ -90,6 +91,7 @@ pub async fn attach(
     let root = packed.manifest.clone();
     let source = with_blobs(collection, packed)?;
     let copy = oras_copy::CopyOptions {
+        // `add_files` has already stored these layers, so the copy skips them.
         present,
         concurrency: options.concurrency,
         selection: Box::new(layers_first),

@@ -112,10 +112,12 @@ pub async fn backup(
     }
     match output {
         BackupOutput::Directory(path) => {
+            // Opened before the first request to the source, so that an unusable directory fails at once.
             let layout = Layout::open_or_create(path).await;
             let layout = layout.map_err(|error| error.context("failed to prepare OCI store for backup"))?;
             let target: Arc<dyn Target> = Arc::new(layout);
             let transfer = plan.await?;
+            // `false`, because a tag in a layout costs no request and can be written at the end.
             transfer.run(&source, &target, false, concurrency, &listener).await?;
             Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None })
         }

@@ -33,7 +33,7 @@ impl CachedSource {
         Self { source, cache, verified: Mutex::default() }
     }
 
-    /// Returns true if this process has verified the cached content.
+    /// Returns true if this process has already verified the cached content.
     fn is_verified(&self, digest: &Digest) -> bool {
         self.verified.lock().contains(digest)
     }
@@ -43,6 +43,7 @@ impl CachedSource {
         if self.is_verified(&descriptor.digest) {
             return true;
         }
+        // Hashed without the lock: two readers may hash the same content, but neither waits for the other.
         let has = self.cache.has_verified(descriptor).await;
         if has {
             self.verified.lock().insert(descriptor.digest.clone());
@@ -96,6 +97,7 @@ impl Source for CachedSource {
         };
         match self.cache.begin(descriptor.media_type.clone(), algorithm).await {
             Ok(copy) => Ok(cache_while_reading(stream, copy, descriptor.clone())),
+            // A cache that cannot be written must not fail the read.
             Err(_) => Ok(stream),
         }
     }
@@ -116,6 +118,7 @@ impl Source for CachedSource {
 fn cache_while_reading(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: Descriptor) -> ByteStream {
     let next = |(mut stream, mut copy, descriptor): (ByteStream, Option<Box<dyn Ingest>>, Descriptor)| async move {
         let item = stream.next().await;
+        // A failed write drops the copy, and the reader still receives every chunk.
         if let (Some(Ok(chunk)), Some(mut open)) = (&item, copy.take()) {
             copy = open.write(chunk.clone()).await.is_ok().then_some(open);
         }

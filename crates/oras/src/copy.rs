@@ -73,7 +73,7 @@ pub async fn copy(
     let mut roots = vec![root.clone()];
     if options.recursive {
         // The filtered index has another digest, so referrers of the original index would have no subject at the
-        // target.
+        // target. A failed lookup also reports the step, because referrers may exist.
         if let Some(index) = original_index
             && source.predecessors(&index, None).await.map_or(true, |found| !found.is_empty())
         {
@@ -114,11 +114,12 @@ pub async fn copy(
 /// Returns the policy for the first tag.
 ///
 /// If referrers are copied, the tag is written after them, so that it never names an artifact whose referrers are
-/// missing. After [`resolve_if_unchanged`] the tag is known to name something else.
+/// missing. After [`resolve_if_unchanged`], the target is known to have another manifest under the tag, or none.
 fn tag_policy(first: Option<&str>, options: &CopyOptions) -> TagPolicy {
     match first.map(str::to_owned) {
         None => TagPolicy::None,
         Some(tag) if options.recursive => TagPolicy::AtEnd(tag),
+        // `resolve_if_unchanged` has read the tag at the target, so another comparison would be a wasted request.
         Some(tag) if can_compare_tags(options) => TagPolicy::OverwriteWithRoot(tag),
         Some(tag) => TagPolicy::WithRoot(tag),
     }

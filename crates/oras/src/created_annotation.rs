@@ -20,6 +20,7 @@ pub(crate) fn set_or_check(annotations: &mut BTreeMap<String, String>) -> Result
             Error::new(ErrorKind::InvalidInput, message)
         });
     }
+    // Whole seconds, as the Go tool writes them.
     let now = Timestamp::from_second(Timestamp::now().as_second())
         .map_err(|error| Error::new(ErrorKind::Other, "the clock is out of range").with_source(error))?;
     annotations.insert(annotation::CREATED.to_owned(), now.to_string());
@@ -45,7 +46,9 @@ fn check_rfc3339(text: &str) -> Result<(), String> {
                 if !digits.iter().all(u8::is_ascii_digit) {
                     return Err(mismatch());
                 }
+                // All bytes are digits, so the number always parses.
                 let number: u32 = rest.get(..digits.len()).and_then(|d| d.parse().ok()).unwrap_or(0);
+                // The year has no range: every number of four digits is a year.
                 let range = RANGES.iter().find(|(at, ..)| *at == index);
                 if let Some((_, name, maximum)) = range
                     && (number > *maximum || (index < 5 && number == 0))
@@ -82,7 +85,7 @@ fn fraction_length(text: &str) -> usize {
     if text.starts_with(['.', ',']) && digits > 0 { digits + 1 } else { 0 }
 }
 
-/// Returns the length of the time zone at the start of `text`: `Z` or `+hh:mm`.
+/// Returns the length of the time zone at the start of `text`: `Z`, `+hh:mm` or `-hh:mm`.
 fn zone_length(text: &str) -> Option<usize> {
     if text.starts_with('Z') {
         return Some(1);

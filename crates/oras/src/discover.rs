@@ -82,6 +82,7 @@ async fn fetch_levels(
             .into_iter()
             .flat_map(|(subject, found)| found.into_iter().map(move |node| (subject, node)))
             .collect();
+        // A manifest that was visited before gets no request, which also ends cycles.
         pending = level
             .iter()
             .enumerate()
@@ -98,6 +99,7 @@ fn build_tree(root: Descriptor, levels: Levels) -> Referrer {
     let mut above: Vec<Vec<Referrer>> = Vec::new();
     for (depth, level) in levels.iter().enumerate().rev() {
         let subjects = if depth == 0 { 1 } else { levels[depth - 1].len() };
+        // `above` has one list for each manifest of this level, in order. For the last level it is empty.
         let mut referrers = above.into_iter();
         let mut grouped = vec![Vec::new(); subjects];
         for (subject, descriptor) in level {

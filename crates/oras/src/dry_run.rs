@@ -15,8 +15,8 @@ use oras_store::{
 
 /// Wraps `store` so that reads go to it and writes change nothing.
 ///
-/// A verb on the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied, and is
-/// not read unless its digest is unknown.
+/// A verb that uses the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied,
+/// and is not read unless its digest is unknown.
 pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
     Arc::new(DryRun(store))
 }
@@ -61,6 +61,7 @@ impl Target for DryRun {
     }
 
     async fn tag(&self, _: &Content, tag: &str) -> Result<()> {
+        // A dry run must find an invalid tag, although it writes none.
         self.0.check_tag(tag)
     }
 }
@@ -109,6 +110,7 @@ impl IngestTarget for DryRun {
         while let Some(chunk) = stream.try_next().await? {
             ingest.write(chunk).await?;
         }
+        // The digest is known only now, so the check for existing content comes after the read.
         let node = ingest.commit(None).await?;
         let exists = self.0.exists(&node).await?;
         Ok((node, if exists { Pushed::Existed } else { Pushed::Copied }))

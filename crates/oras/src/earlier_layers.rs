@@ -28,7 +28,8 @@ pub(crate) enum NewArtifact<'a> {
     },
 }
 
-/// The layers of the artifacts that are most like the new one. They are looked up once, on first use.
+/// The layers of the artifacts that are probably most similar to the new one. They are looked up on first use, and only
+/// once.
 ///
 /// The list is only a hint. Callers must hash the content and check whether the target has the digest.
 pub(crate) struct EarlierLayers<'a> {
@@ -60,6 +61,7 @@ impl<'a> EarlierLayers<'a> {
                         return layers;
                     }
                 }
+                // The last tags are a guess at the newest ones: registries list tags by name, not by time.
                 let listed: Result<Vec<_>, _> = self.store.tags(None).take(MAX_LISTED).try_collect().await;
                 self.layers_of_last(listed.unwrap_or_default()).await
             }
@@ -84,6 +86,7 @@ impl<'a> EarlierLayers<'a> {
     async fn layers_of(&self, reference: String) -> Vec<Descriptor> {
         let store = Arc::clone(self.store) as Arc<dyn Source>;
         let Ok(content) = fetch_manifest(store, &reference).await else { return Vec::new() };
+        // `fetch_manifest` always returns content in memory.
         let bytes = content.in_memory().cloned().unwrap_or_default();
         let manifest = Manifest::parse(&content.descriptor().media_type, bytes);
         manifest.map(|manifest| manifest.children()).unwrap_or_default()

@@ -72,10 +72,11 @@ pub(crate) async fn add_files(
     let mut lookahead = stream::iter(lookahead).buffered(LOOKAHEAD);
     for file in &files {
         listener.step(Step::Preparing(&file.title));
+        // The stream has one item for each file, so it does not end early.
         let Some(prepared) = lookahead.next().await else { break };
         let mut layer = match prepared? {
             Prepared::Described(layer) => layer,
-            // Only here are the earlier layers looked up: small files are not worth the requests.
+            // Only large files use the earlier layers: for small files, the lookup costs more than it saves.
             Prepared::Scanned(scanned) if scanned.is_large() => {
                 let (layer, is_present) =
                     send_large(collection, scanned, target, &mut earlier, listener).await?;
@@ -98,7 +99,7 @@ pub(crate) async fn add_files(
 
 /// Sends a large file or directory, and returns its layer and whether the target has it now.
 ///
-/// The events of the node come after the transfer, because the digest is unknown before.
+/// The events of the node are reported after the transfer, because the digest is unknown until then.
 async fn send_large(
     collection: &Collection,
     scanned: ScannedPath,
@@ -112,6 +113,7 @@ async fn send_large(
         Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
     };
     let (node, outcome) = collection.send(scanned, target, progress, earlier.get().boxed()).await?;
+    // Without an outcome nothing was sent, and the copy transfers the layer later.
     let Some(outcome) = outcome else { return Ok((node, false)) };
     if outcome == Pushed::Copied {
         listener.step(Step::Node(Event::Started(&node)));
@@ -120,7 +122,7 @@ async fn send_large(
     Ok((node, true))
 }
 
-/// Adds the config to `collection`. Returns `None` for an empty config, which packing generates.
+/// Adds the config to `collection`. Returns `None` for an empty config, because packing generates it.
 pub(crate) async fn add_config(
     collection: &Collection,
     config: ConfigArgument,
@@ -136,6 +138,7 @@ pub(crate) async fn add_config(
             collection.add_bytes(MediaType::IMAGE_CONFIG, json::to_vec(&platform).into())?
         }
     };
+    // This removes the title `$config`. With a title, a pull would write the config as a file.
     descriptor.annotations.clone_from(annotations);
     Ok(Some(descriptor))
 }

@@ -49,6 +49,7 @@ pub async fn create_index(
     options: &IndexOptions,
     listener: &dyn Listener,
 ) -> Result<Content> {
+    // Checked before the first request, so that a malformed type costs no transfer.
     check_type(options.artifact_type.as_ref())?;
     let mut index = IndexDocument::new();
     index.set_artifact_type(options.artifact_type.clone());
@@ -178,6 +179,7 @@ fn non_empty(media_type: Option<&MediaType>) -> Option<MediaType> {
 /// Returns the artifact type of the manifest, or else the type of its config, unless it is the type of image configs.
 fn artifact_type(image: &ImageManifest, manifest: &Manifest) -> Option<MediaType> {
     non_empty(image.artifact_type.as_ref()).or_else(|| {
+        // These types describe the format of the config, and not the artifact.
         let common =
             image.config.media_type.is_image_config() || image.config.media_type == MediaType::EMPTY_JSON;
         if common { None } else { non_empty(manifest.artifact_type()) }
@@ -190,6 +192,7 @@ async fn fetch_platform(source: &Arc<dyn Source>, image: &ImageManifest) -> Resu
     if !config.media_type.is_image_config() {
         return Ok(None);
     }
+    // The size in the manifest is checked first, so that a large config is not transferred.
     if config.size > MAX_CONFIG_SIZE {
         let message = format!(
             "config size {} exceeds the limit of {MAX_CONFIG_SIZE} bytes: size exceeds limit",
@@ -198,6 +201,7 @@ async fn fetch_platform(source: &Arc<dyn Source>, image: &ImageManifest) -> Resu
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     let bytes = Content::from_source(Arc::clone(source), config.clone()).bytes(MAX_CONFIG_SIZE).await?;
+    // Malformed JSON counts as a config without a platform.
     let platform: Option<Platform> = serde_json::from_slice(&bytes).ok();
     Ok(platform.filter(|platform| !(platform.os.is_empty() && platform.architecture.is_empty())))
 }

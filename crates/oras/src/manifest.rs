@@ -55,6 +55,7 @@ pub async fn push_manifest(
         listener.step(Step::Node(Event::Started(node)));
         store.tag(manifest, names.reference.as_deref().unwrap_or(&digest)).await?;
     }
+    // Reported for an existing manifest, too, so that the output always contains the node.
     listener.step(Step::Node(Event::Finished { node, outcome, children: &[] }));
     listener.step(Step::Stored(node));
     tag::write_tags(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await?;
@@ -74,6 +75,7 @@ pub async fn store_manifest(
 ) -> Result<()> {
     tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let digest = manifest.descriptor().digest.to_string();
+    // A digest names the manifest before the edit, so it can't name the new one.
     let tag = names.reference.as_deref().filter(|name| name.parse::<oras_spec::Digest>().is_err());
     store.tag(manifest, tag.unwrap_or(&digest)).await?;
     listener.step(Step::Stored(manifest.descriptor()));

@@ -24,6 +24,7 @@ pub async fn open_file(
 ) -> Result<Content> {
     let root = fetch_root(Arc::clone(&source), reference, platform).await?;
     let children = root.manifest(MAX_MANIFEST_SIZE).await?.children();
+    // A child without a title is not a file, for example the config.
     let titled: Vec<_> = children.into_iter().filter(|child| child.title().is_some()).collect();
     let titles =
         |nodes: &[&Descriptor]| nodes.iter().filter_map(|node| node.title()).collect::<Vec<_>>().join(", ");

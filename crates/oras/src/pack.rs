@@ -43,7 +43,7 @@ pub struct Pack {
     pub artifact_type: Option<MediaType>,
     /// The config. `None` means the empty config.
     pub config: Option<Descriptor>,
-    /// Annotations of the config, if it is empty.
+    /// Annotations of the generated empty config. A given config has annotations of its own.
     pub config_annotations: BTreeMap<String, String>,
     /// The layers.
     pub layers: Vec<Descriptor>,
@@ -104,6 +104,7 @@ impl Pack {
                 config
             }
         };
+        // Under image-spec 1.0, the type of the config stands for the type of the artifact.
         let artifact_type = Some(config.media_type.clone());
         let mut manifest = ImageManifest::new(config, self.layers);
         manifest.annotations = self.annotations;

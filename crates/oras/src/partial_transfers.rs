@@ -89,8 +89,8 @@ pub async fn list_partial_transfers(options: &PartialOptions) -> Result<PartialT
 /// Deletes partial downloads and unfinished uploads, except those that a running process uses, and returns the deleted
 /// ones.
 ///
-/// Also deletes the upload sessions at the registries if these can be reached. If the future is dropped, a part is
-/// deleted.
+/// Also deletes the upload sessions at the registries if these can be reached. If the future is dropped, some of the
+/// files may already be deleted.
 ///
 /// # Errors
 /// Returns the errors of [`list_partial_transfers`], and `Io` if a file cannot be deleted.
@@ -99,6 +99,7 @@ pub async fn clean_partial_transfers(options: &PartialOptions, client: &Client) 
     let removed = blocking(move || {
         let mut removed = Vec::new();
         for file in downloads {
+            // `remove` returns false for a file that a process uses again, or that does not exist any more.
             if file.remove()? {
                 removed.push(download(&file));
             }
@@ -109,6 +110,7 @@ pub async fn clean_partial_transfers(options: &PartialOptions, client: &Client) 
     // Downloads are deleted first: this needs no network.
     if let Some(unfinished) = options.uploads.as_ref().map(UnfinishedUploads::new) {
         for found in uploads {
+            // An upload for which `cancel` returns `None` was not deleted, so the result does not list it.
             if let Some(cancelled) = unfinished.cancel(client, &found).await? {
                 cleaned.uploads.push(upload(&found, Some(cancelled)));
             }

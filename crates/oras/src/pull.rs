@@ -172,6 +172,7 @@ impl Selection for FileSelection {
         let mut candidates = oras_copy::without_subject(manifest);
         let subject = manifest.subject().filter(|_| self.include_subject).cloned();
         if manifest.config().is_some() && !candidates.is_empty() {
+            // The config is the first child of an image manifest.
             let config = self.name_config(candidates.remove(0));
             candidates.extend(subject);
             candidates.push(config);
@@ -185,6 +186,7 @@ impl Selection for FileSelection {
             } else if child.media_type.is_manifest() {
                 selected.children.push(child);
             } else if !is_empty_json(&child) {
+                // The empty placeholder is not content, so it is not reported as skipped.
                 selected.left_out.push(child);
             }
         }
@@ -239,6 +241,7 @@ impl Observer for PullProgress {
                 }
                 return;
             }
+            // Only recorded here, and reported below like every other event.
             Event::Started(node) => {
                 self.is_first_report(node);
             }

@@ -69,6 +69,7 @@ pub async fn push(
     options: PushOptions,
     listener: Arc<dyn Listener>,
 ) -> Result<PushedArtifact> {
+    // Checked before any file is read, so that an invalid tag fails at once.
     tag::check_tags(&*target, first_tag.into_iter().chain(options.extra_tags.iter().map(String::as_str)))?;
     // The config is read first, so that an unreadable config fails the push before a large layer is sent.
     let collection = Collection::new().directories(options.directories);
@@ -91,6 +92,7 @@ pub async fn push(
     let copy = oras_copy::CopyOptions {
         // The first tag is written by the request that stores the manifest. Each other tag needs a request of its own.
         tag: TagPolicy::with_root(first_tag),
+        // `add_files` has already stored these layers, so the copy skips them.
         present,
         concurrency: options.concurrency,
         force: options.force,
@@ -99,6 +101,7 @@ pub async fn push(
     };
     copy_graph(source, Arc::clone(&target) as Arc<dyn Target>, vec![root.clone()], copy).await?;
     listener.step(Step::Stored(root.descriptor()));
+    // Written last, because each extra tag names the stored manifest.
     tag::write_tags(&*target, &root, &options.extra_tags, options.concurrency, &*listener).await?;
     Ok(PushedArtifact { root: root.descriptor().clone(), manifest: root })
 }

@@ -15,5 +15,6 @@ use crate::listener::CopyObserver;
 /// Returns an error if the blob cannot be read, and each error of the target. The blob is not stored then.
 pub async fn push_blob(target: Arc<dyn Target>, blob: Content, listener: Arc<dyn Listener>) -> Result<()> {
     let options = CopyOptions { observer: Arc::new(CopyObserver(listener)), ..CopyOptions::default() };
+    // The source is empty, because the content of the blob has a source of its own.
     copy_graph(Arc::new(Collection::new()), target, vec![blob], options).await.map(drop)
 }

@@ -58,6 +58,7 @@ impl Push {
     /// Makes the report of a push of `root` to `name` with `tags`.
     pub fn new(name: &str, root: &Descriptor, tags: &[String]) -> Self {
         let mut reference_as_tags: Vec<_> = tags.iter().map(|tag| format!("{name}:{tag}")).collect();
+        // Sorted, so that the output does not depend on the order on the command line.
         reference_as_tags.sort();
         Self { root: Node::new(name, root), reference_as_tags }
     }

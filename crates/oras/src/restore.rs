@@ -45,6 +45,7 @@ pub async fn restore(
         transfer.dry_run(&source, &target, concurrency, &*listener).await?;
         transfer.report_artifacts(&*listener);
     } else {
+        // Without referrers, a single tag is written by the request that stores its manifest.
         transfer.run(&source, &target, exclude_referrers, concurrency, &listener).await?;
     }
     Ok(transfer.artifacts)

@@ -23,6 +23,7 @@ pub async fn tag(
     concurrency: usize,
     listener: Arc<dyn Listener>,
 ) -> Result<Descriptor> {
+    // All tags are checked before the first request, so that an invalid one leaves no other tag behind.
     for tag in tags {
         store.check_tag(tag).map_err(|error| match tags.len() {
             1 => error,

@@ -61,6 +61,7 @@ impl TagTransfer {
             let resolved = source.resolve(tag).await;
             resolved.map_err(|error| error.context(format!("failed to resolve tag {tag:?}")))
         });
+        // All tags are resolved before anything is copied, so that a missing tag fails the run at once.
         let roots: Vec<Descriptor> = run_in_order(resolved, concurrency).try_collect().await?;
         listener.step(Step::TagsFound(&tags));
 
@@ -202,6 +203,7 @@ impl ProbeTarget {
         };
         match first.await {
             Ok(_) => Ok(true),
+            // Any other error does not show that the content is missing, so it ends the dry run.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error.on(Side::Source)),
         }

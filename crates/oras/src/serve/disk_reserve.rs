@@ -19,7 +19,7 @@ pub(super) struct DiskReserve {
 }
 
 impl DiskReserve {
-    /// Reserves space on the disk of `directory`, as far as it has some.
+    /// Reserves space on the disk of `directory`, or as much of it as is free.
     pub(super) async fn new(directory: PathBuf) -> Self {
         let reserve = Self { directory, file: Arc::default() };
         reserve.refill().await;
@@ -31,10 +31,12 @@ impl DiskReserve {
         self.file.lock().take().is_some()
     }
 
-    /// Reserves the space again. Best effort: without it only deletes on a full disk fail.
+    /// Reserves the space again. Errors are only logged: without the reserve, deletes fail on a full disk, and nothing
+    /// else does.
     pub(super) async fn refill(&self) {
         let (directory, slot) = (self.directory.clone(), Arc::clone(&self.file));
         let allocated = blocking(move || {
+            // Locked during the write, so that two refills do not reserve the space twice.
             let mut slot = slot.lock();
             if slot.is_none() {
                 *slot = Some(allocate(&directory)?);

@@ -28,13 +28,16 @@ pub(super) async fn maintain(
     collection: Option<GarbageCollection>,
     in_use: &DigestsInUse,
 ) {
+    // Files of killed processes are useless in any case, so their deletion needs no option.
     let Some(GarbageCollection { delay, untagged, .. }) = collection else {
         return layout.delete_stale_files().await;
     };
+    // Evaluated during the run, so that content of requests that begin meanwhile stays, too.
     let in_use = in_use.clone();
     let garbage =
         GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
     match layout.collect_garbage(garbage).await {
+        // Runs without garbage are the rule, and not worth a line in the log.
         Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}
         Ok(CollectedGarbage { blobs, bytes, manifests }) => {
             tracing::info!(target: LOG_TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");

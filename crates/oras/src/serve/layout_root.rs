@@ -55,10 +55,11 @@ impl LayoutRoot {
     /// Opens the layout of a repository, creating it if `create`.
     async fn layout(&self, name: &str, create: bool) -> Result<Option<Arc<Layout>>> {
         if check_name(name).is_err() {
-            // No repository has such a name, so reads find none, and creating one fails.
+            // No repository can have this name: reads return `None`, and creating one returns an error.
             return if create { check_name(name).map(|()| None) } else { Ok(None) };
         }
         let path = self.root.join(name);
+        // Checked even if a handle is open, because another program may delete the directory.
         let marker = path.join(MARKER_FILE);
         if !create && !blocking(move || Ok(metadata(&marker)?.is_some_and(|found| found.is_file()))).await? {
             return Ok(None);
@@ -66,10 +67,12 @@ impl LayoutRoot {
         if let Some(layout) = self.open.lock().get(name) {
             return Ok(Some(Arc::clone(layout)));
         }
+        // A path with a cycle is not a repository, and `repositories` does not list it.
         let (root, asked) = (self.root.clone(), name.to_owned());
         if !blocking(move || repository_dirs::is_acyclic(&root, &asked)).await? {
             return Ok(None);
         }
+        // Recording the use of content writes to the layout, which a read-only server must not do.
         let options =
             LayoutOptions { record_use: !self.read_only, repository_tags: true, ..LayoutOptions::default() };
         let layout = Arc::new(match self.read_only {
@@ -77,7 +80,8 @@ impl LayoutRoot {
             // This also deletes stale files of killed processes.
             false => Layout::open_or_create_with(path, options).await?,
         });
-        // Two requests that open it at once share the first handle, whose journal writes their changes in one step.
+        // Files are read without the lock, so two requests may open the layout. They share the first handle, whose
+        // journal writes their changes in one step.
         Ok(Some(Arc::clone(self.open.lock().entry(name.to_owned()).or_insert(layout))))
     }
 }
@@ -116,7 +120,7 @@ impl Stores for LayoutRoot {
         };
         for RepositoryDir { name, is_layout } in found {
             if !is_layout {
-                // It only has uploads in progress. Opening it deletes expired ones.
+                // The directory contains only uploads in progress. Opening it as a layout deletes expired uploads.
                 drop(Layout::open_or_create(self.root.join(&name)).await);
             } else if let Ok(Some(layout)) = self.layout(&name, false).await {
                 maintain(&name, &layout, self.collection, in_use).await;

@@ -19,7 +19,7 @@ use super::repository_dirs::metadata;
 use super::repository_name::name_of;
 use super::single_repository::SingleRepository;
 
-/// Opens the stores. A single repository is an error if `needs_many`, as for a proxy.
+/// Opens the stores. With `needs_many`, as for a proxy, a path of a single repository is an error.
 pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) -> Result<Arc<dyn Stores>> {
     let path = match &options.from {
         ServeFrom::Memory { max_size } => return Ok(in_memory(*max_size)),
@@ -41,6 +41,7 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
             let message = format!("{} is only read: no garbage can be removed", path.display());
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        // A tar archive is never changed in place.
         options.server.read_only = true;
         let archive = Arc::new(Archive::open(&path).await?.as_repository());
         return Ok(Arc::new(SingleRepository::archive(name(options, &path)?, path, archive)));
@@ -65,6 +66,7 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
             reserve,
         )));
     }
+    // Repositories below a directory have the names of their paths, so a given name shows a mistake in the path.
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());
         return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -91,6 +93,7 @@ fn name(options: &ServeOptions, path: &Path) -> Result<String> {
 }
 
 fn in_memory(max_size: Option<u64>) -> Arc<dyn Stores> {
+    // All repositories share one limit, so that a client can't exceed it with many repositories.
     let bound = max_size.map(MemoryBound::new);
     Arc::new(PerRepository::new(move |_| {
         let memory = bound.as_ref().map_or_else(Memory::new, Memory::bounded);

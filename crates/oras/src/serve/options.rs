@@ -23,7 +23,7 @@ pub enum ServeFrom {
 /// The options of [`serve`](super::serve).
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The address to listen on, as `host:port`; port 0 is any free port.
+    /// The address to listen on, as `host:port`. Port 0 means any free port.
     pub address: String,
     /// Where the repositories are.
     pub from: ServeFrom,

@@ -16,6 +16,7 @@ pub(super) async fn check_readiness(path: PathBuf, writes: bool) -> Result<()> {
         } else {
             fs::File::open(&path).map_err(unreadable)?;
         }
+        // Only an actual write detects a full or read-only file system.
         if writes {
             let mut file = StagedFile::create(&path)?;
             let written = file.write_all(b"ready\n");

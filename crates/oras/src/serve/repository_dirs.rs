@@ -51,8 +51,8 @@ fn identity(path: &Path, _: &Metadata) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(format!("failed to look for {}", path.display()), error))
 }
 
-/// Returns false if the path of a repository visits a directory twice through links. Such paths never end, and are not
-/// listed either.
+/// Returns false if the path of a repository visits a directory twice through links. `list` skips such paths, because
+/// they never end.
 pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
     let (mut path, mut trail) = (root.to_owned(), Vec::new());
     for part in std::iter::once("").chain(name.split('/')) {
@@ -84,7 +84,7 @@ pub(super) fn list(root: &Path) -> Result<Vec<RepositoryDir>> {
         trail.push(identity);
         let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
         let entries = match std::fs::read_dir(&path) {
-            // It was deleted meanwhile.
+            // The directory was deleted after its metadata was read.
             Err(error) if is_not_found(&error) => continue,
             entries => entries.map_err(failed)?,
         };
@@ -100,6 +100,7 @@ pub(super) fn list(root: &Path) -> Result<Vec<RepositoryDir>> {
             }
             if kind.is_file() {
                 is_layout |= part == MARKER_FILE;
+                // Uploads in progress are files whose names begin like this.
                 has_uploads |= part.starts_with(".oras-");
             } else if kind.is_dir() && trail.len() <= MAX_DEPTH && !RESERVED.contains(&part.as_str()) {
                 let below = if name.is_empty() { part } else { format!("{name}/{part}") };
@@ -108,6 +109,7 @@ pub(super) fn list(root: &Path) -> Result<Vec<RepositoryDir>> {
                 }
             }
         }
+        // The root itself has no name, so it can't be a repository.
         if (is_layout || has_uploads) && !name.is_empty() {
             listed.push(RepositoryDir { name, is_layout });
         }

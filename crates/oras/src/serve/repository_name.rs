@@ -21,6 +21,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 
 /// Derives a name for the layout at `path` from its file name, without `.tar` and invalid characters.
 pub(super) fn name_of(path: &Path) -> String {
+    // Resolves `.` and links, so that the name is that of the directory itself.
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let file = full.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let stem = file.strip_suffix(".tar").unwrap_or(&file);

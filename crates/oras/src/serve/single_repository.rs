@@ -59,6 +59,7 @@ impl Stores for SingleRepository {
         match &self.source {
             LayoutSource::Archive(_) => Err(Error::new(ErrorKind::Unsupported, "a tar archive is only read")),
             LayoutSource::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
+            // An error and not `None`, which would mean an unknown repository, although the name can never exist here.
             LayoutSource::Directory(..) if create => {
                 let message = format!("this server has the repository {} and no other", self.name);
                 Err(Error::new(ErrorKind::Denied, message))
@@ -88,6 +89,7 @@ impl Stores for SingleRepository {
     }
 
     async fn check_readiness(&self, writes: bool) -> Result<()> {
+        // An archive is never written, so only reading it is checked.
         let writes = writes && matches!(self.source, LayoutSource::Directory(..));
         check_readiness(self.path.clone(), writes).await
     }

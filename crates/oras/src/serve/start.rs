@@ -12,8 +12,8 @@ use super::proxy::Proxy;
 /// Opens the repositories and listens. Clients can connect from now on; [`Server::run`] answers them.
 ///
 /// A missing directory is created, unless the server is read-only or the path ends with `.tar`. The layouts are
-/// complete OCI layouts at any time. Other programs may read them meanwhile, and write them if they use the locks of
-/// layouts.
+/// complete OCI layouts at any time. Other programs may read them at the same time. They may also write them if they
+/// use the locks of layouts.
 ///
 /// # Errors
 /// `NotFound` and the errors of opening a layout or an archive. `InvalidInput` for a malformed name of the repository,
@@ -38,6 +38,7 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     }
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
+        // A wrong option is a mistake of the caller. All other errors are those of the address.
         if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
             return Error::new(ErrorKind::InvalidInput, error.to_string());
         }

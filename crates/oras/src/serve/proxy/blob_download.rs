@@ -18,11 +18,12 @@ use tokio::task::JoinSet;
 use super::LOG_TARGET;
 use super::upstream::Upstream;
 
-/// The most downloads at once. Further blobs are passed through without caching them.
+/// The maximum number of downloads at a time. Further blobs are sent to their client without caching them.
 const MAX_DOWNLOADS: usize = 64;
-/// The most bytes that one client reads back at once, which bounds its memory.
+/// The maximum number of bytes that one client reads back at a time, which bounds its memory.
 const READ_BACK_SIZE: u64 = 1 << 20;
-/// A range that begins at most this far after the downloaded bytes waits for them.
+/// A range that begins at most this far after the downloaded bytes waits for them. For a range further on, the proxy
+/// sends a request to the upstream.
 const NEAR: u64 = 8 << 20;
 /// Nothing is cached for this long after a write failed, because a failed write cuts off all clients of the blob.
 const WRITE_FAILURE_PERIOD: Duration = Duration::from_secs(60);
@@ -88,6 +89,7 @@ impl Downloads {
     /// written.
     pub(super) fn join(&self, job: Job) -> Option<Download> {
         let key = (job.name.clone(), job.descriptor.digest.to_string());
+        // The lock covers the check and the insertion, so that two requests start one download.
         let mut running = self.running.lock();
         if let Some(download) = running.get(&key) {
             return Some(download.clone());
@@ -104,18 +106,22 @@ impl Downloads {
         let (job, all, write_failed_at) =
             (Arc::clone(&download.job), Arc::clone(&self.running), Arc::clone(&self.write_failed_at));
         let mut tasks = self.tasks.lock();
+        // Finished tasks stay in the set until they are joined.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            // Dropped also if the task panics, so that no client waits for it forever.
+            // Also dropped if the task panics, so that later requests do not join a download that has ended.
             let entry = RunningEntry { all, key };
             let end = download_blob(&job, &sender).await;
             if let End::CacheFailed(error) = &end {
                 let (name, error) = (&job.name, error.chain());
                 tracing::error!(target: LOG_TARGET, repository = %name, %error, "a blob can't be cached");
+                // Before that, no client has received a byte: `has_begun` returns false, and clients read from the
+                // upstream.
                 if sender.borrow().has_begun {
                     *write_failed_at.lock() = Some(Instant::now());
                 }
             }
+            // Removed before the result is sent, so that a client that retries after it starts a new download.
             drop(entry);
             sender.send_modify(|progress| progress.ended = Some(end));
         });
@@ -180,6 +186,7 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
             return cache_failed(error);
         }
         let written = ingest.written();
+        // The last chunk becomes available only with the verified blob.
         let available = if written < size { written } else { before };
         sender.send_modify(|progress| progress.available = available);
     }
@@ -191,6 +198,7 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
     }
     match ingest.commit(Some(digest)).await {
         Ok(_) => End::Stored,
+        // The upstream sent other content, and the cache works.
         Err(error) if error.kind() == ErrorKind::DigestMismatch => upstream_failed(error),
         Err(error) => cache_failed(error),
     }
@@ -270,6 +278,7 @@ impl Reader {
         match (progress.ended, progress.read_back) {
             (Some(End::Stored), _) => {
                 let short = || Error::new(ErrorKind::SizeMismatch, "the stored blob is too short");
+                // The stored blob was already opened, and ended before the range did.
                 if std::mem::replace(&mut self.is_from_cache, true) {
                     return Err(short());
                 }
@@ -281,7 +290,7 @@ impl Reader {
             (None, Some(read_back)) => {
                 let end = left.end.min(progress.available).min(left.start.saturating_add(READ_BACK_SIZE));
                 self.piece = read_back(left.start..end);
-                // No bytes: the file was committed just now, and the result is about to be sent.
+                // Without bytes, the file was committed just now, and the result of the download follows.
                 match self.piece.try_next().await? {
                     Some(chunk) => {
                         let rest = std::mem::replace(&mut self.piece, stream::empty().boxed());
@@ -296,7 +305,7 @@ impl Reader {
     }
 }
 
-/// Copies an error for another client.
+/// Copies an error for one of several clients. The log has the causes, which the copy omits.
 fn copy(error: &Arc<Error>) -> Error {
     Error::new(error.kind(), error.to_string())
 }

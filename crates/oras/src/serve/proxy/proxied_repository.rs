@@ -34,7 +34,7 @@ pub(super) struct ProxiedRepository {
     pub(super) remote: Repository,
     pub(super) local: Arc<dyn Stores>,
     pub(super) downloads: Arc<Downloads>,
-    /// Digests are those of blobs.
+    /// A digest names a blob, and not a manifest.
     pub(super) is_for_blobs: bool,
     pub(super) warnings: Warnings,
     /// Digests of manifests whose media type does not identify them as manifests.
@@ -42,6 +42,7 @@ pub(super) struct ProxiedRepository {
 }
 
 impl ProxiedRepository {
+    /// Sends a request to the upstream. See `Upstream::request`.
     async fn request<T>(
         &self,
         timeout: Option<Duration>,
@@ -79,6 +80,7 @@ impl ProxiedRepository {
 
     /// Resolves a tag at the upstream, or in the cache if the upstream is unavailable.
     async fn resolve_tag(&self, tag: &str) -> Result<Descriptor> {
+        // An upstream that failed a moment ago gets no request, so that no client waits for its timeout.
         if let Some(cached) = self.cached_if_unavailable().await
             && let Ok(node) = cached.resolve(tag).await
         {
@@ -89,6 +91,7 @@ impl ProxiedRepository {
             Ok(node) => return Ok(node),
             Err(failure) => failure,
         };
+        // Only a valid answer of the upstream has this kind, so the tag was really deleted.
         if failure.error.kind() == ErrorKind::NotFound {
             self.untag(tag).await;
         }
@@ -108,7 +111,7 @@ impl ProxiedRepository {
         let (node, bytes) = match self.manifest(&node).await {
             Ok(bytes) => (node, bytes),
             Err(failure) if failure.is_unavailable => return Err(failure),
-            // HEAD and GET disagree: the manifest of the GET counts.
+            // The responses to HEAD and GET disagree. The manifest of the GET is used, because its bytes are verified.
             Err(failure) => {
                 match self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve_with_bytes(tag)).await? {
                     (node, Some(bytes)) => {
@@ -124,6 +127,7 @@ impl ProxiedRepository {
             None => None,
         };
         let is_same = |seen: Descriptor| seen.digest == node.digest && seen.media_type == node.media_type;
+        // An unchanged tag is not written again, because each write changes the index of the layout.
         if !seen.is_some_and(is_same)
             && let Ok(content) = Content::from_bytes(node.clone(), bytes)
             && let Some(store) = self.writable().await
@@ -187,7 +191,7 @@ impl ProxiedRepository {
             copy.write(bytes.clone()).await?;
             copy.commit(Some(&node.digest)).await?;
             if !node.media_type.is_manifest() {
-                // A tag stores the media type, which the store could not know otherwise.
+                // The store can't derive this media type from the bytes, but records it with a tag.
                 let content = Content::from_bytes(node.clone(), bytes)?;
                 store.tag(&content, &node.digest.to_string()).await?;
             }
@@ -211,6 +215,7 @@ impl ProxiedRepository {
             return Ok(node.clone());
         }
         if self.is_for_blobs {
+            // A running download has the descriptor, which saves a request to the upstream.
             if let Some(download) = self.downloads.find(&self.name, &text) {
                 return Ok(download.descriptor().clone());
             }
@@ -223,7 +228,8 @@ impl ProxiedRepository {
                 }
                 Ok(node)
             }
-            // The cached node may be a blob, or a manifest without a type: only an unavailable upstream makes it count.
+            // The cached node may be a blob, or a manifest without a type, so it is used only if the upstream is
+            // unavailable.
             Err(failure) => found.filter(|_| failure.is_unavailable).ok_or(failure.error),
         }
     }
@@ -247,6 +253,7 @@ impl ProxiedRepository {
         {
             return Ok(download.read(range));
         }
+        // The download was refused or failed to begin, so the blob is sent without caching it.
         if is_whole {
             let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
             let stream = self.request(None, content.reader().boxed()).await?;
@@ -276,6 +283,7 @@ impl ProxiedRepository {
         let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
         match self.request(Some(TAGS_TIMEOUT), all).await {
             Ok(mut tags) => {
+                // `TagList::tags` continues after the last tag by name, so the order must be the same for every page.
                 tags.sort_unstable();
                 Ok(tags)
             }
@@ -303,6 +311,7 @@ impl Source for ProxiedRepository {
     }
 
     async fn fetch(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
+        // Only `resolve` knows that a node without the type of a manifest is one.
         if !node.media_type.is_manifest() && !self.untyped_manifests.lock().contains(&node.digest) {
             return self.blob(node, range).await;
         }

@@ -17,7 +17,8 @@ use super::options::ProxyOptions;
 use super::proxied_repository::ProxiedRepository;
 use super::upstream::Upstream;
 
-/// The most retries of a request to an upstream. A client waits for it, and retries itself.
+/// The maximum number of retries of a request to an upstream. The client of the proxy waits meanwhile, and can retry
+/// itself.
 const MAX_RETRIES: u32 = 2;
 
 /// The repositories of the upstreams. What is read is cached in `local`; nothing can be written.
@@ -31,11 +32,12 @@ impl Proxy {
     /// Creates the proxy, without connecting to the upstreams.
     pub(in crate::serve) fn new(local: Arc<dyn Stores>, options: ProxyOptions) -> Result<Self> {
         let ProxyOptions { upstreams: hosts, mut client } = options;
+        // No mirrors: one of them may be this server, which would then send requests to itself.
         client.registries = Arc::new(RegistriesConf::default());
         client.retry.retries = client.retry.retries.min(MAX_RETRIES);
-        // No waiting for an upstream that is down: cached content is served at once.
+        // The client does not wait for an upstream that is down, because cached content can be served at once.
         client.retry.outage = Duration::ZERO;
-        // Manifests of every type are passed on.
+        // The proxy serves manifests of every type.
         client.manifest_types.push("*/*".into());
         let client = Client::new(client)?;
         let several = hosts.len() > 1;
@@ -110,6 +112,7 @@ impl Stores for Proxy {
         };
         match discarded.await {
             Ok(discarded) => discarded,
+            // Another request has already deleted the blob.
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => {
                 let error = error.chain();
@@ -131,6 +134,7 @@ impl Stores for Proxy {
 
     /// Ready while the cache works, as it is served even when upstreams are unavailable.
     async fn check_readiness(&self, _writes: bool) -> Result<()> {
+        // A proxy writes to its cache, even though clients can't push.
         self.local.check_readiness(true).await
     }
 

@@ -113,9 +113,11 @@ impl Upstream {
     pub(super) fn convert_error(&self, name: &str, error: Error) -> UpstreamError {
         let status = error.find::<ResponseError>().map(|response| response.status);
         let is_unavailable = match status {
+            // These statuses are temporary. Every other status is an answer about the content.
             Some(status) => matches!(status, 408 | 429 | 500..),
             None => error.kind() == ErrorKind::Network,
         };
+        // A client must see that content does not exist, so this error is returned unchanged.
         if error.kind() == ErrorKind::NotFound && !is_unavailable {
             self.set_available();
             return UpstreamError { error, is_unavailable };
@@ -141,11 +143,11 @@ impl Upstream {
             ErrorKind::Unauthorized | ErrorKind::Denied => {
                 (ErrorKind::Denied, format!("the upstream {host} does not let this server read {name}"))
             }
-            // Such as content that does not match its digest: the upstream is wrong, not the client.
+            // For example content that does not match its digest. The upstream is at fault, and not the client.
             _ => (ErrorKind::Network, format!("the upstream {host} gave no answer that could be used")),
         };
-        // Only failed connections count: a client that provokes error responses must not make others get cached
-        // content.
+        // Only failed connections count: otherwise a client that provokes error responses could make other clients
+        // receive cached content.
         if is_unavailable && status.is_none() {
             *self.unavailable_since.lock() = Some(Instant::now());
         }
