@@ -79,7 +79,7 @@ impl Server {
         Ok(())
     }
 
-    /// Logs warnings about rules without users and about what others on the network can do.
+    /// Logs warnings about unknown users in rules, and about risks on the network.
     fn warn_of_risks(&self) {
         let access = &self.registry.access;
         for user in access.unknown_users() {

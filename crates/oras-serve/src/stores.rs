@@ -51,7 +51,7 @@ pub trait Stores: Send + Sync {
         self.writable(name, false).await
     }
 
-    /// Deletes a damaged blob if its bytes can be fetched again from elsewhere. Returns true if it was deleted. By
+    /// Deletes a damaged blob if the store can fetch it again from its origin. Returns true if it was deleted. By
     /// default the blob stays.
     async fn discard_damaged(&self, _name: &str, _blob: &Descriptor) -> bool {
         false

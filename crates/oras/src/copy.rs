@@ -39,7 +39,7 @@ pub struct CopyOptions {
 
 /// Copies the artifact that `reference` names in `source` to `target`. Children are stored before their parents.
 ///
-/// If all tags already name the manifest, and the options ask for nothing else, nothing is copied. The first tag is
+/// Copies nothing if all tags already name the manifest, and no option requires a visit of the graph. The first tag is
 /// written together with the root, or after all referrers if they are copied. The other tags are written at the end.
 ///
 /// # Errors

@@ -12,7 +12,8 @@ use oras_spec::{Descriptor, Digest};
 pub enum Step<'a> {
     /// The file or directory with this title is about to be read.
     Preparing(&'a str),
-    /// Bytes of a large file or directory were sent. Its digest is not known yet, because it is hashed meanwhile.
+    /// Bytes of a large file or directory were sent. Its digest is unknown until the end, because it is hashed while it
+    /// is sent.
     Sending {
         /// The title of the file or directory.
         title: &'a str,

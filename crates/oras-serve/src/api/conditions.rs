@@ -68,8 +68,8 @@ impl Conditions {
     }
 }
 
-/// Returns true if a list of ETags contains that of `current`, or is `*` and there is content. With `weak`, weak ETags
-/// match, too.
+/// Returns true if a list of ETags contains the ETag of `current`, or is `*` and content exists. With `weak`, weak
+/// ETags match as well.
 fn lists(list: &str, current: Option<&Digest>, weak: bool) -> bool {
     let Some(digest) = current else { return false };
     // `If-None-Match` compares weakly and `If-Match` strongly (RFC 9110, sections 13.1.1 and 13.1.2).

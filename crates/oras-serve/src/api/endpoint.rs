@@ -19,7 +19,7 @@ pub(crate) enum Endpoint {
     /// Issues tokens.
     Token,
     Metrics,
-    /// Answers as long as the server answers at all.
+    /// Returns 200 as long as the server can answer requests.
     Live,
     /// Answers 503 while the store can't be used.
     Ready,

@@ -17,7 +17,7 @@ use super::request_context::RequestContext;
 use super::response::empty;
 use crate::limits::manifest_memory::{Reservation, SMALL_MANIFEST};
 
-/// The most tags of one PUT by digest; the specification requires at least 10.
+/// The maximum number of tags of one PUT by digest; the specification requires at least 10.
 const MAX_TAGS: usize = 64;
 
 /// Stores the manifest in the body under its digest and its tags, if the content that it lists exists.
@@ -127,7 +127,7 @@ fn tags<'a>(reference: &'a str, query: &'a Query) -> Result<Vec<&'a str>, ApiErr
 }
 
 /// Fails unless the config, layers, blobs and manifests that `manifest` lists exist. Foreign layers and the subject may
-/// be missing, but a subject that is also listed elsewhere may not.
+/// be missing, but a subject that is also listed as a child may not.
 async fn check_children(store: &dyn Store, manifest: &Manifest) -> Result<(), ApiError> {
     // `children` lists the subject first.
     let subjects = usize::from(manifest.subject().is_some());

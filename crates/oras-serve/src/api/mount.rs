@@ -12,10 +12,11 @@ use super::error::{ApiError, found_or_none};
 use super::request_context::RequestContext;
 use crate::auth::scope::Action;
 
-/// The most repositories that are searched for a blob when the client does not name one.
+/// The maximum number of repositories that are searched for a blob when the client does not name one.
 const MAX_SEARCHED: usize = 256;
 
-/// Mounts a blob into `target` if a repository of this registry has it; returns false if the client must upload it.
+/// Mounts a blob into `target` if a repository of this registry has it; returns false if no repository has it, so that
+/// the client uploads it.
 ///
 /// The bytes are copied, verified, from one store to the other. Repositories that the client may not read are skipped,
 /// so that a mount does not reveal their content.

@@ -17,8 +17,8 @@ pub(super) struct Resolved {
     pub(super) namespace: Option<String>,
 }
 
-/// Replaces the name of the repository by its name at this server. This comes before authorization, which decides by
-/// that name.
+/// Replaces the name of the repository by its name at this server. It runs before authorization, because access rules
+/// contain local names.
 ///
 /// # Errors
 /// `NAME_UNKNOWN` for a namespace that `stores` does not know.

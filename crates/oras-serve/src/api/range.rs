@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// The range of a blob that a request asks for.
+/// The range of a blob that a request selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RequestedRange {
     /// The whole blob; also for a malformed header or several ranges, which a server may ignore.

@@ -8,7 +8,8 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 const LOCKS: usize = 64;
 
 /// Locks by repository and reference. A conditional write locks its reference exclusively, so that no other write
-/// changes it after the condition was checked. Writes without a condition, by far the most, share the lock.
+/// changes it after the condition was checked. Writes without a condition, which are by far the most frequent, share
+/// the lock.
 pub(crate) struct ReferenceLocks {
     locks: Vec<RwLock<()>>,
     hash: RandomState,

@@ -11,7 +11,8 @@ use super::query::Query;
 use super::request_context::RequestContext;
 use super::response::{json as json_response, set_header};
 
-/// The most bytes of the entries of one page. Clients read documents of at most 4 MiB; 1 KiB is left for the frame.
+/// The maximum number of bytes of the entries of one page. Clients read documents of at most 4 MiB; 1 KiB is left for
+/// the frame.
 const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024 - 1024;
 
 /// Lists the manifests that refer to a digest.
@@ -59,7 +60,7 @@ impl ReferrersPage {
     /// Cuts the page that follows the digest `last` from all referrers.
     ///
     /// A list that fits into one page keeps the order of the store. Longer lists are sorted by digest, so that no entry
-    /// is lost between two pages when referrers are added or deleted meanwhile.
+    /// is lost if referrers are added or deleted between the requests for two pages.
     fn of(mut all: Vec<Descriptor>, count: usize, last: Option<&str>) -> Self {
         if last.is_none() && fitting(&all, count) == all.len() {
             return Self { entries: all, last: None };

@@ -14,7 +14,7 @@ use crate::limits::client_id::ClientId;
 use crate::limits::peer::Peer;
 use crate::registry::Registry;
 
-/// One request: who sent it and what it names. It is created once, after authorization.
+/// A request: its sender, its endpoint and its connection. It is created once, after authorization.
 pub(crate) struct RequestContext {
     pub(crate) registry: Arc<Registry>,
     pub(crate) peer: Peer,

@@ -44,7 +44,7 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<
     response
 }
 
-/// Enforces the minimum rate of the request body, and discards what remains of it once the response is known.
+/// Enforces the minimum rate of the request body, and discards the rest of the body when the response is known.
 async fn limited(
     registry: Arc<Registry>,
     peer: Peer,
@@ -126,8 +126,8 @@ async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<A
 }
 
 /// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
-/// disconnects, which would cut a write off in its middle. A write whose body is complete continues with all that it
-/// holds (memory, locks, digests in use), and its outcome is logged.
+/// disconnects, which would interrupt a write. A write whose body is complete continues with all that it holds (memory,
+/// locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
     // As many writes as connections: only a client that disconnects early can exceed this limit.
     let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);

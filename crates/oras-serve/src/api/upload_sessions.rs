@@ -16,11 +16,11 @@ use super::error::ApiError;
 use super::upload_session::UploadSession;
 use crate::limits::client_id::ClientId;
 
-/// The most sessions that are open at once.
+/// The maximum number of sessions that are open at once.
 pub(crate) const MAX_OPEN: usize = 1024;
 /// A session that no request has used for this long expires. If the store keeps its bytes, it can still be resumed.
 pub(crate) const EXPIRY: Duration = Duration::from_secs(60 * 60);
-/// The most uploads that are recorded, including closed and evicted ones.
+/// The maximum number of uploads that are recorded, including closed and evicted ones.
 const MAX_RECORDS: usize = 4096;
 
 /// The record of one upload. It outlives the session, so that an evicted upload keeps its owner.
@@ -161,7 +161,7 @@ impl UploadSessions {
         (!session.is_broken()).then(|| Arc::clone(session))
     }
 
-    /// Resumes an upload that the store keeps: from before a restart or an eviction, or after a write that was dropped.
+    /// Resumes an upload from the partial file in the store, after a restart, an eviction, or a write that was dropped.
     pub(super) async fn resume(
         &self,
         repository: &str,

@@ -57,9 +57,9 @@ pub(super) async fn open(
     Ok(response)
 }
 
-/// Returns the algorithm to hash with while the bytes arrive: that of the digest, if it is known, or the requested one
-/// (distribution-spec, main, "Pushing a blob in chunks"). If the digest at the end has another algorithm, the store
-/// hashes again.
+/// Returns the algorithm for hashing the bytes as they arrive: the algorithm of the digest if the request has one, or
+/// else the requested algorithm (distribution-spec, main, "Pushing a blob in chunks"). If the digest at the end has
+/// another algorithm, the store hashes again.
 fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, ApiError> {
     match query.get("digest-algorithm") {
         Some(name) => {
@@ -157,7 +157,8 @@ impl UploadRequest<'_> {
         }
     }
 
-    /// Appends the body to the upload. A chunk that begins elsewhere is rejected, and the session stays open.
+    /// Appends the body to the upload. A chunk that does not begin at the end of the upload is rejected, and the
+    /// session stays open.
     async fn receive(
         &self,
         session: &UploadSession,

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// The maximum length of a text. All warnings of a response together may have 4,096 bytes.
 const MAX_TEXT: usize = 1000;
-/// The most warnings of one response.
+/// The maximum number of warnings of one response.
 const MAX_WARNINGS: usize = 4;
 
 /// The warnings of one request, which its response contains. Clones share the list. Warnings that are added after the

@@ -1,4 +1,4 @@
-//! Who may do what: users, access rules, and the tokens issued to them.
+//! Access control: users, access rules, and the tokens issued to users.
 
 use std::io;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl AccessControl {
         })
     }
 
-    /// Returns false if there are no users: then everybody may do everything.
+    /// Returns false if there are no users. Every client may then do everything.
     pub(crate) fn has_users(&self) -> bool {
         !self.users.is_empty()
     }

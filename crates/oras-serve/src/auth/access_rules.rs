@@ -1,4 +1,4 @@
-//! Access rules: a TOML file says who may do what in which repositories.
+//! Access rules: a TOML file lists the actions that users may perform in repositories.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::ops::config_file::{read, without_bom};
 use crate::ops::misconfigured::unusable;
 use crate::ops::reloaded_files::ReloadedFiles;
 
-/// The name in rules for everybody, including clients without credentials.
+/// The name in rules for all clients, including clients without credentials.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 /// The name in rules for every user.
 const ANY_USER: &str = "*";

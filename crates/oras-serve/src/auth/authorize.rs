@@ -1,4 +1,4 @@
-//! Authorization: whether the sender of a request may do what it asks for.
+//! Authorization: checks that the sender may perform the requested action.
 
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
@@ -17,10 +17,10 @@ use crate::registry::Registry;
 #[derive(Debug, PartialEq, Eq)]
 enum Requirement<'a> {
     None,
-    /// A user or a token: `/v2/` is where clients ask how to log in, and whether their login is valid.
+    /// A user or a token. Clients send a request to `/v2/` to get a challenge, and to check their credentials.
     Known,
     User,
-    /// The right to read at least one repository; the handler filters what it shows.
+    /// The right to read at least one repository. The handler shows only the repositories that the user may read.
     Reading,
     Catalog,
     Action(&'a str, Action),
@@ -72,7 +72,7 @@ impl<'a> Requirement<'a> {
             Endpoint::Registry(Route::Catalog) => Self::Catalog,
             Endpoint::Registry(Route::Repository { name, resource }) => {
                 let action = match resource {
-                    // Also to ask for the progress of an upload, and to cancel it.
+                    // Reading the progress of an upload and cancelling it need the same right as writing it.
                     Resource::Uploads | Resource::Upload { .. } => Action::Push,
                     _ if is_read(method) => Action::Pull,
                     _ if *method == Method::DELETE => Action::Delete,

@@ -15,9 +15,9 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-prot
 /// Returns the URL at which a client gets a token, or `None` if the server can't know it: then the challenge is Basic,
 /// which contains no URL.
 ///
-/// The host is that of the public URL, or of the request. A forged `Host` misleads only its sender, because no cache
-/// stores the response. Behind a reverse proxy without a public URL the scheme is unknown: the client may use HTTPS
-/// where this server sees HTTP.
+/// The host is taken from the public URL or from the request. A forged `Host` misleads only its sender, because no
+/// cache stores the response. Behind a reverse proxy without a public URL the scheme is unknown: the client may use
+/// HTTPS where this server sees HTTP.
 pub(super) fn realm(registry: &Registry, head: &Parts) -> Option<String> {
     let base = match &registry.options.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),

@@ -1,4 +1,4 @@
-//! Who sends a request.
+//! The sender of a request.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::tokens::Claims;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
     user: Option<Arc<str>>,
-    /// A token limits what its holder may do, whatever the user may do.
+    /// A token limits the rights of its holder, even if the user has more rights.
     token: Option<Arc<Claims>>,
 }
 

@@ -12,11 +12,12 @@ use crate::limits::client_id::client_network;
 const MAX_FAILURES: u32 = 30;
 /// The count of a client is reset after this time.
 const PERIOD: Duration = Duration::from_secs(60);
-/// The most clients that are counted. When there are more, expired counts are dropped, or all counts if none has
-/// expired.
+/// The maximum number of clients that are counted. When there are more, the server drops the expired counts, or all
+/// counts if no count has expired.
 const MAX_CLIENTS: usize = 4096;
 
-/// Counts failed logins by client. Hashing a password is slow on purpose, so guessing also delays the logins of others.
+/// Counts failed logins by client. Hashing a password is slow on purpose, so guessing passwords also delays the logins
+/// of other users.
 #[derive(Default)]
 pub(super) struct LoginThrottle(Mutex<HashMap<IpAddr, Failures>>);
 

@@ -39,12 +39,12 @@ pub(crate) enum Scope {
     },
 }
 
-/// The most scopes of one token; further ones are ignored.
+/// The maximum number of scopes of one token; further ones are ignored.
 pub(crate) const MAX_SCOPES: usize = 32;
 
 impl Scope {
     /// Parses a `scope` parameter, whose scopes are separated by spaces. Unknown and malformed scopes are ignored: a
-    /// client that requests too much gets less (distribution, "Requesting a Token").
+    /// client that requests too much gets a token for less (distribution, "Requesting a Token").
     pub(crate) fn parse_all(text: &str) -> impl Iterator<Item = Self> {
         text.split(' ').filter_map(Self::parse)
     }

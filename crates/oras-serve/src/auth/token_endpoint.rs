@@ -24,16 +24,16 @@ struct TokenResponse<'a> {
     expires_in: u64,
 }
 
-/// A request for a token: who sends it, and for what.
+/// A request for a token: its sender and its scopes.
 struct TokenRequest {
     identity: Identity,
     scopes: Vec<Scope>,
 }
 
-/// Issues a token for as much of the requested scopes as the sender may do.
+/// Issues a token for the requested scopes, reduced to the rights of the sender.
 ///
-/// No refresh tokens are issued: a long-lived one would be a second password, which changing the first does not revoke.
-/// Clients that request one (`offline_token`, `access_type`) then keep the password.
+/// The server issues no refresh tokens. A long-lived token would be like a second password, which stays valid when the
+/// user changes the password. Clients that request one (`offline_token`, `access_type`) then use the password again.
 pub(crate) async fn answer(context: &RequestContext, request: Request<Body>) -> Answer {
     let access = &context.registry.access;
     if !access.has_users() {

@@ -17,11 +17,12 @@ use crate::ops::config_file::read;
 use crate::ops::misconfigured::unusable;
 use crate::ops::reloaded_files::ReloadedFiles;
 
-/// Passwords that are hashed at a time. A larger number would only take the processor from requests of verified users.
+/// The maximum number of passwords that are hashed at a time. A larger number would only take the processor from
+/// requests of verified users.
 const MAX_CONCURRENT_HASHES: usize = 2;
 /// Verified credentials are accepted for this long without hashing them again.
 const CACHE_LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// The most verified credentials in the cache.
+/// The maximum number of verified credentials in the cache.
 const MAX_CACHED: usize = 1024;
 
 /// The users of a server.
@@ -48,7 +49,7 @@ impl Users {
     }
 
     /// Reads the users of an htpasswd file, now and whenever it changes. A file without users is an error, because it
-    /// would admit everybody.
+    /// would give every client access.
     pub(super) fn from_file(path: PathBuf) -> io::Result<Self> {
         let file = ReloadedFiles::new("the users", vec![path], |files| {
             let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };

@@ -17,8 +17,8 @@ impl ClientId {
     }
 }
 
-/// Returns what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as one host can use all
-/// its addresses.
+/// Returns the network that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, because one
+/// host can use all addresses of it.
 pub(crate) fn client_network(address: IpAddr) -> IpAddr {
     // A socket for both versions reports IPv4 clients as mapped IPv6 addresses.
     match address.to_canonical() {

@@ -16,8 +16,8 @@ const ACTIVE: Duration = Duration::from_secs(1);
 /// The minimum time between two "too many connections" lines in the log, so that a flood of clients does not fill it.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The open connections. When the limit is reached, a new connection replaces one of the client that has the most, so
-/// that no client locks others out by opening many.
+/// The open connections. When the limit is reached, a new connection replaces a connection of the client with the most
+/// connections, so that one client can't lock out other clients by opening many connections.
 pub(crate) struct ConnectionLimits {
     limit: usize,
     connections: Mutex<Connections>,
@@ -108,7 +108,8 @@ impl ConnectionLimits {
 }
 
 impl Connections {
-    /// Returns the connection of the client with the most that has been idle for longest, if it may be closed.
+    /// Returns the connection to close, if there is one: the longest idle connection of the client with the most
+    /// connections.
     fn victim(&self, newcomer: IpAddr) -> Option<u64> {
         // The user of a new connection is not known yet.
         let newcomer = ClientId::Network(newcomer);
@@ -126,7 +127,8 @@ impl Connections {
             false => counts.get(client) == Some(&most),
         });
         let (number, last, _) = of_most.min_by_key(|(number, last, _)| (*last, *number))?;
-        // Closing an active connection is fair only if the newcomer has fewer even afterwards.
+        // Closing an active connection is fair only if the newcomer then still has fewer connections than its owner
+        // had.
         (own + 1 < most || last.elapsed() >= ACTIVE).then_some(*number)
     }
 

@@ -18,8 +18,8 @@ const MAX_LARGE: u64 = 8;
 /// How long a request waits for memory.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The bytes that the large manifests of all requests may have together. A request holds only what it has received.
-/// When the memory is exhausted, a request of the client with the most bytes is evicted for another client.
+/// The memory that the large manifests of all requests share. A request holds only what it has received. When the
+/// memory is exhausted, a request of the client with the most bytes is evicted for another client.
 pub(crate) struct ManifestMemory {
     limit: u64,
     holders: Mutex<Holders>,
@@ -63,7 +63,7 @@ impl ManifestMemory {
 }
 
 impl Reservation<'_> {
-    /// Waits until the bytes are given to another client; returns the error for the evicted request.
+    /// Waits until the request is evicted for another client. Returns the error for its response.
     pub(crate) async fn evicted(&self) -> ApiError {
         self.evicted.notified().await;
         exhausted()

@@ -24,7 +24,7 @@ struct Rate {
     period: Duration,
 }
 
-/// The minimum rate, which even the slowest lines exceed many times.
+/// The minimum rate of the server. Even the slowest lines exceed it many times.
 const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) };
 
 /// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does

@@ -1,4 +1,4 @@
-//! Limits that keep one client from using up what all clients share: connections, time and memory.
+//! Limits that keep one client from exhausting the resources that all clients share: connections, time and memory.
 
 pub(crate) mod client_id;
 pub(crate) mod connection_activity;

@@ -13,7 +13,7 @@ use super::connection_activity::ConnectionActivity;
 /// body before it reads a response can then read it. The limits keep a client from holding a connection this way.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A client that sends nothing for this long may be waiting for the response.
+/// The timeout for the next piece. A client that sends nothing for this long may be waiting for the response.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A body that was dropped before its end.

@@ -11,7 +11,7 @@ const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 /// The timeout of a check. A store that needs longer counts as not ready.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The result of the last check. The store is checked once a second at most, whatever the number of probes.
+/// The result of the last check. The store is checked at most once a second, even with many probes.
 #[derive(Default)]
 pub(crate) struct Health(Mutex<Option<Check>>);
 

@@ -6,7 +6,7 @@ use crate::api::error::{Answer, ApiError};
 use crate::api::response::uncached_text;
 use crate::registry::Registry;
 
-/// Answers as long as the server answers at all.
+/// Returns 200 as long as the server can answer requests.
 pub(crate) fn live(method: &Method) -> Answer {
     match *method {
         Method::GET | Method::HEAD => Ok(uncached_text("ok\n".to_owned(), "text/plain; charset=utf-8")),
@@ -14,7 +14,7 @@ pub(crate) fn live(method: &Method) -> Answer {
     }
 }
 
-/// Answers 503 while the store can't be used.
+/// Returns 503 while the store can't be used, and 200 otherwise.
 pub(crate) async fn ready(registry: &Registry, method: &Method) -> Answer {
     let response = live(method)?;
     if registry.health.is_ready(&*registry.stores, !registry.options.read_only).await {

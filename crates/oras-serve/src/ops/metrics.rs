@@ -133,7 +133,7 @@ impl Metrics {
 
 impl Durations {
     fn write(&self, text: &mut MetricsText, name: &str, endpoint: &str) {
-        // The total is read first: a request that is counted meanwhile must not make a bucket exceed it.
+        // The total is read first, because a request that is counted during the reads must not make a bucket exceed it.
         let total = self.count.load(Ordering::Relaxed);
         if total == 0 {
             return;

@@ -13,7 +13,7 @@ use super::misconfigured::{Misconfigured, unreadable};
 /// The files are checked for changes at most this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A value that is parsed from files, and parsed again when they change. If a change can't be used, which may happen
+/// A value that is parsed from files, and parsed again when they change. If the changed content is invalid, for example
 /// while a file is being replaced, the previous value stays.
 pub(crate) struct ReloadedFiles<T> {
     what: &'static str,

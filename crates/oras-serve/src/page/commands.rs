@@ -27,7 +27,7 @@ pub(super) struct ShownManifest<'a> {
 }
 
 impl PageRequest<'_> {
-    /// Returns the host of this registry: that of the public URL, or of the request.
+    /// Returns the host of this registry, from the public URL or from the request.
     pub(super) fn host(&self) -> &str {
         if let Some((_, public)) = self.public_url() {
             return public.split('/').next().unwrap_or(public);
@@ -88,8 +88,8 @@ impl PageRequest<'_> {
     }
 }
 
-/// Renders a command line with a copy button, which a script shows. `id` is a fixed
-/// word, never text of a client.
+/// Renders a command line with a copy button, which a script makes visible. `id` is a fixed word, never text of a
+/// client.
 pub(super) fn command_line(id: &str, command: &str) -> Markup {
     html! {
         div.command {

@@ -1,16 +1,16 @@
-//! Formatting of text for a page: truncated, and without characters that change how others are shown.
+//! Formats text for a page: truncates it, and escapes characters that change how other characters are shown.
 
 use std::fmt::Write as _;
 
 use oras_spec::Digest;
 
-/// The most characters of a value.
+/// The maximum number of characters of a value.
 pub(super) const VALUE: usize = 1000;
-/// The most characters of a name or a type in a list.
+/// The maximum number of characters of a name or a type in a list.
 pub(super) const LABEL: usize = 120;
 
-/// Returns true for control characters, and for those that change the order of others (Unicode, "Bidirectional
-/// Formatting Characters").
+/// Returns true for control characters, and for characters that change the order of other characters (Unicode,
+/// "Bidirectional Formatting Characters").
 fn is_formatting(c: char) -> bool {
     let turns =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

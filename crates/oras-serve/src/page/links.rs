@@ -6,7 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::route::{MAX_NAME, is_reference};
 
-/// What the path of a page shows. No name of a repository begins with `-` or `_`, and no endpoint does.
+/// What the path of a page shows. Names of repositories and endpoints never begin with `-` or `_`, so the paths of
+/// pages can't collide with them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PagePath<'a> {
     /// `/`

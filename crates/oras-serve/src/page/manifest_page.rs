@@ -15,12 +15,12 @@ use super::page_request::PageRequest;
 use super::tree::{Branch, Node, Tree};
 use super::{links, template};
 
-/// The most annotations that are shown.
+/// The maximum number of annotations that are shown.
 const MAX_ANNOTATIONS: usize = 100;
 /// Manifests up to this size are indented; of larger ones, the beginning is shown as it is. Indented nested lists grow
 /// large.
 const MAX_INDENTED: usize = 64 << 10;
-/// The most characters of a manifest that are shown.
+/// The maximum number of characters of a manifest that are shown.
 const MAX_TEXT: usize = 256 << 10;
 /// Trees of more nodes are shown folded.
 const MAX_UNFOLDED: usize = 40;

@@ -1,8 +1,8 @@
 //! The web page: shows the content of the registry in a browser. It only reads, and works without scripts.
 //!
-//! Every client that may push controls the text of the pages. Therefore `maud` escapes every text, texts are truncated
-//! and freed of characters that reorder others, links consist only of encoded names, a content security policy allows
-//! only the built-in files, and everything that is read or shown has a limit.
+//! Every client that may push controls the text of the pages. Therefore `maud` escapes every text, texts are truncated,
+//! characters that reorder other characters are escaped, links consist only of encoded names, a content security policy
+//! allows only the built-in files, and everything that is read or shown has a limit.
 
 mod assets;
 mod commands;

@@ -11,7 +11,8 @@ const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 pub(super) struct Overview {
     /// A common name, or the artifact type.
     pub(super) description: String,
-    /// The size of the config and the layers together; `None` for an index, where it depends on what is pulled.
+    /// The size of the config and the layers together; `None` for an index, whose size depends on the platforms that a
+    /// client pulls.
     pub(super) size: Option<u64>,
     /// Decides which pull commands are shown.
     pub(super) kind: OverviewKind,

@@ -7,7 +7,7 @@ use super::page_error::PageError;
 use super::page_request::PageRequest;
 use super::{commands, links, template};
 
-/// The most repositories of one page.
+/// The maximum number of repositories of one page.
 const MAX_ROWS: usize = 100;
 
 /// Renders the page.

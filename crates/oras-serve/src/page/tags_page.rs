@@ -14,13 +14,13 @@ use super::page_error::PageError;
 use super::page_request::PageRequest;
 use super::{commands, links, template};
 
-/// The most tags of one page.
+/// The maximum number of tags of one page.
 const MAX_ROWS: usize = 50;
-/// The most bytes of manifests that are read for one page, and the largest of them.
+/// The maximum total size of the manifests that are read for one page, and the maximum size of one manifest.
 const MAX_READ: u64 = 4 << 20;
 const MAX_MANIFEST: u64 = 1 << 20;
 
-/// A tag and the manifest that it names, as far as it could be read.
+/// A tag, with its manifest if it could be read.
 struct Row {
     tag: String,
     digest: Option<Digest>,
@@ -65,7 +65,7 @@ pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Mark
 async fn rows(store: &Arc<dyn ReadStore>, tags: Vec<String>) -> Vec<Row> {
     let (mut rows, mut left) = (Vec::with_capacity(tags.len()), MAX_READ);
     for tag in tags {
-        // A tag that was deleted meanwhile, or names an unreadable manifest, is still listed.
+        // A tag that was deleted after the listing, or that names an unreadable manifest, is still listed.
         let Ok(node) = store.resolve(&tag).await else {
             rows.push(Row { tag, digest: None, overview: None });
             continue;

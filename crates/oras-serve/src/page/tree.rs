@@ -8,11 +8,11 @@ use oras_store::{Content, ErrorKind, Predecessors, ReadStore, Source};
 
 use super::format::{LABEL, shown};
 
-/// The most nodes of one tree.
+/// The maximum number of nodes of one tree.
 const MAX_NODES: usize = 300;
-/// The most levels below the top.
+/// The maximum number of levels below the top.
 const MAX_DEPTH: usize = 4;
-/// The most manifests that are read for one tree, their total size, and the size of one.
+/// The maximum number of manifests that are read for one tree, their maximum total size, and the maximum size of one.
 const MAX_READS: usize = 50;
 const MAX_READ: u64 = 8 << 20;
 const MAX_MANIFEST: u64 = 4 << 20;

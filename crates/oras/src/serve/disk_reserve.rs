@@ -53,7 +53,7 @@ impl DiskReserve {
 fn allocate(directory: &Path) -> Result<StagedFile> {
     let failed = |error| Error::io("failed to unlink the reserved file", error);
     let mut staged = StagedFile::create(directory)?;
-    // Fails on an almost full disk, and then reserves what is left.
+    // Fails on an almost full disk, and then reserves the rest of the space.
     drop(staged.write_all(&vec![1; SIZE]));
     // Unlinked, so that the space is freed when the process ends.
     std::fs::remove_file(staged.path()).map_err(failed)?;

@@ -32,7 +32,7 @@ pub(super) async fn maintain(
     let Some(GarbageCollection { delay, untagged, .. }) = collection else {
         return layout.delete_stale_files().await;
     };
-    // Evaluated during the run, so that content of requests that begin meanwhile stays, too.
+    // Evaluated for each blob, so that content of requests that begin during the run also stays.
     let in_use = in_use.clone();
     let garbage =
         GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };

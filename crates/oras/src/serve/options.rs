@@ -12,7 +12,7 @@ use super::proxy::ProxyOptions;
 pub enum ServeFrom {
     /// In memory, until the server ends.
     Memory {
-        /// The most bytes of all repositories together, including open uploads; `None` for no limit.
+        /// The maximum number of bytes of all repositories together, including open uploads; `None` for no limit.
         max_size: Option<u64>,
     },
     /// At a path: a directory with one OCI layout for each repository below it, or a single OCI layout in a directory
@@ -31,7 +31,7 @@ pub struct ServeOptions {
     pub repository: Option<String>,
     /// Removes content that no manifest needs, from layouts in a directory.
     pub garbage_collection: Option<GarbageCollection>,
-    /// Makes the server a proxy: it caches what clients pull through it, and accepts no pushes.
+    /// Makes the server a proxy, which caches the content that clients pull through it, and accepts no pushes.
     pub proxy: Option<ProxyOptions>,
     /// The options of the server itself.
     pub server: Options,

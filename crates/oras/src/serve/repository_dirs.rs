@@ -12,7 +12,7 @@ use oras_store::{Error, Result};
 
 use super::repository_name::RESERVED;
 
-/// The most levels of directories that are searched for layouts.
+/// The maximum number of levels of directories that are searched for layouts.
 const MAX_DEPTH: usize = 16;
 
 /// A directory that is a layout or has uploads in progress.
@@ -39,7 +39,7 @@ fn is_not_found(error: &std::io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Returns a value that identifies a directory, whatever path leads to it.
+/// Returns a value that identifies a directory independently of its path.
 #[cfg(unix)]
 fn identity(_: &Path, found: &Metadata) -> Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;

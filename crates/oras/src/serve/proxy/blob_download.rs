@@ -1,4 +1,5 @@
-//! Downloads of blobs into the cache. Each blob is downloaded once, and any number of clients read it meanwhile.
+//! Downloads of blobs into the cache. Each blob is downloaded once, and any number of clients can read it during the
+//! download.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -42,7 +42,7 @@ pub(super) struct ProxiedRepository {
 }
 
 impl ProxiedRepository {
-    /// Sends a request to the upstream. See `Upstream::request`.
+    /// Runs a request to the upstream, which fails after `timeout`.
     async fn request<T>(
         &self,
         timeout: Option<Duration>,

@@ -21,7 +21,7 @@ use super::upstream::Upstream;
 /// itself.
 const MAX_RETRIES: u32 = 2;
 
-/// The repositories of the upstreams. What is read is cached in `local`; nothing can be written.
+/// The repositories of the upstreams. Content is cached in `local` when a client reads it. Clients can write nothing.
 pub(in crate::serve) struct Proxy {
     upstreams: Vec<Arc<Upstream>>,
     local: Arc<dyn Stores>,
