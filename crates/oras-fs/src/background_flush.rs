@@ -11,7 +11,7 @@ const FLUSH_INTERVAL: u64 = 32 << 20;
 
 /// A flush that runs in the background while its file is being written.
 ///
-/// The disk works during the transfer, and the final flush has little left to do. At most one thread flushes at a time.
+/// The disk writes during the transfer, so the final flush takes little time. At most one thread flushes at a time.
 /// A file of less than [`FLUSH_INTERVAL`] bytes is not flushed in the background.
 #[derive(Debug, Default)]
 pub(crate) struct BackgroundFlush {
@@ -31,6 +31,7 @@ impl BackgroundFlush {
         {
             return Ok(());
         }
+        // The previous flush has ended, so this does not block. It only returns the error of that flush.
         self.wait()?;
         self.unflushed = 0;
         // If the system has no file handle or thread left, the final flush writes all bytes.
@@ -53,7 +54,7 @@ impl BackgroundFlush {
     }
 }
 
-/// Flushes the bytes of `file`. The final flush reports a file system that cannot flush, so this function does not.
+/// Flushes the bytes of `file`. Ignores a file system that cannot flush: `StagedFile::sync` adds the notice.
 fn flush(file: &File) -> io::Result<()> {
     match file.sync_data() {
         Err(error) if is_refused(&error) => Ok(()),

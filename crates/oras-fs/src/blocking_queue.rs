@@ -13,9 +13,11 @@ use tokio::sync::oneshot;
 
 use oras_store::{Error, ErrorKind, Result};
 
-/// A call that takes longer than this probably waits for a disk, so that another call can use the processor meanwhile.
+/// A call that takes longer than this probably waits for a disk, and another worker can use the processor meanwhile. A
+/// smaller value would start threads for calls that do not wait.
 const SLOW_CALL: Duration = Duration::from_micros(500);
-/// The maximum number of worker threads of one queue.
+/// The maximum number of worker threads of one queue. The runtime has a limited number of blocking threads, and long
+/// calls need them, too.
 const MAX_WORKERS: usize = 32;
 
 /// A queue for short blocking file-system calls that adds worker threads only while calls are slow.
@@ -56,6 +58,7 @@ impl BlockingQueue {
             queue.workers += usize::from(is_first);
             is_first
         };
+        // Only the first call starts a worker here. A running worker starts further workers if calls are slow.
         if is_first {
             self.start_worker(&Handle::current());
         }
@@ -87,7 +90,7 @@ impl fmt::Debug for BlockingQueue {
     }
 }
 
-/// A worker thread that runs calls until the queue is empty. It holds the queue until it starts.
+/// A worker thread that runs calls until the queue is empty. The field is `None` once the thread runs.
 struct Worker(Option<BlockingQueue>);
 
 impl Worker {
@@ -97,10 +100,14 @@ impl Worker {
         loop {
             let (call, needs_worker) = {
                 let mut queue = blocking_queue.queue();
+                // One lock covers this check and the subtraction. A caller that queues a call later sees no worker and
+                // starts one.
                 let Some(call) = queue.calls.pop_front() else {
                     queue.workers -= 1;
                     return;
                 };
+                // The new worker is counted under the lock that checks the limit, so two workers cannot exceed it
+                // together.
                 let needs_worker = was_slow && !queue.calls.is_empty() && queue.workers < MAX_WORKERS;
                 queue.workers += usize::from(needs_worker);
                 (call, needs_worker)
@@ -116,7 +123,7 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// Uncounts a worker that a runtime dropped before it started. Without any worker, the queued calls fail.
+    /// Subtracts a worker that the runtime dropped before it started. If no worker is left, the queued calls fail.
     fn drop(&mut self) {
         let Some(blocking_queue) = self.0.take() else { return };
         let abandoned = {

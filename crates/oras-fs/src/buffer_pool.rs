@@ -15,6 +15,7 @@ impl BufferPool {
     pub(crate) fn take(pool: &Arc<Self>, size: usize) -> PooledBuffer {
         let unused = pool.0.lock().pop();
         let mut bytes = unused.unwrap_or_default();
+        // A reused buffer usually has this size already, so `resize` zeroes nothing.
         bytes.resize(size, 0);
         PooledBuffer { bytes, filled: 0, pool: Arc::clone(pool) }
     }

@@ -31,6 +31,7 @@ fn ignore_missing_locks(error: io::Error) -> io::Result<()> {
     if !is_missing_locks(&error) {
         return Err(error);
     }
+    // An error would make the store unusable on such a file system, so the caller continues without a lock.
     notice_missing_locks();
     Ok(())
 }

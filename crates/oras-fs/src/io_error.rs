@@ -6,6 +6,8 @@ use std::io;
 ///
 /// A false result means that the file system supports the operation and that it failed.
 pub fn is_refused(error: &io::Error) -> bool {
+    // File systems report a missing operation with different codes: creating a hard link on FAT fails with `EPERM`, and
+    // flushing a pipe fails with `EINVAL`.
     use io::ErrorKind::{CrossesDevices, InvalidInput, PermissionDenied, TooManyLinks, Unsupported};
     matches!(error.kind(), CrossesDevices | InvalidInput | PermissionDenied | TooManyLinks | Unsupported)
 }

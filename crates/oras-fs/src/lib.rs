@@ -2,7 +2,7 @@
 //! calls.
 //!
 //! The crates `oras-layout`, `oras-files`, `oras-remote`, `oras-serve` and `oras` read and write their files with these
-//! functions. This crate knows [`Content`](oras_store::Content) and digests. It does not know the format of any store.
+//! functions. This crate uses [`Content`](oras_store::Content) and digests, but not the format of any store.
 //!
 //! # Writing
 //! [`stage`] writes content into a [`StagedFile`] and verifies size and digest. [`StagedFile::publish`] renames that

@@ -36,6 +36,7 @@ impl IdlePartialFile {
     /// `Io` if the file cannot be deleted.
     pub fn remove(&self) -> Result<bool> {
         let Ok(parent) = File::open(&self.directory) else { return Ok(false) };
+        // The lock is held until the end of this function, so no other process can start to use the file.
         let Ok(directory) = private_dir::open_existing(&parent, PARTIAL_DIR_NAME) else { return Ok(false) };
         match private_dir::remove(&directory, &self.name) {
             Ok(()) => {}
@@ -79,11 +80,12 @@ pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
 
 /// Returns the partial files of `directory`, or none if a process uses them.
 fn idle_partial_files_in(directory: &Path) -> Vec<IdlePartialFile> {
+    // `open_existing` fails if another process has locked the directory. This skips the files of a running download.
     let opened =
         File::open(directory).and_then(|parent| private_dir::open_existing(&parent, PARTIAL_DIR_NAME));
     let Ok(partials) = opened else { return Vec::new() };
     let file = |(name, touched): (String, SystemTime)| {
-        // A file whose name is no digest was not made by this crate, and is skipped.
+        // This crate names partial files by their digest, so a file with another name is not a partial file.
         let digest = name.replacen('-', ":", 1).parse().ok()?;
         let size = private_dir::length(&partials, &name).ok()?;
         Some(IdlePartialFile { directory: directory.to_owned(), digest, size, touched, name })

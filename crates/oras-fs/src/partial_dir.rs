@@ -14,7 +14,7 @@ use crate::private_dir;
 
 /// The name of the directory of partial files in an output directory.
 pub(crate) const PARTIAL_DIR_NAME: &str = ".oras-partial";
-/// A shorter partial file is deleted when it is closed.
+/// A shorter partial file is deleted when it is closed, because fetching so few bytes again is cheap.
 const MIN_KEPT_SIZE: u64 = 1 << 20;
 /// Partial files that were not written for this long are deleted.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -48,6 +48,8 @@ impl PartialDir {
     /// than Unix.
     pub(crate) fn open(parent: &File, path: &Path) -> Option<Arc<Self>> {
         let parent_identity = private_dir::identity(parent).ok()?;
+        // The list stays locked while the directory is opened. Otherwise a second thread would open the directory, too,
+        // and would fail to lock it.
         let mut open_dirs = OPEN_PARTIAL_DIRS.lock();
         // A dropped directory may be deleted and its inode number used again, so its entry must not be found.
         open_dirs.retain(|open| open.partial_dir.strong_count() > 0);
@@ -86,6 +88,7 @@ pub fn sweep_partial_files(directory: &Path) {
     if directory.join(PARTIAL_DIR_NAME).is_dir()
         && let Ok(parent) = File::open(directory)
     {
+        // Opening the directory deletes its old files.
         drop(PartialDir::open(&parent, directory));
     }
 }
@@ -126,6 +129,7 @@ impl ClaimedName {
 
     /// Deletes the file when the last user of the name drops it.
     pub(crate) fn discard(&self) {
+        // Only `drop` reads the flags. It runs after all other uses of the `Arc`, so relaxed ordering is enough.
         self.is_discarded.store(true, Ordering::Relaxed);
     }
 

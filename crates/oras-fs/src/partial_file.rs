@@ -25,6 +25,7 @@ const MIN_RESUMABLE_SIZE: u64 = 4 << 20;
 
 /// Returns true if a later run can resume an interrupted transfer of `content`.
 pub(crate) fn is_resumable(content: &Content) -> bool {
+    // Content in memory needs no partial file, because all of its bytes can be written again at once.
     content.descriptor().size >= MIN_RESUMABLE_SIZE
         && content.is_replayable()
         && content.in_memory().is_none()
@@ -81,6 +82,7 @@ impl PartialFile {
 
     /// Returns a writer that appends at the position of the file.
     pub(crate) fn writer(&self, durability: Durability) -> Result<PartialFileWriter> {
+        // The duplicate shares the position of the file, so the writer appends after the bytes that `rehash` read.
         let file = self
             .file
             .try_clone()
@@ -153,6 +155,7 @@ impl PartialFile {
 /// `Io`, and `SizeMismatch` if the file is longer than `size`.
 fn hash_file(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64> {
     let failed = |error| Error::io("failed to read a partial file", error);
+    // A file that is too long cannot be the beginning of the content, so it is not hashed.
     if file.metadata().map_err(failed)?.len() > size {
         return Err(Error::new(ErrorKind::SizeMismatch, "the partial file is too long"));
     }

@@ -44,7 +44,8 @@ mod system {
         if access(&parent.metadata()?) != access(directory) {
             return Ok(false);
         }
-        // Equal modes may be a coincidence. A new directory with another mode than the requested one proves it.
+        // Equal modes may be a coincidence. The probe requests the mode 0700. If it gets the mode of `directory`
+        // instead, the file system ignores modes.
         let probe = format!(".oras-modes-{}", std::process::id());
         match mkdirat(parent, &*probe, Mode::RWXU) {
             Ok(()) => {}
@@ -80,6 +81,7 @@ mod system {
             };
             let directory = match openat(parent, name, flags, Mode::empty()) {
                 Ok(directory) => File::from(directory),
+                // Another process deleted the empty directory after `mkdirat`.
                 Err(Errno::NOENT) if should_create => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -107,6 +109,7 @@ mod system {
     /// `PermissionDenied` unless it is a regular file that belongs to the owner of the directory and has no other
     /// name: a hard link could lead to a file outside of the directory.
     pub(crate) fn open_file(directory: &File, name: &str) -> io::Result<File> {
+        // NOFOLLOW: opening a symbolic link fails. NONBLOCK: opening a pipe does not wait for its other end.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(directory, name, flags, Mode::from_raw_mode(0o666))?);
         let metadata = file.metadata()?;
@@ -161,6 +164,7 @@ mod system {
         let names = entries.flatten().filter_map(name).filter(|name| name != "." && name != "..");
         let modified = |name: String| {
             let found = statat(directory, &*name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            // Whole seconds are enough, because callers compare the age with a limit of days.
             let seconds = u64::try_from(found.st_mtime).unwrap_or(0);
             Some((name, UNIX_EPOCH + Duration::from_secs(seconds)))
         };

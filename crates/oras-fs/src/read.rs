@@ -53,6 +53,7 @@ fn cached_chunk(file: &File, range: &Range<u64>, pool: &Arc<BufferPool>) -> Opti
     let size = usize::try_from(remaining).map_or(CHUNK, |remaining| remaining.min(CHUNK));
     let mut buffer = BufferPool::take(pool, size);
     buffer.filled = read_cached_at(file, &mut buffer.bytes, range.start)?;
+    // Zero bytes mean the end of the file. The blocking thread then ends the stream.
     (buffer.filled > 0).then(|| Bytes::from_owner(buffer))
 }
 

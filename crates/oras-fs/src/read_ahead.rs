@@ -31,10 +31,12 @@ pub(crate) fn read_ahead(
         if let Some(item) = receiver.recv().await {
             return Some((item, (receiver, thread)));
         }
+        // The channel is closed: the thread has ended, or it has paused and returns the reader.
         let PausedReader { reader, unsent } = match thread.await {
             Ok(paused) => paused?,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down and did not run the thread.
                 Err(_) => return None,
             },
         };
@@ -83,6 +85,7 @@ impl Reader {
                 None if self.remaining == 0 => return None,
                 None => self.read_chunk().transpose()?,
             };
+            // An error ends the stream, so the thread reads nothing after it.
             if chunk.is_err() {
                 self.remaining = 0;
             }

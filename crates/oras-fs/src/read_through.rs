@@ -8,8 +8,8 @@ use std::thread;
 use crate::chunk_size::CHUNK;
 use crate::read::fill;
 
-/// The number of bytes in one piece. It is so large that passing a piece between threads takes far less time than its
-/// hash.
+/// The number of bytes in one piece. Pieces are large, so that passing one between threads takes far less time than
+/// hashing it.
 const PIECE_SIZE: usize = 4 * CHUNK;
 /// The number of pieces that are read ahead.
 const MAX_PIECES_AHEAD: usize = 2;
@@ -37,6 +37,7 @@ pub fn read_through(
     thread::scope(|scope| {
         let (filled, pieces) = sync_channel::<io::Result<(Vec<u8>, usize)>>(MAX_PIECES_AHEAD);
         let (empty, buffers) = sync_channel(MAX_PIECES_AHEAD + 1);
+        // There is one buffer more than pieces ahead, because `consume` uses one of them.
         for _ in 0..=MAX_PIECES_AHEAD {
             drop(empty.send(vec![0; PIECE_SIZE]));
         }
@@ -52,6 +53,7 @@ pub fn read_through(
         });
         for piece in pieces {
             let (buffer, count) = piece?;
+            // Returning drops both channels, which ends the other thread.
             if consume(&buffer[..count]).is_break() {
                 return Ok(false);
             }

@@ -17,6 +17,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = parent_directory(path);
     let mut staged = StagedFile::create_with_mode(directory, mode)?;
     #[cfg(unix)]
+    // The umask may have removed bits of the owner, too, so the mode is set explicitly.
     if mode & 0o077 == 0 {
         std::fs::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))
             .map_err(|error| oras_store::Error::io(format!("failed to write {}", path.display()), error))?;

@@ -31,6 +31,7 @@ impl PartialFile {
         let size = descriptor.size;
         let verifier = Verifier::new(descriptor)?;
         let (partial, verifier, offset) = blocking(move || self.rehash(verifier, size)).await?;
+        // A complete file needs no request. Its digest is still verified.
         let opened = if offset == size && size > 0 {
             Ok(Box::pin(futures::stream::empty()) as ByteStream)
         } else {
@@ -85,6 +86,8 @@ impl ResumedWrite {
             };
             let is_mismatch = matches!(error.kind(), ErrorKind::DigestMismatch | ErrorKind::SizeMismatch);
             if offset == 0 || !is_mismatch {
+                // After a network error the next run resumes the file. After any other error the bytes may be wrong or
+                // the disk full, so the file is deleted.
                 if error.kind() != ErrorKind::Network {
                     partial.discard();
                 }
@@ -99,6 +102,7 @@ impl ResumedWrite {
 
 /// Returns true if `error` may be caused by the offset, so that opening the content from its beginning may succeed.
 fn can_retry_from_start(error: &Error) -> bool {
+    // Errors of these kinds do not depend on the offset, so a second request would fail, too.
     !matches!(
         error.kind(),
         ErrorKind::Network | ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied

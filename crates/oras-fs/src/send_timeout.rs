@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-/// How long a thread waits for room in the channel.
+/// How long a thread waits for room in the channel. A much shorter time would end and restart the thread for receivers
+/// that are only slightly slow.
 const SEND_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The outcome of [`send_timeout`].
@@ -38,6 +39,7 @@ pub(crate) fn send_timeout<T>(sender: &mpsc::Sender<T>, item: T) -> SendOutcome<
     loop {
         match room.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(Ok(mut permits)) => {
+                // Dropping the unused permits returns their room to the channel.
                 let Some(permit) = permits.next() else { return SendOutcome::TimedOut(item) };
                 permit.send(item);
                 return SendOutcome::Sent;

@@ -82,6 +82,7 @@ impl StagedFile {
     pub fn reopen(path: &Path) -> Result<Option<Self>> {
         let failed = |error| Error::io(format!("failed to open {}", path.display()), error);
         match fs::symlink_metadata(path) {
+            // Checked before opening, because opening a pipe could block and a link could lead to another file.
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -104,6 +105,7 @@ impl StagedFile {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{} is in use", path.display())));
         }
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).map_err(failed)?);
+        // The file must stay after a drop, so that `reopen` finds it.
         file.disable_cleanup(true);
         Ok(Self::new(Backing::Temporary(file)))
     }
@@ -221,6 +223,7 @@ impl ParkedFile {
         let mut staged = StagedFile::reopen(&self.path)?.ok_or_else(|| Error::not_found(&shown))?;
         let end = staged.file_mut().seek(SeekFrom::End(0));
         let end = end.map_err(|error| Error::io(format!("failed to read {shown}"), error))?;
+        // The file was unlocked while it was parked, so another process may have changed it.
         if end != size {
             return Err(Error::new(
                 ErrorKind::Other,

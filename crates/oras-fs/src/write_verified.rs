@@ -59,6 +59,7 @@ where
     });
     let reader = async {
         while let Some(chunk) = stream.try_next().await? {
+            // The writer has failed and closed the channel. Its error is returned below.
             if sender.send(chunk).await.is_err() {
                 break;
             }
