@@ -64,7 +64,7 @@ impl Content {
     /// Makes content that is read from `source`. Bytes that the descriptor embeds are used if they match it.
     pub fn from_source(source: Arc<dyn Source>, descriptor: Descriptor) -> Self {
         let (body, embedding_source) = match descriptor.embedded() {
-            // The source stays known: a target can still mount the content from its repository.
+            // The source is stored as well, because a target can still mount the content from its repository.
             Some(data) => (Body::Bytes(data.clone()), Some(source)),
             None => (Body::Source(source), None),
         };
@@ -82,6 +82,7 @@ impl Content {
     /// Digest and size stay those of the content.
     #[must_use]
     pub fn described_as(mut self, mut descriptor: Descriptor) -> Self {
+        // The new descriptor must not change the digest and size that the bytes were or will be verified with.
         descriptor.digest = self.descriptor.digest.clone();
         descriptor.size = self.descriptor.size;
         self.descriptor = Arc::new(descriptor);
@@ -110,6 +111,7 @@ impl Content {
     /// Where a target can reach the bytes without the source.
     pub fn origin(&self) -> Origin {
         match (&self.body, &self.embedding_source) {
+            // Embedded bytes have a source, too, and a registry can mount the content from there.
             (Body::Source(source), _) | (_, Some(source)) => source.origin(&self.descriptor),
             (Body::Bytes(_) | Body::Once(_), None) => Origin::Opaque,
         }
@@ -154,6 +156,8 @@ impl Content {
             }
             Body::Source(source) => source.fetch(&self.descriptor, range).await?,
             Body::Once(stream) => {
+                // A second read must fail, and so must a read from an offset: the stream cannot return to earlier
+                // bytes.
                 let taken = stream.lock().take();
                 taken.filter(|_| range.start == 0).ok_or_else(|| {
                     Error::new(
@@ -175,6 +179,7 @@ impl Content {
     /// # Errors
     /// [`ErrorKind::TooLarge`] if the size of the descriptor exceeds `limit`, and the errors of reading and verifying.
     pub async fn bytes(&self, limit: u64) -> Result<Bytes> {
+        // The message ends with the text of the same error in the Go library.
         if self.descriptor.size > limit {
             let message = format!(
                 "content size {} exceeds the limit of {limit} bytes: size exceeds limit",
@@ -182,6 +187,7 @@ impl Content {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
+        // Bytes in memory were verified when the content was made. With progress, the stream below reports them.
         if let (Body::Bytes(bytes), None) = (&self.body, &self.progress) {
             return Ok(bytes.clone());
         }

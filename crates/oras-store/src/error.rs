@@ -53,6 +53,7 @@ pub enum Side {
 /// An error of a store. `Display` does not repeat [`StdError::source`], so that a caller can print the chain.
 pub struct Error(Box<Inner>);
 
+// The fields are boxed in `Error`, so that a `Result` with a small value stays small.
 struct Inner {
     kind: ErrorKind,
     side: Option<Side>,
@@ -98,6 +99,7 @@ impl Error {
     /// Wraps this error in one of the same kind and side with the text `message`.
     #[must_use]
     pub fn context(self, message: impl Into<String>) -> Self {
+        // The wrapper copies the kind and the side, so that a caller does not have to search the chain for them.
         let (kind, side) = (self.kind(), self.side());
         let source: Option<BoxError> = Some(Box::new(self));
         Self(Box::new(Inner { kind, side, message: message.into(), source, transparent: false }))
@@ -128,6 +130,7 @@ impl Error {
             if let Some(found) = error.downcast_ref::<T>() {
                 return Some(found);
             }
+            // `source` of a transparent error skips the wrapped error, so the search uses `cause`.
             next = match error.downcast_ref::<Self>() {
                 Some(error) => error.cause(),
                 None => error.source(),
@@ -165,6 +168,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `unwrap` and `expect` print this text, so it contains the whole chain.
         write!(f, "{:?}", self.0.kind)?;
         if let Some(side) = self.0.side {
             write!(f, " on the {side:?} side")?;
@@ -176,18 +180,20 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let cause = self.cause();
+        // `Display` already shows the text of the wrapped error, so the chain continues after it.
         if self.0.transparent { cause.and_then(StdError::source) } else { cause }
     }
 }
 
 impl From<oras_spec::ManifestError> for Error {
     fn from(error: oras_spec::ManifestError) -> Self {
+        // A manifest is data from a store, so the kind is not `InvalidInput`, which is for arguments of the caller.
         Self::new(ErrorKind::InvalidContent, "invalid manifest").with_source(error)
     }
 }
 
 impl From<oras_spec::ReferenceError> for Error {
-    /// Takes over the text of the reference error, which needs no context.
+    /// Uses the text of the reference error, which needs no context.
     fn from(error: oras_spec::ReferenceError) -> Self {
         Self::new(ErrorKind::InvalidInput, error.to_string())
     }

@@ -105,6 +105,7 @@ pub trait IngestTarget: Send + Sync {
     /// The errors of reading, and [`ErrorKind::SizeMismatch`] if `content` has another size than its description. The
     /// content is not published then.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
+        // Every implementation must support SHA-256 (image-spec, descriptor.md "SHA-256").
         let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
         let mut stream = content.open(0).await?;
         while let Some(chunk) = stream.try_next().await? {

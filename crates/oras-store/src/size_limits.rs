@@ -7,6 +7,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::TooLarge`] if `size` exceeds `limit`. `what` names the document in the message.
 pub fn check_written_size(what: &str, size: usize, limit: u64) -> Result<()> {
+    // A store that wrote a larger document could not read it again.
     if size as u64 <= limit {
         return Ok(());
     }

@@ -91,6 +91,7 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is invalid.
     fn check_tag(&self, tag: &str) -> Result<()> {
+        // The Go library has the same text for this error.
         if tag.is_empty() { Err(Error::new(ErrorKind::InvalidInput, "missing reference")) } else { Ok(()) }
     }
 
@@ -140,6 +141,7 @@ pub trait Delete: Send + Sync {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a
     /// digest, `Unsupported` if the store cannot delete a tag alone, which is the default.
     async fn untag(&self, tag: &str) -> Result<()> {
+        // A registry, for example, may forbid the deletion of tags (distribution-spec, "Deleting tags").
         Err(Error::new(ErrorKind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
     }
 }
@@ -147,6 +149,7 @@ pub trait Delete: Send + Sync {
 /// A source that also finds referrers.
 pub trait GraphSource: Source + Predecessors {}
 
+// The blanket implementations let a store implement only the small traits.
 impl<T: Source + Predecessors + ?Sized> GraphSource for T {}
 
 /// A source that also finds referrers and lists tags: everything that can be read from a repository.

@@ -21,6 +21,7 @@ impl Verifier {
     /// # Errors
     /// [`ErrorKind::Unsupported`] for an unknown digest algorithm.
     pub fn new(descriptor: &Descriptor) -> Result<Self> {
+        // Content that cannot be verified must not be used, so an unknown algorithm is an error.
         let algorithm = descriptor.digest.algorithm().ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
@@ -51,11 +52,12 @@ impl Verifier {
         Ok(())
     }
 
-    /// Checks that all bytes came and match the digest.
+    /// Checks that all bytes were hashed and match the digest.
     ///
     /// # Errors
     /// [`ErrorKind::SizeMismatch`] or [`ErrorKind::DigestMismatch`].
     pub fn finish(self) -> Result<()> {
+        // The messages contain the texts of the same errors in the Go library.
         if self.seen < self.size {
             let message = format!(
                 "content of {} ended after {} of {} bytes: unexpected EOF",
@@ -76,6 +78,7 @@ impl Verifier {
 pub(crate) fn verified(descriptor: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
     let verifier = Verifier::new(descriptor)?;
     let next = |state: Option<(ByteStream, Verifier)>| async move {
+        // The state is `None` after an error, which ends the stream.
         let (mut stream, mut verifier) = state?;
         match stream.next().await {
             Some(Ok(chunk)) => match verifier.update(&chunk) {
@@ -83,6 +86,8 @@ pub(crate) fn verified(descriptor: &Descriptor, stream: ByteStream) -> Result<By
                 Err(error) => Some((Err(error), None)),
             },
             Some(Err(error)) => Some((Err(error), None)),
+            // The digest is known only at the end. The receiver already has all bytes and must discard them after an
+            // error.
             None => verifier.finish().err().map(|error| (Err::<Bytes, _>(error), None)),
         }
     };
