@@ -77,6 +77,7 @@ enum Naming {
 impl FirstRoot {
     fn new(root: Option<&Content>, roots: usize, tag: &TagPolicy) -> Self {
         let naming = match tag {
+            // A copy of several roots writes the tag at the end, when all of them are stored.
             _ if roots > 1 => Naming::Unreported,
             TagPolicy::WithRoot(tag) => Naming::Tagged { tag: tag.clone(), overwrite: false },
             TagPolicy::OverwriteWithRoot(tag) => Naming::Tagged { tag: tag.clone(), overwrite: true },
@@ -113,6 +114,7 @@ impl Run {
             while let Some((key, task)) = self.graph.next(limits.room(running.len(), streams)) {
                 let Some((content, children)) = self.graph.take(&key) else { continue };
                 let naming = steps.first_root.naming_of(&key);
+                // Streams are counted separately, because they have a limit of their own.
                 streams += usize::from(task == Task::Stream);
                 let step = match task {
                     Task::Visit => steps.visit(content, naming).boxed(),
@@ -122,6 +124,7 @@ impl Run {
             }
             let Some((task, done)) = running.next().await else { return Ok(()) };
             streams -= usize::from(task == Task::Stream);
+            // After an error, returning drops `running`, which cancels all other steps.
             match done? {
                 Done::Node { key, copied, is_reported } => {
                     self.graph.finish(&key, is_reported.then_some(copied.outcome));
@@ -163,6 +166,7 @@ impl Steps {
     async fn visit(&self, content: Content, naming: Naming) -> Result<Done> {
         let node = content.descriptor();
         let manifest = node.media_type.is_manifest();
+        // A manifest is checked even if its push could check it: if it exists, its children need no request.
         let exists = (manifest || !self.target.push_checks_existence(&content))
             && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
         // With `force`, an existing manifest is opened: its children may be missing.
@@ -195,6 +199,8 @@ impl Steps {
                 self.observer.event(Event::Naming(node));
                 // A read of the tag is cheaper than a write of the manifest.
                 if overwrite || self.target.tagged(&tag).await.as_ref() != Some(&node.digest) {
+                    // A registry sets a tag when it receives the manifest, so the bytes are read although the target
+                    // has them.
                     let root = self.read(&content).await?;
                     self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
                 }
@@ -260,6 +266,7 @@ impl Steps {
 fn side_of_push(error: Error) -> Error {
     match error.kind() {
         ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => error.on(Side::Source),
+        // `on` does not change a side that is already set, so an error of reading stays on the side of the source.
         _ => error.on(Side::Destination),
     }
 }

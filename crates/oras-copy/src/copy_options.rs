@@ -63,7 +63,7 @@ pub enum TagPolicy {
     /// Writes the tag in the request that pushes the root, which is one request fewer at a registry. A root that the
     /// target has gets the tag unless the tag already names it. A copy of several roots writes the tag at the end.
     WithRoot(String),
-    /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without a look at what it names: the caller
+    /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without reading the tag first: the caller
     /// knows that it names something else.
     OverwriteWithRoot(String),
     /// Writes the tag in a request of its own, when all roots are stored.

@@ -210,7 +210,8 @@ impl Graph {
         let mut waiting = 0;
         for (descriptor, _) in &children {
             if let Some(node) = self.nodes.get_mut(&NodeKey::of(descriptor)) {
-                // A manifest waits once for a child that it lists twice, for example under two titles.
+                // A manifest waits only once for a child that it lists twice, for example under two titles. Comparing
+                // with the last parent is enough, because this loop adds only one parent.
                 if !node.done && node.parents.last() != Some(&parent) {
                     node.parents.push(parent.clone());
                     waiting += 1;
@@ -224,6 +225,7 @@ impl Graph {
             node.children = children.into_iter().map(|(descriptor, _)| descriptor).collect();
             node.waiting = waiting;
         }
+        // The node has no children, or the target has all of them.
         if waiting == 0 {
             self.ready.push_back((parent, Task::Push));
         }

@@ -64,6 +64,7 @@ pub async fn select_platform(
                 format!("{}: not found: platform in manifest does not match target platform", node.digest);
             Err(Error::new(ErrorKind::NotFound, message))
         }
+        // An artifact manifest has no config that could name a platform.
         View::Artifact(_) => {
             let message = format!("{}: {}: unsupported", node.digest, node.media_type);
             Err(Error::new(ErrorKind::Unsupported, message))

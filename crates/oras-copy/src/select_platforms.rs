@@ -75,6 +75,7 @@ pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Sele
         entries.iter().map(|entry| platforms.iter().any(|wanted| is_for(entry, wanted))).collect();
     let positions: Vec<usize> = (0..entries.len()).filter(|at| is_kept(entries, &selected, *at)).collect();
     match positions.as_slice() {
+        // An unchanged index keeps its digest, so its referrers still refer to it.
         _ if positions.len() == entries.len() => Ok(Selected::Whole),
         [only] if entries.get(*only).is_some_and(|entry| entry.platform.is_some()) => {
             Ok(Selected::One(Box::new(entries[*only].clone())))
@@ -93,7 +94,8 @@ fn is_kept(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
     }
     match &entry.platform {
         Some(_) => selected.get(at).copied().unwrap_or(false),
-        // Entries without a platform are selected, unless they name a manifest that is not.
+        // An entry without a platform is selected, unless another entry lists the same manifest under a platform that
+        // is not selected.
         None => !others
             .any(|(other, selected)| !selected && other.platform.is_some() && other.digest == entry.digest),
     }

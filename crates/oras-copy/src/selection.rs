@@ -38,6 +38,7 @@ pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
 pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
     let mut children = all_children(manifest);
     if manifest.subject().is_some() && !children.is_empty() {
+        // `Manifest::children` returns the subject first.
         children.remove(0);
     }
     children

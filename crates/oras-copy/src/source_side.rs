@@ -25,6 +25,7 @@ impl Source for SourceSide {
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
         let stream = self.0.fetch(descriptor, range).await.map_err(|error| error.on(Side::Source))?;
+        // The push reads this stream. Without the mark, its error would look like an error of the destination.
         Ok(stream.map_err(|error| error.on(Side::Source)).boxed())
     }
 

@@ -4,9 +4,10 @@ use crate::graph::Room;
 
 /// Larger leaves are streams: a few of them use the whole bandwidth, so few run at a time.
 pub(crate) const LARGE: u64 = 1024 * 1024;
-/// Concurrent requests and small leaves. More were not faster with a registry on the same machine.
+/// The number of concurrent requests and small leaves. Higher numbers were not faster with a registry on the same
+/// machine.
 pub(crate) const STEPS: usize = 32;
-/// Concurrent large leaves.
+/// The number of concurrent large leaves.
 const STREAMS: usize = 5;
 
 /// The limits of one copy.
