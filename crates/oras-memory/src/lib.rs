@@ -113,6 +113,7 @@ impl Source for Memory {
         // A reference that is not a tag of the store must be a digest.
         let digest = reference.parse::<Digest>().map_err(|_| Error::not_found(reference))?;
         let node = state.nodes.get(&digest).ok_or_else(|| Error::not_found(reference))?;
+        // The media type of a blob depends on the manifest that lists it, so a digest alone does not give it.
         let media_type =
             if node.media_type.is_manifest() { node.media_type.clone() } else { MediaType::OCTET_STREAM };
         Ok(Descriptor::new(media_type, digest, node.bytes.len() as u64))
@@ -141,6 +142,7 @@ impl Target for Memory {
         // The bytes are reserved before they are read, so that content above the limit is never in memory.
         let mut reservation = self.reservation();
         reservation.grow(content.descriptor().size)?;
+        // The reservation above is the limit, so no other limit applies.
         let bytes = content.bytes(u64::MAX).await?;
         self.store(content.descriptor(), bytes, reservation)
     }
