@@ -40,6 +40,7 @@ impl Blob {
 pub(crate) fn read_opened(opened: Result<Blob>, size: u64) -> Result<Option<Bytes>> {
     match opened {
         Ok(blob) => blob.bytes(size),
+        // A path that is not a regular file cannot be the blob, so it counts as missing.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidContent) => Ok(None),
         Err(error) => Err(error),
     }

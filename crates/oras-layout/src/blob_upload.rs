@@ -124,6 +124,7 @@ impl Ingest for BlobUpload {
             }
             // Durable before it is published, so that a blob never has a name without its bytes.
             staged.sync()?;
+            // The layout is created only for a complete upload, so that an aborted upload leaves nothing.
             create_layout(layout.path())?;
             publish(layout.path(), layout.size_limit(), staged, &digest)?;
             Ok(digest)

@@ -14,6 +14,7 @@ pub(crate) async fn checked(content: &Content) -> Result<Content> {
     if !descriptor.media_type.is_manifest() {
         return Ok(content.clone());
     }
+    // A malformed manifest in the index would make every later garbage collection fail.
     let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
     Manifest::parse(&descriptor.media_type, bytes.clone())?;
     Content::from_bytes(descriptor.clone(), bytes)

@@ -22,6 +22,7 @@ impl CreatedDirectories {
 
     /// Returns the directory of a resumed upload, which an earlier run created, unless it has become a layout.
     pub(crate) fn of_resumed_upload(root: &Path) -> Self {
+        // If the check fails, the directory may be a layout, so it stays.
         let is_layout = root.join(MARKER_FILE).try_exists().unwrap_or(true);
         Self(if is_layout { Vec::new() } else { vec![root.to_owned()] })
     }
@@ -29,7 +30,7 @@ impl CreatedDirectories {
 
 impl Drop for CreatedDirectories {
     fn drop(&mut self) {
-        // Deleting a directory that is not empty fails, which ends this.
+        // Deleting a directory that is not empty fails. Its parents are not empty either, so the loop ends there.
         drop(self.0.iter().try_for_each(fs::remove_dir));
     }
 }

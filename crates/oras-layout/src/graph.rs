@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use crate::blob::BlobReader;
 use crate::index::Index;
 
-/// The manifests that `index.json` reaches. Layouts can have very many, so little is kept of each.
+/// The manifests that `index.json` reaches. A layout can have very many, so the graph stores little of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     index: Arc<Index>,
@@ -40,6 +40,7 @@ impl Graph {
         let entries = index.len();
         walk_filtered(may_have_relations, reader, index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
+            // Entries of the index and unlisted manifests share one range of numbers, in which the entries come first.
             let number = entry.unwrap_or(entries + graph.unlisted_order.len());
             if entry.is_none() {
                 graph.unlisted.insert(node.digest.clone(), node.clone());
@@ -176,6 +177,7 @@ fn read_filtered(
     if node.size > MAX_MANIFEST_SIZE {
         return Ok(None);
     }
+    // The filter runs first, because it takes less time than the digest.
     let bytes = reader(node)?.filter(|bytes| filter(bytes) && node.digest.verify(bytes) == Ok(true));
     Ok(bytes.and_then(|bytes| Manifest::parse(&node.media_type, bytes).ok()))
 }

@@ -27,7 +27,7 @@ use crate::verification::{VerifiedBlobs, verify};
 
 /// A claim records the use of a blob unless an earlier use was recorded within this time.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// The same for [`LayoutOptions::record_use`], where garbage may be collected soon.
+/// The same interval for [`LayoutOptions::record_use`], where a garbage collection may follow soon.
 const SHORT_CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An OCI image layout in a directory. Clones share caches and options.
@@ -66,6 +66,7 @@ impl Layout {
         let layout = Self::at(path.into(), options);
         let root = layout.path().to_owned();
         blocking(move || check_layout(&root)).await?;
+        // A malformed index is thus an error of opening the layout, and not of the first read.
         layout.index().await?;
         Ok(layout)
     }
@@ -166,10 +167,11 @@ impl Layout {
             }
             Ok(is_verified)
         });
+        // After an error the bytes are not known to be right, so the blob counts as missing.
         verified.await.unwrap_or(false)
     }
 
-    /// Best effort: without it the blob may be evicted earlier.
+    /// Records the use of a blob in a cache. Best effort: without the record the blob may be evicted earlier.
     fn record_cache_use(&self, digest: &Digest) {
         if self.size_limit().is_some() {
             drop(cache_eviction::touch(self.path(), digest));
@@ -258,6 +260,7 @@ impl LayoutFiles for LayoutDirectory {
 
     fn graph(&self) -> Result<Arc<Graph>> {
         let (stamp, index) = self.stamped_index()?;
+        // The lock is held while the graph is built, so that concurrent callers build it only once.
         let mut cached = self.graph.lock();
         if let Some((cached_stamp, graph)) = &*cached
             && *cached_stamp == stamp

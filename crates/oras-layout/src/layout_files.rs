@@ -69,6 +69,7 @@ pub(crate) async fn resolve<F: LayoutFiles>(
         }
         let not_found = || reference_not_found(files.path(), &reference);
         let digest = reference.parse::<Digest>().map_err(|_| not_found())?;
+        // The blob is claimed before the lookup, so that a concurrent garbage collection does not delete it.
         if !files.claim(&digest)? {
             return Err(not_found());
         }
@@ -78,6 +79,7 @@ pub(crate) async fn resolve<F: LayoutFiles>(
         if let Some(descriptor) = files.graph()?.unlisted(&digest) {
             return Ok(descriptor);
         }
+        // The digest is not a known manifest, so it is a blob. A layout does not record the media types of blobs.
         let size = files.open(&digest)?.size;
         Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
     })

@@ -8,9 +8,9 @@ pub struct LayoutOptions {
     /// [`Delete::delete`](oras_store::Delete::delete) also deletes the node's referrers, and then what the deleted
     /// manifests listed and no other node needs, in one step under the lock of the layout.
     ///
-    /// A node stays if it has a tag, or if a remaining manifest lists it or refers to it. A writer that found a blob
-    /// but has not listed its manifest yet is unknown, so other programs must not push at the same time. The default
-    /// is false.
+    /// A node stays if it has a tag, or if a remaining manifest lists it or refers to it. The deletion cannot detect a
+    /// writer that found a blob but has not listed its manifest yet, so other programs must not push at the same time.
+    /// The default is false.
     pub prune_on_delete: bool,
     /// Blobs of another layout on the same file system are verified and then hard-linked, if only the owner of this
     /// layout may write them and all users may read them. The default is true.
@@ -27,7 +27,7 @@ pub struct LayoutOptions {
     /// a day because other writers may not update it.
     pub size_limit: Option<u64>,
     /// Resolving a digest marks the blob as in use, which protects it from [`Layout::collect_garbage`]. A server
-    /// needs this: its clients query what exists before they push what needs it. The default is false.
+    /// needs this: its clients query which blobs exist before they push the manifest. The default is false.
     ///
     /// [`Layout::collect_garbage`]: crate::Layout::collect_garbage
     pub record_use: bool,

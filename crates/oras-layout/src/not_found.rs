@@ -7,6 +7,7 @@ use oras_store::{Error, ErrorKind};
 
 /// Returns the error for a tag or digest that the layout at `path` does not have.
 pub(crate) fn reference_not_found(path: &Path, reference: &str) -> Error {
+    // A reference is written `path:tag` or `path@digest`.
     let separator = if reference.parse::<Digest>().is_ok() { '@' } else { ':' };
     Error::not_found(format!("{}{separator}{reference}", path.display()))
 }

@@ -86,6 +86,7 @@ impl PendingManifests {
         size_limit: Option<u64>,
         last: Option<IndexChange>,
     ) -> Result<()> {
+        // Only one caller stores at a time. Otherwise two callers would store the same manifests.
         let _storing = self.storing.lock().await;
         // The manifests stay in `waiting` until they are stored, so that readers find them all the time.
         let nodes: Vec<(Descriptor, Bytes)> = {
@@ -103,8 +104,10 @@ impl PendingManifests {
             let (root, nodes) = (index.root().to_owned(), Arc::new(nodes));
             blocking(move || write_all(&root, size_limit, &nodes)).await?;
         }
+        // The index is written after the blobs, so that it never lists a missing manifest.
         index.write(changes).await?;
         let mut waiting = self.waiting.lock();
+        // `add` appends to the list, so the stored manifests are still the first ones.
         let stored: Vec<_> = waiting.order.drain(..stored).collect();
         for node in stored {
             let size = waiting.bytes.remove(&node.digest).map_or(0, |bytes| bytes.len());

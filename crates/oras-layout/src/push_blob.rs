@@ -25,6 +25,7 @@ pub(crate) async fn push_blob(layout: &Layout, content: &Content) -> Result<Push
     if let Some(pushed) = prepared {
         return Ok(pushed);
     }
+    // The file is staged in the directory of the layout, because a rename cannot cross file systems.
     let staged = oras_fs::stage(content, layout.path(), Durability::Synced).await?;
     let (layout, digest) = (layout.clone(), content.descriptor().digest.clone());
     blocking(move || publish(layout.path(), layout.size_limit(), staged, &digest)).await?;

@@ -67,7 +67,7 @@ impl Target for Layout {
         Ok(pushed)
     }
 
-    /// Keeps a manifest in memory until there are a thousand, or until a call needs to see them.
+    /// Keeps the manifest in memory until about a thousand wait, or until another call needs them on disk.
     async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         let node = content.descriptor();
         if !node.media_type.is_manifest() {
@@ -76,6 +76,7 @@ impl Target for Layout {
         let content = &checked(content).await?;
         let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
         let pending = &self.inner.pending;
+        // The disk is not checked again for a manifest that `exists` has just reported as missing.
         let is_present = pending.contains(node) || (!pending.is_absent(node) && self.has_blob(node).await?);
         if pending.add(node.clone(), bytes) {
             pending.store(&self.inner.index_writer, self.size_limit(), None).await?;

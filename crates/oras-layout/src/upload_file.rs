@@ -129,6 +129,7 @@ impl UploadFile {
     pub(crate) fn finish(mut self, size: u64, expected: Option<&Digest>) -> Result<(StagedFile, Digest)> {
         let staged = self.file.open(size)?;
         staged.release();
+        // The expected digest may have another algorithm than the upload began with. Then all bytes are hashed again.
         let digest = match expected.and_then(Digest::algorithm) {
             Some(other) if other != self.algorithm => {
                 let mut hasher = Hasher::new(other);
@@ -170,6 +171,7 @@ pub(crate) fn check_manifest(staged: &mut StagedFile, media_type: &MediaType) ->
     let mut bytes = Vec::new();
     let file = staged.file_mut();
     file.seek(SeekFrom::Start(0)).map_err(write_failed)?;
+    // A larger manifest is cut off here and then fails to parse.
     file.take(MAX_STORED_MANIFEST).read_to_end(&mut bytes).map_err(write_failed)?;
     Manifest::parse(media_type, bytes.into())?;
     Ok(())

@@ -57,6 +57,7 @@ impl VerifiedBlobs {
         let mut leaves = Vec::new();
         let mut is_root = true;
         while let Some(node) = next.pop() {
+            // The caller has found the root. If it is missing now, `verify` reports that it is not intact.
             let is_present = is_root || exists(&blobs::path(root, &node.digest))?;
             is_root = false;
             if !is_present || self.contains(&node.digest) {
@@ -78,6 +79,7 @@ impl VerifiedBlobs {
 
     /// Hashes blobs on all cores.
     fn are_intact(&self, root: &Path, leaves: &[Descriptor], caller: &oneshot::Sender<()>) -> Result<bool> {
+        // The threads share a counter, so that a thread with small blobs verifies more of them.
         let next = AtomicUsize::new(0);
         let check = || {
             while let Some(node) = leaves.get(next.fetch_add(1, Ordering::Relaxed)) {

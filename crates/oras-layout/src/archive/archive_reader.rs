@@ -112,6 +112,7 @@ fn read_entry(file: &File, name: &str, entry: EntryRange, limit: u64) -> Result<
     if entry.size > limit {
         return Err(size_limits::too_large(name, entry.size, limit));
     }
+    // The size is at most `limit` here, so a false size cannot reserve much memory.
     let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or_default()];
     let count = oras_fs::read_at(file, &mut bytes, entry.start)
         .map_err(|error| Error::io(format!("failed to read {name}"), error))?;
@@ -142,6 +143,7 @@ impl LayoutFiles for OpenArchive {
         }
         // An error is not cached: the next call reads the archive again.
         let graph = Arc::new(Graph::build(&*self.reader(), &self.index)?);
+        // Two callers may build the graph at the same time. Both then use the first one.
         Ok(Arc::clone(self.graph.get_or_init(|| graph)))
     }
 

@@ -71,6 +71,7 @@ impl ArchiveWriter {
     pub async fn finish(&self) -> Result<u64> {
         let mut output = self.lock_output().await?;
         let output = output.take().ok_or_else(already_finished)?;
+        // Taking the output makes every later push fail, so the archive cannot change after its index is written.
         let index = self.inner.contents.lock().index.to_bytes();
         let path = self.inner.path.clone();
         size_limits::check_index(&format!("{INDEX_FILE} in {}", path.display()), &index)?;

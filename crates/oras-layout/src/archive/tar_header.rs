@@ -34,6 +34,7 @@ fn header(name: &str, size: u64, mode: u32, kind: EntryType) -> Vec<u8> {
         bytes.extend(records);
         bytes.resize(bytes.len().next_multiple_of(BLOCK as usize), 0);
     }
+    // A size that does not fit the field is only in the PAX record, from which readers take it.
     bytes.extend(block(name, if size > MAX_OCTAL { 0 } else { size }, mode, kind));
     bytes
 }
@@ -59,6 +60,7 @@ fn block(name: &str, size: u64, mode: u32, kind: EntryType) -> [u8; BLOCK as usi
 fn record(records: &mut Vec<u8>, key: &str, value: &str) {
     let rest = format!(" {key}={value}\n");
     let mut length = rest.len() + 1;
+    // The length counts its own digits, so it is computed until it no longer changes.
     while length.to_string().len() + rest.len() != length {
         length = length.to_string().len() + rest.len();
     }

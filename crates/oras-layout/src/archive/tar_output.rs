@@ -33,6 +33,7 @@ impl TarOutput {
     /// # Errors
     /// `AlreadyExists` if the path is not a file; `Io`.
     pub(super) fn create(given: &Path) -> Result<(Self, PathBuf)> {
+        // A link is resolved here, because the rename at the end would replace the link itself.
         let path = given.canonicalize().unwrap_or_else(|_| given.to_owned());
         let mut mode = NEW_FILE;
         if let Ok(metadata) = path.metadata() {
@@ -98,6 +99,7 @@ impl TarOutput {
         if file.metadata().map_err(failed)?.len() != self.end {
             file.set_len(self.end).map_err(failed)?;
         }
+        // Flushed before the rename, so that after a power failure the path has the old file or the whole archive.
         self.staged.sync()?;
         self.staged.publish(path)?;
         oras_fs::sync_directory(directory_of(path))?;
@@ -153,6 +155,7 @@ impl BlobEntry {
         let padding = usize::try_from(padding).unwrap_or_default().min(zeros.len());
         output.staged.write_all(&zeros[..padding]).map_err(failed)?;
         output.directories.insert(self.node.digest.algorithm_name().to_owned());
+        // Only from here on is the entry part of the archive. After an earlier error, the next entry overwrites it.
         output.end = end;
         Ok(())
     }

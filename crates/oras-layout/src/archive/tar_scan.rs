@@ -96,6 +96,7 @@ struct Records {
 /// `InvalidContent` with [`NotTar`] as its source; `Unsupported` for sparse entries; `Io`.
 pub(super) fn scan(file: &File) -> Result<ArchiveContents> {
     let mut scanner = Scanner { file, length: file.metadata().map_err(failed)?.len(), at: 0 };
+    // Blobs are read in place by their position, which is impossible in a compressed archive.
     scanner.refuse_compressed()?;
     let mut contents = ArchiveContents::default();
     let mut records = Records::default();
@@ -162,6 +163,7 @@ type Record<'a> = (&'a [u8], &'a [u8]);
 
 /// Returns the first record and the rest.
 fn split_record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    // No valid length has more digits than this.
     let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
     let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;

@@ -58,8 +58,8 @@ fn open_error(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
 /// Returns the path of a blob that is about to be written or deleted.
 ///
 /// # Errors
-/// `Denied` if `blobs` or the directory of the algorithm is a link: another program owns what it leads to, so nothing
-/// is written through it. `Io` if the directories cannot be looked at.
+/// `Denied` if `blobs` or the directory of the algorithm is a link: another program owns the target of the link,
+/// so nothing is written through it. `Io` if the metadata of the directories cannot be read.
 pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> {
     let path = path(root, digest);
     for directory in path.ancestors().skip(1).take(2) {
@@ -89,7 +89,7 @@ pub(crate) fn reader(root: &Path) -> impl Fn(&Descriptor) -> Result<Option<Bytes
         let read = directory.and_then(|directory| {
             oras_fs::read_regular_at(directory, &node.digest.encoded(), node.size).ok()
         });
-        // If this fails, the slow way finds out why: it follows links and returns the error.
+        // If this fails, `open` is used instead. It follows links and returns the error.
         read.map_or_else(|| read_opened(open(root, &node.digest), node.size), |bytes| Ok(Some(bytes)))
     }
 }
@@ -130,8 +130,8 @@ pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, interval: D
     }
 }
 
-/// Records that a blob is used now, in its modification time. The access time cannot serve for that: the garbage
-/// collection reads every manifest.
+/// Records that a blob is used now, in its modification time. The access time does not work for this,
+/// because the garbage collection reads every manifest.
 pub(crate) fn record_use(blob: &File) {
     // Best effort: without it the delay of the garbage collection starts earlier.
     drop(blob.set_modified(SystemTime::now()));
@@ -140,6 +140,7 @@ pub(crate) fn record_use(blob: &File) {
 /// Returns true if a use of the blob was recorded within `limit`.
 pub(crate) fn is_younger_than(blob: &Metadata, limit: Duration) -> bool {
     let age = blob.modified().map(|modified| SystemTime::now().duration_since(modified));
+    // A time in the future counts as recent: the clock was changed, and the blob may be in use.
     age.is_ok_and(|age| age.map_or(true, |age| age < limit))
 }
 

@@ -15,7 +15,7 @@ use crate::size_limits::MAX_MARKER_SIZE;
 /// Returns true if the path exists. Nothing exists below a path that is not a directory.
 ///
 /// # Errors
-/// `Io` if the system cannot tell.
+/// `Io` if the check fails.
 pub(crate) fn exists(path: &Path) -> Result<bool> {
     match path.try_exists() {
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
@@ -47,6 +47,7 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
 pub(crate) fn create_layout(root: &Path) -> Result<()> {
     oras_fs::create_directories(root)?;
     let marker = json::to_vec(&Marker::default());
+    // The marker is created first, because the lock of the layout is a lock on this file.
     let is_marker_new = create_file(&root.join(MARKER_FILE), &marker)?;
     let is_index_new = create_file(&root.join(INDEX_FILE), &Index::default().to_bytes())?;
     if is_marker_new || is_index_new { oras_fs::sync_directory(root) } else { Ok(()) }
@@ -63,5 +64,6 @@ fn create_file(path: &Path, bytes: &[u8]) -> Result<bool> {
         .write_all(bytes)
         .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
     staged.sync()?;
+    // If another process has created the file meanwhile, `publish_new` keeps that file.
     staged.publish_new(path)
 }

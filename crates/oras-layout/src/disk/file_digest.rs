@@ -25,5 +25,6 @@ pub(crate) fn has_digest(
         length += piece.len() as u64;
         if length > size || !should_continue() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    // A cancelled run may have stopped early, so its result is unknown.
     Ok(should_continue().then(|| is_complete && length == size && hasher.finish() == *digest))
 }

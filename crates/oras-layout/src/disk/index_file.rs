@@ -52,6 +52,7 @@ pub(crate) fn read_index(root: &Path) -> Result<Index> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index::default()),
         Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            // The size is only for the message. The file may have changed since it was read.
             let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             Err(size_limits::too_large(&path.display().to_string(), size, MAX_INDEX_SIZE))
         }

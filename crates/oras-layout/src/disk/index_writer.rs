@@ -54,6 +54,7 @@ impl IndexWriter {
         let guard = Arc::clone(&self.writing).lock_owned().await;
         let batch = {
             let mut pending = self.pending.lock();
+            // Another caller has written these changes in its batch while this one waited for the lock.
             if !pending.changes.iter().any(|(number, _)| *number == ticket.number) {
                 return Ok(());
             }
@@ -107,6 +108,7 @@ impl Drop for Ticket<'_> {
 pub(crate) fn apply_changes(root: &Path, changes: &[IndexChange]) -> Result<()> {
     create_layout(root)?;
     let _lock = lock_layout(root)?;
+    // The index is read under the lock, because a cached one may lack the changes of another process.
     let mut index = read_index(root)?;
     let mut is_changed = false;
     // Changes of one batch have no order among themselves. Prunes come last, so that they see what the others need.

@@ -62,6 +62,7 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
     }
     // The program that wrote the file may not have flushed it.
     file.sync_all().ok()?;
+    // A different stamp means that a program wrote into the file while it was hashed.
     if FileStamp::of(&fs::symlink_metadata(&link).ok()?) != stamp || caller.is_closed() {
         return None;
     }

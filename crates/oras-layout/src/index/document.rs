@@ -70,6 +70,7 @@ impl Index {
                 .with_source(error)
         };
         let bytes = bytes.into();
+        // Tools differ in which of two equal keys they use, so an index with duplicate keys is rejected.
         json::check_strict(&bytes).map_err(invalid)?;
         let Fields(fields) = serde_json::from_slice(&bytes).map_err(invalid)?;
         let mut document = Map::new();
@@ -79,6 +80,7 @@ impl Index {
                 document.insert(key, serde_json::from_str(value.get()).map_err(invalid)?);
                 continue;
             }
+            // Go writes `null` for a list that was never set.
             if !value.get().starts_with('[') && value.get() != "null" {
                 let message = "invalid OCI Image Index: manifests is not a list";
                 return Err(Error::new(ErrorKind::InvalidContent, message));
@@ -219,6 +221,7 @@ impl Index {
     }
 
     fn list(&mut self, descriptor: &Descriptor) -> bool {
+        // Many additions in a row sort only once, because a new untagged entry belongs at the end.
         if self.digests.is_none() {
             self.entries.sort_by_key(|entry| entry.tag().is_none());
         }

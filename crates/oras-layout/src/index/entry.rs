@@ -29,6 +29,7 @@ impl IndexEntry {
     /// content, is dropped.
     pub(crate) fn new(descriptor: &Descriptor, tag: Option<&str>) -> Self {
         let mut descriptor = descriptor.clone();
+        // Embedded bytes would enlarge the index, and the layout has them as a blob.
         descriptor.data = None;
         let mut open = OpenEntry { raw: serde_json::to_value(&descriptor).unwrap_or_default(), descriptor };
         open.set_tag(tag);
@@ -135,6 +136,7 @@ impl OpenEntry {
                 *raw = ordered;
             }
             None => {
+                // Unlike a plain removal, this keeps the order of the other fields.
                 raw.shift_remove("annotations");
             }
         }

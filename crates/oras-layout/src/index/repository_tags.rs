@@ -67,6 +67,7 @@ impl Index {
 /// with the digest of the manifest.
 fn tag_in<'a>(name: &'a str, digest: &Digest) -> Option<&'a str> {
     let (front, pinned) = name.split_once('@').map_or((name, None), |(front, digest)| (front, Some(digest)));
+    // A name with another digest contradicts its entry, and `sha256:…` is a digest and not a repository with a tag.
     if pinned.is_some_and(|pinned| pinned != digest.to_string()) || front.parse::<Digest>().is_ok() {
         return None;
     }

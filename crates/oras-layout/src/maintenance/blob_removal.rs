@@ -42,6 +42,7 @@ pub(crate) fn remove_unused(
     let path = blobs::path(root, digest);
     let aside = root.join(format!("{PREFIX}{}", digest.to_string().replacen(':', "-", 1)));
     let failed = |error| Error::io(format!("failed to remove {}", path.display()), error);
+    // After this rename a claim does not find the blob, so its last use cannot change any more.
     match fs::rename(&path, &aside) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         renamed => renamed.map_err(failed)?,
@@ -58,6 +59,7 @@ pub(crate) fn remove_unused(
 fn rename_back(aside: &Path, path: &Path) -> Result<()> {
     fs::rename(aside, path)
         .map_err(|error| Error::io(format!("failed to keep {}", path.display()), error))?;
+    // A power failure must not undo the rename, because another process may rely on the blob.
     path.parent().map_or(Ok(()), oras_fs::sync_directory)
 }
 

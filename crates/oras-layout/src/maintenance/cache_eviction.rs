@@ -41,6 +41,7 @@ pub(crate) fn blobs_added(root: &Path, size_limit: Option<u64>, bytes: u64) {
 }
 
 fn add_and_evict(root: &Path, limit: u64, bytes: u64, now: SystemTime) -> Result<()> {
+    // The lock is held only while the estimate is updated, because evicting locks the layout itself.
     let before = {
         let _lock = lock_layout(root)?;
         let (size, is_count_due) = CacheSize::read(root).plus(bytes, limit, now);

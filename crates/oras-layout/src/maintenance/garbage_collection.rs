@@ -84,7 +84,7 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
     if candidates.is_empty() {
         return Ok(collected);
     }
-    // Usually there is no garbage, which this finds out without the lock.
+    // Usually there is no garbage. This is detected without the lock, so that writers do not wait.
     let stamp = IndexStamp::of(root)?;
     let mut index = read_index(root)?;
     let mut plan = CollectionPlan::default();

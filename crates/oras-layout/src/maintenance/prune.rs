@@ -30,7 +30,7 @@ impl Needs {
         let mut needs = Self { tagged: index.tagged_digests(), ..Self::default() };
         walk(&blobs::reader(root), index, |node, _, manifest| {
             let Some(manifest) = manifest else {
-                // If the system cannot tell, the manifest may exist.
+                // If the check fails, the manifest may exist.
                 let may_exist = blobs::path(root, &node.digest).try_exists().unwrap_or(true);
                 needs.unreadable.extend(may_exist.then(|| node.digest.clone()));
                 return;
