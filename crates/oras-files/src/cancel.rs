@@ -9,6 +9,7 @@ pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
+        // The flag orders no other memory, so relaxed ordering is enough.
         self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -12,13 +12,13 @@ const CHARACTERS: &str = "<>:\"|?*\\";
 /// The subdirectory of the probe directory in which files are created.
 const PROBES: &str = "names";
 
-/// What one file system does with file names.
+/// The rules of one file system for file names.
 #[derive(Clone, Copy)]
 pub(crate) struct NameCheck<'a> {
     /// A directory on that file system that only this process uses.
     pub(crate) probe_dir: &'a Dir,
-    /// The peculiarities that the file system is known to accept, a bit for each. Every part of every archive entry is
-    /// checked, so each peculiarity is probed only once.
+    /// The peculiarities that the file system is known to accept, one bit for each. Every part of every archive entry
+    /// is checked, so each peculiarity is probed only once.
     pub(crate) accepted: &'a AtomicU32,
     /// Whether names that differ only in case are one name.
     pub(crate) folds_case: bool,
@@ -54,7 +54,7 @@ impl NameCheck<'_> {
     }
 }
 
-/// Returns the peculiarities of a name, a bit for each.
+/// Returns the peculiarities of a name, one bit for each.
 fn peculiarities(part: &str) -> u32 {
     let characters = CHARACTERS.chars().enumerate().filter(|(_, character)| part.contains(*character));
     let mut bits = characters.fold(0, |bits, (number, _)| bits | 1 << number);
@@ -74,6 +74,7 @@ fn is_stored_unchanged(probe_dir: &Dir, part: &str) -> io::Result<bool> {
     match created {
         // The directory exists and is writable, so the error must be about the name.
         Err(error) if is_about_name(&error) => return Ok(false),
+        // Any other error is not about the name, so it is returned.
         created => drop(created?),
     }
     // Some file systems silently drop a dot or a space at the end, so the listed name is compared.
@@ -84,6 +85,7 @@ fn is_stored_unchanged(probe_dir: &Dir, part: &str) -> io::Result<bool> {
 
 fn is_about_name(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, NotFound, PermissionDenied};
+    // File systems report an invalid name with different errors.
     matches!(error.kind(), AlreadyExists | InvalidFilename | InvalidInput | NotFound | PermissionDenied)
 }
 

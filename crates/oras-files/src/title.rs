@@ -12,6 +12,7 @@ pub fn clean(path: &Path) -> PathBuf {
                 Some(Component::Normal(_)) => {
                     cleaned.pop();
                 }
+                // The parent of the root is the root.
                 Some(Component::RootDir | Component::Prefix(_)) => {}
                 _ => cleaned.push(".."),
             },

@@ -33,11 +33,13 @@ fn reserved_on_windows(part: &str) -> Option<&'static str> {
     if part.ends_with(['.', ' ']) {
         return Some("Windows drops a dot or a space at the end");
     }
+    // Windows ignores the extension of a device name: `NUL.txt` is the device `NUL`.
     let stem = part.split('.').next().unwrap_or_default().trim_end().to_uppercase();
     let numbered = |stem: &str| {
         let digit = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
         digit.is_some_and(|digit| {
             let mut digits = digit.chars();
+            // Windows treats these superscript digits like the plain ones.
             digits.next().is_some_and(|c| c.is_ascii_digit() || "¹²³".contains(c)) && digits.next().is_none()
         })
     };

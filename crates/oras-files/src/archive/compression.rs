@@ -94,6 +94,7 @@ impl Codec {
     /// Compresses a block into a member or frame of its own. Its header has no name and no time.
     pub(super) fn compress(&mut self, block: &[u8]) -> io::Result<Bytes> {
         let length = match &mut self.kind {
+            // The producer reuses the buffer of the block, so its bytes are copied.
             CodecKind::None => return Ok(Bytes::copy_from_slice(block)),
             CodecKind::Gzip(compressor) => {
                 let room = room(&mut self.out, compressor.gzip_compress_bound(block.len()));

@@ -14,7 +14,7 @@ use super::parallel_compression::{self, BlockWriter, PackedDirectory};
 use super::tar_writer;
 use crate::title::title_of;
 
-/// How directories are packed.
+/// The options for packing directories.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryOptions {
     /// How the tar is compressed.

@@ -17,7 +17,7 @@ use super::compression::{Codec, Compression};
 /// Uncompressed bytes in one block. Each block starts with an empty window, which costs compression. At this size
 /// gzip with the default level still compresses better than the Go tool.
 pub(super) const BLOCK: usize = 1280 * 1024;
-/// More workers would cost more memory than their speed is worth.
+/// The maximum number of workers. Each worker needs memory for its blocks, and more workers would gain little speed.
 const MAX_WORKERS: usize = 8;
 
 /// The digests and the size of a packed directory.
@@ -99,7 +99,7 @@ fn drain(
     Ok((hasher.finish(), size))
 }
 
-/// Compresses blocks until there are no more or the receiver is gone. Sends the buffers of the blocks back for reuse.
+/// Compresses blocks until none remain or the receiver is dropped. Sends the buffers of the blocks back for reuse.
 fn compress_blocks(
     mut codec: Codec,
     blocks: &Receiver<Vec<u8>>,

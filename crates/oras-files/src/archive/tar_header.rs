@@ -133,26 +133,32 @@ fn template(name: &[u8], mode: u32, size: u64, flag: u8) -> [u8; 512] {
     let mut block = [0; 512];
     put(&mut block[..NAME], name);
     octal(&mut block[100..108], u64::from(mode));
+    // User and group are 0, so that the bytes do not depend on the user who packs the directory.
     octal(&mut block[108..116], 0);
     octal(&mut block[116..124], 0);
     octal(&mut block[124..136], size);
     block[156] = flag;
+    // The magic `ustar` with its NUL, and the version `00`.
     block[257..265].copy_from_slice(b"ustar\x0000");
     block
 }
 
 /// Sets the checksum.
 fn with_checksum(mut block: [u8; 512]) -> [u8; 512] {
+    // The checksum field itself counts as spaces (POSIX.1-1988, ustar).
     block[148..156].fill(b' ');
     let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+    // Six digits and a NUL. The last byte of the field stays a space, as in a header that Go writes.
     octal(&mut block[148..155], sum);
     block
 }
 
 /// Appends a PAX record: its length, which counts itself, a space, `key=value` and a line break.
 fn record(data: &mut Vec<u8>, key: &str, value: &[u8]) {
+    // The three other bytes are the space, the equals sign and the line break.
     let body = key.len() + value.len() + 3;
     let mut length = body + body.to_string().len();
+    // The length counts its own digits, and counting them can add one more digit.
     if length.to_string().len() != body.to_string().len() {
         length = body + length.to_string().len();
     }
@@ -170,6 +176,7 @@ fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
     if name.len() <= NAME || !name.is_ascii() {
         return None;
     }
+    // The slash is in neither field, so it may be one byte after the longest prefix.
     let slash = name[..name.len().min(PREFIX + 1)].iter().rposition(|byte| *byte == b'/')?;
     let (prefix, rest) = (&name[..slash], &name[slash + 1..]);
     (slash > 0 && !rest.is_empty() && rest.len() <= NAME).then_some((prefix, rest))

@@ -67,6 +67,7 @@ impl<W: Write> TarWriter<'_, W> {
         walk(directory, |path, relative, metadata| {
             self.write_entry(path, join(&self.title, relative), metadata)
         })?;
+        // Two empty blocks end an archive.
         self.write(&[0; 1024])
     }
 
@@ -89,6 +90,7 @@ impl<W: Write> TarWriter<'_, W> {
     }
 
     fn copy(&mut self, path: &Path, mut file: File, size: u64) -> Result<()> {
+        // The buffer is taken out, because `write` borrows all of `self`.
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut copied = 0;
         let result = loop {

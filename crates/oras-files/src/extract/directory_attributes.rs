@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// The mode and the time of a directory in an archive. Both are set once nothing is written into the directory any
-/// more.
+/// The mode and the time of a directory in an archive. Both are set after the last write into the directory: a write
+/// changes the time, and the mode may forbid writes.
 #[derive(Clone, Debug)]
 pub(crate) struct DirectoryAttributes {
     /// The path below the directory of the archive, which itself has the empty path.

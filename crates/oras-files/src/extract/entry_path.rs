@@ -17,6 +17,7 @@ pub(super) fn check_entry_path(name: &Path, title: &Path, names: &NameCheck<'_>)
         let (name, title) = (name.display().to_string(), title.display().to_string());
         Error::new(ErrorKind::InvalidContent, format!("{name:?} is outside of {title:?}"))
     };
+    // `clean` would turn an empty name into `.`, which is the directory itself.
     let cleaned = if name.as_os_str().is_empty() { return Err(outside()) } else { clean(name) };
     let relative = match cleaned.strip_prefix(title) {
         Ok(relative) => relative.to_owned(),

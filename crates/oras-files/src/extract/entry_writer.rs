@@ -97,6 +97,7 @@ impl<'a> EntryWriter<'a> {
         match &entry.kind {
             // Devices and pipes are skipped, as the Go tool does.
             ArchiveEntryKind::Other => return Ok(()),
+            // The original must be below the title, too. Otherwise the link could give access to any file.
             ArchiveEntryKind::HardLink(original) => {
                 let original = self.relative(original).map_err(io::Error::other)?;
                 return self.hard_link(&original, path);
@@ -112,9 +113,11 @@ impl<'a> EntryWriter<'a> {
                 parent
                     .symlink_contents(target, &name)
                     .map_err(|error| refused_link("symbolic links", error))?;
+                // The target is checked only at the end, because later entries can change where the link leads.
                 self.links.insert(path, target.clone());
             }
             ArchiveEntryKind::File => {
+                // This fails if the name exists, so it never writes through a link.
                 let mut file = create(parent, &name, entry.mode)?;
                 copy(content, &mut file, &mut self.buffer)?;
                 // The umask applied when the file was created, so the mode is set again.
@@ -148,6 +151,7 @@ impl<'a> EntryWriter<'a> {
     fn hard_link(&mut self, original: &Path, path: PathBuf) -> io::Result<()> {
         let file = self.open_parent(original)?;
         let from = self.last_directory().try_clone()?;
+        // A hard link to a symbolic link would bypass the check of the targets of symbolic links.
         if !from.symlink_metadata(&file)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a hard link must lead to a file"));
         }

@@ -37,6 +37,8 @@ pub(crate) fn extract_archive(
         let mut writer = EntryWriter::new(root, options).map_err(unpack_error)?;
         let mut count = 0;
         while let Some(entry) = entries.next().map_err(unpack_error)? {
+            // An empty file takes little space in the archive but an inode on disk, so the number of entries is
+            // limited, too.
             count += 1;
             if count > options.limits.entries {
                 return Err(LimitExceeded::Entries(options.limits.entries).into());
@@ -52,6 +54,7 @@ pub(crate) fn extract_archive(
 /// it; both are accepted.
 fn check_digest<R: Read>(stream: &mut LimitedReader<R>, expected: Option<&str>) -> Result<()> {
     let Some(expected) = expected.and_then(|text| text.parse::<Digest>().ok()) else { return Ok(()) };
+    // The stream is hashed only with SHA-256, so a content digest with another algorithm is not compared.
     if expected.algorithm() != Some(Algorithm::Sha256) || expected == stream.hasher().clone().finish() {
         return Ok(());
     }

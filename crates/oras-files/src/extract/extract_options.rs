@@ -5,7 +5,7 @@ use std::path::Path;
 use super::unpack_limits::UnpackLimits;
 use crate::name_check::NameCheck;
 
-/// What is known of an archive, and what it may do.
+/// The properties of one archive, and what the extraction allows.
 pub(crate) struct ExtractOptions<'a> {
     /// The title of the layer: all names in the archive begin with it.
     pub(crate) title: &'a str,

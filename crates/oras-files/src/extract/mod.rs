@@ -1,4 +1,5 @@
-//! Reads a compressed tar archive and writes its entries below a directory, which nothing in the archive can leave.
+//! Reads a compressed tar archive and writes its entries below a directory. No entry can write outside of that
+//! directory.
 
 mod decompress;
 mod directory_attributes;

@@ -65,6 +65,7 @@ impl Records {
 
 /// Returns the key and the value of the first record, and the rest of the data.
 fn split_record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    // No valid length has more digits than this.
     let space = data.iter().take(20).position(|byte| *byte == b' ')?;
     let length = usize::try_from(digits(&data[..space])?).ok()?;
     let body = data.get(space + 1..length)?.strip_suffix(b"\n")?;
@@ -94,6 +95,7 @@ fn parse_time(text: &[u8]) -> Option<SystemTime> {
     }
     let since = Duration::new(digits(&text[..dot])?, nanos);
     let time = if negative { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+    // A time that the system cannot represent is replaced, because the content does not depend on it.
     Some(time.unwrap_or(UNIX_EPOCH))
 }
 

@@ -6,10 +6,10 @@ use std::thread::{Builder, Scope};
 
 /// The bytes in one block.
 const BLOCK: usize = 128 * 1024;
-/// The number of blocks that are read ahead.
+/// The number of blocks that are read ahead. Together they use at most 1 MiB.
 const BLOCKS: usize = 8;
 
-/// A reader of what another thread reads. Dropping it ends the thread after the next block.
+/// A reader of the blocks that another thread reads. Dropping it ends the thread after the next block.
 pub(super) struct ReadAhead {
     blocks: Receiver<io::Result<Vec<u8>>>,
     block: Vec<u8>,
@@ -25,7 +25,7 @@ impl ReadAhead {
         let (sender, blocks) = sync_channel(BLOCKS);
         let work = move || match open() {
             Ok(mut from) => while send_block(&mut from, &sender) {},
-            // If the receiver is gone, the error does not matter.
+            // If the receiver was dropped, no caller needs the error.
             Err(error) => drop(sender.send(Err(error))),
         };
         Builder::new().name("decompress".to_owned()).spawn_scoped(scope, work)?;
@@ -33,7 +33,7 @@ impl ReadAhead {
     }
 }
 
-/// Reads and sends one block. Returns false at the end of the stream, after an error, and if the receiver is gone.
+/// Reads and sends one block. Returns false at the end of the stream, after an error, and if the receiver was dropped.
 fn send_block(from: &mut impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> bool {
     let mut block = Vec::with_capacity(BLOCK);
     let read = from.take(BLOCK as u64).read_to_end(&mut block);
@@ -55,6 +55,7 @@ impl Read for ReadAhead {
         if self.at == self.block.len() {
             match self.blocks.recv() {
                 Ok(block) => (self.block, self.at) = (block?, 0),
+                // The thread has ended. If it failed, it has sent the error as the last block.
                 Err(_) => return Ok(0),
             }
         }

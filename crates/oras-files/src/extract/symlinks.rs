@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-/// The number of links in one path after which Linux gives up.
+/// The maximum number of links that Linux follows in one path.
 const MAX_FOLLOWED: u32 = 40;
 /// Bounds the work on malicious links: the average number of steps for each link, and the steps that are always
 /// allowed. Real links need a handful.
@@ -50,6 +50,7 @@ impl Symlinks {
             // `..` leads to a directory that was resolved already, so only names can be links.
             let Some(target) = self.0.get(&at).filter(|_| part != Component::ParentDir) else { continue };
             followed += 1;
+            // The system refuses to open such a path, so it leads nowhere.
             if followed > MAX_FOLLOWED {
                 return false;
             }

@@ -70,6 +70,7 @@ impl<R: Read> TarReader<R> {
         loop {
             self.skip()?;
             let Some(block) = self.header()? else {
+                // A long name or a PAX header without an entry means that the archive was cut off.
                 let nothing = extensions.records.is_none() && extensions.name.is_none();
                 let complete = nothing && extensions.link.is_none();
                 return if complete {
@@ -114,6 +115,7 @@ impl<R: Read> TarReader<R> {
         let kind = match flag {
             // Archives from before ustar mark a directory by a trailing slash.
             0 if name.ends_with(b"/") => ArchiveEntryKind::Directory,
+            // Type 7 is a contiguous file, which is treated as an ordinary file.
             0 | b'0' | b'7' => ArchiveEntryKind::File,
             b'1' => ArchiveEntryKind::HardLink(link()?),
             b'2' => ArchiveEntryKind::Symlink(link()?),
@@ -180,6 +182,7 @@ impl<R: Read> TarReader<R> {
             return Err(malformed("a PAX header or a long name is longer than 1 MiB"));
         }
         self.expect(size)?;
+        // The buffer grows with the bytes that arrive, because the size may be false.
         let mut data = Vec::new();
         self.read_to_end(&mut data)?;
         Ok(data)
@@ -237,7 +240,7 @@ fn to_path(bytes: Vec<u8>) -> io::Result<PathBuf> {
     check_length(name.into())
 }
 
-/// Rejects a path that is too long for every system call before any work is done for it.
+/// Rejects a path that is too long for any system call, before it is processed.
 fn check_length(path: PathBuf) -> io::Result<PathBuf> {
     const MAX: usize = 4096;
     if Path::as_os_str(&path).len() < MAX {

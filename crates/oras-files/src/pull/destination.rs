@@ -106,6 +106,7 @@ impl Destinations {
 
     /// Opens the directory at `path`, whose links must be resolved, unless it is open.
     fn open(&self, path: PathBuf) -> Result<Arc<OutputDir>> {
+        // The lock covers the check and the opening, so that each directory gets only one staging directory.
         let mut open = self.open.lock();
         if let Some(output) = open.get(&path) {
             return Ok(Arc::clone(output));

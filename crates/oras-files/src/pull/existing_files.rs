@@ -27,8 +27,8 @@ const MIN_TAR_LIMIT: u64 = 64 << 20;
 /// Bytes that the system copies between two checks for cancellation.
 const COPY_STEP: u64 = 64 << 20;
 
-/// Returns an item for the existing file or directory at `destination` if pulling `layer` would leave exactly that
-/// there. No link below the output directory is followed.
+/// Returns an item for the existing file or directory at `destination` if it already has the content of `layer`. No
+/// link below the output directory is followed.
 pub(crate) fn find_existing(
     destination: &Destination,
     layer: &Descriptor,
@@ -72,6 +72,7 @@ fn is_same_directory(destination: &Destination, layer: &Descriptor, cancelled: &
     }
     let max_size = layer.size.saturating_mul(MAX_TAR_RATIO).max(MIN_TAR_LIMIT);
     let path = destination.output.path.join(&destination.relative);
+    // The latest time is `None`, because the tar must have the times that the files have on disk.
     let digest = archive::content_digest(&path, layer.title()?, None, max_size, cancelled).ok()?;
     Some(expected == digest)
 }
@@ -95,6 +96,7 @@ pub(crate) fn copy_local_file(
     let mut remaining = layer.size;
     while remaining > 0 && !cancelled.load(Ordering::Relaxed) {
         match io::copy(&mut (&source).take(remaining.min(COPY_STEP)), &mut copy).ok()? {
+            // The file has become shorter. The verification below detects that.
             0 => break,
             copied => remaining -= copied,
         }

@@ -104,6 +104,7 @@ fn cleaned(title: &str) -> String {
 #[async_trait]
 impl Target for FileTarget {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
+        // A manifest is fetched even without a title, because `push` reads the titles of its children.
         Ok(descriptor.title().is_none() && !descriptor.media_type.is_manifest())
     }
 

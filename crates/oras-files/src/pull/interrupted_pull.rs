@@ -2,7 +2,7 @@
 //! files.
 //!
 //! With hard links the earlier file keeps its name until the new file replaces it, and the name aside is only a second
-//! one. On file systems without hard links there is a moment in which the file has only the name aside.
+//! name. On file systems without hard links there is a moment in which the file has only the name aside.
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,7 @@ pub(crate) fn recover(dir: &Dir, path: &Path) {
             for aside in replaced_files(&staging) {
                 is_complete &= put_back(&staging, dir, path, &aside);
             }
+            // The directory may be deleted only if it no longer has the only copy of an earlier file.
             if is_complete {
                 drop(dir.remove_dir_all(&name));
             }

@@ -2,7 +2,7 @@
 
 use crate::extract::UnpackLimits;
 
-/// How files are written.
+/// The options for writing files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PullOptions {
     /// Allows titles that lead out of the output directory, and links in archives that lead anywhere.

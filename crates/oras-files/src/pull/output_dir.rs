@@ -147,6 +147,7 @@ impl Drop for OutputDir {
             drop(self.dir.remove_dir_all(&self.staging_name));
             return;
         }
+        // Kept paths are earlier files of the user that could not be restored, so they are not deleted.
         for entry in self.staging.entries().into_iter().flatten().flatten() {
             let name = PathBuf::from(entry.file_name());
             if !kept.iter().any(|kept| kept.starts_with(&name)) && self.staging.remove_file(&name).is_err() {
@@ -161,7 +162,7 @@ fn create_staging(dir: &Dir) -> std::io::Result<PathBuf> {
     let builder = {
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
-        // StagedFile content is not verified yet, so other users must not read it.
+        // Staged content is not verified yet, so other users must not read it.
         cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(false);
         builder

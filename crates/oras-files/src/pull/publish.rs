@@ -19,6 +19,7 @@ use crate::extract::DirectoryAttributes;
 /// Publishes `items`: checks all of them, then moves them. If a move fails, the earlier moves are undone.
 pub(crate) fn publish(items: &[StagedItem], keep_old_files: bool) -> Result<()> {
     check_case(items)?;
+    // Partial files are moved only now. Until then, the next run can resume them if this process is killed.
     let published = stage_partial_files(items).and_then(|()| move_staged(items, keep_old_files));
     if published.is_err() {
         // The next run can use the complete files, so they return to where that run looks for them.
@@ -47,6 +48,7 @@ fn stage_partial_files(items: &[StagedItem]) -> Result<()> {
 fn move_staged(items: &[StagedItem], keep_old_files: bool) -> Result<()> {
     let moves = plan_moves(items, keep_old_files)?;
     let mut done = Vec::new();
+    // The attributes come last, because nothing can be moved into a directory without write permission.
     let result = run_all(&moves, &mut done).and_then(|()| set_directory_attributes(items, &moves));
     result.map_err(|error| roll_back(done, error))
 }
@@ -111,6 +113,7 @@ fn run(step: &Move, done: &mut Vec<DoneStep>) -> io::Result<()> {
     if set_aside(step, &aside)? {
         done.push(DoneStep::SetAside { output: Arc::clone(&step.output), path: step.to.clone(), aside });
     }
+    // The rename replaces an existing file atomically, so a reader finds either the old or the new file.
     staging.rename(&step.from, dir, &step.to)?;
     done.push(DoneStep::Published {
         output: Arc::clone(&step.output),
@@ -135,6 +138,7 @@ fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     if let Some(parent) = aside.parent() {
         staging.create_dir_all(parent)?;
     }
+    // A rename cannot replace a file by a directory. In that case the earlier file must leave its path first.
     if !staging.symlink_metadata(&step.from)?.is_dir() {
         match dir.hard_link(&step.to, staging, aside) {
             Ok(()) => return Ok(true),

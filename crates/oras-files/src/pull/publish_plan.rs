@@ -1,4 +1,4 @@
-//! Plans a publication: which staged files and directories are moved, and where an existing path is in the way.
+//! Plans a publication: which staged files and directories are moved, and which existing paths conflict with them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Error as IoError};
@@ -65,8 +65,8 @@ impl<'a> UnchangedPaths<'a> {
         Self(unchanged.map(|(number, item)| ((&*item.output.path, &*item.target), number)).collect())
     }
 
-    /// Returns true if an unchanged item after number `number`, which is `item`, brings `path`: at the path itself or
-    /// at one of its parents. It would replace what `item` has there, so the existing file stays.
+    /// Returns true if a later, unchanged item already has its content at `path` or at a parent of `path`. `number` is
+    /// the number of `item`. The later item would replace what `item` writes there, so the existing file stays.
     fn covers(&self, item: &StagedItem, number: usize, path: &Path) -> bool {
         let is_replaced =
             |at: &Path| self.0.get(&(&*item.output.path, at)).is_some_and(|later| *later > number);

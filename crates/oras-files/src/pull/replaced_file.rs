@@ -18,6 +18,7 @@ pub(crate) fn keep_beside(staging: &Dir, dir: &Dir, path: &Path, aside: &Path) -
         match staging.hard_link(aside, dir, &beside) {
             Ok(()) => return Some(beside),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            // The file system may have no hard links, so the file is renamed instead.
             Err(_) => {}
         }
         // A rename replaces existing files, so the name must be unused.

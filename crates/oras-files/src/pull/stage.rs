@@ -43,6 +43,7 @@ pub(crate) async fn stage(
     };
     let fetched = match plan {
         StagingPlan::Done(item) => {
+            // Nothing is fetched, but the progress must reach the size of the layer.
             content.passed(layer.size);
             return Ok(item);
         }
@@ -50,7 +51,7 @@ pub(crate) async fn stage(
             return unpack_while_fetching(content, destination, options, cancel).await;
         }
         StagingPlan::WriteFile(staged, file) => {
-            // An error of opening the content comes without the context of copying it.
+            // The content is opened separately, so that an error of opening does not say that copying failed.
             let stream = content.unverified(0..layer.size).await?;
             let opened = Content::once(layer.clone(), stream);
             let written = write_verified(&opened, file, destination.path.display().to_string()).await;

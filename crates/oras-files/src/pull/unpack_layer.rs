@@ -20,7 +20,7 @@ use super::staged_item::{Location, StagedItem};
 use crate::cancel::CancelOnDrop;
 use crate::extract::{ExtractOptions, extract_archive};
 
-/// Chunks between the network and the archive reader.
+/// The number of chunks between the network and the archive reader. It bounds the memory of one layer.
 const QUEUE: usize = 8;
 
 /// Unpacks a layer while it is fetched and verified.
@@ -34,7 +34,7 @@ pub(crate) async fn unpack_while_fetching(
     cancel: CancelOnDrop,
 ) -> Result<StagedItem> {
     let layer = content.descriptor().clone();
-    // An error of opening the content comes without the context of copying it.
+    // The content is opened separately, so that an error of opening does not say that copying failed.
     let stream = content.unverified(0..layer.size).await?;
     let opened = Content::once(layer.clone(), stream);
     let (destination, cancelled) = (Arc::new(destination), Arc::clone(&cancel.0));
@@ -116,7 +116,7 @@ fn unpack(
 
 /// Sends the fetched bytes to a [`ChunkReader`].
 ///
-/// If the reader is gone, the unpacking failed, and reports that itself. The rest is then only verified.
+/// If the reader was dropped, unpacking has failed and returns its own error. The remaining bytes are only verified.
 struct ChunkWriter(Option<SyncSender<Bytes>>);
 
 impl Write for ChunkWriter {

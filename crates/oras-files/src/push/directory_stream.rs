@@ -18,7 +18,7 @@ use crate::cancel::CancelOnDrop;
 /// A packed directory of at most this size is kept in memory, so that the store can be queried for it before it is
 /// sent.
 const MAX_BUFFERED: u64 = 2 << 20;
-/// Packed blocks between the packer and the store.
+/// The number of packed blocks between the packer and the store. It bounds the memory of one upload.
 const QUEUE: usize = 2;
 
 /// The store that receives directories, and the receiver of the progress.
@@ -70,6 +70,7 @@ impl DirectoryUpload<'_> {
         let is_known =
             async { scanned.is_directory_among(&known_layers.await, directories, &cancel.0).await };
         let receiving = self.receive(receiver, &scanned.media_type, buffer_size, is_known);
+        // Both must run at the same time, because the packer waits while the channel is full.
         let (packed, received) = join!(packing, receiving);
         // An error of the receiver comes first: it is also what ended the packing.
         let received = received?;
@@ -119,6 +120,7 @@ impl DirectoryUpload<'_> {
             size += chunk.len() as u64;
             buffered.push(chunk);
         }
+        // The directory is hashed for this check only here, so that a small directory is not read twice.
         if is_known.await {
             // The packer needs a receiver until the end to compute the digests.
             while receiver.recv().await.is_some() {}

@@ -1,4 +1,4 @@
-//! A path that was scanned for a push: what it is, and how reading it gives the descriptor of its layer.
+//! A path that was scanned for a push: its type, and the descriptor of the layer that is made from it.
 
 use std::fs::{self, Metadata};
 use std::io::Write;
@@ -33,7 +33,7 @@ pub struct ScannedPath {
     pub(crate) claim: TitleClaim,
 }
 
-/// What is at a path.
+/// The type of the content at a path.
 #[derive(Clone, Copy, Debug)]
 enum PathKind {
     File(FileStamp),
@@ -44,20 +44,21 @@ enum PathKind {
 }
 
 impl ScannedPath {
-    /// Looks at `path` without opening it. A link is followed.
+    /// Reads the metadata of `path` without opening it. A link is followed.
     ///
     /// # Errors
-    /// `Io` if the path cannot be looked at; `Unsupported` for a socket.
+    /// `Io` if the metadata cannot be read; `Unsupported` for a socket.
     pub(crate) fn scan(
         path: &Path,
         media_type: Option<MediaType>,
         directories: DirectoryOptions,
         claim: TitleClaim,
     ) -> Result<Self> {
-        // Error messages name the path that the Go tool names: absolute, and cleaned before the file system resolves it.
+        // Error messages name the same path as the Go tool: absolute, and cleaned before the file system resolves it.
         let absolute = std::path::absolute(path).map_err(|error| stat_error(path, error))?;
         let path = clean(&absolute);
         let metadata = fs::metadata(&path).map_err(|error| stat_error(&path, error))?;
+        // A socket cannot be opened like a file.
         if is_socket(&metadata) {
             let message = format!("{} is neither a file nor a directory", path.display());
             return Err(Error::new(ErrorKind::Unsupported, message));
@@ -188,6 +189,7 @@ impl ScannedPath {
             }
             PathKind::File(stamp) => {
                 let (digest, bytes) = source_file::hash(&self.path, &stamp, cancelled)?;
+                // Without room in memory the bytes are dropped, and the file is read again when it is sent.
                 let bytes = bytes.filter(|bytes| nodes.lock().reserve_small(bytes));
                 let content = match bytes {
                     Some(bytes) => NodeContent::Bytes(bytes),

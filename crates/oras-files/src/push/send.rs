@@ -12,9 +12,9 @@ impl Collection {
     /// Sends a file to `target` while it is hashed, or a directory while it is packed, and reports each piece to
     /// `progress`. A later run can resume the upload of an unchanged file.
     ///
-    /// Returns the descriptor, and what the target did. The latter is `None` if nothing was sent: the node was added to
-    /// the collection instead, as by [`Collection::describe`], and is sent like any other node. That is so for a small
-    /// directory, and for content that resembles a known layer.
+    /// Returns the descriptor and the outcome of the push. The outcome is `None` if nothing was sent: then the node was
+    /// added to the collection, as [`Collection::describe`] does, and the caller sends it like any other node. This is
+    /// the case for a small directory, and for content that resembles a known layer.
     ///
     /// `known_layers` gives layers that the target may have. Content that resembles one of them is hashed first and is
     /// skipped if the target has it. A layer with the same title but other content costs one more pass of hashing.
@@ -38,13 +38,14 @@ impl Collection {
             return Err(Error::new(ErrorKind::InvalidInput, format!("{} is not a file", scanned.title())));
         };
         let (sent, pushed) = target.ingest(&content.with_progress(progress)).await?;
+        // This checks the file again, because it may have changed while it was sent.
         let descriptor = scanned.sent_descriptor(&sent)?;
         scanned.claim.is_added = true;
         Ok((descriptor, Some(pushed)))
     }
 
-    /// Packs a directory and sends it at the same time. If the network fails for good, the directory is packed into a
-    /// temporary file, which can be sent any number of times.
+    /// Packs a directory and sends it at the same time. After a network error the directory is packed into a temporary
+    /// file, which can be sent any number of times.
     async fn send_directory(
         &self,
         mut scanned: ScannedPath,

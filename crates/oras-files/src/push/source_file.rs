@@ -53,6 +53,7 @@ pub(crate) fn hash(
         return Ok((Digest::sha256(&bytes), Some(bytes)));
     }
     let (digest, size) = copy_and_hash(path, &mut std::io::sink(), cancelled)?;
+    // A change that keeps the length is detected when the file is opened to be sent.
     if size == stamp.length { Ok((digest, None)) } else { Err(changed(path)) }
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct TitleClaim {
 impl Drop for TitleClaim {
     fn drop(&mut self) {
         if !self.is_added {
+            // The work may still run on another thread, which polls this flag.
             self.cancelled.store(true, Ordering::Relaxed);
             self.titles.0.lock().remove(&self.title);
         }
