@@ -151,7 +151,7 @@ impl Run {
     }
 }
 
-/// What the steps of a copy share. Steps run concurrently and change nothing here.
+/// The state that the steps of a copy share. Steps run concurrently and change nothing here.
 struct Steps {
     source: Arc<SourceSide>,
     target: Arc<dyn Target>,

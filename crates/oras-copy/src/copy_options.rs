@@ -54,7 +54,8 @@ impl fmt::Debug for CopyOptions {
     }
 }
 
-/// When a copy writes the tag of its first root. Every policy writes it after everything below the root.
+/// When a copy writes the tag of its first root. Every policy writes the tag after all descendants of the root are
+/// stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TagPolicy {
     /// Writes no tag.

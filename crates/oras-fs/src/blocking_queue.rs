@@ -100,8 +100,8 @@ impl Worker {
         loop {
             let (call, needs_worker) = {
                 let mut queue = blocking_queue.queue();
-                // One lock covers this check and the subtraction. A caller that queues a call later sees no worker and
-                // starts one.
+                // One lock covers this check and the subtraction. A caller that queues a call later sees the lower
+                // count, and starts a worker if none is left.
                 let Some(call) = queue.calls.pop_front() else {
                     queue.workers -= 1;
                     return;

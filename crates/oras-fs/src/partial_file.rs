@@ -91,8 +91,8 @@ impl PartialFile {
         Ok(PartialFileWriter { file, background_flush, claimed: Arc::clone(&self.claimed) })
     }
 
-    /// Updates `verifier` with the bytes of the file, and returns it with their number. A file that is longer than
-    /// `size` or cannot be read is truncated.
+    /// Hashes the bytes of the file with `verifier`. Returns the verifier and the number of bytes. A file that is
+    /// longer than `size` or cannot be read is truncated.
     pub(crate) fn rehash(self, verifier: Verifier, size: u64) -> Result<(Self, Verifier, u64)> {
         let mut updated = verifier.clone();
         match hash_file(&self.file, &mut updated, size) {
@@ -149,7 +149,7 @@ impl PartialFile {
     }
 }
 
-/// Updates `verifier` with all bytes of `file`, and returns their number.
+/// Hashes all bytes of `file` with `verifier`, and returns their number.
 ///
 /// # Errors
 /// `Io`, and `SizeMismatch` if the file is longer than `size`.

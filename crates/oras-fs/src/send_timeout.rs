@@ -18,7 +18,7 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) enum SendOutcome<T> {
     /// The item is in the channel.
     Sent,
-    /// The channel stayed full. The caller has the item back.
+    /// The channel stayed full. The caller gets the item back.
     TimedOut(T),
     /// The receiver is closed.
     Closed,

@@ -38,7 +38,7 @@ pub struct Layout {
     pub(crate) inner: Arc<LayoutDirectory>,
 }
 
-/// What the clones of a handle share.
+/// The state that the clones of a handle share.
 #[derive(Debug)]
 pub(crate) struct LayoutDirectory {
     root: PathBuf,
@@ -66,7 +66,7 @@ impl Layout {
         let layout = Self::at(path.into(), options);
         let root = layout.path().to_owned();
         blocking(move || check_layout(&root)).await?;
-        // A malformed index is thus an error of opening the layout, and not of the first read.
+        // This makes a malformed index an error of opening the layout, not of the first read.
         layout.index().await?;
         Ok(layout)
     }
@@ -144,7 +144,7 @@ impl Layout {
     }
 
     /// Returns true if a blob with the size of `node` exists, without verifying it. In a cache this records a use.
-    /// Blocks as long as reading a file's metadata takes.
+    /// Blocks the thread while it reads the metadata of the file.
     pub fn has_unverified(&self, node: &Descriptor) -> bool {
         let is_present = blobs::is_present(self.path(), node);
         if is_present {

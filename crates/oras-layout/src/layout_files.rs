@@ -1,4 +1,4 @@
-//! What a layout directory and a layout archive have in common: resolving, fetching, referrers and tags.
+//! The operations that a layout directory and a layout archive share: resolving, fetching, referrers and tags.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How a layout is opened.
+//! The options for opening a layout.
 
 use crate::layout_files::TagRule;
 

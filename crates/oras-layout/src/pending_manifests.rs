@@ -34,8 +34,8 @@ struct Waiting {
     order: Vec<Descriptor>,
     bytes: HashMap<Digest, Bytes>,
     size: usize,
-    /// Manifests that were looked for and did not exist. They are usually added soon, and another writer is unlikely
-    /// to add them before, so the disk is not checked again.
+    /// Manifests that a check did not find. The caller usually adds them soon, and another writer is unlikely to add
+    /// them before, so the disk is not checked again.
     absent: HashSet<Digest>,
 }
 
@@ -53,7 +53,7 @@ impl PendingManifests {
         }
     }
 
-    /// Returns true if the manifest was not in the layout when it was last looked for.
+    /// Returns true if the last check did not find the manifest in the layout.
     pub(crate) fn is_absent(&self, node: &Descriptor) -> bool {
         self.waiting.lock().absent.contains(&node.digest)
     }

@@ -172,7 +172,7 @@ impl IngestTarget for Layout {
         Ok(Box::new(BlobUpload::begin(self.clone(), None, media_type, algorithm).await?))
     }
 
-    /// Writes the content to a file in the layout's directory, which other tools do not take for a blob.
+    /// Writes the content to a file in the layout's directory, which other tools do not mistake for a blob.
     async fn begin_named(
         &self,
         name: &str,

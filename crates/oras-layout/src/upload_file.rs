@@ -106,7 +106,7 @@ impl UploadFile {
         }
     }
 
-    /// Appends `chunks` to the file, which has `size` bytes. On an error the file is deleted when this is dropped,
+    /// Appends `chunks` to the file, which has `size` bytes. After an error, dropping this value deletes the file,
     /// because the disk may be full. May block.
     pub(crate) fn append(&mut self, size: u64, chunks: &[Bytes]) -> Result<()> {
         let staged = self.file.open(size)?;
@@ -124,8 +124,9 @@ impl UploadFile {
         appended
     }
 
-    /// Returns the complete file of `size` bytes, and its digest: under the algorithm of `expected` if that is given.
-    /// The file is deleted if the returned value is dropped, because the upload cannot be resumed. May block.
+    /// Returns the complete file of `size` bytes, and its digest. The digest has the algorithm of `expected`, or that
+    /// of the upload without `expected`. The file is deleted if the returned value is dropped, because the upload
+    /// cannot be resumed. May block.
     pub(crate) fn finish(mut self, size: u64, expected: Option<&Digest>) -> Result<(StagedFile, Digest)> {
         let staged = self.file.open(size)?;
         staged.release();

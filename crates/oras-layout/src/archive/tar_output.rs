@@ -27,8 +27,8 @@ pub(super) struct TarOutput {
 }
 
 impl TarOutput {
-    /// Creates a staged file beside `given`. Returns it with the path to publish it at, where links are resolved. An
-    /// existing file keeps its permissions.
+    /// Creates a staged file beside `given`. Returns it with the final path, in which links are resolved. An existing
+    /// file keeps its permissions.
     ///
     /// # Errors
     /// `AlreadyExists` if the path is not a file; `Io`.
@@ -155,7 +155,7 @@ impl BlobEntry {
         let padding = usize::try_from(padding).unwrap_or_default().min(zeros.len());
         output.staged.write_all(&zeros[..padding]).map_err(failed)?;
         output.directories.insert(self.node.digest.algorithm_name().to_owned());
-        // Only from here on is the entry part of the archive. After an earlier error, the next entry overwrites it.
+        // The entry becomes part of the archive only here. After an earlier error, the next entry overwrites it.
         output.end = end;
         Ok(())
     }

@@ -17,14 +17,14 @@ use super::tar_header::BLOCK;
 /// The maximum size of PAX records and of a long name. Go's reader has the same limit.
 const MAX_RECORDS: u64 = 1024 * 1024;
 
-/// Why a file is not a tar archive that can be read.
+/// The reason why a file cannot be read as a tar archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTar {
-    /// It ends in the middle of an entry, or is too short to contain one.
+    /// The file ends in the middle of an entry, or is too short to contain one.
     Truncated,
     /// A header is malformed.
     BadHeader,
-    /// It is compressed by the tool of this name.
+    /// The file is compressed with this tool.
     Compressed(&'static str),
 }
 

@@ -58,8 +58,8 @@ fn open_error(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
 /// Returns the path of a blob that is about to be written or deleted.
 ///
 /// # Errors
-/// `Denied` if `blobs` or the directory of the algorithm is a link: another program owns the target of the link,
-/// so nothing is written through it. `Io` if the metadata of the directories cannot be read.
+/// `Denied` if `blobs` or the directory of the algorithm is a link: another program owns the target of the link, so
+/// nothing is written through it. `Io` if the metadata of the directories cannot be read.
 pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> {
     let path = path(root, digest);
     for directory in path.ancestors().skip(1).take(2) {
@@ -130,8 +130,8 @@ pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, interval: D
     }
 }
 
-/// Records that a blob is used now, in its modification time. The access time does not work for this,
-/// because the garbage collection reads every manifest.
+/// Records that a blob is used now, in its modification time. The access time does not work for this, because the
+/// garbage collection reads every manifest.
 pub(crate) fn record_use(blob: &File) {
     // Best effort: without it the delay of the garbage collection starts earlier.
     drop(blob.set_modified(SystemTime::now()));

@@ -47,7 +47,8 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
 pub(crate) fn create_layout(root: &Path) -> Result<()> {
     oras_fs::create_directories(root)?;
     let marker = json::to_vec(&Marker::default());
-    // The marker is created first, because the lock of the layout is a lock on this file.
+    // The marker is created first: a crash before the index leaves a valid layout, because a missing index counts as
+    // empty.
     let is_marker_new = create_file(&root.join(MARKER_FILE), &marker)?;
     let is_index_new = create_file(&root.join(INDEX_FILE), &Index::default().to_bytes())?;
     if is_marker_new || is_index_new { oras_fs::sync_directory(root) } else { Ok(()) }

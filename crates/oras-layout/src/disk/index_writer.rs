@@ -31,7 +31,7 @@ pub(crate) struct IndexWriter {
 struct Pending {
     next: u64,
     changes: Vec<(u64, Vec<IndexChange>)>,
-    /// The tickets whose callers still wait. Other changes are not written.
+    /// The tickets whose callers still wait. After an error, only their changes are queued again.
     waiting: HashSet<u64>,
 }
 

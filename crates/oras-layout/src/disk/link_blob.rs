@@ -21,8 +21,8 @@ use super::file_digest::has_digest;
 /// Links the file `source` as the blob of `descriptor` if it has that content and may be shared. Returns true if it
 /// was linked.
 ///
-/// Every error gives false: the caller copies the bytes then, which reports the error. Nothing is published before it
-/// is verified. The work ends early if the receiver of `caller` is dropped.
+/// Returns false after an error: the caller then copies the bytes, and the copy reports the error. Nothing is published
+/// before it is verified. The work ends early if the receiver of `caller` is dropped.
 pub(crate) fn link_blob(
     root: &Path,
     descriptor: &Descriptor,
@@ -62,7 +62,7 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
     }
     // The program that wrote the file may not have flushed it.
     file.sync_all().ok()?;
-    // A different stamp means that a program wrote into the file while it was hashed.
+    // A different stamp means that a program changed the file while it was hashed.
     if FileStamp::of(&fs::symlink_metadata(&link).ok()?) != stamp || caller.is_closed() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The files of a layout directory. Everything here works on paths, and blocks.
+//! The files of a layout directory. All functions here take paths and block the thread.
 
 pub(crate) mod blobs;
 pub(crate) mod create_layout;

@@ -62,7 +62,7 @@ impl CacheSize {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (before, bytes) = (self.bytes, self.bytes.saturating_add(bytes));
         let is_count_due = match now.checked_sub(self.counted) {
-            // It was too large before: another process is evicting, or could not free enough.
+            // The cache was already too large: another process is evicting, or could not free enough.
             Some(age) if before > limit => age >= EVICTION_PAUSE.as_secs(),
             Some(age) => bytes > limit || age >= COUNT_INTERVAL.as_secs(),
             // The last count is in the future, so the clock was changed.

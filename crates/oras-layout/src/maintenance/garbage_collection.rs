@@ -22,7 +22,7 @@ use crate::index::{Index, IndexChange};
 use crate::layout::Layout;
 use crate::size_limits::MAX_STORED_MANIFEST;
 
-/// What [`Layout::collect_garbage`] deletes.
+/// The options of [`Layout::collect_garbage`].
 #[derive(Clone)]
 pub struct GarbageOptions {
     /// Content that was written or looked for, or that lost a tag, within this time stays: a client may be about to

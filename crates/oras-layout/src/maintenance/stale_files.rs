@@ -1,4 +1,4 @@
-//! Deletes files that killed processes left unfinished, those of ORAS and of the Go tool.
+//! Deletes the unfinished files of killed processes, both of ORAS and of the Go tool.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Deletes the stale files of the layout, and recovers blobs whose removal was interrupted. Best effort.
 pub(crate) fn delete_stale(root: &Path) {
-    // Before the rest: the recovered files begin with `.oras-`, too.
+    // Recovery runs first, because the names of these files begin with `.oras-`, too.
     blob_removal::recover(root);
     let is_ours = |name: &OsStr| {
         let name = name.as_encoded_bytes();
