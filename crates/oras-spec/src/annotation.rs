@@ -1,6 +1,7 @@
-//! Keys of annotations that ORAS reads or writes (image-spec, annotations.md). The `io.deis.oras` keys are its own.
+//! Keys of annotations that ORAS reads or writes (image-spec, annotations.md). ORAS itself defines the `io.deis.oras`
+//! keys.
 
-/// The time at which the artifact was created, by RFC 3339.
+/// The creation time of the artifact (RFC 3339).
 pub const CREATED: &str = "org.opencontainers.image.created";
 /// The path of a file, relative to the output directory.
 pub const TITLE: &str = "org.opencontainers.image.title";
@@ -10,7 +11,7 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub const CONTENT_DIGEST: &str = "io.deis.oras.content.digest";
 /// `"true"` on a layer that pull extracts as a directory.
 pub const UNPACK: &str = "io.deis.oras.content.unpack";
-/// The digest of the manifest to which an attestation of BuildKit in an index belongs.
+/// The digest of the image manifest that a BuildKit attestation in the same index describes.
 pub const DOCKER_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// A description of the content for people.
 pub const DESCRIPTION: &str = "org.opencontainers.image.description";

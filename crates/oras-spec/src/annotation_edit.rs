@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::json;
 
-/// An error of editing annotations.
+/// An error while editing annotations.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// The document is not a JSON object, or it has duplicate keys.
@@ -28,11 +28,12 @@ pub enum EditError {
 /// [`EditError::Json`] or [`EditError::NotObject`] if the document or its annotations are not JSON objects without
 /// duplicate keys. [`EditError::Missing`] if a key in `remove` does not exist.
 pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) -> Result<Vec<u8>, EditError> {
-    // With duplicate keys, an edit of one of them would have a result that depends on the parser.
+    // Some parsers use the first of two duplicate keys and some the last, so an edit of one would have no defined
+    // effect.
     json::check_strict(document)?;
     let text = std::str::from_utf8(document).map_err(|_| EditError::NotObject)?;
     let outer = Object::scan(text).ok_or(EditError::NotObject)?;
-    // The annotations are edited as a text of their own, which then replaces the old value.
+    // The annotations object is edited as a separate text, which then replaces the old value.
     let place = outer.members.iter().position(|member| member.key == "annotations");
     let value = place.map(|place| &text[outer.members[place].value.clone()]);
     let white_space = outer.white_space(text).deeper();
@@ -41,6 +42,7 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
         None | Some("null") => "{}".to_owned(),
         Some(value) => value.to_owned(),
     };
+    // Keys are removed first, so a key that is both removed and set exists at the end.
     for key in remove {
         // Every edit moves the offsets, so the text is scanned again.
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
@@ -68,6 +70,7 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
 }
 
 fn quoted(text: &str) -> String {
+    // A new text gets the escapes that the Go tool writes.
     String::from_utf8_lossy(&json::to_vec(text)).into_owned()
 }
 
@@ -112,6 +115,7 @@ impl Object {
         }
         let mut members = Vec::new();
         loop {
+            // `at` is the opening brace or the comma before the next member.
             at = skip_space(bytes, at + 1);
             if bytes.get(at)? == &b'}' {
                 return Some(Self { members });
@@ -210,6 +214,7 @@ fn skip_value(bytes: &[u8], mut at: usize) -> usize {
                 }
             }
             b'{' | b'[' => depth += 1,
+            // This bracket closes the container of the value, so it is not a part of the value.
             b'}' | b']' if depth == 0 => return at,
             b'}' | b']' if depth == 1 => return at + 1,
             b'}' | b']' => depth -= 1,

@@ -1,7 +1,7 @@
 //! JSON bodies of the registry API (distribution-spec, "API").
 //!
-//! They are read leniently: a list that is `null` is empty. The types of the `oci-spec` crate do not fit, because they
-//! reject `"tags": null` and unknown error codes.
+//! Parsing is lenient: `null` instead of a list is read as an empty list. The types of the `oci-spec` crate do not fit,
+//! because they reject `"tags": null` and unknown error codes.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +29,12 @@ pub struct CatalogPage {
 /// The body of an error response.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// The errors, the most important one first.
+    /// The errors in the order of the server.
     #[serde(default, deserialize_with = "null_is_default")]
     pub errors: Vec<ErrorEntry>,
 }
 
-/// An error of an error response.
+/// One error in an error response.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorEntry {
     /// A code such as `MANIFEST_UNKNOWN`. Any text is accepted, because registries have their own codes.

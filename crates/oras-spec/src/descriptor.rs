@@ -79,7 +79,8 @@ impl Descriptor {
     /// Returns the embedded content if it matches digest and size (image-spec: `data` "SHOULD be verified").
     pub fn embedded(&self) -> Option<&Bytes> {
         let data = self.data.as_ref()?;
-        // The length is compared first, because hashing costs more.
+        // The length is compared first, because hashing costs more. Data with an unknown algorithm cannot be verified
+        // and is ignored.
         (data.len() as u64 == self.size && self.digest.verify(data) == Ok(true)).then_some(data)
     }
 }

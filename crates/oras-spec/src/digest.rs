@@ -139,6 +139,7 @@ fn hex(hash: &[u8]) -> String {
 fn unhex<const N: usize>(text: &str) -> Result<[u8; N], DigestError> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
+        // The image-spec allows only lower-case hex digits, so that a hash has exactly one text form.
         b'a'..=b'f' => Ok(byte - b'a' + 10),
         _ => Err(DigestError::Format),
     };
@@ -152,7 +153,8 @@ fn unhex<const N: usize>(text: &str) -> Result<[u8; N], DigestError> {
     Ok(hash)
 }
 
-/// `component *(("+" | "." | "_" | "-") component)`, components of lower-case letters and digits.
+/// Returns true if `name` is `component *(("+" | "." | "_" | "-") component)`, where a component consists of lower-case
+/// letters and digits.
 fn is_algorithm(name: &str) -> bool {
     name.split(['+', '.', '_', '-'])
         .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{Descriptor, Digest, ImageIndex, Manifest, ManifestError, MediaType, View, json};
 
+// The fields that the typed structs write. All other fields of a document are unknown and are copied from the original.
 const INDEX: [&str; 6] =
     ["schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations"];
 const DESCRIPTOR: [&str; 8] =
@@ -53,6 +54,7 @@ impl IndexDocument {
             Some(Value::Array(manifests)) => manifests,
             _ => Vec::new(),
         };
+        // Both lists have the same length, because both were parsed from the same JSON array.
         let entries = std::mem::take(&mut known.manifests).into_iter().zip(originals);
         let entries = entries.map(|(descriptor, original)| Entry { descriptor, original }).collect();
         // Old indexes lack the field, but a written index always contains it.
@@ -77,6 +79,7 @@ impl IndexDocument {
 
     /// Appends a manifest, even if the index already lists it.
     pub fn add(&mut self, descriptor: Descriptor) {
+        // A new entry has no original JSON and therefore no unknown fields.
         self.entries.push(Entry { descriptor, original: Value::Null });
     }
 

@@ -98,6 +98,7 @@ macro_rules! forward {
     )*};
 }
 
+// The methods that are not forwarded keep the trait's defaults, as they do in both formatters of `serde_json`.
 impl<F: Formatter> Formatter for GoFormatter<F> {
     forward! {
         begin_array();
@@ -168,6 +169,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        // `serde_json` limits the depth of the document, so this recursion cannot overflow the stack.
         deserializer.deserialize_any(self)
     }
 }

@@ -180,8 +180,9 @@ impl Manifest {
     /// Unknown fields are ignored, and children may have unknown media types.
     ///
     /// # Errors
-    /// Rejects duplicate keys, another `mediaType` in the bytes, an index with layers or a config, and an image with
-    /// manifests (OCI advisory CVE-2021-41190). Also rejects a `media_type` that is not that of a manifest.
+    /// Rejects duplicate keys, a `mediaType` in the bytes that differs from `media_type`, an index with layers or a
+    /// config, and an image with manifests (OCI advisory CVE-2021-41190). Also rejects a `media_type` that is not that
+    /// of a manifest.
     pub fn parse(media_type: &MediaType, bytes: Bytes) -> Result<Self, ManifestError> {
         let kind = media_type.kind();
         if !media_type.is_manifest() {

@@ -86,6 +86,7 @@ impl MediaType {
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
             | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => MediaKind::Foreign,
+            // ORAS knows no children of an unknown type, so it copies such content as plain bytes.
             _ => MediaKind::Blob,
         }
     }

@@ -1,6 +1,6 @@
 //! References to artifacts in registries: `registry/repository[:tag][@digest]`.
 //!
-//! The parser is written by hand and lenient on purpose, as that of the Go tool: it drops a malformed tag before a
+//! The parser is written by hand and lenient on purpose, like that of the Go tool: it drops a malformed tag before a
 //! digest. There are no defaults for registry, repository prefix and tag. The parser of `oci-spec` does not fit: it
 //! adds `docker.io`, `library/` and `latest`, rejects IPv6 and compiles a regular expression on first use.
 
@@ -67,6 +67,7 @@ impl Reference {
     /// Returns the host to connect to, which is `registry-1.docker.io` for `docker.io`.
     pub fn host(&self) -> &str {
         match self.registry.as_str() {
+            // Docker Hub does not serve the registry API at the host that its references name.
             "docker.io" => "registry-1.docker.io",
             host => host,
         }
@@ -172,6 +173,7 @@ pub fn check_registry(text: &str) -> Result<&str, ReferenceError> {
         Some(rest) => {
             let (address, rest) = rest.split_once(']').ok_or_else(invalid)?;
             address.parse::<std::net::Ipv6Addr>().map_err(|_| invalid())?;
+            // The address is already verified, so a placeholder takes its place in the check of host names below.
             ("v6", if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(invalid)?) })
         }
         None => match text.split_once(':') {
