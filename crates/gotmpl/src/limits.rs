@@ -7,9 +7,11 @@ pub(crate) const MAX_STRING: usize = 64 << 20;
 pub(crate) const MAX_LIST: usize = 1_000_000;
 
 /// The maximum size in bytes of all function results of one rendering together.
+// The limits above apply to one result. A loop can produce many results, so their sum is limited, too.
 pub(crate) const MAX_TOTAL: usize = 1 << 30;
 
 /// The maximum depth of nested lists and maps that are printed, encoded, compared or copied, which recurse.
+// Without the limit, a value that contains itself would overflow the stack.
 pub(crate) const MAX_NESTING: usize = 400;
 
 /// The maximum depth of nested control structures, and of nested parentheses, in the text of a template.

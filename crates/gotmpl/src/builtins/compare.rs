@@ -65,6 +65,7 @@ fn equal(left: &Value, right: &Value) -> Result<bool, String> {
             Ok(one == other)
         }
         (None, None) => equal_complex(left, right),
+        // A basic value never equals nil, and Go accepts this comparison.
         _ if matches!(left, Value::Nil) || matches!(right, Value::Nil) => Ok(false),
         _ => Err(incompatible(left, right)),
     }
@@ -113,6 +114,7 @@ fn less(call: &Call<'_>) -> Result<bool, String> {
     let bad = || "invalid type for comparison".to_owned();
     let (left, right) = (call.any(0), call.any(1));
     let ordering = match (basic(left).ok_or_else(bad)?, basic(right).ok_or_else(bad)?) {
+        // Go can compare booleans, but it cannot order them.
         (Basic::Bool(_), Basic::Bool(_)) => return Err(bad()),
         (Basic::Int(left), Basic::Int(right)) => left.cmp(&right),
         (Basic::Uint(left), Basic::Uint(right)) => left.cmp(&right),

@@ -35,6 +35,7 @@ fn html(text: &[u8], out: &mut Buffer) {
         rest = &rest[plain + 1..];
         match byte {
             0 => out.push_char('\u{FFFD}'),
+            // Go writes numeric references: they are shorter than `&quot;`, and HTML before version 5 has no `&apos;`.
             b'"' => out.push_str("&#34;"),
             b'\'' => out.push_str("&#39;"),
             b'&' => out.push_str("&amp;"),
@@ -65,6 +66,7 @@ fn urlquery(text: &[u8], out: &mut Buffer) {
     for &byte in text {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte),
+            // A query encodes a space as `+`, like an HTML form.
             b' ' => out.push(b'+'),
             _ => out.push_str(&format!("%{byte:02X}")),
         }

@@ -83,6 +83,7 @@ fn slice(call: &Call<'_>) -> Answer {
         Value::List(list) => list.items().len(),
         other => return Err(format!("can't slice item of type {}", other.type_name())),
     };
+    // In Go the third index limits the capacity. Lists have none here, so this index is only checked.
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(call.rest(1)) {
         *bound = position(index, length)?;

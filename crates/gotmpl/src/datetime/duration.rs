@@ -12,6 +12,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let invalid = || problem("invalid duration");
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    // Zero is the only number without a unit.
     if rest == "0" {
         return Ok(0);
     }
@@ -61,6 +62,7 @@ fn take_digits<'t>(rest: &mut &'t str) -> &'t str {
 fn unit(name: &str) -> Option<u64> {
     Some(match name {
         "ns" => 1,
+        // Unicode has two equal-looking characters for this unit: the micro sign and the Greek letter mu.
         "us" | "µs" | "μs" => 1000,
         "ms" => 1_000_000,
         "s" => SECOND,

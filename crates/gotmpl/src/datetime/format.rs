@@ -48,6 +48,7 @@ fn format_part(civil: &Civil, part: LayoutPart) -> String {
         LayoutPart::Noon => if civil.hour >= 12 { "PM" } else { "AM" }.to_owned(),
         LayoutPart::NoonLower => if civil.hour >= 12 { "pm" } else { "am" }.to_owned(),
         LayoutPart::Zone if !civil.zone.is_empty() => civil.zone.to_string(),
+        // A zone without an abbreviation is shown as its offset.
         LayoutPart::Zone => {
             let form = OffsetForm { has_zulu: false, has_colons: false, parts: 2 };
             format_offset(civil.offset, form)

@@ -161,6 +161,7 @@ impl<'t> Reader<'t> {
     fn skip(&mut self, mut prefix: &[u8]) -> bool {
         while let Some(&first) = prefix.first() {
             if first == b' ' {
+                // A blank of the layout matches no blank only at the end of the text.
                 if self.rest.first().is_some_and(|&byte| byte != b' ') {
                     return false;
                 }
@@ -322,6 +323,7 @@ impl<'t> Reader<'t> {
             }
             let digits = &text[at..at + 2];
             bad |= !digits.iter().all(u8::is_ascii_digit);
+            // A number that is out of range has priority over a wrong digit, so the digit is reported below.
             *part = if bad { 0 } else { decimal(digits) };
         }
         let names = ["time zone offset hour", "time zone offset minute", "time zone offset second"];

@@ -65,6 +65,7 @@ impl<'a> Executor<'a, '_> {
             }
             ExprKind::Function(name) => {
                 self.locate(Location::Expr(first));
+                // A message about a call shows the complete command. All other messages show only the first word.
                 arguments.node = Location::Command(command);
                 return self.call_by_name(dot, name, arguments);
             }
@@ -211,6 +212,7 @@ impl<'a> Executor<'a, '_> {
                 if function.returns_any { Operand::Interface(value) } else { Operand::Of(value) }
             }),
             Body::Reflect(body) => body(&call),
+            // These functions were evaluated above.
             Body::And | Body::Or => Ok(Operand::Missing),
             Body::Call => Err(no_function(callee, call.operand(0))),
         };
@@ -253,6 +255,7 @@ impl<'a> Executor<'a, '_> {
                 return Ok(value);
             }
         }
+        // The result of the pipeline is the last argument, so it is used if no other argument decides.
         Ok(arguments.last.unwrap_or(value))
     }
 

@@ -91,6 +91,7 @@ pub(crate) fn execute(source: &Source<'_>, data: &Value, out: &mut dyn io::Write
         out,
         name: source.name,
         location: Location::Nothing,
+        // `$` holds the data of the template, even where the dot is another value.
         variables: vec![("$", dot.clone())],
         depth: 0,
         total: 0,
@@ -121,6 +122,7 @@ impl<'a> Executor<'a, '_> {
 
     /// Executes one more level of nesting. Fails if there are more than [`MAX_EXEC_DEPTH`].
     pub(crate) fn descend<T>(&mut self, run: impl FnOnce(&mut Self) -> Run<T>) -> Run<T> {
+        // Each level uses native stack, so a recursive template without a limit would overflow it.
         if self.depth == MAX_EXEC_DEPTH {
             return self.error(format_args!("exceeded maximum template depth ({MAX_EXEC_DEPTH})"));
         }
@@ -162,6 +164,7 @@ impl<'a> Executor<'a, '_> {
 
     fn walk_action(&mut self, dot: &Operand, pipe: &'a Pipe) -> Run<()> {
         let value = self.evaluate_pipeline(dot, pipe)?;
+        // An action that sets a variable prints nothing.
         if !pipe.variables.is_empty() {
             return Ok(());
         }
@@ -305,6 +308,7 @@ impl<'a> Executor<'a, '_> {
         let variables = std::mem::replace(&mut self.variables, vec![("$", dot.clone())]);
         let caller = std::mem::replace(&mut self.name, name);
         self.walk(&dot, nodes)?;
+        // After an error the rendering ends, so the state is restored only after a success.
         self.variables = variables;
         self.name = caller;
         Ok(())

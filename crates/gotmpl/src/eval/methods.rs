@@ -78,6 +78,7 @@ const VERSION: &[Function] = &[
     }),
     function("Equal", &[Type::Version, Type::Version], |call| is(call, Ordering::Equal)),
     function("GreaterThan", &[Type::Version, Type::Version], |call| is(call, Ordering::Greater)),
+    // The numbers are unsigned integers in Go, whose addition wraps around.
     function("IncMajor", &[Type::Version], |call| inc(call, |parts| (parts.major.wrapping_add(1), 0, 0))),
     function("IncMinor", &[Type::Version], |call| {
         inc(call, |parts| (parts.major, parts.minor.wrapping_add(1), 0))

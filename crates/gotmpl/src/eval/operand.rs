@@ -13,6 +13,7 @@ pub(crate) enum Operand {
     Of(Value),
 }
 
+// `Operand::value` returns a reference, so nil needs a place in memory.
 static NIL: Value = Value::Nil;
 
 impl Operand {

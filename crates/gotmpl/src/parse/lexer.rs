@@ -241,6 +241,7 @@ impl<'a> Lexer<'a> {
             '"' => self.quoted('"', TokenKind::String, "unterminated quoted string"),
             '\'' => self.quoted('\'', TokenKind::CharConstant, "unterminated character constant"),
             '`' => loop {
+                // A raw string has no escapes and may contain line feeds.
                 match self.bump() {
                     None => return self.error("unterminated raw quoted string"),
                     Some('`') => return self.token(TokenKind::RawString),
@@ -259,6 +260,7 @@ impl<'a> Lexer<'a> {
                 }
                 None => self.error("unexpected right paren"),
             },
+            // The parser decides whether such a character is an error. A comma, for example, separates two variables.
             c if c.is_ascii() && is_print(c) => self.token(TokenKind::Char),
             c => self.error(format!("unrecognized character in action: {}", unicode_sharp(c))),
         }
@@ -279,6 +281,7 @@ impl<'a> Lexer<'a> {
         if starts_with_right_trim(from_last) && from_last[TRIM..].starts_with(RIGHT) {
             self.pos = last;
             self.line = line;
+            // A single blank is a part of the delimiter, so no token for a space precedes it.
             if count == 1 {
                 return self.right_delim(true);
             }
@@ -337,6 +340,7 @@ impl<'a> Lexer<'a> {
             let mut c = self.bump();
             // An escaped quote does not end the literal. A line feed ends it with an error even if it is escaped.
             if c == Some('\\') {
+                // A blank replaces the escaped character, so that an escaped quote does not end the literal below.
                 c = self.bump().filter(|&c| c != '\n').map(|_| ' ');
             }
             match c {
@@ -364,6 +368,7 @@ impl<'a> Lexer<'a> {
 
     fn scan_number(&mut self) -> bool {
         self.accept("+-");
+        // Underscores are accepted in any place here. The parser of numbers checks their positions.
         let mut digits = "0123456789_";
         let mut exponent = "eE";
         // The prefix determines the digits and the exponent: a hexadecimal exponent starts with `p`, because `e` is a

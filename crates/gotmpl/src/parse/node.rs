@@ -114,6 +114,7 @@ impl fmt::Display for Command {
         for (index, word) in self.words.iter().enumerate() {
             let separator = if index > 0 { " " } else { "" };
             match &word.kind {
+                // The tree does not store parentheses, but messages of Go contain them.
                 ExprKind::Pipe(pipe) => write!(f, "{separator}({pipe})")?,
                 _ => write!(f, "{separator}{word}")?,
             }

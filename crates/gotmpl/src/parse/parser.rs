@@ -55,6 +55,7 @@ impl Tree {
     fn new() -> Self {
         let none = Token { kind: TokenKind::Eof, pos: 0, text: String::new(), line: 0 };
         Self {
+            // The grammar puts back at most three tokens: a variable, a space and the token after them.
             tokens: [none.clone(), none.clone(), none],
             peeked: 0,
             variables: vec!["$".to_owned()],
@@ -134,6 +135,7 @@ impl Parser<'_> {
     }
 
     pub(crate) fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
+        // Go reports the line of the token that was read last, even if that token was put back.
         Err(format!("template: {}:{}: {message}", self.name, self.tree.tokens[0].line))
     }
 
@@ -181,6 +183,7 @@ impl Parser<'_> {
                 TokenKind::Eof => return Ok(nodes),
                 TokenKind::LeftDelim => {
                     let delimiter = self.next();
+                    // A definition is valid only at the top level, so `parse_list` does not handle it.
                     if self.next_non_space().kind == TokenKind::Define {
                         self.parse_definition()?;
                         continue;
@@ -198,6 +201,7 @@ impl Parser<'_> {
 
     /// Parses with the state of a new template, and adds the template that `parse` returns.
     fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<(String, Nodes)>) -> Parsed<()> {
+        // A nested template sees neither the variables nor the loops of the template around it.
         let outer = mem::replace(&mut self.tree, Tree::new());
         let (name, nodes) = parse(self)?;
         self.add(name, nodes)?;

@@ -155,6 +155,7 @@ impl Parser<'_> {
                 }
                 ExprKind::Variable(token.text, Vec::new())
             }
+            // The text of the token begins with the dot.
             TokenKind::Field => ExprKind::Field(vec![token.text[1..].to_owned()]),
             TokenKind::Bool => ExprKind::Bool(token.text == "true"),
             TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => self.parse_number(&token)?,

@@ -57,6 +57,7 @@ impl TokenKind {
     /// Returns the kind of a keyword.
     pub(crate) fn keyword(word: &str) -> Option<Self> {
         Some(match word {
+            // Go lists the dot among the keywords, so messages show it as `<.>`.
             "." => Self::Dot,
             "block" => Self::Block,
             "break" => Self::Break,
@@ -84,6 +85,7 @@ impl Token {
                 format!("<{}>", self.text)
             }
             _ if self.text.len() > 10 => {
+                // Go compares the length in bytes, but cuts the text after ten characters.
                 let start: String = self.text.chars().take(10).collect();
                 format!("{}...", quote(start.as_bytes()))
             }

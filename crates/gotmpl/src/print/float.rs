@@ -121,6 +121,7 @@ fn parts(magnitude: f64) -> (u64, i32) {
     let bits = magnitude.to_bits();
     let fraction = bits & ((1 << 52) - 1);
     match (bits >> 52) as i32 & 0x7ff {
+        // A subnormal number has the smallest exponent and no implicit leading bit.
         0 => (fraction, -1074),
         biased => (fraction | 1 << 52, biased - 1075),
     }

@@ -30,7 +30,7 @@ pub(crate) struct Flags {
 pub(crate) struct Printer {
     pub(crate) out: Buffer,
     pub(crate) flags: Flags,
-    /// Whether a complaint such as `%!d(string=hi)` is printed, in which Go calls no `String` methods.
+    /// Whether the printer writes a complaint such as `%!d(string=hi)`. Go does not call `String` methods there.
     is_complaining: bool,
 }
 
@@ -75,6 +75,7 @@ pub(crate) fn show_reflect(value: &Value) -> String {
 /// Joins values as Go's `Sprint` does: with a space between two values of which neither is a string.
 pub(crate) fn sprint<'v>(values: impl Iterator<Item = &'v Value>) -> Result<Vec<u8>, String> {
     let mut printer = Printer::default();
+    // No space precedes the first value.
     let mut after_string = true;
     for value in values {
         let is_string = matches!(value, Value::String(_));
@@ -212,6 +213,7 @@ impl Printer {
             }
             self.value(field, verb, 1);
         }
+        // `brackets` returns the brackets of a list, but a struct ends with a brace.
         self.out.write(if self.flags.go_syntax { close } else { b"}" });
     }
 

@@ -119,6 +119,7 @@ impl Formatter<'_> {
     }
 
     fn precision(&mut self, indices: &mut Indices) {
+        // A point at the end of the format is the verb, as in Go.
         if self.peek() != Some(b'.') || self.pos + 1 >= self.format.len() {
             return;
         }

@@ -67,6 +67,7 @@ impl Printer {
     }
 
     fn hex_string(&mut self, text: &[u8], verb: char) {
+        // Unlike for other verbs, the precision counts bytes here.
         let length = self.flags.precision.map_or(text.len(), |precision| precision.min(text.len()));
         let prefix = match (self.flags.sharp, verb) {
             (false, _) => "",

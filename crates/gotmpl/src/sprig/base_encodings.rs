@@ -40,6 +40,7 @@ impl Base {
     }
 
     fn encode(&self, data: &[u8]) -> Result<Vec<u8>, String> {
+        // Base32 writes eight letters for five bytes, so the result for half the limit is not too long.
         if data.len() > MAX_STRING / 2 {
             return Err(too_long());
         }

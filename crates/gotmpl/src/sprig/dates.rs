@@ -51,6 +51,7 @@ fn format(call: &Call<'_>, layout: &[u8], at: usize, zone: &[u8]) -> Value {
         Ok(name) if !name.contains("..") && !name.starts_with(['/', '\\']) => Zone::named(name),
         _ => None,
     };
+    // Sprig shows the time in UTC if the zone is unknown.
     let time = time_of(call.any(at), call.context).in_zone(zone.unwrap_or(Zone::Utc));
     Value::text(format::format(&time, layout))
 }
@@ -72,6 +73,7 @@ fn modify(call: &Call<'_>) -> Answer {
 }
 
 fn seconds_to_duration(call: &Call<'_>) -> Answer {
+    // Sprig accepts only strings and `int64`. A value of another type counts as zero seconds.
     let seconds = match call.any(0) {
         Value::String(_) => parse_seconds(call.str(0)),
         Value::Integer(Integer { kind: IntegerKind::Int64, bits }) => *bits,

@@ -109,6 +109,7 @@ impl Decimal {
         } else {
             one / two
         };
+        // A decimal cannot be infinite, so an overflow becomes zero.
         if result.is_finite() { result } else { 0.0 }
     }
 }

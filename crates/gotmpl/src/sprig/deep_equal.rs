@@ -19,6 +19,7 @@ fn equal_at(left: &Value, right: &Value, depth: usize) -> Result<bool, String> {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(left), Value::Bool(right)) => left == right,
         (Value::Int(left), Value::Int(right)) => left == right,
+        // NaN differs from itself, as in Go.
         (Value::Float(left), Value::Float(right)) => left == right,
         (Value::String(left), Value::String(right)) => left == right,
         (Value::Integer(left), Value::Integer(right)) => left == right,

@@ -36,6 +36,7 @@ fn dict(call: &Call<'_>) -> Answer {
 }
 
 fn get(call: &Call<'_>) -> Answer {
+    // Sprig returns an empty string for a missing key.
     Ok(call.map(0).and_then(|map| map.get(call.str(1))).unwrap_or_else(|| Value::from("")))
 }
 
@@ -47,6 +48,7 @@ fn set(call: &Call<'_>) -> Answer {
 }
 
 fn unset(call: &Call<'_>) -> Answer {
+    // In Go, deleting a key of a nil map is allowed and has no effect.
     let map = call.map(0).cloned().unwrap_or_default();
     map.remove(call.str(1));
     Ok(Value::Map(map))

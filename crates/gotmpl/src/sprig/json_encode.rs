@@ -68,6 +68,7 @@ impl Encoder {
         if depth > MAX_NESTING {
             return Err(EncodeError::Limit(too_deep()));
         }
+        // The buffer reports its failure at the end, so the remaining values are skipped.
         if self.out.has_failed() {
             return Ok(());
         }
@@ -167,6 +168,7 @@ impl Encoder {
                 '<' | '>' | '&' if self.style.escapes_html => self.escape(c),
                 // U+2028 and U+2029 end a line in JavaScript, so Go escapes them even where HTML is not escaped.
                 '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => self.escape(c),
+                // A byte that is not UTF-8 is escaped. A valid U+FFFD is written unchanged.
                 _ if size == 1 && !first.is_ascii() => self.out.push_str("\\ufffd"),
                 _ => self.out.write(&rest[..size]),
             }

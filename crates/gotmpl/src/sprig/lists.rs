@@ -59,6 +59,7 @@ fn of_any(items: Vec<Value>) -> Answer {
 fn as_list<'v>(value: &'v Value, action: &str) -> Result<&'v List, String> {
     match value {
         Value::List(list) => Ok(list),
+        // Sprig reads the type of the argument, which panics in Go for nil.
         Value::Nil => Err(NIL_POINTER.to_owned()),
         other => Err(format!("Cannot {action} type {}", other.kind_name())),
     }

@@ -20,6 +20,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("sub", &[Any, Any], |call| {
         Ok(Value::int64(to_int64(call.any(0)).wrapping_sub(to_int64(call.any(1)))))
     }),
+    // In Go, the smallest integer divided by -1 wraps around.
     function("div", &[Any, Any], |call| divide(call, i64::wrapping_div)),
     function("mod", &[Any, Any], |call| divide(call, i64::wrapping_rem)),
     function("mul", &[Any], |call| Ok(Value::int64(integers(call, 0).fold(1, i64::wrapping_mul))))

@@ -28,6 +28,7 @@ fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Resu
     if depth > MAX_NESTING {
         return Err(too_deep());
     }
+    // A map that is merged into itself does not change.
     if target.is_same(source) {
         return Ok(());
     }

@@ -34,6 +34,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 ];
 
 /// The maximum size in bytes of a compiled expression.
+// A short pattern with nested repetitions can compile to a program of any size.
 const SIZE_LIMIT: usize = 16 << 20;
 
 /// Compiles the first argument.
@@ -70,6 +71,7 @@ fn find(regex: &Regex, call: &Call<'_>) -> Value {
 
 /// Returns false for an empty match between the bytes of a character.
 fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
+    // The `regex` crate matches bytes here, but Go finds no match inside a character.
     !found.is_empty() || text.get(found.start()).is_none_or(|byte| byte & 0xc0 != 0x80)
 }
 

@@ -31,6 +31,7 @@ struct Translator<'p> {
     flags_at: Option<usize>,
 }
 
+// This is the limit of Go's `regexp/syntax`.
 const MAX_REPEAT: u32 = 1000;
 
 /// The names of POSIX classes such as `[:alpha:]`.
@@ -135,6 +136,7 @@ impl<'p> Translator<'p> {
             return Ok(());
         };
         let name = after.strip_prefix("P<").or_else(|| after.strip_prefix('<'));
+        // `(?<=` and `(?<!` start a lookbehind, which Go rejects as unknown syntax.
         if let Some(name) = name.filter(|name| !name.starts_with(['=', '!'])) {
             let missing = || format!("invalid named capture: `{rest}`");
             let end = name.find('>').ok_or_else(missing)?;
@@ -253,6 +255,7 @@ impl<'p> Translator<'p> {
                 u32::from_str_radix(digits, 8).unwrap_or(0)
             }
             'x' => self.hexadecimal(start)?,
+            // Go counts the underscore as a word character, and a word character cannot be escaped.
             c if c.is_ascii_punctuation() && c != '_' => u32::from(c),
             _ => return Err(format!("invalid escape sequence: `{}`", &self.pattern[start..self.pos])),
         };
@@ -346,6 +349,7 @@ impl<'p> Translator<'p> {
     }
 
     fn literal_in_class(&mut self, c: char) {
+        // The `regex` crate has operators such as `&&` and `~~` in classes, which are literal text in Go.
         if is_special_in_class(c) {
             self.out.push('\\');
         }

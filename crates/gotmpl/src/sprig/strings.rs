@@ -92,6 +92,7 @@ fn abbrevboth(call: &Call<'_>) -> Answer {
 
 fn trunc(call: &Call<'_>) -> Answer {
     let (count, text) = (call.int(0), call.str(1));
+    // Sprig counts bytes, so the result can end within a character.
     let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     Ok(Value::text(match size {
         size if size >= text.len() => text,

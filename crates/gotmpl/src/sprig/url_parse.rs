@@ -131,6 +131,7 @@ fn parse_main(text: &[u8]) -> Result<Url, String> {
         return Err("net/url: invalid control character in URL".to_owned());
     }
     let mut url = Url::default();
+    // `*` is a valid target of the HTTP method OPTIONS, so Go accepts it as a path.
     if text == b"*" {
         url.path = text.to_vec();
         return Ok(url);
@@ -149,6 +150,7 @@ fn parse_main(text: &[u8]) -> Result<Url, String> {
             return Err("first path segment in URL cannot contain colon".to_owned());
         }
     }
+    // Without a scheme, three slashes start a path and not an empty host.
     if rest.starts_with(b"//") && (!url.scheme.is_empty() || !rest.starts_with(b"///")) {
         let authority = &rest[2..];
         let end = authority.iter().position(|&byte| byte == b'/').unwrap_or(authority.len());

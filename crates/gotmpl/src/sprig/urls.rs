@@ -45,6 +45,7 @@ fn url_join(call: &Call<'_>) -> Answer {
     };
     let userinfo = part("userinfo")?;
     if !userinfo.is_empty() {
+        // Sprig parses the user information within a complete URL, so the same checks apply.
         let parsed = parse(&[b"proto://", &userinfo[..], b"@host"].concat());
         url.user = parsed.map_err(|error| format!("unable to parse userinfo in dict: {error}"))?.user;
     }

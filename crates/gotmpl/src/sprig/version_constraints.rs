@@ -68,7 +68,9 @@ struct Grammar {
 
 impl Grammar {
     fn new() -> Option<Self> {
+        // The empty alternative is a constraint without an operator, which means equality.
         let operator = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+        // The class of the Go package contains a bar, so this one does, too.
         let number = r"[0-9|x|X|*]+";
         let dotted = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*";
         let version = format!(r"v?{number}(?:\.{number})?(?:\.{number})?(?:-{dotted})?(?:\+{dotted})?");

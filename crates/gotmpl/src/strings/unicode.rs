@@ -31,6 +31,7 @@ fn ranges(class: &str) -> Vec<(char, char)> {
 }
 
 fn is_in(category: &Category, c: char) -> bool {
+    // The ranges are sorted and do not overlap, so a binary search finds the only candidate.
     let next = category.partition_point(|&(start, _)| start <= c);
     next > 0 && c <= category[next - 1].1
 }

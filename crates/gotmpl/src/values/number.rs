@@ -25,6 +25,7 @@ impl Number {
         // integer, too.
         number.uint = parse_uint(text);
         number.int = parse_int(text);
+        // `-0` and `+0` have a sign, but Go also accepts them as unsigned zeros.
         if number.int == Some(0) {
             number.uint = Some(0);
         }
@@ -38,6 +39,7 @@ impl Number {
                 return Err(format!("integer overflow: {text:?}"));
             }
             number.float = Some(float);
+            // A conversion saturates, so the largest integer may be the result of a float that is too large.
             number.int = Some(float as i64).filter(|&int| int as f64 == float && int != i64::MAX);
             number.uint = Some(float as u64).filter(|&uint| uint as f64 == float && uint != u64::MAX);
         } else {

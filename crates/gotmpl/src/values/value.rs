@@ -221,6 +221,7 @@ impl Map {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Text, Value>> {
+        // No method locks a second map while it holds the lock, so maps that contain each other cannot deadlock.
         self.0.entries.lock()
     }
 

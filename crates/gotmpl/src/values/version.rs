@@ -53,6 +53,7 @@ impl Version {
         let leading_zero = |part: &str| {
             part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
         };
+        // Semantic versions forbid leading zeros in the numbers of a prerelease (semver.org, section 9).
         if prerelease.split('.').any(leading_zero) {
             return Err("Version segment starts with 0".to_owned());
         }
