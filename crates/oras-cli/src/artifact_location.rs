@@ -1,4 +1,4 @@
-//! Where a reference on the command line leads: a repository of a registry, or an OCI layout.
+//! The location that a reference on the command line names: a repository of a registry, or an OCI layout.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ enum LocationKind {
 }
 
 impl ArtifactLocation {
-    /// Reads the reference `raw` as the flags, whose names begin with `prefix`, say.
+    /// Parses the reference `raw`. The flags, whose names begin with `prefix`, select a registry or an OCI layout.
     pub(crate) fn new(
         args: &LocationArgs,
         prefix: &str,
@@ -47,6 +47,7 @@ impl ArtifactLocation {
         exclusive!(prefix, layout.oci_layout_path, layout.oci_layout)?;
         // With `--oci-layout` the reference contains the path; with `--oci-layout-path` the flag does.
         if layout.oci_layout == Some(true) {
+            // A layout receives no requests, so a header would have no effect.
             if !args.registry.connection.header.is_empty() {
                 return Err(Failure::new("custom header flags cannot be used on an OCI image layout target"));
             }
@@ -119,6 +120,7 @@ impl ArtifactLocation {
             return Ok(Mirrored::reader(&repository)?);
         }
         oras::open_layout(&self.path).await.map_err(|error| match error.kind() {
+            // The cause of a missing layout is usually a wrong argument, so the message quotes the argument.
             ErrorKind::NotFound => {
                 Failure::new(format!("invalid argument {:?}: {}", self.raw, error.chain()))
                     .of_kind(ErrorKind::NotFound)
@@ -154,13 +156,16 @@ impl ArtifactLocation {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
             None => {
+                // A registry collects garbage itself. In a layout the unneeded content would stay, so it is deleted
+                // here.
                 let options = LayoutOptions { prune_on_delete: true, ..LayoutOptions::default() };
                 Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?))
             }
         }
     }
 
-    /// Requests only manifests of these types from the registry. Returns false for a layout, where that is impossible.
+    /// Restricts the manifest types that are requested from the registry. Returns false for a layout, which has one
+    /// manifest for each reference.
     pub(crate) fn set_accepted_types(&mut self, types: Vec<MediaType>) -> bool {
         match &mut self.kind {
             LocationKind::Registry { access, .. } => {
@@ -174,6 +179,7 @@ impl ArtifactLocation {
     /// Returns the location of `tag` in the same repository or layout.
     pub(crate) fn sibling(&self, args: &LocationArgs, tag: &str, printer: &Printer) -> Result<Self, Failure> {
         match self.kind {
+            // With `--oci-layout-path` the reference is only the tag. In all other forms it also contains the location.
             LocationKind::Layout { by_flag: false } => Self::new(args, "", tag, printer),
             _ => Self::new(args, "", &format!("{}:{tag}", self.path), printer),
         }
@@ -211,7 +217,7 @@ impl ArtifactLocation {
 fn split_layout(raw: &str) -> Result<(String, String), Failure> {
     let empty = || Failure::new(format!("found empty file path in {raw:?}\ninvalid reference"));
     let (path, reference) = match raw.rsplit_once('@') {
-        // A digest contains a colon, so the part after `@` is split off before a tag is looked for.
+        // A digest contains a colon, so the text is split at `@` before it is split at the colon of a tag.
         Some((path, digest)) => (path.to_owned(), digest.to_owned()),
         None => {
             let parsed = FileReference::parse(raw).map_err(|_| empty())?;

@@ -10,7 +10,7 @@ use crate::env;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// The files that are rewritten if they are damaged. The blobs need no repair: reading a blob verifies it.
+/// The files that are rewritten if they are damaged. Blobs need no repair, because each read of a blob verifies it.
 const DOCUMENTS: [&str; 2] = ["index.json", "oci-layout"];
 
 /// Wraps `source` in the cache at `path`. If the cache cannot be opened, prints a warning and returns `source` itself.
@@ -36,9 +36,11 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
 /// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.
 async fn open(path: &Path, options: LayoutOptions, printer: Printer) -> Result<Layout, Error> {
     let damage = match Layout::open_or_create_with(path, options).await {
+        // New documents repair only damaged content. Other errors, such as a missing permission, are returned.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidContent | ErrorKind::TooLarge) => error,
         opened => return opened,
     };
+    // Damaged documents are renamed and not deleted, so that the user can inspect them.
     for name in DOCUMENTS {
         // One of the two may be missing. If neither can be renamed, the open below fails again.
         drop(std::fs::rename(path.join(name), path.join(format!("{name}.damaged"))));

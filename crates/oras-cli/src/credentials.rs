@@ -1,4 +1,4 @@
-//! Credentials: those given by flags, and the files that store the others.
+//! Credentials from flags and from credential files.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,13 +19,14 @@ pub(crate) fn credential_files(given: &[String], printer: &Printer) -> DockerCon
     let store = match given {
         [] => DockerConfig::open(env::docker_config().into_iter().collect())
             .with_fallbacks(env::containers_auth()),
+        // Explicit files have no fallbacks, so that no other credential is sent.
         paths => DockerConfig::open(paths.iter().map(PathBuf::from).collect()),
     };
     store.with_notices(Arc::new(move |text: &str| log::notice(printer, text)))
 }
 
 /// Returns the credential that the flags give. Reads it from standard input for `--password-stdin` and
-/// `--identity-token-stdin`, which only a command with one registry has.
+/// `--identity-token-stdin`, which only commands with one registry accept.
 pub(crate) fn given(
     args: &ConnectionArgs,
     username: Option<String>,
@@ -52,7 +53,8 @@ pub(crate) fn given(
     let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::from);
     Ok(match (username, secret(password), secret(token)) {
         (Some(username), Some(password), _) => Some(Credential::Basic { username, password }),
-        // A user name without a password can't be used, but an error about it is better than an anonymous request.
+        // A user name without a password can't be used. It is kept, because an error is clearer than an anonymous
+        // request.
         (Some(username), None, _) => {
             Some(Credential::Basic { username, password: Secret::from(String::new()) })
         }
@@ -69,6 +71,7 @@ fn read_secret() -> Result<String, Failure> {
         .take(1 << 20)
         .read_to_string(&mut text)
         .map_err(|error| Failure::of_io("failed to read standard input", &error))?;
+    // `echo` adds a line break, which is not a part of the secret.
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -68,6 +68,7 @@ pub(crate) fn unfinished_uploads() -> Option<PathBuf> {
 
 /// Returns a directory of the user (XDG Base Directory Specification; the local application data on Windows).
 fn user_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
+    // The XDG specification requires programs to ignore relative paths in these variables.
     let path = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
 }

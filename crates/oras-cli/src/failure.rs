@@ -27,6 +27,7 @@ impl Failure {
             Some(ErrorKind::Unauthorized | ErrorKind::Denied) => 4,
             Some(ErrorKind::DigestMismatch | ErrorKind::SizeMismatch | ErrorKind::InvalidContent) => 5,
             Some(ErrorKind::AlreadyExists) => 6,
+            // These are `EX_IOERR` and `EX_TEMPFAIL` of `sysexits.h`: a retry may succeed after a network error.
             Some(ErrorKind::Io) => 74,
             Some(ErrorKind::Network) => 75,
             Some(_) => 1,
@@ -70,6 +71,7 @@ fn io_cause(error: &std::io::Error) -> String {
     if error.raw_os_error().is_none() {
         return text;
     }
+    // Go writes the messages of system errors in lower case.
     let words = without_error_numbers(&text);
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
@@ -127,6 +129,7 @@ impl From<Error> for Failure {
 /// Returns the advice for a server that speaks HTTP instead of HTTPS, or HTTPS instead of HTTP.
 fn wrong_scheme_advice(error: &Error) -> Option<&'static str> {
     Some(match error.find::<WrongScheme>()? {
+        // The error does not store the address of the proxy as a value, so its text is searched.
         WrongScheme::SpeaksHttp(_) if error.chain().contains("through the proxy https://") => {
             "If the proxy is meant to be reached without TLS, begin its address with http://"
         }

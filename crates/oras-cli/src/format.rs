@@ -65,6 +65,7 @@ impl Format {
         // A malformed expression fails here, before the command changes anything.
         let jq = args.jq.as_deref().map(Expression::jq).transpose()?;
         match (name, template) {
+            // `--jq` implies JSON, so it also works with the default format for people.
             ("text" | "tree" | "json", _) if jq.is_some() => Ok(jq.map_or(Self::Json, Self::Expression)),
             (_, _) if jq.is_some() => Err(Failure::new("--jq must be used with --format json")),
             ("json", _) => Ok(Self::Json),
@@ -104,6 +105,7 @@ impl Printer {
             Format::Text | Format::Table => Ok(()),
             Format::Json => self.json(report),
             Format::Expression(expression) => {
+                // Output before an error is printed, as by the Go tool.
                 let (output, evaluated) = expression.run(&json::to_vec(report));
                 self.text(&output)?;
                 evaluated

@@ -13,6 +13,7 @@ pub(crate) fn bytes(size: u64) -> String {
         unit += 1;
     }
     if unit > 0 {
+        // Three significant digits are shown, as by the Go tool.
         let precision = if value < 10.0 {
             100.0
         } else if value < 100.0 {

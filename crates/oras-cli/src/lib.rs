@@ -117,7 +117,7 @@ fn run(printer: &Printer) -> Result<(), Failure> {
     }
 }
 
-/// The limit of blocking threads. Transfers block while they wait for each other, so too few would deadlock.
+/// The limit of blocking threads. Transfers block while they wait for each other, so too few threads would deadlock.
 const THREADS: usize = 512;
 /// The limit of blocking threads of a server, which never block for a slow client; each thread costs memory.
 const SERVER_THREADS: usize = 64;

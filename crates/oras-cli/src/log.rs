@@ -1,4 +1,4 @@
-//! Log entries on standard error, in the format of the Go tool: time and level, a message, named data, two empty lines.
+//! Log entries on standard error in the format of the Go tool: time, level, message, named data, two empty lines.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -21,6 +21,7 @@ pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
 /// Logs a warning, unless the same text was logged before.
 pub(crate) fn notice(printer: Printer, text: &str) {
     static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    // Several threads may report the same problem. The first one to lock the set logs it.
     if LOGGED.lock().insert(text.to_owned()) {
         warning(printer, text, &[]);
     }
@@ -38,7 +39,7 @@ pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
 /// Starts to log requests to registries and their responses.
 pub(crate) fn show_requests(printer: Printer) {
     let subscriber = tracing_subscriber::registry().with(Requests { printer });
-    // The first subscriber stays for the whole process.
+    // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 

@@ -41,9 +41,11 @@ impl Printer {
 
     /// Prints content as it is.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        // The lock keeps lines of several threads apart. The flush reports a closed pipe here instead of at exit.
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe {
+                // No other data depends on this flag, so relaxed ordering is sufficient.
                 STDOUT_CLOSED.store(true, Ordering::Relaxed);
             }
             Failure::of_io("failed to write to standard output", &error)

@@ -34,6 +34,7 @@ impl TreeStyle {
 
 /// Draws the referrers of `root`, grouped by artifact type, with annotations sorted by key.
 pub(crate) fn draw(path: &str, root: &Referrer, annotations: bool, style: TreeStyle) -> String {
+    // ANSI colours: 32 is green for digests, 93 bright yellow for types, 90 grey for annotations.
     let label = style.apply("32", &format!("{path}@{}", root.descriptor.digest));
     let mut text = label + "\n";
     lines(&group(&root.referrers, annotations, style), "", &mut text);
@@ -98,6 +99,7 @@ fn scalar(text: &str) -> String {
         quoted.push('"');
         return quoted;
     }
+    // Without quotes YAML would read the text as a value of another type.
     if is_other_type(text) {
         return format!("{:?}", text.to_owned());
     }

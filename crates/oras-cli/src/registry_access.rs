@@ -32,7 +32,7 @@ pub(crate) struct RegistryAccess {
 }
 
 impl RegistryAccess {
-    /// Checks the flags, whose names begin with `prefix`. Reads secrets from standard input where a flag asks for it.
+    /// Checks the flags, whose names begin with `prefix`. Reads a secret from standard input if a flag requests it.
     pub(crate) fn new(args: &RegistryArgs, prefix: &str, printer: &Printer) -> Result<Self, Failure> {
         let connection = &args.connection;
         exclusive!(prefix, connection.username, connection.identity_token, connection.identity_token_stdin)?;
@@ -63,6 +63,7 @@ impl RegistryAccess {
         let credentials: Arc<dyn CredentialStore> = match &credential {
             Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
             None => {
+                // A malformed credential file is an error only if the command needs a credential from it.
                 store.check()?;
                 Arc::clone(&store) as _
             }
@@ -83,6 +84,7 @@ impl RegistryAccess {
                 .collect::<Result<_, _>>()?,
             no_proxy: env::no_proxy(),
             credentials,
+            // A credential from flags is meant for the registry, so its mirrors use only stored credentials.
             mirror_credentials: Arc::clone(&store) as _,
             referrers: match args.distribution_spec.as_deref() {
                 Some("v1.1-referrers-api") => ReferrersMode::Api,
@@ -104,6 +106,7 @@ impl RegistryAccess {
             return Ok(client.clone());
         }
         let client = Client::new(self.options.clone())?;
+        // If two threads create a client at the same time, both use the first one.
         Ok(self.client.get_or_init(|| client).clone())
     }
 }

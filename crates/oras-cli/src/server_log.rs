@@ -10,13 +10,13 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::printer::Printer;
 
-/// The target of the server's events, which include its requests.
+/// The prefix of the tracing targets of the server's events, for example of its requests.
 const TARGET: &str = "oras_serve";
 
 /// Starts to log the events of the server.
 pub(crate) fn show(printer: Printer) {
     let subscriber = tracing_subscriber::registry().with(AccessLog { printer });
-    // The first subscriber stays for the whole process.
+    // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
@@ -27,6 +27,7 @@ struct AccessLog {
 
 impl<S: Subscriber> Layer<S> for AccessLog {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        // In `tracing` a less severe level is greater, so this drops debug and trace events.
         metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO
     }
 
@@ -43,7 +44,9 @@ struct LogfmtLine(String);
 
 impl LogfmtLine {
     fn add(&mut self, name: &str, value: &str) {
+        // `tracing` stores the text of an event in a field called `message`.
         let name = if name == "message" { "msg" } else { name };
+        // A space separates fields in logfmt, so a value with special characters is quoted and escaped.
         let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '=' && c != '\\';
         // Writing to a `String` cannot fail.
         let _ = if !value.is_empty() && value.chars().all(plain) {

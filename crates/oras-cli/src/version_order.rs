@@ -17,6 +17,7 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
         (Some(_), None) => Ordering::Less,
         (Some(a), Some(b)) => compare_runs(a, b),
     };
+    // Tags such as `1.0` and `01.0` are equal as versions. The comparison as text gives them a fixed order.
     compare_runs(&a_version, &b_version).then_with(suffixes).then_with(|| a.cmp(b))
 }
 

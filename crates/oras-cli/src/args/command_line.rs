@@ -34,15 +34,18 @@ impl CommandLine {
             let Some(child) = command.find_subcommand(&rest[place]) else { break };
             path.push(child.get_name().to_owned());
             command = child;
+            // cobra accepts flags before the name of a command, so only the name is removed and the flags stay.
             rest.remove(place);
         }
-        // Only the root reports an unknown command here. A group passes it on, because its error names the group.
+        // Only the root reports an unknown command here. For a group, `request` creates the error, which names the
+        // group.
         if path.is_empty()
             && let Some(place) = first_word(&rest)
         {
             return Err(rest[place].clone());
         }
         let mut line = Self { path, ..Self::default() };
+        // A mistake is stored and not returned, because the values of the flags before it are checked first.
         line.mistake = line.read_flags(command, rest).err();
         Ok(line)
     }
@@ -50,6 +53,7 @@ impl CommandLine {
     /// Returns the line in the form for clap.
     pub(crate) fn for_clap(&self) -> impl Iterator<Item = String> {
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
+        // After `--` clap reads every word as an argument, even if it begins with `-`.
         let words = if self.words.is_empty() { None } else { Some("--".to_owned()) };
         std::iter::once("oras".to_owned())
             .chain(self.path.iter().cloned())
@@ -84,6 +88,7 @@ impl CommandLine {
         text: &str,
         words: &mut impl Iterator<Item = String>,
     ) -> Result<(), String> {
+        // pflag rejects `---name` and `--=value` before it searches for the flag.
         if text.starts_with(['-', '=']) {
             return Err(format!("bad flag syntax: --{text}"));
         }
@@ -92,6 +97,7 @@ impl CommandLine {
             None => (text, None),
         };
         let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name));
+        // `--help` is not declared as a flag of a command, because every command accepts it.
         let is_help = name == "help";
         if flag.is_none() && !is_help {
             return Err(format!("unknown flag: --{name}"));
@@ -166,14 +172,15 @@ pub(crate) fn is_switch(flag: &Arg) -> bool {
     flag.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
-/// Returns the position of the first word that may name a command. Like cobra, this takes an unknown flag without `=`
-/// for one whose value is the next word.
+/// Returns the position of the first word that may name a command. Like cobra, it assumes that a flag without `=` takes
+/// the next word as its value.
 fn first_word(words: &[String]) -> Option<usize> {
     let mut place = 0;
     while let Some(word) = words.get(place) {
         if word == "--" {
             return None;
         }
+        // A longer cluster such as `-kT` is not assumed to take a value, as in cobra.
         let alone =
             !word.contains('=') && (word.starts_with("--") || (word.starts_with('-') && word.len() == 2));
         if alone {

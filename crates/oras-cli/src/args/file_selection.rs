@@ -1,4 +1,4 @@
-//! `--include`, `--exclude` and `--media-type` of `pull`: which files are pulled.
+//! `--include`, `--exclude` and `--media-type` of `pull`, which select the files to pull.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use oras::Selector;
@@ -7,7 +7,7 @@ use super::flags::{self, list};
 use crate::failure::Failure;
 
 flags::flags! {
-    /// Which files are pulled.
+    /// The flags that select the files to pull.
     struct FileSelectionArgs {
         include: Vec<String> = list("GLOB", "Only files whose name matches, such as 'docs/**' or '*.json'"),
         exclude: Vec<String> = list("GLOB", "No files whose name matches"),
@@ -15,12 +15,13 @@ flags::flags! {
     }
 }
 
-/// Returns the selector of the flags; without any, it selects every file.
+/// Returns the selector that the flags describe. Without flags, it selects every file.
 pub(crate) fn selector(args: &FileSelectionArgs) -> Result<Selector, Failure> {
     let include = globs(&args.include)?;
     let exclude = globs(&args.exclude)?;
     let media_types = args.media_type.clone();
     Ok(Selector::new(move |layer| {
+        // A layer without a title has the empty name, which only globs such as `*` match.
         let title = layer.title().unwrap_or_default();
         (include.is_empty() || include.is_match(title))
             && !exclude.is_match(title)

@@ -1,4 +1,5 @@
-//! Declaring flags: constructors of single flags, and the macro `flags!` that makes a struct of typed values from them.
+//! Declares flags: constructors of single flags, and the macro `flags!`, which generates a struct with their typed
+//! values.
 
 use clap::parser::MatchesError;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -9,7 +10,7 @@ use crate::failure::Failure;
 /// The heading of flags that the Go tool does not have.
 pub(crate) const EXTENSIONS: &str = "Extensions";
 
-/// The prefix of flags that say how a server reaches the registries it is a proxy of.
+/// The prefix of the flags of `serve` for its connections to the registries of `--proxy`.
 pub(crate) const UPSTREAM: &str = "proxy-";
 
 /// The hidden flag that prints a deprecation warning.
@@ -17,6 +18,7 @@ pub(crate) const DEPRECATED: &str = "verbose";
 
 /// Creates a command, with examples in its help.
 pub(crate) fn command(name: &'static str, about: &'static str, examples: &'static str) -> Command {
+    // In pflag the last of several equal flags wins. Without this setting clap would reject the repetition.
     Command::new(name).about(about).after_help(examples).args_override_self(true)
 }
 
@@ -69,7 +71,7 @@ macro_rules! flags {
 }
 pub(crate) use flags;
 
-/// Includes the flags of a group as they are.
+/// Includes the flags of a group unchanged.
 pub(crate) fn flatten(flags: Vec<Arg>) -> Vec<Arg> {
     flags
 }
@@ -96,7 +98,9 @@ fn flag_name(prefix: &str, field: &str) -> String {
 /// Gives a flag the name of its field. A flag with a prefix has no one-letter form.
 pub(crate) fn named(prefix: &str, field: &str, flag: Arg) -> Arg {
     let name = flag_name(prefix, field);
+    // The prefix exists because a command has the flag twice, and a letter can name only one of them.
     let flag = if prefix.is_empty() { flag } else { flag.short(None::<char>) };
+    // Only the list of arguments takes several values at once. It has no name on the command line.
     let is_positional = flag.get_num_args().is_some_and(|count| count.max_values() > 1);
     if is_positional { flag.id(name) } else { flag.id(name.clone()).long(name) }
 }
@@ -104,13 +108,14 @@ pub(crate) fn named(prefix: &str, field: &str, flag: Arg) -> Arg {
 /// Reads the value of the flag that the field `field` holds.
 pub(crate) fn value<T: FlagValue>(matches: &ArgMatches, prefix: &str, field: &str) -> T {
     T::read(matches, &flag_name(prefix, field)).unwrap_or_else(|error| {
-        // Only some commands declare such a flag. Any test that runs a command detects a declaration of another type.
+        // Only some commands declare such a flag. A flag that is declared with another type is a bug, which every test
+        // of the command detects here.
         debug_assert!(matches!(error, MatchesError::UnknownArgument { .. }), "--{prefix}{field}: {error}");
         T::default()
     })
 }
 
-/// The type of a field of `flags!`; the default stands for a flag that is not given.
+/// A type for fields of `flags!`. The default value means that the flag was not given.
 pub(crate) trait FlagValue: Default {
     /// Reads the flag called `name`.
     fn read(matches: &ArgMatches, name: &str) -> Result<Self, MatchesError>;
@@ -138,6 +143,7 @@ impl<T: Clone + Send + Sync + 'static> FlagValue for Vec<T> {
 pub(crate) fn switch(help: &'static str) -> Arg {
     Arg::new("")
         .num_args(0..=1)
+        // pflag never takes the next word as the value of a switch: `--debug false` is a switch and an argument.
         .require_equals(true)
         .default_missing_value("true")
         .hide_possible_values(true)
@@ -149,6 +155,7 @@ pub(crate) fn switch(help: &'static str) -> Arg {
 
 /// `--name value`.
 pub(crate) fn text(value: &'static str, help: &'static str) -> Arg {
+    // pflag takes the next word as the value, even if it begins with `-`.
     Arg::new("").value_name(value).num_args(1).allow_hyphen_values(true).help(help)
 }
 
@@ -197,7 +204,7 @@ pub(crate) fn distribution_spec() -> Arg {
     )
 }
 
-/// `--dry-run`, where the Go tool has none.
+/// `--dry-run` of the commands for which the Go tool does not have this flag.
 pub(crate) fn dry_run() -> Arg {
     switch("Only show what would be done").help_heading(EXTENSIONS)
 }
@@ -246,6 +253,7 @@ pub(crate) fn exclusive_flags(prefix: &str, fields: &[(&str, bool)]) -> Result<(
     let given = fields.iter().filter(|(_, is_given)| *is_given);
     let field = |path: &str| path.rsplit('.').next().unwrap_or_default().trim().to_owned();
     let names: Vec<_> = given.map(|(path, _)| format!("--{}", flag_name(prefix, &field(path)))).collect();
+    // The message lists all given flags, so that the user can correct the line in one step.
     if names.len() < 2 {
         return Ok(());
     }

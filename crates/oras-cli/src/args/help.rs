@@ -10,7 +10,8 @@ const COLUMNS: usize = 80;
 /// The width of a page: longer lines are hard to read.
 const WIDEST: usize = 120;
 
-/// The default values of flags: command, flag, value. An empty command stands for all others.
+/// The default values of flags: command, flag, value. An empty command stands for all other commands.
+// The first match applies, so the entries for single commands precede the entry for all others.
 const DEFAULTS: [(&str, &str, &str); 8] = [
     ("tag", "concurrency", "5"),
     ("manifest push", "concurrency", "5"),
@@ -22,7 +23,7 @@ const DEFAULTS: [(&str, &str, &str); 8] = [
     ("blob push", "media-type", "application/vnd.oci.image.layer.v1.tar"),
 ];
 
-/// The headings of flags that declare none; the others stay under `Options`.
+/// The headings of flags that do not declare a heading. A flag that is not listed stays under `Options`.
 const HEADINGS: [(&str, &[&str]); 3] = [
     (
         "Output",
@@ -77,7 +78,7 @@ fn render(command: &mut Command, path: &[String]) -> String {
     command.render_help().to_string()
 }
 
-/// Adds the texts of the command with this path, and of those below it.
+/// Adds the texts of the command with this path and of its subcommands.
 fn complete_command(command: Command, path: &str) -> Command {
     let is_group = command.has_subcommands();
     let tail = if is_group { "<command>".to_owned() } else { tail(&command) };
@@ -91,6 +92,7 @@ fn complete_command(command: Command, path: &str) -> Command {
     let mut command = command
         .override_usage(usage)
         .disable_help_subcommand(true)
+        // The examples come before the flags, because the list of flags can be longer than the terminal.
         .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}\n");
     if !notes.is_empty() {
         command = command.after_help(notes.join("\n\n"));
@@ -128,6 +130,7 @@ fn complete_flag(flag: Arg, path: &str) -> Arg {
     let default =
         DEFAULTS.iter().find(|(command, flag, _)| *flag == name && (*command == path || command.is_empty()));
     let flag = match (default, flag.get_help().map(ToString::to_string)) {
+        // A help text that already contains a default describes it better than the table.
         (Some((_, _, value)), Some(help)) if !help.contains("[default") => {
             flag.help(format!("{help} [default: {value}]"))
         }
@@ -137,6 +140,7 @@ fn complete_flag(flag: Arg, path: &str) -> Arg {
         .into_iter()
         .find(|(prefix, _)| name.starts_with(prefix));
     match (side, flag.get_help_heading()) {
+        // A flag that the Go tool does not have stays under that heading on both sides of a copy.
         (_, Some(EXTENSIONS)) => flag,
         (Some((_, side)), _) => flag.help_heading(side),
         (None, Some(_)) => flag,

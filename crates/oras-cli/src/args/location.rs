@@ -1,4 +1,4 @@
-//! Flags that say where an artifact is: in a registry or in an OCI layout.
+//! Flags that locate an artifact in a registry or in an OCI layout.
 
 use super::flags::{self, switch, text};
 use super::registry::RegistryArgs;
@@ -18,7 +18,7 @@ flags::flags! {
 }
 
 flags::flags! {
-    /// Where an artifact is: in a registry, or in an OCI layout.
+    /// The location of an artifact: a registry or an OCI layout.
     struct LocationArgs {
         #[flatten] registry: RegistryArgs,
         #[flatten] layout: LayoutArgs,

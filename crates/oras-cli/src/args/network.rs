@@ -1,4 +1,4 @@
-//! Flags that say how the network is used. The Go tool has none of them.
+//! Flags for timeouts, limits and rules of network connections. The Go tool does not have these flags.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::values::{duration, http_version, size};
 use crate::env;
 use crate::failure::Failure;
 
-/// The advice for a `registries.conf` that can't be read.
+/// The advice for an unreadable `registries.conf`.
 const UNREADABLE: &str = "Please correct that file, or leave it out by --no-registries-conf (cp: --from-no-registries-conf, --to-no-registries-conf)";
 
 flags::flags! {
@@ -50,17 +50,18 @@ flags::flags! {
 }
 
 impl NetworkArgs {
-    /// Sets the options that these flags and `registries.conf` describe. A proxy does not read that file: a rule that
-    /// sends reads of a registry elsewhere may lead back to the proxy itself.
+    /// Sets the options that these flags and `registries.conf` describe. A proxy does not read that file: it may
+    /// declare the proxy as a mirror, and the proxy would then send requests to itself.
     pub(crate) fn apply(&self, options: &mut ClientOptions, is_for_proxy: bool) -> Result<(), Failure> {
         options.allowed_hosts.extend(self.allow_host.iter().cloned());
         options.connect_timeout = self.connect_timeout.unwrap_or(options.connect_timeout);
         options.idle_timeout = self.idle_timeout.unwrap_or(options.idle_timeout);
         options.http_version = self.http_version.unwrap_or(options.http_version);
         options.parallel.connections = self.connections.map_or(options.parallel.connections, usize::from);
-        // Clones share one budget: this is the only one of the command, or of one side of a copy.
+        // All clones of a rate limit share one budget, so the limit holds for the sum of all transfers of these flags.
         options.limit_rate = self.limit_rate.clone();
         options.max_manifest_size = self.max_manifest_size.unwrap_or(options.max_manifest_size);
+        // The client stores the state of uploads there, so that a later run can resume them.
         options.unfinished_uploads = env::unfinished_uploads();
         if !is_for_proxy && !self.no_registries_conf {
             let (file, directories) = env::registries_conf();

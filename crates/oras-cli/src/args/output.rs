@@ -1,4 +1,4 @@
-//! Flags that say what a command prints.
+//! Flags that select what a command prints.
 
 use super::flags::{self, EXTENSIONS, exclusive, no_tty, one_of, switch, text};
 use crate::failure::Failure;
@@ -30,6 +30,7 @@ flags::flags! {
             &["bars", "plain", "json", "none"],
         )
         .help_heading(EXTENSIONS),
+        // Each command that needs these two flags declares them, so the group only reads them.
         verbose: Option<bool>,
         debug: bool,
     }
@@ -56,6 +57,7 @@ impl DescriptorArgs {
 
     /// Fails if one of these flags was given together with `--format`.
     pub(crate) fn exclude_format(&self, args: &FormatArgs) -> Result<(), Failure> {
+        // `--pretty` and `--descriptor` may be used together, so each one is checked against `--format` alone.
         exclusive!("", args.format, self.pretty)?;
         exclusive!("", args.format, self.descriptor)
     }

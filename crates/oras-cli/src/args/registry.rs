@@ -1,4 +1,4 @@
-//! Flags that say how to reach a registry.
+//! Flags for the connection to a registry.
 
 use super::flags::{self, list, switch, text};
 use super::network::NetworkArgs;

@@ -1,4 +1,4 @@
-//! Reads the command line: the request, and the errors for a misuse in the words of the Go tool.
+//! Parses the command line into a request. The errors have the words of the Go tool.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
@@ -21,6 +21,7 @@ pub(crate) enum Request {
 /// `warn`.
 pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> Result<Request, Failure> {
     let line = CommandLine::read(&root, words).map_err(|word| Failure::new(unknown_command(&root, &word)))?;
+    // A group without a command shows its help, as in the Go tool. clap would report an error instead.
     let is_group = at(&root, &line.path).has_subcommands();
     let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
     // Values left of the first syntax mistake are checked first, so that the leftmost mistake is reported.
@@ -49,7 +50,8 @@ pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> 
     }
 }
 
-/// Converts an argument to text. The Go tool takes any bytes, but no request or manifest may contain them.
+/// Converts an argument to text. Fails if it is not UTF-8, which no request or manifest may contain. (The Go tool
+/// accepts any bytes.)
 pub(crate) fn text(word: std::ffi::OsString) -> Result<String, Failure> {
     word.into_string().map_err(|word| Failure::new(format!("{word:?} is not UTF-8")))
 }
@@ -61,12 +63,14 @@ pub(crate) fn at<'a>(root: &'a Command, path: &[String]) -> &'a Command {
 
 /// Parses the flags with clap. The syntax is correct already, so an error is about a value.
 fn matches(root: &mut Command, line: &CommandLine) -> Result<ArgMatches, Failure> {
+    // The Go tool names a flag by its letter and its name, so clap's message is replaced.
     root.try_get_matches_from_mut(line.for_clap()).map_err(|error| {
         let context = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => text.clone(),
             _ => String::new(),
         };
         if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+            // Other errors have no value to quote. The prefix is removed, because `Failure` adds its own.
             return Failure::new(error.to_string().trim_start_matches("error: ").trim_end());
         }
         // `--debug[=<BOOL>]`, `--concurrency <N>`

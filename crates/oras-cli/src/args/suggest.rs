@@ -8,6 +8,7 @@ const MAX_DISTANCE: usize = 2;
 /// Returns the commands of `group` that are similar to `word`, in their order.
 pub(crate) fn similar_commands<'a>(group: &'a Command, word: &str) -> Vec<&'a str> {
     let word = word.to_lowercase();
+    // Every name starts with the empty word, so an empty word has no suggestions.
     let shown = group.get_subcommands().filter(|command| !command.is_hide_set() && !word.is_empty());
     shown
         .map(Command::get_name)
@@ -18,6 +19,7 @@ pub(crate) fn similar_commands<'a>(group: &'a Command, word: &str) -> Vec<&'a st
 /// Returns the edit distance (Levenshtein): the number of characters to insert, delete or replace.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
+    // A row of the distance table depends only on the row above, so one row is stored and updated in place.
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);

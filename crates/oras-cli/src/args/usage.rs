@@ -16,7 +16,7 @@ impl Usage {
         format!("{} {}", self.path, self.tail)
     }
 
-    /// Fails unless there are `count` arguments, or at least as many if not `exactly`.
+    /// Fails unless there are `count` arguments. If `exactly` is false, more arguments are allowed.
     pub(crate) fn check(
         &self,
         words: &[String],

@@ -77,6 +77,7 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
             "m" => 60.0,
             "h" => 3600.0,
             "d" => 24.0 * 3600.0,
+            // A number without a unit is a number of seconds only if it is the whole text: `1m30` is ambiguous.
             "" if number.len() == text.len() => 1.0,
             _ => return Err(invalid()),
         };
@@ -119,17 +120,17 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Returns the value of `--concurrency`; a negative one stands for the default.
+/// Returns the value of `--concurrency`, or `default` if the flag is not given. A negative value becomes 0.
 pub(crate) fn count(given: Option<i64>, default: usize) -> usize {
     given.map_or(default, |count| usize::try_from(count).unwrap_or(0))
 }
 
-/// Removes an empty text, which the Go tool treats like a flag that is not given.
+/// Returns `None` for an empty text, which the Go tool treats like a missing flag.
 pub(crate) fn non_empty(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-/// Parses a platform; an empty one stands for none.
+/// Parses a platform. An empty text means no platform.
 pub(crate) fn platform(given: Option<&String>) -> Result<Option<Platform>, Failure> {
     let parse = |text: &str| text.parse().map_err(|error: PlatformError| Failure::new(error.to_string()));
     non_empty(given).map(parse).transpose()

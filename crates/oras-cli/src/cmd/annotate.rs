@@ -50,6 +50,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest to annotate")?;
     let format = Format::read(&args.format, format::TEXT, *printer)?;
+    // `--annotation` describes the manifest itself, so its values are stored under `$manifest`.
     let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     let edits = Annotations { set: set.into_iter().collect(), remove: args.remove.clone() };
     if edits.set.is_empty() && edits.remove.is_empty() {

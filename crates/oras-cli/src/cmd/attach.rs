@@ -57,6 +57,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 1, false, "the destination artifact for attaching.")?;
     let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
+    // A user who gives only one argument has probably given the file and forgotten the reference.
     let asks_for_reference = |failure: Failure| match &failure.advice {
         Some(advice) if words.len() == 1 => {
             let advice = format!("Are you missing an artifact reference to attach to? {advice}");
@@ -90,6 +91,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: values::count(args.concurrency, 0),
         directories: pack_args::directories(&args.pack)?,
     };
+    // This check comes before the first request, so that a wrong path fails before anything is uploaded.
     let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
     let dry_run = args.dry_run;
@@ -102,6 +104,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 
     match format {
         Format::Text => {
+            // The line names the subject by digest, because its tag may name another manifest later.
             let subject = attached.subject.digest.to_string();
             let raw = if target.raw.ends_with(&subject) {
                 target.raw.clone()
@@ -117,7 +120,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
     }
-    // The temporary file of standard input was needed until here.
+    // The temporary file with standard input must exist until the upload is complete.
     drop(packed.spooled);
     pack_args::export(export.as_deref(), &attached.manifest)
 }

@@ -93,6 +93,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
                         "If you want to list available tags in {name:?}, use \"oras repo tags\""
                     ));
             }
+            // An error without a side does not come from the registry, so the existing path is the output.
             if error.kind() == ErrorKind::AlreadyExists && error.side().is_none() {
                 return Failure::from(error).advise(
                     "To back up to a tar archive, please specify a different output file name or remove the \

@@ -1,4 +1,4 @@
-//! `oras completion`: the scripts that let a shell complete commands by this program.
+//! `oras completion`: prints the scripts with which a shell completes the commands of this program.
 
 use clap::{ArgMatches, Command};
 
@@ -73,6 +73,7 @@ pub(crate) fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result
     }
     let script = SCRIPTS.iter().find(|(shell, _)| *shell == name).map_or("", |(_, script)| script);
     if args.no_descriptions {
+        // The two hidden commands differ only in the descriptions, so one script serves both settings.
         return printer.bytes(script.replace("__complete ", "__completeNoDesc ").as_bytes());
     }
     printer.bytes(script.as_bytes())

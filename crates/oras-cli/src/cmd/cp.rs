@@ -129,6 +129,7 @@ fn platforms(lists: &[String]) -> Result<Vec<Platform>, Failure> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in lists.iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty()) {
         let platform = text.parse().map_err(|error: PlatformError| Failure::new(error.to_string()))?;
+        // A repeated platform selects the same manifest, so it is kept only once.
         if !platforms.contains(&platform) {
             platforms.push(platform);
         }

@@ -1,4 +1,4 @@
-//! What `manifest delete` and `blob delete` share.
+//! The flags and the procedure of `manifest delete` and `blob delete`.
 
 use clap::Command;
 use oras::report;
@@ -64,7 +64,7 @@ pub(crate) struct Deletion<'a> {
     pub(crate) format: &'a Format,
     /// `manifest` or `blob`.
     pub(crate) noun: &'static str,
-    /// What else is deleted, for the question.
+    /// A phrase for the question that names what else is deleted.
     pub(crate) consequence: &'static str,
 }
 
@@ -75,6 +75,8 @@ impl Deletion<'_> {
         let node = match resolved {
             Ok(node) => node,
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                // With `--force`, missing content counts as deleted. `--descriptor` still fails, as there is no
+                // descriptor.
                 if force && !self.args.descriptor.is_wanted() {
                     return self.report(None, &format!("Missing {}", target.raw));
                 }
@@ -93,6 +95,7 @@ impl Deletion<'_> {
         if !force && !is_confirmed(&prompt(self.printer, &question, false)?) {
             return self.printer.line("Operation cancelled.");
         }
+        // In a layout this store also deletes content that is no longer needed, so it is opened after the confirmation.
         target.deleting_store().await?.delete(&node).await.map_err(|error| target.failure(&error))?;
         if self.args.descriptor.is_wanted() {
             return print_descriptor(self.printer, &node, self.args.descriptor.is_pretty());

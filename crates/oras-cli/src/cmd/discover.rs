@@ -70,6 +70,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     };
     let options = DiscoverOptions {
         artifact_type: values::non_empty(args.artifact_type.as_ref()).map(Into::into),
+        // The table shows only direct referrers, so requests for deeper levels would be wasted.
         depth: if matches!(format, Format::Table) { 1 } else { values::count(args.depth, 0) },
         platform: values::platform(args.platform.as_ref())?,
     };

@@ -46,6 +46,7 @@ pub(crate) fn root() -> Command {
 /// Runs the command `name`.
 pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let nested = matches.subcommand();
+    // `--debug` belongs to the innermost command, such as `blob fetch`.
     let (mut leaf, mut next) = (matches, nested);
     while let Some((_, inner)) = next {
         (leaf, next) = (inner, inner.subcommand());

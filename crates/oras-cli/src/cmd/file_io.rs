@@ -1,4 +1,4 @@
-//! Files and standard input that a command names.
+//! Reads and writes the files that the arguments name, and reads standard input.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -24,10 +24,11 @@ pub(super) fn check_stdin(args: &ConnectionArgs, file: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Writes a result to the file of `--output`. The file appears when it is complete.
+/// Writes a result to the file of `--output`. The file becomes visible only when it is complete.
 pub(super) fn write_output(path: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = Path::new(path);
     output_file::put(path, bytes).map_err(|error| {
+        // A bare file name has an empty parent, which `exists` would report as missing.
         let missing = path.parent().is_some_and(|parent| parent != Path::new("") && !parent.exists());
         let shown = path.display().to_string();
         let cause = if missing {
@@ -54,6 +55,7 @@ pub(super) fn read_input(file: &str) -> Result<Vec<u8>, Failure> {
         std::fs::read(file)
     };
     read.map_err(|error| {
+        // The message names the failed operation, as in Go. Only opening a file fails with these two kinds.
         let opening = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
         let verb = if opening { "open" } else { "read" };
         Failure::of_io(format!("failed to read {file}: {verb} {file}"), &error)

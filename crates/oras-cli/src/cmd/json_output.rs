@@ -1,16 +1,16 @@
-//! Printing a descriptor or a document as `--pretty` asks for.
+//! Prints a descriptor or a document, indented with `--pretty`.
 
 use oras::spec::{Descriptor, json};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// Prints the descriptor that `--descriptor` asks for.
+/// Prints a descriptor, for `--descriptor`.
 pub(super) fn print_descriptor(printer: &Printer, node: &Descriptor, is_pretty: bool) -> Result<(), Failure> {
     if is_pretty { printer.json(node) } else { printer.text(&json::to_vec(node)) }
 }
 
-/// Prints JSON as it is, or indented.
+/// Prints JSON unchanged or indented.
 pub(super) fn print_json(printer: &Printer, bytes: &[u8], is_pretty: bool) -> Result<(), Failure> {
     if !is_pretty {
         return printer.text(bytes);

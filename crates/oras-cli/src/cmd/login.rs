@@ -57,9 +57,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if args.check {
         return login_check::run(&access.store, &words[0], &format, printer).await;
     }
-    // Checked before the user types a password in vain.
+    // This check comes before the prompt, so that an unwritable file fails before the user types a password.
     access.store.check_writable()?;
     let credential = match &access.credential {
+        // A user name without a password has an empty password here, so only the password is asked for.
         Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
             username: username.clone(),
             password: ask_secret(printer, "Password: ", "password")?,
@@ -70,6 +71,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let host = words[0].as_str();
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
     let options = ClientOptions {
+        // The request must use the new credential and not one that is already stored for the registry.
         credentials: Arc::new(StaticCredentials::new(Some(credential.clone()))),
         ..access.options.clone()
     };

@@ -14,6 +14,7 @@ pub(crate) async fn run(
     format: &Format,
     printer: &Printer,
 ) -> Result<(), Failure> {
+    // A credential may be stored for a single repository, so the path is a part of the lookup.
     let (server, repository) = match name.split_once('/') {
         Some((server, repository)) => (server, Some(repository)),
         None => (name, None),

@@ -31,6 +31,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 1, true, "the registry you want to log out")?;
     let store = credential_files(&args.registry_config, printer);
+    // An unwritable file fails here, before any credential is deleted.
     store.check_writable()?;
     let host = &words[0];
     let erased = store.erase(host).await;

@@ -1,4 +1,4 @@
-//! What `push` and `attach` share: files, annotations, the exported manifest.
+//! The arguments that `push` and `attach` share: files, annotations, the exported manifest.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -81,6 +81,7 @@ pub(crate) fn read(
             )));
         }
     }
+    // The entries `$manifest` and `$config` are taken out. The remaining names are paths of files.
     let mut by_name = annotations(&args.annotation, args.annotation_file.as_ref())?;
     let annotations = by_name.remove("$manifest").unwrap_or_default();
     let config_annotations = by_name.remove("$config").unwrap_or_default();
@@ -116,6 +117,7 @@ pub(crate) fn directories(args: &PackArgs) -> Result<DirectoryOptions, Failure> 
 /// Reads the file arguments in the list of `--files-from`.
 fn listed(args: &PackArgs, connection: &ConnectionArgs) -> Result<Vec<String>, Failure> {
     let Some(list) = &args.files_from else { return Ok(Vec::new()) };
+    // Standard input can be read only once.
     if list == "-" && args.stdin_file.is_some() {
         return Err(Failure::new("--files-from - and --stdin-file cannot both read standard input"));
     }
@@ -162,6 +164,7 @@ pub(crate) fn annotations(flags: &[String], file: Option<&String>) -> Result<Ann
                         .advise("Please use the correct format in the flag: --annotation \"key=value\"")
                 })?;
                 if manifest.insert(key.to_owned(), value.to_owned()).is_some() {
+                    // The message of the Go tool ends with a comma, too.
                     return Err(Failure::new(format!("duplicate annotation key: {key}, ")));
                 }
             }

@@ -75,6 +75,7 @@ async fn list(args: ListArgs, printer: &Printer) -> Result<(), Failure> {
 async fn clean(args: &CleanArgs, printer: &Printer) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT, *printer)?;
     let options = options(&args.words, args.older_than);
+    // A dry run sends no requests, so it returns before credentials are read.
     if args.dry_run {
         return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format, printer);
     }
@@ -111,6 +112,7 @@ fn lines(found: &PartialTransfers) -> Vec<String> {
     let uploads = found.uploads.iter().map(|upload| {
         let PartialUpload { registry, repository, name, blob_size, touched, cancelled } = upload;
         let note = match cancelled {
+            // The session could not be deleted, so it remains until the registry's own timeout.
             Some(false) => " (left to the registry to forget)",
             _ => "",
         };

@@ -139,7 +139,8 @@ fn limits(args: &PullArgs) -> UnpackLimits {
     limits
 }
 
-/// Streams a file to standard output. Verification fails at the end, after the content was written.
+/// Streams a file to standard output. The digest is verified at the end, so invalid content is detected after it was
+/// written.
 async fn to_stdout(file: &Content, target: &ArtifactLocation, printer: Printer) -> Result<(), Failure> {
     let failed = |error| target.failure(&error);
     let mut stream = file.reader().await.map_err(failed)?;

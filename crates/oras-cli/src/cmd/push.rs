@@ -111,7 +111,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
-    // The temporary file of standard input was needed until here.
+    // The temporary file with standard input must exist until the upload is complete.
     drop(packed.spooled);
     pack_args::export(export.as_deref(), &pushed.manifest)
 }
@@ -125,6 +125,7 @@ fn set_types(args: &PushArgs, options: &mut PushOptions) -> Result<(), Failure> 
     if image_spec == Some("v1.0") {
         options.version = ImageSpec::V1_0;
     }
+    // In image-spec 1.0 the media type of the config is the artifact type. A lone `--config` therefore selects 1.0.
     if has_config && artifact_type.is_none() {
         if image_spec.is_none() {
             options.version = ImageSpec::V1_0;

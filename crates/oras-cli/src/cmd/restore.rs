@@ -79,6 +79,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     } else {
         nodes
     };
+    // Warnings appear in every format, lines about tags only in text.
     let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
     let name = artifacts.repository.name();
     let target = Arc::new(artifacts.repository.clone());
@@ -122,6 +123,7 @@ async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<A
     // The errors distinguish a file that is not an archive from a damaged archive.
     let what = if metadata.is_dir() { "directory" } else { "tar archive" };
     let source = oras::open_layout(path).await.map_err(|error| match error.find() {
+        // Without the suffix `.tar` the user has probably named a wrong file. With it, the archive is damaged.
         Some(NotTar::Truncated | NotTar::BadHeader) if !path.to_ascii_lowercase().ends_with(".tar") => {
             Failure::new(format!("input path {path:?} is not a tar archive"))
                 .of_kind(ErrorKind::InvalidContent)

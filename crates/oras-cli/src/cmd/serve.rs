@@ -20,8 +20,8 @@ use crate::server_log;
 /// The default address, which only this machine can reach.
 const ADDRESS: &str = "127.0.0.1:5000";
 
-/// The default delay of garbage collection. It is longer than the push of an image, because its blobs have no manifest
-/// until the end of the push.
+/// The default delay of garbage collection. No manifest names the blobs of an image until the end of its push, so a
+/// delay shorter than a push would delete them.
 const GC_DELAY: Duration = Duration::from_secs(60 * 60);
 /// The default limit of open connections.
 const MAX_CONNECTIONS: usize = 1024;
@@ -140,7 +140,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
 }
 
-/// Returns the path of the layouts, or memory without one.
+/// Returns the storage of the server: the path of the layouts, or memory if no path is given.
 fn from(args: &ServeArgs) -> Result<ServeFrom, Failure> {
     match args.words.as_slice() {
         [] => Ok(ServeFrom::Memory { max_size: Some(memory_size(args)?) }),
@@ -171,7 +171,7 @@ fn memory_of_machine() -> u64 {
     kilobytes.map_or(8 << 30, |kilobytes| kilobytes * 1024)
 }
 
-/// Returns the garbage collection, which needs an interval and a directory that the server writes.
+/// Returns the settings of garbage collection, which requires an interval and a writable directory.
 fn garbage_collection(args: &ServeArgs) -> Result<Option<GarbageCollection>, Failure> {
     let parse = |flag: &str, given: Option<&String>| {
         let parsed = given.map(|text| period(text)).transpose();
@@ -209,6 +209,7 @@ fn htpasswd(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
 fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>, Failure> {
     let upstreams = args.proxy.clone();
     if upstreams.is_empty() {
+        // A flag without effect is an error, because the user expects it to apply.
         let given = upstream_flags().find(|flag| matches.contains_id(flag.get_id().as_str()));
         return match given {
             Some(flag) => Err(Failure::new(format!("`--{}` needs `--proxy`", flag.get_id()))),
@@ -217,9 +218,11 @@ fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Op
     }
     let mut client =
         RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM, printer)?.options;
+    // The client would present the certificate to every registry, but it is meant for only one.
     if upstreams.len() > 1 && client.client_certificate.is_some() {
         return Err(Failure::new("`--proxy-cert-file` is for one registry, and there are several `--proxy`"));
     }
+    // A server writes structured log lines, so the warnings of registries become events of the log.
     client.warnings = Some(Arc::new(|registry: &str, text: &str| {
         tracing::warn!(target: "oras_serve::proxy", upstream = registry, text, "an upstream warns");
     }));
@@ -229,6 +232,7 @@ fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Op
 /// Returns the limit of connections. Each needs two open files: the connection and its content.
 fn max_connections(args: &ServeArgs) -> Result<usize, Failure> {
     let files = open_files();
+    // Under a low limit of open files at most a quarter is reserved, so that some connections remain.
     let most = (files - SPARE_FILES.min(files / 4)) / 2;
     if args.max_connections.is_none() {
         return Ok(MAX_CONNECTIONS.min(most));

@@ -39,6 +39,7 @@ pub(crate) fn command() -> Command {
 pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
     let args = TagArgs::read(matches, "");
     let words = &args.words;
+    // This check comes first: otherwise `oras tag list` would fail because of a missing argument.
     if matches!(words.first().map(String::as_str), Some("list" | "ls")) {
         let container = if args.location.layout.oci_layout == Some(true) {
             "an OCI image layout"

@@ -1,4 +1,4 @@
-//! What `oras backup` and `oras restore` share: `repository:tag,tag` on the command line, and errors.
+//! The argument `repository:tag,tag` of `oras backup` and `oras restore`, and their errors.
 
 use oras::remote::{Repository, ResponseError};
 use oras::spec::{Reference, reference::check_tag};

@@ -44,6 +44,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 1, false, "the tags to remove")?;
     let format = Format::read(&args.format, format::TEXT, *printer)?;
+    // All arguments are checked before the first tag is removed.
     let mut targets: Vec<ArtifactLocation> = Vec::new();
     for (place, word) in words.iter().enumerate() {
         // A word without a registry is a tag of the first repository.

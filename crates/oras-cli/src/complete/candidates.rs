@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 
 /// The directive to add no space after the candidate.
+// The directives are bits of cobra's protocol, so that several can be combined.
 pub(super) const NO_SPACE: u32 = 2;
 /// The directive to complete no file names where there is no candidate.
 pub(super) const NO_FILES: u32 = 4;
@@ -48,6 +49,7 @@ impl Answer {
     /// Keeps the candidates that begin with `current`.
     pub(super) fn starting_with(mut self, current: &str) -> Self {
         self.candidates.retain(|(text, _)| text.starts_with(current));
+        // A value or a tag follows these characters, so the shell must not add a space.
         let is_incomplete = |(text, _): &(String, String)| text.ends_with(['=', '/', ':']);
         if !self.candidates.is_empty() && self.candidates.iter().all(is_incomplete) {
             self.directive |= NO_SPACE;
@@ -86,6 +88,7 @@ fn candidates(before: &[String], current: &str) -> Answer {
     if let Some(flag) = &line.incomplete {
         return value(command, &path, flag).starting_with(current);
     }
+    // After a mistake it is unknown whether the next word is a flag, a value or an argument.
     if line.mistake.is_some() {
         return Answer::only([]);
     }
@@ -137,6 +140,7 @@ fn flags(command: &Command, line: &CommandLine) -> Answer {
 
 /// Returns the values of a flag.
 fn value(command: &Command, path: &str, name: &str) -> Answer {
+    // `cp` has the flag for each side, with the same values.
     let base = name.trim_start_matches("from-").trim_start_matches("to-");
     let fixed = VALUES.iter().find(|(command, flag, _)| path.starts_with(command) && *flag == base);
     if let Some((_, _, values)) = fixed {
@@ -160,6 +164,7 @@ fn word(command: &Command, line: &CommandLine, current: &str) -> Answer {
     let usage = names.and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
     let forms: Vec<_> = usage.split(' ').filter(|form| form.starts_with(['<', '[', '{'])).collect();
     let place = line.words.len();
+    // The usage already describes the kind of each argument, so completion needs no second list.
     let form =
         forms.get(place).or_else(|| forms.last().filter(|_| may_repeat(line))).copied().unwrap_or_default();
     match form {

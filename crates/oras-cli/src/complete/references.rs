@@ -20,8 +20,10 @@ use crate::printer::Printer;
 use crate::registry_access::RegistryAccess;
 
 /// The deadline of a request.
+// The shell waits for the answer, so a longer deadline would seem to block it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The limit of candidates.
+// A registry may have thousands of tags, and each page of the list needs a request.
 const MAX_CANDIDATES: usize = 500;
 
 /// Completes a registry from those with stored credentials.
@@ -49,6 +51,7 @@ pub(super) fn complete(line: &CommandLine, form: &str, current: &str) -> Answer 
     if let Some(path) = text(line, &format!("{prefix}oci-layout-path")) {
         return with_prefix("", tags_of_layout(&path), current);
     }
+    // The sources of a new index are tags in the repository of the first argument.
     if form.contains("sources") {
         let repository = line.words.first().and_then(|word| word.parse::<Reference>().ok());
         let tags = repository.map(|reference| tags(line, prefix, &reference)).unwrap_or_default();
@@ -89,6 +92,7 @@ fn with_prefix(prefix: &str, names: Vec<String>, current: &str) -> Answer {
 
 /// Returns the last value of the flag `name`.
 fn text(line: &CommandLine, name: &str) -> Option<String> {
+    // The last of several values applies, as in pflag.
     let given = line.flags.iter().rev().find(|(flag, _)| flag == name);
     given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
 }

@@ -37,6 +37,7 @@ fn limit_resources() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     for (resource, limit) in [(Resource::As, MEMORY_BYTES), (Resource::Cpu, CPU_SECONDS)] {
         let maximum = getrlimit(resource).maximum;
+        // A process cannot raise its limit above the maximum that the system has set.
         let current = maximum.map_or(limit, |maximum| maximum.min(limit));
         // Where the system refuses a limit, Ctrl-C still ends the child.
         let _ = setrlimit(resource, Rlimit { current: Some(current), maximum });

@@ -1,8 +1,8 @@
 //! Evaluates the expressions of `--jq` and `--template` in a child process.
 //!
-//! An expression can recurse or loop without end, or allocate any amount of memory, and so can text of a registry that
-//! it parses (`fromjson`). A stack overflow or a failed allocation ends the process. The child has limits, and the
-//! command reports its end as an ordinary error.
+//! An expression can recurse or loop without end, or allocate any amount of memory. Text of a registry can cause the
+//! same if the expression parses it (`fromjson`). A stack overflow or a failed allocation ends the process. The child
+//! has limits, and the command reports its end as an ordinary error.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -19,6 +19,7 @@ pub(super) const MEMORY_BYTES: u64 = 2 << 30;
 /// The limit of the child's processor time.
 pub(super) const CPU_SECONDS: u64 = 60;
 /// The size limit of an expression's output.
+// The output is collected in memory. A larger limit would allow an expression to fill the memory of the command.
 const MAX_OUTPUT_BYTES: u64 = 256 << 20;
 /// The exit status of a child whose interpreter panicked.
 pub(super) const PANICKED: u8 = 101;
@@ -99,8 +100,8 @@ impl Expression {
         }
     }
 
-    /// Runs the child from a thread with its own runtime. Reports are printed by synchronous code on the thread that
-    /// drives the network, which would notice Ctrl-C only after the end of the child.
+    /// Runs the child on a separate thread with its own runtime. The calling thread also drives the network. It is
+    /// blocked until the child ends, so it could not react to Ctrl-C.
     fn outcome(&self, step: &str, document: &[u8]) -> io::Result<Outcome> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([CHILD, self.language.name(), step, &self.text]);
@@ -152,6 +153,7 @@ fn abnormal_end(status: ExitStatus) -> String {
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::INT) => INTERRUPTED.to_owned(),
         Some(Signal::XCPU) => format!("the expression took more than {CPU_SECONDS} s of processor time"),
+        // A stack overflow or a failed allocation ends a Rust program by one of these signals.
         Some(Signal::ABORT | Signal::SEGV) => format!(
             "the expression recurses too deeply or needs more than {} GiB of memory",
             MEMORY_BYTES >> 30

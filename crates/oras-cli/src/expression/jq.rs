@@ -32,6 +32,7 @@ pub(crate) fn run(text: &str, document: &[u8], out: &mut dyn Write) -> Result<()
 
 fn write_line(value: &Val, out: &mut dyn Write) -> io::Result<()> {
     match value {
+        // Scripts use strings without quotes, as from `jq --raw-output`.
         Val::TStr(string) => out.write_all(String::from_utf8_lossy(string).as_bytes())?,
         other => write!(out, "{other}")?,
     }

@@ -14,7 +14,7 @@ use crate::log;
 use crate::printer::Printer;
 use crate::terminal_text;
 
-/// The limit of bars: more would scroll the terminal.
+/// The limit of bars. More bars would scroll the terminal.
 const MAX_BARS: usize = 12;
 
 /// Shows a bar for each transfer on standard error, and a line for each finished one.
@@ -40,6 +40,7 @@ impl ProgressBars {
 
     fn start(&self, node: &Descriptor) {
         let mut running = self.running.lock();
+        // A transfer without a bar still prints its line at the end.
         if running.len() >= MAX_BARS {
             return;
         }
@@ -95,6 +96,7 @@ impl Listener for ProgressBars {
         match step {
             Step::Restored(node) => self.finish(node, "Restored   "),
             Step::ReferrersLeft(_) => {
+                // The bars are cleared while the warning is printed, so that they do not overwrite it.
                 self.screen.suspend(|| log::warning(self.printer, REFERRERS_LEFT, &[]));
             }
             Step::Sending { title, size, bytes } => self.sending(title, size, bytes),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::printer::Printer;
 
 /// The interval between two lines about one transfer.
+// Four lines in a second are enough for a display, and they keep the log short.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// A line about an event.
@@ -73,6 +74,7 @@ impl JsonProgress {
     fn progress(&self, key: String, bytes: u64, line: EventLine<'_>) {
         let now = Instant::now();
         let mut moving = self.moving.lock();
+        // The first line comes after a full interval, so a short transfer prints no progress line.
         let (moved, last_line) = moving.entry(key).or_insert((0, now));
         *moved += bytes;
         // A line for each chunk would flood the log.

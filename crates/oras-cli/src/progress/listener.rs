@@ -1,4 +1,4 @@
-//! The choice of a display: bars, lines, JSON or nothing.
+//! Selects the display of progress: bars, lines, JSON or nothing.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -30,8 +30,7 @@ pub(crate) enum ProgressStyle {
 }
 
 impl ProgressStyle {
-    /// Returns the style without `--progress`: bars where a person watches, lines in a text format, nothing beside a
-    /// report.
+    /// Returns the default style: bars on a terminal, lines in a text format, and nothing beside a report for programs.
     fn of(args: &ProgressArgs, format: &Format) -> Self {
         if is_watched(args.no_tty, args.debug) && !env::is_terminal_dumb() {
             Self::Bars
@@ -54,10 +53,11 @@ impl ProgressStyle {
 
 /// Returns true if a person follows the transfer on a terminal.
 pub(crate) fn is_watched(no_tty: bool, debug: bool) -> bool {
+    // `--debug` logs to the same terminal, and its lines would break the bars.
     std::io::stderr().is_terminal() && !no_tty && !debug
 }
 
-/// Creates the listener that `--progress` asks for.
+/// Creates the listener that the flags select.
 pub(crate) fn listener(
     words: StatusWords,
     args: &ProgressArgs,

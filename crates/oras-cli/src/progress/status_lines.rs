@@ -68,6 +68,7 @@ impl StatusLines {
             let committed = self.committed.lock();
             let title = child.title().map(ToOwned::to_owned);
             let other = committed.get(&child.digest).is_some_and(|titles| !titles.contains(&title));
+            // Printing may block, so the lock is released first.
             drop(committed);
             if other {
                 self.node(self.words.duplicate, child);

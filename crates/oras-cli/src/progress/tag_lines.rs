@@ -9,7 +9,7 @@ use crate::humanize;
 use crate::log;
 use crate::printer::Printer;
 
-/// Prints the lines after the status of a manifest: that it is stored, then each tag beyond the first.
+/// Prints the lines that follow the status of a manifest: one for the stored manifest, then one for each further tag.
 pub(crate) struct StoredLines {
     pub(crate) inner: Arc<dyn Listener>,
     pub(crate) printer: Printer,
@@ -48,6 +48,7 @@ impl TagLines {
 
     fn found(&self, tags: &[String]) {
         let head = format!("Found {} tag(s) in {}:", tags.len(), self.source);
+        // A long list is easier to read with one tag in each line.
         if tags.len() > 5 {
             self.line(&format!("{head}\n{}", tags.join("\n")));
         } else {

@@ -1,4 +1,4 @@
-//! The words of status lines and progress bars, those of the Go tool.
+//! The words of status lines and progress bars, which are the words of the Go tool.
 
 use oras::spec::Descriptor;
 
@@ -15,11 +15,11 @@ pub(crate) struct StatusWords {
     pub(crate) duplicate: &'static str,
     /// Whether reading a manifest prints lines.
     pub(crate) shows_manifests: bool,
-    /// Whether tagging an existing root prints a line: in a layout, where a tag is written separately.
+    /// Whether tagging an existing root prints a line. It does in a layout, which writes the tag separately.
     pub(crate) shows_naming: bool,
     /// Whether blobs may be mounted, for which only the last line is printed.
     pub(crate) may_mount: bool,
-    /// Whether nothing is transferred: the lines show what would be.
+    /// Whether this is a dry run, which transfers nothing. The lines show what would be transferred.
     pub(crate) is_dry_run: bool,
 }
 

@@ -39,6 +39,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         location(&args.deletion, &args.words, &USAGE, "the target blob to delete", printer)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, false)?;
+    // A registry has separate endpoints for blobs and manifests, and `resolve` queries the one for manifests.
     let found = match target.repository()? {
         Some(repository) => {
             let digest = reference

@@ -69,7 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
-        // A mirror may serve the blob, so it is asked before the registry itself.
+        // A mirror may have the blob, so the client queries the mirrors before the registry itself.
         Some(repository) => {
             let digest = parse_digest(reference)?;
             let node = match Mirrored::new(&repository)? {
@@ -78,7 +78,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             };
             node.map(|node| Descriptor::new(MediaType::OCTET_STREAM, node.digest, node.size))
         }
-        // In a layout a manifest is a blob too, and it may have a tag.
+        // A layout stores manifests as blobs, too, and a tag may name one.
         None => source.resolve(reference).await,
     }
     .map_err(|error| target.failure(&error))?;
@@ -103,7 +103,8 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     /// Writes the blob to `output`, a path or `-`, and returns its descriptor.
     ///
-    /// A registry may report a wrong size in the response to HEAD. The size of the GET response counts then.
+    /// A registry may report a wrong size in the HEAD response. The function then retries with the size of the GET
+    /// response.
     async fn to(
         &self,
         source: Arc<dyn Source>,
@@ -114,6 +115,7 @@ impl Fetch<'_> {
         let mut has_printed = false;
         let written = self.write(content, output, &mut has_printed).await;
         let Err(failure) = written else { return Ok(node) };
+        // Printed bytes cannot be undone, so a retry would print the start of the blob twice.
         if failure.kind == Some(ErrorKind::SizeMismatch)
             && !has_printed
             && let Some(repository) = self.target.repository()?
@@ -140,7 +142,8 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Saves the blob as `path`. Only a terminal shows progress: a log gets no lines, as from the Go tool.
+    /// Saves the blob as `path`. Shows progress only on a terminal. Like the Go tool, it prints no progress lines
+    /// elsewhere.
     async fn save(&self, content: Content, path: &Path) -> Result<(), Error> {
         let node = content.descriptor().clone();
         let is_watched = is_watched(self.args.no_tty, self.args.debug);

@@ -47,6 +47,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let args = PushArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 2, true, "the destination to push to and the file to read blob content from")?;
+    // A negative size counts as not given, as in the Go tool, whose default is -1.
     let size = args.size.filter(|size| *size >= 0);
     check_stdin(&args.location.registry.connection, &words[1])?;
     if words[1] == "-" && size.is_none() {
@@ -63,6 +64,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
     let descriptor_only = args.descriptor.is_wanted();
+    // The descriptor must be the only text on standard output.
     let listener = if descriptor_only {
         ProgressStyle::Quiet.listener(PUSH, *printer)
     } else {
@@ -101,6 +103,7 @@ async fn read_blob(
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
         return Err(Failure::new(format!("read {path}: is a directory")).of_kind(ErrorKind::Io));
     }
+    // The file is hashed before the upload, so that its digest and size can be compared with those of the user.
     let collection = Arc::new(Collection::new());
     let mut node = collection.add(path, Path::new(path), Some(media_type.clone())).await?;
     node = Descriptor::new(media_type, node.digest, node.size);

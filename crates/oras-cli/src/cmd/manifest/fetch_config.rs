@@ -17,7 +17,7 @@ use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest fetch-config", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
-/// The size limit of a config in memory.
+/// The size limit of a config in memory. A larger config can still be streamed or saved to a file.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
 flags::flags! {
@@ -69,6 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let failed = |error: oras::store::Error| target.failure(&error);
     let config = oras::fetch_config(source, reference, platform.as_ref()).await.map_err(failed)?;
     match output {
+        // The descriptor or the report is the only output, so the content is not fetched.
         None if args.descriptor.is_wanted() || !format.is_for_people() => {}
         // Without indentation the config is streamed, so its size has no limit.
         Some("-") if !args.descriptor.is_pretty() => {

@@ -82,6 +82,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         concurrency: values::count(args.concurrency, 5),
         ..Names::only(&target.reference)
     };
+    // A descriptor or a report must be the only text on standard output.
     let quiet = args.descriptor.is_wanted() || !format.is_for_people();
     let verbose = args.verbose.unwrap_or(true);
     let style = if quiet { ProgressStyle::Quiet } else { ProgressStyle::Lines { verbose } };
@@ -111,6 +112,7 @@ fn media_type_of(bytes: &[u8], file: &str) -> Result<MediaType, Failure> {
     struct Typed {
         media_type: Option<MediaType>,
     }
+    // `null` is valid JSON, so it is reported as a manifest without a media type.
     let typed: Option<Typed> =
         serde_json::from_slice(bytes).map_err(|_| Failure::new("not a valid json file"))?;
     let media_type = typed.and_then(|typed| typed.media_type).filter(|text| !text.as_str().is_empty());

@@ -21,6 +21,7 @@ use crate::printer::Printer;
 use crate::version_order;
 
 /// The number of digests that are resolved at the same time.
+// Each digest needs a request. One at a time, the command would wait for each response in turn.
 const CONCURRENCY: usize = 8;
 
 const USAGE: Usage = Usage { path: "oras repo tags", tail: "[flags] <name>" };
@@ -61,6 +62,8 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
     let format = Format::read(&args.format, format::TEXT, *printer)?;
     let store = target.source().await?;
+    // The tags in a layout may be full references. If the argument names a repository, only its tags are listed,
+    // without its name.
     let prefix = match target.reference.parse::<Reference>() {
         Ok(reference) if target.kind() == "oci-layout" && reference.target().is_none() => {
             format!("{}:", reference.name())
@@ -97,6 +100,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             continue;
         }
         if let Some(digest) = &digest
+            // The tag of the argument already names the digest, so it needs no request.
             && tag != target.reference
             && store.resolve(&tag).await.map_err(|error| target.failure(&error))?.digest != *digest
         {

@@ -55,6 +55,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let (raw, extra_tags) = split_tags(&words[0])?;
     let target = ArtifactLocation::new(&args.index.location, "", raw, printer)?;
     let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
+    // All tags are checked before the index is built, so that a malformed one fails before any request.
     check_tags(&extra_tags)?;
     let output = IndexOutput::new(&args.index, printer)?;
     let store = target.store().await?;

@@ -56,6 +56,7 @@ impl<'a> IndexOutput<'a> {
 
     /// Returns true if standard output shows status lines.
     fn has_status_lines(&self) -> bool {
+        // A report or the index itself must be the only text on standard output.
         self.format.is_for_people() && self.output != Some("-")
     }
 
@@ -92,6 +93,7 @@ impl<'a> IndexOutput<'a> {
         match &self.format {
             Format::Text => self.line(format!("Digest: {}", node.digest)),
             format => {
+                // A digest is not a tag, and an index in a file has no tags.
                 let first = names.reference.filter(|name| name.parse::<oras::spec::Digest>().is_err());
                 let tags = first.into_iter().chain(names.extra_tags).filter(|_| self.output.is_none());
                 self.printer.report(format, &report::Push::new(&target.path, node, &tags.collect::<Vec<_>>()))
@@ -114,6 +116,7 @@ impl Listener for IndexLines {
             _ => return,
         };
         if let Some(printer) = self.0 {
+            // A closed standard output must not stop the work. The last line of the command detects it.
             drop(printer.line(line));
         }
     }

@@ -53,6 +53,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 1, true, "the target index to update")?;
     flags::exclusive!("", args.tag, args.index.output)?;
+    // Malformed digests fail here, before the first request.
     let remove = args
         .remove
         .iter()
@@ -72,6 +73,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
+    // An empty value removes the artifact type. Without the flag the artifact type does not change.
     let artifact_type = args.index.artifact_type.as_ref();
     let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::from));
     let update = IndexUpdate { artifact_type, remove, add: args.add.clone(), merge: args.merge.clone() };
