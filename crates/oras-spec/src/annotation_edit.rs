@@ -157,7 +157,8 @@ impl Object {
         }
     }
 
-    /// Returns the object with `key` set to the JSON `value`. An object without members gets this `white_space`.
+    /// Returns the object with `key` set to the JSON `value`. `white_space` formats the first member of an empty
+    /// object.
     fn with(&self, text: &str, key: &str, value: &str, white_space: &WhiteSpace) -> String {
         if let Some(member) = self.members.iter().find(|member| member.key == key) {
             return format!("{}{value}{}", &text[..member.value.start], &text[member.value.end..]);

@@ -171,7 +171,7 @@ impl FromStr for Digest {
             return Err(DigestError::Format);
         }
         Ok(Self(match Algorithm::from_name(name) {
-            // Hashes of known algorithms are kept as bytes, which need half the memory of text.
+            // Hashes of known algorithms are stored as bytes, which need half the memory of text.
             Some(Algorithm::Sha256) => Repr::Sha256(unhex(encoded)?),
             Some(Algorithm::Sha384) => Repr::Sha384(Arc::new(unhex(encoded)?)),
             Some(Algorithm::Sha512) => Repr::Sha512(Arc::new(unhex(encoded)?)),

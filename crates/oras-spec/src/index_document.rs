@@ -48,7 +48,7 @@ impl IndexDocument {
     pub fn of(manifest: &Manifest) -> Result<Option<Self>, ManifestError> {
         let View::Index(known) = manifest.view() else { return Ok(None) };
         let mut known = (**known).clone();
-        // The entries are taken out of the original, because each keeps its own unknown fields.
+        // The entries are removed from the original, because each entry stores its own unknown fields.
         let mut original: Map<String, Value> = serde_json::from_slice(manifest.bytes())?;
         let originals = match original.remove("manifests") {
             Some(Value::Array(manifests)) => manifests,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const MARKER_FILE: &str = "oci-layout";
 /// The name of the index file.
 pub const INDEX_FILE: &str = "index.json";
-/// The name of the directory of blobs, whose files are `blobs/<algorithm>/<encoded>`.
+/// The name of the directory of blobs. The path of a blob is `blobs/<algorithm>/<encoded>`.
 pub const BLOBS_DIR: &str = "blobs";
 /// The only version of the image layout.
 pub const VERSION: &str = "1.0.0";

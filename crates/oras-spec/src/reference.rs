@@ -183,7 +183,7 @@ pub fn check_registry(text: &str) -> Result<&str, ReferenceError> {
     };
     let host_ok = !host.is_empty()
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    // The range of the port is left to the connection, as in the Go tool.
+    // The range of the port is checked when the client connects, as in the Go tool.
     let port_ok = port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.len() <= 5);
     if host_ok && port_ok { Ok(text) } else { Err(invalid()) }
 }
