@@ -129,6 +129,6 @@ fn less(call: &Call<'_>) -> Result<bool, String> {
 }
 
 fn less_or_equal(call: &Call<'_>) -> Result<bool, String> {
-    // Go defines `le` by `lt` and `eq`, and `gt` and `ge` by their negation, which shows with NaN.
+    // Go defines `le` as `lt` or `eq`, `gt` as not `le`, and `ge` as not `lt`. The results for NaN depend on this.
     Ok(less(call)? || equal(call.any(0), call.any(1))?)
 }

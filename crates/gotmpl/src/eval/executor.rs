@@ -252,7 +252,7 @@ impl<'a> Executor<'a, '_> {
                         .error(format_args!("can't use {shown} to iterate over more than one variable"));
                 }
                 let value = value.clone();
-                // A `uint64` above `i64::MAX` is cut off, because no loop runs that long.
+                // A `uint64` above `i64::MAX` is reduced to `i64::MAX`, because no loop runs that long.
                 let end = match value {
                     Value::Integer(integer) if integer.kind.is_unsigned() && integer.bits < 0 => i64::MAX,
                     Value::Integer(integer) => integer.bits,

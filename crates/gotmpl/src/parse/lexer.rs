@@ -354,7 +354,7 @@ impl<'a> Lexer<'a> {
     fn number(&mut self) -> Token {
         let mut ok = self.scan_number();
         let mut kind = TokenKind::Number;
-        // The parser rejects complex constants such as `1+2i` with a message of its own.
+        // The parser rejects complex constants such as `1+2i` with a separate message.
         if ok && matches!(self.peek(), Some('+' | '-')) {
             kind = TokenKind::Complex;
             ok = self.scan_number() && self.input[..self.pos].ends_with('i');

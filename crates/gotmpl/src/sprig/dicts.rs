@@ -28,7 +28,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 fn dict(call: &Call<'_>) -> Answer {
     let map = Map::new();
     for index in (0..call.len()).step_by(2) {
-        // A key without a value gets an empty string.
+        // The value of a key without a value is an empty string.
         let value = if index + 1 < call.len() { call.any(index + 1).clone() } else { Value::from("") };
         map.insert(to_text(call.any(index))?, value);
     }

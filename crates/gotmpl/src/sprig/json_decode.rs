@@ -209,7 +209,7 @@ impl Decoder<'_> {
         let high = self.hex_digits()?;
         let is_high = (0xd800..0xdc00).contains(&high);
         if is_high && self.text[self.pos..].starts_with(b"\\u") {
-            // If no low surrogate follows, the second escape is read again as a character of its own.
+            // If no low surrogate follows, the second escape is read again as a separate character.
             let back = self.pos;
             self.pos += 1;
             let low = self.hex_digits()?;

@@ -7,7 +7,8 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// The character that Go returns for a byte that is not UTF-8.
 pub(crate) const REPLACEMENT: char = '\u{FFFD}';
 
-/// The characters of a general category as sorted ranges. Only characters beyond ASCII are looked up.
+/// The characters of a general category as sorted ranges. The functions below use them only for characters beyond
+/// ASCII.
 type Category = LazyLock<Vec<(char, char)>>;
 
 static LETTER: Category = LazyLock::new(|| ranges(r"\p{L}"));
