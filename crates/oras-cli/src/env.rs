@@ -100,7 +100,7 @@ pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Returns the hosts for which no proxy is used (`NO_PROXY`).
+/// Returns the hosts that the client contacts without a proxy (`NO_PROXY`).
 pub(crate) fn no_proxy() -> String {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()

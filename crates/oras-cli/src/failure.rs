@@ -38,7 +38,8 @@ impl Failure {
         Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None, kind: None }
     }
 
-    /// Creates a failure of the file system, standard input or standard output: what was done, and why it failed.
+    /// Creates a failure of the file system, standard input or standard output. The message names the operation and the
+    /// cause.
     pub(crate) fn of_io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
         Self::new(format!("{doing}: {}", io_cause(error))).of_kind(ErrorKind::Io)
     }

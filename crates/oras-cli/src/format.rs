@@ -82,12 +82,12 @@ impl Format {
         }
     }
 
-    /// Returns true if the result is for people, who also get status lines.
+    /// Returns true if the result is for people. The command then also prints status lines.
     pub(crate) fn is_for_people(&self) -> bool {
         matches!(self, Self::Text | Self::Table)
     }
 
-    /// Fails if standard output would get both the content and a report in this format.
+    /// Fails if the command would print both the content and a report in this format to standard output.
     pub(crate) fn check_output(&self, args: &FormatArgs, output: Option<&str>) -> Result<(), Failure> {
         if self.is_for_people() || output != Some("-") {
             return Ok(());

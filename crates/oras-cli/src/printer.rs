@@ -39,7 +39,7 @@ impl Printer {
         self.bytes(terminal_text::escaped(&String::from_utf8_lossy(text)).as_bytes())
     }
 
-    /// Prints content as it is.
+    /// Prints content unchanged.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         // The lock keeps lines of several threads apart. The flush reports a closed pipe here instead of at exit.
         let mut out = io::stdout().lock();

@@ -3,8 +3,8 @@
 use oras::Referrer;
 use oras::spec::{Descriptor, json};
 
-/// Draws the direct referrers of `root`, which the user typed as `raw`. With `details`, the descriptor of each follows
-/// its row.
+/// Draws the direct referrers of `root`. `raw` is the reference that the user typed. With `details`, the descriptor of
+/// each referrer follows its row.
 pub(crate) fn draw(raw: &str, root: &Referrer, details: bool) -> Vec<u8> {
     let found = root.referrers.len();
     let noun = if found == 1 { "artifact" } else { "artifacts" };

@@ -1,5 +1,5 @@
-//! Splits a command line by the rules of the Go tool, on which scripts depend: how cobra finds the command, how pflag
-//! reads flags, and that the first mistake from the left is reported.
+//! Splits a command line by the rules of the Go tool, on which scripts depend: cobra's search for the command, pflag's
+//! syntax of flags, and the report of the leftmost mistake.
 //!
 //! clap holds the commands and flags as data, and this file only looks them up. The result is an unambiguous line for
 //! clap: `--name=value` for every flag, then `--`, then the arguments.

@@ -24,7 +24,7 @@ pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> 
     // A group without a command shows its help, as in the Go tool. clap would report an error instead.
     let is_group = at(&root, &line.path).has_subcommands();
     let deprecated: Vec<_> = if is_group { Vec::new() } else { deprecated(&line) };
-    // Values left of the first syntax mistake are checked first, so that the leftmost mistake is reported.
+    // The values before the first syntax mistake are checked first, so that the error is about the leftmost mistake.
     let matches = if is_group { None } else { Some(matches(&mut root, &line)?) };
     if let Some(mistake) = line.mistake {
         return Err(Failure::new(mistake));

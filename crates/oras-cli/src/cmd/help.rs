@@ -4,7 +4,7 @@ use clap::Command;
 
 use crate::args::{self, flags};
 
-/// Creates the command. Reading the arguments turns it into a request for a help page, so it never runs.
+/// Creates the command. The parser of the command line turns it into a request for a help page, so it never runs.
 pub(crate) fn command() -> Command {
     args::command(
         "help",

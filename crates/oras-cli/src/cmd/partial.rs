@@ -104,7 +104,7 @@ fn print(partials: &PartialTransfers, verb: &str, format: &Format, printer: &Pri
     printer.report(format, partials)
 }
 
-/// Returns a line for each: kind, size, age and location.
+/// Returns a line for each partial transfer: kind, size, age and location.
 fn lines(found: &PartialTransfers) -> Vec<String> {
     let downloads = found.downloads.iter().map(|PartialDownload { path, size, touched, .. }| {
         format!("download  {:>9}  {:>9}  {}", humanize::bytes(*size), age(*touched), path.display())

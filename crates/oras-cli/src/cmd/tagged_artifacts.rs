@@ -35,8 +35,8 @@ impl TaggedArtifacts {
         Ok(Self { repository, tags, access })
     }
 
-    /// Converts an error into a failure. The failure of a transfer names the tags, the action `doing` (`back up`), the
-    /// source and the destination.
+    /// Converts an error into a failure. The failure of a transfer contains the action `doing` (such as `back up`), the
+    /// tags, the source and the destination.
     pub(crate) fn failure(&self, error: Error, doing: &str, from: &str, to: &str) -> Failure {
         if error.chain().ends_with(failure::MISSING_CREDENTIAL) {
             return failure::of_registry(&error, self.access.store.path());

@@ -15,7 +15,7 @@ use crate::printer::Printer;
 /// The directive to add no space after the candidate.
 // The directives are bits of cobra's protocol, so that several can be combined.
 pub(super) const NO_SPACE: u32 = 2;
-/// The directive to complete no file names where there is no candidate.
+/// The directive not to complete file names if there are no candidates.
 pub(super) const NO_FILES: u32 = 4;
 /// The directive to complete names of directories.
 pub(super) const DIRECTORIES: u32 = 16;
@@ -123,7 +123,7 @@ fn commands(group: &Command) -> Answer {
     }))
 }
 
-/// Returns the flags that the line may still get.
+/// Returns the flags that can still be added to the line.
 fn flags(command: &Command, line: &CommandLine) -> Answer {
     let given = |flag: &Arg| line.flags.iter().any(|(name, _)| Some(name.as_str()) == flag.get_long());
     let again = |flag: &Arg| matches!(flag.get_action(), ArgAction::Append);

@@ -122,7 +122,8 @@ fn registries_with_credentials(line: &CommandLine) -> BTreeSet<String> {
     hosts
 }
 
-/// Parses the flags so far, without those that read standard input and without secrets, which print warnings.
+/// Parses the flags before the cursor, without flags that read standard input and without secrets, which print
+/// warnings.
 fn matches(line: &CommandLine) -> Option<ArgMatches> {
     // Arguments are irrelevant for the connection, and a completion must never read standard input.
     let mut line = CommandLine { words: Vec::new(), ..line.clone() };

@@ -14,9 +14,9 @@ const STACK_BYTES: usize = 256 << 20;
 
 /// Runs the child. Reads the document from standard input; writes an error to standard error and returns status 1.
 pub(crate) fn run_child() -> ExitCode {
-    // The limits come before the first byte of input is read.
+    // The limits are set before the first byte of input is read.
     limit_resources();
-    // The parent reports a panic of the interpreter itself.
+    // The hook hides the message of a panic, because the parent reports the panic itself.
     std::panic::set_hook(Box::new(|_| {}));
     let words: Vec<_> = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
     let evaluation =
@@ -44,7 +44,7 @@ fn limit_resources() {
     }
 }
 
-/// Checks or evaluates the expression that the arguments give.
+/// Checks or evaluates the expression in the arguments.
 fn evaluate(words: &[String]) -> Result<(), String> {
     let [language, step, text] = words else { return Err(format!("usage: oras {CHILD} LANGUAGE STEP TEXT")) };
     let language = Language::ALL.into_iter().find(|known| known.name() == language);

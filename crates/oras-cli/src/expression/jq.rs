@@ -1,7 +1,7 @@
 //! `--jq`: evaluates an expression of the jq language over a JSON document.
 //!
-//! The interpreter recurses on the native stack and bounds neither time nor memory, so only
-//! [`child`](super::child) calls this, in a process of its own.
+//! The interpreter recurses on the native stack and limits neither time nor memory, so only [`child`](super::child)
+//! calls this module, in a separate process.
 
 use std::io::{self, Write};
 

@@ -37,7 +37,7 @@ impl PlainProgress {
         let moved = state.moved.entry(key).or_default();
         *moved += bytes;
         let moved = *moved;
-        // One interval for all transfers keeps the log short when many run.
+        // All transfers share one interval, so that many transfers do not flood the log.
         if state.last_line.elapsed() < INTERVAL {
             return None;
         }

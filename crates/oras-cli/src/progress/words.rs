@@ -4,7 +4,7 @@ use oras::spec::Descriptor;
 
 use crate::artifact_location::ArtifactLocation;
 
-/// The words of a family of commands, padded as they are printed.
+/// The words of a family of commands, with the padding of the printed lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusWords {
     pub(crate) started: &'static str,
@@ -36,7 +36,7 @@ const NONE: StatusWords = StatusWords {
 };
 
 impl StatusWords {
-    /// Returns the words for content that goes to `target`.
+    /// Returns the words for a transfer to `target`.
     pub(crate) fn to(self, target: &ArtifactLocation) -> Self {
         Self { shows_naming: target.kind() == "oci-layout", ..self }
     }

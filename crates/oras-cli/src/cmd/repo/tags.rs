@@ -86,7 +86,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         None => Glob::new("*").map_err(|error| Failure::new(error.to_string()))?,
     }
     .compile_matcher();
-    // Without these flags each tag is printed as soon as it is received.
+    // Without these flags the command prints each tag as soon as it receives it.
     let is_collected = args.sort.is_some() || args.digests;
     let mut listed = report::Tags::default();
     // Registries may have thousands of tags, so the pages are streamed.

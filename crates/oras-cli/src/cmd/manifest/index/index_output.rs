@@ -122,7 +122,7 @@ impl Listener for IndexLines {
     }
 }
 
-/// Returns a digest as it is, and a tag after its digest.
+/// Returns the name of a manifest in a status line: a digest unchanged, or a tag after its digest.
 fn with_digest(reference: &str, node: &Descriptor) -> String {
     match reference.parse::<oras::spec::Digest>() {
         Ok(_) => reference.to_owned(),
