@@ -132,6 +132,7 @@ fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Resul
     let result = runtime.block_on(async {
         tokio::select! {
             result = cmd::run(name, matches, printer) => result,
+            // On Ctrl-C the future of the command is dropped, which cancels its requests.
             () = interrupt::received(name) => Err(Failure::new("interrupt signal received")),
         }
     });

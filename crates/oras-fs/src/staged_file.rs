@@ -216,10 +216,15 @@ impl ParkedFile {
     /// Opens and locks the file again, positioned at its end.
     ///
     /// # Errors
-    /// The errors of [`StagedFile::reopen`]; `NotFound` if the file does not exist, and `Other` if it does not have
-    /// `size` bytes.
-    pub fn reopen(self, size: u64) -> Result<StagedFile> {
+    /// The errors of [`StagedFile::reopen`] and of the flush in the background; `NotFound` if the file does not exist,
+    /// and `Other` if it does not have `size` bytes.
+    pub fn reopen(mut self, size: u64) -> Result<StagedFile> {
         let shown = self.path.display();
+        if let Some(background_flush) = &mut self.background_flush {
+            // The flush has a duplicate of the closed file, which keeps the lock until the flush ends.
+            let flushed = background_flush.wait();
+            flushed.map_err(|error| Error::io(format!("failed to flush {shown}"), error))?;
+        }
         let mut staged = StagedFile::reopen(&self.path)?.ok_or_else(|| Error::not_found(&shown))?;
         let end = staged.file_mut().seek(SeekFrom::End(0));
         let end = end.map_err(|error| Error::io(format!("failed to read {shown}"), error))?;
@@ -258,5 +263,27 @@ impl Write for StagedFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file_mut().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reopens_a_parked_file_while_a_flush_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..3 {
+            let mut staged = StagedFile::create_kept(&directory.path().join(round.to_string())).unwrap();
+            staged.flush_while_written();
+            // Enough for one flush, which a disk does not finish before the file is opened again.
+            let bytes = vec![7; 1 << 20];
+            for _ in 0..33 {
+                staged.write_all(&bytes).unwrap();
+            }
+            let mut reopened = staged.park().reopen(33 << 20).unwrap();
+            reopened.write_all(b"more").unwrap();
+            reopened.sync().unwrap();
+        }
     }
 }
