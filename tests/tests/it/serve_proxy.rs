@@ -291,7 +291,7 @@ fn rejects_invalid_proxy_options() {
     for (words, said) in [
         (&["--proxy", "a.io", "--read-only", "root"][..], "a proxy keeps what it reads"),
         (&["--proxy", "a.io", "layout"], "is one repository"),
-        (&["--proxy", "a.io", "--proxy", "A.io"], "each another one"),
+        (&["--proxy", "a.io", "--proxy", "A.io"], "without duplicates"),
         (&["--proxy", "https://a.io"], "invalid registry"),
         (&["--proxy", "a.io/b"], "invalid registry"),
         (&["--proxy-plain-http"], "`--proxy-plain-http` needs `--proxy`"),

@@ -47,7 +47,7 @@ impl Proxy {
             .collect::<Result<_>>()?;
         let prefixes: BTreeSet<_> = upstreams.iter().map(|upstream| upstream.prefix()).collect();
         if upstreams.is_empty() || prefixes.len() < upstreams.len() {
-            let message = "at least one upstream, no duplicates";
+            let message = "a proxy needs at least one upstream, without duplicates";
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { upstreams, local, downloads: Arc::default() })
