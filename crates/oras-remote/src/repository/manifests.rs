@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::http::request::{Body, Request};
 use crate::http::response::Response;
-use crate::repository::referrers::tag_index_document_update::Verify;
+use crate::repository::referrers::tag_index_update::Verify;
 use crate::repository::repository::Repository;
 use crate::repository::response_checks::{check_digest, digest_header, is_inconclusive_head};
 

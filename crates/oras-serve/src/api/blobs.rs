@@ -172,7 +172,8 @@ pub(super) async fn delete(
     }
     // No lock: the digest of a blob never changes, so the condition can't become false.
     conditions.check(Some(&digest))?;
-    let deleted = delete::delete(&*context.registry.stores, &*store, DeleteTarget::Node(&node)).await;
+    let deleted =
+        delete_on_full_disk::delete(&*context.registry.stores, &*store, DeleteTarget::Node(&node)).await;
     deleted.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
     Ok(empty(StatusCode::ACCEPTED, &[]))
 }

@@ -79,7 +79,7 @@ pub(super) async fn delete(
         }
         false => DeleteTarget::Tag(reference),
     };
-    let deleted = delete::delete(&*context.registry.stores, &*store, target).await;
+    let deleted = delete_on_full_disk::delete(&*context.registry.stores, &*store, target).await;
     deleted.map_err(|error| failed(&error))?;
     Ok(empty(StatusCode::ACCEPTED, &[]))
 }

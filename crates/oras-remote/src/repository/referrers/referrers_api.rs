@@ -10,7 +10,7 @@ use oras_store::{Error, ErrorKind, Result};
 use crate::client_options::ReferrersMode;
 use crate::http::paging::{List, VisitedPages};
 use crate::http::response::Response;
-use crate::repository::referrers::tag_index_document_update::Verify;
+use crate::repository::referrers::tag_index_update::Verify;
 use crate::repository::repository::Repository;
 
 /// Whether a registry supports the referrers API.
