@@ -30,7 +30,7 @@ mod cancel;
 mod case_folding;
 mod extract;
 mod file_reference;
-mod name_check;
+mod file_system_names;
 mod packed_layer;
 mod pull;
 mod push;

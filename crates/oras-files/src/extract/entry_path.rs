@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oras_store::{Error, ErrorKind, Result};
 
-use crate::name_check::NameCheck;
+use crate::file_system_names::NameCheck;
 use crate::title::{clean, is_local};
 use crate::windows_names::check_windows_names;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::unpack_limits::UnpackLimits;
-use crate::name_check::NameCheck;
+use crate::file_system_names::NameCheck;
 
 /// The properties of one archive, and what the extraction allows.
 pub(crate) struct ExtractOptions<'a> {

@@ -6,9 +6,9 @@ use cap_std::fs::File as DirFile;
 use oras_spec::Descriptor;
 use oras_store::{Error, ErrorKind, Result};
 
-use super::destination::Destinations;
 use super::existing_files::{copy_verified, find_existing};
 use super::staged_item::{Location, StagedItem};
+use super::title_path::Destinations;
 use crate::packed_layer::is_packed_directory;
 
 /// Copies the staged `original` to a new item for `title`, unless the file at its path already has the content.

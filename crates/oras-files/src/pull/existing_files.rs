@@ -15,8 +15,8 @@ use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Descriptor, Digest, annotation};
 use oras_store::{Error, ErrorKind, Result, Verifier};
 
-use super::destination::Destination;
 use super::staged_item::{Location, StagedItem};
+use super::title_path::Destination;
 use crate::archive;
 use crate::packed_layer::is_packed_directory;
 

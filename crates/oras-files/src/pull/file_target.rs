@@ -10,12 +10,12 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
 use parking_lot::Mutex;
 
-use super::destination::Destinations;
 use super::duplicate_content::copy_duplicate;
 use super::options::PullOptions;
 use super::publish::publish;
 use super::stage::stage;
 use super::staged_item::StagedItem;
+use super::title_path::Destinations;
 use crate::title::clean;
 
 /// A directory that titled content is pulled into.

@@ -1,6 +1,5 @@
 //! The pull side: stages and verifies files, unpacks directories, and publishes everything in one step.
 
-mod destination;
 mod duplicate_content;
 mod existing_files;
 mod file_target;
@@ -13,6 +12,7 @@ mod replaced_file;
 mod rollback;
 mod stage;
 mod staged_item;
+mod title_path;
 mod unpack_layer;
 
 pub use self::file_target::FileTarget;

@@ -15,7 +15,7 @@ use oras_store::{Content, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::interrupted_pull;
-use crate::name_check::NameCheck;
+use crate::file_system_names::NameCheck;
 
 /// Names that are tried for a staging directory. A name is in use only if a killed process with the same id left it.
 const ATTEMPTS: u32 = 10_000;

@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicBool;
 use oras_fs::{Durability, PartialFile, blocking};
 use oras_store::{Content, Error, Origin, Result};
 
-use super::destination::{Destination, Destinations};
 use super::existing_files::{copy_local_file, find_existing};
 use super::staged_item::{Location, StagedItem};
+use super::title_path::{Destination, Destinations};
 use super::unpack_layer::{unpack_fetched, unpack_while_fetching};
 use crate::cancel::CancelOnDrop;
 use crate::packed_layer::is_packed_directory;

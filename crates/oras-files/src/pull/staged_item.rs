@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use oras_fs::CompletedFile;
 
-use super::destination::Destination;
 use super::output_dir::OutputDir;
+use super::title_path::Destination;
 use crate::extract::DirectoryAttributes;
 
 /// A staged file or directory, and where it is published.

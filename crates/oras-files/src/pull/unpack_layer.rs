@@ -14,9 +14,9 @@ use oras_fs::blocking;
 use oras_spec::{Descriptor, annotation};
 use oras_store::{Content, Error, Result};
 
-use super::destination::Destination;
 use super::options::PullOptions;
 use super::staged_item::{Location, StagedItem};
+use super::title_path::Destination;
 use crate::cancel::CancelOnDrop;
 use crate::extract::{ExtractOptions, extract_archive};
 
