@@ -17,7 +17,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// The text is not a template, or it uses a function that is unknown or unsupported.
     Parse,
-    /// The template does not fit the data, or a function failed. The output before the failing action is written.
+    /// An action or a function failed with this data. The output of the preceding actions is already written.
     Execute,
     /// The writer failed. [`std::error::Error::source`] is the error of the writer.
     Write,

@@ -45,7 +45,7 @@ impl BlobUpload {
         Ok(Self { layout, media_type, file: Some(file), written: 0, is_named, _directories: directories })
     }
 
-    /// Resumes the upload with that name. Returns `None` if there is none.
+    /// Resumes the upload called `name`. Returns `None` if no upload with this name exists.
     pub(crate) async fn resume(
         layout: Layout,
         name: &str,
@@ -122,7 +122,7 @@ impl Ingest for BlobUpload {
             if media_type.is_manifest() {
                 check_manifest(&mut staged, &media_type)?;
             }
-            // Durable before it is published, so that a blob never has a name without its bytes.
+            // The file is synced before it is published, so that a crash cannot leave a blob without its bytes.
             staged.sync()?;
             // The layout is created only for a complete upload, so that an aborted upload leaves nothing.
             create_layout(layout.path())?;

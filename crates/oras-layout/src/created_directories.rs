@@ -12,7 +12,7 @@ pub(crate) struct CreatedDirectories(Vec<PathBuf>);
 impl CreatedDirectories {
     /// Creates `directory` and its missing parents.
     pub(crate) fn create(directory: &Path) -> Result<Self> {
-        // A directory counts as created here only if it is known to be missing.
+        // If the existence check fails, the directory counts as existing, so `drop` does not delete it.
         let is_missing =
             |path: &&Path| !path.as_os_str().is_empty() && path.try_exists().is_ok_and(|exists| !exists);
         let created = Self(directory.ancestors().take_while(is_missing).map(ToOwned::to_owned).collect());

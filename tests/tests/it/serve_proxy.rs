@@ -289,7 +289,7 @@ fn rejects_invalid_proxy_options() {
     sandbox.tree();
     sandbox.oras(&["push", "--oci-layout", "layout:v1", "hi.txt"]);
     for (words, said) in [
-        (&["--proxy", "a.io", "--read-only", "root"][..], "a proxy keeps what it reads"),
+        (&["--proxy", "a.io", "--read-only", "root"][..], "a proxy cannot be read-only"),
         (&["--proxy", "a.io", "layout"], "is one repository"),
         (&["--proxy", "a.io", "--proxy", "A.io"], "without duplicates"),
         (&["--proxy", "https://a.io"], "invalid registry"),

@@ -39,7 +39,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         let unit = unit(name)
             .ok_or_else(|| problem(&format!("unknown unit {} in duration", quote(name.as_bytes()))))?;
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
-        // Go multiplies fractions in floating point, so the last nanosecond is rounded as there.
+        // Go multiplies the fraction in floating point. This code does the same, so that the nanoseconds are equal.
         let fraction: f64 = format!("0.{fraction}").parse().unwrap_or(0.0);
         let part = whole.checked_mul(unit).and_then(|part| part.checked_add((fraction * unit as f64) as u64));
         total =

@@ -78,7 +78,7 @@ fn format_offset(offset: i32, form: OffsetForm) -> String {
 fn format_fraction(nanos: u32, comma: bool, digits: usize, fixed: bool) -> String {
     let all = format!("{nanos:09}");
     let mut shown: String = all.chars().chain(std::iter::repeat('0')).take(digits).collect();
-    // Nines remove trailing zeros, and the point if no digit remains. Zeros keep all digits.
+    // The layout `.999` omits trailing zeros, and the point if no digit remains. The layout `.000` keeps all digits.
     if !fixed {
         shown.truncate(shown.trim_end_matches('0').len());
         if shown.is_empty() {

@@ -122,7 +122,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Returns the time at which clocks show `seconds` since 1970, in the zone that was read or else in the local one.
+    /// Converts a wall-clock time, in seconds since 1970, to a time in the parsed zone, or in `local` without a zone.
     fn in_zone(self, seconds: i64, local: &Zone) -> Time {
         let at =
             |offset: i32, zone: Zone| Time { seconds: seconds - i64::from(offset), nanos: self.nanos, zone };
@@ -157,11 +157,11 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// Skips literal text of the layout. Returns false if it does not match. A blank matches any number of blanks.
+    /// Skips literal text of the layout. Returns false if it does not match. A space matches one or more spaces.
     fn skip(&mut self, mut prefix: &[u8]) -> bool {
         while let Some(&first) = prefix.first() {
             if first == b' ' {
-                // A blank of the layout matches no blank only at the end of the text.
+                // A space in the layout needs at least one space in the text, except at the end of the text.
                 if self.rest.first().is_some_and(|&byte| byte != b' ') {
                     return false;
                 }
@@ -323,7 +323,7 @@ impl<'t> Reader<'t> {
             }
             let digits = &text[at..at + 2];
             bad |= !digits.iter().all(u8::is_ascii_digit);
-            // A number that is out of range has priority over a wrong digit, so the digit is reported below.
+            // Go reports an earlier part that is out of range before an invalid digit, so the digit error is delayed.
             *part = if bad { 0 } else { decimal(digits) };
         }
         let names = ["time zone offset hour", "time zone offset minute", "time zone offset second"];
@@ -383,7 +383,7 @@ fn zone_length(text: &[u8]) -> Option<usize> {
         return Some(signed_hours(text)).filter(|&length| length > 0);
     }
     let letters = text.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
-    // Four letters end with T, except WITA in Indonesia. Six letters are no abbreviation.
+    // Abbreviations of four or five letters end with T, except WITA in Indonesia. Six letters are invalid.
     match letters {
         3 => Some(3),
         4 if text[3] == b'T' || text.starts_with(b"WITA") => Some(4),

@@ -83,7 +83,7 @@ pub(crate) enum Body {
     And,
     /// `or`: the executor evaluates arguments up to the first true one.
     Or,
-    /// `call`, which always fails: the message of the executor contains the text of the argument.
+    /// `call`, which always fails. The executor creates the error, because its message contains the argument's text.
     Call,
 }
 

@@ -26,7 +26,7 @@ impl Operand {
         }
     }
 
-    /// Returns the value as a function with a parameter of type `any` receives it.
+    /// Returns the value that a parameter of type `any` receives. [`Operand::Missing`] becomes nil.
     pub(crate) fn value(&self) -> &Value {
         match self {
             Self::Missing => &NIL,

@@ -19,7 +19,7 @@ type Operation = fn(Decimal, Decimal) -> Result<Option<Decimal>, String>;
 
 /// Applies an operation from left to right.
 ///
-/// Results of more than 38 digits are calculated in binary. Go calculates with any number of digits.
+/// If the `i128` mantissa overflows, the result is calculated as `f64`. Go's decimals have no such limit.
 pub(crate) fn fold(first: f64, rest: impl Iterator<Item = f64>, operation: Operation) -> Answer {
     let mut sum = Decimal::from_float(first)?;
     for number in rest {
@@ -97,7 +97,7 @@ impl Decimal {
     }
 
     fn approximate(self, other: Self, operation: Operation) -> f64 {
-        // The operation is a function pointer, so it is compared to find the binary one.
+        // Comparing the function pointer selects the `f64` operator that corresponds to `operation`.
         let (one, two) = (self.to_float(), other.to_float());
         let is = |candidate: Operation| std::ptr::fn_addr_eq(operation, candidate);
         let result = if is(Self::add) {

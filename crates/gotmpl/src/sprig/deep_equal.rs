@@ -37,7 +37,7 @@ fn equal_at(left: &Value, right: &Value, depth: usize) -> Result<bool, String> {
             true
         }
         (Value::Map(left), Value::Map(right)) => {
-            // A map that contains itself equals itself without an endless comparison.
+            // A map is equal to itself. Without this check, a map that contains itself would exceed the nesting limit.
             if left.is_same(right) {
                 return Ok(true);
             }

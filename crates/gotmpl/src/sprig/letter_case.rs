@@ -74,7 +74,7 @@ fn is_connector(c: char) -> bool {
     c == '-' || c == '_' || is_space(c)
 }
 
-/// Converts `some_words` to `SomeWords`. Connectors at the start, and all but one of several connectors, are kept.
+/// Converts `some_words` to `SomeWords`. Keeps connectors at both ends, and removes one connector between two words.
 fn camelcase(text: &[char]) -> String {
     let start = text.iter().take_while(|&&c| is_connector(c)).count();
     let mut out: String = text[..start].iter().collect();

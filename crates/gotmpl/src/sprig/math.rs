@@ -125,8 +125,8 @@ fn divide(call: &Call<'_>, operation: fn(i64, i64) -> i64) -> Answer {
     }
 }
 
-/// Returns the maximum or minimum as Go's `math.Max` and `math.Min` do: NaN wins except against the infinity that
-/// is the maximum or minimum.
+/// Returns the maximum or minimum as Go's `math.Max` and `math.Min` do. The result is NaN if an argument is NaN,
+/// unless another argument is positive infinity (for the maximum) or negative infinity (for the minimum).
 fn extreme(call: &Call<'_>, better: fn(f64, f64) -> bool) -> Value {
     let limit = if better(1.0, 0.0) { f64::INFINITY } else { f64::NEG_INFINITY };
     let pick = |one: f64, other: f64| {

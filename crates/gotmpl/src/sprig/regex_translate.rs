@@ -25,7 +25,7 @@ struct Translator<'p> {
     open_parens: usize,
     /// The offset of the repetition that was read last.
     repeated: Option<usize>,
-    /// Whether there is no expression that could be repeated.
+    /// Whether a repetition operator is an error here, because no expression precedes it.
     is_empty: bool,
     /// The offset in the output of the flags that were read last.
     flags_at: Option<usize>,

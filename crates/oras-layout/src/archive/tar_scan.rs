@@ -34,7 +34,7 @@ impl fmt::Display for NotTar {
             Self::Truncated => f.write_str("unexpected EOF"),
             Self::BadHeader => f.write_str("invalid tar header"),
             Self::Compressed(tool) => {
-                write!(f, "it is compressed with {tool}, and is read only when decompressed")
+                write!(f, "compressed with {tool}, but only uncompressed tar archives are supported")
             }
         }
     }
@@ -230,7 +230,7 @@ impl Scanner<'_> {
         Ok(Some(Header::from_byte_slice(&block).clone()))
     }
 
-    /// Reads the content of an entry that describes the next one.
+    /// Reads the content of a PAX or GNU entry that describes the entry after it.
     fn records(&mut self, size: u64) -> Result<Vec<u8>> {
         if size > MAX_RECORDS {
             return Err(NotTar::BadHeader.into());
@@ -243,7 +243,7 @@ impl Scanner<'_> {
         Ok(bytes)
     }
 
-    /// Seeks to the next header. At the end of the file padding may be missing, but not content.
+    /// Seeks to the next header. Fails if content is missing. Padding may be missing at the end of the file.
     fn skip(&mut self, size: u64) -> Result<()> {
         let end = self.at.checked_add(size).filter(|end| *end <= self.length).ok_or(NotTar::Truncated)?;
         self.at = end.checked_next_multiple_of(BLOCK).unwrap_or(self.length).min(self.length);

@@ -12,7 +12,7 @@ use crate::not_found::path_not_found;
 use crate::oci_layout_file::{check_version, invalid_layout};
 use crate::size_limits::MAX_MARKER_SIZE;
 
-/// Returns true if the path exists. Nothing exists below a path that is not a directory.
+/// Returns true if the path exists. Returns false if a parent of the path is not a directory.
 ///
 /// # Errors
 /// `Io` if the check fails.

@@ -63,7 +63,7 @@ pub(crate) fn read_index(root: &Path) -> Result<Index> {
 /// Replaces the index atomically. The caller must hold the lock of the layout.
 ///
 /// # Errors
-/// `TooLarge` for an index that could not be read again: the old one stays.
+/// `TooLarge` if the index exceeds [`MAX_INDEX_SIZE`]. The existing file is not changed.
 pub(crate) fn replace_index(root: &Path, index: &Index) -> Result<()> {
     let (path, bytes) = (root.join(INDEX_FILE), index.to_bytes());
     size_limits::check_index(&path.display().to_string(), &bytes)?;

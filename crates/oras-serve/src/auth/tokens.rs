@@ -16,10 +16,10 @@ use super::scope::{Action, Scope};
 pub(crate) const SERVICE: &str = "oras";
 /// How long a token is valid, in seconds. Clients treat one minute as the shortest lifetime worth caching.
 pub(super) const LIFETIME: u64 = 300;
-/// The longest token that is parsed: all scopes with the longest names need less.
+/// The maximum length of a token, in bytes. A token with `MAX_SCOPES` scopes and the longest names is shorter.
 const MAX_TOKEN: usize = 24 * 1024;
 
-/// The only header that is issued and accepted. The algorithm that a token names itself is never trusted (RFC 8725,
+/// The only header that the server issues and accepts, so a token cannot choose its algorithm (RFC 8725,
 /// section 3.1).
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
@@ -98,7 +98,7 @@ impl TokenIssuer {
     /// Generates a random key.
     pub(super) fn new() -> io::Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-        let key = key.map_err(|_| io::Error::other("the system has no random numbers"))?;
+        let key = key.map_err(|_| io::Error::other("failed to generate the key that signs tokens"))?;
         Ok(Self { key, header: URL_SAFE_NO_PAD.encode(HEADER) })
     }
 
@@ -114,14 +114,14 @@ impl TokenIssuer {
     pub(super) fn verify(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= MAX_TOKEN)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        // The signature is verified before anything is parsed, in constant time. A truncated one is rejected.
+        // The signature is verified in constant time before the claims are parsed. A truncated signature is rejected.
         if signature.len() != digest::SHA256_OUTPUT_LEN {
             return None;
         }
         hmac::verify(&self.key, signed.as_bytes(), &signature).ok()?;
         let claims = signed.strip_prefix(&self.header)?.strip_prefix('.')?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-        // `iat` in the future means that the clock was set back, which must not extend the token.
+        // If `iat` is in the future, the clock was set back. Rejecting the token prevents a lifetime above the limit.
         let (now, ours) = (now(), claims.iss == SERVICE && claims.aud == SERVICE);
         (ours && claims.iat <= now && now < claims.exp).then_some(claims)
     }

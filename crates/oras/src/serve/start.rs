@@ -26,12 +26,12 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     let proxy = options.proxy.take();
     if proxy.is_some() && options.server.read_only {
         let message =
-            "a proxy keeps what it reads, which a server that only reads can't; nobody can push to a proxy";
+            "a proxy cannot be read-only, because it writes to its cache; clients can never push to a proxy";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let mut stores = open_stores(&mut options, proxy.is_some()).await?;
     if let Some(proxy) = proxy {
-        // A manifest that the proxy can fetch can also be served.
+        // Raises the server's limit so that it can serve every manifest that the proxy can fetch.
         options.server.max_manifest_size =
             options.server.max_manifest_size.max(proxy.client.max_manifest_size);
         stores = Arc::new(Proxy::new(stores, proxy)?);

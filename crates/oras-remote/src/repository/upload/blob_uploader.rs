@@ -75,7 +75,7 @@ impl BlobUploader {
             furthest: 0,
             fruitless: 0,
         };
-        // A later run needs to read the content again, and to continue a session in its middle.
+        // A later run can resume only if it can read the content again and the registry accepts `PATCH`.
         if let Some(name) = name.filter(|_| payload.is_replayable() && uploader.capabilities.accepts_patch())
         {
             uploader.saved_state = UploadStateFile::open(repository, name, payload.size()).await;
@@ -88,7 +88,7 @@ impl BlobUploader {
         uploader
     }
 
-    /// Sets the bytes that follow in the session.
+    /// Sets the payload that the next requests send.
     pub(crate) fn set_payload(&mut self, payload: Payload) {
         self.payload = payload;
     }
@@ -122,7 +122,7 @@ impl BlobUploader {
             };
             let may_be_done = failed_request.is_closing && failed_request.failed.advice != RetryAdvice::Never;
             self.recover(failed_request).await?;
-            // The lost answer may have been a success.
+            // If the response to the closing request was lost, the registry may have stored the blob.
             let size = self.payload.size();
             if may_be_done
                 && self.session.is_none()
@@ -162,8 +162,8 @@ impl BlobUploader {
         self.remove_state().await;
     }
 
-    /// Sends the next request. Returns true if it was the last one: the one with the digest, or without a digest the
-    /// one with the last byte.
+    /// Sends the next request. With a digest, returns true after the request that closes the session has succeeded.
+    /// Without a digest, returns true after the registry has stored the last byte.
     async fn step(&mut self, digest: Option<&Digest>) -> Result<bool, FailedRequest> {
         let size = self.payload.size();
         let session = match self.session.take() {
@@ -179,7 +179,7 @@ impl BlobUploader {
         // A proxy may cut large bodies: after repeated failures, smaller chunks may pass.
         let careful = self.fruitless >= MAX_FRUITLESS_ATTEMPTS && size > FIRST_CHUNK;
         if let Some(digest) = digest {
-            // One `PUT` is the only way for empty content, for content that is read once, and without `PATCH`.
+            // Empty content, content that can be read only once, and registries without `PATCH` need a single `PUT`.
             let needs_single_request =
                 size == 0 || !self.payload.is_replayable() || !self.capabilities.accepts_patch();
             if session.offset == 0
@@ -249,7 +249,7 @@ impl BlobUploader {
     }
 }
 
-/// Returns true if a registry that has not stored anything rejects `PATCH` itself.
+/// Returns true if the registry does not support `PATCH`. Valid only for a registry that has stored nothing so far.
 pub(crate) fn rejects_patch(failed_request: &FailedRequest) -> bool {
     let Some(error) = refusal(&failed_request.failed) else { return false };
     failed_request.sent > 0
