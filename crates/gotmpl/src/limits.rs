@@ -10,7 +10,7 @@ pub(crate) const MAX_LIST: usize = 1_000_000;
 // The limits above apply to one result. A loop can produce many results, so their sum is limited, too.
 pub(crate) const MAX_TOTAL: usize = 1 << 30;
 
-/// The maximum depth of nested lists and maps that are printed, encoded, compared or copied, which recurse.
+/// The maximum depth of nested lists and maps for printing, encoding, comparing and copying, which are recursive.
 // Without the limit, a value that contains itself would overflow the stack.
 pub(crate) const MAX_NESTING: usize = 400;
 

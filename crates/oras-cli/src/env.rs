@@ -73,7 +73,7 @@ fn user_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
     path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
 }
 
-/// Returns the latest time of an entry in a packed directory, in seconds since 1970
+/// Returns the latest modification time that a packed directory may contain, in seconds since 1970
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 pub(crate) fn source_date() -> Result<Option<i64>, String> {
     match std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty()) {
@@ -85,7 +85,7 @@ pub(crate) fn source_date() -> Result<Option<i64>, String> {
     }
 }
 
-/// Returns true if layouts may share files by hard links: unless `ORAS_LINK` is `0` or `off`.
+/// Returns true if layouts may share files by hard links. The values `0` and `off` of `ORAS_LINK` forbid it.
 pub(crate) fn links() -> bool {
     !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")
 }

@@ -17,11 +17,11 @@ pub(crate) enum Format {
     Table,
     /// For programs.
     Json,
-    /// For programs: the JSON, evaluated by a Go template or a jq expression.
+    /// For programs: the output of a Go template or a jq expression that is evaluated over the JSON.
     Expression(Expression),
 }
 
-/// The formats of a command, in the order of its error message. The last one is the default.
+/// The formats of a command, in the order in which the error message lists them. The last one is the default.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SupportedFormats(pub(crate) &'static [&'static str]);
 

@@ -1,4 +1,4 @@
-//! The `oras` command: arguments in, one library call, a report out.
+//! The `oras` command: parses arguments, calls the library, and prints a report.
 //!
 //! This is a library only to generate the reference pages from [`command`] and to fuzz the parsers. Programs use the
 //! crate `oras`.
@@ -42,11 +42,11 @@ pub fn command() -> clap::Command {
     args::help::complete_pages(cmd::root())
 }
 
-/// Runs the command of this process's arguments. Returns 0 if it succeeds and 1 if it fails, or the status of
+/// Runs the command that the process arguments name. Returns 0 if it succeeds and 1 if it fails, or the status of
 /// `ORAS_EXIT_CODES`.
 pub fn main() -> ExitCode {
     forbid_core_files();
-    // The child prints only results and errors, so this comes before all warnings.
+    // The child prints only results and errors, so this check comes before all warnings.
     if std::env::args_os().nth(1).is_some_and(|word| word == expression::CHILD) {
         return expression::run_child();
     }
@@ -119,7 +119,7 @@ fn run(printer: &Printer) -> Result<(), Failure> {
 
 /// The limit of blocking threads. Transfers block while they wait for each other, so too few threads would deadlock.
 const THREADS: usize = 512;
-/// The limit of blocking threads of a server, which never block for a slow client; each thread costs memory.
+/// The limit of blocking threads of a server. They never wait for a slow client, and each thread costs memory.
 const SERVER_THREADS: usize = 64;
 
 fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Result<(), Failure> {

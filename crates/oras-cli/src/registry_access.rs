@@ -115,7 +115,7 @@ impl RegistryAccess {
 fn header(text: &str) -> Result<(String, String), Failure> {
     let (name, value) =
         text.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
-            // Without a colon the secret may begin anywhere, so the error shows a text that is only a name.
+            // Without a colon any part may be the secret, so the error quotes the text only if it looks like a name.
             let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
             match text.split_once(':') {
                 None if text.chars().all(is_name) => Failure::new(format!("invalid header: {text:?}")),
@@ -133,7 +133,7 @@ fn resolve_override(text: &str) -> Result<ResolveOverride, Failure> {
         return Err(failed("expecting host:port:address[:address_port]"));
     };
     let port: u16 = port.parse().map_err(|_| failed("expecting uint64 host port"))?;
-    // An address with a port is `1.2.3.4:80` or `[::1]:80`; without, also a bare IPv6 address.
+    // `1.2.3.4:80` and `[::1]:80` have a port. Without a port, an IPv6 address may also have no brackets.
     if let Ok(address) = address.trim_matches(['[', ']']).parse() {
         return Ok(ResolveOverride { host: host.to_owned(), port, address, address_port: port });
     }

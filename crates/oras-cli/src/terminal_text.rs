@@ -9,12 +9,12 @@ fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a name in one line. Replaces control characters.
+/// Replaces the control characters in a name, so that it is shown on one line.
 pub(crate) fn name(text: &str) -> String {
     text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Returns text of any number of lines. Escapes control characters like JSON, so that a document keeps its meaning.
+/// Escapes control characters as JSON does, so that a JSON document keeps its meaning. Keeps line breaks and tabs.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| is_control(c) && c != '\n') {
         return Cow::Borrowed(text);

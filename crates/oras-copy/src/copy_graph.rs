@@ -47,10 +47,10 @@ pub async fn copy_graph(
         observer,
     };
     let drained = run.drain(&steps, limits).await;
-    // Also after an error, because nodes that were stored stay.
+    // Syncs also after an error, because nodes that were stored stay.
     let synced = target.sync().await.map_err(|error| error.on(Side::Destination));
     drained.and(synced)?;
-    // After the sync, so that the tag never names manifests that are lost if the process ends.
+    // Writes the tag after the sync, so that it never names manifests that are lost if the process ends.
     if let (Some(root), Some(tag), false) = (first, tag.tag(), steps.first_root.is_tagged_with_push()) {
         target.add_tag(&root, tag).await.map_err(|error| error.on(Side::Destination))?;
     }
@@ -70,7 +70,7 @@ enum Naming {
     Untagged,
     /// The step writes the tag together with the node.
     Tagged { tag: String, overwrite: bool },
-    /// The node is the subject of the other roots. If it exists, the step does not report it: their events imply it.
+    /// The node is the subject of the other roots. If the target has the node, the step sends no event for it.
     Unreported,
 }
 
@@ -100,8 +100,8 @@ struct Run {
     graph: Graph,
     selection: Box<dyn Selection>,
     report: CopyReport,
-    /// True if nodes are copied one at a time: then, as in the Go tool, the check of a twin finds the bytes of the
-    /// first node.
+    /// True if nodes are copied one at a time. Twins are then reported as existing, as in the Go tool: its check of a
+    /// twin finds the bytes of the first node.
     twins_exist: bool,
 }
 
@@ -151,7 +151,7 @@ impl Run {
     }
 }
 
-/// The state that the steps of a copy share. Steps run concurrently and change nothing here.
+/// The state that the steps of a copy share. Steps run concurrently and do not modify it.
 struct Steps {
     source: Arc<SourceSide>,
     target: Arc<dyn Target>,
@@ -187,7 +187,7 @@ impl Steps {
         Ok(Done::Opened { content, manifest })
     }
 
-    /// Transfers nothing, because the target has the node. A root gets its tag.
+    /// Skips the node, because the target has it. Writes the tag if the node is the tagged root.
     async fn skip(&self, content: Content, naming: Naming) -> Result<Done> {
         let node = content.descriptor();
         let outcome = Pushed::Existed;
@@ -221,8 +221,8 @@ impl Steps {
 
     /// Pushes a node whose children exist at the target.
     ///
-    /// `Started` is reported at once if a request showed that the target lacks the node. Otherwise the push itself
-    /// shows it: by the first transferred byte, or by its outcome.
+    /// Reports `Started` at once if a request showed that the target lacks the node. Otherwise reports it at the
+    /// first transferred byte, or after the push, unless the node existed.
     async fn push(&self, content: Content, children: Vec<Descriptor>, naming: Naming) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
         let push_checks_existence =
@@ -266,7 +266,7 @@ impl Steps {
 fn side_of_push(error: Error) -> Error {
     match error.kind() {
         ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => error.on(Side::Source),
-        // `on` does not change a side that is already set, so an error of reading stays on the side of the source.
+        // `on` does not change a side that is already set, so a read error keeps the side of the source.
         _ => error.on(Side::Destination),
     }
 }
@@ -277,10 +277,10 @@ enum Done {
     Node {
         key: NodeKey,
         copied: Box<CopiedNode>,
-        /// True if the observer got an event that the target has the node.
+        /// True if the observer received the `Finished` event of the node.
         is_reported: bool,
     },
-    /// The target lacks the large leaf, or the push will show whether it does.
+    /// A large leaf that the target lacks, or whose existence the push will check.
     Absent(Content),
     /// The manifest was read.
     Opened { content: Content, manifest: Manifest },

@@ -20,7 +20,7 @@ pub struct CopyOptions {
     pub concurrency: usize,
     /// The size in bytes of the largest manifest that is read.
     pub max_manifest_size: u64,
-    /// Also visits the children of manifests that the target has. This repairs a target with a part of a graph.
+    /// Also visits the children of manifests that the target has. This repairs a target with an incomplete graph.
     pub force: bool,
     /// Nodes that the target has, with all their descendants. The engine makes no request for them and reports no
     /// events.
@@ -61,8 +61,8 @@ pub enum TagPolicy {
     /// Writes no tag.
     #[default]
     None,
-    /// Writes the tag in the request that pushes the root, which is one request fewer at a registry. A root that the
-    /// target has gets the tag unless the tag already names it. A copy of several roots writes the tag at the end.
+    /// Writes the tag in the request that pushes the root, which saves one request at a registry. If the target
+    /// has it, writes the tag unless the tag already names it. A copy of several roots writes the tag at the end.
     WithRoot(String),
     /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without reading the tag first: the caller
     /// knows that it names something else.

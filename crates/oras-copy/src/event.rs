@@ -30,7 +30,7 @@ pub enum Event<'a> {
     Finished {
         /// The node.
         node: &'a Descriptor,
-        /// Whether it was copied, adopted, or existed. A node that existed was not started.
+        /// Whether it was copied, adopted, or existed. A node that existed has no `Started` event.
         outcome: Pushed,
         /// Its children in the copied graph, if it was opened.
         children: &'a [Descriptor],

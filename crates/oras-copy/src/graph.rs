@@ -115,7 +115,7 @@ impl Graph {
         Self { in_order: one_at_a_time, ..Self::default() }
     }
 
-    /// Adds a node to visit. Returns false if its bytes are known; under another media type the node becomes a twin.
+    /// Adds a node to visit. Returns false if the graph has its bytes; a node of another media type becomes a twin.
     pub(crate) fn add(&mut self, content: Content) -> bool {
         let key = NodeKey::of(content.descriptor());
         if let Some(node) = self.nodes.get_mut(&key) {
@@ -156,7 +156,7 @@ impl Graph {
 
     /// Takes the next step that may start.
     pub(crate) fn next(&mut self, room: Room) -> Option<(NodeKey, Task)> {
-        // Manifests come first, because their children are unknown before. Large leaves follow: they take the longest.
+        // Manifests come first, because only an opened manifest shows its children. Large leaves take the longest.
         if room.step
             && self.held < MAX_HELD
             && let Some(key) = self.manifests.pop_front()
@@ -173,7 +173,7 @@ impl Graph {
         {
             return Some(next);
         }
-        // The opened manifests wait for deeper ones: one more must be opened even above the limit.
+        // The opened manifests wait for manifests below them, so one more is opened even above the limit.
         let key = if room.idle { self.manifests.pop_front() } else { None };
         key.map(|key| (key, Task::Visit))
     }
@@ -199,7 +199,7 @@ impl Graph {
     /// A child cannot be an ancestor of its parent: a manifest cannot contain its own digest.
     pub(crate) fn open(&mut self, content: Content, children: Vec<(Descriptor, Content)>) {
         let parent = NodeKey::of(content.descriptor());
-        // A transfer of the largest leaf that starts last would run alone at the end.
+        // If the transfer of the largest leaf started last, it would run alone at the end.
         let mut order: Vec<_> = children.iter().collect();
         if !self.in_order {
             order.sort_by_key(|(child, _)| Reverse(if child.size > LARGE { child.size } else { 0 }));
@@ -262,7 +262,7 @@ mod tests {
         Content::of(MediaType::LAYER_TAR, text)
     }
 
-    /// Room for everything.
+    /// All steps may start.
     const ROOM: Room = Room { step: true, stream: true, idle: true };
 
     fn pairs(contents: &[Content]) -> Vec<(Descriptor, Content)> {
@@ -336,7 +336,7 @@ mod tests {
         let busy = Room { idle: false, ..ROOM };
         assert_eq!(graph.next(busy), Some((key(&leaf), Task::Visit)));
         assert_eq!(graph.next(busy), None);
-        // With nothing else to do it is opened all the same: the one that is held waits for it.
+        // If nothing else can start, `other` is opened despite the limit, because `huge` waits for it.
         assert_eq!(graph.next(ROOM), Some((key(&other), Task::Visit)));
         graph.finish(&key(&other), None);
         graph.finish(&key(&leaf), None);

@@ -1,7 +1,7 @@
-//! The copy engine: any graph of descriptors, from any source to any target.
+//! The copy engine: copies any graph of descriptors from any source to any target.
 //!
-//! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once, and stops at
-//! the first error, without a tag. It uses only the traits of `oras-store`: the target decides from the origin of the
+//! [`copy_graph`] stores children before their parents and the tag last. It transfers each digest once. At the first
+//! error it stops and sets no tag. It uses only the traits of `oras-store`: the target decides from the origin of the
 //! content whether it streams, mounts or links the bytes.
 //!
 //! [`referrers`] finds the referrers of a graph, so that they can be copied too. [`select_platform`] selects one image

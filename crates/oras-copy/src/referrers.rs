@@ -8,9 +8,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaKind};
 use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
 
-/// Finds every manifest that refers to `root`, to a manifest in `root` if it is an index, or to a referrer found.
+/// Finds every manifest that refers to `root`, to a child manifest if `root` is an index, or to another referrer.
 ///
-/// Each digest is returned once, nearest first, even if a registry claims cycles. Levels are read one after the other,
+/// Each digest is returned once, nearest first, even if referrers form a cycle. Levels are read one after the other,
 /// with `concurrency` requests at a time; 0 means 32.
 pub async fn referrers(
     source: &Arc<dyn GraphSource>,

@@ -87,7 +87,7 @@ pub fn select_platforms(index: &Manifest, platforms: &[Platform]) -> Result<Sele
 /// Returns true if the entry at this position belongs to the selection.
 fn is_kept(entries: &[Descriptor], selected: &[bool], at: usize) -> bool {
     let Some(entry) = entries.get(at) else { return false };
-    // An attestation follows the image that it describes, whatever its own platform.
+    // An attestation is selected together with the image that it describes, regardless of its own platform.
     let mut others = entries.iter().zip(selected);
     if let Some(subject) = entry.annotations.get(ATTESTATION_OF) {
         return others.any(|(other, selected)| *selected && other.digest.to_string() == *subject);

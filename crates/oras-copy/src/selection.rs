@@ -1,4 +1,4 @@
-//! Which children of a manifest are copied.
+//! Selects the children of a manifest that a copy transfers.
 
 use oras_spec::{Descriptor, Manifest, MediaKind};
 

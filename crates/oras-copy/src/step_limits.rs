@@ -16,7 +16,7 @@ pub(crate) struct Limits {
     /// Steps other than streams.
     steps: usize,
     streams: usize,
-    /// Both together.
+    /// The limit of steps and streams together.
     all: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for Limits {
 impl Limits {
     /// Allows `nodes` concurrent steps of any kind; 0 means the default.
     pub(crate) fn of(nodes: usize) -> Self {
-        // A given limit applies to all steps together, so that no server gets more requests at a time.
+        // A given limit applies to all steps together, so that at most `nodes` steps run at a time.
         if nodes == 0 { Self::default() } else { Self { steps: nodes, streams: nodes, all: nodes } }
     }
 

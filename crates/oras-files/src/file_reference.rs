@@ -7,7 +7,7 @@ use oras_store::{Error, ErrorKind, Result};
 pub struct FileReference {
     /// The path, as typed.
     pub path: String,
-    /// What follows the last colon, if it is not empty.
+    /// The text after the last colon, if it is not empty.
     pub media_type: Option<String>,
 }
 

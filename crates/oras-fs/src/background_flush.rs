@@ -54,7 +54,7 @@ impl BackgroundFlush {
     }
 }
 
-/// Flushes the bytes of `file`. Ignores a file system that cannot flush: `StagedFile::sync` adds the notice.
+/// Flushes the bytes of `file`. Ignores the error if the system cannot flush it: `StagedFile::sync` adds the notice.
 fn flush(file: &File) -> io::Result<()> {
     match file.sync_data() {
         Err(error) if is_refused(&error) => Ok(()),

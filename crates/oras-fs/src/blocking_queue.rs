@@ -22,7 +22,7 @@ const MAX_WORKERS: usize = 32;
 
 /// A queue for short blocking file-system calls that adds worker threads only while calls are slow.
 ///
-/// A call such as opening a file takes microseconds if the operating system has the answer in memory.
+/// A call such as opening a file takes microseconds if the operating system has cached the data.
 /// [`blocking`](crate::blocking) wakes a thread for each call, which costs ten times as much. Here one worker thread
 /// runs the queued calls one after the other. If a call was slow and further calls are queued, the queue starts
 /// another worker.

@@ -9,7 +9,7 @@ use crate::notices::notice_missing_locks;
 /// Waits for the lock on `file`. On a file system without locks, adds a notice and returns without a lock.
 ///
 /// # Errors
-/// The errors of locking, except that the file system has no locks.
+/// Errors of locking, except the one that reports a file system without locks.
 pub fn lock(file: &File) -> io::Result<()> {
     file.lock().or_else(ignore_missing_locks)
 }
@@ -18,7 +18,7 @@ pub fn lock(file: &File) -> io::Result<()> {
 /// adds a notice and returns true without a lock.
 ///
 /// # Errors
-/// The errors of locking, except that the file system has no locks.
+/// Errors of locking, except the one that reports a file system without locks.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -36,7 +36,7 @@ fn ignore_missing_locks(error: io::Error) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns true if the file system has no locks, as NFS without a lock daemon and some FUSE file systems.
+/// Returns true if the file system has no locks, such as NFS without a lock daemon and some FUSE file systems.
 fn is_missing_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {

@@ -16,7 +16,7 @@ use crate::private_dir;
 pub(crate) const PARTIAL_DIR_NAME: &str = ".oras-partial";
 /// A shorter partial file is deleted when it is closed, because fetching so few bytes again is cheap.
 const MIN_KEPT_SIZE: u64 = 1 << 20;
-/// Partial files that were not written for this long are deleted.
+/// Partial files are deleted when their last write is older than this.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The directory of partial files in an output directory, locked by this process.
@@ -65,7 +65,7 @@ impl PartialDir {
         Some(opened)
     }
 
-    /// Deletes files older than [`MAX_AGE`]. Ignores errors: an old file only uses space, and the next run tries again.
+    /// Deletes files older than [`MAX_AGE`]. Ignores errors: an old file only uses space, and the next run retries.
     fn delete_old_files(&self) {
         for (name, modified) in private_dir::list(&self.directory) {
             let age = SystemTime::now().duration_since(modified);
@@ -145,7 +145,7 @@ impl ClaimedName {
         Ok(())
     }
 
-    /// Moves the file back from the path `from` in `base`. Ignores errors: the caller is undoing another error.
+    /// Moves the file back from the path `from` in `base`. Ignores errors: the caller already handles another error.
     pub(crate) fn rename_back(&self, base: &File, from: &Path) {
         if private_dir::rename_from(base, from, &self.partial_dir.directory, &self.name).is_ok() {
             self.set_moved(false);
@@ -171,7 +171,7 @@ impl Drop for ClaimedName {
         {
             drop(private_dir::remove(&self.partial_dir.directory, &self.name));
         }
-        // Freed only now: the next writer that claims the name must not lose its new file.
+        // The name is freed last. Otherwise the removal above could delete the new file of the next writer.
         self.partial_dir.claimed.lock().remove(&self.name);
     }
 }

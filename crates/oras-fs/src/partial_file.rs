@@ -43,7 +43,7 @@ pub struct PartialFile {
 impl PartialFile {
     /// Opens the partial file for `content` in the directory `parent`, whose path is `path`, or creates it.
     ///
-    /// Returns `None` if the content is small or cannot be resumed, or if another writer has the file or the
+    /// Returns `None` if the content is small or cannot be resumed, or if another writer uses the file or the
     /// directory. The caller then writes the content to a temporary file.
     pub fn claim(parent: &File, path: &Path, content: &Content) -> Option<Self> {
         if !is_resumable(content) {
@@ -105,7 +105,7 @@ impl PartialFile {
     }
 
     pub(crate) fn truncate(&self) -> Result<()> {
-        // Some FAT drivers cannot change a length, so an empty file is not truncated.
+        // Some FAT drivers cannot change the length of a file, so an empty file is not truncated.
         let truncated = self.file.metadata().and_then(|metadata| match metadata.len() {
             0 => Ok(()),
             _ => self.file.set_len(0),

@@ -37,8 +37,8 @@ mod system {
     /// Returns true if the file system of `parent` gives all directories the same owner and mode, as exFAT, vfat and
     /// mounts of another user do. `directory` is the metadata of a directory in `parent`.
     ///
-    /// A private directory protects nothing there, but it is no risk either: a user who can write in it can write in
-    /// `parent`.
+    /// A private directory does not protect its files there, but it adds no risk: a user who can write in it can
+    /// also write in `parent`.
     fn ignores_modes(parent: &File, directory: &Metadata) -> io::Result<bool> {
         let access = |metadata: &Metadata| (metadata.dev(), metadata.uid(), metadata.mode());
         if access(&parent.metadata()?) != access(directory) {
@@ -157,7 +157,7 @@ mod system {
         Ok(linkat(directory, name, CWD, to, AtFlags::empty())?)
     }
 
-    /// Lists the names in the directory, each with the time of the last write. Errors end or shorten the list.
+    /// Lists the names in the directory with the time of their last write. Errors may leave the list incomplete.
     pub(crate) fn list(directory: &File) -> Vec<(String, SystemTime)> {
         let Ok(entries) = Dir::read_from(directory) else { return Vec::new() };
         let name = |entry: rustix::fs::DirEntry| entry.file_name().to_str().ok().map(ToOwned::to_owned);

@@ -17,7 +17,7 @@ use crate::file_lock;
 pub(crate) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let directory = File::open(parent_directory(path))?;
     // Between the check and the rename another process could create `path`. The lock excludes other processes of this
-    // program. On a file system without locks the gap stays open.
+    // program. On a file system without locks, the race remains possible.
     file_lock::lock(&directory)?;
     match fs::symlink_metadata(path) {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),

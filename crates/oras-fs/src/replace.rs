@@ -23,7 +23,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
             .map_err(|error| oras_store::Error::io(format!("failed to write {}", path.display()), error))?;
     }
     staged.write_whole(bytes)?;
-    // The bytes must be on the disk before the name is. Otherwise a power failure could leave an empty file at `path`.
+    // The bytes must be on the disk before the rename. Otherwise a power failure could leave an empty file at `path`.
     staged.sync()?;
     staged.publish(path)?;
     sync_directory(directory)

@@ -12,7 +12,7 @@ use oras_store::{ByteStream, Content, Error, ErrorKind, Result, Verifier};
 pub struct ResumedWrite {
     content: Content,
     partial: PartialFile,
-    /// Has hashed the bytes of the partial file.
+    /// The verifier, which has hashed the bytes of the partial file.
     verifier: Verifier,
     offset: u64,
     stream: ByteStream,
@@ -68,7 +68,7 @@ impl PartialFile {
 }
 
 impl ResumedWrite {
-    /// Writes the missing bytes, verifies the content, and returns the complete file. `name` is for errors of writing.
+    /// Writes the missing bytes, verifies the content, and returns the complete file. Write errors contain `name`.
     ///
     /// With [`Durability::Synced`] most of the file is flushed while it is being written. If the complete file does
     /// not match the descriptor and some bytes came from an earlier run, all bytes are fetched again. The file stays

@@ -37,7 +37,7 @@ pub async fn stage(content: &Content, directory: &Path, durability: Durability) 
         staged.flush_while_written();
     }
     if content.descriptor().size <= CHUNK as u64 {
-        // One thread wake-up writes and flushes small content. Streaming would cost several.
+        // Small content needs one blocking call to write and flush it. Streaming would wake threads several times.
         let bytes = content.bytes(content.descriptor().size).await?;
         return blocking(move || {
             staged.write_whole(&bytes)?;

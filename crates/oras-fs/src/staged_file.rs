@@ -156,7 +156,7 @@ impl StagedFile {
         written.map_err(|error| Error::io(format!("failed to write {}", self.path().display()), error))
     }
 
-    /// Flushes the bytes to the disk. A file system that cannot flush adds a notice instead of an error.
+    /// Flushes the bytes to the disk. If the file system cannot flush, adds a notice instead of returning an error.
     ///
     /// # Errors
     /// `Io` if the flush, or an earlier flush in the background, failed.

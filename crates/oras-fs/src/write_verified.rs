@@ -12,8 +12,8 @@ use oras_store::{ByteStream, Content, Error, Result, Verifier};
 /// The number of chunks between the reader and the writer. It bounds the memory of one stream to a few MiB.
 const MAX_QUEUED_CHUNKS: usize = 8;
 
-/// Writes `content` to `sink` while the bytes arrive, verifies it, and then calls `finish`. `name` is for errors of
-/// writing.
+/// Writes `content` to `sink` while the bytes arrive, verifies it, and then calls `finish`. Write errors contain
+/// `name`.
 ///
 /// Hashing, writing and `finish` run on threads that may block. `finish` runs only if the content matches its
 /// descriptor. After an error, and shortly after the future is dropped, `sink` is dropped with the bytes it got.

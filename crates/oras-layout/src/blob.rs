@@ -36,7 +36,7 @@ impl Blob {
 /// Reads the blob that was `opened`. Returns `None` if it is missing or does not have `size` bytes.
 ///
 /// # Errors
-/// `Io`, such as too many open files: whether the blob exists is unknown then.
+/// `Io`, for example if too many files are open. It is then unknown whether the blob exists.
 pub(crate) fn read_opened(opened: Result<Blob>, size: u64) -> Result<Option<Bytes>> {
     match opened {
         Ok(blob) => blob.bytes(size),

@@ -5,10 +5,10 @@ use oras_store::{Content, Result};
 
 use crate::size_limits::MAX_STORED_MANIFEST;
 
-/// Returns a manifest with its bytes in memory, and any other content as it is.
+/// Reads a manifest into memory and checks it. Returns any other content unchanged.
 ///
 /// # Errors
-/// `InvalidContent` if the bytes are not a manifest of their media type; those of reading the content.
+/// `InvalidContent` if the bytes are not a manifest of their media type, and the errors of reading the content.
 pub(crate) async fn checked(content: &Content) -> Result<Content> {
     let descriptor = content.descriptor();
     if !descriptor.media_type.is_manifest() {

@@ -19,13 +19,13 @@ pub(crate) struct Graph {
     index: Arc<Index>,
     /// The manifests without an entry in the index, which other manifests list.
     unlisted: HashMap<Digest, Descriptor>,
-    /// Their digests, in the order of the walk.
+    /// The digests in `unlisted`, in the order in which `walk` visits them.
     unlisted_order: Vec<Digest>,
-    /// The referrers of each subject: numbers of entries in the index, continued by those in `unlisted_order`.
+    /// The referrers of each subject, as numbers: first the entries of the index, then those of `unlisted_order`.
     referrers: HashMap<Digest, Vec<u32>>,
 }
 
-/// The maximum number of entries, and of their bytes, that are read at the same time.
+/// A batch of entries ends at the first of two limits: the number of entries, and their total size in bytes.
 const BATCH: usize = 512;
 const BATCH_SIZE: u64 = MAX_MANIFEST_SIZE;
 /// The maximum number of reading threads.
@@ -200,7 +200,7 @@ fn may_have_relations(text: &[u8]) -> bool {
         #[serde(borrow, rename = "mediaType")]
         media_type: Cow<'a, str>,
     }
-    // Anything unusual is left to the full parser.
+    // The full parser handles every text that cannot be deserialized here.
     let Ok(glance) = serde_json::from_slice::<Glance<'_>>(text) else { return true };
     let mut children = glance.config.into_iter().chain(glance.layers.into_iter().flatten());
     let others = [glance.subject, glance.manifests, glance.blobs];

@@ -126,7 +126,7 @@ impl Layout {
         self.inner.options.size_limit
     }
 
-    /// Deletes the unfinished files of killed processes, once they were not written for a day. Best effort.
+    /// Deletes the unfinished files of killed processes if they were last written more than a day ago. Best effort.
     pub async fn delete_stale_files(&self) {
         let root = self.path().to_owned();
         let deleted = blocking(move || {
@@ -137,7 +137,7 @@ impl Layout {
     }
 
     /// Records that the blob is used, so that it is not among the first to be evicted from a cache. Its bytes and its
-    /// modification time stay. Best effort.
+    /// modification time do not change. Best effort.
     pub async fn touch(&self, digest: &Digest) {
         let (root, digest) = (self.path().to_owned(), digest.clone());
         drop(blocking(move || cache_eviction::touch(&root, &digest)).await);
@@ -167,7 +167,7 @@ impl Layout {
             }
             Ok(is_verified)
         });
-        // After an error the bytes are not known to be right, so the blob counts as missing.
+        // After an error the bytes may be wrong, so the blob counts as missing.
         verified.await.unwrap_or(false)
     }
 

@@ -23,7 +23,7 @@ pub(crate) trait LayoutFiles: Send + Sync + 'static {
     fn index(&self) -> Result<Arc<Index>>;
     /// Returns the graph of the manifests that the index reaches.
     fn graph(&self) -> Result<Arc<Graph>>;
-    /// Marks a blob as in use, where uses are recorded. Returns false if the blob was found to be missing.
+    /// Marks a blob as in use if the layout records uses; then returns false if the blob is missing.
     fn claim(&self, _digest: &Digest) -> Result<bool> {
         Ok(true)
     }
@@ -37,7 +37,7 @@ pub(crate) trait LayoutFiles: Send + Sync + 'static {
     fn queue(&self) -> &BlockingQueue;
 }
 
-/// Which names of entries are tags.
+/// The rule that decides which names of entries are tags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TagRule {
     /// Every name is a tag.
@@ -69,7 +69,7 @@ pub(crate) async fn resolve<F: LayoutFiles>(
         }
         let not_found = || reference_not_found(files.path(), &reference);
         let digest = reference.parse::<Digest>().map_err(|_| not_found())?;
-        // The blob is claimed before the lookup, so that a concurrent garbage collection does not delete it.
+        // The blob is marked as in use before the lookup, so that a concurrent garbage collection does not delete it.
         if !files.claim(&digest)? {
             return Err(not_found());
         }
@@ -110,13 +110,13 @@ pub(crate) async fn fetch<F: LayoutFiles>(
         return Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed());
     }
     let Blob { file, start, size } = blob;
-    // One byte more than the descriptor says is read, so that the verifier notices a blob that is too long.
+    // Reads one byte more than the size in the descriptor, so that the verifier detects a blob that is too long.
     let end = if is_whole { range.end.saturating_add(1) } else { range.end };
     let offset_in_file = |offset: u64| start.saturating_add(offset.min(size));
     Ok(oras_fs::read(file, offset_in_file(range.start)..offset_in_file(end), name))
 }
 
-/// Returns the manifests whose subject is `node`, all or those of one artifact type.
+/// Returns the manifests whose subject is `node`. With `artifact_type`, returns only those of that type.
 pub(crate) async fn predecessors<F: LayoutFiles>(
     files: &Arc<F>,
     node: &Descriptor,

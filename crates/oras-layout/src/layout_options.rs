@@ -36,7 +36,7 @@ pub struct LayoutOptions {
     /// full references with that tag name the same manifest. An entry whose name is exactly the tag comes first. The
     /// default is false.
     ///
-    /// Moving or deleting such a tag moves or deletes the names behind it.
+    /// Moving or deleting such a tag moves or deletes the names of the entries that it represents.
     pub repository_tags: bool,
 }
 

@@ -72,14 +72,14 @@ impl PendingManifests {
             waiting.order.push(node);
             waiting.size += size;
         }
-        // While a store runs, the limit is doubled instead of waiting for it.
+        // While other manifests are being stored, the limit is doubled, so that the caller need not wait.
         let is_full =
             |times| waiting.order.len() >= times * MAX_MANIFESTS || waiting.size >= times * MAX_BYTES;
         is_full(2) || (is_full(1) && self.storing.try_lock().is_ok())
     }
 
     /// Stores the waiting manifests, then makes the change `last`, in one write of the index. After an error the
-    /// manifests still wait.
+    /// manifests stay in the queue.
     pub(crate) async fn store(
         &self,
         index: &IndexWriter,

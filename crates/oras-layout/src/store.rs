@@ -67,7 +67,7 @@ impl Target for Layout {
         Ok(pushed)
     }
 
-    /// Keeps the manifest in memory until about a thousand wait, or until another call needs them on disk.
+    /// Keeps the manifest in memory until about 1000 are pending, or until another call needs them on disk.
     async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         let node = content.descriptor();
         if !node.media_type.is_manifest() {
@@ -94,14 +94,14 @@ impl Target for Layout {
         if !(node.media_type.is_manifest() && self.exists(node).await?) {
             push_blob(self, &checked(content).await?).await?;
         }
-        // A digest as the tag only lists the manifest.
+        // A digest is not stored as a tag: the index only has to list the manifest.
         if tag.parse::<Digest>().is_ok_and(|digest| digest == node.digest) {
             return self.change(IndexChange::List(node.clone())).await;
         }
         match self.options().tag_rule() {
             TagRule::AnyName => self.change(IndexChange::Tag(node.clone(), tag.to_owned())).await,
             TagRule::Repository => {
-                // The tag may stand for several full references, which move together.
+                // The names to move are either the tag itself or all full references that contain it.
                 let names = self.index().await?.names_to_move(tag);
                 let changes = names.into_iter().map(|name| IndexChange::Tag(node.clone(), name)).collect();
                 self.store_pending().await?;
@@ -131,7 +131,7 @@ impl TagList for Layout {
 
 #[async_trait]
 impl Delete for Layout {
-    /// Removes the entries of the digest from the index, then deletes its file. Content below it stays, unless the
+    /// Removes the digest from the index, then deletes its file. The content that it references stays, unless the
     /// layout was opened with [`LayoutOptions::prune_on_delete`](crate::LayoutOptions::prune_on_delete).
     async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
         self.store_pending().await?;

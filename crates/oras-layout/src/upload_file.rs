@@ -12,12 +12,12 @@ use oras_store::{Error, ErrorKind, Result};
 use crate::created_directories::CreatedDirectories;
 use crate::size_limits::MAX_STORED_MANIFEST;
 
-/// The prefix of files of uploads that outlive the program. Like all staged files they are deleted when they were not
-/// written for a day.
+/// The file name prefix of uploads that can be resumed after a restart. Like all staged files, they are deleted if no
+/// process writes to them for a day.
 const PREFIX: &str = ".oras-upload-";
-/// The longest name of an upload.
+/// The maximum length of the name of an upload.
 const MAX_NAME_LENGTH: usize = 128;
-/// How often a directory is created again after another process has deleted it because it was empty.
+/// The maximum number of attempts to create a directory that another process may delete while it is empty.
 const CREATE_ATTEMPTS: usize = 4;
 
 /// A staged file with the hash of its content.

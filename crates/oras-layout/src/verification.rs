@@ -16,10 +16,10 @@ use crate::disk::file_digest::has_digest;
 use crate::graph::read_manifest;
 
 /// Returns true if the blob exists and has the size and digest of the descriptor. Returns `None` for an unknown
-/// algorithm, or if the receiver of `caller` is dropped, which ends the work.
+/// algorithm, or if the receiver of `caller` is dropped, which cancels the verification.
 ///
 /// # Errors
-/// `Io`: the state of the blob is unknown then.
+/// `Io` if the blob cannot be read. Its state is then unknown.
 pub(crate) fn verify(root: &Path, node: &Descriptor, caller: &oneshot::Sender<()>) -> Result<Option<bool>> {
     let blob = match blobs::open(root, &node.digest) {
         Ok(blob) => blob,
@@ -34,14 +34,14 @@ pub(crate) fn verify(root: &Path, node: &Descriptor, caller: &oneshot::Sender<()
         .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))
 }
 
-/// The digests that were verified by one handle and its clones, so that each blob is hashed once. A blob that is
-/// damaged later is found by its readers, which verify what they read.
+/// The digests that one handle and its clones have verified, so that each blob is hashed once. Readers detect a blob
+/// that is damaged later, because they verify the bytes that they read.
 #[derive(Debug, Default)]
 pub(crate) struct VerifiedBlobs(Mutex<HashSet<Digest>>);
 
 impl VerifiedBlobs {
-    /// Returns true if the blob of `node` has the right bytes, and, if it is a manifest, so do all existing blobs
-    /// that it reaches. Copying stops at a manifest that exists, so a damaged blob below it would otherwise stay.
+    /// Returns true if the blob of `node` has the right bytes and, for a manifest, so do all existing blobs below it.
+    /// A copy skips an existing manifest, so a damaged blob below it would otherwise not be replaced.
     ///
     /// A missing blob is not damage, because layouts may be sparse.
     ///
@@ -57,7 +57,7 @@ impl VerifiedBlobs {
         let mut leaves = Vec::new();
         let mut is_root = true;
         while let Some(node) = next.pop() {
-            // The caller has found the root. If it is missing now, `verify` reports that it is not intact.
+            // The caller has checked that the root exists. If it is missing now, `verify` does not return true.
             let is_present = is_root || exists(&blobs::path(root, &node.digest))?;
             is_root = false;
             if !is_present || self.contains(&node.digest) {

@@ -1,4 +1,4 @@
-//! A store in memory, which is the reference for the behaviour of stores of the `oras-store` contract.
+//! An in-memory store, and the reference implementation of the `oras-store` contract.
 //!
 //! Clones of a [`Memory`] share their content. Use it in tests, and for small artifacts that a program makes and
 //! pushes.

@@ -72,8 +72,8 @@ impl Client {
         &self.inner.options
     }
 
-    /// Returns the endpoint of the registry `server`. The rule of `registries.conf` for `name` applies, which is the
-    /// registry itself or one of its repositories.
+    /// Returns the endpoint of the registry `server`, by the rule of `registries.conf` for `name`: the name of the
+    /// registry itself or of one of its repositories.
     ///
     /// # Errors
     /// `Denied` if the registry is blocked.
@@ -146,7 +146,7 @@ impl Client {
     /// it.
     pub(crate) fn insert_warning(&self, registry: &str, text: &str) -> bool {
         let mut warned = self.inner.warned.lock();
-        // A full set drops new warnings instead of old ones: otherwise an old warning would be reported twice.
+        // A full set drops new warnings, because a dropped old warning could be reported a second time.
         warned.len() < MAX_WARNINGS && warned.insert((registry.to_owned(), text.to_owned()))
     }
 }

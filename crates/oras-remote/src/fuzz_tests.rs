@@ -1,4 +1,4 @@
-//! Random headers and configurations: parsing them never panics, takes long, or leads to another server.
+//! Parses random headers and configurations, which must not panic, take long, or lead to another server.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

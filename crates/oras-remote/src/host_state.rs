@@ -13,7 +13,7 @@ use crate::repository::upload::upload_capabilities::UploadCapabilities;
 pub(crate) struct HostState {
     /// Whether the server refused HTTP/1.1.
     requires_http2: AtomicBool,
-    // Decides whether a failed connection may be a restart of the server or is reported at once.
+    // If true, a failed connection may be a restart of the server. If false, the error is reported at once.
     has_answered: AtomicBool,
     /// Connections that large downloads share.
     pub(crate) connections: Arc<ConnectionBudget>,
@@ -55,7 +55,7 @@ impl HostState {
         self.has_answered.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the upload capabilities of the registry `server`, which start from its profile.
+    /// Returns the upload capabilities of the registry `server`. The registry's profile sets the initial values.
     pub(crate) fn uploads(&self, server: &str) -> Arc<UploadCapabilities> {
         // All uploads to one origin share this object, so that one refused request adjusts all of them.
         let uploads = self.uploads.get_or_init(|| {

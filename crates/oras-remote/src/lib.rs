@@ -42,9 +42,9 @@
 //!
 //! # Guarantees
 //! - **Credentials and headers stay with their registry.** One function attaches them by address, and only to the
-//!   scheme, host and port of the registry: not after a redirect to another origin, not for the `Location` of an
-//!   upload there. A token server receives only the credential, and only if its address is acceptable. The client never
-//!   follows an address from HTTPS to HTTP.
+//!   scheme, host and port of the registry. Requests to other origins, after a redirect or for the `Location` of an
+//!   upload, contain neither. A token server receives only the credential, and only if its address is acceptable. The
+//!   client never follows an address from HTTPS to HTTP.
 //! - **A registry can't use the client to reach private networks.** Hosts that a registry names (by a redirect, an
 //!   upload's `Location`, a token server) are checked after name resolution: loopback and private addresses are
 //!   allowed only if the registry has such an address too, link-local addresses never ([`AddressClass`],

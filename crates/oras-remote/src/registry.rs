@@ -22,7 +22,7 @@ impl Registry {
     /// Creates a handle of the registry at `host`, which may have a port. Doesn't connect.
     ///
     /// # Errors
-    /// `InvalidInput` if `host` is not a host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
+    /// `InvalidInput` if `host` is not a valid host; `Denied` with [`RegistryBlocked`](crate::RegistryBlocked).
     pub fn new(client: &Client, host: &str) -> Result<Self> {
         oras_spec::reference::check_registry(host)?;
         Ok(Self { client: client.clone(), endpoint: client.endpoint(host, host)? })
@@ -42,7 +42,7 @@ impl Registry {
     /// Lists the names of the repositories after `last`, in the registry's order. The stream ends after the first
     /// error.
     ///
-    /// The catalog is an extension that many registries don't have or restrict.
+    /// The catalog is an extension. Many registries restrict it or do not support it.
     pub fn repositories(&self, last: Option<&str>) -> BoxStream<'static, Result<String>> {
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
         match endpoint.url("/v2/_catalog") {

@@ -59,7 +59,7 @@ const PROFILES: [(&str, Profile); 12] = [
         "quay.io",
         Profile { name: "Quay", max_put: Some(20_000_000_000), takes_single_post: Some(false), ..UNKNOWN },
     ),
-    // Virtual repositories (go-containerregistry#1691).
+    // Virtual repositories answer 403 for missing content (go-containerregistry#1691).
     (".jfrog.io", Profile { name: "Artifactory", forbids_missing: true, ..UNKNOWN }),
     ("registry.gitlab.com", Profile { name: "GitLab", takes_single_post: Some(false), ..UNKNOWN }),
     ("docker.io", Profile { name: "Docker Hub", takes_single_post: Some(false), ..UNKNOWN }),

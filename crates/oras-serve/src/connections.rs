@@ -45,7 +45,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// half of a pull); with the bodies in transit a connection holds up to four times its buffer.
 const MAX_LARGE_BUFFERS: usize = 24;
 const LARGE_BUFFER: usize = 400 * 1024;
-/// The buffer of all other connections, which keeps their memory bounded together.
+/// The buffer of all other connections. Its small size bounds their total memory.
 const SMALL_BUFFER: usize = 64 * 1024;
 
 /// How long requests may run after the shutdown has begun.
@@ -56,7 +56,7 @@ const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ndocker-distribution-api-version: registry/2.0\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Connections {
     pub(crate) certificate: Option<Certificate>,
     pub(crate) registry: Arc<Registry>,
@@ -111,7 +111,7 @@ impl Connections {
         let Some(slot) = self.registry.connection_limits.acquire(remote.ip()) else {
             // A TLS client expects a handshake first, and could not read a plain response.
             if self.certificate.is_none() {
-                // Not awaited: it fits into the send buffer of a new connection, or is lost.
+                // `try_write` does not wait: the response fits into the send buffer of a new connection, or is lost.
                 drop(stream.try_write(TOO_MANY));
             }
             return;

@@ -21,7 +21,7 @@ impl DigestsInUse {
         let digests: Vec<_> = digests.into_iter().collect();
         let mut held = self.0.lock();
         for digest in &digests {
-            // Counted: several requests may hold the same digest.
+            // The map stores a count, because several requests may hold the same digest.
             *held.entry(digest.clone()).or_default() += 1;
         }
         drop(held);

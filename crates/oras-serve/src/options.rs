@@ -14,7 +14,7 @@ pub struct Options {
     pub referrers: bool,
     /// Rejects every request that would change a repository.
     pub read_only: bool,
-    /// Accepts manifests and indexes whose blobs and manifests do not all exist.
+    /// Accepts manifests and indexes even if blobs or manifests that they reference do not exist.
     pub sparse: bool,
     /// The users who may log in. Without users, every client may do everything.
     pub users: Vec<User>,

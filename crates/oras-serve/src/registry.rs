@@ -26,7 +26,7 @@ const MAX_PAGES: usize = 4;
 /// The state that all requests of a server share.
 pub(crate) struct Registry {
     pub(crate) options: Options,
-    /// The server speaks TLS.
+    /// Whether the server uses TLS.
     pub(crate) is_secure: bool,
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) access: AccessControl,

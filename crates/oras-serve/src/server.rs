@@ -57,7 +57,7 @@ impl Server {
     /// the future ends all requests at once.
     ///
     /// # Errors
-    /// None today: a connection that fails or can't be accepted is logged.
+    /// Currently none: the server logs a connection that fails or can't be accepted.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tracing::info!(address = %self.address, tls = self.certificate.is_some(), "listening");
         self.warn_of_risks();

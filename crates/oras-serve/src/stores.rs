@@ -57,8 +57,8 @@ pub trait Stores: Send + Sync {
         false
     }
 
-    /// Frees the disk space that was reserved for deletes on a full disk. Returns true if there was any. By default
-    /// there is none.
+    /// Frees the disk space that was reserved for deletes on a full disk. Returns true if any was reserved. The
+    /// default returns false.
     fn release_reserve(&self) -> bool {
         false
     }

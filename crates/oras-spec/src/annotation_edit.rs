@@ -61,7 +61,7 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
     let empty = Object::scan(&annotations).is_none_or(|object| object.members.is_empty());
     Ok(match place {
         None if empty => text.to_owned(),
-        // An empty field stays if no annotation was removed.
+        // An empty `annotations` field stays unchanged if no key is removed.
         Some(_) if empty && remove.is_empty() => text.to_owned(),
         Some(place) if empty => outer.without(text, place),
         _ => outer.with(text, "annotations", &annotations, &outer.white_space(text)),

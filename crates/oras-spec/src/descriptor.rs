@@ -10,7 +10,7 @@ use crate::{Digest, MediaType, Platform, annotation};
 
 /// The media type, digest and size of a piece of content.
 ///
-/// JSON has the fields in the order of the Go tool, without empty ones. Two descriptors of the same content can differ
+/// JSON uses the field order of the Go tool and omits empty fields. Two descriptors of the same content can differ
 /// in all fields but `digest`, so compare digests to compare content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,7 +66,7 @@ impl Descriptor {
         descriptor
     }
 
-    /// Returns a descriptor with media type, digest and size only, as the field `subject` has.
+    /// Returns a descriptor with only media type, digest and size, as used in the field `subject`.
     pub fn plain(&self) -> Self {
         Self::new(self.media_type.clone(), self.digest.clone(), self.size)
     }

@@ -222,7 +222,7 @@ impl Manifest {
         &self.bytes
     }
 
-    /// Returns the media type as which the bytes were parsed.
+    /// Returns the media type with which the bytes were parsed.
     pub fn media_type(&self) -> &MediaType {
         &self.media_type
     }
@@ -290,7 +290,7 @@ impl Manifest {
         }
     }
 
-    /// Returns the descriptor with which referrers lists contain this manifest: `described` with the artifact type and
+    /// Returns the descriptor of this manifest for a list of referrers: `described` with the artifact type and
     /// annotations of the manifest (distribution-spec, "Listing Referrers").
     pub fn referrer_descriptor(&self, described: &Descriptor) -> Descriptor {
         let mut descriptor = described.plain();

@@ -54,7 +54,7 @@ pub enum ReferenceError {
 }
 
 impl Reference {
-    /// Returns the digest, or else the tag, which a request for a manifest contains.
+    /// Returns the digest, or else the tag. A request for a manifest contains this text.
     pub fn target(&self) -> Option<String> {
         self.digest.as_ref().map(ToString::to_string).or_else(|| self.tag.clone())
     }
@@ -114,7 +114,7 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        // The first slash ends the registry, so a text such as `hello:v1` has none. There is no default registry.
+        // The first slash ends the registry. A text such as `hello:v1` has no registry, and there is no default.
         let (registry, path) = text.split_once('/').ok_or(ReferenceError::Missing)?;
         let (repository, tag, digest) = match path.split_once('@') {
             // The digest takes precedence over a tag, so a malformed tag before it is dropped, as in the Go tool.
@@ -131,7 +131,7 @@ impl FromStr for Reference {
             registry: check_registry(registry)?.to_owned(),
             repository: check_repository(repository)?.to_owned(),
             digest: digest
-                // The Go tool accepts an empty tag or digest as missing.
+                // The Go tool treats an empty tag or digest as missing.
                 .filter(|digest| !digest.is_empty())
                 .map(|text| {
                     parse_digest(text).map_err(|error| ReferenceError::Digest(text.to_owned(), error))
@@ -173,7 +173,7 @@ pub fn check_registry(text: &str) -> Result<&str, ReferenceError> {
         Some(rest) => {
             let (address, rest) = rest.split_once(']').ok_or_else(invalid)?;
             address.parse::<std::net::Ipv6Addr>().map_err(|_| invalid())?;
-            // The address is already verified, so a placeholder takes its place in the check of host names below.
+            // The IPv6 address is already verified, so the host name check below uses a placeholder for it.
             ("v6", if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(invalid)?) })
         }
         None => match text.split_once(':') {

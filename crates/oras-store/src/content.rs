@@ -22,7 +22,7 @@ use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 pub struct Content {
     descriptor: Arc<Descriptor>,
     body: Body,
-    /// The source of the descriptor whose embedded bytes are the body.
+    /// The source of the content if the descriptor embeds the bytes.
     embedding_source: Option<Arc<dyn Source>>,
     progress: Option<Progress>,
 }
@@ -103,12 +103,12 @@ impl Content {
         }
     }
 
-    /// The descriptor of the content.
+    /// Returns the descriptor of the content.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// Where a target can reach the bytes without the source.
+    /// Returns the location from which a target can get the bytes directly, such as a repository or a file.
     pub fn origin(&self) -> Origin {
         match (&self.body, &self.embedding_source) {
             // Embedded bytes have a source, too, and a registry can mount the content from there.
@@ -117,7 +117,7 @@ impl Content {
         }
     }
 
-    /// The bytes, if they are in memory.
+    /// Returns the bytes if they are in memory.
     pub fn in_memory(&self) -> Option<&Bytes> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
@@ -192,7 +192,7 @@ impl Content {
             return Ok(bytes.clone());
         }
         let mut stream = self.reader().await?;
-        // Not allocated with the size of the descriptor, which may be false: a small response must not reserve much
+        // The buffer starts empty, since the descriptor's size may be false: a small response must not reserve much
         // memory.
         let mut all = BytesMut::new();
         while let Some(chunk) = stream.try_next().await? {

@@ -17,7 +17,7 @@ pub enum Origin {
         /// The name of the repository.
         repository: String,
     },
-    /// In a local, unverified file that holds nothing else. A target can hash the file and then link it.
+    /// In a local, unverified file with only this content. A target can hash the file and then link it.
     File {
         /// The path of the file.
         path: PathBuf,

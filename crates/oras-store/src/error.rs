@@ -23,7 +23,7 @@ pub enum ErrorKind {
     InvalidContent,
     /// The digest of the bytes is not the digest of the descriptor.
     DigestMismatch,
-    /// There are fewer or more bytes than the descriptor says.
+    /// The number of bytes differs from the size in the descriptor.
     SizeMismatch,
     /// A limit is exceeded.
     TooLarge,
@@ -108,7 +108,7 @@ impl Error {
     /// Sets the side, unless it is already set.
     #[must_use]
     pub fn on(mut self, side: Side) -> Self {
-        // The innermost call knows the side best, so a later call does not change it.
+        // The innermost call sets the most precise side, so a later call does not change it.
         self.0.side.get_or_insert(side);
         self
     }

@@ -5,8 +5,8 @@
 //! in its bound.
 //!
 //! Two traits are enough because of [`Content`]. It belongs to one descriptor, can be opened again and from any
-//! offset, and verifies what it reads. Its [`Origin`] says where the bytes are, so that a target can mount or link
-//! them instead of a transfer. No store depends on another.
+//! offset, and verifies the bytes. Its [`Origin`] states where the bytes are, so that a target can mount or link them
+//! instead of transferring them. No store depends on another.
 //!
 //! No reader sees a half-written file: the stores write files through `oras-fs`, which publishes a file when it is
 //! complete.

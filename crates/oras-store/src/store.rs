@@ -68,7 +68,7 @@ pub trait Target: Send + Sync {
     /// Like [`Target::push`], but the target may defer the write of the manifest, to store many manifests in one step.
     ///
     /// The manifest is visible through this target at once. It is durable when [`Target::sync`] or [`Target::tag`] has
-    /// returned, and lost if the program ends before. The default defers nothing.
+    /// returned. If the program ends earlier, the manifest is lost. The default defers nothing.
     async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
         self.push(content).await
     }
@@ -80,7 +80,7 @@ pub trait Target: Send + Sync {
 
     /// Returns the digest that `tag` names, if the target can find it in one attempt. The default is `None`.
     ///
-    /// Callers use it only to skip work, so a failure is `None`: the request that follows reports it.
+    /// Callers use the digest only to skip work. A failure returns `None`, and the next request reports the error.
     async fn tagged(&self, _tag: &str) -> Option<Digest> {
         None
     }

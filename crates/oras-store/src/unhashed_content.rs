@@ -63,7 +63,7 @@ impl UnhashedContent {
     }
 
     /// Opens a stream of the bytes from `offset` to the end, and reports no progress. This is for hashing the bytes
-    /// before or beside the transfer.
+    /// before or during the transfer.
     pub async fn read(&self, offset: u64) -> Result<ByteStream> {
         // The transfer reports the same bytes. Reporting them here would count them twice.
         (self.opener)(offset).await

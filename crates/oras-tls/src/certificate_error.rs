@@ -67,7 +67,7 @@ pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
         CertificateError::ApplicationVerificationFailure => "certificate was rejected".to_owned(),
         // rustls wraps the errors of webpki that have no variant of their own in `Other`.
         CertificateError::Other(other) => other.0.downcast_ref().map_or_else(|| other.0.to_string(), path),
-        // The deprecated variant without details.
+        // This arm matches the deprecated variant, which has no details.
         other if words(&format!("{other:?}")).starts_with("unsupported signature algorithm") => {
             unsupported_signature(None)
         }

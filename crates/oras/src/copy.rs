@@ -114,7 +114,7 @@ pub async fn copy(
 /// Returns the policy for the first tag.
 ///
 /// If referrers are copied, the tag is written after them, so that it never names an artifact whose referrers are
-/// missing. After [`resolve_if_unchanged`], the target is known to have another manifest under the tag, or none.
+/// missing. Otherwise, if [`resolve_if_unchanged`] has read the tag, it is written without a second comparison.
 fn tag_policy(first: Option<&str>, options: &CopyOptions) -> TagPolicy {
     match first.map(str::to_owned) {
         None => TagPolicy::None,

@@ -55,7 +55,7 @@ pub async fn discover(
 /// The referrers of each level, each with the index of its subject in the previous level.
 type Levels = Vec<Vec<(usize, Descriptor)>>;
 
-/// Requests the referrers level by level, so that a level needs one round trip for each five manifests.
+/// Requests the referrers level by level, so that a level takes one round trip for every five manifests.
 async fn fetch_levels(
     source: &dyn GraphSource,
     root: &Descriptor,
@@ -82,7 +82,7 @@ async fn fetch_levels(
             .into_iter()
             .flat_map(|(subject, found)| found.into_iter().map(move |node| (subject, node)))
             .collect();
-        // A manifest that was visited before gets no request, which also ends cycles.
+        // Skips manifests that were already visited, which also ends cycles.
         pending = level
             .iter()
             .enumerate()

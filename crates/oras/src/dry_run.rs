@@ -15,7 +15,7 @@ use oras_store::{
 
 /// Wraps `store` so that reads go to it and writes change nothing.
 ///
-/// A verb that uses the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied,
+/// An operation on the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied,
 /// and is not read unless its digest is unknown.
 pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
     Arc::new(DryRun(store))
@@ -66,7 +66,7 @@ impl Target for DryRun {
     }
 }
 
-/// Hashes the written bytes and discards them. The digest is part of the result of a verb.
+/// Hashes the written bytes and discards them. The digest is part of the result of an operation.
 struct HashingIngest {
     media_type: MediaType,
     hasher: Hasher,

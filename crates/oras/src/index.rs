@@ -121,7 +121,7 @@ fn check_type(artifact_type: Option<&MediaType>) -> Result<()> {
     }
 }
 
-/// Reads a manifest. An error names it as `what`.
+/// Reads a manifest. The message of an error contains `what` and `reference`.
 async fn fetch_named(source: &Arc<dyn Source>, what: &str, reference: &str) -> Result<Content> {
     fetch_manifest(Arc::clone(source), reference)
         .await

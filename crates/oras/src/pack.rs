@@ -130,7 +130,7 @@ impl Pack {
             config
         });
         let mut blobs = Vec::new();
-        // The descriptor embeds the bytes, but a registry may reject a manifest if it lacks one of the blobs.
+        // The descriptor embeds the bytes, but a registry may reject a manifest whose blobs it does not store.
         if empty_config || layers.is_empty() {
             blobs.push(Content::of(MediaType::EMPTY_JSON, "{}"));
         }

@@ -136,7 +136,7 @@ async fn find(options: &PartialOptions) -> Result<(Vec<IdlePartialFile>, Vec<Unf
             Some(directory) => UnfinishedUploads::new(directory).list()?,
             None => Vec::new(),
         };
-        // A time in the future, as after the clock was set back, counts as no age: the file may be in use.
+        // A time in the future, as after the clock was set back, counts as an age of zero: the file may be in use.
         let is_old = |touched: SystemTime| touched.elapsed().unwrap_or_default() >= older_than;
         downloads.retain(|file| is_old(file.touched));
         uploads.retain(|upload| is_old(upload.touched));

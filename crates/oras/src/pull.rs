@@ -95,8 +95,8 @@ pub struct PulledFile {
 /// The pull is atomic: it writes to temporary files and publishes them when the content of all files is verified. Until
 /// then the existing files do not change, also if the pull returns an error or the future is dropped.
 ///
-/// A file that already exists with the right size and digest is not downloaded, nor is a directory whose tar archive
-/// has the right digest. The listener and the result include them like files that are written.
+/// The pull skips a file that already exists with the expected size and digest, and a directory whose tar archive has
+/// the expected digest. The listener and the result include skipped files like written files.
 ///
 /// # Errors
 /// Returns an error of the source or the file system, for content that does not match its digest, and for a path

@@ -12,7 +12,7 @@ use crate::listener::CopyObserver;
 /// Stores `blob` in `target`, unless the target already has it.
 ///
 /// # Errors
-/// Returns an error if the blob cannot be read, and each error of the target. The blob is not stored then.
+/// Returns an error if the blob cannot be read, and any error of the target. After an error, the blob is not stored.
 pub async fn push_blob(target: Arc<dyn Target>, blob: Content, listener: Arc<dyn Listener>) -> Result<()> {
     let options = CopyOptions { observer: Arc::new(CopyObserver(listener)), ..CopyOptions::default() };
     // The source is empty, because the content of the blob has a source of its own.

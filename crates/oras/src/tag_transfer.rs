@@ -22,7 +22,7 @@ pub struct TaggedArtifact {
     pub tag: String,
     /// The manifest that the tag names.
     pub root: Descriptor,
-    /// The number of referrers of the manifest, of manifests in it, and of those referrers. 0 if referrers are not
+    /// The number of direct and indirect referrers of the manifest and of manifests in it. 0 if referrers are not
     /// copied.
     pub referrers: usize,
 }

@@ -58,7 +58,7 @@ fn equals_any(call: &Call<'_>) -> Result<bool, String> {
 
 fn equal(left: &Value, right: &Value) -> Result<bool, String> {
     match (basic(left), basic(right)) {
-        // Go compares signed with unsigned integers by value, but integers with floats never.
+        // Go compares signed with unsigned integers by value, but never compares integers with floats.
         (Some(Basic::Int(int)), Some(Basic::Uint(uint)))
         | (Some(Basic::Uint(uint)), Some(Basic::Int(int))) => Ok(u64::try_from(int) == Ok(uint)),
         (Some(one), Some(other)) if std::mem::discriminant(&one) == std::mem::discriminant(&other) => {

@@ -15,7 +15,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 ];
 
 fn escaped(call: &Call<'_>, escape: fn(&[u8], &mut Buffer)) -> Answer {
-    // Go's `evalArgs` prints nil as an action prints it.
+    // Go's `evalArgs` prints nil in the same way as an action does.
     let none = Value::from("<no value>");
     let printable = |value| if matches!(value, &Value::Nil) { &none } else { value };
     let text = sprint(call.rest(0).map(printable))?;

@@ -30,7 +30,7 @@ impl Call<'_> {
         self.args.get(index..).unwrap_or_default().iter().map(Operand::value)
     }
 
-    // The executor has checked the types, so the defaults that these return for other types are never used.
+    // The executor has checked the types, so the defaults that these methods return for other types are never used.
 
     pub(crate) fn str(&self, index: usize) -> &[u8] {
         if let Value::String(text) = self.any(index) { text } else { b"" }

@@ -67,7 +67,7 @@ pub(crate) struct Function {
     pub(crate) body: Body,
 }
 
-/// The message of Go's panic where a function uses nil.
+/// The message of Go's panic when a function dereferences nil.
 pub(crate) const NIL_POINTER: &str = "runtime error: invalid memory address or nil pointer dereference";
 
 /// The result of a function. The error is a message without the position in the template.

@@ -60,7 +60,7 @@ fn order(call: &Call<'_>) -> Ordering {
     (left.seconds, left.nanos).cmp(&(right.seconds, right.nanos))
 }
 
-/// Returns the time since 1970 in units of which a second has `parts`.
+/// Returns the time since 1970 in units of 1/`parts` of a second.
 fn unix(call: &Call<'_>, parts: i64) -> Value {
     let time = call.time(0);
     // Go does not check for overflow here.

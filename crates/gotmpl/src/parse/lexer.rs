@@ -96,7 +96,7 @@ impl<'a> Lexer<'a> {
     fn error(&mut self, message: impl Into<String>) -> Token {
         let token =
             Token { kind: TokenKind::Error, pos: self.start, text: message.into(), line: self.start_line };
-        // An empty input makes every further token the end of the text.
+        // With an empty input, every further token is the end of the text.
         self.input = "";
         self.pos = 0;
         self.start = 0;
@@ -112,8 +112,8 @@ impl<'a> Lexer<'a> {
                 let kind = if self.pos > self.start { TokenKind::Text } else { TokenKind::Eof };
                 return self.token(kind);
             };
-            // A left delimiter with a trim marker removes the white space before it, so the text token ends earlier
-            // than the search for the delimiter.
+            // A left delimiter with a trim marker removes the white space before it, so the text token can end
+            // before the delimiter.
             if length > 0 {
                 self.pos += length;
                 let text = &self.input[self.start..self.pos];
@@ -127,14 +127,14 @@ impl<'a> Lexer<'a> {
                 let token = self.token(TokenKind::Text);
                 self.pos += trimmed;
                 self.ignore();
-                // Text that is trimmed to nothing makes no token.
+                // Text that is empty after trimming creates no token.
                 if !token.text.is_empty() {
                     return token;
                 }
             }
             self.pos += LEFT.len();
             let marker = if starts_with_left_trim(self.rest()) { TRIM } else { 0 };
-            // A comment is only recognized directly after the delimiter, and makes no token.
+            // A comment is only recognized directly after the delimiter. It creates no token.
             if !self.rest()[marker..].starts_with("/*") {
                 let token = self.token(TokenKind::LeftDelim);
                 self.is_in_action = true;

@@ -278,7 +278,7 @@ impl Parser<'_> {
         if token.kind != TokenKind::RightDelim {
             return self.unexpected(&token, &format!("{{{{{word}}}}}"));
         }
-        // Only the parser checks this: the executor takes any `break` for that of the innermost `range`.
+        // Only the parser checks this: the executor applies every `break` to the innermost `range`.
         if self.tree.range_depth == 0 {
             return self.error(format_args!("{{{{{word}}}}} outside {{{{range}}}}"));
         }

@@ -79,7 +79,7 @@ fn positional(number: &Scientific) -> String {
     }
 }
 
-/// Writes a number with an exponent of a sign and at least two digits.
+/// Writes a number with an exponent. The exponent has a sign and at least two digits.
 fn exponential(number: &Scientific) -> String {
     let sign = if number.exponent < 0 { '-' } else { '+' };
     format!("{}e{sign}{:02}", number.digits, number.exponent.abs())

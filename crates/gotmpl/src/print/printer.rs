@@ -30,7 +30,7 @@ pub(crate) struct Flags {
 pub(crate) struct Printer {
     pub(crate) out: Buffer,
     pub(crate) flags: Flags,
-    /// Whether the printer writes a complaint such as `%!d(string=hi)`. Go does not call `String` methods there.
+    /// True while an error such as `%!d(string=hi)` is printed, in which Go calls no `String` methods.
     is_complaining: bool,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn print_value(value: &Value) -> Result<Vec<u8>, String> {
     printer.out.finish()
 }
 
-/// Returns a value in the form of `%v`, for messages. A value that is too long becomes the message about that.
+/// Returns a value in the form of `%v`, for messages. If the value can't be printed, returns the error message.
 pub(crate) fn show(value: &Value) -> String {
     let text = print_value(value).unwrap_or_else(String::into_bytes);
     String::from_utf8_lossy(&text).into_owned()
@@ -113,7 +113,7 @@ impl Printer {
         }
     }
 
-    /// Prints the complaint about a verb that does not fit the value: `%!d(string=hi)`.
+    /// Prints the error for a verb that does not fit the value: `%!d(string=hi)`.
     pub(crate) fn complain(&mut self, value: &Value, verb: char) {
         self.out.push_str("%!");
         self.out.push_char(verb);

@@ -22,14 +22,14 @@ struct Formatter<'a> {
     args: &'a [&'a Value],
     /// The index of the next argument.
     arg: usize,
-    /// Whether the format contains explicit indices. Unused arguments are then no error.
+    /// Whether the format contains explicit indices. If it does, unused arguments are not reported.
     has_indices: bool,
 }
 
 /// The state of reading the indices of a directive.
 struct Indices {
     is_valid: bool,
-    /// Whether an index was read last.
+    /// Whether the part of the directive that was read last is an index.
     is_last: bool,
 }
 

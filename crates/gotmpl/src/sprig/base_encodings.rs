@@ -40,14 +40,14 @@ impl Base {
     }
 
     fn encode(&self, data: &[u8]) -> Result<Vec<u8>, String> {
-        // Base32 writes eight letters for five bytes, so the result for half the limit is not too long.
+        // Base32 writes eight letters for five bytes, so the result for data of half the limit is within the limit.
         if data.len() > MAX_STRING / 2 {
             return Err(too_long());
         }
         let mut encoded = Vec::new();
         for group in data.chunks(self.bytes_of(self.letters)) {
             let bits = group.iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
-            // A short last group is filled up with zero bits.
+            // A short last group is padded with zero bits.
             let bits = bits << (8 * (self.bytes_of(self.letters) - group.len()));
             let used = (group.len() * 8).div_ceil(self.bits as usize);
             for letter in 0..self.letters {
@@ -123,7 +123,7 @@ impl Base {
         if at < text.len() { Err(at) } else { Ok(decoded) }
     }
 
-    /// Decodes base32 and skips line breaks. The error is the byte offset of Go's message, which ignores line breaks.
+    /// Decodes base32 and skips line breaks. The error is the byte offset for Go's message, not counting line breaks.
     fn decode32(&self, text: &[u8]) -> Result<Vec<u8>, usize> {
         let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
         let (mut decoded, mut bits, mut count) = (Vec::new(), 0, 0);

@@ -96,7 +96,7 @@ fn dig(call: &Call<'_>) -> Answer {
         Value::Map(map) if !map.has_strings() => Ok(map.clone()),
         other => Err(wrong(other, "map[string]interface {}")),
     };
-    // Go converts with type assertions, whose panics are these messages.
+    // Go uses type assertions here. The error messages are those of Go's panics.
     let mut map = as_map(call.any(path_length + 1))?;
     let mut path = Vec::new();
     for key in call.rest(0).take(path_length) {

@@ -139,7 +139,7 @@ impl Encoder {
         let magnitude = number.abs();
         let exponential = magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude);
         let text = format_float(number, if exponential { 'e' } else { 'f' }, None);
-        // JSON has the form of JavaScript: `e-9`, not `e-09`.
+        // Go writes exponents in JSON as JavaScript does: `e-9`, not `e-09`.
         self.out.push_str(&text.replace("e-0", "e-"));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Functions for paths, such as `base` and `dir`. Paths of the operating system are separated by slashes, too.
+//! Functions for paths, such as `base` and `dir`. `osBase` and the other `os` functions also use `/` on all systems.
 
 use crate::eval::function::Type::Str;
 use crate::eval::function::{Function, function};

@@ -46,7 +46,7 @@ fn compile(call: &Call<'_>) -> Result<Regex, String> {
     built.map_err(|error| failed(format!("{}: `{pattern}`", summary(&error))))
 }
 
-/// Returns the last line of a message. The lines before it are a drawing that marks the position of the error.
+/// Returns the last line of an error message. The earlier lines show the position of the error in the expression.
 fn summary(error: &regex::Error) -> String {
     let text = error.to_string();
     text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -141,7 +141,7 @@ fn split(regex: &Regex, call: &Call<'_>) -> Answer {
             break;
         }
         end = found.start();
-        // An empty match at the start splits off nothing.
+        // An empty match at the start does not add an empty part, as in Go.
         if found.end() != 0 {
             parts.push(Value::text(&text[begin..end]));
         }

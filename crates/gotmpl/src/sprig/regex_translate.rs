@@ -145,7 +145,7 @@ impl<'p> Translator<'p> {
             if end == 0 || !name[..end].chars().all(valid) {
                 return Err(format!("invalid named capture: `{}`", &rest[..length]));
             }
-            // The `regex` crate rejects a name that begins with a digit or occurs twice. Such a group loses its name.
+            // The `regex` crate rejects a name that begins with a digit or occurs twice. Such a group gets no name.
             let group = format!("(?<{}>", &name[..end]);
             let named = !name.starts_with(|c: char| c.is_ascii_digit()) && !self.out.contains(&group);
             self.opened(if named { &group } else { "(" });

@@ -65,7 +65,7 @@ fn numbered(pieces: Vec<&[u8]>) -> Value {
     Value::Map(Map::of_strings(entries))
 }
 
-/// Returns the elements of a list without nil. Any other value is its own only element.
+/// Returns the elements of a list, without nil. Any other value is treated as a list of one element.
 fn elements(value: &Value) -> impl Iterator<Item = &Value> {
     let items = if let Value::List(list) = value { list.items() } else { std::slice::from_ref(value) };
     items.iter().filter(|item| !matches!(item, Value::Nil))

@@ -53,7 +53,7 @@ pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, part)
 }
 
-/// Shortens a text to a width. Also shortens the text before `offset` if it is longer than four bytes.
+/// Shortens a text to `width` bytes. Also cuts off the text before `offset` if `offset` is greater than four.
 fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
     let dots = b"...";
     let (length, mut offset) = (text.len() as i64, offset.min(text.len() as i64));
@@ -64,7 +64,7 @@ fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
         offset = length - (width - 3);
     }
     let cut = |from: i64, to: i64| &text[from.clamp(0, length) as usize..to.clamp(0, length) as usize];
-    // A short beginning is shown, because dots would not be shorter.
+    // A beginning of up to four bytes is kept, because dots would save at most one byte.
     if offset <= 4 {
         return Value::text([cut(0, width - 3), dots].concat());
     }
@@ -110,7 +110,7 @@ fn substr(call: &Call<'_>) -> Answer {
     let (start, end, text) = (call.int(0), call.int(1), call.str(2));
     let length = text.len() as i64;
     let out = |range: String| Err(format!("runtime error: slice bounds out of range {range}"));
-    // A negative start means the beginning, and the end is then not limited to the length: Go panics.
+    // A negative start means 0. The end is then not limited to the length: Go panics if it is out of range.
     if start < 0 {
         return match usize::try_from(end) {
             Err(_) => out(format!("[:{end}]")),

@@ -20,8 +20,8 @@ static TITLE: Category = LazyLock::new(|| ranges(r"\p{Lt}"));
 static PUNCTUATION: Category = LazyLock::new(|| ranges(r"\p{P}"));
 static PRINT: Category = LazyLock::new(|| ranges(r"[\p{L}\p{M}\p{N}\p{P}\p{S}]"));
 
-/// Reads the ranges of a character class from the tables that the `regex` crate uses, too: `char` has no test for
-/// the general categories that Go tests.
+/// Reads the ranges of a character class from the tables of the `regex` crate, because `char` has no test for the
+/// general categories that Go tests.
 fn ranges(class: &str) -> Vec<(char, char)> {
     match regex_syntax::parse(class).map(Hir::into_kind) {
         Ok(HirKind::Class(Class::Unicode(class))) => {
@@ -103,12 +103,12 @@ pub(crate) fn to_lower(c: char) -> char {
 
 /// Decodes the first character. Returns it with its size in bytes.
 ///
-/// An invalid byte is [`REPLACEMENT`] of size 1. An empty slice returns size 0.
+/// For an invalid byte, returns [`REPLACEMENT`] and size 1. For an empty slice, returns size 0.
 pub(crate) fn decode(bytes: &[u8]) -> (char, usize) {
     let Some(&first) = bytes.first() else {
         return (REPLACEMENT, 0);
     };
-    // 0xc0, 0xc1 and 0xf5 to 0xff start no character. `from_utf8` checks the bytes after the first one.
+    // No character starts with 0xc0, 0xc1 or 0xf5 to 0xff. `from_utf8` checks the bytes after the first one.
     let size = match first {
         0..=0x7f => return (char::from(first), 1),
         0xc2..=0xdf => 2,

@@ -4,7 +4,7 @@
 
 use crate::strings::quote::{Unit, unquote_char};
 
-/// A numeric constant, as each type that can represent it.
+/// A numeric constant, converted to each type that can represent it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Number {
     pub(crate) int: Option<i64>,
@@ -21,8 +21,8 @@ impl Number {
         if text.ends_with('i') {
             return Err(format!("complex constants are not supported: {text:?}"));
         }
-        // The order is that of Go: an integer is preferred to a float, and a float that is a whole number is an
-        // integer, too.
+        // As in Go, an integer takes precedence over a float, and a float with an integral value is also an
+        // integer.
         number.uint = parse_uint(text);
         number.int = parse_int(text);
         // `-0` and `+0` have a sign, but Go also accepts them as unsigned zeros.
@@ -66,7 +66,7 @@ impl Number {
         })
     }
 
-    /// Returns true if the constant is a float where no parameter determines its type.
+    /// Returns true if the constant is treated as a float when no parameter determines its type.
     pub(crate) fn looks_like_float(&self) -> bool {
         let hexadecimal = self.text.starts_with("0x") || self.text.starts_with("0X");
         let hex_int = hexadecimal && self.text.len() > 2 && !self.text.contains(['p', 'P']);

@@ -287,7 +287,7 @@ fn dismantle(mut stack: Vec<Value>) {
     while let Some(value) = stack.pop() {
         match value {
             Value::List(list) => {
-                // Values that another clone still holds are not taken apart.
+                // If another clone still uses the elements, they are not dropped.
                 if let Some(mut inner) = Arc::into_inner(list.0) {
                     stack.append(&mut inner.items);
                 }

@@ -116,7 +116,7 @@ fn is_dotted(text: &str) -> bool {
     text.split('.').all(|part| !part.is_empty() && part.bytes().all(allowed))
 }
 
-/// Compares two prereleases. A version without a prerelease is the latest.
+/// Compares two prereleases. A version without a prerelease is greater than any prerelease.
 pub(crate) fn compare_prerelease(left: &str, right: &str) -> Ordering {
     match (left.is_empty(), right.is_empty()) {
         (true, true) => return Ordering::Equal,

@@ -132,7 +132,7 @@ impl CommandLine {
                 None => return Err(format!("unknown shorthand flag: {letter:?} in -{rest}")),
             };
             let after = &rest[1..];
-            // pflag takes `-k=` for the two switches `k` and `=`, so an equals sign needs a value after it.
+            // pflag reads `-k=` as the two switches `k` and `=`, so an equals sign needs a value after it.
             let value = if after.len() > 1 && after.starts_with('=') {
                 rest = "";
                 after[1..].to_owned()

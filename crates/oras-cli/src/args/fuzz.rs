@@ -1,4 +1,4 @@
-//! Random input: no command line makes the program panic, and parsed values are formatted as they were read.
+//! Tests with random input: no command line causes a panic, and parsed values are formatted as they were read.
 
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ fn any_command_line_is_accepted_or_rejected() {
         }
         let line = CommandLine::read(&root, &words);
         match read(root.clone(), &words, |_| ()) {
-            // The form for clap has the same meaning as the line itself.
+            // The words that are passed to clap parse to the same command line.
             Ok(Request::Run(_)) => {
                 let line = line.unwrap();
                 let again: Vec<String> = line.for_clap().skip(1).collect();

@@ -140,7 +140,7 @@ fn complete_flag(flag: Arg, path: &str) -> Arg {
         .into_iter()
         .find(|(prefix, _)| name.starts_with(prefix));
     match (side, flag.get_help_heading()) {
-        // A flag that the Go tool does not have stays under that heading on both sides of a copy.
+        // A flag with the heading `EXTENSIONS` keeps it, even if its name begins with `from-` or `to-`.
         (_, Some(EXTENSIONS)) => flag,
         (Some((_, side)), _) => flag.help_heading(side),
         (None, Some(_)) => flag,

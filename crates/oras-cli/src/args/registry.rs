@@ -25,7 +25,7 @@ flags::flags! {
 }
 
 flags::flags! {
-    /// How to reach a registry.
+    /// All flags for the connection to a registry.
     struct RegistryArgs {
         #[registry] connection: ConnectionArgs,
         #[extension] network: NetworkArgs,

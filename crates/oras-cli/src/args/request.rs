@@ -50,7 +50,7 @@ pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> 
     }
 }
 
-/// Converts an argument to text. Fails if it is not UTF-8, which no request or manifest may contain. (The Go tool
+/// Converts an argument to text. Fails if it is not UTF-8, because requests and manifests must be UTF-8. (The Go tool
 /// accepts any bytes.)
 pub(crate) fn text(word: std::ffi::OsString) -> Result<String, Failure> {
     word.into_string().map_err(|word| Failure::new(format!("{word:?} is not UTF-8")))

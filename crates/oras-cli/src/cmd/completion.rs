@@ -53,7 +53,7 @@ pub(crate) fn command() -> Command {
 }
 
 flags::flags! {
-    /// The arguments of `oras completion bash` and its siblings.
+    /// The arguments of `oras completion bash` and of the commands for the other shells.
     struct CompletionArgs {
         no_descriptions: bool = flags::switch("Do not show what candidates mean"),
         words: Vec<String> = flags::positional("", ""),

@@ -94,7 +94,7 @@ fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
     }
 }
 
-/// Prints a line for each partial file, after `verb`, or the report.
+/// Prints a line for each partial transfer, with `verb` before it, or prints the report in a format for programs.
 fn print(partials: &PartialTransfers, verb: &str, format: &Format, printer: &Printer) -> Result<(), Failure> {
     if matches!(format, Format::Text) {
         for line in lines(partials) {

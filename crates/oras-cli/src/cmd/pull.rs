@@ -131,7 +131,7 @@ fn limit(help: &'static str) -> Arg {
 fn limits(args: &PullArgs) -> UnpackLimits {
     let mut limits = UnpackLimits::default();
     if let Some(ratio) = args.max_unpack_ratio {
-        // An explicit ratio counts from 64 MiB on. Below that, even harmless archives of text reach any ratio.
+        // An explicit ratio is enforced from 64 MiB on, because smaller archives of harmless text can exceed it.
         (limits.ratio, limits.ratio_from) = (ratio, 64 << 20);
     }
     limits.size = args.max_unpack_size.unwrap_or(limits.size);

@@ -105,7 +105,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
 }
 
-/// Returns the failure for a layout without tags. `reason` follows its path.
+/// Returns the failure for a layout without tags. In the message, `reason` follows the path.
 fn no_tags(path: &str, reason: &str) -> Failure {
     Failure::new(format!("no tags found in OCI layout {path:?}{reason}")).of_kind(ErrorKind::NotFound).advise(
         format!("If you want to list available tags in {path:?}, use \"oras repo tags --oci-layout\""),

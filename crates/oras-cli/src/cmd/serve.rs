@@ -26,7 +26,7 @@ const GC_DELAY: Duration = Duration::from_secs(60 * 60);
 /// The default limit of open connections.
 const MAX_CONNECTIONS: usize = 1024;
 
-/// The open files that are reserved for indexes, locks, downloads of a proxy and the second files of mounts.
+/// The number of open files reserved for indexes, locks, downloads of a proxy, and the second file of each mount.
 const SPARE_FILES: usize = 128;
 
 flags::flags! {

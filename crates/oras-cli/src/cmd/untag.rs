@@ -47,7 +47,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     // All arguments are checked before the first tag is removed.
     let mut targets: Vec<ArtifactLocation> = Vec::new();
     for (place, word) in words.iter().enumerate() {
-        // A word without a registry is a tag of the first repository.
+        // A later argument that is a valid tag names a tag in the repository of the first argument.
         let bare = place > 0 && oras::spec::reference::check_tag(word).is_ok();
         let target = match targets.first() {
             Some(first) if bare => first.sibling(&args.location, word, printer)?,

@@ -122,7 +122,7 @@ fn registries_with_credentials(line: &CommandLine) -> BTreeSet<String> {
     hosts
 }
 
-/// Parses the flags before the cursor, without flags that read standard input and without secrets, which print
+/// Parses the flags before the cursor. Leaves out flags that read standard input, and flags with secrets, which print
 /// warnings.
 fn matches(line: &CommandLine) -> Option<ArgMatches> {
     // Arguments are irrelevant for the connection, and a completion must never read standard input.

@@ -77,8 +77,8 @@ impl Expression {
         expression.evaluate("check", b"").1.map(|()| expression)
     }
 
-    /// Evaluates the expression over a JSON document. Returns the output even before an error, as the Go tool prints
-    /// the output before an error in a template.
+    /// Evaluates the expression over a JSON document. An error does not discard the earlier output: the Go tool also
+    /// prints the output of a template up to an error.
     pub(crate) fn run(&self, document: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
         self.evaluate("run", document)
     }

@@ -22,7 +22,7 @@ pub(crate) enum ProgressStyle {
     Bars,
     /// Lines on standard output.
     Lines {
-        /// Also for content without a title.
+        /// Prints lines also for content without a title.
         verbose: bool,
     },
     /// Nothing: standard output is for the report.
@@ -30,7 +30,7 @@ pub(crate) enum ProgressStyle {
 }
 
 impl ProgressStyle {
-    /// Returns the default style: bars on a terminal, lines in a text format, and nothing beside a report for programs.
+    /// Returns the default style: bars on a terminal, lines in a text format, and nothing in a format for programs.
     fn of(args: &ProgressArgs, format: &Format) -> Self {
         if is_watched(args.no_tty, args.debug) && !env::is_terminal_dumb() {
             Self::Bars
@@ -66,7 +66,7 @@ pub(crate) fn listener(
 ) -> Arc<dyn Listener> {
     let shown = |style: ProgressStyle| style.listener(words, printer);
     let lines = match ProgressStyle::of(args, format) {
-        // Bars would show nothing in a dry run, and other displays use standard error themselves.
+        // Bars would show nothing in a dry run. The JSON and plain displays write to standard error themselves.
         ProgressStyle::Bars if words.is_dry_run || args.progress.is_some() => {
             ProgressStyle::Lines { verbose: true }
         }

@@ -42,7 +42,7 @@ impl PlainProgress {
             return None;
         }
         state.last_line = Instant::now();
-        // A blob without bytes is always complete. Its size must not be a divisor.
+        // A blob of size zero is always complete. `checked_div` avoids a division by zero.
         let percent = (moved * 100).checked_div(size).unwrap_or(100).min(100);
         let word = self.words.started.trim_end();
         Some(format!("{word} {name}: {} of {} ({percent}%)", mib(moved), mib(size)))

@@ -16,7 +16,7 @@ pub(crate) struct StatusLines {
     words: StatusWords,
     verbose: bool,
     printer: Printer,
-    /// The digests of finished content, with the titles that have a line.
+    /// The digests of finished content, each with the titles of that content.
     committed: Mutex<HashMap<Digest, HashSet<Option<String>>>>,
     /// The blobs of which some bytes were transferred.
     moving: Mutex<HashSet<Digest>>,
@@ -63,7 +63,7 @@ impl StatusLines {
             }
             return;
         }
-        // Blobs with the same digest but another title are transferred once; the other titles get a line here.
+        // Blobs with the same digest are transferred only once. This prints a line for each other title.
         for child in children {
             let committed = self.committed.lock();
             let title = child.title().map(ToOwned::to_owned);
@@ -100,9 +100,9 @@ impl Listener for StatusLines {
             Step::Node(Event::Opened { node, .. }) if self.words.shows_manifests => {
                 self.node("Processing ", node)
             }
-            // Whether a blob is mounted or copied is known later, so its first line waits.
+            // The client does not know yet whether the blob will be mounted or copied, so this event prints no line.
             Step::Node(Event::Started(node)) if self.words.may_mount && !node.media_type.is_manifest() => {}
-            // A mounted blob has no progress, so its first byte shows that it is copied.
+            // Mounting transfers no bytes, so the first progress event shows that the blob is copied.
             Step::Node(Event::Progress(node, _)) if self.words.may_mount && self.is_first_progress(node) => {
                 self.node(self.words.started, node);
             }

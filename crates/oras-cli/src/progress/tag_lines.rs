@@ -21,7 +21,7 @@ impl Listener for StoredLines {
     fn step(&self, step: Step<'_>) {
         self.inner.step(step);
         let Some(stored) = &self.stored else { return };
-        // The report that follows detects a closed pipe.
+        // Errors of a closed pipe are ignored here: the report that follows detects it.
         match step {
             Step::Stored(_) => drop(self.printer.line(stored)),
             Step::Tagged(tag) => drop(self.printer.line(format!("Tagged {tag}"))),

@@ -34,10 +34,10 @@ pub(super) fn workers() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
 }
 
-/// Compresses what `produce` writes on `workers` threads, and passes it to `sink` in order.
+/// Compresses the output of `produce` with `workers` threads, and passes the result to `sink` in order.
 ///
 /// # Errors
-/// Those of `sink`, which also end `produce` by an error of its writer, and then those of `produce`.
+/// Returns an error of `sink`, which also makes the writer of `produce` fail, or else an error of `produce`.
 pub(super) fn compress_all(
     compression: Compression,
     workers: usize,
@@ -73,7 +73,7 @@ pub(super) fn compress_all(
         let producer =
             thread::Builder::new().name("tar".to_owned()).spawn_scoped(scope, produce).map_err(failed)?;
         let drained = drain(from_workers, &mut sink);
-        // Draining has ended, and its channels are closed, so the producer ends, too.
+        // `drain` has returned and has closed its channels, so the producer ends, too.
         let produced = producer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // An error of the sink is what made the producer fail, so it comes first.
         let (digest, size) = drained?;
@@ -81,8 +81,8 @@ pub(super) fn compress_all(
     })
 }
 
-/// Passes the compressed blocks to `sink`, one from each worker in turn. If the next worker has no block, no worker
-/// has.
+/// Passes the compressed blocks to `sink`, one from each worker in turn. If the next worker has no block, no other
+/// worker has a block.
 fn drain(
     workers: Vec<Receiver<io::Result<Bytes>>>,
     sink: &mut impl FnMut(Bytes) -> Result<()>,

@@ -182,12 +182,12 @@ fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
     (slash > 0 && !rest.is_empty() && rest.len() <= NAME).then_some((prefix, rest))
 }
 
-/// Drops everything but ASCII.
+/// Removes all bytes that are not ASCII.
 fn ascii(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(u8::is_ascii).collect()
 }
 
-/// Copies what fits into the field. Like Go, a text that is cut after a slash loses the slash, which would mark a
+/// Copies as much of the text as fits. Like Go, ends a cut text before its final slashes, which would mark a
 /// directory.
 fn put(field: &mut [u8], text: &[u8]) {
     let length = text.len().min(field.len());
@@ -198,7 +198,7 @@ fn put(field: &mut [u8], text: &[u8]) {
     }
 }
 
-/// Fills the field with octal digits and a final NUL. A number that does not fit is written as 0; a PAX record has it.
+/// Fills the field with octal digits and a final NUL. Writes 0 for a number that is too large; a PAX record has it.
 fn octal(field: &mut [u8], value: u64) {
     let width = field.len() - 1;
     let digits = format!("{value:0width$o}");

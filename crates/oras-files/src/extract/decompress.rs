@@ -17,7 +17,7 @@ pub(super) fn decompress(mut packed: Box<dyn Read + Send>) -> io::Result<Box<dyn
     let start = Cursor::new(magic.clone());
     let packed = BufReader::with_capacity(64 * 1024, start.chain(packed));
     match &magic[..] {
-        // A gzip file may have several members, as those that this crate packs.
+        // A gzip file may have several members. This crate writes several members, too.
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(packed))),
         // A frame, or a skippable frame before it (RFC 8878, 3.1.2), which pzstd and eStargz write.
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {

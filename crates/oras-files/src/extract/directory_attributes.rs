@@ -37,8 +37,8 @@ pub(super) fn set_modified(file: &File, modified: SystemTime) -> io::Result<()> 
     unless_refused(file.set_modified(modified))
 }
 
-/// Ignores a refusal. FAT, exFAT, CIFS and mounts that belong to another user refuse modes and times, on which the
-/// content does not depend.
+/// Ignores a refusal. FAT, exFAT, CIFS and mounts that belong to another user refuse modes and times. The content
+/// does not depend on them.
 fn unless_refused(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_refusal(&error) => Ok(()),
@@ -46,7 +46,7 @@ fn unless_refused(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Returns true if the file system refuses this kind of call, rather than failing at it.
+/// Returns true if the file system does not support or permit the call. Returns false for other errors.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -8,7 +8,7 @@ use crate::file_system_names::NameCheck;
 use crate::title::{clean, is_local};
 use crate::windows_names::check_windows_names;
 
-/// Returns the path of the entry `name` below `title`, by its text alone: `..` is resolved without looking at the disk.
+/// Returns the path of the entry `name` below `title`, from its text alone: `..` is resolved without disk access.
 ///
 /// # Errors
 /// `InvalidContent` for a path outside of the title, or with a part that cannot be a file name.

@@ -19,7 +19,7 @@ use super::unpack_limits::LimitExceeded;
 use crate::case_folding::CaseFoldedPaths;
 use crate::title::clean;
 
-/// The bytes in one write to a file.
+/// The maximum size in bytes of one write to a file.
 const CHUNK: usize = 128 * 1024;
 
 /// Writes entries below one directory.
@@ -29,11 +29,11 @@ pub(super) struct EntryWriter<'a> {
     last: OpenDirectory,
     options: &'a ExtractOptions<'a>,
     title: PathBuf,
-    /// The bits of a mode that files and directories get.
+    /// The mask that is applied to the modes of files and directories.
     mode_mask: u32,
     directories: BTreeMap<PathBuf, (u32, SystemTime)>,
     links: Symlinks,
-    /// The paths so far, on a case-insensitive file system.
+    /// The paths of all earlier entries; `None` unless the file system is case-insensitive.
     paths: Option<CaseFoldedPaths>,
     buffer: Vec<u8>,
     /// Whether the file system was found to store no modes.
@@ -97,7 +97,7 @@ impl<'a> EntryWriter<'a> {
         match &entry.kind {
             // Devices and pipes are skipped, as the Go tool does.
             ArchiveEntryKind::Other => return Ok(()),
-            // The original must be below the title, too. Otherwise the link could give access to any file.
+            // The linked file must also be below the title. Otherwise the link could give access to any file.
             ArchiveEntryKind::HardLink(original) => {
                 let original = self.relative(original).map_err(io::Error::other)?;
                 return self.hard_link(&original, path);
@@ -105,7 +105,7 @@ impl<'a> EntryWriter<'a> {
             ArchiveEntryKind::Directory | ArchiveEntryKind::File | ArchiveEntryKind::Symlink(_) => {}
         }
         let is_directory = entry.kind == ArchiveEntryKind::Directory;
-        // This may replace an earlier entry: the last one of a name counts, as in every tar program.
+        // This may delete an earlier entry at this path: the last entry of a path is kept, as in every tar program.
         let name = self.prepare_path(&path, is_directory)?;
         let parent = self.last_directory();
         match &entry.kind {
@@ -260,7 +260,7 @@ fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> io::Result<
     }
 }
 
-/// Adds the kind of link to the error of a file system without such links.
+/// Adds the kind of link to an error if the file system does not support such links.
 fn refused_link(what: &str, error: io::Error) -> io::Error {
     if !is_refusal(&error) {
         return error;

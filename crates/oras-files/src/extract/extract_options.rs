@@ -16,9 +16,9 @@ pub(crate) struct ExtractOptions<'a> {
     pub(crate) packed_size: u64,
     /// The digest of the uncompressed tar, if the layer has one.
     pub(crate) content_digest: Option<&'a str>,
-    /// How much the archive may unpack to.
+    /// The limits on the unpacked size and the number of entries.
     pub(crate) limits: UnpackLimits,
-    /// Keeps all bits of modes, whatever the umask.
+    /// Keeps all bits of modes, regardless of the umask.
     pub(crate) preserve_permissions: bool,
     /// Allows links that lead out of the directory.
     pub(crate) allow_outside_links: bool,

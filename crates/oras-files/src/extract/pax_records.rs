@@ -1,4 +1,4 @@
-//! PAX records (POSIX.1-2001, pax, "pax Extended Header"): `length key=value\n`, the length counting itself.
+//! PAX records (POSIX.1-2001, pax, "pax Extended Header"): `length key=value\n`. The length includes itself.
 
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 /// The maximum number of links that Linux follows in one path.
 const MAX_FOLLOWED: u32 = 40;
 /// Bounds the work on malicious links: the average number of steps for each link, and the steps that are always
-/// allowed. Real links need a handful.
+/// allowed. Links in real archives need only a few steps.
 const STEPS_PER_LINK: usize = 64;
 const MIN_STEPS: usize = 100_000;
 

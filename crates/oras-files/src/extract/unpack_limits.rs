@@ -1,4 +1,4 @@
-//! Limits on how much an archive may unpack to.
+//! Limits on the unpacked size and the number of entries of an archive.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oras_spec::Hasher;
 use oras_store::{Error, ErrorKind};
 
-/// How much one archive may unpack to, so that a small download cannot fill the disk.
+/// The limits for unpacking one archive, so that a small download cannot fill the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnpackLimits {
     /// The maximum size of the uncompressed archive in bytes.

@@ -88,7 +88,7 @@ pub(crate) fn copy_local_file(
     layer: &Descriptor,
     cancelled: &AtomicBool,
 ) -> Option<()> {
-    // A link is not followed here. The store that reads it as content checks where it leads.
+    // A link is not followed here. The store reads it as content and verifies its target.
     let found = fs::symlink_metadata(source).ok()?;
     let source = File::open(source).ok().filter(|_| found.is_file() && found.len() == layer.size)?;
     let mut copy = create().ok()?;

@@ -47,9 +47,9 @@ impl FileTarget {
         Self { inner: Arc::new(Inner { destinations, staged: Mutex::default() }) }
     }
 
-    /// Publishes all staged files; after an error none of them.
+    /// Publishes all staged files. If an error occurs, publishes none of them.
     ///
-    /// Conflicts are checked before the first file is moved. If a move fails all the same, the earlier moves are
+    /// Conflicts are checked before the first file is moved. If a move still fails, the earlier moves are
     /// undone. Existing directories are merged with those of the artifact; an existing link is replaced, never
     /// followed.
     pub async fn commit(&self) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Recovers files that a killed pull had moved aside: the next pull moves them back, or keeps them beside the new
 //! files.
 //!
-//! With hard links the earlier file keeps its name until the new file replaces it, and the name aside is only a second
-//! name. On file systems without hard links there is a moment in which the file has only the name aside.
+//! With hard links, the earlier file keeps its path until the new file replaces it, and the path in the staging
+//! directory is a second link. Without hard links, the file briefly has only the path in the staging directory.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(crate) fn recover(dir: &Dir, path: &Path) {
         {
             continue;
         }
-        // Both handles are relative to `dir`, so a link with such a name leads nowhere else.
+        // Both handles are relative to `dir`, so a link with such a name cannot lead outside `dir`.
         let Ok(staging) = dir.open_dir(&name) else { continue };
         let Ok(lock) = dir.open(&name).map(cap_std::fs::File::into_std) else { continue };
         // A running pull holds the lock. Without locks it is unknown whether the pull runs, so its files stay.

@@ -12,6 +12,6 @@ pub struct PullOptions {
     /// Gives unpacked files all bits of their mode, whatever the umask. Without it no file gets the set-user-ID,
     /// set-group-ID or sticky bit.
     pub preserve_permissions: bool,
-    /// How much an archive may unpack to.
+    /// The limits for unpacking an archive.
     pub unpack: UnpackLimits,
 }

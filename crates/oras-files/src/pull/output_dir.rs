@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::interrupted_pull;
 use crate::file_system_names::NameCheck;
 
-/// Names that are tried for a staging directory. A name is in use only if a killed process with the same id left it.
+/// The number of names to try for a staging directory. A name exists only if a killed process had the same id.
 const ATTEMPTS: u32 = 10_000;
 
 /// An output directory. Its staging directory is on the same file system, so that a rename publishes a file.
@@ -34,7 +34,7 @@ pub(crate) struct OutputDir {
     count: AtomicU64,
     /// Paths in the staging directory that stay when this is dropped.
     kept: Mutex<Vec<PathBuf>>,
-    /// The peculiarities of names that the file system is known to accept, see [`NameCheck`].
+    /// The kinds of unusual names that the file system accepted in a probe, one bit for each, see [`NameCheck`].
     accepted_names: AtomicU32,
     /// A lock on the staging directory, which shows other processes that this pull still runs.
     _lock: File,
@@ -99,7 +99,7 @@ impl OutputDir {
                 Ok(_) => {
                     return Err(Error::new(ErrorKind::AlreadyExists, format!("{shown} is not a directory")));
                 }
-                // A dangling link is not found either, but exists.
+                // The error for a dangling link is the same, but the link exists.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if self.dir.symlink_metadata(parent).is_ok() {
                         return Err(Error::new(ErrorKind::Denied, format!("{shown} is a dangling link")));

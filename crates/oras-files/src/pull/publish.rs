@@ -22,7 +22,7 @@ pub(crate) fn publish(items: &[StagedItem], keep_old_files: bool) -> Result<()> 
     // Partial files are moved only now. Until then, the next run can resume them if this process is killed.
     let published = stage_partial_files(items).and_then(|()| move_staged(items, keep_old_files));
     if published.is_err() {
-        // The next run can use the complete files, so they return to where that run looks for them.
+        // The next run can use the complete files, so they are moved back to where that run looks for them.
         for (item, file) in partial_files(items) {
             if let Ok(staging) = item.output.staging_file() {
                 file.take_back(&staging, &item.staged);
@@ -123,8 +123,8 @@ fn run(step: &Move, done: &mut Vec<DoneStep>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives an existing file at the target a name in the staging directory, under its own path: if this process is
-/// killed, the next pull knows where the file belongs. Returns false if there is no existing file.
+/// Links or moves an existing file at the target into the staging directory, under the same path: if this process is
+/// killed, the next pull can restore the file. Returns false if there is no existing file.
 ///
 /// A file is linked rather than moved, so that its path is never without a file. Another process may delete or
 /// replace it at any moment.
@@ -138,7 +138,7 @@ fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     if let Some(parent) = aside.parent() {
         staging.create_dir_all(parent)?;
     }
-    // A rename cannot replace a file by a directory. In that case the earlier file must leave its path first.
+    // A rename cannot replace a file by a directory. In that case the earlier file must be moved away first.
     if !staging.symlink_metadata(&step.from)?.is_dir() {
         match dir.hard_link(&step.to, staging, aside) {
             Ok(()) => return Ok(true),

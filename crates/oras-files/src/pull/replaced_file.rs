@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-/// Names that are tried for an earlier file that cannot return to its path.
+/// The number of names to try for an earlier file that cannot be moved back to its path.
 const ATTEMPTS: u32 = 1000;
 
 /// Moves the file `aside` of `staging` to an unused name beside `path`, which is below `dir`. Returns the new path.
@@ -40,7 +40,7 @@ pub(crate) fn is_same_file(staging: &Dir, dir: &Dir, path: &Path, aside: &Path) 
     let (Ok(current), Ok(aside)) = (dir.symlink_metadata(path), staging.symlink_metadata(aside)) else {
         return false;
     };
-    // Some file systems without hard links invent inode numbers, so the number of links is checked, too.
+    // Some file systems without hard links generate inode numbers, so the number of links is checked, too.
     (current.dev(), current.ino()) == (aside.dev(), aside.ino()) && current.nlink() > 1
 }
 

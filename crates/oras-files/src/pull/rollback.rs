@@ -8,7 +8,7 @@ use oras_store::Error;
 use super::output_dir::OutputDir;
 use super::replaced_file::{is_same_file, keep_beside};
 
-/// A step of a publication that was done.
+/// A completed step of a publication.
 pub(crate) enum DoneStep {
     /// A directory was created.
     Created { output: Arc<OutputDir>, path: PathBuf },
@@ -21,7 +21,7 @@ pub(crate) enum DoneStep {
 /// Undoes the steps, the last one first. Adds to `error` the paths of earlier files that could not be restored.
 pub(crate) fn roll_back(done: Vec<DoneStep>, error: Error) -> Error {
     let mut kept = Vec::new();
-    // In reverse order, a new file leaves its path before the earlier file returns to it.
+    // In reverse order, a new file is moved away before the earlier file is restored to its path.
     for step in done.into_iter().rev() {
         match step {
             // Errors are ignored: an empty directory or the new file stays, so no data is lost.

@@ -51,7 +51,7 @@ pub(crate) async fn stage(
             return unpack_while_fetching(content, destination, options, cancel).await;
         }
         StagingPlan::WriteFile(staged, file) => {
-            // The content is opened separately, so that an error of opening does not say that copying failed.
+            // The content is opened separately, so that an open error is not reported as a failed copy.
             let stream = content.unverified(0..layer.size).await?;
             let opened = Content::once(layer.clone(), stream);
             let written = write_verified(&opened, file, destination.path.display().to_string()).await;
@@ -101,7 +101,7 @@ impl StagingPlan {
     }
 }
 
-/// Copies a file from its origin, if that is a file of this machine and has the right content.
+/// Copies a file from its origin, if the origin is a local file with the right content.
 fn copy_from_origin(
     destination: &Destination,
     content: &Content,
@@ -118,7 +118,7 @@ fn copy_from_origin(
     Some(StagedItem::new(destination, staged, Location::Staging))
 }
 
-/// Writes verified content to `file`. On an error the file stays as it is.
+/// Writes verified content to `file`. After an error, `file` may contain some of the bytes.
 async fn write_verified(content: &Content, mut file: File, name: String) -> Result<()> {
     if content.descriptor().size > oras_fs::CHUNK as u64 {
         return oras_fs::write_verified(content, file, name, |_| Ok(())).await;

@@ -12,7 +12,7 @@ use crate::extract::DirectoryAttributes;
 /// A staged file or directory, and where it is published.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedItem {
-    /// The directory that it is published below.
+    /// The output directory. The item is published below it.
     pub(crate) output: Arc<OutputDir>,
     /// The path below the staging directory.
     pub(crate) staged: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) struct StagedItem {
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
     Staging,
-    /// In a completed partial file outside of the staging directory, which is moved there right before publication.
+    /// In a completed partial file, which is moved into the staging directory right before publication.
     PartialFile(CompletedFile),
     /// At the target already. Nothing is written.
     Target,

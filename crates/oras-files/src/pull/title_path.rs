@@ -73,8 +73,8 @@ impl Destinations {
         check_windows_names(Path::new(title))?;
         let output = std::path::absolute(&self.output)
             .map_err(|error| Error::io(format!("failed to find {}", self.output.display()), error))?;
-        // Cleaned by its text as in the Go tool: `../out` is a sibling of the current directory, even if that is a
-        // link.
+        // The path is cleaned by its text, as in the Go tool: `../out` is a sibling of the current directory, even if
+        // that is a link.
         let output = clean(&output);
         let is_inside = is_local(&cleaned);
         if !is_inside && !self.options.allow_path_traversal {
@@ -139,7 +139,7 @@ fn nearest_directory(path: &Path) -> Result<&Path> {
     Ok(Path::new("/"))
 }
 
-/// Returns true if the path exists; a dangling link exists, too.
+/// Returns true if the path exists. A dangling link counts as existing.
 fn exists(path: &Path) -> Result<bool> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),

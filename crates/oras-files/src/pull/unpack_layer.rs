@@ -1,7 +1,7 @@
 //! Unpacks the layer of a directory into the staging directory, either while it is fetched or from a complete file.
 //!
-//! While a layer is fetched its bytes are not verified yet. The digest is checked before anything is published, and a
-//! verified archive is trusted no more than an unverified one.
+//! While a layer is fetched its bytes are not verified yet. The digest is checked before anything is published. A
+//! verified archive may still be malicious, so its entries get the same checks.
 
 use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const QUEUE: usize = 8;
 /// Unpacks a layer while it is fetched and verified.
 ///
 /// # Errors
-/// A digest mismatch comes before an error in the archive, which the wrong bytes may have caused.
+/// Returns a digest mismatch rather than an error in the archive, because wrong bytes may have caused the latter.
 pub(crate) async fn unpack_while_fetching(
     content: &Content,
     destination: Destination,
@@ -34,7 +34,7 @@ pub(crate) async fn unpack_while_fetching(
     cancel: CancelOnDrop,
 ) -> Result<StagedItem> {
     let layer = content.descriptor().clone();
-    // The content is opened separately, so that an error of opening does not say that copying failed.
+    // The content is opened separately, so that an open error is not reported as a failed copy.
     let stream = content.unverified(0..layer.size).await?;
     let opened = Content::once(layer.clone(), stream);
     let (destination, cancelled) = (Arc::new(destination), Arc::clone(&cancel.0));
@@ -52,7 +52,7 @@ pub(crate) async fn unpack_while_fetching(
     let unpacking = blocking(move || unpack(Box::new(ChunkReader { receiver, chunk: Bytes::new() })));
     let name = destination.path.display().to_string();
     let fetching = oras_fs::write_verified(&opened, ChunkWriter(Some(sender)), name, |writer| {
-        // Closing the channel is the end of the archive for the reader.
+        // The reader treats the closed channel as the end of the archive.
         drop(writer);
         Ok(())
     });

@@ -34,9 +34,9 @@ pub struct Collection {
 /// A file or directory with a claimed title.
 #[derive(Debug)]
 pub enum Prepared {
-    /// It was read and added to the collection.
+    /// The file or directory was read and added to the collection.
     Described(Descriptor),
-    /// It is still to be described or sent, which takes a while.
+    /// The file or directory was not read yet, because that takes longer. The caller must describe or send it.
     Scanned(ScannedPath),
 }
 
@@ -83,7 +83,7 @@ impl Collection {
     /// [`Collection::send`] then adds it.
     ///
     /// # Errors
-    /// As [`Collection::add`], without those of reading.
+    /// Those of [`Collection::add`], except errors from reading the content.
     pub async fn scan(&self, title: &str, path: &Path, media_type: Option<MediaType>) -> Result<ScannedPath> {
         let claim = self.titles.claim(title)?;
         let (path, directories) = (path.to_owned(), self.directories);

@@ -31,7 +31,7 @@ pub(crate) struct DirectoryUpload<'a> {
 pub(crate) enum Sent {
     /// The node, and what the target did; `None` if the node is in memory and is still to be sent.
     Done(Box<Descriptor>, Option<Pushed>),
-    /// The directory was hashed because the target was expected to have it, but the target lacks it.
+    /// The directory was only hashed, because the target was expected to have it. The target does not have it.
     Lacking,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Sent {
 enum PackedBytes {
     Buffered(Vec<Bytes>),
     Uploaded(Box<dyn Ingest>),
-    /// They were hashed only, because the target probably has them.
+    /// The bytes were only hashed, because the target probably has them.
     Discarded,
 }
 
@@ -72,7 +72,7 @@ impl DirectoryUpload<'_> {
         let receiving = self.receive(receiver, &scanned.media_type, buffer_size, is_known);
         // Both must run at the same time, because the packer waits while the channel is full.
         let (packed, received) = join!(packing, receiving);
-        // An error of the receiver comes first: it is also what ended the packing.
+        // The receiver's error is returned first, because it also made the packer fail.
         let received = received?;
         let (packed, received) = match (packed, received) {
             (Err(error), PackedBytes::Uploaded(ingest)) => {
@@ -104,8 +104,8 @@ impl DirectoryUpload<'_> {
         Ok(Sent::Done(Box::new(node), Some(Pushed::Existed)))
     }
 
-    /// Buffers up to `buffer_size` bytes. Longer content is discarded if `is_known` says that the target has it, and
-    /// uploaded otherwise.
+    /// Buffers up to `buffer_size` bytes. Longer content is discarded if `is_known` returns true, because the target
+    /// probably has it, and uploaded otherwise.
     async fn receive(
         &self,
         mut receiver: Receiver<Bytes>,

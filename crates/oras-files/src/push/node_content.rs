@@ -16,9 +16,9 @@ use tempfile::TempPath;
 
 use super::source_file::{self, SMALL, stat_error};
 
-/// The most bytes of small files in memory, all together.
+/// The maximum total size in bytes of the small files in memory.
 const MAX_SMALL_FILES: u64 = 8 << 20;
-/// The most bytes of packed directories in memory, all together.
+/// The maximum total size in bytes of the packed directories in memory.
 const MAX_PACKED_DIRECTORIES: u64 = 8 << 20;
 
 /// The content of one node of a collection.
@@ -37,9 +37,9 @@ pub(crate) enum NodeContent {
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
     by_digest: HashMap<Digest, NodeContent>,
-    /// The bytes of packed directories in memory.
+    /// The total size in bytes of the packed directories in memory.
     packed_bytes: u64,
-    /// The bytes of small files in memory.
+    /// The total size in bytes of the small files in memory.
     small_bytes: u64,
 }
 

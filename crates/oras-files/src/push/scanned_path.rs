@@ -23,8 +23,8 @@ use crate::title::clean;
 /// Files of at least this size are hashed while they are sent, which saves one pass over their bytes.
 const LARGE: u64 = 8 << 20;
 
-/// A file or directory that was scanned but not read, with its claimed title. Dropping it frees the title and cancels
-/// the work on it.
+/// A file or directory that was scanned but not read. It reserves its title. Dropping it releases the title and
+/// cancels the work on it.
 #[derive(Debug)]
 pub struct ScannedPath {
     pub(crate) path: PathBuf,
@@ -162,7 +162,7 @@ impl ScannedPath {
         Ok(self.descriptor(sent.digest.clone(), sent.size))
     }
 
-    /// Reads everything. Returns the descriptor, and where the bytes can be read again.
+    /// Reads the whole content. Returns the descriptor, and the location from which the bytes can be read again.
     pub(crate) fn describe(
         &self,
         directories: DirectoryOptions,

@@ -11,7 +11,7 @@ use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind, Result};
 
-/// Files below this size are read in one step. If a file had to be read to hash it, it is sent from memory.
+/// Files below this size are read in one step, and `hash` also returns their bytes.
 pub(crate) const SMALL: u64 = oras_fs::CHUNK as u64;
 
 /// Opens the file at `path`.

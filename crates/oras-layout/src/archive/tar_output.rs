@@ -13,7 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::tar_header::{self, BLOCK};
 
-/// The permissions of a new file, less the umask.
+/// The permissions of a new file before the umask is applied.
 const NEW_FILE: u32 = 0o666;
 
 /// An archive that is being written to a staged file.

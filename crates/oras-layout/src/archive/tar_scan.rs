@@ -48,7 +48,7 @@ impl From<NotTar> for Error {
     }
 }
 
-/// The files of a layout in an archive. If several entries have one name, the last one counts.
+/// The files of a layout in an archive. If several entries have the same name, the last one is used.
 #[derive(Debug, Default)]
 pub(super) struct ArchiveContents {
     pub(super) marker: Option<EntryRange>,

@@ -106,7 +106,7 @@ pub(crate) fn is_present(root: &Path, descriptor: &Descriptor) -> bool {
 /// The use is recorded unless an earlier use was recorded within `interval`.
 ///
 /// # Errors
-/// `Io`: whether the blob exists is unknown then.
+/// `Io`. It is then unknown whether the blob exists.
 pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, interval: Duration) -> Result<bool> {
     let path = path(root, digest);
     let look = || match fs::metadata(&path) {
@@ -171,7 +171,7 @@ pub(crate) struct OldBlob {
     pub(crate) last_used: SystemTime,
 }
 
-/// Lists the blobs. A directory that is a link is skipped, because another program owns what it leads to.
+/// Lists the blobs. A directory that is a link is skipped, because another program owns the target of the link.
 pub(crate) fn list(root: &Path, is_recent: impl Fn(&Metadata) -> bool) -> BlobList {
     let mut list = BlobList::default();
     let blobs = root.join(BLOBS_DIR);

@@ -10,7 +10,7 @@ use oras_store::{Error, Result};
 use crate::index::Index;
 use crate::size_limits::{self, MAX_INDEX_SIZE};
 
-/// What identifies a version of `index.json`. Every change replaces the file, so the inode changes, too.
+/// The identity of a version of `index.json`. Every change replaces the file, so the inode changes, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexStamp {
     modified: Option<SystemTime>,

@@ -111,7 +111,7 @@ pub(crate) fn apply_changes(root: &Path, changes: &[IndexChange]) -> Result<()> 
     // The index is read under the lock, because a cached one may lack the changes of another process.
     let mut index = read_index(root)?;
     let mut is_changed = false;
-    // Changes of one batch have no order among themselves. Prunes come last, so that they see what the others need.
+    // Changes in one batch have no defined order. Prunes are applied last, so that they see all new references.
     let (prunes, others): (Vec<_>, Vec<_>) =
         changes.iter().partition(|change| matches!(change, IndexChange::Prune(_)));
     for change in others {

@@ -10,7 +10,7 @@ use oras_store::{Error, Result};
 /// without locks this returns at once.
 pub(crate) fn lock_layout(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
-    // Unlike `index.json`, the marker is never replaced. A lock on a replaced file would exclude no other process.
+    // Unlike `index.json`, the marker is never replaced. After a replacement, other processes would lock a new file.
     let (lock, _) = oras_fs::open_regular_or_link(&marker)
         .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
     oras_fs::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;

@@ -51,7 +51,7 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
         .ok()?
         .into_temp_path();
     let linked = fs::symlink_metadata(&link).ok().filter(Metadata::is_file)?;
-    // Linking sets the change time of the inode and nothing else. Any other difference is another file.
+    // Linking changes only the change time of the inode. Any other difference means that the file was changed.
     let stamp = FileStamp::of(&linked);
     if (FileStamp { changed: before.changed, ..stamp }) != before {
         return None;
@@ -66,7 +66,7 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
     if FileStamp::of(&fs::symlink_metadata(&link).ok()?) != stamp || caller.is_closed() {
         return None;
     }
-    // The blob may be old. It is used now, so it must not be garbage at once.
+    // The blob may be old. Its use is recorded, so that it is not garbage-collected at once.
     blobs::record_use(&file);
     let path = blobs::path_for_writing(root, digest).ok()?;
     let directory = path.parent()?;

@@ -22,7 +22,7 @@ const FLUSH_THREADS: usize = 16;
 /// A flush that takes longer than this waits for a disk, so several flushes should wait at the same time.
 const SLOW_FLUSH: Duration = Duration::from_micros(100);
 
-/// Writes verified blobs to the layout at `root`, a cache of at most `size_limit` bytes if that is given.
+/// Writes verified blobs to the layout at `root`. With a `size_limit`, it is a cache of at most that many bytes.
 ///
 /// In each group all files are flushed, then all are renamed, then the directories are flushed: a blob has its name
 /// only once its bytes are durable.
@@ -61,8 +61,8 @@ fn has_content(root: &Path, node: &Descriptor, bytes: &Bytes) -> bool {
 }
 
 fn sync_all(staged: &mut [(StagedFile, &Digest)]) -> Result<()> {
-    // Flush one by one until a flush is slow. On a file system in memory no flush is, and starting threads would take
-    // longer than all of them.
+    // Flush one by one until a flush is slow. On an in-memory file system no flush is slow, and starting threads
+    // would take longer than flushing all files.
     let mut flushed = 0;
     let mut took = Duration::ZERO;
     while took < SLOW_FLUSH && flushed < staged.len() {
@@ -95,7 +95,7 @@ pub(crate) fn publish(
     let target = path_for_writing(root, digest)?;
     let directory = target.parent().unwrap_or(root);
     oras_fs::create_directories(directory)?;
-    // The bytes may be old, from an upload that was resumed much later. The blob must not be garbage at once.
+    // The bytes may be old, from an upload that was resumed much later. Recording the use delays garbage collection.
     record_use(staged.file_mut());
     let published = rename_read_only(staged, &target)?;
     oras_fs::sync_directory(directory)?;

@@ -21,7 +21,7 @@ use super::entry::IndexEntry;
 pub(crate) struct Index {
     document: Map<String, Value>,
     entries: Vec<IndexEntry>,
-    /// The digests that have an entry, which makes adding many entries fast. Any other change resets it.
+    /// The digests that have an entry, cached so that adding many entries is fast. Any other change clears the cache.
     digests: Option<HashSet<Digest>>,
 }
 
@@ -103,7 +103,7 @@ impl Index {
         for (key, value) in &self.document {
             write_key(&mut out, key);
             out.extend(json::to_vec(value));
-            // The reference implementation has the manifests after the types and before the annotations.
+            // The reference implementation writes `manifests` after the types and before the annotations.
             if key == "mediaType" && !self.document.contains_key("artifactType") || key == "artifactType" {
                 self.write_entries(&mut out);
                 has_entries = true;

@@ -33,7 +33,7 @@ pub(crate) fn touch(root: &Path, digest: &Digest) -> Result<()> {
 /// Adds `bytes` to the estimated size of the cache, and evicts blobs if the size exceeds `size_limit`. Does nothing
 /// without a limit.
 ///
-/// Errors are ignored: a cache that is too large is no reason for a write to fail.
+/// Errors are ignored, because a cache that is too large must not make a write fail.
 pub(crate) fn blobs_added(root: &Path, size_limit: Option<u64>, bytes: u64) {
     if let Some(limit) = size_limit {
         drop(add_and_evict(root, limit, bytes, SystemTime::now()));

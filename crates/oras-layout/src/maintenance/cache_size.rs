@@ -14,7 +14,7 @@ use oras_store::{Error, Result};
 const SIZE_FILE: &str = "cache-size";
 /// The maximum size of that file in bytes: more than two numbers need.
 const MAX_FILE_SIZE: u64 = 64;
-/// If evicting did not free enough, the next attempt is after this time.
+/// The time until the next attempt to evict blobs if the last one did not free enough space.
 const EVICTION_PAUSE: Duration = Duration::from_secs(60);
 /// A write counts the blobs if they were not counted for this time, because some writers do not update the size.
 const COUNT_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -28,13 +28,13 @@ pub(super) struct CacheSize {
 }
 
 impl CacheSize {
-    /// Reads the estimate. Without a valid file it is 0, and was never counted.
+    /// Reads the estimate. Without a valid file, both numbers are 0, which means that the blobs were never counted.
     pub(super) fn read(root: &Path) -> Self {
         Self::read_file(&root.join(SIZE_FILE)).unwrap_or(Self { bytes: 0, counted: 0 })
     }
 
     fn read_file(path: &Path) -> Option<Self> {
-        // Checked before opening: a link may lead anywhere, and opening a pipe would wait for its writer.
+        // Checked before opening: a link may point to any file, and opening a pipe would wait for its writer.
         let found = fs::symlink_metadata(path).ok()?;
         if !found.is_file() || found.len() > MAX_FILE_SIZE {
             return None;

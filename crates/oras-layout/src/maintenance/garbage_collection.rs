@@ -25,8 +25,8 @@ use crate::size_limits::MAX_STORED_MANIFEST;
 /// The options of [`Layout::collect_garbage`].
 #[derive(Clone)]
 pub struct GarbageOptions {
-    /// Content that was written or looked for, or that lost a tag, within this time stays: a client may be about to
-    /// push the manifest that needs it.
+    /// Content that was written, queried or untagged within this time stays: a client may be about to push the
+    /// manifest that needs it.
     pub delay: Duration,
     /// Also deletes untagged manifests that no tag reaches and that do not refer to remaining content.
     pub untagged: bool,

@@ -13,14 +13,14 @@ use crate::index::Index;
 /// The dependencies between the nodes of a layout.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    /// What each manifest lists, without its subject.
+    /// The children of each manifest, without its subject.
     children: HashMap<Digest, Vec<Digest>>,
     /// The manifests that list each node.
     listed_by: HashMap<Digest, HashSet<Digest>>,
     /// The manifests that have each node as their subject.
     referrers: HashMap<Digest, HashSet<Digest>>,
     tagged: HashSet<Digest>,
-    /// Manifests that exist but cannot be read. What they need is unknown.
+    /// Manifests that exist but cannot be read. Their children are unknown.
     unreadable: HashSet<Digest>,
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::blob_removal;
 
-/// A staged file that was not written for this time belongs to a process that no longer runs.
+/// The age from which a staged file is stale. A running process would have written to the file within this time.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Deletes the stale files of the layout, and recovers blobs whose removal was interrupted. Best effort.
@@ -38,8 +38,8 @@ fn delete_stale_in(directory: &Path, is_staged: impl Fn(&OsStr) -> bool) {
     }
 }
 
-/// Returns true if the file has another name. It may be a blob that is being linked: its time is that of the blob, and
-/// deleting the name would free no space.
+/// Returns true if the file has a second hard link. It may be a blob that is being linked: its time is that of the
+/// blob, and deleting one link would free no space.
 #[cfg(unix)]
 fn is_linked(metadata: &fs::Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(metadata) > 1

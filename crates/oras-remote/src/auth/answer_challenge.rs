@@ -41,11 +41,11 @@ impl Client {
             StatusCode::UNAUTHORIZED => {
                 self.answer_challenge(endpoint, &cache, request, response, refused).await
             }
-            // Another status than 401 has no challenges, so the client repeats the request that fetched the token.
+            // A status other than 401 has no challenges, so the client repeats the request that fetched the token.
             _ => self.refresh_authorization(endpoint, &cache, request, refused).await,
         };
         answer.map_err(|failed| {
-            // These errors are already complete; others lack the request.
+            // These two errors need no context. All others get the method and URL of the request.
             let is_complete = failed.error.find::<ResponseError>().is_some()
                 || failed.error.find::<MissingCredential>().is_some();
             let error = match is_complete {
@@ -92,7 +92,7 @@ impl Client {
                 }
             };
             if let Some(header) = answer {
-                // The same header would be refused again.
+                // Returns `None` for the header that the registry has just rejected.
                 return Ok(Some(header).filter(|header| Some(header) != refused));
             }
         }

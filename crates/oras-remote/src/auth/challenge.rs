@@ -102,7 +102,7 @@ impl<'a> Parser<'a> {
 
     /// Skips the single value that some schemes have instead of parameters, as in `Negotiate YWJj==`.
     fn skip_token68(&mut self) {
-        // The text may also be the first parameter, so the position is restored if it is no single value.
+        // The text may also be the first parameter. The position is restored if the text is not a single value.
         let before = self.rest;
         self.skip(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
         let equals = self.rest.len();

@@ -20,9 +20,9 @@ use crate::auth::secret::Secret;
 
 /// Timeout for a helper, which may show a prompt to the user.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of the largest output of a helper.
+/// The maximum size in bytes of the output of a helper.
 const MAX_OUTPUT: u64 = 64 * 1024;
-/// The output of a helper without a credential for the server.
+/// The output of a helper that has no credential for the server.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";
@@ -81,7 +81,7 @@ impl CredentialHelper {
         })?;
         let secret = Secret::from(response.secret);
         Ok(match response.username.as_str() {
-            // Two empty fields are the same as no credential: sending them would only be rejected.
+            // Two empty fields mean that there is no credential: a server would reject empty credentials.
             "" if secret.expose().is_empty() => None,
             TOKEN_USER => Some(Credential::Refresh(secret)),
             _ => Some(Credential::Basic { username: response.username, password: secret }),
@@ -171,7 +171,7 @@ impl CredentialHelper {
     }
 }
 
-/// Writes the input and reads the output at the same time, up to one byte more than allowed.
+/// Writes the input and reads the output at the same time. Reads at most one byte more than `MAX_OUTPUT`.
 async fn exchange(
     child: &mut Child,
     input: &[u8],
@@ -193,7 +193,7 @@ async fn exchange(
     // Writes and reads at the same time: a helper that fills its output pipe before it reads would block a sequential
     // exchange forever.
     let ((), output) = tokio::join!(feed, read);
-    // The pipe is closed here, so a helper that writes more ends.
+    // The output pipe is closed here, so a helper that writes more fails instead of waiting forever.
     Ok((output?, child.wait().await?))
 }
 

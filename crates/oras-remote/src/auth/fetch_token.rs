@@ -64,7 +64,7 @@ impl Client {
         if let Some(header) = cache.token(&bearer.scopes, refused) {
             return Ok(header);
         }
-        // A cached credential may be outdated, so a rejection of it leads to a second look-up.
+        // A cached credential may be outdated, so it is looked up again if the token server rejects it.
         let is_old = cache.credential().is_some();
         let credential = self.credential(endpoint, cache).await?;
         let token = match self.fetch_token(endpoint, &bearer, credential.as_deref()).await {
@@ -98,7 +98,7 @@ impl Client {
         let server = endpoint.token_server(&bearer.realm);
         let get = || self.get_token(&server, bearer, credential);
         match credential {
-            // An access token is final: there is nothing to exchange it for.
+            // An access token is sent to the registry unchanged, so no request to the token server is needed.
             Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
             Some(credential @ Credential::Refresh(_)) => {
                 let response = self.post_for_token(&server, bearer, credential).await?;

@@ -1,4 +1,4 @@
-//! Authentication: challenges, credentials, helpers and tokens, bound to the registry that asked for them.
+//! Authentication: challenges, credentials, helpers and tokens, each bound to the registry that requested it.
 
 pub(crate) mod answer_challenge;
 pub(crate) mod challenge;

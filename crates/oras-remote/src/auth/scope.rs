@@ -63,7 +63,7 @@ impl Scopes {
             let actions: Vec<_> = actions.iter().map(String::as_str).collect();
             format!("{resource}:{}", actions.join(","))
         });
-        // A fixed order makes equal scopes equal requests.
+        // Sorting gives equal sets of scopes the same text in requests.
         let sorted: BTreeSet<String> = resources.chain(self.opaque.iter().cloned()).collect();
         sorted.into_iter()
     }

@@ -28,7 +28,7 @@ type CacheKey = (String, Option<String>);
 impl TokenCaches {
     /// Returns the cached `Authorization` for `scopes` at this registry.
     pub(crate) fn authorization(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
-        // A token server receives its credential explicitly and never a token of a registry.
+        // Requests to a token server set their own credential, and must never contain a token of a registry.
         if !endpoint.is_registry() {
             return None;
         }
@@ -56,7 +56,7 @@ pub(crate) struct TokenCache {
 struct Cached {
     basic: Option<HeaderValue>,
     tokens: Vec<CachedToken>,
-    /// The requests that fetched tokens, also if the token has expired. They refresh a token without a new challenge.
+    /// The requests that fetched tokens, including expired ones. They refresh a token without a new challenge.
     requests: Vec<TokenRequest>,
     /// The result of the last look-up; `None` before the first.
     credential: Option<Option<Arc<Credential>>>,

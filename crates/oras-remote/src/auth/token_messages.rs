@@ -1,4 +1,4 @@
-//! Requests to a token server and its answers, without sending them.
+//! Builds the requests to a token server and parses its responses, without sending the requests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::auth::secret::Secret;
 /// The name of this client for token servers.
 const CLIENT_ID: &str = "oras";
 
-/// Bytes of the largest answer of a token server.
+/// The maximum size in bytes of a response of a token server.
 pub(crate) const MAX_RESPONSE: u64 = 128 * 1024;
 
 /// An access token.
@@ -29,7 +29,7 @@ pub(crate) struct Token {
 /// Parses the address in a challenge. Rejects those to which credentials must not be sent: see [`check_realm`].
 ///
 /// # Errors
-/// If it is not an address, or is rejected.
+/// Fails if the text is not an address, or if the address is rejected.
 pub(crate) fn realm(text: &str, registry: &Url) -> Result<Url> {
     let realm = Url::parse(text).map_err(|error| {
         Error::new(ErrorKind::InvalidContent, format!("invalid address of a token server {text:?}"))
@@ -88,10 +88,10 @@ struct Response {
     expires_in: Option<Value>,
 }
 
-/// Parses the answer of a token server to either request.
+/// Parses the response of a token server to a `GET` or `POST`.
 ///
 /// # Errors
-/// If there is no token. The message omits the answer, which may contain secrets.
+/// Fails if the response has no token. The message omits the response, which may contain secrets.
 pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     let response: Response = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
@@ -100,7 +100,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Token> {
     let secret = [response.access_token, response.token]
         .into_iter()
         .flatten()
-        // Servers send either field or both (distribution's token specification). OAuth2 requires the first one.
+        // Servers send either field or both (distribution's token specification). OAuth2 requires `access_token`.
         .find(|token| !token.is_empty())
         .ok_or_else(|| Error::new(ErrorKind::InvalidContent, "empty token returned"))?;
     let seconds = response.expires_in.and_then(|value| match value {
@@ -126,7 +126,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Token> {
 pub(crate) fn check_realm(realm: &Url, registry: &Url) -> Result<()> {
     let refuse = |why: &str| {
         let mut shown = realm.clone();
-        // Neither fails for an address that can have a user.
+        // These calls fail only for an address that cannot have a user.
         let _ = (shown.set_username(""), shown.set_password(None));
         // The query may contain a secret of the registry, so the message omits it.
         shown.set_query(None);

@@ -225,7 +225,7 @@ struct Key {
 
 impl Key {
     fn of(server: &str, repository: Option<&str>) -> Self {
-        // Docker Hub has several names. One of them stands for all, so that each finds the same credential.
+        // Docker Hub has several names. They are replaced by one name, so that all of them find the same credential.
         let is_hub = HUB_NAMES.contains(&server);
         let server = if is_hub { HUB_NAMES[0] } else { server };
         Self { server: server.to_owned(), path: repository.unwrap_or_default().to_owned() }
@@ -247,7 +247,7 @@ impl Key {
         if entry == self.own() {
             return Some(2);
         }
-        // Old versions of Docker wrote whole addresses. Only their host counts, because the path is one of the API.
+        // Old versions of Docker wrote whole URLs. Only the host is compared, because the path belongs to the API.
         if let Some((_, rest)) = entry.split_once("://") {
             let host = rest.split_once('/').map_or(rest, |(host, _)| host);
             return self.is_server(host).then_some(1);

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::auth::credential::Credential;
 use crate::auth::secret::Secret;
 
-/// Bytes of the largest file that is read.
+/// The maximum size in bytes of a configuration file.
 const MAX_SIZE: u64 = 16 << 20;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use oras_store::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// Bytes of the largest file that is read.
+/// The maximum size of a file in bytes.
 const MAX_SIZE: u64 = 16 << 20;
 
 /// Rules for registries: their mirrors, their locations, and whether they are insecure or blocked.
@@ -134,7 +134,7 @@ impl RuleMatch<'_> {
     }
 }
 
-/// Lists the paths in a directory; none if it does not exist.
+/// Lists the paths in a directory. Returns an empty list if the directory does not exist.
 fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(directory) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
@@ -210,7 +210,7 @@ fn rule(table: RegistryTable, file: &Arc<Path>) -> std::result::Result<(String, 
     if prefix.contains('*') && (!is_wildcard || prefix[1..].contains('*')) {
         return Err(format!("prefix {prefix:?}: a wildcard must be \"*.\" before a domain"));
     }
-    // A wildcard stands for many hosts, so it has no single location. Its names stay unchanged.
+    // A wildcard matches many hosts, so it needs no location. The matched names stay unchanged.
     if location.is_empty() && !is_wildcard {
         return Err(format!("the registry with prefix {prefix:?} has no location"));
     }

@@ -1,4 +1,4 @@
-//! What `registries.conf` says, and for which repositories.
+//! Tests how `registries.conf` is parsed, and which rule applies to a repository.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn prefers_the_longest_prefix() {
         let found = conf.find(name).unwrap();
         assert_eq!((found.prefix, found.at(&found.rule.location).as_str()), (prefix, at), "{name}");
     }
-    // Another port is another registry, and a wildcard is for hosts below the domain.
+    // A different port is a different registry, and a wildcard matches only hosts below the domain.
     for name in ["test/r", "a.test:5000/r", "other/a.test/r", "x.example/a.test", "a.tests/r"] {
         assert!(conf.find(name).is_none(), "{name}");
     }

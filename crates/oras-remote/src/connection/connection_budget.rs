@@ -35,7 +35,7 @@ impl ConnectionBudget {
         change(&mut self.state.lock())
     }
 
-    /// Takes the connection that every download gets, even beyond the budget.
+    /// Takes the first connection of a download, even if the budget is used up.
     pub(crate) fn take_first(self: &Arc<Self>) -> ConnectionPermit {
         // Each download needs one connection to make progress, so the first is never refused.
         self.with(|state| state.used += 1);

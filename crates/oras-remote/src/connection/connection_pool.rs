@@ -16,14 +16,14 @@ use crate::config::certs_d::{self, Certificates};
 use crate::connection::address_guard::{AddressGuard, RegistryAddresses, Resolver};
 use crate::connection::tls_config;
 
-/// The most header fields of an answer. hyper's limit of 100 is too low for some gateways. The bytes are bounded too:
-/// by hyper's buffer of 408 KiB over HTTP/1.1, by [`MAX_HEADER_LIST`] over HTTP/2.
+/// The maximum number of header fields of an answer. hyper's limit of 100 is too low for some gateways. The bytes are
+/// bounded too: by hyper's buffer of 408 KiB over HTTP/1.1, by [`MAX_HEADER_LIST`] over HTTP/2.
 const MAX_HEADER_FIELDS: usize = 1000;
-/// The most bytes of the header fields of an answer over HTTP/2.
+/// The maximum size in bytes of the header fields of an answer over HTTP/2.
 const MAX_HEADER_LIST: u32 = 408 << 10;
 
-/// Bounds of the interval between HTTP/2 pings, which is a quarter of the idle timeout. With the same time for the
-/// answer, a dead connection is detected in half of that timeout.
+/// Bounds of the interval between HTTP/2 pings, which is a quarter of the idle timeout. The answer to a ping has the
+/// same timeout, so a dead connection is detected in half of the idle timeout.
 const PING_INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
 
 /// The settings of connections.

@@ -1,4 +1,4 @@
-//! The system's proxy for a request, where it changes how connections are set up.
+//! Finds the system's proxy for a request. The kind of proxy affects how the client sets up connections.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use oras_store::{Error, ErrorKind};
@@ -10,9 +10,9 @@ const SOCKS_PORT: u16 = 1080;
 /// A proxy from the system's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SystemProxy {
-    /// Connected by HTTP.
+    /// A proxy that the client connects to by HTTP.
     Http,
-    /// Connected by HTTPS; its host.
+    /// The host of a proxy that the client connects to by HTTPS.
     Https(String),
     /// A SOCKS5 proxy, which resolves names itself.
     Socks(Url),

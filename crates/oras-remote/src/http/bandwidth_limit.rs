@@ -35,7 +35,7 @@ impl RateLimit {
         self.per_second
     }
 
-    /// Waits until `bytes` may be moved. If the future is dropped, the time stays booked.
+    /// Waits until `bytes` may be transferred. If the future is dropped, the time stays booked.
     pub(crate) async fn spend(&self, bytes: usize) {
         let now = Instant::now();
         let until = self.book(bytes, now);
@@ -44,7 +44,7 @@ impl RateLimit {
         }
     }
 
-    /// Books the time of `bytes` that are moved from `now` on, and returns its end.
+    /// Books the time to transfer `bytes`, and returns the end of that time. `now` is the current time.
     fn book(&self, bytes: usize, now: Instant) -> Instant {
         // The lock is held only to book, not while waiting, so transfers wait concurrently.
         let mut booked_until = self.booked_until.lock();

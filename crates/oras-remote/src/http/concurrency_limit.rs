@@ -18,7 +18,7 @@ const SLOW_ANSWER: Duration = Duration::from_secs(1);
 const SLOW_FACTOR: u32 = 4;
 /// Consecutive slow answers that halve the limit.
 const MAX_SLOW_ANSWERS: usize = 8;
-/// Slow answers never lower the limit below this number, because another cause than overload may slow the server.
+/// Slow answers never lower the limit below this number, because a server may be slow for other reasons.
 const MIN_LIMIT_FOR_SLOWNESS: usize = 4;
 
 /// The body that a request sends.

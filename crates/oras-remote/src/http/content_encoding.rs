@@ -16,7 +16,7 @@ use crate::http::network_error::{self, ServerRole};
 use crate::http::redact::redact;
 use crate::http::retry::FailedAttempt;
 
-/// The most encodings of one body. Each decoder needs memory for its window.
+/// The maximum number of encodings of one body. Each decoder needs memory for its window.
 const MAX_ENCODINGS: usize = 4;
 /// The largest window of a zstd frame, as a power of two: the limit of RFC 9659 for HTTP.
 const MAX_WINDOW: u32 = 23;
@@ -29,7 +29,7 @@ const MAGIC: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Encodings(Vec<String>);
 
-/// The failure to read a body.
+/// An error while reading a body.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     Network(reqwest::Error),

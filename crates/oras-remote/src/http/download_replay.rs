@@ -19,13 +19,13 @@ const REPLAY_BUFFER_SIZE: usize = 6 << 20;
 /// starts.
 const MAX_REFETCH: u64 = 32 << 20;
 
-/// The download behind an upload. Clones share it. The latest opening continues it, and older openings lose it.
+/// The download behind an upload. Clones share it. Only the stream of the latest `open` returns it for reuse.
 #[derive(Clone, Default)]
 pub(crate) struct ReplayableDownload(Arc<Mutex<Slot>>);
 
 #[derive(Default)]
 struct Slot {
-    /// The number of openings: only the latest one may return its download.
+    /// The number of calls of `open`. Only the stream of the latest call may return its download.
     openings: u64,
     download: Option<OpenDownload>,
 }
@@ -38,7 +38,7 @@ struct OpenDownload {
 }
 
 impl ReplayableDownload {
-    /// Opens the bytes of `content` within `range`. Continues the download of the previous opening if possible.
+    /// Opens the bytes of `content` within `range`. Continues the download of the previous call if possible.
     pub(crate) async fn open(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
         let (opening, download) = {
             let mut slot = self.slot();
@@ -46,7 +46,7 @@ impl ReplayableDownload {
             // The lock is released before the download is opened, because a lock must not be held across an await.
             (slot.openings, slot.download.take())
         };
-        // Another end means another request range, for which this download has too many or too few bytes.
+        // If `range` has a different end, the open download would return too many or too few bytes.
         let usable =
             download.filter(|download| download.end == range.end && download.buffer.reaches(range.start));
         let (before, download) = match usable {
@@ -114,7 +114,7 @@ impl ReplayBuffer {
     }
 }
 
-/// The stream of the download. Dropping it before its end returns the download for the next opening.
+/// The stream of the download. Dropping it before its end returns the download for the next call of `open`.
 struct DownloadStream {
     relay: ReplayableDownload,
     opening: u64,
@@ -142,7 +142,7 @@ impl Stream for DownloadStream {
 impl Drop for DownloadStream {
     fn drop(&mut self) {
         let mut slot = self.relay.slot();
-        // A newer opening has its own download. This older stream must not replace it.
+        // A newer stream has its own download, which this older stream must not replace.
         if slot.openings == self.opening {
             slot.download = self.download.take();
         }
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(buffer().from(offset).concat(), expected.as_bytes(), "{offset}");
             assert!(buffer().reaches(offset), "{offset}");
         }
-        // Bytes beyond the last read one are not available.
+        // The bytes after the last one that was read are not in the buffer.
         assert!(!buffer().reaches(19));
     }
 

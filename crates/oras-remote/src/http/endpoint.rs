@@ -73,7 +73,7 @@ impl Endpoint {
     /// Returns the endpoint of the token server at `realm`, which this registry named.
     pub(crate) fn token_server(&self, realm: &Url) -> Self {
         let (server, headers) = Default::default();
-        // The rule of `registries.conf` is for the registry alone, so a token server on another origin is verified.
+        // The rule of `registries.conf` is only for the registry, so a token server on another origin is verified.
         let insecure = self.insecure && self.owns(realm);
         let named_by = Some(self.base().clone());
         Self { base: realm.clone(), server, repository: None, headers, named_by, insecure, plain: None }
@@ -166,7 +166,7 @@ impl Endpoint {
             .ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("invalid address {path:?}")))
     }
 
-    /// Returns the headers to send to `url`: none unless this server owns it.
+    /// Returns the headers to send to `url`. Returns none if `url` is on another origin.
     pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
         // Only this check decides which server receives headers and credentials.
         if !self.owns(url) {

@@ -26,7 +26,7 @@ pub(crate) fn next(headers: &[String]) -> Result<Option<&str>, &str> {
 /// Resolves `target` against the address of its page. Fails if it is on another server.
 pub(crate) fn resolve(target: &str, page: &Url) -> Result<Url, String> {
     let next = page.join(target).map_err(|error| format!("invalid next link {target:?}: {error}"))?;
-    // A registry must not make the client request other servers by its lists.
+    // The list of a registry must not make the client send requests to other servers.
     if next.origin() != page.origin() {
         return Err(format!(
             "invalid next link {target:?}: not the same origin as {:?}",
@@ -78,7 +78,7 @@ fn parameter(part: &str) -> Option<(&str, &str)> {
     is_name.then(|| (name, value.trim().trim_matches(['"', '\''])))
 }
 
-/// Returns the address in a part that is not a parameter, and what follows it.
+/// Returns the address in a part that is not a parameter, and the text after the address.
 fn address(part: &str) -> (Option<&str>, &str) {
     let is_around = |c: char| c.is_whitespace() || "<>\"'".contains(c);
     let begin = part.trim_start_matches(is_around);
@@ -90,7 +90,7 @@ fn address(part: &str) -> (Option<&str>, &str) {
 /// Splits `text` at separators outside of brackets and quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut bracketed) = (false, false);
-    // An unclosed bracket does not quote separators.
+    // A bracket without a closing bracket does not protect separators.
     let mut closing = text.matches('>').count();
     text.split(move |c| {
         match c {

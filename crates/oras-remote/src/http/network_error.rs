@@ -15,7 +15,7 @@ use crate::http::redact::redact;
 use crate::http::response_error::reason;
 use crate::http::retry::{FailedAttempt, RetryAdvice};
 
-/// A server uses another scheme than its address; found in the chain of an error.
+/// The error that a server does not use the scheme of its address. It is in the chain of another error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongScheme {
     /// The address begins with `https`, and the server speaks HTTP.

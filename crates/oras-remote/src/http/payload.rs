@@ -16,7 +16,7 @@ pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     bytes: Bytes,
-    /// The number of bytes that all openings have read together.
+    /// The total number of bytes read by all streams of this payload and its clones.
     bytes_read: Arc<AtomicU64>,
 }
 
@@ -77,7 +77,7 @@ impl Payload {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Opens the bytes within `range`. The stream may be longer.
+    /// Opens a stream of the bytes from the start of `range`. The stream may continue after the end of `range`.
     pub(crate) async fn open(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.bytes {
             Bytes::Content(content) => content.unverified(range).await?,

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Query parameters whose values are not secret; those of signed addresses are.
+/// Query parameters whose values are shown. All others are redacted, because signed addresses contain secrets.
 const SHOWN: [&str; 9] =
     ["n", "last", "artifactType", "mount", "from", "digest", "digest-algorithm", "scope", "service"];
 

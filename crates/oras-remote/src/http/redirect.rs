@@ -15,7 +15,7 @@ use crate::http::request::{Body, Request};
 use crate::http::response::Response;
 use crate::http::retry::FailedAttempt;
 
-/// Redirects that are followed for one request.
+/// The maximum number of redirects that the client follows for one request.
 const MAX_REDIRECTS: usize = 10;
 
 impl Client {

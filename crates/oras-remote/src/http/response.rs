@@ -25,7 +25,7 @@ pub(crate) struct Response {
 
 /// The body of an answer.
 pub(crate) enum ResponseBody {
-    /// The whole body, or the beginning of an error's.
+    /// The whole body, or the beginning of the body of an error.
     Whole(Bytes),
     /// A long list, decoded, not yet read. The lock only makes it `Sync`.
     Long(Mutex<DecodedBody>),

@@ -122,7 +122,7 @@ async fn read_unneeded(http: reqwest::Response, encodings: &Encodings, is_succes
     let mut body = encodings.decode(http, MAX_UNNEEDED);
     loop {
         let until = if has_end { deadline } else { deadline.min(Instant::now() + OPEN_END_TIMEOUT) };
-        // A broken or slow error body is cut short: its beginning is better than a second error about it.
+        // A broken or slow error body is truncated: its beginning is more useful than an error about the body.
         let Ok(Ok(Some(chunk))) = timeout_at(until, body.try_next()).await else { break };
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 >= MAX_UNNEEDED {

@@ -32,7 +32,7 @@ impl ResponseError {
     pub(crate) fn new(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Self {
         let errors = serde_json::from_slice::<ErrorBody>(body).map(|body| body.errors).unwrap_or_default();
         let errors =
-            // Entries without code and message show nothing. Without any entry, the message has the status instead.
+            // Entries without code and message are dropped. Without entries, the message contains the status.
             errors.into_iter().filter(|error| !error.code.is_empty() || !error.message.is_empty()).collect();
         Self { method: method.to_string(), url: redact(url), status: status.as_u16(), errors }
     }
@@ -49,7 +49,7 @@ impl ResponseError {
             403 => ErrorKind::Denied,
             405 => ErrorKind::Unsupported,
             413 => ErrorKind::TooLarge,
-            // These codes mean faulty content, not a faulty request, so callers can distinguish them.
+            // These codes mean invalid content, not an invalid request, so they have error kinds of their own.
             400 if self.has_code("DIGEST_INVALID") => ErrorKind::DigestMismatch,
             400 if self.has_code("SIZE_INVALID") => ErrorKind::SizeMismatch,
             _ => ErrorKind::Other,

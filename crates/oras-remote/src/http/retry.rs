@@ -12,7 +12,7 @@ use crate::http::response_error::ResponseError;
 
 /// The longest `Retry-After` that is honoured. Beyond it, the error is returned at once.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// The shortest delay between attempts during an outage, also if the policy has a shorter one. A refused connection
+/// The shortest delay between attempts during an outage, even if the policy has a shorter one. A refused connection
 /// fails at once, so without a delay the client would retry in a busy loop.
 const MIN_OUTAGE_WAIT: Duration = Duration::from_millis(10);
 
@@ -106,7 +106,7 @@ impl RetryBudget {
     fn wait_for_restart(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), attempts: 0 });
         let wait = asked.unwrap_or_else(|| self.policy.delay(outage.attempts)).max(MIN_OUTAGE_WAIT);
-        // The number of retries is granted even if each attempt takes longer than the whole outage.
+        // At least `retries` attempts are allowed, even if each attempt takes longer than the whole outage.
         let is_allowed =
             outage.attempts < self.policy.retries || outage.since.elapsed() + wait <= self.policy.outage;
         outage.attempts += 1;
@@ -276,7 +276,7 @@ mod tests {
                 start.elapsed()
             );
         }
-        // An outage uses none of the retries for other failures, and a second outage has as much time.
+        // An outage uses none of the retries for other failures, and a second outage may last as long as the first.
         let mut budget = RetryPolicy { retries: 1, ..RetryPolicy::default() }.budget();
         for _ in 0..2 {
             let start = Instant::now();
@@ -288,7 +288,7 @@ mod tests {
             }
         }
         assert!(budget.wait_or_fail(failed(RetryAdvice::Later)).await.is_err());
-        // The delay of a gateway is honoured, for as long.
+        // The `Retry-After` of a gateway is honoured, and the time limit of the outage still applies.
         let (start, mut budget) =
             (Instant::now(), RetryPolicy { retries: 1, ..RetryPolicy::default() }.budget());
         let asked = RetryAdvice::Outage { asked: Some(Duration::from_secs(9)) };

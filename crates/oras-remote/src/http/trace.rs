@@ -67,7 +67,7 @@ const SHOWN: [&str; 34] = [
 /// Parts of the names of JSON members whose values may be secrets.
 const SECRETS: [&str; 5] = ["token", "secret", "password", "credential", "authorization"];
 
-/// A logged request. Nothing is formatted unless a subscriber listens.
+/// A logged request. The log text is formatted only if a `tracing` subscriber is enabled for it.
 #[derive(Debug)]
 pub(crate) struct TraceEntry {
     /// `None` without a subscriber.
@@ -110,7 +110,7 @@ impl TraceEntry {
         Self { number: Some(number), method }
     }
 
-    /// Logs an answer. The body of a stream is not read.
+    /// Logs an answer. A streamed body is not read.
     pub(crate) fn answered(
         &self,
         endpoint: &Endpoint,
@@ -133,7 +133,7 @@ impl TraceEntry {
     pub(crate) fn failed(&self, error: &Error) {
         let Some(number) = self.number else { return };
         let text = error.chain();
-        // The entry of the request has the address.
+        // The log entry of the request already shows the address, so it is removed from the error text.
         let cause = text.split_once("\": ").map_or(text.as_str(), |(_, cause)| cause);
         tracing::error!(
             target: TRACE_TARGET,
@@ -217,7 +217,7 @@ fn canonical(name: &HeaderName) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-/// Formats an address without its user and without the values of its query, whose names are sorted.
+/// Formats an address without user and password. Query parameters are sorted by name, and their values are hidden.
 fn address(url: &Url) -> String {
     let mut shown = url.clone();
     // These fail only for addresses that can't have a user.
@@ -337,7 +337,7 @@ mod tests {
    "X-Amz-Security": "*****"
    "X-Own": "*****""#
         );
-        // The user's header may have a name that is harmless elsewhere.
+        // A header that the user set is hidden, even if its name is usually harmless.
         assert!(lines(&headers, |name| name == "accept").contains(r#""Accept": "*****""#));
         assert_eq!(lines(&HeaderMap::new(), |_| false), "   Empty header");
     }

@@ -117,7 +117,7 @@ impl Client {
         let watch = Arc::new(UploadWatchdog::new(idle));
         let builder = self.with_body(builder, request, &watch).await?;
         let load = if matches!(request.body, Body::Part(..)) { Load::Streamed } else { Load::Whole };
-        // The place is taken last, so that it is not occupied while the content is opened.
+        // Enters the limit last, so that the request does not occupy a place while its content is opened.
         let in_flight = self.host(url).concurrency.enter(load).await;
         // Waiting for the concurrency limit is not a stall.
         watch.moved();
@@ -144,7 +144,7 @@ impl Client {
         }
         let may_lack_tls = network_error::may_lack_tls(url, &http);
         match retry_advice(status, &headers) {
-            // A longer `Retry-After` fails this request, and must not delay the requests of other operations.
+            // A `Retry-After` above the maximum fails this request, and must not delay other operations.
             advice if matches!(status.as_u16(), 429 | 503) => in_flight.refused(match advice {
                 RetryAdvice::After(asked) => Some(asked).filter(|asked| *asked <= MAX_RETRY_AFTER),
                 _ => None,

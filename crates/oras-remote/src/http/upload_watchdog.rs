@@ -17,7 +17,7 @@ use crate::http::payload::Payload;
 /// answers.
 const ANSWER_TIMEOUTS: u32 = 2;
 
-/// For each of this many bytes, the registry has one more second to answer.
+/// The timeout for the answer grows by one second for each block of this many bytes in the request.
 const STORED_PER_SECOND: u64 = 16 << 20;
 
 /// Detects uploads without progress, and keeps the error of content that could not be read.
@@ -127,7 +127,7 @@ pub(crate) async fn watched_stream(
     Ok(futures::stream::unfold(Some((stream, length)), next).boxed())
 }
 
-/// Streams small chunks, each after its time in the rate limit.
+/// Splits the stream into small chunks, and delays each chunk until the rate limit permits it.
 pub(crate) fn rate_limited(stream: ByteStream, limit: RateLimit, watch: Arc<UploadWatchdog>) -> ByteStream {
     let next = move |(mut stream, mut rest): (ByteStream, Bytes)| {
         let (limit, watch) = (limit.clone(), Arc::clone(&watch));

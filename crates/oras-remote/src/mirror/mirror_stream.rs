@@ -59,7 +59,7 @@ impl MirrorStream {
             let error = match item {
                 Some(Ok(chunk)) => {
                     self.left.start += chunk.len() as u64;
-                    // This error ends the stream, because the reader already has bytes of this mirror, which may be
+                    // A mismatch ends the stream, because the reader already has bytes of this mirror, which may be
                     // wrong as well.
                     self.check(&chunk).map_err(|error| {
                         let (name, digest) = (mirror.repository.name(), &self.descriptor.digest);
@@ -72,7 +72,7 @@ impl MirrorStream {
                 Some(Err(error)) => error,
             };
             mirror.report_failure(&source.home, &error);
-            // Also after a `NotFound`, so that `open` does not choose this mirror again.
+            // Every failure marks the mirror, also a `NotFound`, so that `open` does not choose this mirror again.
             mirror.failed.store(true, Ordering::Relaxed);
             self.open().await?;
         }

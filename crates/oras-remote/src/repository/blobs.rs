@@ -21,7 +21,7 @@ use crate::repository::response_checks::{check_digest, is_inconclusive_head, is_
 impl Repository {
     /// Returns the descriptor of the blob `digest`, with the generic media type for bytes.
     ///
-    /// If the registry does not answer `HEAD`, or without a size, sends a `GET` for the first byte, and reads the
+    /// If the answer to `HEAD` is missing or has no size, sends a `GET` for the first byte, and reads the
     /// blob if that answer has no size either. A wrong size in the answer to `HEAD` is not detected: a later read
     /// fails with `SizeMismatch`, and [`Repository::measure_blob`] returns the right one.
     ///
@@ -98,7 +98,7 @@ impl Repository {
             return Err(unknown);
         };
         let idle = self.client().options().idle_timeout;
-        // The size comes from the server's bytes alone, so their digest must prove that they are the blob.
+        // The size is that of the received bytes, so their digest must be verified.
         let (mut body, mut hasher, mut size) = (encodings.decode(http, u64::MAX), Hasher::new(algorithm), 0);
         loop {
             let next = timeout(idle, body.try_next())
@@ -126,7 +126,7 @@ impl Repository {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
         let response = self.client().send(self.endpoint(), &request).await?;
-        // A 403 here stands for missing content. A caller without write access gets an error from the upload.
+        // Some registries return 403 for missing content. Without write access, the upload returns an error.
         let is_missing = match response.status.as_u16() {
             404 => !is_inconclusive_head(&response),
             403 => Profile::of(self.endpoint().server()).forbids_missing,
@@ -150,7 +150,7 @@ impl Repository {
             _ => self.size_by_get(digest).await.map(|size| size == Some(descriptor.size)),
         };
         match found {
-            // Other content is stored under this digest.
+            // A digest mismatch means that other content is stored under this digest.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DigestMismatch) => {
                 Ok(false)
             }

@@ -21,7 +21,7 @@ impl Repository {
         match self.remove("manifests", tag).await {
             Ok(()) => {}
             Err(error) if !is_refused(&error) => return Err(error),
-            // The tag may be deleted in spite of the error, for example by a retried request, so the client reads it.
+            // An earlier attempt may have deleted the tag despite the error, so the client checks the tag.
             Err(_) if !self.is_tagged(&reference, &original).await? => {}
             Err(refused) => self.replace_tag(&reference, &original, refused).await?,
         }

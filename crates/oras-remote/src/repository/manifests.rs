@@ -36,7 +36,7 @@ impl Repository {
         Ok(Some(Descriptor::new(media_type.into(), digest, size)))
     }
 
-    /// Returns the digest that a tag names, or `None` if the first attempt does not show it. Uses the scopes of the
+    /// Returns the digest that a tag names, or `None` if a single request does not return it. Uses the scopes of the
     /// push that may follow.
     pub(crate) async fn tagged_digest(&self, tag: &str) -> Option<Digest> {
         let mut request = self.manifest_request(Method::HEAD, &self.reference_to(tag).ok()?).ok()?;
@@ -159,7 +159,7 @@ impl Repository {
             Error::new(ErrorKind::InvalidInput, format!("\"{reference}\": no tag or digest specified"))
         })?;
         let url = self.url(&format!("manifests/{target}"))?;
-        // A token for reading is enough for anonymous pulls, which could not get one for writing.
+        // Reads request only pull scopes, because anonymous clients could not get a token for writing.
         let scopes = if method == Method::PUT { self.push_scopes() } else { self.pull_scopes() };
         let limit = self.client().options().max_manifest_size;
         Ok(Request::new(method, url, scopes).limit(Some(limit)))

@@ -129,7 +129,7 @@ impl Repository {
         Scopes::repository(self.path(), &["pull"])
     }
 
-    /// Returns the scopes for writing. Requested with the first request of a push, so that one token is enough.
+    /// Returns the scopes for writing. A push requests them with its first request, so that one token is enough.
     pub(crate) fn push_scopes(&self) -> Scopes {
         Scopes::repository(self.path(), &["pull", "push"])
     }

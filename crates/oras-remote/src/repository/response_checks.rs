@@ -22,7 +22,7 @@ pub(crate) fn is_web_page(response: &Response) -> bool {
     response.content_type().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
 }
 
-/// Returns the digest that the registry states; an unreadable one is ignored.
+/// Returns the digest that the registry states, or `None` if the header is missing or malformed.
 pub(crate) fn digest_header(response: &Response) -> Option<Digest> {
     response.header("docker-content-digest")?.trim().parse().ok()
 }

@@ -89,7 +89,7 @@ async fn try_get(
         // A range that covers the whole blob is verified, too.
         let stream = match range == (0..size) {
             true => verified(&context.registry, name, &content).await,
-            // A range can't be verified without reading the rest: the client verifies the whole blob.
+            // A range can't be verified without the rest of the blob, so the client must verify the whole blob.
             false => content.unverified(range.clone()).await.map(Some),
         };
         let stream = stream.map_err(|error| ApiError::from_read(&error, ApiError::blob_unknown))?;

@@ -13,15 +13,15 @@ pub(super) enum DeleteTarget<'a> {
     Tag(&'a str),
 }
 
-/// Deletes from a repository. A delete writes a new index: on a full disk it is retried in the space that `stores`
-/// reserved.
+/// Deletes from a repository. A delete writes a new index. If the disk is full, the function releases the space that
+/// `stores` reserved and retries.
 pub(super) async fn delete(stores: &dyn Stores, store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
     let deleted = delete_once(store, target).await;
     if !deleted.as_ref().is_err_and(is_storage_full) || !stores.release_reserve() {
         return deleted;
     }
     let deleted = delete_once(store, target).await;
-    // Refilled after a failure, too, because the reserve was released in any case.
+    // The reserve was released for the retry, so it is refilled even if the retry failed.
     stores.refill_reserve().await;
     deleted
 }

@@ -1,4 +1,4 @@
-//! What the path of a request names. It is decoded and parsed once: authorization and dispatch read the same value.
+//! The endpoint of a request. Its path is decoded and parsed once: authorization and dispatch read the same value.
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
@@ -11,7 +11,7 @@ const METRICS_PATH: &str = "/metrics";
 const LIVE_PATH: &str = "/healthz";
 const READY_PATH: &str = "/readyz";
 
-/// What the path of a request names.
+/// The endpoint that the path of a request names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// An endpoint of the distribution-spec.
@@ -30,7 +30,7 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     /// Decodes and parses the path of a URI.
     pub(crate) fn parse(uri: &Uri) -> Self {
-        // Decoded before it is parsed, so that authorization and dispatch can't read an encoded slash differently.
+        // Decodes before parsing, so that authorization and dispatch interpret an encoded slash in the same way.
         let path = percent_decode_str(uri.path()).decode_utf8_lossy();
         match &*path {
             TOKEN_PATH => Self::Token,

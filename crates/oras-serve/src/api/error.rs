@@ -78,7 +78,7 @@ impl ApiError {
     /// Converts an error of a store; `not_found` returns the error for a missing blob, manifest or upload.
     pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
-            // The messages are those of distribution where it has one.
+            // Where the registry `distribution` has a message for an error, the same message is used.
             ErrorKind::NotFound => not_found(),
             ErrorKind::DigestMismatch => {
                 Self::digest_invalid("provided digest did not match uploaded content")
@@ -92,14 +92,14 @@ impl ApiError {
             // Stores return this kind for a repository name that they can't represent.
             ErrorKind::InvalidInput => Self::name_invalid(),
             ErrorKind::InvalidContent => Self::manifest_invalid("invalid content"),
-            // The message omits the causes, whose details belong into the log.
+            // The message omits the causes, whose details belong in the log.
             ErrorKind::Unauthorized | ErrorKind::Denied => {
                 Self::new(StatusCode::FORBIDDEN, "DENIED", error.to_string())
             }
             ErrorKind::Unsupported => {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string())
             }
-            // The store is remote, as in a proxy, so the failure is not one of this server.
+            // A remote store failed, such as the upstream of a proxy, so the failure is not one of this server.
             ErrorKind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
             _ if is_storage_full(error) => {
                 tracing::error!(error = error.chain(), "no room is left");
@@ -156,14 +156,14 @@ pub(crate) fn found_or_none<T>(found: Result<T, ApiError>) -> Result<Option<T>, 
 
 /// Returns true if a disk, a quota or the limit of a store in memory is exhausted.
 pub(crate) fn is_storage_full(error: &Error) -> bool {
-    // The kind of the store's error is generic, so the system error in its chain decides.
+    // The store's error has a generic kind, so the system errors in its chain are checked.
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
         .filter_map(|error| error.downcast_ref::<std::io::Error>())
         .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
-/// Returns the text of the last cause. Where a limit was exceeded it contains no path of the server.
+/// Returns the text of the last cause. For an exceeded limit, the text contains no path of the server.
 fn root_cause(error: &Error) -> String {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(source) = cause.source() {

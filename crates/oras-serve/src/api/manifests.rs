@@ -103,7 +103,7 @@ pub(super) async fn current(
     name: &str,
     reference: &str,
 ) -> Result<Option<Digest>, ApiError> {
-    // Opened for reading: a write that will be refused must not create a repository.
+    // The repository is opened only for reading: a write that the server rejects must not create a repository.
     let store = context.registry.stores.repository(name, &context.warnings).await;
     let Some(store) = store.map_err(|error| failed(&error))? else { return Ok(None) };
     match store.resolve(reference).await {

@@ -1,4 +1,4 @@
-//! The endpoints of the distribution-spec, and what their handlers share.
+//! The endpoints of the distribution-spec, and the code that their handlers share.
 
 pub(crate) mod blobs;
 mod catalog;

@@ -52,7 +52,7 @@ async fn mount_from(
 ) -> Result<bool, ApiError> {
     let Some(source) = found_or_none(context.store(from).await)? else { return Ok(false) };
     let Some(mut node) = found_or_none(find(&*source, digest).await)? else { return Ok(false) };
-    // A mounted manifest arrives as a blob: only a PUT of a manifest lists it.
+    // A mounted manifest is stored as a blob. Only a PUT of a manifest stores it as a manifest.
     node.media_type = MediaType::OCTET_STREAM;
     if !target.exists(&node).await.map_err(|error| failed(&error))? {
         let content = Content::from_source(source as Arc<dyn Source>, node);

@@ -1,4 +1,4 @@
-//! Pages of lists: how many entries, and the link to the next page.
+//! Pagination of lists: the number of entries of a page, and the link to the next page.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -11,7 +11,7 @@ use super::response::{json, set_header};
 /// The maximum number of entries of one page. A `Link` header contains the URL of the next page.
 pub(super) const MAX_ENTRIES: usize = 1000;
 
-/// Everything but the characters that queries may contain unencoded (RFC 3986, section 2.3), and the colon of digests.
+/// The characters to encode in a query: all except the unreserved ones (RFC 3986, section 2.3), `:` and `/`.
 const QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
 

@@ -79,7 +79,7 @@ impl ReferrersPage {
     }
 }
 
-/// Returns how many of the first entries fit into a page: at least one, however large it is.
+/// Returns how many of the first entries fit into a page. The first entry fits even if it exceeds the limit.
 fn fitting(all: &[Descriptor], count: usize) -> usize {
     let mut left = MAX_PAGE_SIZE;
     // One byte more for the comma between entries.

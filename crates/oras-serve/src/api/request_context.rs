@@ -43,7 +43,7 @@ impl RequestContext {
         let mut names = self.registry.stores.repositories().await?;
         // Not `may`: a token for the catalog contains no repositories, so only the user's rights count.
         let may_pull = |name: &str| self.registry.access.allows(self.identity.user(), name, Action::Pull);
-        // Longer names can't be requested.
+        // Clients can't request repositories with longer names.
         names.retain(|name| name.len() <= MAX_NAME && may_pull(name));
         Ok(names)
     }

@@ -27,7 +27,7 @@ pub(crate) enum Resource {
 pub(crate) const MAX_NAME: usize = 255;
 
 impl Route {
-    /// Parses a decoded path; returns `None` if it is no endpoint or the name of the repository is malformed.
+    /// Parses a decoded path. Returns `None` if it is not an endpoint or the name of the repository is malformed.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v2")?;
         if rest.is_empty() || rest == "/" {
@@ -49,7 +49,7 @@ impl Route {
 }
 
 /// Splits a path below `/v2/` into the name of a repository and a resource. Names contain slashes, so the end of the
-/// path decides.
+/// path determines the resource.
 fn split(path: &str) -> Option<(&str, Resource)> {
     if let Some(name) = path.strip_suffix("/tags/list") {
         return Some((name, Resource::Tags));

@@ -30,7 +30,7 @@ use crate::registry::Registry;
 pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<Body>) -> Response<Body> {
     let endpoint = Endpoint::parse(request.uri());
     let is_head = request.method() == Method::HEAD;
-    // Begun before anything can fail or wait, so that every request has an entry and its whole duration.
+    // The entry begins before anything can fail or wait, so that every request is logged with its whole duration.
     let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
     let mut response = limited(registry, peer, endpoint, request, &entry).await;
     entry.finish(&response);
@@ -44,7 +44,7 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<
     response
 }
 
-/// Enforces the minimum rate of the request body, and discards the rest of the body when the response is known.
+/// Enforces the minimum rate of the request body, and discards the rest of the body when the response is ready.
 async fn limited(
     registry: Arc<Registry>,
     peer: Peer,
@@ -53,7 +53,7 @@ async fn limited(
     entry: &Arc<AccessLogEntry>,
 ) -> Response<Body> {
     let is_below_v2 = endpoint.is_below_v2();
-    // Before authorization: an unauthorized client must not hold a connection by sending slowly either.
+    // Enforced before authorization, so that an unauthorized client can't hold a connection by sending slowly.
     let (request, unread) = minimum_rate::enforce(request, &peer.activity);
     let mut response = answer(registry, peer, endpoint, request, entry).await;
     if is_below_v2 {
@@ -126,10 +126,10 @@ async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<A
 }
 
 /// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
-/// disconnects, which would interrupt a write. A write whose body is complete continues with all that it holds (memory,
+/// disconnects, which would interrupt a write. A write whose body is complete continues with its resources (memory,
 /// locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
-    // As many writes as connections: only a client that disconnects early can exceed this limit.
+    // The limit is the maximum number of connections, so only a client that disconnects early can exceed it.
     let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
     let client = context.client_id();
     let work = async move {

@@ -10,7 +10,7 @@ use oras_store::Ingest;
 
 use super::error::ApiError;
 
-/// A client that sends nothing for this long is considered gone: it can resume its upload on another connection.
+/// The timeout of a client that sends nothing. The client can resume its upload on another connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of bytes that are read ahead while earlier bytes are written.
 const READ_AHEAD: usize = 128 * 1024;
@@ -34,7 +34,7 @@ pub(super) async fn receive(
         if batch.is_empty() {
             return reader.end.unwrap_or(Ok(()));
         }
-        // Taken out of the slot: if this future is dropped during the write, the slot stays empty.
+        // The ingest is taken out of the slot: if this future is dropped during the write, the slot stays empty.
         let mut ingest = slot.take().ok_or_else(ApiError::upload_unknown)?;
         let written = {
             // Reads during the write, so that neither the network nor the disk waits for the other.

@@ -21,7 +21,7 @@ pub(crate) struct UploadSession {
 
 impl UploadSession {
     pub(super) fn new(repository: &str, mut ingest: Box<dyn Ingest>) -> Arc<Self> {
-        // A new session is idle until the first chunk, so it holds no file descriptor either.
+        // A new session is idle until the first chunk, so it needs no open file.
         ingest.park();
         Arc::new(Self {
             repository: repository.to_owned(),
@@ -81,7 +81,7 @@ impl UploadSession {
 
     /// Waits until the upload is cancelled.
     pub(super) async fn cancelled(&self) {
-        // Waiting fails only without a sender, and `self` owns it.
+        // `wait_for` fails only if the sender was dropped, and `self` owns the sender.
         drop(self.cancelled.subscribe().wait_for(|cancelled| *cancelled).await);
     }
 }

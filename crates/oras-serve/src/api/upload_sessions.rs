@@ -70,12 +70,12 @@ impl UploadSessions {
         }
     }
 
-    /// Makes room for one more session of `client`: evicts expired sessions and, if that is not enough, one session of
-    /// the client with the most, idle sessions first, and among them the one that received no bytes for the longest
-    /// time.
+    /// Makes room for one more session of `client`. Evicts expired sessions first. If the limit is still reached,
+    /// evicts one session of the client with the most sessions: an idle session before a busy one, then the least
+    /// recently used.
     ///
     /// # Errors
-    /// `TOOMANYREQUESTS` if no other client has more sessions.
+    /// `TOOMANYREQUESTS` if no client has more sessions than `client` would have with the new one.
     pub(super) fn make_room(&self, client: Option<&ClientId>) -> Result<(), ApiError> {
         let mut records = self.records.lock();
         let mut evicted: Vec<_> =
@@ -88,7 +88,7 @@ impl UploadSessions {
         let is_full = records.open_count() >= self.max_open;
         drop(records);
         for session in &evicted {
-            // A request that writes it ends with an error.
+            // A request that is writing to the evicted session fails.
             session.cancel();
         }
         // Outside of the lock: dropping a session may delete files.
@@ -128,8 +128,8 @@ impl UploadSessions {
         }
     }
 
-    /// Rejects more bytes after a chunk that was smaller than `minimum`: only the last one may be (distribution-spec,
-    /// "Pushing a blob in chunks", `OCI-Chunk-Min-Length`).
+    /// Rejects another chunk if an earlier chunk was smaller than `minimum`: only the last chunk may be smaller
+    /// (distribution-spec, "Pushing a blob in chunks", `OCI-Chunk-Min-Length`).
     pub(super) fn check_accepts_chunk(&self, id: &str, minimum: Option<u64>) -> Result<(), ApiError> {
         match (minimum, self.records.lock().by_id.get(id)) {
             (Some(minimum), Some(record)) if record.has_last_chunk => {
@@ -151,17 +151,17 @@ impl UploadSessions {
         }
     }
 
-    /// Returns the open session of that id in that repository.
+    /// Returns the session with this id in this repository; `None` if it is not open or is broken.
     pub(super) fn get(&self, repository: &str, id: &str) -> Option<Arc<UploadSession>> {
         let records = self.records.lock();
         let session = records.by_id.get(id)?.session.as_ref();
         let session = session.filter(|session| session.repository == repository)?;
-        // Before the check: a session that was just used does not expire.
+        // Marks the session as used, which postpones its expiry.
         session.touch();
         (!session.is_broken()).then(|| Arc::clone(session))
     }
 
-    /// Resumes an upload from the partial file in the store, after a restart, an eviction, or a write that was dropped.
+    /// Resumes an upload from the partial file in the store, after a restart, an eviction or a cancelled write.
     pub(super) async fn resume(
         &self,
         repository: &str,
@@ -214,8 +214,8 @@ impl UploadSessions {
         drop(removed);
     }
 
-    /// Cancels an upload, even while a request writes it, and deletes its bytes. Returns false if a write was dropped
-    /// in its middle, so that the store may still have the bytes.
+    /// Cancels an upload, even during a write, and deletes its bytes. Returns false if an earlier write was
+    /// cancelled, so that the store may still have the bytes.
     pub(super) async fn cancel(&self, id: &str, session: &UploadSession) -> bool {
         session.cancel();
         // The writing request sees the cancellation and unlocks.
@@ -258,8 +258,8 @@ impl Records {
         }
     }
 
-    /// Returns the session to evict for one more of `newcomer`: of the client with the most, if it has more than the
-    /// newcomer would have.
+    /// Returns the session to evict for a new session of `newcomer`: one of the client with the most sessions.
+    /// Returns `None` if that client has no more sessions than `newcomer` would have with the new one.
     fn victim(&self, newcomer: Option<&ClientId>) -> Option<String> {
         let open: Vec<_> = self
             .by_id
@@ -271,7 +271,7 @@ impl Records {
             *counts.entry(*client).or_default() += 1;
         }
         let most = counts.values().copied().max()?;
-        // Equal shares stay. Otherwise two clients would evict each other's sessions in turn.
+        // With equal shares nothing is evicted. Otherwise two clients would evict each other's sessions in turn.
         if counts.get(&newcomer).copied().unwrap_or_default() + 1 >= most {
             return None;
         }

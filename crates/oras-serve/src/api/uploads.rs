@@ -35,7 +35,7 @@ pub(super) async fn open(
     let whole = query.get("digest").map(parse_digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
     let client = context.client_id();
-    // Before the store is opened: a rejected request must not create a repository.
+    // This check comes before the store is opened: a rejected request must not create a repository.
     uploads.make_room(Some(&client))?;
     let store = context.writable(name, true).await?;
     if let Some(digest) = mounted

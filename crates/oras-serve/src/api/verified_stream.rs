@@ -6,12 +6,12 @@ use oras_spec::Descriptor;
 use oras_store::{ByteStream, Error, ErrorKind, Result, Verifier};
 use tokio::task::{JoinError, JoinHandle};
 
-/// The maximum number of bytes that are sent before they are hashed. With fewer, sending and hashing wait for each
-/// other.
+/// The maximum number of bytes that are sent before they are hashed. A lower limit would make sending and hashing
+/// wait for each other.
 const AHEAD: usize = 512 * 1024;
 
-/// Returns `stream`, which must be all of `node`, with an error instead of its last piece if the bytes don't match the
-/// digest. A client never receives damaged content as a complete response.
+/// Returns the bytes of `stream`, which must be the complete content of `node`. If the bytes do not match the digest,
+/// an error replaces the last piece. A client never receives damaged content as a complete response.
 ///
 /// The blocking pool hashes in short jobs: sending does not wait for it, and a slow client occupies no thread.
 pub(super) fn verified_stream(node: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
@@ -34,7 +34,7 @@ pub(super) fn verified_stream(node: &Descriptor, stream: ByteStream) -> Result<B
 
 struct Verifying {
     stream: ByteStream,
-    /// The last piece, which is held back until the next one arrives or all are verified.
+    /// The last received piece. It is sent when the next piece arrives, or when all pieces are verified.
     held: Option<Bytes>,
     hashing: Hashing,
     node: Descriptor,
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use oras_spec::MediaType;
 
-    /// Sends `sent` for the digest of `expected`; returns what arrives and how the stream ends.
+    /// Streams `sent` as the content of `expected`. Returns the received bytes and the result of the stream.
     async fn receive(expected: &[u8], sent: &[u8]) -> (Vec<u8>, Result<()>) {
         let node = Descriptor::of(MediaType::OCTET_STREAM, expected);
         let pieces: Vec<_> = sent.chunks(64 * 1024).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();

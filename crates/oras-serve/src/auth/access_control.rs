@@ -56,7 +56,7 @@ impl AccessControl {
         names.filter(|name| !self.users.contains(name)).map(ToOwned::to_owned).collect()
     }
 
-    /// Returns true if the sender may do this, with the token that it sent.
+    /// Returns true if the sender may perform `action` on `repository` with the token that it sent.
     pub(crate) fn may(&self, identity: &Identity, repository: &str, action: Action) -> bool {
         // Both must agree: a token limits its holder, and changed rules also apply to tokens issued before.
         identity.token_covers(repository, action) && self.allows(identity.user(), repository, action)
@@ -67,7 +67,7 @@ impl AccessControl {
         identity.token_covers_catalog() && self.allows_reading(identity.user())
     }
 
-    /// Returns true if `user`, or an anonymous sender, may do this. A token may reduce it.
+    /// Returns true if `user`, or an anonymous sender, may perform `action`. A token can restrict this further.
     pub(crate) fn allows(&self, user: Option<&str>, repository: &str, action: Action) -> bool {
         match &self.rules {
             // Rules name users, so they have no effect on a server without users.

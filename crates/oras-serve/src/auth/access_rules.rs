@@ -18,7 +18,7 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 /// The name in rules for every user.
 const ANY_USER: &str = "*";
 
-/// A list of rules. What no rule allows is denied.
+/// A list of rules. An action that no rule allows is denied.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessRules {
@@ -75,7 +75,7 @@ impl AccessRules {
         })
     }
 
-    /// Returns true if a rule allows this to `user`, or to an anonymous client.
+    /// Returns true if a rule allows `user`, or an anonymous client, to perform `action` in `repository`.
     pub(crate) fn allow(&self, user: Option<&str>, repository: &str, action: Action) -> bool {
         self.applying_to(user).any(|rule| {
             rule.allow.contains(&action)

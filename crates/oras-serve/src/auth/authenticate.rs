@@ -23,7 +23,7 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// Reads the headers. Several `Authorization` headers are malformed: a proxy might have checked another one.
+    /// Reads the headers. More than one `Authorization` header is malformed: a proxy may have checked another one.
     fn of(headers: &HeaderMap) -> Self {
         let mut all = headers.get_all(header::AUTHORIZATION).iter();
         let Some(first) = all.next() else { return Self::None };

@@ -26,7 +26,7 @@ enum Requirement<'a> {
     Action(&'a str, Action),
 }
 
-/// Authenticates the sender of a request and checks that it may do what the endpoint and the method mean.
+/// Authenticates the sender of a request and checks that it may use the method of the request on the endpoint.
 pub(crate) async fn authorize(
     registry: &Registry,
     peer: &Peer,
@@ -34,7 +34,7 @@ pub(crate) async fn authorize(
     head: &Parts,
 ) -> Result<Identity, ApiError> {
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
-        // RFC 9112, section 3.2, requires 400. Otherwise a proxy and this server could use different ones.
+        // RFC 9112, section 3.2, requires 400, because a proxy and this server could use different `Host` headers.
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", "more than one Host"));
     }
     let is_token = *endpoint == Endpoint::Token;

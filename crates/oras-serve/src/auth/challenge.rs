@@ -67,7 +67,7 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// Asks for a password.
+    /// Creates a challenge that requests a password.
     pub(super) fn basic() -> Self {
         Self { realm: None, scope: String::new() }
     }

@@ -66,7 +66,7 @@ impl User {
     /// Returns true if `credentials` are `name:password` of this user. Slow for bcrypt hashes.
     pub(super) fn verify(&self, credentials: &str) -> bool {
         match &self.secret {
-            // Compared in constant time. The hashes have one length.
+            // The hashes have the same length. The comparison takes constant time.
             Secret::Sha256(secret) => {
                 let given = hash(credentials);
                 let differing = given.bytes().zip(secret.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
@@ -121,7 +121,7 @@ impl fmt::Debug for User {
 mod tests {
     use super::*;
 
-    /// `ann` with `a:b`, and `bob` with an empty password, at the lowest cost.
+    /// Returns a file with `ann` (password `a:b`) and `bob` (empty password), hashed at the lowest cost.
     fn file() -> String {
         let hash = |password: &str| bcrypt::hash(password, 4).unwrap();
         format!("# people\n\nann:{}\nbob:{}\n", hash("a:b"), hash("").replacen("$2b$", "$2y$", 1))

@@ -29,7 +29,7 @@ impl Identity {
         self.user.as_deref()
     }
 
-    /// Returns true if a user or a token is known.
+    /// Returns true if the sender is a user or the holder of a token.
     pub(crate) fn is_known(&self) -> bool {
         self.user.is_some() || self.token.is_some()
     }

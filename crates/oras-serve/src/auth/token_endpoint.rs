@@ -16,7 +16,7 @@ use crate::api::response::{json, set_header};
 /// The largest form.
 const MAX_FORM: usize = 64 * 1024;
 
-/// The response, with both names that clients read the token from.
+/// The response. It contains the token under both names that clients read.
 #[derive(Serialize)]
 struct TokenResponse<'a> {
     token: &'a str,

@@ -17,8 +17,8 @@ use crate::ops::config_file::read;
 use crate::ops::misconfigured::unusable;
 use crate::ops::reloaded_files::ReloadedFiles;
 
-/// The maximum number of passwords that are hashed at a time. A larger number would only take the processor from
-/// requests of verified users.
+/// The maximum number of passwords that are hashed at the same time. A higher limit would leave less processor time
+/// for the requests of verified users.
 const MAX_CONCURRENT_HASHES: usize = 2;
 /// Verified credentials are accepted for this long without hashing them again.
 const CACHE_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -93,7 +93,7 @@ impl Users {
     /// Verifies `credentials`, which are `name:password`. An unknown name takes as long as a wrong password.
     ///
     /// Hashing continues when the client disconnects. The permit therefore belongs to the job and not to the request,
-    /// and the attempt is counted against `client` before hashing begins; a correct password uncounts it.
+    /// and the attempt is counted against `client` before hashing begins. A correct password undoes the count.
     pub(super) async fn verify(
         &self,
         credentials: String,
@@ -111,7 +111,7 @@ impl Users {
         if let Err(wait) = throttle.begin(client) {
             return LoginOutcome::Throttled(wait);
         }
-        // The cache belongs to the list: after a change of the file, credentials are verified again.
+        // Each list has its own cache, so credentials are verified again after a change of the file.
         let (list, throttle) = (self.current(), Arc::clone(throttle));
         let work = move || {
             let _permit = permit;
@@ -146,7 +146,7 @@ impl UserList {
     fn cache(&self, credentials: &str) {
         let mut verified = self.verified.lock();
         verified.retain(|_, since| is_fresh(since));
-        // When the cache is full, further users are hashed each time.
+        // When the cache is full, the credentials of further users are hashed for each request.
         if verified.len() < MAX_CACHED {
             verified.insert(hash(credentials), Instant::now());
         }
@@ -168,8 +168,8 @@ fn is_user(users: &[User], credentials: &str) -> bool {
         return true;
     }
     if let Some(most) = hashed.iter().filter_map(|user| user.cost()).max() {
-        // Each step of the cost doubles the work: hashing with cost n, then with n to m - 1, is the work of one hash
-        // with cost m.
+        // Each step of the cost doubles the work. One hash with cost n, then hashes with costs n to m - 1, take as
+        // long as one hash with cost m.
         let costs = one.and_then(|user| user.cost()).map_or(most..most + 1, |cost| cost..most);
         for cost in costs {
             std::hint::black_box(bcrypt::hash_with_salt(password, cost, [0; 16]).ok());

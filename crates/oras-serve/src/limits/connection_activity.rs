@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 /// gain from it. Heads of that size on all connections would need too much memory.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// When bytes last moved on a connection, and which part of a request they belong to.
+/// The time of the last transfer on a connection, and the part of a request that the bytes belong to.
 #[derive(Debug)]
 pub(crate) struct ConnectionActivity {
     began: Instant,
@@ -36,25 +36,25 @@ impl ConnectionActivity {
         }
     }
 
-    /// Records that bytes move now.
+    /// Records the current time as the time of the last transfer.
     pub(super) fn record(&self) {
         let since = self.began.elapsed().as_millis();
         // Relaxed is enough: the time is a hint for the choice of a connection to close.
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Returns when bytes last moved.
+    /// Returns the time of the last transfer.
     pub(super) fn last(&self) -> Instant {
         self.began + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
     /// Counts received bytes unless they belong to a body. Returns false if the head was too long even without these
-    /// bytes. They do not count themselves, because one read may return the end of a head and much of its body.
+    /// bytes. The check excludes them, because one read may return the end of a head and much of its body.
     pub(super) fn accepts(&self, bytes: usize) -> bool {
         self.is_body.load(Ordering::Relaxed) || self.head.fetch_add(bytes, Ordering::Relaxed) < MAX_HEAD
     }
 
-    /// Records that a head or a body has ended; a body follows, or the next head.
+    /// Records that a head or a body has ended. If `is_body`, a body follows, otherwise the next head.
     pub(super) fn expect(&self, is_body: bool) {
         self.head.store(0, Ordering::Relaxed);
         self.is_body.store(is_body, Ordering::Relaxed);

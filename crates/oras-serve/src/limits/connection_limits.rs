@@ -121,14 +121,14 @@ impl Connections {
         }
         let most = counts.values().copied().max()?;
         let own = counts.get(&newcomer).copied().unwrap_or_default();
-        // If the newcomer itself has the most connections, it replaces one of its own.
+        // If the client of the new connection has the most connections, one of its own connections is closed.
         let of_most = open.iter().filter(|(.., client)| match own == most {
             true => *client == newcomer,
             false => counts.get(client) == Some(&most),
         });
         let (number, last, _) = of_most.min_by_key(|(number, last, _)| (*last, *number))?;
-        // Closing an active connection is fair only if the newcomer then still has fewer connections than its owner
-        // had.
+        // Closing an active connection is fair only if the client of the new connection then has fewer connections
+        // than the other client had before.
         (own + 1 < most || last.elapsed() >= ACTIVE).then_some(*number)
     }
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(held.iter().map(is_evicted).collect::<Vec<_>>(), [false, true, false]);
         assert!(!is_evicted(&other) && !is_evicted(&slot));
         assert_eq!((limits.open(), limits.closed()), (4, 1));
-        // The client itself does not replace an active connection.
+        // A new connection does not replace an active connection of the same client.
         assert!(limits.acquire(many).is_none());
         drop(held);
         assert_eq!(limits.open(), 2);

@@ -114,8 +114,8 @@ impl Reservation<'_> {
             .filter(move |(number, _)| *number != own)
     }
 
-    /// Returns the request to evict: of the client with the most bytes, the one that has received nothing for longest;
-    /// `None` unless this client would have fewer bytes than that one.
+    /// Returns the request to evict: of the client with the most bytes, the request that has received no
+    /// data for the longest time. Returns `None` unless this client would hold fewer bytes than that client.
     fn victim(&self, holders: &Holders, size: u64) -> Option<u64> {
         let mut held = HashMap::<&ClientId, u64>::new();
         for (_, holder) in self.others(holders) {
@@ -159,7 +159,7 @@ mod tests {
         for reservation in &eve {
             reservation.grow(2).await.unwrap();
         }
-        // She can't have more herself.
+        // Eve already holds the most bytes, so a new request of hers waits.
         assert!(memory.reserve(client("eve")).grow(1).now_or_never().is_none());
         let ann = memory.reserve(client("ann"));
         ann.grow(1).now_or_never().unwrap().unwrap();
@@ -167,7 +167,7 @@ mod tests {
         let evicted: Vec<_> =
             eve.iter().map(|reservation| reservation.evicted().now_or_never().is_some()).collect();
         assert_eq!(evicted, [true, true, false, false]);
-        // Where all have the same, they wait for each other.
+        // A request that would make its client the largest one waits. No other request is evicted.
         let waiting = ann.grow(6);
         tokio::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());

@@ -1,4 +1,4 @@
-//! The minimum rate of request bodies: a client that sends a byte now and then must not hold a connection, an upload
+//! The minimum rate of request bodies: a client that sends very slowly must not hold a connection, an upload
 //! and its memory forever.
 
 use std::io;
@@ -24,7 +24,7 @@ struct Rate {
     period: Duration,
 }
 
-/// The minimum rate of the server. Even the slowest lines exceed it many times.
+/// The minimum rate of the server. Even slow connections are many times faster.
 const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) };
 
 /// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does
@@ -34,7 +34,7 @@ pub(crate) fn enforce(
     activity: &Arc<ConnectionActivity>,
 ) -> (Request<Body>, Option<UnreadBody>) {
     let has_body = !request.body().is_end_stream();
-    // The limit of the head does not count the body.
+    // The size limit of the head does not include the body.
     activity.expect(has_body);
     if !has_body {
         return (request, None);
@@ -56,7 +56,7 @@ struct MinimumRateBody {
     was_read: bool,
     has_ended: bool,
     rate: Rate,
-    /// Bytes and waiting since the rate was last met.
+    /// The bytes and the waiting time since the rate was last met.
     received: u64,
     waited: Duration,
     waiting_since: Option<Instant>,
@@ -80,7 +80,7 @@ impl MinimumRateBody {
     }
 
     fn record(&mut self, bytes: u64) {
-        // Only the time since a pending poll counts. Between polls the server is busy, not the client slow.
+        // Only the time after a pending poll counts. Between polls, the server delays the body, not the client.
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
         }

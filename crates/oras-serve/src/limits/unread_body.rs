@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::connection_activity::ConnectionActivity;
 
-/// The maximum size of an unread body that is discarded, and the maximum time for it. A client that sends all of its
-/// body before it reads a response can then read it. The limits keep a client from holding a connection this way.
+/// The maximum size of an unread body that the server discards, and the maximum time for discarding it. A client
+/// that sends its whole body first can then read the response. The limits bound how long it can hold a connection.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout for the next piece. A client that sends nothing for this long may be waiting for the response.
@@ -20,11 +20,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct DroppedBody {
     pub(super) body: Option<Body>,
-    /// A handler has read some of it.
+    /// Whether a handler has read a part of the body.
     pub(super) was_read: bool,
 }
 
-/// The part of a body that is still unread when the response is known.
+/// The part of a body that is still unread when the response is ready.
 pub(crate) struct UnreadBody {
     pub(super) dropped: Arc<Mutex<DroppedBody>>,
     /// The client waits for permission to send the body (`Expect: 100-continue`).

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::connection_activity::ConnectionActivity;
 use crate::ops::metrics::Metrics;
 
-/// A stream whose writes fail when the client has read nothing for the time of the limit. It also counts the bytes and
+/// A stream whose writes fail if the client reads nothing for the duration `limit`. It also counts the bytes and
 /// records activity.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
@@ -157,7 +157,7 @@ impl LingeringClose {
 
     /// Ready when the client has closed the connection, or a limit is reached.
     fn poll<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
-        // The deadline ends a slow sender, and the size below a fast one.
+        // The deadline stops a slow sender. The size limit below stops a fast sender.
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }

@@ -63,14 +63,14 @@ impl AccessLogEntry {
         self.progress.lock().user = user.map(ToOwned::to_owned);
     }
 
-    /// Records the status of a write, for the case that its client has disconnected.
+    /// Records the status of a write. It is logged if the client disconnects before the response.
     pub(crate) fn set_outcome(&self, status: StatusCode) {
         self.progress.lock().outcome = Some(status);
     }
 
     /// Writes the entry of a request whose response is about to be sent; `bytes` is the length of its body.
     pub(crate) fn finish(&self, response: &Response<Body>) {
-        // Streams have no known size, so the header comes first.
+        // The size of a streamed body is unknown, so the `Content-Length` header takes precedence.
         let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let bytes = length.and_then(|text| text.parse::<u64>().ok()).or(response.body().size_hint().exact());
         let user = {
@@ -100,7 +100,7 @@ impl AccessLogEntry {
 
 impl Drop for AccessLogEntry {
     /// hyper drops the future of a request when its connection ends. The task of a write holds another handle, and
-    /// knows the outcome when it ends.
+    /// records the status before it drops that handle.
     fn drop(&mut self) {
         let Progress { is_written, user, outcome } = std::mem::take(&mut *self.progress.lock());
         if is_written {

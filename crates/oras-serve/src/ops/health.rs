@@ -23,7 +23,7 @@ struct Check {
 impl Health {
     /// Returns true if the store can be read and, if `writes`, be written.
     pub(super) async fn is_ready(&self, stores: &dyn Stores, writes: bool) -> bool {
-        // Held during the check: concurrent probes wait for its result.
+        // The lock is held during the check, so that concurrent probes wait for the result.
         let mut last = self.0.lock().await;
         if let Some(check) = &*last
             && check.at.elapsed() < CACHE_LIFETIME

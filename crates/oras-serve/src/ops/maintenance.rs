@@ -6,7 +6,7 @@ use crate::registry::Registry;
 pub(crate) async fn run(registry: &Registry) {
     loop {
         tokio::time::sleep(registry.options.maintenance).await;
-        // A read-only server must not change anything, also not delete garbage.
+        // A read-only server must not change any file, so it does not collect garbage either.
         if !registry.options.read_only {
             registry.stores.maintain(&registry.digests_in_use).await;
         }

@@ -1,4 +1,4 @@
-//! Operation: health, metrics, the access log, configuration files that are reloaded, and shutdown.
+//! Operations: health, metrics, the access log, reloading of configuration files, and shutdown.
 
 pub(crate) mod access_log;
 pub(crate) mod config_file;

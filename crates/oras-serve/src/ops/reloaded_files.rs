@@ -32,10 +32,10 @@ struct Loaded<T> {
 type Stamp = Vec<Option<(u64, SystemTime)>>;
 
 impl<T> ReloadedFiles<T> {
-    /// Reads the files with `read`; log lines call their content `what`.
+    /// Reads the files with `read`. `what` names their content in log lines.
     ///
     /// # Errors
-    /// [`Misconfigured`] if they can't be used.
+    /// [`Misconfigured`] if the files can't be read or their content is invalid.
     pub(crate) fn new(
         what: &'static str,
         files: Vec<PathBuf>,
@@ -43,7 +43,7 @@ impl<T> ReloadedFiles<T> {
     ) -> io::Result<Self> {
         let failed =
             |error: io::Error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
-        // Taken before the read, so that a change during the read is noticed at the next check.
+        // The stamp is taken before the read, so that the next check detects a change during the read.
         let stamp = stamp(&files).map_err(failed)?;
         let loaded =
             Loaded { value: Arc::new(read(&files).map_err(failed)?), stamp, checked_at: Instant::now() };
@@ -84,7 +84,7 @@ impl<T> ReloadedFiles<T> {
             }
             Err(error) => return Err(error),
         }
-        // Also set after a change that can't be used, so that the warning is logged once.
+        // The stamp is also set if the new content is invalid, so that the warning is logged once.
         loaded.stamp = stamp;
         Ok(())
     }

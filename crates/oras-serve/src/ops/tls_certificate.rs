@@ -31,7 +31,7 @@ pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
 fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
     // `load` passes exactly two files.
     let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
-    // Opening them first distinguishes a system error, after which they are read again, from unusable content.
+    // Opens the files first: the caller reads them again after a system error, but not after unusable content.
     for path in files {
         File::open(path).map_err(|error| unreadable(path, &error))?;
     }

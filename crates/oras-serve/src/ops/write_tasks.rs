@@ -47,7 +47,7 @@ impl WriteTasks {
 
     /// Waits until the running writes have ended.
     pub(crate) async fn finish(&self) {
-        // Taken out of the lock, which must not be held across an await.
+        // The tasks are taken out of the mutex, because its lock must not be held across an await.
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock());
         while let Some(ended) = tasks.join_next().await {
             report(ended);

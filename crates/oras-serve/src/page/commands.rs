@@ -51,7 +51,7 @@ impl PageRequest<'_> {
         !self.context.registry.is_secure && !proxied
     }
 
-    /// Returns `--flag ` if `oras` needs it to use plain HTTP; it does so by default only for `localhost`.
+    /// Returns `--flag ` if `oras` needs the flag to use plain HTTP, which it uses by default only for `localhost`.
     pub(super) fn plain_http_flag(&self, flag: &str) -> String {
         let is_local = self.host().split(':').next() == Some("localhost");
         if self.is_plain_http() && !is_local { format!("--{flag} ") } else { String::new() }
@@ -88,7 +88,7 @@ impl PageRequest<'_> {
     }
 }
 
-/// Renders a command line with a copy button, which a script makes visible. `id` is a fixed word, never text of a
+/// Renders a command line with a copy button, which a script makes visible. `id` is a constant, never input from a
 /// client.
 pub(super) fn command_line(id: &str, command: &str) -> Markup {
     html! {

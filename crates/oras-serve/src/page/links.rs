@@ -43,7 +43,7 @@ impl<'a> PagePath<'a> {
     }
 }
 
-/// All characters that are encoded: all except those of names, tags and digests.
+/// The characters to encode: all except those that occur in names, tags and digests.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b':')

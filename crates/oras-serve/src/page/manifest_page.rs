@@ -17,12 +17,12 @@ use super::{links, template};
 
 /// The maximum number of annotations that are shown.
 const MAX_ANNOTATIONS: usize = 100;
-/// Manifests up to this size are indented; of larger ones, the beginning is shown as it is. Indented nested lists grow
-/// large.
+/// The maximum size of a manifest that the page indents. Of a larger one, it shows the unindented beginning, because
+/// the indentation of nested lists can make the text much longer.
 const MAX_INDENTED: usize = 64 << 10;
 /// The maximum number of characters of a manifest that are shown.
 const MAX_TEXT: usize = 256 << 10;
-/// Trees of more nodes are shown folded.
+/// A tree with more nodes than this is shown folded.
 const MAX_UNFOLDED: usize = 40;
 
 /// Renders the page.
@@ -239,7 +239,7 @@ fn node_line(name: &str, node: &Node) -> Markup {
 /// The text of a manifest.
 struct ManifestSource {
     text: String,
-    /// The text is not truncated.
+    /// Whether `text` contains the whole manifest.
     is_complete: bool,
 }
 

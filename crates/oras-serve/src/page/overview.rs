@@ -1,13 +1,13 @@
-//! A manifest in a few words.
+//! A one-line summary of a manifest.
 
 use oras_spec::{Manifest, View};
 
 use super::format::{LABEL, count, shown};
 
-/// The config of a Helm chart (helm.sh, "Registries").
+/// The media type of the config of a Helm chart (helm.sh, "Registries").
 const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 
-/// A manifest in one line.
+/// A one-line summary of a manifest.
 pub(super) struct Overview {
     /// A common name, or the artifact type.
     pub(super) description: String,
@@ -18,7 +18,7 @@ pub(super) struct Overview {
     pub(super) kind: OverviewKind,
 }
 
-/// The kind of content, by the tools that pull it.
+/// The kind of a manifest, which determines the pull commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OverviewKind {
     Image,
@@ -55,7 +55,7 @@ fn size(manifest: &Manifest) -> Option<u64> {
         View::Artifact(artifact) => (0, &artifact.blobs),
         View::Index(_) => return None,
     };
-    // Saturating: a manifest may claim any sizes.
+    // The addition saturates, because a manifest may contain any sizes.
     Some(blobs.iter().fold(config, |sum, blob| sum.saturating_add(blob.size)))
 }
 

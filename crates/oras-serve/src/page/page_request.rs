@@ -33,7 +33,7 @@ impl PageRequest<'_> {
         self.query.get("last")
     }
 
-    /// Opens a repository. One that the visitor may not pull from is reported as missing.
+    /// Opens a repository. Reports a repository that the visitor may not pull from as missing.
     pub(super) async fn repository(&self, name: &str) -> Result<Arc<dyn ReadStore>, PageError> {
         let stores = &self.context.registry.stores;
         // Distinguishing the two would reveal the names of private repositories.

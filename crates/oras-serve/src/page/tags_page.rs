@@ -33,7 +33,7 @@ pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Mark
     let (search, after) = (request.search(), request.after());
     let tags = TagList::tags(&*store, after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
-        // One tag more shows whether there is a next page.
+        // One extra tag shows whether there is a next page.
         .take(MAX_ROWS + 1)
         .try_collect::<Vec<String>>();
     let mut tags = tags.await.map_err(|error| PageError::from_store(&error))?;

@@ -24,7 +24,7 @@ pub(super) struct Tree {
     pub(super) top: Branch,
 }
 
-/// What a page shows of a descriptor.
+/// The details of a descriptor that a page shows.
 pub(super) struct Node {
     pub(super) role: &'static str,
     /// The title or the platform.
@@ -33,7 +33,7 @@ pub(super) struct Node {
     pub(super) type_name: String,
     pub(super) digest: Digest,
     pub(super) size: u64,
-    /// The content is expected in this registry.
+    /// Whether this registry should have the content. False for foreign layers.
     pub(super) is_present: bool,
     pub(super) below: Branch,
     media_type: MediaType,

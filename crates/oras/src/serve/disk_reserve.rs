@@ -26,13 +26,13 @@ impl DiskReserve {
         reserve
     }
 
-    /// Frees the space. Returns true if there was any.
+    /// Frees the space. Returns true if any space was reserved.
     pub(super) fn release(&self) -> bool {
         self.file.lock().take().is_some()
     }
 
-    /// Reserves the space again. Errors are only logged: without the reserve, deletes fail on a full disk, and nothing
-    /// else does.
+    /// Reserves the space again. Errors are only logged, because without the reserve only deletes on a full
+    /// disk fail.
     pub(super) async fn refill(&self) {
         let (directory, slot) = (self.directory.clone(), Arc::clone(&self.file));
         let allocated = blocking(move || {
@@ -53,7 +53,7 @@ impl DiskReserve {
 fn allocate(directory: &Path) -> Result<StagedFile> {
     let failed = |error| Error::io("failed to unlink the reserved file", error);
     let mut staged = StagedFile::create(directory)?;
-    // Fails on an almost full disk, and then reserves the rest of the space.
+    // On an almost full disk the write fails, and the bytes written until then are the reserve.
     drop(staged.write_all(&vec![1; SIZE]));
     // Unlinked, so that the space is freed when the process ends.
     std::fs::remove_file(staged.path()).map_err(failed)?;

@@ -37,7 +37,7 @@ pub(super) async fn maintain(
     let garbage =
         GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
     match layout.collect_garbage(garbage).await {
-        // Runs without garbage are the rule, and not worth a line in the log.
+        // Most runs find no garbage, so they are not logged.
         Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}
         Ok(CollectedGarbage { blobs, bytes, manifests }) => {
             tracing::info!(target: LOG_TARGET, repository = name, blobs, bytes, manifests, "garbage was removed");

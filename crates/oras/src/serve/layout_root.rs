@@ -1,4 +1,4 @@
-//! Many repositories below one directory: each is an OCI layout at the path that is its name.
+//! Many repositories below one directory. Each repository is an OCI layout, and its name is its path.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -66,7 +66,7 @@ pub(super) async fn open_stores(options: &mut ServeOptions, needs_many: bool) ->
             reserve,
         )));
     }
-    // Repositories below a directory have the names of their paths, so a given name shows a mistake in the path.
+    // Each repository below a directory is named by its path, so an explicit name means that the path is wrong.
     if let Some(name) = &options.repository {
         let message = format!("{} is no OCI layout that could be the repository {name}", path.display());
         return Err(Error::new(ErrorKind::InvalidInput, message));

@@ -52,7 +52,7 @@ fn identity(path: &Path, _: &Metadata) -> Result<PathBuf> {
 }
 
 /// Returns false if the path of a repository visits a directory twice through links. `list` skips such paths, because
-/// they never end.
+/// the links form a cycle.
 pub(super) fn is_acyclic(root: &Path, name: &str) -> Result<bool> {
     let (mut path, mut trail) = (root.to_owned(), Vec::new());
     for part in std::iter::once("").chain(name.split('/')) {

@@ -10,7 +10,7 @@ use oras_store::{Error, ErrorKind, Result};
 /// them.
 pub(super) const RESERVED: [&str; 4] = [BLOBS_DIR, INDEX_FILE, MARKER_FILE, "ingest"];
 
-/// Fails for a name with a reserved part: a repository may be below another, and would collide with its files.
+/// Fails for an invalid name, and for a reserved part, which could collide with the files of a parent repository.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let invalid = check_repository(name).is_err() || name.split('/').any(|part| RESERVED.contains(&part));
     if invalid {

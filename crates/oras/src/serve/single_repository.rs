@@ -59,7 +59,7 @@ impl Stores for SingleRepository {
         match &self.source {
             LayoutSource::Archive(_) => Err(Error::new(ErrorKind::Unsupported, "a tar archive is only read")),
             LayoutSource::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
-            // An error and not `None`, which would mean an unknown repository, although the name can never exist here.
+            // The name can never exist on this server, so this returns an error instead of `None` (unknown name).
             LayoutSource::Directory(..) if create => {
                 let message = format!("this server has the repository {} and no other", self.name);
                 Err(Error::new(ErrorKind::Denied, message))

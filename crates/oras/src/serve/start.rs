@@ -9,7 +9,7 @@ use super::open_stores::open_stores;
 use super::options::ServeOptions;
 use super::proxy::Proxy;
 
-/// Opens the repositories and listens. Clients can connect from now on; [`Server::run`] answers them.
+/// Opens the repositories and listens. Clients can connect after this call; [`Server::run`] handles their requests.
 ///
 /// A missing directory is created, unless the server is read-only or the path ends with `.tar`. The layouts are
 /// complete OCI layouts at any time. Other programs may read them at the same time. They may also write them if they

@@ -74,7 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         target.failure(&error.context(format!("failed to fetch the content of {:?}", target.raw)))
     };
     let content = match &platform {
-        // Without a platform one request is enough. With one, the manifest is known only after the index was read.
+        // Without a platform, one request is enough. With a platform, the index must be read first.
         None => fetch_manifest(source, reference).await.map_err(failed)?,
         Some(_) => {
             let node = oras::resolve(source.clone(), reference, platform.as_ref()).await.map_err(failed)?;

@@ -47,7 +47,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let mut names = registry.repositories(last);
     let failed = |error: oras::store::Error| {
         let failure = failure::of_registry(&error, access.store.path());
-        // A response of the registry and a missing credential explain themselves, so they need no context.
+        // Error responses and missing credentials have complete messages, so they need no context.
         let is_complete_message = error.find::<oras::remote::ResponseError>().is_some()
             || error.find::<oras::remote::MissingCredential>().is_some();
         if is_complete_message {

@@ -1,4 +1,4 @@
-//! A blob as a stream: over one connection at first, over several if that is slow.
+//! Streams a blob over one connection at first, and over several connections if the first is slow.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) async fn open(
     descriptor: &Descriptor,
     range: Range<u64>,
 ) -> Result<ByteStream> {
-    // An empty blob is requested all the same, so that a missing one is an error.
+    // An empty blob is requested, too, so that a missing blob is an error.
     if range.is_empty() && descriptor.size > 0 {
         return Ok(stream::empty().boxed());
     }
@@ -63,7 +63,7 @@ pub(crate) async fn open(
 enum Download {
     Single(Box<SingleConnection>),
     Several(Box<ParallelTransfer>),
-    /// The state between the two, and after an error.
+    /// The state during the change from one connection to several.
     Ended,
 }
 

@@ -31,8 +31,8 @@ pub(crate) struct BlobSource {
 }
 
 impl BlobSource {
-    /// Requests a range or the whole blob. A signed redirect target may expire, so each request starts at the
-    /// registry. With `direct`, the client first tries the last target.
+    /// Requests a range or the whole blob from the registry, because a signed redirect target may expire. With
+    /// `direct`, the client first sends the request to the last redirect target.
     pub(crate) async fn request(&self, range: Option<Range<u64>>, direct: bool) -> Result<Response> {
         if let Some(url) = self.direct().filter(|_| direct) {
             match self.send(url, range.clone()).await {

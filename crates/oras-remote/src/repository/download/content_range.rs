@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// Parses a `Content-Range` into the range and the size of the whole, if stated.
+/// Parses a `Content-Range` into the range and the size of the whole content, if stated.
 pub(crate) fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
     let (bytes, size) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, last) = bytes.split_once('-')?;

@@ -182,7 +182,7 @@ impl ParallelTransfer {
     /// Doubles the connections while that raises the rate, within the budget of the registry.
     fn adapt(&mut self) {
         let connections = &self.blob.connections;
-        // The budget was lowered after an overload or a broken connection, so this download gives a connection back.
+        // The budget was lowered after an overload or a broken connection, so this download releases a connection.
         if connections.is_over() {
             self.extra.pop();
             self.width = self.extra.len() + 1;
@@ -248,7 +248,7 @@ impl ParallelTransfer {
             Err(error) => return Err(error),
         };
         let Some(part) = self.parts.get_mut(place) else { return Ok(()) };
-        // A chunk of a later part is a proof, because such a part accepts only a partial answer.
+        // A chunk of a later part proves range support, because a later part accepts only a partial answer.
         self.ranges_proven |= !part.is_initial;
         let mut chunk = chunk;
         let wanted = usize::try_from(part.end - part.start).map_or(chunk.len(), |left| left.min(chunk.len()));
@@ -316,7 +316,7 @@ impl ParallelTransfer {
         }
         self.extra.clear();
         (self.width, self.tuning.is_growing, self.next) = (1, false, self.end);
-        // There is no other part to wait for.
+        // No other part can prove range support, so delivery must not wait for a proof.
         self.ranges_proven = true;
         let Some(part) = self.parts.front_mut() else { return };
         part.end = self.end;

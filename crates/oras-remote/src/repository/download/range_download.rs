@@ -21,7 +21,7 @@ use crate::repository::download::blob_source::BlobSource;
 use crate::repository::download::content_range::{content_range, strong_etag, unsatisfied_range_size};
 use crate::repository::response_checks::check_digest;
 
-/// The most bytes that are downloaded again and skipped for one blob. For a larger blob, the limit is its size.
+/// The maximum number of bytes that the retries for one blob skip, or the size of the blob if that is larger.
 const MAX_SKIPPED: u64 = 32 << 20;
 /// If this many bytes arrived since the last failure, a broken transfer is resumed without delay.
 const FAST_RESUME_BYTES: u64 = 8 << 20;
@@ -30,7 +30,7 @@ pub(crate) struct RangeDownload {
     blob: Arc<BlobSource>,
     /// Whether the whole blob is requested. Then the body is read to its end, to detect extra bytes.
     is_whole: bool,
-    /// Whether only a partial answer is acceptable.
+    /// Whether only a partial response (206) is acceptable.
     is_strict: bool,
     /// The range that is still missing.
     left: Range<u64>,
@@ -89,7 +89,7 @@ impl RangeDownload {
         let mut has_range = !self.is_whole || self.left.start > 0;
         let blob = Arc::clone(&self.blob);
         let mut response = blob.request(has_range.then(|| self.left.clone()), self.is_strict).await?;
-        // A correct server can't refuse this range, so either the blob has another size or the server lacks ranges.
+        // The range is within the blob, so a 416 means that the blob's size changed or that ranges are unsupported.
         if response.status == 416 && has_range {
             let stated = response.header("content-range").and_then(unsatisfied_range_size);
             if stated.is_some_and(|size| size != self.blob.descriptor.size) {
@@ -115,7 +115,7 @@ impl RangeDownload {
         if !has_range && response.header("accept-ranges").is_some_and(|text| text.trim() == "none") {
             self.blob.connections.disable_ranges();
         }
-        // Later parts skip the redirect: one request less for each part.
+        // Later parts are requested from the redirect target, which saves one request for each part.
         self.blob.set_direct((response.url != self.blob.url).then(|| response.url.clone()));
         self.lease = Some(response.lease);
         self.body = match response.body {
@@ -125,15 +125,15 @@ impl RangeDownload {
         Ok(())
     }
 
-    /// Returns the encodings to decode. Storage may repeat the encoding that was stored with the blob; then the
-    /// length is that of the blob and nothing is decoded.
+    /// Returns the encodings to decode. Storage services may send an encoding that describes the blob itself: then
+    /// the content length is the size of the blob, and nothing is decoded.
     fn encodings(&self, response: &Response) -> Encodings {
         let length = response.header("content-length").and_then(|text| text.trim().parse::<u64>().ok());
         let is_raw = response.status == 206 || length == Some(self.blob.descriptor.size);
         if is_raw { Encodings::default() } else { response.encodings() }
     }
 
-    /// Returns true for a range of an encoded body, which can't be decoded.
+    /// Returns true if the response is a part of an encoded body, which can't be decoded.
     fn is_part_of_encoded(&self, response: &Response) -> bool {
         let stated = response.header("content-range").and_then(content_range);
         let is_whole_blob = stated.is_some_and(|(_, size)| size == Some(self.blob.descriptor.size));
@@ -148,7 +148,7 @@ impl RangeDownload {
         if response.status == 206 {
             let stated = response.header("content-range").and_then(content_range);
             let matches = stated.is_some_and(|(range, size)| {
-                // Another range than the requested one would put bytes at a wrong offset.
+                // The bytes of a different range would be written at a wrong offset.
                 range == self.left && size.is_none_or(|size| size == descriptor.size)
             });
             if !has_range || !matches {
@@ -166,7 +166,7 @@ impl RangeDownload {
         Ok(self.left.start)
     }
 
-    /// Records that the server does not support ranges. Fails if only a range is acceptable.
+    /// Records that the server does not support ranges. Fails if only a partial response is acceptable.
     fn refuse_ranges(&self, response: &Response) -> Result<()> {
         self.blob.connections.disable_ranges();
         if self.is_strict {
@@ -175,7 +175,7 @@ impl RangeDownload {
         Ok(())
     }
 
-    /// Checks that the answer has the ETag of the first one.
+    /// Checks that the strong ETag of the response, if it has one, is the same as in earlier responses.
     fn check_validator(&self, response: &Response) -> Result<()> {
         let Some(stated) = response.header(ETAG.as_str()).and_then(strong_etag) else { return Ok(()) };
         let mut known = self.blob.validator.lock();
@@ -238,7 +238,7 @@ impl RangeDownload {
         if skipped > 0 {
             self.skip -= skipped as u64;
             let total = self.blob.skipped.fetch_add(skipped as u64, Ordering::Relaxed) + skipped as u64;
-            // Without ranges, each retry starts at the first byte. The bound stops an endless repetition.
+            // Without ranges, each retry starts at the first byte. The limit prevents endless retries.
             if total > self.blob.descriptor.size.max(MAX_SKIPPED) {
                 let message = format!(
                     "{}: the transfer broke again and the registry sends no parts of blobs, so that it would begin anew",
@@ -259,7 +259,7 @@ impl RangeDownload {
         Ok(chunk)
     }
 
-    /// Resumes after a failure. Returns the original error, or one that the content has changed.
+    /// Resumes after a failure. Fails with the original error, or with one about changed content or missing ranges.
     async fn resume(&mut self, failed: FailedAttempt) -> Result<()> {
         let policy = self.blob.repository.client().options().retry;
         if failed.advice == RetryAdvice::Never || self.stalled >= policy.retries {
@@ -276,7 +276,7 @@ impl RangeDownload {
         self.stalled += 1;
         self.request().await.map_err(|error| {
             tracing::debug!(%error, "could not resume");
-            // A changed blob explains more than the broken connection. Any other error would hide the first cause.
+            // These two kinds say why the download can't resume. Any other error would hide the original cause.
             let answered = error.find::<ResponseError>().is_some();
             match error.kind() {
                 ErrorKind::InvalidContent | ErrorKind::Unsupported if !answered => error,

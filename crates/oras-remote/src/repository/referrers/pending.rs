@@ -48,7 +48,7 @@ impl PendingReferrers {
         addition
     }
 
-    /// Takes all waiting referrers, and `own` even if a writer has taken it before.
+    /// Takes all waiting referrers, and also `own` if another writer has already taken it.
     pub(crate) fn take(&self, tag: &str, own: &Arc<PendingReferrer>) -> Vec<Arc<PendingReferrer>> {
         let mut waiting = self.waiting.lock();
         let mut taken = waiting.remove(tag).unwrap_or_default();

@@ -32,7 +32,7 @@ impl Repository {
     }
 
     fn set_api_support(&self, api: ApiSupport) {
-        // Relaxed is enough: the value protects no other data, and two tasks that detect it agree.
+        // Relaxed is enough: the value protects no other data, and two tasks that detect it store the same value.
         self.referrers_state().store(api as u8, Ordering::Relaxed);
     }
 
@@ -158,9 +158,9 @@ fn is_of_type(referrer: &Descriptor, artifact_type: Option<&MediaType>) -> bool 
 /// Returns true if the answer means that the API is missing, by its status or its media type.
 fn is_missing(page: &Response) -> bool {
     match page.status.as_u16() {
-        // The specification requires the type of an image index. Other content is no answer of the API.
+        // The specification requires the type of an image index. Any other type means that the API is missing.
         200 => page.content_type() != Some(MediaType::IMAGE_INDEX.as_str()),
-        // An unknown repository is a real 404. The API itself answers with an empty list if there are no referrers.
+        // `NAME_UNKNOWN` means an unknown repository. If there are no referrers, the API answers with an empty list.
         404 => !page.error().has_code("NAME_UNKNOWN"),
         400 | 405 | 406 | 501 => true,
         _ => false,

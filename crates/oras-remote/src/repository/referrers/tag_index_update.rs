@@ -19,13 +19,13 @@ use crate::repository::referrers::tag_index_document::{ReferrersIndex, referrers
 use crate::repository::referrers::update_lock::UpdateLock;
 use crate::repository::repository::Repository;
 
-/// The most reads of the index for one update. After that, the update fails.
+/// The maximum number of reads of the index for one update. After that, the update fails.
 const MAX_ROUNDS: u32 = 60;
-/// The longest delay before the index is read again: to verify an entry, or after the first time that an entry was
-/// lost. After the n-th loss, the limit is n times as long.
+/// The maximum delay before the index is read again, to verify an entry or after the first time that an entry was
+/// lost. After the n-th loss, the maximum is n times as long.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// The most subjects whose referrers are verified concurrently.
+/// The maximum number of subjects whose referrers are verified concurrently.
 const MAX_CONCURRENT_CHECKS: usize = 8;
 
 /// When to verify that an entry remains, because other machines don't use the lock file.

@@ -1,4 +1,4 @@
-//! A lock file among the processes of one user on one machine, for updates that a registry can't make atomic.
+//! A lock file that a user's processes on one machine share, for updates that a registry can't make atomic.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ impl UpdateLock {
 /// Opens the lock file in a folder that only this user can access.
 fn open(temporary: &Path, name: &str) -> Option<File> {
     let folder = private_folder(temporary)?;
-    // The file is never deleted: a process that locks a deleted file would lock nothing that others see.
+    // The file is never deleted: a lock on a deleted file does not exclude processes that create a new file.
     File::options().read(true).write(true).create(true).truncate(false).open(folder.join(name)).ok()
 }
 

@@ -46,7 +46,7 @@ pub(crate) enum FillError {
 /// A failed request.
 pub(crate) struct FailedRequest {
     pub(crate) failed: FailedAttempt,
-    /// The length of its body.
+    /// The length of the request body in bytes.
     pub(crate) sent: u64,
     /// Whether the request was meant to close the session.
     pub(crate) is_closing: bool,
@@ -176,7 +176,7 @@ impl BlobUploader {
             }
         };
         let session = self.session.insert(session);
-        // A proxy may cut large bodies: after repeated failures, smaller chunks may pass.
+        // A proxy may cut large bodies, so after repeated failures the client sends smaller chunks.
         let careful = self.fruitless >= MAX_FRUITLESS_ATTEMPTS && size > FIRST_CHUNK;
         if let Some(digest) = digest {
             // Empty content, content that can be read only once, and registries without `PATCH` need a single `PUT`.

@@ -12,7 +12,7 @@ impl UnfinishedUploads {
     /// (distribution-spec main, "Canceling a blob upload"). Returns whether the registry confirmed that, or `None` if
     /// there was nothing to delete.
     ///
-    /// An unreachable registry is no error, because its session expires.
+    /// An unreachable registry does not cause an error, because the session expires at the registry.
     ///
     /// # Errors
     /// `Io` if the file can't be deleted.

@@ -17,10 +17,10 @@ use crate::http::payload::Payload;
 use crate::repository::repository::Repository;
 use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 
-/// Bytes of one chunk; two chunks are in memory.
+/// The size of one chunk in bytes. Two chunks are in memory at a time.
 const CHUNK_SIZE: usize = 4 << 20;
 
-/// Content that is written to a repository. Dropping it leaves the session to expire; aborting deletes it.
+/// Content that is written to a repository. If dropped, its session stays until it expires; aborting deletes it.
 pub(crate) struct ChunkedIngest {
     repository: Repository,
     media_type: MediaType,

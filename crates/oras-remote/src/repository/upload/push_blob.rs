@@ -47,14 +47,14 @@ impl Repository {
         Ok(Pushed::Copied)
     }
 
-    /// Sends a small blob in one request if the registry accepts that. Otherwise sends two requests, of which the
-    /// first mounts the blob from its own repository, which shows whether it exists.
+    /// Sends a small blob in one request if the registry accepts that. Otherwise sends two requests. The first one
+    /// mounts the blob from its own repository, which detects an existing blob.
     ///
     /// A single request does not show whether the blob existed.
     pub(crate) async fn push_small(&self, payload: &Payload, digest: &Digest) -> Result<Pushed> {
         let capabilities = self.upload_capabilities();
         let mut session = None;
-        // Other algorithms and unreplayable content can't be sent a second way after a failed attempt.
+        // Only SHA-256 digests and replayable content allow another kind of request after a failed one.
         let is_common = digest.algorithm() == Some(Algorithm::Sha256) && payload.is_replayable();
         if is_common && capabilities.accepts_single_post() {
             session = match UploadSession::post(self, payload, digest).await? {
@@ -79,7 +79,7 @@ impl Repository {
             match UploadSession::post(self, payload, digest).await {
                 Ok(posted) => {
                     capabilities.set_single_post(posted.is_none());
-                    // Two sessions may be open now: one of the mount and one of the trial. Only one is used.
+                    // Two sessions may be open now: one of the mount and one of the single `POST`. Only one is used.
                     let unused = if posted.is_some() {
                         std::mem::replace(&mut session, posted)
                     } else {

@@ -19,7 +19,7 @@ use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 const STREAM_FROM: u64 = 8 << 20;
 
 impl Repository {
-    /// Stores content without a digest, and returns its descriptor.
+    /// Uploads content whose digest is unknown, and returns its descriptor.
     pub(crate) async fn push_unhashed(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
         if content.media_type.is_manifest() {
             return self.push_unhashed_manifest(content).await;
@@ -70,7 +70,7 @@ impl Repository {
         let (filled, (digest, exists)) = match select(pin!(uploader.fill()), learning).await {
             Either::Left((Err(FillError::Failed(error)), _)) => return Err(error),
             Either::Left((filled, learning)) => (filled, learning.await?),
-            // The digest is known first. If the blob exists, dropping the upload here saves its remaining bytes.
+            // The digest is known before the upload ends. If the blob exists, stopping saves the remaining bytes.
             Either::Right((learned, filling)) => {
                 let (digest, exists) = learned?;
                 if exists {
@@ -87,7 +87,7 @@ impl Repository {
         }
     }
 
-    /// Sends hashed content, unless it exists.
+    /// Uploads content with a known digest, unless the registry has it.
     pub(crate) async fn push_hashed(&self, payload: &Payload, node: &Descriptor) -> Result<Pushed> {
         if node.size <= MAX_SMALL_BLOB {
             return self.push_small(payload, &node.digest).await;
@@ -121,7 +121,7 @@ impl Repository {
 
 /// The state of the upload when the digest is known.
 enum Streamed {
-    /// All bytes are in the session.
+    /// The registry has received all bytes in the upload session.
     Sent(Digest),
     /// The registry already had the blob.
     Exists(Digest),

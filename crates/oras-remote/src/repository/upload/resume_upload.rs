@@ -58,7 +58,7 @@ impl BlobUploader {
             return Ok(());
         }
         match failed.advice {
-            // A session of an earlier run may be expired or damaged, so its refusal is not an error of the blob.
+            // A session of an earlier run may be expired or damaged, so a new session replaces it.
             RetryAdvice::Never if self.is_old => {
                 tracing::debug!(error = %failed.error, "an upload of an earlier run was refused");
                 self.drop_session().await;
@@ -88,11 +88,11 @@ impl BlobUploader {
         Ok(())
     }
 
-    /// Continues after a failure that may pass.
+    /// Continues after a transient failure.
     async fn resume(&mut self, mut failed: FailedAttempt, session: &UploadSession) -> Result<()> {
         loop {
             self.wait(failed).await?;
-            // Without `PATCH`, a session can't continue in its middle.
+            // Without `PATCH`, the client can't append to a session, so a new session replaces it.
             if !self.capabilities.accepts_patch() {
                 self.drop_session().await;
                 return Ok(());

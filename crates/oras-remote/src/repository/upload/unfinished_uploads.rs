@@ -11,7 +11,7 @@ use crate::repository::upload::upload_state::{
     EXTENSION, UploadState, age, is_allowed_location, lock_idle, modified, read, remove,
 };
 
-/// The most states that are listed.
+/// The maximum number of states in one list.
 const MAX_STATES: usize = 10_000;
 
 /// An interrupted upload.
@@ -30,7 +30,7 @@ pub struct UnfinishedUpload {
     path: PathBuf,
 }
 
-/// The interrupted uploads whose state is in a directory, so that a later run resumes them
+/// A directory with the states of interrupted uploads, from which a later run resumes the uploads
 /// ([`ClientOptions::unfinished_uploads`](crate::ClientOptions::unfinished_uploads)).
 ///
 /// Deleting a state is safe: a later run sends the whole blob, and the session at the registry expires.
@@ -40,8 +40,8 @@ pub struct UnfinishedUploads {
 }
 
 impl UnfinishedUpload {
-    /// Locks the file and returns it with the location of the upload, if that may be requested. Returns `None` if a
-    /// process uses the file, or if the file now belongs to another upload.
+    /// Locks the file and returns it with the location of the upload, if requests to it are allowed. Returns `None`
+    /// if a process uses the file, or if the file now belongs to another upload.
     pub(crate) fn take(&self) -> Option<(File, Option<Url>)> {
         let file = lock_idle(&self.path)?;
         let state = read(&file)?;

@@ -4,11 +4,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::registry_profile::Profile;
 
-/// The first chunk size after a body was too large.
+/// The largest chunk size to try after the registry rejected a body as too large.
 pub(crate) const FIRST_CHUNK: u64 = 16 << 20;
 /// The smallest chunk size. An upload fails if the registry rejects it.
 const MIN_CHUNK: u64 = 64 << 10;
-/// The largest announced minimum of a chunk that is honoured.
+/// The upper bound for the minimum chunk size that a registry announces.
 const MAX_ANNOUNCED_MINIMUM: u64 = 1 << 30;
 /// Missing small blobs before a trial of the single `POST`: with fewer, the trial costs more than it saves.
 const BLOBS_BEFORE_TRIAL: u32 = 3;
@@ -36,7 +36,7 @@ enum SinglePost {
     No,
     /// Not known. Counts the small blobs that were sent in another way.
     Unknown(u32),
-    /// One upload is trying it.
+    /// One upload is testing the single `POST`.
     Trial,
 }
 
@@ -95,8 +95,8 @@ impl UploadCapabilities {
         self.known().minimum = bytes.min(MAX_ANNOUNCED_MINIMUM);
     }
 
-    /// Records that a body of `bytes` was too large, sent by `PUT` or `PATCH`. Returns true if a smaller one can be
-    /// tried.
+    /// Records that the registry rejected a body of `bytes`, sent by `PUT` or `PATCH`, as too large. Returns true if
+    /// a smaller body can be tried.
     pub(crate) fn record_too_large(&self, bytes: u64, put: bool) -> bool {
         let mut known = self.known();
         let smallest = MIN_CHUNK.max(known.minimum);

@@ -195,8 +195,8 @@ pub(crate) fn refusal(failed: &FailedAttempt) -> Option<&ResponseError> {
     failed.error.find::<ResponseError>()
 }
 
-/// Returns the number of bytes in a `Range: 0-9` of an upload. `0-0` stands for none: if it means one byte, that byte
-/// is sent again.
+/// Returns the number of stored bytes from a `Range: 0-9` of an upload. `0-0` counts as no bytes: if the registry
+/// has one byte, the client sends it again.
 fn parse_offset(range: &str) -> Option<u64> {
     let range = range.trim();
     let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;

@@ -19,11 +19,11 @@ use crate::repository::repository::Repository;
 use crate::repository::upload::unfinished_uploads::UnfinishedUploads;
 use crate::repository::upload::upload_session::is_safe;
 
-/// The size in bytes of the smallest blob that is resumed by a later run. Smaller blobs are sent again.
+/// The minimum size in bytes of a blob whose upload a later run resumes. Smaller blobs are sent again.
 const MIN_RESUMABLE_SIZE: u64 = 8 << 20;
 /// The longest time for which a state is used. Registries delete sessions after a week at the latest.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Bytes of the largest state that is read.
+/// The maximum size in bytes of a state file.
 const MAX_STATE: u64 = 64 << 10;
 pub(crate) const EXTENSION: &str = "upload";
 
@@ -68,7 +68,7 @@ impl UploadStateFile {
 
     fn open_in(directory: &Path, state: UploadState) -> std::io::Result<Self> {
         create_private(directory)?;
-        // None of these contains a line break, so the key is unambiguous.
+        // None of these fields contains a line break, so the key is unambiguous.
         let name = format!("{}\n{}\n{}", state.registry, state.repository, state.name);
         let name = Digest::sha256(name.as_bytes()).encoded();
         let path = directory.join(name).with_extension(EXTENSION);
@@ -88,7 +88,7 @@ impl UploadStateFile {
         Ok(Self { file: Arc::new(file), path, state: found.unwrap_or(state), is_old })
     }
 
-    /// Returns the location at which an earlier run stopped.
+    /// Returns the upload location that an earlier run saved, if there is one.
     pub(crate) fn location(&self) -> Option<Url> {
         self.state.location.parse().ok().filter(|_| self.is_old)
     }
@@ -146,7 +146,7 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
 fn lock(file: &File) -> std::io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        // Another process sends the same blob. This one uploads without saved state.
+        // Another process uploads the same blob. This process uploads it without saved state.
         Err(TryLockError::WouldBlock) => Err(std::io::ErrorKind::ResourceBusy.into()),
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -246,7 +246,7 @@ mod tests {
         drop(kept);
         let other_size = UploadState { size: MIN_RESUMABLE_SIZE + 1, ..state("one") };
         assert!(UploadStateFile::open_in(place, other_size).unwrap().location().is_none());
-        // A location of HTTP is rejected for a registry with HTTPS.
+        // An HTTP location is rejected for an HTTPS registry.
         let secure = UploadState { location: "https://h/".into(), ..state("one") };
         assert!(UploadStateFile::open_in(place, secure).unwrap().location().is_none());
         let old = SystemTime::now() - LIFETIME - Duration::from_secs(1);

@@ -23,10 +23,10 @@ use super::upstream::Upstream;
 const MAX_DOWNLOADS: usize = 64;
 /// The maximum number of bytes that one client reads back at a time, which bounds its memory.
 const READ_BACK_SIZE: u64 = 1 << 20;
-/// A range that begins at most this far after the downloaded bytes waits for them. For a range further on, the proxy
-/// sends a request to the upstream.
+/// A request for a range that begins at most this many bytes after the downloaded part waits for the download. For a
+/// range further on, the proxy sends a request to the upstream.
 const NEAR: u64 = 8 << 20;
-/// Nothing is cached for this long after a write failed, because a failed write cuts off all clients of the blob.
+/// The time without caching after a failed write. A failed write aborts the responses to all clients of the blob.
 const WRITE_FAILURE_PERIOD: Duration = Duration::from_secs(60);
 
 /// The local name of a repository, and a digest.
@@ -62,7 +62,7 @@ pub(super) struct Job {
 /// The progress of a download.
 #[derive(Clone, Default)]
 struct Progress {
-    /// The upstream sends the blob, and the cache accepts it.
+    /// Whether the upstream sends the blob and the cache accepts it.
     has_begun: bool,
     /// The bytes that clients may read. The last piece is held back until all are verified and stored, so that a
     /// complete response always matches its digest.
@@ -116,8 +116,8 @@ impl Downloads {
             if let End::CacheFailed(error) = &end {
                 let (name, error) = (&job.name, error.chain());
                 tracing::error!(target: LOG_TARGET, repository = %name, %error, "a blob can't be cached");
-                // Before that, no client has received a byte: `has_begun` returns false, and clients read from the
-                // upstream.
+                // Before the download has begun, no client has received a byte: `has_begun` returns false, and
+                // clients read from the upstream.
                 if sender.borrow().has_begun {
                     *write_failed_at.lock() = Some(Instant::now());
                 }
@@ -231,7 +231,7 @@ impl Download {
         }
     }
 
-    /// Reads a range while it is downloaded; fails if the download does.
+    /// Reads a range during the download. The stream returns an error if the download fails.
     pub(super) fn read(self, range: Range<u64>) -> ByteStream {
         let piece = stream::empty().boxed();
         let reader = Reader { download: self, left: range, piece, is_from_cache: false };
@@ -246,9 +246,9 @@ impl Download {
 struct Reader {
     download: Download,
     left: Range<u64>,
-    /// The open part of `left`.
+    /// The stream of the part of `left` that is being read.
     piece: ByteStream,
-    /// The open part comes from the finished blob.
+    /// Whether `piece` reads the stored blob.
     is_from_cache: bool,
 }
 
@@ -279,7 +279,7 @@ impl Reader {
         match (progress.ended, progress.read_back) {
             (Some(End::Stored), _) => {
                 let short = || Error::new(ErrorKind::SizeMismatch, "the stored blob is too short");
-                // The stored blob was already opened, and ended before the range did.
+                // The stream of the stored blob ended before the end of the range.
                 if std::mem::replace(&mut self.is_from_cache, true) {
                     return Err(short());
                 }
@@ -291,7 +291,7 @@ impl Reader {
             (None, Some(read_back)) => {
                 let end = left.end.min(progress.available).min(left.start.saturating_add(READ_BACK_SIZE));
                 self.piece = read_back(left.start..end);
-                // Without bytes, the file was committed just now, and the result of the download follows.
+                // An empty stream means that the file was just committed, so this waits for the result.
                 match self.piece.try_next().await? {
                     Some(chunk) => {
                         let rest = std::mem::replace(&mut self.piece, stream::empty().boxed());

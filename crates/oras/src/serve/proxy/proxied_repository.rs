@@ -34,7 +34,7 @@ pub(super) struct ProxiedRepository {
     pub(super) remote: Repository,
     pub(super) local: Arc<dyn Stores>,
     pub(super) downloads: Arc<Downloads>,
-    /// A digest names a blob, and not a manifest.
+    /// Whether a digest names a blob instead of a manifest.
     pub(super) is_for_blobs: bool,
     pub(super) warnings: Warnings,
     /// Digests of manifests whose media type does not identify them as manifests.
@@ -51,7 +51,7 @@ impl ProxiedRepository {
         self.upstream.request(self.remote.name(), timeout, request).await
     }
 
-    /// Opens the cache of the repository. One that can't be read is treated as empty.
+    /// Opens the cache of the repository. Treats an unreadable cache as empty.
     async fn cached(&self) -> Option<Arc<dyn ReadStore>> {
         match self.local.repository(&self.name, &Warnings::default()).await {
             Ok(store) => store,
@@ -174,7 +174,7 @@ impl ProxiedRepository {
                 let content = Content::from_source(Arc::new(self.remote.clone()), node.clone());
                 return content.bytes(limit).await;
             }
-            // Content would fetch a node of this type from the blob endpoint.
+            // `Content` would fetch a node of this media type from the blob endpoint.
             let (_, bytes) = self.remote.resolve_with_bytes(&node.digest.to_string()).await?;
             bytes.ok_or_else(|| Error::not_found(&node.digest))
         };
@@ -311,7 +311,7 @@ impl Source for ProxiedRepository {
     }
 
     async fn fetch(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
-        // Only `resolve` knows that a node without the type of a manifest is one.
+        // The media type of a manifest may not identify it as one, so `resolve` records such manifests.
         if !node.media_type.is_manifest() && !self.untyped_manifests.lock().contains(&node.digest) {
             return self.blob(node, range).await;
         }

@@ -17,11 +17,11 @@ use super::options::ProxyOptions;
 use super::proxied_repository::ProxiedRepository;
 use super::upstream::Upstream;
 
-/// The maximum number of retries of a request to an upstream. The client of the proxy waits meanwhile, and can retry
-/// itself.
+/// The maximum number of retries of a request to an upstream. The limit is low, because the client of the proxy waits
+/// during the retries and can retry the request itself.
 const MAX_RETRIES: u32 = 2;
 
-/// The repositories of the upstreams. Content is cached in `local` when a client reads it. Clients can write nothing.
+/// The repositories of the upstreams. Content is cached in `local` when a client reads it. Clients cannot write.
 pub(in crate::serve) struct Proxy {
     upstreams: Vec<Arc<Upstream>>,
     local: Arc<dyn Stores>,
@@ -132,13 +132,13 @@ impl Stores for Proxy {
         self.local.maintain(in_use).await;
     }
 
-    /// Ready while the cache works, as it is served even when upstreams are unavailable.
+    /// Checks only the cache, because the proxy serves cached content even when the upstreams are unavailable.
     async fn check_readiness(&self, _writes: bool) -> Result<()> {
         // A proxy writes to its cache, even though clients can't push.
         self.local.check_readiness(true).await
     }
 
-    /// Lists the repositories in the cache. The upstreams may have any number, and many don't list them.
+    /// Lists the repositories in the cache. Upstreams may have any number of repositories, and many do not list them.
     async fn repositories(&self) -> Result<Vec<String>> {
         let mut names = self.local.repositories().await?;
         names.retain(|name| self.upstreams.iter().any(|upstream| upstream.upstream_name(name).is_some()));

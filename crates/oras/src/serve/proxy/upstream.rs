@@ -19,7 +19,7 @@ const UNAVAILABLE_PERIOD: Duration = Duration::from_secs(5);
 pub(super) struct Upstream {
     host: String,
     prefix: String,
-    /// Local names begin with the prefix.
+    /// Whether local names begin with the prefix.
     has_prefix: bool,
     client: Client,
     /// When a connection last failed; `None` after a response.
@@ -30,7 +30,7 @@ pub(super) struct Upstream {
 pub(super) struct UpstreamError {
     /// The error for clients; the log contains its cause.
     pub(super) error: Error,
-    /// The upstream could not be reached, or failed itself: cached content may be served instead.
+    /// True if the upstream could not be reached or returned a temporary error, so cached content may be served.
     pub(super) is_unavailable: bool,
 }
 
@@ -61,7 +61,7 @@ impl Upstream {
         &self.prefix
     }
 
-    /// Returns the upstream's name of the repository with the local name `name`, or `None` for one of another upstream.
+    /// Returns the upstream's name for the local name `name`, or `None` for a repository of another upstream.
     pub(super) fn upstream_name<'a>(&self, name: &'a str) -> Option<&'a str> {
         if self.has_prefix { name.strip_prefix(&self.prefix)?.strip_prefix('/') } else { Some(name) }
     }
@@ -143,7 +143,7 @@ impl Upstream {
             ErrorKind::Unauthorized | ErrorKind::Denied => {
                 (ErrorKind::Denied, format!("the upstream {host} does not let this server read {name}"))
             }
-            // For example content that does not match its digest. The upstream is at fault, and not the client.
+            // For example, the content does not match its digest. The upstream caused the error, not the client.
             _ => (ErrorKind::Network, format!("the upstream {host} gave no answer that could be used")),
         };
         // Only failed connections count: otherwise a client that provokes error responses could make other clients

@@ -35,7 +35,7 @@ flags::flags! {
     }
 }
 
-/// The destination of an index, and the lines about it.
+/// The destination and the output format of an index.
 pub(super) struct IndexOutput<'a> {
     args: &'a IndexArgs,
     printer: &'a Printer,
