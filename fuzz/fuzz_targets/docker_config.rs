@@ -16,12 +16,12 @@ fuzz_target!(|bytes: &[u8]| {
     let config = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.join("none"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        drop(config.get("localhost:5000").await);
+        drop(config.get("localhost:5000", None).await);
         let credential = Credential::Basic { username: "u".to_owned(), password: "p".to_owned().into() };
         if config.put("b", &credential).await.is_err() {
             assert_eq!(std::fs::read(&path).expect("the file is there"), bytes);
         } else {
-            assert!(config.get("b").await.expect("what was written can be read").is_some());
+            assert!(config.get("b", None).await.expect("what was written can be read").is_some());
         }
     });
 });
