@@ -23,15 +23,3 @@ pub struct CopiedNode {
     /// The selected children, if the manifest was opened.
     pub children: Vec<Descriptor>,
 }
-
-impl CopyReport {
-    /// Returns the nodes with this outcome.
-    pub fn with_outcome(&self, outcome: Pushed) -> impl Iterator<Item = &CopiedNode> {
-        self.nodes.iter().filter(move |node| node.outcome == outcome)
-    }
-
-    /// Returns the number of bytes of the nodes with this outcome, by their descriptors.
-    pub fn bytes(&self, outcome: Pushed) -> u64 {
-        self.with_outcome(outcome).map(|node| node.descriptor.size).sum()
-    }
-}

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use oras_spec::{Descriptor, Manifest, MediaType};
-use oras_store::{Source, Store};
+use oras_spec::{Descriptor, MediaType};
+use oras_store::{MAX_MANIFEST_SIZE, Source, Store};
 
 use crate::fetch_manifest;
 
@@ -35,7 +35,7 @@ pub(crate) enum NewArtifact<'a> {
 pub(crate) struct EarlierLayers<'a> {
     store: &'a Arc<dyn Store>,
     new: NewArtifact<'a>,
-    layers: Option<Vec<Descriptor>>,
+    layers: Option<Arc<[Descriptor]>>,
 }
 
 impl<'a> EarlierLayers<'a> {
@@ -44,9 +44,9 @@ impl<'a> EarlierLayers<'a> {
     }
 
     /// Returns the layers. Errors are ignored, because the lookup only saves a transfer.
-    pub(crate) async fn get(&mut self) -> Vec<Descriptor> {
+    pub(crate) async fn get(&mut self) -> Arc<[Descriptor]> {
         if self.layers.is_none() {
-            self.layers = Some(self.find().await);
+            self.layers = Some(self.find().await.into());
         }
         self.layers.clone().unwrap_or_default()
     }
@@ -86,9 +86,7 @@ impl<'a> EarlierLayers<'a> {
     async fn layers_of(&self, reference: String) -> Vec<Descriptor> {
         let store = Arc::clone(self.store) as Arc<dyn Source>;
         let Ok(content) = fetch_manifest(store, &reference).await else { return Vec::new() };
-        // `fetch_manifest` always returns content in memory.
-        let bytes = content.in_memory().cloned().unwrap_or_default();
-        let manifest = Manifest::parse(&content.descriptor().media_type, bytes);
+        let manifest = content.manifest(MAX_MANIFEST_SIZE).await;
         manifest.map(|manifest| manifest.children()).unwrap_or_default()
     }
 }

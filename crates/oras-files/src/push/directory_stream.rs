@@ -49,7 +49,7 @@ impl DirectoryUpload<'_> {
         &self,
         collection: &Collection,
         scanned: &ScannedPath,
-        known_layers: BoxFuture<'_, Vec<Descriptor>>,
+        known_layers: BoxFuture<'_, Arc<[Descriptor]>>,
     ) -> Result<Sent> {
         let _permit = collection.packing_permit(scanned).await?;
         let cancel = CancelOnDrop::default();

@@ -1,5 +1,7 @@
 //! Sends a large file or directory while its digest is computed.
 
+use std::sync::Arc;
+
 use futures::future::{BoxFuture, FutureExt, ready};
 use oras_spec::Descriptor;
 use oras_store::{Error, ErrorKind, Progress, Pushed, Result, Sink};
@@ -26,7 +28,7 @@ impl Collection {
         mut scanned: ScannedPath,
         target: &dyn Sink,
         progress: Progress,
-        known_layers: BoxFuture<'_, Vec<Descriptor>>,
+        known_layers: BoxFuture<'_, Arc<[Descriptor]>>,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         if scanned.is_directory() {
             return self.send_directory(scanned, DirectoryUpload { target, progress }, known_layers).await;
@@ -50,12 +52,12 @@ impl Collection {
         &self,
         mut scanned: ScannedPath,
         upload: DirectoryUpload<'_>,
-        known_layers: BoxFuture<'_, Vec<Descriptor>>,
+        known_layers: BoxFuture<'_, Arc<[Descriptor]>>,
     ) -> Result<(Descriptor, Option<Pushed>)> {
         let mut sent = upload.stream(self, &scanned, known_layers).await;
         if let Ok(Sent::Lacking) = sent {
             // The target lacks the layer, or has it with another compression. The second attempt sends it.
-            sent = upload.stream(self, &scanned, ready(Vec::new()).boxed()).await;
+            sent = upload.stream(self, &scanned, ready(Arc::default()).boxed()).await;
         }
         match sent {
             Err(error) if error.kind() == ErrorKind::Network => Ok((self.describe(scanned).await?, None)),

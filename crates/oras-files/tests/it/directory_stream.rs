@@ -76,7 +76,7 @@ async fn packs_to_a_file_after_network_errors_only() {
             passed.fetch_add(bytes, Ordering::Relaxed);
         })
     };
-    let none = || std::future::ready(Vec::new()).boxed();
+    let none = || std::future::ready(Arc::default()).boxed();
     let scanned = collection.scan("d", &d, None).await.unwrap();
     let refused =
         collection.send(scanned, &Fails(ErrorKind::Denied), Arc::clone(&progress), none()).await.unwrap_err();
