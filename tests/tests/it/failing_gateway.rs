@@ -128,10 +128,15 @@ fn reset(stream: &TcpStream) {
 fn answer(mut server: TcpStream, mut client: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 65536];
     while let Ok(size @ 1..) = server.read(&mut buffer) {
-        if client.write_all(&buffer[..size]).is_err() {
+        let mut shared = lock(state);
+        // The lock is held while the first answer is written: the client's next request must find `has_answered` set.
+        let is_first = !std::mem::replace(&mut shared.has_answered, true);
+        let first = is_first.then_some(shared);
+        let result = client.write_all(&buffer[..size]);
+        drop(first);
+        if result.is_err() {
             break;
         }
-        lock(state).has_answered = true;
     }
     drop(client.shutdown(Shutdown::Write));
 }

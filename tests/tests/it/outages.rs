@@ -30,7 +30,7 @@ const COMMANDS: [&str; 18] = [
     "manifest index create {gate}/src:{n} v1",
     "tag {gate}/src:v1 {n} b c",
     "discover {gate}/src:v1",
-    "annotate -a a=b {gate}/src:v1",
+    "annotate -a a={n} {gate}/src:v1",
 ];
 
 struct Outcome {
