@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use oras_files::{FileTarget, PullOptions, UnpackLimits};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{Content, Target};
+use oras_store::{Content, PushMode, Target};
 
 fuzz_target!(|bytes: &[u8]| {
     let root = tempfile::tempdir().expect("a directory");
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(content) = Content::from_bytes(descriptor, bytes.to_vec()) else { return };
     runtime.block_on(async {
         let target = FileTarget::new(output.clone(), options);
-        if target.push(&content).await.is_ok() {
+        if target.push(&content, PushMode::Untagged).await.is_ok() {
             drop(target.commit().await);
         }
     });

@@ -5,7 +5,7 @@ use std::sync::{Arc, Once};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use oras_spec::{Descriptor, Manifest};
-use oras_store::{Content, Error, ErrorKind, Pushed, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Side, Source, Target};
 
 use crate::copy_options::{CopyOptions, TagPolicy};
 use crate::copy_report::{CopiedNode, CopyReport};
@@ -52,7 +52,8 @@ pub async fn copy_graph(
     drained.and(synced)?;
     // Writes the tag after the sync, so that it never names manifests that are lost if the process ends.
     if let (Some(root), Some(tag), false) = (first, tag.tag(), steps.first_root.is_tagged_with_push()) {
-        target.add_tag(&root, tag).await.map_err(|error| error.on(Side::Destination))?;
+        let added = target.push(&root, PushMode::AddTag(tag)).await;
+        added.map_err(|error| error.on(Side::Destination))?;
     }
     Ok(run.report)
 }
@@ -130,7 +131,7 @@ impl Run {
                     self.graph.finish(&key, is_reported.then_some(copied.outcome));
                     self.report.nodes.push(*copied);
                 }
-                Done::Absent(content) => self.graph.stream(content),
+                Done::Large(content) => self.graph.stream(content),
                 Done::Opened { content, manifest } => self.open(steps, content, &manifest),
             }
             for twin in self.graph.take_twins() {
@@ -162,23 +163,21 @@ struct Steps {
 }
 
 impl Steps {
-    /// Checks whether the target has the node. If not, pushes a small leaf, or opens a manifest.
+    /// Pushes a small leaf. Opens a manifest, unless the target has it: its children then need no request.
     async fn visit(&self, content: Content, naming: Naming) -> Result<Done> {
         let node = content.descriptor();
         let manifest = node.media_type.is_manifest();
-        // A manifest is checked even if its push could check it: if it exists, its children need no request.
-        let exists = (manifest || !self.target.push_checks_existence(&content))
-            && self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
-        // With `force`, an existing manifest is opened: its children may be missing.
-        if exists && !(self.force && manifest) {
-            return self.skip(content, naming).await;
-        }
         // A large leaf waits in its own queue, so that the largest is sent first.
         if !manifest && node.size > LARGE {
-            return Ok(Done::Absent(content));
+            return Ok(Done::Large(content));
         }
         if !manifest {
             return self.push(content, Vec::new(), naming).await;
+        }
+        let exists = self.target.exists(node).await.map_err(|error| error.on(Side::Destination))?;
+        // With `force`, an existing manifest is opened: its children may be missing.
+        if exists && !self.force {
+            return self.skip(content, naming).await;
         }
         self.observer.event(Event::Opening(node));
         let content = self.read(&content).await?;
@@ -202,7 +201,8 @@ impl Steps {
                     // A registry sets a tag when it receives the manifest, so the bytes are read although the target
                     // has them.
                     let root = self.read(&content).await?;
-                    self.target.tag(&root, &tag).await.map_err(|error| error.on(Side::Destination))?;
+                    let tagged = self.target.push(&root, PushMode::Tagged(&tag)).await;
+                    tagged.map_err(|error| error.on(Side::Destination))?;
                 }
             }
         }
@@ -221,16 +221,14 @@ impl Steps {
 
     /// Pushes a node whose children exist at the target.
     ///
-    /// Reports `Started` at once if a request showed that the target lacks the node. Otherwise reports it at the
-    /// first transferred byte, or after the push, unless the node existed.
+    /// Reports `Started` for a manifest at once, because the target lacks it. The push of a blob finds out whether the
+    /// target has it, so `Started` is reported at the first transferred byte, or after the push unless the blob existed.
     async fn push(&self, content: Content, children: Vec<Descriptor>, naming: Naming) -> Result<Done> {
         let node = Arc::new(content.descriptor().clone());
-        let push_checks_existence =
-            !node.media_type.is_manifest() && self.target.push_checks_existence(&content);
         let start = Arc::new(Once::new());
         let started = || start.call_once(|| self.observer.event(Event::Started(&node)));
         // `Once` ensures a single `Started` event, because the first chunk and the outcome may both report it.
-        if !push_checks_existence {
+        if node.media_type.is_manifest() {
             started();
         }
         let progress = {
@@ -244,13 +242,12 @@ impl Steps {
         let pushed = match naming {
             // An invalid tag, or a manifest that the target rejects, is an error of the destination.
             Naming::Tagged { tag, .. } => {
-                let named = self.target.tag(&content, &tag).await.map(|()| Pushed::Copied);
-                named.map_err(|error| error.on(Side::Destination))
+                let tagged = self.target.push(&content, PushMode::Tagged(&tag)).await;
+                tagged.map(|_| Pushed::Copied).map_err(|error| error.on(Side::Destination))
             }
-            Naming::Untagged | Naming::Unreported if node.media_type.is_manifest() => {
-                self.target.push_deferred(&content).await.map_err(side_of_push)
+            Naming::Untagged | Naming::Unreported => {
+                self.target.push(&content, PushMode::Deferred).await.map_err(side_of_push)
             }
-            Naming::Untagged | Naming::Unreported => self.target.push(&content).await.map_err(side_of_push),
         };
         if !matches!(pushed, Ok(Pushed::Existed)) {
             started();
@@ -280,8 +277,8 @@ enum Done {
         /// True if the observer received the `Finished` event of the node.
         is_reported: bool,
     },
-    /// A large leaf that the target lacks, or whose existence the push will check.
-    Absent(Content),
+    /// A large leaf, which is pushed in its own queue.
+    Large(Content),
     /// The manifest was read.
     Opened { content: Content, manifest: Manifest },
 }

@@ -13,7 +13,7 @@
 //! use oras_copy::{CopyOptions, TagPolicy, copy_graph};
 //! use oras_memory::Memory;
 //! use oras_spec::{Descriptor, ImageManifest, MediaType};
-//! use oras_store::{Content, Source, Target};
+//! use oras_store::{Content, PushMode, Source, Target};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
@@ -23,9 +23,9 @@
 //! let manifest = ImageManifest::new(Descriptor::empty_json(), vec![layer.descriptor().clone()]);
 //! let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
 //! for content in [&layer, &empty] {
-//!     here.push(content).await?;
+//!     here.push(content, PushMode::Untagged).await?;
 //! }
-//! here.tag(&manifest, "v1").await?;
+//! here.push(&manifest, PushMode::Tagged("v1")).await?;
 //!
 //! let root = Content::from_source(here.clone(), here.resolve("v1").await?);
 //! let options = CopyOptions { tag: TagPolicy::WithRoot("v1".into()), ..CopyOptions::default() };

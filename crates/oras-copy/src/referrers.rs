@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::step_limits::STEPS;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaKind};
-use oras_store::{Content, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source};
+use oras_store::{Content, MAX_MANIFEST_SIZE, ReadStore, Result, Side, Source};
 
 /// Finds every manifest that refers to `root`, to a child manifest if `root` is an index, or to another referrer.
 ///
 /// Each digest is returned once, nearest first, even if referrers form a cycle. Levels are read one after the other,
 /// with `concurrency` requests at a time; 0 means 32.
 pub async fn referrers(
-    source: &Arc<dyn GraphSource>,
+    source: &Arc<dyn ReadStore>,
     root: &Content,
     concurrency: usize,
 ) -> Result<Vec<Descriptor>> {
@@ -51,7 +51,7 @@ struct Neighbours {
     referrers: Vec<Descriptor>,
 }
 
-async fn neighbours(source: &Arc<dyn GraphSource>, content: Content) -> Result<Neighbours> {
+async fn neighbours(source: &Arc<dyn ReadStore>, content: Content) -> Result<Neighbours> {
     let node = content.descriptor();
     let mut children = Vec::new();
     // Only an index has manifests as children. Its subject is not a child, so referrers of the subject are not copied.

@@ -14,6 +14,7 @@ use oras_store::{ByteStream, Origin, Result, Side, Source};
 pub(crate) struct SourceSide(pub(crate) Arc<dyn Source>);
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for SourceSide {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.0.resolve(reference).await.map_err(|error| error.on(Side::Source))

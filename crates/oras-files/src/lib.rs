@@ -8,7 +8,7 @@
 //! use std::sync::Arc;
 //!
 //! use oras_files::{Collection, FileTarget, PullOptions};
-//! use oras_store::{Content, Target};
+//! use oras_store::{Content, PushMode, Target};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
@@ -19,7 +19,7 @@
 //! let layer = collection.add("greetings/hi.txt", &file, None).await?;
 //!
 //! let target = FileTarget::new(directory.path().join("out"), PullOptions::default());
-//! target.push(&Content::from_source(collection, layer)).await?;
+//! target.push(&Content::from_source(collection, layer), PushMode::Untagged).await?;
 //! target.commit().await?;
 //! assert_eq!(std::fs::read(directory.path().join("out/greetings/hi.txt")).unwrap(), b"hello world\n");
 //! # Ok(()) }

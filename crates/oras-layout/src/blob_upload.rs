@@ -6,15 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use oras_fs::blocking;
-use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Error, ErrorKind, Ingest, ReadBack, Result};
+use oras_spec::{Descriptor, Digest, MediaType};
+use oras_store::{Error, ErrorKind, Ingest, IngestName, IngestOptions, ReadBack, Result, Written};
 
 use crate::created_directories::CreatedDirectories;
 use crate::disk::create_layout::create_layout;
 use crate::disk::write_blobs::publish;
 use crate::index::IndexChange;
 use crate::layout::Layout;
-use crate::upload_file::{UploadFile, check_manifest, earlier_write_failed, upload_path, write_failed};
+use crate::upload_file::{UploadFile, check_manifest, earlier_write_failed, upload_path};
 
 /// An upload that writes to a staged file.
 pub(crate) struct BlobUpload {
@@ -24,48 +24,44 @@ pub(crate) struct BlobUpload {
     file: Option<UploadFile>,
     written: u64,
     is_named: bool,
+    /// Reads the file of an upload without a name, which stays open.
+    reader: Option<Arc<File>>,
     /// Declared after the file, because a directory can be deleted only after the file in it.
     _directories: CreatedDirectories,
 }
 
 impl BlobUpload {
-    /// Begins an upload. An upload with a name keeps its file until it is committed or aborted, so that
-    /// [`BlobUpload::resume`] finds it.
-    pub(crate) async fn begin(
-        layout: Layout,
-        name: Option<&str>,
-        media_type: MediaType,
-        algorithm: Algorithm,
-    ) -> Result<Self> {
+    /// Begins an upload, or resumes the one of that name. An upload with a name keeps its file until it is committed or
+    /// aborted.
+    pub(crate) async fn begin(layout: Layout, options: IngestOptions<'_>) -> Result<Self> {
         let root = layout.path().to_owned();
-        let path = name.map(|name| upload_path(&root, name)).transpose()?;
-        let create = move || UploadFile::create(&root, path.as_deref(), algorithm);
-        let (file, directories) = blocking(create).await?;
-        let is_named = name.is_some();
-        Ok(Self { layout, media_type, file: Some(file), written: 0, is_named, _directories: directories })
-    }
-
-    /// Resumes the upload called `name`. Returns `None` if no upload with this name exists.
-    pub(crate) async fn resume(
-        layout: Layout,
-        name: &str,
-        media_type: MediaType,
-        algorithm: Algorithm,
-    ) -> Result<Option<Self>> {
-        let root = layout.path().to_owned();
-        let path = upload_path(&root, name)?;
-        let reopened = blocking(move || {
-            let reopened = UploadFile::reopen(&path, algorithm)?;
-            Ok(reopened.map(|(file, size)| (file, size, CreatedDirectories::of_resumed_upload(&root))))
-        });
-        Ok(reopened.await?.map(|(file, written, directories)| Self {
+        let IngestOptions { media_type, algorithm, name } = options;
+        let path = name.text().map(|name| upload_path(&root, name)).transpose()?;
+        let (is_named, not_found) = (path.is_some(), Error::not_found(name.text().unwrap_or_default()));
+        let is_resumed = matches!(name, IngestName::Resume(_));
+        let open = move || match path {
+            Some(path) if is_resumed => {
+                let (file, size) = UploadFile::reopen(&path, algorithm)?.ok_or(not_found)?;
+                Ok((file, size, CreatedDirectories::of_resumed_upload(&root), None))
+            }
+            path => {
+                let (file, directories) = UploadFile::create(&root, path.as_deref(), algorithm)?;
+                // Opened anew, because a duplicated handle would share its position with the writer.
+                let reader = if is_named { None } else { file.path().and_then(|path| File::open(path).ok()) };
+                Ok((file, 0, directories, reader))
+            }
+        };
+        let (file, written, directories, reader) = blocking(open).await?;
+        let reader = reader.map(Arc::new);
+        Ok(Self {
             layout,
             media_type,
             file: Some(file),
             written,
-            is_named: true,
+            is_named,
+            reader,
             _directories: directories,
-        }))
+        })
     }
 
     fn take_file(&mut self) -> Result<UploadFile> {
@@ -75,18 +71,7 @@ impl BlobUpload {
 
 #[async_trait]
 impl Ingest for BlobUpload {
-    fn park(&mut self) {
-        // A file without a name is deleted when it is closed.
-        if let Some(file) = self.file.as_mut().filter(|_| self.is_named) {
-            file.park();
-        }
-    }
-
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.write_all(vec![chunk]).await
-    }
-
-    async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
         let mut file = self.take_file()?;
         let size = self.written;
         let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
@@ -96,17 +81,17 @@ impl Ingest for BlobUpload {
         Ok(())
     }
 
-    fn written(&self) -> u64 {
-        self.written
-    }
-
-    async fn read_back(&mut self) -> Option<ReadBack> {
-        let path = self.file.as_ref()?.path()?.to_owned();
-        let name = path.display().to_string();
-        // Opened anew, because a duplicated handle would share its position with the writer.
-        let open = blocking(move || File::open(&path).map_err(write_failed)).await;
-        let file = Arc::new(open.ok()?);
-        Some(Arc::new(move |range| oras_fs::read(Arc::clone(&file), range, name.clone())))
+    /// Closes the file of an upload with a name. Only an upload without one can be read back.
+    fn pause(&mut self) -> Written {
+        // A file without a name is deleted when it is closed.
+        if let Some(file) = self.file.as_mut().filter(|_| self.is_named) {
+            file.park();
+        }
+        let name = self.layout.path().display().to_string();
+        let read_back = self.reader.clone().map(|file| -> ReadBack {
+            Arc::new(move |range| oras_fs::read(Arc::clone(&file), range, name.clone()))
+        });
+        Written { size: self.written, read_back }
     }
 
     async fn commit(mut self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {

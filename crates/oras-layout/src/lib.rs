@@ -10,14 +10,14 @@
 //! ```
 //! use oras_layout::Layout;
 //! use oras_spec::MediaType;
-//! use oras_store::{Content, Source, Target};
+//! use oras_store::{Content, PushMode, Source, Target};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
 //! # let directory = tempfile::tempdir().unwrap();
 //! let layout = Layout::open_or_create(directory.path().join("layout")).await?;
 //! let manifest = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
-//! layout.tag(&manifest, "v1").await?;
+//! layout.push(&manifest, PushMode::Tagged("v1")).await?;
 //!
 //! let again = Layout::open(layout.path()).await?;
 //! assert_eq!(again.resolve("v1").await?.digest, manifest.descriptor().digest);

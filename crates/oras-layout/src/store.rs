@@ -5,10 +5,10 @@ use std::ops::Range;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use oras_fs::blocking;
-use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Origin, Predecessors, Pushed,
-    Result, Source, TagList, Target,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Origin,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target,
 };
 
 use crate::blob_upload::BlobUpload;
@@ -58,22 +58,34 @@ impl Target for Layout {
         Ok(is_present)
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
-        let content = &checked(content).await?;
-        let pushed = push_blob(self, content).await?;
-        if content.descriptor().media_type.is_manifest() {
-            self.change(IndexChange::List(content.descriptor().clone())).await?;
+    /// [`PushMode::Deferred`] keeps the manifest in memory until about 1000 are pending, or until another call needs them
+    /// on disk.
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        match mode {
+            PushMode::Tagged(tag) | PushMode::AddTag(tag) => self.push_tagged(content, tag).await,
+            PushMode::Deferred if content.descriptor().media_type.is_manifest() => {
+                self.push_deferred(content).await
+            }
+            PushMode::Untagged | PushMode::Deferred => {
+                let content = &checked(content).await?;
+                let pushed = push_blob(self, content).await?;
+                if content.descriptor().media_type.is_manifest() {
+                    self.change(IndexChange::List(content.descriptor().clone())).await?;
+                }
+                Ok(pushed)
+            }
         }
-        Ok(pushed)
     }
 
-    /// Keeps the manifest in memory until about 1000 are pending, or until another call needs them on disk.
+    async fn sync(&self) -> Result<()> {
+        self.store_pending().await
+    }
+}
+
+impl Layout {
     async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
-        let node = content.descriptor();
-        if !node.media_type.is_manifest() {
-            return self.push(content).await;
-        }
         let content = &checked(content).await?;
+        let node = content.descriptor();
         let bytes = content.bytes(MAX_STORED_MANIFEST).await?;
         let pending = &self.inner.pending;
         // The disk is not checked again for a manifest that `exists` has just reported as missing.
@@ -84,72 +96,30 @@ impl Target for Layout {
         Ok(if is_present { Pushed::Existed } else { Pushed::Copied })
     }
 
-    async fn sync(&self) -> Result<()> {
-        self.store_pending().await
-    }
-
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
+    async fn push_tagged(&self, content: &Content, tag: &str) -> Result<Pushed> {
         let node = content.descriptor();
         // A manifest in the index was checked when it was stored, so it is not read again.
-        if !(node.media_type.is_manifest() && self.exists(node).await?) {
-            push_blob(self, &checked(content).await?).await?;
-        }
+        let exists = node.media_type.is_manifest() && self.exists(node).await?;
+        let pushed = if exists { Pushed::Existed } else { push_blob(self, &checked(content).await?).await? };
         // A digest is not stored as a tag: the index only has to list the manifest.
         if tag.parse::<Digest>().is_ok_and(|digest| digest == node.digest) {
-            return self.change(IndexChange::List(node.clone())).await;
+            self.change(IndexChange::List(node.clone())).await?;
+            return Ok(pushed);
         }
         match self.options().tag_rule() {
-            TagRule::AnyName => self.change(IndexChange::Tag(node.clone(), tag.to_owned())).await,
+            TagRule::AnyName => self.change(IndexChange::Tag(node.clone(), tag.to_owned())).await?,
             TagRule::Repository => {
                 // The names to move are either the tag itself or all full references that contain it.
                 let names = self.index().await?.names_to_move(tag);
                 let changes = names.into_iter().map(|name| IndexChange::Tag(node.clone(), name)).collect();
                 self.store_pending().await?;
-                self.write(changes).await
+                self.write(changes).await?;
             }
         }
-    }
-}
-
-#[async_trait]
-impl Predecessors for Layout {
-    async fn predecessors(
-        &self,
-        node: &Descriptor,
-        artifact_type: Option<&MediaType>,
-    ) -> Result<Vec<Descriptor>> {
-        self.store_pending().await?;
-        layout_files::predecessors(&self.inner, node, artifact_type).await
-    }
-}
-
-impl TagList for Layout {
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        layout_files::tags(&self.inner, last, self.options().tag_rule())
-    }
-}
-
-#[async_trait]
-impl Delete for Layout {
-    /// Removes the digest from the index, then deletes its file. The content that it references stays, unless the
-    /// layout was opened with [`LayoutOptions::prune_on_delete`](crate::LayoutOptions::prune_on_delete).
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
-        self.store_pending().await?;
-        let path = blobs::path(self.path(), &descriptor.digest);
-        if !blocking(move || exists(&path)).await? {
-            return Err(reference_not_found(self.path(), &descriptor.digest.to_string()));
-        }
-        if self.options().prune_on_delete {
-            return self.change(IndexChange::Prune(descriptor.digest.clone())).await;
-        }
-        // The index is written first, so that at any time every blob in it exists.
-        self.change(IndexChange::Remove(descriptor.digest.clone())).await?;
-        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
-        blocking(move || blobs::remove(&root, &digest)).await
+        Ok(pushed)
     }
 
-    /// A manifest that loses its last tag keeps an untagged entry in the index.
-    async fn untag(&self, tag: &str) -> Result<()> {
+    async fn remove_tag(&self, tag: &str) -> Result<()> {
         self.store_pending().await?;
         let index = self.index().await?;
         let names = match self.options().tag_rule() {
@@ -167,28 +137,50 @@ impl Delete for Layout {
 }
 
 #[async_trait]
+impl ReadStore for Layout {
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>> {
+        self.store_pending().await?;
+        layout_files::predecessors(&self.inner, node, artifact_type).await
+    }
+
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        layout_files::tags(&self.inner, last, self.options().tag_rule())
+    }
+}
+
+#[async_trait]
+impl Store for Layout {
+    /// Removes the digest from the index, then deletes its file. The content that it references stays, unless the
+    /// layout was opened with [`LayoutOptions::prune_on_delete`](crate::LayoutOptions::prune_on_delete). A manifest that
+    /// loses its last tag keeps an untagged entry in the index.
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
+        let descriptor = match target {
+            DeleteTarget::Content(descriptor) => descriptor,
+            DeleteTarget::Tag(tag) => return self.remove_tag(tag).await,
+        };
+        self.store_pending().await?;
+        let path = blobs::path(self.path(), &descriptor.digest);
+        if !blocking(move || exists(&path)).await? {
+            return Err(reference_not_found(self.path(), &descriptor.digest.to_string()));
+        }
+        if self.options().prune_on_delete {
+            return self.change(IndexChange::Prune(descriptor.digest.clone())).await;
+        }
+        // The index is written first, so that at any time every blob in it exists.
+        self.change(IndexChange::Remove(descriptor.digest.clone())).await?;
+        let (root, digest) = (self.path().to_owned(), descriptor.digest.clone());
+        blocking(move || blobs::remove(&root, &digest)).await
+    }
+}
+
+#[async_trait]
 impl IngestTarget for Layout {
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(BlobUpload::begin(self.clone(), None, media_type, algorithm).await?))
-    }
-
-    /// Writes the content to a file in the layout's directory, which other tools do not mistake for a blob.
-    async fn begin_named(
-        &self,
-        name: &str,
-        media_type: MediaType,
-        algorithm: Algorithm,
-    ) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(BlobUpload::begin(self.clone(), Some(name), media_type, algorithm).await?))
-    }
-
-    async fn resume(
-        &self,
-        name: &str,
-        media_type: MediaType,
-        algorithm: Algorithm,
-    ) -> Result<Option<Box<dyn Ingest>>> {
-        let found = BlobUpload::resume(self.clone(), name, media_type, algorithm).await?;
-        Ok(found.map(|upload| Box::new(upload) as _))
+    /// A write with a name goes to a file in the layout's directory, which other tools do not mistake for a blob.
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
+        Ok(Box::new(BlobUpload::begin(self.clone(), options).await?))
     }
 }

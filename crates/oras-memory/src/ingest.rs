@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Ingest, ReadBack, Result};
+use oras_store::{Ingest, ReadBack, Result, Written};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::memory_bound::Reservation;
@@ -35,26 +35,26 @@ impl MemoryIngest {
 
 #[async_trait]
 impl Ingest for MemoryIngest {
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        // The bytes are reserved first, so the store never exceeds its limit.
-        self.reservation.grow(chunk.len() as u64)?;
-        self.bytes().extend_from_slice(&chunk);
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        for chunk in chunks {
+            // The bytes are reserved first, so the store never exceeds its limit.
+            self.reservation.grow(chunk.len() as u64)?;
+            self.bytes().extend_from_slice(&chunk);
+        }
         Ok(())
     }
 
-    fn written(&self) -> u64 {
-        self.bytes().len() as u64
-    }
-
-    async fn read_back(&mut self) -> Option<ReadBack> {
+    fn pause(&mut self) -> Written {
+        let size = self.bytes().len() as u64;
         let bytes = Arc::clone(&self.bytes);
         // The closure shares the buffer, so it can read while the content is still written.
-        Some(Arc::new(move |range| {
+        let read_back: ReadBack = Arc::new(move |range| {
             let bytes = bytes.lock();
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
             let found = &bytes[place(range.start)..place(range.end).max(place(range.start))];
             stream::iter((!found.is_empty()).then(|| Ok(Bytes::copy_from_slice(found)))).boxed()
-        }))
+        });
+        Written { size, read_back: Some(read_back) }
     }
 
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {

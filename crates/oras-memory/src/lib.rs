@@ -6,13 +6,13 @@
 //! ```
 //! use oras_memory::Memory;
 //! use oras_spec::MediaType;
-//! use oras_store::{Content, Source, Target};
+//! use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestName, IngestOptions, IngestTarget, PushMode, Pushed, ReadStore, Result, Source, Store, Target};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
 //! let store = Memory::new();
 //! let manifest = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
-//! store.tag(&manifest, "v1").await?;
+//! store.push(&manifest, PushMode::Tagged("v1")).await?;
 //! assert_eq!(store.resolve("v1").await?.digest, manifest.descriptor().digest);
 //! # Ok(()) }
 //! ```
@@ -28,10 +28,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use oras_spec::{Algorithm, Descriptor, Digest, Manifest, MediaType};
+use oras_spec::{Descriptor, Digest, Manifest, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Predecessors, Pushed, Result,
-    Source, TagList, Target,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestName, IngestOptions, IngestTarget,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target,
 };
 use parking_lot::{Mutex, MutexGuard};
 
@@ -82,6 +82,18 @@ impl Memory {
     /// Locks the state. The lock must not be held across an await, or it blocks the thread of the runtime.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    async fn push_bytes(&self, content: &Content) -> Result<Pushed> {
+        if self.exists(content.descriptor()).await? {
+            return Ok(Pushed::Existed);
+        }
+        // The bytes are reserved before they are read, so that content above the limit is never in memory.
+        let mut reservation = self.reservation();
+        reservation.grow(content.descriptor().size)?;
+        // The reservation above is the limit, so no other limit applies.
+        let bytes = content.bytes(u64::MAX).await?;
+        self.store(content.descriptor(), bytes, reservation)
     }
 
     fn store(&self, descriptor: &Descriptor, bytes: Bytes, reservation: Reservation) -> Result<Pushed> {
@@ -135,31 +147,21 @@ impl Target for Memory {
         Ok(self.state().nodes.contains_key(&descriptor.digest))
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
-        if self.exists(content.descriptor()).await? {
-            return Ok(Pushed::Existed);
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        let pushed = self.push_bytes(content).await?;
+        if let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode {
+            self.state().tags.insert(tag.to_owned(), content.descriptor().clone());
         }
-        // The bytes are reserved before they are read, so that content above the limit is never in memory.
-        let mut reservation = self.reservation();
-        reservation.grow(content.descriptor().size)?;
-        // The reservation above is the limit, so no other limit applies.
-        let bytes = content.bytes(u64::MAX).await?;
-        self.store(content.descriptor(), bytes, reservation)
+        Ok(pushed)
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {
         self.state().tags.get(tag).map(|named| named.digest.clone())
     }
-
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.push(content).await?;
-        self.state().tags.insert(tag.to_owned(), content.descriptor().clone());
-        Ok(())
-    }
 }
 
 #[async_trait]
-impl Predecessors for Memory {
+impl ReadStore for Memory {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -170,9 +172,7 @@ impl Predecessors for Memory {
             .retain(|referrer| artifact_type.is_none() || referrer.artifact_type.as_ref() == artifact_type);
         Ok(referrers)
     }
-}
 
-impl TagList for Memory {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let after = |tag: &&String| last.is_none_or(|last| tag.as_str() > last);
         // The tags are copied, because the lock cannot be held while the stream is read.
@@ -182,9 +182,18 @@ impl TagList for Memory {
 }
 
 #[async_trait]
-impl Delete for Memory {
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+impl Store for Memory {
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
         let mut state = self.state();
+        let descriptor = match target {
+            DeleteTarget::Content(descriptor) => descriptor,
+            DeleteTarget::Tag(tag) if tag.parse::<Digest>().is_ok() => {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
+            }
+            DeleteTarget::Tag(tag) => {
+                return state.tags.remove(tag).map(drop).ok_or_else(|| Error::not_found(tag));
+            }
+        };
         if state.nodes.remove(&descriptor.digest).is_none() {
             return Err(Error::not_found(&descriptor.digest));
         }
@@ -195,19 +204,16 @@ impl Delete for Memory {
         }
         Ok(())
     }
-
-    async fn untag(&self, tag: &str) -> Result<()> {
-        if tag.parse::<Digest>().is_ok() {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
-        }
-        self.state().tags.remove(tag).map(drop).ok_or_else(|| Error::not_found(tag))
-    }
 }
 
 #[async_trait]
 impl IngestTarget for Memory {
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(ingest::MemoryIngest::new(self.clone(), media_type, algorithm)))
+    /// Begins a write that is lost when it is dropped: memory keeps nothing to resume.
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
+        if let IngestName::Resume(name) = options.name {
+            return Err(Error::not_found(name));
+        }
+        Ok(Box::new(ingest::MemoryIngest::new(self.clone(), options.media_type, options.algorithm)))
     }
 }
 

@@ -1,24 +1,24 @@
 //! A client of OCI registries. A repository of a registry is a store.
 //!
 //! A [`Client`] holds connections, [`ClientOptions`] and tokens. A [`Repository`] is a store of the `oras-store`
-//! contract: [`Source`](oras_store::Source), [`Target`](oras_store::Target),
-//! [`Predecessors`](oras_store::Predecessors), [`TagList`](oras_store::TagList) and [`Delete`](oras_store::Delete). A
+//! contract, with everything that a [`Store`](oras_store::Store) can do. A
 //! [`Registry`] covers what is outside of repositories. Code for one store runs on any other, here in memory:
 //!
 //! ```
 //! use oras_memory::Memory;
 //! use oras_remote::{Client, ClientOptions, Repository};
 //! use oras_spec::{Descriptor, ImageManifest, MediaType, Reference};
-//! use oras_store::{Content, Result, Store};
+//! use oras_store::{Content, PushMode, Result, Store};
 //!
 //! /// Stores a file as an artifact called `v1`, and reads its manifest back.
 //! async fn send(store: &dyn Store) -> Result<Descriptor> {
 //!     let layer = Content::of(MediaType::LAYER_TAR, "hello world\n");
 //!     let config = Content::of(MediaType::EMPTY_JSON, "{}");
-//!     store.push(&layer).await?;
-//!     store.push(&config).await?;
+//!     store.push(&layer, PushMode::Untagged).await?;
+//!     store.push(&config, PushMode::Untagged).await?;
 //!     let manifest = ImageManifest::new(Descriptor::empty_json(), vec![layer.descriptor().clone()]);
-//!     store.tag(&Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes()), "v1").await?;
+//!     let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
+//!     store.push(&manifest, PushMode::Tagged("v1")).await?;
 //!     let (node, _bytes) = store.resolve_with_bytes("v1").await?;
 //!     Ok(node)
 //! }

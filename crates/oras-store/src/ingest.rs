@@ -8,39 +8,76 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
 
-use crate::{ByteStream, Error, ErrorKind, Pushed, Result, UnhashedContent};
+use crate::{ByteStream, Error, ErrorKind, Pushed, Result, Target, UnhashedContent};
 
-/// Reads a range of the bytes that were written to an [`Ingest`]. The stream ends early if fewer bytes were written.
+/// Reads a range of the bytes that were written to an [`Ingest`], unverified. The stream ends early if fewer bytes were
+/// written, and may be empty after the ingest is committed or dropped.
 pub type ReadBack = Arc<dyn Fn(Range<u64>) -> ByteStream + Send + Sync>;
+
+/// The bytes that were written to an [`Ingest`].
+pub struct Written {
+    /// The number of bytes.
+    pub size: u64,
+    /// Reads the bytes while more are written. `None` if the store cannot read them.
+    pub read_back: Option<ReadBack>,
+}
+
+/// What [`IngestTarget::begin`] begins.
+#[derive(Clone, Debug)]
+pub struct IngestOptions<'a> {
+    /// The media type of the content.
+    pub media_type: MediaType,
+    /// The algorithm of the digest that is computed.
+    pub algorithm: Algorithm,
+    /// Whether the write can be resumed.
+    pub name: IngestName<'a>,
+}
+
+impl IngestOptions<'_> {
+    /// Makes options for a write without a name and with a SHA-256 digest, which every implementation must support
+    /// (image-spec, descriptor.md "SHA-256").
+    pub fn new(media_type: MediaType) -> Self {
+        Self { media_type, algorithm: Algorithm::Sha256, name: IngestName::Unnamed }
+    }
+}
+
+/// The name of a write, by which a later call can resume it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IngestName<'a> {
+    /// The write has no name, and its bytes are deleted if the [`Ingest`] is dropped.
+    #[default]
+    Unnamed,
+    /// Begins a write that [`IngestName::Resume`] can continue, even after the program ended. The bytes stay if the
+    /// [`Ingest`] is dropped or the program is killed. The store deletes them if the write is not resumed within a day.
+    ///
+    /// The name must be unique and consist of lower-case letters and digits. A caller that knows it can resume the
+    /// write. A store that cannot resume writes ignores the name, and the bytes do not stay.
+    New(&'a str),
+    /// Continues the write of this name after its last byte. The store hashes the existing bytes again.
+    Resume(&'a str),
+}
+
+impl<'a> IngestName<'a> {
+    /// Returns the text of the name.
+    pub fn text(&self) -> Option<&'a str> {
+        match self {
+            Self::Unnamed => None,
+            Self::New(name) | Self::Resume(name) => Some(name),
+        }
+    }
+}
 
 /// Content that is being written to a store. No reader sees it before [`Ingest::commit`].
 ///
-/// If it is dropped, its bytes are deleted, except those of [`IngestTarget::begin_named`].
+/// If it is dropped, its bytes are deleted, except those of a write with a name.
 #[async_trait]
 pub trait Ingest: Send {
-    /// Appends `chunk`.
-    async fn write(&mut self, chunk: Bytes) -> Result<()>;
+    /// Appends `chunks`. A store that writes on another thread wakes that thread once for all of them.
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()>;
 
-    /// Appends several chunks in one call. The default calls [`Ingest::write`] for each chunk.
-    ///
-    /// A store that writes on another thread wakes that thread only once.
-    async fn write_all(&mut self, chunks: Vec<Bytes>) -> Result<()> {
-        for chunk in chunks {
-            self.write(chunk).await?;
-        }
-        Ok(())
-    }
-
-    /// Returns the number of bytes written so far.
-    fn written(&self) -> u64;
-
-    /// Returns a function that reads the bytes written so far, unverified, while more are written.
-    ///
-    /// The default is `None`: the store cannot read them. The function may return no bytes after the ingest is
-    /// committed or dropped.
-    async fn read_back(&mut self) -> Option<ReadBack> {
-        None
-    }
+    /// Releases resources, such as the open file of a write with a name, until the next call. Returns what was written
+    /// so far.
+    fn pause(&mut self) -> Written;
 
     /// Verifies the bytes, makes them durable and publishes them atomically. Returns their descriptor.
     ///
@@ -49,54 +86,21 @@ pub trait Ingest: Send {
     /// `SizeMismatch`. The content is not published then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
-    /// Releases resources between two writes, such as an open file. The next call acquires them again. The default
-    /// releases nothing.
-    fn park(&mut self) {}
-
-    /// Deletes the bytes, also those of [`IngestTarget::begin_named`]. A remote store also deletes its upload session.
-    /// The default only drops the ingest.
+    /// Deletes the bytes, also those of a write with a name. A remote store also deletes its upload session. The
+    /// default only drops the ingest.
     async fn abort(self: Box<Self>) {}
 }
 
-/// A store that content can be written to before its digest is known.
+/// A target that content can be written to before its digest is known.
 #[async_trait]
-pub trait IngestTarget: Send + Sync {
-    /// Starts a write of content with `media_type`. The digest of the content is computed with `algorithm`.
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>>;
-
-    /// Starts a write like [`IngestTarget::begin`] that [`IngestTarget::resume`] can continue, even after the program
-    /// ended.
-    ///
-    /// The bytes stay if the [`Ingest`] is dropped or the program is killed. The store deletes them if the write is
-    /// not resumed within a day. The default ignores `name`, and the bytes do not stay.
-    ///
-    /// `name` must be unique and consist of lower-case letters and digits. A caller that knows the name can resume
-    /// the write.
-    async fn begin_named(
-        &self,
-        _name: &str,
-        media_type: MediaType,
-        algorithm: Algorithm,
-    ) -> Result<Box<dyn Ingest>> {
-        self.begin(media_type, algorithm).await
-    }
-
-    /// Resumes the write of [`IngestTarget::begin_named`] after its last byte. The store hashes the existing bytes
-    /// again.
-    ///
-    /// Returns `None` if there is no write with this name: it was committed or aborted, or the store does not support
-    /// it. The default is `None`.
+pub trait IngestTarget: Target {
+    /// Begins a write, or resumes one.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`] while another [`Ingest`] of this or another process writes the content.
-    async fn resume(
-        &self,
-        _name: &str,
-        _media_type: MediaType,
-        _algorithm: Algorithm,
-    ) -> Result<Option<Box<dyn Ingest>>> {
-        Ok(None)
-    }
+    /// For [`IngestName::Resume`], [`ErrorKind::NotFound`] if there is no write of this name: it was committed or
+    /// aborted, or the store cannot resume writes. [`ErrorKind::AlreadyExists`] while another [`Ingest`] of this or
+    /// another process writes the content.
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>>;
 
     /// Stores `content` and computes its digest. Returns its descriptor and the outcome, as
     /// [`Target::push`](crate::Target::push) does.
@@ -105,15 +109,16 @@ pub trait IngestTarget: Send + Sync {
     /// The errors of reading, and [`ErrorKind::SizeMismatch`] if `content` has another size than its description. The
     /// content is not published then.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
-        // Every implementation must support SHA-256 (image-spec, descriptor.md "SHA-256").
-        let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
+        let mut ingest = self.begin(IngestOptions::new(content.media_type.clone())).await?;
         let mut stream = content.open(0).await?;
+        let mut size = 0;
         while let Some(chunk) = stream.try_next().await? {
-            ingest.write(chunk).await?;
+            size += chunk.len() as u64;
+            ingest.write(vec![chunk]).await?;
         }
         // Without an expected digest, `commit` cannot detect that the stream ended early.
-        if ingest.written() != content.size {
-            let message = format!("content has {} bytes, not {}", ingest.written(), content.size);
+        if size != content.size {
+            let message = format!("content has {size} bytes, not {}", content.size);
             return Err(Error::new(ErrorKind::SizeMismatch, message));
         }
         Ok((ingest.commit(None).await?, Pushed::Copied))

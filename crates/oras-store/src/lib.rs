@@ -1,8 +1,8 @@
 //! The contract between ORAS stores.
 //!
 //! A [`Source`] resolves references and reads content. A [`Target`] stores [`Content`] and tags it. The other traits
-//! are optional: [`Predecessors`], [`TagList`], [`Delete`], [`IngestTarget`]. A function that needs one requires it
-//! in its bound.
+//! are optional: a [`ReadStore`] also lists tags and finds referrers, an [`IngestTarget`] also takes content whose
+//! digest is not known yet, and a [`Store`] is both and deletes. A function requires in its bound what it needs.
 //!
 //! Two traits are enough because of [`Content`]. It belongs to one descriptor, can be opened again and from any
 //! offset, and verifies the bytes. Its [`Origin`] states where the bytes are, so that a target can mount or link them
@@ -42,11 +42,11 @@ mod verify;
 pub use content::Content;
 pub use content_origin::Origin;
 pub use error::{BoxError, Error, ErrorKind, Result, Side};
-pub use ingest::{Ingest, IngestTarget, ReadBack};
+pub use ingest::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Written};
 pub use progress::Progress;
 pub use push_outcome::Pushed;
 pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};
-pub use store::{Delete, GraphSource, Predecessors, ReadStore, Sink, Source, Store, TagList, Target};
+pub use store::{DeleteTarget, PushMode, ReadStore, Source, Store, Target};
 pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
 

@@ -41,6 +41,40 @@ pub trait Source: Send + Sync {
     }
 }
 
+/// A source that also finds referrers and lists tags: everything that can be read from a repository.
+#[async_trait]
+pub trait ReadStore: Source {
+    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With
+    /// `artifact_type`, returns only the referrers of that type. An index that lists `node` among its manifests is
+    /// not a referrer.
+    async fn predecessors(
+        &self,
+        node: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>>;
+
+    /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the
+    /// stream.
+    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
+}
+
+/// What [`Target::push`] does besides storing the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushMode<'a> {
+    /// Stores a blob, or a manifest without a tag.
+    Untagged,
+    /// Stores a manifest like [`PushMode::Untagged`], but the target may defer the write, to store many manifests in
+    /// one step.
+    ///
+    /// The manifest is visible through this target at once. It is durable when [`Target::sync`] or a push with a tag
+    /// has returned. If the program ends earlier, the manifest is lost.
+    Deferred,
+    /// Stores a manifest and makes this tag name it: a registry does both in one request. An existing tag is replaced.
+    Tagged(&'a str),
+    /// Makes this tag name a manifest that the target has, and writes nothing else.
+    AddTag(&'a str),
+}
+
 /// A store that content can be written to.
 ///
 /// A push is atomic. After success the content is verified, visible and, where the store can guarantee it, durable.
@@ -51,29 +85,16 @@ pub trait Target: Send + Sync {
     /// Returns true if the store has the content of `descriptor`. For a manifest this says nothing about its children.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool>;
 
-    /// Stores `content`. Content that already exists is no error. Callers check [`Target::exists`] first, so an
-    /// implementation need not.
+    /// Stores `content` as `mode` says. Content that already exists is no error: a blob is not transferred again, and
+    /// the outcome is [`Pushed::Existed`] if the target knows.
     ///
     /// # Errors
     /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) or `SizeMismatch` if the bytes do not match
-    /// the descriptor.
-    async fn push(&self, content: &Content) -> Result<Pushed>;
+    /// the descriptor, `InvalidInput` for an invalid tag.
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed>;
 
-    /// Returns true if [`Target::push`] detects existing content itself, so callers can skip the [`Target::exists`]
-    /// request. Makes no request. The default is false.
-    fn push_checks_existence(&self, _content: &Content) -> bool {
-        false
-    }
-
-    /// Like [`Target::push`], but the target may defer the write of the manifest, to store many manifests in one step.
-    ///
-    /// The manifest is visible through this target at once. It is durable when [`Target::sync`] or [`Target::tag`] has
-    /// returned. If the program ends earlier, the manifest is lost. The default defers nothing.
-    async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
-        self.push(content).await
-    }
-
-    /// Stores the manifests that [`Target::push_deferred`] deferred. After an error they stay deferred.
+    /// Stores the manifests that [`PushMode::Deferred`] deferred. After an error they stay deferred. The default does
+    /// nothing, for a target that defers nothing.
     async fn sync(&self) -> Result<()> {
         Ok(())
     }
@@ -85,8 +106,8 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// Checks that `tag` is a valid name for [`Target::tag`], without a request. The default accepts every name but the
-    /// empty one.
+    /// Checks that `tag` is a valid name for a tag of this target, without a request. The default accepts every name
+    /// but the empty one.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the name is invalid.
@@ -94,75 +115,25 @@ pub trait Target: Send + Sync {
         // The Go library has the same text for this error.
         if tag.is_empty() { Err(Error::new(ErrorKind::InvalidInput, "missing reference")) } else { Ok(()) }
     }
-
-    /// Makes `tag` name the manifest `content`, and stores the manifest if it does not exist: a registry does both in
-    /// one request. An existing tag is replaced.
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()>;
-
-    /// Makes `tag` name the existing manifest `content`, and writes nothing else. The default calls [`Target::tag`].
-    async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.tag(content, tag).await
-    }
 }
 
-/// A store that finds the referrers of a manifest.
-#[async_trait]
-pub trait Predecessors: Send + Sync {
-    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With
-    /// `artifact_type`, returns only the referrers of that type. An index that lists `node` among its manifests is
-    /// not a referrer.
-    async fn predecessors(
-        &self,
-        node: &Descriptor,
-        artifact_type: Option<&MediaType>,
-    ) -> Result<Vec<Descriptor>>;
+/// What [`Store::delete`] deletes.
+#[derive(Clone, Copy, Debug)]
+pub enum DeleteTarget<'a> {
+    /// The content of a descriptor, and every tag that names it.
+    Content(&'a Descriptor),
+    /// A tag. The manifest stays available by its digest and its other tags.
+    Tag(&'a str),
 }
-
-/// A store that lists its tags.
-pub trait TagList: Send + Sync {
-    /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the
-    /// stream.
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
-}
-
-/// A store that deletes content and tags.
-#[async_trait]
-pub trait Delete: Send + Sync {
-    /// Deletes the content of `descriptor` and every tag that names it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have it, `Unsupported` if the store
-    /// forbids deletion.
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()>;
-
-    /// Deletes a tag. The manifest stays available by its digest and its other tags.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the tag does not exist, `InvalidInput` if `tag` is a
-    /// digest, `Unsupported` if the store cannot delete a tag alone, which is the default.
-    async fn untag(&self, tag: &str) -> Result<()> {
-        // A registry, for example, may forbid the deletion of tags (distribution-spec, "Deleting tags").
-        Err(Error::new(ErrorKind::Unsupported, format!("{tag}: this store can't remove a tag alone")))
-    }
-}
-
-/// A source that also finds referrers.
-pub trait GraphSource: Source + Predecessors {}
-
-// The blanket implementations let a store implement only the small traits.
-impl<T: Source + Predecessors + ?Sized> GraphSource for T {}
-
-/// A source that also finds referrers and lists tags: everything that can be read from a repository.
-pub trait ReadStore: GraphSource + TagList {}
-
-impl<T: GraphSource + TagList + ?Sized> ReadStore for T {}
-
-/// A target that also stores content whose digest is not known yet: everything that can be written to a repository.
-pub trait Sink: Target + IngestTarget {}
-
-impl<T: Target + IngestTarget + ?Sized> Sink for T {}
 
 /// A store with every operation of a repository in a registry.
-pub trait Store: ReadStore + Sink + Delete {}
-
-impl<T: ReadStore + Sink + Delete + ?Sized> Store for T {}
+#[async_trait]
+pub trait Store: ReadStore + IngestTarget {
+    /// Deletes content or a tag.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have it. `InvalidInput` if the tag is
+    /// a digest. `Unsupported` if the store forbids the deletion or cannot delete a tag alone: a registry may forbid
+    /// both (distribution-spec, "Content Management").
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()>;
+}

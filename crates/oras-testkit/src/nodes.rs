@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use oras_spec::{Descriptor, ImageIndex, ImageManifest, MediaType};
-use oras_store::{ByteStream, Content, Source, Target};
+use oras_store::{ByteStream, Content, PushMode, Source, Target};
 
 use crate::random;
 
@@ -59,9 +59,12 @@ pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> ByteStream {
 
 /// Pushes [`empty`], and then `contents` in order.
 pub async fn push_all<T: Target + ?Sized>(target: &T, contents: &[&Content]) {
-    target.push(&empty()).await.expect("the empty JSON object is pushed");
+    target.push(&empty(), PushMode::Untagged).await.expect("the empty JSON object is pushed");
     for content in contents {
-        target.push(content).await.unwrap_or_else(|error| panic!("{content:?} is pushed: {error:?}"));
+        target
+            .push(content, PushMode::Untagged)
+            .await
+            .unwrap_or_else(|error| panic!("{content:?} is pushed: {error:?}"));
     }
 }
 

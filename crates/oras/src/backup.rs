@@ -74,7 +74,7 @@ pub struct BackedUp {
 /// use std::sync::Arc;
 ///
 /// use oras::spec::MediaType;
-/// use oras::store::{Content, Source, Target};
+/// use oras::store::{Content, PushMode, Source, Target};
 /// use oras::{BackupOptions, BackupOutput, Memory, Quiet, RestoreOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -82,7 +82,7 @@ pub struct BackedUp {
 /// # let directory = tempfile::tempdir().unwrap();
 /// let (here, there) = (Arc::new(Memory::new()), Arc::new(Memory::new()));
 /// let index = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
-/// here.tag(&index, "v1").await?;
+/// here.push(&index, PushMode::Tagged("v1")).await?;
 ///
 /// let path = directory.path().join("backup.tar");
 /// let quiet = Arc::new(Quiet);

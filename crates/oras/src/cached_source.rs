@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use oras_layout::Layout;
 use oras_spec::{Algorithm, Descriptor, Digest};
-use oras_store::{ByteStream, Ingest, IngestTarget, Origin, Result, Source};
+use oras_store::{ByteStream, Ingest, IngestOptions, IngestTarget, Origin, Result, Source};
 use parking_lot::Mutex;
 
 /// A source that caches content in an OCI layout.
@@ -60,13 +60,15 @@ impl CachedSource {
     /// Writes the content to the cache. It replaces damaged content.
     async fn insert(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
         let Some(algorithm) = self.cacheable_algorithm(descriptor) else { return Ok(()) };
-        let mut copy = self.cache.begin(descriptor.media_type.clone(), algorithm).await?;
-        copy.write(bytes).await?;
+        let options = IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) };
+        let mut copy = self.cache.begin(options).await?;
+        copy.write(vec![bytes]).await?;
         copy.commit(Some(&descriptor.digest)).await.map(drop)
     }
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for CachedSource {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.source.resolve(reference).await
@@ -95,7 +97,8 @@ impl Source for CachedSource {
         let Some(algorithm) = self.cacheable_algorithm(descriptor).filter(|_| whole) else {
             return Ok(stream);
         };
-        match self.cache.begin(descriptor.media_type.clone(), algorithm).await {
+        let options = IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) };
+        match self.cache.begin(options).await {
             Ok(copy) => Ok(cache_while_reading(stream, copy, descriptor.clone())),
             // A cache that cannot be written must not fail the read.
             Err(_) => Ok(stream),
@@ -116,22 +119,24 @@ impl Source for CachedSource {
 ///
 /// The copy is published with the last chunk. If a write fails or the reader stops early, the copy is dropped.
 fn cache_while_reading(stream: ByteStream, copy: Box<dyn Ingest>, descriptor: Descriptor) -> ByteStream {
-    let next = |(mut stream, mut copy, descriptor): (ByteStream, Option<Box<dyn Ingest>>, Descriptor)| async move {
+    type State = (ByteStream, Option<Box<dyn Ingest>>, u64, Descriptor);
+    let next = |(mut stream, mut copy, mut read, descriptor): State| async move {
         let item = stream.next().await;
         // A failed write drops the copy, and the reader still receives every chunk.
         if let (Some(Ok(chunk)), Some(mut open)) = (&item, copy.take()) {
-            copy = open.write(chunk.clone()).await.is_ok().then_some(open);
+            read += chunk.len() as u64;
+            copy = open.write(vec![chunk.clone()]).await.is_ok().then_some(open);
         }
         // Publishes the copy before the last chunk is returned, because a reader may stop after the last byte. The
         // commit verifies the digest, so damaged content is never cached. The reader verifies the content itself.
-        if let Some(full) = copy.take_if(|copy| copy.written() >= descriptor.size)
-            && full.written() == descriptor.size
+        if let Some(full) = copy.take_if(|_| read >= descriptor.size)
+            && read == descriptor.size
         {
             drop(full.commit(Some(&descriptor.digest)).await);
         }
-        Some((item?, (stream, copy, descriptor)))
+        Some((item?, (stream, copy, read, descriptor)))
     };
-    futures::stream::unfold((stream, Some(copy), descriptor), next).boxed()
+    futures::stream::unfold((stream, Some(copy), 0, descriptor), next).boxed()
 }
 
 #[cfg(test)]
@@ -140,17 +145,17 @@ mod tests {
     use futures::TryStreamExt;
     use oras_memory::Memory;
     use oras_spec::{ImageManifest, MediaType};
-    use oras_store::{Content, ErrorKind, Target};
+    use oras_store::{Content, ErrorKind, PushMode, Target};
 
     async fn store_with_artifact() -> (Arc<Memory>, Descriptor, Content) {
         let store = Arc::new(Memory::new());
         let layer = Content::of(MediaType::LAYER_TAR, "hello world\n");
         let config = Content::of(MediaType::EMPTY_JSON, "{}");
-        store.push(&layer).await.unwrap();
-        store.push(&config).await.unwrap();
+        store.push(&layer, PushMode::Untagged).await.unwrap();
+        store.push(&config, PushMode::Untagged).await.unwrap();
         let manifest = ImageManifest::new(config.descriptor().clone(), vec![layer.descriptor().clone()]);
         let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-        store.tag(&manifest, "v1").await.unwrap();
+        store.push(&manifest, PushMode::Tagged("v1")).await.unwrap();
         (store, layer.descriptor().clone(), manifest)
     }
 

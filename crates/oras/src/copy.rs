@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::{Event, PlatformsError, Selected, TagPolicy, copy_graph, referrers, select_platforms};
 use oras_spec::{Descriptor, Platform};
-use oras_store::{Content, Error, ErrorKind, GraphSource, MAX_MANIFEST_SIZE, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::CopyObserver;
 use crate::resolve::{fetch_manifest, fetch_root};
@@ -45,7 +45,7 @@ pub struct CopyOptions {
 /// # Errors
 /// Returns the first error, with the side that failed. No tag is written before the artifact is complete.
 pub async fn copy(
-    source: Arc<dyn GraphSource>,
+    source: Arc<dyn ReadStore>,
     reference: &str,
     target: Arc<dyn Target>,
     options: CopyOptions,
@@ -189,6 +189,8 @@ async fn select_root(
 
 #[cfg(test)]
 mod tests {
+    use oras_store::PushMode;
+
     use super::*;
     use crate::{Memory, Quiet};
     use oras_layout::Layout;
@@ -201,8 +203,8 @@ mod tests {
         let listed = serde_json::to_string(child.descriptor()).unwrap();
         let parent = format!(r#"{{"schemaVersion":2,"manifests":[{listed}]}}"#);
         let parent = Content::of(MediaType::IMAGE_INDEX, parent);
-        from.push(&child).await.unwrap();
-        from.tag(&parent, "v1").await.unwrap();
+        from.push(&child, PushMode::Untagged).await.unwrap();
+        from.push(&parent, PushMode::Tagged("v1")).await.unwrap();
         let to = Arc::new(Layout::open_or_create(directory.path()).await.unwrap());
         copy(from, "v1", to.clone(), CopyOptions::default(), Arc::new(Quiet)).await.unwrap();
         let other = Layout::open(directory.path()).await.unwrap();

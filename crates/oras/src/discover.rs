@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, MediaType, Platform};
-use oras_store::{Error, ErrorKind, GraphSource, Predecessors, Result, Source};
+use oras_store::{Error, ErrorKind, ReadStore, Result, Source};
 
 use crate::resolve;
 
@@ -42,7 +42,7 @@ pub struct Referrer {
 /// - [`ErrorKind::TooLarge`] if the tree has more than 256 levels.
 /// - The errors of the source.
 pub async fn discover(
-    source: Arc<dyn GraphSource>,
+    source: Arc<dyn ReadStore>,
     reference: &str,
     options: &DiscoverOptions,
 ) -> Result<Referrer> {
@@ -57,7 +57,7 @@ type Levels = Vec<Vec<(usize, Descriptor)>>;
 
 /// Requests the referrers level by level, so that a level takes one round trip for every five manifests.
 async fn fetch_levels(
-    source: &dyn GraphSource,
+    source: &dyn ReadStore,
     root: &Descriptor,
     options: &DiscoverOptions,
 ) -> Result<Levels> {
@@ -71,7 +71,7 @@ async fn fetch_levels(
         }
         let answers: Vec<(usize, Vec<Descriptor>)> = stream::iter(pending)
             .map(|(place, node)| async move {
-                let found = Predecessors::predecessors(source, &node, options.artifact_type.as_ref()).await?;
+                let found = source.predecessors(&node, options.artifact_type.as_ref()).await?;
                 Ok::<_, Error>((place, found))
             })
             // Keeps the order of the manifests, so that the tree does not depend on timing.
@@ -116,14 +116,14 @@ mod tests {
     use super::*;
     use oras_memory::Memory;
     use oras_spec::ImageManifest;
-    use oras_store::{Content, Target};
+    use oras_store::{Content, PushMode, Target};
 
     async fn refer(store: &Memory, subject: Option<&Descriptor>, artifact_type: &'static str) -> Descriptor {
         let mut manifest = ImageManifest::new(Descriptor::empty_json(), Vec::new());
         manifest.subject = subject.map(Descriptor::plain);
         manifest.artifact_type = Some(artifact_type.into());
         let content = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-        store.push(&content).await.unwrap();
+        store.push(&content, PushMode::Untagged).await.unwrap();
         content.descriptor().clone()
     }
 

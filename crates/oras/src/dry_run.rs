@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
+use oras_spec::{Descriptor, Digest, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Origin, Predecessors, Pushed,
-    Result, Source, Store, TagList, Target, UnhashedContent,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Origin,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent, Written,
 };
 
 /// Wraps `store` so that reads go to it and writes change nothing.
@@ -24,6 +24,7 @@ pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
 struct DryRun(Arc<dyn Store>);
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for DryRun {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.0.resolve(reference).await
@@ -43,13 +44,24 @@ impl Source for DryRun {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Target for DryRun {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
         self.0.exists(descriptor).await
     }
 
-    async fn push(&self, _: &Content) -> Result<Pushed> {
-        Ok(Pushed::Copied)
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        if let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode {
+            // A dry run must find an invalid tag, although it writes none.
+            self.0.check_tag(tag)?;
+        }
+        let node = content.descriptor();
+        let exists = !node.media_type.is_manifest() && self.0.exists(node).await?;
+        Ok(if exists { Pushed::Existed } else { Pushed::Copied })
+    }
+
+    async fn sync(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {
@@ -57,11 +69,6 @@ impl Target for DryRun {
     }
 
     fn check_tag(&self, tag: &str) -> Result<()> {
-        self.0.check_tag(tag)
-    }
-
-    async fn tag(&self, _: &Content, tag: &str) -> Result<()> {
-        // A dry run must find an invalid tag, although it writes none.
         self.0.check_tag(tag)
     }
 }
@@ -75,14 +82,16 @@ struct HashingIngest {
 
 #[async_trait]
 impl Ingest for HashingIngest {
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.hasher.update(&chunk);
-        self.written += chunk.len() as u64;
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        for chunk in chunks {
+            self.hasher.update(&chunk);
+            self.written += chunk.len() as u64;
+        }
         Ok(())
     }
 
-    fn written(&self) -> u64 {
-        self.written
+    fn pause(&mut self) -> Written {
+        Written { size: self.written, read_back: None }
     }
 
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {
@@ -98,17 +107,19 @@ impl Ingest for HashingIngest {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl IngestTarget for DryRun {
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
+        let IngestOptions { media_type, algorithm, .. } = options;
         Ok(Box::new(HashingIngest { media_type, hasher: Hasher::new(algorithm), written: 0 }))
     }
 
     /// Hashes the content, and reports it as existing if the store has it.
     async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
-        let mut ingest = self.begin(content.media_type.clone(), Algorithm::Sha256).await?;
+        let mut ingest = self.begin(IngestOptions::new(content.media_type.clone())).await?;
         let mut stream = content.read(0).await?;
         while let Some(chunk) = stream.try_next().await? {
-            ingest.write(chunk).await?;
+            ingest.write(vec![chunk]).await?;
         }
         // The digest is known only now, so the check for existing content comes after the read.
         let node = ingest.commit(None).await?;
@@ -118,7 +129,8 @@ impl IngestTarget for DryRun {
 }
 
 #[async_trait]
-impl Predecessors for DryRun {
+#[deny(clippy::missing_trait_methods)]
+impl ReadStore for DryRun {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -126,23 +138,22 @@ impl Predecessors for DryRun {
     ) -> Result<Vec<Descriptor>> {
         self.0.predecessors(node, artifact_type).await
     }
-}
 
-impl TagList for DryRun {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         self.0.tags(last)
     }
 }
 
 #[async_trait]
-impl Delete for DryRun {
-    /// Deletes nothing. Returns an error if the content does not exist, like a store.
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
-        self.0.resolve(&descriptor.digest.to_string()).await.map(drop)
-    }
-
-    async fn untag(&self, tag: &str) -> Result<()> {
-        self.0.resolve(tag).await.map(drop)
+#[deny(clippy::missing_trait_methods)]
+impl Store for DryRun {
+    /// Deletes nothing. Returns an error if the content or tag does not exist, like a store.
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
+        let found = match target {
+            DeleteTarget::Content(descriptor) => self.0.resolve(&descriptor.digest.to_string()).await,
+            DeleteTarget::Tag(tag) => self.0.resolve(tag).await,
+        };
+        found.map(drop)
     }
 }
 
@@ -157,11 +168,11 @@ mod tests {
         let memory = Arc::new(Memory::new());
         let index = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
         let dry = dry_run(memory.clone());
-        assert_eq!(dry.push(&index).await.unwrap(), Pushed::Copied);
-        dry.tag(&index, "v1").await.unwrap();
+        assert_eq!(dry.push(&index, PushMode::Untagged).await.unwrap(), Pushed::Copied);
+        dry.push(&index, PushMode::Tagged("v1")).await.unwrap();
         assert!(memory.resolve("v1").await.is_err());
-        memory.tag(&index, "v1").await.unwrap();
-        dry.delete(index.descriptor()).await.unwrap();
+        memory.push(&index, PushMode::Tagged("v1")).await.unwrap();
+        dry.delete(DeleteTarget::Content(index.descriptor())).await.unwrap();
         assert!(memory.exists(index.descriptor()).await.unwrap());
         assert!(dry.exists(index.descriptor()).await.unwrap());
     }

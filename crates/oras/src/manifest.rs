@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_copy::Event;
 use oras_spec::{Platform, View};
-use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Source, Store};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, PushMode, Pushed, Result, Source, Store};
 
 use crate::resolve::fetch_root;
 use crate::{Listener, Step, tag};
@@ -53,7 +53,7 @@ pub async fn push_manifest(
     let outcome = if exists { Pushed::Existed } else { Pushed::Copied };
     if !exists {
         listener.step(Step::Node(Event::Started(node)));
-        store.tag(manifest, names.reference.as_deref().unwrap_or(&digest)).await?;
+        store.push(manifest, PushMode::Tagged(names.reference.as_deref().unwrap_or(&digest))).await?;
     }
     // Reported for an existing manifest, too, so that the output always contains the node.
     listener.step(Step::Node(Event::Finished { node, outcome, children: &[] }));
@@ -77,7 +77,7 @@ pub async fn store_manifest(
     let digest = manifest.descriptor().digest.to_string();
     // A digest names the manifest before the edit, so it can't name the new one.
     let tag = names.reference.as_deref().filter(|name| name.parse::<oras_spec::Digest>().is_err());
-    store.tag(manifest, tag.unwrap_or(&digest)).await?;
+    store.push(manifest, PushMode::Tagged(tag.unwrap_or(&digest))).await?;
     listener.step(Step::Stored(manifest.descriptor()));
     tag::write_tags(&*store, manifest, &names.extra_tags, names.concurrency, &*listener).await
 }

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use oras_memory::Memory;
     use oras_spec::{ImageManifest, MediaType, annotation};
-    use oras_store::Target;
+    use oras_store::{PushMode, Target};
 
     #[tokio::test]
     async fn opens_exactly_one_selected_file() {
@@ -58,13 +58,16 @@ mod tests {
         let mut layers = Vec::new();
         for title in ["a.txt", "b.txt"] {
             let blob = Content::of(MediaType::LAYER_TAR, title);
-            store.push(&blob).await.unwrap();
+            store.push(&blob, PushMode::Untagged).await.unwrap();
             let mut layer = blob.descriptor().clone();
             layer.annotations.insert(annotation::TITLE.to_owned(), title.to_owned());
             layers.push(layer);
         }
         let manifest = ImageManifest::new(Descriptor::empty_json(), layers);
-        store.tag(&Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes()), "v1").await.unwrap();
+        store
+            .push(&Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes()), PushMode::Tagged("v1"))
+            .await
+            .unwrap();
         let open = async |name: &'static str| {
             let selector =
                 Selector::new(move |layer| layer.title().is_some_and(|title| title.contains(name)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, ErrorKind, Result, Side, Store, Target};
+use oras_store::{Content, DeleteTarget, Error, ErrorKind, PushMode, Result, Side, Store, Target};
 
 use crate::resolve::fetch_manifest;
 use crate::{Listener, Step};
@@ -57,7 +57,7 @@ pub(crate) async fn write_tags<T: Target + ?Sized>(
     listener: &dyn Listener,
 ) -> Result<()> {
     let writes = tags.iter().map(|tag| async move {
-        target.add_tag(manifest, tag).await?;
+        target.push(manifest, PushMode::AddTag(tag)).await?;
         listener.step(Step::Tagged(tag));
         Ok(())
     });
@@ -88,7 +88,7 @@ pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
     check_tags(&*store, [tag])?;
     // Reads the digest first: the tag does not name the manifest any more after the removal.
     let node = store.resolve(tag).await?;
-    store.untag(tag).await?;
+    store.delete(DeleteTarget::Tag(tag)).await?;
     Ok(node)
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::stream::{self, Buffered, Iter, StreamExt, TryStreamExt};
 use oras_copy::{CopyOptions, TagPolicy, copy_graph, referrers};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, ErrorKind, GraphSource, Pushed, ReadStore, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, ReadStore, Result, Side, Source, Target};
 
 use crate::listener::CopyObserver;
 use crate::tag::concurrency_or_default;
@@ -113,7 +113,7 @@ impl TagTransfer {
         copy_graph(Arc::clone(source) as _, Arc::clone(target), roots, copy).await?;
         let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
-                let written = target.add_tag(&content(&artifact.root), &artifact.tag).await;
+                let written = target.push(&content(&artifact.root), PushMode::AddTag(&artifact.tag)).await;
                 written.map_err(|error| error.on(Side::Destination))?;
             }
             Ok::<_, Error>(artifact)
@@ -173,21 +173,33 @@ struct ProbeTarget {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Target for ProbeTarget {
     /// Checks the target only for content that the source lacks. A dry run of a complete layout needs no network.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
         Ok(!self.is_in_source(descriptor).await? && self.target.exists(descriptor).await?)
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
+    async fn push(&self, content: &Content, _: PushMode<'_>) -> Result<Pushed> {
         if self.is_in_source(content.descriptor()).await? {
             return Ok(Pushed::Copied);
+        }
+        if self.target.exists(content.descriptor()).await? {
+            return Ok(Pushed::Existed);
         }
         Err(Error::not_found(&content.descriptor().digest).on(Side::Source))
     }
 
-    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
+    async fn sync(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.target.tagged(tag).await
+    }
+
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.target.check_tag(tag)
     }
 }
 
@@ -224,7 +236,7 @@ async fn referrers_of_roots(
     roots: &[Descriptor],
     concurrency: usize,
 ) -> Result<Vec<(Digest, Vec<Descriptor>)>> {
-    let source = Arc::clone(source) as Arc<dyn GraphSource>;
+    let source = Arc::clone(source) as Arc<dyn ReadStore>;
     let source = &source;
     let (across, within) = if roots.len() == 1 {
         (1, concurrency_or_default(concurrency))

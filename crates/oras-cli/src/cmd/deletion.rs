@@ -3,7 +3,7 @@
 use clap::Command;
 use oras::report;
 use oras::spec::Descriptor;
-use oras::store::{Error, ErrorKind};
+use oras::store::{DeleteTarget, Error, ErrorKind};
 
 use super::json_output::print_descriptor;
 use crate::args::{CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags};
@@ -96,7 +96,12 @@ impl Deletion<'_> {
             return self.printer.line("Operation cancelled.");
         }
         // In a layout this store also deletes content that is no longer needed, so it is opened after the confirmation.
-        target.deleting_store().await?.delete(&node).await.map_err(|error| target.failure(&error))?;
+        target
+            .deleting_store()
+            .await?
+            .delete(DeleteTarget::Content(&node))
+            .await
+            .map_err(|error| target.failure(&error))?;
         if self.args.descriptor.is_wanted() {
             return print_descriptor(self.printer, &node, self.args.descriptor.is_pretty());
         }

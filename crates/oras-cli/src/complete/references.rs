@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use oras::Layout;
 use oras::remote::{Registry, Repository};
 use oras::spec::Reference;
-use oras::store::TagList;
+use oras::store::ReadStore;
 
 use super::candidates::{Answer, DIRECTORIES, NO_FILES, NO_SPACE};
 use crate::args::{RegistryArgs, command_line::CommandLine, values::go_bool};

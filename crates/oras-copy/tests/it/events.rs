@@ -1,4 +1,4 @@
-//! The events of leaves, for targets that check existence by a request and for targets whose push checks it.
+//! The events of leaves and the requests for them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use oras_copy::{CopyOptions, Event, TagPolicy, copy_graph};
 use oras_memory::Memory;
 use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
-use oras_store::{Content, Pushed, Target};
+use oras_store::{Content, PushMode, Pushed, Target};
 
 use crate::recording::{Call, Recording, artifact, word};
 
@@ -37,7 +37,7 @@ async fn never_starts_an_existing_leaf() {
     for size in [10, 2 << 20] {
         let leaf = leaf_of(&[size]).await;
         let outcomes = HashMap::from([(leaf.clone(), Some(Pushed::Existed))]);
-        let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
+        let target = Recording { outcomes, ..Recording::default() };
         let (words, done, calls) = copy_and_record(target, &[size]).await;
         assert!(done);
         assert_eq!(words, ["existed"]);
@@ -46,18 +46,15 @@ async fn never_starts_an_existing_leaf() {
 }
 
 #[tokio::test]
-async fn reports_the_same_events_with_and_without_an_existence_check() {
+async fn reports_a_copied_and_an_existing_leaf() {
     for size in [10, 2 << 20] {
-        for push_checks_existence in [false, true] {
-            let (words, done, _) =
-                copy_and_record(Recording { push_checks_existence, ..Recording::default() }, &[size]).await;
-            assert!(done);
-            assert_eq!(words, ["started", "progress", "copied"], "{push_checks_existence}");
-        }
+        let (words, done, _) = copy_and_record(Recording::default(), &[size]).await;
+        assert!(done);
+        assert_eq!(words, ["started", "progress", "copied"]);
         let target = Recording::default();
         let (source, layers, _) = artifact(&[size]).await;
         let leaf = oras_store::Content::from_source(source, layers[0].clone());
-        target.store.push(&leaf).await.unwrap();
+        target.store.push(&leaf, PushMode::Untagged).await.unwrap();
         assert_eq!(copy_and_record(target, &[size]).await.0, ["existed"]);
     }
 }
@@ -69,7 +66,7 @@ async fn starts_a_node_without_transferred_bytes_when_it_finishes() {
         [(Some(Pushed::Adopted), &["started", "adopted"][..], true), (None, &["started"], false)]
     {
         let outcomes = HashMap::from([(leaf.clone(), outcome)]);
-        let target = Recording { push_checks_existence: true, outcomes, ..Recording::default() };
+        let target = Recording { outcomes, ..Recording::default() };
         let (words, done, _) = copy_and_record(target, &[10]).await;
         assert_eq!((&words[..], done), (expected, succeeds));
     }
@@ -123,7 +120,7 @@ async fn reported_types(concurrency: usize) -> Vec<(String, Pushed)> {
         let manifest = ImageManifest::new(config, vec![layer]).to_bytes();
         roots.push(Content::of(MediaType::IMAGE_MANIFEST, manifest));
     }
-    source.push(&empty(MediaType::EMPTY_JSON)).await.unwrap();
+    source.push(&empty(MediaType::EMPTY_JSON), PushMode::Untagged).await.unwrap();
     let (digest, reported) = (Descriptor::empty_json().digest, Arc::new(Mutex::new(Vec::new())));
     let observer = {
         let reported = Arc::clone(&reported);

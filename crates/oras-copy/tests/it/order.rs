@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use oras_copy::{CopyOptions, Event, copy_graph, referrers};
 use oras_memory::Memory;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Content, GraphSource, Source, Target};
+use oras_store::{Content, PushMode, ReadStore, Source, Target};
 
 use crate::recording::{Recording, artifact, word};
 
@@ -15,13 +15,11 @@ const MIB: usize = 1 << 20;
 async fn limits_small_and_large_leaves_separately() {
     let mut sizes = vec![100; 40];
     sizes.extend((0..8).map(|more| MIB + 1 + more));
-    for push_checks_existence in [false, true] {
-        let (source, _, manifest) = artifact(&sizes).await;
-        let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
-        copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
-        let (small, large, _) = target.most();
-        assert_eq!((small, large), (32, 5));
-    }
+    let (source, _, manifest) = artifact(&sizes).await;
+    let target = Arc::new(Recording::default());
+    copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
+    let (small, large, _) = target.most();
+    assert_eq!((small, large), (32, 5));
 }
 
 #[tokio::test]
@@ -53,15 +51,13 @@ async fn sends_the_largest_leaf_first_unless_the_concurrency_is_1() {
 
     // Nine large leaves of increasing size: the last is sent first.
     let sizes: Vec<_> = (0..9).map(|more| MIB + 1 + more).collect();
-    for push_checks_existence in [false, true] {
-        let (source, mut layers, manifest) = artifact(&sizes).await;
-        let target = Arc::new(Recording { push_checks_existence, ..Recording::default() });
-        copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
-        layers.reverse();
-        let large = |digest: &Digest| layers.iter().any(|layer| layer.digest == *digest);
-        let pushed: Vec<_> = target.pushed().into_iter().filter(large).collect();
-        assert_eq!(pushed, layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>());
-    }
+    let (source, mut layers, manifest) = artifact(&sizes).await;
+    let target = Arc::new(Recording::default());
+    copy_graph(source, target.clone(), vec![manifest], CopyOptions::default()).await.unwrap();
+    layers.reverse();
+    let large = |digest: &Digest| layers.iter().any(|layer| layer.digest == *digest);
+    let pushed: Vec<_> = target.pushed().into_iter().filter(large).collect();
+    assert_eq!(pushed, layers.iter().map(|layer| layer.digest.clone()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -72,9 +68,9 @@ async fn opens_all_manifests_of_an_index_before_a_large_blob_is_done() {
     for size in [2 * MIB, 10, 20] {
         let (part, layers, manifest) = artifact(&[size]).await;
         for node in layers.into_iter().chain([oras_spec::Descriptor::empty_json()]) {
-            source.push(&Content::from_source(part.clone(), node)).await.unwrap();
+            source.push(&Content::from_source(part.clone(), node), PushMode::Untagged).await.unwrap();
         }
-        source.push(&manifest).await.unwrap();
+        source.push(&manifest, PushMode::Untagged).await.unwrap();
         entries.push(manifest.descriptor().clone());
     }
     let listed: Vec<_> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
@@ -106,7 +102,7 @@ async fn copies_more_manifests_than_fit_in_memory() {
             "x".repeat(MIB)
         );
         let index = Content::of(MediaType::IMAGE_INDEX, text);
-        source.push(&index).await.unwrap();
+        source.push(&index, PushMode::Untagged).await.unwrap();
         roots.push(Content::from_source(source.clone() as Arc<dyn Source>, index.descriptor().clone()));
     }
     copy_graph(source, target.clone(), roots.clone(), CopyOptions::default()).await.unwrap();
@@ -123,9 +119,9 @@ async fn finds_all_referrers_at_any_concurrency() {
         let text = format!(
             r#"{{"schemaVersion":2,"manifests":[],"subject":{subject},"annotations":{{"n":"{number}"}}}}"#
         );
-        source.push(&Content::of(MediaType::IMAGE_INDEX, text)).await.unwrap();
+        source.push(&Content::of(MediaType::IMAGE_INDEX, text), PushMode::Untagged).await.unwrap();
     }
-    let source = source as Arc<dyn GraphSource>;
+    let source = source as Arc<dyn ReadStore>;
     for limit in [0, 1, 4] {
         assert_eq!(referrers(&source, &manifest, limit).await.unwrap().len(), 30);
     }

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use oras_copy::Event;
 use oras_memory::Memory;
 use oras_spec::{Descriptor, Digest, ImageManifest, MediaType};
-use oras_store::{Content, Error, ErrorKind, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Target};
 
 /// A request to the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,6 @@ pub(crate) enum Call {
 #[derive(Default)]
 pub(crate) struct Recording {
     pub(crate) store: Memory,
-    /// The value of [`Target::push_checks_existence`].
-    pub(crate) push_checks_existence: bool,
     /// The outcomes of pushes that read no bytes; `None` is an error.
     pub(crate) outcomes: HashMap<Digest, Option<Pushed>>,
     pub(crate) calls: Mutex<Vec<Call>>,
@@ -61,18 +59,25 @@ impl Recording {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Target for Recording {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
         self.call(Call::Exists(descriptor.digest.clone()));
         self.store.exists(descriptor).await
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
         let node = content.descriptor();
+        if let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode {
+            self.call(Call::Tag(tag.to_owned()));
+        }
         if node.media_type.is_manifest() {
-            return self.store.push(content).await;
+            return self.store.push(content, mode).await;
         }
         self.call(Call::Push(node.digest.clone()));
+        if self.store.exists(node).await? {
+            return Ok(Pushed::Existed);
+        }
         if let Some(outcome) = self.outcomes.get(&node.digest) {
             return outcome.ok_or_else(|| Error::new(ErrorKind::Denied, "refused"));
         }
@@ -88,24 +93,25 @@ impl Target for Recording {
             tokio::task::yield_now().await;
         }
         content.unverified(0..node.size).await?.try_for_each(async |_| Ok(())).await?;
-        let pushed =
-            self.store.push(&Content::from_bytes(node.clone(), content.bytes(u64::MAX).await?)?).await;
+        let pushed = self
+            .store
+            .push(&Content::from_bytes(node.clone(), content.bytes(u64::MAX).await?)?, PushMode::Untagged)
+            .await;
         self.running.lock().unwrap().now[lane] -= 1;
         pushed
     }
 
-    fn push_checks_existence(&self, _: &Content) -> bool {
-        self.push_checks_existence
+    async fn sync(&self) -> Result<()> {
+        self.store.sync().await
+    }
+
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.store.check_tag(tag)
     }
 
     async fn tagged(&self, tag: &str) -> Option<Digest> {
         self.call(Call::Tagged(tag.to_owned()));
         self.store.tagged(tag).await
-    }
-
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.call(Call::Tag(tag.to_owned()));
-        self.store.tag(content, tag).await
     }
 }
 
@@ -117,14 +123,14 @@ pub(crate) async fn artifact(sizes: &[usize]) -> (Arc<Memory>, Vec<Descriptor>, 
         let mut bytes = number.to_le_bytes().to_vec();
         bytes.resize(*size, 0);
         let leaf = Content::of(MediaType::LAYER_TAR, bytes);
-        store.push(&leaf).await.unwrap();
+        store.push(&leaf, PushMode::Untagged).await.unwrap();
         layers.push(leaf.descriptor().clone());
     }
     let empty = Content::from_bytes(Descriptor::empty_json(), "{}").unwrap();
-    store.push(&empty).await.unwrap();
+    store.push(&empty, PushMode::Untagged).await.unwrap();
     let manifest = ImageManifest::new(Descriptor::empty_json(), layers.clone());
     let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-    store.push(&manifest).await.unwrap();
+    store.push(&manifest, PushMode::Untagged).await.unwrap();
     (store, layers, manifest)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, PushMode, Pushed, Result, Target};
 use parking_lot::Mutex;
 
 use super::duplicate_content::copy_duplicate;
@@ -21,7 +21,7 @@ use crate::title::clean;
 /// A directory that titled content is pulled into.
 ///
 /// Nothing is visible before [`FileTarget::commit`]; dropping the target deletes the staged files. Content without a
-/// title is not written: [`Target::exists`] returns true for it, so that it is not fetched.
+/// title is neither read nor written.
 #[derive(Clone, Debug)]
 pub struct FileTarget {
     inner: Arc<Inner>,
@@ -103,12 +103,14 @@ fn cleaned(title: &str) -> String {
 
 #[async_trait]
 impl Target for FileTarget {
+    /// Returns true if the content is staged. A manifest is always fetched, because `push` reads the titles of its
+    /// children.
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
-        // A manifest is fetched even without a title, because `push` reads the titles of its children.
-        Ok(descriptor.title().is_none() && !descriptor.media_type.is_manifest())
+        descriptor.title().map_or(Ok(false), |title| self.inner.is_staged(descriptor, title))
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
+    /// Stages content with a title, whatever the mode: a directory has no tags.
+    async fn push(&self, content: &Content, _: PushMode<'_>) -> Result<Pushed> {
         let descriptor = content.descriptor();
         if let Some(title) = descriptor.title() {
             if self.inner.is_staged(descriptor, title)? {
@@ -127,9 +129,5 @@ impl Target for FileTarget {
             }
         }
         Ok(Pushed::Existed)
-    }
-
-    async fn tag(&self, content: &Content, _: &str) -> Result<()> {
-        self.push(content).await.map(drop)
     }
 }

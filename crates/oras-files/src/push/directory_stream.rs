@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::join;
 use oras_fs::blocking;
-use oras_spec::{Algorithm, Descriptor, MediaType};
-use oras_store::{Error, ErrorKind, Ingest, Progress, Pushed, Result, Sink};
+use oras_spec::{Descriptor, MediaType};
+use oras_store::{Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Progress, Pushed, Result};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::collection::Collection;
@@ -23,7 +23,7 @@ const QUEUE: usize = 2;
 
 /// The store that receives directories, and the receiver of the progress.
 pub(crate) struct DirectoryUpload<'a> {
-    pub(crate) target: &'a dyn Sink,
+    pub(crate) target: &'a dyn IngestTarget,
     pub(crate) progress: Progress,
 }
 
@@ -126,14 +126,12 @@ impl DirectoryUpload<'_> {
             while receiver.recv().await.is_some() {}
             return Ok(PackedBytes::Discarded);
         }
-        let mut ingest = self.target.begin(media_type.clone(), Algorithm::Sha256).await?;
-        for chunk in buffered {
-            (self.progress)(chunk.len() as u64);
-            ingest.write(chunk).await?;
-        }
+        let mut ingest = self.target.begin(IngestOptions::new(media_type.clone())).await?;
+        (self.progress)(size);
+        ingest.write(buffered).await?;
         while let Some(chunk) = receiver.recv().await {
             (self.progress)(chunk.len() as u64);
-            ingest.write(chunk).await?;
+            ingest.write(vec![chunk]).await?;
         }
         Ok(PackedBytes::Uploaded(ingest))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use oras_spec::Descriptor;
-use oras_store::{Error, ErrorKind, Progress, Pushed, Result, Sink};
+use oras_store::{Error, ErrorKind, IngestTarget, Progress, Pushed, Result};
 
 use super::collection::Collection;
 use super::directory_stream::{DirectoryUpload, Sent};
@@ -26,7 +26,7 @@ impl Collection {
     pub async fn send(
         &self,
         mut scanned: ScannedPath,
-        target: &dyn Sink,
+        target: &dyn IngestTarget,
         progress: Progress,
         known_layers: BoxFuture<'_, Arc<[Descriptor]>>,
     ) -> Result<(Descriptor, Option<Pushed>)> {

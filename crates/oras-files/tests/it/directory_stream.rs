@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use oras_files::Collection;
-use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Content, Error, ErrorKind, Ingest, IngestTarget, Pushed, Result, Target};
+use oras_spec::{Descriptor, Digest};
+use oras_store::{
+    Content, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, PushMode, Pushed, Result, Target, Written,
+};
 
 /// A target that accepts one chunk and fails with this kind of error at the next.
 #[derive(Clone, Copy)]
@@ -22,18 +24,14 @@ impl Target for Fails {
         Ok(false)
     }
 
-    async fn push(&self, _: &Content) -> Result<Pushed> {
-        Err(Error::new(self.0, "no"))
-    }
-
-    async fn tag(&self, _: &Content, _: &str) -> Result<()> {
+    async fn push(&self, _: &Content, _: PushMode<'_>) -> Result<Pushed> {
         Err(Error::new(self.0, "no"))
     }
 }
 
 #[async_trait]
 impl IngestTarget for Fails {
-    async fn begin(&self, _: MediaType, _: Algorithm) -> Result<Box<dyn Ingest>> {
+    async fn begin(&self, _: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
         Ok(Box::new(Failing(self.0, 0)))
     }
 }
@@ -42,16 +40,18 @@ struct Failing(ErrorKind, u64);
 
 #[async_trait]
 impl Ingest for Failing {
-    async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        if self.1 > 0 {
-            return Err(Error::new(self.0, "no"));
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        for chunk in chunks {
+            if self.1 > 0 {
+                return Err(Error::new(self.0, "no"));
+            }
+            self.1 += chunk.len() as u64;
         }
-        self.1 += chunk.len() as u64;
         Ok(())
     }
 
-    fn written(&self) -> u64 {
-        self.1
+    fn pause(&mut self) -> Written {
+        Written { size: self.1, read_back: None }
     }
 
     async fn commit(self: Box<Self>, _: Option<&Digest>) -> Result<Descriptor> {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use oras_files::{Collection, FileTarget, PullOptions};
 use oras_spec::{Descriptor, MediaType, json};
-use oras_store::{ByteStream, Content, ErrorKind, Result, Source, Target};
+use oras_store::{ByteStream, Content, ErrorKind, Origin, PushMode, Result, Source, Target};
 
 fn write(path: PathBuf, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -24,9 +25,19 @@ struct Counted {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for Counted {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.collection.resolve(reference).await
+    }
+
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        self.collection.resolve_with_bytes(reference).await
+    }
+
+    /// Every read goes through [`Source::fetch`], where it is counted.
+    fn origin(&self, _: &Descriptor) -> Origin {
+        Origin::Opaque
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
@@ -58,7 +69,7 @@ impl Artifact {
     async fn pull(&self, target: &FileTarget) -> Result<u64> {
         *self.source.asked.lock().unwrap() = 0;
         for layer in &self.layers {
-            target.push(&self.content(layer)).await?;
+            target.push(&self.content(layer), PushMode::Untagged).await?;
         }
         target.commit().await?;
         Ok(*self.source.asked.lock().unwrap())
@@ -157,8 +168,8 @@ async fn keeps_an_existing_file_inside_a_pulled_directory() {
     let out = work.path().join("out");
     write(out.join("d/f"), b"of its own");
     let target = into(&out);
-    target.push(&file.content(&file.layers[0])).await.unwrap();
-    target.push(&directory.content(&directory.layers[0])).await.unwrap();
+    target.push(&file.content(&file.layers[0]), PushMode::Untagged).await.unwrap();
+    target.push(&directory.content(&directory.layers[0]), PushMode::Untagged).await.unwrap();
     target.commit().await.unwrap();
     assert_eq!(*file.source.asked.lock().unwrap(), 0);
     assert_eq!(fs::read(out.join("d/f")).unwrap(), b"of its own");
@@ -176,8 +187,8 @@ async fn copies_an_existing_file_to_another_title() {
     let layers = json::to_vec(&artifact.layers);
     let manifest = [&br#"{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":"#[..], &layers, b"}"].concat();
     let target = into(&out);
-    target.push(&artifact.content(&artifact.layers[0])).await.unwrap();
-    target.push(&Content::of(MediaType::IMAGE_MANIFEST, manifest)).await.unwrap();
+    target.push(&artifact.content(&artifact.layers[0]), PushMode::Untagged).await.unwrap();
+    target.push(&Content::of(MediaType::IMAGE_MANIFEST, manifest), PushMode::Untagged).await.unwrap();
     target.commit().await.unwrap();
     assert_eq!(*artifact.source.asked.lock().unwrap(), 0);
     assert_eq!(fs::read(out.join("b")).unwrap(), b"one");

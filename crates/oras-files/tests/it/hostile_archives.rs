@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use oras_files::{FileTarget, LimitExceeded, PullOptions, UnpackLimits};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{Content, ErrorKind, Result, Target};
+use oras_store::{Content, ErrorKind, PushMode, Result, Target};
 use oras_testkit::random::Random;
 use oras_testkit::tarball::{Header, Tarball, gzip, record};
 
@@ -28,7 +28,7 @@ fn layer(archive: Bytes) -> Content {
 
 async fn unpack(archive: Vec<u8>, output: &Path, options: PullOptions) -> Result<()> {
     let target = FileTarget::new(output.to_owned(), options);
-    target.push(&layer(archive.into())).await?;
+    target.push(&layer(archive.into()), PushMode::Untagged).await?;
     target.commit().await
 }
 
@@ -200,7 +200,7 @@ async fn leaves_nothing_after_a_dropped_pull() {
     let archive = (0..2000).fold(Tarball::new(), |tar, at| tar.file(format!("d/{at}"), "x")).done();
     let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
     let content = layer(archive.into());
-    drop(tokio::time::timeout(Duration::from_millis(5), target.push(&content)).await);
+    drop(tokio::time::timeout(Duration::from_millis(5), target.push(&content, PushMode::Untagged)).await);
     drop(target);
     let begun = Instant::now();
     while fs::read_dir(work.path()).unwrap().count() > 0 {
@@ -240,7 +240,7 @@ async fn leaves_nothing_after_wrong_or_missing_bytes() {
     ] {
         let work = tempfile::tempdir().unwrap();
         let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
-        let failed = target.push(&sent(&right, chunks)).await.unwrap_err();
+        let failed = target.push(&sent(&right, chunks), PushMode::Untagged).await.unwrap_err();
         assert_eq!(failed.kind(), kind, "{failed}");
         drop(target);
         assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0);
@@ -248,7 +248,7 @@ async fn leaves_nothing_after_wrong_or_missing_bytes() {
     let work = tempfile::tempdir().unwrap();
     let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
     let chunks = right.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-    target.push(&sent(&right, chunks)).await.unwrap();
+    target.push(&sent(&right, chunks), PushMode::Untagged).await.unwrap();
     target.commit().await.unwrap();
     assert!(fs::read(work.path().join("d/a")).unwrap() == noise);
 }
@@ -259,7 +259,7 @@ async fn reports_a_malformed_archive_with_the_right_digest() {
     let right = noise(300_000);
     let target = FileTarget::new(work.path().to_owned(), PullOptions::default());
     let chunks = right.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-    let failed = target.push(&sent(&right, chunks)).await.unwrap_err();
+    let failed = target.push(&sent(&right, chunks), PushMode::Untagged).await.unwrap_err();
     assert!(failed.to_string().starts_with("failed to extract tar to "), "{failed}");
 }
 
@@ -274,7 +274,7 @@ async fn unpacks_a_large_layer_from_a_partial_file() {
     let layer = collection.add("d", &d, None).await.unwrap();
     assert!(layer.size > 64 << 20);
     let target = FileTarget::new(out.clone(), PullOptions::default());
-    target.push(&Content::from_source(collection, layer)).await.unwrap();
+    target.push(&Content::from_source(collection, layer), PushMode::Untagged).await.unwrap();
     target.commit().await.unwrap();
     assert_eq!(fs::metadata(out.join("d/large")).unwrap().len(), 65 << 20);
     drop(target);

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use oras_files::{FileTarget, PullOptions};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, Source, Target};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, PushMode, Result, Source, Target};
 
 static BYTES: [u8; 2 << 20] = [7; 2 << 20];
 
@@ -73,7 +73,7 @@ impl Stage {
                 count.fetch_add(bytes, Ordering::Relaxed);
             }),
         );
-        target.push(&content).await.unwrap();
+        target.push(&content, PushMode::Untagged).await.unwrap();
         target.commit().await.unwrap();
         let written = output.join("big");
         assert!(fs::read(&written).unwrap() == BYTES);

@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use oras_fs::{BlockingQueue, blocking};
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Error, ErrorKind, Predecessors, Result, Source, TagList};
+use oras_store::{ByteStream, Error, ErrorKind, ReadStore, Result, Source};
 
 use super::tar_scan::{self, ArchiveContents, EntryRange, NotTar};
 use crate::blob::Blob;
@@ -171,7 +171,7 @@ impl Source for Archive {
 }
 
 #[async_trait]
-impl Predecessors for Archive {
+impl ReadStore for Archive {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -179,9 +179,7 @@ impl Predecessors for Archive {
     ) -> Result<Vec<Descriptor>> {
         layout_files::predecessors(&self.inner, node, artifact_type).await
     }
-}
 
-impl TagList for Archive {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         layout_files::tags(&self.inner, last, self.tag_rule)
     }

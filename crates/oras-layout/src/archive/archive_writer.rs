@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use oras_fs::blocking;
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Pushed, Result, Target};
+use oras_store::{Content, PushMode, Pushed, Result, Target};
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
@@ -128,25 +128,24 @@ impl Target for ArchiveWriter {
         Ok(self.contains(descriptor))
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
-        let content = &checked(content).await?;
-        let pushed = self.write(content).await?;
-        if content.descriptor().media_type.is_manifest() {
-            self.apply(&IndexChange::List(content.descriptor().clone()));
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        let node = content.descriptor();
+        let tag = match mode {
+            PushMode::Tagged(tag) | PushMode::AddTag(tag) => Some(tag),
+            PushMode::Untagged | PushMode::Deferred => None,
+        };
+        // A blob that the archive has was checked when it was written, so it is not read again.
+        let pushed = match tag {
+            Some(_) if self.contains(node) => Pushed::Existed,
+            _ => self.write(&checked(content).await?).await?,
+        };
+        match tag {
+            Some(tag) if tag.parse::<Digest>().ok().as_ref() != Some(&node.digest) => {
+                self.apply(&IndexChange::Tag(node.clone(), tag.to_owned()));
+            }
+            None if !node.media_type.is_manifest() => {}
+            _ => self.apply(&IndexChange::List(node.clone())),
         }
         Ok(pushed)
-    }
-
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        let node = content.descriptor();
-        if !self.contains(node) {
-            self.write(&checked(content).await?).await?;
-        }
-        let change = match tag.parse::<Digest>() {
-            Ok(digest) if digest == node.digest => IndexChange::List(node.clone()),
-            _ => IndexChange::Tag(node.clone(), tag.to_owned()),
-        };
-        self.apply(&change);
-        Ok(())
     }
 }

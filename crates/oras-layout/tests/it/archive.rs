@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use oras_layout::{Archive, Layout, NotTar};
-use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
+use oras_spec::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Error, ErrorKind, Ingest, IngestTarget, Predecessors, Pushed, Result,
-    Source, TagList, Target,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Origin,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent,
 };
 use oras_testkit::nodes::{self, blob, bytes, manifest, push_all, referrer};
 use oras_testkit::peers::{self, run};
@@ -49,16 +50,30 @@ fn rand() -> usize {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl IngestTarget for Archived {
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        self.0.begin(media_type, algorithm).await
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
+        self.0.begin(options).await
+    }
+
+    async fn ingest(&self, content: &UnhashedContent) -> Result<(Descriptor, Pushed)> {
+        self.0.ingest(content).await
     }
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for Archived {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         self.archive().await?.resolve(reference).await
+    }
+
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        self.archive().await?.resolve_with_bytes(reference).await
+    }
+
+    fn origin(&self, _: &Descriptor) -> Origin {
+        Origin::Opaque
     }
 
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
@@ -67,13 +82,12 @@ impl Source for Archived {
 }
 
 #[async_trait]
-impl Predecessors for Archived {
+#[deny(clippy::missing_trait_methods)]
+impl ReadStore for Archived {
     async fn predecessors(&self, node: &Descriptor, kind: Option<&MediaType>) -> Result<Vec<Descriptor>> {
         self.archive().await?.predecessors(node, kind).await
     }
-}
 
-impl TagList for Archived {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let all = async move {
             let archive = self.archive().await?;
@@ -85,24 +99,34 @@ impl TagList for Archived {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Target for Archived {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool> {
         self.0.exists(descriptor).await
     }
 
-    async fn push(&self, content: &Content) -> Result<Pushed> {
-        self.0.push(content).await
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        self.0.push(content, mode).await
     }
 
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.0.tag(content, tag).await
+    async fn sync(&self) -> Result<()> {
+        self.0.sync().await
+    }
+
+    async fn tagged(&self, tag: &str) -> Option<Digest> {
+        self.0.tagged(tag).await
+    }
+
+    fn check_tag(&self, tag: &str) -> Result<()> {
+        self.0.check_tag(tag)
     }
 }
 
 #[async_trait]
-impl Delete for Archived {
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
-        self.0.delete(descriptor).await
+#[deny(clippy::missing_trait_methods)]
+impl Store for Archived {
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
+        self.0.delete(target).await
     }
 }
 
@@ -327,7 +351,7 @@ async fn fill(at: &Path) -> (Content, Content, Content) {
     let named = Content::from_bytes(named, "sha512").unwrap();
     let node = manifest("node", &[&large, &named]);
     push_all(&layout, &[&large, &named, &node, &referrer("sbom", "application/vnd.test.sbom", &node)]).await;
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     (large, named, node)
 }
 
@@ -368,7 +392,7 @@ async fn reads_archives_of_skopeo() {
     let layer = blob(bytes(5000));
     let node = manifest("node", &[&layer]);
     push_all(&layout, &[&layer, &node]).await;
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     run(&skopeo, at, &["--insecure-policy", "copy", "oci:layout:v1", "oci-archive:x.tar:v2"]);
     let archive = Archive::open(at.join("x.tar")).await.unwrap();
     assert_eq!(archive.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v2"]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_layout::{Archive, ArchiveWriter};
 use oras_spec::{Algorithm, Descriptor, Hasher, MediaType};
-use oras_store::{Content, Error, ErrorKind, Predecessors, Pushed, Source, TagList, Target};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, ReadStore, Source, Target};
 use oras_testkit::nodes::{self, blob, bytes, empty, index, manifest, pieces, push_all, referrer};
 use oras_testkit::peers::{self, run};
 
@@ -44,7 +44,7 @@ async fn writes_each_blob_once() {
     };
     let pushes = blobs.iter().chain(&blobs[..20]).map(|content| {
         let (writer, content) = (writer.clone(), once(content));
-        async move { writer.push(&content).await.unwrap() }
+        async move { writer.push(&content, PushMode::Untagged).await.unwrap() }
     });
     let outcomes = futures::future::join_all(pushes).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Pushed::Copied).count(), 40);
@@ -53,16 +53,19 @@ async fn writes_each_blob_once() {
     let sbom = referrer("sbom", "application/vnd.test.sbom", &node);
     let both = index(&[&node]);
     push_all(&writer, &[&named, &node, &sbom]).await;
-    writer.tag(&both, "v1").await.unwrap();
-    writer.tag(&node, "old").await.unwrap();
-    writer.tag(&both, "old").await.unwrap();
-    assert_eq!(writer.push(&node).await.unwrap(), Pushed::Existed);
+    writer.push(&both, PushMode::Tagged("v1")).await.unwrap();
+    writer.push(&node, PushMode::Tagged("old")).await.unwrap();
+    writer.push(&both, PushMode::Tagged("old")).await.unwrap();
+    assert_eq!(writer.push(&node, PushMode::Untagged).await.unwrap(), Pushed::Existed);
     assert!(writer.exists(node.descriptor()).await.unwrap());
     assert_eq!(names(directory.path()).len(), 1, "one file, under no name of its own");
     let size = writer.finish().await.unwrap();
     assert_eq!(names(directory.path()), ["x.tar"]);
     assert_eq!(fs::metadata(&path).unwrap().len(), size);
-    for error in [writer.finish().await.unwrap_err(), writer.push(&blob("late")).await.unwrap_err()] {
+    for error in [
+        writer.finish().await.unwrap_err(),
+        writer.push(&blob("late"), PushMode::Untagged).await.unwrap_err(),
+    ] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 
@@ -104,29 +107,36 @@ async fn overwrites_content_that_fails_verification() {
             (bytes(length + 1000).to_vec(), ErrorKind::SizeMismatch),
         ] {
             let bad = Content::once(good.descriptor().clone(), pieces([wrong.into()]));
-            assert_eq!(writer.push(&bad).await.unwrap_err().kind(), kind);
+            assert_eq!(writer.push(&bad, PushMode::Untagged).await.unwrap_err().kind(), kind);
             assert!(!writer.exists(good.descriptor()).await.unwrap());
         }
         let cut =
             stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(ErrorKind::Network, "cut"))]);
         let bad = Content::once(good.descriptor().clone(), cut.boxed());
-        assert_eq!(writer.push(&bad).await.unwrap_err().kind(), ErrorKind::Network);
+        assert_eq!(writer.push(&bad, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::Network);
         // A push that is dropped lets the next one in, and is not in the archive.
         let stuck = stream::iter([Ok(bytes(length).slice(..length / 2))]).chain(stream::pending());
         let bad = Content::once(good.descriptor().clone(), stuck.boxed());
-        assert!(tokio::time::timeout(Duration::from_millis(50), writer.push(&bad)).await.is_err());
-        assert_eq!(writer.push(&good).await.unwrap(), Pushed::Copied);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), writer.push(&bad, PushMode::Untagged))
+                .await
+                .is_err()
+        );
+        assert_eq!(writer.push(&good, PushMode::Untagged).await.unwrap(), Pushed::Copied);
     }
     let node = manifest("node", &[]);
     let other = manifest("edon", &[]).in_memory().unwrap().clone();
     let bad = Content::once(node.descriptor().clone(), pieces([other]));
-    assert_eq!(writer.tag(&bad, "bad").await.unwrap_err().kind(), ErrorKind::DigestMismatch);
+    assert_eq!(
+        writer.push(&bad, PushMode::Tagged("bad")).await.unwrap_err().kind(),
+        ErrorKind::DigestMismatch
+    );
     let broken = Content::of(MediaType::IMAGE_MANIFEST, "{");
-    assert_eq!(writer.push(&broken).await.unwrap_err().kind(), ErrorKind::InvalidContent);
+    assert_eq!(writer.push(&broken, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::InvalidContent);
     // The rest of what failed is behind the end, unless it is cut off.
     let large = blob(bytes(2_000_000));
     let bad = Content::once(large.descriptor().clone(), pieces([bytes(1_999_999)]));
-    writer.push(&bad).await.unwrap_err();
+    writer.push(&bad, PushMode::Untagged).await.unwrap_err();
     let size = writer.finish().await.unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), size);
     let archive = Archive::open(&path).await.unwrap();
@@ -146,7 +156,7 @@ async fn replaces_a_file_only_with_a_complete_archive() {
     let path = root.join("x.tar");
     oras_fs::replace(&path, b"old", 0o600).unwrap();
     let writer = ArchiveWriter::create(&path).await.unwrap();
-    writer.push(&empty()).await.unwrap();
+    writer.push(&empty(), PushMode::Untagged).await.unwrap();
     drop(writer);
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(root), ["x.tar"]);
@@ -176,7 +186,7 @@ async fn other_tools_read_the_archive() {
     let node = manifest("node", &[&layer]);
     let sbom = referrer("sbom", "application/vnd.test.sbom", &node);
     push_all(&writer, &[&layer, &node, &sbom]).await;
-    writer.tag(&node, "v1").await.unwrap();
+    writer.push(&node, PushMode::Tagged("v1")).await.unwrap();
     writer.finish().await.unwrap();
     let digest = &node.descriptor().digest;
     let test = "other_tools_read_the_archive";

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, ImageManifest, MediaType};
-use oras_store::{Content, ErrorKind, Source, Target};
+use oras_store::{Content, ErrorKind, PushMode, Source, Target};
 
 use crate::{blob_path, index_of};
 
@@ -14,14 +14,14 @@ const KIB: u64 = 1024;
 
 async fn push(layout: &Layout, byte: u8) -> Descriptor {
     let content = Content::of(MediaType::LAYER_TAR, vec![byte; 10 * 1024]);
-    layout.push(&content).await.unwrap();
+    layout.push(&content, PushMode::Untagged).await.unwrap();
     content.descriptor().clone()
 }
 
 async fn manifest(layout: &Layout, config: &Descriptor) -> Content {
     let manifest = ImageManifest::new(config.clone(), Vec::new());
     let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-    layout.push(&manifest).await.unwrap();
+    layout.push(&manifest, PushMode::Untagged).await.unwrap();
     manifest
 }
 
@@ -99,7 +99,7 @@ async fn evicts_manifests_with_their_entries_but_not_tagged_content() {
     let plain = Layout::open_or_create(place.path()).await.unwrap();
     let (config, other) = (push(&plain, 1).await, push(&plain, 2).await);
     let (kept, gone) = (manifest(&plain, &config).await, manifest(&plain, &other).await);
-    plain.tag(&kept, "v1").await.unwrap();
+    plain.push(&kept, PushMode::Tagged("v1")).await.unwrap();
     for node in [&config, &other, kept.descriptor(), gone.descriptor()] {
         age(place.path(), node, 60);
     }
@@ -126,7 +126,7 @@ async fn reads_an_evicted_blob_to_the_end() {
     let place = tempfile::tempdir().unwrap();
     let layout = open_limited(place.path(), SIZE as u64 + KIB).await;
     let content = Content::of(MediaType::LAYER_TAR, vec![7; SIZE]);
-    layout.push(&content).await.unwrap();
+    layout.push(&content, PushMode::Untagged).await.unwrap();
     let node = content.descriptor();
     // The reader reads ahead, which is a use, until its buffer is full.
     let reader = layout.fetch(node, 0..node.size).await.unwrap();
@@ -171,7 +171,7 @@ async fn does_not_evict_through_links() {
     // Reading it would never end.
     link("cache-size", Path::new("/dev/zero"));
     let content = Content::of(MediaType::LAYER_TAR, vec![2; 10 * 1024]);
-    let refused = layout.push(&content).await.unwrap_err();
+    let refused = layout.push(&content, PushMode::Untagged).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Denied, "{refused:?}");
     assert!(has(elsewhere.path(), &theirs));
 }

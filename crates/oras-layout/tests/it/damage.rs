@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oras_layout::Layout;
 use oras_spec::Descriptor;
-use oras_store::{Content, ErrorKind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, PushMode, Pushed, Source, Target};
 use oras_testkit::nodes::{self, blob, bytes, manifest, push_all};
 
 use crate::{Directories, blob_path, index_of, names};
@@ -28,7 +28,7 @@ async fn rejects_damaged_blobs() {
     let layout = directories.fresh().await;
     for length in [10, 600_000] {
         let content = blob(bytes(length));
-        layout.push(&content).await.unwrap();
+        layout.push(&content, PushMode::Untagged).await.unwrap();
         let mut flipped = bytes(length).to_vec();
         flipped[length / 2] ^= 1;
         spoil(&layout, &content, &flipped);
@@ -42,7 +42,7 @@ async fn rejects_damaged_blobs() {
         }
         // A file of another length is no obstacle to the right content.
         assert!(!layout.exists(content.descriptor()).await.unwrap());
-        assert_eq!(layout.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(layout.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert_eq!(read(&layout, content.descriptor()).await.unwrap(), bytes(length));
     }
 }
@@ -54,7 +54,7 @@ async fn follows_links_to_regular_files() {
     let layout = directories.fresh().await;
     let (inside, outside) = (blob("inside"), blob("outside"));
     for content in [&inside, &outside] {
-        layout.push(content).await.unwrap();
+        layout.push(content, PushMode::Untagged).await.unwrap();
     }
     let path = |content: &Content| blob_path(layout.path(), &content.descriptor().digest);
     fs::rename(path(&inside), layout.path().join("elsewhere")).unwrap();
@@ -83,7 +83,7 @@ async fn rejects_a_pipe_as_a_blob() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
     let content = blob("content");
-    layout.push(&content).await.unwrap();
+    layout.push(&content, PushMode::Untagged).await.unwrap();
     let path = blob_path(layout.path(), &content.descriptor().digest);
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&path).status();
@@ -103,7 +103,7 @@ async fn pushes_a_manifest_without_an_index_entry_again() {
     let empty = br#"{"schemaVersion":2,"manifests":[]}"#;
     oras_fs::replace(&layout.path().join("index.json"), empty, 0o666).unwrap();
     assert!(!layout.exists(node.descriptor()).await.unwrap());
-    assert_eq!(layout.push(&node).await.unwrap(), Pushed::Existed);
+    assert_eq!(layout.push(&node, PushMode::Untagged).await.unwrap(), Pushed::Existed);
     assert!(layout.exists(node.descriptor()).await.unwrap());
     assert_eq!(index_of(layout.path())["manifests"].as_array().unwrap().len(), 1);
 }
@@ -112,11 +112,11 @@ async fn pushes_a_manifest_without_an_index_entry_again() {
 async fn leaves_no_files_after_failures() {
     let directories = Directories::new();
     let layout = directories.fresh().await;
-    layout.push(&blob("there")).await.unwrap();
+    layout.push(&blob("there"), PushMode::Untagged).await.unwrap();
     for length in [10, 600_000] {
         let content = blob(bytes(length));
         let bad = nodes::pieces([bytes(length + 1).slice(1..)]);
-        layout.push(&Content::once(content.descriptor().clone(), bad)).await.unwrap_err();
+        layout.push(&Content::once(content.descriptor().clone(), bad), PushMode::Untagged).await.unwrap_err();
     }
     assert_eq!(names(layout.path()), ["blobs", "index.json", "oci-layout"]);
     assert_eq!(names(&layout.path().join("blobs/sha256")).len(), 1);
@@ -129,7 +129,7 @@ async fn reports_a_layout_that_cannot_be_written() {
     oras_fs::replace(&file, b"x", 0o666).unwrap();
     let layout = Layout::open_or_create(file.join("layout")).await;
     let error = match layout {
-        Ok(layout) => layout.push(&blob("x")).await.unwrap_err(),
+        Ok(layout) => layout.push(&blob("x"), PushMode::Untagged).await.unwrap_err(),
         Err(error) => error,
     };
     assert!(error.chain().contains("layout"), "{error:?}");

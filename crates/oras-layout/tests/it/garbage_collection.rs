@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use oras_layout::{CollectedGarbage, GarbageOptions, Layout, LayoutOptions};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{Content, Delete, ErrorKind, Source, Target};
+use oras_store::{Content, DeleteTarget, ErrorKind, PushMode, Source, Store, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 
 use crate::{blob_path, index_of, names, open_with};
@@ -52,7 +52,7 @@ async fn deletes_old_unreachable_blobs() {
     let all = index(&[&listed]);
     let signature = referrer("signature", "a/b", &all);
     push_all(&layout, &[&one, &two, &other, &spare, &image, &listed, &all, &signature]).await;
-    layout.tag(&all, "v1").await.unwrap();
+    layout.push(&all, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(layout.collect_garbage(garbage(false)).await.unwrap(), CollectedGarbage::default(), "young");
     age(layout.path());
     let bytes = "other".len() as u64 + "spare".len() as u64;
@@ -62,7 +62,7 @@ async fn deletes_old_unreachable_blobs() {
         assert!(has(&layout, content), "{content:?}");
     }
     // Deleting a manifest leaves garbage.
-    layout.delete(image.descriptor()).await.unwrap();
+    layout.delete(DeleteTarget::Content(image.descriptor())).await.unwrap();
     assert_eq!(layout.collect_garbage(garbage(false)).await.unwrap().blobs, 1);
     assert!(!has(&layout, &one) && !has(&layout, &image));
     assert_eq!(layout.collect_garbage(garbage(false)).await.unwrap(), CollectedGarbage::default());
@@ -78,7 +78,7 @@ async fn keeps_claimed_blobs() {
     push_all(&layout, &contents.iter().collect::<Vec<_>>()).await;
     age(layout.path());
     assert!(layout.exists(exists.descriptor()).await.unwrap());
-    layout.push(pushed).await.unwrap();
+    layout.push(pushed, PushMode::Untagged).await.unwrap();
     let server = open_recording(&layout).await;
     server.resolve(&resolved.descriptor().digest.to_string()).await.unwrap();
     let digest = needed.descriptor().digest.clone();
@@ -107,8 +107,8 @@ async fn deletes_untagged_manifests_on_request() {
     let manifests = [&tagged, &signature, &counter, &untagged, &about_untagged, &of_nothing, &listed, &all];
     push_all(&layout, &[&one, &two, &three]).await;
     push_all(&layout, &manifests).await;
-    layout.tag(&tagged, "v1").await.unwrap();
-    layout.tag(&all, "v2").await.unwrap();
+    layout.push(&tagged, PushMode::Tagged("v1")).await.unwrap();
+    layout.push(&all, PushMode::Tagged("v2")).await.unwrap();
     assert_eq!(layout.collect_garbage(garbage(true)).await.unwrap(), CollectedGarbage::default(), "young");
     age(layout.path());
     assert_eq!(layout.collect_garbage(garbage(false)).await.unwrap(), CollectedGarbage::default());
@@ -122,10 +122,10 @@ async fn deletes_untagged_manifests_on_request() {
         assert!(!index_of(layout.path()).to_string().contains(&content.descriptor().digest.to_string()));
     }
     // A manifest that has just lost its tag stays for the delay.
-    layout.untag("v2").await.unwrap();
+    layout.delete(DeleteTarget::Tag("v2")).await.unwrap();
     assert_eq!(layout.collect_garbage(garbage(true)).await.unwrap(), CollectedGarbage::default());
-    layout.tag(&tagged, "v2").await.unwrap();
-    layout.tag(&all, "v2").await.unwrap();
+    layout.push(&tagged, PushMode::Tagged("v2")).await.unwrap();
+    layout.push(&all, PushMode::Tagged("v2")).await.unwrap();
     // A manifest that was resolved recently stays listed, with its blobs.
     push_all(&layout, &[&two, &untagged]).await;
     age(layout.path());
@@ -165,8 +165,8 @@ async fn keeps_digests_in_manifests_of_unknown_types() {
     let (listed, below) = (Content::of(kind.clone(), names(&one)), Content::of(kind, names(&two)));
     push_all(&layout, &[&listed, &below]).await;
     let all = index(&[&below]);
-    layout.tag(&all, "v1").await.unwrap();
-    layout.tag(&listed, "v2").await.unwrap();
+    layout.push(&all, PushMode::Tagged("v1")).await.unwrap();
+    layout.push(&listed, PushMode::Tagged("v2")).await.unwrap();
     age(layout.path());
     layout.collect_garbage(garbage(true)).await.unwrap();
     assert!(has(&layout, &one) && has(&layout, &two) && !has(&layout, &spare));

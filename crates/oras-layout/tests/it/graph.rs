@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_layout::Layout;
 use oras_spec::{ImageManifest, MediaType};
-use oras_store::{Content, Predecessors, Target};
+use oras_store::{Content, PushMode, ReadStore, Target};
 
 use crate::blob_path;
 
@@ -14,17 +14,17 @@ async fn lists_referrers_in_index_order_without_missing_ones() {
     let place = tempfile::tempdir().unwrap();
     let layout = Arc::new(Layout::open_or_create(place.path()).await.unwrap());
     let config = Content::of(MediaType::EMPTY_JSON, "{}");
-    layout.push(&config).await.unwrap();
+    layout.push(&config, PushMode::Untagged).await.unwrap();
     let subject = ImageManifest::new(config.descriptor().clone(), Vec::new());
     let subject = Content::of(MediaType::IMAGE_MANIFEST, subject.to_bytes());
-    layout.push(&subject).await.unwrap();
+    layout.push(&subject, PushMode::Untagged).await.unwrap();
     let mut referrers = Vec::new();
     for number in 0..COUNT {
         let mut manifest = ImageManifest::new(config.descriptor().clone(), Vec::new());
         manifest.subject = Some(subject.descriptor().clone());
         manifest.annotations.insert("number".to_owned(), number.to_string());
         let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-        layout.push_deferred(&manifest).await.unwrap();
+        layout.push(&manifest, PushMode::Deferred).await.unwrap();
         referrers.push(manifest.descriptor().digest.clone());
     }
     layout.sync().await.unwrap();

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Delete, Predecessors, Source, TagList, Target};
+use oras_store::{Content, DeleteTarget, PushMode, ReadStore, Source, Store, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 use serde_json::{Value, json};
 
@@ -38,20 +38,20 @@ async fn lists_every_manifest_with_tagged_entries_first() {
     let named = [("a", &a), ("b", &b), ("both", &both)];
     push_all(&layout, &[&a, &b]).await;
     assert_eq!(entries(&layout, &named), ["- a", "- b"]);
-    layout.tag(&both, "v1").await.unwrap();
+    layout.push(&both, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(entries(&layout, &named), ["v1 both", "- a", "- b"]);
-    layout.tag(&b, "v2").await.unwrap();
-    layout.tag(&b, "v3").await.unwrap();
+    layout.push(&b, PushMode::Tagged("v2")).await.unwrap();
+    layout.push(&b, PushMode::Tagged("v3")).await.unwrap();
     assert_eq!(entries(&layout, &named), ["v1 both", "v2 b", "v3 b", "- a"]);
-    layout.tag(&a, "v2").await.unwrap();
+    layout.push(&a, PushMode::Tagged("v2")).await.unwrap();
     assert_eq!(entries(&layout, &named), ["v1 both", "v3 b", "v2 a"]);
-    layout.tag(&a, "v3").await.unwrap();
+    layout.push(&a, PushMode::Tagged("v3")).await.unwrap();
     assert_eq!(entries(&layout, &named), ["v1 both", "v2 a", "v3 a", "- b"]);
     let before = index_of(layout.path());
-    layout.tag(&a, "v3").await.unwrap();
-    layout.push(&b).await.unwrap();
+    layout.push(&a, PushMode::Tagged("v3")).await.unwrap();
+    layout.push(&b, PushMode::Untagged).await.unwrap();
     assert_eq!(index_of(layout.path()), before);
-    layout.delete(a.descriptor()).await.unwrap();
+    layout.delete(DeleteTarget::Content(a.descriptor())).await.unwrap();
     assert_eq!(entries(&layout, &named), ["v1 both", "- b"]);
 }
 
@@ -69,7 +69,7 @@ async fn copies_descriptor_fields_to_entries() {
     push_all(&layout, &[&node]).await;
     let entry = index_of(layout.path())["manifests"][0].clone();
     assert_eq!(entry["annotations"], json!({"key": "<value>"}), "a push gives no tag");
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     described.annotations.insert("org.opencontainers.image.ref.name".into(), "v1".into());
     assert_eq!(layout.resolve("v1").await.unwrap(), described);
     assert_eq!(layout.resolve(&described.digest.to_string()).await.unwrap(), described.plain());
@@ -77,7 +77,7 @@ async fn copies_descriptor_fields_to_entries() {
     assert!(text.contains("\\u003cvalue\\u003e") && !text.ends_with('\n'), "{text}");
 
     // A descriptor with fewer fields does not remove fields of the entry.
-    layout.tag(&node.clone().described_as(described.plain()), "v1").await.unwrap();
+    layout.push(&node.clone().described_as(described.plain()), PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap(), described);
 }
 
@@ -101,8 +101,8 @@ async fn keeps_fields_that_other_tools_wrote() {
     oras_fs::replace(&path, &serde_json::to_vec_pretty(&foreign).unwrap(), 0o666).unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, a.descriptor().digest);
 
-    layout.tag(&b, "v2").await.unwrap();
-    layout.tag(&a, "v1").await.unwrap();
+    layout.push(&b, PushMode::Tagged("v2")).await.unwrap();
+    layout.push(&a, PushMode::Tagged("v1")).await.unwrap();
     let index = index_of(layout.path());
     assert_eq!((&index["x-index"], &index["annotations"]), (&json!("kept"), &json!({"whole": "index"})));
     let entries = index["manifests"].as_array().unwrap();
@@ -112,7 +112,7 @@ async fn keeps_fields_that_other_tools_wrote() {
     assert!(entries.iter().any(|entry| entry["mediaType"] == "application/x-unknown"));
 
     // If a tag moves away, the entry of the manifest stays with everything but the tag.
-    layout.tag(&b, "v1").await.unwrap();
+    layout.push(&b, PushMode::Tagged("v1")).await.unwrap();
     let index = index_of(layout.path());
     let entries = index["manifests"].as_array().unwrap();
     let moved = entries.iter().find(|entry| entry["digest"] == json!(a.descriptor().digest)).unwrap();
@@ -136,7 +136,7 @@ async fn resolves_a_duplicate_tag_to_the_last_entry() {
     oras_fs::replace(&path, &serde_json::to_vec(&twice).unwrap(), 0o666).unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, b.descriptor().digest);
     assert_eq!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
-    layout.tag(&a, "v1").await.unwrap();
+    layout.push(&a, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, a.descriptor().digest);
 }
 
@@ -154,7 +154,7 @@ async fn lists_referrers_in_index_order() {
     assert_eq!(digests(layout.predecessors(subject.descriptor(), None).await.unwrap()), expected);
     // A handle sees the changes of another handle, and so does a new handle.
     let late = referrer("late", "test/type", &subject);
-    Layout::open(layout.path()).await.unwrap().push(&late).await.unwrap();
+    Layout::open(layout.path()).await.unwrap().push(&late, PushMode::Untagged).await.unwrap();
     let expected = [expected, vec![late.descriptor().digest.clone()]].concat();
     assert_eq!(digests(layout.predecessors(subject.descriptor(), None).await.unwrap()), expected);
     let other = Layout::open(layout.path()).await.unwrap();
@@ -192,16 +192,17 @@ async fn prune_keeps_what_other_nodes_need() {
     let signature = referrer("signature", "test/signature", &both);
     push_all(&layout, &[&empty(), &shared, &own, &a, &b, &both, &signature]).await;
     for (node, tag) in [(&both, "v1"), (&b, "b"), (&signature, "signature")] {
-        layout.tag(node, tag).await.unwrap();
+        layout.push(node, PushMode::Tagged(tag)).await.unwrap();
     }
-    open_with(&layout, PRUNE).await.delete(both.descriptor()).await.unwrap();
+    open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(both.descriptor())).await.unwrap();
     assert_eq!(entries(&layout, &[("b", &b)]), ["b b"]);
     for (node, stays) in
         [(&both, false), (&signature, false), (&a, false), (&own, false), (&shared, true), (&b, true)]
     {
         assert_eq!(layout.exists(node.descriptor()).await.unwrap(), stays, "{:?}", node.descriptor());
     }
-    let error = open_with(&layout, PRUNE).await.delete(both.descriptor()).await.unwrap_err();
+    let error =
+        open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(both.descriptor())).await.unwrap_err();
     assert_eq!(error.kind(), oras_store::ErrorKind::NotFound);
 }
 
@@ -216,7 +217,7 @@ async fn prune_keeps_everything_while_a_manifest_is_unreadable() {
     let path = layout.path().join("blobs").join(digest.algorithm_name()).join(digest.encoded());
     std::fs::remove_file(&path).unwrap();
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"broken").unwrap();
-    open_with(&layout, PRUNE).await.delete(a.descriptor()).await.unwrap();
+    open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(a.descriptor())).await.unwrap();
     assert!(!layout.exists(a.descriptor()).await.unwrap());
     assert!(layout.exists(layer.descriptor()).await.unwrap());
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, ImageManifest, MediaType};
-use oras_store::{Content, ErrorKind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, PushMode, Pushed, Source, Target};
 
 use crate::{blob_path, names};
 
@@ -26,7 +26,7 @@ impl Pair {
         let from = Layout::open_or_create(directory.path().join("from")).await.unwrap();
         let to = Layout::open_or_create(directory.path().join("to")).await.unwrap();
         let content = Content::of(MediaType::LAYER_TAR, Bytes::from(vec![7; 700_000]));
-        from.push(&content).await.unwrap();
+        from.push(&content, PushMode::Untagged).await.unwrap();
         Self { directory, from, to, node: content.descriptor().clone() }
     }
 
@@ -40,7 +40,7 @@ impl Pair {
 
     async fn push_to(&self, to: &Layout) -> oras_store::Result<Pushed> {
         let source: Arc<dyn Source> = Arc::new(self.from.clone());
-        to.push(&Content::from_source(source, self.node.clone())).await
+        to.push(&Content::from_source(source, self.node.clone()), PushMode::Untagged).await
     }
 
     fn damage(&self) {
@@ -149,8 +149,8 @@ async fn finds_damage_below_a_manifest() {
     let config = Content::of(MediaType::EMPTY_JSON, "{}");
     let manifest = ImageManifest::new(config.descriptor().clone(), vec![pair.node.clone()]);
     let manifest = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
-    pair.from.push(&config).await.unwrap();
-    pair.from.push(&manifest).await.unwrap();
+    pair.from.push(&config, PushMode::Untagged).await.unwrap();
+    pair.from.push(&manifest, PushMode::Untagged).await.unwrap();
     let open = async || Layout::open(pair.from.path()).await.unwrap();
     assert!(open().await.exists(manifest.descriptor()).await.unwrap());
     pair.damage();

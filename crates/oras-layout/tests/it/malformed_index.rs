@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oras_layout::Layout;
-use oras_store::{Source, TagList, Target};
+use oras_store::{PushMode, ReadStore, Source, Target};
 use oras_testkit::nodes::{blob, bytes, empty, manifest, push_all};
 use oras_testkit::random::Random;
 
@@ -39,7 +39,7 @@ async fn reads_or_rejects_any_index() {
     let config = empty();
     let root = manifest("a", &[&layer]);
     push_all(&layout, &[&config, &layer, &root]).await;
-    layout.tag(&root, "v1").await.unwrap();
+    layout.push(&root, PushMode::Tagged("v1")).await.unwrap();
     let path = layout.path().join("index.json");
     let known = std::fs::read(&path).unwrap();
     let mut numbers = Random(31);
@@ -62,7 +62,7 @@ async fn reads_or_rejects_any_index() {
         let Ok(opened) = Layout::open(layout.path()).await else { continue };
         read += u32::from(opened.resolve("v1").await.is_ok());
         drop(futures::TryStreamExt::try_collect::<Vec<_>>(opened.tags(None)).await);
-        if opened.tag(&root, "v2").await.is_ok() {
+        if opened.push(&root, PushMode::Tagged("v2")).await.is_ok() {
             let again = Layout::open(layout.path()).await.unwrap();
             assert!(again.resolve("v2").await.is_ok(), "{}", shown());
         } else {

@@ -4,7 +4,7 @@ use std::fs;
 
 use futures::TryStreamExt;
 use oras_layout::Layout;
-use oras_store::{ErrorKind, Source, TagList, Target};
+use oras_store::{ErrorKind, PushMode, ReadStore, Source, Target};
 use oras_testkit::nodes::{self, blob, manifest, push_all};
 
 use crate::{index_of, names};
@@ -20,7 +20,7 @@ async fn creates_nothing_before_the_first_write() {
     assert!(layout.predecessors_are_empty().await);
     assert_eq!(names(directory.path()), Vec::<String>::new());
 
-    layout.push(&blob("x")).await.unwrap();
+    layout.push(&blob("x"), PushMode::Untagged).await.unwrap();
     assert_eq!(names(&path), ["blobs", "index.json", "oci-layout"]);
     assert_eq!(fs::read(path.join("oci-layout")).unwrap(), br#"{"imageLayoutVersion":"1.0.0"}"#);
     assert_eq!(
@@ -36,7 +36,7 @@ trait AskNothing {
 
 impl AskNothing for Layout {
     async fn predecessors_are_empty(&self) -> bool {
-        oras_store::Predecessors::predecessors(self, blob("x").descriptor(), None).await.unwrap().is_empty()
+        self.predecessors(blob("x").descriptor(), None).await.unwrap().is_empty()
     }
 }
 
@@ -91,7 +91,7 @@ async fn keeps_other_files_in_the_directory() {
     let layout = Layout::open_or_create(root).await.unwrap();
     let node = manifest("a", &[]);
     push_all(&layout, &[&node]).await;
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(names(root), ["blobs", "index.json", "mine.txt", "oci-layout"]);
     assert_eq!(fs::read(root.join("mine.txt")).unwrap(), b"mine");
 }
@@ -105,7 +105,7 @@ async fn reads_a_read_only_layout() {
     let node = manifest("a", &[]);
     let layout = Layout::open_or_create(&root).await.unwrap();
     push_all(&layout, &[&node]).await;
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     let blob = crate::blob_path(&root, &node.descriptor().digest);
     assert_eq!(fs::metadata(&blob).unwrap().permissions().mode() & 0o777, 0o444);
 
@@ -127,7 +127,7 @@ async fn deletes_stale_files_of_killed_processes() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("layout");
     let layout = Layout::open_or_create(&root).await.unwrap();
-    layout.push(&blob("x")).await.unwrap();
+    layout.push(&blob("x"), PushMode::Untagged).await.unwrap();
     fs::create_dir(root.join("ingest")).unwrap();
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
     for (name, modified) in [("ingest/old", Some(old)), ("ingest/new", None), (".oras-old", Some(old))] {
@@ -138,7 +138,7 @@ async fn deletes_stale_files_of_killed_processes() {
     }
     Layout::open(&root).await.unwrap();
     assert_eq!(names(&root.join("ingest")), ["new", "old"], "reading removes nothing");
-    Layout::open_or_create(&root).await.unwrap().push(&blob("y")).await.unwrap();
+    Layout::open_or_create(&root).await.unwrap().push(&blob("y"), PushMode::Untagged).await.unwrap();
     assert_eq!(names(&root.join("ingest")), ["new"]);
     assert_eq!(names(&root), ["blobs", "index.json", "ingest", "oci-layout"]);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_spec::{Descriptor, Manifest, annotation};
-use oras_store::{Predecessors, Source, TagList, Target};
+use oras_store::{PushMode, ReadStore, Source, Target};
 use oras_testkit::nodes::{self, blob, manifest, push_all, referrer};
 use oras_testkit::peers::{self, run};
 use oras_testkit::registry::{Flavor, Process};
@@ -34,7 +34,7 @@ async fn has_hello(path: &Path, tag: &str) -> Descriptor {
     // A layout of theirs can be written to.
     let node = nodes::manifest("ours", &[]);
     push_all(&layout, &[&node]).await;
-    layout.tag(&node, "ours").await.unwrap();
+    layout.push(&node, PushMode::Tagged("ours")).await.unwrap();
     assert_eq!(layout.resolve(tag).await.unwrap(), found);
     found
 }
@@ -49,7 +49,7 @@ async fn ours(directory: &Path) -> Layout {
     let node = manifest("hello", &[&layer]);
     let sbom = referrer("sbom", SBOM, &node);
     push_all(&layout, &[&layer, &node, &sbom]).await;
-    layout.tag(&node, "v1").await.unwrap();
+    layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     layout
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use oras_layout::Layout;
-use oras_store::{Predecessors, Source, TagList, Target};
+use oras_store::{PushMode, ReadStore, Source, Target};
 use oras_testkit::nodes::{blob, empty, manifest, push_all, referrer};
 
 use crate::{index_of, names};
@@ -20,7 +20,7 @@ async fn write(layout: &Layout, name: &str) {
     let layer = blob(format!("layer of {name}"));
     let node = manifest(name, &[&layer]);
     push_all(layout, &[&layer, &node]).await;
-    layout.tag(&node, name).await.unwrap();
+    layout.push(&node, PushMode::Tagged(name)).await.unwrap();
 }
 
 async fn tags(path: &Path) -> Vec<String> {
@@ -57,7 +57,7 @@ async fn keeps_the_tags_of_many_tasks_of_one_handle() {
     push_all(&layout, &[&subject]).await;
     let nodes: Vec<_> =
         (0..100).map(|number| referrer(&format!("{number}"), "test/type", &subject)).collect();
-    let pushed = join_all(nodes.iter().map(|node| layout.push(node))).await;
+    let pushed = join_all(nodes.iter().map(|node| layout.push(node, PushMode::Untagged))).await;
     assert!(pushed.iter().all(Result::is_ok), "{pushed:?}");
     assert_eq!(layout.predecessors(subject.descriptor(), None).await.unwrap().len(), 100);
     assert_eq!(index_of(layout.path())["manifests"].as_array().unwrap().len(), 101);
@@ -70,13 +70,15 @@ async fn does_not_write_a_dropped_change_later() {
     let (a, b) = (manifest("a", &[]), manifest("b", &[]));
     push_all(&layout, &[&a, &b]).await;
     for round in 0..30 {
-        layout.tag(&b, "v1").await.unwrap();
+        layout.push(&b, PushMode::Tagged("v1")).await.unwrap();
         let patience = Duration::from_micros(20 * round);
-        let dropped = tokio::time::timeout(patience, join_all((0..3).map(|_| layout.tag(&a, "v1")))).await;
+        let dropped =
+            tokio::time::timeout(patience, join_all((0..3).map(|_| layout.push(&a, PushMode::Tagged("v1")))))
+                .await;
         // Whatever became of it, it becomes nothing else once another handle has moved the tag.
         tokio::time::sleep(Duration::from_millis(5)).await;
-        Layout::open(layout.path()).await.unwrap().tag(&b, "v1").await.unwrap();
-        layout.tag(&a, "other").await.unwrap();
+        Layout::open(layout.path()).await.unwrap().push(&b, PushMode::Tagged("v1")).await.unwrap();
+        layout.push(&a, PushMode::Tagged("other")).await.unwrap();
         let now = layout.resolve("v1").await.unwrap();
         assert_eq!(now.digest, b.descriptor().digest, "round {round}: {dropped:?}");
     }
@@ -135,7 +137,7 @@ async fn stays_readable_after_processes_are_killed() {
             let source: std::sync::Arc<dyn Source> = std::sync::Arc::new(layout.clone());
             oras_testkit::nodes::read(&source, &node).await.unwrap();
         }
-        layout.push(&empty()).await.unwrap();
+        layout.push(&empty(), PushMode::Untagged).await.unwrap();
         write(&layout, "afterwards").await;
         assert!(tags(&path).await.contains(&"afterwards".to_owned()));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oras_layout::Layout;
 use oras_spec::MediaType;
-use oras_store::{Content, Predecessors, Pushed, Source, Target};
+use oras_store::{Content, PushMode, Pushed, ReadStore, Source, Target};
 use oras_testkit::nodes;
 
 use crate::{blob_path, index_of, names};
@@ -17,7 +17,7 @@ struct Fresh {
 async fn fresh() -> Fresh {
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::open_or_create(directory.path().join("layout")).await.unwrap();
-    layout.push(&nodes::empty()).await.unwrap();
+    layout.push(&nodes::empty(), PushMode::Untagged).await.unwrap();
     Fresh { directory, layout }
 }
 
@@ -37,10 +37,10 @@ async fn lists_manifests_only_after_the_flush() {
     let Fresh { directory: _kept, layout } = fresh().await;
     let (a, b) = (nodes::manifest("a", &[]), nodes::manifest("b", &[]));
     for manifest in [&a, &b] {
-        assert_eq!(layout.push_deferred(manifest).await.unwrap(), Pushed::Copied);
+        assert_eq!(layout.push(manifest, PushMode::Deferred).await.unwrap(), Pushed::Copied);
         assert!(layout.exists(manifest.descriptor()).await.unwrap());
     }
-    assert_eq!(layout.push_deferred(&a).await.unwrap(), Pushed::Existed);
+    assert_eq!(layout.push(&a, PushMode::Deferred).await.unwrap(), Pushed::Existed);
     assert_eq!(listed(&layout), digests(&[]));
     assert!(!blob_path(layout.path(), &a.descriptor().digest).exists());
     let other = Layout::open(layout.path()).await.unwrap();
@@ -60,11 +60,11 @@ async fn lists_manifests_only_after_the_flush() {
 async fn stores_pending_manifests_with_a_tag_or_a_push() {
     let Fresh { directory: _kept, layout } = fresh().await;
     let (a, b, c) = (nodes::manifest("a", &[]), nodes::manifest("b", &[]), nodes::manifest("c", &[]));
-    layout.push_deferred(&a).await.unwrap();
-    layout.push(&b).await.unwrap();
+    layout.push(&a, PushMode::Deferred).await.unwrap();
+    layout.push(&b, PushMode::Untagged).await.unwrap();
     assert_eq!(listed(&layout), digests(&[&a, &b]));
-    layout.push_deferred(&c).await.unwrap();
-    layout.tag(&c, "v1").await.unwrap();
+    layout.push(&c, PushMode::Deferred).await.unwrap();
+    layout.push(&c, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(listed(&layout), digests(&[&c, &a, &b]));
 }
 
@@ -73,11 +73,11 @@ async fn finds_pending_manifests_through_the_same_handle() {
     let Fresh { directory: _kept, layout } = fresh().await;
     let subject = nodes::manifest("subject", &[]);
     let referrer = nodes::referrer("referrer", nodes::ARTIFACT_TYPE, &subject);
-    layout.push_deferred(&subject).await.unwrap();
+    layout.push(&subject, PushMode::Deferred).await.unwrap();
     let source: Arc<dyn Source> = Arc::new(layout.clone());
     let back = Content::from_source(source, subject.descriptor().clone()).bytes(4096).await.unwrap();
     assert_eq!(&back, subject.in_memory().unwrap());
-    layout.push_deferred(&referrer).await.unwrap();
+    layout.push(&referrer, PushMode::Deferred).await.unwrap();
     let found = layout.predecessors(subject.descriptor(), None).await.unwrap();
     assert_eq!(found[0].digest, referrer.descriptor().digest);
 }
@@ -92,7 +92,7 @@ async fn stores_many_pending_bytes_early() {
     };
     for number in 0..3 {
         assert_eq!(listed(&layout).len(), 0);
-        layout.push_deferred(&large(number)).await.unwrap();
+        layout.push(&large(number), PushMode::Deferred).await.unwrap();
     }
     assert_eq!(listed(&layout).len(), 3);
 }
@@ -101,7 +101,7 @@ async fn stores_many_pending_bytes_early() {
 async fn keeps_pending_manifests_after_an_error() {
     let Fresh { directory, layout } = fresh().await;
     let manifest = nodes::manifest("a", &[]);
-    layout.push_deferred(&manifest).await.unwrap();
+    layout.push(&manifest, PushMode::Deferred).await.unwrap();
     let aside = directory.path().join("aside");
     std::fs::rename(layout.path(), &aside).unwrap();
     std::fs::File::create(layout.path()).unwrap();
@@ -117,7 +117,7 @@ async fn keeps_pending_manifests_after_an_error() {
 async fn rejects_invalid_manifests_immediately() {
     let Fresh { directory: _kept, layout } = fresh().await;
     let wrong = Content::of(MediaType::IMAGE_MANIFEST, "[]");
-    layout.push_deferred(&wrong).await.unwrap_err();
+    layout.push(&wrong, PushMode::Deferred).await.unwrap_err();
     layout.sync().await.unwrap();
     assert_eq!(listed(&layout).len(), 0);
 }

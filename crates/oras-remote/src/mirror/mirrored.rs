@@ -10,9 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest, MediaType, Reference};
-use oras_store::{
-    ByteStream, Error, ErrorKind, Origin, Predecessors, ReadStore, Result, Source, TagList, Verifier,
-};
+use oras_store::{ByteStream, Error, ErrorKind, Origin, ReadStore, Result, Source, Verifier};
 
 use crate::client::Client;
 use crate::client_options::ClientOptions;
@@ -210,6 +208,7 @@ fn without_secrets(options: ClientOptions) -> ClientOptions {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for Mirrored {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         // A digest contains a colon; a tag can't.
@@ -251,7 +250,8 @@ impl Source for Mirrored {
 }
 
 #[async_trait]
-impl Predecessors for Mirrored {
+#[deny(clippy::missing_trait_methods)]
+impl ReadStore for Mirrored {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -259,9 +259,7 @@ impl Predecessors for Mirrored {
     ) -> Result<Vec<Descriptor>> {
         self.home.predecessors(node, artifact_type).await
     }
-}
 
-impl TagList for Mirrored {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         self.home.tags(last)
     }

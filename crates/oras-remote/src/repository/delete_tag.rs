@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use oras_spec::{Descriptor, ImageManifest, MediaType, Reference, annotation};
-use oras_store::{Content, Error, ErrorKind, Result, Target};
+use oras_store::{Content, Error, ErrorKind, Result};
 
 use crate::repository::repository::Repository;
 
@@ -53,7 +53,7 @@ impl Repository {
             }
             _ => {}
         }
-        self.push(&config).await?;
+        self.push_blob(&config).await?;
         self.put_existing_manifest(&placeholder, reference).await?;
         // Deletes only the digest of the placeholder. Its bytes are unique, so no other tag can name it.
         let deleted = match self.is_tagged(reference, &placeholder).await {

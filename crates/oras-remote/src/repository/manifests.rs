@@ -103,25 +103,20 @@ impl Repository {
         Ok(response.into_bytes())
     }
 
-    /// Stores a manifest under a tag or its digest, and adds it to the referrers of its subject.
-    pub(crate) async fn push_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
-        self.store_manifest(content, reference, Verify::Now).await
-    }
-
     /// Stores an existing manifest under another name. Referrers stay unchanged, because the first push updated them.
     pub(crate) async fn put_existing_manifest(&self, content: &Content, reference: &Reference) -> Result<()> {
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         self.put_manifest(reference, &content.descriptor().media_type, bytes).await.map(drop)
     }
 
-    /// Stores one of many manifests. The check of its entry in referrers is deferred to
-    /// [`Repository::verify_deferred_referrers`].
-    pub(crate) async fn push_deferred_manifest(&self, content: &Content) -> Result<()> {
-        let reference = self.reference_to(&content.descriptor().digest.to_string())?;
-        self.store_manifest(content, &reference, Verify::Deferred).await
-    }
-
-    async fn store_manifest(&self, content: &Content, reference: &Reference, verify: Verify) -> Result<()> {
+    /// Stores a manifest under a tag or its digest, and adds it to the referrers of its subject. With
+    /// [`Verify::Deferred`], the check of that entry is deferred to [`Repository::verify_deferred_referrers`].
+    pub(crate) async fn push_manifest(
+        &self,
+        content: &Content,
+        reference: &Reference,
+        verify: Verify,
+    ) -> Result<()> {
         let descriptor = content.descriptor();
         let bytes = content.bytes(self.client().options().max_manifest_size).await?;
         let subject_known = self.put_manifest(reference, &descriptor.media_type, bytes.clone()).await?;

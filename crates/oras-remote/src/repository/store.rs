@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use oras_spec::api_bodies::TagPage;
-use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{
-    ByteStream, Content, Delete, Ingest, IngestTarget, Origin, Predecessors, Pushed, Result, Source, TagList,
-    Target, UnhashedContent,
+    ByteStream, Content, DeleteTarget, Error, Ingest, IngestName, IngestOptions, IngestTarget, Origin,
+    PushMode, Pushed, ReadStore, Result, Source, Store, Target, UnhashedContent,
 };
 
 use crate::http::paging::List;
 use crate::repository::download::blob_download;
+use crate::repository::referrers::tag_index_update::Verify;
 use crate::repository::repository::Repository;
 use crate::repository::upload::chunked_ingest::ChunkedIngest;
 
@@ -63,21 +64,24 @@ impl Target for Repository {
         self.has(kind, descriptor).await
     }
 
-    /// Mounts a blob from another repository of the same registry if possible. Adds a manifest with a subject to the
-    /// subject's referrers.
-    async fn push(&self, content: &Content) -> Result<Pushed> {
-        let descriptor = content.descriptor();
-        if descriptor.media_type.is_manifest() {
-            self.push_manifest(content, &self.reference_to(&descriptor.digest.to_string())?).await?;
-            return Ok(Pushed::Copied);
+    /// Mounts a blob from another repository of the same registry if possible, and sends it unless it exists. Adds a
+    /// manifest with a subject to the subject's referrers; [`PushMode::Deferred`] defers the check of that entry to
+    /// [`sync`](Target::sync), and [`PushMode::AddTag`] leaves the referrers unchanged.
+    ///
+    /// A tag may be the manifest's own digest, which stores the manifest without a tag.
+    async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
+        let digest = || self.reference_to(&content.descriptor().digest.to_string());
+        match mode {
+            PushMode::Untagged | PushMode::Deferred if !content.descriptor().media_type.is_manifest() => {
+                return self.push_blob(content).await;
+            }
+            PushMode::Untagged => self.push_manifest(content, &digest()?, Verify::Now).await?,
+            PushMode::Deferred => self.push_manifest(content, &digest()?, Verify::Deferred).await?,
+            PushMode::Tagged(tag) => {
+                self.push_manifest(content, &self.reference_to(tag)?, Verify::Now).await?
+            }
+            PushMode::AddTag(tag) => self.put_existing_manifest(content, &self.reference_to(tag)?).await?,
         }
-        self.push_blob(content).await
-    }
-
-    /// Pushes the manifest now. Defers only the check of its entry in the referrers of its subject to
-    /// [`sync`](Target::sync).
-    async fn push_deferred(&self, content: &Content) -> Result<Pushed> {
-        self.push_deferred_manifest(content).await?;
         Ok(Pushed::Copied)
     }
 
@@ -89,33 +93,21 @@ impl Target for Repository {
         self.tagged_digest(tag).await
     }
 
-    /// Returns true for small blobs, and for blobs of another repository of the same registry.
-    fn push_checks_existence(&self, content: &Content) -> bool {
-        self.push_checks_existence(content)
-    }
-
     /// Accepts a tag or digest, alone or in a full reference to this repository.
     fn check_tag(&self, tag: &str) -> Result<()> {
         self.reference_to(tag).map(drop)
-    }
-
-    /// `tag` may be the manifest's own digest, which stores the manifest without a tag.
-    async fn tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.push_manifest(content, &self.reference_to(tag)?).await
-    }
-
-    /// Writes only the tag, and leaves the referrers of the manifest's subject unchanged.
-    async fn add_tag(&self, content: &Content, tag: &str) -> Result<()> {
-        self.put_existing_manifest(content, &self.reference_to(tag)?).await
     }
 }
 
 #[async_trait]
 impl IngestTarget for Repository {
     /// Sends bytes in chunks of a few MiB, which are buffered until the registry has them. If the registry does not
-    /// accept chunks, buffers the content in a temporary file.
-    async fn begin(&self, media_type: MediaType, algorithm: Algorithm) -> Result<Box<dyn Ingest>> {
-        Ok(Box::new(ChunkedIngest::new(self.clone(), media_type, algorithm)))
+    /// accept chunks, buffers the content in a temporary file. A write cannot be resumed by its name.
+    async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>> {
+        if let IngestName::Resume(name) = options.name {
+            return Err(Error::not_found(name));
+        }
+        Ok(Box::new(ChunkedIngest::new(self.clone(), options.media_type, options.algorithm)))
     }
 
     /// Sends large content while it is hashed, and stops if the digest already exists. An interrupted upload of
@@ -126,7 +118,7 @@ impl IngestTarget for Repository {
 }
 
 #[async_trait]
-impl Predecessors for Repository {
+impl ReadStore for Repository {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -134,9 +126,7 @@ impl Predecessors for Repository {
     ) -> Result<Vec<Descriptor>> {
         self.referrers(node, artifact_type).await
     }
-}
 
-impl TagList for Repository {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
         match self.url("tags/list") {
@@ -149,9 +139,16 @@ impl TagList for Repository {
 }
 
 #[async_trait]
-impl Delete for Repository {
-    /// Removes a manifest with a subject from the subject's referrers first.
-    async fn delete(&self, descriptor: &Descriptor) -> Result<()> {
+impl Store for Repository {
+    /// Removes a manifest with a subject from the subject's referrers before the manifest.
+    ///
+    /// Deletes a tag by the registry's API for deleting tags. Without it, moves the tag to a unique manifest and
+    /// deletes that one by its digest, so that the original manifest and its other tags are never touched.
+    async fn delete(&self, target: DeleteTarget<'_>) -> Result<()> {
+        let descriptor = match target {
+            DeleteTarget::Content(descriptor) => descriptor,
+            DeleteTarget::Tag(tag) => return self.delete_tag(tag).await,
+        };
         if descriptor.media_type.is_manifest() {
             // Removes the referrer first, because after the deletion the client can't read the subject from the
             // manifest.
@@ -159,11 +156,5 @@ impl Delete for Repository {
             return self.remove("manifests", &descriptor.digest.to_string()).await;
         }
         self.remove("blobs", &descriptor.digest.to_string()).await
-    }
-
-    /// Uses the registry's API for deleting tags. Without it, moves the tag to a unique manifest and deletes that one
-    /// by its digest, so that the original manifest and its other tags are never touched.
-    async fn untag(&self, tag: &str) -> Result<()> {
-        self.delete_tag(tag).await
     }
 }

@@ -8,7 +8,7 @@ use oras_remote::{
     ClientOptions, Credential, MissingCredential, Registry as Whole, ResponseError, StaticCredentials,
 };
 use oras_spec::Digest;
-use oras_store::{ErrorKind, Source, Target};
+use oras_store::{ErrorKind, PushMode, Source, Target};
 
 use crate::registry::{Flavor, Registry};
 use crate::{blob, collect, manifest, options, repository, with_password};
@@ -20,8 +20,8 @@ async fn sends_basic_credentials() {
         let Some(registry) = Registry::closed(flavor, "passwords") else { continue };
         let name = format!("{}/a", registry.host());
         let store = repository(with_password("user", "pass"), &name);
-        store.push(&blob("{}")).await.unwrap();
-        store.tag(&manifest("one", None), "v1").await.unwrap();
+        store.push(&blob("{}"), PushMode::Untagged).await.unwrap();
+        store.push(&manifest("one", None), PushMode::Tagged("v1")).await.unwrap();
         assert!(store.resolve("v1").await.is_ok());
 
         let digest = Digest::sha256(b"x");
@@ -88,7 +88,7 @@ async fn shares_tokens_among_requests() {
     let blobs: Vec<_> = (0..8).map(|n| blob(format!("blob {n}"))).collect();
     try_join_all(blobs.iter().map(async |blob| {
         assert!(!store.exists(blob.descriptor()).await?);
-        store.push(blob).await
+        store.push(blob, PushMode::Untagged).await
     }))
     .await
     .unwrap();
@@ -217,7 +217,7 @@ async fn never_sends_credentials_to_another_origin() {
     let hello = blob("hello");
     let got = collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
     assert_eq!(got, "hello");
-    store.push(&hello).await.unwrap();
+    store.push(&hello, PushMode::Untagged).await.unwrap();
     assert_eq!(store.fetch(asking.descriptor(), 0..4).await.err().unwrap().kind(), ErrorKind::Unauthorized);
     assert!(server.asked().iter().all(|asked| asked.header("x-own") == Some("secret")));
     let asked = other.asked();
@@ -241,7 +241,7 @@ async fn uploads_after_a_denied_mount() {
     let from = repository(options(), &format!("{}/from", server.host()));
     let to = repository(options(), &format!("{}/to", server.host()));
     let content = oras_store::Content::from_source(Arc::new(from), blob("hello").descriptor().clone());
-    assert_eq!(to.push(&content).await.unwrap(), oras_store::Pushed::Copied);
+    assert_eq!(to.push(&content, PushMode::Untagged).await.unwrap(), oras_store::Pushed::Copied);
     let digest = &content.descriptor().digest;
     assert_eq!(
         server.lines(),

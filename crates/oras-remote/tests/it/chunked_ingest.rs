@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use oras_remote::ClientOptions;
-use oras_spec::{Algorithm, Descriptor, MediaType};
-use oras_store::{Content, ErrorKind, IngestTarget, Pushed, Source, Target, UnhashedContent};
+use oras_spec::{Descriptor, MediaType};
+use oras_store::{Content, ErrorKind, IngestOptions, IngestTarget, Pushed, Source, Target, UnhashedContent};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::Reply;
 use oras_testkit::suite;
@@ -53,9 +53,9 @@ async fn stores_content_of_many_chunks() {
         let store = repository(options(), &format!("{}/a", registry.host()));
         for length in [8 * MIB, 8 * MIB + 1, 20 * MIB] {
             let all = bytes(length);
-            let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
+            let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.unwrap();
             for chunk in all.chunks(3 * MIB) {
-                ingest.write(all.slice_ref(chunk)).await.unwrap();
+                ingest.write(vec![all.slice_ref(chunk)]).await.unwrap();
             }
             let node = ingest.commit(None).await.unwrap();
             assert_eq!(node, Descriptor::of(MediaType::LAYER_TAR, &all));
@@ -74,8 +74,8 @@ async fn resends_a_broken_chunk() {
     });
     let store = repository(options(), &format!("{}/a", server.host()));
     let all = bytes(20 * MIB);
-    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
-    ingest.write(all.clone()).await.unwrap();
+    let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.unwrap();
+    ingest.write(vec![all.clone()]).await.unwrap();
     ingest.commit(None).await.unwrap();
     let node = Descriptor::of(MediaType::LAYER_TAR, &all);
     assert_eq!(sessions.lock().unwrap().blobs[&node.digest.to_string()], all);
@@ -91,8 +91,8 @@ async fn fails_when_the_session_is_lost_after_chunks_were_dropped() {
         None
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
-    let error = match ingest.write(bytes(20 * MIB)).await {
+    let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.unwrap();
+    let error = match ingest.write(vec![bytes(20 * MIB)]).await {
         Ok(()) => ingest.commit(None).await.unwrap_err(),
         Err(error) => error,
     };
@@ -106,8 +106,8 @@ async fn spools_chunks_and_hashes_first_without_patch() {
         let all = bytes(20 * MIB);
         let node = Descriptor::of(MediaType::LAYER_TAR, &all);
         let store = repository(options(), &format!("{}/a", server.host()));
-        let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
-        ingest.write(all.clone()).await.unwrap();
+        let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.unwrap();
+        ingest.write(vec![all.clone()]).await.unwrap();
         assert_eq!(ingest.commit(None).await.unwrap(), node);
         assert_eq!(sessions.lock().unwrap().blobs.remove(&node.digest.to_string()).unwrap(), all);
         let store = repository(options(), &format!("{}/a", server.host()));
@@ -208,8 +208,8 @@ async fn later_run_resumes_streamed_content() {
 async fn abort_cancels_the_session() {
     let (server, sessions) = serve(|_, _| None);
     let store = repository(options(), &format!("{}/a", server.host()));
-    let mut ingest = store.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.unwrap();
-    ingest.write(bytes(9 * MIB)).await.unwrap();
+    let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.unwrap();
+    ingest.write(vec![bytes(9 * MIB)]).await.unwrap();
     ingest.abort().await;
     assert!(server.asked().iter().any(|asked| asked.method == "PATCH"));
     assert!(sessions.lock().unwrap().sessions.is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use oras_spec::Digest;
-use oras_store::{Content, Delete, ErrorKind};
+use oras_store::{Content, DeleteTarget, ErrorKind, Store};
 
 use crate::{manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -87,7 +87,7 @@ async fn keeps_the_manifest_and_its_other_tags() {
     let digest = original.descriptor().digest.to_string();
     for way in [Way::Tag, Way::Refuse(405), Way::Refuse(400), Way::Refuse(404), Way::Everything] {
         let (server, state) = registry(way, &original).await;
-        repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap();
+        repository(options(), &format!("{}/a", server.host())).delete(DeleteTarget::Tag("v1")).await.unwrap();
         let (tags, manifests) = &*state.lock().unwrap();
         let left: Vec<_> = tags.iter().map(|(tag, digest)| (tag.as_str(), digest.as_str())).collect();
         // The other tags of a manifest that was deleted with one of them are not known.
@@ -106,7 +106,10 @@ async fn restores_a_tag_that_cannot_be_deleted() {
     for (way, kind, pushes) in [(Way::Never, ErrorKind::Unsupported, 0), (Way::Broken, ErrorKind::Denied, 2)]
     {
         let (server, state) = registry(way, &original).await;
-        let error = repository(options(), &format!("{}/a", server.host())).untag("v1").await.unwrap_err();
+        let error = repository(options(), &format!("{}/a", server.host()))
+            .delete(DeleteTarget::Tag("v1"))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
         assert_eq!(state.lock().unwrap().0["v1"], digest);
         let asked = server.asked();
@@ -120,9 +123,9 @@ async fn rejects_digests_without_a_request() {
     let original = manifest("original", None);
     let (server, _) = registry(Way::Tag, &original).await;
     let store = repository(options(), &format!("{}/a", server.host()));
-    let error = store.untag(&original.descriptor().digest.to_string()).await.unwrap_err();
+    let error = store.delete(DeleteTarget::Tag(&original.descriptor().digest.to_string())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(server.asked().is_empty());
-    assert_eq!(store.untag("nope").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.delete(DeleteTarget::Tag("nope")).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(server.asked().iter().all(|asked| asked.method == "GET"));
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use futures::TryStreamExt;
-use oras_store::{ErrorKind, Source, TagList};
+use oras_store::{ErrorKind, ReadStore, Source};
 
 use crate::{blob, collect, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};

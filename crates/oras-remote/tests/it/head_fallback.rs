@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oras_spec::MediaType;
-use oras_store::{Content, ErrorKind, Source, Target};
+use oras_store::{Content, ErrorKind, PushMode, Source, Target};
 
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -106,8 +106,8 @@ async fn writes_need_only_the_headers_of_the_answer() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let began = Instant::now();
     let content = blob(vec![7; 100_000]);
-    store.push(&content).await.unwrap();
-    store.push(&manifest("one", None)).await.unwrap();
+    store.push(&content, PushMode::Untagged).await.unwrap();
+    store.push(&manifest("one", None), PushMode::Untagged).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let put = server.lines().into_iter().find(|line| line.starts_with("PUT /upload")).unwrap();
     assert_eq!(put, format!("PUT /upload/1?state=x&digest={}", content.descriptor().digest));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::TryStreamExt;
 use oras_remote::ClientOptions;
 use oras_spec::{Digest, MediaType};
-use oras_store::{ErrorKind, Predecessors, Source, TagList};
+use oras_store::{ErrorKind, ReadStore, Source};
 
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};

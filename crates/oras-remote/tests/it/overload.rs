@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{Content, Result, Source, Target};
+use oras_store::{Content, PushMode, Result, Source, Target};
 use oras_testkit::memory_registry::MemoryRegistry;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
@@ -69,7 +69,8 @@ fn check(most: usize, counts: &Counts) {
 }
 
 async fn push_all(store: &Repository) -> Result<()> {
-    let pushes = futures::stream::iter(contents()).map(|content| async move { store.push(&content).await });
+    let pushes = futures::stream::iter(contents())
+        .map(|content| async move { store.push(&content, PushMode::Untagged).await });
     pushes.buffer_unordered(TRANSFERS).try_for_each(|_| async { Ok(()) }).await
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::try_join_all;
 use oras_remote::{ClientOptions, ReferrersMode};
 use oras_spec::{Descriptor, ImageIndex, MediaType};
-use oras_store::{Delete, ErrorKind, Predecessors, Source, Target};
+use oras_store::{DeleteTarget, ErrorKind, PushMode, ReadStore, Source, Store, Target};
 
 use crate::registry::{Flavor, Registry};
 use crate::{blob, manifest, options, repository};
@@ -18,15 +18,15 @@ async fn keeps_all_concurrently_added_referrers() {
         let Some(registry) = Registry::open(flavor, "parallel attaches") else { continue };
         let name = format!("{}/a", registry.host());
         let store = repository(options(), &name);
-        store.push(&blob("{}")).await.unwrap();
+        store.push(&blob("{}"), PushMode::Untagged).await.unwrap();
         let subject = manifest("subject", None);
-        store.push(&subject).await.unwrap();
+        store.push(&subject, PushMode::Untagged).await.unwrap();
         let subject = subject.descriptor();
         assert_eq!(store.predecessors(subject, None).await.unwrap(), []);
         let marks: Vec<_> = (0..8).map(|n| format!("m{n}")).collect();
         let attach = async |mark: &String| {
             let store = repository(options(), &name);
-            store.push(&manifest(mark, Some(subject))).await
+            store.push(&manifest(mark, Some(subject)), PushMode::Untagged).await
         };
         try_join_all(marks.iter().map(attach)).await.unwrap();
         let found = repository(options(), &name).predecessors(subject, None).await.unwrap();
@@ -38,9 +38,9 @@ async fn keeps_all_concurrently_added_referrers() {
         let one = store.predecessors(subject, Some(&"test/m3".into())).await.unwrap();
         assert_eq!(one.len(), 1);
         // Adding a referrer twice changes nothing; a deleted one disappears.
-        store.push(&manifest("m3", Some(subject))).await.unwrap();
+        store.push(&manifest("m3", Some(subject)), PushMode::Untagged).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
-        store.delete(&one[0]).await.unwrap();
+        store.delete(DeleteTarget::Content(&one[0])).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
         // The API does not do what only the tag schema can.
         let api = repository(ClientOptions { referrers: ReferrersMode::Api, ..options() }, &name);
@@ -49,7 +49,7 @@ async fn keeps_all_concurrently_added_referrers() {
             (error.kind(), error.chain().as_str()),
             (ErrorKind::Unsupported, "failed to query referrers API: unsupported")
         );
-        api.push(&manifest("m9", Some(subject))).await.unwrap();
+        api.push(&manifest("m9", Some(subject)), PushMode::Untagged).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
     }
 }
@@ -87,7 +87,7 @@ async fn pages_and_filters_referrers_of_the_api() {
     assert!(server.lines()[2].ends_with("?artifactType=test%2Fa"), "{:?}", server.lines());
     // The registry maintains referrers itself, so no request follows the manifest.
     let before = server.lines().len();
-    store.push(&manifest("a", Some(&subject))).await.unwrap();
+    store.push(&manifest("a", Some(&subject)), PushMode::Untagged).await.unwrap();
     assert_eq!(server.lines().len(), before + 1);
     // The option for the tag schema overrides what the registry supports.
     let store = repository(
@@ -159,7 +159,7 @@ async fn rewrites_lost_entries() {
     let server = undoing(2);
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
-    store.push(&manifest("mine", Some(&subject))).await.unwrap();
+    store.push(&manifest("mine", Some(&subject)), PushMode::Untagged).await.unwrap();
     assert_eq!(index_writes(&server), 3);
     let found = store.predecessors(&subject, None).await.unwrap();
     assert_eq!(found.len(), 2);
@@ -171,7 +171,7 @@ async fn rewrites_lost_entries_of_many_pushes_together() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     for name in ["one", "two"] {
-        store.push_deferred(&manifest(name, Some(&subject))).await.unwrap();
+        store.push(&manifest(name, Some(&subject)), PushMode::Deferred).await.unwrap();
     }
     assert_eq!(index_writes(&server), 2);
     assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 1);
@@ -193,7 +193,8 @@ async fn does_not_overwrite_other_content_under_the_tag() {
         _ => Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST).body(body.clone()),
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    let error = store.push(&manifest("mine", Some(subject.descriptor()))).await.unwrap_err();
+    let error =
+        store.push(&manifest("mine", Some(subject.descriptor())), PushMode::Untagged).await.unwrap_err();
     assert!(error.chain().contains("names no index of referrers"), "{error:?}");
     assert_eq!(server.lines().iter().filter(|line| line.starts_with("PUT")).count(), 1);
     assert!(store.resolve("v1").await.is_ok());
@@ -208,7 +209,7 @@ async fn adding_a_tag_does_not_update_referrers() {
         _ => Reply::new(404),
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    store.add_tag(&referrer, "v2").await.unwrap();
+    store.push(&referrer, PushMode::AddTag("v2")).await.unwrap();
     assert_eq!(server.lines(), ["PUT /v2/a/manifests/v2"]);
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use oras_remote::{ClientOptions, RetryPolicy};
-use oras_store::{ByteStream, Content, ErrorKind, Pushed, Source, Target};
+use oras_store::{ByteStream, Content, ErrorKind, PushMode, Pushed, Source, Target};
 use std::sync::Arc;
 
 use crate::{blob, collect, manifest, options, repository};
@@ -254,7 +254,7 @@ async fn retries_a_manifest_whose_blob_is_missing_for_a_moment() {
             _ => Reply::new(201),
         });
         let store = repository(options(), &format!("{}/a", server.host()));
-        let result = store.tag(&manifest("one", None), "v1").await;
+        let result = store.push(&manifest("one", None), PushMode::Tagged("v1")).await;
         assert_eq!(result.is_ok(), succeeds);
         assert_eq!(server.asked().len(), 2);
         if let Err(error) = result {
@@ -298,7 +298,7 @@ async fn restarts_uploads_in_a_new_session() {
         });
         let store = repository(options(), &format!("{}/a", server.host()));
         let content = blob(bytes());
-        assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(store.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         let asked = server.asked();
         let puts: Vec<_> = asked.iter().filter(|asked| asked.method == "PUT").collect();
         assert_eq!(puts.len(), 3);
@@ -316,7 +316,7 @@ async fn sends_unreplayable_content_only_once() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let stream: ByteStream = Box::pin(futures::stream::iter([Ok("hello".into())]));
     let once = Content::once(blob("hello").descriptor().clone(), stream);
-    let error = store.push(&once).await.unwrap_err();
+    let error = store.push(&once, PushMode::Untagged).await.unwrap_err();
     assert!(error.chain().ends_with("response status code 503: Service Unavailable"), "{error:?}");
     let methods: Vec<_> = server.asked().into_iter().map(|asked| asked.method).collect();
     assert_eq!(methods, ["POST", "PUT", "DELETE"]);

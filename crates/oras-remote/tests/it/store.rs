@@ -4,7 +4,9 @@ use futures::TryStreamExt;
 use futures::future::try_join_all;
 use oras_remote::{Client, ClientOptions, Registry as Whole, Repository};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Content, Delete, Error, ErrorKind, Pushed, Source, TagList, Target};
+use oras_store::{
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, PushMode, Pushed, ReadStore, Source, Store, Target,
+};
 use std::sync::Arc;
 
 use crate::registry::{Flavor, Registry};
@@ -26,7 +28,7 @@ async fn stores_and_deletes_blobs() {
             assert!(!store.exists(&descriptor).await.unwrap());
             let missing = store.fetch(&descriptor, 0..descriptor.size).await.err().unwrap();
             assert_eq!(missing.chain(), format!("{}: not found", descriptor.digest));
-            assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
+            assert_eq!(store.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
             assert!(store.exists(&descriptor).await.unwrap());
             let back = Content::from_source(Arc::new(store.clone()), descriptor.clone());
             assert_eq!(back.bytes(1 << 22).await.unwrap(), content.bytes(1 << 22).await.unwrap());
@@ -37,12 +39,13 @@ async fn stores_and_deletes_blobs() {
             let part = collect(store.fetch(&descriptor, range.clone()).await.unwrap()).await.unwrap();
             assert_eq!(part, &bytes[range.start as usize..range.end as usize], "{range:?}");
         }
-        store.delete(&descriptor).await.unwrap();
+        store.delete(DeleteTarget::Content(&descriptor)).await.unwrap();
         assert!(!store.exists(&descriptor).await.unwrap());
         let reference = format!("{}/a/b@{}", registry.host(), descriptor.digest);
-        for error in
-            [store.resolve_blob(&descriptor.digest).await.err(), store.delete(&descriptor).await.err()]
-        {
+        for error in [
+            store.resolve_blob(&descriptor.digest).await.err(),
+            store.delete(DeleteTarget::Content(&descriptor)).await.err(),
+        ] {
             assert_eq!(error.unwrap().chain(), format!("{reference}: not found"));
         }
     }
@@ -62,11 +65,11 @@ async fn rejects_blobs_with_wrong_digest_or_size() {
             ("hell", ErrorKind::SizeMismatch),
             ("hello!", ErrorKind::SizeMismatch),
         ] {
-            let error = store.push(&once(&descriptor, bytes)).await.unwrap_err();
+            let error = store.push(&once(&descriptor, bytes), PushMode::Untagged).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error:?}");
             assert!(!store.exists(&descriptor).await.unwrap());
         }
-        let error = store.push(&once(&descriptor, "hellx")).await.unwrap_err();
+        let error = store.push(&once(&descriptor, "hellx"), PushMode::Untagged).await.unwrap_err();
         assert!(
             error.chain().starts_with("digest invalid: provided digest did not match uploaded content"),
             "{error:?}"
@@ -75,9 +78,13 @@ async fn rejects_blobs_with_wrong_digest_or_size() {
             Ok("he".into()),
             Err(Error::new(ErrorKind::Io, "the disk is on fire")),
         ]));
-        let error = store.push(&Content::once(descriptor.clone(), broken)).await.unwrap_err();
+        let error =
+            store.push(&Content::once(descriptor.clone(), broken), PushMode::Untagged).await.unwrap_err();
         assert_eq!((error.kind(), error.chain().as_str()), (ErrorKind::Io, "the disk is on fire"));
-        assert_eq!(store.push(&once(&descriptor, "hello")).await.unwrap(), Pushed::Copied);
+        assert_eq!(
+            store.push(&once(&descriptor, "hello"), PushMode::Untagged).await.unwrap(),
+            Pushed::Copied
+        );
     }
 }
 
@@ -91,17 +98,17 @@ async fn stores_and_resolves_manifests_and_tags() {
             let error = error.unwrap();
             assert_eq!((error.kind(), error.chain()), (ErrorKind::NotFound, format!("{name}:v1: not found")));
         }
-        store.push(&blob("{}")).await.unwrap();
+        store.push(&blob("{}"), PushMode::Untagged).await.unwrap();
         let (one, two) = (manifest("one", None), manifest("two", None));
         let descriptor = one.descriptor().clone();
         assert!(!store.exists(&descriptor).await.unwrap());
-        assert_eq!(store.push(&one).await.unwrap(), Pushed::Copied);
+        assert_eq!(store.push(&one, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert!(store.exists(&descriptor).await.unwrap());
         for tag in ["v1", "v2", "v3"] {
-            store.tag(&one, tag).await.unwrap();
+            store.push(&one, PushMode::Tagged(tag)).await.unwrap();
         }
-        store.tag(&two, "v2").await.unwrap();
-        store.tag(&two, &two.descriptor().digest.to_string()).await.unwrap();
+        store.push(&two, PushMode::Tagged("v2")).await.unwrap();
+        store.push(&two, PushMode::Tagged(&two.descriptor().digest.to_string())).await.unwrap();
         assert_eq!(store.resolve("v2").await.unwrap(), *two.descriptor());
         for reference in ["v1", &descriptor.digest.to_string()] {
             assert_eq!(store.resolve(reference).await.unwrap(), descriptor);
@@ -113,11 +120,11 @@ async fn stores_and_resolves_manifests_and_tags() {
         let mut tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
         tags.sort();
         assert_eq!(tags, ["v1", "v2", "v3"]);
-        let invalid = store.tag(&one, "t1,t2").await.unwrap_err();
+        let invalid = store.push(&one, PushMode::Tagged("t1,t2")).await.unwrap_err();
         assert_eq!(invalid.chain(), "invalid reference: invalid tag \"t1,t2\"");
-        store.delete(&descriptor).await.unwrap();
+        store.delete(DeleteTarget::Content(&descriptor)).await.unwrap();
         assert_eq!(store.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
-        let gone = store.delete(&descriptor).await.unwrap_err();
+        let gone = store.delete(DeleteTarget::Content(&descriptor)).await.unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::NotFound);
     }
 }
@@ -126,7 +133,7 @@ async fn stores_and_resolves_manifests_and_tags() {
 async fn rejects_manifests_with_missing_blobs() {
     for registry in registries("missing blobs") {
         let store = repository(options(), &format!("{}/a", registry.host()));
-        let error = store.tag(&manifest("one", None), "v1").await.unwrap_err();
+        let error = store.push(&manifest("one", None), PushMode::Tagged("v1")).await.unwrap_err();
         let expected = "manifest blob unknown: blob unknown to registry: ";
         assert!(error.chain().starts_with(expected), "{error:?}");
         assert!(error.find::<oras_remote::ResponseError>().is_some());
@@ -142,13 +149,13 @@ async fn mounts_blobs_of_other_repositories() {
         };
         let (from, to) = (open("from/here"), open("to"));
         let content = blob("mounted");
-        from.push(&content).await.unwrap();
+        from.push(&content, PushMode::Untagged).await.unwrap();
         let there = Content::from_source(Arc::new(from), content.descriptor().clone());
-        assert_eq!(to.push(&there).await.unwrap(), Pushed::Adopted);
+        assert_eq!(to.push(&there, PushMode::Untagged).await.unwrap(), Pushed::Adopted);
         assert!(to.exists(content.descriptor()).await.unwrap());
         // Not available for a mount, so it is sent if the bytes are at hand.
         let stranger = Content::from_source(Arc::new(open("other")), blob("not there").descriptor().clone());
-        assert_eq!(to.push(&stranger).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(to.push(&stranger, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
 
@@ -162,8 +169,8 @@ async fn pings_registry_and_lists_repositories() {
         let names: Vec<_> = (0..120).map(|n| format!("r{n:03}")).collect();
         let fill = async |name: &String| {
             let store = Repository::new(&client, &format!("{}/{name}", registry.host()).parse()?)?;
-            store.push(&blob("{}")).await?;
-            store.tag(&manifest("one", None), "v1").await
+            store.push(&blob("{}"), PushMode::Untagged).await?;
+            store.push(&manifest("one", None), PushMode::Tagged("v1")).await
         };
         try_join_all(names.iter().map(fill)).await.unwrap();
         assert_eq!(whole.repositories(None).try_collect::<Vec<_>>().await.unwrap(), names);
@@ -180,10 +187,10 @@ async fn lists_many_tags() {
     for flavor in FLAVORS {
         let Some(registry) = Registry::open(flavor, "many tags") else { continue };
         let store = repository(options(), &format!("{}/a", registry.host()));
-        store.push(&blob("{}")).await.unwrap();
+        store.push(&blob("{}"), PushMode::Untagged).await.unwrap();
         let tags: Vec<_> = (0..120).map(|n| format!("t{n:03}")).collect();
         let content = manifest("one", None);
-        try_join_all(tags.iter().map(|tag| store.tag(&content, tag))).await.unwrap();
+        try_join_all(tags.iter().map(|tag| store.push(&content, PushMode::Tagged(tag)))).await.unwrap();
         let mut found = store.tags(None).try_collect::<Vec<_>>().await.unwrap();
         if flavor == Flavor::Current {
             let later = store.tags(Some("t115")).try_collect::<Vec<_>>().await.unwrap();
@@ -202,7 +209,7 @@ async fn stores_blobs_with_other_digest_algorithms() {
         let digest = Digest::of(oras_spec::Algorithm::Sha512, b"hello");
         let descriptor = Descriptor::new(MediaType::OCTET_STREAM, digest, 5);
         let content = Content::from_bytes(descriptor.clone(), "hello").unwrap();
-        store.push(&content).await.unwrap();
+        store.push(&content, PushMode::Untagged).await.unwrap();
         let back = Content::from_source(Arc::new(store), descriptor);
         assert_eq!(back.bytes(9).await.unwrap(), "hello");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oras_remote::{Client, ClientOptions, Repository, UnfinishedUploads};
-use oras_store::{Content, ErrorKind, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, PushMode, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
@@ -53,11 +53,12 @@ async fn resumes_a_broken_upload_at_the_registry_offset() {
         });
         let store = repository(options(), &format!("{}/a", server.host()));
         let content = blob(bytes(MIB));
-        assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(store.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert_eq!(sessions.lock().unwrap().blobs.len(), 1);
         assert_eq!(
             steps(&server),
             [
+                "HEAD blob 0",
                 "POST  0",
                 "PUT u0 1048576",
                 "GET u0 0",
@@ -81,7 +82,7 @@ async fn waits_until_the_offset_settles() {
         _ => None,
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    store.push(&blob(bytes(MIB))).await.unwrap();
+    store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap();
     let sent: usize = server.asked().iter().map(|asked| asked.body.len()).sum();
     assert_eq!(sent, 2 * MIB - 600_000, "{:?}", steps(&server));
 }
@@ -97,8 +98,11 @@ async fn detects_success_after_a_lost_answer() {
         None
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    store.push(&blob(bytes(MIB))).await.unwrap();
-    assert_eq!(steps(&server), ["POST  0", "PUT u0 1048576", "GET u0 0", "DELETE u0 0", "HEAD blob 0"]);
+    store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap();
+    assert_eq!(
+        steps(&server),
+        ["HEAD blob 0", "POST  0", "PUT u0 1048576", "GET u0 0", "DELETE u0 0", "HEAD blob 0"]
+    );
 }
 
 #[tokio::test]
@@ -108,10 +112,11 @@ async fn shrinks_chunks_that_are_too_large() {
             serve(move |asked, _| (asked.body.len() > 300_000).then(|| Reply::new(status)));
         let client = Client::new(options()).unwrap();
         let store = Repository::new(&client, &format!("{}/a", server.host()).parse().unwrap()).unwrap();
-        store.push(&blob(bytes(MIB))).await.unwrap();
+        store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap();
         assert_eq!(
-            steps(&server)[..7],
+            steps(&server)[..8],
             [
+                "HEAD blob 0",
                 "POST  0",
                 "PUT u0 1048576",
                 "GET u0 0",
@@ -123,9 +128,9 @@ async fn shrinks_chunks_that_are_too_large() {
         );
         // The limit is remembered for the next blob.
         let before = server.asked().len();
-        store.push(&blob(bytes(MIB + 1))).await.unwrap();
+        store.push(&blob(bytes(MIB + 1)), PushMode::Untagged).await.unwrap();
         let later = &steps(&server)[before..];
-        assert_eq!(later[0..2], ["POST  0", "PATCH u3 0-262143 262144"], "{later:?}");
+        assert_eq!(later[0..3], ["HEAD blob 0", "POST  0", "PATCH u3 0-262143 262144"], "{later:?}");
         assert_eq!(later.last().unwrap(), "PUT u3 0");
         assert_eq!(sessions.lock().unwrap().blobs.len(), 2);
     }
@@ -138,7 +143,7 @@ async fn respects_the_minimum_chunk_size() {
         _ => (asked.body.len() > 800_000).then(|| Reply::new(413)),
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    store.push(&blob(bytes(MIB))).await.unwrap();
+    store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap();
     let pieces: Vec<_> = steps(&server).into_iter().filter(|step| step.starts_with("PATCH")).collect();
     assert_eq!(pieces, ["PATCH u1 0-699999 700000", "PATCH u1 700000-1048575 348576"]);
 }
@@ -147,7 +152,7 @@ async fn respects_the_minimum_chunk_size() {
 async fn gives_up_when_the_smallest_chunk_is_too_large() {
     let (server, _) = serve(|asked, _| (!asked.body.is_empty()).then(|| Reply::new(413)));
     let store = repository(options(), &format!("{}/a", server.host()));
-    let error = store.push(&blob(bytes(MIB))).await.unwrap_err();
+    let error = store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     assert!(server.asked().len() < 30, "{:?}", steps(&server));
     assert_eq!(steps(&server).last().unwrap().split(' ').next(), Some("DELETE"));
@@ -163,7 +168,7 @@ async fn ignores_impossible_offsets() {
             _ => None,
         });
         let store = repository(options(), &format!("{}/a", server.host()));
-        store.push(&blob(bytes(MIB))).await.unwrap();
+        store.push(&blob(bytes(MIB)), PushMode::Untagged).await.unwrap();
         assert_eq!(sessions.lock().unwrap().blobs.len(), 1, "{range}");
         assert_eq!(steps(&server).last().unwrap(), "PUT u1 1048576");
     }
@@ -177,7 +182,7 @@ async fn resends_few_bytes_after_cut_connections() {
         let cutting = Cutting::start(registry.port(), &[size * 3 / 10, size * 6 / 10, size * 9 / 10]);
         let store = repository(options(), &format!("{}/a", cutting.host()));
         let content = blob(bytes(24 * MIB));
-        assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(store.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert!(store.exists(content.descriptor()).await.unwrap());
         // The bytes in flight at a cut do not shrink with the blob.
         let sent = cutting.sent();
@@ -215,7 +220,7 @@ async fn downloads_once_when_the_destination_is_cut() {
     });
     let node = blob(content).descriptor().clone();
     let relayed = Content::from_source(from, node.clone()).with_progress(progress);
-    assert_eq!(to.push(&relayed).await.unwrap(), Pushed::Copied);
+    assert_eq!(to.push(&relayed, PushMode::Untagged).await.unwrap(), Pushed::Copied);
     assert!(to.exists(&node).await.unwrap());
     let asked = source.asked();
     assert_eq!(asked.iter().filter(|asked| asked.header("range").is_none()).count(), 1);
@@ -242,16 +247,17 @@ async fn later_run_resumes_an_upload() {
     };
     // Dropped midway, as by Ctrl-C.
     let (first, second) = (run(), run());
-    let cut = tokio::time::timeout(Duration::from_millis(600), first.push(&content)).await;
+    let cut =
+        tokio::time::timeout(Duration::from_millis(600), first.push(&content, PushMode::Untagged)).await;
     assert!(cut.is_err());
     let kept = uploads.list().unwrap();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].name, content.descriptor().digest.to_string());
     assert_eq!((kept[0].repository.as_str(), kept[0].size), ("a", 10 * MIB as u64));
-    assert_eq!(second.push(&content).await.unwrap(), Pushed::Copied);
+    assert_eq!(second.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
     assert_eq!(
-        steps(&server)[2..],
-        ["GET u0 0", "GET u0 0", "PATCH u0 6291456-10485759 4194304", "PUT u0 0"],
+        steps(&server)[3..],
+        ["HEAD blob 0", "GET u0 0", "GET u0 0", "PATCH u0 6291456-10485759 4194304", "PUT u0 0"],
         "{:?}",
         steps(&server)
     );
@@ -274,7 +280,8 @@ async fn does_not_trust_saved_states() {
         });
         let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
         let store = repository(options, &format!("{}/a", server.host()));
-        let cut = tokio::time::timeout(Duration::from_millis(600), store.push(&content)).await;
+        let cut =
+            tokio::time::timeout(Duration::from_millis(600), store.push(&content, PushMode::Untagged)).await;
         assert!(cut.is_err());
         if let Some(bytes) = sessions.lock().unwrap().sessions.get_mut("/u0").filter(|_| spoil) {
             bytes[5] ^= 1;
@@ -282,7 +289,7 @@ async fn does_not_trust_saved_states() {
         if gone {
             sessions.lock().unwrap().sessions.clear();
         }
-        assert_eq!(store.push(&content).await.unwrap(), Pushed::Copied);
+        assert_eq!(store.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert_eq!(sessions.lock().unwrap().blobs.len(), 1, "{:?}", steps(&server));
         assert_eq!(UnfinishedUploads::new(state.path()).list().unwrap(), []);
     }
@@ -307,7 +314,7 @@ async fn later_run_resumes_at_a_real_registry() {
                 address: [127, 0, 0, 1].into(),
                 address_port: port,
             }];
-            repository(options, "localhost:5000/a").push(&content).await
+            repository(options, "localhost:5000/a").push(&content, PushMode::Untagged).await
         };
         let first = Cutting::start(registry.port(), &[size * 6 / 10]);
         assert_eq!(push(&first, 0).await.unwrap_err().kind(), ErrorKind::Network);
@@ -327,8 +334,7 @@ async fn sends_small_blobs_in_few_requests() {
         let store = repository(options(), &format!("localhost:{}/a", proxy.port()));
         let contents: Vec<_> = (0..100_u32).map(|n| blob(n.to_le_bytes().repeat(1024))).collect();
         for content in &contents {
-            assert!(store.push_checks_existence(content));
-            assert_eq!(store.push(content).await.unwrap(), Pushed::Copied);
+            assert_eq!(store.push(content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         }
         let count = proxy.take().len();
         assert!(count as f64 <= most * 100.0, "{flavor:?}: {count} requests");
@@ -336,7 +342,7 @@ async fn sends_small_blobs_in_few_requests() {
             assert!(store.exists(content.descriptor()).await.unwrap());
         }
         let expected = if flavor == Flavor::Crane { Pushed::Copied } else { Pushed::Existed };
-        assert_eq!(store.push(&contents[0]).await.unwrap(), expected, "{flavor:?}");
+        assert_eq!(store.push(&contents[0], PushMode::Untagged).await.unwrap(), expected, "{flavor:?}");
     }
 }
 
@@ -345,9 +351,9 @@ async fn uploads_after_a_refused_mount() {
     for status in [400, 404, 405, 500] {
         let (server, _) = serve(move |asked, _| asked.path.contains("mount=").then(|| Reply::new(status)));
         let store = repository(options(), &format!("{}/a", server.host()));
-        store.push(&blob("one")).await.unwrap();
+        store.push(&blob("one"), PushMode::Untagged).await.unwrap();
         let before = server.asked().len();
-        store.push(&blob("two")).await.unwrap();
+        store.push(&blob("two"), PushMode::Untagged).await.unwrap();
         assert_eq!(steps(&server)[before..], ["POST  0", "PUT u1 3"]);
     }
 }
@@ -363,7 +369,6 @@ async fn detects_existing_blob_after_a_refused_mount() {
     let digest = content.descriptor().digest.to_string();
     sessions.lock().unwrap().blobs.insert(digest, bytes(MIB));
     let there = Content::from_source(std::sync::Arc::new(from), content.descriptor().clone());
-    assert!(to.push_checks_existence(&there) && !to.push_checks_existence(&content));
-    assert_eq!(to.push(&there).await.unwrap(), Pushed::Existed);
+    assert_eq!(to.push(&there, PushMode::Untagged).await.unwrap(), Pushed::Existed);
     assert_eq!(steps(&server), ["POST  0", "HEAD blob 0", "DELETE u0 0"]);
 }

@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{ByteStream, Content, Error, ErrorKind, Source};
+use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Source};
 
 use super::conditions::{Conditions, etag};
-use super::delete_on_full_disk::{self, DeleteTarget};
+use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::range::{self, RequestedRange};
 use super::request_context::RequestContext;
@@ -173,7 +173,7 @@ pub(super) async fn delete(
     // No lock: the digest of a blob never changes, so the condition can't become false.
     conditions.check(Some(&digest))?;
     let deleted =
-        delete_on_full_disk::delete(&*context.registry.stores, &*store, DeleteTarget::Node(&node)).await;
+        delete_on_full_disk::delete(&*context.registry.stores, &*store, DeleteTarget::Content(&node)).await;
     deleted.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
     Ok(empty(StatusCode::ACCEPTED, &[]))
 }

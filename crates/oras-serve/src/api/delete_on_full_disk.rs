@@ -1,34 +1,19 @@
 //! Deletion that also works on a full disk.
 
-use oras_spec::Descriptor;
-use oras_store::{Result, Store};
+use oras_store::{DeleteTarget, Result, Store};
 
 use super::error::is_storage_full;
 use crate::stores::Stores;
 
-/// What to delete from a repository.
-#[derive(Clone, Copy)]
-pub(super) enum DeleteTarget<'a> {
-    Node(&'a Descriptor),
-    Tag(&'a str),
-}
-
 /// Deletes from a repository. A delete writes a new index. If the disk is full, the function releases the space that
 /// `stores` reserved and retries.
 pub(super) async fn delete(stores: &dyn Stores, store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
-    let deleted = delete_once(store, target).await;
+    let deleted = store.delete(target).await;
     if !deleted.as_ref().is_err_and(is_storage_full) || !stores.release_reserve() {
         return deleted;
     }
-    let deleted = delete_once(store, target).await;
+    let deleted = store.delete(target).await;
     // The reserve was released for the retry, so it is refilled even if the retry failed.
     stores.refill_reserve().await;
     deleted
-}
-
-async fn delete_once(store: &dyn Store, target: DeleteTarget<'_>) -> Result<()> {
-    match target {
-        DeleteTarget::Node(node) => store.delete(node).await,
-        DeleteTarget::Tag(tag) => store.untag(tag).await,
-    }
 }

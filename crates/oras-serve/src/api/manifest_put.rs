@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use oras_spec::reference::check_tag;
 use oras_spec::{Descriptor, Manifest, MediaKind, MediaType};
-use oras_store::{Content, ErrorKind, Store};
+use oras_store::{Content, ErrorKind, PushMode, Store};
 
 use super::blobs::parse_digest;
 use super::conditions::{Conditions, etag};
@@ -62,10 +62,10 @@ pub(super) async fn put(
     let content = Content::from_bytes(node.clone(), bytes).map_err(|error| failed(&error))?;
     // Tagging also stores the manifest.
     if tags.is_empty() {
-        store.push(&content).await.map_err(|error| failed(&error))?;
+        store.push(&content, PushMode::Untagged).await.map_err(|error| failed(&error))?;
     }
     for tag in &tags {
-        store.tag(&content, tag).await.map_err(|error| failed(&error))?;
+        store.push(&content, PushMode::Tagged(tag)).await.map_err(|error| failed(&error))?;
     }
     let mut headers = vec![
         ("location", format!("/v2/{name}/manifests/{}", node.digest)),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, Error, ErrorKind, Source};
+use oras_store::{Content, DeleteTarget, Error, ErrorKind, Source};
 
 use super::conditions::{Conditions, etag};
-use super::delete_on_full_disk::{self, DeleteTarget};
+use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::request_context::RequestContext;
 use super::response::{empty, set_header};
@@ -75,7 +75,7 @@ pub(super) async fn delete(
     let target = match reference.contains(':') {
         true => {
             node = find(context, &*store, reference).await?;
-            DeleteTarget::Node(&node)
+            DeleteTarget::Content(&node)
         }
         false => DeleteTarget::Tag(reference),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oras_spec::reference::check_repository;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Content, Error, Source, Store};
+use oras_store::{Content, Error, PushMode, Source, Store};
 
 use super::blobs::find;
 use super::error::{ApiError, found_or_none};
@@ -56,7 +56,7 @@ async fn mount_from(
     node.media_type = MediaType::OCTET_STREAM;
     if !target.exists(&node).await.map_err(|error| failed(&error))? {
         let content = Content::from_source(source as Arc<dyn Source>, node);
-        target.push(&content).await.map_err(|error| failed(&error))?;
+        target.push(&content, PushMode::Untagged).await.map_err(|error| failed(&error))?;
     }
     Ok(true)
 }

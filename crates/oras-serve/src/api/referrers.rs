@@ -1,7 +1,6 @@
 //! The list of referrers (distribution-spec, "Listing Referrers").
 
 use oras_spec::{Descriptor, Digest, ImageIndex, MediaType, json};
-use oras_store::Predecessors;
 
 use super::blobs::parse_digest;
 use super::error::{Answer, ApiError, found_or_none};
@@ -25,9 +24,9 @@ pub(super) async fn list(context: &RequestContext, name: &str, digest: &str, que
     let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, parse_digest(digest)?, 0);
     let artifact_type = query.get("artifactType").map(MediaType::from);
     let found = match found_or_none(context.store(name).await)? {
-        Some(store) => Predecessors::predecessors(&*store, &subject, artifact_type.as_ref())
-            .await
-            .map_err(|error| failed(&error))?,
+        Some(store) => {
+            store.predecessors(&subject, artifact_type.as_ref()).await.map_err(|error| failed(&error))?
+        }
         // The specification requires an empty list instead of 404.
         None => Vec::new(),
     };

@@ -4,7 +4,6 @@ use futures::{TryStreamExt, future};
 use oras_spec::api_bodies::TagPage;
 use oras_spec::json;
 use oras_spec::reference::check_tag;
-use oras_store::TagList;
 
 use super::error::Answer;
 use super::manifests::failed;
@@ -16,7 +15,7 @@ use super::request_context::RequestContext;
 pub(super) async fn list(context: &RequestContext, name: &str, query: &Query) -> Answer {
     let store = context.store(name).await?;
     // An upstream may list malformed tags, which no client can request.
-    let tags = TagList::tags(&*store, None).try_filter(|tag| future::ready(check_tag(tag).is_ok()));
+    let tags = store.tags(None).try_filter(|tag| future::ready(check_tag(tag).is_ok()));
     let tags: Vec<String> = tags.try_collect().await.map_err(|error| failed(&error))?;
     let page = Page::of(tags, query, &format!("/v2/{name}/tags/list"))?;
     Ok(page.into_response(|tags| json::to_vec(&TagPage { name: name.to_owned(), tags })))

@@ -15,13 +15,14 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of bytes that are read ahead while earlier bytes are written.
 const READ_AHEAD: usize = 128 * 1024;
 
-/// Writes a body as it arrives, and calls `on_progress` with the bytes written so far.
+/// Writes a body as it arrives, after the first `written` bytes, and calls `on_progress` with the bytes written so far.
 ///
 /// When a write fails, or the future is dropped during one, `slot` is left empty, because it is unknown how much was
 /// written.
 pub(super) async fn receive(
     slot: &mut Option<Box<dyn Ingest>>,
     body: Body,
+    mut written: u64,
     on_progress: impl Fn(u64),
 ) -> Result<(), ApiError> {
     let mut reader = BodyReader { body: body.into_data_stream(), pieces: Vec::new(), length: 0, end: None };
@@ -36,18 +37,20 @@ pub(super) async fn receive(
         }
         // The ingest is taken out of the slot: if this future is dropped during the write, the slot stays empty.
         let mut ingest = slot.take().ok_or_else(ApiError::upload_unknown)?;
-        let written = {
+        let size: u64 = batch.iter().map(|piece| piece.len() as u64).sum();
+        let result = {
             // Reads during the write, so that neither the network nor the disk waits for the other.
-            let mut write = ingest.write_all(batch);
+            let mut write = ingest.write(batch);
             loop {
                 tokio::select! {
-                    written = &mut write => break written,
+                    result = &mut write => break result,
                     () = reader.read(), if reader.has_room() => (),
                 }
             }
         };
-        written.map_err(|error| ApiError::from_store(&error, ApiError::upload_unknown))?;
-        on_progress(ingest.written());
+        result.map_err(|error| ApiError::from_store(&error, ApiError::upload_unknown))?;
+        written += size;
+        on_progress(written);
         *slot = Some(ingest);
     }
 }

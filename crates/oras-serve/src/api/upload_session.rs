@@ -22,10 +22,10 @@ pub(crate) struct UploadSession {
 impl UploadSession {
     pub(super) fn new(repository: &str, mut ingest: Box<dyn Ingest>) -> Arc<Self> {
         // A new session is idle until the first chunk, so it needs no open file.
-        ingest.park();
+        let written = ingest.pause().size;
         Arc::new(Self {
             repository: repository.to_owned(),
-            written: AtomicU64::new(ingest.written()),
+            written: AtomicU64::new(written),
             ingest: tokio::sync::Mutex::new(Some(ingest)),
             last_used: Mutex::new(Instant::now()),
             cancelled: watch::channel(false).0,
@@ -86,7 +86,7 @@ impl UploadSession {
     }
 }
 
-/// The exclusive right to write an upload. Dropping it parks the upload, which closes its file, so that idle uploads
+/// The exclusive right to write an upload. Dropping it pauses the upload, which closes its file, so that idle uploads
 /// hold no file descriptors.
 pub(super) struct UploadLock<'a>(MutexGuard<'a, Option<Box<dyn Ingest>>>);
 
@@ -107,7 +107,7 @@ impl DerefMut for UploadLock<'_> {
 impl Drop for UploadLock<'_> {
     fn drop(&mut self) {
         if let Some(ingest) = &mut *self.0 {
-            ingest.park();
+            ingest.pause();
         }
     }
 }

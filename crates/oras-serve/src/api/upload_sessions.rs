@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use oras_spec::{Algorithm, MediaType};
-use oras_store::{ErrorKind, Ingest, Store};
+use oras_spec::MediaType;
+use oras_store::{ErrorKind, Ingest, IngestName, IngestOptions, Store};
 use parking_lot::Mutex;
 
 use super::error::ApiError;
@@ -177,8 +177,10 @@ impl UploadSessions {
             return Ok(session);
         }
         // SHA-256 is a guess: the store rehashes at the commit if the digest has another algorithm.
-        match store.resume(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await {
-            Ok(Some(ingest)) => {
+        let options =
+            IngestOptions { name: IngestName::Resume(id), ..IngestOptions::new(MediaType::OCTET_STREAM) };
+        match store.begin(options).await {
+            Ok(ingest) => {
                 // Resuming a broken session replaces it, and needs no room.
                 if !self.is_open(id) {
                     self.make_room(None)?;
@@ -186,7 +188,7 @@ impl UploadSessions {
                 // An existing record keeps its client. `None` applies only to uploads from before the start.
                 Ok(self.insert(NewSession { repository, id, client: None }, ingest))
             }
-            Ok(None) => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.remove(id);
                 Err(ApiError::upload_unknown())
             }
@@ -294,8 +296,12 @@ mod tests {
     use oras_spec::Digest;
     use oras_store::IngestTarget;
 
+    fn named(id: &str) -> IngestOptions<'_> {
+        IngestOptions { name: IngestName::New(id), ..IngestOptions::new(MediaType::OCTET_STREAM) }
+    }
+
     async fn ingest() -> Box<dyn Ingest> {
-        Memory::new().begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.unwrap()
+        Memory::new().begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.unwrap()
     }
 
     fn user(name: &str) -> ClientId {
@@ -350,7 +356,7 @@ mod tests {
         let sessions = UploadSessions::new(1000, EXPIRY);
         let ids: Vec<_> = (0..50).map(|_| sessions.new_id()).collect();
         for id in &ids {
-            let ingest = store.begin_named(id, MediaType::OCTET_STREAM, Algorithm::Sha256).await;
+            let ingest = store.begin(named(id)).await;
             sessions.insert(new(id, "ann"), ingest.unwrap());
         }
         let open_files = || {
@@ -363,7 +369,7 @@ mod tests {
             for id in &ids {
                 let session = sessions.get("a", id).unwrap();
                 let mut slot = session.lock().await;
-                slot.as_mut().unwrap().write("hello".into()).await.unwrap();
+                slot.as_mut().unwrap().write(vec!["hello".into()]).await.unwrap();
                 session.set_written(5 * round);
                 assert_eq!(open_files(), 1);
             }
@@ -398,10 +404,10 @@ mod tests {
         let store = Layout::open_or_create(directory.path()).await.unwrap();
         let sessions = UploadSessions::new(2, EXPIRY);
         let id = sessions.new_id();
-        let ingest = store.begin_named(&id, MediaType::OCTET_STREAM, Algorithm::Sha256);
+        let ingest = store.begin(named(&id));
         let session = sessions.insert(new(&id, "ann"), ingest.await.unwrap());
         let mut ingest = session.lock().await.take().unwrap();
-        ingest.write("hello".into()).await.unwrap();
+        ingest.write(vec!["hello".into()]).await.unwrap();
         assert!(sessions.get("a", &id).is_none(), "the written length is unknown");
         assert!(sessions.resume("a", &id, &store).await.is_err(), "a request writes");
         drop(ingest);

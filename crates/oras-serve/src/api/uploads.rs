@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use axum::http::{Request, Response, StatusCode, header};
 use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::{Error, Store};
+use oras_store::{Error, IngestName, IngestOptions, Store};
 
 use super::blobs::parse_digest;
 use super::error::{Answer, ApiError};
@@ -47,8 +47,9 @@ pub(super) async fn open(
         return store_whole(&*store, name, algorithm, &digest, request.into_body()).await;
     }
     let id = uploads.new_id();
-    let ingest = store.begin_named(&id, MediaType::OCTET_STREAM, algorithm).await;
-    let ingest = ingest.map_err(|error| failed(&error))?;
+    let name_of_write = IngestName::New(&id);
+    let options = IngestOptions { media_type: MediaType::OCTET_STREAM, algorithm, name: name_of_write };
+    let ingest = store.begin(options).await.map_err(|error| failed(&error))?;
     uploads.insert(NewSession { repository: name, id: &id, client: Some(client) }, ingest);
     let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED);
     if let Some(minimum) = context.registry.options.min_chunk_size {
@@ -77,10 +78,11 @@ async fn store_whole(
     digest: &Digest,
     body: Body,
 ) -> Answer {
-    let ingest = store.begin(MediaType::OCTET_STREAM, algorithm).await.map_err(|error| failed(&error))?;
+    let options = IngestOptions { algorithm, ..IngestOptions::new(MediaType::OCTET_STREAM) };
+    let ingest = store.begin(options).await.map_err(|error| failed(&error))?;
     // There is no session: if the request fails, the bytes are dropped with the ingest.
     let mut slot = Some(ingest);
-    receive(&mut slot, body, |_| ()).await?;
+    receive(&mut slot, body, 0, |_| ()).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
     ingest.commit(Some(digest)).await.map_err(|error| failed(&error))?;
     Ok(created(name, digest))
@@ -166,10 +168,11 @@ impl UploadRequest<'_> {
         request: Request<Body>,
     ) -> Result<(), ApiError> {
         let uploads = &self.context.registry.uploads;
-        let Some(written) = lock.as_ref().map(|ingest| ingest.written()) else {
+        if lock.is_none() {
             uploads.remove(self.id);
             return Err(ApiError::upload_unknown());
-        };
+        }
+        let written = session.written();
         self.check_content_range(&request, written)?;
         // A PUT without a body only closes the upload, so it may follow the last chunk.
         if request.body().size_hint().exact() != Some(0) {
@@ -178,7 +181,7 @@ impl UploadRequest<'_> {
             accepted.map_err(|error| self.with_location(error, written))?;
         }
         // A cancelled session stops reading at once, instead of after the client's last byte.
-        let body = receive(lock, request.into_body(), |written| session.set_written(written));
+        let body = receive(lock, request.into_body(), written, |written| session.set_written(written));
         let received = tokio::select! {
             received = body => received,
             () = session.cancelled() => Err(ApiError::upload_unknown()),

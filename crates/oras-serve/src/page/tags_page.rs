@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, future};
 use maud::{Markup, html};
 use oras_spec::Digest;
 use oras_spec::reference::check_tag;
-use oras_store::{Content, ReadStore, Source, TagList};
+use oras_store::{Content, ReadStore, Source};
 
 use super::format::{LABEL, short_digest, shown, size};
 use super::overview::Overview;
@@ -31,7 +31,8 @@ struct Row {
 pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Markup, PageError> {
     let store = request.repository(name).await?;
     let (search, after) = (request.search(), request.after());
-    let tags = TagList::tags(&*store, after)
+    let tags = store
+        .tags(after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
         // One extra tag shows whether there is a next page.
         .take(MAX_ROWS + 1)

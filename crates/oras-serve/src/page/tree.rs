@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, Digest, Manifest, MediaKind, MediaType, View};
-use oras_store::{Content, ErrorKind, Predecessors, ReadStore, Source};
+use oras_store::{Content, ErrorKind, ReadStore, Source};
 
 use super::format::{LABEL, shown};
 
@@ -125,7 +125,7 @@ impl Tree {
     /// Builds the tree of the manifests that refer to `node`, and of their referrers.
     pub(super) async fn of_referrers(store: &dyn ReadStore, node: &Descriptor) -> oras_store::Result<Self> {
         let mut tree = Self::default();
-        let found = Predecessors::predecessors(store, node, None).await?;
+        let found = store.predecessors(node, None).await?;
         tree.top = tree.grow(Parts::referrers(&found));
         let mut reads = MAX_READS;
         let mut next: VecDeque<(usize, usize)> = tree.top.nodes.iter().map(|&at| (at, 1)).collect();
@@ -137,7 +137,7 @@ impl Tree {
             reads -= 1;
             let node = &tree.nodes[at];
             let node = Descriptor::new(node.media_type.clone(), node.digest.clone(), node.size);
-            let found = Predecessors::predecessors(store, &node, None).await?;
+            let found = store.predecessors(&node, None).await?;
             let below = tree.grow(Parts::referrers(&found));
             next.extend(below.nodes.iter().map(|&at| (at, depth + 1)));
             tree.nodes[at].below = below;

@@ -157,6 +157,7 @@ async fn replace(directory: &TempDir, rules: &str) {
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
+#[cfg(feature = "page")]
 #[tokio::test]
 async fn page_shows_only_readable_repositories() {
     let directory = TempDir::new().unwrap();

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_memory::Memory;
 use oras_serve::{Options, PerRepository, Server, Stores, Warnings};
-use oras_store::{Source, TagList};
+use oras_store::{ReadStore, Source};
 use oras_testkit::nodes::{empty, manifest};
 
 use crate::client::serve;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
-use oras_store::{Content, ErrorKind, Pushed};
+use oras_store::{Content, DeleteTarget, ErrorKind, PushMode, Pushed};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, collect, pieces, read};
@@ -17,7 +17,11 @@ pub(super) async fn arrive_as_they_were(store: &Fresh) {
         let content = blob(bytes(length));
         let descriptor = content.descriptor();
         assert!(!store.exists(descriptor).await.expect("exists"), "{length} bytes exist too early");
-        assert_eq!(store.push(&content).await.expect("push"), Pushed::Copied, "{length} bytes");
+        assert_eq!(
+            store.push(&content, PushMode::Untagged).await.expect("push"),
+            Pushed::Copied,
+            "{length} bytes"
+        );
         assert!(store.exists(descriptor).await.expect("exists"), "{length} bytes exist");
         assert_eq!(read(&source(store), descriptor).await.expect("read"), bytes(length));
     }
@@ -25,14 +29,17 @@ pub(super) async fn arrive_as_they_were(store: &Fresh) {
     let all = bytes(2_000_003);
     let stream = pieces(all.chunks(70_001).map(|piece| all.slice_ref(piece)));
     let descriptor = Descriptor::of(MediaType::LAYER_TAR, &all);
-    store.push(&Content::once(descriptor.clone(), stream)).await.expect("push of a stream");
+    store
+        .push(&Content::once(descriptor.clone(), stream), PushMode::Untagged)
+        .await
+        .expect("push of a stream");
     assert_eq!(read(&source(store), &descriptor).await.expect("read"), all);
 }
 
 pub(super) async fn ranges(store: &Fresh) {
     let all = bytes(600_000);
     let content = blob(all.clone());
-    store.push(&content).await.expect("push");
+    store.push(&content, PushMode::Untagged).await.expect("push");
     let stored = Content::from_source(source(store), content.descriptor().clone());
     for (start, end) in [(0, 600_000), (0, 1), (599_999, 600_000), (3, 300_000), (300_000, 600_000)] {
         let found =
@@ -47,14 +54,14 @@ pub(super) async fn ranges(store: &Fresh) {
 
 pub(super) async fn twice_and_together(store: &Fresh) {
     let content = blob(bytes(500_000));
-    let pushes = join_all((0..8).map(|_| store.push(&content))).await;
+    let pushes = join_all((0..8).map(|_| store.push(&content, PushMode::Untagged))).await;
     assert!(pushes.iter().all(Result::is_ok), "pushes of one digest at once: {pushes:?}");
-    let again = store.push(&content).await.expect("push again");
+    let again = store.push(&content, PushMode::Untagged).await.expect("push again");
     assert!(matches!(again, Pushed::Existed | Pushed::Copied), "{again:?}");
     assert_eq!(read(&source(store), content.descriptor()).await.expect("read"), bytes(500_000));
 
     let others: Vec<_> = (0..8).map(|number| blob(bytes(100_000 + number))).collect();
-    let pushes = join_all(others.iter().map(|content| store.push(content))).await;
+    let pushes = join_all(others.iter().map(|content| store.push(content, PushMode::Untagged))).await;
     assert!(pushes.iter().all(Result::is_ok), "pushes of eight blobs at once: {pushes:?}");
     for (number, content) in others.iter().enumerate() {
         let found = read(&source(store), content.descriptor()).await.expect("read");
@@ -70,7 +77,7 @@ pub(super) async fn other_algorithms(store: &Fresh, abilities: Abilities) {
         let digest = Digest::of(algorithm, &bytes(1000));
         let descriptor = Descriptor::new(MediaType::LAYER_TAR, digest, 1000);
         let content = Content::from_bytes(descriptor.clone(), bytes(1000)).expect("content");
-        store.push(&content).await.expect("push");
+        store.push(&content, PushMode::Untagged).await.expect("push");
         assert_eq!(read(&source(store), &descriptor).await.expect("read"), bytes(1000));
     }
 }
@@ -86,7 +93,7 @@ pub(super) async fn what_is_not_there(store: &Fresh, abilities: Abilities) {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
     if abilities.delete {
-        let error = store.delete(&absent).await.expect_err("nothing to delete");
+        let error = store.delete(DeleteTarget::Content(&absent)).await.expect_err("nothing to delete");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
     // A store that can be asked by many at once: every answer is its own.

@@ -1,7 +1,7 @@
 //! Deleted content is absent, and can be pushed again.
 
 use futures::TryStreamExt;
-use oras_store::ErrorKind;
+use oras_store::{DeleteTarget, ErrorKind, PushMode};
 
 use super::{Fresh, source};
 use crate::nodes::{blob, manifest, push_all, read, referrer};
@@ -10,9 +10,9 @@ pub(super) async fn manifests(store: &Fresh) {
     let (gone, stays) = (manifest("gone", &[]), manifest("stays", &[]));
     push_all(store.as_ref(), &[&gone, &stays]).await;
     for (node, tag) in [(&gone, "v1"), (&gone, "latest"), (&stays, "v2")] {
-        store.tag(node, tag).await.expect("tag");
+        store.push(node, PushMode::Tagged(tag)).await.expect("tag");
     }
-    store.delete(gone.descriptor()).await.expect("delete");
+    store.delete(DeleteTarget::Content(gone.descriptor())).await.expect("delete");
     assert!(!store.exists(gone.descriptor()).await.expect("exists"));
     let digest = gone.descriptor().digest.to_string();
     for reference in ["v1", "latest", digest.as_str()] {
@@ -23,21 +23,24 @@ pub(super) async fn manifests(store: &Fresh) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
     assert_eq!(tags, ["v2"]);
-    assert_eq!(store.delete(gone.descriptor()).await.expect_err("deleted").kind(), ErrorKind::NotFound);
+    assert_eq!(
+        store.delete(DeleteTarget::Content(gone.descriptor())).await.expect_err("deleted").kind(),
+        ErrorKind::NotFound
+    );
 
-    store.tag(&gone, "back").await.expect("tag what was deleted");
+    store.push(&gone, PushMode::Tagged("back")).await.expect("tag what was deleted");
     assert_eq!(store.resolve("back").await.expect("resolve").digest, gone.descriptor().digest);
     assert_eq!(Some(&read(&source(store), gone.descriptor()).await.expect("read")), gone.in_memory());
 }
 
 pub(super) async fn blobs(store: &Fresh) {
     let content = blob("short-lived");
-    store.push(&content).await.expect("push");
-    store.delete(content.descriptor()).await.expect("delete");
+    store.push(&content, PushMode::Untagged).await.expect("push");
+    store.delete(DeleteTarget::Content(content.descriptor())).await.expect("delete");
     assert!(!store.exists(content.descriptor()).await.expect("exists"));
     let error = read(&source(store), content.descriptor()).await.expect_err("deleted");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
-    store.push(&content).await.expect("push again");
+    store.push(&content, PushMode::Untagged).await.expect("push again");
     assert_eq!(read(&source(store), content.descriptor()).await.expect("read"), "short-lived");
 }
 
@@ -45,12 +48,12 @@ pub(super) async fn referrers(store: &Fresh) {
     let subject = manifest("subject", &[]);
     let (one, two) = (referrer("one", "test/one", &subject), referrer("two", "test/two", &subject));
     push_all(store.as_ref(), &[&subject, &one, &two]).await;
-    store.delete(one.descriptor()).await.expect("delete");
+    store.delete(DeleteTarget::Content(one.descriptor())).await.expect("delete");
     let left = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].digest, two.descriptor().digest);
     // Content without a subject still exists.
-    store.delete(subject.descriptor()).await.expect("delete");
+    store.delete(DeleteTarget::Content(subject.descriptor())).await.expect("delete");
     assert!(store.exists(two.descriptor()).await.expect("exists"));
 }
 
@@ -59,18 +62,24 @@ pub(super) async fn a_tag_alone(store: &Fresh) {
     let node = manifest("untagged", &[]);
     push_all(store.as_ref(), &[&node]).await;
     for tag in ["v1", "latest"] {
-        store.tag(&node, tag).await.expect("tag");
+        store.push(&node, PushMode::Tagged(tag)).await.expect("tag");
     }
-    match store.untag("v1").await {
+    match store.delete(DeleteTarget::Tag("v1")).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => return,
         result => result.expect("untag"),
     }
     assert_eq!(store.resolve("v1").await.expect_err("untagged").kind(), ErrorKind::NotFound);
-    assert_eq!(store.untag("v1").await.expect_err("untagged").kind(), ErrorKind::NotFound);
+    assert_eq!(
+        store.delete(DeleteTarget::Tag("v1")).await.expect_err("untagged").kind(),
+        ErrorKind::NotFound
+    );
     let digest = node.descriptor().digest.to_string();
     assert_eq!(store.resolve("latest").await.expect("stays").digest, node.descriptor().digest);
-    assert_eq!(store.untag(&digest).await.expect_err("a digest").kind(), ErrorKind::InvalidInput);
-    store.untag("latest").await.expect("untag");
+    assert_eq!(
+        store.delete(DeleteTarget::Tag(&digest)).await.expect_err("a digest").kind(),
+        ErrorKind::InvalidInput
+    );
+    store.delete(DeleteTarget::Tag("latest")).await.expect("untag");
     assert_eq!(store.resolve(&digest).await.expect("stays").digest, node.descriptor().digest);
     assert_eq!(
         read(&source(store), node.descriptor()).await.expect("stays"),

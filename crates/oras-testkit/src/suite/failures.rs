@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, Error, ErrorKind};
+use oras_store::{Content, Error, ErrorKind, PushMode};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, bytes, empty, manifest, pieces, read};
@@ -19,12 +19,15 @@ async fn untouched(store: &Fresh, good: &Content, what: &str) {
     assert!(!store.exists(descriptor).await.expect("exists"), "{what}: visible");
     let error = read(&source(store), descriptor).await.expect_err("nothing to read");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{what}: {error:?}");
-    store.push(good).await.unwrap_or_else(|error| panic!("{what}: a good push fails: {error:?}"));
+    store
+        .push(good, PushMode::Untagged)
+        .await
+        .unwrap_or_else(|error| panic!("{what}: a good push fails: {error:?}"));
     assert_eq!(Some(&read(&source(store), descriptor).await.expect("read")), good.in_memory(), "{what}");
 }
 
 pub(super) async fn wrong_bytes(store: &Fresh, abilities: Abilities) {
-    store.push(&empty()).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
     for (number, length) in [5, 256 * 1024, 700_000].into_iter().enumerate() {
         let flip = |all: Bytes| {
             let mut all = all.to_vec();
@@ -42,7 +45,7 @@ pub(super) async fn wrong_bytes(store: &Fresh, abilities: Abilities) {
             let right = bytes(length + number * 10 + spoiler);
             let good = blob(right.clone());
             let bad = Content::once(good.descriptor().clone(), pieces([spoil(right)]));
-            let error = store.push(&bad).await.expect_err(what);
+            let error = store.push(&bad, PushMode::Untagged).await.expect_err(what);
             assert!(!abilities.error_kinds || error.kind() == kind, "{what}: {error:?}");
             untouched(store, &good, what).await;
         }
@@ -50,8 +53,8 @@ pub(super) async fn wrong_bytes(store: &Fresh, abilities: Abilities) {
     let node = manifest("node", &[]);
     let other = manifest("edon", &[]).in_memory().cloned().unwrap_or_default();
     let bad = || Content::once(node.descriptor().clone(), pieces([other.clone()]));
-    store.push(&bad()).await.expect_err("another manifest");
-    store.tag(&bad(), "bad").await.expect_err("another manifest");
+    store.push(&bad(), PushMode::Untagged).await.expect_err("another manifest");
+    store.push(&bad(), PushMode::Tagged("bad")).await.expect_err("another manifest");
     assert_eq!(store.resolve("bad").await.expect_err("no such tag").kind(), ErrorKind::NotFound);
     untouched(store, &node, "another manifest").await;
 }
@@ -62,13 +65,13 @@ pub(super) async fn broken_streams(store: &Fresh) {
         let cut =
             stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(ErrorKind::Network, "cut"))]);
         let bad = Content::once(good.descriptor().clone(), cut.boxed());
-        store.push(&bad).await.expect_err("a stream that breaks");
+        store.push(&bad, PushMode::Untagged).await.expect_err("a stream that breaks");
         untouched(store, &good, "a broken stream").await;
     }
 }
 
 pub(super) async fn dropped_pushes(store: &Fresh) {
-    store.push(&empty()).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
     let node = manifest("node", &[]);
     let all = node.in_memory().cloned().unwrap_or_default();
     for (good, all) in
@@ -78,7 +81,8 @@ pub(super) async fn dropped_pushes(store: &Fresh) {
         // The stream yields half of the bytes and then blocks forever.
         let stuck = stream::iter([Ok(half)]).chain(stream::pending());
         let bad = Content::once(good.descriptor().clone(), stuck.boxed());
-        let waited = tokio::time::timeout(Duration::from_millis(200), store.push(&bad)).await;
+        let waited =
+            tokio::time::timeout(Duration::from_millis(200), store.push(&bad, PushMode::Untagged)).await;
         assert!(waited.is_err(), "a push without its bytes ended: {waited:?}");
         untouched(store, &good, "a dropped push").await;
     }
@@ -86,7 +90,7 @@ pub(super) async fn dropped_pushes(store: &Fresh) {
     for number in 0..20 {
         let content = Content::of(MediaType::LAYER_TAR, bytes(300_000 + number));
         let patience = Duration::from_micros(100 * number as u64);
-        drop(tokio::time::timeout(patience, store.push(&content)).await);
+        drop(tokio::time::timeout(patience, store.push(&content, PushMode::Untagged)).await);
         let descriptor: &Descriptor = content.descriptor();
         if store.exists(descriptor).await.expect("exists") {
             assert_eq!(Some(&read(&source(store), descriptor).await.expect("read")), content.in_memory());

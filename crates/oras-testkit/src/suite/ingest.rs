@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::{ErrorKind, IngestTarget, Store};
+use oras_store::{ErrorKind, IngestName, IngestOptions, IngestTarget, PushMode, Store};
 
 use super::{Fresh, source};
 use crate::nodes::{bytes, collect, empty, manifest, read, referrer};
@@ -29,13 +29,14 @@ where
 
 async fn pieces(target: &dyn IngestTarget) {
     for length in [0, 10, 256 * 1024, 1_000_003] {
-        let mut ingest = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
+        let mut ingest = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
         let all = bytes(length);
         for piece in all.chunks(50_001) {
-            ingest.write(all.slice_ref(piece)).await.expect("write");
+            ingest.write(vec![all.slice_ref(piece)]).await.expect("write");
         }
-        ingest.write(Bytes::new()).await.expect("write of nothing");
-        assert_eq!(ingest.written(), length as u64);
+        ingest.write(Vec::new()).await.expect("write of nothing");
+        ingest.write(vec![Bytes::new()]).await.expect("write of nothing");
+        assert_eq!(ingest.pause().size, length as u64);
         let descriptor = ingest.commit(None).await.expect("commit");
         assert_eq!((descriptor.digest, descriptor.size), (Digest::sha256(&all), length as u64));
         assert_eq!(descriptor.media_type, MediaType::LAYER_TAR);
@@ -44,23 +45,23 @@ async fn pieces(target: &dyn IngestTarget) {
 
 /// A range read from an unfinished ingest returns bytes written before, and no others.
 async fn read_back(target: &dyn IngestTarget) {
-    let mut ingest = target.begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.expect("begin");
-    let Some(back) = ingest.read_back().await else { return };
+    let mut ingest = target.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
+    let Some(back) = ingest.pause().read_back else { return };
     assert!(collect(back(0..100)).await.expect("read back").is_empty());
     let all = bytes(300_000);
-    ingest.write(all.slice(..200_000)).await.expect("write");
+    ingest.write(vec![all.slice(..200_000)]).await.expect("write");
     for (range, found) in [(0..200_000, 0..200_000), (199_999..300_000, 199_999..200_000)] {
         assert_eq!(collect(back(range)).await.expect("read back"), all.slice(found));
     }
-    ingest.write(all.slice(200_000..)).await.expect("write");
+    ingest.write(vec![all.slice(200_000..)]).await.expect("write");
     assert_eq!(collect(back(150_000..250_000)).await.expect("read back"), all.slice(150_000..250_000));
     ingest.commit(Some(&Digest::sha256(&all))).await.expect("commit");
 }
 
 async fn committed(target: &dyn IngestTarget, store: &Fresh) {
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-        let mut ingest = target.begin(MediaType::OCTET_STREAM, Algorithm::Sha256).await.expect("begin");
-        ingest.write(bytes(300_000)).await.expect("write");
+        let mut ingest = target.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
+        ingest.write(vec![bytes(300_000)]).await.expect("write");
         // The digest that is expected may be of another algorithm than the one that was begun with.
         let expected = Digest::of(algorithm, &bytes(300_000));
         let descriptor = ingest.commit(Some(&expected)).await.expect("commit");
@@ -71,13 +72,13 @@ async fn committed(target: &dyn IngestTarget, store: &Fresh) {
 }
 
 async fn refused(target: &dyn IngestTarget, store: &Fresh) {
-    let mut ingest = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
-    ingest.write(bytes(300_000)).await.expect("write");
+    let mut ingest = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
+    ingest.write(vec![bytes(300_000)]).await.expect("write");
     let error = ingest.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
     assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
 
-    let mut dropped = target.begin(MediaType::LAYER_TAR, Algorithm::Sha256).await.expect("begin");
-    dropped.write(bytes(300_000)).await.expect("write");
+    let mut dropped = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
+    dropped.write(vec![bytes(300_000)]).await.expect("write");
     drop(dropped);
     for digest in [Digest::sha256(&bytes(300_000)), Digest::sha256(b"other")] {
         let error = store.resolve(&digest.to_string()).await.expect_err("nothing is visible");
@@ -87,19 +88,23 @@ async fn refused(target: &dyn IngestTarget, store: &Fresh) {
 
 /// A named ingest resumes at the offset at which it was dropped, or is unknown.
 async fn named(target: &dyn IngestTarget, store: &Fresh) {
-    let (kind, sha256) = (MediaType::OCTET_STREAM, Algorithm::Sha256);
     let all = bytes(300_000);
-    let begin = async |name| target.begin_named(name, kind.clone(), sha256).await.expect("begin with a name");
-    let resume = async |name| target.resume(name, kind.clone(), sha256).await;
+    let open = |name| target.begin(IngestOptions { name, ..IngestOptions::new(MediaType::OCTET_STREAM) });
+    let begin = async |name| open(IngestName::New(name)).await.expect("begin with a name");
+    let resume = async |name| match open(IngestName::Resume(name)).await {
+        Ok(ingest) => Ok(Some(ingest)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
         let mut ingest = begin("abc1").await;
-        ingest.write(all.slice(..100_000)).await.expect("write");
+        ingest.write(vec![all.slice(..100_000)]).await.expect("write");
         drop(ingest);
         assert!(resume("abc2").await.expect("resume").is_none(), "another name");
         let Some(mut ingest) = resume("abc1").await.expect("resume") else { continue };
         assert_eq!(resume("abc1").await.err().expect("somebody has it").kind(), ErrorKind::AlreadyExists);
-        assert_eq!(ingest.written(), 100_000);
-        ingest.write(all.slice(100_000..)).await.expect("write");
+        assert_eq!(ingest.pause().size, 100_000);
+        ingest.write(vec![all.slice(100_000..)]).await.expect("write");
         drop(ingest);
         let ingest = resume("abc1").await.expect("resume").expect("it was not committed");
         let descriptor = ingest.commit(Some(&Digest::of(algorithm, &all))).await.expect("commit");
@@ -126,19 +131,19 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
 
 async fn manifests(target: &dyn IngestTarget, store: &Fresh) {
     let subject = manifest("subject", &[]);
-    store.push(&empty()).await.expect("push");
-    store.push(&subject).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
+    store.push(&subject, PushMode::Untagged).await.expect("push");
     let node = referrer("node", "test/node", &subject);
-    let mut ingest = target.begin(MediaType::IMAGE_MANIFEST, Algorithm::Sha256).await.expect("begin");
-    ingest.write(node.in_memory().cloned().unwrap_or_default()).await.expect("write");
+    let mut ingest = target.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
+    ingest.write(vec![node.in_memory().cloned().unwrap_or_default()]).await.expect("write");
     let descriptor = ingest.commit(Some(&node.descriptor().digest)).await.expect("commit");
     assert_eq!(descriptor, node.descriptor().plain());
     assert!(store.exists(&descriptor).await.expect("exists"));
     let found = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
     assert_eq!(found.len(), 1, "{found:?}");
 
-    let mut bad = target.begin(MediaType::IMAGE_MANIFEST, Algorithm::Sha256).await.expect("begin");
-    bad.write(Bytes::from_static(b"not JSON")).await.expect("write");
+    let mut bad = target.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
+    bad.write(vec![Bytes::from_static(b"not JSON")]).await.expect("write");
     let error = bad.commit(None).await.expect_err("a manifest that is none");
     assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! Manifests keep their bytes and are found by digest.
 
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, ErrorKind};
+use oras_store::{Content, ErrorKind, PushMode};
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{blob, empty, index, manifest, push_all, read};
@@ -17,11 +17,11 @@ pub(super) async fn bytes_are_kept(store: &Fresh) {
     let odd = Content::of(MediaType::IMAGE_MANIFEST, text.clone());
     push_all(store.as_ref(), &[&odd]).await;
     assert_eq!(read(&source(store), odd.descriptor()).await.expect("read"), text);
-    store.tag(&odd, "odd").await.expect("tag");
+    store.push(&odd, PushMode::Tagged("odd")).await.expect("tag");
     let resolved = store.resolve("odd").await.expect("resolve");
     assert_eq!(resolved.digest, odd.descriptor().digest);
     assert_eq!(read(&source(store), &resolved).await.expect("read"), text);
-    store.push(&odd).await.expect("push again");
+    store.push(&odd, PushMode::Untagged).await.expect("push again");
     assert_eq!(read(&source(store), &resolved).await.expect("read again"), text);
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn resolve(store: &Fresh, abilities: Abilities) {
     let by_digest = store.resolve(&digest).await.expect("resolve a digest");
     assert_eq!(by_digest, node.descriptor().plain(), "a digest resolves to media type, digest and size");
 
-    store.tag(&node, "v1").await.expect("tag");
+    store.push(&node, PushMode::Tagged("v1")).await.expect("tag");
     for reference in ["v1", digest.as_str()] {
         let resolved = store.resolve(reference).await.expect("resolve");
         assert_eq!(resolved.plain(), node.descriptor().plain(), "{reference}");
@@ -56,7 +56,7 @@ pub(super) async fn indexes(store: &Fresh) {
     let both = index(&[&one, &two]);
     let outer = index(&[&both]);
     push_all(store.as_ref(), &[&one, &two, &both, &outer]).await;
-    store.tag(&outer, "outer").await.expect("tag");
+    store.push(&outer, PushMode::Tagged("outer")).await.expect("tag");
     for node in [&one, &two, &both, &outer] {
         let resolved = store.resolve(&node.descriptor().digest.to_string()).await.expect("resolve");
         assert_eq!(resolved, node.descriptor().plain());
@@ -69,11 +69,13 @@ pub(super) async fn malformed(store: &Fresh, abilities: Abilities) {
     if !abilities.checks_manifests {
         return;
     }
-    store.push(&empty()).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
     for text in ["", "not JSON", "[]", r#"{"schemaVersion":2,"schemaVersion":2,"manifests":[]}"#] {
         for media_type in [MediaType::IMAGE_MANIFEST, MediaType::IMAGE_INDEX] {
             let bad = Content::of(media_type, text);
-            for result in [store.push(&bad).await.map(drop), store.tag(&bad, "bad").await] {
+            for result in
+                [store.push(&bad, PushMode::Untagged).await, store.push(&bad, PushMode::Tagged("bad")).await]
+            {
                 let error = result.expect_err("a manifest that is none");
                 assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
             }

@@ -1,7 +1,7 @@
 //! Referrers are found by their subject.
 
 use oras_spec::{Descriptor, ImageIndex, MediaType};
-use oras_store::Content;
+use oras_store::{Content, PushMode};
 
 use super::Fresh;
 use crate::nodes::{index, manifest, push_all, referrer};
@@ -39,11 +39,11 @@ pub(super) async fn found_by_subject(store: &Fresh) {
     assert!(predecessors(store, &subject, None).await.is_empty());
     let signature = referrer("signature", SIGNATURE, &subject);
     let sbom = referrer("sbom", SBOM, &subject);
-    store.push(&signature).await.expect("push");
+    store.push(&signature, PushMode::Untagged).await.expect("push");
     assert_eq!(predecessors(store, &subject, None).await, [described(&signature, SIGNATURE, "signature")]);
-    store.push(&sbom).await.expect("push");
-    store.push(&sbom).await.expect("push again");
-    store.tag(&signature, "signed").await.expect("tag");
+    store.push(&sbom, PushMode::Untagged).await.expect("push");
+    store.push(&sbom, PushMode::Untagged).await.expect("push again");
+    store.push(&signature, PushMode::Tagged("signed")).await.expect("tag");
 
     let both = sorted(vec![described(&signature, SIGNATURE, "signature"), described(&sbom, SBOM, "sbom")]);
     assert_eq!(predecessors(store, &subject, None).await, both);

@@ -2,6 +2,7 @@
 
 use futures::TryStreamExt;
 use futures::future::join_all;
+use oras_store::PushMode;
 
 use super::{Abilities, Fresh, source};
 use crate::nodes::{empty, manifest, push_all, read};
@@ -13,17 +14,17 @@ async fn tags(store: &Fresh, last: Option<&str>) -> Vec<String> {
 
 pub(super) async fn move_and_stay(store: &Fresh) {
     let (one, two) = (manifest("one", &[]), manifest("two", &[]));
-    store.push(&empty()).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
     // A tag stores the manifest if it is not there.
-    store.tag(&one, "v1").await.expect("tag");
+    store.push(&one, PushMode::Tagged("v1")).await.expect("tag");
     assert!(store.exists(one.descriptor()).await.expect("exists"));
-    store.tag(&one, "stable").await.expect("tag again");
-    store.tag(&two, "v1").await.expect("move the tag");
-    store.tag(&two, "v1").await.expect("to where it is");
+    store.push(&one, PushMode::Tagged("stable")).await.expect("tag again");
+    store.push(&two, PushMode::Tagged("v1")).await.expect("move the tag");
+    store.push(&two, PushMode::Tagged("v1")).await.expect("to where it is");
     assert_eq!(store.resolve("v1").await.expect("resolve").digest, two.descriptor().digest);
     assert_eq!(store.resolve("stable").await.expect("resolve").digest, one.descriptor().digest);
     // The manifest that the tag named before still exists.
-    store.tag(&two, "stable").await.expect("move the other tag");
+    store.push(&two, PushMode::Tagged("stable")).await.expect("move the other tag");
     let digest = one.descriptor().digest.to_string();
     assert_eq!(store.resolve(&digest).await.expect("resolve"), one.descriptor().plain());
     assert_eq!(Some(&read(&source(store), one.descriptor()).await.expect("read")), one.in_memory());
@@ -34,7 +35,7 @@ pub(super) async fn lists(store: &Fresh, abilities: Abilities) {
     push_all(store.as_ref(), &[&node]).await;
     assert!(store.tags(None).try_collect::<Vec<_>>().await.is_ok_and(|tags| tags.is_empty()));
     for tag in ["v2", "latest", "v10", "A"] {
-        store.tag(&node, tag).await.expect("tag");
+        store.push(&node, PushMode::Tagged(tag)).await.expect("tag");
     }
     let mut found = tags(store, None).await;
     if !abilities.sorted_tags {
@@ -49,10 +50,10 @@ pub(super) async fn lists(store: &Fresh, abilities: Abilities) {
 }
 
 pub(super) async fn many_at_once(store: &Fresh) {
-    store.push(&empty()).await.expect("push");
+    store.push(&empty(), PushMode::Untagged).await.expect("push");
     let nodes: Vec<_> =
         (0..12).map(|number| (manifest(&format!("{number}"), &[]), format!("t{number:02}"))).collect();
-    let tagged = join_all(nodes.iter().map(|(node, tag)| store.tag(node, tag))).await;
+    let tagged = join_all(nodes.iter().map(|(node, tag)| store.push(node, PushMode::Tagged(tag)))).await;
     assert!(tagged.iter().all(Result::is_ok), "{tagged:?}");
     let mut found = tags(store, None).await;
     found.sort();

@@ -155,7 +155,7 @@ mod tests {
     use std::path::Path;
 
     use oras_spec::MediaType;
-    use oras_store::{Content, Target};
+    use oras_store::{Content, PushMode, Target};
 
     #[tokio::test]
     async fn repositories_follow_the_directories() {
@@ -163,10 +163,10 @@ mod tests {
         let stores = LayoutRoot::open(root.path().join("new"), false, None).await.unwrap();
         assert!(stores.repository("a/b", &Warnings::default()).await.unwrap().is_none());
         let blob = Content::of(MediaType::OCTET_STREAM, "blob");
-        stores.writable("a/b", true).await.unwrap().unwrap().push(&blob).await.unwrap();
+        stores.writable("a/b", true).await.unwrap().unwrap().push(&blob, PushMode::Untagged).await.unwrap();
         // Another program creates a layout.
         let other = Layout::open_or_create(root.path().join("new/a")).await.unwrap();
-        other.push(&blob).await.unwrap();
+        other.push(&blob, PushMode::Untagged).await.unwrap();
         std::fs::create_dir_all(root.path().join("new/Not/valid")).unwrap();
         assert_eq!(stores.repositories().await.unwrap(), ["a", "a/b"]);
         assert!(stores.repository("a", &Warnings::default()).await.unwrap().is_some());
@@ -174,7 +174,7 @@ mod tests {
         std::fs::remove_dir_all(root.path().join("new/a/b")).unwrap();
         assert_eq!(stores.repositories().await.unwrap(), ["a"]);
         assert!(stores.repository("a/b", &Warnings::default()).await.unwrap().is_none());
-        stores.writable("a/b", true).await.unwrap().unwrap().push(&blob).await.unwrap();
+        stores.writable("a/b", true).await.unwrap().unwrap().push(&blob, PushMode::Untagged).await.unwrap();
         assert!(stores.repository("a/b", &Warnings::default()).await.unwrap().is_some());
     }
 
@@ -184,7 +184,7 @@ mod tests {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let blob = Content::of(MediaType::OCTET_STREAM, "blob");
         for path in [other.path().join("a"), other.path().join("deep/b"), root.path().join("own")] {
-            Layout::open_or_create(path).await.unwrap().push(&blob).await.unwrap();
+            Layout::open_or_create(path).await.unwrap().push(&blob, PushMode::Untagged).await.unwrap();
         }
         let link = |from: &str, to: &Path| std::os::unix::fs::symlink(to, root.path().join(from)).unwrap();
         link("team", other.path());

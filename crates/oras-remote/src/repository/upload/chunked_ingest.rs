@@ -10,10 +10,11 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::join;
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType};
-use oras_store::{Content, Error, ErrorKind, Ingest, Result, UnhashedContent};
+use oras_store::{Content, Error, ErrorKind, Ingest, Result, UnhashedContent, Written};
 use tokio::task::JoinSet;
 
 use crate::http::payload::Payload;
+use crate::repository::referrers::tag_index_update::Verify;
 use crate::repository::repository::Repository;
 use crate::repository::upload::blob_uploader::{BlobUploader, FillError};
 
@@ -89,6 +90,33 @@ impl ChunkedIngest {
         Ok(())
     }
 
+    async fn append(&mut self, mut chunk: Bytes) -> Result<()> {
+        if self.media_type.is_manifest() {
+            let limit = self.repository.client().options().max_manifest_size;
+            self.written += chunk.len() as u64;
+            if self.written > limit {
+                let message = format!("a manifest exceeds the limit of {limit} bytes: size exceeds limit");
+                return Err(Error::new(ErrorKind::TooLarge, message));
+            }
+            self.buffer.extend_from_slice(&chunk);
+            return Ok(());
+        }
+        while !chunk.is_empty() {
+            // A full buffer is sent only when more bytes follow: content of one chunk needs no session.
+            if self.buffer.len() == CHUNK_SIZE {
+                self.send().await?;
+            }
+            let part = chunk.split_to(chunk.len().min(CHUNK_SIZE - self.buffer.len()));
+            if self.written > CHUNK_SIZE as u64 / 2 {
+                // Reserves the rest at once: growing in steps fragments the heap.
+                self.buffer.reserve(CHUNK_SIZE - self.buffer.len());
+            }
+            self.buffer.extend_from_slice(&part);
+            self.written += part.len() as u64;
+        }
+        Ok(())
+    }
+
     async fn commit_blob(mut self, expected: Option<&Digest>) -> Result<Descriptor> {
         if !matches!(self.state, IngestState::Undecided(_)) && !self.buffer.is_empty() {
             self.send().await?;
@@ -145,42 +173,23 @@ impl ChunkedIngest {
         Manifest::parse(&node.media_type, bytes.clone())?;
         let content = Content::from_bytes(node.clone(), bytes)?;
         let reference = self.repository.reference_to(&node.digest.to_string())?;
-        self.repository.push_manifest(&content, &reference).await?;
+        self.repository.push_manifest(&content, &reference, Verify::Now).await?;
         Ok(node)
     }
 }
 
 #[async_trait]
 impl Ingest for ChunkedIngest {
-    async fn write(&mut self, mut chunk: Bytes) -> Result<()> {
-        if self.media_type.is_manifest() {
-            let limit = self.repository.client().options().max_manifest_size;
-            self.written += chunk.len() as u64;
-            if self.written > limit {
-                let message = format!("a manifest exceeds the limit of {limit} bytes: size exceeds limit");
-                return Err(Error::new(ErrorKind::TooLarge, message));
-            }
-            self.buffer.extend_from_slice(&chunk);
-            return Ok(());
-        }
-        while !chunk.is_empty() {
-            // A full buffer is sent only when more bytes follow: content of one chunk needs no session.
-            if self.buffer.len() == CHUNK_SIZE {
-                self.send().await?;
-            }
-            let part = chunk.split_to(chunk.len().min(CHUNK_SIZE - self.buffer.len()));
-            if self.written > CHUNK_SIZE as u64 / 2 {
-                // Reserves the rest at once: growing in steps fragments the heap.
-                self.buffer.reserve(CHUNK_SIZE - self.buffer.len());
-            }
-            self.buffer.extend_from_slice(&part);
-            self.written += part.len() as u64;
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()> {
+        for chunk in chunks {
+            self.append(chunk).await?;
         }
         Ok(())
     }
 
-    fn written(&self) -> u64 {
-        self.written
+    /// Returns the size alone: the bytes that were sent cannot be read before they are committed.
+    fn pause(&mut self) -> Written {
+        Written { size: self.written, read_back: None }
     }
 
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor> {

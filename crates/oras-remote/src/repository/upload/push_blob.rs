@@ -4,37 +4,25 @@
 use oras_spec::{Algorithm, Digest};
 use oras_store::{Content, Pushed, Result};
 
-use crate::http::payload::{MAX_SMALL_BLOB, Payload};
+use crate::http::payload::Payload;
 use crate::repository::repository::Repository;
 use crate::repository::upload::blob_uploader::BlobUploader;
 use crate::repository::upload::mount::Mount;
 use crate::repository::upload::upload_session::UploadSession;
 
 impl Repository {
-    /// Returns true if a push of `content` detects an existing blob itself.
-    pub(crate) fn push_checks_existence(&self, content: &Content) -> bool {
-        let descriptor = content.descriptor();
-        !descriptor.media_type.is_manifest()
-            && (descriptor.size <= MAX_SMALL_BLOB || self.mountable(content).is_some())
-    }
-
-    /// Mounts or sends a blob. Content that can be opened again is retried, from the registry's offset.
+    /// Mounts or sends a blob, unless it exists. Content that can be opened again is retried, from the registry's offset.
     pub(crate) async fn push_blob(&self, content: &Content) -> Result<Pushed> {
         let digest = &content.descriptor().digest;
         let payload = Payload::content(content.clone());
         let Some(from) = self.mountable(content) else {
-            if content.descriptor().size <= MAX_SMALL_BLOB {
-                return self.push_small(&payload, digest).await;
-            }
-            BlobUploader::new(self, &payload, Some(&digest.to_string())).await.finish(digest).await?;
-            return Ok(Pushed::Copied);
+            return self.push_hashed(&payload, content.descriptor()).await;
         };
         let session = match self.mount(digest, &from).await? {
             Mount::Done => return Ok(Pushed::Adopted),
             Mount::Upload(session) => Some(session),
             Mount::Refused => None,
         };
-        // The caller may have skipped the existence check because of the mount.
         if self.has("blobs", content.descriptor()).await? {
             if let Some(session) = &session {
                 session.cancel(self).await;

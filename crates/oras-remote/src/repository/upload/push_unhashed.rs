@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 use oras_spec::{Algorithm, Descriptor, Digest, Hasher};
-use oras_store::{Content, Error, ErrorKind, Pushed, Result, Target, UnhashedContent};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Target, UnhashedContent};
 use tokio::runtime::Handle;
 
 use crate::http::payload::{MAX_SMALL_BLOB, Payload};
@@ -114,7 +114,7 @@ impl Repository {
         }
         check_length(bytes.len() as u64, content.size, true)?;
         let content = Content::of(content.media_type.clone(), bytes);
-        let pushed = self.push(&content).await?;
+        let pushed = self.push(&content, PushMode::Untagged).await?;
         Ok((content.descriptor().clone(), pushed))
     }
 }

@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_serve::{Stores, Warnings};
 use oras_spec::{Algorithm, Descriptor};
-use oras_store::{ByteStream, Error, ErrorKind, ReadBack, Result, Source};
+use oras_store::{ByteStream, Error, ErrorKind, IngestOptions, ReadBack, Result, Source};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -162,13 +162,14 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
         let store = local.writable(name, true).await?;
         let store = store.ok_or_else(|| Error::new(ErrorKind::Other, "the repository can't be made"))?;
         let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
-        store.begin(descriptor.media_type.clone(), algorithm).await
+        store.begin(IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) }).await
     };
     let mut ingest = match ingest.await {
         Ok(ingest) => ingest,
         Err(error) => return cache_failed(error),
     };
-    let read_back = ingest.read_back().await;
+    let read_back = ingest.pause().read_back;
+    let mut written = 0;
     sender.send_modify(|progress| (progress.has_begun, progress.read_back) = (true, read_back));
     loop {
         let chunk = match stream.try_next().await {
@@ -176,22 +177,22 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
             Ok(None) => break,
             Err(error) => return upstream_failed(error),
         };
-        let before = ingest.written();
+        let before = written;
         if before + chunk.len() as u64 > size {
             return upstream_failed(Error::new(
                 ErrorKind::SizeMismatch,
                 "the blob is longer than the upstream said",
             ));
         }
-        if let Err(error) = ingest.write(chunk).await {
+        written += chunk.len() as u64;
+        if let Err(error) = ingest.write(vec![chunk]).await {
             return cache_failed(error);
         }
-        let written = ingest.written();
         // The last chunk becomes available only with the verified blob.
         let available = if written < size { written } else { before };
         sender.send_modify(|progress| progress.available = available);
     }
-    if ingest.written() < size {
+    if written < size {
         return upstream_failed(Error::new(
             ErrorKind::SizeMismatch,
             "the blob is shorter than the upstream said",

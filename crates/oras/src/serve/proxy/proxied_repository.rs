@@ -13,7 +13,8 @@ use oras_remote::Repository;
 use oras_serve::{Stores, Warnings};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{
-    ByteStream, Content, Error, ErrorKind, Predecessors, ReadStore, Result, Source, Store, TagList,
+    ByteStream, Content, DeleteTarget, Error, ErrorKind, IngestOptions, Origin, PushMode, ReadStore, Result,
+    Source, Store,
 };
 use parking_lot::Mutex;
 
@@ -131,7 +132,7 @@ impl ProxiedRepository {
         if !seen.is_some_and(is_same)
             && let Ok(content) = Content::from_bytes(node.clone(), bytes)
             && let Some(store) = self.writable().await
-            && let Err(error) = store.tag(&content, tag).await
+            && let Err(error) = store.push(&content, PushMode::Tagged(tag)).await
         {
             self.log_error(&error, "a tag can't be cached");
         }
@@ -144,7 +145,7 @@ impl ProxiedRepository {
         if let Some(cached) = self.cached().await
             && cached.resolve(tag).await.is_ok()
             && let Some(store) = self.writable().await
-            && let Err(error) = store.untag(tag).await
+            && let Err(error) = store.delete(DeleteTarget::Tag(tag)).await
         {
             self.log_error(&error, "a cached tag can't be deleted");
         }
@@ -187,13 +188,15 @@ impl ProxiedRepository {
     async fn cache_manifest(&self, node: &Descriptor, bytes: Bytes) {
         let Some((store, algorithm)) = self.writable().await.zip(node.digest.algorithm()) else { return };
         let cached = async {
-            let mut copy = store.begin(node.media_type.clone(), algorithm).await?;
-            copy.write(bytes.clone()).await?;
+            let mut copy = store
+                .begin(IngestOptions { algorithm, ..IngestOptions::new(node.media_type.clone()) })
+                .await?;
+            copy.write(vec![bytes.clone()]).await?;
             copy.commit(Some(&node.digest)).await?;
             if !node.media_type.is_manifest() {
                 // The store can't derive this media type from the bytes, but records it with a tag.
                 let content = Content::from_bytes(node.clone(), bytes)?;
-                store.tag(&content, &node.digest.to_string()).await?;
+                store.push(&content, PushMode::Tagged(&node.digest.to_string())).await?;
             }
             Ok::<_, Error>(())
         };
@@ -283,7 +286,7 @@ impl ProxiedRepository {
         let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
         match self.request(Some(TAGS_TIMEOUT), all).await {
             Ok(mut tags) => {
-                // `TagList::tags` continues after the last tag by name, so the order must be the same for every page.
+                // `ReadStore::tags` continues after the last tag by name, so the order must be the same for every page.
                 tags.sort_unstable();
                 Ok(tags)
             }
@@ -298,6 +301,7 @@ impl ProxiedRepository {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Source for ProxiedRepository {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         let node = match reference.parse::<Digest>() {
@@ -310,6 +314,11 @@ impl Source for ProxiedRepository {
         Ok(node)
     }
 
+    /// Returns no bytes: [`Source::fetch`] reads a manifest from the cache or the upstream.
+    async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
+        Ok((self.resolve(reference).await?, None))
+    }
+
     async fn fetch(&self, node: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
         // The media type of a manifest may not identify it as one, so `resolve` records such manifests.
         if !node.media_type.is_manifest() && !self.untyped_manifests.lock().contains(&node.digest) {
@@ -320,10 +329,16 @@ impl Source for ProxiedRepository {
         let bytes = bytes.slice(place(range.start)..place(range.end).max(place(range.start)));
         Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed())
     }
+
+    /// A blob may be in the cache, at the upstream or in both, so no target may read it anywhere else.
+    fn origin(&self, _: &Descriptor) -> Origin {
+        Origin::Opaque
+    }
 }
 
 #[async_trait]
-impl Predecessors for ProxiedRepository {
+#[deny(clippy::missing_trait_methods)]
+impl ReadStore for ProxiedRepository {
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -331,7 +346,7 @@ impl Predecessors for ProxiedRepository {
     ) -> Result<Vec<Descriptor>> {
         if let Some(cached) = self.cached_if_unavailable().await {
             self.warn("what refers to a manifest");
-            return Predecessors::predecessors(&*cached, node, artifact_type).await;
+            return cached.predecessors(node, artifact_type).await;
         }
         let failure =
             match self.request(Some(RESOLVE_TIMEOUT), self.remote.predecessors(node, artifact_type)).await {
@@ -341,11 +356,9 @@ impl Predecessors for ProxiedRepository {
         let cached = if failure.is_unavailable { self.cached().await } else { None };
         let Some(cached) = cached else { return Err(failure.error) };
         self.warn("what refers to a manifest");
-        Predecessors::predecessors(&*cached, node, artifact_type).await
+        cached.predecessors(node, artifact_type).await
     }
-}
 
-impl TagList for ProxiedRepository {
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let tags = async move {
             let mut tags = self.all_tags().await?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use oras_remote::{Client, RegistriesConf};
 use oras_serve::{DigestsInUse, Stores, Warnings};
 use oras_spec::Descriptor;
-use oras_store::{Error, ErrorKind, ReadStore, Result, Store};
+use oras_store::{DeleteTarget, Error, ErrorKind, ReadStore, Result, Store};
 use parking_lot::Mutex;
 
 use super::LOG_TARGET;
@@ -106,7 +106,7 @@ impl Stores for Proxy {
     async fn discard_damaged(&self, name: &str, blob: &Descriptor) -> bool {
         let discarded = async {
             match self.local.writable(name, false).await? {
-                Some(store) => store.delete(blob).await.map(|()| true),
+                Some(store) => store.delete(DeleteTarget::Content(blob)).await.map(|()| true),
                 None => Ok(false),
             }
         };
