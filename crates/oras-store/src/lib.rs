@@ -35,7 +35,9 @@ mod ingest;
 mod progress;
 mod push_outcome;
 mod size_limits;
+mod source;
 mod store;
+mod target;
 mod unhashed_content;
 mod verify;
 
@@ -46,7 +48,9 @@ pub use ingest::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Writ
 pub use progress::Progress;
 pub use push_outcome::Pushed;
 pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};
-pub use store::{DeleteTarget, PushMode, ReadStore, Source, Store, Target};
+pub use source::Source;
+pub use store::{DeleteTarget, ReadStore, Store};
+pub use target::{PushMode, Target};
 pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
 
