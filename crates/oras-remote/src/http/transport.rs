@@ -149,7 +149,7 @@ impl Client {
                 RetryAdvice::After(asked) => Some(asked).filter(|asked| *asked <= MAX_RETRY_AFTER),
                 _ => None,
             }),
-            _ => in_flight.answered(&request.method),
+            _ => in_flight.answered(),
         }
         let body = response_body::read(http, request, url, idle).await.inspect_err(|failed| {
             // The other connections of the pool may be dead as well, so the retry opens a new one.
