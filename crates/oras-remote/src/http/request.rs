@@ -34,15 +34,13 @@ pub(crate) struct Request {
     pub(crate) scopes: Scopes,
     /// Size of the largest body that is read into memory; `None` streams it.
     pub(crate) limit: Option<u64>,
-    /// Whether the answer is a list, which is streamed if it is long.
-    pub(crate) is_list: bool,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes) -> Self {
         // The answer is bounded by default. A request must opt in to an unbounded one.
         let limit = Some(MAX_MANIFEST_SIZE);
-        Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit, is_list: false }
+        Self { method, url, headers: HeaderMap::new(), body: Body::Empty, scopes, limit }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
@@ -61,11 +59,6 @@ impl Request {
     pub(crate) fn limit(mut self, limit: Option<u64>) -> Self {
         self.limit = limit;
         self
-    }
-
-    /// Creates the request for a list of at most `limit` bytes.
-    pub(crate) fn list(url: Url, scopes: Scopes, limit: u64) -> Self {
-        Self { is_list: true, ..Self::new(Method::GET, url, scopes).limit(Some(limit)) }
     }
 
     /// Returns true if the caller needs the body of the answer. For writes, the headers are enough.

@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 use oras_store::{Error, ErrorKind, Result};
-use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::connection::connection_pool::Lease;
-use crate::http::content_encoding::{DecodedBody, Encodings};
+use crate::http::content_encoding::Encodings;
 use crate::http::redact::redact;
 use crate::http::response_error::ResponseError;
 
@@ -27,8 +26,6 @@ pub(crate) struct Response {
 pub(crate) enum ResponseBody {
     /// The whole body, or the beginning of the body of an error.
     Whole(Bytes),
-    /// A long list, decoded, not yet read. The lock only makes it `Sync`.
-    Long(Mutex<DecodedBody>),
     /// A body that is not yet read.
     Stream(reqwest::Response),
 }
@@ -61,7 +58,7 @@ impl Response {
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.body {
             ResponseBody::Whole(bytes) => bytes,
-            ResponseBody::Long(_) | ResponseBody::Stream(_) => &[],
+            ResponseBody::Stream(_) => &[],
         }
     }
 
@@ -69,7 +66,7 @@ impl Response {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.body {
             ResponseBody::Whole(bytes) => bytes,
-            ResponseBody::Long(_) | ResponseBody::Stream(_) => Bytes::new(),
+            ResponseBody::Stream(_) => Bytes::new(),
         }
     }
 

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use oras_store::{Error, ErrorKind};
-use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,8 +24,6 @@ const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for reading a body that is not needed. Also the longest wait for each chunk of an error body whose headers
 /// don't show where it ends.
 const OPEN_END_TIMEOUT: Duration = Duration::from_secs(1);
-/// If a list is longer than this number of bytes, it is streamed. Nearly all lists are shorter.
-const LIST_BEGINNING: u64 = 256 << 10;
 
 /// Reads as much of the body of `http` as `request` needs.
 pub(crate) async fn read(
@@ -42,10 +39,7 @@ pub(crate) async fn read(
         _ if !is_needed => Ok(ResponseBody::Whole(read_unneeded(http, &encodings, is_success).await)),
         Some(limit) => {
             let body = encodings.decode(http, limit);
-            match request.is_list {
-                true => list(body, idle, (&request.method, url)).await,
-                false => whole(body, limit, idle, (&request.method, url)).await.map(ResponseBody::Whole),
-            }
+            whole(body, limit, idle, (&request.method, url)).await.map(ResponseBody::Whole)
         }
         None => Ok(ResponseBody::Stream(http)),
     }
@@ -84,24 +78,6 @@ pub(crate) fn too_large(method: &Method, url: &Url, limit: u64) -> Error {
         redact(url)
     );
     Error::new(ErrorKind::TooLarge, message)
-}
-
-/// Reads a list whole if it is short, otherwise returns a stream that starts with the bytes read.
-async fn list(
-    mut body: DecodedBody,
-    idle: Duration,
-    (method, url): (&Method, &Url),
-) -> Result<ResponseBody, FailedAttempt> {
-    let mut bytes = BytesMut::new();
-    while bytes.len() as u64 <= LIST_BEGINNING {
-        let next = timeout(idle, body.try_next()).await.map_err(|_| network_error::timeout(method, url))?;
-        match next.map_err(|error| error.into_failed(method, url))? {
-            None => return Ok(ResponseBody::Whole(bytes.freeze())),
-            Some(chunk) => bytes.extend_from_slice(&chunk),
-        }
-    }
-    let body = stream::iter([Ok(bytes.freeze())]).chain(body).boxed();
-    Ok(ResponseBody::Long(Mutex::new(body)))
 }
 
 /// Reads the bytes that arrive before a short deadline, up to [`MAX_UNNEEDED`]. They suffice for the message of an

@@ -168,9 +168,6 @@ impl TraceEntry {
             Err(failed) => format!("   Error reading response body: {}", printable(&failed.error.chain())),
             Ok(ResponseBody::Stream(_)) => "   Response body of a blob is not printed".to_owned(),
             Ok(ResponseBody::Whole(bytes)) if bytes.is_empty() => "   Response body is empty".to_owned(),
-            Ok(ResponseBody::Long(_)) => {
-                "   Response body exceeding the trace size limit is not printed".to_owned()
-            }
             Ok(ResponseBody::Whole(bytes)) if bytes.len() > MAX_BODY => {
                 "   Response body exceeding the trace size limit is not printed".to_owned()
             }

@@ -24,25 +24,10 @@ use crate::http::upload_watchdog::{UploadWatchdog, rate_limited, watched_stream}
 impl Client {
     /// Sends a request, with retries, and returns its answer.
     pub(crate) async fn send(&self, endpoint: &Endpoint, request: &Request) -> Result<Response> {
-        self.send_and(endpoint, request, |response| std::future::ready(Ok(response))).await
-    }
-
-    /// Sends a request and reads the answer with `read`; retries if either fails.
-    pub(crate) async fn send_and<T, F: Future<Output = Result<T, FailedAttempt>>>(
-        &self,
-        endpoint: &Endpoint,
-        request: &Request,
-        read: impl Fn(Response) -> F,
-    ) -> Result<T> {
-        // Sending and reading share one budget, so that a body that always breaks can't cause endless retries.
         let mut budget = self.options().retry.budget();
         loop {
-            let answer = match self.attempt(endpoint, request).await {
-                Ok(response) => read(response).await,
-                Err(failed) => Err(failed),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
+            match self.attempt(endpoint, request).await {
+                Ok(response) => return Ok(response),
                 Err(failed) if request.is_replayable() && failed.is_busy() => {
                     // Parallel downloads from an overloaded registry should use fewer connections, too.
                     self.host(endpoint.base()).connections.pushed_back();
@@ -165,7 +150,7 @@ impl Client {
                 asks_for_tls(&route.http, url, idle).await
             }
             ResponseBody::Whole(bytes) => network_error::asks_for_tls(url, status, bytes),
-            ResponseBody::Long(_) | ResponseBody::Stream(_) => false,
+            ResponseBody::Stream(_) => false,
         };
         if lacks_tls {
             return Err(network_error::expects_tls_error(&request.method, url, endpoint.role(url), status));

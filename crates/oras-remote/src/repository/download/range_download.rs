@@ -120,7 +120,7 @@ impl RangeDownload {
         self.lease = Some(response.lease);
         self.body = match response.body {
             ResponseBody::Stream(http) => Some(encodings.decode(http, blob.descriptor.size)),
-            ResponseBody::Long(_) | ResponseBody::Whole(_) => Some(stream::empty().boxed()),
+            ResponseBody::Whole(_) => Some(stream::empty().boxed()),
         };
         Ok(())
     }

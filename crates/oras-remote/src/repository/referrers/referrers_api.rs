@@ -8,7 +8,7 @@ use oras_spec::{Descriptor, ImageIndex, Manifest, MediaType};
 use oras_store::{Error, ErrorKind, Result};
 
 use crate::client_options::ReferrersMode;
-use crate::http::paging::{List, VisitedPages};
+use crate::http::paging::{self, List, VisitedPages};
 use crate::http::response::Response;
 use crate::repository::referrers::tag_index_update::Verify;
 use crate::repository::repository::Repository;
@@ -75,13 +75,13 @@ impl Repository {
         let mut found = Vec::new();
         let (mut next, mut visited) = (Some(url.clone()), VisitedPages::default());
         while let Some(at) = next {
-            let page = list.page::<ImageIndex>(at.clone()).await?;
+            let page = list.page(at.clone()).await?;
             // Only the first page shows that the API is missing. On a later page, the same answer is an error.
-            if at == url && is_missing(&page.response) {
+            if at == url && is_missing(&page) {
                 return Ok(None);
             }
-            let length = page.length;
-            let (page, index) = page.expect(&[200])?;
+            let page = page.expect(&[200])?;
+            let index: ImageIndex = paging::parse(&page)?;
             // A registry may ignore the filter. Without this header, the client filters (distribution-spec, "Listing
             // Referrers").
             let filtered = page
@@ -89,7 +89,7 @@ impl Repository {
                 .is_some_and(|filters| filters.split(',').any(|filter| filter.trim() == "artifactType"));
             let referrers = index.manifests.into_iter();
             found.extend(referrers.filter(|referrer| filtered || is_of_type(referrer, artifact_type)));
-            next = visited.next(&at, &page, length)?;
+            next = visited.next(&at, &page)?;
         }
         Ok(Some(found))
     }
