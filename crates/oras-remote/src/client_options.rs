@@ -67,9 +67,6 @@ pub struct ParallelDownload {
     pub fast: u64,
     /// The time for which one connection is measured before it can count as slow.
     pub measured: Duration,
-    /// The time for which a number of connections is measured before more are added. It is extended to twice the
-    /// average time of a part.
-    pub epoch: Duration,
     /// The most bytes of one blob that are requested but not yet delivered. Bounds the memory.
     pub window: usize,
 }
@@ -82,7 +79,6 @@ impl Default for ParallelDownload {
             smallest: 32 << 20,
             fast: 150_000_000,
             measured: Duration::from_millis(300),
-            epoch: Duration::from_millis(500),
             window: 6 << 20,
         }
     }

@@ -27,7 +27,6 @@ fn eager() -> ClientOptions {
         smallest: 1 << 20,
         fast: u64::MAX,
         measured: Duration::ZERO,
-        epoch: Duration::ZERO,
         window: 512 << 10,
     };
     ClientOptions { parallel, idle_timeout: Duration::from_secs(3600), ..options() }

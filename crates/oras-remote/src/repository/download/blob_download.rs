@@ -90,8 +90,8 @@ impl Download {
                 let Self::Single(single) = std::mem::replace(self, Self::Ended) else {
                     return Ok(chunk);
                 };
-                let SingleConnection { range_download, meter, permit } = *single;
-                *self = Self::Several(Box::new(ParallelTransfer::new(range_download, meter.rate(), permit)));
+                let SingleConnection { range_download, permit, .. } = *single;
+                *self = Self::Several(Box::new(ParallelTransfer::new(range_download, permit)));
                 Ok(chunk)
             }
         }

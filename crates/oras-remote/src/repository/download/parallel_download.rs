@@ -18,8 +18,6 @@ use crate::repository::download::range_download::RangeDownload;
 
 /// The size of the largest part.
 const MAX_PART: u64 = 4 << 20;
-/// Connections are added as long as the last ones raised the rate by this factor.
-const MIN_GAIN: f64 = 1.15;
 /// A part is slow if it takes longer than this multiple of the average part and longer than `MIN_PART_TIME`.
 const SLOW_PART_FACTOR: u32 = 3;
 /// The shortest time after which a part can be slow. The client requests a slow part again, up to [`MAX_PART_RETRIES`]
@@ -42,9 +40,6 @@ pub(crate) struct ParallelTransfer {
     next: u64,
     end: u64,
     last_id: u64,
-    /// The number of connections to use.
-    width: usize,
-    tuning: WidthTuning,
     /// The average duration of a part.
     average: Option<Duration>,
     /// Whether the server has sent a partial answer.
@@ -69,17 +64,9 @@ struct Part {
     kept: Option<(RangeDownload, Bytes)>,
 }
 
-/// Measures whether more connections raise the rate.
-struct WidthTuning {
-    started: Instant,
-    bytes: u64,
-    best: f64,
-    is_growing: bool,
-}
-
 impl ParallelTransfer {
-    /// Continues the download `run`, whose connection reached `rate` bytes per second.
-    pub(crate) fn new(run: RangeDownload, rate: f64, first_permit: ConnectionPermit) -> Self {
+    /// Continues the download `run` over more connections.
+    pub(crate) fn new(run: RangeDownload, first_permit: ConnectionPermit) -> Self {
         let left = run.left();
         let mut parallel = Self {
             blob: Arc::clone(run.blob()),
@@ -89,9 +76,6 @@ impl ParallelTransfer {
             next: left.start,
             end: left.end,
             last_id: 0,
-            // Starts with two connections, because the initial measurement covers one.
-            width: 2,
-            tuning: WidthTuning { started: Instant::now(), bytes: 0, best: rate, is_growing: true },
             average: None,
             ranges_proven: false,
             _first_permit: first_permit,
@@ -99,7 +83,7 @@ impl ParallelTransfer {
         };
         let size = parallel.part_size();
         parallel.start_part(run, size, true);
-        tracing::debug!(rate, "downloading over several connections");
+        tracing::debug!("downloading over several connections");
         parallel
     }
 
@@ -138,7 +122,6 @@ impl ParallelTransfer {
             let part = self.parts.front_mut()?;
             if let Some(chunk) = part.ready.pop_front() {
                 self.position += chunk.len() as u64;
-                self.tuning.bytes += chunk.len() as u64;
                 return Some(chunk);
             }
             // The initial request is kept until another part has arrived.
@@ -150,9 +133,9 @@ impl ParallelTransfer {
     }
 
     fn part_size(&self) -> u64 {
-        let window = self.blob.repository.client().options().parallel.window as u64;
+        let options = self.blob.repository.client().options().parallel;
         // All connections together must fit into the window, or the last ones would have no part.
-        (window / self.width.max(2) as u64).clamp(1, MAX_PART)
+        (options.window as u64 / options.connections.max(2) as u64).clamp(1, MAX_PART)
     }
 
     fn active(&self) -> usize {
@@ -161,13 +144,15 @@ impl ParallelTransfer {
 
     /// Starts parts while connections and the window allow it.
     fn fill(&mut self) {
-        self.adapt();
-        while 1 + self.extra.len() < self.width {
-            match self.blob.connections.take() {
-                Some(permit) => self.extra.push(permit),
-                None => break,
-            }
+        if self.next >= self.end {
+            return;
         }
+        let connections = &self.blob.connections;
+        // The budget was lowered after an overload or a broken connection, so this download releases a connection.
+        if connections.is_over() {
+            self.extra.pop();
+        }
+        self.extra.extend(std::iter::from_fn(|| connections.take()));
         let window = self.blob.repository.client().options().parallel.window as u64;
         while self.next < self.end && (self.active() <= self.extra.len() || self.parts.is_empty()) {
             let size = self.part_size().min(self.end - self.next);
@@ -177,32 +162,6 @@ impl ParallelTransfer {
             let run = RangeDownload::part(Arc::clone(&self.blob), self.next..self.next + size);
             self.start_part(run, size, false);
         }
-    }
-
-    /// Doubles the connections while that raises the rate, within the budget of the registry.
-    fn adapt(&mut self) {
-        let connections = &self.blob.connections;
-        // The budget was lowered after an overload or a broken connection, so this download releases a connection.
-        if connections.is_over() {
-            self.extra.pop();
-            self.width = self.extra.len() + 1;
-            self.tuning.is_growing = false;
-        }
-        let options = self.blob.repository.client().options().parallel;
-        // A measurement shorter than two parts would mostly show the start of the new connections.
-        let epoch = options.epoch.max(self.average.unwrap_or_default() * 2);
-        let elapsed = self.tuning.started.elapsed();
-        if !self.tuning.is_growing || self.average.is_none() || elapsed < epoch {
-            return;
-        }
-        let rate = self.tuning.bytes as f64 / elapsed.as_secs_f64().max(1e-6);
-        // Stops growing when more connections don't help: they would only load the registry.
-        self.tuning.is_growing = rate >= self.tuning.best * MIN_GAIN && self.width < options.connections;
-        tracing::debug!(rate, connections = self.width, more = self.tuning.is_growing, "measured a download");
-        if self.tuning.is_growing {
-            self.width = (self.width * 2).min(options.connections);
-        }
-        (self.tuning.best, self.tuning.bytes, self.tuning.started) = (rate, 0, Instant::now());
     }
 
     fn start_part(&mut self, run: RangeDownload, size: u64, is_initial: bool) {
@@ -315,7 +274,7 @@ impl ParallelTransfer {
             }
         }
         self.extra.clear();
-        (self.width, self.tuning.is_growing, self.next) = (1, false, self.end);
+        self.next = self.end;
         // No other part can prove range support, so delivery must not wait for a proof.
         self.ranges_proven = true;
         let Some(part) = self.parts.front_mut() else { return };
