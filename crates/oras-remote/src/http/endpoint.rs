@@ -1,18 +1,21 @@
-//! A server, and the headers and credentials that only this server may receive.
+//! A server, and the headers that only this server may receive.
+
+mod credential_origin;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oras_store::{Error, ErrorKind, Result};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::http::network_error::ServerRole;
 
 /// A server with its own headers. Headers and credentials are sent to no other origin.
 ///
-/// The type enforces that: the headers are private, and [`Endpoint::headers_for`], the only way to read them, takes
-/// the address that they are sent to. Only connections to addresses of the registry use the client certificate.
+/// The type enforces that: the headers are private, and [`Endpoint::headers_for`] in `credential_origin.rs`, the only
+/// way to read them, takes the address that they are sent to. Only connections to addresses of the registry use the
+/// client certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     base: Url,
@@ -72,11 +75,17 @@ impl Endpoint {
 
     /// Returns the endpoint of the token server at `realm`, which this registry named.
     pub(crate) fn token_server(&self, realm: &Url) -> Self {
-        let (server, headers) = Default::default();
         // The rule of `registries.conf` is only for the registry, so a token server on another origin is verified.
         let insecure = self.insecure && self.owns(realm);
-        let named_by = Some(self.base().clone());
-        Self { base: realm.clone(), server, repository: None, headers, named_by, insecure, plain: None }
+        Self {
+            base: realm.clone(),
+            server: String::new(),
+            repository: None,
+            headers: HeaderMap::new(),
+            named_by: Some(self.base().clone()),
+            insecure,
+            plain: None,
+        }
     }
 
     /// Returns the endpoint for work on `repository`.
@@ -152,11 +161,6 @@ impl Endpoint {
         }
     }
 
-    /// Returns true if `url` has the scheme, host and port of this server.
-    pub(crate) fn owns(&self, url: &Url) -> bool {
-        self.base().origin() == url.origin()
-    }
-
     /// Returns the address of `path`, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> Result<Url> {
         self.base()
@@ -165,30 +169,6 @@ impl Endpoint {
             .filter(|url| self.owns(url))
             .ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("invalid address {path:?}")))
     }
-
-    /// Returns the headers to send to `url`. Returns none if `url` is on another origin.
-    pub(crate) fn headers_for(&self, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
-        // Only this check decides which server receives headers and credentials.
-        if !self.owns(url) {
-            return HeaderMap::new();
-        }
-        let mut headers = self.headers.clone();
-        // An `Authorization` that the user set replaces the one of the client.
-        if let (Some(value), false) = (authorization, self.has_own_authorization()) {
-            headers.insert(reqwest::header::AUTHORIZATION, value.clone());
-        }
-        headers
-    }
-
-    /// Returns true if the user set a header of that name.
-    pub(crate) fn has_own(&self, name: &HeaderName) -> bool {
-        self.headers.contains_key(name)
-    }
-
-    /// Returns true if the user's headers include `Authorization`.
-    pub(crate) fn has_own_authorization(&self) -> bool {
-        self.headers.contains_key(reqwest::header::AUTHORIZATION)
-    }
 }
 
 #[cfg(test)]
@@ -196,9 +176,7 @@ mod tests {
     use super::*;
 
     fn endpoint(server: &str, plain: Option<bool>) -> Endpoint {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-own", "1".parse().unwrap());
-        Endpoint::registry(server, plain, headers).unwrap()
+        Endpoint::registry(server, plain, HeaderMap::new()).unwrap()
     }
 
     #[test]
@@ -216,6 +194,7 @@ mod tests {
             assert_eq!((endpoint.base().as_str(), endpoint.origin().as_str()), (base, origin));
             assert_eq!(endpoint.server(), server);
         }
+        assert!(endpoint("h:5000", Some(true)).url("//other/x").is_err());
         for bad in ["", "a/b", "u@h", "h?x", "h#x", "h:port", "a b"] {
             assert!(Endpoint::registry(bad, None, HeaderMap::new()).is_err(), "{bad}");
         }
@@ -241,18 +220,5 @@ mod tests {
         for endpoint in [&secure, &settled] {
             assert!(endpoint.owns(&asked) && endpoint.address_in_use(&asked) == asked);
         }
-    }
-
-    #[test]
-    fn sends_headers_only_to_its_own_origin() {
-        let endpoint = endpoint("h:5000", Some(true));
-        let secret = HeaderValue::from_static("Basic x");
-        let sent = |url: &str| endpoint.headers_for(&Url::parse(url).unwrap(), Some(&secret)).len();
-        assert_eq!(sent("http://h:5000/v2/x"), 2);
-        for other in ["https://h:5000/", "http://h/", "http://h:5001/", "http://i:5000/", "http://x.h:5000/"]
-        {
-            assert_eq!(sent(other), 0, "{other}");
-        }
-        assert!(endpoint.url("//other/x").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oras_store::{ErrorKind, Result};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::timeout;
 use url::Url;
@@ -54,7 +54,7 @@ impl Client {
             || (cached.is_some() && rejects_token(&response)))
             && endpoint.is_registry()
             && endpoint.owns(&response.url)
-            && !endpoint.has_own_authorization();
+            && !endpoint.has_own(&AUTHORIZATION);
         let response = match asks_for_credentials && request.is_replayable() {
             true => match self.authorize(endpoint, request, &response, cached.as_ref()).await? {
                 // Retries with credentials only once: a second 401 means that the credential itself is wrong.
