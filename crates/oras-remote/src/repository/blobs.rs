@@ -29,8 +29,7 @@ impl Repository {
     /// `NotFound`, and `DigestMismatch` for a blob that had to be read and has another digest.
     pub async fn resolve_blob(&self, digest: &Digest) -> Result<Descriptor> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        let response =
-            self.client().send(self.endpoint(), &Request::new(Method::HEAD, url, self.pull_scopes())).await?;
+        let response = self.send(&Request::new(Method::HEAD, url, self.pull_scopes())).await?;
         let size = if is_inconclusive_head(&response) {
             None
         } else if response.status == 404 {
@@ -64,7 +63,7 @@ impl Repository {
         let request = Request::new(Method::GET, url, self.pull_scopes()).limit(None);
         // One byte is enough: the answer states the size of the whole.
         let part = request.clone().header(RANGE, "bytes=0-0")?;
-        let response = self.client().send(self.endpoint(), &part).await?;
+        let response = self.send(&part).await?;
         let stated = response.header(CONTENT_RANGE.as_str());
         let stated = match response.status.as_u16() {
             // The size is the total after the slash of `Content-Range`, which a 416 states too (RFC 9110, section
@@ -80,7 +79,7 @@ impl Repository {
         }
         let response = match response.status.as_u16() {
             // A range without a total size does not help, so the whole blob is requested and counted.
-            206 | 416 => self.client().send(self.endpoint(), &request).await?,
+            206 | 416 => self.send(&request).await?,
             _ => response,
         };
         if response.status == 404 {
@@ -125,7 +124,7 @@ impl Repository {
         if kind == "manifests" {
             request = request.header(reqwest::header::ACCEPT, &self.accept())?;
         }
-        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = self.send(&request).await?;
         // Some registries return 403 for missing content. Without write access, the upload returns an error.
         let is_missing = match response.status.as_u16() {
             404 => !is_inconclusive_head(&response),
@@ -168,8 +167,7 @@ impl Repository {
         let url = self.url(&format!("{kind}/{name}"))?;
         // Some registries require both scopes (IBM), others only one.
         let scopes = Scopes::repository(self.path(), &["pull", "delete"]);
-        let response =
-            self.client().send(self.endpoint(), &Request::new(Method::DELETE, url, scopes)).await?;
+        let response = self.send(&Request::new(Method::DELETE, url, scopes)).await?;
         if response.status == 404 {
             return Err(Error::not_found(self.reference_to(name)?));
         }

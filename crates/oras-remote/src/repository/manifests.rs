@@ -18,7 +18,7 @@ impl Repository {
     /// `HEAD`.
     pub(crate) async fn head_manifest(&self, reference: &Reference) -> Result<Option<Descriptor>> {
         let request = self.manifest_request(Method::HEAD, reference)?.header(ACCEPT, &self.accept())?;
-        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = self.send(&request).await?;
         if is_inconclusive_head(&response) {
             return Ok(None);
         }
@@ -43,7 +43,7 @@ impl Repository {
         request.scopes = self.push_scopes();
         let request = request.header(ACCEPT, &self.accept()).ok()?;
         // Does not retry, because the answer only saves work and the push that follows has its own retries.
-        let response = self.client().attempt(self.endpoint(), &request).await.ok()?;
+        let response = self.attempt(&request).await.ok()?;
         if response.status == 200 { verifiable_digest(&response) } else { None }
     }
 
@@ -60,7 +60,7 @@ impl Repository {
     ) -> Result<(Descriptor, Bytes)> {
         let request = self.manifest_request(Method::GET, reference)?.header(ACCEPT, &self.accept())?;
         let request = request.limit(Some(limit));
-        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = self.send(&request).await?;
         let response = expect_found(response, reference)?;
         let digest = match &reference.digest {
             // The digest of the request is trusted; the header may only confirm it.
@@ -90,7 +90,7 @@ impl Repository {
         let reference = self.reference_to(&descriptor.digest.to_string())?;
         let request =
             self.manifest_request(Method::GET, &reference)?.header(ACCEPT, descriptor.media_type.as_str())?;
-        let response = self.client().send(self.endpoint(), &request).await?;
+        let response = self.send(&request).await?;
         if response.status == 404 {
             return Err(Error::not_found(&descriptor.digest));
         }
@@ -134,7 +134,7 @@ impl Repository {
             .manifest_request(Method::PUT, reference)?
             .header(CONTENT_TYPE, media_type.as_str())?
             .body(Body::Bytes(bytes.clone()));
-        let response = self.client().send(self.endpoint(), &request).await?.expect(&[200, 201, 202])?;
+        let response = self.send(&request).await?.expect(&[200, 201, 202])?;
         let digest = reference.digest.clone().unwrap_or_else(|| Digest::sha256(&bytes));
         check_digest(&response, &digest)?;
         // The header confirms that the registry lists the manifest as a referrer (distribution-spec, "Pushing

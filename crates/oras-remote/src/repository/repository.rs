@@ -11,6 +11,9 @@ use url::Url;
 use crate::auth::scope::Scopes;
 use crate::client::Client;
 use crate::http::endpoint::Endpoint;
+use crate::http::request::Request;
+use crate::http::response::Response;
+use crate::http::retry::FailedAttempt;
 use crate::repository::referrers::pending::PendingReferrers;
 
 /// A repository of a registry, as a store of manifests and blobs. Cheap to clone.
@@ -96,6 +99,16 @@ impl Repository {
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    /// Sends a request to the registry, with retries.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Response> {
+        self.client().send(self.endpoint(), request).await
+    }
+
+    /// Sends a request to the registry, without retries.
+    pub(crate) async fn attempt(&self, request: &Request) -> Result<Response, FailedAttempt> {
+        self.client().attempt(self.endpoint(), request).await
     }
 
     /// Returns the detected support of the referrers API: see

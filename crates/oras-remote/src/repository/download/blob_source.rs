@@ -56,7 +56,7 @@ impl BlobSource {
                 request = request.header(IF_RANGE, &validator)?;
             }
         }
-        self.repository.client().send(self.repository.endpoint(), &request).await
+        self.repository.send(&request).await
     }
 
     fn direct(&self) -> Option<Url> {

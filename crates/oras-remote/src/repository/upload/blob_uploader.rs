@@ -10,6 +10,7 @@ use oras_spec::Digest;
 use oras_store::{Error, ErrorKind, Result};
 
 use crate::http::payload::{MAX_SMALL_BLOB, Payload};
+use crate::http::request::Body;
 use crate::http::retry::{FailedAttempt, RetryAdvice, RetryBudget};
 use crate::repository::repository::Repository;
 use crate::repository::upload::upload_capabilities::{FIRST_CHUNK, UploadCapabilities};
@@ -61,17 +62,15 @@ impl From<FailedAttempt> for FailedRequest {
 impl BlobUploader {
     /// Creates an uploader without connecting. `name` identifies the blob in a later run.
     pub(crate) async fn new(repository: &Repository, payload: &Payload, name: Option<&str>) -> Self {
-        let budget = repository.client().options().retry.budget();
-        let capabilities = repository.upload_capabilities();
         let mut uploader = Self {
             repository: repository.clone(),
-            capabilities,
+            capabilities: repository.upload_capabilities(),
             payload: payload.clone(),
             session: None,
             is_old: false,
             is_saved_session_checked: false,
             saved_state: None,
-            budget,
+            budget: repository.client().options().retry.budget(),
             furthest: 0,
             fruitless: 0,
         };
@@ -182,23 +181,20 @@ impl BlobUploader {
             // Empty content, content that can be read only once, and registries without `PATCH` need a single `PUT`.
             let needs_single_request =
                 size == 0 || !self.payload.is_replayable() || !self.capabilities.accepts_patch();
-            if session.offset == 0
+            let closing_body = if session.offset == 0
                 && (needs_single_request || (self.capabilities.accepts_whole(size) && !careful))
             {
-                let sent = session.send_whole(&self.repository, &self.payload, digest).await;
-                return sent.map(|()| true).map_err(|failed| FailedRequest {
-                    failed,
-                    sent: size,
-                    is_closing: true,
-                });
-            }
-            if session.offset == size {
-                let closed = session.close(&self.repository, digest).await;
-                return closed.map(|()| true).map_err(|failed| FailedRequest {
-                    failed,
-                    sent: 0,
-                    is_closing: true,
-                });
+                Some(Body::Part(self.payload.clone(), 0..size))
+            } else {
+                (session.offset == size).then_some(Body::Empty)
+            };
+            if let Some(body) = closing_body {
+                let sent = size - session.offset;
+                let closed = session.close(&self.repository, body, digest).await;
+                return match closed {
+                    Ok(()) => Ok(true),
+                    Err(failed) => Err(FailedRequest { failed, sent, is_closing: true }),
+                };
             }
         }
         // Without a known limit of the registry, one chunk has all missing bytes.

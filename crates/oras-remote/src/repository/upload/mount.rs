@@ -36,7 +36,7 @@ impl Repository {
         // Mounting needs a token that also allows reading the other repository.
         scopes.merge(&Scopes::repository(from, &["pull"]));
         let request = Request::new(Method::POST, url, scopes);
-        let response = match self.client().send(self.endpoint(), &request).await {
+        let response = match self.send(&request).await {
             Ok(response) => response,
             // Credentials may not cover the other repository; the blob can still be sent.
             Err(error)

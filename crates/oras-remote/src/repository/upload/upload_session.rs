@@ -45,13 +45,18 @@ impl UploadSession {
         Ok(Self { location: location(response)?, offset: 0 })
     }
 
-    /// Updates the location, and the offset, which is `expected` unless the registry reports fewer bytes.
-    fn update(&mut self, response: &Response, expected: u64) -> Result<()> {
+    /// Each answer may have a new location, and the next request must use it (distribution-spec, "Pushing a blob in
+    /// chunks").
+    fn update_location(&mut self, response: &Response) -> Result<()> {
         if response.header(LOCATION.as_str()).is_some() {
-            // Each answer may have a new location, and the next request must use it (distribution-spec, "Pushing a
-            // blob in chunks").
             self.location = location(response)?;
         }
+        Ok(())
+    }
+
+    /// Updates the location, and the offset, which is `expected` unless the registry reports fewer bytes.
+    fn update(&mut self, response: &Response, expected: u64) -> Result<()> {
+        self.update_location(response)?;
         let reported = response.header(RANGE.as_str()).and_then(parse_offset);
         // Ignores impossible offsets; the digest is verified in the end.
         let reported = reported.filter(|reported| (self.offset..=expected).contains(reported));
@@ -72,7 +77,7 @@ impl UploadSession {
         };
         let url = repository.url(&format!("blobs/uploads/{query}"))?;
         let request = Request::new(Method::POST, url, repository.push_scopes());
-        let response = repository.client().attempt(repository.endpoint(), &request).await?.expect(&[202])?;
+        let response = repository.attempt(&request).await?.expect(&[202])?;
         Ok(Self::at(&response, &repository.upload_capabilities())?)
     }
 
@@ -81,14 +86,12 @@ impl UploadSession {
     pub(crate) async fn status(&self, repository: &Repository) -> Result<Option<Self>, FailedAttempt> {
         // Does not retry here: the caller counts each failure in the budget of the whole upload.
         let request = Request::new(Method::GET, self.location.clone(), repository.push_scopes());
-        let response = repository.client().attempt(repository.endpoint(), &request).await?;
+        let response = repository.attempt(&request).await?;
         let offset = response.header(RANGE.as_str()).and_then(parse_offset);
         let (200 | 204, Some(offset)) = (response.status.as_u16(), offset) else { return Ok(None) };
-        let mut session = self.clone();
-        if response.header(LOCATION.as_str()).is_some() {
-            session.location = location(&response)?;
-        }
-        Ok(Some(Self { offset, ..session }))
+        let mut session = Self { location: self.location.clone(), offset };
+        session.update_location(&response)?;
+        Ok(Some(session))
     }
 
     /// Sends the bytes of `range`, which begins at the offset of the session.
@@ -98,50 +101,30 @@ impl UploadSession {
         payload: &Payload,
         range: Range<u64>,
     ) -> Result<(), FailedAttempt> {
-        let is_all = payload.is_all(&range);
         let end = range.end;
         let mut request = Request::new(Method::PATCH, self.location.clone(), repository.push_scopes())
             .header(CONTENT_TYPE, OCTET_STREAM)?;
-        if !is_all {
+        if !payload.is_all(&range) {
             // The range is inclusive and has no unit (distribution-spec, "Pushing a blob in chunks").
             request = request.header(CONTENT_RANGE, &format!("{}-{}", range.start, end.saturating_sub(1)))?;
         }
         let request = request.body(Body::Part(payload.clone(), range));
-        let response = repository
-            .client()
-            .attempt(repository.endpoint(), &request)
-            .await?
-            .expect(&[200, 201, 202, 204])?;
+        let response = repository.attempt(&request).await?.expect(&[200, 201, 202, 204])?;
         Ok(self.update(&response, end)?)
     }
 
-    /// Sends all bytes with the digest, which closes the session.
-    pub(crate) async fn send_whole(
-        &self,
-        repository: &Repository,
-        payload: &Payload,
-        digest: &Digest,
-    ) -> Result<(), FailedAttempt> {
-        self.close_with(repository, Body::Part(payload.clone(), 0..payload.size()), digest).await
-    }
-
-    /// Closes the session, which has all bytes.
-    pub(crate) async fn close(&self, repository: &Repository, digest: &Digest) -> Result<(), FailedAttempt> {
-        self.close_with(repository, Body::Empty, digest).await
-    }
-
-    async fn close_with(
+    /// Closes the session: with `body`, which has all bytes of the blob, or after the chunks with an empty body.
+    pub(crate) async fn close(
         &self,
         repository: &Repository,
         body: Body,
         digest: &Digest,
     ) -> Result<(), FailedAttempt> {
-        let request =
-            Request::new(Method::PUT, with_digest(&self.location, digest), repository.push_scopes())
-                .header(CONTENT_TYPE, OCTET_STREAM)?
-                .body(body);
-        let response =
-            repository.client().attempt(repository.endpoint(), &request).await?.expect(&[200, 201, 204])?;
+        let url = with_digest(&self.location, digest);
+        let request = Request::new(Method::PUT, url, repository.push_scopes())
+            .header(CONTENT_TYPE, OCTET_STREAM)?
+            .body(body);
+        let response = repository.attempt(&request).await?.expect(&[200, 201, 204])?;
         Ok(check_digest(&response, digest)?)
     }
 
@@ -157,8 +140,7 @@ impl UploadSession {
         let request = Request::new(Method::POST, url, repository.push_scopes())
             .header(CONTENT_TYPE, OCTET_STREAM)?
             .body(Body::Part(payload.clone(), 0..payload.size()));
-        let response =
-            repository.client().send(repository.endpoint(), &request).await?.expect(&[201, 202])?;
+        let response = repository.send(&request).await?.expect(&[201, 202])?;
         if response.status == 202 {
             return Self::at(&response, &repository.upload_capabilities()).map(Some);
         }
@@ -170,9 +152,8 @@ impl UploadSession {
     /// registry confirms it. A failure is harmless, because sessions expire.
     pub(crate) async fn cancel(&self, repository: &Repository) -> bool {
         let request = Request::new(Method::DELETE, self.location.clone(), repository.push_scopes());
-        let cancelled = repository.client().attempt(repository.endpoint(), &request);
         // Cancelling often follows an error, and must not delay its report for long.
-        let answered = timeout(CANCEL_TIMEOUT, cancelled).await;
+        let answered = timeout(CANCEL_TIMEOUT, repository.attempt(&request)).await;
         // A 404 means that the registry has already deleted the session.
         let is_gone =
             matches!(&answered, Ok(Ok(response)) if matches!(response.status.as_u16(), 200..=299 | 404));
