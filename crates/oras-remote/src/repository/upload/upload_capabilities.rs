@@ -19,48 +19,19 @@ pub(crate) struct UploadCapabilities(Mutex<Capabilities>);
 
 #[derive(Debug)]
 struct Capabilities {
-    max_put: Option<u64>,
-    /// The largest chunk.
-    chunk_size: Option<u64>,
+    /// The profile of the registry, adjusted to its answers.
+    profile: Profile,
     /// The smallest chunk, except for the last one.
     minimum: u64,
-    accepts_patch: bool,
-    single_post: SinglePost,
-    mounts: bool,
-}
-
-/// Whether a registry accepts a blob with the `POST` (distribution-spec, "Single POST").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SinglePost {
-    Yes,
-    No,
-    /// Not known. Counts the small blobs that were sent in another way.
-    Unknown(u32),
-    /// One upload is testing the single `POST`.
-    Trial,
-}
-
-impl Capabilities {
-    fn new(profile: &Profile) -> Self {
-        Self {
-            max_put: profile.max_put,
-            chunk_size: profile.max_patch,
-            minimum: 0,
-            accepts_patch: profile.takes_patch,
-            single_post: match profile.takes_single_post {
-                Some(true) => SinglePost::Yes,
-                Some(false) => SinglePost::No,
-                None => SinglePost::Unknown(0),
-            },
-            mounts: profile.mounts,
-        }
-    }
+    /// Missing small blobs, as long as it is unknown whether the registry accepts a blob with the `POST`
+    /// (distribution-spec, "Single POST").
+    missing_blobs: u32,
 }
 
 impl UploadCapabilities {
     /// Creates the capabilities that the profile states.
     pub(crate) fn new(profile: &Profile) -> Self {
-        Self(Mutex::new(Capabilities::new(profile)))
+        Self(Mutex::new(Capabilities { profile: *profile, minimum: 0, missing_blobs: 0 }))
     }
 
     fn known(&self) -> MutexGuard<'_, Capabilities> {
@@ -70,24 +41,24 @@ impl UploadCapabilities {
     /// Returns true if `size` bytes may be sent by one `PUT`.
     pub(crate) fn accepts_whole(&self, size: u64) -> bool {
         let known = self.known();
-        !known.accepts_patch || known.max_put.is_none_or(|most| size <= most)
+        !known.profile.takes_patch || known.profile.max_put.is_none_or(|most| size <= most)
     }
 
     /// Returns how many of the `left` bytes to send next; `careful` limits the chunk, after requests with all bytes
     /// failed.
     pub(crate) fn chunk_size(&self, left: u64, careful: bool) -> u64 {
         let known = self.known();
-        let most = known.chunk_size.or(careful.then_some(FIRST_CHUNK));
+        let most = known.profile.max_patch.or(careful.then_some(FIRST_CHUNK));
         left.min(most.map_or(left, |most| most.max(known.minimum)))
     }
 
     /// Returns true if the registry accepts chunks.
     pub(crate) fn accepts_patch(&self) -> bool {
-        self.known().accepts_patch
+        self.known().profile.takes_patch
     }
 
     pub(crate) fn disable_patch(&self) {
-        self.known().accepts_patch = false;
+        self.known().profile.takes_patch = false;
     }
 
     /// Records the smallest chunk that the registry announced (distribution-spec, `OCI-Chunk-Min-Length`).
@@ -100,55 +71,45 @@ impl UploadCapabilities {
     pub(crate) fn record_too_large(&self, bytes: u64, put: bool) -> bool {
         let mut known = self.known();
         let smallest = MIN_CHUNK.max(known.minimum);
-        if !known.accepts_patch || bytes <= smallest {
+        if !known.profile.takes_patch || bytes <= smallest {
             return false;
         }
         if put {
             let most = bytes - 1;
-            known.max_put = Some(known.max_put.map_or(most, |before| before.min(most)));
+            known.profile.max_put = Some(known.profile.max_put.map_or(most, |before| before.min(most)));
         }
         // Chunks of whole blocks match how files are read.
         let half = (bytes / 2) / MIN_CHUNK * MIN_CHUNK;
-        let most = known.chunk_size.unwrap_or(FIRST_CHUNK).min(half).max(smallest);
-        known.chunk_size = Some(most);
+        let most = known.profile.max_patch.unwrap_or(FIRST_CHUNK).min(half).max(smallest);
+        known.profile.max_patch = Some(most);
         tracing::debug!(too_large = bytes, chunk_size = most, "sending smaller chunks");
         true
     }
 
     /// Returns true if mounting may work.
     pub(crate) fn supports_mounts(&self) -> bool {
-        self.known().mounts
+        self.known().profile.mounts
     }
 
     /// Records that the registry rejects mounts.
     pub(crate) fn disable_mounts(&self) {
-        self.known().mounts = false;
+        self.known().profile.mounts = false;
     }
 
     pub(crate) fn accepts_single_post(&self) -> bool {
-        self.known().single_post == SinglePost::Yes
+        self.known().profile.takes_single_post == Some(true)
     }
 
     /// Returns true if the caller, whose small blob is missing in the registry, should try a single `POST`. Only one
-    /// caller gets true.
+    /// caller gets true, so that a failed trial costs one request only.
     pub(crate) fn should_try_single_post(&self) -> bool {
         let mut known = self.known();
-        match known.single_post {
-            SinglePost::Unknown(BLOBS_BEFORE_TRIAL) => {
-                // Other uploads see `Trial` and use sessions, so that a failed trial costs one request only.
-                known.single_post = SinglePost::Trial;
-                true
-            }
-            SinglePost::Unknown(count) => {
-                known.single_post = SinglePost::Unknown(count + 1);
-                false
-            }
-            _ => false,
-        }
+        known.missing_blobs = known.missing_blobs.saturating_add(1);
+        known.profile.takes_single_post.is_none() && known.missing_blobs == BLOBS_BEFORE_TRIAL + 1
     }
 
     pub(crate) fn set_single_post(&self, takes: bool) {
-        self.known().single_post = if takes { SinglePost::Yes } else { SinglePost::No };
+        self.known().profile.takes_single_post = Some(takes);
     }
 }
 

@@ -189,7 +189,7 @@ fn parse_offset(range: &str) -> Option<u64> {
 
 /// Returns the location of a session. It may be on another host, which receives no credentials. HTTPS never changes
 /// to HTTP.
-pub(crate) fn location(response: &Response) -> Result<Url> {
+fn location(response: &Response) -> Result<Url> {
     let invalid =
         |why: &str| response.bad(ErrorKind::InvalidContent, &format!("{why} Location of the upload"));
     let text = response.header(LOCATION.as_str()).ok_or_else(|| invalid("missing"))?;

@@ -4,7 +4,7 @@
 //! missing. Its content is not trusted: the registry reports the offset and verifies the digest. A location may
 //! contain a token, so the file is readable by its owner alone and the location is never shown.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +74,8 @@ impl UploadStateFile {
         let path = directory.join(name).with_extension(EXTENSION);
         let file = open_private(&path)?;
         // The content is read only under the lock. Otherwise another process could replace it in between.
-        lock(&file)?;
+        // Fails if another process uploads the same blob. Then this process uploads it without saved state.
+        file.try_lock()?;
         let found = read(&file).filter(|found| {
             let is_same = (&found.registry, &found.repository, &found.name, found.size)
                 == (&state.registry, &state.repository, &state.name, state.size);
@@ -132,7 +133,7 @@ pub(crate) fn is_allowed_location(location: &str, base: &str) -> bool {
 /// Opens and locks the file, unless another process uses it.
 pub(crate) fn lock_idle(path: &Path) -> Option<File> {
     let file = File::options().read(true).write(true).open(path).ok()?;
-    lock(&file).ok().map(|()| file)
+    file.try_lock().ok().map(|()| file)
 }
 
 pub(crate) fn remove(path: &Path) -> Result<bool> {
@@ -140,15 +141,6 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io(format!("failed to remove {}", path.display()), error)),
-    }
-}
-
-fn lock(file: &File) -> std::io::Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        // Another process uploads the same blob. This process uploads it without saved state.
-        Err(TryLockError::WouldBlock) => Err(std::io::ErrorKind::ResourceBusy.into()),
-        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -168,25 +160,19 @@ pub(crate) fn age(file: &File) -> Duration {
     modified(file).elapsed().unwrap_or_default()
 }
 
-#[cfg(unix)]
 fn create_private(directory: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
-#[cfg(not(unix))]
-fn create_private(directory: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn open_private(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
 
