@@ -9,14 +9,17 @@ use futures::stream::{self, StreamExt};
 use oras_spec::Descriptor;
 use oras_store::{ByteStream, Result};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::connection::connection_budget::ConnectionPermit;
 use crate::repository::download::blob_source::BlobSource;
 use crate::repository::download::parallel_download::ParallelTransfer;
 use crate::repository::download::range_download::RangeDownload;
-use crate::repository::download::speed_meter::SpeedMeter;
 use crate::repository::repository::Repository;
+
+/// The longest wait for one chunk that counts in full. A longer wait is a pause of the reader, for example while its
+/// upload fails.
+const MAX_WAIT_COUNTED: Duration = Duration::from_millis(75);
 
 /// Streams the bytes of the blob `descriptor` within `range`.
 pub(crate) async fn open(
@@ -115,5 +118,34 @@ impl SingleConnection {
         // Starts a new measurement, because a connection may become slow later.
         self.meter = SpeedMeter::new();
         false
+    }
+}
+
+/// Measures the rate of a download, and whether the network is its bottleneck.
+struct SpeedMeter {
+    started: Instant,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl SpeedMeter {
+    fn new() -> Self {
+        Self { started: Instant::now(), waited: Duration::ZERO, bytes: 0 }
+    }
+
+    fn record(&mut self, requested_at: Instant, bytes: usize) {
+        self.waited += requested_at.elapsed().min(MAX_WAIT_COUNTED);
+        self.bytes += bytes as u64;
+    }
+
+    fn is_waiting(&self) -> bool {
+        // More than half of the time was spent waiting for the network.
+        self.waited * 2 > self.started.elapsed()
+    }
+
+    /// Returns the bytes per second.
+    fn rate(&self) -> f64 {
+        // The lower bound avoids a division by zero directly after the start.
+        self.bytes as f64 / self.started.elapsed().as_secs_f64().max(1e-6)
     }
 }

@@ -34,11 +34,12 @@ impl BlobSource {
     /// Requests a range or the whole blob from the registry, because a signed redirect target may expire. With
     /// `direct`, the client first sends the request to the last redirect target.
     pub(crate) async fn request(&self, range: Option<Range<u64>>, direct: bool) -> Result<Response> {
-        if let Some(url) = self.direct().filter(|_| direct) {
+        let url = self.direct.lock().clone().filter(|_| direct);
+        if let Some(url) = url {
             match self.send(url, range.clone()).await {
                 Ok(response) if response.status.is_success() => return Ok(response),
                 // The target has probably expired. The request below gets a new one from the registry.
-                _ => self.set_direct(None),
+                _ => *self.direct.lock() = None,
             }
         }
         self.send(self.url.clone(), range).await
@@ -57,13 +58,5 @@ impl BlobSource {
             }
         }
         self.repository.send(&request).await
-    }
-
-    fn direct(&self) -> Option<Url> {
-        self.direct.lock().clone()
-    }
-
-    pub(crate) fn set_direct(&self, url: Option<Url>) {
-        *self.direct.lock() = url;
     }
 }

@@ -5,4 +5,3 @@ pub(crate) mod blob_source;
 pub(crate) mod content_range;
 pub(crate) mod parallel_download;
 pub(crate) mod range_download;
-pub(crate) mod speed_meter;

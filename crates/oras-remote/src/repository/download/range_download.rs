@@ -90,17 +90,15 @@ impl RangeDownload {
         let blob = Arc::clone(&self.blob);
         let mut response = blob.request(has_range.then(|| self.left.clone()), self.is_strict).await?;
         // The range is within the blob, so a 416 means that the blob's size changed or that ranges are unsupported.
-        if response.status == 416 && has_range {
+        let is_unsatisfied = response.status == 416 && has_range;
+        if is_unsatisfied {
             let stated = response.header("content-range").and_then(unsatisfied_range_size);
             if stated.is_some_and(|size| size != self.blob.descriptor.size) {
                 return Err(response.bad(ErrorKind::InvalidContent, "the size of the blob changed"));
             }
-            self.refuse_ranges(&response)?;
-            has_range = false;
-            response = blob.request(None, false).await?;
         }
         // A part of a compressed body can't be decoded. The whole body can.
-        if response.status == 206 && has_range && self.is_part_of_encoded(&response) {
+        if is_unsatisfied || (response.status == 206 && has_range && self.is_part_of_encoded(&response)) {
             self.refuse_ranges(&response)?;
             has_range = false;
             response = blob.request(None, false).await?;
@@ -116,7 +114,7 @@ impl RangeDownload {
             self.blob.connections.disable_ranges();
         }
         // Later parts are requested from the redirect target, which saves one request for each part.
-        self.blob.set_direct((response.url != self.blob.url).then(|| response.url.clone()));
+        *self.blob.direct.lock() = (response.url != self.blob.url).then(|| response.url.clone());
         self.lease = Some(response.lease);
         self.body = match response.body {
             ResponseBody::Stream(http) => Some(encodings.decode(http, blob.descriptor.size)),
