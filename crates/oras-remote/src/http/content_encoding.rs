@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use bytes::{Buf, Bytes, BytesMut};
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::Decompress;
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_store::{Error, ErrorKind};
 use reqwest::Method;
@@ -174,11 +175,13 @@ fn malformed(name: &str, error: &io::Error) -> BodyError {
 fn decoder(name: &str, start: &[u8]) -> Result<Box<dyn Decoder>, BodyError> {
     let is_json = matches!(start.first(), Some(b'{' | b'['));
     Ok(match name {
-        "gzip" | "x-gzip" | "zstd" if is_json => Box::new(Plain::default()),
+        "gzip" | "x-gzip" | "zstd" if is_json => Box::new(Vec::new()),
         "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(Vec::new())),
         // Servers send deflate with and without the zlib header.
-        "deflate" if is_zlib(start) => Box::new(ZlibDecoder::new(Vec::new())),
-        "deflate" => Box::new(DeflateDecoder::new(Vec::new())),
+        "deflate" => {
+            let raw = Decompress::new(is_zlib(start));
+            Box::new(ZlibDecoder::new_with_decompress(Vec::new(), raw))
+        }
         "zstd" => {
             let mut raw = ZstdDecoder::new().map_err(|error| malformed(name, &error))?;
             let window = DParameter::WindowLogMax(MAX_WINDOW);
@@ -187,7 +190,7 @@ fn decoder(name: &str, start: &[u8]) -> Result<Box<dyn Decoder>, BodyError> {
         }
         // Data in these encodings may begin like JSON.
         "br" | "dcb" | "dcz" | "compress" | "x-compress" => return Err(unsupported(name)),
-        _ if is_json => Box::new(Plain::default()),
+        _ if is_json => Box::new(Vec::new()),
         _ => return Err(unsupported(name)),
     })
 }
@@ -229,16 +232,6 @@ impl Decoder for ZlibDecoder<Vec<u8>> {
     }
 }
 
-impl Decoder for DeflateDecoder<Vec<u8>> {
-    fn output(&mut self) -> &mut Vec<u8> {
-        self.get_mut()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.try_finish()
-    }
-}
-
 impl Decoder for zio::Writer<Vec<u8>, ZstdDecoder<'static>> {
     fn output(&mut self) -> &mut Vec<u8> {
         self.writer_mut()
@@ -249,23 +242,10 @@ impl Decoder for zio::Writer<Vec<u8>, ZstdDecoder<'static>> {
     }
 }
 
-/// A decoder for plain content, which returns its input.
-#[derive(Default)]
-struct Plain(Vec<u8>);
-
-impl Write for Plain {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Decoder for Plain {
+/// The decoder for plain content, which returns its input.
+impl Decoder for Vec<u8> {
     fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.0
+        self
     }
 
     fn end(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Errors that a registry returns (distribution-spec, "Error Codes"), in the words of the Go tool.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
@@ -83,49 +84,38 @@ impl fmt::Display for ResponseError {
                 reason.unwrap_or_default()
             );
         }
-        for (place, error) in self.errors.iter().enumerate() {
-            let separator = if place == 0 { "" } else { "; " };
-            write!(f, "{separator}{}", error.code.to_lowercase().replace('_', " "))?;
-            if error.message.is_empty() {
-                continue;
-            }
-            write!(f, ": {}", error.message)?;
-            if !error.detail.is_null() {
-                write!(f, ": {}", GoValue(&error.detail))?;
-            }
-        }
-        Ok(())
+        let errors: Vec<_> = self.errors.iter().map(entry_text).collect();
+        f.write_str(&errors.join("; "))
     }
 }
 
-/// A JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
-struct GoValue<'a>(&'a Value);
+fn entry_text(error: &ErrorEntry) -> String {
+    let code = error.code.to_lowercase().replace('_', " ");
+    match (error.message.is_empty(), error.detail.is_null()) {
+        (true, _) => code,
+        (false, true) => format!("{code}: {}", error.message),
+        (false, false) => format!("{code}: {}: {}", error.message, go_value(&error.detail)),
+    }
+}
 
-impl fmt::Display for GoValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Value::Null => f.write_str("<nil>"),
-            Value::String(text) => f.write_str(text),
-            Value::Array(items) => {
-                f.write_str("[")?;
-                for (place, item) in items.iter().enumerate() {
-                    write!(f, "{}{}", if place == 0 { "" } else { " " }, GoValue(item))?;
-                }
-                f.write_str("]")
-            }
-            Value::Object(object) => {
-                let mut entries: Vec<_> = object.iter().collect();
-                // Go prints maps with sorted keys.
-                entries.sort_by_key(|(key, _)| *key);
-                f.write_str("map[")?;
-                for (place, (key, value)) in entries.into_iter().enumerate() {
-                    write!(f, "{}{key}:{}", if place == 0 { "" } else { " " }, GoValue(value))?;
-                }
-                f.write_str("]")
-            }
-            Value::Number(number) => f.write_str(&go_number(number.as_f64().unwrap_or_default())),
-            Value::Bool(flag) => write!(f, "{flag}"),
+/// Formats a JSON value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
+fn go_value(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(go_value).collect();
+            format!("[{}]", items.join(" "))
         }
+        Value::Object(object) => {
+            // Go prints maps with sorted keys.
+            let sorted: BTreeMap<_, _> = object.iter().collect();
+            let entries: Vec<_> =
+                sorted.into_iter().map(|(key, value)| format!("{key}:{}", go_value(value))).collect();
+            format!("map[{}]", entries.join(" "))
+        }
+        Value::Number(number) => go_number(number.as_f64().unwrap_or_default()),
+        Value::Bool(flag) => flag.to_string(),
     }
 }
 

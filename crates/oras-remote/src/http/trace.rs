@@ -148,34 +148,31 @@ impl TraceEntry {
         headers: &HeaderMap,
         body: &Result<ResponseBody, FailedAttempt>,
     ) -> String {
-        let none = self.method == Method::HEAD
+        let is_absent = self.method == Method::HEAD
             || matches!(status.as_u16(), 204 | 304)
             || headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
-        if none {
-            return "   No response body to print".to_owned();
-        }
-        if status.is_redirection() {
-            return "   Response body for redirect is not printed".to_owned();
-        }
-        let Some(content_type) = headers.get(CONTENT_TYPE) else {
-            return "   Response body without a content type is not printed".to_owned();
+        let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let omitted = match (content_type, body) {
+            _ if is_absent => "No response body to print",
+            _ if status.is_redirection() => "Response body for redirect is not printed",
+            (None, _) => "Response body without a content type is not printed",
+            (Some(content_type), _) if !is_text(&content_type) => {
+                return format!("   Response body of content type {content_type:?} is not printed");
+            }
+            (_, Err(failed)) => {
+                return format!("   Error reading response body: {}", printable(&failed.error.chain()));
+            }
+            (_, Ok(ResponseBody::Stream(_))) => "Response body of a blob is not printed",
+            (_, Ok(ResponseBody::Whole(bytes))) if bytes.is_empty() => "Response body is empty",
+            (_, Ok(ResponseBody::Whole(bytes))) if bytes.len() > MAX_BODY => {
+                "Response body exceeding the trace size limit is not printed"
+            }
+            (_, Ok(ResponseBody::Whole(bytes))) if may_hold_secrets(bytes) => {
+                "Response body redacted due to potential credentials"
+            }
+            (_, Ok(ResponseBody::Whole(bytes))) => return printable(&String::from_utf8_lossy(bytes)),
         };
-        let content_type = String::from_utf8_lossy(content_type.as_bytes());
-        if !is_text(&content_type) {
-            return format!("   Response body of content type {content_type:?} is not printed");
-        }
-        match body {
-            Err(failed) => format!("   Error reading response body: {}", printable(&failed.error.chain())),
-            Ok(ResponseBody::Stream(_)) => "   Response body of a blob is not printed".to_owned(),
-            Ok(ResponseBody::Whole(bytes)) if bytes.is_empty() => "   Response body is empty".to_owned(),
-            Ok(ResponseBody::Whole(bytes)) if bytes.len() > MAX_BODY => {
-                "   Response body exceeding the trace size limit is not printed".to_owned()
-            }
-            Ok(ResponseBody::Whole(bytes)) if may_hold_secrets(bytes) => {
-                "   Response body redacted due to potential credentials".to_owned()
-            }
-            Ok(ResponseBody::Whole(bytes)) => printable(&String::from_utf8_lossy(bytes)),
-        }
+        format!("   {omitted}")
     }
 }
 

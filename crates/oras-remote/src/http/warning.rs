@@ -10,9 +10,6 @@ const MAX_WARNING: usize = 4096;
 impl Client {
     /// Passes the new warnings of an answer to the user (distribution-spec, "Warnings": `299 - "text"`).
     pub(crate) fn warn(&self, registry: &str, headers: &HeaderMap) {
-        if self.options().warnings.is_none() {
-            return;
-        }
         for value in headers.get_all("warning").iter().filter_map(|value| value.to_str().ok()) {
             if let Some(text) = warning(value) {
                 self.warn_once(registry, &text);
