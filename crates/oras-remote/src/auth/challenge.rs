@@ -126,19 +126,20 @@ impl<'a> Parser<'a> {
     }
 
     fn word(&mut self) -> &'a str {
-        let end = self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at(end);
+        self.take_until(|c| !is_word(c))
+    }
+
+    fn take_until(&mut self, is_end: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(is_end).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
         self.rest = rest;
-        word
+        taken
     }
 
     /// Reads a value and whether it was quoted. Without a closing quote, the value ends with the header.
     fn value(&mut self) -> (String, bool) {
         let Some(quoted) = self.rest.strip_prefix('"') else {
-            let end = self.rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(self.rest.len());
-            let (value, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            return (value.to_owned(), false);
+            return (self.take_until(|c| c == ',' || c.is_whitespace()).to_owned(), false);
         };
         let mut value = String::new();
         let mut characters = quoted.chars();

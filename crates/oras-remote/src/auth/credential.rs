@@ -33,14 +33,18 @@ pub trait CredentialStore: Send + Sync {
     /// Stores `credential` for `server`, replacing any other.
     ///
     /// # Errors
-    /// If the store can't be written.
-    async fn put(&self, server: &str, credential: &Credential) -> Result<()>;
+    /// If the store can't be written. The default implementation always fails.
+    async fn put(&self, _server: &str, _credential: &Credential) -> Result<()> {
+        Err(read_only())
+    }
 
     /// Deletes the credential for `server`, if there is one.
     ///
     /// # Errors
-    /// If the store can't be written.
-    async fn erase(&self, server: &str) -> Result<()>;
+    /// If the store can't be written. The default implementation always fails.
+    async fn erase(&self, _server: &str) -> Result<()> {
+        Err(read_only())
+    }
 }
 
 /// A store without credentials.
@@ -51,14 +55,6 @@ pub struct Anonymous;
 impl CredentialStore for Anonymous {
     async fn get(&self, _server: &str, _repository: Option<&str>) -> Result<Option<Credential>> {
         Ok(None)
-    }
-
-    async fn put(&self, _server: &str, _credential: &Credential) -> Result<()> {
-        Err(read_only())
-    }
-
-    async fn erase(&self, _server: &str) -> Result<()> {
-        Err(read_only())
     }
 }
 
@@ -77,14 +73,6 @@ impl StaticCredentials {
 impl CredentialStore for StaticCredentials {
     async fn get(&self, _server: &str, _repository: Option<&str>) -> Result<Option<Credential>> {
         Ok(self.0.clone())
-    }
-
-    async fn put(&self, _server: &str, _credential: &Credential) -> Result<()> {
-        Err(read_only())
-    }
-
-    async fn erase(&self, _server: &str) -> Result<()> {
-        Err(read_only())
     }
 }
 

@@ -22,11 +22,15 @@ impl Client {
         endpoint: &Endpoint,
         request: &Request,
     ) -> Result<Option<HeaderValue>, FailedAttempt> {
-        let cached = self.tokens().authorization(endpoint, &request.scopes);
-        if cached.is_some() || !endpoint.is_registry() {
-            return Ok(cached);
+        // Requests to a token server set their own credential, and must never contain a token of a registry.
+        if !endpoint.is_registry() {
+            return Ok(None);
         }
         let cache = self.tokens().cache(endpoint);
+        let cached = cache.token(&request.scopes, None).or_else(|| cache.basic());
+        if cached.is_some() {
+            return Ok(cached);
+        }
         // Refreshing an expired token now saves the request that the registry would reject with 401.
         let Some(request_for_token) = cache.token_request(&request.scopes) else { return Ok(None) };
         let _fetching = cache.lock_fetch().await;

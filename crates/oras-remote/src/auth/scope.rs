@@ -99,11 +99,7 @@ impl Scopes {
 impl fmt::Display for Scopes {
     /// Formats the scopes separated by spaces, as OAuth2 requests do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, scope) in self.iter().enumerate() {
-            let space = if index == 0 { "" } else { " " };
-            write!(f, "{space}{scope}")?;
-        }
-        Ok(())
+        f.write_str(&self.iter().collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -26,16 +26,6 @@ pub(crate) struct TokenCaches(Mutex<HashMap<CacheKey, Arc<TokenCache>>>);
 type CacheKey = (String, Option<String>);
 
 impl TokenCaches {
-    /// Returns the cached `Authorization` for `scopes` at this registry.
-    pub(crate) fn authorization(&self, endpoint: &Endpoint, scopes: &Scopes) -> Option<HeaderValue> {
-        // Requests to a token server set their own credential, and must never contain a token of a registry.
-        if !endpoint.is_registry() {
-            return None;
-        }
-        let cache = self.cache(endpoint);
-        cache.token(scopes, None).or_else(|| cache.basic())
-    }
-
     /// Returns the cache for this registry and repository.
     pub(crate) fn cache(&self, endpoint: &Endpoint) -> Arc<TokenCache> {
         let key = (endpoint.origin(), endpoint.repository().map(ToOwned::to_owned));

@@ -96,25 +96,19 @@ impl DockerConfigFile {
     /// Stores `credential` under `key`, replacing any other.
     pub(crate) fn put(&mut self, key: &str, credential: &Credential) -> Result<()> {
         let entry = encode(credential)?;
-        if !self.fields.contains_key("auths") {
-            insert(&mut self.fields, "auths", Value::Null);
+        if self.object("auths")?.is_none() {
+            insert(&mut self.fields, "auths", json!({}));
         }
-        let auths = self.fields.entry("auths").or_insert(Value::Null);
-        if auths.is_null() {
-            *auths = json!({});
+        if let Some(Value::Object(auths)) = self.fields.get_mut("auths") {
+            insert(auths, key, entry);
         }
-        let Value::Object(auths) = auths else {
-            return Err(invalid(&self.path, "auths is not an object"));
-        };
-        insert(auths, key, entry);
         Ok(())
     }
 
     /// Deletes the entries for which `should_delete` is true; returns true if there were any.
     pub(crate) fn remove(&mut self, should_delete: impl Fn(&str) -> bool) -> Result<bool> {
-        if self.object("auths")?.is_none() {
-            return Ok(false);
-        }
+        // Fails if it is not an object.
+        self.object("auths")?;
         let Some(Value::Object(auths)) = self.fields.get_mut("auths") else { return Ok(false) };
         let before = auths.len();
         auths.retain(|key, _| !should_delete(key));

@@ -166,37 +166,28 @@ fn matched_length(prefix: &str, name: &str) -> Option<usize> {
     (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct File {
-    #[serde(default)]
     registry: Vec<RegistryTable>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 struct RegistryTable {
-    #[serde(default)]
     prefix: String,
-    #[serde(default)]
     location: String,
-    #[serde(default)]
     insecure: bool,
-    #[serde(default)]
     blocked: bool,
-    #[serde(default)]
     mirror_by_digest_only: bool,
-    #[serde(default)]
     mirror: Vec<MirrorTable>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 struct MirrorTable {
-    #[serde(default)]
     location: String,
-    #[serde(default)]
     insecure: bool,
-    #[serde(default)]
     pull_from_mirror: String,
 }
 

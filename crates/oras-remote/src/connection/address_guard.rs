@@ -14,6 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::connection::address_class::{AddressClass, classify};
+use crate::connection::no_proxy::split_port;
 
 /// A host that a registry may name. Its address is not checked. The entry is for one port or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +40,8 @@ impl std::str::FromStr for AllowedHost {
     fn from_str(text: &str) -> Result<Self> {
         let failed =
             || Error::new(ErrorKind::InvalidInput, format!("invalid host {text:?}: expecting host[:port]"));
-        let (host, port) = match text.rsplit_once(':') {
-            // A second colon without brackets belongs to an IPv6 address, not to a port.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                (host, Some(port.parse().map_err(|_| failed())?))
-            }
-            _ => (text, None),
-        };
+        let (host, port) = split_port(text);
+        let port = port.map(str::parse).transpose().map_err(|_| failed())?;
         let host = host.trim_matches(['[', ']']);
         if host.is_empty() || host.contains(['/', '@', ' ']) {
             return Err(failed());

@@ -55,12 +55,8 @@ impl NoProxyEntry {
             let fits = bits <= if address.is_ipv4() { 32 } else { 128 };
             return fits.then_some(Self { pattern: HostPattern::Network(address, bits), port: None });
         }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                (host, Some(port.parse().ok()?))
-            }
-            _ => (text, None),
-        };
+        let (host, port) = split_port(text);
+        let port = port.map(str::parse).transpose().ok()?;
         if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
             // 128 bits are the whole address; `is_within` lowers the number for IPv4.
             return Some(Self { pattern: HostPattern::Network(address, 128), port });
@@ -90,6 +86,14 @@ impl HostPattern {
             }
             _ => false,
         }
+    }
+}
+
+/// Splits `host:port`. A second colon without brackets belongs to an IPv6 address, not to a port.
+pub(crate) fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
     }
 }
 

@@ -39,7 +39,11 @@ impl Client {
         let direct = is_local(url) || self.no_proxy().covers(url);
         // An address override bypasses any proxy.
         let proxy = if direct || rule.is_some() { None } else { SystemProxy::of(url) };
-        let https_proxy = proxy.as_ref().and_then(SystemProxy::https_host).map(str::to_owned);
+        let (https_proxy, socks) = match proxy {
+            Some(SystemProxy::Https(host)) => (Some(host), None),
+            Some(SystemProxy::Socks(address)) => (None, Some(address)),
+            Some(SystemProxy::Http) | None => (None, None),
+        };
         // Client certificates identify the user, so only the registry itself gets them.
         let is_registry = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
         let has_client_certificate = is_registry && options.client_certificate.is_some();
@@ -54,10 +58,7 @@ impl Client {
             certificate: has_client_certificate || (directory.is_some() && https_proxy.is_none()),
             directory,
             direct,
-            socks: match proxy {
-                Some(SystemProxy::Socks(address)) => Some(address),
-                _ => None,
-            },
+            socks,
             http2: self.uses_http2(url),
             rule,
             // The user chose the target of an override, so no guard applies.

@@ -29,14 +29,6 @@ impl SystemProxy {
             _ => Self::Http,
         })
     }
-
-    /// Returns the host of an HTTPS proxy.
-    pub(crate) fn https_host(&self) -> Option<&str> {
-        match self {
-            Self::Https(host) => Some(host),
-            _ => None,
-        }
-    }
 }
 
 /// Returns the address of a SOCKS5 proxy in the form that makes the proxy resolve names.

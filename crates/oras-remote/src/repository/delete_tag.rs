@@ -42,16 +42,10 @@ impl Repository {
         let name = digest.to_string();
         // This digest does not exist yet, so a registry that does not delete manifests rejects the request before the
         // client has changed anything.
-        match self.remove("manifests", &name).await {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Unsupported | ErrorKind::Denied | ErrorKind::Unauthorized
-                ) =>
-            {
-                return Err(refused.context("the registry deletes neither tags nor manifests"));
-            }
-            _ => {}
+        let is_rejected =
+            |kind| matches!(kind, ErrorKind::Unsupported | ErrorKind::Denied | ErrorKind::Unauthorized);
+        if self.remove("manifests", &name).await.is_err_and(|error| is_rejected(error.kind())) {
+            return Err(refused.context("the registry deletes neither tags nor manifests"));
         }
         self.push_blob(&config).await?;
         self.put_existing_manifest(&placeholder, reference).await?;
@@ -97,12 +91,10 @@ impl Repository {
         self.put_existing_manifest(original, &self.reference_to(&descriptor.digest.to_string())?).await?;
         if let Some(warn) = &self.client().options().warnings {
             let digest = &descriptor.digest;
-            warn(
-                self.name(),
-                &format!(
-                    "the registry deleted {digest} with its tag; it was stored again, without other tags"
-                ),
+            let text = format!(
+                "the registry deleted {digest} with its tag; it was stored again, without other tags"
             );
+            warn(self.name(), &text);
         }
         Ok(())
     }
