@@ -5,113 +5,104 @@ use rustls::{CertificateError, ExtendedKeyPurpose};
 use rustls_pki_types::UnixTime;
 use webpki::Error as PathError;
 
-use crate::error::words;
+use crate::error::variant_words;
+
+const EXPIRED: &str = "certificate has expired or is not yet valid";
+const INCOMPATIBLE: &str = "certificate specifies an incompatible key usage";
 
 /// Returns the reason why the certificate of `host` was rejected.
 pub(crate) fn reason(host: &str, error: &CertificateError) -> String {
-    match error {
+    let text = match error {
         // A bad signature means that a trusted authority has the same name but another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "certificate signed by unknown authority".to_owned()
+            "certificate signed by unknown authority"
         }
-        CertificateError::Expired | CertificateError::NotValidYet => {
-            "certificate has expired or is not yet valid".to_owned()
+        CertificateError::Expired | CertificateError::NotValidYet => EXPIRED,
+        CertificateError::InvalidPurpose => INCOMPATIBLE,
+        CertificateError::BadEncoding => "malformed certificate",
+        CertificateError::Revoked => "certificate is revoked",
+        CertificateError::UnhandledCriticalExtension => "unhandled critical extension",
+        CertificateError::UnknownRevocationStatus => "it is unknown whether the certificate is revoked",
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+            "the certificate revocation list has expired"
         }
-        CertificateError::ExpiredContext { time, not_after } => format!(
-            "certificate has expired or is not yet valid: current time {} is after {}",
-            date(*time),
-            date(*not_after)
-        ),
-        CertificateError::NotValidYetContext { time, not_before } => format!(
-            "certificate has expired or is not yet valid: current time {} is before {}",
-            date(*time),
-            date(*not_before)
-        ),
+        CertificateError::InvalidOcspResponse => "invalid OCSP response",
+        CertificateError::ApplicationVerificationFailure => "certificate was rejected",
+        detailed => return detailed_reason(host, detailed),
+    };
+    text.to_owned()
+}
+
+fn detailed_reason(host: &str, error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => {
+            format!("{EXPIRED}: current time {} is after {}", date(*time), date(*not_after))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            format!("{EXPIRED}: current time {} is before {}", date(*time), date(*not_before))
+        }
         CertificateError::NotValidForName => format!("certificate is not valid for {host}"),
         CertificateError::NotValidForNameContext { presented, .. } => {
             // Browsers and Go ignore the Common Name (RFC 9525), so a certificate without subjectAltName has no names.
             let names: Vec<_> = presented.iter().filter_map(|name| presented_name(name)).collect();
-            match names.is_empty() {
-                true => format!(
-                    "certificate is not valid for {host}: it has no names to verify (subjectAltName); the \
-                     Common Name does not count"
-                ),
-                false => format!("certificate is not valid for {host}: it is valid for {}", names.join(", ")),
-            }
+            let names = match names.is_empty() {
+                true => "has no names to verify (subjectAltName); the Common Name does not count".to_owned(),
+                false => format!("is valid for {}", names.join(", ")),
+            };
+            format!("certificate is not valid for {host}: it {names}")
         }
-        CertificateError::InvalidPurpose => "certificate specifies an incompatible key usage".to_owned(),
         CertificateError::InvalidPurposeContext { required, presented } => {
             let allowed: Vec<_> = presented.iter().map(purpose).collect();
-            format!(
-                "certificate specifies an incompatible key usage: {} is required, and it allows {}",
-                purpose(required),
-                if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }
-            )
+            let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+            format!("{INCOMPATIBLE}: {} is required, and it allows {allowed}", purpose(required))
         }
-        CertificateError::BadEncoding => "malformed certificate".to_owned(),
-        CertificateError::Revoked => "certificate is revoked".to_owned(),
-        CertificateError::UnhandledCriticalExtension => "unhandled critical extension".to_owned(),
-        CertificateError::UnknownRevocationStatus => {
-            "it is unknown whether the certificate is revoked".to_owned()
-        }
-        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
-            "the certificate revocation list has expired".to_owned()
-        }
-        CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
-            unsupported_signature(Some(signature_algorithm_id))
-        }
-        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+        CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
             signature_algorithm_id, ..
         } => unsupported_signature(Some(signature_algorithm_id)),
-        CertificateError::InvalidOcspResponse => "invalid OCSP response".to_owned(),
-        CertificateError::ApplicationVerificationFailure => "certificate was rejected".to_owned(),
         // rustls wraps the errors of webpki that have no variant of their own in `Other`.
         CertificateError::Other(other) => other.0.downcast_ref().map_or_else(|| other.0.to_string(), path),
         // This arm matches the deprecated variant, which has no details.
-        other if words(&format!("{other:?}")).starts_with("unsupported signature algorithm") => {
+        other if variant_words(other).starts_with("unsupported signature algorithm") => {
             unsupported_signature(None)
         }
         // The enum is non-exhaustive: the name of a new variant is a better message than none.
-        other => words(&format!("{other:?}")),
+        other => variant_words(other),
     }
 }
 
 /// Returns the message for a fault in the chain of certificates.
 fn path(error: &PathError) -> String {
-    match error {
+    let text = match error {
         PathError::CaUsedAsEndEntity => {
-            "the server shows a certificate of an authority as its own (CA:TRUE), and it \
-                                         is not one of the trusted certificates"
-                .to_owned()
+            "the server shows a certificate of an authority as its own (CA:TRUE), and it is not one of the trusted \
+             certificates"
         }
         PathError::EndEntityUsedAsCa => {
-            "a certificate that is not of an authority signed the server's certificate".to_owned()
+            "a certificate that is not of an authority signed the server's certificate"
         }
         PathError::UnsupportedCertVersion => {
-            "a certificate of version 1 has no names to verify (subjectAltName)".to_owned()
+            "a certificate of version 1 has no names to verify (subjectAltName)"
         }
-        PathError::InvalidSerialNumber => "the serial number of the certificate is invalid".to_owned(),
+        PathError::InvalidSerialNumber => "the serial number of the certificate is invalid",
         PathError::NameConstraintViolation => {
-            "an authority is not authorized to sign a certificate for this name".to_owned()
+            "an authority is not authorized to sign a certificate for this name"
         }
-        PathError::PathLenConstraintViolated => {
-            "too many intermediates for path length constraint".to_owned()
-        }
-        PathError::SignatureAlgorithmMismatch => {
-            "the certificate names two different signature algorithms".to_owned()
-        }
-        PathError::EmptyEkuExtension => "the certificate allows no key usage".to_owned(),
+        PathError::PathLenConstraintViolated => "too many intermediates for path length constraint",
+        PathError::SignatureAlgorithmMismatch => "the certificate names two different signature algorithms",
+        PathError::EmptyEkuExtension => "the certificate allows no key usage",
         PathError::ExtensionValueInvalid | PathError::MalformedExtensions => {
-            "an extension of the certificate is malformed".to_owned()
+            "an extension of the certificate is malformed"
         }
         PathError::MaximumNameConstraintComparisonsExceeded
         | PathError::MaximumPathBuildCallsExceeded
         | PathError::MaximumPathDepthExceeded
         | PathError::MaximumSignatureChecksExceeded => {
-            "the chain of certificates is too long or too intricate".to_owned()
+            "the chain of certificates is too long or too intricate"
         }
-        other => words(&format!("{other:?}")),
-    }
+        other => return variant_words(other),
+    };
+    text.to_owned()
 }
 
 /// Object identifiers, in DER, of signature algorithms that servers still use and the provider does not verify.

@@ -1,8 +1,10 @@
 //! Messages for errors of rustls, in the words of Go's `crypto/tls` if Go has the same error.
 
+use std::fmt::Debug;
+
 use rustls::{AlertDescription, Error, InconsistentKeys, InvalidMessage, PeerIncompatible};
 
-use crate::{alert, certificate_error};
+use crate::certificate_error;
 
 /// The versions and algorithms that this client and server support, for messages about failed handshakes.
 pub const LIMITS: &str = "oras speaks TLS 1.2 and 1.3 with ECDHE and AES-GCM or ChaCha20-Poly1305; TLS 1.0 and 1.1, \
@@ -17,7 +19,7 @@ pub fn describe(host: &str, error: &Error) -> String {
         Error::AlertReceived(alert) => {
             // These three alerts mean that both sides have no version or algorithm in common, so the message lists
             // ours.
-            let text = format!("remote error: tls: {}", alert::text(*alert));
+            let text = format!("remote error: tls: {}", alert_text(*alert));
             match alert {
                 AlertDescription::HandshakeFailure
                 | AlertDescription::ProtocolVersion
@@ -27,7 +29,7 @@ pub fn describe(host: &str, error: &Error) -> String {
         }
         Error::PeerIncompatible(why) => format!("tls: {}: {LIMITS}", incompatible(why)),
         Error::PeerMisbehaved(why) => {
-            format!("tls: the other side broke the protocol: {}", words(&format!("{why:?}")))
+            format!("tls: the other side broke the protocol: {}", variant_words(why))
         }
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "tls: first record does not look like a TLS handshake".to_owned()
@@ -35,12 +37,12 @@ pub fn describe(host: &str, error: &Error) -> String {
         Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => {
             format!("tls: unknown protocol version: {LIMITS}")
         }
-        Error::InvalidMessage(why) => format!("tls: invalid message: {}", words(&format!("{why:?}"))),
+        Error::InvalidMessage(why) => format!("tls: invalid message: {}", variant_words(why)),
         Error::InappropriateMessage { got_type, .. } => {
-            format!("tls: unexpected message: {}", words(&format!("{got_type:?}")))
+            format!("tls: unexpected message: {}", variant_words(got_type))
         }
         Error::InappropriateHandshakeMessage { got_type, .. } => {
-            format!("tls: unexpected handshake message: {}", words(&format!("{got_type:?}")))
+            format!("tls: unexpected handshake message: {}", variant_words(got_type))
         }
         Error::NoCertificatesPresented => "tls: the other side showed no certificate".to_owned(),
         Error::UnsupportedNameType => format!("tls: {host} is not a name that a certificate can have"),
@@ -58,41 +60,70 @@ pub fn describe(host: &str, error: &Error) -> String {
         Error::InconsistentKeys(_) => "tls: private key can't be compared with the certificate".to_owned(),
         Error::InvalidCertRevocationList(_) => "tls: invalid certificate revocation list".to_owned(),
         Error::InvalidEncryptedClientHello(why) => {
-            format!("tls: invalid encrypted client hello: {}", words(&format!("{why:?}")))
+            format!("tls: invalid encrypted client hello: {}", variant_words(why))
         }
         Error::General(text) => format!("tls: {text}"),
         Error::Other(other) => format!("tls: {}", other.0),
-        other => format!("tls: {}", words(&format!("{other:?}"))),
+        other => format!("tls: {}", variant_words(other)),
     }
 }
 
 fn incompatible(why: &PeerIncompatible) -> String {
-    match why {
+    let text = match why {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
-        | PeerIncompatible::SupportedVersionsExtensionRequired => "protocol version not supported".to_owned(),
-        PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common".to_owned(),
+        | PeerIncompatible::SupportedVersionsExtensionRequired => "protocol version not supported",
+        PeerIncompatible::NoCipherSuitesInCommon => "no cipher suite in common",
         PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NamedGroupsExtensionRequired
-        | PeerIncompatible::KeyShareExtensionRequired => "no key exchange group in common".to_owned(),
+        | PeerIncompatible::KeyShareExtensionRequired => "no key exchange group in common",
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
-        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
-            "no signature algorithm in common".to_owned()
-        }
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => "no signature algorithm in common",
         // The debug form contains a list of configurations.
         PeerIncompatible::ServerRejectedEncryptedClientHello(_) => {
-            "the server rejected the encrypted client hello".to_owned()
+            "the server rejected the encrypted client hello"
         }
-        other => words(&format!("{other:?}")),
-    }
+        other => return variant_words(other),
+    };
+    text.to_owned()
+}
+
+/// Returns the text of an alert, without a prefix. The texts equal those of the Go tool, so that users can search for
+/// them.
+fn alert_text(alert: AlertDescription) -> String {
+    use AlertDescription as A;
+    let text = match alert {
+        A::BadRecordMac => "bad record MAC",
+        A::CertificateRevoked => "revoked certificate",
+        A::CertificateExpired => "expired certificate",
+        A::CertificateUnknown => "unknown certificate",
+        A::UnknownCA => "unknown certificate authority",
+        A::DecodeError => "error decoding message",
+        A::DecryptError => "error decrypting message",
+        A::ProtocolVersion => "protocol version not supported",
+        A::InsufficientSecurity => "insufficient security level",
+        A::UnrecognisedName => "unrecognized name",
+        A::UnknownPSKIdentity => "unknown PSK identity",
+        other => {
+            // Go uses the same words as rustls for all other names, and this form for an alert without a name.
+            let is_unnamed = format!("{other:?}").starts_with("AlertDescription(");
+            return if is_unnamed { format!("alert({})", u8::from(other)) } else { variant_words(&other) };
+        }
+    };
+    text.to_owned()
+}
+
+/// Returns the name of an enum's variant as words.
+pub(crate) fn variant_words(value: &impl Debug) -> String {
+    words(&format!("{value:?}"))
 }
 
 /// Splits a name in camel case into words, for errors without a message: `MissingKeyShare` becomes `missing key
 /// share`. Text in parentheses is dropped.
-pub(crate) fn words(name: &str) -> String {
+fn words(name: &str) -> String {
     // The fields in parentheses are Rust debug text, which users can't read.
     let name = name.split(['(', '{', ' ']).next().unwrap_or_default();
     let mut words = String::new();
@@ -202,6 +233,10 @@ mod tests {
             (
                 Error::AlertReceived(AlertDescription::UnknownCA),
                 "remote error: tls: unknown certificate authority",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+                "remote error: tls: no application protocol",
             ),
             (Error::AlertReceived(AlertDescription::from(200)), "remote error: tls: alert(200)"),
             (Error::DecryptError, "tls: bad record MAC"),

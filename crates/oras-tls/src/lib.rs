@@ -1,6 +1,5 @@
 //! TLS parts that client and server share: the cryptography provider, PEM files and error messages.
 
-mod alert;
 mod certificate_error;
 mod error;
 mod pem_files;

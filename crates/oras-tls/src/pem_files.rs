@@ -42,10 +42,6 @@ impl FileError {
         Self { path: path.to_owned(), reason: reason.into(), kind: FileErrorKind::Other }
     }
 
-    fn kind_of(self, kind: FileErrorKind) -> Self {
-        Self { kind, ..self }
-    }
-
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -81,7 +77,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileErr
         false => nothing_in(&pem, &labels, "certificate", "openssl x509 -inform der"),
     };
     let kind = if labels.is_empty() { FileErrorKind::NoCertificatePem } else { FileErrorKind::Other };
-    Err(FileError::new(path, reason).kind_of(kind))
+    Err(FileError { kind, ..FileError::new(path, reason) })
 }
 
 /// Reads the first private key of a PEM file.
@@ -112,7 +108,7 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
                 false => nothing_in(&pem, &labels, "private key", "openssl pkey -inform der"),
             };
             let kind = if labels.is_empty() { FileErrorKind::NoKeyPem } else { FileErrorKind::Other };
-            Err(FileError::new(path, reason).kind_of(kind))
+            Err(FileError { kind, ..FileError::new(path, reason) })
         }
         Err(error) => Err(FileError::new(path, malformed(&error))),
     }
@@ -158,7 +154,8 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         // Windows editors write a byte order mark first.
         Ok(_) => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| bytes.clone(), <[u8]>::to_vec)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(FileError::new(path, "no such file or directory").kind_of(FileErrorKind::Missing))
+            let kind = FileErrorKind::Missing;
+            Err(FileError { kind, ..FileError::new(path, "no such file or directory") })
         }
         Err(error) => {
             // Rust appends "(os error N)" and begins with a capital letter; Go does neither.
