@@ -33,45 +33,34 @@ const UNKNOWN: Profile = Profile {
     forbids_missing: false,
 };
 
+/// The profile of a registry that rejects a blob in the `POST` that opens its upload.
+const fn without_single_post(name: &'static str) -> Profile {
+    Profile { name, takes_single_post: Some(false), ..UNKNOWN }
+}
+
+/// Doesn't accept chunks (rust-oci-client#177).
+const GOOGLE: Profile = Profile { takes_patch: false, ..without_single_post("Google Artifact Registry") };
+
 /// The profiles by host name; a name that begins with a dot matches subdomains.
 const PROFILES: [(&str, Profile); 12] = [
     // Rejects larger chunks with 416 (rust-oci-client#37), but accepts a `PUT` of any size.
-    (
-        "ghcr.io",
-        Profile {
-            name: "GitHub Container Registry",
-            max_patch: Some(4 << 20),
-            takes_single_post: Some(false),
-            ..UNKNOWN
-        },
-    ),
-    // Doesn't accept chunks (rust-oci-client#177).
+    ("ghcr.io", Profile { max_patch: Some(4 << 20), ..without_single_post("GitHub Container Registry") }),
     (".pkg.dev", GOOGLE),
     ("gcr.io", GOOGLE),
     (".gcr.io", GOOGLE),
     // Truncates streams without a length at about 20 MB (ocync, docs/registries); this client always sends a length.
-    (".azurecr.io", Profile { name: "Azure Container Registry", takes_single_post: Some(false), ..UNKNOWN }),
+    (".azurecr.io", without_single_post("Azure Container Registry")),
     // Mounting is a setting of the account (ocync#25), so it is tried.
-    (".amazonaws.com", Profile { name: "Amazon ECR", takes_single_post: Some(false), ..UNKNOWN }),
-    ("public.ecr.aws", Profile { name: "Amazon ECR Public", takes_single_post: Some(false), ..UNKNOWN }),
+    (".amazonaws.com", without_single_post("Amazon ECR")),
+    ("public.ecr.aws", without_single_post("Amazon ECR Public")),
     // Accepts a `PUT` of up to 20 GB (oras-py#137).
-    (
-        "quay.io",
-        Profile { name: "Quay", max_put: Some(20_000_000_000), takes_single_post: Some(false), ..UNKNOWN },
-    ),
+    ("quay.io", Profile { max_put: Some(20_000_000_000), ..without_single_post("Quay") }),
     // Virtual repositories answer 403 for missing content (go-containerregistry#1691).
     (".jfrog.io", Profile { name: "Artifactory", forbids_missing: true, ..UNKNOWN }),
-    ("registry.gitlab.com", Profile { name: "GitLab", takes_single_post: Some(false), ..UNKNOWN }),
-    ("docker.io", Profile { name: "Docker Hub", takes_single_post: Some(false), ..UNKNOWN }),
-    ("registry-1.docker.io", Profile { name: "Docker Hub", takes_single_post: Some(false), ..UNKNOWN }),
+    ("registry.gitlab.com", without_single_post("GitLab")),
+    ("docker.io", without_single_post("Docker Hub")),
+    ("registry-1.docker.io", without_single_post("Docker Hub")),
 ];
-
-const GOOGLE: Profile = Profile {
-    name: "Google Artifact Registry",
-    takes_patch: false,
-    takes_single_post: Some(false),
-    ..UNKNOWN
-};
 
 impl Profile {
     /// Returns the profile of the registry at `host`, with or without a port.

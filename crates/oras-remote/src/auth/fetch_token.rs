@@ -101,27 +101,28 @@ impl Client {
     ) -> Result<Token, FailedAttempt> {
         let server = endpoint.token_server(&bearer.realm);
         let get = || self.get_token(&server, bearer, credential);
-        match credential {
+        let response = match credential {
             // An access token is sent to the registry unchanged, so no request to the token server is needed.
-            Some(Credential::Access(secret)) => Ok(Token { secret: secret.clone(), expires: None }),
+            Some(Credential::Access(secret)) => return Ok(Token { secret: secret.clone(), expires: None }),
             Some(credential @ Credential::Refresh(_)) => {
                 let response = self.post_for_token(&server, bearer, credential).await?;
-                if lacks_method(response.status) {
-                    read_token(self, get().await?)
-                } else {
-                    read_token(self, response)
-                }
+                if lacks_method(response.status) { get().await? } else { response }
             }
             Some(credential @ Credential::Basic { .. }) => {
                 let response = get().await?;
-                if !lacks_method(response.status) {
-                    return read_token(self, response);
+                if lacks_method(response.status) {
+                    let other = self.post_for_token(&server, bearer, credential).await?;
+                    // If the server lacks both methods, its answer to the preferred one is reported.
+                    if lacks_method(other.status) { response } else { other }
+                } else {
+                    response
                 }
-                let other = self.post_for_token(&server, bearer, credential).await?;
-                // If the server lacks both methods, its answer to the preferred one is reported.
-                read_token(self, if lacks_method(other.status) { response } else { other })
             }
-            None => read_token(self, get().await?),
+            None => get().await?,
+        };
+        match self.advice(&response) {
+            RetryAdvice::Never => Ok(token_messages::parse(response.expect(&[200, 201])?.bytes())?),
+            advice => Err(FailedAttempt { error: response.error().into_error(), advice }),
         }
     }
 
@@ -161,11 +162,4 @@ impl Client {
 /// Returns true if the token server lacks the method: it answers 404 or 405.
 fn lacks_method(status: StatusCode) -> bool {
     matches!(status.as_u16(), 404 | 405)
-}
-
-fn read_token(client: &Client, response: Response) -> Result<Token, FailedAttempt> {
-    match client.advice(&response) {
-        RetryAdvice::Never => Ok(token_messages::parse(response.expect(&[200, 201])?.bytes())?),
-        advice => Err(FailedAttempt { error: response.error().into_error(), advice }),
-    }
 }

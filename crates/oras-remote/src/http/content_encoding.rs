@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use flate2::Decompress;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use oras_store::{Error, ErrorKind};
+use oras_store::ErrorKind;
 use reqwest::Method;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use url::Url;
@@ -14,7 +14,7 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder};
 use zstd::stream::zio;
 
 use crate::http::network_error::{self, ServerRole};
-use crate::http::redact::redact;
+use crate::http::response_error::request_error;
 use crate::http::retry::FailedAttempt;
 
 /// The maximum number of encodings of one body. Each decoder needs memory for its window.
@@ -80,11 +80,11 @@ impl Encodings {
 impl BodyError {
     /// Converts into the failure of the request `method` to `url`.
     pub(crate) fn into_failed(self, method: &Method, url: &Url) -> FailedAttempt {
-        let bad = |kind, why: &str| Error::new(kind, format!("{method} \"{}\": {why}", redact(url)));
+        let bad = |kind, why: &str| FailedAttempt::from(request_error(kind, method, url, why));
         match self {
             Self::Network(error) => network_error::failed(method, url, ServerRole::Registry, &error),
-            Self::Unsupported(why) => bad(ErrorKind::Unsupported, &format!("the answer has {why}")).into(),
-            Self::Malformed(why) => bad(ErrorKind::InvalidContent, &why).into(),
+            Self::Unsupported(why) => bad(ErrorKind::Unsupported, &format!("the answer has {why}")),
+            Self::Malformed(why) => bad(ErrorKind::InvalidContent, &why),
         }
     }
 }

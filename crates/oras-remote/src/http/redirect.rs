@@ -3,16 +3,16 @@
 //! A redirect to another origin drops credentials and the user's headers, because [`Endpoint::headers_for`] attaches
 //! them per address.
 
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
 
 use crate::client::Client;
 use crate::http::endpoint::Endpoint;
-use crate::http::redact::redact;
 use crate::http::request::{Body, Request};
 use crate::http::response::Response;
+use crate::http::response_error::request_error;
 use crate::http::retry::FailedAttempt;
 
 /// The maximum number of redirects that the client follows for one request.
@@ -46,12 +46,8 @@ impl Client {
                 None => return Ok(response),
             }
         }
-        let message = format!(
-            "{} \"{}\": stopped after {MAX_REDIRECTS} redirects",
-            request.method,
-            redact(&request.url)
-        );
-        Err(Error::new(ErrorKind::InvalidContent, message).into())
+        let why = format!("stopped after {MAX_REDIRECTS} redirects");
+        Err(request_error(ErrorKind::InvalidContent, &request.method, &request.url, &why).into())
     }
 }
 

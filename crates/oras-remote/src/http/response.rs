@@ -8,8 +8,7 @@ use url::Url;
 
 use crate::connection::connection_pool::Lease;
 use crate::http::content_encoding::Encodings;
-use crate::http::redact::redact;
-use crate::http::response_error::ResponseError;
+use crate::http::response_error::{ResponseError, request_error};
 
 /// An answer, with the address that sent it.
 pub(crate) struct Response {
@@ -82,6 +81,6 @@ impl Response {
 
     /// Returns an error about this answer: `GET "url": why`.
     pub(crate) fn bad(&self, kind: ErrorKind, why: &str) -> Error {
-        Error::new(kind, format!("{} \"{}\": {why}", self.method, redact(&self.url)))
+        request_error(kind, &self.method, &self.url, why)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
-use oras_store::{Error, ErrorKind};
+use oras_store::ErrorKind;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -12,9 +12,9 @@ use url::Url;
 
 use crate::http::content_encoding::{DecodedBody, Encodings};
 use crate::http::network_error;
-use crate::http::redact::redact;
 use crate::http::request::Request;
 use crate::http::response::ResponseBody;
+use crate::http::response_error::request_error;
 use crate::http::retry::FailedAttempt;
 
 /// The most bytes that are read of an error, or of a body that is not needed.
@@ -64,20 +64,12 @@ async fn whole(
         match next.map_err(|error| error.into_failed(method, url))? {
             None => return Ok(bytes.freeze()),
             Some(chunk) if (bytes.len() + chunk.len()) as u64 > limit => {
-                return Err(too_large(method, url, limit).into());
+                let why = format!("the answer exceeds the limit of {limit} bytes: size exceeds limit");
+                return Err(request_error(ErrorKind::TooLarge, method, url, &why).into());
             }
             Some(chunk) => bytes.extend_from_slice(&chunk),
         }
     }
-}
-
-/// Returns the error for an answer of more than `limit` bytes.
-pub(crate) fn too_large(method: &Method, url: &Url, limit: u64) -> Error {
-    let message = format!(
-        "{method} \"{}\": the answer exceeds the limit of {limit} bytes: size exceeds limit",
-        redact(url)
-    );
-    Error::new(ErrorKind::TooLarge, message)
 }
 
 /// Reads the bytes that arrive before a short deadline, up to [`MAX_UNNEEDED`]. They suffice for the message of an

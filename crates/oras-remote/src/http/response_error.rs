@@ -59,6 +59,11 @@ impl ResponseError {
     }
 }
 
+/// Returns an error about a request: `GET "url": why`.
+pub(crate) fn request_error(kind: ErrorKind, method: &Method, url: &Url, why: &str) -> Error {
+    Error::new(kind, format!("{method} \"{}\": {why}", redact(url)))
+}
+
 /// Returns the name of a status, with Go's names where they differ.
 pub(crate) fn reason(status: StatusCode) -> Option<&'static str> {
     match status.as_u16() {

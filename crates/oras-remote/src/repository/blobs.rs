@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use crate::auth::scope::Scopes;
 use crate::http::network_error;
-use crate::http::redact::redact;
 use crate::http::request::Request;
 use crate::http::response::{Response, ResponseBody};
+use crate::http::response_error::request_error;
 use crate::registry_profile::Profile;
 use crate::repository::download::content_range::{content_range, unsatisfied_range_size};
 use crate::repository::repository::Repository;
@@ -111,9 +111,8 @@ impl Repository {
         if found == *digest {
             return Ok(size);
         }
-        let message =
-            format!("{method} \"{}\": the answer has the digest {found} instead of {digest}", redact(&url));
-        Err(Error::new(ErrorKind::DigestMismatch, message))
+        let why = format!("the answer has the digest {found} instead of {digest}");
+        Err(request_error(ErrorKind::DigestMismatch, &method, &url, &why))
     }
 
     /// Returns true if the repository has the content of `descriptor`. `kind` is `blobs` or `manifests`.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
 
 use crate::connection::connection_budget::ConnectionPermit;
+use crate::http::bandwidth_limit::RateLimit;
 use crate::repository::download::blob_source::BlobSource;
 use crate::repository::download::parallel_download::ParallelTransfer;
 use crate::repository::download::range_download::RangeDownload;
@@ -50,24 +51,19 @@ pub(crate) async fn open(
     let limit = repository.client().options().limit_rate.clone();
     // Applies the rate limit after the speed is measured, because waiting for the limit does not mean a slow
     // connection.
-    let next = move |mut download: Download| {
-        let limit = limit.clone();
-        async move {
-            let Some(chunk) = download.chunk().await? else { return Ok(None) };
-            if let Some(limit) = limit {
-                limit.spend(chunk.len()).await;
-            }
-            Ok(Some((chunk, download)))
+    let next = |(download, limit): (Download, Option<RateLimit>)| async move {
+        let Some((chunk, download)) = download.next().await? else { return Ok(None) };
+        if let Some(limit) = &limit {
+            limit.spend(chunk.len()).await;
         }
+        Ok(Some((chunk, (download, limit))))
     };
-    Ok(stream::try_unfold(download, next).boxed())
+    Ok(stream::try_unfold((download, limit), next).boxed())
 }
 
 enum Download {
     Single(Box<SingleConnection>),
     Several(Box<ParallelTransfer>),
-    /// The state during the change from one connection to several.
-    Ended,
 }
 
 /// A download over one connection, whose speed is measured.
@@ -78,26 +74,25 @@ struct SingleConnection {
 }
 
 impl Download {
-    async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        match self {
-            Self::Ended => Ok(None),
-            Self::Several(parallel) => parallel.chunk().await,
-            Self::Single(single) => {
-                let asked = Instant::now();
-                let chunk = single.range_download.chunk().await?;
-                single.meter.record(asked, chunk.as_ref().map_or(0, Bytes::len));
-                if !single.is_slow() {
-                    return Ok(chunk);
-                }
-                // The open connection is reused: it delivers the first part of the parallel transfer.
-                let Self::Single(single) = std::mem::replace(self, Self::Ended) else {
-                    return Ok(chunk);
-                };
-                let SingleConnection { range_download, permit, .. } = *single;
-                *self = Self::Several(Box::new(ParallelTransfer::new(range_download, permit)));
-                Ok(chunk)
+    /// Returns the next bytes, and the download of the bytes after them.
+    async fn next(self) -> Result<Option<(Bytes, Self)>> {
+        let mut single = match self {
+            Self::Single(single) => single,
+            Self::Several(mut parallel) => {
+                return Ok(parallel.chunk().await?.map(|chunk| (chunk, Self::Several(parallel))));
             }
-        }
+        };
+        let asked = Instant::now();
+        let Some(chunk) = single.range_download.chunk().await? else { return Ok(None) };
+        single.meter.record(asked, chunk.len());
+        let download = if single.is_slow() {
+            // The open connection is reused: it delivers the first part of the parallel transfer.
+            let SingleConnection { range_download, permit, .. } = *single;
+            Self::Several(Box::new(ParallelTransfer::new(range_download, permit)))
+        } else {
+            Self::Single(single)
+        };
+        Ok(Some((chunk, download)))
     }
 }
 

@@ -94,16 +94,13 @@ impl BlobUploader {
 
     /// Uses the session that the registry opened, unless a session of an earlier run exists.
     pub(crate) async fn adopt_session(&mut self, session: Option<UploadSession>) {
-        match session {
+        let Some(session) = session else { return };
+        if self.session.is_some() {
             // The session of an earlier run may already contain bytes, so the new one is not needed.
-            Some(session) if self.session.is_some() => {
-                session.cancel(&self.repository).await;
-            }
-            Some(session) => {
-                self.save_state(&session).await;
-                self.session = Some(session);
-            }
-            None => {}
+            session.cancel(&self.repository).await;
+        } else {
+            self.save_state(&session).await;
+            self.session = Some(session);
         }
     }
 

@@ -66,17 +66,13 @@ impl Repository {
             // The blob is missing in the registry, so the trial only sends bytes that must be sent in any case.
             match UploadSession::post(self, payload, digest).await {
                 Ok(posted) => {
-                    capabilities.set_single_post(posted.is_none());
+                    let is_stored = posted.is_none();
+                    capabilities.set_single_post(is_stored);
                     // Two sessions may be open now: one of the mount and one of the single `POST`. Only one is used.
-                    let unused = if posted.is_some() {
-                        std::mem::replace(&mut session, posted)
-                    } else {
-                        session.take()
-                    };
-                    if let Some(unused) = &unused {
+                    if let Some(unused) = std::mem::replace(&mut session, posted) {
                         unused.cancel(self).await;
                     }
-                    if capabilities.accepts_single_post() {
+                    if is_stored {
                         return Ok(Pushed::Copied);
                     }
                 }
