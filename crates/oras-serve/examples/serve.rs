@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use oras_layout::Layout;
 use oras_memory::Memory;
-use oras_serve::{Options, PerRepository, Server};
+use oras_serve::{PerRepository, Server, ServerOptions};
 use oras_store::{Error, ErrorKind};
 
 /// The directories of a layout.
@@ -17,7 +17,7 @@ const RESERVED: [&str; 2] = ["blobs", "ingest"];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (mut address, mut options, mut root) = ("127.0.0.1:0".to_owned(), Options::default(), None);
+    let (mut address, mut options, mut root) = ("127.0.0.1:0".to_owned(), ServerOptions::default(), None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {

@@ -8,12 +8,12 @@
 //! use std::sync::Arc;
 //!
 //! use oras_memory::Memory;
-//! use oras_serve::{Options, PerRepository, Server};
+//! use oras_serve::{PerRepository, Server, ServerOptions};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
-//! let server = Server::bind("127.0.0.1:0", Options::default(), Arc::new(stores)).await?;
+//! let server = Server::bind("127.0.0.1:0", ServerOptions::default(), Arc::new(stores)).await?;
 //! println!("docker://{}/hello", server.local_addr());
 //! server.run(async {}).await
 //! # }
@@ -25,12 +25,12 @@ mod connections;
 mod digests_in_use;
 mod limits;
 mod ops;
-mod options;
 #[cfg(feature = "page")]
 mod page;
 mod per_repository;
 mod registry;
 mod server;
+mod server_options;
 mod stores;
 
 pub use api::warnings::Warnings;
@@ -39,7 +39,7 @@ pub use digests_in_use::DigestsInUse;
 pub use ops::access_log::ACCESS_TARGET;
 pub use ops::misconfigured::Misconfigured;
 pub use ops::tls_certificate::Tls;
-pub use options::Options;
 pub use per_repository::PerRepository;
 pub use server::Server;
+pub use server_options::ServerOptions;
 pub use stores::Stores;

@@ -16,7 +16,7 @@ use crate::limits::manifest_memory::ManifestMemory;
 use crate::ops::health::Health;
 use crate::ops::metrics::Metrics;
 use crate::ops::write_tasks::WriteTasks;
-use crate::options::Options;
+use crate::server_options::ServerOptions;
 use crate::stores::Stores;
 
 /// The number of web pages that are rendered at a time. Each may hold a large manifest in memory.
@@ -25,7 +25,7 @@ const MAX_PAGES: usize = 4;
 
 /// The state that all requests of a server share.
 pub(crate) struct Registry {
-    pub(crate) options: Options,
+    pub(crate) options: ServerOptions,
     /// Whether the server uses TLS.
     pub(crate) is_secure: bool,
     pub(crate) stores: Arc<dyn Stores>,
@@ -44,7 +44,11 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Creates the state, and reads the files of users and rules.
-    pub(crate) fn new(mut options: Options, is_secure: bool, stores: Arc<dyn Stores>) -> io::Result<Self> {
+    pub(crate) fn new(
+        mut options: ServerOptions,
+        is_secure: bool,
+        stores: Arc<dyn Stores>,
+    ) -> io::Result<Self> {
         Ok(Self {
             access: AccessControl::new(&mut options)?,
             is_secure,

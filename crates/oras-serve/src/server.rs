@@ -13,8 +13,8 @@ use crate::connections::{Connections, GRACE};
 use crate::ops::maintenance;
 use crate::ops::misconfigured::Misconfigured;
 use crate::ops::tls_certificate::{self, Certificate};
-use crate::options::Options;
 use crate::registry::Registry;
+use crate::server_options::ServerOptions;
 use crate::stores::Stores;
 
 /// A registry server that listens on an address.
@@ -33,7 +33,7 @@ impl Server {
     /// users, the file of rules or the public URL can't be used.
     pub async fn bind(
         address: impl ToSocketAddrs,
-        mut options: Options,
+        mut options: ServerOptions,
         stores: Arc<dyn Stores>,
     ) -> io::Result<Self> {
         let certificate = options.tls.take().map(tls_certificate::load).transpose()?;

@@ -67,7 +67,7 @@ pub trait Stores: Send + Sync {
     async fn refill_reserve(&self) {}
 
     /// Maintains all repositories, for example by garbage collection. It is called at the intervals of
-    /// [`Options::maintenance`](crate::Options::maintenance) while requests are answered. By default nothing happens.
+    /// [`ServerOptions::maintenance`](crate::ServerOptions::maintenance) while requests are answered. By default nothing happens.
     ///
     /// An implementation must keep the content in `in_use`, and content whose existence the server confirmed to a
     /// client a short time ago.

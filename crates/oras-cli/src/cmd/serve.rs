@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
-use oras::server::{Options, Tls};
+use oras::server::{ServerOptions, Tls};
 use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
 
 use crate::args::{
@@ -118,7 +118,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         repository: args.repository.clone(),
         garbage_collection: garbage_collection(args)?,
         proxy: proxy(args, matches, printer)?,
-        server: Options {
+        server: ServerOptions {
             read_only: args.read_only,
             sparse: args.sparse,
             htpasswd: htpasswd(args)?,
@@ -130,7 +130,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             tls: tls(args)?,
             page: !args.no_page,
             min_chunk_size: args.min_chunk_size,
-            ..Options::default()
+            ..ServerOptions::default()
         },
     };
     // The handlers are installed before the start, because an early signal would end the process at once.

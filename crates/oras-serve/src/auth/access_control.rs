@@ -11,7 +11,7 @@ use super::tokens::TokenIssuer;
 use super::users::Users;
 use crate::ops::misconfigured::Misconfigured;
 use crate::ops::reloaded_files::ReloadedFiles;
-use crate::options::Options;
+use crate::server_options::ServerOptions;
 
 /// The users of a server and what they may do.
 pub(crate) struct AccessControl {
@@ -25,7 +25,7 @@ pub(crate) struct AccessControl {
 
 impl AccessControl {
     /// Reads the files that the options name.
-    pub(crate) fn new(options: &mut Options) -> io::Result<Self> {
+    pub(crate) fn new(options: &mut ServerOptions) -> io::Result<Self> {
         let users = match options.htpasswd.take() {
             Some(path) => Users::from_file(path)?,
             None => Users::new(std::mem::take(&mut options.users)),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// A file, or a value of [`Options`](crate::Options), that the server can't use. It is the inner error of the
+/// A file, or a value of [`ServerOptions`](crate::ServerOptions), that the server can't use. It is the inner error of the
 /// [`io::Error`] that [`Server::bind`](crate::Server::bind) returns, and distinguishes it from an error of the address.
 #[derive(Debug)]
 pub struct Misconfigured(pub(crate) String);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use oras_layout::Layout;
 use oras_memory::Memory;
-use oras_serve::{Options, PerRepository, Server, Stores};
+use oras_serve::{PerRepository, Server, ServerOptions, Stores};
 use oras_store::Content;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,15 +34,15 @@ pub(crate) struct Answer {
 
 /// One registry over memory and one over layouts.
 pub(crate) async fn both() -> [Registry; 2] {
-    [memory(Options::default()).await, layouts(Options::default()).await]
+    [memory(ServerOptions::default()).await, layouts(ServerOptions::default()).await]
 }
 
-pub(crate) async fn memory(options: Options) -> Registry {
+pub(crate) async fn memory(options: ServerOptions) -> Registry {
     let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
     serve("memory", options, Arc::new(stores), None).await
 }
 
-pub(crate) async fn layouts(options: Options) -> Registry {
+pub(crate) async fn layouts(options: ServerOptions) -> Registry {
     let root = TempDir::new().unwrap();
     let path = root.path().to_owned();
     let stores = PerRepository::new(move |name| {
@@ -54,7 +54,7 @@ pub(crate) async fn layouts(options: Options) -> Registry {
 
 pub(crate) async fn serve(
     kind: &'static str,
-    options: Options,
+    options: ServerOptions,
     stores: Arc<dyn Stores>,
     root: Option<TempDir>,
 ) -> Registry {

@@ -1,6 +1,6 @@
 //! Conditional requests and the minimum chunk size.
 
-use oras_serve::Options;
+use oras_serve::ServerOptions;
 use oras_spec::MediaType;
 use oras_store::Content;
 use oras_testkit::nodes::empty;
@@ -99,7 +99,7 @@ async fn one_of_many_concurrent_conditional_updates_wins() {
 
 #[tokio::test]
 async fn rejects_small_chunks_except_the_last() {
-    let registry = memory(Options { min_chunk_size: Some(4), ..Options::default() }).await;
+    let registry = memory(ServerOptions { min_chunk_size: Some(4), ..ServerOptions::default() }).await;
     let content = Content::of(MediaType::OCTET_STREAM, "12345678ab");
     let digest = &content.descriptor().digest;
     for (chunks, end, status) in [
@@ -131,7 +131,7 @@ async fn rejects_small_chunks_except_the_last() {
     let whole = registry.send("PUT", &format!("{path}?digest={digest}"), &[], "12345678ab").await;
     assert_eq!(whole.status, 201);
     assert!(
-        memory(Options::default())
+        memory(ServerOptions::default())
             .await
             .send("POST", "a/blobs/uploads/", &[], "")
             .await

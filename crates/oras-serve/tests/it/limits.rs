@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oras_memory::{Memory, MemoryBound};
-use oras_serve::{Misconfigured, Options, PerRepository, Server, User};
+use oras_serve::{Misconfigured, PerRepository, Server, ServerOptions, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -28,7 +28,7 @@ async fn say(address: std::net::SocketAddr, begin: &str, more: &str, times: usiz
 
 #[tokio::test]
 async fn rejects_too_many_headers() {
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     let begin = "GET /v2/ HTTP/1.1\r\nhost: x\r\n";
     let many = say(registry.address, begin, "x: y\r\n", 200_000).await;
     let long = say(registry.address, begin, &format!("x: {}\r\n", "y".repeat(100_000)), 1000).await;
@@ -42,7 +42,7 @@ async fn rejects_too_many_headers() {
 
 #[tokio::test]
 async fn rejects_manifest_above_the_limit() {
-    let registry = memory(Options { max_manifest_size: 1000, ..Options::default() }).await;
+    let registry = memory(ServerOptions { max_manifest_size: 1000, ..ServerOptions::default() }).await;
     let typed = [("content-type", "application/vnd.oci.image.index.v1+json")];
     let large = registry.send("PUT", "a/manifests/v1", &typed, vec![b' '; 1001]).await;
     assert_eq!(large.status, 413, "{large:?}");
@@ -58,7 +58,7 @@ async fn connection_serves_many_requests_with_and_without_bodies() {
             "{method} {path} HTTP/1.1\r\nhost: x\r\npadding: {padding}\r\ncontent-length: {length}\r\n\r\n{body}"
         )
     };
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     let upload = registry.open("a").await;
     let mut stream = TcpStream::connect(registry.address).await.unwrap();
     for number in 0..300 {
@@ -68,7 +68,7 @@ async fn connection_serves_many_requests_with_and_without_bodies() {
         assert!(answered(&mut stream).await, "{number}");
     }
     let users = vec![oras_serve::User::new("a", "b")];
-    let closed = memory(Options { users, ..Options::default() }).await;
+    let closed = memory(ServerOptions { users, ..ServerOptions::default() }).await;
     let mut stream = TcpStream::connect(closed.address).await.unwrap();
     for number in 0..300 {
         stream.write_all(request("GET", "/v2/", "").as_bytes()).await.unwrap();
@@ -108,9 +108,9 @@ fn send_then_read(address: std::net::SocketAddr, head: &str, body: &[u8]) -> std
 #[tokio::test]
 async fn client_that_sends_everything_first_receives_the_error() {
     let users = vec![User::new("ann", "s3cret")];
-    let closed = memory(Options { users, ..Options::default() }).await.leak();
-    let read_only = memory(Options { read_only: true, ..Options::default() }).await.leak();
-    let small = memory(Options { max_manifest_size: 1000, ..Options::default() }).await.leak();
+    let closed = memory(ServerOptions { users, ..ServerOptions::default() }).await.leak();
+    let read_only = memory(ServerOptions { read_only: true, ..ServerOptions::default() }).await.leak();
+    let small = memory(ServerOptions { max_manifest_size: 1000, ..ServerOptions::default() }).await.leak();
     let typed = "content-type: application/vnd.oci.image.index.v1+json";
     let sends = move || {
         let body = vec![b' '; 1_000_000];
@@ -139,7 +139,7 @@ async fn client_that_sends_everything_first_receives_the_error() {
 #[tokio::test]
 async fn connection_survives_a_rejected_body_but_not_a_trickling_one() {
     let users = vec![User::new("ann", "s3cret")];
-    let address = memory(Options { users, ..Options::default() }).await.leak();
+    let address = memory(ServerOptions { users, ..ServerOptions::default() }).await.leak();
     let mut stream = TcpStream::connect(address).await.unwrap();
     for _ in 0..3 {
         let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n";
@@ -175,7 +175,7 @@ async fn deletes_free_memory_below_the_limit() {
         let memory = Memory::bounded(&bound);
         async move { Ok(Arc::new(memory) as _) }
     });
-    let registry = serve("bounded", Options::default(), Arc::new(stores), None).await;
+    let registry = serve("bounded", ServerOptions::default(), Arc::new(stores), None).await;
     let digest = |bytes: &[u8]| oras_spec::Digest::sha256(bytes).to_string();
     let put = async |name: &str, bytes: Vec<u8>| {
         let path = format!("{name}/blobs/uploads/?digest={}", digest(&bytes));
@@ -216,15 +216,15 @@ async fn error_names_the_unusable_file() {
     for bad in ["nosuch", "directory"] {
         let tls = Some(oras_serve::Tls { certificate: path(bad), key: path("good") });
         let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
-        let options = Options { tls, ..Options::default() };
+        let options = ServerOptions { tls, ..ServerOptions::default() };
         let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();
         assert!(error.to_string().contains(path(bad).to_str().unwrap()), "{error}");
     }
     for bad in ["nosuch", "empty", "malformed", "binary", "directory"] {
         let good = Some(path("good"));
         for options in [
-            Options { htpasswd: Some(path(bad)), ..Options::default() },
-            Options { htpasswd: good.clone(), rules: Some(path(bad)), ..Options::default() },
+            ServerOptions { htpasswd: Some(path(bad)), ..ServerOptions::default() },
+            ServerOptions { htpasswd: good.clone(), rules: Some(path(bad)), ..ServerOptions::default() },
         ] {
             let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
             let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Pushing, pulling and deleting manifests.
 
-use oras_serve::Options;
+use oras_serve::ServerOptions;
 use oras_spec::{Algorithm, Descriptor, Digest, ImageIndex, ImageManifest, MediaType};
 use oras_store::Content;
 use oras_testkit::nodes::{blob, empty, index, manifest, referrer};
@@ -103,7 +103,7 @@ async fn accepts_manifest_before_its_subject() {
         let list = Content::of(MediaType::IMAGE_INDEX, list.to_bytes());
         registry.put_manifest("a", "entry", &list).await.refused(404, "MANIFEST_BLOB_UNKNOWN");
     }
-    let registry = memory(Options { referrers: false, ..Options::default() }).await;
+    let registry = memory(ServerOptions { referrers: false, ..ServerOptions::default() }).await;
     registry.push_blob("a", &empty()).await;
     let answer = registry.put_manifest("a", "r", &node).await;
     assert_eq!((answer.status, answer.maybe("oci-subject")), (201, None));
@@ -112,7 +112,7 @@ async fn accepts_manifest_before_its_subject() {
 
 #[tokio::test]
 async fn sparse_registry_accepts_incomplete_manifests() {
-    let registry = memory(Options { sparse: true, ..Options::default() }).await;
+    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
     let node = manifest("m", &[&blob("layer")]);
     assert_eq!(registry.put_manifest("a", "v1", &index(&[&node])).await.status, 201);
 }
@@ -121,7 +121,7 @@ async fn sparse_registry_accepts_incomplete_manifests() {
 async fn rejects_malformed_manifests() {
     let node = manifest("m", &[]);
     let text = String::from_utf8(node.in_memory().unwrap().to_vec()).unwrap();
-    let registry = memory(Options { max_manifest_size: 4000, ..Options::default() }).await;
+    let registry = memory(ServerOptions { max_manifest_size: 4000, ..ServerOptions::default() }).await;
     registry.push_blob("a", &empty()).await;
     let put = async |reference: &str, media_type: &str, body: &str| {
         let path = format!("a/manifests/{reference}");
@@ -207,7 +207,7 @@ async fn deleting_a_tag_keeps_the_manifest() {
 #[tokio::test]
 async fn manifest_that_is_also_a_blob_stays_a_manifest() {
     let node = manifest("m", &[]);
-    let registry = layouts(Options::default()).await;
+    let registry = layouts(ServerOptions::default()).await;
     registry.push_blob("a", &empty()).await;
     registry.push_blob("a", &node).await;
     assert_eq!(registry.put_manifest("a", "v1", &node).await.status, 201);

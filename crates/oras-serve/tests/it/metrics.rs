@@ -1,13 +1,13 @@
 //! `/metrics` and the probes.
 
-use oras_serve::{Options, User};
+use oras_serve::{ServerOptions, User};
 use oras_testkit::nodes::empty;
 
 use crate::client::{layouts, memory};
 
 #[tokio::test]
 async fn counts_requests() {
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     registry.push_blob("a", &empty()).await;
     registry.get("a/tags/list").await;
     registry.send("EVIL", "a/tags/list", &[], "").await;
@@ -49,8 +49,8 @@ async fn counts_requests() {
 async fn metrics_need_a_user_and_probes_do_not() {
     let users = vec![User::new("ann", "s3cret")];
     let ann = ("authorization", "Basic YW5uOnMzY3JldA==");
-    let closed = Options { users, anonymous_pull: true, ..Options::default() };
-    let open = Options { open_metrics: true, ..closed.clone() };
+    let closed = ServerOptions { users, anonymous_pull: true, ..ServerOptions::default() };
+    let open = ServerOptions { open_metrics: true, ..closed.clone() };
     let registry = memory(closed).await;
     let refused = registry.get("/metrics").await;
     refused.refused(401, "UNAUTHORIZED");
@@ -63,5 +63,5 @@ async fn metrics_need_a_user_and_probes_do_not() {
         assert_eq!(registry.head(path).await.status, 200);
         assert_eq!(registry.send("POST", path, &[], "").await.status, 405);
     }
-    assert_eq!(layouts(Options::default()).await.get("/readyz").await.status, 200);
+    assert_eq!(layouts(ServerOptions::default()).await.get("/readyz").await.status, 200);
 }

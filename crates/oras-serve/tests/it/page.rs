@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use oras_serve::{Options, User};
+use oras_serve::{ServerOptions, User};
 use oras_spec::{Descriptor, ImageIndex, ImageManifest, MediaType, annotation};
 use oras_store::Content;
 use oras_testkit::nodes::{blob, empty, index, manifest, referrer};
@@ -179,7 +179,7 @@ async fn shows_repositories_tags_and_manifests() {
 
 #[tokio::test]
 async fn escapes_hostile_text() {
-    let registry = layouts(Options { sparse: true, ..Options::default() }).await;
+    let registry = layouts(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
     let mut image = ImageManifest::new(empty().descriptor().clone(), Vec::new());
     for (number, text) in HOSTILE.iter().enumerate() {
         let mut layer = titled(&blob(format!("{number}")), text);
@@ -236,7 +236,7 @@ async fn escapes_hostile_text() {
 
 #[tokio::test]
 async fn pages_are_bounded() {
-    let registry = memory(Options { sparse: true, ..Options::default() }).await;
+    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
     let digest = |number: usize| oras_spec::Digest::sha256(&number.to_le_bytes());
     let layer = |number| {
         let mut layer = Descriptor::new(MediaType::LAYER_TAR, digest(number), 1);
@@ -284,7 +284,7 @@ async fn pages_are_bounded() {
 
 #[tokio::test]
 async fn lists_are_paged() {
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     registry.push_blob("a", &empty()).await;
     let content = manifest("x", &[]);
     for number in 0..120 {
@@ -319,7 +319,7 @@ async fn lists_are_paged() {
 
 #[tokio::test]
 async fn missing_content_shows_an_error_page() {
-    let registry = memory(Options { sparse: true, ..Options::default() }).await;
+    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
     let (one, absent) = (manifest("here", &[]), manifest("absent", &[]));
     let all = index(&[&one, &absent]);
     registry.push_blob("a", &empty()).await;
@@ -352,7 +352,7 @@ async fn missing_content_shows_an_error_page() {
 
 #[tokio::test]
 async fn assets_can_be_cached() {
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     let page = registry.get("/").await.page(200);
     let paths: Vec<_> = page.split('"').filter(|part| part.starts_with("/-/_/")).collect();
     assert_eq!(paths.len(), 4);
@@ -374,10 +374,10 @@ async fn assets_can_be_cached() {
 #[tokio::test]
 async fn page_needs_the_same_rights_as_pulls() {
     let users = vec![User::new("ann", "s3cret")];
-    let options = Options { users, ..Options::default() };
+    let options = ServerOptions { users, ..ServerOptions::default() };
     let right = [("authorization", "Basic YW5uOnMzY3JldA==")];
     for anonymous_pull in [false, true] {
-        let registry = memory(Options { anonymous_pull, ..options.clone() }).await;
+        let registry = memory(ServerOptions { anonymous_pull, ..options.clone() }).await;
         for path in ["/", "/-/a", "/-/_/page.css"] {
             let nobody = registry.get(path).await;
             if anonymous_pull {
@@ -394,7 +394,7 @@ async fn page_needs_the_same_rights_as_pulls() {
             assert_eq!(registry.send("GET", path, &wrong, "").await.status, 401, "{path}");
         }
     }
-    let registry = memory(Options { page: false, ..Options::default() }).await;
+    let registry = memory(ServerOptions { page: false, ..ServerOptions::default() }).await;
     for path in ["/", "/-/a", "/-/_/page.css"] {
         registry.get(path).await.refused(404, "NAME_INVALID");
     }
@@ -402,7 +402,7 @@ async fn page_needs_the_same_rights_as_pulls() {
 
 #[tokio::test]
 async fn damaged_content_shows_an_error_page() {
-    let registry = layouts(Options::default()).await;
+    let registry = layouts(ServerOptions::default()).await;
     registry.push_blob("a", &empty()).await;
     let content = manifest("x", &[]);
     push(&registry, "a", "v1", &content).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oras_serve::{Options, User};
+use oras_serve::{ServerOptions, User};
 use oras_testkit::nodes::empty;
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ async fn registry(directory: &TempDir) -> Registry {
     let path = directory.path().join("rules.toml");
     oras_fs::replace(&path, RULES.as_bytes(), 0o666).unwrap();
     let users = vec![User::new("ann", "a"), User::new("bob", "b")];
-    memory(Options { users, rules: Some(path), ..Options::default() }).await
+    memory(ServerOptions { users, rules: Some(path), ..ServerOptions::default() }).await
 }
 
 async fn push(registry: &Registry, name: &str, who: (&str, &str)) -> u16 {

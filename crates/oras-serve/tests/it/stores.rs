@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_memory::Memory;
-use oras_serve::{Options, PerRepository, Server, Stores, Warnings};
+use oras_serve::{PerRepository, Server, ServerOptions, Stores, Warnings};
 use oras_store::{ReadStore, Source};
 use oras_testkit::nodes::{empty, manifest};
 
@@ -44,7 +44,7 @@ async fn layouts_outlive_the_server() {
     let node = manifest("m", &[]);
     {
         let registry =
-            serve("layouts", Options::default(), Arc::new(layouts(root.path().to_owned())), None).await;
+            serve("layouts", ServerOptions::default(), Arc::new(layouts(root.path().to_owned())), None).await;
         registry.push_blob("a/b", &empty()).await;
         registry.put_manifest("a/b", "v1", &node).await;
     }
@@ -54,16 +54,16 @@ async fn layouts_outlive_the_server() {
 
     let again = layouts(root.path().to_owned()).with_existing(["a/b".to_owned()]);
     assert_eq!(again.repositories().await.unwrap(), ["a/b"]);
-    let registry = serve("layouts", Options::default(), Arc::new(again), None).await;
+    let registry = serve("layouts", ServerOptions::default(), Arc::new(again), None).await;
     assert_eq!(registry.get("a/b/manifests/v1").await.body, node.in_memory().unwrap());
 }
 
 #[tokio::test]
 async fn shutdown_frees_the_address() {
     let stores = || Arc::new(PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) }));
-    let server = Server::bind("127.0.0.1:0", Options::default(), stores()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0", ServerOptions::default(), stores()).await.unwrap();
     let address = server.local_addr();
-    assert!(Server::bind(address, Options::default(), stores()).await.is_err());
+    assert!(Server::bind(address, ServerOptions::default(), stores()).await.is_err());
     server.run(async {}).await.unwrap();
-    Server::bind(address, Options::default(), stores()).await.unwrap();
+    Server::bind(address, ServerOptions::default(), stores()).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! Tokens: how they are issued and what they cover.
 
-use oras_serve::{Options, User};
+use oras_serve::{ServerOptions, User};
 use oras_testkit::nodes::empty;
 
 use crate::client::{Answer, Registry, memory};
@@ -8,8 +8,8 @@ use crate::client::{Answer, Registry, memory};
 /// `ann:s3cret`.
 const ANN: (&str, &str) = ("authorization", "Basic YW5uOnMzY3JldA==");
 
-async fn registry(options: Options) -> Registry {
-    memory(Options { users: vec![User::new("ann", "s3cret")], ..options }).await
+async fn registry(options: ServerOptions) -> Registry {
+    memory(ServerOptions { users: vec![User::new("ann", "s3cret")], ..options }).await
 }
 
 /// Returns a token for `scopes` as the value of `Authorization`.
@@ -29,7 +29,7 @@ fn bearer(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn challenge_names_realm_and_scope() {
-    let registry = registry(Options::default()).await;
+    let registry = registry(ServerOptions::default()).await;
     for (method, path, scope) in [
         ("GET", "/v2/", ""),
         ("GET", "a/b/manifests/v1", ",scope=\"repository:a/b:pull\""),
@@ -50,7 +50,7 @@ async fn challenge_names_realm_and_scope() {
         assert_eq!(answer.header("www-authenticate"), "Basic realm=\"oras\"", "{header}");
     }
     let url = Some("https://registry.example/".to_owned());
-    let told = self::registry(Options { public_url: url, ..Options::default() }).await;
+    let told = self::registry(ServerOptions { public_url: url, ..ServerOptions::default() }).await;
     let answer = told.send("GET", "/v2/", &[("x-forwarded-host", "evil.example")], "").await;
     let expected = "Bearer realm=\"https://registry.example/token\",service=\"oras\"";
     assert_eq!(answer.header("www-authenticate"), expected);
@@ -58,7 +58,7 @@ async fn challenge_names_realm_and_scope() {
 
 #[tokio::test]
 async fn token_covers_only_its_scope() {
-    let registry = registry(Options::default()).await;
+    let registry = registry(ServerOptions::default()).await;
     let push = token(&registry, "scope=repository:a:pull,push&scope=registry:catalog:*", &[ANN]).await;
     let push = ("authorization", push.as_str());
     let digest = &empty().descriptor().digest.clone();
@@ -95,9 +95,9 @@ async fn token_covers_only_its_scope() {
 
 #[tokio::test]
 async fn rejects_invalid_tokens() {
-    let registry = registry(Options { anonymous_pull: true, ..Options::default() }).await;
+    let registry = registry(ServerOptions { anonymous_pull: true, ..ServerOptions::default() }).await;
     let good = token(&registry, "scope=repository:a:pull", &[ANN]).await;
-    let other = self::registry(Options::default()).await;
+    let other = self::registry(ServerOptions::default()).await;
     let others = token(&other, "scope=repository:a:pull", &[ANN]).await;
     let parts: Vec<_> = good.split('.').collect();
     let none = format!("Bearer eyJhbGciOiJub25lIn0.{}.", parts[1]);
@@ -116,14 +116,14 @@ async fn rejects_invalid_tokens() {
 
 #[tokio::test]
 async fn issues_tokens_to_users_and_for_anonymous_pulls() {
-    let closed = registry(Options::default()).await;
+    let closed = registry(ServerOptions::default()).await;
     let wrong = ("authorization", "Basic YW5uOndyb25n");
     for headers in [&[][..], &[wrong]] {
         let refused = closed.send("GET", "/token?scope=repository:a:pull", headers, "").await;
         refused.refused(401, "UNAUTHORIZED");
         assert_eq!(refused.header("www-authenticate"), "Basic realm=\"oras\"");
     }
-    let open = registry(Options { anonymous_pull: true, ..Options::default() }).await;
+    let open = registry(ServerOptions { anonymous_pull: true, ..ServerOptions::default() }).await;
     let nobody = token(&open, "scope=repository:a:pull,push,delete", &[]).await;
     let nobody = ("authorization", nobody.as_str());
     assert_eq!(open.send("GET", "a/tags/list", &[nobody], "").await.status, 404);
@@ -135,13 +135,13 @@ async fn issues_tokens_to_users_and_for_anonymous_pulls() {
     }
     open.send("GET", "/token", &[wrong], "").await.refused(401, "UNAUTHORIZED");
     // Without users there are no tokens.
-    let free = memory(Options::default()).await;
+    let free = memory(ServerOptions::default()).await;
     assert_eq!(free.get("/token").await.status, 404);
 }
 
 #[tokio::test]
 async fn form_with_a_password_gets_a_token() {
-    let registry = registry(Options::default()).await;
+    let registry = registry(ServerOptions::default()).await;
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let post =
         async |headers: &[(&str, &str)], body: &str| registry.send("POST", "/token", headers, body).await;
@@ -167,7 +167,7 @@ async fn form_with_a_password_gets_a_token() {
 
 #[tokio::test]
 async fn throttles_wrong_passwords() {
-    let registry = registry(Options::default()).await;
+    let registry = registry(ServerOptions::default()).await;
     assert_eq!(registry.send("GET", "/v2/", &[ANN], "").await.status, 200);
     let mut refused = None;
     for _ in 0..100 {

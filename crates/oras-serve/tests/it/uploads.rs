@@ -1,6 +1,6 @@
 //! Blob uploads and their failures.
 
-use oras_serve::Options;
+use oras_serve::ServerOptions;
 use oras_spec::Digest;
 use oras_testkit::nodes::{blob, bytes};
 
@@ -131,7 +131,7 @@ async fn upload_belongs_to_its_repository_and_can_be_cancelled() {
 
 #[tokio::test]
 async fn limits_open_uploads() {
-    let registry = memory(Options::default()).await;
+    let registry = memory(ServerOptions::default()).await;
     for _ in 0..1024 {
         registry.open("a").await;
     }

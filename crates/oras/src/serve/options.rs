@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use oras_serve::Options;
+use oras_serve::ServerOptions;
 
 use super::garbage_collection::GarbageCollection;
 use super::proxy::ProxyOptions;
@@ -34,5 +34,5 @@ pub struct ServeOptions {
     /// Makes the server a proxy, which caches the content that clients pull through it, and accepts no pushes.
     pub proxy: Option<ProxyOptions>,
     /// The options of the server itself.
-    pub server: Options,
+    pub server: ServerOptions,
 }

@@ -9,7 +9,7 @@ use crate::{Tls, User};
 
 /// The options of a server.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ServerOptions {
     /// Offers the referrers API; without it clients fall back to the tag schema.
     pub referrers: bool,
     /// Rejects every request that would change a repository.
@@ -46,7 +46,7 @@ pub struct Options {
     pub max_manifest_size: u64,
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     /// All features, no users, complete manifests of at most 4 MiB, maintenance once an hour.
     fn default() -> Self {
         Self {
