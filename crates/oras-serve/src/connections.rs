@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Request, Response, StatusCode};
+use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::response::set_header;
 use crate::api::router;
+use crate::http_message::{Response, full, make_response, received};
 use crate::limits::peer::Peer;
 use crate::limits::write_timeout::WriteTimeout;
 use crate::ops::tls_certificate::Certificate;
@@ -186,7 +184,7 @@ impl Connection {
     {
         let (registry, peer) = (Arc::clone(&self.registry), self.peer.clone());
         self.answer_with(stream, move |request| {
-            router::serve(Arc::clone(&registry), peer.clone(), request.map(Body::new))
+            router::serve(Arc::clone(&registry), peer.clone(), request.map(received))
         })
         .await;
     }
@@ -195,8 +193,8 @@ impl Connection {
     async fn answer_with<S, F, Fut>(self, stream: S, respond: F)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        F: Fn(Request<Incoming>) -> Fut,
-        Fut: Future<Output = Response<Body>>,
+        F: Fn(http::Request<Incoming>) -> Fut,
+        Fut: Future<Output = Response>,
     {
         let Self { peer, buffer, mut closing, .. } = self;
         let service = service_fn(|request| {
@@ -240,13 +238,9 @@ async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
 }
 
 /// Returns the response to an HTTP request on a port for HTTPS, in the words of Go's `net/http`.
-fn https_only() -> Response<Body> {
-    let text = "Client sent an HTTP request to an HTTPS server.\n";
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    set_header(&mut response, "content-type", "text/plain; charset=utf-8");
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+fn https_only() -> Response {
+    let headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")];
+    make_response(StatusCode::BAD_REQUEST, headers, full("Client sent an HTTP request to an HTTPS server.\n"))
 }
 
 /// Returns true if a connection ended because the head of a request exceeded the limit that [`WriteTimeout`] enforces.

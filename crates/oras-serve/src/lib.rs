@@ -23,6 +23,7 @@ mod api;
 mod auth;
 mod connections;
 mod digests_in_use;
+mod http_message;
 mod limits;
 mod ops;
 #[cfg(feature = "page")]

@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use futures::{StreamExt, TryStreamExt};
+use http::{Method, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Source};
 
@@ -14,8 +13,8 @@ use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::range::{self, RequestedRange};
 use super::request_context::RequestContext;
-use super::response::{empty, set_header};
 use super::verified_stream::verified_stream;
+use crate::http_message::{Body, Request, Response, empty, make_response, streamed};
 use crate::registry::Registry;
 
 /// Parses a digest in a path or a query.
@@ -44,7 +43,7 @@ pub(super) struct BlobRequest {
 
 impl BlobRequest {
     /// Reads the headers of a request.
-    pub(super) fn of(request: &Request<Body>) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         let range = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
         let conditions = Conditions::of(request.headers());
         Self { is_head: request.method() == Method::HEAD, range: range.map(ToOwned::to_owned), conditions }
@@ -72,7 +71,7 @@ async fn try_get(
     name: &str,
     digest: &Digest,
     request: &BlobRequest,
-) -> Result<Option<Response<Body>>, ApiError> {
+) -> Result<Option<Response>, ApiError> {
     // A proxy resolves digests of blobs at another endpoint than those of manifests.
     let store = context.blob_store(name).await?;
     let node = find(&*store, digest).await?;
@@ -84,7 +83,7 @@ async fn try_get(
     let content = Content::from_source(store as Arc<dyn Source>, node);
     let range = sent.clone().unwrap_or(0..size);
     let body = if request.is_head {
-        Body::empty()
+        Body::default()
     } else {
         // A range that covers the whole blob is verified, too.
         let stream = match range == (0..size) {
@@ -94,23 +93,23 @@ async fn try_get(
         };
         let stream = stream.map_err(|error| ApiError::from_read(&error, ApiError::blob_unknown))?;
         let Some(stream) = stream else { return Ok(None) };
-        Body::from_stream(stream)
+        streamed(stream)
     };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    // Set here, because the body of a stream has no known length.
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    set_header(&mut response, "docker-content-digest", &digest.to_string());
-    set_header(&mut response, "etag", &etag(digest));
-    if sent.is_some() {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        // Both positions are inclusive (RFC 9110, section 14.4).
-        let text = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
-        set_header(&mut response, "content-range", &text);
+    let mut headers = vec![
+        ("content-type", "application/octet-stream".to_owned()),
+        // Set here, because the body of a stream has no known length.
+        ("content-length", (range.end - range.start).to_string()),
+        ("accept-ranges", "bytes".to_owned()),
+        ("docker-content-digest", digest.to_string()),
+        ("etag", etag(digest)),
+    ];
+    if sent.is_none() {
+        return Ok(Some(make_response(StatusCode::OK, headers, body)));
     }
-    Ok(Some(response))
+    // Both positions are inclusive (RFC 9110, section 14.4).
+    let text = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+    headers.push(("content-range", text));
+    Ok(Some(make_response(StatusCode::PARTIAL_CONTENT, headers, body)))
 }
 
 /// Returns the range to send, or `None` for the whole blob.

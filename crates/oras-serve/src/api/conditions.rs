@@ -1,11 +1,10 @@
 //! Conditional requests (RFC 9110, section 13): the ETag of content is its digest.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use oras_spec::Digest;
 
 use super::error::ApiError;
-use super::response::empty;
+use crate::http_message::{Response, empty};
 
 /// Returns the ETag of content.
 pub(crate) fn etag(digest: &Digest) -> String {
@@ -45,7 +44,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 if `If-Match` does not list it.
-    pub(crate) fn not_modified(&self, digest: &Digest) -> Result<Option<Response<Body>>, ApiError> {
+    pub(crate) fn not_modified(&self, digest: &Digest) -> Result<Option<Response>, ApiError> {
         // `If-Match` comes first (RFC 9110, section 13.2.2).
         if self.if_match.as_deref().is_some_and(|list| !lists(list, Some(digest), false)) {
             return Err(failed(Some(digest)));
@@ -80,7 +79,7 @@ fn lists(list: &str, current: Option<&Digest>, weak: bool) -> bool {
     })
 }
 
-fn not_modified_response(digest: &Digest) -> Response<Body> {
+fn not_modified_response(digest: &Digest) -> Response {
     let headers = [("etag", etag(digest)), ("docker-content-digest", digest.to_string())];
     empty(StatusCode::NOT_MODIFIED, &headers)
 }
@@ -100,7 +99,7 @@ fn failed(current: Option<&Digest>) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     fn of(lines: &[(&'static str, &str)]) -> Conditions {
         let mut headers = HeaderMap::new();

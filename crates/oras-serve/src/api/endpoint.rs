@@ -1,6 +1,6 @@
 //! The endpoint of a request. Its path is decoded and parsed once: authorization and dispatch read the same value.
 
-use axum::http::Uri;
+use http::Uri;
 use percent_encoding::percent_decode_str;
 
 use super::route::Route;

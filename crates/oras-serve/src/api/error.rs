@@ -2,16 +2,15 @@
 
 use std::io;
 
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use http::StatusCode;
 use oras_spec::api_bodies::{ErrorBody, ErrorEntry};
 use oras_spec::json;
 use oras_store::{Error, ErrorKind};
 
-use super::response::set_header;
+use crate::http_message::{Response, full, make_response};
 
 /// The result of a handler.
-pub(crate) type Answer = Result<Response<Body>, ApiError>;
+pub(crate) type Answer = Result<Response, ApiError>;
 
 /// An error response: a status, a code of the specification, and a message for people.
 #[derive(Debug)]
@@ -132,16 +131,11 @@ impl ApiError {
         self.status == StatusCode::NOT_FOUND
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
+    pub(crate) fn into_response(self) -> Response {
         let entry = ErrorEntry { code: self.code.to_owned(), message: self.message, ..ErrorEntry::default() };
         let body = json::to_vec(&ErrorBody { errors: vec![entry] });
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
-        set_header(&mut response, "content-type", "application/json");
-        for (name, value) in &self.headers {
-            set_header(&mut response, name, value);
-        }
-        response
+        let content_type = ("content-type", "application/json".to_owned());
+        make_response(self.status, [content_type].into_iter().chain(self.headers), full(body))
     }
 }
 

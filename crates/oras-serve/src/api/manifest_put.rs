@@ -1,9 +1,9 @@
 //! Manifests: PUT (distribution-spec, "Pushing Manifests").
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use http::{StatusCode, header};
+use http_body_util::BodyExt;
 use oras_spec::reference::check_tag;
 use oras_spec::{Descriptor, Manifest, MediaKind, MediaType};
 use oras_store::{Content, ErrorKind, PushMode, Store};
@@ -14,7 +14,7 @@ use super::error::{Answer, ApiError};
 use super::manifests::{current, failed};
 use super::query::Query;
 use super::request_context::RequestContext;
-use super::response::empty;
+use crate::http_message::{Body, Request, empty};
 use crate::limits::manifest_memory::{Reservation, SMALL_MANIFEST};
 
 /// The maximum number of tags of one PUT by digest; the specification requires at least 10.
@@ -26,7 +26,7 @@ pub(super) async fn put(
     name: &str,
     reference: &str,
     query: &Query,
-    request: Request<Body>,
+    request: Request,
 ) -> Answer {
     let registry = &context.registry;
     let tags = tags(reference, query)?;
@@ -81,7 +81,7 @@ pub(super) async fn put(
     Ok(empty(StatusCode::CREATED, &headers))
 }
 
-fn media_type(request: &Request<Body>) -> MediaType {
+fn media_type(request: &Request) -> MediaType {
     let text = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     // Parameters such as `charset` are not part of the media type.
     MediaType::from(text.and_then(|text| text.split(';').next()).unwrap_or_default().trim())

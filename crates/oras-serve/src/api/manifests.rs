@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use http::StatusCode;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, DeleteTarget, Error, ErrorKind, Source};
 
@@ -11,9 +10,9 @@ use super::conditions::{Conditions, etag};
 use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::request_context::RequestContext;
-use super::response::{empty, set_header};
 use super::route::is_reference;
 use super::verified_stream::verified_stream;
+use crate::http_message::{empty, full, make_response, streamed};
 use crate::limits::manifest_memory::SMALL_MANIFEST;
 
 /// Sends a manifest.
@@ -33,28 +32,30 @@ pub(super) async fn get(
         return Ok(not_modified);
     }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
-    let mut response = if node.size <= SMALL_MANIFEST {
+    let body = if node.size <= SMALL_MANIFEST {
         let bytes = content.bytes(SMALL_MANIFEST).await.map_err(|error| unreadable(&error))?;
-        Response::new(Body::from(bytes))
+        full(bytes)
     } else if node.size <= context.registry.options.max_manifest_size {
         // Streamed: a slow client must not keep a large manifest in memory.
         let stream = content.unverified(0..node.size).await.map_err(|error| unreadable(&error))?;
         let stream = verified_stream(&node, stream).map_err(|error| unreadable(&error))?;
-        let mut response = Response::new(Body::from_stream(stream));
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(node.size));
-        response
+        streamed(stream)
     } else {
         return Err(ApiError::manifest_invalid("the manifest is too large"));
     };
-    set_header(&mut response, "content-type", node.media_type.as_str());
+    let mut headers = vec![
+        ("content-type", node.media_type.to_string()),
+        // Set here, because the body of a stream has no known length.
+        ("content-length", node.size.to_string()),
+        ("docker-content-digest", node.digest.to_string()),
+        ("etag", etag(&node.digest)),
+    ];
     if !node.media_type.is_manifest() {
         // The media type is chosen by the client that pushed, and may be one that a browser would run.
-        set_header(&mut response, "content-security-policy", "default-src 'none'; sandbox");
-        set_header(&mut response, "x-content-type-options", "nosniff");
+        headers.push(("content-security-policy", "default-src 'none'; sandbox".to_owned()));
+        headers.push(("x-content-type-options", "nosniff".to_owned()));
     }
-    set_header(&mut response, "docker-content-digest", &node.digest.to_string());
-    set_header(&mut response, "etag", &etag(&node.digest));
-    Ok(response)
+    Ok(make_response(StatusCode::OK, headers, body))
 }
 
 /// Deletes a tag, or a manifest with its tags.

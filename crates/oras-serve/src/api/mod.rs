@@ -16,7 +16,6 @@ mod range;
 pub(crate) mod reference_locks;
 mod referrers;
 pub(crate) mod request_context;
-pub(crate) mod response;
 pub(crate) mod route;
 pub(crate) mod router;
 mod tags;

@@ -1,12 +1,11 @@
 //! Pagination of lists: the number of entries of a page, and the link to the next page.
 
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::error::ApiError;
 use super::query::Query;
-use super::response::{json, set_header};
+use crate::http_message::{Response, json, set_header};
 
 /// The maximum number of entries of one page. A `Link` header contains the URL of the next page.
 pub(super) const MAX_ENTRIES: usize = 1000;
@@ -57,7 +56,7 @@ impl Page {
     }
 
     /// Returns the response, whose body `body` makes from the names.
-    pub(super) fn into_response(self, body: impl FnOnce(Vec<String>) -> Vec<u8>) -> Response<Body> {
+    pub(super) fn into_response(self, body: impl FnOnce(Vec<String>) -> Vec<u8>) -> Response {
         let mut response = json(body(self.names));
         if let Some(next) = self.next {
             set_header(&mut response, "link", &next);

@@ -1,7 +1,7 @@
 //! Requests for a repository of another registry, which the query `ns` names (distribution-spec, main, "Registry
 //! Proxying").
 
-use axum::http::{StatusCode, Uri};
+use http::{StatusCode, Uri};
 
 use super::endpoint::Endpoint;
 use super::error::ApiError;

@@ -1,6 +1,6 @@
 //! The query of a URL.
 
-use axum::http::Uri;
+use http::Uri;
 
 /// The parameters of a query, decoded, in order; names may repeat.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::manifests::failed;
 use super::pagination::{encoded, entry_count};
 use super::query::Query;
 use super::request_context::RequestContext;
-use super::response::{json as json_response, set_header};
+use crate::http_message::{json as json_response, set_header};
 
 /// The maximum number of bytes of the entries of one page. Clients read documents of at most 4 MiB; 1 KiB is left for
 /// the frame.

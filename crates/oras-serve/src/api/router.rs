@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
+use hyper::body::Body as _;
 
 use super::blobs::{self, BlobRequest};
 use super::conditions::Conditions;
@@ -12,12 +12,12 @@ use super::error::{Answer, ApiError};
 use super::proxy_namespace::{self, Resolved};
 use super::query::Query;
 use super::request_context::RequestContext;
-use super::response::{json, set_header};
 use super::route::{Resource, Route};
 use super::uploads::UploadRequest;
 use super::warnings::Warnings;
 use super::{catalog, manifest_put, manifests, referrers, tags, uploads};
 use crate::auth::{authorize, token_endpoint};
+use crate::http_message::{Body, Request, Response, json, set_header};
 use crate::limits::minimum_rate;
 use crate::limits::peer::Peer;
 use crate::ops::access_log::AccessLogEntry;
@@ -27,7 +27,7 @@ use crate::page;
 use crate::registry::Registry;
 
 /// Answers one request and logs it.
-pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request) -> Response {
     let endpoint = Endpoint::parse(request.uri());
     let is_head = request.method() == Method::HEAD;
     // The entry begins before anything can fail or wait, so that every request is logged with its whole duration.
@@ -39,7 +39,7 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request<
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(size));
     }
     if is_head {
-        *response.body_mut() = Body::empty();
+        *response.body_mut() = Body::default();
     }
     response
 }
@@ -49,9 +49,9 @@ async fn limited(
     registry: Arc<Registry>,
     peer: Peer,
     endpoint: Endpoint,
-    request: Request<Body>,
+    request: Request,
     entry: &Arc<AccessLogEntry>,
-) -> Response<Body> {
+) -> Response {
     let is_below_v2 = endpoint.is_below_v2();
     // Enforced before authorization, so that an unauthorized client can't hold a connection by sending slowly.
     let (request, unread) = minimum_rate::enforce(request, &peer.activity);
@@ -74,9 +74,9 @@ async fn answer(
     registry: Arc<Registry>,
     peer: Peer,
     endpoint: Endpoint,
-    request: Request<Body>,
+    request: Request,
     entry: &Arc<AccessLogEntry>,
-) -> Response<Body> {
+) -> Response {
     let Resolved { endpoint, namespace } =
         match proxy_namespace::resolve(&*registry.stores, endpoint, request.uri()) {
             Ok(resolved) => resolved,
@@ -104,7 +104,7 @@ async fn answer(
     response
 }
 
-async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<AccessLogEntry>) -> Answer {
+async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessLogEntry>) -> Answer {
     match &context.endpoint {
         Endpoint::Token => token_endpoint::answer(&context, request).await,
         Endpoint::Metrics => metrics_endpoint::answer(&context.registry, request.method()),
@@ -128,7 +128,7 @@ async fn dispatch(context: RequestContext, request: Request<Body>, entry: &Arc<A
 /// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
 /// disconnects, which would interrupt a write. A write whose body is complete continues with its resources (memory,
 /// locks, digests in use), and its outcome is logged.
-async fn write(context: RequestContext, request: Request<Body>, entry: Arc<AccessLogEntry>) -> Answer {
+async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEntry>) -> Answer {
     // The limit is the maximum number of connections, so only a client that disconnects early can exceed it.
     let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
     let client = context.client_id();
@@ -149,7 +149,7 @@ async fn write(context: RequestContext, request: Request<Body>, entry: Arc<Acces
 }
 
 /// Calls the handler of an endpoint and a method.
-async fn call(context: &RequestContext, route: &Route, request: Request<Body>) -> Answer {
+async fn call(context: &RequestContext, route: &Route, request: Request) -> Answer {
     let query = Query::of(request.uri());
     let method = request.method().clone();
     let (name, resource) = match (route, method.clone()) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
-use axum::http::StatusCode;
 use bytes::Bytes;
 use futures::StreamExt;
+use http::StatusCode;
+use http_body_util::{BodyDataStream, BodyExt};
 use oras_store::Ingest;
 
 use super::error::ApiError;
+use crate::http_message::Body;
 
 /// The timeout of a client that sends nothing. The client can resume its upload on another connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,7 +58,7 @@ pub(super) async fn receive(
 
 /// A body that is read ahead.
 struct BodyReader {
-    body: BodyDataStream,
+    body: BodyDataStream<Body>,
     pieces: Vec<Bytes>,
     /// The length of `pieces`.
     length: usize,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use oras_spec::MediaType;
 use oras_store::{ErrorKind, Ingest, IngestName, IngestOptions, Store};
 use parking_lot::Mutex;

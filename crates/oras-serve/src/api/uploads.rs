@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Body as _;
 use oras_spec::{Algorithm, Digest, MediaType};
 use oras_store::{Error, IngestName, IngestOptions, Store};
 
@@ -14,10 +14,10 @@ use super::mount::mount;
 use super::query::Query;
 use super::range;
 use super::request_context::RequestContext;
-use super::response::{empty, set_header};
 use super::upload_body::{invalid, receive};
 use super::upload_session::{UploadLock, UploadSession};
 use super::upload_sessions::NewSession;
+use crate::http_message::{Body, empty, set_header};
 
 /// The pause between two attempts to cancel an upload while a write of a disconnected client still runs.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(20);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::header::WARNING;
-use axum::http::{HeaderMap, HeaderValue};
+use http::header::WARNING;
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 
 /// The maximum length of a text. All warnings of a response together may have 4,096 bytes.

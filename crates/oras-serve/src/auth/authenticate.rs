@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode, header};
 
 use super::access_control::AccessControl;
 use super::challenge::{Challenge, ChallengeReason};
@@ -98,7 +98,7 @@ impl AccessControl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     fn read(values: &[&str]) -> Credentials {
         let mut headers = HeaderMap::new();

@@ -1,7 +1,7 @@
 //! Authorization: checks that the sender may perform the requested action.
 
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use http::request::Parts;
+use http::{Method, StatusCode, header};
 
 use super::access_control::AccessControl;
 use super::challenge::{Challenge, ChallengeReason, realm};

@@ -1,8 +1,8 @@
 //! Challenges, which describe to a client how to log in (RFC 9110, section 11.6.1; distribution, "Token Authentication
 //! Specification").
 
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::tokens::SERVICE;
 use crate::api::endpoint::TOKEN_PATH;
@@ -104,7 +104,7 @@ impl Challenge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     #[test]
     fn rejects_malformed_hosts() {

@@ -1,8 +1,8 @@
 //! The endpoint that issues tokens: `GET /token` with a password (distribution, "Token Authentication Specification"),
 //! and `POST /token` with a form (distribution, "OAuth2 Token Authentication").
 
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 
 use super::challenge::{Challenge, ChallengeReason};
@@ -11,7 +11,7 @@ use super::scope::{MAX_SCOPES, Scope};
 use super::tokens::{Claims, LIFETIME};
 use crate::api::error::{Answer, ApiError};
 use crate::api::request_context::RequestContext;
-use crate::api::response::{json, set_header};
+use crate::http_message::{Request, json, set_header};
 
 /// The largest form.
 const MAX_FORM: usize = 64 * 1024;
@@ -34,7 +34,7 @@ struct TokenRequest {
 ///
 /// The server issues no refresh tokens. A long-lived token would be like a second password, which stays valid when the
 /// user changes the password. Clients that request one (`offline_token`, `access_type`) then use the password again.
-pub(crate) async fn answer(context: &RequestContext, request: Request<Body>) -> Answer {
+pub(crate) async fn answer(context: &RequestContext, request: Request) -> Answer {
     let access = &context.registry.access;
     if !access.has_users() {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "no token is needed here"));
@@ -65,7 +65,7 @@ fn parse_scopes(query: &[u8]) -> Vec<Scope> {
 }
 
 /// Reads a form with `grant_type=password`, or one without a grant in a request whose headers contain a password.
-async fn read_form(context: &RequestContext, request: Request<Body>) -> Result<TokenRequest, ApiError> {
+async fn read_form(context: &RequestContext, request: Request) -> Result<TokenRequest, ApiError> {
     let invalid = |status, what: &str| ApiError::new(status, "UNSUPPORTED", what);
     let is_form = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
         value.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
@@ -74,9 +74,11 @@ async fn read_form(context: &RequestContext, request: Request<Body>) -> Result<T
         return Err(invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a token is asked for with a form"));
     }
     // Bounded: the sender is not authenticated yet.
-    let body = axum::body::to_bytes(request.into_body(), MAX_FORM).await;
-    let body =
-        body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?;
+    // Boxed: the compiler can't prove that the future of an unboxed `Limited` is `Send`.
+    let body = Limited::new(request.into_body(), MAX_FORM).boxed_unsync().collect().await;
+    let body = body
+        .map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?
+        .to_bytes();
     let value = |wanted: &str| {
         let mut pairs = form_urlencoded::parse(&body);
         pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::http::{Request, header};
-use hyper::body::{Frame, SizeHint};
+use bytes::Bytes;
+use http::header;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_activity::ConnectionActivity;
 use super::unread_body::{DroppedBody, UnreadBody};
+use crate::http_message::{Body, BodyError, Request};
 
 /// A minimum rate: `bytes` must arrive in each `period` of waiting.
 #[derive(Clone, Copy)]
@@ -29,10 +31,7 @@ const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) }
 
 /// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does
 /// not read, if there is a body.
-pub(crate) fn enforce(
-    request: Request<Body>,
-    activity: &Arc<ConnectionActivity>,
-) -> (Request<Body>, Option<UnreadBody>) {
+pub(crate) fn enforce(request: Request, activity: &Arc<ConnectionActivity>) -> (Request, Option<UnreadBody>) {
     let has_body = !request.body().is_end_stream();
     // The size limit of the head does not include the body.
     activity.expect(has_body);
@@ -44,7 +43,7 @@ pub(crate) fn enforce(
         expects_continue: request.headers().contains_key(header::EXPECT),
         activity: Arc::clone(activity),
     };
-    let request = request.map(|body| Body::new(MinimumRateBody::new(body, &unread, MINIMUM)));
+    let request = request.map(|body| MinimumRateBody::new(body, &unread, MINIMUM).boxed_unsync());
     (request, Some(unread))
 }
 
@@ -105,12 +104,12 @@ impl Drop for MinimumRateBody {
 
 impl hyper::body::Body for MinimumRateBody {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // hyper sends `100 Continue` at the first poll.
         self.was_read = true;
         let polled = Pin::new(&mut self.body).poll_frame(cx);
@@ -129,7 +128,7 @@ impl hyper::body::Body for MinimumRateBody {
         }
         self.timer.as_mut().poll(cx).map(|()| {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly");
-            Some(Err(axum::Error::new(error)))
+            Some(Err(error.into()))
         })
     }
 
@@ -147,6 +146,8 @@ mod tests {
     use super::*;
     use futures::StreamExt as _;
 
+    use crate::http_message::streamed;
+
     /// Receives `count` pieces of `size` bytes, one every 20 ms, where 100 bytes must arrive in 100 ms of waiting.
     async fn receive(count: usize, size: usize) -> usize {
         let pieces = futures::stream::iter(0..count).then(move |_| async move {
@@ -156,8 +157,8 @@ mod tests {
         let activity = Arc::new(ConnectionActivity::new());
         let unread = UnreadBody { dropped: Arc::default(), expects_continue: false, activity };
         let rate = Rate { bytes: 100, period: Duration::from_millis(100) };
-        let body = MinimumRateBody::new(Body::from_stream(pieces), &unread, rate);
-        let mut stream = Body::new(body).into_data_stream();
+        let body = MinimumRateBody::new(streamed(pieces), &unread, rate);
+        let mut stream = body.boxed_unsync().into_data_stream();
         let mut received = 0;
         while let Some(Ok(bytes)) = stream.next().await {
             received += bytes.len();

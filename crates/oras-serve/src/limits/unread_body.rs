@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
 use futures::StreamExt as _;
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use parking_lot::Mutex;
 
 use super::connection_activity::ConnectionActivity;
+use crate::http_message::Body;
 
 /// The maximum size of an unread body that the server discards, and the maximum time for discarding it. A client
 /// that sends its whole body first can then read the response. The limits bound how long it can hold a connection.

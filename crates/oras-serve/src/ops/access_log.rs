@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::{Method, Request, Response, StatusCode, Uri, header};
+use http::{Method, StatusCode, Uri, header};
+use hyper::body::Body as _;
 use parking_lot::Mutex;
 
 use super::metrics::{EndpointLabel, Metrics};
 use crate::api::endpoint::Endpoint;
+use crate::http_message::{Request, Response};
 use crate::limits::peer::Peer;
 
 /// The target of the events of requests. Their fields are `remote`, `method`, `path`, `status`, `bytes`, `duration_us`,
@@ -45,7 +46,7 @@ impl AccessLogEntry {
         metrics: &Arc<Metrics>,
         peer: &Peer,
         endpoint: &Endpoint,
-        request: &Request<Body>,
+        request: &Request,
     ) -> Arc<Self> {
         Arc::new(Self {
             metrics: Arc::clone(metrics),
@@ -69,7 +70,7 @@ impl AccessLogEntry {
     }
 
     /// Writes the entry of a request whose response is about to be sent; `bytes` is the length of its body.
-    pub(crate) fn finish(&self, response: &Response<Body>) {
+    pub(crate) fn finish(&self, response: &Response) {
         // The size of a streamed body is unknown, so the `Content-Length` header takes precedence.
         let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let bytes = length.and_then(|text| text.parse::<u64>().ok()).or(response.body().size_hint().exact());

@@ -1,9 +1,9 @@
 //! The endpoints `/healthz` and `/readyz`, for supervisors and load balancers. They never require credentials.
 
-use axum::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::api::error::{Answer, ApiError};
-use crate::api::response::uncached_text;
+use crate::http_message::uncached_text;
 use crate::registry::Registry;
 
 /// Returns 200 as long as the server can answer requests.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::api::endpoint::Endpoint;
 use crate::api::route::{Resource, Route};

@@ -1,10 +1,10 @@
 //! The endpoint `/metrics`.
 
-use axum::http::Method;
+use http::Method;
 
 use super::metrics::MetricsText;
 use crate::api::error::{Answer, ApiError};
-use crate::api::response::uncached_text;
+use crate::http_message::uncached_text;
 use crate::registry::Registry;
 
 /// Returns all metrics of a server.

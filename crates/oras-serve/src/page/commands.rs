@@ -1,7 +1,7 @@
 //! Command lines that people copy into a shell. Every part is checked against a grammar without spaces, quotes and
 //! other special characters.
 
-use axum::http::header::HOST;
+use http::header::HOST;
 use maud::{Markup, html};
 use oras_spec::Digest;
 use oras_spec::reference::check_registry;

@@ -1,17 +1,20 @@
 //! The handler of all pages.
 
-use axum::body::Body;
-use axum::http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 use maud::Markup;
 
 use super::links::PagePath;
 use super::page_error::PageError;
 use super::page_request::PageRequest;
-use super::response::{asset, html};
 use super::{assets, manifest_page, repositories_page, tags_page, template};
 use crate::api::error::ApiError;
 use crate::api::query::Query;
 use crate::api::request_context::RequestContext;
+use crate::http_message::{Body, Request, Response, full, make_response};
+
+/// Allows only the built-in style, script and icon.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
 
 /// Returns true for `/` and the paths below `/-/`, where the distribution-spec has no endpoint.
 pub(crate) fn is_page(path: &str) -> bool {
@@ -19,7 +22,7 @@ pub(crate) fn is_page(path: &str) -> bool {
 }
 
 /// Returns the page at a path.
-pub(crate) async fn answer(context: &RequestContext, path: &str, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn answer(context: &RequestContext, path: &str, request: Request) -> Response {
     let head = request.into_parts().0;
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return ApiError::unsupported().with_header("allow", "GET, HEAD".to_owned()).into_response();
@@ -28,13 +31,32 @@ pub(crate) async fn answer(context: &RequestContext, path: &str, request: Reques
     if let Some(PagePath::Asset(name)) = path
         && let Some(found) = assets::find(name)
     {
-        return asset(found);
+        // Browsers may cache it forever, because its name contains a digest.
+        let caching = "max-age=31536000, immutable";
+        return protected(StatusCode::OK, found.media_type, caching, full(found.text));
     }
     let request = PageRequest { context, headers: &head.headers, query: &Query::of(&head.uri) };
-    match render(&request, path).await {
-        Ok(page) => html(StatusCode::OK, page),
-        Err(PageError { status, message }) => html(status, template::error(status, message)),
-    }
+    let (status, page) = match render(&request, path).await {
+        Ok(page) => (StatusCode::OK, page),
+        Err(PageError { status, message }) => (status, template::error(status, message)),
+    };
+    // Tags move, and another visitor may not be allowed to see the page.
+    protected(status, "text/html; charset=utf-8", "private, no-cache", full(page.into_string()))
+}
+
+/// Returns a response with headers that prevent content sniffing, framing and referrer leaks.
+fn protected(status: StatusCode, media_type: &str, caching: &str, body: Body) -> Response {
+    let headers = [
+        ("content-type", media_type),
+        ("cache-control", caching),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
+    ];
+    make_response(status, headers, body)
 }
 
 async fn render(request: &PageRequest<'_>, path: Option<PagePath<'_>>) -> Result<Markup, PageError> {

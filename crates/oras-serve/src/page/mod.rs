@@ -14,7 +14,6 @@ mod overview;
 mod page_error;
 mod page_request;
 mod repositories_page;
-mod response;
 mod tags_page;
 mod template;
 mod tree;

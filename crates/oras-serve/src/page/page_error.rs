@@ -1,6 +1,6 @@
 //! Errors that a page shows.
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use oras_store::{Error, ErrorKind};
 
 /// Why a page can't be shown.

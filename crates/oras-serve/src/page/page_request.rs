@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use http::HeaderMap;
 use oras_store::ReadStore;
 
 use super::page_error::PageError;

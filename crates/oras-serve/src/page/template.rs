@@ -1,6 +1,6 @@
 //! The parts that all pages share.
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
