@@ -1,17 +1,18 @@
 //! Connections: accepts them, serves HTTP on them, and joins all of them at shutdown.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,10 +20,11 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::router;
-use crate::http_message::{Response, full, make_response, received};
-use crate::limits::peer::Peer;
+use crate::http_message::received;
+use crate::limits::connection_activity::Peer;
 use crate::limits::write_timeout::WriteTimeout;
 use crate::ops::tls_certificate::Certificate;
+use crate::ops::write_tasks::log_panic;
 use crate::registry::Registry;
 
 /// How long a client may take to send the head of a request, and may keep a connection idle. Longer than common clients
@@ -46,6 +48,10 @@ const LARGE_BUFFER: usize = 400 * 1024;
 /// The buffer of all other connections. Its small size bounds their total memory.
 const SMALL_BUFFER: usize = 64 * 1024;
 
+/// For how long, and how many bytes, a client may send after the last response.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_LINGER_SIZE: u64 = 16 * 1024 * 1024;
+
 /// How long requests may run after the shutdown has begun.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// The response on a connection above the limit. The server writes it without hyper, because no task serves such a
@@ -53,6 +59,11 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ndocker-distribution-api-version: registry/2.0\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
+
+/// The response to an HTTP request on a port for HTTPS, in the words of Go's `net/http`.
+const HTTPS_ONLY: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n\
+    Client sent an HTTP request to an HTTPS server.\n";
 
 /// The state that all connections share.
 pub(crate) struct Connections {
@@ -71,7 +82,7 @@ impl Connections {
             tokio::select! {
                 () = &mut shutdown => break,
                 // Joined as they end, so that the set does not grow.
-                Some(ended) = open.join_next() => report(ended),
+                Some(ended) = open.join_next() => log_panic(ended, "a request failed"),
                 accepted = listener.accept() => match accepted {
                     Ok((stream, remote)) => self.spawn(stream, remote, &closing, &mut open),
                     Err(error) => {
@@ -88,7 +99,7 @@ impl Connections {
         close.send_replace(());
         let finish = async {
             while let Some(ended) = open.join_next().await {
-                report(ended);
+                log_panic(ended, "a request failed");
             }
         };
         // Bounded, because a slow download must not delay the end of the process.
@@ -135,15 +146,6 @@ impl Connections {
     }
 }
 
-/// Logs a panic in the task of a connection. A cancelled task is no error: `shutdown` aborts it.
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a request failed");
-    }
-}
-
 /// One connection.
 struct Connection {
     registry: Arc<Registry>,
@@ -156,7 +158,7 @@ struct Connection {
 
 impl Connection {
     /// Accepts TLS, if there is a configuration, then answers requests.
-    async fn serve(self, stream: WriteTimeout<TcpStream>, tls: Option<Arc<ServerConfig>>) {
+    async fn serve(self, mut stream: WriteTimeout<TcpStream>, tls: Option<Arc<ServerConfig>>) {
         let remote = self.peer.address;
         let Some(config) = tls else { return self.answer(stream).await };
         // One deadline covers both waits, so that a client can't hold the connection twice as long.
@@ -164,7 +166,8 @@ impl Connection {
         // An HTTP client gets a readable error instead of a failed handshake.
         if let Ok(Ok(true)) = tokio::time::timeout_at(deadline, speaks_http(stream.get_ref())).await {
             tracing::info!(%remote, "a client sent an HTTP request to the HTTPS port");
-            return self.answer_with(stream, |_| std::future::ready(https_only())).await;
+            drop(stream.write_all(HTTPS_ONLY).await);
+            return close(stream, true).await;
         }
         match tokio::time::timeout_at(deadline, TlsAcceptor::from(config).accept(stream)).await {
             Ok(Ok(stream)) => self.answer(stream).await,
@@ -177,44 +180,27 @@ impl Connection {
         }
     }
 
-    /// Answers requests to the registry.
-    async fn answer<S>(self, stream: S)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (registry, peer) = (Arc::clone(&self.registry), self.peer.clone());
-        self.answer_with(stream, move |request| {
-            router::serve(Arc::clone(&registry), peer.clone(), request.map(received))
-        })
-        .await;
-    }
-
-    /// Answers requests with `respond`.
-    async fn answer_with<S, F, Fut>(self, stream: S, respond: F)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        F: Fn(http::Request<Incoming>) -> Fut,
-        Fut: Future<Output = Response>,
-    {
-        let Self { peer, buffer, mut closing, .. } = self;
-        let service = service_fn(|request| {
-            let response = respond(request);
-            async { Ok::<_, Infallible>(response.await) }
+    /// Answers requests.
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        let Self { registry, peer, buffer, mut closing } = self;
+        let service = service_fn(|request: Request<Incoming>| {
+            let response = router::serve(Arc::clone(&registry), peer.clone(), request.map(received));
+            // Boxed, because `poll_without_shutdown` moves the future.
+            Box::pin(async { Ok::<_, Infallible>(response.await) })
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             // hyper needs a timer for `header_read_timeout`.
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(buffer)
             .max_headers(MAX_HEADER_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ended,
             _ = closing.changed() => {
                 // Finishes the current request, then closes instead of waiting for the next one.
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await
             }
         };
         let remote = peer.address;
@@ -224,8 +210,19 @@ impl Connection {
             Err(error) if error.is_parse() || is_head_too_long(&error) => {
                 tracing::warn!(%remote, error = cause(&error), "rejected malformed request");
             }
-            Err(error) => tracing::debug!(%remote, %error, "a connection ended early"),
+            Err(error) => return tracing::debug!(%remote, %error, "a connection ended early"),
         }
+        close(connection.into_parts().io.into_inner(), peer.activity.has_unread()).await;
+    }
+}
+
+/// Closes a connection. If the client may still be sending, also discards what it sends for a moment: closing a socket
+/// with unread bytes resets the connection, and the client loses the response.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, is_client_sending: bool) {
+    if stream.shutdown().await.is_ok() && is_client_sending {
+        let mut sent = stream.take(MAX_LINGER_SIZE);
+        let discard = async { tokio::io::copy(&mut sent, &mut tokio::io::sink()).await };
+        drop(tokio::time::timeout(LINGER_TIMEOUT, discard).await);
     }
 }
 
@@ -235,12 +232,6 @@ async fn speaks_http(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
     // Peeked and not read, because the TLS handshake needs the byte, too.
     Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
-}
-
-/// Returns the response to an HTTP request on a port for HTTPS, in the words of Go's `net/http`.
-fn https_only() -> Response {
-    let headers = [("content-type", "text/plain; charset=utf-8"), ("connection", "close")];
-    make_response(StatusCode::BAD_REQUEST, headers, full("Client sent an HTTP request to an HTTPS server.\n"))
 }
 
 /// Returns true if a connection ended because the head of a request exceeded the limit that [`WriteTimeout`] enforces.

@@ -1,51 +1,30 @@
 //! The content that running requests rely on, which garbage collection must keep.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use oras_spec::Digest;
 use parking_lot::Mutex;
 
-/// The digests that running requests rely on, in any repository. Clones share the set.
+/// The digests that running requests rely on, in any repository. Clones share the list.
 #[derive(Clone, Debug, Default)]
-pub struct DigestsInUse(Arc<Mutex<HashMap<Digest, usize>>>);
+pub struct DigestsInUse(Arc<Mutex<Vec<Weak<[Digest]>>>>);
 
 impl DigestsInUse {
     /// Returns true if a request relies on the content with that digest.
     pub fn contains(&self, digest: &Digest) -> bool {
-        self.0.lock().contains_key(digest)
-    }
-
-    /// Protects digests from garbage collection until the returned guard is dropped.
-    pub(crate) fn hold(&self, digests: impl IntoIterator<Item = Digest>) -> DigestHold {
-        let digests: Vec<_> = digests.into_iter().collect();
         let mut held = self.0.lock();
-        for digest in &digests {
-            // The map stores a count, because several requests may hold the same digest.
-            *held.entry(digest.clone()).or_default() += 1;
-        }
-        drop(held);
-        DigestHold { in_use: self.clone(), digests }
+        held.retain(|digests| digests.strong_count() > 0);
+        held.iter().filter_map(Weak::upgrade).any(|digests| digests.contains(digest))
     }
-}
 
-/// The digests that one request holds.
-pub(crate) struct DigestHold {
-    in_use: DigestsInUse,
-    digests: Vec<Digest>,
-}
-
-impl Drop for DigestHold {
-    fn drop(&mut self) {
-        let mut held = self.in_use.0.lock();
-        for digest in &self.digests {
-            if let Some(count) = held.get_mut(digest) {
-                *count -= 1;
-                if *count == 0 {
-                    held.remove(digest);
-                }
-            }
-        }
+    /// Protects digests from garbage collection until the returned list is dropped.
+    #[must_use]
+    pub(crate) fn hold(&self, digests: impl IntoIterator<Item = Digest>) -> Arc<[Digest]> {
+        let digests: Arc<[_]> = digests.into_iter().collect();
+        let mut held = self.0.lock();
+        held.retain(|digests| digests.strong_count() > 0);
+        held.push(Arc::downgrade(&digests));
+        digests
     }
 }
 

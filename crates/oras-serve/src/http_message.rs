@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -15,6 +15,11 @@ pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub(crate) type Request = http::Request<Body>;
 pub(crate) type Response = http::Response<Body>;
+
+/// Returns true for the methods that only read.
+pub(crate) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
 
 /// Returns the body of a request from its connection.
 pub(crate) fn received(body: Incoming) -> Body {
@@ -68,6 +73,6 @@ pub(crate) fn set_header(response: &mut Response, name: &'static str, value: &st
 }
 
 /// Returns a plain-text response that caches must not store, for probes and metrics.
-pub(crate) fn uncached_text(text: String, content_type: &str) -> Response {
+pub(crate) fn uncached_text(text: impl Into<Bytes>, content_type: &str) -> Response {
     make_response(StatusCode::OK, [("content-type", content_type), ("cache-control", "no-store")], full(text))
 }

@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::auth::challenge;
 use crate::connections::{Connections, GRACE};
-use crate::ops::maintenance;
 use crate::ops::misconfigured::Misconfigured;
 use crate::ops::tls_certificate::{self, Certificate};
 use crate::registry::Registry;
@@ -70,7 +69,7 @@ impl Server {
         // `maintain` never returns. When `accept` returns, the select cancels running maintenance.
         tokio::select! {
             () = connections.accept(self.listener, shutdown) => (),
-            () = maintenance::run(&self.registry) => (),
+            () = maintain(&self.registry) => (),
         }
         // Writes of clients that have disconnected may still run. They share the grace period with the connections.
         let left = GRACE.saturating_sub(stopped.elapsed());
@@ -96,6 +95,17 @@ impl Server {
         }
         if access.has_users() && self.certificate.is_none() {
             tracing::warn!("passwords cross the network unencrypted, because there is no certificate");
+        }
+    }
+}
+
+/// Runs the maintenance of the stores at intervals, forever: garbage collection and the deletion of stale files.
+async fn maintain(registry: &Registry) {
+    loop {
+        tokio::time::sleep(registry.options.maintenance).await;
+        // A read-only server must not change any file, so it does not collect garbage either.
+        if !registry.options.read_only {
+            registry.stores.maintain(&registry.digests_in_use).await;
         }
     }
 }

@@ -4,17 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
+use http::request::Parts;
 use http::{Method, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Source};
 
-use super::conditions::{Conditions, etag};
+use super::conditions::etag;
 use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::range::{self, RequestedRange};
 use super::request_context::RequestContext;
 use super::verified_stream::verified_stream;
-use crate::http_message::{Body, Request, Response, empty, make_response, streamed};
+use crate::http_message::{Body, Response, empty, make_response, streamed};
 use crate::registry::Registry;
 
 /// Parses a digest in a path or a query.
@@ -34,30 +35,14 @@ pub(super) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Resu
     found.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))
 }
 
-/// The headers of a GET or HEAD request that select the part of a blob to send.
-pub(super) struct BlobRequest {
-    is_head: bool,
-    range: Option<String>,
-    conditions: Conditions,
-}
-
-impl BlobRequest {
-    /// Reads the headers of a request.
-    pub(super) fn of(request: &Request) -> Self {
-        let range = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
-        let conditions = Conditions::of(request.headers());
-        Self { is_head: request.method() == Method::HEAD, range: range.map(ToOwned::to_owned), conditions }
-    }
-}
-
 /// Sends a blob, or a range of it.
-pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, request: &BlobRequest) -> Answer {
+pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, head: &Parts) -> Answer {
     let digest = parse_digest(digest)?;
-    if let Some(response) = try_get(context, name, &digest, request).await? {
+    if let Some(response) = try_get(context, name, &digest, head).await? {
         return Ok(response);
     }
     // The damaged copy was deleted, so the second attempt reads from its origin.
-    let response = try_get(context, name, &digest, request).await?;
+    let response = try_get(context, name, &digest, head).await?;
     response.ok_or_else(|| {
         let error = Error::new(ErrorKind::DigestMismatch, format!("{digest} is damaged"));
         ApiError::from_read(&error, ApiError::blob_unknown)
@@ -70,19 +55,21 @@ async fn try_get(
     context: &RequestContext,
     name: &str,
     digest: &Digest,
-    request: &BlobRequest,
+    head: &Parts,
 ) -> Result<Option<Response>, ApiError> {
     // A proxy resolves digests of blobs at another endpoint than those of manifests.
     let store = context.blob_store(name).await?;
     let node = find(&*store, digest).await?;
-    if let Some(not_modified) = request.conditions.not_modified(digest)? {
+    if let Some(not_modified) = context.conditions.not_modified(digest)? {
         return Ok(Some(not_modified));
     }
-    let size = node.size;
-    let sent = sent_range(request, digest, size)?;
+    let (size, is_head) = (node.size, head.method == Method::HEAD);
+    let takes_range = !is_head && context.conditions.takes_range_of(digest);
+    let asked = head.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let sent = sent_range(asked.filter(|_| takes_range), size)?;
     let content = Content::from_source(store as Arc<dyn Source>, node);
     let range = sent.clone().unwrap_or(0..size);
-    let body = if request.is_head {
+    let body = if is_head {
         Body::default()
     } else {
         // A range that covers the whole blob is verified, too.
@@ -113,9 +100,8 @@ async fn try_get(
 }
 
 /// Returns the range to send, or `None` for the whole blob.
-fn sent_range(request: &BlobRequest, digest: &Digest, size: u64) -> Result<Option<Range<u64>>, ApiError> {
-    let takes_range = !request.is_head && request.conditions.takes_range_of(digest);
-    match range::requested(request.range.as_deref().filter(|_| takes_range), size) {
+fn sent_range(header: Option<&str>, size: u64) -> Result<Option<Range<u64>>, ApiError> {
+    match range::requested(header, size) {
         RequestedRange::Whole => Ok(None),
         RequestedRange::Bytes(range) => Ok(Some(range)),
         RequestedRange::Unsatisfiable => {
@@ -157,12 +143,7 @@ fn is_damage(error: &Error) -> bool {
 }
 
 /// Deletes a blob. Manifests are rejected: they are deleted by their own endpoint, together with their tags.
-pub(super) async fn delete(
-    context: &RequestContext,
-    name: &str,
-    digest: &str,
-    conditions: &Conditions,
-) -> Answer {
+pub(super) async fn delete(context: &RequestContext, name: &str, digest: &str) -> Answer {
     let digest = parse_digest(digest)?;
     let store = context.writable(name, false).await?;
     let node = find(&*store, &digest).await?;
@@ -170,7 +151,7 @@ pub(super) async fn delete(
         return Err(ApiError::blob_unknown());
     }
     // No lock: the digest of a blob never changes, so the condition can't become false.
-    conditions.check(Some(&digest))?;
+    context.conditions.check(Some(&digest))?;
     let deleted =
         delete_on_full_disk::delete(&*context.registry.stores, &*store, DeleteTarget::Content(&node)).await;
     deleted.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;

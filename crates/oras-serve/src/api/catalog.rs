@@ -6,12 +6,11 @@ use oras_spec::json;
 use super::error::Answer;
 use super::manifests::failed;
 use super::pagination::Page;
-use super::query::Query;
 use super::request_context::RequestContext;
 
 /// Lists the repositories that the sender may read.
-pub(super) async fn list(context: &RequestContext, query: &Query) -> Answer {
+pub(super) async fn list(context: &RequestContext) -> Answer {
     let names = context.readable_repositories().await.map_err(|error| failed(&error))?;
-    let page = Page::of(names, query, "/v2/_catalog")?;
+    let page = Page::of(names, &context.query, "/v2/_catalog")?;
     Ok(page.into_response(|repositories| json::to_vec(&CatalogPage { repositories })))
 }

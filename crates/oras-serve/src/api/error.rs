@@ -150,11 +150,10 @@ pub(crate) fn found_or_none<T>(found: Result<T, ApiError>) -> Result<Option<T>, 
 
 /// Returns true if a disk, a quota or the limit of a store in memory is exhausted.
 pub(crate) fn is_storage_full(error: &Error) -> bool {
-    // The store's error has a generic kind, so the system errors in its chain are checked.
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<std::io::Error>())
-        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    // The store's error has a generic kind, so the system error in its chain is checked.
+    error.find::<io::Error>().is_some_and(|error| {
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    })
 }
 
 /// Returns the text of the last cause. For an exceeded limit, the text contains no path of the server.

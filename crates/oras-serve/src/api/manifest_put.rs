@@ -9,7 +9,7 @@ use oras_spec::{Descriptor, Manifest, MediaKind, MediaType};
 use oras_store::{Content, ErrorKind, PushMode, Store};
 
 use super::blobs::parse_digest;
-use super::conditions::{Conditions, etag};
+use super::conditions::etag;
 use super::error::{Answer, ApiError};
 use super::manifests::{current, failed};
 use super::query::Query;
@@ -21,16 +21,9 @@ use crate::limits::manifest_memory::{Reservation, SMALL_MANIFEST};
 const MAX_TAGS: usize = 64;
 
 /// Stores the manifest in the body under its digest and its tags, if the content that it lists exists.
-pub(super) async fn put(
-    context: &RequestContext,
-    name: &str,
-    reference: &str,
-    query: &Query,
-    request: Request,
-) -> Answer {
+pub(super) async fn put(context: &RequestContext, name: &str, reference: &str, request: Request) -> Answer {
     let registry = &context.registry;
-    let tags = tags(reference, query)?;
-    let conditions = Conditions::of(request.headers());
+    let tags = tags(reference, &context.query)?;
     let media_type = media_type(&request);
     // Held until the manifest is stored: it counts the bytes in memory.
     let reservation = registry.manifest_memory.reserve(context.client_id());
@@ -46,10 +39,10 @@ pub(super) async fn put(
             return Err(ApiError::digest_invalid("provided digest did not match uploaded content"));
         }
     }
-    let is_exclusive = conditions.is_any();
+    let is_exclusive = context.conditions.is_any();
     let _guard = registry.reference_locks.lock(name, reference, is_exclusive).await;
     if is_exclusive {
-        conditions.check(current(context, name, reference).await?.as_ref())?;
+        context.conditions.check(current(context, name, reference).await?.as_ref())?;
     }
     // Opened only now: a rejected manifest must not create the repository.
     let store = context.writable(name, true).await?;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, DeleteTarget, Error, ErrorKind, Source};
 
-use super::conditions::{Conditions, etag};
+use super::conditions::etag;
 use super::delete_on_full_disk;
 use super::error::{Answer, ApiError};
 use super::request_context::RequestContext;
@@ -16,19 +16,14 @@ use crate::http_message::{empty, full, make_response, streamed};
 use crate::limits::manifest_memory::SMALL_MANIFEST;
 
 /// Sends a manifest.
-pub(super) async fn get(
-    context: &RequestContext,
-    name: &str,
-    reference: &str,
-    conditions: &Conditions,
-) -> Answer {
+pub(super) async fn get(context: &RequestContext, name: &str, reference: &str) -> Answer {
     // A malformed reference names no manifest, so the response is 404 as for an unknown one.
     if !is_reference(reference) {
         return Err(ApiError::manifest_unknown());
     }
     let store = context.store(name).await?;
     let node = find(context, &*store, reference).await?;
-    if let Some(not_modified) = conditions.not_modified(&node.digest)? {
+    if let Some(not_modified) = context.conditions.not_modified(&node.digest)? {
         return Ok(not_modified);
     }
     let content = Content::from_source(store as Arc<dyn Source>, node.clone());
@@ -59,16 +54,11 @@ pub(super) async fn get(
 }
 
 /// Deletes a tag, or a manifest with its tags.
-pub(super) async fn delete(
-    context: &RequestContext,
-    name: &str,
-    reference: &str,
-    conditions: &Conditions,
-) -> Answer {
-    let is_exclusive = conditions.is_any();
+pub(super) async fn delete(context: &RequestContext, name: &str, reference: &str) -> Answer {
+    let is_exclusive = context.conditions.is_any();
     let _guard = context.registry.reference_locks.lock(name, reference, is_exclusive).await;
     if is_exclusive {
-        conditions.check(current(context, name, reference).await?.as_ref())?;
+        context.conditions.check(current(context, name, reference).await?.as_ref())?;
     }
     // The lock is held until the delete is done, so that no conditional write runs in between.
     let store = context.writable(name, false).await?;

@@ -9,8 +9,12 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     /// Reads the query of a URI.
     pub(crate) fn of(uri: &Uri) -> Self {
-        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        Self(pairs.into_owned().collect())
+        Self::parse(uri.query().unwrap_or_default().as_bytes())
+    }
+
+    /// Parses a query, or a form, which has the same format.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
     }
 
     /// Returns the first value of `name` that is not empty.

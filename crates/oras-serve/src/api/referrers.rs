@@ -6,7 +6,6 @@ use super::blobs::parse_digest;
 use super::error::{Answer, ApiError, found_or_none};
 use super::manifests::failed;
 use super::pagination::{encoded, entry_count};
-use super::query::Query;
 use super::request_context::RequestContext;
 use crate::http_message::{json as json_response, set_header};
 
@@ -15,7 +14,8 @@ use crate::http_message::{json as json_response, set_header};
 const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024 - 1024;
 
 /// Lists the manifests that refer to a digest.
-pub(super) async fn list(context: &RequestContext, name: &str, digest: &str, query: &Query) -> Answer {
+pub(super) async fn list(context: &RequestContext, name: &str, digest: &str) -> Answer {
+    let query = &context.query;
     // After a 404, clients use the referrers tag schema (distribution-spec, "Listing Referrers").
     if !context.registry.options.referrers {
         return Err(ApiError::manifest_unknown());

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use oras_store::{ReadStore, Store};
 
+use super::conditions::Conditions;
 use super::endpoint::Endpoint;
 use super::error::ApiError;
+use super::query::Query;
 use super::route::MAX_NAME;
 use super::warnings::Warnings;
 use crate::auth::identity::Identity;
 use crate::auth::scope::Action;
 use crate::limits::client_id::ClientId;
-use crate::limits::peer::Peer;
+use crate::limits::connection_activity::Peer;
 use crate::registry::Registry;
 
 /// A request: its sender, its endpoint and its connection. It is created once, after authorization.
@@ -20,6 +22,8 @@ pub(crate) struct RequestContext {
     pub(crate) peer: Peer,
     pub(crate) endpoint: Endpoint,
     pub(crate) identity: Identity,
+    pub(crate) query: Query,
+    pub(crate) conditions: Conditions,
     /// The warnings that the response will carry.
     pub(crate) warnings: Warnings,
 }

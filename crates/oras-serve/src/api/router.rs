@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, StatusCode, header};
 use hyper::body::Body as _;
 
-use super::blobs::{self, BlobRequest};
 use super::conditions::Conditions;
 use super::endpoint::Endpoint;
 use super::error::{Answer, ApiError};
@@ -15,13 +14,12 @@ use super::request_context::RequestContext;
 use super::route::{Resource, Route};
 use super::uploads::UploadRequest;
 use super::warnings::Warnings;
-use super::{catalog, manifest_put, manifests, referrers, tags, uploads};
+use super::{blobs, catalog, manifest_put, manifests, referrers, tags, uploads};
 use crate::auth::{authorize, token_endpoint};
-use crate::http_message::{Body, Request, Response, json, set_header};
-use crate::limits::minimum_rate;
-use crate::limits::peer::Peer;
+use crate::http_message::{Body, Request, Response, is_read, json, set_header, uncached_text};
+use crate::limits::connection_activity::Peer;
+use crate::limits::{minimum_rate, unread_body};
 use crate::ops::access_log::AccessLogEntry;
-use crate::ops::{health_endpoint, metrics_endpoint};
 #[cfg(feature = "page")]
 use crate::page;
 use crate::registry::Registry;
@@ -32,7 +30,18 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request)
     let is_head = request.method() == Method::HEAD;
     // The entry begins before anything can fail or wait, so that every request is logged with its whole duration.
     let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
-    let mut response = limited(registry, peer, endpoint, request, &entry).await;
+    let is_below_v2 = endpoint.is_below_v2();
+    // Enforced before authorization, so that an unauthorized client can't hold a connection by sending slowly.
+    let request = minimum_rate::enforce(request, &peer.activity);
+    let activity = Arc::clone(&peer.activity);
+    let mut response = answer(registry, peer, endpoint, request, &entry).await;
+    if is_below_v2 {
+        // Clients such as dockerd recognize a registry by this header, also on errors.
+        set_header(&mut response, "docker-distribution-api-version", "registry/2.0");
+    }
+    if !unread_body::discard(&activity).await {
+        set_header(&mut response, "connection", "close");
+    }
     entry.finish(&response);
     // The response to HEAD also contains the length of the body, although it has no body.
     if let Some(size) = response.body().size_hint().exact() {
@@ -40,31 +49,6 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request)
     }
     if is_head {
         *response.body_mut() = Body::default();
-    }
-    response
-}
-
-/// Enforces the minimum rate of the request body, and discards the rest of the body when the response is ready.
-async fn limited(
-    registry: Arc<Registry>,
-    peer: Peer,
-    endpoint: Endpoint,
-    request: Request,
-    entry: &Arc<AccessLogEntry>,
-) -> Response {
-    let is_below_v2 = endpoint.is_below_v2();
-    // Enforced before authorization, so that an unauthorized client can't hold a connection by sending slowly.
-    let (request, unread) = minimum_rate::enforce(request, &peer.activity);
-    let mut response = answer(registry, peer, endpoint, request, entry).await;
-    if is_below_v2 {
-        // Clients such as dockerd recognize a registry by this header, also on errors.
-        let version = HeaderValue::from_static("registry/2.0");
-        response.headers_mut().insert("docker-distribution-api-version", version);
-    }
-    if let Some(unread) = unread
-        && !unread.discard().await
-    {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -89,7 +73,15 @@ async fn answer(
             peer.activity.set_user(identity.user());
             entry.set_user(identity.user());
             let warnings = Warnings::default();
-            let context = RequestContext { registry, peer, endpoint, identity, warnings: warnings.clone() };
+            let context = RequestContext {
+                registry,
+                peer,
+                endpoint,
+                identity,
+                query: Query::of(&head.uri),
+                conditions: Conditions::of(&head.headers),
+                warnings: warnings.clone(),
+            };
             let request = Request::from_parts(head, body);
             let mut response =
                 dispatch(context, request, entry).await.unwrap_or_else(ApiError::into_response);
@@ -105,16 +97,25 @@ async fn answer(
 }
 
 async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessLogEntry>) -> Answer {
+    let registry = &context.registry;
+    let is_read = is_read(request.method());
     match &context.endpoint {
         Endpoint::Token => token_endpoint::answer(&context, request).await,
-        Endpoint::Metrics => metrics_endpoint::answer(&context.registry, request.method()),
-        Endpoint::Live => health_endpoint::live(request.method()),
-        Endpoint::Ready => health_endpoint::ready(&context.registry, request.method()).await,
-        Endpoint::Registry(route) => match *request.method() {
-            Method::GET | Method::HEAD => call(&context, route, request).await,
-            // Unknown methods are treated as writes, as authorization does.
-            _ => write(context, request, Arc::clone(entry)).await,
-        },
+        Endpoint::Metrics | Endpoint::Live | Endpoint::Ready if !is_read => Err(ApiError::unsupported()),
+        Endpoint::Metrics => {
+            let text = registry.metrics.to_text(&registry.connection_limits, &registry.uploads);
+            Ok(uncached_text(text, "text/plain; version=0.0.4; charset=utf-8"))
+        }
+        Endpoint::Ready
+            if !registry.health.is_ready(&*registry.stores, !registry.options.read_only).await =>
+        {
+            let message = "the store can't be used: see the log";
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message))
+        }
+        Endpoint::Live | Endpoint::Ready => Ok(uncached_text("ok\n", "text/plain; charset=utf-8")),
+        Endpoint::Registry(route) if is_read => call(&context, route, request).await,
+        // Unknown methods are treated as writes, as authorization does.
+        Endpoint::Registry(_) => write(context, request, Arc::clone(entry)).await,
         #[cfg(feature = "page")]
         Endpoint::Other(path) if context.registry.options.page && page::is_page(path) => {
             Ok(page::answer(&context, path, request).await)
@@ -130,8 +131,7 @@ async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessL
 /// locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEntry>) -> Answer {
     // The limit is the maximum number of connections, so only a client that disconnects early can exceed it.
-    let (tasks, limit) = (context.registry.write_tasks.clone(), context.registry.options.max_connections);
-    let client = context.client_id();
+    let (registry, client) = (Arc::clone(&context.registry), context.client_id());
     let work = async move {
         let answered = match context.endpoint.route() {
             Some(route) => call(&context, route, request).await,
@@ -141,8 +141,9 @@ async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEn
         entry.set_outcome(response.status());
         response
     };
-    let response = tasks
-        .spawn(client, limit, work)
+    let response = registry
+        .write_tasks
+        .spawn(client, registry.options.max_connections, work)
         .ok_or_else(|| ApiError::unavailable("too many writes of this client are under way", 1))?;
     // The sender is dropped when the task panics, which the log reports.
     response.await.map_err(|_| ApiError::internal())
@@ -150,45 +151,41 @@ async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEn
 
 /// Calls the handler of an endpoint and a method.
 async fn call(context: &RequestContext, route: &Route, request: Request) -> Answer {
-    let query = Query::of(request.uri());
     let method = request.method().clone();
-    let (name, resource) = match (route, method.clone()) {
-        (Route::Root, Method::GET | Method::HEAD) => return Ok(json(b"{}".to_vec())),
-        (Route::Catalog, Method::GET) => return catalog::list(context, &query).await,
-        (Route::Root | Route::Catalog, _) => return Err(ApiError::unsupported()),
-        (Route::Repository { name, resource }, _) => (name.as_str(), resource),
+    let (name, resource) = match route {
+        Route::Root if is_read(&method) => return Ok(json(b"{}".to_vec())),
+        Route::Catalog if method == Method::GET => return catalog::list(context).await,
+        Route::Root | Route::Catalog => return Err(ApiError::unsupported()),
+        Route::Repository { name, resource } => (name.as_str(), resource),
     };
-    let conditions = Conditions::of(request.headers());
     match (resource, method) {
-        (Resource::Tags, Method::GET) => tags::list(context, name, &query).await,
-        (Resource::Referrers { digest }, Method::GET) => referrers::list(context, name, digest, &query).await,
+        (Resource::Tags, Method::GET) => tags::list(context, name).await,
+        (Resource::Referrers { digest }, Method::GET) => referrers::list(context, name, digest).await,
         (Resource::Blob { digest }, Method::GET | Method::HEAD) => {
-            blobs::get(context, name, digest, &BlobRequest::of(&request)).await
+            blobs::get(context, name, digest, &request.into_parts().0).await
         }
-        (Resource::Blob { digest }, Method::DELETE) => {
-            blobs::delete(context, name, digest, &conditions).await
-        }
-        (Resource::Uploads, Method::POST) => uploads::open(context, name, &query, request).await,
+        (Resource::Blob { digest }, Method::DELETE) => blobs::delete(context, name, digest).await,
+        (Resource::Uploads, Method::POST) => uploads::open(context, name, &context.query, request).await,
         (Resource::Upload { id }, method) => {
             // Checked before the session is used, so that another user can't learn that it exists.
             context.registry.uploads.check_user(id, context.identity.user())?;
             let upload = UploadRequest { context, name, id };
             match method {
                 Method::PATCH => upload.append(request).await,
-                Method::PUT => upload.close(&query, request).await,
+                Method::PUT => upload.close(&context.query, request).await,
                 Method::GET => upload.status().await,
                 Method::DELETE => upload.cancel().await,
                 _ => Err(ApiError::unsupported()),
             }
         }
         (Resource::Manifest { reference }, Method::GET | Method::HEAD) => {
-            manifests::get(context, name, reference, &conditions).await
+            manifests::get(context, name, reference).await
         }
         (Resource::Manifest { reference }, Method::PUT) => {
-            manifest_put::put(context, name, reference, &query, request).await
+            manifest_put::put(context, name, reference, request).await
         }
         (Resource::Manifest { reference }, Method::DELETE) => {
-            manifests::delete(context, name, reference, &conditions).await
+            manifests::delete(context, name, reference).await
         }
         _ => Err(ApiError::unsupported()),
     }

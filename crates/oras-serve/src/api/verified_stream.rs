@@ -1,10 +1,10 @@
 //! A stream that verifies content while it is sent.
 
 use bytes::Bytes;
+use futures::future::{self, BoxFuture};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use oras_spec::Descriptor;
+use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Error, ErrorKind, Result, Verifier};
-use tokio::task::{JoinError, JoinHandle};
 
 /// The maximum number of bytes that are sent before they are hashed. A lower limit would make sending and hashing
 /// wait for each other.
@@ -15,15 +15,19 @@ const AHEAD: usize = 512 * 1024;
 ///
 /// The blocking pool hashes in short jobs: sending does not wait for it, and a slow client occupies no thread.
 pub(super) fn verified_stream(node: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
-    let hashing = Hashing { verifier: Some(Verifier::new(node)?), job: None, waiting: Vec::new(), size: 0 };
-    // Fused: it is polled again after its end, when the last piece was sent.
-    let stream = stream.fuse().boxed();
-    let verifying = Verifying { stream, held: None, hashing, node: node.clone() };
+    let job = future::ready(Ok(Verifier::new(node)?)).boxed();
+    let verifying = Verifying {
+        // Fused: it is polled again after its end, when the last piece was sent.
+        stream: stream.fuse().boxed(),
+        held: None,
+        hashing: Some(Hashing { job, waiting: Vec::new(), size: 0 }),
+        digest: node.digest.clone(),
+    };
     let next = |mut verifying: Verifying| async move {
         match verifying.next().await {
             Ok(piece) => Ok(piece.map(|piece| (piece, verifying))),
             Err(error) => {
-                let digest = &verifying.node.digest;
+                let digest = &verifying.digest;
                 tracing::error!(%digest, error = error.chain(), "content could not be sent to its end");
                 Err(error)
             }
@@ -36,31 +40,34 @@ struct Verifying {
     stream: ByteStream,
     /// The last received piece. It is sent when the next piece arrives, or when all pieces are verified.
     held: Option<Bytes>,
-    hashing: Hashing,
-    node: Descriptor,
+    /// `None` after the end.
+    hashing: Option<Hashing>,
+    digest: Digest,
 }
 
 impl Verifying {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            // The piece is hashed before the previous one is sent, so at the end only the last one is held back.
-            let Some(piece) = self.stream.try_next().await? else {
-                self.hashing.finish().await?;
-                return Ok(self.held.take());
-            };
-            self.hashing.add(piece.clone()).await?;
+        // The piece is hashed before the previous one is sent, so at the end only the last one is held back.
+        while let Some(piece) = self.stream.try_next().await? {
+            if let Some(hashing) = &mut self.hashing {
+                hashing.add(piece.clone()).await?;
+            }
             if let Some(earlier) = self.held.replace(piece) {
                 return Ok(Some(earlier));
             }
         }
+        if let Some(hashing) = self.hashing.take() {
+            hashing.finish().await?;
+        }
+        Ok(self.held.take())
     }
 }
 
 /// Hashes the pieces of a stream, in jobs on the blocking pool.
 struct Hashing {
-    /// `None` while a job owns it, and after the end.
-    verifier: Option<Verifier>,
-    job: Option<JoinHandle<Result<Verifier>>>,
+    /// The last job.
+    job: BoxFuture<'static, Result<Verifier>>,
+    /// The pieces for the next job.
     waiting: Vec<Bytes>,
     /// The length of `waiting`.
     size: usize,
@@ -70,52 +77,36 @@ impl Hashing {
     async fn add(&mut self, piece: Bytes) -> Result<()> {
         self.size += piece.len();
         self.waiting.push(piece);
-        if let Some(job) = &mut self.job {
-            // Waits for the job only when the hash is too far behind.
-            let done = if self.size < AHEAD { job.now_or_never() } else { Some(job.await) };
-            if let Some(done) = done {
-                (self.verifier, self.job) = (Some(done.map_err(interrupted)??), None);
-            }
+        // Waits for the job only when the hash is too far behind.
+        let done =
+            if self.size < AHEAD { (&mut self.job).now_or_never() } else { Some((&mut self.job).await) };
+        if let Some(verifier) = done {
+            // One job takes all waiting pieces, which costs less than a job for each.
+            self.job = hash(verifier?, std::mem::take(&mut self.waiting)).boxed();
+            self.size = 0;
         }
-        self.start();
         Ok(())
     }
 
-    /// Starts a job for the waiting pieces, unless one is running.
-    fn start(&mut self) {
-        if let Some(mut verifier) = self.verifier.take() {
-            self.size = 0;
-            // One job takes all waiting pieces, which costs less than a job for each.
-            let pieces = std::mem::take(&mut self.waiting);
-            let work = move || {
-                pieces.iter().try_for_each(|piece| verifier.update(piece))?;
-                Ok(verifier)
-            };
-            self.job = Some(tokio::task::spawn_blocking(work));
-        }
-    }
-
     /// Fails unless all pieces together match the digest.
-    async fn finish(&mut self) -> Result<()> {
-        loop {
-            if let Some(job) = self.job.take() {
-                self.verifier = Some(job.await.map_err(interrupted)??);
-            }
-            match self.verifier.take() {
-                Some(verifier) if self.waiting.is_empty() => return verifier.finish(),
-                verifier => self.verifier = verifier,
-            }
-            self.start();
-            if self.job.is_none() {
-                // It was already finished.
-                return Ok(());
-            }
-        }
+    async fn finish(self) -> Result<()> {
+        let verifier = self.job.await?;
+        let verifier = if self.waiting.is_empty() { verifier } else { hash(verifier, self.waiting).await? };
+        verifier.finish()
     }
 }
 
-fn interrupted(error: JoinError) -> Error {
-    Error::new(ErrorKind::Other, "hashing was interrupted").with_source(error)
+/// Starts a job that hashes `pieces`.
+fn hash(mut verifier: Verifier, pieces: Vec<Bytes>) -> impl Future<Output = Result<Verifier>> {
+    let job = tokio::task::spawn_blocking(move || {
+        pieces.iter().try_for_each(|piece| verifier.update(piece))?;
+        Ok(verifier)
+    });
+    job.map(|done| {
+        done.unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::Other, "hashing was interrupted").with_source(error))
+        })
+    })
 }
 
 #[cfg(test)]

@@ -69,8 +69,7 @@ impl AccessRules {
 
     /// Reads the rules in a file, now and whenever it changes.
     pub(super) fn file(path: PathBuf) -> io::Result<ReloadedFiles<Self>> {
-        ReloadedFiles::new("the rules", vec![path], |files| {
-            let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+        ReloadedFiles::new("the rules", [path], |[path]| {
             Self::parse(&read(path)?).map_err(|error| unusable(path, error))
         })
     }

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 use super::access_control::AccessControl;
 use super::challenge::{Challenge, ChallengeReason};
 use super::identity::Identity;
+use super::tokens::Claims;
 use super::users::LoginOutcome;
 use crate::api::error::ApiError;
 
@@ -56,11 +57,9 @@ impl AccessControl {
             Credentials::Password(credentials) => self.log_in(credentials, client, challenge).await,
             Credentials::Token(token) => {
                 // A token may outlive its user, so the user must still exist.
-                let claims = self.tokens.verify(&token);
-                let claims =
-                    claims.filter(|claims| claims.user().is_none_or(|name| self.users.contains(name)));
-                let invalid = || challenge.error(ChallengeReason::InvalidToken);
-                claims.map(Identity::of_token).ok_or_else(invalid)
+                let has_user = |claims: &Claims| claims.user().is_none_or(|name| self.users.contains(name));
+                let claims = self.tokens.verify(&token).filter(has_user);
+                claims.map(Identity::of_token).ok_or_else(|| challenge.error(ChallengeReason::InvalidToken))
             }
             Credentials::Malformed => Err(challenge.error(ChallengeReason::NoCredentials)),
         }

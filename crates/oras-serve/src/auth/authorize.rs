@@ -10,7 +10,8 @@ use super::scope::{self, Action};
 use crate::api::endpoint::Endpoint;
 use crate::api::error::ApiError;
 use crate::api::route::{Resource, Route};
-use crate::limits::peer::Peer;
+use crate::http_message::is_read;
+use crate::limits::connection_activity::Peer;
 use crate::registry::Registry;
 
 /// What a request requires.
@@ -53,10 +54,6 @@ pub(crate) async fn authorize(
         return Err(ApiError::unsupported());
     }
     Ok(identity)
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }
 
 impl<'a> Requirement<'a> {

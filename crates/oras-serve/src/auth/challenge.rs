@@ -74,6 +74,15 @@ impl Challenge {
 
     /// Returns the 401 with the challenge.
     pub(super) fn error(&self, reason: ChallengeReason) -> ApiError {
+        let (parameter, message) = match reason {
+            ChallengeReason::NoCredentials => ("", "authentication required"),
+            ChallengeReason::InvalidToken => {
+                (",error=\"invalid_token\"", "the token is not valid, or not any more")
+            }
+            ChallengeReason::InsufficientScope => {
+                (",error=\"insufficient_scope\"", "the token was not given for this")
+            }
+        };
         let challenge = match &self.realm {
             None => "Basic realm=\"oras\"".to_owned(),
             Some(realm) => {
@@ -81,18 +90,8 @@ impl Challenge {
                 if !self.scope.is_empty() {
                     text.push_str(&format!(",scope=\"{}\"", self.scope));
                 }
-                text.push_str(match reason {
-                    ChallengeReason::NoCredentials => "",
-                    ChallengeReason::InvalidToken => ",error=\"invalid_token\"",
-                    ChallengeReason::InsufficientScope => ",error=\"insufficient_scope\"",
-                });
-                text
+                text + parameter
             }
-        };
-        let message = match reason {
-            ChallengeReason::NoCredentials => "authentication required",
-            ChallengeReason::InvalidToken => "the token is not valid, or not any more",
-            ChallengeReason::InsufficientScope => "the token was not given for this",
         };
         ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
             .with_header("www-authenticate", challenge)

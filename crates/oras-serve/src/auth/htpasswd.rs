@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use oras_spec::Digest;
 use oras_store::{Error, ErrorKind};
 
@@ -66,11 +67,8 @@ impl User {
     /// Returns true if `credentials` are `name:password` of this user. Slow for bcrypt hashes.
     pub(super) fn verify(&self, credentials: &str) -> bool {
         match &self.secret {
-            // The hashes have the same length. The comparison takes constant time.
             Secret::Sha256(secret) => {
-                let given = hash(credentials);
-                let differing = given.bytes().zip(secret.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-                std::hint::black_box(differing) == 0
+                verify_slices_are_equal(hash(credentials).as_bytes(), secret.as_bytes()).is_ok()
             }
             Secret::Bcrypt { hash, .. } => {
                 let (name, password) = credentials.split_once(':').unwrap_or_default();

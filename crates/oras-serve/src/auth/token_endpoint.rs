@@ -10,6 +10,7 @@ use super::identity::Identity;
 use super::scope::{MAX_SCOPES, Scope};
 use super::tokens::{Claims, LIFETIME};
 use crate::api::error::{Answer, ApiError};
+use crate::api::query::Query;
 use crate::api::request_context::RequestContext;
 use crate::http_message::{Request, json, set_header};
 
@@ -40,10 +41,7 @@ pub(crate) async fn answer(context: &RequestContext, request: Request) -> Answer
         return Err(ApiError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "no token is needed here"));
     }
     let TokenRequest { identity, scopes } = match *request.method() {
-        Method::GET => {
-            let scopes = parse_scopes(request.uri().query().unwrap_or_default().as_bytes());
-            TokenRequest { identity: context.identity.clone(), scopes }
-        }
+        Method::GET => TokenRequest { identity: context.identity.clone(), scopes: scopes(&context.query) },
         Method::POST => read_form(context, request).await?,
         _ => return Err(ApiError::unsupported()),
     };
@@ -59,9 +57,8 @@ pub(crate) async fn answer(context: &RequestContext, request: Request) -> Answer
     Ok(response)
 }
 
-fn parse_scopes(query: &[u8]) -> Vec<Scope> {
-    let pairs = form_urlencoded::parse(query).filter(|(name, _)| name == "scope");
-    pairs.flat_map(|(_, value)| Scope::parse_all(&value).collect::<Vec<_>>()).take(MAX_SCOPES).collect()
+fn scopes(query: &Query) -> Vec<Scope> {
+    query.all("scope").flat_map(Scope::parse_all).take(MAX_SCOPES).collect()
 }
 
 /// Reads a form with `grant_type=password`, or one without a grant in a request whose headers contain a password.
@@ -76,14 +73,11 @@ async fn read_form(context: &RequestContext, request: Request) -> Result<TokenRe
     // Bounded: the sender is not authenticated yet.
     // Boxed: the compiler can't prove that the future of an unboxed `Limited` is `Send`.
     let body = Limited::new(request.into_body(), MAX_FORM).boxed_unsync().collect().await;
-    let body = body
-        .map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?
-        .to_bytes();
-    let value = |wanted: &str| {
-        let mut pairs = form_urlencoded::parse(&body);
-        pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    let identity = match value("grant_type").as_str() {
+    let body =
+        body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?;
+    let form = Query::parse(&body.to_bytes());
+    let value = |name| form.get(name).unwrap_or_default();
+    let identity = match value("grant_type") {
         "password" => {
             let credentials = format!("{}:{}", value("username"), value("password"));
             let client = context.peer.address.ip();
@@ -94,7 +88,7 @@ async fn read_form(context: &RequestContext, request: Request) -> Result<TokenRe
         "refresh_token" => return Err(no_credentials()),
         _ => return Err(invalid(StatusCode::BAD_REQUEST, "only the grant type \"password\" is supported")),
     };
-    Ok(TokenRequest { identity, scopes: parse_scopes(&body) })
+    Ok(TokenRequest { identity, scopes: scopes(&form) })
 }
 
 fn no_credentials() -> ApiError {

@@ -27,13 +27,9 @@ const MAX_CACHED: usize = 1024;
 
 /// The users of a server.
 pub(super) struct Users {
-    source: UserSource,
+    /// Returns the list: always the same one, or the one of the current file.
+    current: Box<dyn Fn() -> Arc<UserList> + Send + Sync>,
     hashing: Arc<Semaphore>,
-}
-
-enum UserSource {
-    Fixed(Arc<UserList>),
-    File(ReloadedFiles<UserList>),
 }
 
 /// The users of one version of the file, and the cache of their verified credentials.
@@ -45,47 +41,37 @@ struct UserList {
 
 impl Users {
     pub(super) fn new(users: Vec<User>) -> Self {
-        Self::of(UserSource::Fixed(Arc::new(UserList::new(users))))
+        let list = Arc::new(UserList::new(users));
+        Self::of(move || Arc::clone(&list))
     }
 
     /// Reads the users of an htpasswd file, now and whenever it changes. A file without users is an error, because it
     /// would give every client access.
     pub(super) fn from_file(path: PathBuf) -> io::Result<Self> {
-        let file = ReloadedFiles::new("the users", vec![path], |files| {
-            let [path] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let file = ReloadedFiles::new("the users", [path], |[path]| {
             let users = User::htpasswd(&read(path)?).map_err(|error| unusable(path, error))?;
             if users.is_empty() { Err(unusable(path, "no users")) } else { Ok(UserList::new(users)) }
-        });
-        Ok(Self::of(UserSource::File(file?)))
+        })?;
+        Ok(Self::of(move || file.current()))
     }
 
-    fn of(source: UserSource) -> Self {
-        Self { source, hashing: Arc::new(Semaphore::new(MAX_CONCURRENT_HASHES)) }
-    }
-
-    fn current(&self) -> Arc<UserList> {
-        match &self.source {
-            UserSource::Fixed(list) => Arc::clone(list),
-            UserSource::File(file) => file.current(),
-        }
+    fn of(current: impl Fn() -> Arc<UserList> + Send + Sync + 'static) -> Self {
+        Self { current: Box::new(current), hashing: Arc::new(Semaphore::new(MAX_CONCURRENT_HASHES)) }
     }
 
     /// Returns true if there are no users.
     pub(super) fn is_empty(&self) -> bool {
-        match &self.source {
-            UserSource::Fixed(list) => list.users.is_empty(),
-            UserSource::File(_) => false,
-        }
+        (self.current)().users.is_empty()
     }
 
     /// Returns true if there is a user of that name.
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.current().users.iter().any(|user| user.name == name)
+        (self.current)().users.iter().any(|user| user.name == name)
     }
 
     /// Returns true if `credentials` were verified within the last five minutes.
     pub(super) fn is_recently_verified(&self, credentials: &str) -> bool {
-        let list = self.current();
+        let list = (self.current)();
         let verified = list.verified.lock();
         verified.get(&hash(credentials)).is_some_and(is_fresh)
     }
@@ -112,7 +98,7 @@ impl Users {
             return LoginOutcome::Throttled(wait);
         }
         // Each list has its own cache, so credentials are verified again after a change of the file.
-        let (list, throttle) = (self.current(), Arc::clone(throttle));
+        let (list, throttle) = ((self.current)(), Arc::clone(throttle));
         let work = move || {
             let _permit = permit;
             let is_correct = is_user(&list.users, &credentials);

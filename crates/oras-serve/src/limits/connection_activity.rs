@@ -1,13 +1,24 @@
 //! The activity of one connection. The I/O layer, the request and the connection limits share it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::http_message::Body;
+
 /// The longest head of a request. hyper would accept 400 KiB, the size of its buffer, which is large because bodies
 /// gain from it. Heads of that size on all connections would need too much memory.
 const MAX_HEAD: usize = 32 * 1024;
+
+/// The other end of the connection on which a request arrived.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) activity: Arc<ConnectionActivity>,
+}
 
 /// The time of the last transfer on a connection, and the part of a request that the bytes belong to.
 #[derive(Debug)]
@@ -18,6 +29,8 @@ pub(crate) struct ConnectionActivity {
     /// The bytes of the current head, including those of a TLS handshake before it.
     head: AtomicUsize,
     is_body: AtomicBool,
+    /// The body of the current request, if the handler dropped it before its end.
+    dropped_body: Mutex<Option<Body>>,
     /// Part of a request body was not read, so the connection must close.
     has_unread: AtomicBool,
     /// The user of the last request.
@@ -31,6 +44,7 @@ impl ConnectionActivity {
             last: AtomicU64::default(),
             head: AtomicUsize::default(),
             is_body: AtomicBool::default(),
+            dropped_body: Mutex::default(),
             has_unread: AtomicBool::default(),
             user: Mutex::default(),
         }
@@ -69,13 +83,23 @@ impl ConnectionActivity {
         self.user.lock().clone()
     }
 
-    /// Records that the rest of a body is not read.
+    /// Stores a body that was dropped before its end.
+    pub(super) fn set_dropped_body(&self, body: Body) {
+        *self.dropped_body.lock() = Some(body);
+    }
+
+    pub(super) fn take_dropped_body(&self) -> Option<Body> {
+        self.dropped_body.lock().take()
+    }
+
+    /// Records that the rest of a body is not read. The connection then lingers when it closes, so that the client
+    /// receives the response.
     pub(super) fn leave_unread(&self) {
         self.has_unread.store(true, Ordering::Relaxed);
     }
 
     /// Returns true if the client may still be sending a body that is not read.
-    pub(super) fn has_unread(&self) -> bool {
+    pub(crate) fn has_unread(&self) -> bool {
         self.has_unread.load(Ordering::Relaxed)
     }
 }

@@ -11,11 +11,9 @@ use bytes::Bytes;
 use http::header;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
-use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_activity::ConnectionActivity;
-use super::unread_body::{DroppedBody, UnreadBody};
 use crate::http_message::{Body, BodyError, Request};
 
 /// A minimum rate: `bytes` must arrive in each `period` of waiting.
@@ -29,30 +27,26 @@ struct Rate {
 /// The minimum rate of the server. Even slow connections are many times faster.
 const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) };
 
-/// Makes the body of a request fail when it arrives too slowly. Also returns a handle to the part that the handler does
-/// not read, if there is a body.
-pub(crate) fn enforce(request: Request, activity: &Arc<ConnectionActivity>) -> (Request, Option<UnreadBody>) {
+/// Makes the body of a request fail when it arrives too slowly. If the handler drops the body before its end, it is
+/// stored in `activity`.
+pub(crate) fn enforce(request: Request, activity: &Arc<ConnectionActivity>) -> Request {
     let has_body = !request.body().is_end_stream();
     // The size limit of the head does not include the body.
     activity.expect(has_body);
     if !has_body {
-        return (request, None);
+        return request;
     }
-    let unread = UnreadBody {
-        dropped: Arc::default(),
-        expects_continue: request.headers().contains_key(header::EXPECT),
-        activity: Arc::clone(activity),
-    };
-    let request = request.map(|body| MinimumRateBody::new(body, &unread, MINIMUM).boxed_unsync());
-    (request, Some(unread))
+    let awaits_continue = request.headers().contains_key(header::EXPECT);
+    let activity = Arc::clone(activity);
+    request.map(|body| MinimumRateBody::new(body, activity, awaits_continue, MINIMUM).boxed_unsync())
 }
 
 /// A body that fails when it arrives too slowly.
 struct MinimumRateBody {
     body: Body,
     activity: Arc<ConnectionActivity>,
-    dropped: Arc<Mutex<DroppedBody>>,
-    was_read: bool,
+    /// The client waits for permission to send the body (`Expect: 100-continue`).
+    awaits_continue: bool,
     has_ended: bool,
     rate: Rate,
     /// The bytes and the waiting time since the rate was last met.
@@ -63,12 +57,11 @@ struct MinimumRateBody {
 }
 
 impl MinimumRateBody {
-    fn new(body: Body, unread: &UnreadBody, rate: Rate) -> Self {
+    fn new(body: Body, activity: Arc<ConnectionActivity>, awaits_continue: bool, rate: Rate) -> Self {
         Self {
             body,
-            activity: Arc::clone(&unread.activity),
-            dropped: Arc::clone(&unread.dropped),
-            was_read: false,
+            activity,
+            awaits_continue,
             has_ended: false,
             rate,
             received: 0,
@@ -94,11 +87,14 @@ impl MinimumRateBody {
 impl Drop for MinimumRateBody {
     fn drop(&mut self) {
         if self.has_ended || self.body.is_end_stream() {
-            return self.activity.expect(false);
+            self.activity.expect(false);
+        } else if self.awaits_continue {
+            // Reading a body that the client has only announced would make hyper send `100 Continue`.
+            self.activity.leave_unread();
+        } else {
+            // The head of the next request arrives only after the rest of this body.
+            self.activity.set_dropped_body(std::mem::take(&mut self.body));
         }
-        // The head of the next request arrives only after the rest of this body.
-        let body = Some(std::mem::take(&mut self.body));
-        *self.dropped.lock() = DroppedBody { body, was_read: self.was_read };
     }
 }
 
@@ -111,7 +107,7 @@ impl hyper::body::Body for MinimumRateBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // hyper sends `100 Continue` at the first poll.
-        self.was_read = true;
+        self.awaits_continue = false;
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(frame) = &polled {
             self.has_ended |= !matches!(frame, Some(Ok(_)));
@@ -155,9 +151,8 @@ mod tests {
             Ok::<_, io::Error>(Bytes::from(vec![0; size]))
         });
         let activity = Arc::new(ConnectionActivity::new());
-        let unread = UnreadBody { dropped: Arc::default(), expects_continue: false, activity };
         let rate = Rate { bytes: 100, period: Duration::from_millis(100) };
-        let body = MinimumRateBody::new(streamed(pieces), &unread, rate);
+        let body = MinimumRateBody::new(streamed(pieces), activity, false, rate);
         let mut stream = body.boxed_unsync().into_data_stream();
         let mut received = 0;
         while let Some(Ok(bytes)) = stream.next().await {

@@ -1,12 +1,10 @@
 //! The part of a request body that no handler read before the response.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use parking_lot::Mutex;
 
 use super::connection_activity::ConnectionActivity;
 use crate::http_message::Body;
@@ -18,46 +16,24 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout for the next piece. A client that sends nothing for this long may be waiting for the response.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A body that was dropped before its end.
-#[derive(Default)]
-pub(super) struct DroppedBody {
-    pub(super) body: Option<Body>,
-    /// Whether a handler has read a part of the body.
-    pub(super) was_read: bool,
-}
-
-/// The part of a body that is still unread when the response is ready.
-pub(crate) struct UnreadBody {
-    pub(super) dropped: Arc<Mutex<DroppedBody>>,
-    /// The client waits for permission to send the body (`Expect: 100-continue`).
-    pub(super) expects_continue: bool,
-    pub(super) activity: Arc<ConnectionActivity>,
-}
-
-impl UnreadBody {
-    /// Reads and discards the rest of the body, within limits. Returns false if some of it remains: the connection then
-    /// can't be used for another request.
-    pub(crate) async fn discard(self) -> bool {
-        let DroppedBody { body, was_read } = std::mem::take(&mut *self.dropped.lock());
-        let Some(mut body) = body else { return true };
-        // Reading a body that the client has only announced would make hyper send `100 Continue`.
-        let is_sent = was_read || !self.expects_continue;
-        // A body that is known to be too long is not read at all, because the connection closes in any case.
-        let is_small = body.size_hint().lower() <= MAX_DISCARDED;
-        let read = async { is_sent && is_small && read_to_end(&mut body).await };
-        let is_empty = tokio::time::timeout(DISCARD_TIMEOUT, read).await.unwrap_or(false);
-        if is_empty {
-            self.activity.expect(false);
-        } else {
-            // The connection then lingers when it closes, so that the client receives the response.
-            self.activity.leave_unread();
-        }
-        is_empty
+/// Reads and discards the part of a request body that is still unread when the response is ready, within limits.
+/// Returns false if some of it remains: the connection then can't be used for another request.
+pub(crate) async fn discard(activity: &ConnectionActivity) -> bool {
+    let Some(body) = activity.take_dropped_body() else { return !activity.has_unread() };
+    // A body that is known to be too long is not read at all, because the connection closes in any case.
+    let is_small = body.size_hint().lower() <= MAX_DISCARDED;
+    let read = async { is_small && read_to_end(body).await };
+    let is_empty = tokio::time::timeout(DISCARD_TIMEOUT, read).await.unwrap_or(false);
+    if is_empty {
+        activity.expect(false);
+    } else {
+        activity.leave_unread();
     }
+    is_empty
 }
 
-async fn read_to_end(body: &mut Body) -> bool {
-    let mut stream = std::mem::take(body).into_data_stream();
+async fn read_to_end(body: Body) -> bool {
+    let mut stream = body.into_data_stream();
     let mut left = MAX_DISCARDED;
     loop {
         match tokio::time::timeout(IDLE_TIMEOUT, stream.next()).await {

@@ -19,8 +19,6 @@ pub(crate) struct WriteTimeout<S> {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     is_waiting: bool,
-    /// Set once the connection is closed for writing.
-    lingering: Option<LingeringClose>,
     activity: Arc<ConnectionActivity>,
     metrics: Arc<Metrics>,
 }
@@ -33,15 +31,7 @@ impl<S> WriteTimeout<S> {
         activity: Arc<ConnectionActivity>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self {
-            stream,
-            limit,
-            timer: Box::pin(sleep(limit)),
-            is_waiting: false,
-            lingering: None,
-            activity,
-            metrics,
-        }
+        Self { stream, limit, timer: Box::pin(sleep(limit)), is_waiting: false, activity, metrics }
     }
 
     /// Returns the wrapped stream.
@@ -93,7 +83,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&polled);
@@ -120,56 +110,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         self.check_timeout(cx, polled)
     }
 
-    /// Closes the connection for writing, then discards what the client is still sending. Closing a socket with unread
-    /// bytes resets the connection, and the client loses the response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.lingering.is_none() {
-            let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-            ready!(self.check_timeout(cx, polled))?;
-            if !self.activity.has_unread() {
-                return Poll::Ready(Ok(()));
-            }
-            self.lingering = Some(LingeringClose::new());
-        }
-        let Self { stream, lingering, .. } = &mut *self;
-        match lingering {
-            Some(lingering) => lingering.poll(stream, cx).map(Ok),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-/// Reads and discards what the client sends after the last response.
-struct LingeringClose {
-    buffer: Vec<u8>,
-    left: usize,
-    deadline: Pin<Box<Sleep>>,
-}
-
-/// For how long, and how many bytes, a client may send after the last response.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-const MAX_LINGER_SIZE: usize = 16 * 1024 * 1024;
-
-impl LingeringClose {
-    fn new() -> Self {
-        Self { buffer: vec![0; 16 * 1024], left: MAX_LINGER_SIZE, deadline: Box::pin(sleep(LINGER_TIMEOUT)) }
-    }
-
-    /// Ready when the client has closed the connection, or a limit is reached.
-    fn poll<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
-        // The deadline stops a slow sender. The size limit below stops a fast sender.
-        if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        loop {
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
-            let count = buffer.filled().len();
-            self.left = self.left.saturating_sub(count);
-            if read.is_err() || count == 0 || self.left == 0 {
-                return Poll::Ready(());
-            }
-        }
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.check_timeout(cx, polled)
     }
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::metrics::{EndpointLabel, Metrics};
 use crate::api::endpoint::Endpoint;
 use crate::http_message::{Request, Response};
-use crate::limits::peer::Peer;
+use crate::limits::connection_activity::Peer;
 
 /// The target of the events of requests. Their fields are `remote`, `method`, `path`, `status`, `bytes`, `duration_us`,
 /// `user` for a user who logged in, and `client_left` for a client that disconnected before the response.
@@ -107,12 +107,7 @@ impl Drop for AccessLogEntry {
         if is_written {
             return;
         }
-        match outcome {
-            Some(status) => self.write(status, user.as_deref(), None, true),
-            None => {
-                let status = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or_default();
-                self.write(status, None, None, true);
-            }
-        }
+        let status = outcome.or(StatusCode::from_u16(CLIENT_CLOSED_REQUEST).ok()).unwrap_or_default();
+        self.write(status, user.as_deref().filter(|_| outcome.is_some()), None, true);
     }
 }

@@ -1,4 +1,4 @@
-//! The readiness of the store.
+//! The readiness of the store, for supervisors and load balancers (`/readyz`).
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ struct Check {
 
 impl Health {
     /// Returns true if the store can be read and, if `writes`, be written.
-    pub(super) async fn is_ready(&self, stores: &dyn Stores, writes: bool) -> bool {
+    pub(crate) async fn is_ready(&self, stores: &dyn Stores, writes: bool) -> bool {
         // The lock is held during the check, so that concurrent probes wait for the result.
         let mut last = self.0.lock().await;
         if let Some(check) = &*last

@@ -9,6 +9,8 @@ use http::{Method, StatusCode};
 
 use crate::api::endpoint::Endpoint;
 use crate::api::route::{Resource, Route};
+use crate::api::upload_sessions::UploadSessions;
+use crate::limits::connection_limits::ConnectionLimits;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -93,6 +95,17 @@ impl Metrics {
         durations.sum.fetch_add(took, Ordering::Relaxed);
     }
 
+    /// Returns all metrics of a server in the text format.
+    pub(crate) fn to_text(&self, connections: &ConnectionLimits, uploads: &UploadSessions) -> String {
+        let mut text = MetricsText::default();
+        self.write(&mut text);
+        text.single("oras_connections", "gauge", "Connections that are open.", connections.open());
+        let help = "Connections closed or refused for too many.";
+        text.single("oras_connections_closed_total", "counter", help, connections.closed());
+        text.single("oras_uploads", "gauge", "Uploads that are open.", uploads.open_count());
+        text.0
+    }
+
     /// Counts received bytes.
     pub(crate) fn record_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -104,7 +117,7 @@ impl Metrics {
     }
 
     /// Writes the counters in the text format.
-    pub(super) fn write(&self, text: &mut MetricsText) {
+    fn write(&self, text: &mut MetricsText) {
         text.begin("oras_requests_total", "counter", "Requests that were answered.");
         for (endpoint, methods) in ENDPOINTS.iter().zip(&self.requests) {
             for (method, statuses) in METHODS.iter().zip(methods) {
@@ -124,10 +137,11 @@ impl Metrics {
         for (endpoint, durations) in ENDPOINTS.iter().zip(&self.durations) {
             durations.write(text, name, endpoint);
         }
-        text.begin("oras_received_bytes_total", "counter", "Bytes that came in, as the network has them.");
-        text.line("oras_received_bytes_total", "", self.received.load(Ordering::Relaxed));
-        text.begin("oras_sent_bytes_total", "counter", "Bytes that went out, as the network has them.");
-        text.line("oras_sent_bytes_total", "", self.sent.load(Ordering::Relaxed));
+        let [received, sent] = [&self.received, &self.sent].map(|bytes| bytes.load(Ordering::Relaxed));
+        let help = "Bytes that came in, as the network has them.";
+        text.single("oras_received_bytes_total", "counter", help, received);
+        let help = "Bytes that went out, as the network has them.";
+        text.single("oras_sent_bytes_total", "counter", help, sent);
     }
 }
 
@@ -153,17 +167,23 @@ impl Durations {
 
 /// Text in the format of Prometheus.
 #[derive(Default)]
-pub(super) struct MetricsText(pub(super) String);
+struct MetricsText(String);
 
 impl MetricsText {
     /// Begins a metric.
-    pub(super) fn begin(&mut self, name: &str, kind: &str, help: &str) {
+    fn begin(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a `String` can't fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
+    /// Adds a metric with one sample.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+        self.begin(name, kind, help);
+        self.line(name, "", value);
+    }
+
     /// Adds a sample.
-    pub(super) fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 }

@@ -6,16 +6,9 @@ use std::path::Path;
 
 /// A file, or a value of [`ServerOptions`](crate::ServerOptions), that the server can't use. It is the inner error of the
 /// [`io::Error`] that [`Server::bind`](crate::Server::bind) returns, and distinguishes it from an error of the address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct Misconfigured(pub(crate) String);
-
-impl fmt::Display for Misconfigured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misconfigured {}
 
 impl From<Misconfigured> for io::Error {
     fn from(error: Misconfigured) -> Self {

@@ -3,10 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod config_file;
 pub(crate) mod health;
-pub(crate) mod health_endpoint;
-pub(crate) mod maintenance;
 pub(crate) mod metrics;
-pub(crate) mod metrics_endpoint;
 pub(crate) mod misconfigured;
 pub(crate) mod reloaded_files;
 pub(crate) mod tls_certificate;

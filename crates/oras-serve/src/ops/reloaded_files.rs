@@ -15,10 +15,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A value that is parsed from files, and parsed again when they change. If the changed content is invalid, for example
 /// while a file is being replaced, the previous value stays.
-pub(crate) struct ReloadedFiles<T> {
+pub(crate) struct ReloadedFiles<T, const N: usize = 1> {
     what: &'static str,
-    files: Vec<PathBuf>,
-    read: fn(&[PathBuf]) -> io::Result<T>,
+    files: [PathBuf; N],
+    read: fn(&[PathBuf; N]) -> io::Result<T>,
     loaded: Mutex<Loaded<T>>,
 }
 
@@ -31,15 +31,15 @@ struct Loaded<T> {
 /// The size and modification time of each file; `None` for a missing file and for a path that is not a regular file.
 type Stamp = Vec<Option<(u64, SystemTime)>>;
 
-impl<T> ReloadedFiles<T> {
+impl<T, const N: usize> ReloadedFiles<T, N> {
     /// Reads the files with `read`. `what` names their content in log lines.
     ///
     /// # Errors
     /// [`Misconfigured`] if the files can't be read or their content is invalid.
     pub(crate) fn new(
         what: &'static str,
-        files: Vec<PathBuf>,
-        read: fn(&[PathBuf]) -> io::Result<T>,
+        files: [PathBuf; N],
+        read: fn(&[PathBuf; N]) -> io::Result<T>,
     ) -> io::Result<Self> {
         let failed =
             |error: io::Error| io::Error::from(Misconfigured(format!("failed to read {what}: {error}")));
@@ -113,7 +113,7 @@ mod tests {
     use crate::ops::config_file::read;
 
     fn reread(path: &Path) -> ReloadedFiles<String> {
-        ReloadedFiles::new("the test", vec![path.to_owned()], |files| read(&files[0])).unwrap()
+        ReloadedFiles::new("the test", [path.to_owned()], |[path]| read(path)).unwrap()
     }
 
     #[test]

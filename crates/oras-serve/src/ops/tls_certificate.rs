@@ -21,18 +21,16 @@ pub struct Tls {
 }
 
 /// The TLS configuration with the current certificate.
-pub(crate) type Certificate = ReloadedFiles<ServerConfig>;
+pub(crate) type Certificate = ReloadedFiles<ServerConfig, 2>;
 
 /// Loads the certificate.
 pub(crate) fn load(files: Tls) -> io::Result<Certificate> {
-    ReloadedFiles::new("the certificate", vec![files.certificate, files.key], configure)
+    ReloadedFiles::new("the certificate", [files.certificate, files.key], configure)
 }
 
-fn configure(files: &[PathBuf]) -> io::Result<ServerConfig> {
-    // `load` passes exactly two files.
-    let [certificate, key] = files else { return Err(io::ErrorKind::InvalidInput.into()) };
+fn configure([certificate, key]: &[PathBuf; 2]) -> io::Result<ServerConfig> {
     // Opens the files first: the caller reads them again after a system error, but not after unusable content.
-    for path in files {
+    for path in [certificate, key] {
         File::open(path).map_err(|error| unreadable(path, &error))?;
     }
     let provider = oras_tls::provider();

@@ -10,14 +10,11 @@ use tokio::task::{JoinError, JoinSet};
 use crate::limits::client_id::ClientId;
 
 /// The running writes of all clients, each in a task of its own.
-#[derive(Clone, Default)]
-pub(crate) struct WriteTasks(Arc<Inner>);
-
 #[derive(Default)]
-struct Inner {
+pub(crate) struct WriteTasks {
     tasks: Mutex<JoinSet<()>>,
-    /// The number of running writes of each client.
-    counts: Mutex<HashMap<ClientId, usize>>,
+    /// A token for each client, of which every running write holds a clone.
+    clients: Mutex<HashMap<ClientId, Arc<()>>>,
 }
 
 impl WriteTasks {
@@ -29,67 +26,47 @@ impl WriteTasks {
         limit: usize,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<oneshot::Receiver<T>> {
-        let slot = ClientSlot::acquire(self, client, limit)?;
+        let token = self.token(client, limit)?;
         let (sender, receiver) = oneshot::channel();
-        let mut tasks = self.0.tasks.lock();
+        let mut tasks = self.tasks.lock();
         // Finished tasks stay in the set until they are joined.
         while let Some(ended) = tasks.try_join_next() {
-            report(ended);
+            log_panic(ended, "a write failed");
         }
         tasks.spawn(async move {
-            // The task owns the slot: a write counts until it ends, even if its client has disconnected.
-            let _slot = slot;
+            // The task owns the token: a write counts until it ends, even if its client has disconnected.
+            let _token = token;
             // The client may have disconnected.
             drop(sender.send(work.await));
         });
         Some(receiver)
     }
 
+    /// Returns the token of `client`, or `None` if `limit` writes hold it.
+    fn token(&self, client: ClientId, limit: usize) -> Option<Arc<()>> {
+        let mut clients = self.clients.lock();
+        // The map itself holds one clone of each token.
+        clients.retain(|_, token| Arc::strong_count(token) > 1);
+        let token = clients.entry(client).or_default();
+        (Arc::strong_count(token) <= limit).then(|| Arc::clone(token))
+    }
+
     /// Waits until the running writes have ended.
     pub(crate) async fn finish(&self) {
         // The tasks are taken out of the mutex, because its lock must not be held across an await.
-        let mut tasks = std::mem::take(&mut *self.0.tasks.lock());
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
         while let Some(ended) = tasks.join_next().await {
-            report(ended);
+            log_panic(ended, "a write failed");
         }
     }
 }
 
-fn report(ended: Result<(), JoinError>) {
+/// Logs a panic in a task. A cancelled task is no error: the end of the server aborts it.
+pub(crate) fn log_panic(ended: Result<(), JoinError>, message: &str) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(%error, "a write failed");
-    }
-}
-
-/// One write in the count of its client.
-struct ClientSlot {
-    tasks: WriteTasks,
-    client: ClientId,
-}
-
-impl ClientSlot {
-    fn acquire(tasks: &WriteTasks, client: ClientId, limit: usize) -> Option<Self> {
-        let mut counts = tasks.0.counts.lock();
-        let count = counts.entry(client.clone()).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Self { tasks: tasks.clone(), client })
-    }
-}
-
-impl Drop for ClientSlot {
-    fn drop(&mut self) {
-        let mut counts = self.tasks.0.counts.lock();
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
+        tracing::error!(%error, "{message}");
     }
 }
 

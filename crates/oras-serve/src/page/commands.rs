@@ -3,7 +3,7 @@
 
 use http::header::HOST;
 use maud::{Markup, html};
-use oras_spec::Digest;
+use oras_spec::Descriptor;
 use oras_spec::reference::check_registry;
 
 use super::overview::OverviewKind;
@@ -15,15 +15,11 @@ pub(super) struct Command {
     pub(super) line: String,
 }
 
-/// The manifest that a page shows.
-#[derive(Clone, Copy)]
+/// A manifest and the names under which a page shows it.
 pub(super) struct ShownManifest<'a> {
     pub(super) name: &'a str,
-    pub(super) digest: &'a Digest,
     pub(super) tag: Option<&'a str>,
-    pub(super) kind: OverviewKind,
-    /// `oras pull` would write files.
-    pub(super) has_files: bool,
+    pub(super) node: &'a Descriptor,
 }
 
 impl PageRequest<'_> {
@@ -57,10 +53,14 @@ impl PageRequest<'_> {
         if self.is_plain_http() && !is_local { format!("--{flag} ") } else { String::new() }
     }
 
-    /// Returns the command lines that pull a manifest.
-    pub(super) fn pull_commands(&self, manifest: &ShownManifest<'_>) -> Vec<Command> {
-        let ShownManifest { name, digest, tag, kind, has_files } = *manifest;
-        let reference = format!("{}/{name}@{digest}", self.host());
+    /// Returns the command lines that pull a manifest. `has_files` means that `oras pull` would write files.
+    pub(super) fn pull_commands(
+        &self,
+        ShownManifest { name, tag, node }: &ShownManifest<'_>,
+        kind: OverviewKind,
+        has_files: bool,
+    ) -> Vec<Command> {
+        let reference = format!("{}/{name}@{}", self.host(), node.digest);
         let mut lines = Vec::new();
         if has_files {
             let line = format!("oras pull {}{reference}", self.plain_http_flag("plain-http"));

@@ -53,16 +53,14 @@ pub(super) fn size(bytes: u64) -> String {
 /// Formats a number with separators, as in `1,234,567`.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
-    let mut parts: Vec<&str> = Vec::new();
-    let mut rest = digits.as_str();
-    while rest.len() > 3 {
-        let (front, last) = rest.split_at(rest.len() - 3);
-        parts.push(last);
-        rest = front;
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
     }
-    parts.push(rest);
-    parts.reverse();
-    parts.join(",")
+    shown
 }
 
 /// Formats a count with the noun `one` or `many`.

@@ -1,16 +1,14 @@
 //! The handler of all pages.
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use maud::Markup;
 
 use super::links::PagePath;
-use super::page_error::PageError;
-use super::page_request::PageRequest;
+use super::page_request::{PageError, PageRequest};
 use super::{assets, manifest_page, repositories_page, tags_page, template};
 use crate::api::error::ApiError;
-use crate::api::query::Query;
 use crate::api::request_context::RequestContext;
-use crate::http_message::{Body, Request, Response, full, make_response};
+use crate::http_message::{Body, Request, Response, full, is_read, make_response};
 
 /// Allows only the built-in style, script and icon.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
@@ -24,7 +22,7 @@ pub(crate) fn is_page(path: &str) -> bool {
 /// Returns the page at a path.
 pub(crate) async fn answer(context: &RequestContext, path: &str, request: Request) -> Response {
     let head = request.into_parts().0;
-    if !matches!(head.method, Method::GET | Method::HEAD) {
+    if !is_read(&head.method) {
         return ApiError::unsupported().with_header("allow", "GET, HEAD".to_owned()).into_response();
     }
     let path = PagePath::parse(path);
@@ -35,7 +33,7 @@ pub(crate) async fn answer(context: &RequestContext, path: &str, request: Reques
         let caching = "max-age=31536000, immutable";
         return protected(StatusCode::OK, found.media_type, caching, full(found.text));
     }
-    let request = PageRequest { context, headers: &head.headers, query: &Query::of(&head.uri) };
+    let request = PageRequest { context, headers: &head.headers };
     let (status, page) = match render(&request, path).await {
         Ok(page) => (StatusCode::OK, page),
         Err(PageError { status, message }) => (status, template::error(status, message)),

@@ -10,8 +10,7 @@ use oras_store::{Content, ReadStore, Source};
 use super::commands::{ShownManifest, command_line, copy_button};
 use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
 use super::overview::{Overview, OverviewKind};
-use super::page_error::PageError;
-use super::page_request::PageRequest;
+use super::page_request::{PageError, PageRequest};
 use super::tree::{Branch, Node, Tree};
 use super::{links, template};
 
@@ -49,7 +48,7 @@ pub(super) async fn render(
         (template::breadcrumb(name, Some(&shown_as)))
         h1 { (title) }
         @match &parsed {
-            Ok(manifest) => (sections(request, &store, ManifestRef { name, tag, node: &node }, manifest).await?),
+            Ok(manifest) => (sections(request, &store, ShownManifest { name, tag, node: &node }, manifest).await?),
             Err(error) => {
                 div.empty { p { "This manifest can't be shown: " bdi { (shown(&error.to_string(), VALUE)) } "." } }
                 dl.facts { (identity(&node)) }
@@ -60,20 +59,14 @@ pub(super) async fn render(
     Ok(template::page(&format!("{title} – {}", request.host()), &content))
 }
 
-/// A manifest and the names under which the page shows it.
-struct ManifestRef<'a> {
-    name: &'a str,
-    tag: Option<&'a str>,
-    node: &'a Descriptor,
-}
-
 /// Renders the sections of a parsed manifest.
 async fn sections(
     request: &PageRequest<'_>,
     store: &Arc<dyn ReadStore>,
-    ManifestRef { name, tag, node }: ManifestRef<'_>,
+    shown: ShownManifest<'_>,
     manifest: &Manifest,
 ) -> Result<Markup, PageError> {
+    let ShownManifest { name, node, .. } = shown;
     let tree = Tree::of(store, manifest).await;
     let referrers = match request.context.registry.options.referrers {
         true => {
@@ -82,8 +75,7 @@ async fn sections(
         false => None,
     };
     let overview = Overview::of(manifest);
-    let (digest, kind, has_files) = (&node.digest, overview.kind, tree.has_files());
-    let commands = request.pull_commands(&ShownManifest { name, digest, tag, kind, has_files });
+    let commands = request.pull_commands(&shown, overview.kind, tree.has_files());
     Ok(html! {
         p.lead { bdi { (overview.description) } @if let Some(bytes) = overview.size { ", " (size(bytes)) } }
         section aria-labelledby="get" {

@@ -11,7 +11,6 @@ mod handler;
 mod links;
 mod manifest_page;
 mod overview;
-mod page_error;
 mod page_request;
 mod repositories_page;
 mod tags_page;

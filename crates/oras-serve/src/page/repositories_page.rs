@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::format::{LABEL, count, shown};
-use super::page_error::PageError;
-use super::page_request::PageRequest;
+use super::page_request::{PageError, PageRequest};
 use super::{commands, links, template};
 
 /// The maximum number of repositories of one page.
@@ -12,7 +11,7 @@ const MAX_ROWS: usize = 100;
 
 /// Renders the page.
 pub(super) async fn render(request: &PageRequest<'_>) -> Result<Markup, PageError> {
-    let (search, after) = (request.search(), request.after());
+    let (search, after) = request.search();
     let all = request.context.readable_repositories().await.map_err(|error| PageError::from_store(&error))?;
     let has_any = all.iter().any(|name| request.may_pull(name));
     let found = all.into_iter().filter(|name| {

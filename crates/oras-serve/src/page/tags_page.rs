@@ -10,8 +10,7 @@ use oras_store::{Content, ReadStore, Source};
 
 use super::format::{LABEL, short_digest, shown, size};
 use super::overview::Overview;
-use super::page_error::PageError;
-use super::page_request::PageRequest;
+use super::page_request::{PageError, PageRequest};
 use super::{commands, links, template};
 
 /// The maximum number of tags of one page.
@@ -30,7 +29,7 @@ struct Row {
 /// Renders the page.
 pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Markup, PageError> {
     let store = request.repository(name).await?;
-    let (search, after) = (request.search(), request.after());
+    let (search, after) = request.search();
     let tags = store
         .tags(after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
