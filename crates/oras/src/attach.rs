@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oras_copy::{copy_graph, without_subject};
+use oras_copy::without_subject;
 use oras_files::{Collection, DirectoryOptions};
 use oras_spec::{Descriptor, Manifest, MediaType, Platform};
-use oras_store::{Content, Result, Source, Store, Target};
+use oras_store::{Content, Result, Source, Store};
 
 use crate::earlier_layers::{EarlierLayers, NewArtifact};
 use crate::file_arguments::FileLayers;
-use crate::listener::CopyObserver;
-use crate::push::with_blobs;
-use crate::{
-    ConfigArgument, FileArgument, ImageSpec, Listener, Pack, Step, file_arguments, resolve_verified,
-};
+use crate::push::store_artifact;
+use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, file_arguments, resolve_verified};
 
 /// The options of [`attach`].
 #[derive(Clone, Debug, Default)]
@@ -78,7 +75,7 @@ pub async fn attach(
         described.platform.clone_from(&subject.platform);
         described.artifact_type.clone_from(&subject.artifact_type);
     }
-    let packed = Pack {
+    let pack = Pack {
         version: ImageSpec::V1_1,
         artifact_type: options.artifact_type,
         config,
@@ -86,20 +83,15 @@ pub async fn attach(
         layers,
         subject: Some(described),
         annotations: options.annotations,
-    }
-    .manifest()?;
-    let root = packed.manifest.clone();
-    let source = with_blobs(collection, packed)?;
+    };
     let copy = oras_copy::CopyOptions {
         // `add_files` has already stored these layers, so the copy skips them.
         present,
         concurrency: options.concurrency,
         selection: Box::new(layers_first),
-        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
         ..oras_copy::CopyOptions::default()
     };
-    copy_graph(source, store as Arc<dyn Target>, vec![root.clone()], copy).await?;
-    listener.step(Step::Stored(root.descriptor()));
+    let root = store_artifact(&store, collection, pack, copy, &listener).await?;
     Ok(Attached { root: root.descriptor().clone(), manifest: root, subject })
 }
 

@@ -110,34 +110,34 @@ pub async fn backup(
         transfer.report_artifacts(&*listener);
         return Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None });
     }
-    match output {
+    // The output is opened before the first request to the source, so that an unusable path fails at once.
+    let (target, archive): (Arc<dyn Target>, _) = match &output {
         BackupOutput::Directory(path) => {
-            // Opened before the first request to the source, so that an unusable directory fails at once.
             let layout = Layout::open_or_create(path).await;
             let layout = layout.map_err(|error| error.context("failed to prepare OCI store for backup"))?;
-            let target: Arc<dyn Target> = Arc::new(layout);
-            let transfer = plan.await?;
-            // `false`, because a tag in a layout costs no request and can be written at the end.
-            transfer.run(&source, &target, false, concurrency, &listener).await?;
-            Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None })
+            (Arc::new(layout), None)
         }
         BackupOutput::Archive(path) => {
-            // Created before the first request to the source, so that an unwritable path fails at once.
-            let archive = ArchiveWriter::create(&path).await.map_err(|error| match error.kind() {
+            let archive = ArchiveWriter::create(path).await.map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => error,
                 _ => error.context(format!("unable to create output file {}", path.display())),
             })?;
-            let target: Arc<dyn Target> = Arc::new(archive.clone());
-            let transfer = plan.await?;
-            transfer.run(&source, &target, false, concurrency, &listener).await?;
-            listener.step(Step::Exporting(&path));
-            let size = archive.finish().await.map_err(|error| {
-                error.context(format!("failed to create tar archive at {}", path.display()))
-            })?;
-            listener.step(Step::Exported(&path, size));
-            Ok(BackedUp { artifacts: transfer.artifacts, archive_size: Some(size) })
+            (Arc::new(archive.clone()), Some(archive))
         }
-    }
+    };
+    let transfer = plan.await?;
+    // `false`, because a tag in a layout costs no request and can be written at the end.
+    transfer.run(&source, &target, false, concurrency, &listener).await?;
+    let artifacts = transfer.artifacts;
+    let Some(archive) = archive else { return Ok(BackedUp { artifacts, archive_size: None }) };
+    let path = output.path();
+    listener.step(Step::Exporting(path));
+    let size = archive
+        .finish()
+        .await
+        .map_err(|error| error.context(format!("failed to create tar archive at {}", path.display())))?;
+    listener.step(Step::Exported(path, size));
+    Ok(BackedUp { artifacts, archive_size: Some(size) })
 }
 
 /// Lists the tags to back up.

@@ -1,6 +1,7 @@
 //! The annotation `org.opencontainers.image.created`, which is a time in the format of RFC 3339.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use oras_spec::annotation;
@@ -8,9 +9,14 @@ use oras_store::{Error, ErrorKind, Result};
 
 /// The elements of the time format, in the notation of Go. Error messages quote them, see [`check_rfc3339`].
 const LAYOUT: [&str; 12] = ["2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00"];
-/// The index, name and maximum of each numeric element, except the year.
-const RANGES: [(usize, &str, u32); 5] =
-    [(2, "month", 12), (4, "day", 31), (6, "hour", 23), (8, "minute", 59), (10, "second", 59)];
+/// The name and the range of each numeric element. The year has no range: every number of four digits is a year.
+const RANGES: [(&str, &str, RangeInclusive<u32>); 5] = [
+    ("01", "month", 1..=12),
+    ("02", "day", 1..=31),
+    ("15", "hour", 0..=23),
+    ("04", "minute", 0..=59),
+    ("05", "second", 0..=59),
+];
 
 /// Sets the annotation to the current time in UTC, in seconds. If it is already set, checks that it is a valid time.
 pub(crate) fn set_or_check(annotations: &mut BTreeMap<String, String>) -> Result<()> {
@@ -34,7 +40,7 @@ pub(crate) fn set_or_check(annotations: &mut BTreeMap<String, String>) -> Result
 fn check_rfc3339(text: &str) -> Result<(), String> {
     let mut rest = text;
     let mut day_error = None;
-    for (index, element) in LAYOUT.into_iter().enumerate() {
+    for element in LAYOUT {
         let mismatch = || format!(" as {:?}: cannot parse {rest:?} as {element:?}", LAYOUT.concat());
         let length = match element {
             "Z07:00" => zone_length(rest).ok_or_else(mismatch)?,
@@ -48,18 +54,16 @@ fn check_rfc3339(text: &str) -> Result<(), String> {
                 }
                 // All bytes are digits, so the number always parses.
                 let number: u32 = rest.get(..digits.len()).and_then(|d| d.parse().ok()).unwrap_or(0);
-                // The year has no range: every number of four digits is a year.
-                let range = RANGES.iter().find(|(at, ..)| *at == index);
-                if let Some((_, name, maximum)) = range
-                    && (number > *maximum || (index < 5 && number == 0))
+                if let Some((_, name, range)) = RANGES.iter().find(|(of, ..)| *of == element)
+                    && !range.contains(&number)
                 {
+                    let error = format!(": {name} out of range");
                     // Go checks the day after all other elements. A number out of range in another element ends the
                     // parsing.
-                    if *name == "day" {
-                        day_error = Some(format!(": {name} out of range"));
-                    } else {
-                        return Err(format!(": {name} out of range"));
+                    if *name != "day" {
+                        return Err(error);
                     }
+                    day_error = Some(error);
                 }
                 let fraction = if element == "05" { fraction_length(&rest[digits.len()..]) } else { 0 };
                 digits.len() + fraction

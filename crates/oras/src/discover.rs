@@ -69,19 +69,15 @@ async fn fetch_levels(
             let message = format!("referrers of {} nest deeper than {MAX_DEPTH} levels", root.digest);
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let answers: Vec<(usize, Vec<Descriptor>)> = stream::iter(pending)
-            .map(|(place, node)| async move {
+        let level: Vec<_> = stream::iter(pending)
+            .map(|(subject, node)| async move {
                 let found = source.predecessors(&node, options.artifact_type.as_ref()).await?;
-                Ok::<_, Error>((place, found))
+                Ok::<_, Error>(found.into_iter().map(|node| (subject, node)).collect::<Vec<_>>())
             })
             // Keeps the order of the manifests, so that the tree does not depend on timing.
             .buffered(CONCURRENCY)
-            .try_collect()
+            .try_concat()
             .await?;
-        let level: Vec<_> = answers
-            .into_iter()
-            .flat_map(|(subject, found)| found.into_iter().map(move |node| (subject, node)))
-            .collect();
         // Skips manifests that were already visited, which also ends cycles.
         pending = level
             .iter()

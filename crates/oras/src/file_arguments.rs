@@ -14,7 +14,7 @@ use crate::earlier_layers::EarlierLayers;
 use crate::{ConfigArgument, Listener, Step};
 
 /// A file or a directory to pack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileArgument {
     /// The title of the layer. A pull writes the file to this path.
     pub title: String,
@@ -29,12 +29,7 @@ pub struct FileArgument {
 impl FileArgument {
     /// Returns an argument for the file or directory at `path`, with the default media type.
     pub fn new(title: impl Into<String>, path: impl AsRef<Path>) -> Self {
-        Self {
-            title: title.into(),
-            path: path.as_ref().to_owned(),
-            media_type: None,
-            annotations: BTreeMap::new(),
-        }
+        Self { title: title.into(), path: path.as_ref().to_owned(), ..Self::default() }
     }
 }
 
@@ -42,7 +37,6 @@ impl FileArgument {
 const LOOKAHEAD: usize = 32;
 
 /// The layers of the files.
-#[derive(Default)]
 pub(crate) struct FileLayers {
     /// All layers, in the order of the files.
     pub(crate) layers: Vec<Descriptor>,
@@ -62,7 +56,7 @@ pub(crate) async fn add_files(
     mut earlier: EarlierLayers<'_>,
     listener: &Arc<dyn Listener>,
 ) -> Result<FileLayers> {
-    let FileLayers { mut layers, mut present } = FileLayers::default();
+    let (mut layers, mut present) = (Vec::new(), Vec::new());
     let prepare = |file: &FileArgument| {
         let FileArgument { title, path, media_type, .. } = file.clone();
         async move { collection.prepare(&title, &path, media_type).await }

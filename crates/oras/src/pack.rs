@@ -71,10 +71,8 @@ impl Pack {
     /// is not RFC 3339, or a subject under image-spec 1.0.
     pub fn manifest(mut self) -> Result<Packed> {
         created_annotation::set_or_check(&mut self.annotations)?;
-        if let Some(config) = &self.config
-            && !config.media_type.is_well_formed()
-        {
-            return Err(invalid("invalid config mediaType format", &config.media_type));
+        if let Some(config) = &self.config {
+            check("invalid config mediaType format", &config.media_type)?;
         }
         match self.version {
             ImageSpec::V1_0 => self.pack_v1_0(),
@@ -93,9 +91,7 @@ impl Pack {
             Some(config) => config,
             None => {
                 let media_type = self.artifact_type.unwrap_or(MediaType::UNKNOWN_CONFIG);
-                if !media_type.is_well_formed() {
-                    return Err(invalid("invalid artifactType format", &media_type));
-                }
+                check("invalid artifactType format", &media_type)?;
                 // Two bytes instead of none, because some registries reject an empty upload.
                 let blob = Content::of(media_type, "{}");
                 let mut config = blob.descriptor().clone();
@@ -116,11 +112,9 @@ impl Pack {
         let own_config =
             self.config.as_ref().is_some_and(|config| config.media_type != MediaType::EMPTY_JSON);
         match &self.artifact_type {
-            None if !own_config => return Err(Error::new(ErrorKind::InvalidInput, "missing artifact type")),
-            Some(artifact_type) if !artifact_type.is_well_formed() => {
-                return Err(invalid("invalid artifactType format", artifact_type));
-            }
-            _ => {}
+            Some(artifact_type) => check("invalid artifactType format", artifact_type)?,
+            None if own_config => {}
+            None => return Err(Error::new(ErrorKind::InvalidInput, "missing artifact type")),
         }
         let mut layers = self.layers;
         let empty_config = self.config.is_none();
@@ -155,8 +149,13 @@ fn describe(manifest: &ImageManifest, artifact_type: Option<MediaType>) -> Conte
     Content::of(MediaType::IMAGE_MANIFEST, bytes).described_as(descriptor)
 }
 
-fn invalid(what: &str, media_type: &MediaType) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("{what}: {media_type}: invalid media type"))
+fn check(what: &str, media_type: &MediaType) -> Result<()> {
+    match media_type.is_well_formed() {
+        true => Ok(()),
+        false => {
+            Err(Error::new(ErrorKind::InvalidInput, format!("{what}: {media_type}: invalid media type")))
+        }
+    }
 }
 
 #[cfg(test)]

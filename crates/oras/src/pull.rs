@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oras_copy::{CopyReport, Event, Observer, SelectedChildren, Selection, copy_graph};
-use oras_files::{FileTarget, UnpackLimits};
+use oras_files::FileTarget;
 use oras_spec::{Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use oras_store::{MAX_MANIFEST_SIZE, Result, Source};
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ pub struct ConfigFile {
 }
 
 /// The options of [`pull`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PullOptions {
     /// The directory to write to.
     pub output: PathBuf,
@@ -37,34 +37,16 @@ pub struct PullOptions {
     pub selector: Selector,
     /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// The size in bytes of the largest manifest that is read.
-    pub max_manifest_size: u64,
-    /// Returns an error instead of replacing an existing file.
-    pub keep_old_files: bool,
-    /// Allows titles with paths outside the output directory, and links to such paths in archives.
-    pub allow_path_traversal: bool,
-    /// Sets the full mode of unpacked files, without applying the umask.
-    pub preserve_permissions: bool,
-    /// Limits on the size and the number of unpacked files.
-    pub unpack: UnpackLimits,
+    /// The size in bytes of the largest manifest that is read. `None` means the default, 4 MiB.
+    pub max_manifest_size: Option<u64>,
+    /// The options for writing files.
+    pub files: oras_files::PullOptions,
 }
 
 impl PullOptions {
     /// Returns the options to write all files of an artifact to the directory `output`.
     pub fn into(output: impl AsRef<Path>) -> Self {
-        Self {
-            output: output.as_ref().to_owned(),
-            platform: None,
-            config: None,
-            include_subject: false,
-            selector: Selector::default(),
-            keep_old_files: false,
-            allow_path_traversal: false,
-            preserve_permissions: false,
-            unpack: UnpackLimits::default(),
-            concurrency: 0,
-            max_manifest_size: MAX_MANIFEST_SIZE,
-        }
+        Self { output: output.as_ref().to_owned(), ..Self::default() }
     }
 }
 
@@ -108,13 +90,7 @@ pub async fn pull(
     listener: Arc<dyn Listener>,
 ) -> Result<Pulled> {
     let root = fetch_root(Arc::clone(&source), reference, options.platform.as_ref()).await?;
-    let files = oras_files::PullOptions {
-        allow_path_traversal: options.allow_path_traversal,
-        keep_old_files: options.keep_old_files,
-        preserve_permissions: options.preserve_permissions,
-        unpack: options.unpack,
-    };
-    let target = Arc::new(FileTarget::new(options.output.clone(), files));
+    let target = Arc::new(FileTarget::new(options.output.clone(), options.files));
     let selection = FileSelection {
         config: options.config,
         include_subject: options.include_subject,
@@ -123,7 +99,7 @@ pub async fn pull(
     let copy = oras_copy::CopyOptions {
         selection: Box::new(selection),
         concurrency: options.concurrency,
-        max_manifest_size: options.max_manifest_size,
+        max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
         observer: Arc::new(PullProgress { reported: Mutex::default(), listener }),
         ..oras_copy::CopyOptions::default()
     };
@@ -171,14 +147,10 @@ impl Selection for FileSelection {
     fn select(&mut self, manifest: &Manifest) -> SelectedChildren {
         let mut candidates = oras_copy::without_subject(manifest);
         let subject = manifest.subject().filter(|_| self.include_subject).cloned();
-        if manifest.config().is_some() && !candidates.is_empty() {
-            // The config is the first child of an image manifest.
-            let config = self.name_config(candidates.remove(0));
-            candidates.extend(subject);
-            candidates.push(config);
-        } else {
-            candidates.extend(subject);
-        }
+        // The config is the first child of an image manifest.
+        let has_config = manifest.config().is_some() && !candidates.is_empty();
+        let config = has_config.then(|| self.name_config(candidates.remove(0)));
+        candidates.extend(subject.into_iter().chain(config));
         let mut selected = SelectedChildren::default();
         for child in candidates {
             if child.title().is_some() {

@@ -77,7 +77,7 @@ pub async fn push(
     let earlier = EarlierLayers::new(&target, NewArtifact::Tagged(first_tag));
     let FileLayers { layers, present } =
         file_arguments::add_files(&collection, options.files, &*target, earlier, &listener).await?;
-    let packed = Pack {
+    let pack = Pack {
         version: options.version,
         artifact_type: options.artifact_type,
         config,
@@ -85,10 +85,7 @@ pub async fn push(
         layers,
         subject: None,
         annotations: options.annotations,
-    }
-    .manifest()?;
-    let root = packed.manifest.clone();
-    let source = with_blobs(collection, packed)?;
+    };
     let copy = oras_copy::CopyOptions {
         // The first tag is written by the request that stores the manifest. Each other tag needs a request of its own.
         tag: TagPolicy::with_root(first_tag),
@@ -96,22 +93,33 @@ pub async fn push(
         present,
         concurrency: options.concurrency,
         force: options.force,
-        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
         ..oras_copy::CopyOptions::default()
     };
-    copy_graph(source, Arc::clone(&target) as Arc<dyn Target>, vec![root.clone()], copy).await?;
-    listener.step(Step::Stored(root.descriptor()));
+    let root = store_artifact(&target, collection, pack, copy, &listener).await?;
     // Written last, because each extra tag names the stored manifest.
     tag::write_tags(&*target, &root, &options.extra_tags, options.concurrency, &*listener).await?;
     Ok(PushedArtifact { root: root.descriptor().clone(), manifest: root })
 }
 
-/// Adds the blobs that packing generated to the collection, so that the copy can read them from there.
-pub(crate) fn with_blobs(collection: Collection, packed: Packed) -> Result<Arc<Collection>> {
-    for blob in packed.blobs {
+/// Builds the manifest of `pack`, and copies it with its layers, which are in `collection`, to `target`. Returns the
+/// manifest.
+pub(crate) async fn store_artifact(
+    target: &Arc<dyn Store>,
+    collection: Collection,
+    pack: Pack,
+    copy: oras_copy::CopyOptions,
+    listener: &Arc<dyn Listener>,
+) -> Result<Content> {
+    let Packed { manifest, blobs } = pack.manifest()?;
+    // The copy reads the blobs that packing generated from the collection.
+    for blob in blobs {
         if let Some(bytes) = blob.in_memory() {
             collection.add_bytes(blob.descriptor().media_type.clone(), bytes.clone())?;
         }
     }
-    Ok(Arc::new(collection))
+    let copy = oras_copy::CopyOptions { observer: Arc::new(CopyObserver(Arc::clone(listener))), ..copy };
+    let target = Arc::clone(target) as Arc<dyn Target>;
+    copy_graph(Arc::new(collection), target, vec![manifest.clone()], copy).await?;
+    listener.step(Step::Stored(manifest.descriptor()));
+    Ok(manifest)
 }

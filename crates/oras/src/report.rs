@@ -4,42 +4,28 @@
 
 use std::collections::BTreeMap;
 
-use oras_spec::{Descriptor, Digest, MediaType};
+use oras_spec::{Descriptor, Digest};
 use serde::Serialize;
 
 use crate::{Annotated, Pulled, Referrer, TaggedArtifact};
 
 /// A descriptor with the reference that fetches it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Node {
     /// The reference: `name@digest`.
     pub reference: String,
-    /// The media type of the content.
-    pub media_type: MediaType,
-    /// The digest of the content.
-    pub digest: Digest,
-    /// The size of the content in bytes.
-    pub size: u64,
-    /// The annotations, sorted by key.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// The artifact type, if the content is a manifest that has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<MediaType>,
+    /// The descriptor, without the fields that the Go tool does not print.
+    #[serde(flatten)]
+    pub descriptor: Descriptor,
 }
 
 impl Node {
     /// Makes a node of `descriptor`. `name` is the repository or the path of the layout.
     pub fn new(name: &str, descriptor: &Descriptor) -> Self {
-        Self {
-            reference: format!("{name}@{}", descriptor.digest),
-            media_type: descriptor.media_type.clone(),
-            digest: descriptor.digest.clone(),
-            size: descriptor.size,
-            annotations: descriptor.annotations.clone(),
-            artifact_type: descriptor.artifact_type.clone(),
-        }
+        let mut shown = descriptor.plain();
+        shown.annotations.clone_from(&descriptor.annotations);
+        shown.artifact_type.clone_from(&descriptor.artifact_type);
+        Self { reference: format!("{name}@{}", descriptor.digest), descriptor: shown }
     }
 }
 
@@ -138,7 +124,6 @@ pub struct Copy {
 
 /// The report of `tag`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Tag {
     /// The manifest.
     #[serde(flatten)]
@@ -162,7 +147,6 @@ pub struct Login {
 
 /// The report of `login --check`: the location of a credential, without the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct CredentialSource {
     /// The registry, with the repository if one was given.
     pub name: String,

@@ -100,12 +100,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         config,
         include_subject: args.include_subject,
         selector,
-        keep_old_files: args.keep_old_files,
-        allow_path_traversal: args.allow_path_traversal,
-        preserve_permissions: args.preserve_permissions,
-        unpack: limits(&args),
         concurrency: values::count(args.concurrency, 0),
-        max_manifest_size: target.max_manifest_size(),
+        max_manifest_size: Some(target.max_manifest_size()),
+        files: oras::files::PullOptions {
+            keep_old_files: args.keep_old_files,
+            allow_path_traversal: args.allow_path_traversal,
+            preserve_permissions: args.preserve_permissions,
+            unpack: limits(&args),
+        },
     };
     let listener = listener(PULL, &args.progress, &format, *printer);
     let pulled =

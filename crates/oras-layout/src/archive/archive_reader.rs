@@ -50,20 +50,20 @@ impl Archive {
     /// `NotFound`; `InvalidContent` if the file is not an archive, with [`NotTar`] among the sources, or has no
     /// layout of version 1.0.0; `Unsupported` for sparse entries.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let open = move || {
-            let inner = Arc::new(OpenArchive::open(path)?);
-            Ok(Self { inner, tag_rule: TagRule::AnyName })
-        };
-        blocking(open).await
+        Self::open_with(path.into(), TagRule::AnyName).await
     }
 
-    /// Serves the names of entries as the tags of a repository, as
+    /// Like [`Archive::open`], but serves the names of entries as the tags of a repository, as
     /// [`LayoutOptions::repository_tags`](crate::LayoutOptions::repository_tags) does.
-    #[must_use]
-    pub fn as_repository(mut self) -> Self {
-        self.tag_rule = TagRule::Repository;
-        self
+    ///
+    /// # Errors
+    /// Those of [`Archive::open`].
+    pub async fn open_as_repository(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(path.into(), TagRule::Repository).await
+    }
+
+    async fn open_with(path: PathBuf, tag_rule: TagRule) -> Result<Self> {
+        blocking(move || Ok(Self { inner: Arc::new(OpenArchive::open(path)?), tag_rule })).await
     }
 
     /// Returns the path of the archive.

@@ -19,10 +19,12 @@ pub(super) struct DiskReserve {
 }
 
 impl DiskReserve {
-    /// Reserves space on the disk of `directory`, or as much of it as is free.
-    pub(super) async fn new(directory: PathBuf) -> Self {
+    /// Reserves space on the disk of `directory`, or as much of it as is free, unless `read_only`.
+    pub(super) async fn new(directory: PathBuf, read_only: bool) -> Self {
         let reserve = Self { directory, file: Arc::default() };
-        reserve.refill().await;
+        if !read_only {
+            reserve.refill().await;
+        }
         reserve
     }
 

@@ -24,8 +24,7 @@ pub(super) struct LayoutRoot {
     root: PathBuf,
     read_only: bool,
     collection: Option<GarbageCollection>,
-    /// `None` if the server is read-only.
-    reserve: Option<DiskReserve>,
+    reserve: DiskReserve,
     /// Open layouts. A handle reads its index again only when it has changed.
     open: Mutex<BTreeMap<String, Arc<Layout>>>,
 }
@@ -40,23 +39,21 @@ impl LayoutRoot {
         let path = root.clone();
         blocking(move || {
             if read_only && metadata(&path)?.is_none_or(|found| !found.is_dir()) {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("{} is not a directory", path.display()),
-                ));
+                let message = format!("{} is not a directory", path.display());
+                return Err(Error::new(ErrorKind::NotFound, message));
             }
             oras_fs::create_directories(&path)
         })
         .await?;
-        let reserve = if read_only { None } else { Some(DiskReserve::new(root.clone()).await) };
+        let reserve = DiskReserve::new(root.clone(), read_only).await;
         Ok(Self { root, read_only, collection, reserve, open: Mutex::default() })
     }
 
     /// Opens the layout of a repository, creating it if `create`.
     async fn layout(&self, name: &str, create: bool) -> Result<Option<Arc<Layout>>> {
-        if check_name(name).is_err() {
+        if let Err(error) = check_name(name) {
             // No repository can have this name: reads return `None`, and creating one returns an error.
-            return if create { check_name(name).map(|()| None) } else { Ok(None) };
+            return if create { Err(error) } else { Ok(None) };
         }
         let path = self.root.join(name);
         // Checked even if a handle is open, because another program may delete the directory.
@@ -72,17 +69,21 @@ impl LayoutRoot {
         if !blocking(move || repository_dirs::is_acyclic(&root, &asked)).await? {
             return Ok(None);
         }
-        // Recording the use of content writes to the layout, which a read-only server must not do.
-        let options =
-            LayoutOptions { record_use: !self.read_only, repository_tags: true, ..LayoutOptions::default() };
-        let layout = Arc::new(match self.read_only {
-            true => Layout::open_with(path, options).await?,
-            // This also deletes stale files of killed processes.
-            false => Layout::open_or_create_with(path, options).await?,
-        });
+        let layout = Arc::new(open_layout(path, self.read_only).await?);
         // Files are read without the lock, so two requests may open the layout. They share the first handle, whose
         // journal writes their changes in one step.
         Ok(Some(Arc::clone(self.open.lock().entry(name.to_owned()).or_insert(layout))))
+    }
+}
+
+/// Opens the layout of a repository, creating it if it does not exist, unless `read_only`.
+pub(super) async fn open_layout(path: PathBuf, read_only: bool) -> Result<Layout> {
+    // Recording the use of content writes to the layout, which a read-only server must not do.
+    let options = LayoutOptions { record_use: !read_only, repository_tags: true, ..LayoutOptions::default() };
+    match read_only {
+        true => Layout::open_with(path, options).await,
+        // This also deletes stale files of killed processes.
+        false => Layout::open_or_create_with(path, options).await,
     }
 }
 
@@ -129,13 +130,11 @@ impl Stores for LayoutRoot {
     }
 
     fn release_reserve(&self) -> bool {
-        self.reserve.as_ref().is_some_and(DiskReserve::release)
+        self.reserve.release()
     }
 
     async fn refill_reserve(&self) {
-        if let Some(reserve) = &self.reserve {
-            reserve.refill().await;
-        }
+        self.reserve.refill().await;
     }
 
     async fn repositories(&self) -> Result<Vec<String>> {

@@ -3,7 +3,6 @@
 mod disk_reserve;
 mod garbage_collection;
 mod layout_root;
-mod open_stores;
 mod options;
 mod proxy;
 mod readiness;

@@ -15,35 +15,17 @@ use super::readiness::check_readiness;
 /// A layout as the only repository of a server.
 #[derive(Debug)]
 pub(super) struct SingleRepository {
-    name: String,
-    path: PathBuf,
-    source: LayoutSource,
-    /// `None` if the server is read-only.
-    reserve: Option<DiskReserve>,
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) source: LayoutSource,
+    pub(super) reserve: DiskReserve,
 }
 
 #[derive(Debug)]
-enum LayoutSource {
+pub(super) enum LayoutSource {
     Directory(Arc<Layout>, Option<GarbageCollection>),
-    Archive(Arc<Archive>),
-}
-
-impl SingleRepository {
-    /// A layout in a directory.
-    pub(super) fn layout(
-        name: String,
-        path: PathBuf,
-        layout: Layout,
-        collection: Option<GarbageCollection>,
-        reserve: Option<DiskReserve>,
-    ) -> Self {
-        Self { name, path, source: LayoutSource::Directory(Arc::new(layout), collection), reserve }
-    }
-
     /// A tar archive, which is read-only.
-    pub(super) fn archive(name: String, path: PathBuf, archive: Arc<Archive>) -> Self {
-        Self { name, path, source: LayoutSource::Archive(archive), reserve: None }
-    }
+    Archive(Arc<Archive>),
 }
 
 #[async_trait]
@@ -75,13 +57,11 @@ impl Stores for SingleRepository {
     }
 
     fn release_reserve(&self) -> bool {
-        self.reserve.as_ref().is_some_and(DiskReserve::release)
+        self.reserve.release()
     }
 
     async fn refill_reserve(&self) {
-        if let Some(reserve) = &self.reserve {
-            reserve.refill().await;
-        }
+        self.reserve.refill().await;
     }
 
     async fn repositories(&self) -> Result<Vec<String>> {
