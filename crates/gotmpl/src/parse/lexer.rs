@@ -1,5 +1,7 @@
 //! Splits the text of a template into tokens.
 
+use std::borrow::Cow;
+
 use crate::parse::token::{Token, TokenKind};
 use crate::strings::quote::{quote, unicode_sharp};
 use crate::strings::unicode::{is_digit, is_letter, is_print};
@@ -29,21 +31,19 @@ fn starts_with_right_trim(text: &str) -> bool {
 pub(crate) struct Lexer<'a> {
     input: &'a str,
     pos: usize,
-    line: usize,
-    /// The offset and the line at which the current token starts.
+    /// The offset at which the current token starts.
     start: usize,
-    start_line: usize,
     open_parens: usize,
     is_in_action: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a str) -> Self {
-        Self { input, pos: 0, start: 0, line: 1, start_line: 1, open_parens: 0, is_in_action: false }
+        Self { input, pos: 0, start: 0, open_parens: 0, is_in_action: false }
     }
 
     /// Reads the next token. After an error or the end of the text, it is always the end.
-    pub(crate) fn next_token(&mut self) -> Token {
+    pub(crate) fn next_token(&mut self) -> Token<'a> {
         if self.is_in_action { self.action() } else { self.text() }
     }
 
@@ -58,8 +58,11 @@ impl<'a> Lexer<'a> {
     fn bump(&mut self) -> Option<char> {
         let c = self.peek()?;
         self.pos += c.len_utf8();
-        self.line += usize::from(c == '\n');
         Some(c)
+    }
+
+    fn skip(&mut self, is_skipped: impl Fn(char) -> bool) {
+        self.pos = self.input.len() - self.rest().trim_start_matches(is_skipped).len();
     }
 
     fn accept(&mut self, set: &str) -> bool {
@@ -70,32 +73,15 @@ impl<'a> Lexer<'a> {
         accepted
     }
 
-    fn accept_run(&mut self, set: &str) {
-        while self.accept(set) {}
-    }
-
-    fn token(&mut self, kind: TokenKind) -> Token {
-        let text = self.input[self.start..self.pos].to_owned();
-        let token = Token { kind, pos: self.start, text, line: self.start_line };
+    fn token(&mut self, kind: TokenKind) -> Token<'a> {
+        let text = self.input[self.start..self.pos].into();
+        let token = Token { kind, pos: self.start, text };
         self.start = self.pos;
-        self.start_line = self.line;
         token
     }
 
-    fn count_lines(&mut self) {
-        self.line += self.input[self.start..self.pos].matches('\n').count();
-    }
-
-    /// Starts a new token at the current position. Counts the lines that were skipped without `bump`.
-    fn ignore(&mut self) {
-        self.count_lines();
-        self.start = self.pos;
-        self.start_line = self.line;
-    }
-
-    fn error(&mut self, message: impl Into<String>) -> Token {
-        let token =
-            Token { kind: TokenKind::Error, pos: self.start, text: message.into(), line: self.start_line };
+    fn error(&mut self, message: impl Into<Cow<'a, str>>) -> Token<'a> {
+        let token = Token { kind: TokenKind::Error, pos: self.start, text: message.into() };
         // With an empty input, every further token is the end of the text.
         self.input = "";
         self.pos = 0;
@@ -104,64 +90,56 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a token outside of actions: text up to the next action, or a left delimiter.
-    fn text(&mut self) -> Token {
+    fn text(&mut self) -> Token<'a> {
         loop {
             let Some(length) = self.rest().find(LEFT) else {
                 self.pos = self.input.len();
-                self.count_lines();
                 let kind = if self.pos > self.start { TokenKind::Text } else { TokenKind::Eof };
                 return self.token(kind);
             };
+            let (text, delimiter) = self.rest().split_at(length);
+            let trims = starts_with_left_trim(&delimiter[LEFT.len()..]);
             // A left delimiter with a trim marker removes the white space before it, so the text token can end
-            // before the delimiter.
-            if length > 0 {
-                self.pos += length;
-                let text = &self.input[self.start..self.pos];
-                let trimmed = if starts_with_left_trim(&self.rest()[LEFT.len()..]) {
-                    text.len() - text.trim_end_matches(is_blank).len()
-                } else {
-                    0
-                };
-                self.pos -= trimmed;
-                self.count_lines();
+            // before the delimiter. Text that is empty after trimming creates no token.
+            let kept = if trims { text.trim_end_matches(is_blank) } else { text };
+            if !kept.is_empty() {
+                self.pos += kept.len();
                 let token = self.token(TokenKind::Text);
-                self.pos += trimmed;
-                self.ignore();
-                // Text that is empty after trimming creates no token.
-                if !token.text.is_empty() {
-                    return token;
-                }
+                self.pos += length - kept.len();
+                self.start = self.pos;
+                return token;
             }
+            self.pos += length;
+            self.start = self.pos;
             self.pos += LEFT.len();
-            let marker = if starts_with_left_trim(self.rest()) { TRIM } else { 0 };
+            let marker = if trims { TRIM } else { 0 };
             // A comment is only recognized directly after the delimiter. It creates no token.
             if !self.rest()[marker..].starts_with("/*") {
                 let token = self.token(TokenKind::LeftDelim);
                 self.is_in_action = true;
                 self.pos += marker;
-                self.ignore();
+                self.start = self.pos;
                 self.open_parens = 0;
                 return token;
             }
             self.pos += marker;
-            self.ignore();
+            self.start = self.pos;
             if let Err(error) = self.comment() {
                 return error;
             }
         }
     }
 
-    fn comment(&mut self) -> Result<(), Token> {
+    fn comment(&mut self) -> Result<(), Token<'a>> {
         self.pos += "/*".len();
         let Some(length) = self.rest().find("*/") else {
             return Err(self.error("unclosed comment"));
         };
         self.pos += length + "*/".len();
-        let Some(trim) = self.at_right_delim() else {
-            return Err(self.error("comment ends before closing delimiter"));
-        };
-        self.pass_right_delim(trim);
-        self.ignore();
+        match self.at_right_delim() {
+            Some(trim) => drop(self.right_delim(trim)),
+            None => return Err(self.error("comment ends before closing delimiter")),
+        }
         Ok(())
     }
 
@@ -174,30 +152,22 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn pass_right_delim(&mut self, trim: bool) {
-        self.pos += RIGHT.len();
+    fn right_delim(&mut self, trim: bool) -> Token<'a> {
         if trim {
             self.pos += TRIM;
-            self.pos = self.input.len() - self.rest().trim_start_matches(is_blank).len();
-        }
-    }
-
-    fn right_delim(&mut self, trim: bool) -> Token {
-        if trim {
-            self.pos += TRIM;
-            self.ignore();
+            self.start = self.pos;
         }
         self.pos += RIGHT.len();
         let token = self.token(TokenKind::RightDelim);
         if trim {
-            self.pos = self.input.len() - self.rest().trim_start_matches(is_blank).len();
-            self.ignore();
+            self.skip(is_blank);
+            self.start = self.pos;
         }
         self.is_in_action = false;
         token
     }
 
-    fn action(&mut self) -> Token {
+    fn action(&mut self) -> Token<'a> {
         if let Some(trim) = self.at_right_delim() {
             if self.open_parens == 0 {
                 return self.right_delim(trim);
@@ -232,7 +202,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads the token that begins with `c`, which is consumed and is not a letter, digit, sign, dot or blank.
-    fn punctuation(&mut self, c: char) -> Token {
+    fn punctuation(&mut self, c: char) -> Token<'a> {
         match c {
             '=' => self.token(TokenKind::Assign),
             ':' if self.bump() == Some('=') => self.token(TokenKind::Declare),
@@ -240,13 +210,13 @@ impl<'a> Lexer<'a> {
             '|' => self.token(TokenKind::Pipe),
             '"' => self.quoted('"', TokenKind::String, "unterminated quoted string"),
             '\'' => self.quoted('\'', TokenKind::CharConstant, "unterminated character constant"),
-            '`' => loop {
-                // A raw string has no escapes and may contain line feeds.
-                match self.bump() {
-                    None => return self.error("unterminated raw quoted string"),
-                    Some('`') => return self.token(TokenKind::RawString),
-                    Some(_) => {}
+            // A raw string has no escapes and may contain line feeds.
+            '`' => match self.rest().find('`') {
+                Some(length) => {
+                    self.pos += length + 1;
+                    self.token(TokenKind::String)
                 }
+                None => self.error("unterminated raw quoted string"),
             },
             '$' => self.field_or_variable(TokenKind::Variable),
             '(' => {
@@ -266,33 +236,18 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn space(&mut self) -> Token {
-        let mut count = 0;
-        let mut last = self.pos;
-        let mut line = self.line;
-        while self.peek().is_some_and(is_blank) {
-            last = self.pos;
-            line = self.line;
-            self.bump();
-            count += 1;
-        }
+    fn space(&mut self) -> Token<'a> {
+        self.skip(is_blank);
         // The last blank may belong to a right delimiter that trims.
-        let from_last = &self.input[last..];
-        if starts_with_right_trim(from_last) && from_last[TRIM..].starts_with(RIGHT) {
-            self.pos = last;
-            self.line = line;
-            // A single blank is a part of the delimiter, so no token for a space precedes it.
-            if count == 1 {
-                return self.right_delim(true);
-            }
+        self.pos -= 1;
+        if self.at_right_delim() != Some(true) {
+            self.pos += 1;
         }
         self.token(TokenKind::Space)
     }
 
-    fn identifier(&mut self) -> Token {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+    fn identifier(&mut self) -> Token<'a> {
+        self.skip(is_alphanumeric);
         // Go requires a delimiter after a word, so that `a"b"` is an error rather than two operands.
         if let Some(error) = self.bad_terminator() {
             return error;
@@ -306,13 +261,11 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a field or variable whose dot or dollar sign is consumed.
-    fn field_or_variable(&mut self, kind: TokenKind) -> Token {
+    fn field_or_variable(&mut self, kind: TokenKind) -> Token<'a> {
         if self.at_terminator() {
             return self.token(if kind == TokenKind::Variable { kind } else { TokenKind::Dot });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.bump();
-        }
+        self.skip(is_alphanumeric);
         match self.bad_terminator() {
             Some(error) => error,
             None => self.token(kind),
@@ -326,7 +279,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn bad_terminator(&mut self) -> Option<Token> {
+    fn bad_terminator(&mut self) -> Option<Token<'a>> {
         if self.at_terminator() {
             return None;
         }
@@ -335,7 +288,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a string or a character. The parser checks its escapes.
-    fn quoted(&mut self, end: char, kind: TokenKind, unterminated: &str) -> Token {
+    fn quoted(&mut self, end: char, kind: TokenKind, unterminated: &'static str) -> Token<'a> {
         loop {
             let mut c = self.bump();
             // An escaped quote does not end the literal. A line feed ends it with an error even if it is escaped.
@@ -351,16 +304,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&mut self) -> Token {
+    fn number(&mut self) -> Token<'a> {
         let mut ok = self.scan_number();
-        let mut kind = TokenKind::Number;
         // The parser rejects complex constants such as `1+2i` with a separate message.
         if ok && matches!(self.peek(), Some('+' | '-')) {
-            kind = TokenKind::Complex;
             ok = self.scan_number() && self.input[..self.pos].ends_with('i');
         }
         if ok {
-            return self.token(kind);
+            return self.token(TokenKind::Number);
         }
         let text = quote(&self.input.as_bytes()[self.start..self.pos]);
         self.error(format!("bad number syntax: {text}"))
@@ -369,29 +320,25 @@ impl<'a> Lexer<'a> {
     fn scan_number(&mut self) -> bool {
         self.accept("+-");
         // Underscores are accepted in any place here. The parser of numbers checks their positions.
-        let mut digits = "0123456789_";
-        let mut exponent = "eE";
+        let (mut digits, mut exponent) = ("0123456789_", "eE");
         // The prefix determines the digits and the exponent: a hexadecimal exponent starts with `p`, because `e` is a
         // digit.
         if self.accept("0") {
             if self.accept("xX") {
-                digits = "0123456789abcdefABCDEF_";
-                exponent = "pP";
+                (digits, exponent) = ("0123456789abcdefABCDEF_", "pP");
             } else if self.accept("oO") {
-                digits = "01234567_";
-                exponent = "";
+                (digits, exponent) = ("01234567_", "");
             } else if self.accept("bB") {
-                digits = "01_";
-                exponent = "";
+                (digits, exponent) = ("01_", "");
             }
         }
-        self.accept_run(digits);
+        self.skip(|c| digits.contains(c));
         if self.accept(".") {
-            self.accept_run(digits);
+            self.skip(|c| digits.contains(c));
         }
         if self.accept(exponent) {
             self.accept("+-");
-            self.accept_run("0123456789_");
+            self.skip(|c| c.is_ascii_digit() || c == '_');
         }
         self.accept("i");
         // The letter is consumed because Go's message about a bad number contains it.

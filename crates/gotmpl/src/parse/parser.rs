@@ -20,7 +20,10 @@ pub(crate) type Parsed<T> = Result<T, String>;
 pub(crate) fn parse(name: &str, text: &str) -> Parsed<Trees> {
     let mut parser = Parser {
         name,
+        text,
         lexer: Lexer::new(text),
+        tokens: Vec::new(),
+        next: 0,
         tree: Tree::new(),
         trees: Trees::new(),
         control_depth: 0,
@@ -33,7 +36,12 @@ pub(crate) fn parse(name: &str, text: &str) -> Parsed<Trees> {
 
 pub(crate) struct Parser<'a> {
     name: &'a str,
+    text: &'a str,
     lexer: Lexer<'a>,
+    /// The tokens that the lexer has returned so far.
+    tokens: Vec<Token<'a>>,
+    /// The index of the next token. The parser goes back by setting it to an earlier index.
+    pub(crate) next: usize,
     pub(crate) tree: Tree,
     trees: Trees,
     control_depth: usize,
@@ -42,26 +50,15 @@ pub(crate) struct Parser<'a> {
 
 /// The state of parsing one template. Each definition and block has its own.
 pub(crate) struct Tree {
-    /// Tokens that were read or put back. `peeked` is the number of tokens that were put back.
-    tokens: [Token; 3],
-    peeked: usize,
     pub(crate) variables: Vec<String>,
-    /// The line on which the current action starts, or 0 outside of actions.
-    action_line: usize,
+    /// The offset at which the current action starts.
+    action_start: Option<usize>,
     range_depth: usize,
 }
 
 impl Tree {
     fn new() -> Self {
-        let none = Token { kind: TokenKind::Eof, pos: 0, text: String::new(), line: 0 };
-        Self {
-            // The grammar puts back at most three tokens: a variable, a space and the token after them.
-            tokens: [none.clone(), none.clone(), none],
-            peeked: 0,
-            variables: vec!["$".to_owned()],
-            action_line: 0,
-            range_depth: 0,
-        }
+        Self { variables: vec!["$".to_owned()], action_start: None, range_depth: 0 }
     }
 }
 
@@ -71,55 +68,32 @@ enum End {
     Else,
 }
 
-impl End {
-    fn describe(&self) -> &'static str {
-        match self {
-            Self::End => "{{end}}",
-            Self::Else => "{{else}}",
-        }
-    }
-}
-
 /// A node, or the end of the list of nodes.
 enum Item {
     Node(Node),
     End(End),
 }
 
-impl Parser<'_> {
-    pub(crate) fn next(&mut self) -> Token {
-        if self.tree.peeked > 0 {
-            self.tree.peeked -= 1;
-        } else {
-            self.tree.tokens[0] = self.lexer.next_token();
+impl<'a> Parser<'a> {
+    pub(crate) fn next(&mut self) -> Token<'a> {
+        if self.next == self.tokens.len() {
+            self.tokens.push(self.lexer.next_token());
         }
-        self.tree.tokens[self.tree.peeked].clone()
+        self.next += 1;
+        self.tokens[self.next - 1].clone()
     }
 
     pub(crate) fn backup(&mut self) {
-        self.tree.peeked += 1;
+        self.next -= 1;
     }
 
-    /// Puts back the last token and the token before it.
-    pub(crate) fn backup2(&mut self, earlier: Token) {
-        self.tree.tokens[1] = earlier;
-        self.tree.peeked = 2;
-    }
-
-    /// Puts back the last token and the two tokens before it.
-    pub(crate) fn backup3(&mut self, earliest: Token, earlier: Token) {
-        self.tree.tokens[1] = earlier;
-        self.tree.tokens[2] = earliest;
-        self.tree.peeked = 3;
-    }
-
-    pub(crate) fn peek(&mut self) -> Token {
+    pub(crate) fn peek(&mut self) -> Token<'a> {
         let token = self.next();
         self.backup();
         token
     }
 
-    pub(crate) fn next_non_space(&mut self) -> Token {
+    pub(crate) fn next_non_space(&mut self) -> Token<'a> {
         loop {
             let token = self.next();
             if token.kind != TokenKind::Space {
@@ -128,32 +102,40 @@ impl Parser<'_> {
         }
     }
 
-    pub(crate) fn peek_non_space(&mut self) -> Token {
+    pub(crate) fn peek_non_space(&mut self) -> Token<'a> {
         let token = self.next_non_space();
         self.backup();
         token
     }
 
-    pub(crate) fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
-        // Go reports the line of the token that was read last, even if that token was put back.
-        Err(format!("template: {}:{}: {message}", self.name, self.tree.tokens[0].line))
+    /// Returns the line of an offset, from 1.
+    fn line(&self, pos: usize) -> usize {
+        1 + self.text[..pos].matches('\n').count()
     }
 
-    pub(crate) fn unexpected<T>(&self, token: &Token, context: &str) -> Parsed<T> {
+    pub(crate) fn error<T>(&self, message: impl std::fmt::Display) -> Parsed<T> {
+        // Go reports the line of the token that was read last, even if that token was put back.
+        let line = self.line(self.tokens.last().map_or(0, |token| token.pos));
+        Err(format!("template: {}:{line}: {message}", self.name))
+    }
+
+    pub(crate) fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
         if token.kind != TokenKind::Error {
             return self.error(format_args!("unexpected {} in {context}", token.describe()));
         }
-        let started = self.tree.action_line;
         // An error of the lexer in an action of several lines is often caused on the first line, so Go names it.
-        if started == 0 || started == token.line {
-            return self.error(&token.text);
+        let started = self.tree.action_start.map(|pos| self.line(pos));
+        match started.filter(|&line| line != self.line(token.pos)) {
+            None => self.error(&token.text),
+            Some(line) => {
+                // The message "unclosed action" already contains the word.
+                let link = if token.text.ends_with(" action") { "" } else { " in action" };
+                self.error(format_args!("{}{link} started at {}:{line}", token.text, self.name))
+            }
         }
-        // The message "unclosed action" already contains the word.
-        let link = if token.text.ends_with(" action") { "" } else { " in action" };
-        self.error(format_args!("{}{link} started at {}:{started}", token.text, self.name))
     }
 
-    fn expect(&mut self, kind: TokenKind, context: &str) -> Parsed<Token> {
+    fn expect(&mut self, kind: TokenKind, context: &str) -> Parsed<Token<'a>> {
         let token = self.next_non_space();
         if token.kind == kind { Ok(token) } else { self.unexpected(&token, context) }
     }
@@ -179,22 +161,20 @@ impl Parser<'_> {
     fn parse_root(&mut self) -> Parsed<Nodes> {
         let mut nodes = Nodes::new();
         loop {
-            match self.peek().kind {
+            let start = self.next;
+            match self.next().kind {
                 TokenKind::Eof => return Ok(nodes),
-                TokenKind::LeftDelim => {
-                    let delimiter = self.next();
-                    // A definition is valid only at the top level, so `parse_list` does not handle it.
-                    if self.next_non_space().kind == TokenKind::Define {
-                        self.parse_definition()?;
-                        continue;
-                    }
-                    self.backup2(delimiter);
+                // A definition is valid only at the top level, so `parse_list` does not handle it.
+                TokenKind::LeftDelim if self.next_non_space().kind == TokenKind::Define => {
+                    self.parse_definition()?;
+                    continue;
                 }
-                _ => {}
+                _ => self.next = start,
             }
             match self.parse_text_or_action()? {
                 Item::Node(node) => nodes.push(node),
-                Item::End(end) => return self.error(format_args!("unexpected {}", end.describe())),
+                Item::End(End::End) => return self.error("unexpected {{end}}"),
+                Item::End(End::Else) => return self.error("unexpected {{else}}"),
             }
         }
     }
@@ -214,15 +194,15 @@ impl Parser<'_> {
             let token = parser.next_non_space();
             let name = parser.parse_template_name(&token, "define clause")?;
             parser.expect(TokenKind::RightDelim, "define clause")?;
-            Ok((name, parser.parse_body("define clause")?))
+            Ok((name, parser.parse_body("unexpected {{else}} in define clause")?))
         })
     }
 
-    /// Parses nodes up to an `end`.
-    fn parse_body(&mut self, context: &str) -> Parsed<Nodes> {
+    /// Parses nodes up to an `end`. Fails with a message at an `else`.
+    fn parse_body(&mut self, message: &str) -> Parsed<Nodes> {
         match self.parse_list()? {
             (nodes, End::End) => Ok(nodes),
-            (_, end) => self.error(format_args!("unexpected {} in {context}", end.describe())),
+            (_, End::Else) => self.error(message),
         }
     }
 
@@ -240,11 +220,11 @@ impl Parser<'_> {
     fn parse_text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            TokenKind::Text => Ok(Item::Node(Node::Text(token.text))),
+            TokenKind::Text => Ok(Item::Node(Node::Text(token.text.into_owned()))),
             TokenKind::LeftDelim => {
-                self.tree.action_line = token.line;
+                self.tree.action_start = Some(token.pos);
                 let item = self.parse_action();
-                self.tree.action_line = 0;
+                self.tree.action_start = None;
                 item
             }
             _ => self.unexpected(&token, "input"),
@@ -328,10 +308,7 @@ impl Parser<'_> {
 
     /// Parses the nodes after an `else`.
     fn parse_otherwise(&mut self) -> Parsed<Nodes> {
-        match self.parse_list()? {
-            (nodes, End::End) => Ok(nodes),
-            (_, end) => self.error(format_args!("expected end; found {}", end.describe())),
-        }
+        self.parse_body("expected end; found {{else}}")
     }
 
     fn parse_range(&mut self) -> Parsed<Range> {
@@ -354,7 +331,7 @@ impl Parser<'_> {
         let pipe = self.parse_pipeline("block clause", TokenKind::RightDelim)?;
         self.control(|parser| {
             let name = name.clone();
-            parser.nested(|parser| Ok((name, parser.parse_body("block clause")?)))
+            parser.nested(|parser| Ok((name, parser.parse_body("unexpected {{else}} in block clause")?)))
         })?;
         Ok(Node::Template(Invocation { pos: token.pos, name, pipe: Some(pipe) }))
     }
@@ -370,8 +347,8 @@ impl Parser<'_> {
         Ok(Node::Template(Invocation { pos: token.pos, name, pipe }))
     }
 
-    fn parse_template_name(&mut self, token: &Token, context: &str) -> Parsed<String> {
-        if !matches!(token.kind, TokenKind::String | TokenKind::RawString) {
+    fn parse_template_name(&mut self, token: &Token<'_>, context: &str) -> Parsed<String> {
+        if token.kind != TokenKind::String {
             return self.unexpected(token, context);
         }
         match unquote(&token.text) {

@@ -19,13 +19,11 @@ impl Parser<'_> {
                 kind if kind == end => break,
                 TokenKind::Bool
                 | TokenKind::CharConstant
-                | TokenKind::Complex
                 | TokenKind::Dot
                 | TokenKind::Field
                 | TokenKind::Identifier
                 | TokenKind::Number
                 | TokenKind::Nil
-                | TokenKind::RawString
                 | TokenKind::String
                 | TokenKind::Variable
                 | TokenKind::LeftParen => {
@@ -49,26 +47,21 @@ impl Parser<'_> {
 
     /// Parses a variable that is declared or assigned. Returns true if another variable must follow.
     fn parse_declaration(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<bool> {
-        let variable = self.peek_non_space();
+        let start = self.next;
+        let variable = self.next_non_space();
         if variable.kind != TokenKind::Variable {
+            self.next = start;
             return Ok(false);
         }
-        self.next();
-        // In "$x foo" the variable is an argument: the variable and the space are put back.
-        let after = self.peek();
-        let operator = self.peek_non_space();
+        let operator = self.next_non_space();
         let is_comma = operator.kind == TokenKind::Char && operator.text == ",";
         if !is_comma && !matches!(operator.kind, TokenKind::Assign | TokenKind::Declare) {
-            if after.kind == TokenKind::Space {
-                self.backup3(variable, after);
-            } else {
-                self.backup2(variable);
-            }
+            // In "$x foo" the variable is an argument.
+            self.next = start;
             return Ok(false);
         }
-        self.next_non_space();
-        pipe.variables.push(variable.text.clone());
-        self.tree.variables.push(variable.text);
+        pipe.variables.push(variable.text.clone().into_owned());
+        self.tree.variables.push(variable.text.into_owned());
         if !is_comma {
             pipe.assigns = operator.kind == TokenKind::Assign;
             return Ok(false);
@@ -143,25 +136,25 @@ impl Parser<'_> {
         let kind = match token.kind {
             TokenKind::Identifier => {
                 self.check_function(&token.text)?;
-                ExprKind::Function(token.text)
+                ExprKind::Function(token.text.into_owned())
             }
             TokenKind::Dot => ExprKind::Dot,
             TokenKind::Nil => ExprKind::Nil,
             TokenKind::Variable => {
                 // Variables are checked here so that a template with a typing error fails before it writes output.
-                if !self.tree.variables.contains(&token.text) {
+                if !self.tree.variables.iter().any(|name| *name == token.text) {
                     let name = quote(token.text.as_bytes());
                     return self.error(format_args!("undefined variable {name}"));
                 }
-                ExprKind::Variable(token.text, Vec::new())
+                ExprKind::Variable(token.text.into_owned(), Vec::new())
             }
             // The text of the token begins with the dot.
             TokenKind::Field => ExprKind::Field(vec![token.text[1..].to_owned()]),
             TokenKind::Bool => ExprKind::Bool(token.text == "true"),
-            TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => self.parse_number(&token)?,
+            TokenKind::CharConstant | TokenKind::Number => self.parse_number(&token)?,
             TokenKind::LeftParen => self.parse_parenthesized()?,
-            TokenKind::String | TokenKind::RawString => match unquote(&token.text) {
-                Ok(text) => ExprKind::String(text.into(), token.text),
+            TokenKind::String => match unquote(&token.text) {
+                Ok(text) => ExprKind::String(text.into(), token.text.into_owned()),
                 Err(error) => return self.error(error),
             },
             _ => {
@@ -185,7 +178,7 @@ impl Parser<'_> {
         pipe.map(ExprKind::Pipe)
     }
 
-    fn parse_number(&mut self, token: &Token) -> Parsed<ExprKind> {
+    fn parse_number(&mut self, token: &Token<'_>) -> Parsed<ExprKind> {
         let number = match token.kind {
             TokenKind::CharConstant => Number::parse_char(&token.text),
             _ => Number::parse(&token.text),

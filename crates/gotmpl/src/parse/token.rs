@@ -1,16 +1,16 @@
 //! The tokens of a template.
 
+use std::borrow::Cow;
+
 use crate::strings::quote::quote;
 
 /// A token of a template.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub(crate) struct Token<'a> {
     pub(crate) kind: TokenKind,
     /// The offset of the first byte.
     pub(crate) pos: usize,
-    pub(crate) text: String,
-    /// The line of the first byte, from 1.
-    pub(crate) line: usize,
+    pub(crate) text: Cow<'a, str>,
 }
 
 /// The kind of a token.
@@ -22,7 +22,6 @@ pub(crate) enum TokenKind {
     /// Another printable ASCII character, such as a comma.
     Char,
     CharConstant,
-    Complex,
     Assign,
     Declare,
     Eof,
@@ -32,7 +31,6 @@ pub(crate) enum TokenKind {
     LeftParen,
     Number,
     Pipe,
-    RawString,
     RightDelim,
     RightParen,
     Space,
@@ -75,15 +73,13 @@ impl TokenKind {
     }
 }
 
-impl Token {
+impl Token<'_> {
     /// Returns the token as error messages show it, in at most ten characters.
     pub(crate) fn describe(&self) -> String {
         match self.kind {
             TokenKind::Eof => "EOF".to_owned(),
-            TokenKind::Error => self.text.clone(),
-            _ if TokenKind::keyword(&self.text).is_some_and(|keyword| keyword == self.kind) => {
-                format!("<{}>", self.text)
-            }
+            TokenKind::Error => self.text.to_string(),
+            _ if TokenKind::keyword(&self.text) == Some(self.kind) => format!("<{}>", self.text),
             _ if self.text.len() > 10 => {
                 // Go compares the length in bytes, but cuts the text after ten characters.
                 let start: String = self.text.chars().take(10).collect();
