@@ -21,12 +21,12 @@ struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    fn none(node: Location<'a>) -> Self {
-        Self { node, words: &[], last: None }
+    fn none(node: &'a Expr) -> Self {
+        Self { node: Location { pos: node.pos, node }, words: &[], last: None }
     }
 
     fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.last.is_none()
+        self.len() == 0
     }
 
     fn len(&self) -> usize {
@@ -43,75 +43,48 @@ impl<'a> Executor<'a, '_> {
         last: Option<Operand>,
     ) -> Run<Operand> {
         let first = &command.words[0];
-        let mut arguments = Arguments { node: Location::Expr(first), words: &command.words[1..], last };
-        match &first.kind {
-            ExprKind::Field(fields) => {
-                self.locate(Location::Expr(first));
-                return self.evaluate_fields(dot, dot.clone(), fields, arguments);
-            }
+        // Go evaluates a parenthesis at the position of the pipeline around it.
+        if !matches!(first.kind, ExprKind::Pipe(_)) {
+            self.locate(first.pos, first);
+        }
+        let mut arguments = Arguments { words: &command.words[1..], last, ..Arguments::none(first) };
+        if matches!(first.kind, ExprKind::Function(_)) {
+            // A message about a call shows the complete command. All other messages show only the first word.
+            arguments.node = Location { pos: command.pos, node: command };
+        }
+        self.evaluate_operand(dot, first, arguments)
+    }
+
+    /// Evaluates an operand where no parameter determines the type.
+    fn evaluate_operand(&mut self, dot: &Operand, expr: &'a Expr, arguments: Arguments<'a>) -> Run<Operand> {
+        let takes_arguments = match &expr.kind {
+            ExprKind::Variable(_, fields) => !fields.is_empty(),
+            ExprKind::Field(_) | ExprKind::Chain(..) | ExprKind::Function(_) => true,
+            _ => false,
+        };
+        if !takes_arguments && !arguments.is_empty() {
+            return self.error(format_args!("can't give argument to non-function {expr}"));
+        }
+        match &expr.kind {
+            ExprKind::Field(fields) => self.evaluate_fields(dot, dot.clone(), fields, arguments),
             ExprKind::Chain(head, fields) => {
-                self.locate(Location::Expr(first));
-                let head = self.evaluate_chain_head(dot, head)?;
-                return self.evaluate_fields(dot, head, fields, arguments);
+                self.locate(head.pos, &**head);
+                let head = self.evaluate_operand(dot, head, Arguments::none(head))?;
+                self.evaluate_fields(dot, head, fields, arguments)
             }
             ExprKind::Variable(name, fields) => {
-                self.locate(Location::Expr(first));
                 let value = self.variable(name)?;
-                if fields.is_empty() {
-                    self.refuse_arguments(first, &arguments)?;
-                    return Ok(value);
-                }
-                return self.evaluate_fields(dot, value, fields, arguments);
+                self.evaluate_fields(dot, value, fields, arguments)
             }
-            ExprKind::Function(name) => {
-                self.locate(Location::Expr(first));
-                // A message about a call shows the complete command. All other messages show only the first word.
-                arguments.node = Location::Command(command);
-                return self.call_by_name(dot, name, arguments);
-            }
+            ExprKind::Function(name) => self.call_by_name(dot, name, arguments),
             // A parenthesis recurses on the native stack, so it counts as a level.
-            ExprKind::Pipe(pipe) => {
-                self.refuse_arguments(first, &arguments)?;
-                return self.descend(|exec| exec.evaluate_pipeline(dot, pipe));
-            }
-            _ => {}
-        }
-        self.locate(Location::Expr(first));
-        self.refuse_arguments(first, &arguments)?;
-        match &first.kind {
-            ExprKind::Nil => self.error("nil is not a command"),
-            _ => self.evaluate_constant(dot, first),
-        }
-    }
-
-    fn refuse_arguments(&self, first: &Expr, arguments: &Arguments<'_>) -> Run<()> {
-        if arguments.is_empty() {
-            return Ok(());
-        }
-        let shown = first.to_string();
-        self.error(format_args!("can't give argument to non-function {shown}"))
-    }
-
-    /// Evaluates the operand before the fields of a chain.
-    fn evaluate_chain_head(&mut self, dot: &Operand, head: &'a Expr) -> Run<Operand> {
-        self.locate(Location::Expr(head));
-        match &head.kind {
             ExprKind::Pipe(pipe) => self.descend(|exec| exec.evaluate_pipeline(dot, pipe)),
-            ExprKind::Function(name) => self.call_by_name(dot, name, Arguments::none(Location::Expr(head))),
-            _ => self.evaluate_constant(dot, head),
+            ExprKind::Nil => self.error("nil is not a command"),
+            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Bool(truth) => Ok(Operand::Of(Value::Bool(*truth))),
+            ExprKind::Number(number) => self.ideal_constant(number).map(Operand::Of),
+            ExprKind::String(text, _) => Ok(Operand::Of(Value::String(text.clone()))),
         }
-    }
-
-    /// Evaluates a constant or the dot where no parameter determines the type.
-    fn evaluate_constant(&mut self, dot: &Operand, expr: &'a Expr) -> Run<Operand> {
-        self.locate(Location::Expr(expr));
-        Ok(match &expr.kind {
-            ExprKind::Bool(truth) => Operand::Of(Value::Bool(*truth)),
-            ExprKind::Dot => dot.clone(),
-            ExprKind::Number(number) => Operand::Of(self.ideal_constant(number)?),
-            ExprKind::String(text, _) => Operand::Of(Value::String(text.clone())),
-            _ => Operand::Missing,
-        })
     }
 
     fn ideal_constant(&self, number: &Number) -> Run<Value> {
@@ -135,7 +108,8 @@ impl<'a> Executor<'a, '_> {
             return Ok(receiver);
         };
         for field in others {
-            receiver = self.evaluate_field(dot, receiver, field, Arguments::none(arguments.node))?;
+            let none = Arguments { words: &[], last: None, ..arguments };
+            receiver = self.evaluate_field(dot, receiver, field, none)?;
         }
         self.evaluate_field(dot, receiver, last, arguments)
     }
@@ -219,7 +193,8 @@ impl<'a> Executor<'a, '_> {
         // Every result is counted, whether or not the template keeps it, so a loop cannot allocate without limit.
         let answer = answer.and_then(|operand| self.account(operand));
         answer.or_else(|error| {
-            self.locate(arguments.node);
+            let Location { pos, node } = arguments.node;
+            self.locate(pos, node);
             self.error(format_args!("error calling {}: {error}", function.name))
         })
     }
@@ -274,32 +249,17 @@ impl<'a> Executor<'a, '_> {
 
     /// Evaluates an argument for a parameter.
     fn evaluate_argument(&mut self, dot: &Operand, param: Type, expr: &'a Expr) -> Run<Operand> {
-        self.locate(Location::Expr(expr));
+        self.locate(expr.pos, expr);
         let operand = match &expr.kind {
-            ExprKind::Dot => dot.clone(),
             // Go rejects `nil` for parameters of basic types before it evaluates further arguments.
             ExprKind::Nil if !param.can_be_nil() => {
                 return self.error(format_args!("cannot assign nil to {}", param.name()));
             }
             ExprKind::Nil => Operand::Missing,
-            ExprKind::Field(fields) => {
-                self.evaluate_fields(dot, dot.clone(), fields, Arguments::none(Location::Expr(expr)))?
-            }
-            ExprKind::Variable(name, fields) => {
-                let value = self.variable(name)?;
-                self.evaluate_fields(dot, value, fields, Arguments::none(Location::Expr(expr)))?
-            }
-            ExprKind::Pipe(pipe) => self.descend(|exec| exec.evaluate_pipeline(dot, pipe))?,
-            ExprKind::Function(name) => {
-                self.call_by_name(dot, name, Arguments::none(Location::Expr(expr)))?
-            }
-            ExprKind::Chain(head, fields) => {
-                let head = self.evaluate_chain_head(dot, head)?;
-                self.evaluate_fields(dot, head, fields, Arguments::none(Location::Expr(expr)))?
-            }
             ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(..) => {
                 return self.typed_constant(dot, param, expr);
             }
+            _ => self.evaluate_operand(dot, expr, Arguments::none(expr))?,
         };
         self.validate(operand, param)
     }
@@ -307,7 +267,7 @@ impl<'a> Executor<'a, '_> {
     fn typed_constant(&mut self, dot: &Operand, param: Type, expr: &'a Expr) -> Run<Operand> {
         let value = match (param, &expr.kind) {
             // A constant has the type of the parameter: `1` is a float for a parameter of type `float64`.
-            (Type::Any | Type::Reflect, _) => return self.evaluate_constant(dot, expr),
+            (Type::Any | Type::Reflect, _) => return self.evaluate_operand(dot, expr, Arguments::none(expr)),
             (Type::Bool, ExprKind::Bool(truth)) => Some(Value::Bool(*truth)),
             (Type::Str, ExprKind::String(text, _)) => Some(Value::String(text.clone())),
             (Type::Int, ExprKind::Number(number)) => number.int.map(Value::Int),

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::eval::context::Context;
 use crate::eval::operand::Operand;
 use crate::limits::MAX_EXEC_DEPTH;
-use crate::parse::node::{Branch, Command, Expr, Invocation, Node, Pipe, Range};
+use crate::parse::node::{Branch, Invocation, Node, Pipe, Range};
 use crate::parse::parser::Trees;
 use crate::print::printer;
 use crate::strings::quote::quote;
@@ -24,36 +24,9 @@ pub(crate) struct Source<'a> {
 
 /// The node that is executed. Error messages contain its position and its text.
 #[derive(Clone, Copy)]
-pub(crate) enum Location<'a> {
-    Nothing,
-    Pipe(&'a Pipe),
-    Command(&'a Command),
-    Expr(&'a Expr),
-    Invocation(&'a Invocation),
-}
-
-impl Location<'_> {
-    fn pos(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Pipe(pipe) => pipe.pos,
-            Self::Command(command) => command.pos,
-            Self::Expr(expr) => expr.pos,
-            Self::Invocation(invocation) => invocation.pos,
-        }
-    }
-}
-
-impl fmt::Display for Location<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Pipe(pipe) => pipe.fmt(f),
-            Self::Command(command) => command.fmt(f),
-            Self::Expr(expr) => expr.fmt(f),
-            Self::Invocation(invocation) => invocation.fmt(f),
-        }
-    }
+pub(crate) struct Location<'a> {
+    pub(crate) pos: usize,
+    pub(crate) node: &'a dyn fmt::Display,
 }
 
 /// How execution continues after a node.
@@ -90,7 +63,7 @@ pub(crate) fn execute(source: &Source<'_>, data: &Value, out: &mut dyn io::Write
         source,
         out,
         name: source.name,
-        location: Location::Nothing,
+        location: Location { pos: 0, node: &"" },
         // `$` holds the data of the template, even where the dot is another value.
         variables: vec![("$", dot.clone())],
         depth: 0,
@@ -102,21 +75,21 @@ pub(crate) fn execute(source: &Source<'_>, data: &Value, out: &mut dyn io::Write
 
 impl<'a> Executor<'a, '_> {
     /// Sets the node for error messages.
-    pub(crate) fn locate(&mut self, location: Location<'a>) {
-        self.location = location;
+    pub(crate) fn locate(&mut self, pos: usize, node: &'a dyn fmt::Display) {
+        self.location = Location { pos, node };
     }
 
     /// Returns an error at the current node, in Go's format.
     pub(crate) fn error<T>(&self, message: impl fmt::Display) -> Run<T> {
         let Source { name, text, .. } = self.source;
         // Positions are computed only for errors, so that nodes need no line numbers.
-        let before = &text[..self.location.pos()];
+        let Location { pos, node } = self.location;
+        let before = &text[..pos];
         let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = 1 + before.matches('\n').count();
         let template = quote(self.name.as_bytes());
-        let context = self.location;
         Err(Error::execute(format!(
-            "template: {name}:{line}:{column}: executing {template} at <{context}>: {message}"
+            "template: {name}:{line}:{column}: executing {template} at <{node}>: {message}"
         )))
     }
 
@@ -168,7 +141,7 @@ impl<'a> Executor<'a, '_> {
         if !pipe.variables.is_empty() {
             return Ok(());
         }
-        self.locate(Location::Pipe(pipe));
+        self.locate(pipe.pos, pipe);
         match printer::print_operand(&value) {
             Ok(text) => self.write(&text),
             Err(error) => self.error(error),
@@ -295,7 +268,7 @@ impl<'a> Executor<'a, '_> {
     }
 
     fn walk_template(&mut self, dot: &Operand, invocation: &'a Invocation) -> Run<()> {
-        self.locate(Location::Invocation(invocation));
+        self.locate(invocation.pos, invocation);
         let Some((name, nodes)) = self.source.trees.get_key_value(&invocation.name) else {
             let name = quote(invocation.name.as_bytes());
             return self.error(format_args!("template {name} not defined"));
@@ -316,7 +289,7 @@ impl<'a> Executor<'a, '_> {
 
     /// Evaluates a pipeline, then declares or assigns its variables.
     pub(crate) fn evaluate_pipeline(&mut self, dot: &Operand, pipe: &'a Pipe) -> Run<Operand> {
-        self.locate(Location::Pipe(pipe));
+        self.locate(pipe.pos, pipe);
         let mut last = None;
         for command in &pipe.commands {
             // The result of each command is the last argument of the next one.
