@@ -10,19 +10,23 @@ use crate::sprig;
 #[cfg(feature = "sprig")]
 pub(crate) use crate::sprig::unsupported::reason as unsupported_reason;
 
-static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
+static FUNCTIONS: LazyLock<BTreeMap<&'static str, Function>> = LazyLock::new(|| {
     let groups =
         [compare::FUNCTIONS, escape::FUNCTIONS, index::FUNCTIONS, logic::FUNCTIONS, print::FUNCTIONS];
     let functions = groups.into_iter().flatten();
     // Sprig comes last, because its `slice` replaces the built-in one, as in the Go tool.
     #[cfg(feature = "sprig")]
     let functions = functions.chain(sprig::FUNCTIONS.iter().copied().flatten());
-    functions.map(|function| (function.name, function)).collect()
+    let named = functions.flat_map(|function| {
+        let names = function.aliases.iter().chain([&function.name]);
+        names.map(|&name| (name, Function { name, ..*function }))
+    });
+    named.collect()
 });
 
 /// Finds a function by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.get(name).copied()
+    FUNCTIONS.get(name)
 }
 
 /// Returns the reason why templates cannot use a function. Without sprig, every other name is just unknown.

@@ -3,8 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Reflect;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Reflect, function};
 use crate::print::printer::{show, show_as};
 use crate::values::value::Value;
 

@@ -1,8 +1,7 @@
 //! `html`, `js` and `urlquery`, which escape text.
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Any;
-use crate::eval::function::{Answer, Function, function};
+use crate::eval::function::{Answer, Function, Type::Any, function};
 use crate::print::printer::sprint;
 use crate::strings::buffer::Buffer;
 use crate::strings::unicode::{decode, is_print};

@@ -1,8 +1,7 @@
 //! `index`, `slice` and `len`.
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Reflect;
-use crate::eval::function::{Answer, Body, Function, function};
+use crate::eval::function::{Answer, Body, Function, Type::Reflect, function};
 use crate::eval::operand::Operand;
 use crate::values::value::{Integer, IntegerKind, List, Value};
 

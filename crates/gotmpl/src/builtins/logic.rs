@@ -1,7 +1,6 @@
 //! `and`, `or`, `not` and `call`. The executor evaluates `and`, `or` and `call` itself.
 
-use crate::eval::function::Type::Reflect;
-use crate::eval::function::{Body, Function, function};
+use crate::eval::function::{Body, Function, Type::Reflect, function};
 use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[

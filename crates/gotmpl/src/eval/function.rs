@@ -59,6 +59,8 @@ impl Type {
 #[derive(Clone, Copy)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
+    /// Further names of the function.
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) params: &'static [Type],
     /// The type of further arguments, if the function accepts any number of them.
     pub(crate) variadic: Option<Type>,
@@ -93,18 +95,26 @@ pub(crate) const fn function(
     params: &'static [Type],
     body: fn(&Call<'_>) -> Answer,
 ) -> Function {
-    Function { name, params, variadic: None, returns_any: false, body: Body::Plain(body) }
+    Function { name, aliases: &[], params, variadic: None, returns_any: false, body: Body::Plain(body) }
 }
 
 impl Function {
     /// Declares a function that takes at least one argument of any kind.
     pub(crate) const fn reflective(name: &'static str, body: Body) -> Self {
-        Self { name, params: &[Type::Reflect], variadic: Some(Type::Reflect), returns_any: false, body }
+        let params = &[Type::Reflect];
+        Self { name, aliases: &[], params, variadic: Some(Type::Reflect), returns_any: false, body }
     }
 
     /// Accepts any number of further arguments of a type.
     pub(crate) const fn variadic(mut self, rest: Type) -> Self {
         self.variadic = Some(rest);
+        self
+    }
+
+    /// Gives the function further names. Sprig has a function `mustX` for most functions that can fail, and often both
+    /// report errors alike.
+    pub(crate) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
         self
     }
 

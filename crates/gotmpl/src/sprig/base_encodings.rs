@@ -2,8 +2,7 @@
 //!
 //! The decoders are written by hand because sprig returns Go's error message, which contains a byte offset.
 
-use crate::eval::function::Type::Str;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Str, function};
 use crate::limits::{MAX_STRING, too_long};
 use crate::values::value::Value;
 

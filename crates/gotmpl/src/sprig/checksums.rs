@@ -3,8 +3,7 @@
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::eval::function::Type::Str;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Str, function};
 use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[

@@ -20,8 +20,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("values", &[Dict], values),
     function("pick", &[Dict], |call| Ok(filtered(call, true))).variadic(Str),
     function("omit", &[Dict], |call| Ok(filtered(call, false))).variadic(Str),
-    function("deepCopy", &[Any], deep_copy).returns_any(),
-    function("mustDeepCopy", &[Any], deep_copy).returns_any(),
+    function("deepCopy", &[Any], deep_copy).returns_any().also(&["mustDeepCopy"]),
     function("dig", &[], dig).variadic(Any).returns_any(),
 ];
 

@@ -15,8 +15,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("mustToJson", &[Any], |call| strict(encode(call.any(0), PLAIN))),
     function("toPrettyJson", &[Any], |call| lenient(encode(call.any(0), PRETTY))),
     function("mustToPrettyJson", &[Any], |call| strict(encode(call.any(0), PRETTY))),
-    function("toRawJson", &[Any], |call| strict(encode(call.any(0), RAW))),
-    function("mustToRawJson", &[Any], |call| strict(encode(call.any(0), RAW))),
+    function("toRawJson", &[Any], |call| strict(encode(call.any(0), RAW))).also(&["mustToRawJson"]),
     function("fromJson", &[Str], |call| Ok(decode(call.str(0)).unwrap_or_default())).returns_any(),
     function("mustFromJson", &[Str], |call| decode(call.str(0))).returns_any(),
 ];

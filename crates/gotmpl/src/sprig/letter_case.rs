@@ -1,8 +1,7 @@
 //! Upper and lower case, and conventions for names such as `snakecase`.
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Str;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Str, function};
 use crate::strings::unicode::{
     chars, is_digit, is_letter, is_lower, is_number, is_punctuation, is_space, is_title, is_upper, map,
     to_lower, to_upper,

@@ -1,52 +1,29 @@
 //! Functions for lists, such as `first`, `append` and `has`.
 
 use crate::eval::call::Call;
-use crate::eval::function::NIL_POINTER;
 use crate::eval::function::Type::{Any, Int};
-use crate::eval::function::{Answer, Function, function};
+use crate::eval::function::{Answer, Function, NIL_POINTER, function};
 use crate::limits::{MAX_LIST, too_many};
 use crate::sprig::deep_equal::equal;
 use crate::sprig::math::to_int64;
 use crate::values::value::{Element, List, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("list", &[], list).variadic(Any),
-    function("tuple", &[], list).variadic(Any),
-    function("append", &[Any, Any], push),
-    function("push", &[Any, Any], push),
-    function("mustAppend", &[Any, Any], push),
-    function("mustPush", &[Any, Any], push),
-    function("prepend", &[Any, Any], prepend),
-    function("mustPrepend", &[Any, Any], prepend),
-    function("first", &[Any], |call| Ok(items(call, "find first on")?.first().cloned().unwrap_or_default()))
-        .returns_any(),
-    function("mustFirst", &[Any], |call| {
-        Ok(items(call, "find first on")?.first().cloned().unwrap_or_default())
-    })
-    .returns_any(),
-    function("last", &[Any], |call| Ok(items(call, "find last on")?.last().cloned().unwrap_or_default()))
-        .returns_any(),
-    function("mustLast", &[Any], |call| Ok(items(call, "find last on")?.last().cloned().unwrap_or_default()))
-        .returns_any(),
-    function("rest", &[Any], rest),
-    function("mustRest", &[Any], rest),
-    function("initial", &[Any], initial),
-    function("mustInitial", &[Any], initial),
-    function("reverse", &[Any], reverse),
-    function("mustReverse", &[Any], reverse),
-    function("compact", &[Any], compact),
-    function("mustCompact", &[Any], compact),
-    function("uniq", &[Any], uniq),
-    function("mustUniq", &[Any], uniq),
-    function("without", &[Any], without).variadic(Any),
-    function("mustWithout", &[Any], without).variadic(Any),
-    function("has", &[Any, Any], has),
-    function("mustHas", &[Any, Any], has),
-    function("slice", &[Any], slice).variadic(Any).returns_any(),
-    function("mustSlice", &[Any], slice).variadic(Any).returns_any(),
+    function("list", &[], list).variadic(Any).also(&["tuple"]),
+    function("append", &[Any, Any], push).also(&["push", "mustAppend", "mustPush"]),
+    function("prepend", &[Any, Any], prepend).also(&["mustPrepend"]),
+    function("first", &[Any], first).returns_any().also(&["mustFirst"]),
+    function("last", &[Any], last).returns_any().also(&["mustLast"]),
+    function("rest", &[Any], rest).also(&["mustRest"]),
+    function("initial", &[Any], initial).also(&["mustInitial"]),
+    function("reverse", &[Any], reverse).also(&["mustReverse"]),
+    function("compact", &[Any], compact).also(&["mustCompact"]),
+    function("uniq", &[Any], uniq).also(&["mustUniq"]),
+    function("without", &[Any], without).variadic(Any).also(&["mustWithout"]),
+    function("has", &[Any, Any], has).also(&["mustHas"]),
+    function("slice", &[Any], slice).variadic(Any).returns_any().also(&["mustSlice"]),
     function("concat", &[], concat).variadic(Any).returns_any(),
-    function("chunk", &[Int, Any], chunk),
-    function("mustChunk", &[Int, Any], chunk),
+    function("chunk", &[Int, Any], chunk).also(&["mustChunk"]),
 ];
 
 fn of_any(items: Vec<Value>) -> Answer {
@@ -82,6 +59,14 @@ fn push(call: &Call<'_>) -> Answer {
 fn prepend(call: &Call<'_>) -> Answer {
     let items = items(call, "prepend on")?;
     of_any([call.any(1)].into_iter().chain(items).cloned().collect())
+}
+
+fn first(call: &Call<'_>) -> Answer {
+    Ok(items(call, "find first on")?.first().cloned().unwrap_or_default())
+}
+
+fn last(call: &Call<'_>) -> Answer {
+    Ok(items(call, "find last on")?.last().cloned().unwrap_or_default())
 }
 
 fn rest(call: &Call<'_>) -> Answer {

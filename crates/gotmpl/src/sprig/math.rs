@@ -25,8 +25,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("mod", &[Any, Any], |call| divide(call, i64::wrapping_rem)),
     function("mul", &[Any], |call| Ok(Value::int64(integers(call, 0).fold(1, i64::wrapping_mul))))
         .variadic(Any),
-    function("max", &[Any], |call| Ok(Value::int64(integers(call, 0).max().unwrap_or(0)))).variadic(Any),
-    function("biggest", &[Any], |call| Ok(Value::int64(integers(call, 0).max().unwrap_or(0)))).variadic(Any),
+    function("max", &[Any], |call| Ok(Value::int64(integers(call, 0).max().unwrap_or(0))))
+        .variadic(Any)
+        .also(&["biggest"]),
     function("min", &[Any], |call| Ok(Value::int64(integers(call, 0).min().unwrap_or(0)))).variadic(Any),
     function("maxf", &[Any], |call| Ok(extreme(call, |one, other| one > other))).variadic(Any),
     function("minf", &[Any], |call| Ok(extreme(call, |one, other| one < other))).variadic(Any),

@@ -1,16 +1,16 @@
 //! `merge` and `mergeOverwrite`, which merge maps as the Go package `mergo` does.
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Dict;
-use crate::eval::function::{Answer, Function, function};
+use crate::eval::function::{Answer, Function, Type::Dict, function};
 use crate::limits::{MAX_NESTING, too_deep};
 use crate::values::value::{Map, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("merge", &[Dict], |call| merge(call, false)).variadic(Dict).returns_any(),
-    function("mustMerge", &[Dict], |call| merge(call, false)).variadic(Dict).returns_any(),
-    function("mergeOverwrite", &[Dict], |call| merge(call, true)).variadic(Dict).returns_any(),
-    function("mustMergeOverwrite", &[Dict], |call| merge(call, true)).variadic(Dict).returns_any(),
+    function("merge", &[Dict], |call| merge(call, false)).variadic(Dict).returns_any().also(&["mustMerge"]),
+    function("mergeOverwrite", &[Dict], |call| merge(call, true))
+        .variadic(Dict)
+        .returns_any()
+        .also(&["mustMergeOverwrite"]),
 ];
 
 /// Merges all maps into the first one, in place.

@@ -1,20 +1,14 @@
 //! Functions for paths, such as `base` and `dir`. `osBase` and the other `os` functions also use `/` on all systems.
 
-use crate::eval::function::Type::Str;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Str, function};
 use crate::values::value::Value;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("base", &[Str], |call| Ok(Value::text(base(call.str(0))))),
-    function("osBase", &[Str], |call| Ok(Value::text(base(call.str(0))))),
-    function("dir", &[Str], |call| Ok(Value::text(dir(call.str(0))))),
-    function("osDir", &[Str], |call| Ok(Value::text(dir(call.str(0))))),
-    function("clean", &[Str], |call| Ok(Value::text(clean(call.str(0))))),
-    function("osClean", &[Str], |call| Ok(Value::text(clean(call.str(0))))),
-    function("ext", &[Str], |call| Ok(Value::text(ext(call.str(0))))),
-    function("osExt", &[Str], |call| Ok(Value::text(ext(call.str(0))))),
-    function("isAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))),
-    function("osIsAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))),
+    function("base", &[Str], |call| Ok(Value::text(base(call.str(0))))).also(&["osBase"]),
+    function("dir", &[Str], |call| Ok(Value::text(dir(call.str(0))))).also(&["osDir"]),
+    function("clean", &[Str], |call| Ok(Value::text(clean(call.str(0))))).also(&["osClean"]),
+    function("ext", &[Str], |call| Ok(Value::text(ext(call.str(0))))).also(&["osExt"]),
+    function("isAbs", &[Str], |call| Ok(Value::Bool(call.str(0).starts_with(b"/")))).also(&["osIsAbs"]),
 ];
 
 /// Returns the last element, without slashes.

@@ -1,8 +1,7 @@
 //! `semver` and `semverCompare`.
 
 use crate::eval::call::Call;
-use crate::eval::function::Type::Str;
-use crate::eval::function::{Function, function};
+use crate::eval::function::{Function, Type::Str, function};
 use crate::sprig::version_constraints::Constraints;
 use crate::values::value::Value;
 use crate::values::version::Version;

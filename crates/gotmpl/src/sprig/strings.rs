@@ -14,8 +14,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("abbrevboth", &[Int, Int, Str], abbrevboth),
     function("trunc", &[Int, Str], trunc),
     function("trim", &[Str], |call| Ok(Value::text(trim(call.str(0), is_space)))),
-    function("trimall", &[Str, Str], trim_all),
-    function("trimAll", &[Str, Str], trim_all),
+    function("trimAll", &[Str, Str], trim_all).also(&["trimall"]),
     function("trimSuffix", &[Str, Str], |call| {
         let (suffix, text) = (call.str(0), call.str(1));
         Ok(Value::text(text.strip_suffix(suffix).unwrap_or(text)))

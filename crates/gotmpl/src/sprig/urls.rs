@@ -1,9 +1,8 @@
 //! `urlParse` and `urlJoin`, which convert URLs to maps and back.
 
 use crate::eval::call::Call;
-use crate::eval::function::NIL_POINTER;
 use crate::eval::function::Type::{Dict, Str};
-use crate::eval::function::{Answer, Function, function};
+use crate::eval::function::{Answer, Function, NIL_POINTER, function};
 use crate::sprig::url_parse::{Url, parse};
 use crate::values::value::{Map, Value};
 
