@@ -57,14 +57,7 @@ impl<'a> Executor<'a, '_> {
 
     /// Evaluates an operand where no parameter determines the type.
     fn evaluate_operand(&mut self, dot: &Operand, expr: &'a Expr, arguments: Arguments<'a>) -> Run<Operand> {
-        let takes_arguments = match &expr.kind {
-            ExprKind::Variable(_, fields) => !fields.is_empty(),
-            ExprKind::Field(_) | ExprKind::Chain(..) | ExprKind::Function(_) => true,
-            _ => false,
-        };
-        if !takes_arguments && !arguments.is_empty() {
-            return self.error(format_args!("can't give argument to non-function {expr}"));
-        }
+        let refuse = |exec: &Self| exec.error(format_args!("can't give argument to non-function {expr}"));
         match &expr.kind {
             ExprKind::Field(fields) => self.evaluate_fields(dot, dot.clone(), fields, arguments),
             ExprKind::Chain(head, fields) => {
@@ -74,9 +67,13 @@ impl<'a> Executor<'a, '_> {
             }
             ExprKind::Variable(name, fields) => {
                 let value = self.variable(name)?;
+                if fields.is_empty() && !arguments.is_empty() {
+                    return refuse(self);
+                }
                 self.evaluate_fields(dot, value, fields, arguments)
             }
             ExprKind::Function(name) => self.call_by_name(dot, name, arguments),
+            _ if !arguments.is_empty() => refuse(self),
             // A parenthesis recurses on the native stack, so it counts as a level.
             ExprKind::Pipe(pipe) => self.descend(|exec| exec.evaluate_pipeline(dot, pipe)),
             ExprKind::Nil => self.error("nil is not a command"),

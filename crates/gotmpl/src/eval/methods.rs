@@ -78,24 +78,15 @@ const VERSION: &[Function] = &[
     }),
     function("Equal", &[Type::Version, Type::Version], |call| is(call, Ordering::Equal)),
     function("GreaterThan", &[Type::Version, Type::Version], |call| is(call, Ordering::Greater)),
-    // The numbers are unsigned integers in Go, whose addition wraps around.
-    function("IncMajor", &[Type::Version], |call| inc(call, |parts| (parts.major.wrapping_add(1), 0, 0))),
-    function("IncMinor", &[Type::Version], |call| {
-        inc(call, |parts| (parts.major, parts.minor.wrapping_add(1), 0))
-    }),
-    function("IncPatch", &[Type::Version], |call| {
-        inc(call, |parts| {
-            // The next patch version of a prerelease is its release.
-            let step = u64::from(parts.prerelease.is_empty());
-            (parts.major, parts.minor, parts.patch.wrapping_add(step))
-        })
-    }),
+    function("IncMajor", &[Type::Version], |call| increment(call, 0)),
+    function("IncMinor", &[Type::Version], |call| increment(call, 1)),
+    function("IncPatch", &[Type::Version], |call| increment(call, 2)),
     function("LessThan", &[Type::Version, Type::Version], |call| is(call, Ordering::Less)),
-    function("Major", &[Type::Version], |call| number(call, |parts| parts.major)),
+    function("Major", &[Type::Version], |call| number(call, 0)),
     function("Metadata", &[Type::Version], |call| text(call, |parts| &parts.metadata)),
-    function("Minor", &[Type::Version], |call| number(call, |parts| parts.minor)),
+    function("Minor", &[Type::Version], |call| number(call, 1)),
     function("Original", &[Type::Version], |call| text(call, |parts| &parts.original)),
-    function("Patch", &[Type::Version], |call| number(call, |parts| parts.patch)),
+    function("Patch", &[Type::Version], |call| number(call, 2)),
     function("Prerelease", &[Type::Version], |call| text(call, |parts| &parts.prerelease)),
     function("String", &[Type::Version], |call| Ok(Value::from(version(call, 0)?.to_string()))),
 ];
@@ -115,8 +106,8 @@ fn is(call: &Call<'_>, wanted: Ordering) -> Result<Value, String> {
     compare(call).map(|order| Value::Bool(order == wanted))
 }
 
-fn number(call: &Call<'_>, part: fn(&VersionParts) -> u64) -> Result<Value, String> {
-    let bits = part(version(call, 0)?.parts()) as i64;
+fn number(call: &Call<'_>, index: usize) -> Result<Value, String> {
+    let bits = version(call, 0)?.parts().numbers[index] as i64;
     Ok(Value::Integer(Integer { kind: IntegerKind::Uint64, bits }))
 }
 
@@ -124,8 +115,15 @@ fn text(call: &Call<'_>, part: fn(&VersionParts) -> &String) -> Result<Value, St
     Ok(Value::from(part(version(call, 0)?.parts()).as_str()))
 }
 
-fn inc(call: &Call<'_>, next: fn(&VersionParts) -> (u64, u64, u64)) -> Result<Value, String> {
+/// Returns the next version with another number at `index`.
+fn increment(call: &Call<'_>, index: usize) -> Result<Value, String> {
     let version = version(call, 0)?;
-    let (major, minor, patch) = next(version.parts());
-    Ok(Value::Version(version.next(major, minor, patch)))
+    let VersionParts { mut numbers, ref prerelease, .. } = *version.parts();
+    // The next patch version of a prerelease is its release.
+    if index < 2 || prerelease.is_empty() {
+        // The numbers are unsigned integers in Go, whose addition wraps around.
+        numbers[index] = numbers[index].wrapping_add(1);
+    }
+    numbers[index + 1..].fill(0);
+    Ok(Value::Version(version.next(numbers)))
 }

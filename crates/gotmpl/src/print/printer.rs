@@ -190,9 +190,9 @@ impl Printer {
         let number = |bits: u64| Value::Integer(Integer { kind: IntegerKind::Uint64, bits: bits as i64 });
         let text = |text: &String| Value::from(text.as_str());
         let fields = [
-            ("major", number(parts.major)),
-            ("minor", number(parts.minor)),
-            ("patch", number(parts.patch)),
+            ("major", number(parts.numbers[0])),
+            ("minor", number(parts.numbers[1])),
+            ("patch", number(parts.numbers[2])),
             ("pre", text(&parts.prerelease)),
             ("metadata", text(&parts.metadata)),
             ("original", text(&parts.original)),

@@ -3,12 +3,11 @@
 //! The reader is lenient on purpose, as the Go package is: it accepts open parts such as `1.x` and ranges such as
 //! `1.2 - 2.3`, which the `semver` crate rejects.
 
-use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::values::version::{Version, VersionParts, compare_prerelease};
+use crate::values::version::{Version, compare_prerelease};
 
 /// Groups of constraints. A version is accepted if it satisfies all constraints of at least one group.
 pub(crate) struct Constraints(Vec<Vec<Constraint>>);
@@ -17,12 +16,8 @@ pub(crate) struct Constraints(Vec<Vec<Constraint>>);
 struct Constraint {
     operator: Operator,
     version: Version,
-    /// Whether any part is open.
-    is_open: bool,
-    /// Whether the minor version is open, but the major version is not.
-    is_minor_open: bool,
-    /// Whether the patch version is open, but the minor version is not.
-    is_patch_open: bool,
+    /// The number of parts before the first open one: 3 if no part is open, 0 if all are.
+    fixed: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,24 +119,17 @@ impl Constraint {
         // A missing part is open, too: `1.2` accepts 1.2.9.
         let is_open = |part: &str| matches!(part.trim_start_matches('.'), "" | "x" | "X" | "*");
         let (major, minor, patch, pre) = (part("major"), part("minor"), part("patch"), part("pre"));
-        let open_major = is_open(major);
-        let open_minor = !open_major && is_open(minor);
-        let open_patch = !open_major && !open_minor && is_open(patch);
-        let version = if open_major {
-            format!("0.0.0{pre}")
-        } else if open_minor {
-            format!("{major}.0.0{pre}")
-        } else if open_patch {
-            format!("{major}{minor}.0{pre}")
-        } else {
-            format!("{major}{minor}{patch}{pre}")
+        let fixed = [major, minor, patch].into_iter().take_while(|part| !is_open(part)).count();
+        let version = match fixed {
+            0 => format!("0.0.0{pre}"),
+            1 => format!("{major}.0.0{pre}"),
+            2 => format!("{major}{minor}.0{pre}"),
+            _ => format!("{major}{minor}{patch}{pre}"),
         };
         Ok(Self {
             operator: Operator::parse(part("operator")),
             version: Version::parse(&version).map_err(|_| "constraint Parser Error".to_owned())?,
-            is_open: open_major || open_minor || open_patch,
-            is_minor_open: open_minor,
-            is_patch_open: open_patch,
+            fixed,
         })
     }
 
@@ -149,93 +137,39 @@ impl Constraint {
         let (own, other) = (self.version.parts(), version.parts());
         // A prerelease satisfies only constraints that name a prerelease.
         let unasked = !other.prerelease.is_empty() && own.prerelease.is_empty();
-        if unasked && (self.operator != Operator::NotEqual || self.is_open) {
+        if unasked && (self.operator != Operator::NotEqual || self.fixed < 3) {
             return false;
         }
         let order = version.compare(&self.version);
+        // Returns the order of the first `count` parts.
+        let order_of = |count: usize| other.numbers[..count].cmp(&own.numbers[..count]);
+        // `~` and `<=` compare the major version, and the minor version unless it is open.
+        let compared = if self.fixed == 1 { 1 } else { 2 };
         match self.operator {
-            Operator::Equal if self.is_open => self.tilde(other, order),
-            Operator::Equal => order == Ordering::Equal,
-            Operator::NotEqual => self.not_equal(other, order),
-            Operator::Greater => self.greater(other, order),
-            Operator::Less => order == Ordering::Less,
-            Operator::GreaterOrEqual => order != Ordering::Less,
-            Operator::LessOrEqual if self.is_open => {
-                other.major < own.major
-                    || (other.major == own.major && (other.minor <= own.minor || self.is_minor_open))
+            Operator::Equal if self.fixed == 3 => order.is_eq(),
+            // `~0.0.0` accepts every later version in the Go package.
+            Operator::Equal | Operator::Tilde if matches!(self.fixed, 0 | 3) && own.numbers == [0; 3] => {
+                order.is_ge()
             }
-            Operator::LessOrEqual => order != Ordering::Greater,
-            Operator::Tilde => self.tilde(other, order),
-            Operator::Caret => self.caret(other, order),
+            Operator::Equal | Operator::Tilde => order.is_ge() && order_of(compared).is_eq(),
+            Operator::NotEqual if self.fixed == 1 => order_of(1).is_ne(),
+            Operator::NotEqual if self.fixed == 2 => {
+                order_of(2).is_ne() || compare_prerelease(&other.prerelease, &own.prerelease).is_ne()
+            }
+            Operator::NotEqual => order.is_ne(),
+            // `>1.x` excludes all versions 1.*.
+            Operator::Greater if matches!(self.fixed, 1 | 2) => order_of(self.fixed).is_gt(),
+            Operator::Greater => order.is_gt(),
+            Operator::Less => order.is_lt(),
+            Operator::GreaterOrEqual => order.is_ge(),
+            Operator::LessOrEqual if self.fixed < 3 => order_of(compared).is_le(),
+            Operator::LessOrEqual => order.is_le(),
+            Operator::Caret => {
+                // The versions must be equal up to the first part that is not zero.
+                let zeros = own.numbers.iter().take_while(|&&number| number == 0).count();
+                let most = if self.fixed == 0 { 3 } else { self.fixed };
+                order.is_ge() && order_of(most.min(zeros + 1)).is_eq()
+            }
         }
-    }
-
-    fn not_equal(&self, other: &VersionParts, order: Ordering) -> bool {
-        let own = self.version.parts();
-        if !self.is_open {
-            return order != Ordering::Equal;
-        }
-        if own.major != other.major {
-            return true;
-        }
-        if self.is_minor_open {
-            return false;
-        }
-        if own.minor != other.minor || (own.patch != other.patch && !self.is_patch_open) {
-            return true;
-        }
-        if self.is_patch_open {
-            return compare_prerelease(&other.prerelease, &own.prerelease) != Ordering::Equal;
-        }
-        order != Ordering::Equal
-    }
-
-    fn greater(&self, other: &VersionParts, order: Ordering) -> bool {
-        let own = self.version.parts();
-        if !self.is_open {
-            return order == Ordering::Greater;
-        }
-        if other.major != own.major {
-            return other.major > own.major;
-        }
-        // `>1.x` excludes all versions 1.*.
-        if self.is_minor_open {
-            return false;
-        }
-        if self.is_patch_open {
-            return other.minor > own.minor;
-        }
-        order == Ordering::Greater
-    }
-
-    /// Accepts versions that are equal up to the minor version, or up to the major version if the minor is open.
-    fn tilde(&self, other: &VersionParts, order: Ordering) -> bool {
-        let own = self.version.parts();
-        if order == Ordering::Less {
-            return false;
-        }
-        // `~0.0.0` accepts every later version in the Go package.
-        if (own.major, own.minor, own.patch) == (0, 0, 0) && !self.is_minor_open && !self.is_patch_open {
-            return true;
-        }
-        other.major == own.major && (other.minor == own.minor || self.is_minor_open)
-    }
-
-    /// Accepts versions that are equal up to the first part that is not zero.
-    fn caret(&self, other: &VersionParts, order: Ordering) -> bool {
-        let own = self.version.parts();
-        if order == Ordering::Less {
-            return false;
-        }
-        if own.major > 0 || self.is_minor_open {
-            return other.major == own.major;
-        }
-        if other.major > 0 {
-            return false;
-        }
-        if own.minor > 0 || self.is_patch_open {
-            return other.minor == own.minor;
-        }
-        other.minor == 0 && other.patch == own.patch
     }
 }

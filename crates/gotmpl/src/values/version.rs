@@ -11,9 +11,8 @@ pub struct Version(Arc<VersionParts>);
 /// The parts of a version.
 #[derive(Clone, Debug)]
 pub(crate) struct VersionParts {
-    pub(crate) major: u64,
-    pub(crate) minor: u64,
-    pub(crate) patch: u64,
+    /// The major, minor and patch version.
+    pub(crate) numbers: [u64; 3],
     pub(crate) prerelease: String,
     pub(crate) metadata: String,
     /// The text that was parsed.
@@ -29,26 +28,21 @@ impl Version {
     ///
     /// The parser is lenient on purpose, as the Go package is: it accepts a leading `v` and missing parts.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let invalid = || "Invalid Semantic Version".to_owned();
         let rest = text.strip_prefix('v').unwrap_or(text);
         // Metadata may contain hyphens, so it is split off before the prerelease.
         let (rest, metadata) = split_tail(rest, '+');
         let (numbers, prerelease) = split_tail(rest, '-');
         let tails_ok = [metadata, prerelease].into_iter().flatten().all(is_dotted);
-        let numbers: Vec<&str> = numbers.split('.').collect();
+        let segments: Vec<&str> = numbers.split('.').collect();
         let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !tails_ok || numbers.len() > 3 || !numbers.iter().all(is_number) {
-            return Err(invalid());
+        if !tails_ok || segments.len() > 3 || !segments.iter().all(is_number) {
+            return Err("Invalid Semantic Version".to_owned());
         }
-        let number = |index: usize| {
-            match numbers.get(index) {
-            None => Ok(0),
-            Some(digits) => digits.parse::<u64>().map_err(|_| {
-                format!("Error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range")
-            }),
+        let mut numbers = [0; 3];
+        for (number, digits) in numbers.iter_mut().zip(segments) {
+            let failed = "Error parsing version segment: strconv.ParseUint: parsing";
+            *number = digits.parse().map_err(|_| format!("{failed} \"{digits}\": value out of range"))?;
         }
-        };
-        let (major, minor, patch) = (number(0)?, number(1)?, number(2)?);
         let prerelease = prerelease.unwrap_or("");
         let leading_zero = |part: &str| {
             part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
@@ -58,9 +52,7 @@ impl Version {
             return Err("Version segment starts with 0".to_owned());
         }
         Ok(Self::new(VersionParts {
-            major,
-            minor,
-            patch,
+            numbers,
             prerelease: prerelease.to_owned(),
             metadata: metadata.unwrap_or("").to_owned(),
             original: text.to_owned(),
@@ -78,23 +70,23 @@ impl Version {
 
     /// Compares two versions by precedence, which ignores metadata (semver.org, section 11).
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        let numbers = |parts: &VersionParts| (parts.major, parts.minor, parts.patch);
-        let order = numbers(&self.0).cmp(&numbers(&other.0));
+        let order = self.0.numbers.cmp(&other.0.numbers);
         order.then_with(|| compare_prerelease(&self.0.prerelease, &other.0.prerelease))
     }
 
     /// Makes a version with these numbers, without prerelease and metadata.
-    pub(crate) fn next(&self, major: u64, minor: u64, patch: u64) -> Self {
+    pub(crate) fn next(&self, numbers: [u64; 3]) -> Self {
         let prefix = if self.0.original.starts_with('v') { "v" } else { "" };
+        let [major, minor, patch] = numbers;
         let original = format!("{prefix}{major}.{minor}.{patch}");
         let (prerelease, metadata) = (String::new(), String::new());
-        Self::new(VersionParts { major, minor, patch, prerelease, metadata, original })
+        Self::new(VersionParts { numbers, prerelease, metadata, original })
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VersionParts { major, minor, patch, prerelease, metadata, .. } = self.parts();
+        let VersionParts { numbers: [major, minor, patch], prerelease, metadata, .. } = self.parts();
         write!(f, "{major}.{minor}.{patch}")?;
         if !prerelease.is_empty() {
             write!(f, "-{prerelease}")?;
@@ -116,32 +108,19 @@ fn is_dotted(text: &str) -> bool {
     text.split('.').all(|part| !part.is_empty() && part.bytes().all(allowed))
 }
 
+/// An identifier of a prerelease. Numbers precede names (semver.org, section 11.4).
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Identifier<'a> {
+    Number(u64),
+    Name(&'a str),
+}
+
 /// Compares two prereleases. A version without a prerelease is greater than any prerelease.
 pub(crate) fn compare_prerelease(left: &str, right: &str) -> Ordering {
-    match (left.is_empty(), right.is_empty()) {
-        (true, true) => return Ordering::Equal,
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        _ => {}
+    fn identifiers(text: &str) -> impl Iterator<Item = Identifier<'_>> {
+        text.split('.').map(|part| part.parse().map_or(Identifier::Name(part), Identifier::Number))
     }
-    let (mut lefts, mut rights) = (left.split('.'), right.split('.'));
-    loop {
-        let order = match (lefts.next(), rights.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => Ordering::Less,
-            (Some(_), None) => Ordering::Greater,
-            // Numbers precede names (semver.org, section 11.4).
-            (Some(left), Some(right)) => match (left.parse::<u64>(), right.parse::<u64>()) {
-                (Ok(left), Ok(right)) => left.cmp(&right),
-                (Ok(_), Err(_)) => Ordering::Less,
-                (Err(_), Ok(_)) => Ordering::Greater,
-                (Err(_), Err(_)) => left.cmp(right),
-            },
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
+    left.is_empty().cmp(&right.is_empty()).then_with(|| identifiers(left).cmp(identifiers(right)))
 }
 
 #[cfg(test)]
