@@ -1,10 +1,10 @@
 //! Errors of parsing and rendering.
 
-use std::fmt;
 use std::io;
 
 /// An error of parsing or rendering. Its `Display` is the message of Go's `text/template`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -39,17 +39,5 @@ impl Error {
     /// Returns the stage that failed.
     pub fn kind(&self) -> ErrorKind {
         self.kind
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
     }
 }

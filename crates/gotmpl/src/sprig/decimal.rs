@@ -17,16 +17,25 @@ const QUOTIENT_DIGITS: i32 = 16;
 /// An operation. Returns `None` if the result has too many digits, and an error if the result is undefined.
 type Operation = fn(Decimal, Decimal) -> Result<Option<Decimal>, String>;
 
-/// Applies an operation from left to right.
+/// Applies an operation to numbers from left to right.
 ///
-/// If the `i128` mantissa overflows, the result is calculated as `f64`. Go's decimals have no such limit.
-pub(crate) fn fold(first: f64, rest: impl Iterator<Item = f64>, operation: Operation) -> Answer {
-    let mut sum = Decimal::from_float(first)?;
-    for number in rest {
+/// If the `i128` mantissa overflows, the result is calculated as `f64` by `approximate`. Go's decimals have no such
+/// limit.
+pub(crate) fn fold(
+    mut numbers: impl Iterator<Item = f64>,
+    operation: Operation,
+    approximate: fn(f64, f64) -> f64,
+) -> Answer {
+    let mut sum = Decimal::from_float(numbers.next().unwrap_or(0.0))?;
+    for number in numbers {
         let other = Decimal::from_float(number)?;
         sum = match operation(sum, other)? {
             Some(result) => result,
-            None => Decimal::from_float(sum.approximate(other, operation))?,
+            None => {
+                let result = approximate(sum.to_float(), other.to_float());
+                // A decimal cannot be infinite, so an overflow becomes zero.
+                Decimal::from_float(if result.is_finite() { result } else { 0.0 })?
+            }
         };
     }
     Ok(Value::Float(sum.to_float()))
@@ -94,22 +103,5 @@ impl Decimal {
             let mantissa = if up && rest != 0 { quotient + step } else { quotient };
             Self { mantissa, exponent: -QUOTIENT_DIGITS }
         }))
-    }
-
-    fn approximate(self, other: Self, operation: Operation) -> f64 {
-        // Comparing the function pointer selects the `f64` operator that corresponds to `operation`.
-        let (one, two) = (self.to_float(), other.to_float());
-        let is = |candidate: Operation| std::ptr::fn_addr_eq(operation, candidate);
-        let result = if is(Self::add) {
-            one + two
-        } else if is(Self::sub) {
-            one - two
-        } else if is(Self::mul) {
-            one * two
-        } else {
-            one / two
-        };
-        // A decimal cannot be infinite, so an overflow becomes zero.
-        if result.is_finite() { result } else { 0.0 }
     }
 }

@@ -1,5 +1,7 @@
 //! Arithmetic, and conversions of values to numbers.
 
+use std::ops::{Add, Div, Mul, Sub};
+
 use crate::eval::call::Call;
 use crate::eval::function::Type::{Any, Float, Int, Str};
 use crate::eval::function::{Answer, Function, function};
@@ -16,29 +18,26 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("float64", &[Any], |call| Ok(Value::Float(to_float64(call.any(0))))),
     function("toDecimal", &[Any], to_decimal),
     function("add1", &[Any], |call| Ok(Value::int64(to_int64(call.any(0)).wrapping_add(1)))),
-    function("add", &[], |call| Ok(Value::int64(integers(call, 0).fold(0, i64::wrapping_add)))).variadic(Any),
+    function("add", &[], |call| Ok(Value::int64(integers(call).fold(0, i64::wrapping_add)))).variadic(Any),
     function("sub", &[Any, Any], |call| {
         Ok(Value::int64(to_int64(call.any(0)).wrapping_sub(to_int64(call.any(1)))))
     }),
     // In Go, the smallest integer divided by -1 wraps around.
     function("div", &[Any, Any], |call| divide(call, i64::wrapping_div)),
     function("mod", &[Any, Any], |call| divide(call, i64::wrapping_rem)),
-    function("mul", &[Any], |call| Ok(Value::int64(integers(call, 0).fold(1, i64::wrapping_mul))))
-        .variadic(Any),
-    function("max", &[Any], |call| Ok(Value::int64(integers(call, 0).max().unwrap_or(0))))
+    function("mul", &[Any], |call| Ok(Value::int64(integers(call).fold(1, i64::wrapping_mul)))).variadic(Any),
+    function("max", &[Any], |call| Ok(Value::int64(integers(call).max().unwrap_or(0))))
         .variadic(Any)
         .also(&["biggest"]),
-    function("min", &[Any], |call| Ok(Value::int64(integers(call, 0).min().unwrap_or(0)))).variadic(Any),
+    function("min", &[Any], |call| Ok(Value::int64(integers(call).min().unwrap_or(0)))).variadic(Any),
     function("maxf", &[Any], |call| Ok(extreme(call, |one, other| one > other))).variadic(Any),
     function("minf", &[Any], |call| Ok(extreme(call, |one, other| one < other))).variadic(Any),
-    function("add1f", &[Any], |call| fold(to_float64(call.any(0)), [1.0].into_iter(), Decimal::add)),
-    function("addf", &[], |call| fold(0.0, floats(call, 0), Decimal::add)).variadic(Any),
-    function("subf", &[Any], |call| fold(to_float64(call.any(0)), floats(call, 1), Decimal::sub))
+    function("add1f", &[Any], |call| fold(floats(call).chain([1.0]), Decimal::add, f64::add)),
+    function("addf", &[], |call| fold(std::iter::once(0.0).chain(floats(call)), Decimal::add, f64::add))
         .variadic(Any),
-    function("divf", &[Any], |call| fold(to_float64(call.any(0)), floats(call, 1), Decimal::div))
-        .variadic(Any),
-    function("mulf", &[Any], |call| fold(to_float64(call.any(0)), floats(call, 1), Decimal::mul))
-        .variadic(Any),
+    function("subf", &[Any], |call| fold(floats(call), Decimal::sub, f64::sub)).variadic(Any),
+    function("divf", &[Any], |call| fold(floats(call), Decimal::div, f64::div)).variadic(Any),
+    function("mulf", &[Any], |call| fold(floats(call), Decimal::mul, f64::mul)).variadic(Any),
     function("ceil", &[Any], |call| Ok(Value::Float(to_float64(call.any(0)).ceil()))),
     function("floor", &[Any], |call| Ok(Value::Float(to_float64(call.any(0)).floor()))),
     function("round", &[Any, Int], round).variadic(Float),
@@ -50,12 +49,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("seq", &[], seq).variadic(Int),
 ];
 
-fn integers(call: &Call<'_>, from: usize) -> impl Iterator<Item = i64> {
-    call.rest(from).map(to_int64)
+fn integers(call: &Call<'_>) -> impl Iterator<Item = i64> {
+    call.rest(0).map(to_int64)
 }
 
-fn floats(call: &Call<'_>, from: usize) -> impl Iterator<Item = f64> {
-    call.rest(from).map(to_float64)
+fn floats(call: &Call<'_>) -> impl Iterator<Item = f64> {
+    call.rest(0).map(to_float64)
 }
 
 /// Converts a float to an integer. A number out of range becomes `i64::MIN`, as in Go on x86-64.
@@ -144,7 +143,7 @@ fn extreme(call: &Call<'_>, better: fn(f64, f64) -> bool) -> Value {
             one
         }
     };
-    Value::Float(floats(call, 0).reduce(pick).unwrap_or(0.0))
+    Value::Float(floats(call).reduce(pick).unwrap_or(0.0))
 }
 
 fn round(call: &Call<'_>) -> Answer {

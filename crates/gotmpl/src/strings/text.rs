@@ -48,26 +48,8 @@ impl fmt::Display for Text {
     }
 }
 
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        Self(text.as_bytes().into())
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(text.into_bytes().into())
-    }
-}
-
-impl From<&[u8]> for Text {
-    fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl From<Vec<u8>> for Text {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+impl<T: AsRef<[u8]>> From<T> for Text {
+    fn from(bytes: T) -> Self {
+        Self(bytes.as_ref().into())
     }
 }
