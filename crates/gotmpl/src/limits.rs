@@ -12,7 +12,7 @@ pub(crate) const MAX_TOTAL: usize = 1 << 30;
 
 /// The maximum depth of nested lists and maps for printing, encoding, comparing and copying, which are recursive.
 // Without the limit, a value that contains itself would overflow the stack.
-pub(crate) const MAX_NESTING: usize = 400;
+const MAX_NESTING: usize = 400;
 
 /// The maximum depth of nested control structures, and of nested parentheses, in the text of a template.
 pub(crate) const MAX_PARSE_DEPTH: usize = 150;
@@ -28,6 +28,8 @@ pub(crate) fn too_many() -> String {
     format!("the result has more than {MAX_LIST} elements")
 }
 
-pub(crate) fn too_deep() -> String {
-    format!("the value is nested more than {MAX_NESTING} deep")
+/// Fails if a value is at a depth of more than [`MAX_NESTING`].
+pub(crate) fn check_nesting(depth: usize) -> Result<(), String> {
+    let too_deep = || format!("the value is nested more than {MAX_NESTING} deep");
+    if depth > MAX_NESTING { Err(too_deep()) } else { Ok(()) }
 }

@@ -9,17 +9,12 @@ use crate::datetime::zone::Zone;
 use crate::error::Error;
 use crate::eval::context::Context;
 use crate::eval::executor::{self, Source};
-use crate::parse::parser::{self, Trees};
+use crate::parse::parser;
 use crate::values::value::Value;
 
 /// A parsed template, which can be rendered any number of times and shared between threads.
 #[derive(Debug)]
-pub struct Template {
-    name: String,
-    text: String,
-    trees: Trees,
-    context: Context,
-}
+pub struct Template(Source);
 
 impl Template {
     /// Parses a template. Error messages contain `name`.
@@ -29,14 +24,15 @@ impl Template {
     /// function that is unknown or unsupported.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let trees = parser::parse(name, text).map_err(Error::parse)?;
-        Ok(Self { name: name.to_owned(), text: text.to_owned(), trees, context: Context::default() })
+        let (name, text) = (name.to_owned(), text.to_owned());
+        Ok(Self(Source { name, text, trees, context: Context::default() }))
     }
 
     #[cfg(feature = "sprig")]
     /// Replaces the clock of the system, which `now` and `ago` read.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.context.clock = Arc::new(clock);
+        self.0.context.clock = Arc::new(clock);
         self
     }
 
@@ -47,7 +43,7 @@ impl Template {
     #[must_use]
     pub fn with_local_zone(mut self, name: &str) -> Self {
         if let Some(zone) = Zone::named(name) {
-            self.context.local = zone;
+            self.0.context.local = zone;
         }
         self
     }
@@ -60,9 +56,7 @@ impl Template {
     /// [`ErrorKind::Execute`](crate::ErrorKind::Execute) if the template does not fit the data or a function fails, and
     /// [`ErrorKind::Write`](crate::ErrorKind::Write) if `out` fails.
     pub fn render(&self, data: &Value, out: &mut impl io::Write) -> Result<(), Error> {
-        let source =
-            Source { name: &self.name, text: &self.text, trees: &self.trees, context: &self.context };
-        executor::execute(&source, data, out)
+        executor::execute(&self.0, data, out)
     }
 
     /// Renders the template into a string. Bytes that are not UTF-8 become U+FFFD.

@@ -1,6 +1,6 @@
 //! `eq`, `ne`, `lt`, `le`, `gt` and `ge`.
 
-use std::cmp::Ordering;
+use std::mem::discriminant;
 
 use crate::eval::call::Call;
 use crate::eval::function::{Function, Type::Reflect, function};
@@ -17,7 +17,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 ];
 
 /// A value of a basic type: only these can be ordered.
-#[derive(PartialEq)]
+#[derive(PartialEq, PartialOrd)]
 enum Basic<'a> {
     Bool(bool),
     Int(i64),
@@ -60,9 +60,7 @@ fn equal(left: &Value, right: &Value) -> Result<bool, String> {
         // Go compares signed with unsigned integers by value, but never compares integers with floats.
         (Some(Basic::Int(int)), Some(Basic::Uint(uint)))
         | (Some(Basic::Uint(uint)), Some(Basic::Int(int))) => Ok(u64::try_from(int) == Ok(uint)),
-        (Some(one), Some(other)) if std::mem::discriminant(&one) == std::mem::discriminant(&other) => {
-            Ok(one == other)
-        }
+        (Some(one), Some(other)) if discriminant(&one) == discriminant(&other) => Ok(one == other),
         (None, None) => equal_complex(left, right),
         // A basic value never equals nil, and Go accepts this comparison.
         _ if matches!(left, Value::Nil) || matches!(right, Value::Nil) => Ok(false),
@@ -112,19 +110,14 @@ fn is_nil(value: &Value) -> bool {
 fn less(call: &Call<'_>) -> Result<bool, String> {
     let bad = || "invalid type for comparison".to_owned();
     let (left, right) = (call.any(0), call.any(1));
-    let ordering = match (basic(left).ok_or_else(bad)?, basic(right).ok_or_else(bad)?) {
+    match (basic(left).ok_or_else(bad)?, basic(right).ok_or_else(bad)?) {
         // Go can compare booleans, but it cannot order them.
-        (Basic::Bool(_), Basic::Bool(_)) => return Err(bad()),
-        (Basic::Int(left), Basic::Int(right)) => left.cmp(&right),
-        (Basic::Uint(left), Basic::Uint(right)) => left.cmp(&right),
-        (Basic::String(left), Basic::String(right)) => left.cmp(right),
-        // NaN has no order, so this cannot use `cmp`.
-        (Basic::Float(left), Basic::Float(right)) => return Ok(left < right),
-        (Basic::Int(left), Basic::Uint(right)) => i128::from(left).cmp(&right.into()),
-        (Basic::Uint(left), Basic::Int(right)) => i128::from(left).cmp(&right.into()),
-        _ => return Err(incompatible(left, right)),
-    };
-    Ok(ordering == Ordering::Less)
+        (Basic::Bool(_), Basic::Bool(_)) => Err(bad()),
+        (Basic::Int(left), Basic::Uint(right)) => Ok(i128::from(left) < right.into()),
+        (Basic::Uint(left), Basic::Int(right)) => Ok(i128::from(left) < right.into()),
+        (one, other) if discriminant(&one) == discriminant(&other) => Ok(one < other),
+        _ => Err(incompatible(left, right)),
+    }
 }
 
 fn less_or_equal(call: &Call<'_>) -> Result<bool, String> {

@@ -24,14 +24,7 @@ fn escaped(call: &Call<'_>, escape: fn(&[u8], &mut Buffer)) -> Answer {
 }
 
 fn html(text: &[u8], out: &mut Buffer) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let plain = rest.iter().take_while(|byte| !b"\0\"'&<>".contains(byte)).count();
-        out.write(&rest[..plain]);
-        let Some(&byte) = rest.get(plain) else {
-            break;
-        };
-        rest = &rest[plain + 1..];
+    for &byte in text {
         match byte {
             0 => out.push_char('\u{FFFD}'),
             // Go writes numeric references: they are shorter than `&quot;`, and HTML before version 5 has no `&apos;`.
@@ -39,7 +32,8 @@ fn html(text: &[u8], out: &mut Buffer) {
             b'\'' => out.push_str("&#39;"),
             b'&' => out.push_str("&amp;"),
             b'<' => out.push_str("&lt;"),
-            _ => out.push_str("&gt;"),
+            b'>' => out.push_str("&gt;"),
+            _ => out.push(byte),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::datetime::calendar::{from_days, to_days};
 use crate::datetime::zone::Zone;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// A point in time and the zone in which it is shown: Go's `time.Time`.
 #[derive(Clone, Debug)]
@@ -41,17 +42,23 @@ impl Time {
     pub(crate) const ZERO: Self = Self { seconds: -62_135_596_800, nanos: 0, zone: Zone::Utc };
 
     pub(crate) fn from_system(time: SystemTime, zone: Zone) -> Self {
-        let (seconds, nanos) = match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => (since.as_secs() as i64, since.subsec_nanos()),
-            Err(before) => {
-                // Nanoseconds always count forward, so a time before 1970 borrows a second.
-                let before = before.duration();
-                let borrow = i64::from(before.subsec_nanos() > 0);
-                let nanos = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
-                (-(before.as_secs() as i64) - borrow, nanos)
-            }
+        let nanos = match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => since.as_nanos() as i128,
+            Err(before) => -(before.duration().as_nanos() as i128),
         };
-        Self { seconds, nanos, zone }
+        Self::from_nanos(nanos, zone)
+    }
+
+    /// Makes the time that is later than 1970 by `nanos` nanoseconds.
+    fn from_nanos(nanos: i128, zone: Zone) -> Self {
+        // Nanoseconds always count forward, so a time before 1970 borrows a second.
+        let seconds = nanos.div_euclid(NANOS_PER_SECOND).clamp(i64::MIN.into(), i64::MAX.into());
+        Self { seconds: seconds as i64, nanos: nanos.rem_euclid(NANOS_PER_SECOND) as u32, zone }
+    }
+
+    /// Returns the nanoseconds since 1970, which only `i128` can hold.
+    fn to_nanos(&self) -> i128 {
+        i128::from(self.seconds) * NANOS_PER_SECOND + i128::from(self.nanos)
     }
 
     pub(crate) fn in_zone(&self, zone: Zone) -> Self {
@@ -60,21 +67,12 @@ impl Time {
 
     /// Returns the time that is later by `nanos` nanoseconds.
     pub(crate) fn add(&self, nanos: i64) -> Self {
-        // Euclidean division keeps the nanoseconds positive for negative durations.
-        let total = i64::from(self.nanos) + nanos.rem_euclid(1_000_000_000);
-        let carry = nanos.div_euclid(1_000_000_000) + total / 1_000_000_000;
-        Self {
-            seconds: self.seconds.saturating_add(carry),
-            nanos: (total % 1_000_000_000) as u32,
-            zone: self.zone.clone(),
-        }
+        Self::from_nanos(self.to_nanos() + i128::from(nanos), self.zone.clone())
     }
 
     /// Returns the nanoseconds since an earlier time, limited to the range of `i64` as in Go.
     pub(crate) fn since(&self, earlier: &Self) -> i64 {
-        // The difference of two `i64` in nanoseconds fits `i128` only.
-        let seconds = i128::from(self.seconds) - i128::from(earlier.seconds);
-        let nanos = seconds * 1_000_000_000 + i128::from(self.nanos) - i128::from(earlier.nanos);
+        let nanos = self.to_nanos() - earlier.to_nanos();
         nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 

@@ -177,7 +177,7 @@ impl<'a> Executor<'a, '_> {
         if let Some(last) = arguments.last {
             args.push(self.validate(last, param(arguments.words.len()))?);
         }
-        let call = Call { args, context: self.source.context };
+        let call = Call { args, context: &self.source.context };
         let answer = match function.body {
             Body::Plain(body) => body(&call).map(|value| {
                 if function.returns_any { Operand::Interface(value) } else { Operand::Of(value) }

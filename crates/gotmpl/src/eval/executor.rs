@@ -14,12 +14,13 @@ use crate::strings::quote::quote;
 use crate::values::value::{Integer, Value};
 
 /// The parsed template that an executor renders.
-pub(crate) struct Source<'a> {
+#[derive(Debug)]
+pub(crate) struct Source {
     /// The name of the text in messages.
-    pub(crate) name: &'a str,
-    pub(crate) text: &'a str,
-    pub(crate) trees: &'a Trees,
-    pub(crate) context: &'a Context,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) trees: Trees,
+    pub(crate) context: Context,
 }
 
 /// The node that is executed. Error messages contain its position and its text.
@@ -42,7 +43,7 @@ pub(crate) type Run<T> = Result<T, Error>;
 
 /// The state of one rendering.
 pub(crate) struct Executor<'a, 'w> {
-    pub(crate) source: &'a Source<'a>,
+    pub(crate) source: &'a Source,
     out: &'w mut dyn io::Write,
     /// The name of the template that is executed.
     name: &'a str,
@@ -54,7 +55,7 @@ pub(crate) struct Executor<'a, 'w> {
 }
 
 /// Renders the template that has the name of the text.
-pub(crate) fn execute(source: &Source<'_>, data: &Value, out: &mut dyn io::Write) -> Run<()> {
+pub(crate) fn execute(source: &Source, data: &Value, out: &mut dyn io::Write) -> Run<()> {
     let dot = match data {
         Value::Nil => Operand::Missing,
         data => Operand::Of(data.clone()),
@@ -62,14 +63,14 @@ pub(crate) fn execute(source: &Source<'_>, data: &Value, out: &mut dyn io::Write
     let mut exec = Executor {
         source,
         out,
-        name: source.name,
+        name: &source.name,
         location: Location { pos: 0, node: &"" },
         // `$` holds the data of the template, even where the dot is another value.
         variables: vec![("$", dot.clone())],
         depth: 0,
         total: 0,
     };
-    let root = source.trees.get(source.name).map_or(&[][..], Vec::as_slice);
+    let root = source.trees.get(&source.name).map_or(&[][..], Vec::as_slice);
     exec.walk(&dot, root).map(|_| ())
 }
 

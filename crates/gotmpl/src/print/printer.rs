@@ -3,7 +3,7 @@
 use crate::datetime::calendar::{month_name, weekday_name};
 use crate::datetime::format;
 use crate::eval::operand::Operand;
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::strings::buffer::Buffer;
 use crate::strings::quote::quote;
 use crate::strings::text::Text;
@@ -136,8 +136,8 @@ impl Printer {
 
     fn value(&mut self, value: &Value, verb: char, depth: usize) {
         // A map can contain itself, which Go prints until its stack overflows.
-        if depth > MAX_NESTING {
-            self.out.fail(too_deep());
+        if let Err(error) = check_nesting(depth) {
+            self.out.fail(error);
         }
         if self.out.has_failed() {
             return;
@@ -152,8 +152,14 @@ impl Printer {
             Value::Float(number) => self.float(value, *number, verb),
             Value::String(text) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => self.string(text, verb),
             Value::String(_) => self.complain(value, verb),
-            Value::List(list) => self.list(list, verb, depth),
-            Value::Map(map) => self.map(map, verb, depth),
+            Value::List(list) => {
+                self.go_type(value);
+                self.list(list, verb, depth);
+            }
+            Value::Map(map) => {
+                self.go_type(value);
+                self.map(map, verb, depth);
+            }
             Value::Integer(integer) => match self.method(value, verb) {
                 Some(text) => self.string(text.as_bytes(), verb),
                 None => self.integer(value, integer.bits, integer.kind.is_unsigned(), verb),
@@ -164,6 +170,13 @@ impl Printer {
                 Some(text) => self.string(text.as_bytes(), verb),
                 None => self.fields(value, verb),
             },
+        }
+    }
+
+    /// Prints the type of a value in Go's syntax.
+    fn go_type(&mut self, value: &Value) {
+        if self.flags.go_syntax {
+            self.out.push_str(value.type_name());
         }
     }
 
@@ -201,66 +214,49 @@ impl Printer {
         if self.flags.go_syntax {
             self.out.push_str("semver.Version");
         }
-        let [open, separator, close] = self.brackets(b"{");
-        self.out.write(open);
-        for (index, (name, field)) in fields.iter().enumerate() {
-            if index > 0 {
-                self.out.write(separator);
+        self.bracketed("{", "}", fields, |printer, (name, field)| {
+            if printer.flags.go_syntax || printer.flags.plus_names {
+                printer.out.push_str(name);
+                printer.out.push(b':');
             }
-            if self.flags.go_syntax || self.flags.plus_names {
-                self.out.push_str(name);
-                self.out.push(b':');
-            }
-            self.value(field, verb, 1);
-        }
-        // `brackets` returns the brackets of a list, but a struct ends with a brace.
-        self.out.write(if self.flags.go_syntax { close } else { b"}" });
+            printer.value(&field, verb, 1);
+        });
     }
 
     fn list(&mut self, list: &List, verb: char, depth: usize) {
-        let items = list.items();
-        if self.flags.go_syntax {
-            // The clone only provides the name of the type, and shares the elements.
-            let element = Value::List(list.clone());
-            self.out.push_str(element.type_name());
-            if list.is_nil() {
-                return self.out.push_str("(nil)");
-            }
+        if self.flags.go_syntax && list.is_nil() {
+            return self.out.push_str("(nil)");
         }
-        let [open, separator, close] = self.brackets(b"[");
-        self.out.write(open);
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                self.out.write(separator);
-            }
-            self.element(item, list.element() == Element::Any, verb, depth);
-        }
-        self.out.write(close);
+        let is_any = list.element() == Element::Any;
+        self.bracketed("[", "]", list.items(), |printer, item| printer.element(item, is_any, verb, depth));
     }
 
     fn map(&mut self, map: &Map, verb: char, depth: usize) {
-        if self.flags.go_syntax {
-            self.out.push_str(if map.has_strings() {
-                "map[string]string"
-            } else {
-                "map[string]interface {}"
-            });
-        }
-        let [open, separator, close] = self.brackets(b"map[");
-        self.out.write(open);
-        for (index, (key, value)) in map.entries().into_iter().enumerate() {
-            if index > 0 {
-                self.out.write(separator);
-            }
-            self.value(&Value::String(key), verb, depth + 1);
-            self.out.push(b':');
-            self.element(&value, !map.has_strings(), verb, depth);
-        }
-        self.out.write(close);
+        self.bracketed("map[", "]", map.entries(), |printer, (key, value)| {
+            printer.value(&Value::String(key), verb, depth + 1);
+            printer.out.push(b':');
+            printer.element(&value, !map.has_strings(), verb, depth);
+        });
     }
 
-    fn brackets(&self, open: &'static [u8]) -> [&'static [u8]; 3] {
-        if self.flags.go_syntax { [b"{", b", ", b"}"] } else { [open, b" ", b"]"] }
+    /// Prints items between brackets, which are always braces in Go's syntax.
+    fn bracketed<T>(
+        &mut self,
+        open: &str,
+        close: &str,
+        items: impl IntoIterator<Item = T>,
+        mut print: impl FnMut(&mut Self, T),
+    ) {
+        let [open, separator, close] =
+            if self.flags.go_syntax { ["{", ", ", "}"] } else { [open, " ", close] };
+        self.out.push_str(open);
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(separator);
+            }
+            print(self, item);
+        }
+        self.out.push_str(close);
     }
 
     fn element(&mut self, item: &Value, is_interface: bool, verb: char, depth: usize) {

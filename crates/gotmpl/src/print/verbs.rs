@@ -2,8 +2,8 @@
 
 use crate::print::float::format_float;
 use crate::print::printer::Printer;
-use crate::strings::quote::{can_backquote, quote, quote_ascii, quote_char, unicode_sharp};
-use crate::strings::unicode::{REPLACEMENT, chars, decode};
+use crate::strings::quote::{can_backquote, quote, quote_ascii, quote_char};
+use crate::strings::unicode::{REPLACEMENT, chars, decode, is_print};
 use crate::values::value::Value;
 
 impl Printer {
@@ -153,11 +153,8 @@ impl Printer {
                 let digits = format!("{code:X}");
                 let zeros = "0".repeat(least.saturating_sub(digits.len()));
                 let mut text = format!("U+{zeros}{digits}");
-                if let (Some(c), true) = (c, self.flags.sharp) {
-                    text.push_str(unicode_sharp(c).split_once(' ').map_or("", |(_, quoted)| quoted));
-                    if let Some(at) = text.find('\'') {
-                        text.insert(at, ' ');
-                    }
+                if let Some(c) = c.filter(|&c| self.flags.sharp && is_print(c)) {
+                    text.push_str(&format!(" '{c}'"));
                 }
                 self.pad_blank(text.as_bytes());
             }
@@ -185,11 +182,7 @@ impl Printer {
         // Go does not pad infinities and NaN with zeros. It always prints the sign of `+Inf`, but that of NaN only with
         // a flag.
         if !number.is_finite() {
-            let shown = flags.plus || flags.space || (sign == "-" && !number.is_nan());
-            let infinite = number.is_infinite() || shown;
-            let sign =
-                if infinite && (sign != "+" || flags.plus || number == f64::INFINITY) { sign } else { "" };
-            let sign = if number == f64::INFINITY && !flags.plus && !flags.space { "+" } else { sign };
+            let sign = if number.is_nan() && !flags.plus && !flags.space { "" } else { sign };
             return self.pad_blank(format!("{sign}{digits}").as_bytes());
         }
         if flags.sharp && form != 'b' {

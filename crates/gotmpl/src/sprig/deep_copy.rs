@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::values::value::{List, Map, Value};
 use crate::values::version::Version;
 
@@ -12,9 +12,7 @@ pub(crate) fn copy(value: &Value) -> Result<Value, String> {
 }
 
 fn copy_at(value: &Value, depth: usize) -> Result<Value, String> {
-    if depth > MAX_NESTING {
-        return Err(too_deep());
-    }
+    check_nesting(depth)?;
     match value {
         // A list is copied because it may contain maps, which could change.
         Value::List(list) if !list.is_nil() => {

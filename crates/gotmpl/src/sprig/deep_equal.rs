@@ -1,6 +1,6 @@
 //! Deep equality of values.
 
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::values::value::Value;
 
 /// Compares two values as Go's `reflect.DeepEqual` does: the types must be equal, too.
@@ -9,9 +9,7 @@ pub(crate) fn equal(left: &Value, right: &Value) -> Result<bool, String> {
 }
 
 fn equal_at(left: &Value, right: &Value, depth: usize) -> Result<bool, String> {
-    if depth > MAX_NESTING {
-        return Err(too_deep());
-    }
+    check_nesting(depth)?;
     if left.type_name() != right.type_name() {
         return Ok(false);
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::strings::quote::quote_char;
 use crate::strings::text::Text;
 use crate::strings::unicode;
@@ -54,9 +54,7 @@ impl Decoder<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, String> {
-        if depth > MAX_NESTING {
-            return Err(too_deep());
-        }
+        check_nesting(depth)?;
         match self.next_token() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
@@ -80,50 +78,52 @@ impl Decoder<'_> {
         Ok(value)
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, String> {
+    /// Reads a list or an object up to the bracket `close`. `message` describes an error after an item.
+    fn items(
+        &mut self,
+        close: u8,
+        message: &str,
+        mut read_item: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
         self.pos += 1;
-        let mut items = Vec::new();
-        if self.next_token() == Some(b']') {
-            self.pos += 1;
-            return Ok(Value::List(List::new(items)));
-        }
-        loop {
-            items.push(self.value(depth + 1)?);
-            match self.next_token() {
+        let mut next = self.next_token();
+        while next != Some(close) {
+            read_item(self)?;
+            next = self.next_token();
+            match next {
                 Some(b',') => self.pos += 1,
-                Some(b']') => break,
-                _ => return Err(self.invalid("after array element")),
+                Some(byte) if byte == close => {}
+                _ => return Err(self.invalid(message)),
             }
         }
         self.pos += 1;
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, String> {
+        let mut items = Vec::new();
+        self.items(b']', "after array element", |decoder| {
+            items.push(decoder.value(depth + 1)?);
+            Ok(())
+        })?;
         Ok(Value::List(List::new(items)))
     }
 
     fn object(&mut self, depth: usize) -> Result<Value, String> {
-        self.pos += 1;
         let mut entries = BTreeMap::new();
-        if self.next_token() == Some(b'}') {
-            self.pos += 1;
-            return Ok(Value::Map(Map::of_any(entries)));
-        }
-        loop {
-            if self.next_token() != Some(b'"') {
-                return Err(self.invalid("looking for beginning of object key string"));
+        self.items(b'}', "after object key:value pair", |decoder| {
+            if decoder.next_token() != Some(b'"') {
+                return Err(decoder.invalid("looking for beginning of object key string"));
             }
-            let key = self.string()?;
-            if self.next_token() != Some(b':') {
-                return Err(self.invalid("after object key"));
+            let key = decoder.string()?;
+            if decoder.next_token() != Some(b':') {
+                return Err(decoder.invalid("after object key"));
             }
-            self.pos += 1;
+            decoder.pos += 1;
             // The last of several equal keys is used, as in Go.
-            entries.insert(key, self.value(depth + 1)?);
-            match self.next_token() {
-                Some(b',') => self.pos += 1,
-                Some(b'}') => break,
-                _ => return Err(self.invalid("after object key:value pair")),
-            }
-        }
-        self.pos += 1;
+            entries.insert(key, decoder.value(depth + 1)?);
+            Ok(())
+        })?;
         Ok(Value::Map(Map::of_any(entries)))
     }
 

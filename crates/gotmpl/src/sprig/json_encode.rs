@@ -3,7 +3,7 @@
 use crate::datetime::format::to_rfc3339;
 use crate::eval::function::Type::{Any, Str};
 use crate::eval::function::{Answer, Function, function};
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::print::float::format_float;
 use crate::sprig::json_decode::decode;
 use crate::strings::buffer::Buffer;
@@ -64,9 +64,7 @@ struct Encoder {
 
 impl Encoder {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), EncodeError> {
-        if depth > MAX_NESTING {
-            return Err(EncodeError::Limit(too_deep()));
-        }
+        check_nesting(depth).map_err(EncodeError::Limit)?;
         // The buffer reports its failure at the end, so the remaining values are skipped.
         if self.out.has_failed() {
             return Ok(());

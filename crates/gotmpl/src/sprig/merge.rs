@@ -2,7 +2,7 @@
 
 use crate::eval::call::Call;
 use crate::eval::function::{Answer, Function, Type::Dict, function};
-use crate::limits::{MAX_NESTING, too_deep};
+use crate::limits::check_nesting;
 use crate::values::value::{Map, Value};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -25,9 +25,7 @@ fn merge(call: &Call<'_>, overwrite: bool) -> Answer {
 }
 
 fn merge_into(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<(), String> {
-    if depth > MAX_NESTING {
-        return Err(too_deep());
-    }
+    check_nesting(depth)?;
     // A map that is merged into itself does not change.
     if target.is_same(source) {
         return Ok(());

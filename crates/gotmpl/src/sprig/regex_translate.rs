@@ -5,19 +5,12 @@
 
 /// Translates an expression. The error is Go's message after `error parsing regexp: `.
 pub(crate) fn translate(pattern: &str) -> Result<String, String> {
-    let mut translator = Translator {
-        pattern,
-        pos: 0,
-        out: String::new(),
-        open_parens: 0,
-        repeated: None,
-        is_empty: true,
-        flags_at: None,
-    };
+    let mut translator = Translator { pattern, is_empty: true, ..Translator::default() };
     translator.run()?;
     Ok(translator.out)
 }
 
+#[derive(Default)]
 struct Translator<'p> {
     pattern: &'p str,
     pos: usize,

@@ -50,11 +50,10 @@ enum Part {
 fn is_plain(byte: u8, part: Part) -> bool {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => true,
+        b'$' | b'&' | b'+' | b'=' | b',' | b';' => true,
         b'!' | b'\'' | b'(' | b')' | b'*' => matches!(part, Part::Host | Part::Zone | Part::Fragment),
         b'"' | b'<' | b'>' | b'[' | b']' => matches!(part, Part::Host | Part::Zone),
         b':' => !matches!(part, Part::UserInfo),
-        b'$' | b'&' | b'+' | b'=' => true,
-        b',' | b';' => true,
         b'/' | b'@' => matches!(part, Part::Path | Part::Fragment),
         b'?' => part == Part::Fragment,
         _ => false,
@@ -201,8 +200,11 @@ fn is_optional_port(text: &[u8]) -> bool {
     }
 }
 
+fn check_port(port: &[u8]) -> Result<(), String> {
+    if is_optional_port(port) { Ok(()) } else { Err(format!("invalid port {} after host", quote(port))) }
+}
+
 fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
-    let bad_port = |port: &[u8]| Err(format!("invalid port {} after host", quote(port)));
     match host.iter().rposition(|&byte| byte == b'[') {
         Some(0) => return parse_ip_literal(host),
         Some(_) => return Err("invalid IP-literal".to_owned()),
@@ -210,10 +212,7 @@ fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
     }
     // The last colon precedes the port, because Go accepts lists of hosts with ports.
     if let Some(colon) = host.iter().rposition(|&byte| byte == b':') {
-        let port = &host[colon..];
-        if !is_optional_port(port) {
-            return bad_port(port);
-        }
+        check_port(&host[colon..])?;
     }
     unescape(host, Part::Host)
 }
@@ -221,9 +220,7 @@ fn parse_host(host: &[u8]) -> Result<Vec<u8>, String> {
 fn parse_ip_literal(host: &[u8]) -> Result<Vec<u8>, String> {
     let close = host.iter().rposition(|&byte| byte == b']').ok_or("missing ']' in host")?;
     let (inner, port) = (&host[1..close], &host[close + 1..]);
-    if !is_optional_port(port) {
-        return Err(format!("invalid port {} after host", quote(port)));
-    }
+    check_port(port)?;
     let zone_at = inner.windows(3).position(|window| window == b"%25").unwrap_or(inner.len());
     let mut name = unescape(&inner[..zone_at], Part::Host)?;
     name.extend(unescape(&inner[zone_at..], Part::Zone)?);
