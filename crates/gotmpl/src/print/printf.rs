@@ -9,12 +9,12 @@ const MAX_SIZE: i64 = 1_000_000;
 
 /// Formats the arguments by a format string.
 pub(crate) fn sprintf(format: &[u8], args: &[&Value]) -> Result<Vec<u8>, String> {
-    let mut formatter =
-        Formatter { printer: Printer::default(), format, pos: 0, args, arg: 0, has_indices: false };
+    let mut formatter = Formatter { format, args, ..Formatter::default() };
     formatter.run();
     formatter.printer.out.finish()
 }
 
+#[derive(Default)]
 struct Formatter<'a> {
     printer: Printer,
     format: &'a [u8],
@@ -24,13 +24,10 @@ struct Formatter<'a> {
     arg: usize,
     /// Whether the format contains explicit indices. If it does, unused arguments are not reported.
     has_indices: bool,
-}
-
-/// The state of reading the indices of a directive.
-struct Indices {
-    is_valid: bool,
+    /// Whether all indices of the directive are valid.
+    is_index_valid: bool,
     /// Whether the part of the directive that was read last is an index.
-    is_last: bool,
+    is_after_index: bool,
 }
 
 impl Formatter<'_> {
@@ -67,19 +64,19 @@ impl Formatter<'_> {
     fn directive(&mut self) {
         self.printer.flags = Flags::default();
         self.flags();
-        let mut indices = Indices { is_valid: true, is_last: false };
-        self.index(&mut indices);
-        self.width(&mut indices);
-        self.precision(&mut indices);
-        if !indices.is_last {
-            self.index(&mut indices);
+        self.is_index_valid = true;
+        self.index();
+        self.width();
+        self.precision();
+        if !self.is_after_index {
+            self.index();
         }
         if self.pos >= self.format.len() {
             return self.printer.out.push_str("%!(NOVERB)");
         }
         let (verb, size) = decode(&self.format[self.pos..]);
         self.pos += size;
-        self.verb(verb, indices.is_valid);
+        self.verb(verb);
     }
 
     fn flags(&mut self) {
@@ -97,7 +94,7 @@ impl Formatter<'_> {
         }
     }
 
-    fn width(&mut self, indices: &mut Indices) {
+    fn width(&mut self) {
         if self.peek() == Some(b'*') {
             self.pos += 1;
             match self.size_argument() {
@@ -111,21 +108,21 @@ impl Formatter<'_> {
                 }
                 None => self.printer.out.push_str("%!(BADWIDTH)"),
             }
-            indices.is_last = false;
+            self.is_after_index = false;
         } else {
             self.printer.flags.width = self.number();
-            indices.is_valid &= !(indices.is_last && self.printer.flags.width.is_some());
+            self.is_index_valid &= !(self.is_after_index && self.printer.flags.width.is_some());
         }
     }
 
-    fn precision(&mut self, indices: &mut Indices) {
+    fn precision(&mut self) {
         // A point at the end of the format is the verb, as in Go.
         if self.peek() != Some(b'.') || self.pos + 1 >= self.format.len() {
             return;
         }
         self.pos += 1;
-        indices.is_valid &= !indices.is_last;
-        self.index(indices);
+        self.is_index_valid &= !self.is_after_index;
+        self.index();
         if self.peek() == Some(b'*') {
             self.pos += 1;
             let precision = self.size_argument().and_then(|precision| usize::try_from(precision).ok());
@@ -133,18 +130,18 @@ impl Formatter<'_> {
                 self.printer.out.push_str("%!(BADPREC)");
             }
             self.printer.flags.precision = precision;
-            indices.is_last = false;
+            self.is_after_index = false;
         } else {
             // A point without a number is a precision of zero.
             self.printer.flags.precision = Some(self.number().unwrap_or(0));
         }
     }
 
-    fn verb(&mut self, verb: char, is_index_valid: bool) {
+    fn verb(&mut self, verb: char) {
         if verb == '%' {
             return self.printer.out.push(b'%');
         }
-        let complaint = if !is_index_valid {
+        let complaint = if !self.is_index_valid {
             "(BADINDEX)"
         } else if self.arg >= self.args.len() {
             "(MISSING)"
@@ -193,8 +190,8 @@ impl Formatter<'_> {
     }
 
     /// Reads an explicit index such as `[2]`.
-    fn index(&mut self, indices: &mut Indices) {
-        indices.is_last = false;
+    fn index(&mut self) {
+        self.is_after_index = false;
         if self.peek() != Some(b'[') {
             return;
         }
@@ -204,17 +201,17 @@ impl Formatter<'_> {
         let close = rest.iter().position(|&byte| byte == b']');
         let Some(close) = close.filter(|_| rest.len() >= 3) else {
             self.pos += 1;
-            indices.is_valid = false;
+            self.is_index_valid = false;
             return;
         };
         self.pos += close + 1;
         let number = std::str::from_utf8(&rest[1..close]).unwrap_or_default();
         let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse::<usize>().ok().filter(|_| digits);
-        indices.is_last = number.is_some();
+        self.is_after_index = number.is_some();
         match number.filter(|&number| (1..=self.args.len()).contains(&number)) {
             Some(number) => self.arg = number - 1,
-            None => indices.is_valid = false,
+            None => self.is_index_valid = false,
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Functions for maps with string keys, such as `dict`, `get` and `dig`.
+//! Functions for maps with string keys, such as `dict`, `get`, `dig` and `deepCopy`.
+
+use std::collections::BTreeMap;
 
 use crate::eval::call::Call;
 use crate::eval::function::Type::{Any, Dict, Str};
 use crate::eval::function::{Answer, Function, function};
+use crate::limits::check_nesting;
 use crate::print::printer::to_text;
-use crate::sprig::deep_copy;
-use crate::values::value::{Map, Value};
+use crate::values::value::{List, Map, Value};
+use crate::values::version::Version;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("dict", &[], dict).variadic(Any),
@@ -78,7 +81,29 @@ fn filtered(call: &Call<'_>, wanted: bool) -> Value {
 fn deep_copy(call: &Call<'_>) -> Answer {
     match call.any(0) {
         Value::Nil => Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
-        value => deep_copy::copy(value),
+        value => copy_at(value, 0),
+    }
+}
+
+/// Copies a value, with all maps and lists in it.
+fn copy_at(value: &Value, depth: usize) -> Result<Value, String> {
+    check_nesting(depth)?;
+    match value {
+        // A list is copied because it may contain maps, which could change.
+        Value::List(list) if !list.is_nil() => {
+            let items: Result<_, _> = list.items().iter().map(|item| copy_at(item, depth + 1)).collect();
+            Ok(Value::List(List::typed(list.element(), items?)))
+        }
+        Value::Map(map) => {
+            let mut entries = BTreeMap::new();
+            for (key, value) in map.entries() {
+                entries.insert(key, copy_at(&value, depth + 1)?);
+            }
+            Ok(Value::Map(if map.has_strings() { Map::of_strings(entries) } else { Map::of_any(entries) }))
+        }
+        // Go does not copy private fields, and all fields of a version are private.
+        Value::Version(_) => Version::parse("0.0.0").map(Value::Version),
+        other => Ok(other.clone()),
     }
 }
 

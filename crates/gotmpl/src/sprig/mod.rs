@@ -4,7 +4,6 @@ mod base_encodings;
 mod checksums;
 mod dates;
 mod decimal;
-mod deep_copy;
 mod deep_equal;
 mod defaults;
 mod dicts;
@@ -24,7 +23,6 @@ mod strings;
 pub(crate) mod unsupported;
 mod url_parse;
 mod urls;
-mod version_constraints;
 mod wrap;
 
 use crate::eval::function::Function;

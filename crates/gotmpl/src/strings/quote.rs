@@ -1,7 +1,5 @@
 //! Writes and reads Go's string and character literals.
 
-use std::fmt::Write as _;
-
 use crate::strings::unicode::{decode, is_print};
 
 /// Returns a double-quoted Go string literal.
@@ -27,7 +25,7 @@ fn quote_with(bytes: &[u8], mark: char, ascii: bool) -> String {
         let (c, size) = decode(rest);
         // A byte that is not UTF-8 is escaped as a byte, a valid U+FFFD is not.
         if size == 1 && !first.is_ascii() {
-            push_escape(&mut quoted, format_args!("\\x{first:02x}"));
+            quoted.push_str(&format!("\\x{first:02x}"));
         } else {
             push_quoted(&mut quoted, c, mark, ascii);
         }
@@ -37,27 +35,25 @@ fn quote_with(bytes: &[u8], mark: char, ascii: bool) -> String {
     quoted
 }
 
-fn push_quoted(quoted: &mut String, c: char, mark: char, ascii: bool) {
-    match c {
-        '\\' => quoted.push_str("\\\\"),
-        c if c == mark => quoted.extend(['\\', c]),
-        c if is_print(c) && (c.is_ascii() || !ascii) => quoted.push(c),
-        '\u{7}' => quoted.push_str("\\a"),
-        '\u{8}' => quoted.push_str("\\b"),
-        '\u{c}' => quoted.push_str("\\f"),
-        '\n' => quoted.push_str("\\n"),
-        '\r' => quoted.push_str("\\r"),
-        '\t' => quoted.push_str("\\t"),
-        '\u{b}' => quoted.push_str("\\v"),
-        c if c.is_ascii() => push_escape(quoted, format_args!("\\x{:02x}", u32::from(c))),
-        c if u32::from(c) < 0x10000 => push_escape(quoted, format_args!("\\u{:04x}", u32::from(c))),
-        c => push_escape(quoted, format_args!("\\U{:08x}", u32::from(c))),
-    }
-}
+/// The letters of escapes, and the characters for which they stand.
+const ESCAPES: [(char, char); 7] =
+    [('a', '\u{7}'), ('b', '\u{8}'), ('f', '\u{c}'), ('n', '\n'), ('r', '\r'), ('t', '\t'), ('v', '\u{b}')];
 
-fn push_escape(quoted: &mut String, escape: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = quoted.write_fmt(escape);
+fn push_quoted(quoted: &mut String, c: char, mark: char, ascii: bool) {
+    let code = u32::from(c);
+    if c == '\\' || c == mark {
+        quoted.extend(['\\', c]);
+    } else if is_print(c) && (c.is_ascii() || !ascii) {
+        quoted.push(c);
+    } else if let Some((letter, _)) = ESCAPES.iter().find(|(_, escaped)| *escaped == c) {
+        quoted.extend(['\\', *letter]);
+    } else {
+        quoted.push_str(&match code {
+            0..0x80 => format!("\\x{code:02x}"),
+            0x80..0x1_0000 => format!("\\u{code:04x}"),
+            _ => format!("\\U{code:08x}"),
+        });
+    }
 }
 
 /// Returns true if a literal in back quotes can contain the text unchanged.
@@ -112,14 +108,7 @@ pub(crate) fn unquote_char(text: &str, mark: char) -> Option<(Unit, &str)> {
     }
     let escape = chars.next()?;
     let rest = chars.as_str();
-    let simple = match escape {
-        'a' => '\u{7}',
-        'b' => '\u{8}',
-        'f' => '\u{c}',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\u{b}',
+    let c = match escape {
         '\\' => '\\',
         '\'' | '"' if escape == mark => mark,
         'x' => return digits(rest, 2, 16).map(|(code, rest)| (Unit::Byte(code as u8), rest)),
@@ -130,9 +119,9 @@ pub(crate) fn unquote_char(text: &str, mark: char) -> Option<(Unit, &str)> {
             let (code, rest) = digits(&text[1..], 3, 8)?;
             return Some((Unit::Byte(u8::try_from(code).ok()?), rest));
         }
-        _ => return None,
+        _ => ESCAPES.iter().find(|(letter, _)| *letter == escape)?.1,
     };
-    Some((Unit::Char(simple), rest))
+    Some((Unit::Char(c), rest))
 }
 
 fn to_char(code: u32) -> Option<Unit> {

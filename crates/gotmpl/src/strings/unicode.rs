@@ -92,13 +92,8 @@ pub(crate) fn to_upper(c: char) -> char {
 
 /// Maps a character to lower case by the simple mapping, which returns one character, as Go does.
 pub(crate) fn to_lower(c: char) -> char {
-    let mut lower = c.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(one), None) => one,
-        // U+0130 is the only such character. Its simple mapping is `i`.
-        (Some(one), Some(_)) => one,
-        _ => c,
-    }
+    // Only U+0130 has a mapping to two characters, of which the first one is its simple mapping.
+    c.to_lowercase().next().unwrap_or(c)
 }
 
 /// Decodes the first character. Returns it with its size in bytes.
