@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::de::{DeserializeOwned, IgnoredAny};
+
 use crate::json;
 
 /// An error while editing annotations.
@@ -34,9 +36,9 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
     let text = std::str::from_utf8(document).map_err(|_| EditError::NotObject)?;
     let outer = Object::scan(text).ok_or(EditError::NotObject)?;
     // The annotations object is edited as a separate text, which then replaces the old value.
-    let place = outer.members.iter().position(|member| member.key == "annotations");
+    let place = outer.position("annotations");
     let value = place.map(|place| &text[outer.members[place].value.clone()]);
-    let white_space = outer.white_space(text).deeper();
+    let white_space = outer.white_space().deeper();
     let mut annotations = match value {
         // The Go tool writes `null` for a map without entries.
         None | Some("null") => "{}".to_owned(),
@@ -46,16 +48,15 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
     for key in remove {
         // Every edit moves the offsets, so the text is scanned again.
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
-        let member = object.members.iter().position(|member| member.key == *key);
-        annotations = object.without(&annotations, member.ok_or_else(|| EditError::Missing(key.clone()))?);
+        let place = object.position(key).ok_or_else(|| EditError::Missing(key.clone()))?;
+        annotations = object.without(place);
     }
     for (key, value) in set {
         let object = Object::scan(&annotations).ok_or(EditError::NotObject)?;
-        let member = object.members.iter().find(|member| member.key == *key);
-        let written = member.map(|member| serde_json::from_str::<String>(&annotations[member.value.clone()]));
+        let written = object.position(key).map(|place| &annotations[object.members[place].value.clone()]);
         // Values are compared after unescaping, so that an equal value keeps the escapes it has.
-        if !written.is_some_and(|written| written.is_ok_and(|written| written == *value)) {
-            annotations = object.with(&annotations, key, &quoted(value), &white_space);
+        if written.and_then(|written| serde_json::from_str(written).ok()).as_ref() != Some(value) {
+            annotations = object.with(key, &quoted(value), &white_space);
         }
     }
     let empty = Object::scan(&annotations).is_none_or(|object| object.members.is_empty());
@@ -63,8 +64,8 @@ pub fn annotate(document: &[u8], set: &[(String, String)], remove: &[String]) ->
         None if empty => text.to_owned(),
         // An empty `annotations` field stays unchanged if no key is removed.
         Some(_) if empty && remove.is_empty() => text.to_owned(),
-        Some(place) if empty => outer.without(text, place),
-        _ => outer.with(text, "annotations", &annotations, &outer.white_space(text)),
+        Some(place) if empty => outer.without(place),
+        _ => outer.with("annotations", &annotations, &outer.white_space()),
     }
     .into_bytes())
 }
@@ -74,8 +75,9 @@ fn quoted(text: &str) -> String {
     String::from_utf8_lossy(&json::to_vec(text)).into_owned()
 }
 
-/// The positions of the members of an object in its text.
-struct Object {
+/// The text of an object and the positions of its members.
+struct Object<'t> {
+    text: &'t str,
     members: Vec<Member>,
 }
 
@@ -90,6 +92,7 @@ struct Member {
 
 /// The white space of an object: before members, around colons, before the closing brace, and of one level of
 /// indentation.
+#[derive(Default)]
 struct WhiteSpace {
     gap: String,
     colon: String,
@@ -105,53 +108,47 @@ impl WhiteSpace {
     }
 }
 
-impl Object {
+impl<'t> Object<'t> {
     /// Scans `text`, which must be valid JSON. Returns `None` if it is not an object.
-    fn scan(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let mut at = skip_space(bytes, 0);
-        if bytes.get(at) != Some(&b'{') {
+    fn scan(text: &'t str) -> Option<Self> {
+        let mut at = skip_space(text, 0);
+        if !text[at..].starts_with('{') {
             return None;
         }
         let mut members = Vec::new();
-        loop {
-            // `at` is the opening brace or the comma before the next member.
-            at = skip_space(bytes, at + 1);
-            if bytes.get(at)? == &b'}' {
-                return Some(Self { members });
-            }
-            let (start, key_end) = (at, skip_value(bytes, at));
-            let colon = skip_space(bytes, key_end);
-            let from = skip_space(bytes, colon + 1);
-            let to = skip_value(bytes, from);
-            let key = serde_json::from_str(&text[start..key_end]).ok()?;
+        at = skip_space(text, at + 1);
+        while !text[at..].starts_with('}') {
+            let start = at;
+            let (key, key_end) = read_value(text, start)?;
+            let colon = skip_space(text, key_end);
+            let from = skip_space(text, colon + 1);
+            let (IgnoredAny, to) = read_value(text, from)?;
             members.push(Member { key, start, key_end, value: from..to });
-            at = skip_space(bytes, to);
-            if bytes.get(at)? == &b'}' {
-                return Some(Self { members });
+            at = skip_space(text, to);
+            if text[at..].starts_with(',') {
+                at = skip_space(text, at + 1);
             }
         }
+        Some(Self { text, members })
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        self.members.iter().position(|member| member.key == key)
     }
 
     /// Returns the white space around the first member.
-    fn white_space(&self, text: &str) -> WhiteSpace {
-        let open = text.find('{').unwrap_or(0) + 1;
+    fn white_space(&self) -> WhiteSpace {
+        let open = self.text.find('{').unwrap_or(0) + 1;
         let (Some(first), Some(last)) = (self.members.first(), self.members.last()) else {
-            return WhiteSpace {
-                gap: String::new(),
-                colon: ":".to_owned(),
-                end: String::new(),
-                indent: String::new(),
-            };
+            return WhiteSpace { colon: ":".to_owned(), ..WhiteSpace::default() };
         };
-        let gap = &text[open..first.start];
-        let close = skip_space(text.as_bytes(), last.value.end);
-        let end = &text[last.value.end..close];
+        let gap = &self.text[open..first.start];
+        let end = &self.text[last.value.end..skip_space(self.text, last.value.end)];
         // Members are indented by one level more than the closing brace.
         let indent = if gap.contains('\n') { gap.strip_prefix(end).unwrap_or("") } else { "" };
         WhiteSpace {
             gap: gap.to_owned(),
-            colon: text[first.key_end..first.value.start].to_owned(),
+            colon: self.text[first.key_end..first.value.start].to_owned(),
             end: end.to_owned(),
             indent: indent.to_owned(),
         }
@@ -159,9 +156,10 @@ impl Object {
 
     /// Returns the object with `key` set to the JSON `value`. `white_space` formats the first member of an empty
     /// object.
-    fn with(&self, text: &str, key: &str, value: &str, white_space: &WhiteSpace) -> String {
-        if let Some(member) = self.members.iter().find(|member| member.key == key) {
-            return format!("{}{value}{}", &text[..member.value.start], &text[member.value.end..]);
+    fn with(&self, key: &str, value: &str, white_space: &WhiteSpace) -> String {
+        if let Some(place) = self.position(key) {
+            let Range { start, end } = self.members[place].value;
+            return format!("{}{value}{}", &self.text[..start], &self.text[end..]);
         }
         let key = quoted(key);
         match self.members.last() {
@@ -170,17 +168,17 @@ impl Object {
                 format!("{{{gap}{key}{colon}{value}{end}}}")
             }
             Some(last) => {
-                let WhiteSpace { gap, colon, .. } = self.white_space(text);
+                let WhiteSpace { gap, colon, .. } = self.white_space();
                 // The white space before the closing brace stays after the new member.
-                let (before, after) = text.split_at(last.value.end);
+                let (before, after) = self.text.split_at(last.value.end);
                 format!("{before},{gap}{key}{colon}{value}{after}")
             }
         }
     }
 
     /// Returns the object without the member at `place` and its comma.
-    fn without(&self, text: &str, place: usize) -> String {
-        let member = &self.members[place];
+    fn without(&self, place: usize) -> String {
+        let (text, member) = (self.text, &self.members[place]);
         // The comma before the member is removed, or the comma after it if it is the first one.
         let (from, to) = match (place.checked_sub(1), self.members.get(place + 1)) {
             (Some(before), _) => (self.members[before].value.end, member.value.end),
@@ -191,40 +189,15 @@ impl Object {
     }
 }
 
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
-        at += 1;
-    }
-    at
+fn skip_space(text: &str, at: usize) -> usize {
+    text.len() - text[at..].trim_ascii_start().len()
 }
 
-/// Returns the end of the value that starts at `at`.
-fn skip_value(bytes: &[u8], mut at: usize) -> usize {
-    // The text is known to be valid, so brackets need no check of their kind.
-    let mut depth = 0_usize;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
-                at += 1;
-                while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
-                    // An escaped quote does not end the string.
-                    at += if *byte == b'\\' { 2 } else { 1 };
-                }
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            b'{' | b'[' => depth += 1,
-            // This bracket closes the container of the value, so it is not a part of the value.
-            b'}' | b']' if depth == 0 => return at,
-            b'}' | b']' if depth == 1 => return at + 1,
-            b'}' | b']' => depth -= 1,
-            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
-            _ => {}
-        }
-        at += 1;
-    }
-    at
+/// Reads the JSON value that starts at `at`. Returns it and its end.
+fn read_value<T: DeserializeOwned>(text: &str, at: usize) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter();
+    let value = values.next()?.ok()?;
+    Some((value, at + values.byte_offset()))
 }
 
 #[cfg(test)]

@@ -61,9 +61,7 @@ impl Descriptor {
     /// Makes the descriptor of the empty JSON object with its content embedded, for a config or layer without content
     /// (image-spec, manifest.md "Guidance for an Empty Descriptor").
     pub fn empty_json() -> Self {
-        let mut descriptor = Self::of(MediaType::EMPTY_JSON, b"{}");
-        descriptor.data = Some(Bytes::from_static(b"{}"));
-        descriptor
+        Self { data: Some(Bytes::from_static(b"{}")), ..Self::of(MediaType::EMPTY_JSON, b"{}") }
     }
 
     /// Returns a descriptor with only media type, digest and size, as used in the field `subject`.

@@ -3,27 +3,25 @@
 use std::fmt;
 use std::io;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{Formatter, Serializer};
 
 /// Serializes a value as compact JSON with the escapes of Go's `encoding/json`.
 ///
 /// `<`, `>`, `&`, U+2028 and U+2029 are written as `\u003c` and so on. Digests of manifests depend on these bytes.
+#[expect(clippy::expect_used, reason = "writing to a Vec cannot fail and our types have string keys only")]
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    write(value, &mut Serializer::with_formatter(&mut bytes, GoFormatter(CompactFormatter)));
+    let written = value.serialize(&mut Serializer::with_formatter(&mut bytes, GoFormatter));
+    written.expect("plain data serialises into memory");
     bytes
 }
 
 /// Serializes a value as [`to_vec`] does, but indented by two spaces, without a final newline.
 pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(256);
-    write(
-        value,
-        &mut Serializer::with_formatter(&mut bytes, GoFormatter(PrettyFormatter::with_indent(b"  "))),
-    );
-    bytes
+    // Without a limit the indentation always succeeds.
+    indented(&to_vec(value), usize::MAX).unwrap_or_default()
 }
 
 /// The maximum number of bytes that indentation may add to eight times the length of a text.
@@ -37,10 +35,15 @@ const MAX_INDENTATION: usize = 64 << 20;
 /// Fails if `bytes` are not one JSON value, or if the result is longer than 64 MiB plus eight times the length of
 /// the text. The limit exists because indentation grows with the square of the depth.
 pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-    // The loop below only works on valid JSON.
     serde_json::from_slice::<de::IgnoredAny>(bytes)?;
-    let mut out = Vec::with_capacity(bytes.len() * 2);
     let longest = bytes.len().saturating_mul(8).saturating_add(MAX_INDENTATION);
+    let too_deep = || format!("nested too deeply to be indented: more than {longest} bytes");
+    indented(bytes, longest).ok_or_else(|| de::Error::custom(too_deep()))
+}
+
+/// Indents valid JSON. Returns `None` if the result is longer than `longest` bytes.
+fn indented(bytes: &[u8], longest: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len() * 2);
     let (mut depth, mut quoted, mut escaped, mut opened) = (0_usize, false, false, false);
     let line = |out: &mut Vec<u8>, depth: usize| {
         out.push(b'\n');
@@ -48,9 +51,7 @@ pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
     };
     for &byte in bytes {
         if out.len() > longest {
-            return Err(de::Error::custom(format!(
-                "nested too deeply to be indented: more than {longest} bytes"
-            )));
+            return None;
         }
         // Everything inside of a string is copied, escapes included.
         if quoted {
@@ -80,38 +81,13 @@ pub fn indent(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
             _ => {}
         }
     }
-    Ok(out)
+    Some(out)
 }
 
-#[expect(clippy::expect_used, reason = "writing to a Vec cannot fail and our types have string keys only")]
-fn write<T: Serialize + ?Sized, F: Formatter>(value: &T, serializer: &mut Serializer<&mut Vec<u8>, F>) {
-    value.serialize(serializer).expect("plain data serialises into memory");
-}
+/// Writes strings with Go's escapes. The other methods of the trait write compact JSON.
+struct GoFormatter;
 
-struct GoFormatter<F>(F);
-
-macro_rules! forward {
-    ($($name:ident($($argument:ident: $type:ty),*);)*) => {$(
-        fn $name<W: io::Write + ?Sized>(&mut self, writer: &mut W $(, $argument: $type)*) -> io::Result<()> {
-            self.0.$name(writer $(, $argument)*)
-        }
-    )*};
-}
-
-// The methods that are not forwarded keep the trait's defaults, as they do in both formatters of `serde_json`.
-impl<F: Formatter> Formatter for GoFormatter<F> {
-    forward! {
-        begin_array();
-        end_array();
-        begin_array_value(first: bool);
-        end_array_value();
-        begin_object();
-        end_object();
-        begin_object_key(first: bool);
-        begin_object_value();
-        end_object_value();
-    }
-
+impl Formatter for GoFormatter {
     fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
         // Text between two escapes is written at once.
         let mut start = 0;
@@ -129,14 +105,6 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
             start = at + found.len_utf8();
         }
         writer.write_all(&text.as_bytes()[start..])
-    }
-
-    fn write_char_escape<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        escape: CharEscape,
-    ) -> io::Result<()> {
-        self.0.write_char_escape(writer, escape)
     }
 }
 
@@ -157,65 +125,60 @@ where
 /// # Errors
 /// Fails if the text is not one JSON value, has duplicate keys, or is nested more than 127 deep.
 pub fn check_strict(bytes: &[u8]) -> Result<(), serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Strict.deserialize(&mut deserializer)?;
-    // Bytes after the value are an error, too.
-    deserializer.end()
+    serde_json::from_slice::<Strict>(bytes).map(drop)
 }
 
+/// A JSON value without duplicate keys.
 struct Strict;
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // `serde_json` limits the depth of the document, so this recursion cannot overflow the stack.
-        deserializer.deserialize_any(self)
+        deserializer.deserialize_any(Self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = ();
+    type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON without duplicate keys")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         // Keys are compared after unescaping: `a` and `\u0061` are one key.
         let mut seen = std::collections::HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            if seen.contains(&key) {
+            if let Some(key) = seen.replace(key) {
                 return Err(de::Error::custom(format_args!("duplicate key {key:?}")));
             }
-            seen.insert(key);
-            map.next_value_seed(Strict)?;
+            map.next_value::<Self>()?;
         }
-        Ok(())
+        Ok(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Strict)?.is_some() {}
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
     }
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
     }
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
     }
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
     }
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 }
 

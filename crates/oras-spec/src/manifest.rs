@@ -236,14 +236,12 @@ impl Manifest {
     ///
     /// Docker's manifests have no subject. Foreign layers are included, and the caller decides whether to copy them.
     pub fn children(&self) -> Vec<Descriptor> {
-        let subject = self.subject().cloned().into_iter();
-        match &self.view {
-            View::Image(manifest) => {
-                subject.chain([manifest.config.clone()]).chain(manifest.layers.iter().cloned()).collect()
-            }
-            View::Index(index) => subject.chain(index.manifests.iter().cloned()).collect(),
-            View::Artifact(artifact) => subject.chain(artifact.blobs.iter().cloned()).collect(),
-        }
+        let listed = match &self.view {
+            View::Image(manifest) => &manifest.layers,
+            View::Index(index) => &index.manifests,
+            View::Artifact(artifact) => &artifact.blobs,
+        };
+        self.subject().into_iter().chain(self.config()).chain(listed).cloned().collect()
     }
 
     /// Returns the manifest to which this one refers, if there is one.
@@ -293,10 +291,11 @@ impl Manifest {
     /// Returns the descriptor of this manifest for a list of referrers: `described` with the artifact type and
     /// annotations of the manifest (distribution-spec, "Listing Referrers").
     pub fn referrer_descriptor(&self, described: &Descriptor) -> Descriptor {
-        let mut descriptor = described.plain();
-        descriptor.annotations = self.annotations().clone();
-        descriptor.artifact_type = self.artifact_type().cloned();
-        descriptor
+        Descriptor {
+            annotations: self.annotations().clone(),
+            artifact_type: self.artifact_type().cloned(),
+            ..described.plain()
+        }
     }
 }
 
