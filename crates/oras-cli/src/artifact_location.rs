@@ -12,7 +12,6 @@ use crate::args::{LocationArgs, Usage, flags::exclusive, values::non_empty};
 use crate::cache;
 use crate::env;
 use crate::failure::{self, Failure};
-use crate::printer::Printer;
 use crate::registry_access::RegistryAccess;
 
 /// The advice for an invalid reference.
@@ -37,12 +36,7 @@ enum LocationKind {
 
 impl ArtifactLocation {
     /// Parses the reference `raw`. The flags, whose names begin with `prefix`, select a registry or an OCI layout.
-    pub(crate) fn new(
-        args: &LocationArgs,
-        prefix: &str,
-        raw: &str,
-        printer: &Printer,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &LocationArgs, prefix: &str, raw: &str) -> Result<Self, Failure> {
         let layout = &args.layout;
         exclusive!(prefix, layout.oci_layout_path, layout.oci_layout)?;
         // With `--oci-layout` the reference contains the path; with `--oci-layout-path` the flag does.
@@ -61,7 +55,7 @@ impl ArtifactLocation {
         }
         let reference: Reference =
             raw.parse().map_err(|error| Failure::new(format!("{raw:?}: {error}")).advise(REFERENCE_FORM))?;
-        let access = Box::new(RegistryAccess::new(&args.registry, prefix, printer)?);
+        let access = Box::new(RegistryAccess::new(&args.registry, prefix)?);
         Ok(Self {
             raw: raw.to_owned(),
             path: reference.name(),
@@ -177,11 +171,11 @@ impl ArtifactLocation {
     }
 
     /// Returns the location of `tag` in the same repository or layout.
-    pub(crate) fn sibling(&self, args: &LocationArgs, tag: &str, printer: &Printer) -> Result<Self, Failure> {
+    pub(crate) fn sibling(&self, args: &LocationArgs, tag: &str) -> Result<Self, Failure> {
         match self.kind {
             // With `--oci-layout-path` the reference is only the tag. In all other forms it also contains the location.
-            LocationKind::Layout { by_flag: false } => Self::new(args, "", tag, printer),
-            _ => Self::new(args, "", &format!("{}:{tag}", self.path), printer),
+            LocationKind::Layout { by_flag: false } => Self::new(args, "", tag),
+            _ => Self::new(args, "", &format!("{}:{tag}", self.path)),
         }
     }
 

@@ -8,21 +8,20 @@ use oras::{CachedSource, Layout, LayoutOptions};
 
 use crate::env;
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 /// The files that are rewritten if they are damaged. Blobs need no repair, because each read of a blob verifies it.
 const DOCUMENTS: [&str; 2] = ["index.json", "oci-layout"];
 
 /// Wraps `source` in the cache at `path`. If the cache cannot be opened, prints a warning and returns `source` itself.
 pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Arc<dyn Source>, Failure> {
-    let printer = Printer::new();
     let limit = env::cache_size().map_err(Failure::new)?;
     let options = LayoutOptions { size_limit: limit, ..LayoutOptions::default() };
-    let cache = match open(&path, options, printer).await {
+    let cache = match open(&path, options).await {
         Ok(cache) => cache,
         // A broken cache must not make reading impossible.
         Err(error) => {
-            printer.error(&format!(
+            print::error(&format!(
                 "Warning: reading without the cache at {}: {}",
                 path.display(),
                 error.chain()
@@ -34,7 +33,7 @@ pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Ar
 }
 
 /// Opens the cache. Renames damaged documents and writes new ones; the blobs stay.
-async fn open(path: &Path, options: LayoutOptions, printer: Printer) -> Result<Layout, Error> {
+async fn open(path: &Path, options: LayoutOptions) -> Result<Layout, Error> {
     let damage = match Layout::open_or_create_with(path, options).await {
         // New documents repair only damaged content. Other errors, such as a missing permission, are returned.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidContent | ErrorKind::TooLarge) => error,
@@ -47,7 +46,7 @@ async fn open(path: &Path, options: LayoutOptions, printer: Printer) -> Result<L
     }
     let rebuilt = Layout::open_or_create_with(path, options).await?;
     let (path, why) = (path.display(), damage.chain());
-    printer.error(&format!(
+    print::error(&format!(
         "Warning: rebuilt the cache at {path}, whose former index is in index.json.damaged: {why}"
     ));
     Ok(rebuilt)

@@ -10,19 +10,18 @@ use crate::args::ConnectionArgs;
 use crate::env;
 use crate::failure::Failure;
 use crate::log;
-use crate::printer::Printer;
+use crate::print;
 
 /// Opens the credential files: those of `--registry-config`, else Docker's, with those of the containers tools as a
 /// fallback.
-pub(crate) fn credential_files(given: &[String], printer: &Printer) -> DockerConfig {
-    let printer = *printer;
+pub(crate) fn credential_files(given: &[String]) -> DockerConfig {
     let store = match given {
         [] => DockerConfig::open(env::docker_config().into_iter().collect())
             .with_fallbacks(env::containers_auth()),
         // Explicit files have no fallbacks, so that no other credential is sent.
         paths => DockerConfig::open(paths.iter().map(PathBuf::from).collect()),
     };
-    store.with_notices(Arc::new(move |text: &str| log::notice(printer, text)))
+    store.with_notices(Arc::new(move |text: &str| log::notice(text)))
 }
 
 /// Returns the credential that the flags give. Reads it from standard input for `--password-stdin` and
@@ -31,15 +30,14 @@ pub(crate) fn given(
     args: &ConnectionArgs,
     username: Option<String>,
     is_for_one_registry: bool,
-    printer: &Printer,
 ) -> Result<Option<Credential>, Failure> {
     let (mut password, mut token) = (args.password.clone(), args.identity_token.clone());
     if is_for_one_registry {
         if password.is_some() {
-            printer.error("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
+            print::error("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
         }
         if token.is_some() {
-            printer.error(
+            print::error(
                 "WARNING! Using --identity-token via the CLI is insecure. Use --identity-token-stdin.",
             );
         }

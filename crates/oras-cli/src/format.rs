@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::{FormatArgs, values::non_empty};
 use crate::expression::Expression;
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 /// The format of a result.
 #[derive(Clone, Debug)]
@@ -32,22 +32,13 @@ pub(crate) const TREE: SupportedFormats = SupportedFormats(&["table", "json", "g
 
 impl Format {
     /// Reads `--format` and `--template`.
-    pub(crate) fn read(
-        args: &FormatArgs,
-        offered: SupportedFormats,
-        printer: Printer,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn read(args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
         let default = offered.0.last().copied().unwrap_or("text");
-        Self::parse(args.format.as_deref().unwrap_or(default), args, offered, printer)
+        Self::parse(args.format.as_deref().unwrap_or(default), args, offered)
     }
 
     /// Reads the format `given`, and `--template`.
-    pub(crate) fn parse(
-        given: &str,
-        args: &FormatArgs,
-        offered: SupportedFormats,
-        printer: Printer,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn parse(given: &str, args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
         let mut template = non_empty(args.template.as_ref());
         let mut name = given;
         if template.is_some() {
@@ -70,7 +61,7 @@ impl Format {
             (_, _) if jq.is_some() => Err(Failure::new("--jq must be used with --format json")),
             ("json", _) => Ok(Self::Json),
             ("table", _) => {
-                printer.error("Format \"table\" is deprecated and will be removed in a future release.");
+                print::error("Format \"table\" is deprecated and will be removed in a future release.");
                 Ok(Self::Table)
             }
             ("go-template", Some(text)) => Expression::template(text).map(Self::Expression),
@@ -96,18 +87,16 @@ impl Format {
         let name = name.split('=').next().unwrap_or_default();
         Err(Failure::new(format!("`--output -` cannot be used with `--format {name}` at the same time")))
     }
-}
 
-impl Printer {
     /// Prints `report` in a format for programs, and nothing in a format for people.
-    pub(crate) fn report<T: Serialize>(self, format: &Format, report: &T) -> Result<(), Failure> {
-        match format {
-            Format::Text | Format::Table => Ok(()),
-            Format::Json => self.json(report),
-            Format::Expression(expression) => {
+    pub(crate) fn report<T: Serialize>(&self, report: &T) -> Result<(), Failure> {
+        match self {
+            Self::Text | Self::Table => Ok(()),
+            Self::Json => print::json(report),
+            Self::Expression(expression) => {
                 // Output before an error is printed, as by the Go tool.
                 let (output, evaluated) = expression.run(&json::to_vec(report));
-                self.text(&output)?;
+                print::text(&output)?;
                 evaluated
             }
         }

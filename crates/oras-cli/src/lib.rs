@@ -21,7 +21,7 @@ mod format;
 mod humanize;
 mod interrupt;
 mod log;
-mod printer;
+mod print;
 mod progress;
 mod prompt;
 mod referrer_table;
@@ -35,7 +35,6 @@ use std::process::ExitCode;
 
 use crate::args::Request;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Returns the root command with every command, flag and example, as the reference pages show it.
 pub fn command() -> clap::Command {
@@ -50,20 +49,19 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == expression::CHILD) {
         return expression::run_child();
     }
-    let printer = Printer::new();
-    let result = run(&printer);
+    let result = run();
     // Libraries do not print. They collect warnings about the file system, which are shown even if the command
     // failed.
     for text in oras::fs::take_notices() {
-        printer.error(&format!("Warning: {text}"));
+        print::error(&format!("Warning: {text}"));
     }
-    if printer.is_stdout_closed() {
+    if print::is_stdout_closed() {
         return end_by_broken_pipe();
     }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            printer.error(&failure.to_string());
+            print::error(&failure.to_string());
             if env::exit_codes() { ExitCode::from(failure.exit_code()) } else { ExitCode::FAILURE }
         }
     }
@@ -90,30 +88,30 @@ fn forbid_core_files() {
     }
 }
 
-fn run(printer: &Printer) -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
     let words = std::env::args_os().skip(1).map(args::text).collect::<Result<Vec<_>, _>>()?;
     // The line at the cursor is incomplete, so a completion request is answered before the line is checked.
     if let Some((command, words)) = words.split_first().filter(|(word, _)| complete::is_completion(word)) {
-        return complete::print_candidates(command, words, printer);
+        return complete::print_candidates(command, words);
     }
     // The Go tool has no such flag, but most other programs do.
     let words = match words.split_first() {
         Some((word, rest)) if word == "--version" || word == "-V" => [&["version".to_owned()], rest].concat(),
         _ => words,
     };
-    let matches = match args::read(cmd::root(), &words, |text| printer.error(text))? {
+    let matches = match args::read(cmd::root(), &words, |text| print::error(text))? {
         Request::Run(matches) => matches,
-        Request::Help(path) => return printer.bytes(args::help::page(command(), &path).as_bytes()),
+        Request::Help(path) => return print::bytes(args::help::page(command(), &path).as_bytes()),
     };
     match matches.subcommand() {
         None => Ok(()),
         // These commands use neither the network nor the file system, so they need no runtime.
-        Some(("version", matches)) => cmd::version::run(matches, printer),
+        Some(("version", matches)) => cmd::version::run(matches),
         Some(("completion", matches)) => match matches.subcommand() {
-            Some((shell, matches)) => cmd::completion::run(shell, matches, printer),
+            Some((shell, matches)) => cmd::completion::run(shell, matches),
             None => Ok(()),
         },
-        Some((name, matches)) => run_async(name, matches, printer),
+        Some((name, matches)) => run_async(name, matches),
     }
 }
 
@@ -122,7 +120,7 @@ const THREADS: usize = 512;
 /// The limit of blocking threads of a server. They never wait for a slow client, and each thread costs memory.
 const SERVER_THREADS: usize = 64;
 
-fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Result<(), Failure> {
+fn run_async(name: &str, matches: &clap::ArgMatches) -> Result<(), Failure> {
     // One thread drives the network; files are read, hashed and written on blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -131,7 +129,7 @@ fn run_async(name: &str, matches: &clap::ArgMatches, printer: &Printer) -> Resul
         .map_err(|error| Failure::new(format!("failed to start: {error}")))?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = cmd::run(name, matches, printer) => result,
+            result = cmd::run(name, matches) => result,
             // On Ctrl-C the future of the command is dropped, which cancels its requests.
             () = interrupt::received(name) => Err(Failure::new("interrupt signal received")),
         }

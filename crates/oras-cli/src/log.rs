@@ -11,34 +11,34 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::printer::Printer;
+use crate::print;
 
 /// Logs a warning.
-pub(crate) fn warning(printer: Printer, text: &str, data: &[(&str, &str)]) {
-    printer.error(&entry(Timestamp::now(), "WARNING", text, data));
+pub(crate) fn warning(text: &str, data: &[(&str, &str)]) {
+    print::error(&entry(Timestamp::now(), "WARNING", text, data));
 }
 
 /// Logs a warning, unless the same text was logged before.
-pub(crate) fn notice(printer: Printer, text: &str) {
+pub(crate) fn notice(text: &str) {
     static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     // Several threads may report the same problem. The first one to lock the set logs it.
     if LOGGED.lock().insert(text.to_owned()) {
-        warning(printer, text, &[]);
+        warning(text, &[]);
     }
 }
 
 /// Logs a warning of a registry, unless it was logged before: both sides of a copy may use one registry.
-pub(crate) fn registry_warning(printer: Printer, registry: &str, text: &str) {
+pub(crate) fn registry_warning(registry: &str, text: &str) {
     static LOGGED: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
     let key = (registry.to_owned(), text.to_owned());
     if LOGGED.lock().insert(key) {
-        warning(printer, text, &[("registry", registry)]);
+        warning(text, &[("registry", registry)]);
     }
 }
 
 /// Starts to log requests to registries and their responses.
-pub(crate) fn show_requests(printer: Printer) {
-    let subscriber = tracing_subscriber::registry().with(Requests { printer });
+pub(crate) fn show_requests() {
+    let subscriber = tracing_subscriber::registry().with(Requests);
     // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
@@ -58,9 +58,7 @@ fn entry(time: Timestamp, level: &str, text: &str, data: &[(&str, &str)]) -> Str
 }
 
 /// Logs the events that the client emits for `--debug`, and no others.
-struct Requests {
-    printer: Printer,
-}
+struct Requests;
 
 impl<S: Subscriber> Layer<S> for Requests {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -71,7 +69,7 @@ impl<S: Subscriber> Layer<S> for Requests {
         let mut message = Message(String::new());
         event.record(&mut message);
         let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
-        self.printer.error(&entry(Timestamp::now(), level, &message.0, &[]));
+        print::error(&entry(Timestamp::now(), level, &message.0, &[]));
     }
 }
 

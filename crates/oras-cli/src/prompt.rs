@@ -3,11 +3,11 @@
 use std::io::IsTerminal;
 
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 /// Asks the user for a line. Does not echo a secret on a terminal.
-pub(crate) fn prompt(printer: &Printer, question: &str, secret: bool) -> Result<String, Failure> {
-    printer.text(question.as_bytes())?;
+pub(crate) fn prompt(question: &str, secret: bool) -> Result<String, Failure> {
+    print::text(question.as_bytes())?;
     let failed = |error: std::io::Error| Failure::of_io("failed to read standard input", &error);
     // A secret from a pipe is read like any line, because there is no echo to turn off.
     if secret && std::io::stdin().is_terminal() {

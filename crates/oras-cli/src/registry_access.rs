@@ -17,7 +17,6 @@ use crate::credentials::{self, credential_files};
 use crate::env;
 use crate::failure::Failure;
 use crate::log;
-use crate::printer::Printer;
 
 /// Access to registries as the flags describe it.
 pub(crate) struct RegistryAccess {
@@ -33,7 +32,7 @@ pub(crate) struct RegistryAccess {
 
 impl RegistryAccess {
     /// Checks the flags, whose names begin with `prefix`. Reads a secret from standard input if a flag requests it.
-    pub(crate) fn new(args: &RegistryArgs, prefix: &str, printer: &Printer) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &RegistryArgs, prefix: &str) -> Result<Self, Failure> {
         let connection = &args.connection;
         exclusive!(prefix, connection.username, connection.identity_token, connection.identity_token_stdin)?;
         exclusive!(
@@ -58,8 +57,8 @@ impl RegistryAccess {
             };
         let headers = connection.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
         let username = non_empty(connection.username.as_ref()).map(ToOwned::to_owned);
-        let credential = credentials::given(connection, username.clone(), prefix.is_empty(), printer)?;
-        let store = Arc::new(credential_files(&connection.registry_config, printer));
+        let credential = credentials::given(connection, username.clone(), prefix.is_empty())?;
+        let store = Arc::new(credential_files(&connection.registry_config));
         let credentials: Arc<dyn CredentialStore> = match &credential {
             Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
             None => {
@@ -68,7 +67,6 @@ impl RegistryAccess {
                 Arc::clone(&store) as _
             }
         };
-        let warnings_printer = *printer;
         let mut options = ClientOptions {
             plain_http: connection.plain_http,
             insecure: connection.insecure,
@@ -91,9 +89,7 @@ impl RegistryAccess {
                 Some("v1.1-referrers-tag") => ReferrersMode::Tag,
                 _ => ReferrersMode::Auto,
             },
-            warnings: Some(Arc::new(move |registry: &str, text: &str| {
-                log::registry_warning(warnings_printer, registry, text);
-            })),
+            warnings: Some(Arc::new(log::registry_warning)),
             ..ClientOptions::default()
         };
         args.network.apply(&mut options, prefix == UPSTREAM)?;

@@ -8,22 +8,20 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::printer::Printer;
+use crate::print;
 
 /// The prefix of the tracing targets of the server's events, for example of its requests.
 const TARGET: &str = "oras_serve";
 
 /// Starts to log the events of the server.
-pub(crate) fn show(printer: Printer) {
-    let subscriber = tracing_subscriber::registry().with(AccessLog { printer });
+pub(crate) fn show() {
+    let subscriber = tracing_subscriber::registry().with(AccessLog);
     // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
 /// Prints a line for each event.
-struct AccessLog {
-    printer: Printer,
-}
+struct AccessLog;
 
 impl<S: Subscriber> Layer<S> for AccessLog {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -35,7 +33,7 @@ impl<S: Subscriber> Layer<S> for AccessLog {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let mut line = LogfmtLine(format!("time={} level={level}", Timestamp::now()));
         event.record(&mut line);
-        self.printer.error(&line.0);
+        print::error(&line.0);
     }
 }
 

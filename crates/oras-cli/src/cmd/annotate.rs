@@ -8,7 +8,7 @@ use crate::artifact_location::ArtifactLocation;
 use crate::cmd::pack_args;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage {
     path: "oras annotate",
@@ -45,11 +45,11 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = AnnotateArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest to annotate")?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     // `--annotation` describes the manifest itself, so its values are stored under `$manifest`.
     let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     let edits = Annotations { set: set.into_iter().collect(), remove: args.remove.clone() };
@@ -58,7 +58,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             .usage(USAGE.line())
             .advise("Please give them via the flags --annotation \"key=value\" and --remove \"key\""));
     }
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let reference = target.require_reference(&USAGE, true)?;
     let store = target.deleting_store().await?;
     let annotated = oras::annotate(store, reference, &edits).await.map_err(|error| target.failure(&error))?;
@@ -66,13 +66,13 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Format::Text => {
             let verb =
                 if annotated.before.digest == annotated.after.digest { "Unchanged" } else { "Annotated" };
-            printer.line(format!(
+            print::line(format!(
                 "{verb} {}\nOld digest: {}\nDigest: {}",
                 target.display(),
                 annotated.before.digest,
                 annotated.after.digest
             ))
         }
-        format => printer.report(&format, &report::Annotate::new(&target.path, &annotated)),
+        format => format.report(&report::Annotate::new(&target.path, &annotated)),
     }
 }

@@ -8,7 +8,7 @@ use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usag
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::{listener, words::PUSH};
 
 const USAGE: Usage = Usage {
@@ -52,7 +52,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = AttachArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, false, "the destination artifact for attaching.")?;
@@ -65,10 +65,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         _ => failure,
     };
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer).map_err(|failure| {
+    let target = ArtifactLocation::new(&args.location, "", &words[0]).map_err(|failure| {
         if failure.message.contains("invalid reference") { asks_for_reference(failure) } else { failure }
     })?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let platform = values::platform(args.platform.as_ref())?;
     flags::exclusive!("", args.config, args.platform)?;
     let reference = target.require_reference(&USAGE, true).map_err(asks_for_reference)?;
@@ -98,7 +98,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if dry_run {
         store = oras::dry_run(store);
     }
-    let listener = listener(PUSH.dry(dry_run), &args.progress, &format, *printer);
+    let listener = listener(PUSH.dry(dry_run), &args.progress, &format);
     let attached =
         oras::attach(store, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
@@ -111,14 +111,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             } else {
                 format!("{}@{subject}", target.path)
             };
-            printer.line(format!(
+            print::line(format!(
                 "{} {}\nDigest: {}",
                 if dry_run { "Dry run: would attach to" } else { "Attached to" },
                 target.display_as(&raw),
                 attached.root.digest
             ))?;
         }
-        format => printer.report(&format, &report::Node::new(&target.path, &attached.root))?,
+        format => format.report(&report::Node::new(&target.path, &attached.root))?,
     }
     // The temporary file with standard input must exist until the upload is complete.
     drop(packed.spooled);

@@ -13,7 +13,7 @@ use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::tag_lines::{TagLines, TagWarnings};
 use crate::progress::{listener, words::BACKUP};
 
@@ -58,12 +58,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = BackupArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the artifacts to back up")?;
-    let artifacts = TaggedArtifacts::new(&args.registry, &words[0], printer)?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let path = required_path(args.output.as_deref(), "output")?;
     let start = Instant::now();
     let dry_run = args.dry_run;
@@ -74,15 +74,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         dry_run,
     };
     let name = artifacts.repository.name();
-    let nodes = listener(BACKUP, &args.progress, &format, *printer);
+    let nodes = listener(BACKUP, &args.progress, &format);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
-        Arc::new(TagLines { printer: *printer, source: name.to_owned(), done, nodes })
+        Arc::new(TagLines { source: name.to_owned(), done, nodes })
     } else {
         nodes
     };
     // Warnings appear in every format, lines about tags only in text.
-    let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
+    let listener = Arc::new(TagWarnings { inner: listener });
     let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
@@ -105,17 +105,17 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 
     let count = backed_up.artifacts.len();
     match format {
-        Format::Text if dry_run => printer.line(format!(
+        Format::Text if dry_run => print::line(format!(
             "Dry run complete: {count} tag(s) would be backed up from {name:?} to {path:?} (no data written)"
         )),
-        Format::Text => printer.line(format!(
+        Format::Text => print::line(format!(
             "Successfully backed up {count} tag(s) from {name:?} to {path:?} in {}.",
             humanize::duration(start.elapsed())
         )),
         format => {
             let report = report::Backup::new(name, &path, &backed_up.artifacts);
             let archive_size = backed_up.archive_size;
-            printer.report(&format, &report::Backup { dry_run, archive_size, ..report })
+            format.report(&report::Backup { dry_run, archive_size, ..report })
         }
     }
 }

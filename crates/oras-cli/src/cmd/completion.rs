@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 
 use crate::args::{self, flags};
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 /// The script of each shell, which runs `oras __complete`.
 const SCRIPTS: [(&str, &str); 4] = [
@@ -66,7 +66,7 @@ fn shell(name: &'static str, about: &'static str, examples: &'static str) -> Com
 }
 
 /// Prints the script for the shell `name`.
-pub(crate) fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let args = CompletionArgs::read(matches, "");
     if let Some(word) = args.words.first() {
         return Err(Failure::new(format!("unknown command {word:?} for \"oras completion {name}\"")));
@@ -74,7 +74,7 @@ pub(crate) fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result
     let script = SCRIPTS.iter().find(|(shell, _)| *shell == name).map_or("", |(_, script)| script);
     if args.no_descriptions {
         // The two hidden commands differ only in the descriptions, so one script serves both settings.
-        return printer.bytes(script.replace("__complete ", "__completeNoDesc ").as_bytes());
+        return print::bytes(script.replace("__complete ", "__completeNoDesc ").as_bytes());
     }
-    printer.bytes(script.as_bytes())
+    print::bytes(script.as_bytes())
 }

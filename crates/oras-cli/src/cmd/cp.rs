@@ -12,7 +12,7 @@ use crate::args::{
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::{listener, words::COPY};
 
 const USAGE: Usage =
@@ -58,7 +58,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let mut args = CopyArgs::read(matches, "");
     // `--resolve` applies to both sides, before the entries of `--from-resolve` and `--to-resolve`.
     for side in [&mut args.from, &mut args.to] {
@@ -67,11 +67,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let words = &args.words;
     USAGE.check(words, 2, true, "the source and destination for copying")?;
     let (raw, extra_tags) = split_tags(&words[1])?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let dry_run = args.dry_run;
     let platforms = platforms(&args.platform)?;
-    let from = ArtifactLocation::new(&args.from, "from-", &words[0], printer)?;
-    let to = ArtifactLocation::new(&args.to, "to-", raw, printer)?;
+    let from = ArtifactLocation::new(&args.from, "from-", &words[0])?;
+    let to = ArtifactLocation::new(&args.to, "to-", raw)?;
     check_tags(&extra_tags)?;
     let source = from.source().await?;
     let reference = from.require_reference(&USAGE, true)?;
@@ -88,7 +88,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         force: args.force,
         max_manifest_size: Some(from.max_manifest_size()),
     };
-    let listener = listener(COPY.between(&from, &to).dry(dry_run), &args.progress, &format, *printer);
+    let listener = listener(COPY.between(&from, &to).dry(dry_run), &args.progress, &format);
     let root = oras::copy(source, reference, destination, options, listener)
         .await
         .map_err(|error| failure(&from, &to, &error))?;
@@ -109,14 +109,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             dry_run,
             copied: report::Push::new(&to.path, &root, &tags),
         };
-        return printer.report(&format, &report);
+        return format.report(&report);
     }
     let done = if dry_run { "Dry run: would copy" } else { "Copied" };
-    printer.line(format!("{done} {source} => {}", to.display()))?;
+    print::line(format!("{done} {source} => {}", to.display()))?;
     for tag in extra_tags.into_iter().filter(|_| !dry_run) {
-        printer.line(format!("Tagged {tag}"))?;
+        print::line(format!("Tagged {tag}"))?;
     }
-    printer.line(format!("Digest: {digest}"))
+    print::line(format!("Digest: {digest}"))
 }
 
 /// Returns true if the text is not a tag: a digest, or empty.

@@ -10,7 +10,7 @@ use crate::args::{CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, f
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::prompt::prompt;
 
 flags::flags! {
@@ -37,7 +37,6 @@ pub(crate) fn location(
     words: &[String],
     usage: &Usage,
     what: &str,
-    printer: &Printer,
 ) -> Result<(ArtifactLocation, Format), Failure> {
     usage.check(words, 1, true, what)?;
     // A question on standard output would mix with the descriptor.
@@ -46,20 +45,19 @@ pub(crate) fn location(
             "must apply --force to confirm the deletion if the descriptor is outputted",
         ));
     }
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     if !format.is_for_people() && !args.force {
         return Err(Failure::new(
             "must apply --force to confirm the deletion if the result is not printed as text",
         ));
     }
     args.descriptor.exclude_format(&args.format)?;
-    Ok((ArtifactLocation::new(&args.location, "", &words[0], printer)?, format))
+    Ok((ArtifactLocation::new(&args.location, "", &words[0])?, format))
 }
 
 /// A requested deletion.
 pub(crate) struct Deletion<'a> {
     pub(crate) args: &'a DeletionArgs,
-    pub(crate) printer: &'a Printer,
     pub(crate) target: &'a ArtifactLocation,
     pub(crate) format: &'a Format,
     /// `manifest` or `blob`.
@@ -92,8 +90,8 @@ impl Deletion<'_> {
             "Are you sure you want to delete the {} \"{}\"{}? [y/N] ",
             self.noun, node.digest, self.consequence
         );
-        if !force && !is_confirmed(&prompt(self.printer, &question, false)?) {
-            return self.printer.line("Operation cancelled.");
+        if !force && !is_confirmed(&prompt(&question, false)?) {
+            return print::line("Operation cancelled.");
         }
         // In a layout this store also deletes content that is no longer needed, so it is opened after the confirmation.
         target
@@ -103,17 +101,17 @@ impl Deletion<'_> {
             .await
             .map_err(|error| target.failure(&error))?;
         if self.args.descriptor.is_wanted() {
-            return print_descriptor(self.printer, &node, self.args.descriptor.is_pretty());
+            return print_descriptor(&node, self.args.descriptor.is_pretty());
         }
         self.report(Some(&node), &format!("Deleted {}", target.display()))
     }
 
     fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
         match self.format {
-            Format::Text => self.printer.line(text),
+            Format::Text => print::line(text),
             format => {
                 let report = report::Deleted::new(&self.target.path, &self.target.raw, node);
-                self.printer.report(format, &report)
+                format.report(&report)
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::artifact_location::ArtifactLocation;
 use crate::env;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::referrer_table;
 use crate::referrer_tree::{self, TreeStyle};
 
@@ -48,7 +48,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DiscoverArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target artifact to discover referrers from")?;
@@ -56,15 +56,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if args.depth.is_some_and(|depth| depth < 1) {
         return Err(Failure::new("depth value should be at least 1"));
     }
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let format = match args.output.as_deref() {
-        None => Format::read(&args.format, format::TREE, *printer)?,
+        None => Format::read(&args.format, format::TREE)?,
         Some(old) => {
             if old.starts_with("go-template=") {
                 return Err(Failure::new("output type can only be tree, table or json"));
             }
-            let format = Format::parse(old, &args.format, format::TREE, *printer)?;
-            printer.error(&format!("[DEPRECATED] --output is deprecated, try `--format {old}` instead"));
+            let format = Format::parse(old, &args.format, format::TREE)?;
+            print::error(&format!("[DEPRECATED] --output is deprecated, try `--format {old}` instead"));
             format
         }
     };
@@ -79,13 +79,13 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let root = oras::discover(source, reference, &options).await.map_err(|error| target.failure(&error))?;
     let annotations = args.verbose.unwrap_or(true);
     match format {
-        Format::Table => printer.text(&referrer_table::draw(&target.raw, &root, annotations)),
+        Format::Table => print::text(&referrer_table::draw(&target.raw, &root, annotations)),
         Format::Text => {
             let is_terminal = std::io::stdout().is_terminal();
             let style =
                 TreeStyle { is_terminal, has_colours: is_terminal && !args.no_tty && !env::no_color() };
-            printer.bytes(referrer_tree::draw(&target.path, &root, annotations, style).as_bytes())
+            print::bytes(referrer_tree::draw(&target.path, &root, annotations, style).as_bytes())
         }
-        format => printer.report(&format, &report::Discover::new(&target.path, &root)),
+        format => format.report(&report::Discover::new(&target.path, &root)),
     }
 }

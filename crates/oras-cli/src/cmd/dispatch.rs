@@ -9,7 +9,6 @@ use super::{
 use crate::args::CommonArgs;
 use crate::failure::Failure;
 use crate::log;
-use crate::printer::Printer;
 
 /// Creates the root command.
 pub(crate) fn root() -> Command {
@@ -44,7 +43,7 @@ pub(crate) fn root() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     let nested = matches.subcommand();
     // `--debug` belongs to the innermost command, such as `blob fetch`.
     let (mut leaf, mut next) = (matches, nested);
@@ -52,27 +51,27 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> 
         (leaf, next) = (inner, inner.subcommand());
     }
     if CommonArgs::read(leaf, "").debug {
-        log::show_requests(*printer);
+        log::show_requests();
     }
     match (name, nested) {
-        ("push", _) => push::run(matches, printer).await,
-        ("pull", _) => pull::run(matches, printer).await,
-        ("cp", _) => cp::run(matches, printer).await,
-        ("attach", _) => attach::run(matches, printer).await,
-        ("backup", _) => backup::run(matches, printer).await,
-        ("restore", _) => restore::run(matches, printer).await,
-        ("discover", _) => discover::run(matches, printer).await,
-        ("serve", _) => serve::run(matches, printer).await,
-        ("resolve", _) => resolve::run(matches, printer).await,
-        ("untag", _) => untag::run(matches, printer).await,
-        ("annotate", _) => annotate::run(matches, printer).await,
-        ("tag", _) => tag::run(matches, printer).await,
-        ("login", _) => login::run(matches, printer).await,
-        ("logout", _) => logout::run(matches, printer).await,
-        ("blob", Some((name, matches))) => blob::run(name, matches, printer).await,
-        ("manifest", Some((name, matches))) => manifest::run(name, matches, printer).await,
-        ("partial", Some((name, matches))) => partial::run(name, matches, printer).await,
-        ("repo", Some((name, matches))) => repo::run(name, matches, printer).await,
+        ("push", _) => push::run(matches).await,
+        ("pull", _) => pull::run(matches).await,
+        ("cp", _) => cp::run(matches).await,
+        ("attach", _) => attach::run(matches).await,
+        ("backup", _) => backup::run(matches).await,
+        ("restore", _) => restore::run(matches).await,
+        ("discover", _) => discover::run(matches).await,
+        ("serve", _) => serve::run(matches).await,
+        ("resolve", _) => resolve::run(matches).await,
+        ("untag", _) => untag::run(matches).await,
+        ("annotate", _) => annotate::run(matches).await,
+        ("tag", _) => tag::run(matches).await,
+        ("login", _) => login::run(matches).await,
+        ("logout", _) => logout::run(matches).await,
+        ("blob", Some((name, matches))) => blob::run(name, matches).await,
+        ("manifest", Some((name, matches))) => manifest::run(name, matches).await,
+        ("partial", Some((name, matches))) => partial::run(name, matches).await,
+        ("repo", Some((name, matches))) => repo::run(name, matches).await,
         _ => Err(Failure::new(format!("unknown command {name:?} for \"oras\""))),
     }
 }

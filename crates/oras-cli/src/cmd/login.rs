@@ -13,7 +13,7 @@ use crate::env;
 use crate::failure::{self, Failure};
 use crate::format::{self, Format};
 use crate::log;
-use crate::printer::Printer;
+use crate::print;
 use crate::prompt::prompt;
 use crate::registry_access::RegistryAccess;
 
@@ -48,25 +48,24 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = LoginArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the registry to log in to")?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
-    let access = RegistryAccess::new(&args.registry, "", printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
+    let access = RegistryAccess::new(&args.registry, "")?;
     if args.check {
-        return login_check::run(&access.store, &words[0], &format, printer).await;
+        return login_check::run(&access.store, &words[0], &format).await;
     }
     // This check comes before the prompt, so that an unwritable file fails before the user types a password.
     access.store.check_writable()?;
     let credential = match &access.credential {
         // A user name without a password has an empty password here, so only the password is asked for.
-        Some(Credential::Basic { username, password }) if password.expose().is_empty() => Credential::Basic {
-            username: username.clone(),
-            password: ask_secret(printer, "Password: ", "password")?,
-        },
+        Some(Credential::Basic { username, password }) if password.expose().is_empty() => {
+            Credential::Basic { username: username.clone(), password: ask_secret("Password: ", "password")? }
+        }
         Some(credential) => credential.clone(),
-        None => ask_credential(printer, access.username.as_deref())?,
+        None => ask_credential(access.username.as_deref())?,
     };
     let host = words[0].as_str();
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
@@ -83,26 +82,26 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         }
         Failure::from(error.context(format!("failed to validate the credentials for {host}")))
     })?;
-    warn_of_plain_text(&access, host, printer).await?;
+    warn_of_plain_text(&access, host).await?;
     access
         .store
         .put(host, &credential)
         .await
         .map_err(|error| error.context(format!("failed to store the credentials for {host}")))?;
     match format {
-        Format::Text => printer.line("Login Succeeded"),
+        Format::Text => print::line("Login Succeeded"),
         format => {
             let username = match &credential {
                 Credential::Basic { username, .. } => Some(username.clone()),
                 _ => None,
             };
-            printer.report(&format, &report::Login { registry: host.to_owned(), logged_in: true, username })
+            format.report(&report::Login { registry: host.to_owned(), logged_in: true, username })
         }
     }
 }
 
 /// Warns if the secret will be stored unencrypted although a credential helper for a keychain is installed.
-async fn warn_of_plain_text(access: &RegistryAccess, host: &str, printer: &Printer) -> Result<(), Failure> {
+async fn warn_of_plain_text(access: &RegistryAccess, host: &str) -> Result<(), Failure> {
     let Some(helper) = env::native_helper() else { return Ok(()) };
     if let Some(path) = access.store.plain_text_path(host).await? {
         let text = format!(
@@ -110,25 +109,25 @@ async fn warn_of_plain_text(access: &RegistryAccess, host: &str, printer: &Print
              that file and log in again",
             path = path.display()
         );
-        log::notice(*printer, &text);
+        log::notice(&text);
     }
     Ok(())
 }
 
 /// Asks for the user name and the secret.
-fn ask_credential(printer: &Printer, username: Option<&str>) -> Result<Credential, Failure> {
+fn ask_credential(username: Option<&str>) -> Result<Credential, Failure> {
     let username = match username {
         Some(username) => username.to_owned(),
-        None => prompt(printer, "Username: ", false)?.trim().to_owned(),
+        None => prompt("Username: ", false)?.trim().to_owned(),
     };
     if username.is_empty() {
-        return Ok(Credential::Refresh(ask_secret(printer, "Token: ", "token")?));
+        return Ok(Credential::Refresh(ask_secret("Token: ", "token")?));
     }
-    Ok(Credential::Basic { username, password: ask_secret(printer, "Password: ", "password")? })
+    Ok(Credential::Basic { username, password: ask_secret("Password: ", "password")? })
 }
 
 /// Asks for a secret, which must not be empty.
-fn ask_secret(printer: &Printer, question: &str, what: &str) -> Result<Secret, Failure> {
-    let answer = prompt(printer, question, true)?;
+fn ask_secret(question: &str, what: &str) -> Result<Secret, Failure> {
+    let answer = prompt(question, true)?;
     if answer.is_empty() { Err(Failure::new(format!("{what} required"))) } else { Ok(Secret::from(answer)) }
 }

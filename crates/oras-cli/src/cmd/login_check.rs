@@ -5,15 +5,10 @@ use oras::report::CredentialSource;
 
 use crate::failure::Failure;
 use crate::format::Format;
-use crate::printer::Printer;
+use crate::print;
 
 /// Shows the credential for `name`, a registry or a repository.
-pub(crate) async fn run(
-    store: &DockerConfig,
-    name: &str,
-    format: &Format,
-    printer: &Printer,
-) -> Result<(), Failure> {
+pub(crate) async fn run(store: &DockerConfig, name: &str, format: &Format) -> Result<(), Failure> {
     // A credential may be stored for a single repository, so the path is a part of the lookup.
     let (server, repository) = match name.split_once('/') {
         Some((server, repository)) => (server, Some(repository)),
@@ -35,8 +30,8 @@ pub(crate) async fn run(
     let file = located.file.display().to_string();
     let source = CredentialSource { name: name.to_owned(), file, key, helper, kind, username };
     match format {
-        Format::Text => printer.line(sentence(&source)),
-        format => printer.report(format, &source),
+        Format::Text => print::line(sentence(&source)),
+        format => format.report(&source),
     }
 }
 

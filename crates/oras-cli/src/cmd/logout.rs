@@ -6,7 +6,6 @@ use oras::remote::CredentialStore;
 use crate::args::{self, CommonArgs, Usage, flags};
 use crate::credentials::credential_files;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
 
@@ -26,11 +25,11 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = LogoutArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the registry you want to log out")?;
-    let store = credential_files(&args.registry_config, printer);
+    let store = credential_files(&args.registry_config);
     // An unwritable file fails here, before any credential is deleted.
     store.check_writable()?;
     let host = &words[0];

@@ -11,7 +11,7 @@ use crate::env;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
-use crate::printer::Printer;
+use crate::print;
 use crate::registry_access::RegistryAccess;
 
 const PATHS: &str = "Directories or OCI layouts to look in, and below [default: .]";
@@ -59,29 +59,29 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     match name {
-        "clean" => clean(&CleanArgs::read(matches, ""), printer).await,
-        _ => list(ListArgs::read(matches, ""), printer).await,
+        "clean" => clean(&CleanArgs::read(matches, "")).await,
+        _ => list(ListArgs::read(matches, "")).await,
     }
 }
 
-async fn list(args: ListArgs, printer: &Printer) -> Result<(), Failure> {
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let format = Format::read(&args.format, format::TEXT)?;
     let found = oras::list_partial_transfers(&options(&args.words, args.older_than)).await?;
-    print(&found, "", &format, printer)
+    print(&found, "", &format)
 }
 
-async fn clean(args: &CleanArgs, printer: &Printer) -> Result<(), Failure> {
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+async fn clean(args: &CleanArgs) -> Result<(), Failure> {
+    let format = Format::read(&args.format, format::TEXT)?;
     let options = options(&args.words, args.older_than);
     // A dry run sends no requests, so it returns before credentials are read.
     if args.dry_run {
-        return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format, printer);
+        return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format);
     }
-    let access = RegistryAccess::new(&args.registry, "", printer)?;
+    let access = RegistryAccess::new(&args.registry, "")?;
     let removed = oras::clean_partial_transfers(&options, &access.client()?).await?;
-    print(&removed, "Removed ", &format, printer)
+    print(&removed, "Removed ", &format)
 }
 
 fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
@@ -95,13 +95,13 @@ fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
 }
 
 /// Prints a line for each partial transfer, with `verb` before it, or prints the report in a format for programs.
-fn print(partials: &PartialTransfers, verb: &str, format: &Format, printer: &Printer) -> Result<(), Failure> {
+fn print(partials: &PartialTransfers, verb: &str, format: &Format) -> Result<(), Failure> {
     if matches!(format, Format::Text) {
         for line in lines(partials) {
-            printer.line(format!("{verb}{line}"))?;
+            print::line(format!("{verb}{line}"))?;
         }
     }
-    printer.report(format, partials)
+    format.report(partials)
 }
 
 /// Returns a line for each partial transfer: kind, size, age and location.

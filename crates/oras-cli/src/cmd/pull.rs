@@ -17,7 +17,7 @@ use crate::args::{
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::{listener, words::PULL};
 
 const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
@@ -72,12 +72,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PullArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the artifact reference you want to pull")?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let platform = values::platform(args.platform.as_ref())?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -92,7 +92,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     // Standard output can hold only one file, so this mode fails if several match.
     if args.output.as_deref() == Some("-") {
         let file = oras::open_file(source, reference, platform.as_ref(), &selector).await;
-        return to_stdout(&file.map_err(|error| target.failure(&error))?, &target, *printer).await;
+        return to_stdout(&file.map_err(|error| target.failure(&error))?, &target).await;
     }
     let options = PullOptions {
         output: PathBuf::from(args.output.as_deref().unwrap_or(".")),
@@ -109,18 +109,18 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             unpack: limits(&args),
         },
     };
-    let listener = listener(PULL, &args.progress, &format, *printer);
+    let listener = listener(PULL, &args.progress, &format);
     let pulled =
         oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
-        Format::Text if pulled.skipped => printer.line(format!(
+        Format::Text if pulled.skipped => print::line(format!(
             "Skipped pulling layers without file name in \"org.opencontainers.image.title\"\n\
              Use 'oras copy {} --to-oci-layout <layout-dir>' to pull all layers.",
             target.raw
         )),
-        Format::Text => printer.line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
-        format => printer.report(&format, &report::Pull::new(&target.path, &pulled)),
+        Format::Text => print::line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
+        format => format.report(&report::Pull::new(&target.path, &pulled)),
     }
 }
 
@@ -143,11 +143,11 @@ fn limits(args: &PullArgs) -> UnpackLimits {
 
 /// Streams a file to standard output. The digest is verified at the end, so invalid content is detected after it was
 /// written.
-async fn to_stdout(file: &Content, target: &ArtifactLocation, printer: Printer) -> Result<(), Failure> {
+async fn to_stdout(file: &Content, target: &ArtifactLocation) -> Result<(), Failure> {
     let failed = |error| target.failure(&error);
     let mut stream = file.reader().await.map_err(failed)?;
     while let Some(chunk) = stream.try_next().await.map_err(failed)? {
-        printer.bytes(&chunk)?;
+        print::bytes(&chunk)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::args::{
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::{listener, words::PUSH};
 
 const USAGE: Usage =
@@ -54,14 +54,14 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PushArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, false, "the destination for pushing")?;
     let (raw, extra_tags) = split_tags(&words[0])?;
     let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
-    let target = ArtifactLocation::new(&args.location, "", raw, printer)?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let target = ArtifactLocation::new(&args.location, "", raw)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let artifact_platform = values::platform(args.artifact_platform.as_ref())?;
     check_tags(&extra_tags)?;
     let mut options = PushOptions {
@@ -93,22 +93,22 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         store = oras::dry_run(store);
     }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format, *printer);
+    let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format);
     let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
 
     match format {
         Format::Text => {
             let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-            printer.line(format!("{done} {}", target.display()))?;
+            print::line(format!("{done} {}", target.display()))?;
             for tag in extra_tags.iter().filter(|_| !dry_run) {
-                printer.line(format!("Tagged {tag}"))?;
+                print::line(format!("Tagged {tag}"))?;
             }
             let artifact_type = pushed.root.artifact_type.as_ref().map_or("", |text| text.as_str());
-            printer.line(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
+            print::line(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
         }
         format => {
             let tags: Vec<_> = tag.map(ToOwned::to_owned).into_iter().chain(extra_tags).collect();
-            printer.report(&format, &report::Push::new(&target.path, &pushed.root, &tags))?;
+            format.report(&report::Push::new(&target.path, &pushed.root, &tags))?;
         }
     }
     // The temporary file with standard input must exist until the upload is complete.

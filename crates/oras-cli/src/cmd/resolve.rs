@@ -7,7 +7,7 @@ use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, valu
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage { path: "oras resolve", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
@@ -36,24 +36,24 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = ResolveArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target artifact reference to resolve")?;
     let platform = values::platform(args.platform.as_ref())?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let node = oras::resolve(source, reference, platform.as_ref())
         .await
         .map_err(|error| target.failure(&error.context("failed to resolve digest")))?;
     if !format.is_for_people() {
-        return printer.report(&format, &report::Node::new(&target.path, &node));
+        return format.report(&report::Node::new(&target.path, &node));
     }
     if args.full_reference {
-        printer.line(format!("{}@{}", target.path, node.digest))
+        print::line(format!("{}@{}", target.path, node.digest))
     } else {
-        printer.line(node.digest.to_string())
+        print::line(node.digest.to_string())
     }
 }

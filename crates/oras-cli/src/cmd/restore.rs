@@ -13,7 +13,7 @@ use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::tag_lines::{TagLines, TagWarnings};
 use crate::progress::{listener, words::RESTORE};
 
@@ -56,31 +56,31 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = RestoreArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the targets to restore to")?;
-    let artifacts = TaggedArtifacts::new(&args.registry, &words[0], printer)?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let path = required_path(args.input.as_deref(), "input")?;
     let start = Instant::now();
     let dry_run = args.dry_run;
-    let source = open(&path, format.is_for_people(), printer).await?;
+    let source = open(&path, format.is_for_people()).await?;
     let options = RestoreOptions {
         tags: artifacts.tags.clone(),
         exclude_referrers: args.exclude_referrers,
         concurrency: values::count(args.concurrency, 0),
         dry_run,
     };
-    let nodes = listener(RESTORE, &args.progress, &format, *printer);
+    let nodes = listener(RESTORE, &args.progress, &format);
     let listener: Arc<dyn Listener> = if format.is_for_people() {
         let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-        Arc::new(TagLines { printer: *printer, source: "the backup".to_owned(), done, nodes })
+        Arc::new(TagLines { source: "the backup".to_owned(), done, nodes })
     } else {
         nodes
     };
     // Warnings appear in every format, lines about tags only in text.
-    let listener = Arc::new(TagWarnings { printer: *printer, inner: listener });
+    let listener = Arc::new(TagWarnings { inner: listener });
     let name = artifacts.repository.name();
     let target = Arc::new(artifacts.repository.clone());
     let restored = oras::restore(source, target, options, listener).await.map_err(|error| {
@@ -92,15 +92,16 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 
     let count = restored.len();
     match format {
-        Format::Text if dry_run => printer
-            .line(format!("Dry run complete: {count} tag(s) would be restored to {name:?} (no data pushed)")),
-        Format::Text => printer.line(format!(
+        Format::Text if dry_run => print::line(format!(
+            "Dry run complete: {count} tag(s) would be restored to {name:?} (no data pushed)"
+        )),
+        Format::Text => print::line(format!(
             "Successfully restored {count} tag(s) to {name:?} in {}",
             humanize::duration(start.elapsed())
         )),
         format => {
             let report = report::Backup::new(name, &path, &restored);
-            printer.report(&format, &report::Backup { dry_run, ..report })
+            format.report(&report::Backup { dry_run, ..report })
         }
     }
 }
@@ -113,7 +114,7 @@ fn no_tags(path: &str, reason: &str) -> Failure {
 }
 
 /// Opens the layout. Rejects a directory that is not a layout; the Go tool turns it into one.
-async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<Arc<dyn ReadStore>, Failure> {
+async fn open(path: &str, has_status_lines: bool) -> Result<Arc<dyn ReadStore>, Failure> {
     let metadata = Path::new(path).metadata().map_err(|error| {
         Failure::of_io(format!("failed to access input path {path:?}: stat {path}"), &error)
     })?;
@@ -135,7 +136,7 @@ async fn open(path: &str, has_status_lines: bool, printer: &Printer) -> Result<A
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
     })?;
     if has_status_lines && metadata.is_file() {
-        printer.line(format!("Loaded backup archive: {path} ({})", humanize::bytes(metadata.len())))?;
+        print::line(format!("Loaded backup archive: {path} ({})", humanize::bytes(metadata.len())))?;
     }
     Ok(source)
 }

@@ -13,7 +13,7 @@ use crate::args::{
     values::{self, period, size},
 };
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 use crate::registry_access::RegistryAccess;
 use crate::server_log;
 
@@ -108,16 +108,16 @@ fn upstream_flags() -> impl Iterator<Item = Arg> {
 }
 
 /// Runs the server until SIGTERM or SIGINT.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // The log starts first, so that it shows problems during the start.
-    server_log::show(*printer);
+    server_log::show();
     let args = &ServeArgs::read(matches, "");
     let options = ServeOptions {
         address: args.addr.clone().unwrap_or_else(|| ADDRESS.to_owned()),
         from: from(args)?,
         repository: args.repository.clone(),
         garbage_collection: garbage_collection(args)?,
-        proxy: proxy(args, matches, printer)?,
+        proxy: proxy(args, matches)?,
         server: ServerOptions {
             read_only: args.read_only,
             sparse: args.sparse,
@@ -136,7 +136,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     // The handlers are installed before the start, because an early signal would end the process at once.
     let stop = stop()?;
     let server = oras::serve(options).await?;
-    printer.line(format!("listening on {}", server.local_addr()))?;
+    print::line(format!("listening on {}", server.local_addr()))?;
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
 }
 
@@ -206,7 +206,7 @@ fn htpasswd(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// Returns the registries of `--proxy`, and the options of the connections to them.
-fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Option<ProxyOptions>, Failure> {
+fn proxy(args: &ServeArgs, matches: &ArgMatches) -> Result<Option<ProxyOptions>, Failure> {
     let upstreams = args.proxy.clone();
     if upstreams.is_empty() {
         // A flag without effect is an error, because the user expects it to apply.
@@ -217,7 +217,7 @@ fn proxy(args: &ServeArgs, matches: &ArgMatches, printer: &Printer) -> Result<Op
         };
     }
     let mut client =
-        RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM, printer)?.options;
+        RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM)?.options;
     // The client would present the certificate to every registry, but it is meant for only one.
     if upstreams.len() > 1 && client.client_certificate.is_some() {
         return Err(Failure::new("`--proxy-cert-file` is for one registry, and there are several `--proxy`"));

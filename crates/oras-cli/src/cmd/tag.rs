@@ -9,7 +9,7 @@ use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, valu
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage { path: "oras tag", tail: "[flags] <name>{:<tag>|@<digest>} <new_tag> [...]" };
 
@@ -36,7 +36,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = TagArgs::read(matches, "");
     let words = &args.words;
     // This check comes first: otherwise `oras tag list` would fail because of a missing argument.
@@ -51,15 +51,15 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             .advise(format!("If you want to list available tags in {container}, use \"oras repo tags\"")));
     }
     USAGE.check(words, 2, false, "the artifact to be retagged and the tags to be added")?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer).map_err(|failure| {
+    let target = ArtifactLocation::new(&args.location, "", &words[0]).map_err(|failure| {
         let message = format!("unable to add tag for '{}': {}", words[0], failure.message);
         if failure.message.contains("invalid reference") { Failure { message, ..failure } } else { failure }
     })?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let lines: Arc<dyn Listener> = if format.is_for_people() {
-        Arc::new(Lines { printer: *printer, path: target.display_as(&target.path) })
+        Arc::new(Lines { path: target.display_as(&target.path) })
     } else {
         Arc::new(Quiet)
     };
@@ -68,11 +68,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         .await
         .map_err(|error| target.failure(&error))?;
     let node = report::Node::new(&target.path, &node);
-    printer.report(&format, &report::Tag { node, tags: words[1..].to_vec() })
+    format.report(&report::Tag { node, tags: words[1..].to_vec() })
 }
 
 struct Lines {
-    printer: Printer,
     path: String,
 }
 
@@ -83,6 +82,6 @@ impl Listener for Lines {
             Step::Tagged(tag) => format!("Tagged {tag}"),
             _ => return,
         };
-        drop(self.printer.line(line));
+        drop(print::line(line));
     }
 }

@@ -6,7 +6,6 @@ use oras::store::Error;
 
 use crate::args::RegistryArgs;
 use crate::failure::{self, Failure};
-use crate::printer::Printer;
 use crate::registry_access::RegistryAccess;
 
 /// The tags of a repository on the command line.
@@ -28,8 +27,8 @@ pub(crate) fn required_path(given: Option<&str>, name: &str) -> Result<String, F
 
 impl TaggedArtifacts {
     /// Parses `registry/repository[:tag[,tag]]`.
-    pub(crate) fn new(args: &RegistryArgs, raw: &str, printer: &Printer) -> Result<Self, Failure> {
-        let access = RegistryAccess::new(args, "", printer)?;
+    pub(crate) fn new(args: &RegistryArgs, raw: &str) -> Result<Self, Failure> {
+        let access = RegistryAccess::new(args, "")?;
         let (reference, tags) = parse(raw)?;
         let repository = Repository::new(&access.client()?, &reference)?;
         Ok(Self { repository, tags, access })

@@ -7,7 +7,7 @@ use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage { path: "oras untag", tail: "[flags] <name>:<tag> [...]" };
 
@@ -39,19 +39,19 @@ pub(crate) fn command(name: &'static str) -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = UntagArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, false, "the tags to remove")?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     // All arguments are checked before the first tag is removed.
     let mut targets: Vec<ArtifactLocation> = Vec::new();
     for (place, word) in words.iter().enumerate() {
         // A later argument that is a valid tag names a tag in the repository of the first argument.
         let bare = place > 0 && oras::spec::reference::check_tag(word).is_ok();
         let target = match targets.first() {
-            Some(first) if bare => first.sibling(&args.location, word, printer)?,
-            _ => ArtifactLocation::new(&args.location, "", word, printer)?,
+            Some(first) if bare => first.sibling(&args.location, word)?,
+            _ => ArtifactLocation::new(&args.location, "", word)?,
         };
         target.require_reference(&USAGE, true)?;
         targets.push(target);
@@ -62,10 +62,10 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to untag {}", target.raw))))?;
         if matches!(format, Format::Text) {
-            printer.line(format!("Untagged {}\nDigest: {}", target.display(), node.digest))?;
+            print::line(format!("Untagged {}\nDigest: {}", target.display(), node.digest))?;
         }
         let node = report::Node::new(&target.path, &node);
         report.untagged.push(report::Untagged { node, tag: target.reference.clone() });
     }
-    printer.report(&format, &report)
+    format.report(&report)
 }

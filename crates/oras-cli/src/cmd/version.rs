@@ -6,7 +6,7 @@ use oras::spec::Platform;
 use crate::args::{self, FormatArgs, flags};
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 flags::flags! {
     /// The arguments of `oras version`.
@@ -31,11 +31,11 @@ struct Version {
 }
 
 /// Runs the command.
-pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = VersionArgs::read(matches, "");
     let words = &args.words;
     if !words.is_empty() {
-        printer.error(&format!(
+        print::error(&format!(
             "warning: `oras version` requires no argument, {:?} will be ignored",
             words.join(",")
         ));
@@ -45,11 +45,11 @@ pub(crate) fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure
         os: std::env::consts::OS,
         architecture: Platform::host_architecture(),
     };
-    match Format::read(&args.format, format::TEXT, *printer)? {
-        Format::Text => printer.line(format!(
+    match Format::read(&args.format, format::TEXT)? {
+        Format::Text => print::line(format!(
             "Version:    {}\nOS/Arch:    {}/{}",
             version.version, version.os, version.architecture
         )),
-        format => printer.report(&format, &version),
+        format => format.report(&version),
     }
 }

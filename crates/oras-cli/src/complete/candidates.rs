@@ -10,7 +10,7 @@ use super::references;
 use crate::args::{self, command_line::CommandLine};
 use crate::cmd;
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 /// The directive to add no space after the candidate.
 // The directives are bits of cobra's protocol, so that several can be combined.
@@ -64,7 +64,7 @@ pub(crate) fn is_completion(word: &str) -> bool {
 }
 
 /// Prints the candidates for a shell that ran `command`. The last of `words` is the word at the cursor.
-pub(crate) fn print_candidates(command: &str, words: &[String], printer: &Printer) -> Result<(), Failure> {
+pub(crate) fn print_candidates(command: &str, words: &[String]) -> Result<(), Failure> {
     let (current, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
     let answer = candidates(before, current);
     let mut lines = String::new();
@@ -76,7 +76,7 @@ pub(crate) fn print_candidates(command: &str, words: &[String], printer: &Printe
         }
         lines.push('\n');
     }
-    printer.line(format!("{lines}:{}", answer.directive))
+    print::line(format!("{lines}:{}", answer.directive))
 }
 
 /// Returns the candidates at the cursor after the words `before`.

@@ -16,7 +16,6 @@ use super::candidates::{Answer, DIRECTORIES, NO_FILES, NO_SPACE};
 use crate::args::{RegistryArgs, command_line::CommandLine, values::go_bool};
 use crate::cmd;
 use crate::env;
-use crate::printer::Printer;
 use crate::registry_access::RegistryAccess;
 
 /// The deadline of a request.
@@ -147,8 +146,7 @@ fn request(
         return Vec::new();
     };
     let found = runtime.block_on(async {
-        let access =
-            RegistryAccess::new(&RegistryArgs::read(&matches, prefix), prefix, &Printer::new()).ok()?;
+        let access = RegistryAccess::new(&RegistryArgs::read(&matches, prefix), prefix).ok()?;
         tokio::time::timeout(TIMEOUT, work(access)).await.ok().flatten()
     });
     // A credential helper that hangs must not delay the shell.

@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 
 use super::words::{REFERRERS_LEFT, StatusWords, name_of};
 use crate::log;
-use crate::printer::Printer;
 use crate::terminal_text;
 
 /// The limit of bars. More bars would scroll the terminal.
@@ -20,7 +19,6 @@ const MAX_BARS: usize = 12;
 /// Shows a bar for each transfer on standard error, and a line for each finished one.
 pub(crate) struct ProgressBars {
     words: StatusWords,
-    printer: Printer,
     screen: MultiProgress,
     running: Mutex<HashMap<Digest, ProgressBar>>,
     /// The bars of files whose digest is not known yet, by title.
@@ -28,14 +26,8 @@ pub(crate) struct ProgressBars {
 }
 
 impl ProgressBars {
-    pub(crate) fn new(words: StatusWords, printer: Printer) -> Self {
-        Self {
-            words,
-            printer,
-            screen: MultiProgress::new(),
-            running: Mutex::default(),
-            sending: Mutex::default(),
-        }
+    pub(crate) fn new(words: StatusWords) -> Self {
+        Self { words, screen: MultiProgress::new(), running: Mutex::default(), sending: Mutex::default() }
     }
 
     fn start(&self, node: &Descriptor) {
@@ -97,7 +89,7 @@ impl Listener for ProgressBars {
             Step::Restored(node) => self.finish(node, "Restored   "),
             Step::ReferrersLeft(_) => {
                 // The bars are cleared while the warning is printed, so that they do not overwrite it.
-                self.screen.suspend(|| log::warning(self.printer, REFERRERS_LEFT, &[]));
+                self.screen.suspend(|| log::warning(REFERRERS_LEFT, &[]));
             }
             Step::Sending { title, size, bytes } => self.sending(title, size, bytes),
             Step::Node(Event::Started(node)) => self.start(node),

@@ -9,7 +9,7 @@ use oras::{Event, Listener, Step};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::printer::Printer;
+use crate::print;
 
 /// The interval between two lines about one transfer.
 // Four lines in a second are enough for a display, and they keep the log short.
@@ -57,18 +57,17 @@ impl<'a> EventLine<'a> {
 
 /// Writes a line for each step.
 pub(crate) struct JsonProgress {
-    printer: Printer,
     /// The transferred bytes and the time of the last line, by digest, or by title while the digest is unknown.
     moving: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
 impl JsonProgress {
-    pub(crate) fn new(printer: Printer) -> Self {
-        Self { printer, moving: Mutex::default() }
+    pub(crate) fn new() -> Self {
+        Self { moving: Mutex::default() }
     }
 
     fn line(&self, line: &EventLine<'_>) {
-        self.printer.error(&serde_json::to_string(line).unwrap_or_default());
+        print::error(&serde_json::to_string(line).unwrap_or_default());
     }
 
     fn progress(&self, key: String, bytes: u64, line: EventLine<'_>) {

@@ -13,7 +13,6 @@ use super::words::StatusWords;
 use crate::args::ProgressArgs;
 use crate::env;
 use crate::format::Format;
-use crate::printer::Printer;
 
 /// How a command shows its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +41,10 @@ impl ProgressStyle {
     }
 
     /// Creates the listener that shows progress in this style.
-    pub(crate) fn listener(self, words: StatusWords, printer: Printer) -> Arc<dyn Listener> {
+    pub(crate) fn listener(self, words: StatusWords) -> Arc<dyn Listener> {
         match self {
-            Self::Bars => Arc::new(ProgressBars::new(words, printer)),
-            Self::Lines { verbose } => Arc::new(StatusLines::new(words, verbose, printer)),
+            Self::Bars => Arc::new(ProgressBars::new(words)),
+            Self::Lines { verbose } => Arc::new(StatusLines::new(words, verbose)),
             Self::Quiet => Arc::new(Quiet),
         }
     }
@@ -58,13 +57,8 @@ pub(crate) fn is_watched(no_tty: bool, debug: bool) -> bool {
 }
 
 /// Creates the listener that the flags select.
-pub(crate) fn listener(
-    words: StatusWords,
-    args: &ProgressArgs,
-    format: &Format,
-    printer: Printer,
-) -> Arc<dyn Listener> {
-    let shown = |style: ProgressStyle| style.listener(words, printer);
+pub(crate) fn listener(words: StatusWords, args: &ProgressArgs, format: &Format) -> Arc<dyn Listener> {
+    let shown = |style: ProgressStyle| style.listener(words);
     let lines = match ProgressStyle::of(args, format) {
         // Bars would show nothing in a dry run. The JSON and plain displays write to standard error themselves.
         ProgressStyle::Bars if words.is_dry_run || args.progress.is_some() => {
@@ -72,9 +66,9 @@ pub(crate) fn listener(
         }
         other => other,
     };
-    let with_plain = || Arc::new(Both(shown(lines), Arc::new(PlainProgress::new(words, printer))));
+    let with_plain = || Arc::new(Both(shown(lines), Arc::new(PlainProgress::new(words))));
     match args.progress.as_deref() {
-        Some("json") => Arc::new(Both(shown(lines), Arc::new(JsonProgress::new(printer)))),
+        Some("json") => Arc::new(Both(shown(lines), Arc::new(JsonProgress::new()))),
         Some("plain") => with_plain(),
         Some("bars") => shown(ProgressStyle::Bars),
         Some("none") => shown(ProgressStyle::Quiet),

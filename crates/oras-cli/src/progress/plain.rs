@@ -7,7 +7,7 @@ use oras::{Event, Listener, Step};
 use parking_lot::Mutex;
 
 use super::words::{StatusWords, name_of};
-use crate::printer::Printer;
+use crate::print;
 
 /// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -15,7 +15,6 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Prints the progress of a transfer, at most one line in each interval.
 pub(crate) struct PlainProgress {
     words: StatusWords,
-    printer: Printer,
     state: Mutex<PlainState>,
 }
 
@@ -26,9 +25,9 @@ struct PlainState {
 }
 
 impl PlainProgress {
-    pub(crate) fn new(words: StatusWords, printer: Printer) -> Self {
+    pub(crate) fn new(words: StatusWords) -> Self {
         let state = PlainState { last_line: Instant::now(), moved: HashMap::new() };
-        Self { words, printer, state: Mutex::new(state) }
+        Self { words, state: Mutex::new(state) }
     }
 
     /// Adds transferred bytes. Returns a line if the last one was printed long enough ago.
@@ -64,7 +63,7 @@ impl Listener for PlainProgress {
             _ => None,
         };
         if let Some(line) = line {
-            self.printer.error(&line);
+            print::error(&line);
         }
     }
 }

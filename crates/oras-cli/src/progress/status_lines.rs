@@ -9,13 +9,12 @@ use parking_lot::Mutex;
 
 use super::words::{REFERRERS_LEFT, StatusWords, name_of};
 use crate::log;
-use crate::printer::Printer;
+use crate::print;
 
 /// Prints a line for each event.
 pub(crate) struct StatusLines {
     words: StatusWords,
     verbose: bool,
-    printer: Printer,
     /// The digests of finished content, each with the titles of that content.
     committed: Mutex<HashMap<Digest, HashSet<Option<String>>>>,
     /// The blobs of which some bytes were transferred.
@@ -23,8 +22,8 @@ pub(crate) struct StatusLines {
 }
 
 impl StatusLines {
-    pub(crate) fn new(words: StatusWords, verbose: bool, printer: Printer) -> Self {
-        Self { words, verbose, printer, committed: Mutex::default(), moving: Mutex::default() }
+    pub(crate) fn new(words: StatusWords, verbose: bool) -> Self {
+        Self { words, verbose, committed: Mutex::default(), moving: Mutex::default() }
     }
 
     /// Prints the line of a node.
@@ -41,7 +40,7 @@ impl StatusLines {
 
     /// Prints a line. Ignores a closed pipe, which must not stop a transfer; the report detects it.
     fn line(&self, text: &str) {
-        drop(self.printer.line(text));
+        drop(print::line(text));
     }
 
     /// Records that content is finished.
@@ -92,7 +91,7 @@ impl Listener for StatusLines {
             Step::EmptyArtifact => self.line("Uploading empty artifact"),
             Step::Skipped(node) => self.node("Skipped    ", node),
             Step::Restored(node) => self.node("Restored   ", node),
-            Step::ReferrersLeft(_) => log::warning(self.printer, REFERRERS_LEFT, &[]),
+            Step::ReferrersLeft(_) => log::warning(REFERRERS_LEFT, &[]),
             Step::Node(Event::Naming(node)) if self.words.shows_naming => self.node(self.words.existed, node),
             Step::Node(Event::Opening(node)) if self.words.shows_manifests => {
                 self.node(self.words.started, node)

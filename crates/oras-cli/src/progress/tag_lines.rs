@@ -7,12 +7,11 @@ use oras::{Listener, Step};
 
 use crate::humanize;
 use crate::log;
-use crate::printer::Printer;
+use crate::print;
 
 /// Prints the lines that follow the status of a manifest: one for the stored manifest, then one for each further tag.
 pub(crate) struct StoredLines {
     pub(crate) inner: Arc<dyn Listener>,
-    pub(crate) printer: Printer,
     /// The line for a stored manifest; `None` prints nothing.
     pub(crate) stored: Option<String>,
 }
@@ -23,8 +22,8 @@ impl Listener for StoredLines {
         let Some(stored) = &self.stored else { return };
         // Errors of a closed pipe are ignored here: the report that follows detects it.
         match step {
-            Step::Stored(_) => drop(self.printer.line(stored)),
-            Step::Tagged(tag) => drop(self.printer.line(format!("Tagged {tag}"))),
+            Step::Stored(_) => drop(print::line(stored)),
+            Step::Tagged(tag) => drop(print::line(format!("Tagged {tag}"))),
             _ => {}
         }
     }
@@ -32,7 +31,6 @@ impl Listener for StoredLines {
 
 /// Prints lines about tags and archives, and passes events of nodes to `nodes`.
 pub(crate) struct TagLines {
-    pub(crate) printer: Printer,
     /// The name of the place with the tags.
     pub(crate) source: String,
     /// The word for a finished tag, such as `Pulled`.
@@ -43,7 +41,7 @@ pub(crate) struct TagLines {
 impl TagLines {
     /// Prints a line. Ignores a closed pipe, which must not stop a transfer; the last line detects it.
     fn line(&self, text: &str) {
-        drop(self.printer.line(text));
+        drop(print::line(text));
     }
 
     fn found(&self, tags: &[String]) {
@@ -77,7 +75,6 @@ impl Listener for TagLines {
 
 /// Warns of tags that are skipped or would be replaced, in every format, and passes all other steps to `inner`.
 pub(crate) struct TagWarnings {
-    pub(crate) printer: Printer,
     pub(crate) inner: Arc<dyn Listener>,
 }
 
@@ -88,6 +85,6 @@ impl Listener for TagWarnings {
             Step::TagMoves { tag, from } => format!("tag {tag} names {from} and would be replaced"),
             step => return self.inner.step(step),
         };
-        log::warning(self.printer, &text, &[]);
+        log::warning(&text, &[]);
     }
 }

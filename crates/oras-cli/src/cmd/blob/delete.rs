@@ -5,7 +5,6 @@ use clap::{ArgMatches, Command};
 use crate::args::{self, Usage, flags};
 use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras blob delete", tail: "[flags] <name>@<digest>" };
 
@@ -33,10 +32,9 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) =
-        location(&args.deletion, &args.words, &USAGE, "the target blob to delete", printer)?;
+    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the target blob to delete")?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, false)?;
     // A registry has separate endpoints for blobs and manifests, and `resolve` queries the one for manifests.
@@ -50,7 +48,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         None => store.resolve(reference).await,
     };
     let args = &args.deletion;
-    let deletion =
-        Deletion { args, printer, target: &target, format: &format, noun: "blob", consequence: "" };
+    let deletion = Deletion { args, target: &target, format: &format, noun: "blob", consequence: "" };
     deletion.run(found).await
 }

@@ -17,7 +17,7 @@ use crate::cmd::json_output::print_descriptor;
 use crate::env;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::words::PULL;
 use crate::progress::{PlainProgress, ProgressStyle, is_watched};
 
@@ -51,12 +51,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target blob to fetch")?;
     let output = values::non_empty(args.output.as_ref());
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     if output.is_none() && !args.descriptor.is_wanted() && format.is_for_people() {
         return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
     }
@@ -65,7 +65,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     format.check_output(&args.format, args.output.as_deref())?;
     args.descriptor.exclude_format(&args.format)?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {
@@ -84,12 +84,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     .map_err(|error| target.failure(&error))?;
     let node = match output {
         None => node,
-        Some(output) => Fetch { args: &args, target: &target, printer }.to(source, node, output).await?,
+        Some(output) => Fetch { args: &args, target: &target }.to(source, node, output).await?,
     };
     match format {
-        _ if args.descriptor.is_wanted() => print_descriptor(printer, &node, args.descriptor.is_pretty()),
+        _ if args.descriptor.is_wanted() => print_descriptor(&node, args.descriptor.is_pretty()),
         Format::Text => Ok(()),
-        format => printer.report(&format, &report::Node::new(&target.path, &node)),
+        format => format.report(&report::Node::new(&target.path, &node)),
     }
 }
 
@@ -97,7 +97,6 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
 struct Fetch<'a> {
     args: &'a FetchArgs,
     target: &'a ArtifactLocation,
-    printer: &'a Printer,
 }
 
 impl Fetch<'_> {
@@ -137,7 +136,7 @@ impl Fetch<'_> {
         let mut stream = content.reader().await.map_err(failed)?;
         while let Some(chunk) = stream.try_next().await.map_err(failed)? {
             *has_printed = true;
-            self.printer.bytes(&chunk)?;
+            print::bytes(&chunk)?;
         }
         Ok(())
     }
@@ -150,11 +149,11 @@ impl Fetch<'_> {
         let is_plain = is_watched && env::is_terminal_dumb();
         let listener: Arc<dyn Listener> = match is_watched {
             false => Arc::new(Quiet),
-            true if is_plain => Arc::new(PlainProgress::new(PULL, *self.printer)),
-            true => ProgressStyle::Bars.listener(PULL, *self.printer),
+            true if is_plain => Arc::new(PlainProgress::new(PULL)),
+            true => ProgressStyle::Bars.listener(PULL),
         };
         if is_plain {
-            self.printer.error(&format!("{} {}", PULL.started, node.digest));
+            print::error(&format!("{} {}", PULL.started, node.digest));
         }
         let (progress, moving) = (Arc::clone(&listener), node.clone());
         let content = content.with_progress(Arc::new(move |bytes| {
@@ -164,7 +163,7 @@ impl Fetch<'_> {
         output_file::save(&content, path).await?;
         listener.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
         if is_plain {
-            self.printer.error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
+            print::error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
         }
         Ok(())
     }

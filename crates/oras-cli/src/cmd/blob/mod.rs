@@ -8,7 +8,6 @@ use clap::{ArgMatches, Command};
 
 use crate::args;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
@@ -16,10 +15,10 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     match name {
-        "delete" => delete::run(matches, printer).await,
-        "fetch" => fetch::run(matches, printer).await,
-        _ => push::run(matches, printer).await,
+        "delete" => delete::run(matches).await,
+        "fetch" => fetch::run(matches).await,
+        _ => push::run(matches).await,
     }
 }

@@ -15,7 +15,7 @@ use crate::cmd::file_io::check_stdin;
 use crate::cmd::json_output::print_descriptor;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::ProgressStyle;
 use crate::progress::{listener, words::PUSH};
 
@@ -43,7 +43,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PushArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 2, true, "the destination to push to and the file to read blob content from")?;
@@ -53,9 +53,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if words[1] == "-" && size.is_none() {
         return Err(Failure::new("`--size` must be provided if the blob is read from stdin"));
     }
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     args.descriptor.exclude_format(&args.format)?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let expected = match target.reference.as_str() {
         "" => None,
         text => Some(text.parse().map_err(|error| Failure::new(format!("invalid digest {text}: {error}")))?),
@@ -66,18 +66,18 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let descriptor_only = args.descriptor.is_wanted();
     // The descriptor must be the only text on standard output.
     let listener = if descriptor_only {
-        ProgressStyle::Quiet.listener(PUSH, *printer)
+        ProgressStyle::Quiet.listener(PUSH)
     } else {
-        listener(PUSH, &args.progress, &format, *printer)
+        listener(PUSH, &args.progress, &format)
     };
     let store = target.store().await?;
     oras::push_blob(store, content, listener).await.map_err(|error| target.failure(&error))?;
     if descriptor_only {
-        return print_descriptor(printer, &node, args.descriptor.is_pretty());
+        return print_descriptor(&node, args.descriptor.is_pretty());
     }
     match format {
-        Format::Text => printer.line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
-        format => printer.report(&format, &report::Node::new(&target.path, &node)),
+        Format::Text => print::line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
+        format => format.report(&report::Node::new(&target.path, &node)),
     }
 }
 

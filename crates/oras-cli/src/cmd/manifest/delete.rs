@@ -5,7 +5,6 @@ use clap::{ArgMatches, Command};
 use crate::args::{self, Usage, flags};
 use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest delete", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
@@ -36,15 +35,14 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete", printer)?;
+    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete")?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let found = oras::resolve(store, reference, None).await;
     let deletion = Deletion {
         args: &args.deletion,
-        printer,
         target: &target,
         format: &format,
         noun: "manifest",

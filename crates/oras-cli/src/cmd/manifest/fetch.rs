@@ -12,7 +12,6 @@ use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::{print_descriptor, print_json};
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
 
 const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
@@ -44,19 +43,19 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest to fetch")?;
     let output = values::non_empty(args.output.as_ref());
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     format.check_output(&args.format, args.output.as_deref())?;
     if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
     }
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
-    let mut target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let mut target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let types: Vec<_> = args.media_type.iter().map(|text| MediaType::from(text.as_str())).collect();
     let accepted = types.is_empty() || target.set_accepted_types(types);
     let source = target.cached_source().await?;
@@ -68,7 +67,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         let node = oras::resolve(source, reference, platform.as_ref())
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to find {:?}", target.raw))))?;
-        return print_descriptor(printer, &node, args.descriptor.is_pretty());
+        return print_descriptor(&node, args.descriptor.is_pretty());
     }
     let failed = |error: oras::store::Error| {
         target.failure(&error.context(format!("failed to fetch the content of {:?}", target.raw)))
@@ -87,16 +86,14 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     let node = content.descriptor();
     match format {
-        Format::Text if args.descriptor.is_wanted() => {
-            print_descriptor(printer, node, args.descriptor.is_pretty())
-        }
+        Format::Text if args.descriptor.is_wanted() => print_descriptor(node, args.descriptor.is_pretty()),
         Format::Text if output.is_some_and(|path| path != "-") => Ok(()),
-        Format::Text => print_json(printer, &bytes, args.descriptor.is_pretty()),
+        Format::Text => print_json(&bytes, args.descriptor.is_pretty()),
         format => {
             let node = report::Node::new(&target.path, node);
             // A manifest that is not JSON is reported as null.
             let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);
-            printer.report(&format, &Fetched { node, content })
+            format.report(&Fetched { node, content })
         }
     }
 }

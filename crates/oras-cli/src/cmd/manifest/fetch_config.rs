@@ -13,7 +13,7 @@ use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::{print_descriptor, print_json};
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage { path: "oras manifest fetch-config", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
@@ -51,7 +51,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchConfigArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest config to fetch")?;
@@ -59,11 +59,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     format.check_output(&args.format, args.output.as_deref())?;
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let failed = |error: oras::store::Error| target.failure(&error);
@@ -75,7 +75,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         Some("-") if !args.descriptor.is_pretty() => {
             let mut stream = config.reader().await.map_err(failed)?;
             while let Some(chunk) = stream.try_next().await.map_err(failed)? {
-                printer.bytes(&chunk)?;
+                print::bytes(&chunk)?;
             }
         }
         None | Some("-") => {
@@ -93,7 +93,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
                     node.digest
                 ))
             })?;
-            print_json(printer, &bytes, args.descriptor.is_pretty())?;
+            print_json(&bytes, args.descriptor.is_pretty())?;
         }
         Some(path) => {
             output_file::save(&config, Path::new(path)).await.map_err(failed)?;
@@ -101,9 +101,9 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     }
     match format {
         _ if args.descriptor.is_wanted() => {
-            print_descriptor(printer, config.descriptor(), args.descriptor.is_pretty())
+            print_descriptor(config.descriptor(), args.descriptor.is_pretty())
         }
         Format::Text => Ok(()),
-        format => printer.report(&format, &report::Node::new(&target.path, config.descriptor())),
+        format => format.report(&report::Node::new(&target.path, config.descriptor())),
     }
 }

@@ -10,7 +10,6 @@ use clap::{ArgMatches, Command};
 
 use crate::args;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
@@ -24,12 +23,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     match (name, matches.subcommand()) {
-        ("delete", _) => delete::run(matches, printer).await,
-        ("fetch-config", _) => fetch_config::run(matches, printer).await,
-        ("push", _) => push::run(matches, printer).await,
-        ("index", Some((name, matches))) => index::run(name, matches, printer).await,
-        _ => fetch::run(matches, printer).await,
+        ("delete", _) => delete::run(matches).await,
+        ("fetch-config", _) => fetch_config::run(matches).await,
+        ("push", _) => push::run(matches).await,
+        ("index", Some((name, matches))) => index::run(name, matches).await,
+        _ => fetch::run(matches).await,
     }
 }

@@ -15,7 +15,7 @@ use crate::cmd::file_io::{check_stdin, read_input};
 use crate::cmd::json_output::print_descriptor;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::ProgressStyle;
 use crate::progress::tag_lines::StoredLines;
 use crate::progress::words::PUSH;
@@ -58,16 +58,16 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PushManifestArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 2, true, "the destination to push to and the file to read manifest content from")?;
     let file = words[1].as_str();
     check_stdin(&args.location.registry.connection, file)?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
     args.descriptor.exclude_format(&args.format)?;
-    let target = ArtifactLocation::new(&args.location, "", raw, printer)?;
+    let target = ArtifactLocation::new(&args.location, "", raw)?;
     check_tags(&extra_tags)?;
     let store = target.store().await?;
     let bytes = read_input(file)?;
@@ -87,20 +87,20 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let verbose = args.verbose.unwrap_or(true);
     let style = if quiet { ProgressStyle::Quiet } else { ProgressStyle::Lines { verbose } };
     let stored = Some(format!("Pushed: {}", target.display())).filter(|_| !quiet);
-    let listener = StoredLines { inner: style.listener(PUSH, *printer), printer: *printer, stored };
+    let listener = StoredLines { inner: style.listener(PUSH), stored };
     oras::push_manifest(store, &manifest, &names, Arc::new(listener))
         .await
         .map_err(|error| target.failure(&error))?;
     if args.descriptor.is_wanted() {
-        return print_descriptor(printer, node, args.descriptor.is_pretty());
+        return print_descriptor(node, args.descriptor.is_pretty());
     }
     match format {
-        Format::Text => printer.line(format!("Digest: {}", node.digest)),
+        Format::Text => print::line(format!("Digest: {}", node.digest)),
         format => {
             let digest = target.reference.parse::<oras::spec::Digest>().is_ok();
             let first = names.reference.filter(|_| !digest);
             let tags: Vec<_> = first.into_iter().chain(names.extra_tags).collect();
-            printer.report(&format, &report::Push::new(&target.path, node, &tags))
+            format.report(&report::Push::new(&target.path, node, &tags))
         }
     }
 }

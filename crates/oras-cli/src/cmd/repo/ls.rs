@@ -9,7 +9,7 @@ use oras::spec::{Reference, reference::check_registry};
 use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, Usage, flags};
 use crate::failure::{self, Failure};
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::registry_access::RegistryAccess;
 
 const USAGE: Usage = Usage { path: "oras repo ls", tail: "[flags] <registry>" };
@@ -34,12 +34,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = ListArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target registry to list repositories from")?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
-    let access = RegistryAccess::new(&args.registry, "", printer)?;
+    let format = Format::read(&args.format, format::TEXT)?;
+    let access = RegistryAccess::new(&args.registry, "")?;
     let (host, namespace) = split_namespace(&words[0])?;
     let registry = Registry::new(&access.client()?, host)?;
     let last = args.last.as_deref();
@@ -64,11 +64,11 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         // Registries can't filter by namespace, so all repositories are listed and filtered here.
         let Some(short) = name.strip_prefix(&namespace) else { continue };
         match &format {
-            Format::Text => printer.line(short)?,
+            Format::Text => print::line(short)?,
             _ => listed.repositories.push(name),
         }
     }
-    printer.report(&format, &listed)
+    format.report(&listed)
 }
 
 /// Splits `host/namespace/` into the host and `namespace/`.

@@ -8,7 +8,6 @@ use clap::{ArgMatches, Command};
 use crate::args;
 use crate::cmd::untag;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
@@ -20,10 +19,10 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     match name {
-        "ls" => ls::run(matches, printer).await,
-        "rm-tag" => untag::run(matches, printer).await,
-        _ => tags::run(matches, printer).await,
+        "ls" => ls::run(matches).await,
+        "rm-tag" => untag::run(matches).await,
+        _ => tags::run(matches).await,
     }
 }

@@ -17,7 +17,7 @@ use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::log;
-use crate::printer::Printer;
+use crate::print;
 use crate::version_order;
 
 /// The number of digests that are resolved at the same time.
@@ -55,12 +55,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = TagsArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target repository to list tags from")?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0], printer)?;
-    let format = Format::read(&args.format, format::TEXT, *printer)?;
+    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let format = Format::read(&args.format, format::TEXT)?;
     let store = target.source().await?;
     // The tags in a layout may be full references. If the argument names a repository, only its tags are listed,
     // without its name.
@@ -76,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             Err(_) => store.resolve(&target.reference).await.map_err(|error| target.failure(&error))?.digest,
         };
         let text = format!("[Experimental] querying tags associated to {digest}, it may take a while...\n");
-        log::warning(*printer, &text, &[]);
+        log::warning(&text, &[]);
         Some(digest)
     } else {
         None
@@ -107,7 +107,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             continue;
         }
         match &format {
-            Format::Text if !is_collected => printer.line(short)?,
+            Format::Text if !is_collected => print::line(short)?,
             _ => listed.tags.push(short.to_owned()),
         }
     }
@@ -125,12 +125,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
         let digest = |tag: &String| listed.digests.as_ref().and_then(|digests| digests.get(tag));
         for tag in &listed.tags {
             match digest(tag) {
-                Some(digest) => printer.line(format!("{tag} {digest}"))?,
-                None => printer.line(tag)?,
+                Some(digest) => print::line(format!("{tag} {digest}"))?,
+                None => print::line(tag)?,
             }
         }
     }
-    printer.report(&format, &listed)
+    format.report(&listed)
 }
 
 /// Resolves the digest of each tag.

@@ -11,7 +11,6 @@ use crate::args::{self, Usage, check_tags, flags, split_tags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::pack_args;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 const USAGE: Usage = Usage {
     path: "oras manifest index create",
@@ -48,20 +47,20 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = CreateArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, false, "the destination index to create.")?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let target = ArtifactLocation::new(&args.index.location, "", raw, printer)?;
+    let target = ArtifactLocation::new(&args.index.location, "", raw)?;
     let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     // All tags are checked before the index is built, so that a malformed one fails before any request.
     check_tags(&extra_tags)?;
-    let output = IndexOutput::new(&args.index, printer)?;
+    let output = IndexOutput::new(&args.index)?;
     let store = target.store().await?;
     let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::from);
     let options = IndexOptions { manifests: words[1..].to_vec(), artifact_type, annotations };
-    let index = oras::create_index(Arc::clone(&store) as _, &options, &output.listener())
+    let index = oras::create_index(Arc::clone(&store) as _, &options, &output)
         .await
         .map_err(|error| target.failure(&error))?;
     let node = index.descriptor();

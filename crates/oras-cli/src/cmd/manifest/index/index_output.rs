@@ -16,7 +16,7 @@ use crate::cmd::file_io::write_output;
 use crate::cmd::json_output::print_json;
 use crate::failure::Failure;
 use crate::format::{self, Format};
-use crate::printer::Printer;
+use crate::print;
 use crate::progress::tag_lines::StoredLines;
 
 flags::flags! {
@@ -38,20 +38,19 @@ flags::flags! {
 /// The destination and the output format of an index.
 pub(super) struct IndexOutput<'a> {
     args: &'a IndexArgs,
-    printer: &'a Printer,
     output: Option<&'a str>,
     format: Format,
 }
 
 impl<'a> IndexOutput<'a> {
-    pub(super) fn new(args: &'a IndexArgs, printer: &'a Printer) -> Result<Self, Failure> {
+    pub(super) fn new(args: &'a IndexArgs) -> Result<Self, Failure> {
         let output = non_empty(args.output.as_ref());
-        let format = Format::read(&args.format, format::TEXT, *printer)?;
+        let format = Format::read(&args.format, format::TEXT)?;
         exclusive!("", args.format.format, args.pretty)?;
         if output == Some("-") && !format.is_for_people() {
             return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
         }
-        Ok(Self { args, printer, output, format })
+        Ok(Self { args, output, format })
     }
 
     /// Returns true if standard output shows status lines.
@@ -60,13 +59,9 @@ impl<'a> IndexOutput<'a> {
         self.format.is_for_people() && self.output != Some("-")
     }
 
-    pub(super) fn listener(&self) -> IndexLines {
-        IndexLines(self.has_status_lines().then_some(*self.printer))
-    }
-
     /// Prints a status line.
     pub(super) fn line(&self, text: String) -> Result<(), Failure> {
-        if self.has_status_lines() { self.printer.line(text) } else { Ok(()) }
+        if self.has_status_lines() { print::line(text) } else { Ok(()) }
     }
 
     /// Writes the index to the output, or stores it under `names`, and reports it. Status lines call it `shown`.
@@ -80,11 +75,11 @@ impl<'a> IndexOutput<'a> {
     ) -> Result<(), Failure> {
         let node = index.descriptor();
         match (self.output, index.in_memory()) {
-            (Some("-"), Some(bytes)) => print_json(self.printer, bytes, self.args.pretty == Some(true))?,
+            (Some("-"), Some(bytes)) => print_json(bytes, self.args.pretty == Some(true))?,
             (Some(path), Some(bytes)) => write_output(path, bytes)?,
             _ => {
                 let stored = self.has_status_lines().then(|| format!("Pushed    {shown}"));
-                let listener = StoredLines { inner: Arc::new(oras::Quiet), printer: *self.printer, stored };
+                let listener = StoredLines { inner: Arc::new(oras::Quiet), stored };
                 oras::store_manifest(store, index, &names, Arc::new(listener))
                     .await
                     .map_err(|error| target.failure(&error))?;
@@ -96,16 +91,14 @@ impl<'a> IndexOutput<'a> {
                 // A digest is not a tag, and an index in a file has no tags.
                 let first = names.reference.filter(|name| name.parse::<oras::spec::Digest>().is_err());
                 let tags = first.into_iter().chain(names.extra_tags).filter(|_| self.output.is_none());
-                self.printer.report(format, &report::Push::new(&target.path, node, &tags.collect::<Vec<_>>()))
+                format.report(&report::Push::new(&target.path, node, &tags.collect::<Vec<_>>()))
             }
         }
     }
 }
 
 /// Prints the status lines, if standard output shows any.
-pub(super) struct IndexLines(Option<Printer>);
-
-impl Listener for IndexLines {
+impl Listener for IndexOutput<'_> {
     fn step(&self, step: Step<'_>) {
         let line = match step {
             Step::Fetching(reference) => format!("Fetching  {reference}"),
@@ -115,10 +108,8 @@ impl Listener for IndexLines {
             Step::Removed(digest) => format!("Removed   {digest}"),
             _ => return,
         };
-        if let Some(printer) = self.0 {
-            // A closed standard output must not stop the work. The last line of the command detects it.
-            drop(printer.line(line));
-        }
+        // A closed standard output must not stop the work. The last line of the command detects it.
+        drop(self.line(line));
     }
 }
 

@@ -8,7 +8,6 @@ use clap::{ArgMatches, Command};
 
 use crate::args;
 use crate::failure::Failure;
-use crate::printer::Printer;
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
@@ -16,9 +15,9 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
     match name {
-        "create" => create::run(matches, printer).await,
-        _ => update::run(matches, printer).await,
+        "create" => create::run(matches).await,
+        _ => update::run(matches).await,
     }
 }

@@ -10,7 +10,7 @@ use super::index_output::{IndexArgs, IndexOutput};
 use crate::args::{self, Usage, check_tags, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
-use crate::printer::Printer;
+use crate::print;
 
 const USAGE: Usage = Usage {
     path: "oras manifest index update",
@@ -48,7 +48,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Runs the command.
-pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = UpdateArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target index to update")?;
@@ -64,12 +64,12 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
             }
         })
         .collect::<Result<_, _>>()?;
-    let target = ArtifactLocation::new(&args.index.location, "", &words[0], printer)?;
+    let target = ArtifactLocation::new(&args.index.location, "", &words[0])?;
     check_tags(&args.tag)?;
-    let output = IndexOutput::new(&args.index, printer)?;
+    let output = IndexOutput::new(&args.index)?;
     let lists = [&args.add, &args.merge, &args.remove];
     if lists.iter().all(|list| list.is_empty()) && args.index.artifact_type.is_none() {
-        return printer.line("Nothing to update as no change is requested");
+        return print::line("Nothing to update as no change is requested");
     }
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -77,7 +77,7 @@ pub(crate) async fn run(matches: &ArgMatches, printer: &Printer) -> Result<(), F
     let artifact_type = args.index.artifact_type.as_ref();
     let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::from));
     let update = IndexUpdate { artifact_type, remove, add: args.add.clone(), merge: args.merge.clone() };
-    let index = oras::update_index(Arc::clone(&store) as _, reference, &update, &output.listener())
+    let index = oras::update_index(Arc::clone(&store) as _, reference, &update, &output)
         .await
         .map_err(|error| target.failure(&error))?;
     output.line(format!("Updated   {}", index.descriptor().digest))?;
