@@ -11,7 +11,6 @@ mod network;
 mod output;
 mod registry;
 mod request;
-mod suggest;
 mod usage;
 pub(crate) mod values;
 

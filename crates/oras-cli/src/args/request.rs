@@ -5,8 +5,10 @@ use clap::{ArgMatches, Command};
 
 use super::command_line::CommandLine;
 use super::flags::DEPRECATED;
-use super::suggest;
 use crate::failure::Failure;
+
+/// The largest edit distance (Levenshtein) of a suggestion, as in cobra.
+const MAX_DISTANCE: usize = 2;
 
 /// The request of a command line.
 #[derive(Debug)]
@@ -128,12 +130,27 @@ fn unknown_subcommand(path: &[String], group: &Command, word: &str) -> String {
     )
 }
 
-/// Returns the suggestions for an unknown command.
+/// Returns the suggestions for an unknown command: the commands with similar names, by the rules of cobra.
 fn suggestions(group: &Command, word: &str) -> String {
-    let names = suggest::similar_commands(group, word);
-    if names.is_empty() {
-        return String::new();
+    let word = word.to_lowercase();
+    // Every name starts with the empty word, so an empty word has no suggestions.
+    let is_similar = |name: &&str| {
+        !word.is_empty() && (name.starts_with(&word) || strsim::levenshtein(name, &word) <= MAX_DISTANCE)
+    };
+    let shown = group.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name);
+    let lines: String = shown.filter(is_similar).map(|name| format!("\t{name}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\n\nDid you mean this?\n{lines}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_similar_commands() {
+        let suggested = |word: &str| suggestions(&crate::cmd::root(), word);
+        assert_eq!(suggested("plul"), "\n\nDid you mean this?\n\tpull\n");
+        assert_eq!(suggested("RE"), "\n\nDid you mean this?\n\tresolve\n\tcp\n\trestore\n\trepo\n");
+        assert_eq!(suggested("") + &suggested("nothing"), "");
     }
-    let lines: String = names.iter().map(|name| format!("\t{name}\n")).collect();
-    format!("\n\nDid you mean this?\n{lines}")
 }

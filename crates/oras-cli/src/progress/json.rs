@@ -56,16 +56,13 @@ impl<'a> EventLine<'a> {
 }
 
 /// Writes a line for each step.
+#[derive(Default)]
 pub(crate) struct JsonProgress {
     /// The transferred bytes and the time of the last line, by digest, or by title while the digest is unknown.
     moving: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
 impl JsonProgress {
-    pub(crate) fn new() -> Self {
-        Self { moving: Mutex::default() }
-    }
-
     fn line(&self, line: &EventLine<'_>) {
         print::error(&serde_json::to_string(line).unwrap_or_default());
     }

@@ -68,7 +68,7 @@ pub(crate) fn listener(words: StatusWords, args: &ProgressArgs, format: &Format)
     };
     let with_plain = || Arc::new(Both(shown(lines), Arc::new(PlainProgress::new(words))));
     match args.progress.as_deref() {
-        Some("json") => Arc::new(Both(shown(lines), Arc::new(JsonProgress::new()))),
+        Some("json") => Arc::new(Both(shown(lines), Arc::new(JsonProgress::default()))),
         Some("plain") => with_plain(),
         Some("bars") => shown(ProgressStyle::Bars),
         Some("none") => shown(ProgressStyle::Quiet),
