@@ -16,8 +16,18 @@ pub(crate) const UPSTREAM: &str = "proxy-";
 /// The hidden flag that prints a deprecation warning.
 pub(crate) const DEPRECATED: &str = "verbose";
 
-/// Creates a command, with examples in its help.
+/// Creates a command that uses a registry or a layout, with examples in its help.
 pub(crate) fn command(name: &'static str, about: &'static str, examples: &'static str) -> Command {
+    let debug = switch("Log requests and responses to standard error").short('d');
+    command_without_debug(name, about, examples).arg(named("", "debug", debug))
+}
+
+/// Creates a command that does not log requests, with examples in its help.
+pub(crate) fn command_without_debug(
+    name: &'static str,
+    about: &'static str,
+    examples: &'static str,
+) -> Command {
     // In pflag the last of several equal flags wins. Without this setting clap would reject the repetition.
     Command::new(name).about(about).after_help(examples).args_override_self(true)
 }

@@ -14,9 +14,9 @@ mod request;
 mod usage;
 pub(crate) mod values;
 
-pub(crate) use self::flags::{command, group};
+pub(crate) use self::flags::{command, command_without_debug, group};
 pub(crate) use self::location::LocationArgs;
-pub(crate) use self::output::{CommonArgs, DescriptorArgs, FormatArgs, ProgressArgs};
+pub(crate) use self::output::{DescriptorArgs, FormatArgs, ProgressArgs};
 pub(crate) use self::registry::{ConnectionArgs, RegistryArgs};
 pub(crate) use self::request::{Request, at, read, text};
 pub(crate) use self::usage::{Usage, check_tags, split_tags};

@@ -4,13 +4,6 @@ use super::flags::{self, EXTENSIONS, exclusive, no_tty, one_of, switch, text};
 use crate::failure::Failure;
 
 flags::flags! {
-    /// The flags of every command that uses a registry or a layout.
-    struct CommonArgs {
-        debug: bool = switch("Log requests and responses to standard error").short('d'),
-    }
-}
-
-flags::flags! {
     /// The format of the result.
     struct FormatArgs {
         format: Option<String> = text("FORMAT", "Print the result in this format"),
@@ -30,7 +23,7 @@ flags::flags! {
             &["bars", "plain", "json", "none"],
         )
         .help_heading(EXTENSIONS),
-        // Each command that needs these two flags declares them, so the group only reads them.
+        // The commands declare these two flags, so the group only reads them.
         verbose: Option<bool>,
         debug: bool,
     }

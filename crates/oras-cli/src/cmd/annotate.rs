@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use oras::{Annotations, report};
 
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::pack_args;
 use crate::failure::Failure;
@@ -18,7 +18,6 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras annotate`.
     struct AnnotateArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         annotation: Vec<String> = flags::list("KEY=VALUE", "Set this annotation").short('a'),

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use oras::{AttachOptions, report};
 
 use super::pack_args::{self, PackArgs};
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, LocationArgs, ProgressArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -20,7 +20,6 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras attach`.
     struct AttachArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[flatten] pack: PackArgs,

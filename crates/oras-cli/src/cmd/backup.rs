@@ -8,7 +8,7 @@ use oras::remote::Mirrored;
 use oras::store::ErrorKind;
 use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
 
-use crate::args::{self, CommonArgs, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -25,7 +25,6 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras backup`.
     struct BackupArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] registry: RegistryArgs,
         #[extension] format: FormatArgs,
         #[flatten] progress: ProgressArgs,

@@ -62,7 +62,7 @@ flags::flags! {
 
 /// Creates the command of a shell.
 fn shell(name: &'static str, about: &'static str, examples: &'static str) -> Command {
-    args::command(name, about, examples).args(CompletionArgs::flags(""))
+    args::command_without_debug(name, about, examples).args(CompletionArgs::flags(""))
 }
 
 /// Prints the script for the shell `name`.

@@ -7,7 +7,7 @@ use oras::store::{Error, Side};
 use oras::{CopyOptions, PlatformsError, UnresolvedSource, join_platforms, report};
 
 use crate::args::{
-    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+    self, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
@@ -21,7 +21,6 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras cp`.
     struct CopyArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten("from-")] from: LocationArgs,
         #[flatten("to-")] to: LocationArgs,
         #[extension] format: FormatArgs,

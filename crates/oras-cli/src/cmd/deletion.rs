@@ -6,7 +6,7 @@ use oras::spec::Descriptor;
 use oras::store::{DeleteTarget, Error, ErrorKind};
 
 use super::json_output::print_descriptor;
-use crate::args::{CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::args::{DescriptorArgs, FormatArgs, LocationArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -16,7 +16,6 @@ use crate::prompt::prompt;
 flags::flags! {
     /// The flags of both commands.
     struct DeletionArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use clap::{ArgMatches, Command};
 use oras::{DiscoverOptions, report};
 
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::env;
 use crate::failure::Failure;
@@ -19,7 +19,6 @@ const USAGE: Usage = Usage { path: "oras discover", tail: "[flags] <name>{:<tag>
 flags::flags! {
     /// The arguments of `oras discover`.
     struct DiscoverArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         no_tty: bool = flags::no_tty(),

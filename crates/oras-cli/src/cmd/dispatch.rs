@@ -6,7 +6,7 @@ use super::{
     annotate, attach, backup, blob, completion, cp, discover, help, login, logout, manifest, partial, pull,
     push, repo, resolve, restore, serve, tag, untag, version,
 };
-use crate::args::CommonArgs;
+use crate::args::flags;
 use crate::failure::Failure;
 use crate::log;
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure>
     while let Some((_, inner)) = next {
         (leaf, next) = (inner, inner.subcommand());
     }
-    if CommonArgs::read(leaf, "").debug {
+    if flags::value(leaf, "", "debug") {
         log::show_requests();
     }
     match (name, nested) {

@@ -6,7 +6,7 @@ use crate::args::{self, flags};
 
 /// Creates the command. The parser of the command line turns it into a request for a help page, so it never runs.
 pub(crate) fn command() -> Command {
-    args::command(
+    args::command_without_debug(
         "help",
         "Show the help of a command",
         "Examples:\n  oras help push\n  oras help manifest fetch",

@@ -7,7 +7,7 @@ use oras::remote::{Client, ClientOptions, Credential, CredentialStore, Registry,
 use oras::report;
 use oras::spec::reference::check_registry;
 
-use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, Usage, flags};
+use crate::args::{self, FormatArgs, RegistryArgs, Usage, flags};
 use crate::cmd::login_check;
 use crate::env;
 use crate::failure::{self, Failure};
@@ -22,7 +22,6 @@ const USAGE: Usage = Usage { path: "oras login", tail: "[flags] <registry>" };
 flags::flags! {
     /// The arguments of `oras login`.
     struct LoginArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] registry: RegistryArgs,
         #[extension] format: FormatArgs,
         _verbose: bool = flags::verbose(),

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use oras::remote::CredentialStore;
 
-use crate::args::{self, CommonArgs, Usage, flags};
+use crate::args::{self, Usage, flags};
 use crate::credentials::credential_files;
 use crate::failure::Failure;
 
@@ -12,7 +12,6 @@ const USAGE: Usage = Usage { path: "oras logout", tail: "[flags] <registry>" };
 flags::flags! {
     /// The arguments of `oras logout`.
     struct LogoutArgs {
-        #[flatten] _common: CommonArgs,
         registry_config: Vec<String> = flags::list("PATH", "Remove the credential from this file"),
         words: Vec<String> = flags::positional("<registry>", "Registry"),
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::{ArgMatches, Command};
 use oras::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
 
-use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, flags, values};
+use crate::args::{self, FormatArgs, RegistryArgs, flags, values};
 use crate::env;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -19,7 +19,6 @@ const PATHS: &str = "Directories or OCI layouts to look in, and below [default: 
 flags::flags! {
     /// The arguments of `oras partial ls`.
     struct ListArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] format: FormatArgs,
         older_than: Option<Duration> = flags::text("DURATION", "Only those without progress for this time")
             .value_parser(values::period),
@@ -30,7 +29,6 @@ flags::flags! {
 flags::flags! {
     /// The arguments of `oras partial clean`.
     struct CleanArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] registry: RegistryArgs,
         #[flatten] format: FormatArgs,
         dry_run: bool = flags::dry_run(),

@@ -9,7 +9,7 @@ use oras::store::Content;
 use oras::{ConfigFile, PullOptions, report};
 
 use crate::args::{
-    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage,
+    self, FormatArgs, LocationArgs, ProgressArgs, Usage,
     file_selection::{self, FileSelectionArgs},
     flags::{self, EXTENSIONS},
     values,
@@ -25,7 +25,6 @@ const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<d
 flags::flags! {
     /// The arguments of `oras pull`.
     struct PullArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[extension] selection: FileSelectionArgs,

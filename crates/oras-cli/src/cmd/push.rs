@@ -5,7 +5,7 @@ use oras::{ConfigArgument, ImageSpec, PushOptions, report};
 
 use super::pack_args::{self, PackArgs};
 use crate::args::{
-    self, CommonArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+    self, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
@@ -19,7 +19,6 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras push`.
     struct PushArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[flatten] pack: PackArgs,

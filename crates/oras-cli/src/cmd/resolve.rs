@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use oras::report;
 
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -14,7 +14,6 @@ const USAGE: Usage = Usage { path: "oras resolve", tail: "[flags] <name>{:<tag>|
 flags::flags! {
     /// The arguments of `oras resolve`.
     struct ResolveArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         _verbose: bool = flags::verbose(),

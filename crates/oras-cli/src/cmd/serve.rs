@@ -71,7 +71,7 @@ flags::flags! {
 
 /// Creates the command.
 pub(crate) fn command() -> Command {
-    args::command(
+    args::command_without_debug(
         "serve",
         "Run a registry server backed by OCI layouts or memory",
         concat!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use oras::{Listener, Quiet, Step, report};
 
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -16,7 +16,6 @@ const USAGE: Usage = Usage { path: "oras tag", tail: "[flags] <name>{:<tag>|@<di
 flags::flags! {
     /// The arguments of `oras tag`.
     struct TagArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         _verbose: bool = flags::verbose(),

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 use oras::report;
 
-use crate::args::{self, CommonArgs, FormatArgs, LocationArgs, Usage, flags};
+use crate::args::{self, FormatArgs, LocationArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
@@ -14,7 +14,6 @@ const USAGE: Usage = Usage { path: "oras untag", tail: "[flags] <name>:<tag> [..
 flags::flags! {
     /// The arguments of `oras untag`.
     struct UntagArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         words: Vec<String> = flags::positional("<name>:<tag> [<tag>|<name>:<tag>]", "Tags"),

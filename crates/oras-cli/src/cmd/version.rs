@@ -18,8 +18,12 @@ flags::flags! {
 
 /// Creates the command.
 pub(crate) fn command() -> Command {
-    args::command("version", "Print the version", "Examples:\n  oras version\n  oras version --format json")
-        .args(VersionArgs::flags(""))
+    args::command_without_debug(
+        "version",
+        "Print the version",
+        "Examples:\n  oras version\n  oras version --format json",
+    )
+    .args(VersionArgs::flags(""))
 }
 
 /// The report.

@@ -11,7 +11,7 @@ use oras::spec::{Descriptor, MediaType};
 use oras::store::{Content, Error, ErrorKind, Pushed, Source};
 use oras::{Event, Listener, Quiet, Step, report};
 
-use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::print_descriptor;
 use crate::env;
@@ -27,7 +27,6 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras blob fetch`.
     struct FetchArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

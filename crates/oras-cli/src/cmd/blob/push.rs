@@ -9,7 +9,7 @@ use oras::report;
 use oras::spec::{Descriptor, Digest, MediaType};
 use oras::store::{ByteStream, Content, ErrorKind};
 
-use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::file_io::check_stdin;
 use crate::cmd::json_output::print_descriptor;
@@ -24,7 +24,6 @@ const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@dige
 flags::flags! {
     /// The arguments of `oras blob push`.
     struct PushArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

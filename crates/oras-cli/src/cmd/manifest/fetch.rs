@@ -7,7 +7,7 @@ use oras::fs::output_file;
 use oras::spec::MediaType;
 use oras::{fetch_manifest, report};
 
-use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::{print_descriptor, print_json};
 use crate::failure::Failure;
@@ -18,7 +18,6 @@ const USAGE: Usage = Usage { path: "oras manifest fetch", tail: "[flags] <name>{
 flags::flags! {
     /// The arguments of `oras manifest fetch`.
     struct FetchArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

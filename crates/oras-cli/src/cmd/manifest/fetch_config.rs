@@ -8,7 +8,7 @@ use oras::fs::output_file;
 use oras::report;
 use oras::store::ErrorKind;
 
-use crate::args::{self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::{print_descriptor, print_json};
 use crate::failure::Failure;
@@ -23,7 +23,6 @@ const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 flags::flags! {
     /// The arguments of `oras manifest fetch-config`.
     struct FetchConfigArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

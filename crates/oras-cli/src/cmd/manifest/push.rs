@@ -8,7 +8,7 @@ use oras::store::Content;
 use oras::{Names, report};
 
 use crate::args::{
-    self, CommonArgs, DescriptorArgs, FormatArgs, LocationArgs, Usage, check_tags, flags, split_tags, values,
+    self, DescriptorArgs, FormatArgs, LocationArgs, Usage, check_tags, flags, split_tags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::file_io::{check_stdin, read_input};
@@ -26,7 +26,6 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras manifest push`.
     struct PushManifestArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,

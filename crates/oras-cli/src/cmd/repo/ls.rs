@@ -6,7 +6,7 @@ use oras::remote::Registry;
 use oras::report;
 use oras::spec::{Reference, reference::check_registry};
 
-use crate::args::{self, CommonArgs, FormatArgs, RegistryArgs, Usage, flags};
+use crate::args::{self, FormatArgs, RegistryArgs, Usage, flags};
 use crate::failure::{self, Failure};
 use crate::format::{self, Format};
 use crate::print;
@@ -17,7 +17,6 @@ const USAGE: Usage = Usage { path: "oras repo ls", tail: "[flags] <registry>" };
 flags::flags! {
     /// The arguments of `oras repo ls`.
     struct ListArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] registry: RegistryArgs,
         #[flatten] format: FormatArgs,
         _verbose: bool = flags::verbose(),

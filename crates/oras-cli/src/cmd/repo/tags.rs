@@ -10,7 +10,7 @@ use oras::spec::{Digest, Reference, reference::is_digest_tag};
 use oras::store::{Error, ReadStore};
 
 use crate::args::{
-    self, CommonArgs, FormatArgs, LocationArgs, Usage,
+    self, FormatArgs, LocationArgs, Usage,
     flags::{self, EXTENSIONS},
 };
 use crate::artifact_location::ArtifactLocation;
@@ -29,7 +29,6 @@ const USAGE: Usage = Usage { path: "oras repo tags", tail: "[flags] <name>" };
 flags::flags! {
     /// The arguments of `oras repo tags`.
     struct TagsArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         _verbose: bool = flags::verbose(),

@@ -7,7 +7,7 @@ use oras::store::{Content, Store};
 use oras::{Listener, Names, Step, report};
 
 use crate::args::{
-    CommonArgs, FormatArgs, LocationArgs,
+    FormatArgs, LocationArgs,
     flags::{self, exclusive},
     values::non_empty,
 };
@@ -22,7 +22,6 @@ use crate::progress::tag_lines::StoredLines;
 flags::flags! {
     /// The flags of both commands.
     struct IndexArgs {
-        #[flatten] _common: CommonArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         artifact_type: Option<String> = flags::text("TYPE", "Type of the artifact"),
