@@ -4,7 +4,7 @@ use oras::spec::json;
 use serde::Serialize;
 
 use crate::args::{FormatArgs, values::non_empty};
-use crate::expression::Expression;
+use crate::expression::{self, Expression};
 use crate::failure::Failure;
 use crate::print;
 
@@ -32,13 +32,17 @@ pub(crate) const TREE: SupportedFormats = SupportedFormats(&["table", "json", "g
 
 impl Format {
     /// Reads `--format` and `--template`.
-    pub(crate) fn read(args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
+    pub(crate) async fn read(args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
         let default = offered.0.last().copied().unwrap_or("text");
-        Self::parse(args.format.as_deref().unwrap_or(default), args, offered)
+        Self::parse(args.format.as_deref().unwrap_or(default), args, offered).await
     }
 
     /// Reads the format `given`, and `--template`.
-    pub(crate) fn parse(given: &str, args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
+    pub(crate) async fn parse(
+        given: &str,
+        args: &FormatArgs,
+        offered: SupportedFormats,
+    ) -> Result<Self, Failure> {
         let mut template = non_empty(args.template.as_ref());
         let mut name = given;
         if template.is_some() {
@@ -54,17 +58,23 @@ impl Format {
                 .advise(format!("supported types: {}", offered.0.join(", "))));
         }
         // A malformed expression fails here, before the command changes anything.
-        let jq = args.jq.as_deref().map(Expression::jq).transpose()?;
-        match (name, template) {
+        if let Some(text) = &args.jq {
+            let jq = Expression::checked(expression::JQ, text).await?;
             // `--jq` implies JSON, so it also works with the default format for people.
-            ("text" | "tree" | "json", _) if jq.is_some() => Ok(jq.map_or(Self::Json, Self::Expression)),
-            (_, _) if jq.is_some() => Err(Failure::new("--jq must be used with --format json")),
+            return match name {
+                "text" | "tree" | "json" => Ok(Self::Expression(jq)),
+                _ => Err(Failure::new("--jq must be used with --format json")),
+            };
+        }
+        match (name, template) {
             ("json", _) => Ok(Self::Json),
             ("table", _) => {
                 print::error("Format \"table\" is deprecated and will be removed in a future release.");
                 Ok(Self::Table)
             }
-            ("go-template", Some(text)) => Expression::template(text).map(Self::Expression),
+            ("go-template", Some(text)) => {
+                Expression::checked(expression::TEMPLATE, text).await.map(Self::Expression)
+            }
             ("go-template", None) => {
                 Err(Failure::new("\"go-template\" format specified but no template given")
                     .advise("use `--format go-template=TEMPLATE` to specify the template"))
@@ -89,16 +99,11 @@ impl Format {
     }
 
     /// Prints `report` in a format for programs, and nothing in a format for people.
-    pub(crate) fn report<T: Serialize>(&self, report: &T) -> Result<(), Failure> {
+    pub(crate) async fn report<T: Serialize>(&self, report: &T) -> Result<(), Failure> {
         match self {
             Self::Text | Self::Table => Ok(()),
             Self::Json => print::json(report),
-            Self::Expression(expression) => {
-                // Output before an error is printed, as by the Go tool.
-                let (output, evaluated) = expression.run(&json::to_vec(report));
-                print::text(&output)?;
-                evaluated
-            }
+            Self::Expression(expression) => expression.run(&json::to_vec(report)).await,
         }
     }
 }

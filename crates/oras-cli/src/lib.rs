@@ -19,7 +19,6 @@ mod expression;
 mod failure;
 mod format;
 mod humanize;
-mod interrupt;
 mod log;
 mod print;
 mod progress;
@@ -103,16 +102,7 @@ fn run() -> Result<(), Failure> {
         Request::Run(matches) => matches,
         Request::Help(path) => return print::bytes(args::help::page(command(), &path).as_bytes()),
     };
-    match matches.subcommand() {
-        None => Ok(()),
-        // These commands use neither the network nor the file system, so they need no runtime.
-        Some(("version", matches)) => cmd::version::run(matches),
-        Some(("completion", matches)) => match matches.subcommand() {
-            Some((shell, matches)) => cmd::completion::run(shell, matches),
-            None => Ok(()),
-        },
-        Some((name, matches)) => run_async(name, matches),
-    }
+    run_async(&matches)
 }
 
 /// The limit of blocking threads. Transfers block while they wait for each other, so too few threads would deadlock.
@@ -120,18 +110,20 @@ const THREADS: usize = 512;
 /// The limit of blocking threads of a server. They never wait for a slow client, and each thread costs memory.
 const SERVER_THREADS: usize = 64;
 
-fn run_async(name: &str, matches: &clap::ArgMatches) -> Result<(), Failure> {
+fn run_async(matches: &clap::ArgMatches) -> Result<(), Failure> {
+    let is_server = matches.subcommand_name() == Some("serve");
     // One thread drives the network; files are read, hashed and written on blocking threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(if name == "serve" { SERVER_THREADS } else { THREADS })
+        .max_blocking_threads(if is_server { SERVER_THREADS } else { THREADS })
         .build()
         .map_err(|error| Failure::new(format!("failed to start: {error}")))?;
     let result = runtime.block_on(async {
         tokio::select! {
-            result = cmd::run(name, matches) => result,
-            // On Ctrl-C the future of the command is dropped, which cancels its requests.
-            () = interrupt::received(name) => Err(Failure::new("interrupt signal received")),
+            result = cmd::run(matches) => result,
+            // On Ctrl-C the future of the command is dropped, which cancels its requests. A server handles the signal
+            // itself and finishes its open requests.
+            _ = tokio::signal::ctrl_c(), if !is_server => Err(Failure::new("interrupt signal received")),
         }
     });
     // A blocking read of standard input must not keep the process alive.

@@ -48,7 +48,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = AnnotateArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest to annotate")?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     // `--annotation` describes the manifest itself, so its values are stored under `$manifest`.
     let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     let edits = Annotations { set: set.into_iter().collect(), remove: args.remove.clone() };
@@ -72,6 +72,6 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 annotated.after.digest
             ))
         }
-        format => format.report(&report::Annotate::new(&target.path, &annotated)),
+        format => format.report(&report::Annotate::new(&target.path, &annotated)).await,
     }
 }

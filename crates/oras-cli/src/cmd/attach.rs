@@ -67,7 +67,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let target = ArtifactLocation::new(&args.location, "", &words[0]).map_err(|failure| {
         if failure.message.contains("invalid reference") { asks_for_reference(failure) } else { failure }
     })?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let platform = values::platform(args.platform.as_ref())?;
     flags::exclusive!("", args.config, args.platform)?;
     let reference = target.require_reference(&USAGE, true).map_err(asks_for_reference)?;
@@ -117,7 +117,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 attached.root.digest
             ))?;
         }
-        format => format.report(&report::Node::new(&target.path, &attached.root))?,
+        format => format.report(&report::Node::new(&target.path, &attached.root)).await?,
     }
     // The temporary file with standard input must exist until the upload is complete.
     drop(packed.spooled);

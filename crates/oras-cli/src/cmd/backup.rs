@@ -62,7 +62,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the artifacts to back up")?;
     let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.output.as_deref(), "output")?;
     let start = Instant::now();
     let dry_run = args.dry_run;
@@ -114,7 +114,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         format => {
             let report = report::Backup::new(name, &path, &backed_up.artifacts);
             let archive_size = backed_up.archive_size;
-            format.report(&report::Backup { dry_run, archive_size, ..report })
+            format.report(&report::Backup { dry_run, archive_size, ..report }).await
         }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 2, true, "the source and destination for copying")?;
     let (raw, extra_tags) = split_tags(&words[1])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let dry_run = args.dry_run;
     let platforms = platforms(&args.platform)?;
     let from = ArtifactLocation::new(&args.from, "from-", &words[0])?;
@@ -108,7 +108,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             dry_run,
             copied: report::Push::new(&to.path, &root, &tags),
         };
-        return format.report(&report);
+        return format.report(&report).await;
     }
     let done = if dry_run { "Dry run: would copy" } else { "Copied" };
     print::line(format!("{done} {source} => {}", to.display()))?;

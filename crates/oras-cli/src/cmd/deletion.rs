@@ -31,7 +31,7 @@ pub(crate) fn with_aliases(command: Command) -> Command {
 }
 
 /// Checks the arguments before any request, and returns the location and the format.
-pub(crate) fn location(
+pub(crate) async fn location(
     args: &DeletionArgs,
     words: &[String],
     usage: &Usage,
@@ -44,7 +44,7 @@ pub(crate) fn location(
             "must apply --force to confirm the deletion if the descriptor is outputted",
         ));
     }
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     if !format.is_for_people() && !args.force {
         return Err(Failure::new(
             "must apply --force to confirm the deletion if the result is not printed as text",
@@ -75,7 +75,7 @@ impl Deletion<'_> {
                 // With `--force`, missing content counts as deleted. `--descriptor` still fails, as there is no
                 // descriptor.
                 if force && !self.args.descriptor.is_wanted() {
-                    return self.report(None, &format!("Missing {}", target.raw));
+                    return self.report(None, &format!("Missing {}", target.raw)).await;
                 }
                 let message = format!("{}: the specified {} does not exist", target.raw, self.noun);
                 return Err(Failure::new(message));
@@ -83,7 +83,7 @@ impl Deletion<'_> {
             Err(error) => return Err(target.failure(&error)),
         };
         if self.args.dry_run {
-            return self.report(Some(&node), &format!("Dry run: would delete {}", target.display()));
+            return self.report(Some(&node), &format!("Dry run: would delete {}", target.display())).await;
         }
         let question = format!(
             "Are you sure you want to delete the {} \"{}\"{}? [y/N] ",
@@ -102,15 +102,15 @@ impl Deletion<'_> {
         if self.args.descriptor.is_wanted() {
             return print_descriptor(&node, self.args.descriptor.is_pretty());
         }
-        self.report(Some(&node), &format!("Deleted {}", target.display()))
+        self.report(Some(&node), &format!("Deleted {}", target.display())).await
     }
 
-    fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
+    async fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
         match self.format {
             Format::Text => print::line(text),
             format => {
                 let report = report::Deleted::new(&self.target.path, &self.target.raw, node);
-                format.report(&report)
+                format.report(&report).await
             }
         }
     }

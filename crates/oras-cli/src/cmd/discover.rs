@@ -57,12 +57,12 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let format = match args.output.as_deref() {
-        None => Format::read(&args.format, format::TREE)?,
+        None => Format::read(&args.format, format::TREE).await?,
         Some(old) => {
             if old.starts_with("go-template=") {
                 return Err(Failure::new("output type can only be tree, table or json"));
             }
-            let format = Format::parse(old, &args.format, format::TREE)?;
+            let format = Format::parse(old, &args.format, format::TREE).await?;
             print::error(&format!("[DEPRECATED] --output is deprecated, try `--format {old}` instead"));
             format
         }
@@ -85,6 +85,6 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 TreeStyle { is_terminal, has_colours: is_terminal && !args.no_tty && !env::no_color() };
             print::bytes(referrer_tree::draw(&target.path, &root, annotations, style).as_bytes())
         }
-        format => format.report(&report::Discover::new(&target.path, &root)),
+        format => format.report(&report::Discover::new(&target.path, &root)).await,
     }
 }

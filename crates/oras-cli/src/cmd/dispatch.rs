@@ -2,6 +2,7 @@
 
 use clap::{ArgMatches, Command};
 
+use super::command_table::{self, CommandEntry};
 use super::{
     annotate, attach, backup, blob, completion, cp, discover, help, login, logout, manifest, partial, pull,
     push, repo, resolve, restore, serve, tag, untag, version,
@@ -10,6 +11,29 @@ use crate::args::flags;
 use crate::failure::Failure;
 use crate::log;
 
+const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::new("pull", pull::command, |matches| Box::pin(pull::run(matches))),
+    CommandEntry::new("push", push::command, |matches| Box::pin(push::run(matches))),
+    CommandEntry::new("login", login::command, |matches| Box::pin(login::run(matches))),
+    CommandEntry::new("logout", logout::command, |matches| Box::pin(logout::run(matches))),
+    CommandEntry::new("version", version::command, |matches| Box::pin(version::run(matches))),
+    CommandEntry::new("discover", discover::command, |matches| Box::pin(discover::run(matches))),
+    CommandEntry::new("resolve", resolve::command, |matches| Box::pin(resolve::run(matches))),
+    CommandEntry::new("cp", cp::command, |matches| Box::pin(cp::run(matches))),
+    CommandEntry::new("tag", tag::command, |matches| Box::pin(tag::run(matches))),
+    CommandEntry::new("untag", || untag::command("untag"), |matches| Box::pin(untag::run(matches))),
+    CommandEntry::new("annotate", annotate::command, |matches| Box::pin(annotate::run(matches))),
+    CommandEntry::new("attach", attach::command, |matches| Box::pin(attach::run(matches))),
+    CommandEntry::new("backup", backup::command, |matches| Box::pin(backup::run(matches))),
+    CommandEntry::new("restore", restore::command, |matches| Box::pin(restore::run(matches))),
+    CommandEntry::new("blob", blob::command, |matches| Box::pin(blob::run(matches))),
+    CommandEntry::new("manifest", manifest::command, |matches| Box::pin(manifest::run(matches))),
+    CommandEntry::new("repo", repo::command, |matches| Box::pin(repo::run(matches))),
+    CommandEntry::new("partial", partial::command, |matches| Box::pin(partial::run(matches))),
+    CommandEntry::new("serve", serve::command, |matches| Box::pin(serve::run(matches))),
+    CommandEntry::new("completion", completion::command, |matches| Box::pin(completion::run(matches))),
+];
+
 /// Creates the root command.
 pub(crate) fn root() -> Command {
     Command::new("oras")
@@ -17,61 +41,19 @@ pub(crate) fn root() -> Command {
         .disable_version_flag(true)
         .disable_help_subcommand(true)
         .args_override_self(true)
-        .subcommands([
-            pull::command(),
-            push::command(),
-            login::command(),
-            logout::command(),
-            version::command(),
-            discover::command(),
-            resolve::command(),
-            cp::command(),
-            tag::command(),
-            untag::command("untag"),
-            annotate::command(),
-            attach::command(),
-            backup::command(),
-            restore::command(),
-            blob::command(),
-            manifest::command(),
-            repo::command(),
-            partial::command(),
-            serve::command(),
-            completion::command(),
-            help::command(),
-        ])
+        .subcommands(command_table::declare(COMMANDS))
+        .subcommand(help::command())
 }
 
-/// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    let nested = matches.subcommand();
+/// Runs the command that the matches of the root command name.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // `--debug` belongs to the innermost command, such as `blob fetch`.
-    let (mut leaf, mut next) = (matches, nested);
-    while let Some((_, inner)) = next {
-        (leaf, next) = (inner, inner.subcommand());
+    let mut leaf = matches;
+    while let Some((_, inner)) = leaf.subcommand() {
+        leaf = inner;
     }
     if flags::value(leaf, "", "debug") {
         log::show_requests();
     }
-    match (name, nested) {
-        ("push", _) => push::run(matches).await,
-        ("pull", _) => pull::run(matches).await,
-        ("cp", _) => cp::run(matches).await,
-        ("attach", _) => attach::run(matches).await,
-        ("backup", _) => backup::run(matches).await,
-        ("restore", _) => restore::run(matches).await,
-        ("discover", _) => discover::run(matches).await,
-        ("serve", _) => serve::run(matches).await,
-        ("resolve", _) => resolve::run(matches).await,
-        ("untag", _) => untag::run(matches).await,
-        ("annotate", _) => annotate::run(matches).await,
-        ("tag", _) => tag::run(matches).await,
-        ("login", _) => login::run(matches).await,
-        ("logout", _) => logout::run(matches).await,
-        ("blob", Some((name, matches))) => blob::run(name, matches).await,
-        ("manifest", Some((name, matches))) => manifest::run(name, matches).await,
-        ("partial", Some((name, matches))) => partial::run(name, matches).await,
-        ("repo", Some((name, matches))) => repo::run(name, matches).await,
-        _ => Err(Failure::new(format!("unknown command {name:?} for \"oras\""))),
-    }
+    command_table::run(COMMANDS, matches).await
 }

@@ -51,7 +51,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = LoginArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the registry to log in to")?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
     if args.check {
         return login_check::run(&access.store, &words[0], &format).await;
@@ -94,7 +94,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 Credential::Basic { username, .. } => Some(username.clone()),
                 _ => None,
             };
-            format.report(&report::Login { registry: host.to_owned(), logged_in: true, username })
+            format.report(&report::Login { registry: host.to_owned(), logged_in: true, username }).await
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(store: &DockerConfig, name: &str, format: &Format) -> Re
     let source = CredentialSource { name: name.to_owned(), file, key, helper, kind, username };
     match format {
         Format::Text => print::line(sentence(&source)),
-        format => format.report(&source),
+        format => format.report(&source).await,
     }
 }
 

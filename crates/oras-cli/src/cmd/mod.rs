@@ -4,7 +4,8 @@ mod annotate;
 mod attach;
 mod backup;
 mod blob;
-pub(crate) mod completion;
+mod command_table;
+mod completion;
 mod cp;
 mod deletion;
 mod discover;
@@ -27,6 +28,6 @@ mod serve;
 mod tag;
 mod tagged_artifacts;
 mod untag;
-pub(crate) mod version;
+mod version;
 
 pub(crate) use self::dispatch::{root, run};

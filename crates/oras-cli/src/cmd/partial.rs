@@ -30,11 +30,8 @@ flags::flags! {
     /// The arguments of `oras partial clean`.
     struct CleanArgs {
         #[flatten] registry: RegistryArgs,
-        #[flatten] format: FormatArgs,
+        #[flatten] list: ListArgs,
         dry_run: bool = flags::dry_run(),
-        older_than: Option<Duration> = flags::text("DURATION", "Only those without progress for this time")
-            .value_parser(values::period),
-        words: Vec<String> = flags::positional("[path...]", PATHS),
     }
 }
 
@@ -56,50 +53,50 @@ pub(crate) fn command() -> Command {
     args::group("partial", "List or delete partial downloads and uploads").subcommands([ls, clean])
 }
 
-/// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    match name {
-        "clean" => clean(&CleanArgs::read(matches, "")).await,
-        _ => list(ListArgs::read(matches, "")).await,
+/// Runs a command of the group.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("clean", matches)) => clean(&CleanArgs::read(matches, "")).await,
+        Some((_, matches)) => list(&ListArgs::read(matches, "")).await,
+        None => Ok(()),
     }
 }
 
-async fn list(args: ListArgs) -> Result<(), Failure> {
-    let format = Format::read(&args.format, format::TEXT)?;
-    let found = oras::list_partial_transfers(&options(&args.words, args.older_than)).await?;
-    print(&found, "", &format)
+async fn list(args: &ListArgs) -> Result<(), Failure> {
+    let format = Format::read(&args.format, format::TEXT).await?;
+    let found = oras::list_partial_transfers(&options(args)).await?;
+    print(&found, "", &format).await
 }
 
 async fn clean(args: &CleanArgs) -> Result<(), Failure> {
-    let format = Format::read(&args.format, format::TEXT)?;
-    let options = options(&args.words, args.older_than);
+    let format = Format::read(&args.list.format, format::TEXT).await?;
+    let options = options(&args.list);
     // A dry run sends no requests, so it returns before credentials are read.
     if args.dry_run {
-        return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format);
+        return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format).await;
     }
     let access = RegistryAccess::new(&args.registry, "")?;
     let removed = oras::clean_partial_transfers(&options, &access.client()?).await?;
-    print(&removed, "Removed ", &format)
+    print(&removed, "Removed ", &format).await
 }
 
-fn options(words: &[String], older_than: Option<Duration>) -> PartialOptions {
-    let directories =
-        if words.is_empty() { vec![".".into()] } else { words.iter().map(PathBuf::from).collect() };
+fn options(args: &ListArgs) -> PartialOptions {
+    let directories = args.words.iter().map(PathBuf::from).collect();
     PartialOptions {
-        directories,
+        directories: if args.words.is_empty() { vec![".".into()] } else { directories },
         uploads: env::unfinished_uploads(),
-        older_than: older_than.unwrap_or_default(),
+        older_than: args.older_than.unwrap_or_default(),
     }
 }
 
 /// Prints a line for each partial transfer, with `verb` before it, or prints the report in a format for programs.
-fn print(partials: &PartialTransfers, verb: &str, format: &Format) -> Result<(), Failure> {
+async fn print(partials: &PartialTransfers, verb: &str, format: &Format) -> Result<(), Failure> {
     if matches!(format, Format::Text) {
         for line in lines(partials) {
             print::line(format!("{verb}{line}"))?;
         }
     }
-    format.report(partials)
+    format.report(partials).await
 }
 
 /// Returns a line for each partial transfer: kind, size, age and location.

@@ -76,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the artifact reference you want to pull")?;
     let target = ArtifactLocation::new(&args.location, "", &words[0])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let platform = values::platform(args.platform.as_ref())?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -119,7 +119,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             target.raw
         )),
         Format::Text => print::line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
-        format => format.report(&report::Pull::new(&target.path, &pulled)),
+        format => format.report(&report::Pull::new(&target.path, &pulled)).await,
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let (raw, extra_tags) = split_tags(&words[0])?;
     let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
     let target = ArtifactLocation::new(&args.location, "", raw)?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let artifact_platform = values::platform(args.artifact_platform.as_ref())?;
     check_tags(&extra_tags)?;
     let mut options = PushOptions {
@@ -107,7 +107,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         format => {
             let tags: Vec<_> = tag.map(ToOwned::to_owned).into_iter().chain(extra_tags).collect();
-            format.report(&report::Push::new(&target.path, &pushed.root, &tags))?;
+            format.report(&report::Push::new(&target.path, &pushed.root, &tags)).await?;
         }
     }
     // The temporary file with standard input must exist until the upload is complete.

@@ -40,7 +40,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the target artifact reference to resolve")?;
     let platform = values::platform(args.platform.as_ref())?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .await
         .map_err(|error| target.failure(&error.context("failed to resolve digest")))?;
     if !format.is_for_people() {
-        return format.report(&report::Node::new(&target.path, &node));
+        return format.report(&report::Node::new(&target.path, &node)).await;
     }
     if args.full_reference {
         print::line(format!("{}@{}", target.path, node.digest))

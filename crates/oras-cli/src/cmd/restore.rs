@@ -60,7 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the targets to restore to")?;
     let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.input.as_deref(), "input")?;
     let start = Instant::now();
     let dry_run = args.dry_run;
@@ -100,7 +100,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         )),
         format => {
             let report = report::Backup::new(name, &path, &restored);
-            format.report(&report::Backup { dry_run, ..report })
+            format.report(&report::Backup { dry_run, ..report }).await
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         let message = format!("unable to add tag for '{}': {}", words[0], failure.message);
         if failure.message.contains("invalid reference") { Failure { message, ..failure } } else { failure }
     })?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let lines: Arc<dyn Listener> = if format.is_for_people() {
@@ -67,7 +67,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .await
         .map_err(|error| target.failure(&error))?;
     let node = report::Node::new(&target.path, &node);
-    format.report(&report::Tag { node, tags: words[1..].to_vec() })
+    format.report(&report::Tag { node, tags: words[1..].to_vec() }).await
 }
 
 struct Lines {

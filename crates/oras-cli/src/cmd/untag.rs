@@ -42,7 +42,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = UntagArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, false, "the tags to remove")?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     // All arguments are checked before the first tag is removed.
     let mut targets: Vec<ArtifactLocation> = Vec::new();
     for (place, word) in words.iter().enumerate() {
@@ -66,5 +66,5 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         let node = report::Node::new(&target.path, &node);
         report.untagged.push(report::Untagged { node, tag: target.reference.clone() });
     }
-    format.report(&report)
+    format.report(&report).await
 }

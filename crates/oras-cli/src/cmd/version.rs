@@ -35,7 +35,7 @@ struct Version {
 }
 
 /// Runs the command.
-pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = VersionArgs::read(matches, "");
     let words = &args.words;
     if !words.is_empty() {
@@ -49,11 +49,11 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         os: std::env::consts::OS,
         architecture: Platform::host_architecture(),
     };
-    match Format::read(&args.format, format::TEXT)? {
+    match Format::read(&args.format, format::TEXT).await? {
         Format::Text => print::line(format!(
             "Version:    {}\nOS/Arch:    {}/{}",
             version.version, version.os, version.architecture
         )),
-        format => format.report(&version),
+        format => format.report(&version).await,
     }
 }

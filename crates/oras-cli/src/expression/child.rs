@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use gotmpl::Template;
 use serde::Deserialize;
 
-use super::evaluation::{CHILD, CPU_SECONDS, Language, MEMORY_BYTES, PANICKED};
+use super::evaluation::{CHILD, CPU_SECONDS, JQ, MEMORY_BYTES, PANICKED};
 use super::jq;
 
 /// The stack size of the child, enough for 100,000 nested values.
@@ -46,14 +46,9 @@ fn limit_resources() {
 
 /// Checks or evaluates the expression in the arguments.
 fn evaluate(words: &[String]) -> Result<(), String> {
-    let [language, step, text] = words else { return Err(format!("usage: oras {CHILD} LANGUAGE STEP TEXT")) };
-    let language = Language::ALL.into_iter().find(|known| known.name() == language);
-    let language = language.ok_or_else(|| "unknown language".to_owned())?;
+    let [flag, step, text] = words else { return Err(format!("usage: oras {CHILD} FLAG STEP TEXT")) };
     if step == "check" {
-        return match language {
-            Language::Jq => jq::check(text),
-            Language::Template => template(text).map(drop),
-        };
+        return if flag == JQ { jq::check(text) } else { template(text).map(drop) };
     }
     let mut document = Vec::new();
     io::stdin()
@@ -61,10 +56,8 @@ fn evaluate(words: &[String]) -> Result<(), String> {
         .map_err(|error| format!("failed to read the document: {error}"))?;
     // Rust flushes standard output at exit, so output before a `halt` of jq is not lost.
     let mut out = io::stdout();
-    let evaluated = match language {
-        Language::Jq => jq::run(text, &document, &mut out),
-        Language::Template => render(text, &document, &mut out),
-    };
+    let evaluated =
+        if flag == JQ { jq::run(text, &document, &mut out) } else { render(text, &document, &mut out) };
     let flushed = out.flush().map_err(|error| format!("failed to write the output: {error}"));
     evaluated.and(flushed)
 }

@@ -11,9 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::failure::Failure;
+use crate::print;
 
-/// The first argument of the child. The others are the language, the step and the text of the expression.
+/// The first argument of the child. The others are the flag of the language, the step and the text of the expression.
 pub(crate) const CHILD: &str = "__evaluate";
+/// The flag of jq expressions.
+pub(crate) const JQ: &str = "--jq";
+/// The flag of Go templates.
+pub(crate) const TEMPLATE: &str = "--template";
 /// The limit of the child's address space, including its stack.
 pub(super) const MEMORY_BYTES: u64 = 2 << 30;
 /// The limit of the child's processor time.
@@ -23,106 +28,44 @@ pub(super) const CPU_SECONDS: u64 = 60;
 const MAX_OUTPUT_BYTES: u64 = 256 << 20;
 /// The exit status of a child whose interpreter panicked.
 pub(super) const PANICKED: u8 = 101;
-/// The message for Ctrl-C.
-const INTERRUPTED: &str = "interrupt signal received";
 /// The size limit of the child's error message.
 const MAX_MESSAGE_BYTES: u64 = 64 << 10;
-
-/// The language of an expression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
-    Jq,
-    Template,
-}
-
-impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::Jq, Self::Template];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Jq => "jq",
-            Self::Template => "template",
-        }
-    }
-
-    fn flag(self) -> &'static str {
-        match self {
-            Self::Jq => "--jq",
-            Self::Template => "--template",
-        }
-    }
-}
 
 /// An expression whose syntax has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expression {
-    language: Language,
+    /// The flag of the language.
+    flag: &'static str,
     text: String,
 }
 
 impl Expression {
-    /// Checks a jq expression, so that a malformed one fails before the command does anything.
-    pub(crate) fn jq(text: &str) -> Result<Self, Failure> {
-        Self::checked(Language::Jq, text)
+    /// Checks an expression, so that a malformed one fails before the command does anything. (The Go tool parses a
+    /// template afterwards.)
+    pub(crate) async fn checked(flag: &'static str, text: &str) -> Result<Self, Failure> {
+        let expression = Self { flag, text: text.to_owned() };
+        expression.evaluate("check", b"").await.map(|()| expression)
     }
 
-    /// Checks a Go template, so that a malformed one fails before the command does anything. (The Go tool parses it
-    /// afterwards.)
-    pub(crate) fn template(text: &str) -> Result<Self, Failure> {
-        Self::checked(Language::Template, text)
+    /// Evaluates the expression over a JSON document and prints its output.
+    pub(crate) async fn run(&self, document: &[u8]) -> Result<(), Failure> {
+        self.evaluate("run", document).await
     }
 
-    fn checked(language: Language, text: &str) -> Result<Self, Failure> {
-        let expression = Self { language, text: text.to_owned() };
-        expression.evaluate("check", b"").1.map(|()| expression)
-    }
-
-    /// Evaluates the expression over a JSON document. An error does not discard the earlier output: the Go tool also
-    /// prints the output of a template up to an error.
-    pub(crate) fn run(&self, document: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
-        self.evaluate("run", document)
-    }
-
-    fn evaluate(&self, step: &str, document: &[u8]) -> (Vec<u8>, Result<(), Failure>) {
-        match self.outcome(step, document) {
-            Ok(outcome) => {
-                let ended = self.result(&outcome);
-                (outcome.output, ended)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                (Vec::new(), Err(Failure::new(INTERRUPTED)))
-            }
-            Err(error) => {
-                let failure =
-                    format!("{}: failed to run the evaluating process: {error}", self.language.flag());
-                (Vec::new(), Err(Failure::new(failure)))
-            }
-        }
-    }
-
-    /// Runs the child on a separate thread with its own runtime. The calling thread also drives the network. It is
-    /// blocked until the child ends, so it could not react to Ctrl-C.
-    fn outcome(&self, step: &str, document: &[u8]) -> io::Result<Outcome> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([CHILD, self.language.name(), step, &self.text]);
-        // A scoped thread may borrow the document, which can be large.
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(async {
-                    tokio::select! {
-                        outcome = Outcome::of(command, document) => outcome,
-                        _ = tokio::signal::ctrl_c() => Err(io::ErrorKind::Interrupted.into()),
-                    }
-                })
-            });
-            waiting.join().unwrap_or_else(|_| Err(io::Error::other("the waiting thread panicked")))
-        })
+    /// Runs the child. Dropping the future, as on Ctrl-C, kills it.
+    async fn evaluate(&self, step: &str, document: &[u8]) -> Result<(), Failure> {
+        let Self { flag, text } = self;
+        let outcome = Outcome::of(&[CHILD, flag, step, text], document).await.map_err(|error| {
+            Failure::new(format!("{flag}: failed to run the evaluating process: {error}"))
+        })?;
+        // Output before an error is printed, as by the Go tool.
+        print::text(&outcome.output)?;
+        self.result(&outcome)
     }
 
     /// Converts the outcome into a result.
     fn result(&self, outcome: &Outcome) -> Result<(), Failure> {
-        let flag = self.language.flag();
+        let flag = self.flag;
         if outcome.is_too_long {
             return Err(Failure::new(format!("{flag}: the output exceeds {} MiB", MAX_OUTPUT_BYTES >> 20)));
         }
@@ -130,16 +73,13 @@ impl Expression {
             Some(0) => Ok(()),
             // `halt_error` of jq ends the child with a status that the expression chooses.
             Some(status) if status != i32::from(PANICKED) => {
-                let mut lines = outcome.message.trim_end().splitn(2, '\n');
-                let first = lines.next().filter(|line| !line.is_empty());
-                let failure = Failure::new(first.map_or_else(
-                    || format!("{flag}: the expression halted with status {status}"),
-                    str::to_owned,
-                ));
-                Err(match lines.next() {
-                    Some(advice) => failure.advise(advice),
-                    None => failure,
-                })
+                let halted = || format!("{flag}: the expression halted with status {status}");
+                let (first, advice) = match outcome.message.trim_end().split_once('\n') {
+                    Some((first, advice)) => (first, Some(advice.to_owned())),
+                    None => (outcome.message.trim_end(), None),
+                };
+                let message = if first.is_empty() { halted() } else { first.to_owned() };
+                Err(Failure { advice, ..Failure::new(message) })
             }
             _ => Err(Failure::new(format!("{flag}: {}", abnormal_end(outcome.status)))),
         }
@@ -151,7 +91,7 @@ fn abnormal_end(status: ExitStatus) -> String {
     use rustix::process::Signal;
     use std::os::unix::process::ExitStatusExt;
     match status.signal().and_then(Signal::from_named_raw) {
-        Some(Signal::INT) => INTERRUPTED.to_owned(),
+        Some(Signal::INT) => "interrupt signal received".to_owned(),
         Some(Signal::XCPU) => format!("the expression took more than {CPU_SECONDS} s of processor time"),
         // A stack overflow or a failed allocation ends a Rust program by one of these signals.
         Some(Signal::ABORT | Signal::SEGV) => format!(
@@ -172,10 +112,11 @@ struct Outcome {
 
 impl Outcome {
     /// Runs a child to its end. Dropping the future kills it.
-    async fn of(mut command: Command, document: &[u8]) -> io::Result<Self> {
+    async fn of(words: &[&str], document: &[u8]) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
         // All three streams are pipes, so that the child never writes to the terminal itself.
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.kill_on_drop(true).spawn()?;
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn()?;
         let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async move {
             if let Some(mut input) = input {

@@ -5,4 +5,4 @@ mod evaluation;
 mod jq;
 
 pub(crate) use self::child::run_child;
-pub(crate) use self::evaluation::{CHILD, Expression};
+pub(crate) use self::evaluation::{CHILD, Expression, JQ, TEMPLATE};

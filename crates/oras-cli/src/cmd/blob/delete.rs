@@ -34,7 +34,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the target blob to delete")?;
+    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the target blob to delete").await?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, false)?;
     // A registry has separate endpoints for blobs and manifests, and `resolve` queries the one for manifests.

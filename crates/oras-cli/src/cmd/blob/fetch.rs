@@ -55,7 +55,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the target blob to fetch")?;
     let output = values::non_empty(args.output.as_ref());
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     if output.is_none() && !args.descriptor.is_wanted() && format.is_for_people() {
         return Err(Failure::new("either `--output` or `--descriptor` must be provided"));
     }
@@ -88,7 +88,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match format {
         _ if args.descriptor.is_wanted() => print_descriptor(&node, args.descriptor.is_pretty()),
         Format::Text => Ok(()),
-        format => format.report(&report::Node::new(&target.path, &node)),
+        format => format.report(&report::Node::new(&target.path, &node)).await,
     }
 }
 

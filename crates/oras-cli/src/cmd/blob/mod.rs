@@ -7,18 +7,21 @@ mod push;
 use clap::{ArgMatches, Command};
 
 use crate::args;
+use crate::cmd::command_table::{self, CommandEntry};
 use crate::failure::Failure;
+
+const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::new("delete", delete::command, |matches| Box::pin(delete::run(matches))),
+    CommandEntry::new("fetch", fetch::command, |matches| Box::pin(fetch::run(matches))),
+    CommandEntry::new("push", push::command, |matches| Box::pin(push::run(matches))),
+];
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("blob", "Work with blobs").subcommands([delete::command(), fetch::command(), push::command()])
+    args::group("blob", "Work with blobs").subcommands(command_table::declare(COMMANDS))
 }
 
-/// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    match name {
-        "delete" => delete::run(matches).await,
-        "fetch" => fetch::run(matches).await,
-        _ => push::run(matches).await,
-    }
+/// Runs a command of the group.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    command_table::run(COMMANDS, matches).await
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if words[1] == "-" && size.is_none() {
         return Err(Failure::new("`--size` must be provided if the blob is read from stdin"));
     }
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     args.descriptor.exclude_format(&args.format)?;
     let target = ArtifactLocation::new(&args.location, "", &words[0])?;
     let expected = match target.reference.as_str() {
@@ -76,7 +76,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     match format {
         Format::Text => print::line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
-        format => format.report(&report::Node::new(&target.path, &node)),
+        format => format.report(&report::Node::new(&target.path, &node)).await,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete")?;
+    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete").await?;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let found = oras::resolve(store, reference, None).await;

@@ -47,7 +47,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the manifest to fetch")?;
     let output = values::non_empty(args.output.as_ref());
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     format.check_output(&args.format, args.output.as_deref())?;
     if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--descriptor` cannot be used with `--output -` at the same time"));
@@ -92,7 +92,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             let node = report::Node::new(&target.path, node);
             // A manifest that is not JSON is reported as null.
             let content = serde_json::from_slice(&bytes).map_or(serde_json::Value::Null, sorted);
-            format.report(&Fetched { node, content })
+            format.report(&Fetched { node, content }).await
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
     }
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     format.check_output(&args.format, args.output.as_deref())?;
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
@@ -103,6 +103,6 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             print_descriptor(config.descriptor(), args.descriptor.is_pretty())
         }
         Format::Text => Ok(()),
-        format => format.report(&report::Node::new(&target.path, config.descriptor())),
+        format => format.report(&report::Node::new(&target.path, config.descriptor())).await,
     }
 }

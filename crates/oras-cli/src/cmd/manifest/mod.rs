@@ -9,26 +9,23 @@ mod push;
 use clap::{ArgMatches, Command};
 
 use crate::args;
+use crate::cmd::command_table::{self, CommandEntry};
 use crate::failure::Failure;
+
+const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::new("delete", delete::command, |matches| Box::pin(delete::run(matches))),
+    CommandEntry::new("fetch", fetch::command, |matches| Box::pin(fetch::run(matches))),
+    CommandEntry::new("fetch-config", fetch_config::command, |matches| Box::pin(fetch_config::run(matches))),
+    CommandEntry::new("index", index::command, |matches| Box::pin(index::run(matches))),
+    CommandEntry::new("push", push::command, |matches| Box::pin(push::run(matches))),
+];
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("manifest", "Work with manifests").subcommands([
-        delete::command(),
-        fetch::command(),
-        fetch_config::command(),
-        index::command(),
-        push::command(),
-    ])
+    args::group("manifest", "Work with manifests").subcommands(command_table::declare(COMMANDS))
 }
 
-/// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    match (name, matches.subcommand()) {
-        ("delete", _) => delete::run(matches).await,
-        ("fetch-config", _) => fetch_config::run(matches).await,
-        ("push", _) => push::run(matches).await,
-        ("index", Some((name, matches))) => index::run(name, matches).await,
-        _ => fetch::run(matches).await,
-    }
+/// Runs a command of the group.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    command_table::run(COMMANDS, matches).await
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let file = words[1].as_str();
     check_stdin(&args.location.registry.connection, file)?;
     let (raw, extra_tags) = split_tags(&words[0])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     args.descriptor.exclude_format(&args.format)?;
     let target = ArtifactLocation::new(&args.location, "", raw)?;
     check_tags(&extra_tags)?;
@@ -99,7 +99,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             let digest = target.reference.parse::<oras::spec::Digest>().is_ok();
             let first = names.reference.filter(|_| !digest);
             let tags: Vec<_> = first.into_iter().chain(names.extra_tags).collect();
-            format.report(&report::Push::new(&target.path, node, &tags))
+            format.report(&report::Push::new(&target.path, node, &tags)).await
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = ListArgs::read(matches, "");
     let words = &args.words;
     USAGE.check(words, 1, true, "the target registry to list repositories from")?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
     let (host, namespace) = split_namespace(&words[0])?;
     let registry = Registry::new(&access.client()?, host)?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             _ => listed.repositories.push(name),
         }
     }
-    format.report(&listed)
+    format.report(&listed).await
 }
 
 /// Splits `host/namespace/` into the host and `namespace/`.

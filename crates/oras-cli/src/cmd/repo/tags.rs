@@ -59,7 +59,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let words = &args.words;
     USAGE.check(words, 1, true, "the target repository to list tags from")?;
     let target = ArtifactLocation::new(&args.location, "", &words[0])?;
-    let format = Format::read(&args.format, format::TEXT)?;
+    let format = Format::read(&args.format, format::TEXT).await?;
     let store = target.source().await?;
     // The tags in a layout may be full references. If the argument names a repository, only its tags are listed,
     // without its name.
@@ -129,7 +129,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             }
         }
     }
-    format.report(&listed)
+    format.report(&listed).await
 }
 
 /// Resolves the digest of each tag.

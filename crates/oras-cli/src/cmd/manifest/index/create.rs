@@ -56,7 +56,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     // All tags are checked before the index is built, so that a malformed one fails before any request.
     check_tags(&extra_tags)?;
-    let output = IndexOutput::new(&args.index)?;
+    let output = IndexOutput::new(&args.index).await?;
     let store = target.store().await?;
     let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::from);
     let options = IndexOptions { manifests: words[1..].to_vec(), artifact_type, annotations };

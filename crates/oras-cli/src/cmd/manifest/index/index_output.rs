@@ -42,9 +42,9 @@ pub(super) struct IndexOutput<'a> {
 }
 
 impl<'a> IndexOutput<'a> {
-    pub(super) fn new(args: &'a IndexArgs) -> Result<Self, Failure> {
+    pub(super) async fn new(args: &'a IndexArgs) -> Result<Self, Failure> {
         let output = non_empty(args.output.as_ref());
-        let format = Format::read(&args.format, format::TEXT)?;
+        let format = Format::read(&args.format, format::TEXT).await?;
         exclusive!("", args.format.format, args.pretty)?;
         if output == Some("-") && !format.is_for_people() {
             return Err(Failure::new("`--output -` cannot be used with `--format json` at the same time"));
@@ -90,7 +90,7 @@ impl<'a> IndexOutput<'a> {
                 // A digest is not a tag, and an index in a file has no tags.
                 let first = names.reference.filter(|name| name.parse::<oras::spec::Digest>().is_err());
                 let tags = first.into_iter().chain(names.extra_tags).filter(|_| self.output.is_none());
-                format.report(&report::Push::new(&target.path, node, &tags.collect::<Vec<_>>()))
+                format.report(&report::Push::new(&target.path, node, &tags.collect::<Vec<_>>())).await
             }
         }
     }

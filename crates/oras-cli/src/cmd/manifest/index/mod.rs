@@ -7,17 +7,20 @@ mod update;
 use clap::{ArgMatches, Command};
 
 use crate::args;
+use crate::cmd::command_table::{self, CommandEntry};
 use crate::failure::Failure;
+
+const COMMANDS: &[CommandEntry] = &[
+    CommandEntry::new("create", create::command, |matches| Box::pin(create::run(matches))),
+    CommandEntry::new("update", update::command, |matches| Box::pin(update::run(matches))),
+];
 
 /// Creates the group with its commands.
 pub(crate) fn command() -> Command {
-    args::group("index", "Make and change image indexes").subcommands([create::command(), update::command()])
+    args::group("index", "Make and change image indexes").subcommands(command_table::declare(COMMANDS))
 }
 
-/// Runs the command `name`.
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), Failure> {
-    match name {
-        "create" => create::run(matches).await,
-        _ => update::run(matches).await,
-    }
+/// Runs a command of the group.
+pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    command_table::run(COMMANDS, matches).await
 }

@@ -66,7 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .collect::<Result<_, _>>()?;
     let target = ArtifactLocation::new(&args.index.location, "", &words[0])?;
     check_tags(&args.tag)?;
-    let output = IndexOutput::new(&args.index)?;
+    let output = IndexOutput::new(&args.index).await?;
     let lists = [&args.add, &args.merge, &args.remove];
     if lists.iter().all(|list| list.is_empty()) && args.index.artifact_type.is_none() {
         return print::line("Nothing to update as no change is requested");
