@@ -189,6 +189,11 @@ impl ArtifactLocation {
         }
     }
 
+    /// Converts the error of a result into a failure.
+    pub(crate) fn explain<T>(&self, result: oras::store::Result<T>) -> Result<T, Failure> {
+        result.map_err(|error| self.failure(&error))
+    }
+
     /// Returns the tag or digest, or a failure that shows the expected form.
     pub(crate) fn require_reference(&self, usage: &Usage, tags: bool) -> Result<&str, Failure> {
         if !self.reference.is_empty() {

@@ -4,22 +4,39 @@
     reason = "the libraries take options; the command reads the environment, here"
 )]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::args::values::size;
 
+/// Returns the value of a variable, unless it is empty.
+fn value(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns the path in a variable, unless it is empty.
+fn path(name: &str) -> Option<PathBuf> {
+    value(name).map(PathBuf::from)
+}
+
+/// Returns the text in a variable, unless it is empty or not UTF-8.
+fn text(name: &str) -> Option<String> {
+    value(name)?.into_string().ok()
+}
+
+/// Returns true if the user has disabled a feature by the value `0` or `off` of a variable.
+fn is_off(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value == "0" || value == "off")
+}
+
 /// Returns the path of Docker's configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 pub(crate) fn docker_config() -> Option<PathBuf> {
-    let directory = match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
-        Some(directory) => PathBuf::from(directory),
-        None => PathBuf::from(std::env::var_os("HOME").filter(|value| !value.is_empty())?).join(".docker"),
-    };
-    Some(directory.join("config.json"))
+    let directory = path("DOCKER_CONFIG").or_else(|| Some(path("HOME")?.join(".docker")));
+    Some(directory?.join("config.json"))
 }
 
 /// Returns the credential files of the containers tools (Podman, Buildah, Skopeo), in their order of preference.
 pub(crate) fn containers_auth() -> Vec<PathBuf> {
-    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(file) = path("REGISTRY_AUTH_FILE") {
         return vec![file];
     }
@@ -40,54 +57,46 @@ pub(crate) fn native_helper() -> Option<&'static str> {
 
 /// Returns true if the exit status shows the kind of failure (`ORAS_EXIT_CODES`).
 pub(crate) fn exit_codes() -> bool {
-    std::env::var_os("ORAS_EXIT_CODES").is_some_and(|value| !value.is_empty() && value != "0")
+    value("ORAS_EXIT_CODES").is_some_and(|value| value != "0")
 }
 
 /// Returns the layout that caches content read from registries (`ORAS_CACHE`).
 pub(crate) fn cache() -> Option<PathBuf> {
-    std::env::var_os("ORAS_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
+    path("ORAS_CACHE")
 }
 
 /// Returns the size limit of the cache: `ORAS_CACHE_SIZE`, else 10 GiB. `0` means no limit, which is `None`.
 pub(crate) fn cache_size() -> Result<Option<u64>, String> {
-    match std::env::var("ORAS_CACHE_SIZE").ok().filter(|value| !value.is_empty()) {
+    match text("ORAS_CACHE_SIZE") {
         None => Ok(Some(10 << 30)),
         Some(text) if text == "0" => Ok(None),
         Some(text) => size(&text).map(Some).map_err(|error| format!("ORAS_CACHE_SIZE: {error}")),
     }
 }
 
-/// Returns the directory that stores the state of unfinished uploads: `oras/uploads` in the user's state directory.
-/// Returns `None` if `ORAS_STATE` is `0` or `off`.
+/// Returns the directory that stores the state of unfinished uploads: `oras/uploads` in the user's state directory (XDG
+/// Base Directory Specification; the local application data on Windows). Returns `None` if `ORAS_STATE` is `0` or `off`.
 pub(crate) fn unfinished_uploads() -> Option<PathBuf> {
-    if std::env::var_os("ORAS_STATE").is_some_and(|value| value == "0" || value == "off") {
-        return None;
-    }
-    Some(user_directory("XDG_STATE_HOME", ".local/state")?.join("oras/uploads"))
-}
-
-/// Returns a directory of the user (XDG Base Directory Specification; the local application data on Windows).
-fn user_directory(variable: &str, below_home: &str) -> Option<PathBuf> {
     // The XDG specification requires programs to ignore relative paths in these variables.
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    path(variable).or_else(|| path("LOCALAPPDATA")).or_else(|| Some(path("HOME")?.join(below_home)))
+    let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
+    let directory = absolute("XDG_STATE_HOME").or_else(|| absolute("LOCALAPPDATA"));
+    let directory = directory.or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(directory.join("oras/uploads")).filter(|_| !is_off("ORAS_STATE"))
 }
 
 /// Returns the latest modification time that a packed directory may contain, in seconds since 1970
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 pub(crate) fn source_date() -> Result<Option<i64>, String> {
-    match std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty()) {
-        None => Ok(None),
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("SOURCE_DATE_EPOCH is no number of seconds since 1970: {text:?}")),
-    }
+    let parse = |text: String| match text.parse() {
+        Ok(seconds) => Ok(seconds),
+        Err(_) => Err(format!("SOURCE_DATE_EPOCH is no number of seconds since 1970: {text:?}")),
+    };
+    text("SOURCE_DATE_EPOCH").map(parse).transpose()
 }
 
 /// Returns true if layouts may share files by hard links. The values `0` and `off` of `ORAS_LINK` forbid it.
 pub(crate) fn links() -> bool {
-    !std::env::var_os("ORAS_LINK").is_some_and(|value| value == "0" || value == "off")
+    !is_off("ORAS_LINK")
 }
 
 /// Returns true if the terminal can't move its cursor: `TERM=dumb`.
@@ -97,18 +106,16 @@ pub(crate) fn is_terminal_dumb() -> bool {
 
 /// Returns true if the user does not want colours (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    value("NO_COLOR").is_some()
 }
 
 /// Returns the hosts that the client contacts without a proxy (`NO_PROXY`).
 pub(crate) fn no_proxy() -> String {
-    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    given("NO_PROXY").or_else(|| given("no_proxy")).unwrap_or_default()
+    text("NO_PROXY").or_else(|| text("no_proxy")).unwrap_or_default()
 }
 
 /// Returns the `registries.conf` of the containers tools, preferably the user's, and the directories that extend it.
 pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
-    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(file) = path("CONTAINERS_REGISTRIES_CONF") {
         return (Some(file), Vec::new());
     }
@@ -122,8 +129,7 @@ pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
 /// Returns the directories with certificates for each registry that the containers tools and Docker read, those of the
 /// user first.
 pub(crate) fn certificate_directories() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let of_home = |place: &str| home.as_ref().map(|home| home.join(place));
+    let of_home = |place: &str| path("HOME").map(|home| home.join(place));
     let system = |place: &str| Some(PathBuf::from(place));
     let all = [
         of_home(".config/containers/certs.d"),

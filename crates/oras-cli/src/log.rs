@@ -36,14 +36,43 @@ pub(crate) fn registry_warning(registry: &str, text: &str) {
     }
 }
 
-/// Starts to log requests to registries and their responses.
+/// Starts to log requests to registries and their responses: the events that the client emits for `--debug`.
 pub(crate) fn show_requests() {
-    let subscriber = tracing_subscriber::registry().with(Requests);
+    print_events(
+        |metadata| metadata.target() == TRACE_TARGET,
+        |event| {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
+            entry(Timestamp::now(), level, &message.0, &[])
+        },
+    );
+}
+
+/// Starts to print the events that `is_shown` selects, formatted by `format`.
+pub(crate) fn print_events(is_shown: fn(&Metadata<'_>) -> bool, format: fn(&Event<'_>) -> String) {
+    let subscriber = tracing_subscriber::registry().with(EventPrinter { is_shown, format });
     // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// Formats an entry. The printer adds the last line break.
+/// Prints the events of a process.
+struct EventPrinter {
+    is_shown: fn(&Metadata<'_>) -> bool,
+    format: fn(&Event<'_>) -> String,
+}
+
+impl<S: Subscriber> Layer<S> for EventPrinter {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        (self.is_shown)(metadata)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        print::error(&(self.format)(event));
+    }
+}
+
+/// Formats an entry. Printing adds the last line break.
 fn entry(time: Timestamp, level: &str, text: &str, data: &[(&str, &str)]) -> String {
     let mut entry = format!("[{time}][{level}]: {text}\n");
     if !data.is_empty() {
@@ -55,22 +84,6 @@ fn entry(time: Timestamp, level: &str, text: &str, data: &[(&str, &str)]) -> Str
     }
     entry.push('\n');
     entry
-}
-
-/// Logs the events that the client emits for `--debug`, and no others.
-struct Requests;
-
-impl<S: Subscriber> Layer<S> for Requests {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target() == TRACE_TARGET
-    }
-
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut message = Message(String::new());
-        event.record(&mut message);
-        let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
-        print::error(&entry(Timestamp::now(), level, &message.0, &[]));
-    }
 }
 
 /// The message of an event.

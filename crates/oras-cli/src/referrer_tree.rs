@@ -46,7 +46,7 @@ fn group(referrers: &[Referrer], annotations: bool, style: TreeStyle) -> Vec<Nod
     for referrer in referrers {
         let artifact_type = referrer.descriptor.artifact_type.as_ref().map_or("", |text| text.as_str());
         let artifact_type = if artifact_type.is_empty() { "<unknown>" } else { artifact_type };
-        let label = style.apply("93", &escape(artifact_type));
+        let label = style.apply("93", &terminal_text::without_controls(artifact_type));
         let mut children = Vec::new();
         if annotations && !referrer.descriptor.annotations.is_empty() {
             let lines = referrer.descriptor.annotations.iter().map(|(key, value)| Node {
@@ -73,11 +73,6 @@ fn lines(nodes: &[Node], indent: &str, text: &mut String) {
         let _ = writeln!(text, "{indent}{branch}{}", node.label);
         lines(&node.children, &format!("{indent}{below}"), text);
     }
-}
-
-/// Replaces control characters.
-fn escape(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Formats a YAML scalar in one line: plain where that is unambiguous, else quoted.

@@ -3,38 +3,26 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
+use tracing::Level;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::print;
+use crate::log;
 
 /// The prefix of the tracing targets of the server's events, for example of its requests.
 const TARGET: &str = "oras_serve";
 
 /// Starts to log the events of the server.
 pub(crate) fn show() {
-    let subscriber = tracing_subscriber::registry().with(AccessLog);
-    // Only the first subscriber of a process is accepted. A second call keeps it, so the error is ignored.
-    drop(tracing::subscriber::set_global_default(subscriber));
-}
-
-/// Prints a line for each event.
-struct AccessLog;
-
-impl<S: Subscriber> Layer<S> for AccessLog {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+    log::print_events(
         // In `tracing` a less severe level is greater, so this drops debug and trace events.
-        metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO
-    }
-
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let mut line = LogfmtLine(format!("time={} level={level}", Timestamp::now()));
-        event.record(&mut line);
-        print::error(&line.0);
-    }
+        |metadata| metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO,
+        |event| {
+            let level = event.metadata().level().as_str().to_ascii_lowercase();
+            let mut line = LogfmtLine(format!("time={} level={level}", Timestamp::now()));
+            event.record(&mut line);
+            line.0
+        },
+    );
 }
 
 /// A line of logfmt.

@@ -14,6 +14,11 @@ pub(crate) fn name(text: &str) -> String {
     text.chars().map(|c| if is_control(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// Replaces the C0 and C1 controls in text that is shown on any output.
+pub(crate) fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Escapes control characters as JSON does, so that a JSON document keeps its meaning. Keeps line breaks and tabs.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| is_control(c) && c != '\n') {

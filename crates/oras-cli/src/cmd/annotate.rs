@@ -46,8 +46,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = AnnotateArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the manifest to annotate")?;
+    USAGE.check(&args.words, 1, true, "the manifest to annotate")?;
     let format = Format::read(&args.format, format::TEXT).await?;
     // `--annotation` describes the manifest itself, so its values are stored under `$manifest`.
     let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
@@ -57,10 +56,10 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             .usage(USAGE.line())
             .advise("Please give them via the flags --annotation \"key=value\" and --remove \"key\""));
     }
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let reference = target.require_reference(&USAGE, true)?;
     let store = target.deleting_store().await?;
-    let annotated = oras::annotate(store, reference, &edits).await.map_err(|error| target.failure(&error))?;
+    let annotated = target.explain(oras::annotate(store, reference, &edits).await)?;
     match format {
         Format::Text => {
             let verb =

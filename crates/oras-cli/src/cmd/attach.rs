@@ -98,8 +98,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         store = oras::dry_run(store);
     }
     let listener = listener(PUSH.dry(dry_run), &args.progress, &format);
-    let attached =
-        oras::attach(store, reference, options, listener).await.map_err(|error| target.failure(&error))?;
+    let attached = target.explain(oras::attach(store, reference, options, listener).await)?;
 
     match format {
         Format::Text => {

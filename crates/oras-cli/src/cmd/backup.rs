@@ -1,12 +1,11 @@
 //! `oras backup`.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use oras::remote::Mirrored;
 use oras::store::ErrorKind;
-use oras::{BackupOptions, BackupOutput, Listener, NoTags, report};
+use oras::{BackupOptions, BackupOutput, NoTags, report};
 
 use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
@@ -14,8 +13,7 @@ use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
 use crate::print;
-use crate::progress::tag_lines::{TagLines, TagWarnings};
-use crate::progress::{listener, words::BACKUP};
+use crate::progress::{listener, tag_lines, words::BACKUP};
 
 const USAGE: Usage = Usage {
     path: "oras backup",
@@ -59,9 +57,8 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = BackupArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the artifacts to back up")?;
-    let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
+    USAGE.check(&args.words, 1, true, "the artifacts to back up")?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &args.words[0])?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.output.as_deref(), "output")?;
     let start = Instant::now();
@@ -74,14 +71,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let name = artifacts.repository.name();
     let nodes = listener(BACKUP, &args.progress, &format);
-    let listener: Arc<dyn Listener> = if format.is_for_people() {
-        let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
-        Arc::new(TagLines { source: name.to_owned(), done, nodes })
-    } else {
-        nodes
-    };
-    // Warnings appear in every format, lines about tags only in text.
-    let listener = Arc::new(TagWarnings { inner: listener });
+    let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
+    let listener = tag_lines::listener(nodes, &format, name, done);
     let source = Mirrored::reader(&artifacts.repository)?;
     let backed_up =
         oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {

@@ -63,13 +63,12 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     for side in [&mut args.from, &mut args.to] {
         side.registry.connection.resolve.splice(0..0, args.resolve.iter().cloned());
     }
-    let words = &args.words;
-    USAGE.check(words, 2, true, "the source and destination for copying")?;
-    let (raw, extra_tags) = split_tags(&words[1])?;
+    USAGE.check(&args.words, 2, true, "the source and destination for copying")?;
+    let (raw, extra_tags) = split_tags(&args.words[1])?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let dry_run = args.dry_run;
     let platforms = platforms(&args.platform)?;
-    let from = ArtifactLocation::new(&args.from, "from-", &words[0])?;
+    let from = ArtifactLocation::new(&args.from, "from-", &args.words[0])?;
     let to = ArtifactLocation::new(&args.to, "to-", raw)?;
     check_tags(&extra_tags)?;
     let source = from.source().await?;

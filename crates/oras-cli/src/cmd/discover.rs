@@ -49,13 +49,12 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DiscoverArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target artifact to discover referrers from")?;
+    USAGE.check(&args.words, 1, true, "the target artifact to discover referrers from")?;
     flags::exclusive!("", args.format.format, args.output)?;
     if args.depth.is_some_and(|depth| depth < 1) {
         return Err(Failure::new("depth value should be at least 1"));
     }
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let format = match args.output.as_deref() {
         None => Format::read(&args.format, format::TREE).await?,
         Some(old) => {
@@ -75,7 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
-    let root = oras::discover(source, reference, &options).await.map_err(|error| target.failure(&error))?;
+    let root = target.explain(oras::discover(source, reference, &options).await)?;
     let annotations = args.verbose.unwrap_or(true);
     match format {
         Format::Table => print::text(&referrer_table::draw(&target.raw, &root, annotations)),

@@ -49,12 +49,11 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = LoginArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the registry to log in to")?;
+    USAGE.check(&args.words, 1, true, "the registry to log in to")?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
     if args.check {
-        return login_check::run(&access.store, &words[0], &format).await;
+        return login_check::run(&access.store, &args.words[0], &format).await;
     }
     // This check comes before the prompt, so that an unwritable file fails before the user types a password.
     access.store.check_writable()?;
@@ -66,7 +65,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(credential) => credential.clone(),
         None => ask_credential(access.username.as_deref())?,
     };
-    let host = words[0].as_str();
+    let host = args.words[0].as_str();
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
     let options = ClientOptions {
         // The request must use the new credential and not one that is already stored for the registry.

@@ -26,12 +26,11 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = LogoutArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the registry you want to log out")?;
+    USAGE.check(&args.words, 1, true, "the registry you want to log out")?;
     let store = credential_files(&args.registry_config);
     // An unwritable file fails here, before any credential is deleted.
     store.check_writable()?;
-    let host = &words[0];
+    let host = &args.words[0];
     let erased = store.erase(host).await;
     Ok(erased.map_err(|error| error.context(format!("failed to delete the credential for {host}")))?)
 }

@@ -73,9 +73,8 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PullArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the artifact reference you want to pull")?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    USAGE.check(&args.words, 1, true, "the artifact reference you want to pull")?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let platform = values::platform(args.platform.as_ref())?;
     let source = target.cached_source().await?;
@@ -109,8 +108,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         },
     };
     let listener = listener(PULL, &args.progress, &format);
-    let pulled =
-        oras::pull(source, reference, options, listener).await.map_err(|error| target.failure(&error))?;
+    let pulled = target.explain(oras::pull(source, reference, options, listener).await)?;
 
     match format {
         Format::Text if pulled.skipped => print::line(format!(

@@ -55,10 +55,9 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PushArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, false, "the destination for pushing")?;
-    let (raw, extra_tags) = split_tags(&words[0])?;
-    let packed = pack_args::read(&args.pack, &args.location.registry.connection, &words[1..])?;
+    USAGE.check(&args.words, 1, false, "the destination for pushing")?;
+    let (raw, extra_tags) = split_tags(&args.words[0])?;
+    let packed = pack_args::read(&args.pack, &args.location.registry.connection, &args.words[1..])?;
     let target = ArtifactLocation::new(&args.location, "", raw)?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let artifact_platform = values::platform(args.artifact_platform.as_ref())?;
@@ -93,7 +92,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
     let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format);
-    let pushed = oras::push(store, tag, options, listener).await.map_err(|error| target.failure(&error))?;
+    let pushed = target.explain(oras::push(store, tag, options, listener).await)?;
 
     match format {
         Format::Text => {

@@ -37,11 +37,10 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = ResolveArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target artifact reference to resolve")?;
+    USAGE.check(&args.words, 1, true, "the target artifact reference to resolve")?;
     let platform = values::platform(args.platform.as_ref())?;
     let format = Format::read(&args.format, format::TEXT).await?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let node = oras::resolve(source, reference, platform.as_ref())

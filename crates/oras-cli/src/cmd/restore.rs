@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use oras::store::{ErrorKind, ReadStore};
-use oras::{Listener, NoTags, NotTar, RestoreOptions, report};
+use oras::{NoTags, NotTar, RestoreOptions, report};
 
 use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
@@ -14,8 +14,7 @@ use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
 use crate::print;
-use crate::progress::tag_lines::{TagLines, TagWarnings};
-use crate::progress::{listener, words::RESTORE};
+use crate::progress::{listener, tag_lines, words::RESTORE};
 
 const USAGE: Usage = Usage {
     path: "oras restore",
@@ -57,9 +56,8 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = RestoreArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the targets to restore to")?;
-    let artifacts = TaggedArtifacts::new(&args.registry, &words[0])?;
+    USAGE.check(&args.words, 1, true, "the targets to restore to")?;
+    let artifacts = TaggedArtifacts::new(&args.registry, &args.words[0])?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let path = required_path(args.input.as_deref(), "input")?;
     let start = Instant::now();
@@ -72,14 +70,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         dry_run,
     };
     let nodes = listener(RESTORE, &args.progress, &format);
-    let listener: Arc<dyn Listener> = if format.is_for_people() {
-        let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-        Arc::new(TagLines { source: "the backup".to_owned(), done, nodes })
-    } else {
-        nodes
-    };
-    // Warnings appear in every format, lines about tags only in text.
-    let listener = Arc::new(TagWarnings { inner: listener });
+    let done = if dry_run { "Dry run: would push" } else { "Pushed" };
+    let listener = tag_lines::listener(nodes, &format, "the backup", done);
     let name = artifacts.repository.name();
     let target = Arc::new(artifacts.repository.clone());
     let restored = oras::restore(source, target, options, listener).await.map_err(|error| {

@@ -63,9 +63,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Arc::new(Quiet)
     };
     let concurrency = values::count(args.concurrency, 5);
-    let node = oras::tag(store, reference, &words[1..], concurrency, lines)
-        .await
-        .map_err(|error| target.failure(&error))?;
+    let node = target.explain(oras::tag(store, reference, &words[1..], concurrency, lines).await)?;
     let node = report::Node::new(&target.path, &node);
     format.report(&report::Tag { node, tags: words[1..].to_vec() }).await
 }

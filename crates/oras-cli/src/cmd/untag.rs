@@ -40,12 +40,11 @@ pub(crate) fn command(name: &'static str) -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = UntagArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, false, "the tags to remove")?;
+    USAGE.check(&args.words, 1, false, "the tags to remove")?;
     let format = Format::read(&args.format, format::TEXT).await?;
     // All arguments are checked before the first tag is removed.
     let mut targets: Vec<ArtifactLocation> = Vec::new();
-    for (place, word) in words.iter().enumerate() {
+    for (place, word) in args.words.iter().enumerate() {
         // A later argument that is a valid tag names a tag in the repository of the first argument.
         let bare = place > 0 && oras::spec::reference::check_tag(word).is_ok();
         let target = match targets.first() {

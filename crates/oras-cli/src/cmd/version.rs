@@ -37,11 +37,10 @@ struct Version {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = VersionArgs::read(matches, "");
-    let words = &args.words;
-    if !words.is_empty() {
+    if !args.words.is_empty() {
         print::error(&format!(
             "warning: `oras version` requires no argument, {:?} will be ignored",
-            words.join(",")
+            args.words.join(",")
         ));
     }
     let version = Version {

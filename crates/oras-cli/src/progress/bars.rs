@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use oras::spec::{Descriptor, Digest};
-use oras::store::Pushed;
 use oras::{Event, Listener, Step};
 use parking_lot::Mutex;
 
@@ -98,14 +97,9 @@ impl Listener for ProgressBars {
                     bar.inc(bytes);
                 }
             }
-            Step::Node(Event::Finished { node, outcome, .. } | Event::Twin { node, outcome }) => self.finish(
-                node,
-                match outcome {
-                    Pushed::Copied => self.words.finished,
-                    Pushed::Adopted => self.words.adopted,
-                    Pushed::Existed => self.words.existed,
-                },
-            ),
+            Step::Node(Event::Finished { node, outcome, .. } | Event::Twin { node, outcome }) => {
+                self.finish(node, self.words.outcome(outcome));
+            }
             _ => {}
         }
     }

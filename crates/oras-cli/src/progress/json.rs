@@ -16,7 +16,7 @@ use crate::print;
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// A line about an event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventLine<'a> {
     event: &'static str,
@@ -40,8 +40,7 @@ struct EventLine<'a> {
 
 impl<'a> EventLine<'a> {
     fn new(event: &'static str) -> Self {
-        let (digest, media_type, size, title) = (None, None, None, None);
-        Self { event, digest, media_type, size, title, moved: None, outcome: None, tag: None }
+        Self { event, ..Self::default() }
     }
 
     fn of(event: &'static str, node: &'a Descriptor) -> Self {

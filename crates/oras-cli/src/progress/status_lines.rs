@@ -73,14 +73,7 @@ impl StatusLines {
                 self.node(self.words.duplicate, child);
             }
         }
-        self.node(
-            match outcome {
-                Pushed::Copied => self.words.finished,
-                Pushed::Adopted => self.words.adopted,
-                Pushed::Existed => self.words.existed,
-            },
-            node,
-        );
+        self.node(self.words.outcome(outcome), node);
     }
 }
 

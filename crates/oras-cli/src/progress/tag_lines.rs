@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use oras::{Listener, Step};
 
+use crate::format::Format;
 use crate::humanize;
 use crate::log;
 use crate::print;
@@ -29,13 +30,27 @@ impl Listener for StoredLines {
     }
 }
 
+/// Returns the listener of a command that transfers tags. `source` names the place with the tags, and `done` is the
+/// word for a finished tag, such as `Pulled`. `nodes` shows the progress of nodes.
+pub(crate) fn listener(
+    nodes: Arc<dyn Listener>,
+    format: &Format,
+    source: &str,
+    done: &'static str,
+) -> Arc<dyn Listener> {
+    // Warnings appear in every format, lines about tags only in text.
+    if format.is_for_people() {
+        Arc::new(TagWarnings { inner: Arc::new(TagLines { source: source.to_owned(), done, nodes }) })
+    } else {
+        Arc::new(TagWarnings { inner: nodes })
+    }
+}
+
 /// Prints lines about tags and archives, and passes events of nodes to `nodes`.
-pub(crate) struct TagLines {
-    /// The name of the place with the tags.
-    pub(crate) source: String,
-    /// The word for a finished tag, such as `Pulled`.
-    pub(crate) done: &'static str,
-    pub(crate) nodes: Arc<dyn Listener>,
+struct TagLines {
+    source: String,
+    done: &'static str,
+    nodes: Arc<dyn Listener>,
 }
 
 impl TagLines {
@@ -74,8 +89,8 @@ impl Listener for TagLines {
 }
 
 /// Warns of tags that are skipped or would be replaced, in every format, and passes all other steps to `inner`.
-pub(crate) struct TagWarnings {
-    pub(crate) inner: Arc<dyn Listener>,
+struct TagWarnings {
+    inner: Arc<dyn Listener>,
 }
 
 impl Listener for TagWarnings {

@@ -1,8 +1,10 @@
 //! The words of status lines and progress bars, which are the words of the Go tool.
 
 use oras::spec::Descriptor;
+use oras::store::Pushed;
 
 use crate::artifact_location::ArtifactLocation;
+use crate::terminal_text;
 
 /// The words of a family of commands, with the padding of the printed lines.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,15 @@ const NONE: StatusWords = StatusWords {
 };
 
 impl StatusWords {
+    /// Returns the word for a finished node.
+    pub(crate) fn outcome(&self, outcome: Pushed) -> &'static str {
+        match outcome {
+            Pushed::Copied => self.finished,
+            Pushed::Adopted => self.adopted,
+            Pushed::Existed => self.existed,
+        }
+    }
+
     /// Returns the words for a transfer to `target`.
     pub(crate) fn to(self, target: &ArtifactLocation) -> Self {
         Self { shows_naming: target.kind() == "oci-layout", ..self }
@@ -111,7 +122,6 @@ pub(crate) const REFERRERS_LEFT: &str = "referrers of the source index are not c
 
 /// Returns the name of a node in a status line: its title, else its media type.
 pub(crate) fn name_of(node: &Descriptor) -> String {
-    let name = node.title().unwrap_or(node.media_type.as_str());
     // Text of a registry must not control the terminal.
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    terminal_text::without_controls(node.title().unwrap_or(node.media_type.as_str()))
 }

@@ -52,8 +52,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target blob to fetch")?;
+    USAGE.check(&args.words, 1, true, "the target blob to fetch")?;
     let output = values::non_empty(args.output.as_ref());
     let format = Format::read(&args.format, format::TEXT).await?;
     if output.is_none() && !args.descriptor.is_wanted() && format.is_for_people() {
@@ -64,7 +63,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     format.check_output(&args.format, args.output.as_deref())?;
     args.descriptor.exclude_format(&args.format)?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, false)?;
     let node = match target.repository()? {

@@ -70,7 +70,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         listener(PUSH, &args.progress, &format)
     };
     let store = target.store().await?;
-    oras::push_blob(store, content, listener).await.map_err(|error| target.failure(&error))?;
+    target.explain(oras::push_blob(store, content, listener).await)?;
     if descriptor_only {
         return print_descriptor(&node, args.descriptor.is_pretty());
     }

@@ -44,8 +44,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the manifest to fetch")?;
+    USAGE.check(&args.words, 1, true, "the manifest to fetch")?;
     let output = values::non_empty(args.output.as_ref());
     let format = Format::read(&args.format, format::TEXT).await?;
     format.check_output(&args.format, args.output.as_deref())?;
@@ -54,7 +53,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
-    let mut target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let mut target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let types: Vec<_> = args.media_type.iter().map(|text| MediaType::from(text.as_str())).collect();
     let accepted = types.is_empty() || target.set_accepted_types(types);
     let source = target.cached_source().await?;

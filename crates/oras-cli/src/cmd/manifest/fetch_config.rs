@@ -52,8 +52,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = FetchConfigArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the manifest config to fetch")?;
+    USAGE.check(&args.words, 1, true, "the manifest config to fetch")?;
     let output = values::non_empty(args.output.as_ref());
     if output == Some("-") && args.descriptor.is_wanted() {
         return Err(Failure::new("`--output -` cannot be used with `--descriptor` at the same time"));
@@ -62,7 +61,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     format.check_output(&args.format, args.output.as_deref())?;
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let failed = |error: oras::store::Error| target.failure(&error);

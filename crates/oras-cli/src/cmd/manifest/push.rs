@@ -87,9 +87,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let style = if quiet { ProgressStyle::Quiet } else { ProgressStyle::Lines { verbose } };
     let stored = Some(format!("Pushed: {}", target.display())).filter(|_| !quiet);
     let listener = StoredLines { inner: style.listener(PUSH), stored };
-    oras::push_manifest(store, &manifest, &names, Arc::new(listener))
-        .await
-        .map_err(|error| target.failure(&error))?;
+    target.explain(oras::push_manifest(store, &manifest, &names, Arc::new(listener)).await)?;
     if args.descriptor.is_wanted() {
         return print_descriptor(node, args.descriptor.is_pretty());
     }

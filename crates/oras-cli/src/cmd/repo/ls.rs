@@ -35,11 +35,10 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = ListArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target registry to list repositories from")?;
+    USAGE.check(&args.words, 1, true, "the target registry to list repositories from")?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
-    let (host, namespace) = split_namespace(&words[0])?;
+    let (host, namespace) = split_namespace(&args.words[0])?;
     let registry = Registry::new(&access.client()?, host)?;
     let last = args.last.as_deref();
     let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };

@@ -56,9 +56,8 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = TagsArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target repository to list tags from")?;
-    let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+    USAGE.check(&args.words, 1, true, "the target repository to list tags from")?;
+    let target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
     let format = Format::read(&args.format, format::TEXT).await?;
     let store = target.source().await?;
     // The tags in a layout may be full references. If the argument names a repository, only its tags are listed,

@@ -49,9 +49,8 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = CreateArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, false, "the destination index to create.")?;
-    let (raw, extra_tags) = split_tags(&words[0])?;
+    USAGE.check(&args.words, 1, false, "the destination index to create.")?;
+    let (raw, extra_tags) = split_tags(&args.words[0])?;
     let target = ArtifactLocation::new(&args.index.location, "", raw)?;
     let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     // All tags are checked before the index is built, so that a malformed one fails before any request.
@@ -59,10 +58,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let output = IndexOutput::new(&args.index).await?;
     let store = target.store().await?;
     let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::from);
-    let options = IndexOptions { manifests: words[1..].to_vec(), artifact_type, annotations };
-    let index = oras::create_index(Arc::clone(&store) as _, &options, &output)
-        .await
-        .map_err(|error| target.failure(&error))?;
+    let options = IndexOptions { manifests: args.words[1..].to_vec(), artifact_type, annotations };
+    let index = target.explain(oras::create_index(Arc::clone(&store) as _, &options, &output).await)?;
     let node = index.descriptor();
     output.line(format!("Packed    {} {}", node.digest.short(), node.media_type))?;
     let names = Names { extra_tags, ..Names::only(&target.reference) };

@@ -79,9 +79,7 @@ impl<'a> IndexOutput<'a> {
             _ => {
                 let stored = self.has_status_lines().then(|| format!("Pushed    {shown}"));
                 let listener = StoredLines { inner: Arc::new(oras::Quiet), stored };
-                oras::store_manifest(store, index, &names, Arc::new(listener))
-                    .await
-                    .map_err(|error| target.failure(&error))?;
+                target.explain(oras::store_manifest(store, index, &names, Arc::new(listener)).await)?;
             }
         }
         match &self.format {

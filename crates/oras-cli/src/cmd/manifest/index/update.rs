@@ -50,8 +50,7 @@ pub(crate) fn command() -> Command {
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = UpdateArgs::read(matches, "");
-    let words = &args.words;
-    USAGE.check(words, 1, true, "the target index to update")?;
+    USAGE.check(&args.words, 1, true, "the target index to update")?;
     flags::exclusive!("", args.tag, args.index.output)?;
     // Malformed digests fail here, before the first request.
     let remove = args
@@ -64,7 +63,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             }
         })
         .collect::<Result<_, _>>()?;
-    let target = ArtifactLocation::new(&args.index.location, "", &words[0])?;
+    let target = ArtifactLocation::new(&args.index.location, "", &args.words[0])?;
     check_tags(&args.tag)?;
     let output = IndexOutput::new(&args.index).await?;
     let lists = [&args.add, &args.merge, &args.remove];
@@ -77,9 +76,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let artifact_type = args.index.artifact_type.as_ref();
     let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::from));
     let update = IndexUpdate { artifact_type, remove, add: args.add.clone(), merge: args.merge.clone() };
-    let index = oras::update_index(Arc::clone(&store) as _, reference, &update, &output)
-        .await
-        .map_err(|error| target.failure(&error))?;
+    let index =
+        target.explain(oras::update_index(Arc::clone(&store) as _, reference, &update, &output).await)?;
     output.line(format!("Updated   {}", index.descriptor().digest))?;
     let by_digest = reference.parse::<Digest>().is_ok();
     let shown = if by_digest { target.display_as(&target.path) } else { target.display() };
