@@ -135,26 +135,21 @@ impl ArtifactLocation {
 
     /// Opens the store for writing. A layout is created by the first write.
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        match self.repository()? {
-            Some(repository) => Ok(Arc::new(repository)),
-            None => {
-                let options = LayoutOptions { link_blobs: env::links(), ..LayoutOptions::default() };
-                Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?))
-            }
-        }
+        self.open(LayoutOptions { link_blobs: env::links(), ..LayoutOptions::default() }).await
     }
 
     /// Opens the store for deleting and replacing manifests. In a layout, deleting a manifest also deletes its
     /// referrers and the content that no other manifest needs.
     pub(crate) async fn deleting_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        // A registry collects garbage itself. In a layout the unneeded content would stay, so it is deleted here.
+        self.open(LayoutOptions { prune_on_delete: true, ..LayoutOptions::default() }).await
+    }
+
+    /// Opens the store. `options` apply to a layout.
+    async fn open(&self, options: LayoutOptions) -> Result<Arc<dyn Store>, Failure> {
         match self.repository()? {
             Some(repository) => Ok(Arc::new(repository)),
-            None => {
-                // A registry collects garbage itself. In a layout the unneeded content would stay, so it is deleted
-                // here.
-                let options = LayoutOptions { prune_on_delete: true, ..LayoutOptions::default() };
-                Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?))
-            }
+            None => Ok(Arc::new(Layout::open_or_create_with(&self.path, options).await?)),
         }
     }
 

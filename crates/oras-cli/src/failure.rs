@@ -81,21 +81,17 @@ fn io_cause(error: &std::io::Error) -> String {
 /// Removes texts such as ` (os error 2)`: the number does not help a user.
 pub(crate) fn without_error_numbers(text: &str) -> Cow<'_, str> {
     const NUMBER: &str = " (os error ";
-    let mut rest = text;
-    let mut words = String::new();
-    while let Some((before, after)) = rest.split_once(NUMBER) {
+    let mut pieces = text.split(NUMBER);
+    let mut words = Cow::Borrowed(pieces.next().unwrap_or_default());
+    for piece in pieces {
         // Text of a registry may contain a similar phrase, so only a number in parentheses is removed.
-        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        words.push_str(before);
-        rest = match digits.strip_prefix(')') {
-            Some(end) if digits.len() < after.len() => end,
-            _ => {
-                words.push_str(NUMBER);
-                after
-            }
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        words += match piece.split_once(')') {
+            Some((digits, rest)) if is_number(digits) => Cow::Borrowed(rest),
+            _ => Cow::Owned(format!("{NUMBER}{piece}")),
         };
     }
-    if words.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(words + rest) }
+    words
 }
 
 impl fmt::Display for Failure {
@@ -158,16 +154,10 @@ pub(crate) const REGISTRY: &str = "Error response from registry:";
 pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Failure {
     let chain = error.chain();
     if chain.ends_with(MISSING_CREDENTIAL) {
-        let failure = Failure::new(chain).of_kind(error.kind());
-        return match config {
-            Some(path) => failure.advise(format!(
-                "Please check whether the registry credential stored in the authentication file at {:?} is correct",
-                path.display().to_string()
-            )),
-            None => failure.advise(
-                "Please check whether the registry credential stored in the authentication file is correct",
-            ),
-        };
+        let place = config.map(|path| format!(" at {:?}", path.display().to_string())).unwrap_or_default();
+        return Failure::new(chain).of_kind(error.kind()).advise(format!(
+            "Please check whether the registry credential stored in the authentication file{place} is correct"
+        ));
     }
     let failure = match error.find::<ResponseError>() {
         // The message of the registry needs no context.

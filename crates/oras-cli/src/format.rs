@@ -21,28 +21,22 @@ pub(crate) enum Format {
     Expression(Expression),
 }
 
-/// The formats of a command, in the order in which the error message lists them. The last one is the default.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SupportedFormats(pub(crate) &'static [&'static str]);
+// The formats of a command are in the order in which the error message lists them. The last one is the default.
 
 /// The formats of most commands.
-pub(crate) const TEXT: SupportedFormats = SupportedFormats(&["json", "go-template", "text"]);
+pub(crate) const TEXT: &[&str] = &["json", "go-template", "text"];
 /// The formats of `discover`.
-pub(crate) const TREE: SupportedFormats = SupportedFormats(&["table", "json", "go-template", "tree"]);
+pub(crate) const TREE: &[&str] = &["table", "json", "go-template", "tree"];
 
 impl Format {
     /// Reads `--format` and `--template`.
-    pub(crate) async fn read(args: &FormatArgs, offered: SupportedFormats) -> Result<Self, Failure> {
-        let default = offered.0.last().copied().unwrap_or("text");
+    pub(crate) async fn read(args: &FormatArgs, offered: &[&str]) -> Result<Self, Failure> {
+        let default = offered.last().copied().unwrap_or("text");
         Self::parse(args.format.as_deref().unwrap_or(default), args, offered).await
     }
 
     /// Reads the format `given`, and `--template`.
-    pub(crate) async fn parse(
-        given: &str,
-        args: &FormatArgs,
-        offered: SupportedFormats,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn parse(given: &str, args: &FormatArgs, offered: &[&str]) -> Result<Self, Failure> {
         let mut template = non_empty(args.template.as_ref());
         let mut name = given;
         if template.is_some() {
@@ -53,9 +47,9 @@ impl Format {
             template = Some(text).filter(|text| !text.is_empty());
             name = "go-template";
         }
-        if !offered.0.contains(&name) {
+        if !offered.contains(&name) {
             return Err(Failure::new(format!("invalid format type: {name:?}"))
-                .advise(format!("supported types: {}", offered.0.join(", "))));
+                .advise(format!("supported types: {}", offered.join(", "))));
         }
         // A malformed expression fails here, before the command changes anything.
         if let Some(text) = &args.jq {

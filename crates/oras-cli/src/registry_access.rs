@@ -109,16 +109,13 @@ impl RegistryAccess {
 
 /// Parses `--header`.
 fn header(text: &str) -> Result<(String, String), Failure> {
-    let (name, value) =
-        text.split_once(':').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(|| {
-            // Without a colon any part may be the secret, so the error quotes the text only if it looks like a name.
-            let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
-            match text.split_once(':') {
-                None if text.chars().all(is_name) => Failure::new(format!("invalid header: {text:?}")),
-                _ => Failure::new("invalid header: it must be \"name: value\""),
-            }
-        })?;
-    Ok((name.to_owned(), value.trim().to_owned()))
+    let is_name = |c: char| c.is_ascii_alphabetic() || c == '-';
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.to_owned(), value.trim().to_owned())),
+        // Without a colon any part may be the secret, so the error quotes the text only if it looks like a name.
+        None if text.chars().all(is_name) => Err(Failure::new(format!("invalid header: {text:?}"))),
+        _ => Err(Failure::new("invalid header: it must be \"name: value\"")),
+    }
 }
 
 /// Parses `--resolve`.

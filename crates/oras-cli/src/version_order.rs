@@ -4,21 +4,20 @@ use std::cmp::Ordering;
 
 /// Compares two tags by version. A release comes after its pre-releases: `v1.0.0-rc.1` before `v1.0.0`.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
-    let split = |text: &str| -> (String, Option<String>) {
-        match text.split_once('-') {
-            Some((version, suffix)) => (version.to_owned(), Some(suffix.to_owned())),
-            None => (text.to_owned(), None),
-        }
-    };
     let ((a_version, a_suffix), (b_version, b_suffix)) = (split(a), split(b));
-    let suffixes = || match (&a_suffix, &b_suffix) {
+    let suffixes = || match (a_suffix, b_suffix) {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Greater,
         (Some(_), None) => Ordering::Less,
         (Some(a), Some(b)) => compare_runs(a, b),
     };
     // Tags such as `1.0` and `01.0` are equal as versions. The comparison as text gives them a fixed order.
-    compare_runs(&a_version, &b_version).then_with(suffixes).then_with(|| a.cmp(b))
+    compare_runs(a_version, b_version).then_with(suffixes).then_with(|| a.cmp(b))
+}
+
+/// Splits a tag into its version and its suffix.
+fn split(tag: &str) -> (&str, Option<&str>) {
+    tag.split_once('-').map_or((tag, None), |(version, suffix)| (version, Some(suffix)))
 }
 
 /// Compares two texts run by run.

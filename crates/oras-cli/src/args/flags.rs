@@ -129,11 +129,18 @@ pub(crate) fn value<T: FlagValue>(matches: &ArgMatches, prefix: &str, field: &st
 pub(crate) trait FlagValue: Default {
     /// Reads the flag called `name`.
     fn read(matches: &ArgMatches, name: &str) -> Result<Self, MatchesError>;
+
+    /// Returns true if the flag was given, even as an empty text or as `--name=false`.
+    fn is_given(&self) -> bool;
 }
 
 impl FlagValue for bool {
     fn read(matches: &ArgMatches, name: &str) -> Result<Self, MatchesError> {
         Ok(matches.try_get_one::<Self>(name)?.copied().unwrap_or_default())
+    }
+
+    fn is_given(&self) -> bool {
+        *self
     }
 }
 
@@ -141,11 +148,19 @@ impl<T: Clone + Send + Sync + 'static> FlagValue for Option<T> {
     fn read(matches: &ArgMatches, name: &str) -> Result<Self, MatchesError> {
         Ok(matches.try_get_one::<T>(name)?.cloned())
     }
+
+    fn is_given(&self) -> bool {
+        self.is_some()
+    }
 }
 
 impl<T: Clone + Send + Sync + 'static> FlagValue for Vec<T> {
     fn read(matches: &ArgMatches, name: &str) -> Result<Self, MatchesError> {
         Ok(matches.try_get_many::<T>(name)?.into_iter().flatten().cloned().collect())
+    }
+
+    fn is_given(&self) -> bool {
+        !self.is_empty()
     }
 }
 
@@ -234,29 +249,11 @@ macro_rules! exclusive {
     ($prefix:expr, $($($part:ident).+),+) => {
         $crate::args::flags::exclusive_flags(
             $prefix,
-            &[$((stringify!($($part).+), $crate::args::flags::Given::is_given(&$($part).+))),+],
+            &[$((stringify!($($part).+), $crate::args::flags::FlagValue::is_given(&$($part).+))),+],
         )
     };
 }
 pub(crate) use exclusive;
-
-/// Whether a flag was given, even as an empty text or as `--name=false`.
-pub(crate) trait Given {
-    /// Returns true if the flag was given.
-    fn is_given(&self) -> bool;
-}
-
-impl<T> Given for Option<T> {
-    fn is_given(&self) -> bool {
-        self.is_some()
-    }
-}
-
-impl<T> Given for Vec<T> {
-    fn is_given(&self) -> bool {
-        !self.is_empty()
-    }
-}
 
 /// Fails if more than one flag of `fields`, each a path such as `args.pretty`, was given.
 pub(crate) fn exclusive_flags(prefix: &str, fields: &[(&str, bool)]) -> Result<(), Failure> {

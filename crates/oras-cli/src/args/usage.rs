@@ -42,10 +42,10 @@ impl Usage {
 }
 
 /// Splits `name:v1,v2` into the reference and the tags beyond the first.
-pub(crate) fn split_tags(raw: &str) -> Result<(&str, Vec<String>), Failure> {
+pub(crate) fn split_tags(raw: &str) -> (&str, Vec<String>) {
     let mut pieces = raw.split(',');
     let first = pieces.next().unwrap_or_default();
-    Ok((first, pieces.map(ToOwned::to_owned).collect()))
+    (first, pieces.map(ToOwned::to_owned).collect())
 }
 
 /// Fails if a tag beyond the first is invalid.

@@ -64,7 +64,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         side.registry.connection.resolve.splice(0..0, args.resolve.iter().cloned());
     }
     USAGE.check(&args.words, 2, true, "the source and destination for copying")?;
-    let (raw, extra_tags) = split_tags(&args.words[1])?;
+    let (raw, extra_tags) = split_tags(&args.words[1]);
     let format = Format::read(&args.format, format::TEXT).await?;
     let dry_run = args.dry_run;
     let platforms = platforms(&args.platform)?;

@@ -56,7 +56,7 @@ pub(crate) fn command() -> Command {
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = PushArgs::read(matches, "");
     USAGE.check(&args.words, 1, false, "the destination for pushing")?;
-    let (raw, extra_tags) = split_tags(&args.words[0])?;
+    let (raw, extra_tags) = split_tags(&args.words[0]);
     let packed = pack_args::read(&args.pack, &args.location.registry.connection, &args.words[1..])?;
     let target = ArtifactLocation::new(&args.location, "", raw)?;
     let format = Format::read(&args.format, format::TEXT).await?;

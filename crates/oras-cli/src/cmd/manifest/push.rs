@@ -63,7 +63,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     USAGE.check(words, 2, true, "the destination to push to and the file to read manifest content from")?;
     let file = words[1].as_str();
     check_stdin(&args.location.registry.connection, file)?;
-    let (raw, extra_tags) = split_tags(&words[0])?;
+    let (raw, extra_tags) = split_tags(&words[0]);
     let format = Format::read(&args.format, format::TEXT).await?;
     args.descriptor.exclude_format(&args.format)?;
     let target = ArtifactLocation::new(&args.location, "", raw)?;

@@ -79,11 +79,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     } else {
         None
     };
-    let filter = match &args.filter {
-        Some(text) => Glob::new(text).map_err(|error| Failure::new(format!("invalid glob: {error}")))?,
-        None => Glob::new("*").map_err(|error| Failure::new(error.to_string()))?,
-    }
-    .compile_matcher();
+    let filter = Glob::new(args.filter.as_deref().unwrap_or("*"))
+        .map_err(|error| Failure::new(format!("invalid glob: {error}")))?
+        .compile_matcher();
     // Without these flags the command prints each tag as soon as it receives it.
     let is_collected = args.sort.is_some() || args.digests;
     let mut listed = report::Tags::default();
@@ -91,10 +89,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let mut tags = store.tags(args.last.as_deref());
     while let Some(tag) = tags.try_next().await.map_err(|error| target.failure(&error))? {
         let Some(short) = tag.strip_prefix(&prefix) else { continue };
-        if args.exclude_digest_tags && is_digest_tag(short) {
-            continue;
-        }
-        if !filter.is_match(short) {
+        if (args.exclude_digest_tags && is_digest_tag(short)) || !filter.is_match(short) {
             continue;
         }
         if let Some(digest) = &digest

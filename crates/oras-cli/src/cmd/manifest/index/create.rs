@@ -50,7 +50,7 @@ pub(crate) fn command() -> Command {
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = CreateArgs::read(matches, "");
     USAGE.check(&args.words, 1, false, "the destination index to create.")?;
-    let (raw, extra_tags) = split_tags(&args.words[0])?;
+    let (raw, extra_tags) = split_tags(&args.words[0]);
     let target = ArtifactLocation::new(&args.index.location, "", raw)?;
     let annotations = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
     // All tags are checked before the index is built, so that a malformed one fails before any request.
