@@ -1,6 +1,5 @@
 //! The flags and the procedure of `manifest delete` and `blob delete`.
 
-use clap::Command;
 use oras::report;
 use oras::spec::Descriptor;
 use oras::store::{DeleteTarget, Error, ErrorKind};
@@ -25,50 +24,46 @@ flags::flags! {
     }
 }
 
-/// Adds the aliases of both commands.
-pub(crate) fn with_aliases(command: Command) -> Command {
-    command.visible_aliases(["remove", "rm"])
-}
-
-/// Checks the arguments before any request, and returns the location and the format.
-pub(crate) async fn location(
-    args: &DeletionArgs,
-    words: &[String],
-    usage: &Usage,
-    what: &str,
-) -> Result<(ArtifactLocation, Format), Failure> {
-    usage.check(words, 1, true, what)?;
-    // A question on standard output would mix with the descriptor.
-    if args.descriptor.is_wanted() && !args.force {
-        return Err(Failure::new(
-            "must apply --force to confirm the deletion if the descriptor is outputted",
-        ));
-    }
-    let format = Format::read(&args.format, format::TEXT).await?;
-    if !format.is_for_people() && !args.force {
-        return Err(Failure::new(
-            "must apply --force to confirm the deletion if the result is not printed as text",
-        ));
-    }
-    args.descriptor.exclude_format(&args.format)?;
-    Ok((ArtifactLocation::new(&args.location, "", &words[0])?, format))
-}
-
 /// A requested deletion.
 pub(crate) struct Deletion<'a> {
-    pub(crate) args: &'a DeletionArgs,
-    pub(crate) target: &'a ArtifactLocation,
-    pub(crate) format: &'a Format,
-    /// `manifest` or `blob`.
-    pub(crate) noun: &'static str,
-    /// A phrase for the question that names what else is deleted.
-    pub(crate) consequence: &'static str,
+    args: &'a DeletionArgs,
+    pub(crate) target: ArtifactLocation,
+    format: Format,
 }
 
-impl Deletion<'_> {
-    /// Asks for confirmation, deletes the resolved content and reports it.
-    pub(crate) async fn run(&self, resolved: Result<Descriptor, Error>) -> Result<(), Failure> {
-        let (target, force) = (self.target, self.args.force);
+impl<'a> Deletion<'a> {
+    /// Checks the arguments before any request.
+    pub(crate) async fn new(
+        args: &'a DeletionArgs,
+        words: &[String],
+        usage: &Usage,
+        what: &str,
+    ) -> Result<Self, Failure> {
+        usage.check(words, 1, true, what)?;
+        let must_force =
+            |why: &str| Failure::new(format!("must apply --force to confirm the deletion if the {why}"));
+        // A question on standard output would mix with the descriptor.
+        if args.descriptor.is_wanted() && !args.force {
+            return Err(must_force("descriptor is outputted"));
+        }
+        let format = Format::read(&args.format, format::TEXT).await?;
+        if !format.is_for_people() && !args.force {
+            return Err(must_force("result is not printed as text"));
+        }
+        args.descriptor.exclude_format(&args.format)?;
+        let target = ArtifactLocation::new(&args.location, "", &words[0])?;
+        Ok(Self { args, target, format })
+    }
+
+    /// Asks for confirmation, deletes the resolved content and reports it. `noun` is `manifest` or `blob`, and
+    /// `consequence` is a phrase for the question that names what else is deleted.
+    pub(crate) async fn run(
+        &self,
+        noun: &str,
+        consequence: &str,
+        resolved: Result<Descriptor, Error>,
+    ) -> Result<(), Failure> {
+        let (target, force) = (&self.target, self.args.force);
         let node = match resolved {
             Ok(node) => node,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -77,18 +72,15 @@ impl Deletion<'_> {
                 if force && !self.args.descriptor.is_wanted() {
                     return self.report(None, &format!("Missing {}", target.raw)).await;
                 }
-                let message = format!("{}: the specified {} does not exist", target.raw, self.noun);
-                return Err(Failure::new(message));
+                return Err(Failure::new(format!("{}: the specified {noun} does not exist", target.raw)));
             }
             Err(error) => return Err(target.failure(&error)),
         };
         if self.args.dry_run {
             return self.report(Some(&node), &format!("Dry run: would delete {}", target.display())).await;
         }
-        let question = format!(
-            "Are you sure you want to delete the {} \"{}\"{}? [y/N] ",
-            self.noun, node.digest, self.consequence
-        );
+        let question =
+            format!("Are you sure you want to delete the {noun} \"{}\"{consequence}? [y/N] ", node.digest);
         if !force && !is_confirmed(&prompt(&question, false)?) {
             return print::line("Operation cancelled.");
         }
@@ -106,12 +98,9 @@ impl Deletion<'_> {
     }
 
     async fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
-        match self.format {
+        match &self.format {
             Format::Text => print::line(text),
-            format => {
-                let report = report::Deleted::new(&self.target.path, &self.target.raw, node);
-                format.report(&report).await
-            }
+            format => format.report(&report::Deleted::new(&self.target.path, &self.target.raw, node)).await,
         }
     }
 }

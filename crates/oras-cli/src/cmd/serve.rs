@@ -123,7 +123,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             sparse: args.sparse,
             htpasswd: htpasswd(args)?,
             anonymous_pull: args.anonymous_pull,
-            rules: rules(args)?,
+            rules: args.rules.as_ref().map(PathBuf::from),
             public_url: args.public_url.clone(),
             open_metrics: args.open_metrics,
             max_connections: max_connections(args)?,
@@ -195,14 +195,19 @@ fn garbage_collection(args: &ServeArgs) -> Result<Option<GarbageCollection>, Fai
     Ok(Some(GarbageCollection { interval, delay: delay.unwrap_or(GC_DELAY), untagged }))
 }
 
-/// Returns the file of `--htpasswd`.
+/// Returns the file of `--htpasswd`. Fails if the flags for permissions contradict each other.
 fn htpasswd(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
-    let htpasswd = args.htpasswd.as_ref().map(PathBuf::from);
-    if htpasswd.is_none() && args.anonymous_pull {
-        let message = "`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything";
-        return Err(Failure::new(message));
-    }
-    Ok(htpasswd)
+    let (has_users, has_rules) = (args.htpasswd.is_some(), args.rules.is_some());
+    let mistake = if args.anonymous_pull && !has_users {
+        "`--anonymous-pull` needs `--htpasswd`: without it everybody may do everything"
+    } else if has_rules && !has_users {
+        "`--rules` needs `--htpasswd`: without users there is nobody to tell apart"
+    } else if has_rules && args.anonymous_pull {
+        "`--anonymous-pull` and `--rules` cannot be both used: give \"anonymous\" a rule"
+    } else {
+        return Ok(args.htpasswd.as_ref().map(PathBuf::from));
+    };
+    Err(Failure::new(mistake))
 }
 
 /// Returns the registries of `--proxy`, and the options of the connections to them.
@@ -239,12 +244,9 @@ fn max_connections(args: &ServeArgs) -> Result<usize, Failure> {
     }
     match values::count(args.max_connections, 0) {
         0 => Err(Failure::new("`--max-connections` must be at least 1")),
-        wanted if wanted > most => {
-            let message = format!(
-                "`--max-connections` can be {most} here at most: a process may have {files} files open"
-            );
-            Err(Failure::new(message))
-        }
+        wanted if wanted > most => Err(Failure::new(format!(
+            "`--max-connections` can be {most} here at most: a process may have {files} files open"
+        ))),
         wanted => Ok(wanted),
     }
 }
@@ -263,21 +265,6 @@ fn open_files() -> usize {
 #[cfg(not(unix))]
 fn open_files() -> usize {
     usize::MAX
-}
-
-/// Returns the file of `--rules`, which replaces all other permissions.
-fn rules(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
-    let rules = args.rules.as_ref().map(PathBuf::from);
-    if rules.is_some() && args.htpasswd.is_none() {
-        return Err(Failure::new(
-            "`--rules` needs `--htpasswd`: without users there is nobody to tell apart",
-        ));
-    }
-    if rules.is_some() && args.anonymous_pull {
-        let message = "`--anonymous-pull` and `--rules` cannot be both used: give \"anonymous\" a rule";
-        return Err(Failure::new(message));
-    }
-    Ok(rules)
 }
 
 /// Returns the certificate and the key of the server.

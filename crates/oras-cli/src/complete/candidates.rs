@@ -46,6 +46,11 @@ impl Answer {
         Self { candidates: candidates.into_iter().collect(), directive: NO_FILES }
     }
 
+    /// Makes candidates without descriptions.
+    pub(super) fn names(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::only(names.into_iter().map(|name| (name.into(), String::new())))
+    }
+
     /// Keeps the candidates that begin with `current`.
     pub(super) fn starting_with(mut self, current: &str) -> Self {
         self.candidates.retain(|(text, _)| text.starts_with(current));
@@ -144,16 +149,14 @@ fn value(command: &Command, path: &str, name: &str) -> Answer {
     let base = name.trim_start_matches("from-").trim_start_matches("to-");
     let fixed = VALUES.iter().find(|(command, flag, _)| path.starts_with(command) && *flag == base);
     if let Some((_, _, values)) = fixed {
-        return Answer::only(values.iter().map(|value| ((*value).to_owned(), String::new())));
+        return Answer::names(values.iter().copied());
     }
     let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name));
     let kind = flag.and_then(Arg::get_value_names).and_then(|names| names.first()).map(ToString::to_string);
     match kind.unwrap_or_default() {
         kind if kind.contains("DIR") => Answer { directive: DIRECTORIES, ..Answer::default() },
         kind if kind.contains("PATH") || kind.contains("FILE") => Answer::files(),
-        kind if kind == "BOOL" => {
-            Answer::only(["true", "false"].map(|word| (word.to_owned(), String::new())))
-        }
+        kind if kind == "BOOL" => Answer::names(["true", "false"]),
         _ => Answer::only([]),
     }
 }

@@ -12,7 +12,7 @@ use oras::remote::{Registry, Repository};
 use oras::spec::Reference;
 use oras::store::ReadStore;
 
-use super::candidates::{Answer, DIRECTORIES, NO_FILES, NO_SPACE};
+use super::candidates::{Answer, DIRECTORIES, NO_SPACE};
 use crate::args::{RegistryArgs, command_line::CommandLine, values::go_bool};
 use crate::cmd;
 use crate::env;
@@ -27,8 +27,7 @@ const MAX_CANDIDATES: usize = 500;
 
 /// Completes a registry from those with stored credentials.
 pub(super) fn registries(line: &CommandLine, current: &str) -> Answer {
-    Answer::only(registries_with_credentials(line).into_iter().map(|host| (host, String::new())))
-        .starting_with(current)
+    Answer::names(registries_with_credentials(line)).starting_with(current)
 }
 
 /// Completes a reference to a registry or a layout. `form` is its name in the usage.
@@ -57,9 +56,8 @@ pub(super) fn complete(line: &CommandLine, form: &str, current: &str) -> Answer 
         return with_prefix("", tags, current);
     }
     let Some((host, rest)) = current.split_once('/') else {
-        let hosts =
-            registries_with_credentials(line).into_iter().map(|host| (format!("{host}/"), String::new()));
-        return Answer::only(hosts).starting_with(current);
+        let hosts = registries_with_credentials(line).into_iter().map(|host| format!("{host}/"));
+        return Answer::names(hosts).starting_with(current);
     };
     if form == "<registry>" {
         return Answer::only([]);
@@ -85,8 +83,7 @@ pub(super) fn complete(line: &CommandLine, form: &str, current: &str) -> Answer 
 /// Returns the `names` that begin with `current`, each after `prefix`.
 fn with_prefix(prefix: &str, names: Vec<String>, current: &str) -> Answer {
     let names = names.into_iter().filter(|name| name.starts_with(current));
-    let candidates = names.map(|name| (format!("{prefix}{name}"), String::new())).collect();
-    Answer { candidates, directive: NO_FILES }
+    Answer::names(names.map(|name| format!("{prefix}{name}")))
 }
 
 /// Returns the last value of the flag `name`.
@@ -142,13 +139,17 @@ fn request(
         let Some((_, inner)) = matches.remove_subcommand() else { break };
         matches = inner;
     }
+    block_on(async {
+        let access = RegistryAccess::new(&RegistryArgs::read(&matches, prefix), prefix).ok()?;
+        tokio::time::timeout(TIMEOUT, work(access)).await.ok().flatten()
+    })
+}
+
+fn block_on(names: impl Future<Output = Option<Vec<String>>>) -> Vec<String> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
-    let found = runtime.block_on(async {
-        let access = RegistryAccess::new(&RegistryArgs::read(&matches, prefix), prefix).ok()?;
-        tokio::time::timeout(TIMEOUT, work(access)).await.ok().flatten()
-    });
+    let found = runtime.block_on(names);
     // A credential helper that hangs must not delay the shell.
     runtime.shutdown_background();
     found.unwrap_or_default()
@@ -169,12 +170,8 @@ fn tags(line: &CommandLine, prefix: &str, reference: &Reference) -> Vec<String> 
 }
 
 fn tags_of_layout(path: &str) -> Vec<String> {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return Vec::new();
-    };
-    let found = runtime.block_on(async {
+    block_on(async {
         let layout = Layout::open(path).await.ok()?;
         layout.tags(None).take(MAX_CANDIDATES).try_collect().await.ok()
-    });
-    found.unwrap_or_default()
+    })
 }

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 
 use crate::args::{self, Usage, flags};
-use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
+use crate::cmd::deletion::{Deletion, DeletionArgs};
 use crate::failure::Failure;
 
 const USAGE: Usage = Usage { path: "oras blob delete", tail: "[flags] <name>@<digest>" };
@@ -18,7 +18,7 @@ flags::flags! {
 
 /// Creates the command.
 pub(crate) fn command() -> Command {
-    let command = args::command(
+    args::command(
         "delete",
         "Delete a blob",
         concat!(
@@ -27,14 +27,16 @@ pub(crate) fn command() -> Command {
             "  oras blob delete --force --descriptor localhost:5000/hello@sha256:…\n\n",
             "Nothing checks whether a manifest needs the blob."
         ),
-    );
-    with_aliases(command).args(DeleteArgs::flags(""))
+    )
+    .visible_aliases(["remove", "rm"])
+    .args(DeleteArgs::flags(""))
 }
 
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the target blob to delete").await?;
+    let deletion = Deletion::new(&args.deletion, &args.words, &USAGE, "the target blob to delete").await?;
+    let target = &deletion.target;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, false)?;
     // A registry has separate endpoints for blobs and manifests, and `resolve` queries the one for manifests.
@@ -47,7 +49,5 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         None => store.resolve(reference).await,
     };
-    let args = &args.deletion;
-    let deletion = Deletion { args, target: &target, format: &format, noun: "blob", consequence: "" };
-    deletion.run(found).await
+    deletion.run("blob", "", found).await
 }

@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 
 use crate::args::{self, Usage, flags};
-use crate::cmd::deletion::{Deletion, DeletionArgs, location, with_aliases};
+use crate::cmd::deletion::{Deletion, DeletionArgs};
 use crate::failure::Failure;
 
 const USAGE: Usage = Usage { path: "oras manifest delete", tail: "[flags] <name>{:<tag>|@<digest>}" };
@@ -19,7 +19,7 @@ flags::flags! {
 
 /// Creates the command.
 pub(crate) fn command() -> Command {
-    let command = args::command(
+    args::command(
         "delete",
         "Delete a manifest and all tags that name it",
         concat!(
@@ -30,23 +30,18 @@ pub(crate) fn command() -> Command {
             "From an OCI layout what refers to the manifest goes too, and then every blob that nothing else needs. ",
             "To remove one tag only, use \"oras untag\"."
         ),
-    );
-    with_aliases(command).args(DeleteArgs::flags(""))
+    )
+    .visible_aliases(["remove", "rm"])
+    .args(DeleteArgs::flags(""))
 }
 
 /// Runs the command.
 pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let args = DeleteArgs::read(matches, "");
-    let (target, format) = location(&args.deletion, &args.words, &USAGE, "the manifest to delete").await?;
+    let deletion = Deletion::new(&args.deletion, &args.words, &USAGE, "the manifest to delete").await?;
+    let target = &deletion.target;
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let found = oras::resolve(store, reference, None).await;
-    let deletion = Deletion {
-        args: &args.deletion,
-        target: &target,
-        format: &format,
-        noun: "manifest",
-        consequence: " and all tags associated with it",
-    };
-    deletion.run(found).await
+    deletion.run("manifest", " and all tags associated with it", found).await
 }
