@@ -4,7 +4,7 @@ use crate::eval::call::Call;
 use crate::eval::function::{Function, Type::Str, function};
 use crate::strings::unicode::{
     chars, is_digit, is_letter, is_lower, is_number, is_punctuation, is_space, is_title, is_upper, map,
-    to_lower, to_upper,
+    to_lower, to_title, to_upper,
 };
 use crate::values::value::Value;
 
@@ -33,7 +33,7 @@ fn title(text: &[u8]) -> String {
         } else {
             !is_letter(previous) && !is_digit(previous) && is_space(previous)
         };
-        titled.push(if starts { to_upper(c) } else { c });
+        titled.push(if starts { to_title(c) } else { c });
         previous = c;
     }
     titled
@@ -57,7 +57,7 @@ fn swapcase(text: &[u8]) -> String {
         let swapped = if is_upper(c) || is_title(c) {
             to_lower(c)
         } else if is_lower(c) {
-            to_upper(c)
+            if after_blank { to_title(c) } else { to_upper(c) }
         } else {
             after_blank = is_space(c);
             return c;

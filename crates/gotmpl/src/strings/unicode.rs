@@ -90,6 +90,19 @@ pub(crate) fn to_upper(c: char) -> char {
     }
 }
 
+/// Maps a character to title case, the form of an initial letter, by the simple mapping, as Go does.
+pub(crate) fn to_title(c: char) -> char {
+    // Title case differs from upper case only for four digraphs and for Georgian letters (UnicodeData.txt).
+    match c {
+        'Ǆ' | 'ǅ' | 'ǆ' => 'ǅ',
+        'Ǉ' | 'ǈ' | 'ǉ' => 'ǈ',
+        'Ǌ' | 'ǋ' | 'ǌ' => 'ǋ',
+        'Ǳ' | 'ǲ' | 'ǳ' => 'ǲ',
+        '\u{10d0}'..='\u{10fa}' | '\u{10fd}'..='\u{10ff}' => c,
+        _ => to_upper(c),
+    }
+}
+
 /// Maps a character to lower case by the simple mapping, which returns one character, as Go does.
 pub(crate) fn to_lower(c: char) -> char {
     // Only U+0130 has a mapping to two characters, of which the first one is its simple mapping.

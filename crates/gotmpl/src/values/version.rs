@@ -108,7 +108,8 @@ fn is_dotted(text: &str) -> bool {
     text.split('.').all(|part| !part.is_empty() && part.bytes().all(allowed))
 }
 
-/// An identifier of a prerelease. Numbers precede names (semver.org, section 11.4).
+/// An identifier of a prerelease. Numbers precede names (semver.org, section 11.4). As in the Go package, a number above
+/// 64 bits counts as a name, although semver.org has no such limit.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Identifier<'a> {
     Number(u64),
