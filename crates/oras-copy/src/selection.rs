@@ -29,17 +29,40 @@ impl<F: FnMut(&Manifest) -> Vec<Descriptor> + Send> Selection for F {
 /// Returns all children: subject, config and layers, without layers that must not be distributed (image-spec, layer.md
 /// "Non-Distributable Layers").
 pub fn all_children(manifest: &Manifest) -> Vec<Descriptor> {
-    let mut children = manifest.children();
-    children.retain(|child| child.media_type.kind() != MediaKind::Foreign);
-    children
+    distributable(manifest.children())
 }
 
 /// Like [`all_children`], without the subject, for a target that has the subject or must not get it.
 pub fn without_subject(manifest: &Manifest) -> Vec<Descriptor> {
-    let mut children = all_children(manifest);
+    let mut children = manifest.children();
     if manifest.subject().is_some() && !children.is_empty() {
-        // `Manifest::children` returns the subject first.
+        // `Manifest::children` returns the subject first. `distributable` may drop it, so it is removed before.
         children.remove(0);
     }
+    distributable(children)
+}
+
+fn distributable(mut children: Vec<Descriptor>) -> Vec<Descriptor> {
+    children.retain(|child| child.media_type.kind() != MediaKind::Foreign);
     children
+}
+
+#[cfg(test)]
+mod tests {
+    use oras_spec::{ImageManifest, MediaType};
+
+    use super::*;
+
+    #[test]
+    fn keeps_the_config_of_a_manifest_with_a_foreign_subject() {
+        let node = |media_type: &str, bytes: &[u8]| Descriptor::of(MediaType::from(media_type), bytes);
+        let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+        let (config, layer) = (node("test/config", b"{}"), node("test/layer", b"layer"));
+        for subject in [None, Some(node("test/subject", b"subject")), Some(node(foreign, b"subject"))] {
+            let mut image = ImageManifest::new(config.clone(), vec![layer.clone(), node(foreign, b"far")]);
+            image.subject = subject;
+            let manifest = Manifest::parse(&MediaType::IMAGE_MANIFEST, image.to_bytes()).unwrap();
+            assert_eq!(without_subject(&manifest), [config.clone(), layer.clone()], "{:?}", image.subject);
+        }
+    }
 }
