@@ -189,7 +189,10 @@ impl UploadSessions {
                 Ok(self.insert(NewSession { repository, id, client: None }, ingest))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.remove(id);
+                // The path of a request may combine the id with another repository. The session then stays open.
+                if self.is_open_in(repository, id) {
+                    self.remove(id);
+                }
                 Err(ApiError::upload_unknown())
             }
             // A write of a disconnected client may still be running, or another process writes.
@@ -202,6 +205,12 @@ impl UploadSessions {
 
     fn is_open(&self, id: &str) -> bool {
         self.records.lock().by_id.get(id).is_some_and(|record| record.session.is_some())
+    }
+
+    fn is_open_in(&self, repository: &str, id: &str) -> bool {
+        let records = self.records.lock();
+        let session = records.by_id.get(id).and_then(|record| record.session.as_ref());
+        session.is_some_and(|session| session.repository == repository)
     }
 
     /// Returns the number of open sessions.
@@ -415,6 +424,15 @@ mod tests {
         assert_eq!(resumed.written(), 5);
         assert!(Arc::ptr_eq(&resumed, &sessions.resume("a", &id, &store).await.unwrap()));
         assert!(sessions.check_user(&id, Some("eve")).is_err(), "it keeps its owner");
+    }
+
+    #[tokio::test]
+    async fn request_to_another_repository_keeps_the_session() {
+        let sessions = UploadSessions::new(2, EXPIRY);
+        let id = sessions.new_id();
+        sessions.insert(new(&id, "ann"), ingest().await);
+        assert!(sessions.resume("b", &id, &Memory::new()).await.is_err());
+        assert!(sessions.get("a", &id).is_some());
     }
 
     #[tokio::test]

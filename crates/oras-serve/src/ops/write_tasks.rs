@@ -86,6 +86,8 @@ mod tests {
             [tasks.spawn(client("eve"), 2, pending::<()>()), tasks.spawn(client("eve"), 2, pending::<()>())];
         assert!(eve.iter().all(Option::is_some) && tasks.spawn(client("eve"), 2, ready(())).is_none());
         assert_eq!(tasks.spawn(client("ann"), 2, ready(7)).unwrap().await, Ok(7));
+        assert!(tasks.spawn(client("bob"), 0, ready(())).is_none());
+        assert!(!tasks.0.counts.lock().contains_key(&client("bob")), "nothing removes the entry");
     }
 
     #[tokio::test]
