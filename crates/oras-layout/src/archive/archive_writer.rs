@@ -87,17 +87,18 @@ impl ArchiveWriter {
         self.inner.contents.lock().blobs.get(&node.digest) == Some(&node.size)
     }
 
-    fn apply(&self, change: &IndexChange) {
-        self.inner.contents.lock().index.apply(change);
-    }
-
-    async fn write(&self, content: &Content) -> Result<Pushed> {
+    /// Writes `content` unless the archive contains it, and applies `change` to the index.
+    ///
+    /// Both happen under the lock of the output: otherwise [`ArchiveWriter::finish`] could write the index in between,
+    /// and the change would be lost without an error.
+    async fn write(&self, content: &Content, change: Option<IndexChange>) -> Result<Pushed> {
         let node = content.descriptor().clone();
-        if self.contains(&node) {
+        let is_present = self.contains(&node);
+        if is_present && change.is_none() {
             return Ok(Pushed::Existed);
         }
         // Fetched before the lock is taken, so that several small blobs are fetched at the same time.
-        let content = if node.size <= SMALL && content.in_memory().is_none() {
+        let content = if !is_present && node.size <= SMALL && content.in_memory().is_none() {
             &Content::from_bytes(node.clone(), content.bytes(SMALL).await?)?
         } else {
             content
@@ -105,6 +106,7 @@ impl ArchiveWriter {
         let output = self.lock_output().await?;
         // Another push may have written the blob while this one waited for the lock.
         if self.contains(&node) {
+            self.inner.contents.lock().apply(change.as_ref());
             return Ok(Pushed::Existed);
         }
         // The writing thread owns the lock, so that dropping this future does not let another blob start before it
@@ -114,11 +116,21 @@ impl ArchiveWriter {
         let name = self.inner.path.display().to_string();
         let complete = move |mut entry: BlobEntry| {
             entry.complete()?;
-            contents.lock().blobs.insert(entry.node.digest.clone(), entry.node.size);
+            let mut contents = contents.lock();
+            contents.blobs.insert(entry.node.digest.clone(), entry.node.size);
+            contents.apply(change.as_ref());
             Ok(())
         };
         oras_fs::write_verified(content, entry, name, complete).await?;
         Ok(Pushed::Copied)
+    }
+}
+
+impl WrittenContents {
+    fn apply(&mut self, change: Option<&IndexChange>) {
+        if let Some(change) = change {
+            self.index.apply(change);
+        }
     }
 }
 
@@ -130,22 +142,15 @@ impl Target for ArchiveWriter {
 
     async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
         let node = content.descriptor();
-        let tag = match mode {
-            PushMode::Tagged(tag) | PushMode::AddTag(tag) => Some(tag),
-            PushMode::Untagged | PushMode::Deferred => None,
+        let list = || IndexChange::List(node.clone());
+        let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode else {
+            let change = node.media_type.is_manifest().then(list);
+            return self.write(&checked(content).await?, change).await;
         };
+        let is_digest = tag.parse::<Digest>().is_ok_and(|digest| digest == node.digest);
+        let change = if is_digest { list() } else { IndexChange::Tag(node.clone(), tag.to_owned()) };
         // A blob that the archive has was checked when it was written, so it is not read again.
-        let pushed = match tag {
-            Some(_) if self.contains(node) => Pushed::Existed,
-            _ => self.write(&checked(content).await?).await?,
-        };
-        match tag {
-            Some(tag) if tag.parse::<Digest>().ok().as_ref() != Some(&node.digest) => {
-                self.apply(&IndexChange::Tag(node.clone(), tag.to_owned()));
-            }
-            None if !node.media_type.is_manifest() => {}
-            _ => self.apply(&IndexChange::List(node.clone())),
-        }
-        Ok(pushed)
+        let content = if self.contains(node) { content } else { &checked(content).await? };
+        self.write(content, Some(change)).await
     }
 }

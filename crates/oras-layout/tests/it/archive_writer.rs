@@ -147,6 +147,42 @@ async fn overwrites_content_that_fails_verification() {
     assert_eq!(entries(&path).len(), 7);
 }
 
+#[tokio::test]
+async fn change_during_finish_is_in_the_index_or_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = directory.path().join(format!("{round}.tar"));
+        let writer = ArchiveWriter::create(&path).await.unwrap();
+        let (first, second) = (manifest("first", &[]), manifest("second", &[]));
+        writer.push(&first).await.unwrap();
+        let push = {
+            let (writer, second) = (writer.clone(), second.clone());
+            tokio::spawn(async move { writer.push(&second).await })
+        };
+        let finish = {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.finish().await })
+        };
+        let tag = {
+            let (writer, first) = (writer.clone(), first.clone());
+            tokio::spawn(async move { writer.tag(&first, "v1").await })
+        };
+        finish.await.unwrap().unwrap();
+        let archive = Archive::open(&path).await.unwrap();
+        if push.await.unwrap().is_ok() {
+            // Content that the index does not list has no media type of a manifest.
+            let found = archive.resolve(&second.descriptor().digest.to_string()).await.unwrap();
+            assert_eq!(found.media_type, second.descriptor().media_type, "{round}");
+        }
+        if tag.await.unwrap().is_ok() {
+            assert_eq!(archive.resolve("v1").await.unwrap().digest, first.descriptor().digest, "{round}");
+        }
+        for error in [writer.tag(&first, "late").await.err(), writer.push(&first).await.err()] {
+            assert_eq!(error.unwrap().kind(), ErrorKind::Unsupported);
+        }
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn replaces_a_file_only_with_a_complete_archive() {
