@@ -1,6 +1,7 @@
 //! Creates and flushes directories.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use crate::io_error::is_refused;
@@ -20,6 +21,28 @@ pub fn create_directories(directory: &Path) -> Result<()> {
         .map_err(|error| Error::io(format!("failed to create the directory {}", directory.display()), error))
 }
 
+/// Creates `directory` and its missing parents like [`create_directories`], and flushes every directory that got a new
+/// entry, so that the new directories survive a power failure.
+///
+/// A parent directory that may be written but not read cannot be opened, so it is not flushed. If another process
+/// creates the same directory at the same time, only one of them flushes its parent.
+///
+/// # Errors
+/// `Io` if a directory cannot be created or flushed.
+pub fn create_durable_directories(directory: &Path) -> Result<()> {
+    let is_missing =
+        |path: &&Path| !path.as_os_str().is_empty() && path.try_exists().is_ok_and(|exists| !exists);
+    let created: Vec<_> = directory.ancestors().take_while(is_missing).collect();
+    create_directories(directory)?;
+    created.iter().try_for_each(|created| {
+        let parent = parent_directory(created);
+        match File::open(parent) {
+            Err(error) if is_refused(&error) => Ok(()),
+            opened => flush(parent, opened),
+        }
+    })
+}
+
 /// Flushes the entries of `directory` to the disk, so that a rename in it survives a power failure.
 ///
 /// Does nothing on systems other than Unix, which cannot flush a directory.
@@ -27,9 +50,13 @@ pub fn create_directories(directory: &Path) -> Result<()> {
 /// # Errors
 /// `Io` if the directory cannot be opened or flushed.
 pub fn sync_directory(directory: &Path) -> Result<()> {
+    flush(directory, File::open(directory))
+}
+
+fn flush(directory: &Path, opened: io::Result<File>) -> Result<()> {
     if cfg!(unix) {
         let failed = |error| Error::io(format!("failed to flush {}", directory.display()), error);
-        match File::open(directory).map_err(failed)?.sync_all() {
+        match opened.map_err(failed)?.sync_all() {
             // CIFS and some FUSE file systems cannot flush directories.
             Err(error) if is_refused(&error) => {}
             flushed => flushed.map_err(failed)?,

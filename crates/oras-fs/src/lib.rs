@@ -72,7 +72,7 @@ pub use blocking::blocking;
 pub use blocking_queue::BlockingQueue;
 pub use chunk_size::CHUNK;
 pub use completed_file::CompletedFile;
-pub use directories::{create_directories, sync_directory};
+pub use directories::{create_directories, create_durable_directories, sync_directory};
 pub use durability::Durability;
 pub use file_lock::{lock, try_lock};
 pub use file_stamp::FileStamp;

@@ -16,7 +16,7 @@ impl CreatedDirectories {
         let is_missing =
             |path: &&Path| !path.as_os_str().is_empty() && path.try_exists().is_ok_and(|exists| !exists);
         let created = Self(directory.ancestors().take_while(is_missing).map(ToOwned::to_owned).collect());
-        oras_fs::create_directories(directory)?;
+        oras_fs::create_durable_directories(directory)?;
         Ok(created)
     }
 

@@ -45,7 +45,7 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
 
 /// Creates the layout: `oci-layout` and an empty index, unless they exist. Two processes can do so at the same time.
 pub(crate) fn create_layout(root: &Path) -> Result<()> {
-    oras_fs::create_directories(root)?;
+    oras_fs::create_durable_directories(root)?;
     let marker = json::to_vec(&Marker::default());
     // The marker is created first: a crash before the index leaves a valid layout, because a missing index counts as
     // empty.

@@ -70,7 +70,7 @@ fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &onesho
     blobs::record_use(&file);
     let path = blobs::path_for_writing(root, digest).ok()?;
     let directory = path.parent()?;
-    oras_fs::create_directories(directory).ok()?;
+    oras_fs::create_durable_directories(directory).ok()?;
     let name = link.to_path_buf();
     link.persist(&path).ok()?;
     // If another process has linked the same file already, renaming one link over the other does nothing, and the

@@ -42,7 +42,7 @@ pub(crate) fn write_all(root: &Path, size_limit: Option<u64>, blobs: &[(Descript
         for (file, digest) in staged {
             let target = path_for_writing(root, digest)?;
             if let Some(directory) = target.parent().filter(|directory| !directories.contains(*directory)) {
-                oras_fs::create_directories(directory)?;
+                oras_fs::create_durable_directories(directory)?;
                 directories.insert(directory.to_owned());
             }
             rename_read_only(file, &target)?;
@@ -94,7 +94,7 @@ pub(crate) fn publish(
 ) -> Result<()> {
     let target = path_for_writing(root, digest)?;
     let directory = target.parent().unwrap_or(root);
-    oras_fs::create_directories(directory)?;
+    oras_fs::create_durable_directories(directory)?;
     // The bytes may be old, from an upload that was resumed much later. Recording the use delays garbage collection.
     record_use(staged.file_mut());
     let published = rename_read_only(staged, &target)?;

@@ -42,7 +42,7 @@ impl LayoutRoot {
                 let message = format!("{} is not a directory", path.display());
                 return Err(Error::new(ErrorKind::NotFound, message));
             }
-            oras_fs::create_directories(&path)
+            oras_fs::create_durable_directories(&path)
         })
         .await?;
         let reserve = DiskReserve::new(root.clone(), read_only).await;
