@@ -118,6 +118,11 @@ impl PartialFile {
 
     /// Deletes the file when its last writer is dropped.
     pub(crate) fn discard(self) {
+        self.discard_on_drop();
+    }
+
+    /// Deletes the file when it and its last writer are dropped.
+    pub(crate) fn discard_on_drop(&self) {
         self.claimed.discard();
     }
 

@@ -22,9 +22,10 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         std::fs::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))
             .map_err(|error| oras_store::Error::io(format!("failed to write {}", path.display()), error))?;
     }
-    staged.write_whole(bytes)?;
     // The bytes must be on the disk before the rename. Otherwise a power failure could leave an empty file at `path`.
-    staged.sync()?;
+    let flushed = staged.write_whole(bytes).and_then(|()| staged.sync());
+    // The error names only the temporary file.
+    flushed.map_err(|error| error.context(format!("failed to write {}", path.display())))?;
     staged.publish(path)?;
     sync_directory(directory)
 }

@@ -159,7 +159,8 @@ impl StagedFile {
     /// Flushes the bytes to the disk. If the file system cannot flush, adds a notice instead of returning an error.
     ///
     /// # Errors
-    /// `Io` if the flush, or an earlier flush in the background, failed.
+    /// `Io` if the flush, or an earlier flush in the background, failed. Dropping the file then deletes it, also a
+    /// partial file.
     pub fn sync(&mut self) -> Result<()> {
         let flushed = self.background_flush.as_mut().map_or(Ok(()), BackgroundFlush::wait);
         let synced = flushed.and_then(|()| self.file_mut().sync_all());
@@ -170,7 +171,19 @@ impl StagedFile {
             }
             synced => synced,
         };
-        synced.map_err(|error| Error::io(format!("failed to flush {}", self.path().display()), error))
+        synced.map_err(|error| {
+            self.delete_on_drop();
+            Error::io(format!("failed to flush {}", self.path().display()), error)
+        })
+    }
+
+    /// Deletes the file when it is dropped, because a flush failed. The system reports lost bytes only once: a later
+    /// run would find them in the page cache, and its flush would succeed.
+    fn delete_on_drop(&mut self) {
+        match &mut self.backing {
+            Backing::Temporary(file) => file.disable_cleanup(false),
+            Backing::Partial(partial) => partial.discard_on_drop(),
+        }
     }
 
     /// Renames the file to `path` atomically and returns it. An existing file is replaced.
@@ -216,14 +229,17 @@ impl ParkedFile {
     /// Opens and locks the file again, positioned at its end.
     ///
     /// # Errors
-    /// The errors of [`StagedFile::reopen`] and of the flush in the background; `NotFound` if the file does not exist,
-    /// and `Other` if it does not have `size` bytes.
+    /// The errors of [`StagedFile::reopen`]; that of the flush in the background, after which the file is deleted;
+    /// `NotFound` if the file does not exist, and `Other` if it does not have `size` bytes.
     pub fn reopen(mut self, size: u64) -> Result<StagedFile> {
         let shown = self.path.display();
         if let Some(background_flush) = &mut self.background_flush {
             // The flush has a duplicate of the closed file, which keeps the lock until the flush ends.
-            let flushed = background_flush.wait();
-            flushed.map_err(|error| Error::io(format!("failed to flush {shown}"), error))?;
+            background_flush.wait().map_err(|error| {
+                // As in `StagedFile::sync`, a later flush would succeed although bytes are lost.
+                drop(fs::remove_file(&self.path));
+                Error::io(format!("failed to flush {shown}"), error)
+            })?;
         }
         let mut staged = StagedFile::reopen(&self.path)?.ok_or_else(|| Error::not_found(&shown))?;
         let end = staged.file_mut().seek(SeekFrom::End(0));

@@ -12,6 +12,7 @@ mod doc_commands;
 mod download_resume;
 mod expressions;
 mod extensions;
+mod failed_flushes;
 mod failing_gateway;
 mod failure_messages;
 mod linked_layouts;

@@ -10,7 +10,12 @@ use oras_testkit::scripted::{Asked, Reply, Scripted};
 use crate::sandbox::{Sandbox, ours, snapshot, texts};
 
 /// Runs ours with faults such as `linkat:error=EPERM`. Returns `None` where tracing is not permitted.
-fn traced(sandbox: &Sandbox, strace: &Path, faults: &[&str], arguments: &[&str]) -> Option<(Output, String)> {
+pub(crate) fn traced(
+    sandbox: &Sandbox,
+    strace: &Path,
+    faults: &[&str],
+    arguments: &[&str],
+) -> Option<(Output, String)> {
     let log = sandbox.path("../trace");
     drop(std::fs::remove_file(&log));
     let mut command = sandbox.command(strace, &["-f", "-o"]);
@@ -251,7 +256,13 @@ fn pull_killed_between_renames_keeps_earlier_files() {
 }
 
 /// Runs ours with a fault in calls that name `path` only.
-fn faulty_at(sandbox: &Sandbox, strace: &Path, path: &str, fault: &str, arguments: &[&str]) -> Output {
+pub(crate) fn faulty_at(
+    sandbox: &Sandbox,
+    strace: &Path,
+    path: &str,
+    fault: &str,
+    arguments: &[&str],
+) -> Output {
     let call = fault.split(':').next().unwrap();
     let mut command = sandbox.command(strace, &["-f", "-o"]);
     command.arg(sandbox.path("../trace")).arg("-P").arg(path);

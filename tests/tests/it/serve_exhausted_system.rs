@@ -218,7 +218,7 @@ fn serves_without_newer_system_calls() {
 }
 
 /// A server below strace, which would go on without strace.
-struct Traced(Served);
+pub(crate) struct Traced(pub(crate) Served);
 
 impl Drop for Traced {
     fn drop(&mut self) {

@@ -143,7 +143,7 @@ impl Target for ArchiveWriter {
     async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
         let node = content.descriptor();
         let list = || IndexChange::List(node.clone());
-        let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode else {
+        let (PushMode::Tagged(tag) | PushMode::AddTag(tag)) = mode else {
             let change = node.media_type.is_manifest().then(list);
             return self.write(&checked(content).await?, change).await;
         };
