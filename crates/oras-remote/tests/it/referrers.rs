@@ -230,3 +230,28 @@ async fn reads_an_index_larger_than_the_manifest_limit() {
         assert_eq!(store.predecessors(subject.descriptor(), None).await.unwrap(), referrers);
     }
 }
+
+#[tokio::test]
+async fn does_not_write_an_index_that_is_too_large_to_read() {
+    // One entry fills the index up to the limit of its readers.
+    const LIMIT: usize = 64 << 20;
+    let mut entry = referrer("filled");
+    entry.annotations.insert("fill".into(), "FILL".into());
+    let text = String::from_utf8(index(vec![entry])).unwrap();
+    let stored = text.replace("FILL", &"x".repeat(LIMIT + 4 - text.len())).into_bytes();
+    assert_eq!(stored.len(), LIMIT);
+    let server = Scripted::start(move |asked: &Asked| match asked.method.as_str() {
+        "PUT" => Reply::new(201),
+        "GET" if asked.path.contains("/manifests/sha256-") => index_reply(stored.clone()),
+        _ => Reply::new(404),
+    });
+    let store = repository(options(), &format!("{}/a", server.host()));
+    let subject = manifest("subject", None).descriptor().clone();
+    assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 1);
+    let error = store.push(&manifest("mine", Some(&subject))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
+    let (said, tag) = (error.chain(), subject.digest.to_string().replace(':', "-"));
+    assert!(said.contains("the referrers index tagged by ") && said.contains(&tag), "{said}");
+    assert!(said.ends_with("bytes, and at most 67108864 are read"), "{said}");
+    assert_eq!(index_writes(&server), 0);
+}

@@ -265,6 +265,46 @@ async fn later_run_resumes_an_upload() {
 }
 
 #[tokio::test]
+async fn does_not_save_a_state_that_is_too_large_to_read() {
+    // The registry keeps its own state in the location, as some do, up to the longest URL that a client sends.
+    let long = format!("/u0?_state={}", "x".repeat(65_400));
+    let faults = AtomicUsize::new(0);
+    let (server, sessions) = {
+        let long = long.clone();
+        serve(move |asked, sessions| match asked.method.as_str() {
+            "POST" => Some(sessions.reply(asked).without("Location").header("Location", &long)),
+            "PUT" if faults.fetch_add(1, Ordering::SeqCst) == 0 => {
+                Some(breaks_after(asked, sessions, 6 * MIB))
+            }
+            _ => None,
+        })
+    };
+    let state = tempfile::tempdir().unwrap();
+    let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+    let store = repository(options, &format!("{}/a", server.host()));
+    let content = blob(bytes(10 * MIB));
+    let files = || {
+        let entries = std::fs::read_dir(state.path()).unwrap();
+        entries.map(|entry| entry.unwrap().metadata().unwrap().len()).collect::<Vec<_>>()
+    };
+    let mut push = std::pin::pin!(store.push(&content));
+    // The state is read while the upload runs, because its end deletes the file.
+    let pushed = loop {
+        match tokio::time::timeout(Duration::from_millis(1), &mut push).await {
+            Ok(pushed) => break pushed,
+            Err(_) => assert!(files().iter().all(|length| *length == 0), "{:?}", files()),
+        }
+    };
+    assert_eq!(pushed.unwrap(), Pushed::Copied);
+    assert_eq!(
+        steps(&server)[1..],
+        ["PUT u0 10485760", "GET u0 0", "GET u0 0", "PATCH u0 6291456-10485759 4194304", "PUT u0 0"]
+    );
+    assert!(server.asked()[1].path.starts_with(&long));
+    assert_eq!((sessions.lock().unwrap().blobs.len(), files()), (1, Vec::new()));
+}
+
+#[tokio::test]
 async fn does_not_trust_saved_states() {
     let state = tempfile::tempdir().unwrap();
     let content = blob(bytes(10 * MIB));
