@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, Either, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_remote::Repository;
 use oras_serve::{Stores, Warnings};
@@ -54,18 +54,37 @@ impl ProxiedRepository {
 
     /// Opens the cache of the repository. Treats an unreadable cache as empty.
     async fn cached(&self) -> Option<Arc<dyn ReadStore>> {
-        match self.local.repository(&self.name, &Warnings::default()).await {
-            Ok(store) => store,
-            Err(error) => {
-                self.log_error(&error, "the cache can't be read");
-                None
-            }
-        }
+        self.local.repository(&self.name, &Warnings::default()).await.unwrap_or_else(|error| {
+            self.log_error(&error, "the cache can't be read");
+            None
+        })
     }
 
-    /// Opens the cache if the upstream is known to be unavailable.
-    async fn cached_if_unavailable(&self) -> Option<Arc<dyn ReadStore>> {
-        if self.upstream.is_unavailable() { self.cached().await } else { None }
+    /// Resolves a reference in the cache.
+    async fn resolve_cached(&self, reference: &str) -> Option<Descriptor> {
+        self.cached().await?.resolve(reference).await.ok()
+    }
+
+    /// Runs a request to the upstream. If the upstream is unavailable and there is a cache, returns the cache instead,
+    /// and warns the client that `what` may be outdated.
+    async fn request_or_cache<T>(
+        &self,
+        what: &str,
+        timeout: Duration,
+        request: BoxFuture<'_, Result<T>>,
+    ) -> Result<Either<T, Arc<dyn ReadStore>>> {
+        // An upstream that failed a moment ago gets no request, so that no client waits for its timeout.
+        let known = if self.upstream.is_unavailable() { self.cached().await } else { None };
+        let cached = match known {
+            Some(cached) => cached,
+            None => match self.request(Some(timeout), request).await {
+                Ok(answer) => return Ok(Either::Left(answer)),
+                Err(failure) if failure.is_unavailable => self.cached().await.ok_or(failure.error)?,
+                Err(failure) => return Err(failure.error),
+            },
+        };
+        self.warn(what);
+        Ok(Either::Right(cached))
     }
 
     fn log_error(&self, error: &Error, message: &str) {
@@ -82,8 +101,8 @@ impl ProxiedRepository {
     /// Resolves a tag at the upstream, or in the cache if the upstream is unavailable.
     async fn resolve_tag(&self, tag: &str) -> Result<Descriptor> {
         // An upstream that failed a moment ago gets no request, so that no client waits for its timeout.
-        if let Some(cached) = self.cached_if_unavailable().await
-            && let Ok(node) = cached.resolve(tag).await
+        if self.upstream.is_unavailable()
+            && let Some(node) = self.resolve_cached(tag).await
         {
             self.warn(tag);
             return Ok(node);
@@ -97,8 +116,7 @@ impl ProxiedRepository {
             self.untag(tag).await;
         }
         if failure.is_unavailable
-            && let Some(cached) = self.cached().await
-            && let Ok(node) = cached.resolve(tag).await
+            && let Some(node) = self.resolve_cached(tag).await
         {
             self.warn(tag);
             return Ok(node);
@@ -123,13 +141,9 @@ impl ProxiedRepository {
                 }
             }
         };
-        let seen = match self.cached().await {
-            Some(cached) => cached.resolve(tag).await.ok(),
-            None => None,
-        };
         let is_same = |seen: Descriptor| seen.digest == node.digest && seen.media_type == node.media_type;
         // An unchanged tag is not written again, because each write changes the index of the layout.
-        if !seen.is_some_and(is_same)
+        if !self.resolve_cached(tag).await.is_some_and(is_same)
             && let Ok(content) = Content::from_bytes(node.clone(), bytes)
             && let Some(store) = self.writable().await
             && let Err(error) = store.push(&content, PushMode::Tagged(tag)).await
@@ -142,8 +156,7 @@ impl ProxiedRepository {
     /// Deletes a cached tag that was deleted at the upstream, so that it is not served when the upstream is
     /// unavailable.
     async fn untag(&self, tag: &str) {
-        if let Some(cached) = self.cached().await
-            && cached.resolve(tag).await.is_ok()
+        if self.resolve_cached(tag).await.is_some()
             && let Some(store) = self.writable().await
             && let Err(error) = store.delete(DeleteTarget::Tag(tag)).await
         {
@@ -152,13 +165,10 @@ impl ProxiedRepository {
     }
 
     async fn writable(&self) -> Option<Arc<dyn Store>> {
-        match self.local.writable(&self.name, true).await {
-            Ok(store) => store,
-            Err(error) => {
-                self.log_error(&error, "the cache can't be written");
-                None
-            }
-        }
+        self.local.writable(&self.name, true).await.unwrap_or_else(|error| {
+            self.log_error(&error, "the cache can't be written");
+            None
+        })
     }
 
     /// Reads a manifest from the cache, or from the upstream if it is missing or damaged. The bytes are verified.
@@ -208,10 +218,7 @@ impl ProxiedRepository {
     /// Resolves a digest in the cache, then at the upstream.
     async fn resolve_digest(&self, digest: &Digest) -> Result<Descriptor> {
         let text = digest.to_string();
-        let found = match self.cached().await {
-            Some(cached) => cached.resolve(&text).await.ok(),
-            None => None,
-        };
+        let found = self.resolve_cached(&text).await;
         if let Some(node) = &found
             && (self.is_for_blobs || node.media_type != MediaType::OCTET_STREAM)
         {
@@ -279,23 +286,14 @@ impl ProxiedRepository {
 
     /// Lists the tags at the upstream, or in the cache if the upstream is unavailable; sorted.
     async fn all_tags(&self) -> Result<Vec<String>> {
-        if let Some(cached) = self.cached_if_unavailable().await {
-            self.warn("its tags");
-            return cached.tags(None).try_collect().await;
-        }
         let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
-        match self.request(Some(TAGS_TIMEOUT), all).await {
-            Ok(mut tags) => {
+        match self.request_or_cache("its tags", TAGS_TIMEOUT, all).await? {
+            Either::Left(mut tags) => {
                 // `ReadStore::tags` continues after the last tag by name, so the order must be the same for every page.
                 tags.sort_unstable();
                 Ok(tags)
             }
-            Err(failure) => {
-                let cached = if failure.is_unavailable { self.cached().await } else { None };
-                let Some(cached) = cached else { return Err(failure.error) };
-                self.warn("its tags");
-                cached.tags(None).try_collect().await
-            }
+            Either::Right(cached) => cached.tags(None).try_collect().await,
         }
     }
 }
@@ -344,19 +342,11 @@ impl ReadStore for ProxiedRepository {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
-        if let Some(cached) = self.cached_if_unavailable().await {
-            self.warn("what refers to a manifest");
-            return cached.predecessors(node, artifact_type).await;
+        let request = self.remote.predecessors(node, artifact_type);
+        match self.request_or_cache("what refers to a manifest", RESOLVE_TIMEOUT, request).await? {
+            Either::Left(found) => Ok(found),
+            Either::Right(cached) => cached.predecessors(node, artifact_type).await,
         }
-        let failure =
-            match self.request(Some(RESOLVE_TIMEOUT), self.remote.predecessors(node, artifact_type)).await {
-                Ok(found) => return Ok(found),
-                Err(failure) => failure,
-            };
-        let cached = if failure.is_unavailable { self.cached().await } else { None };
-        let Some(cached) = cached else { return Err(failure.error) };
-        self.warn("what refers to a manifest");
-        cached.predecessors(node, artifact_type).await
     }
 
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
