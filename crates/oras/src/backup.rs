@@ -103,11 +103,11 @@ pub async fn backup(
     // The source gets no request before this future is awaited, so that errors of the output come first.
     let plan = async {
         let tags = if tags.is_empty() { list_valid_tags(&*source, &*listener).await? } else { tags };
-        TagTransfer::plan(&source, tags, referrers, concurrency, &*listener).await
+        TagTransfer::plan(source, tags, referrers, concurrency, Arc::clone(&listener)).await
     };
     if dry_run {
         let transfer = plan.await?;
-        transfer.report_artifacts(&*listener);
+        transfer.report_artifacts();
         return Ok(BackedUp { artifacts: transfer.artifacts, archive_size: None });
     }
     // The output is opened before the first request to the source, so that an unusable path fails at once.
@@ -127,7 +127,7 @@ pub async fn backup(
     };
     let transfer = plan.await?;
     // `false`, because a tag in a layout costs no request and can be written at the end.
-    transfer.run(&source, &target, false, concurrency, &listener).await?;
+    transfer.run(&target, false).await?;
     let artifacts = transfer.artifacts;
     let Some(archive) = archive else { return Ok(BackedUp { artifacts, archive_size: None }) };
     let path = output.path();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use oras_layout::Layout;
-use oras_spec::{Algorithm, Descriptor, Digest};
+use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Ingest, IngestOptions, IngestTarget, Origin, Result, Source};
 use parking_lot::Mutex;
 
@@ -33,14 +33,9 @@ impl CachedSource {
         Self { source, cache, verified: Mutex::default() }
     }
 
-    /// Returns true if this process has already verified the cached content.
-    fn is_verified(&self, digest: &Digest) -> bool {
-        self.verified.lock().contains(digest)
-    }
-
     /// Returns true if the cache has the content and its bytes match the digest.
     async fn has_verified(&self, descriptor: &Descriptor) -> bool {
-        if self.is_verified(&descriptor.digest) {
+        if self.verified.lock().contains(&descriptor.digest) {
             return true;
         }
         // Hashed without the lock: two readers may hash the same content, but neither waits for the other.
@@ -51,19 +46,13 @@ impl CachedSource {
         has
     }
 
-    /// Returns the digest algorithm of the content, or `None` if the content cannot be cached or exceeds the limit.
-    fn cacheable_algorithm(&self, descriptor: &Descriptor) -> Option<Algorithm> {
+    /// Begins a copy of the content in the cache, which replaces damaged content. Returns `None` if the content exceeds
+    /// the limit, and if the cache cannot be written, because that must not fail a read.
+    async fn begin_copy(&self, descriptor: &Descriptor) -> Option<Box<dyn Ingest>> {
         let fits = self.cache.size_limit().is_none_or(|limit| descriptor.size <= limit);
-        descriptor.digest.algorithm().filter(|_| fits)
-    }
-
-    /// Writes the content to the cache. It replaces damaged content.
-    async fn insert(&self, descriptor: &Descriptor, bytes: Bytes) -> Result<()> {
-        let Some(algorithm) = self.cacheable_algorithm(descriptor) else { return Ok(()) };
+        let algorithm = descriptor.digest.algorithm().filter(|_| fits)?;
         let options = IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) };
-        let mut copy = self.cache.begin(options).await?;
-        copy.write(vec![bytes]).await?;
-        copy.commit(Some(&descriptor.digest)).await.map(drop)
+        self.cache.begin(options).await.ok()
     }
 }
 
@@ -79,8 +68,10 @@ impl Source for CachedSource {
         // The bytes are transferred already, so caching them costs no request. Errors are ignored.
         if let Some(bytes) = &bytes
             && !self.has_verified(&descriptor).await
+            && let Some(mut copy) = self.begin_copy(&descriptor).await
+            && copy.write(vec![bytes.clone()]).await.is_ok()
         {
-            drop(self.insert(&descriptor, bytes.clone()).await);
+            drop(copy.commit(Some(&descriptor.digest)).await);
         }
         Ok((descriptor, bytes))
     }
@@ -94,14 +85,9 @@ impl Source for CachedSource {
         // Only whole content is cached: a part of it cannot be verified.
         let whole = range == (0..descriptor.size);
         let stream = self.source.fetch(descriptor, range).await?;
-        let Some(algorithm) = self.cacheable_algorithm(descriptor).filter(|_| whole) else {
-            return Ok(stream);
-        };
-        let options = IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) };
-        match self.cache.begin(options).await {
-            Ok(copy) => Ok(cache_while_reading(stream, copy, descriptor.clone())),
-            // A cache that cannot be written must not fail the read.
-            Err(_) => Ok(stream),
+        match if whole { self.begin_copy(descriptor).await } else { None } {
+            Some(copy) => Ok(cache_while_reading(stream, copy, descriptor.clone())),
+            None => Ok(stream),
         }
     }
 

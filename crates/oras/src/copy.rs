@@ -61,14 +61,11 @@ pub async fn copy(
     }
     let SelectedRoot { content: mut root, original_index } =
         select_root(Arc::clone(&plain_source), reference, &options.platforms).await.map_err(|error| {
-            match options.tags.is_empty() && !options.recursive {
-                true => {
-                    let reference = reference.to_owned();
-                    Error::from_source(error.kind(), UnresolvedSource { reference, source: error })
-                        .on(Side::Source)
-                }
-                false => error.on(Side::Source),
+            if !options.tags.is_empty() || options.recursive {
+                return error.on(Side::Source);
             }
+            let (kind, reference) = (error.kind(), reference.to_owned());
+            Error::from_source(kind, UnresolvedSource { reference, source: error }).on(Side::Source)
         })?;
     let mut roots = vec![root.clone()];
     if options.recursive {
@@ -82,21 +79,17 @@ pub async fn copy(
         let found = referrers(&source, &root, options.concurrency).await?;
         roots.extend(found.into_iter().map(|node| Content::from_source(Arc::clone(&plain_source), node)));
     }
-    let (first, extra) = match options.tags.split_first() {
-        Some((first, extra)) => (Some(first.as_str()), extra),
-        None => (None, &[][..]),
-    };
+    let extra = options.tags.get(1..).unwrap_or_default();
     if !extra.is_empty() && root.in_memory().is_none() {
         // Reads the manifest once: each tag is written with the same bytes.
         let limit = options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE);
-        let bytes = root.bytes(limit).await.map_err(|error| error.on(Side::Source))?;
-        root =
-            Content::from_bytes(root.descriptor().clone(), bytes).map_err(|error| error.on(Side::Source))?;
+        let read = async { Content::from_bytes(root.descriptor().clone(), root.bytes(limit).await?) };
+        root = read.await.map_err(|error| error.on(Side::Source))?;
         roots[0] = root.clone();
     }
     // If the tag is a digest, the target compares it with the digest of the root.
     let copy = oras_copy::CopyOptions {
-        tag: tag_policy(first, &options),
+        tag: tag_policy(&options),
         concurrency: options.concurrency,
         max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
         force: options.force,
@@ -115,8 +108,8 @@ pub async fn copy(
 ///
 /// If referrers are copied, the tag is written after them, so that it never names an artifact whose referrers are
 /// missing. Otherwise, if [`resolve_if_unchanged`] has read the tag, it is written without a second comparison.
-fn tag_policy(first: Option<&str>, options: &CopyOptions) -> TagPolicy {
-    match first.map(str::to_owned) {
+fn tag_policy(options: &CopyOptions) -> TagPolicy {
+    match options.tags.first().cloned() {
         None => TagPolicy::None,
         Some(tag) if options.recursive => TagPolicy::AtEnd(tag),
         // `resolve_if_unchanged` has read the tag at the target, so another comparison would be a wasted request.

@@ -151,14 +151,16 @@ impl Selection for FileSelection {
         let has_config = manifest.config().is_some() && !candidates.is_empty();
         let config = has_config.then(|| self.name_config(candidates.remove(0)));
         candidates.extend(subject.into_iter().chain(config));
+        // The placeholder of a config or layer that an artifact does not have (image-spec, manifest.md "Guidance for an
+        // Empty Descriptor") is not content, so it is not reported as skipped.
+        let placeholder = Descriptor::empty_json();
         let mut selected = SelectedChildren::default();
         for child in candidates {
             if child.title().is_some() {
                 selected.children.extend(self.selector.wants(&child).then_some(child));
             } else if child.media_type.is_manifest() {
                 selected.children.push(child);
-            } else if !is_empty_json(&child) {
-                // The empty placeholder is not content, so it is not reported as skipped.
+            } else if (&child.digest, child.size) != (&placeholder.digest, placeholder.size) {
                 selected.left_out.push(child);
             }
         }
@@ -178,13 +180,6 @@ impl FileSelection {
         }
         config
     }
-}
-
-/// Returns true for the placeholder of a config or layer that an artifact does not have (image-spec, manifest.md
-/// "Guidance for an Empty Descriptor").
-fn is_empty_json(node: &Descriptor) -> bool {
-    let empty = Descriptor::empty_json();
-    node.digest == empty.digest && node.size == empty.size
 }
 
 /// Forwards the events of the copy, and adds the steps that only a pull has: skipped nodes, and files whose bytes were

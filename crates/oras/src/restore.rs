@@ -40,13 +40,13 @@ pub async fn restore(
 ) -> Result<Vec<TaggedArtifact>> {
     let RestoreOptions { tags, exclude_referrers, concurrency, dry_run } = options;
     let tags = if tags.is_empty() { tag_transfer::list_tags(&*source).await? } else { tags };
-    let transfer = TagTransfer::plan(&source, tags, !exclude_referrers, concurrency, &*listener).await?;
+    let transfer = TagTransfer::plan(source, tags, !exclude_referrers, concurrency, listener).await?;
     if dry_run {
-        transfer.dry_run(&source, &target, concurrency, &*listener).await?;
-        transfer.report_artifacts(&*listener);
+        transfer.dry_run(&target).await?;
+        transfer.report_artifacts();
     } else {
         // Without referrers, a single tag is written by the request that stores its manifest.
-        transfer.run(&source, &target, exclude_referrers, concurrency, &listener).await?;
+        transfer.run(&target, exclude_referrers).await?;
     }
     Ok(transfer.artifacts)
 }

@@ -1,7 +1,6 @@
 //! The transfer of tags and their artifacts, for backup and restore.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
@@ -28,19 +27,15 @@ pub struct TaggedArtifact {
 }
 
 /// The error of a source without tags. It is in the chain of an error of the kind [`ErrorKind::NotFound`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no tags found")]
 pub struct NoTags;
-
-impl fmt::Display for NoTags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no tags found")
-    }
-}
-
-impl std::error::Error for NoTags {}
 
 /// The tags to copy, and the nodes that must be stored before the first tag is written.
 pub(crate) struct TagTransfer {
+    source: Arc<dyn ReadStore>,
+    concurrency: usize,
+    listener: Arc<dyn Listener>,
     pub(crate) artifacts: Vec<TaggedArtifact>,
     nodes: Vec<Descriptor>,
 }
@@ -48,17 +43,18 @@ pub(crate) struct TagTransfer {
 impl TagTransfer {
     /// Resolves `tags` in `source`, and finds the referrers of their manifests if `with_referrers`.
     pub(crate) async fn plan(
-        source: &Arc<dyn ReadStore>,
+        source: Arc<dyn ReadStore>,
         tags: Vec<String>,
         with_referrers: bool,
         concurrency: usize,
-        listener: &dyn Listener,
+        listener: Arc<dyn Listener>,
     ) -> Result<Self> {
         if tags.is_empty() {
             return Err(Error::from_source(ErrorKind::NotFound, NoTags));
         }
+        let from = &source;
         let resolved = tags.iter().map(|tag| async move {
-            let resolved = source.resolve(tag).await;
+            let resolved = from.resolve(tag).await;
             resolved.map_err(|error| error.context(format!("failed to resolve tag {tag:?}")))
         });
         // All tags are resolved before anything is copied, so that a missing tag fails the run at once.
@@ -71,7 +67,7 @@ impl TagTransfer {
         nodes.extend(roots.iter().filter(|root| planned.insert(root.digest.clone())).cloned());
         let mut counts = BTreeMap::new();
         if with_referrers {
-            for (root, found) in referrers_of_roots(source, &nodes, concurrency).await? {
+            for (root, found) in referrers_of_roots(&source, &nodes, concurrency).await? {
                 counts.insert(root, found.len());
                 nodes.extend(found.into_iter().filter(|node| planned.insert(node.digest.clone())));
             }
@@ -80,24 +76,16 @@ impl TagTransfer {
             let referrers = counts.get(&root.digest).copied().unwrap_or_default();
             TaggedArtifact { tag, root, referrers }
         };
-        Ok(Self { artifacts: tags.into_iter().zip(roots).map(artifact).collect(), nodes })
+        let artifacts = tags.into_iter().zip(roots).map(artifact).collect();
+        Ok(Self { source, concurrency, listener, artifacts, nodes })
     }
 
     /// Copies each node once, and then writes the tags.
     ///
     /// A single tag without referrers is written together with its manifest if `can_tag_with_root`, which is one
     /// request fewer at a registry.
-    pub(crate) async fn run(
-        &self,
-        source: &Arc<dyn ReadStore>,
-        target: &Arc<dyn Target>,
-        can_tag_with_root: bool,
-        concurrency: usize,
-        listener: &Arc<dyn Listener>,
-    ) -> Result<()> {
+    pub(crate) async fn run(&self, target: &Arc<dyn Target>, can_tag_with_root: bool) -> Result<()> {
         self.check_tags(&**target)?;
-        let content =
-            |node: &Descriptor| Content::from_source(Arc::clone(source) as Arc<dyn Source>, node.clone());
         // With several nodes the tag must wait, so that it never names an artifact whose referrers are missing.
         let only = match &self.artifacts[..] {
             [artifact] if can_tag_with_root && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
@@ -105,25 +93,34 @@ impl TagTransfer {
         };
         let copy = CopyOptions {
             tag: TagPolicy::with_root(only),
-            concurrency,
-            observer: Arc::new(CopyObserver(Arc::clone(listener))),
+            concurrency: self.concurrency,
+            observer: Arc::new(CopyObserver(Arc::clone(&self.listener))),
             ..CopyOptions::default()
         };
-        let roots = self.nodes.iter().map(content).collect();
-        copy_graph(Arc::clone(source) as _, Arc::clone(target), roots, copy).await?;
+        self.copy_nodes(Arc::clone(target), copy).await?;
         let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
-                let written = target.push(&content(&artifact.root), PushMode::AddTag(&artifact.tag)).await;
+                let root = self.content(&artifact.root);
+                let written = target.push(&root, PushMode::AddTag(&artifact.tag)).await;
                 written.map_err(|error| error.on(Side::Destination))?;
             }
             Ok::<_, Error>(artifact)
         });
         // In order, so that the tags are reported in the order of the artifacts.
-        let mut written = run_in_order(written, concurrency);
-        while let Some(TaggedArtifact { tag, referrers, .. }) = written.try_next().await? {
-            listener.step(Step::ArtifactDone { tag, referrers: *referrers });
+        let mut written = run_in_order(written, self.concurrency);
+        while let Some(artifact) = written.try_next().await? {
+            self.report(artifact);
         }
         Ok(())
+    }
+
+    fn content(&self, node: &Descriptor) -> Content {
+        Content::from_source(Arc::clone(&self.source) as Arc<dyn Source>, node.clone())
+    }
+
+    async fn copy_nodes(&self, target: Arc<dyn Target>, copy: CopyOptions) -> Result<()> {
+        let roots = self.nodes.iter().map(|node| self.content(node)).collect();
+        copy_graph(Arc::clone(&self.source) as _, target, roots, copy).await.map(drop)
     }
 
     /// Returns an error if `target` rejects one of the tags. Makes no request.
@@ -135,40 +132,33 @@ impl TagTransfer {
     ///
     /// Returns an error for a tag that `target` rejects, and for content that exists on neither side. Reports the tags
     /// that name other manifests at the target.
-    pub(crate) async fn dry_run(
-        &self,
-        source: &Arc<dyn ReadStore>,
-        target: &Arc<dyn Target>,
-        concurrency: usize,
-        listener: &dyn Listener,
-    ) -> Result<()> {
+    pub(crate) async fn dry_run(&self, target: &Arc<dyn Target>) -> Result<()> {
         self.check_tags(&**target)?;
-        let source = Arc::clone(source) as Arc<dyn Source>;
-        let content = |node: &Descriptor| Content::from_source(Arc::clone(&source), node.clone());
-        let probe = ProbeTarget { source: Arc::clone(&source), target: Arc::clone(target) };
-        let copy = CopyOptions { concurrency, ..CopyOptions::default() };
+        let probe = ProbeTarget { source: Arc::clone(&self.source), target: Arc::clone(target) };
         // The engine visits the graph as in a real run, and so finds each missing blob.
-        let roots = self.nodes.iter().map(content).collect();
-        copy_graph(Arc::clone(&source), Arc::new(probe), roots, copy).await?;
+        let copy = CopyOptions { concurrency: self.concurrency, ..CopyOptions::default() };
+        self.copy_nodes(Arc::new(probe), copy).await?;
         for TaggedArtifact { tag, root, .. } in &self.artifacts {
             if let Some(from) = target.tagged(tag).await.filter(|from| *from != root.digest) {
-                listener.step(Step::TagMoves { tag, from: &from });
+                self.listener.step(Step::TagMoves { tag, from: &from });
             }
         }
         Ok(())
     }
 
     /// Reports the steps that [`TagTransfer::run`] reports for the tags.
-    pub(crate) fn report_artifacts(&self, listener: &dyn Listener) {
-        for TaggedArtifact { tag, referrers, .. } in &self.artifacts {
-            listener.step(Step::ArtifactDone { tag, referrers: *referrers });
-        }
+    pub(crate) fn report_artifacts(&self) {
+        self.artifacts.iter().for_each(|artifact| self.report(artifact));
+    }
+
+    fn report(&self, TaggedArtifact { tag, referrers, .. }: &TaggedArtifact) {
+        self.listener.step(Step::ArtifactDone { tag, referrers: *referrers });
     }
 }
 
 /// A target for dry runs. It accepts content that exists in `source` or `target`, and stores nothing.
 struct ProbeTarget {
-    source: Arc<dyn Source>,
+    source: Arc<dyn ReadStore>,
     target: Arc<dyn Target>,
 }
 
@@ -236,13 +226,8 @@ async fn referrers_of_roots(
     roots: &[Descriptor],
     concurrency: usize,
 ) -> Result<Vec<(Digest, Vec<Descriptor>)>> {
-    let source = Arc::clone(source) as Arc<dyn ReadStore>;
-    let source = &source;
-    let (across, within) = if roots.len() == 1 {
-        (1, concurrency_or_default(concurrency))
-    } else {
-        (concurrency_or_default(concurrency), 1)
-    };
+    let limit = concurrency_or_default(concurrency);
+    let (across, within) = if roots.len() == 1 { (1, limit) } else { (limit, 1) };
     let find = |root: &Descriptor| {
         let root = Content::from_source(Arc::clone(source) as Arc<dyn Source>, root.clone());
         async move {

@@ -68,22 +68,23 @@ struct Progress {
     /// complete response always matches its digest.
     available: u64,
     read_back: Option<ReadBack>,
-    ended: Option<End>,
+    ended: Option<Result<(), Failure>>,
 }
 
+/// Why a download has failed.
 #[derive(Clone)]
-enum End {
-    Stored,
+enum Failure {
     /// The upstream did not send the blob, or sent other content.
-    UpstreamFailed(Arc<Error>),
+    Upstream(Arc<Error>),
     /// The cache could not store it.
-    CacheFailed(Arc<Error>),
+    Cache(Arc<Error>),
 }
 
 impl Downloads {
     /// Returns the running download of a blob.
     pub(super) fn find(&self, name: &str, digest: &str) -> Option<Download> {
-        self.running.lock().get(&(name.to_owned(), digest.to_owned())).cloned()
+        let running = self.running.lock();
+        running.get(&(name.to_owned(), digest.to_owned())).filter(|download| download.is_running()).cloned()
     }
 
     /// Returns the download of a blob, starting it if necessary; `None` if there are too many, or the cache can't be
@@ -92,7 +93,7 @@ impl Downloads {
         let key = (job.name.clone(), job.descriptor.digest.to_string());
         // The lock covers the check and the insertion, so that two requests start one download.
         let mut running = self.running.lock();
-        if let Some(download) = running.get(&key) {
+        if let Some(download) = running.get(&key).filter(|download| download.is_running()) {
             return Some(download.clone());
         }
         let has_write_failed =
@@ -110,10 +111,8 @@ impl Downloads {
         // Finished tasks stay in the set until they are joined.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            // Also dropped if the task panics, so that later requests do not join a download that has ended.
-            let entry = RunningEntry { all, key };
             let end = download_blob(&job, &sender).await;
-            if let End::CacheFailed(error) = &end {
+            if let Err(Failure::Cache(error)) = &end {
                 let (name, error) = (&job.name, error.chain());
                 tracing::error!(target: LOG_TARGET, repository = %name, %error, "a blob can't be cached");
                 // Before the download has begun, no client has received a byte: `has_begun` returns false, and
@@ -123,90 +122,67 @@ impl Downloads {
                 }
             }
             // Removed before the result is sent, so that a client that retries after it starts a new download.
-            drop(entry);
+            all.lock().remove(&key);
             sender.send_modify(|progress| progress.ended = Some(end));
         });
         Some(download)
     }
 }
 
-/// The entry of a running download, which is removed when it is dropped.
-struct RunningEntry {
-    all: Running,
-    key: Key,
-}
-
-impl Drop for RunningEntry {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.key);
-    }
-}
-
 /// Downloads the blob into the cache, and reports its progress.
-async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> End {
+async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> Result<(), Failure> {
     let Job { name, descriptor, upstream, remote, local } = job;
     let (digest, size) = (&descriptor.digest, descriptor.size);
-    let cache_failed = |error| End::CacheFailed(Arc::new(error));
-    let upstream_failed = |error| End::UpstreamFailed(Arc::new(upstream.convert_error(name, error).error));
+    let cache_failed = |error| Failure::Cache(Arc::new(error));
+    let upstream_failed = |error| Failure::Upstream(Arc::new(upstream.convert_error(name, error).error));
     // Another download may have finished since the cache was searched.
     if let Ok(Some(store)) = local.repository(name, &Warnings::default()).await
         && store.resolve(&digest.to_string()).await.is_ok_and(|found| found.size == size)
     {
-        return End::Stored;
+        return Ok(());
     }
-    let mut stream = match upstream.request(name, None, remote.fetch(descriptor, 0..size)).await {
-        Ok(stream) => stream,
-        Err(failure) => return End::UpstreamFailed(Arc::new(failure.error)),
-    };
+    let stream = upstream.request(name, None, remote.fetch(descriptor, 0..size)).await;
+    let mut stream = stream.map_err(|failure| Failure::Upstream(Arc::new(failure.error)))?;
     let ingest = async {
         let store = local.writable(name, true).await?;
         let store = store.ok_or_else(|| Error::new(ErrorKind::Other, "the repository can't be made"))?;
         let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
         store.begin(IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) }).await
     };
-    let mut ingest = match ingest.await {
-        Ok(ingest) => ingest,
-        Err(error) => return cache_failed(error),
-    };
+    let mut ingest = ingest.await.map_err(cache_failed)?;
     let read_back = ingest.pause().read_back;
     let mut written = 0;
     sender.send_modify(|progress| (progress.has_begun, progress.read_back) = (true, read_back));
-    loop {
-        let chunk = match stream.try_next().await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => break,
-            Err(error) => return upstream_failed(error),
-        };
+    while let Some(chunk) = stream.try_next().await.map_err(upstream_failed)? {
         let before = written;
-        if before + chunk.len() as u64 > size {
-            return upstream_failed(Error::new(
-                ErrorKind::SizeMismatch,
-                "the blob is longer than the upstream said",
-            ));
-        }
         written += chunk.len() as u64;
-        if let Err(error) = ingest.write(vec![chunk]).await {
-            return cache_failed(error);
+        if written > size {
+            break;
         }
+        ingest.write(vec![chunk]).await.map_err(cache_failed)?;
         // The last chunk becomes available only with the verified blob.
         let available = if written < size { written } else { before };
         sender.send_modify(|progress| progress.available = available);
     }
-    if written < size {
-        return upstream_failed(Error::new(
-            ErrorKind::SizeMismatch,
-            "the blob is shorter than the upstream said",
-        ));
+    if written != size {
+        let difference = if written > size { "longer" } else { "shorter" };
+        let message = format!("the blob is {difference} than the upstream said");
+        return Err(upstream_failed(Error::new(ErrorKind::SizeMismatch, message)));
     }
     match ingest.commit(Some(digest)).await {
-        Ok(_) => End::Stored,
+        Ok(_) => Ok(()),
         // The upstream sent other content, and the cache works.
-        Err(error) if error.kind() == ErrorKind::DigestMismatch => upstream_failed(error),
-        Err(error) => cache_failed(error),
+        Err(error) if error.kind() == ErrorKind::DigestMismatch => Err(upstream_failed(error)),
+        Err(error) => Err(cache_failed(error)),
     }
 }
 
 impl Download {
+    /// Returns false if the task has panicked, so that later requests do not join a download that has ended.
+    fn is_running(&self) -> bool {
+        self.progress.has_changed().is_ok()
+    }
+
     /// Returns the descriptor of the blob.
     pub(super) fn descriptor(&self) -> &Descriptor {
         &self.job.descriptor
@@ -226,9 +202,9 @@ impl Download {
         let is_known = |progress: &Progress| progress.has_begun || progress.ended.is_some();
         let progress = progress.wait_for(is_known).await.map_err(|_| stopped())?;
         match &progress.ended {
-            Some(End::UpstreamFailed(error)) => Err(copy(error)),
-            Some(End::CacheFailed(_)) => Ok(false),
-            Some(End::Stored) | None => Ok(true),
+            Some(Err(Failure::Upstream(error))) => Err(copy(error)),
+            Some(Err(Failure::Cache(_))) => Ok(false),
+            Some(Ok(())) | None => Ok(true),
         }
     }
 
@@ -278,7 +254,7 @@ impl Reader {
         };
         let progress = download.progress.wait_for(ready).await.map_err(|_| stopped())?.clone();
         match (progress.ended, progress.read_back) {
-            (Some(End::Stored), _) => {
+            (Some(Ok(())), _) => {
                 let short = || Error::new(ErrorKind::SizeMismatch, "the stored blob is too short");
                 // The stream of the stored blob ended before the end of the range.
                 if std::mem::replace(&mut self.is_from_cache, true) {
@@ -288,7 +264,7 @@ impl Reader {
                 let store = local.repository(name, &Warnings::default()).await?.ok_or_else(short)?;
                 self.piece = store.fetch(descriptor, left.clone()).await?;
             }
-            (Some(End::UpstreamFailed(error) | End::CacheFailed(error)), _) => return Err(copy(&error)),
+            (Some(Err(Failure::Upstream(error) | Failure::Cache(error))), _) => return Err(copy(&error)),
             (None, Some(read_back)) => {
                 let end = left.end.min(progress.available).min(left.start.saturating_add(READ_BACK_SIZE));
                 self.piece = read_back(left.start..end);

@@ -94,7 +94,7 @@ impl ProxiedRepository {
 
     /// Warns the client that cached data may be outdated.
     fn warn(&self, what: &str) {
-        let host = self.upstream.host();
+        let host = &self.upstream.host;
         self.warnings.add(format!("the upstream {host} does not answer: {what}, as seen last"));
     }
 

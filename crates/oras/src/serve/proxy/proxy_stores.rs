@@ -45,7 +45,7 @@ impl Proxy {
             .into_iter()
             .map(|host| Ok(Arc::new(Upstream::new(host, several, client.clone())?)))
             .collect::<Result<_>>()?;
-        let prefixes: BTreeSet<_> = upstreams.iter().map(|upstream| upstream.prefix()).collect();
+        let prefixes: BTreeSet<_> = upstreams.iter().map(|upstream| &upstream.prefix).collect();
         if upstreams.is_empty() || prefixes.len() < upstreams.len() {
             let message = "a proxy needs at least one upstream, without duplicates";
             return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -72,7 +72,7 @@ impl Proxy {
 
     /// Returns the hosts of the upstreams as a text.
     fn names(&self) -> String {
-        let names: Vec<_> = self.upstreams.iter().map(|upstream| upstream.host()).collect();
+        let names: Vec<_> = self.upstreams.iter().map(|upstream| upstream.host.as_str()).collect();
         names.join(", ")
     }
 }
@@ -92,7 +92,7 @@ impl Stores for Proxy {
     }
 
     fn local_name(&self, namespace: &str, name: &str) -> Result<Option<String>> {
-        let found = self.upstreams.iter().find(|upstream| upstream.host().eq_ignore_ascii_case(namespace));
+        let found = self.upstreams.iter().find(|upstream| upstream.host.eq_ignore_ascii_case(namespace));
         match found {
             Some(upstream) => Ok(Some(upstream.local_name(name))),
             None => {

@@ -17,8 +17,8 @@ const UNAVAILABLE_PERIOD: Duration = Duration::from_secs(5);
 
 /// An upstream registry.
 pub(super) struct Upstream {
-    host: String,
-    prefix: String,
+    pub(super) host: String,
+    pub(super) prefix: String,
     /// Whether local names begin with the prefix.
     has_prefix: bool,
     client: Client,
@@ -51,14 +51,6 @@ impl Upstream {
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { host, prefix, has_prefix, client, unavailable_since: Mutex::default() })
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
     }
 
     /// Returns the upstream's name for the local name `name`, or `None` for a repository of another upstream.
