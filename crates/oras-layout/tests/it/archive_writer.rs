@@ -154,10 +154,10 @@ async fn change_during_finish_is_in_the_index_or_fails() {
         let path = directory.path().join(format!("{round}.tar"));
         let writer = ArchiveWriter::create(&path).await.unwrap();
         let (first, second) = (manifest("first", &[]), manifest("second", &[]));
-        writer.push(&first).await.unwrap();
+        writer.push(&first, PushMode::Untagged).await.unwrap();
         let push = {
             let (writer, second) = (writer.clone(), second.clone());
-            tokio::spawn(async move { writer.push(&second).await })
+            tokio::spawn(async move { writer.push(&second, PushMode::Untagged).await })
         };
         let finish = {
             let writer = writer.clone();
@@ -165,7 +165,7 @@ async fn change_during_finish_is_in_the_index_or_fails() {
         };
         let tag = {
             let (writer, first) = (writer.clone(), first.clone());
-            tokio::spawn(async move { writer.tag(&first, "v1").await })
+            tokio::spawn(async move { writer.push(&first, PushMode::Tagged("v1")).await })
         };
         finish.await.unwrap().unwrap();
         let archive = Archive::open(&path).await.unwrap();
@@ -177,7 +177,10 @@ async fn change_during_finish_is_in_the_index_or_fails() {
         if tag.await.unwrap().is_ok() {
             assert_eq!(archive.resolve("v1").await.unwrap().digest, first.descriptor().digest, "{round}");
         }
-        for error in [writer.tag(&first, "late").await.err(), writer.push(&first).await.err()] {
+        for error in [
+            writer.push(&first, PushMode::Tagged("late")).await.err(),
+            writer.push(&first, PushMode::Untagged).await.err(),
+        ] {
             assert_eq!(error.unwrap().kind(), ErrorKind::Unsupported);
         }
     }

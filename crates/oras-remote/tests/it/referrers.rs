@@ -248,7 +248,7 @@ async fn does_not_write_an_index_that_is_too_large_to_read() {
     let store = repository(options(), &format!("{}/a", server.host()));
     let subject = manifest("subject", None).descriptor().clone();
     assert_eq!(store.predecessors(&subject, None).await.unwrap().len(), 1);
-    let error = store.push(&manifest("mine", Some(&subject))).await.unwrap_err();
+    let error = store.push(&manifest("mine", Some(&subject)), PushMode::Untagged).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
     let (said, tag) = (error.chain(), subject.digest.to_string().replace(':', "-"));
     assert!(said.contains("the referrers index tagged by ") && said.contains(&tag), "{said}");

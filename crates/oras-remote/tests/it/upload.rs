@@ -287,7 +287,7 @@ async fn does_not_save_a_state_that_is_too_large_to_read() {
         let entries = std::fs::read_dir(state.path()).unwrap();
         entries.map(|entry| entry.unwrap().metadata().unwrap().len()).collect::<Vec<_>>()
     };
-    let mut push = std::pin::pin!(store.push(&content));
+    let mut push = std::pin::pin!(store.push(&content, PushMode::Untagged));
     // The state is read while the upload runs, because its end deletes the file.
     let pushed = loop {
         match tokio::time::timeout(Duration::from_millis(1), &mut push).await {

@@ -87,7 +87,8 @@ mod tests {
         assert!(eve.iter().all(Option::is_some) && tasks.spawn(client("eve"), 2, ready(())).is_none());
         assert_eq!(tasks.spawn(client("ann"), 2, ready(7)).unwrap().await, Ok(7));
         assert!(tasks.spawn(client("bob"), 0, ready(())).is_none());
-        assert!(!tasks.0.counts.lock().contains_key(&client("bob")), "nothing removes the entry");
+        assert_eq!(tasks.spawn(client("ann"), 2, ready(8)).unwrap().await, Ok(8));
+        assert!(!tasks.clients.lock().contains_key(&client("bob")), "a rejected client is forgotten");
     }
 
     #[tokio::test]
