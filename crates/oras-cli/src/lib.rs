@@ -49,11 +49,6 @@ pub fn main() -> ExitCode {
         return expression::run_child();
     }
     let result = run();
-    // Libraries do not print. They collect warnings about the file system, which are shown even if the command
-    // failed.
-    for text in oras::fs::take_notices() {
-        print::error(&format!("Warning: {text}"));
-    }
     if print::is_stdout_closed() {
         return end_by_broken_pipe();
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
+use oras::fs::WARNINGS;
 use oras::remote::TRACE_TARGET;
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
@@ -36,17 +37,23 @@ pub(crate) fn registry_warning(registry: &str, text: &str) {
     }
 }
 
-/// Starts to log requests to registries and their responses: the events that the client emits for `--debug`.
-pub(crate) fn show_requests() {
-    print_events(
-        |metadata| metadata.target() == TRACE_TARGET,
-        |event| {
-            let mut message = Message(String::new());
-            event.record(&mut message);
-            let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
-            entry(Timestamp::now(), level, &message.0, &[])
-        },
-    );
+/// Starts to print the warnings of file stores and, with `--debug`, requests to registries and their responses.
+pub(crate) fn start(debug: bool) {
+    let is_warning: fn(&Metadata<'_>) -> bool = |metadata| metadata.target() == WARNINGS;
+    let is_shown = if debug {
+        |metadata: &Metadata<'_>| [WARNINGS, TRACE_TARGET].contains(&metadata.target())
+    } else {
+        is_warning
+    };
+    print_events(is_shown, |event| {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        if event.metadata().target() == WARNINGS {
+            return format!("Warning: {}", message.0);
+        }
+        let level = if *event.metadata().level() == Level::ERROR { "ERROR" } else { "DEBUG" };
+        entry(Timestamp::now(), level, &message.0, &[])
+    });
 }
 
 /// Starts to print the events that `is_shown` selects, formatted by `format`.

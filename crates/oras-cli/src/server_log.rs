@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
+use oras::fs::WARNINGS;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
@@ -15,7 +16,10 @@ const TARGET: &str = "oras_serve";
 pub(crate) fn show() {
     log::print_events(
         // In `tracing` a less severe level is greater, so this drops debug and trace events.
-        |metadata| metadata.target().starts_with(TARGET) && *metadata.level() <= Level::INFO,
+        |metadata| {
+            let is_ours = metadata.target().starts_with(TARGET) || metadata.target() == WARNINGS;
+            is_ours && *metadata.level() <= Level::INFO
+        },
         |event| {
             let level = event.metadata().level().as_str().to_ascii_lowercase();
             let mut line = LogfmtLine(format!("time={} level={level}", Timestamp::now()));

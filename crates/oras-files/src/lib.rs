@@ -31,7 +31,6 @@ mod case_folding;
 mod extract;
 mod file_reference;
 mod file_system_names;
-mod packed_layer;
 mod pull;
 mod push;
 mod title;

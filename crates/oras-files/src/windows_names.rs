@@ -12,16 +12,16 @@ pub(crate) fn check_windows_names(path: &Path) -> Result<()> {
     if !cfg!(windows) {
         return Ok(());
     }
-    let parts = path.components().filter_map(|part| match part {
-        Component::Normal(part) => part.to_str(),
-        _ => None,
-    });
-    match parts.clone().find_map(|part| Some((part, reserved_on_windows(part)?))) {
-        None => Ok(()),
-        Some((part, why)) => {
-            Err(Error::new(ErrorKind::InvalidContent, format!("{part:?} is not the name of a file: {why}")))
+    for part in path.components() {
+        if let Component::Normal(part) = part
+            && let Some(part) = part.to_str()
+            && let Some(why) = reserved_on_windows(part)
+        {
+            let message = format!("{part:?} is not the name of a file: {why}");
+            return Err(Error::new(ErrorKind::InvalidContent, message));
         }
     }
+    Ok(())
 }
 
 /// Returns why a part of a path is not a file name on Windows (learn.microsoft.com, "Naming Files, Paths, and

@@ -8,18 +8,9 @@ use oras_store::{Error, ErrorKind, Result};
 ///
 /// Dropping the future does not stop `work`. If `work` reads from or writes to a channel, it must return when the other
 /// end is closed.
-pub async fn blocking<T, F>(work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(error) => {
-                Err(Error::new(ErrorKind::Other, "the runtime is shutting down").with_source(error))
-            }
-        },
-    }
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => Err(Error::new(ErrorKind::Other, "the runtime is shutting down").with_source(error)),
+    })
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -38,11 +38,10 @@ struct Queue {
 impl BlockingQueue {
     /// Runs `work` on a thread that may block, and returns its result. If the future is dropped before `work` starts,
     /// `work` does not run.
-    pub async fn run<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> Result<T> + Send + 'static,
-    {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (sender, receiver) = oneshot::channel::<std::result::Result<Result<T>, Box<dyn Any + Send>>>();
         let call = move || {
             if !sender.is_closed() {
@@ -52,7 +51,7 @@ impl BlockingQueue {
             }
         };
         let is_first = {
-            let mut queue = self.queue();
+            let mut queue = self.0.lock();
             queue.calls.push_back(Box::new(call));
             let is_first = queue.workers == 0;
             queue.workers += usize::from(is_first);
@@ -69,10 +68,6 @@ impl BlockingQueue {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock()
-    }
-
     /// Starts a worker that the caller has counted in [`Queue::workers`].
     ///
     /// The caller must not hold the lock: a runtime that shuts down drops the worker at once, and `Worker::drop`
@@ -86,7 +81,7 @@ impl BlockingQueue {
 
 impl fmt::Debug for BlockingQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockingQueue").field("workers", &self.queue().workers).finish_non_exhaustive()
+        f.debug_struct("BlockingQueue").field("workers", &self.0.lock().workers).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +94,7 @@ impl Worker {
         let mut was_slow = false;
         loop {
             let (call, needs_worker) = {
-                let mut queue = blocking_queue.queue();
+                let mut queue = blocking_queue.0.lock();
                 // One lock covers this check and the subtraction. A caller that queues a call later sees the lower
                 // count, and starts a worker if none is left.
                 let Some(call) = queue.calls.pop_front() else {
@@ -127,7 +122,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let Some(blocking_queue) = self.0.take() else { return };
         let abandoned = {
-            let mut queue = blocking_queue.queue();
+            let mut queue = blocking_queue.0.lock();
             queue.workers -= 1;
             if queue.workers == 0 { std::mem::take(&mut queue.calls) } else { VecDeque::new() }
         };
@@ -169,10 +164,10 @@ mod tests {
         assert!(start.elapsed() < Duration::from_millis(64 * 20 / 2));
         assert!(threads_of(&blocking_queue, 1, || {}).await.len() == 1);
         // The worker ends when the queue is empty, shortly after the last result.
-        while blocking_queue.queue().workers > 0 {
+        while blocking_queue.0.lock().workers > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(blocking_queue.queue().calls.is_empty());
+        assert!(blocking_queue.0.lock().calls.is_empty());
     }
 
     #[tokio::test]

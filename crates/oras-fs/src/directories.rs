@@ -1,11 +1,11 @@
-//! Creates and flushes directories.
+//! Creates directories, and finds the parent of a path.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 
-use crate::io_error::is_refused;
-use oras_store::{Error, Result};
+use crate::durability::flush_directory;
+use crate::io_error::{failed_to, is_refused};
+use oras_store::Result;
 
 /// Creates `directory` and its missing parents. An existing directory is no error.
 ///
@@ -17,8 +17,7 @@ pub fn create_directories(directory: &Path) -> Result<()> {
     if fs::metadata(directory).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(());
     }
-    fs::create_dir_all(directory)
-        .map_err(|error| Error::io(format!("failed to create the directory {}", directory.display()), error))
+    fs::create_dir_all(directory).map_err(failed_to("create the directory", directory))
 }
 
 /// Creates `directory` and its missing parents like [`create_directories`], and flushes every directory that got a new
@@ -38,34 +37,12 @@ pub fn create_durable_directories(directory: &Path) -> Result<()> {
         let parent = parent_directory(created);
         match File::open(parent) {
             Err(error) if is_refused(&error) => Ok(()),
-            opened => flush(parent, opened),
+            opened => flush_directory(parent, opened),
         }
     })
 }
 
-/// Flushes the entries of `directory` to the disk, so that a rename in it survives a power failure.
-///
-/// Does nothing on systems other than Unix, which cannot flush a directory.
-///
-/// # Errors
-/// `Io` if the directory cannot be opened or flushed.
-pub fn sync_directory(directory: &Path) -> Result<()> {
-    flush(directory, File::open(directory))
-}
-
-fn flush(directory: &Path, opened: io::Result<File>) -> Result<()> {
-    if cfg!(unix) {
-        let failed = |error| Error::io(format!("failed to flush {}", directory.display()), error);
-        match opened.map_err(failed)?.sync_all() {
-            // CIFS and some FUSE file systems cannot flush directories.
-            Err(error) if is_refused(&error) => {}
-            flushed => flushed.map_err(failed)?,
-        }
-    }
-    Ok(())
-}
-
 /// Returns the directory that contains `path`: `.` for a bare file name.
-pub(crate) fn parent_directory(path: &Path) -> &Path {
+pub fn parent_directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,9 +4,9 @@ use std::fs::{File, TryLockError};
 use std::io;
 
 use crate::io_error::is_refused;
-use crate::notices::notice_missing_locks;
+use crate::warnings::warn_of_missing_locks;
 
-/// Waits for the lock on `file`. On a file system without locks, adds a notice and returns without a lock.
+/// Waits for the lock on `file`. On a file system without locks, logs a warning and returns without a lock.
 ///
 /// # Errors
 /// Errors of locking, except the one that reports a file system without locks.
@@ -15,7 +15,7 @@ pub fn lock(file: &File) -> io::Result<()> {
 }
 
 /// Locks `file` without waiting, and returns false if another process has the lock. On a file system without locks,
-/// adds a notice and returns true without a lock.
+/// logs a warning and returns true without a lock.
 ///
 /// # Errors
 /// Errors of locking, except the one that reports a file system without locks.
@@ -27,20 +27,16 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Ignores the error of a file system without locks, such as NFS without a lock daemon and some FUSE file systems.
 fn ignore_missing_locks(error: io::Error) -> io::Result<()> {
-    if !is_missing_locks(&error) {
+    #[cfg(unix)]
+    let has_no_daemon = error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error());
+    #[cfg(not(unix))]
+    let has_no_daemon = false;
+    if !has_no_daemon && !is_refused(&error) {
         return Err(error);
     }
     // An error would make the store unusable on such a file system, so the caller continues without a lock.
-    notice_missing_locks();
+    warn_of_missing_locks();
     Ok(())
-}
-
-/// Returns true if the file system has no locks, such as NFS without a lock daemon and some FUSE file systems.
-fn is_missing_locks(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
-        return true;
-    }
-    is_refused(error)
 }

@@ -39,19 +39,16 @@
 //! transfers 4 KiB to 64 KiB a call and reaches a tenth of the speed of the disk. Here one blocking thread reads, or
 //! hashes and writes, so that the hash overlaps with the network.
 
-mod background_flush;
 mod blocking;
 mod blocking_queue;
 mod buffer_pool;
 mod chunk_size;
-mod completed_file;
 mod directories;
 mod durability;
 mod file_lock;
 mod file_stamp;
 mod io_error;
 mod list_partial_files;
-mod notices;
 pub mod output_file;
 mod partial_dir;
 mod partial_file;
@@ -63,29 +60,28 @@ mod regular_file;
 mod rename_new;
 mod replace;
 mod resumed_write;
-mod send_timeout;
 mod stage;
 mod staged_file;
+mod warnings;
 mod write_verified;
 
 pub use blocking::blocking;
 pub use blocking_queue::BlockingQueue;
 pub use chunk_size::CHUNK;
-pub use completed_file::CompletedFile;
-pub use directories::{create_directories, create_durable_directories, sync_directory};
-pub use durability::Durability;
+pub use directories::{create_directories, create_durable_directories, parent_directory};
+pub use durability::{Durability, sync_directory};
 pub use file_lock::{lock, try_lock};
 pub use file_stamp::FileStamp;
-pub use io_error::is_refused;
+pub use io_error::{failed_to, if_exists, is_refused};
 pub use list_partial_files::{IdlePartialFile, find_idle_partial_files};
-pub use notices::{notice, notice_lost_modes, take_notices};
 pub use partial_dir::sweep_partial_files;
-pub use partial_file::PartialFile;
-pub use read::{read, read_at, read_to_end, read_whole};
+pub use partial_file::{CompletedFile, PartialFile};
+pub use read::{fill, read, read_at, read_to_end, read_whole};
 pub use read_through::read_through;
 pub use regular_file::{open_regular, open_regular_or_link, read_limited, read_regular_at};
 pub use replace::replace;
 pub use resumed_write::ResumedWrite;
 pub use stage::stage;
 pub use staged_file::{ParkedFile, StagedFile};
+pub use warnings::{WARNINGS, warn_of_lost_modes};
 pub use write_verified::write_verified;

@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use oras_spec::Digest;
 
+use crate::io_error::{failed_to, if_exists};
 use crate::partial_dir::PARTIAL_DIR_NAME;
 use crate::private_dir;
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 /// The partial file of an interrupted download, which no process uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +38,10 @@ impl IdlePartialFile {
     pub fn remove(&self) -> Result<bool> {
         let Ok(parent) = File::open(&self.directory) else { return Ok(false) };
         // The lock is held until the end of this function, so no other process can start to use the file.
-        let Ok(directory) = private_dir::open_existing(&parent, PARTIAL_DIR_NAME) else { return Ok(false) };
-        match private_dir::remove(&directory, &self.name) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => {
-                return Err(Error::io(format!("failed to remove {}", self.path().display()), error));
-            }
+        let Ok(directory) = private_dir::open(&parent, PARTIAL_DIR_NAME, false) else { return Ok(false) };
+        let removed = if_exists(private_dir::remove(&directory, &self.name));
+        if removed.map_err(failed_to("remove", &self.path()))?.is_none() {
+            return Ok(false);
         }
         // Deletes the directory if it is empty. Another process cannot use it now, as this process has the lock.
         drop(private_dir::remove_directory(&parent, PARTIAL_DIR_NAME));
@@ -64,7 +62,7 @@ pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(_) if directory != root => continue,
-            Err(error) => return Err(Error::io(format!("failed to read {}", root.display()), error)),
+            Err(error) => return Err(failed_to("read", root)(error)),
         };
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
             match entry.file_name() == PARTIAL_DIR_NAME {
@@ -80,9 +78,8 @@ pub fn find_idle_partial_files(root: &Path) -> Result<Vec<IdlePartialFile>> {
 
 /// Returns the partial files of `directory`, or none if a process uses them.
 fn idle_partial_files_in(directory: &Path) -> Vec<IdlePartialFile> {
-    // `open_existing` fails if another process has locked the directory. This skips the files of a running download.
-    let opened =
-        File::open(directory).and_then(|parent| private_dir::open_existing(&parent, PARTIAL_DIR_NAME));
+    // `open` fails if another process has locked the directory, so the files of a running download are skipped.
+    let opened = File::open(directory).and_then(|parent| private_dir::open(&parent, PARTIAL_DIR_NAME, false));
     let Ok(partials) = opened else { return Vec::new() };
     let file = |(name, touched): (String, SystemTime)| {
         // This crate names partial files by their digest, so a file with another name is not a partial file.

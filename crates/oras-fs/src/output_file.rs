@@ -4,13 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::blocking::blocking;
-use crate::directories::parent_directory;
-use crate::durability::Durability;
-use crate::replace::replace;
-use crate::stage::stage;
-use crate::write_verified::write_verified;
-use oras_store::{Content, Error, Result};
+use crate::{Durability, blocking, failed_to, parent_directory, replace, stage, write_verified};
+use oras_store::{Content, Result};
 
 /// Verifies `content` and writes it to `path`. A symbolic link is followed.
 ///
@@ -44,9 +39,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     if !is_device_or_pipe(&target) {
         return replace(&target, bytes, 0o666);
     }
-    open(&target)?
-        .write_all(bytes)
-        .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))
+    open(&target)?.write_all(bytes).map_err(failed_to("write", path))
 }
 
 /// Returns the target of a symbolic link, even if the target does not exist. Returns any other path unchanged.
@@ -66,10 +59,7 @@ fn is_device_or_pipe(path: &Path) -> bool {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::options()
-        .write(true)
-        .open(path)
-        .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))
+    File::options().write(true).open(path).map_err(failed_to("open", path))
 }
 
 #[cfg(all(test, unix))]

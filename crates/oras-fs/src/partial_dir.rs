@@ -1,6 +1,6 @@
 //! The directory of partial files, which one process locks at a time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,15 +31,9 @@ pub(crate) struct PartialDir {
     claimed: Mutex<HashSet<String>>,
 }
 
-/// A [`PartialDir`] of this process, and the device and inode number of its output directory.
-struct OpenPartialDir {
-    parent_identity: (u64, u64),
-    partial_dir: Weak<PartialDir>,
-}
-
-/// All partial directories of this process. A lock excludes other processes only, so the threads of this process
-/// share one [`PartialDir`] for each output directory.
-static OPEN_PARTIAL_DIRS: Mutex<Vec<OpenPartialDir>> = Mutex::new(Vec::new());
+/// The partial directories of this process, by the device and inode number of their output directory. A lock excludes
+/// other processes only, so the threads of this process share one [`PartialDir`] for each output directory.
+static OPEN_PARTIAL_DIRS: Mutex<BTreeMap<(u64, u64), Weak<PartialDir>>> = Mutex::new(BTreeMap::new());
 
 impl PartialDir {
     /// Opens the directory of partial files in `parent`, whose path is `path`, and creates it if it does not exist.
@@ -52,16 +46,15 @@ impl PartialDir {
         // and would fail to lock it.
         let mut open_dirs = OPEN_PARTIAL_DIRS.lock();
         // A dropped directory may be deleted and its inode number used again, so its entry must not be found.
-        open_dirs.retain(|open| open.partial_dir.strong_count() > 0);
-        let shared = open_dirs.iter().find(|open| open.parent_identity == parent_identity);
-        if let Some(partial_dir) = shared.and_then(|open| open.partial_dir.upgrade()) {
+        open_dirs.retain(|_, partial_dir| partial_dir.strong_count() > 0);
+        if let Some(partial_dir) = open_dirs.get(&parent_identity).and_then(Weak::upgrade) {
             return Some(partial_dir);
         }
-        let directory = private_dir::open(parent, PARTIAL_DIR_NAME).ok()?;
+        let directory = private_dir::open(parent, PARTIAL_DIR_NAME, true).ok()?;
         let (parent, path) = (parent.try_clone().ok()?, path.join(PARTIAL_DIR_NAME));
         let opened = Arc::new(Self { parent, directory, path, claimed: Mutex::default() });
         opened.delete_old_files();
-        open_dirs.push(OpenPartialDir { parent_identity, partial_dir: Arc::downgrade(&opened) });
+        open_dirs.insert(parent_identity, Arc::downgrade(&opened));
         Some(opened)
     }
 

@@ -4,20 +4,13 @@
 //! hashes them and verifies the complete content.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use oras_spec::Digest;
-
-use crate::background_flush::BackgroundFlush;
-use crate::chunk_size::CHUNK;
-use crate::completed_file::CompletedFile;
-use crate::durability::Durability;
-use crate::io_error::is_refused;
 use crate::partial_dir::{ClaimedName, PartialDir};
-use crate::read::fill;
 use crate::rename_new::rename_new;
+use crate::{CHUNK, failed_to, fill, is_refused};
 use oras_store::{Content, Error, ErrorKind, Result, Verifier};
 
 /// Smaller content has no partial file and is fetched again.
@@ -49,16 +42,8 @@ impl PartialFile {
         if !is_resumable(content) {
             return None;
         }
-        Self::claim_digest(parent, path, &content.descriptor().digest)
-    }
-
-    /// Opens or creates the partial file for the content of `digest` in the directory at `path`.
-    pub(crate) fn claim_in(path: &Path, digest: &Digest) -> Option<Self> {
-        Self::claim_digest(&File::open(path).ok()?, path, digest)
-    }
-
-    fn claim_digest(parent: &File, path: &Path, digest: &Digest) -> Option<Self> {
         let partial_dir = PartialDir::open(parent, path)?;
+        let digest = &content.descriptor().digest;
         let name = format!("{}-{}", digest.algorithm_name(), digest.encoded());
         let claimed = ClaimedName::claim(partial_dir, name)?;
         match claimed.open_file() {
@@ -80,15 +65,11 @@ impl PartialFile {
         &mut self.file
     }
 
-    /// Returns a writer that appends at the position of the file.
-    pub(crate) fn writer(&self, durability: Durability) -> Result<PartialFileWriter> {
-        // The duplicate shares the position of the file, so the writer appends after the bytes that `rehash` read.
-        let file = self
-            .file
-            .try_clone()
-            .map_err(|error| Error::io(format!("failed to open {}", self.path().display()), error))?;
-        let background_flush = (durability == Durability::Synced).then(BackgroundFlush::default);
-        Ok(PartialFileWriter { file, background_flush, claimed: Arc::clone(&self.claimed) })
+    /// Returns a second handle of the file for a writer. No other writer can claim the file before it is dropped.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        // Both handles share the position of the file, so the writer appends after the bytes that `rehash` read.
+        let file = self.file.try_clone().map_err(failed_to("open", self.path()))?;
+        Ok(Self { claimed: Arc::clone(&self.claimed), file })
     }
 
     /// Hashes the bytes of the file with `verifier`. Returns the verifier and the number of bytes. A file that is
@@ -110,10 +91,7 @@ impl PartialFile {
             0 => Ok(()),
             _ => self.file.set_len(0),
         });
-        let truncated = truncated.and_then(|()| (&self.file).seek(SeekFrom::Start(0)));
-        truncated
-            .map(drop)
-            .map_err(|error| Error::io(format!("failed to write {}", self.path().display()), error))
+        truncated.and_then(|()| (&self.file).rewind()).map_err(failed_to("write", self.path()))
     }
 
     /// Deletes the file when its last writer is dropped.
@@ -150,7 +128,7 @@ impl PartialFile {
 
     /// Closes the file, which is complete and verified.
     pub fn into_whole(self) -> CompletedFile {
-        CompletedFile::new(self.claimed)
+        CompletedFile { claimed: self.claimed }
     }
 }
 
@@ -164,7 +142,7 @@ fn hash_file(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64>
     if file.metadata().map_err(failed)?.len() > size {
         return Err(Error::new(ErrorKind::SizeMismatch, "the partial file is too long"));
     }
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    file.rewind().map_err(failed)?;
     let (mut buffer, mut length) = (vec![0; 4 * CHUNK], 0);
     loop {
         let count = fill(&mut buffer, |unfilled, _| file.read(unfilled)).map_err(failed)?;
@@ -176,36 +154,26 @@ fn hash_file(mut file: &File, verifier: &mut Verifier, size: u64) -> Result<u64>
     }
 }
 
-/// A writer of a partial file. No other writer can claim the file before this writer is dropped.
-pub(crate) struct PartialFileWriter {
-    file: File,
-    /// Present if the file is flushed when it is complete.
-    background_flush: Option<BackgroundFlush>,
+/// A partial file that is complete and verified. If it is dropped without a move, it stays for the next run.
+#[derive(Clone, Debug)]
+pub struct CompletedFile {
     claimed: Arc<ClaimedName>,
 }
 
-impl PartialFileWriter {
-    /// Waits for the flush in the background.
-    ///
-    /// # Errors
-    /// `Io` if the flush failed.
-    pub(crate) fn finish_flush(mut self) -> Result<()> {
-        let flushed = self.background_flush.as_mut().map_or(Ok(()), BackgroundFlush::wait);
-        flushed
-            .map_err(|error| Error::io(format!("failed to flush {}", self.claimed.path().display()), error))
-    }
-}
-
-impl Write for PartialFileWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        if let Some(background_flush) = &mut self.background_flush {
-            background_flush.record_write(&self.file, count)?;
-        }
-        Ok(count)
+impl CompletedFile {
+    /// Opens the file for reading.
+    pub fn open(&self) -> io::Result<File> {
+        self.claimed.open_file()
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Moves the file to the path `name` in `directory`. An existing file is replaced.
+    pub fn move_to(&self, directory: &File, name: &Path) -> io::Result<()> {
+        self.claimed.rename(Some(directory), name)
+    }
+
+    /// Moves the file back from where [`CompletedFile::move_to`] put it. Ignores errors: the caller is undoing
+    /// another error.
+    pub fn take_back(&self, directory: &File, name: &Path) {
+        self.claimed.rename_back(directory, name);
     }
 }

@@ -4,8 +4,7 @@
 //! redirect a write. On systems other than Unix every function fails.
 
 pub(crate) use system::{
-    identity, length, link, list, open, open_existing, open_file, remove, remove_directory, rename,
-    rename_from,
+    identity, length, link, list, open, open_file, remove, remove_directory, rename, rename_from,
 };
 
 #[cfg(unix)]
@@ -30,10 +29,6 @@ mod system {
         Ok((metadata.dev(), metadata.ino()))
     }
 
-    fn is_private(metadata: &Metadata) -> bool {
-        metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
-    }
-
     /// Returns true if the file system of `parent` gives all directories the same owner and mode, as exFAT, vfat and
     /// mounts of another user do. `directory` is the metadata of a directory in `parent`.
     ///
@@ -47,31 +42,19 @@ mod system {
         // Equal modes may be a coincidence. The probe requests the mode 0700. If it gets the mode of `directory`
         // instead, the file system ignores modes.
         let probe = format!(".oras-modes-{}", std::process::id());
-        match mkdirat(parent, &*probe, Mode::RWXU) {
-            Ok(()) => {}
-            Err(error) => return Err(error.into()),
-        }
+        mkdirat(parent, &*probe, Mode::RWXU)?;
         let probed = statat(parent, &*probe, AtFlags::SYMLINK_NOFOLLOW);
         remove_directory(parent, &probe)?;
         let probed = probed?;
         Ok((probed.st_uid, probed.st_mode) == (directory.uid(), directory.mode()))
     }
 
-    /// Opens and locks the directory `name` in `parent`, and creates it if it does not exist.
+    /// Opens and locks the directory `name` in `parent`. Creates it if it does not exist and `should_create` is true.
     ///
     /// # Errors
     /// `PermissionDenied` if other users can enter the directory, except on a file system that ignores modes.
     /// `WouldBlock` if another process has the lock.
-    pub(crate) fn open(parent: &File, name: &str) -> io::Result<File> {
-        open_locked(parent, name, true)
-    }
-
-    /// Opens and locks the directory `name` in `parent` like [`open`], but does not create it.
-    pub(crate) fn open_existing(parent: &File, name: &str) -> io::Result<File> {
-        open_locked(parent, name, false)
-    }
-
-    fn open_locked(parent: &File, name: &str, should_create: bool) -> io::Result<File> {
+    pub(crate) fn open(parent: &File, name: &str, should_create: bool) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..MAX_OPEN_ATTEMPTS {
             let is_created = match should_create.then(|| mkdirat(parent, name, Mode::RWXU)) {
@@ -86,7 +69,9 @@ mod system {
                 Err(error) => return Err(error.into()),
             };
             let metadata = directory.metadata()?;
-            if !is_private(&metadata) && !ignores_modes(parent, &metadata)? {
+            let is_owner = metadata.uid() == rustix::process::geteuid().as_raw();
+            let is_private = is_owner && metadata.mode() & 0o077 == 0;
+            if !is_private && !ignores_modes(parent, &metadata)? {
                 if is_created {
                     drop(remove_directory(parent, name));
                 }
@@ -189,8 +174,7 @@ mod system {
 
     unsupported! {
         identity(&File) -> (u64, u64);
-        open(&File, &str) -> File;
-        open_existing(&File, &str) -> File;
+        open(&File, &str, bool) -> File;
         open_file(&File, &str) -> File;
         length(&File, &str) -> u64;
         remove(&File, &str) -> ();

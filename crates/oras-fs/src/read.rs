@@ -107,7 +107,7 @@ pub fn read_whole(file: &File, size: u64) -> io::Result<Option<Bytes>> {
 /// Calls `read` until `buffer` is full or `read` returns 0, and returns the number of bytes.
 ///
 /// `read` gets the unfilled part of the buffer and the number of filled bytes.
-pub(crate) fn fill(
+pub fn fill(
     buffer: &mut [u8],
     mut read: impl FnMut(&mut [u8], usize) -> io::Result<usize>,
 ) -> io::Result<usize> {

@@ -1,47 +1,48 @@
-//! Reads ahead on a blocking thread that pauses while the receiver is slow.
+//! Reads ahead on a blocking thread, in batches of chunks.
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::buffer_pool::BufferPool;
-use crate::chunk_size::CHUNK;
-use crate::send_timeout::{SendOutcome, send_timeout};
-use oras_store::{ByteStream, Error, Result};
+use crate::{CHUNK, failed_to};
+use oras_store::{ByteStream, Result};
 
 /// The number of chunks that one stream reads ahead. It bounds memory: a server has one stream for each client.
 const MAX_CHUNKS_AHEAD: usize = 8;
+/// The receiver takes the chunks of one batch while a thread reads the next batch.
+const BATCH: usize = MAX_CHUNKS_AHEAD / 2;
 
 /// Streams at most `length` bytes that `read` returns, reading ahead on a blocking thread. `name` is for error
 /// messages.
 ///
-/// `read` fills the front of a buffer and returns 0 at the end. The thread ends when the stream is dropped, or when the
-/// receiver takes no chunk for a while. A new thread starts when the receiver has taken all chunks.
+/// `read` fills the front of a buffer and returns 0 at the end. No thread waits for the receiver: the thread pool is
+/// limited, and a server has slow clients.
 pub(crate) fn read_ahead(
     read: impl FnMut(&mut [u8]) -> io::Result<usize> + Send + 'static,
     length: u64,
     name: String,
 ) -> ByteStream {
     let reader = Reader { read: Box::new(read), remaining: length, pool: Arc::default(), name };
-    futures::stream::unfold(reader.start(None), |(mut receiver, thread)| async move {
-        if let Some(item) = receiver.recv().await {
-            return Some((item, (receiver, thread)));
+    let state = (Vec::new().into_iter(), Some(reader.start()));
+    futures::stream::unfold(state, |(mut chunks, mut running)| async move {
+        loop {
+            if let Some(chunk) = chunks.next() {
+                return Some((chunk, (chunks, running)));
+            }
+            let batch = match running.take()?.await {
+                Ok(batch) => batch,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The runtime is shutting down and did not run the thread.
+                    Err(_) => return None,
+                },
+            };
+            (chunks, running) = (batch.chunks.into_iter(), batch.reader.map(Reader::start));
         }
-        // The channel is closed: the thread has ended, or it has paused and returns the reader.
-        let PausedReader { reader, unsent } = match thread.await {
-            Ok(paused) => paused?,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down and did not run the thread.
-                Err(_) => return None,
-            },
-        };
-        let (mut receiver, thread) = reader.start(Some(unsent));
-        Some((receiver.recv().await?, (receiver, thread)))
     })
     .boxed()
 }
@@ -57,60 +58,48 @@ struct Reader {
     name: String,
 }
 
-/// A reader without a thread, and the chunk or error that the receiver did not take.
-struct PausedReader {
-    reader: Reader,
-    unsent: Result<Bytes>,
+/// The chunks that one call read, and the reader of the next chunks. It is `None` at the end and after an error.
+struct Batch {
+    chunks: Vec<Result<Bytes>>,
+    reader: Option<Reader>,
 }
 
 impl Reader {
-    /// Starts a thread that first sends `unsent` and then reads.
-    fn start(
-        self,
-        unsent: Option<Result<Bytes>>,
-    ) -> (mpsc::Receiver<Result<Bytes>>, JoinHandle<Option<PausedReader>>) {
-        let (sender, receiver) = mpsc::channel(MAX_CHUNKS_AHEAD);
-        (receiver, tokio::task::spawn_blocking(move || self.run(unsent, &sender)))
+    /// Reads a batch on a blocking thread.
+    fn start(self) -> JoinHandle<Batch> {
+        spawn_blocking(move || self.read_batch())
     }
 
-    /// Reads until the end, or until the receiver is slow or closed. Returns the reader only if the receiver is slow.
-    fn run(
-        mut self,
-        mut unsent: Option<Result<Bytes>>,
-        sender: &mpsc::Sender<Result<Bytes>>,
-    ) -> Option<PausedReader> {
-        loop {
-            let chunk = match unsent.take() {
-                Some(chunk) => chunk,
-                None if self.remaining == 0 => return None,
-                None => self.read_chunk().transpose()?,
-            };
-            // An error ends the stream, so the thread reads nothing after it.
-            if chunk.is_err() {
-                self.remaining = 0;
-            }
-            match send_timeout(sender, chunk) {
-                SendOutcome::Sent => (),
-                // Returning frees the thread. A slow client must not keep a thread of the pool.
-                SendOutcome::TimedOut(unsent) => return Some(PausedReader { reader: self, unsent }),
-                SendOutcome::Closed => return None,
+    fn read_batch(mut self) -> Batch {
+        let mut chunks = Vec::with_capacity(BATCH);
+        while self.remaining > 0 && chunks.len() < BATCH {
+            let chunk = self.read_chunk();
+            // A pipe has no more bytes now, and the receiver must not wait for them.
+            let is_short = matches!(&chunk, Some(Ok(bytes)) if bytes.len() < CHUNK);
+            chunks.extend(chunk);
+            if is_short {
+                break;
             }
         }
+        Batch { chunks, reader: (self.remaining > 0).then_some(self) }
     }
 
-    fn read_chunk(&mut self) -> Result<Option<Bytes>> {
+    /// Reads the next chunk. Returns `None` at the end. The end and an error set `remaining` to 0.
+    fn read_chunk(&mut self) -> Option<Result<Bytes>> {
         let size = usize::try_from(self.remaining).map_or(CHUNK, |remaining| remaining.min(CHUNK));
         let mut buffer = BufferPool::take(&self.pool, size);
         loop {
             match (self.read)(&mut buffer.bytes) {
-                Ok(0) => return Ok(None),
-                Ok(count) => {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(count) if count > 0 => {
                     self.remaining -= count as u64;
                     buffer.filled = count;
-                    return Ok(Some(Bytes::from_owner(buffer)));
+                    return Some(Ok(Bytes::from_owner(buffer)));
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io(format!("failed to read {}", self.name), error)),
+                ended => {
+                    self.remaining = 0;
+                    return ended.err().map(|error| Err(failed_to("read", &self.name)(error)));
+                }
             }
         }
     }

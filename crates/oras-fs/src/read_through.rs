@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use crate::chunk_size::CHUNK;
-use crate::read::fill;
+use crate::{CHUNK, fill};
 
 /// The number of bytes in one piece. Pieces are large, so that passing one between threads takes far less time than
 /// hashing it.

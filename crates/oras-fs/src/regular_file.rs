@@ -26,7 +26,10 @@ pub fn open_regular_or_link(path: &Path) -> io::Result<(File, u64)> {
 
 fn regular(file: File) -> io::Result<(File, u64)> {
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
+    if metadata.is_file() {
+        return Ok((file, metadata.len()));
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// Returns all bytes of a regular file. A symbolic link is followed.
@@ -62,10 +65,6 @@ pub fn read_regular_at(directory: &File, name: &str, size: u64) -> io::Result<By
 enum Links {
     Refuse,
     Follow,
-}
-
-fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 #[cfg(unix)]

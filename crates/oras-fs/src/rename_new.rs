@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use crate::directories::parent_directory;
 use crate::file_lock;
+use crate::{if_exists, parent_directory};
 
 /// Calls `rename`, which moves a file to `path`, unless `path` exists.
 ///
@@ -19,10 +19,9 @@ pub(crate) fn rename_new(path: &Path, rename: impl FnOnce() -> io::Result<()>) -
     // Between the check and the rename another process could create `path`. The lock excludes other processes of this
     // program. On a file system without locks, the race remains possible.
     file_lock::lock(&directory)?;
-    match fs::symlink_metadata(path) {
-        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => rename(),
-        Err(error) => Err(error),
+    match if_exists(fs::symlink_metadata(path))? {
+        Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        None => rename(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Replaces a small file atomically.
 
+use std::io::Write;
 use std::path::Path;
 
-use crate::directories::{parent_directory, sync_directory};
-use crate::staged_file::StagedFile;
+use crate::{StagedFile, failed_to, parent_directory, sync_directory};
 use oras_store::Result;
 
 /// Replaces the file at `path` by one with `bytes`, atomically and durably.
@@ -20,10 +20,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     // The umask may have removed bits of the owner, too, so the mode is set explicitly.
     if mode & 0o077 == 0 {
         std::fs::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(mode))
-            .map_err(|error| oras_store::Error::io(format!("failed to write {}", path.display()), error))?;
+            .map_err(failed_to("write", path))?;
     }
+    let written = staged.write_all(bytes).map_err(failed_to("write", staged.path()));
     // The bytes must be on the disk before the rename. Otherwise a power failure could leave an empty file at `path`.
-    let flushed = staged.write_whole(bytes).and_then(|()| staged.sync());
+    let flushed = written.and_then(|()| staged.sync());
     // The error names only the temporary file.
     flushed.map_err(|error| error.context(format!("failed to write {}", path.display())))?;
     staged.publish(path)?;

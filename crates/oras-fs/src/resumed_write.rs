@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::blocking::blocking;
-use crate::durability::Durability;
-use crate::partial_file::PartialFile;
 use crate::write_verified::write_stream;
+use crate::{Durability, PartialFile, StagedFile, blocking};
 use oras_store::{ByteStream, Content, Error, ErrorKind, Result, Verifier};
 
 /// A partial file and an open stream of the missing bytes.
@@ -62,15 +60,20 @@ impl PartialFile {
         name: String,
         durability: Durability,
     ) -> Result<()> {
-        let writer = write_stream(stream, verifier, self.writer(durability)?, name).await?;
-        blocking(move || writer.finish_flush()).await
+        let mut staged = StagedFile::from_partial(self.try_clone()?);
+        if durability == Durability::Relaxed {
+            return write_stream(stream, verifier, staged, name).await.map(drop);
+        }
+        staged.flush_while_written();
+        let mut staged = write_stream(stream, verifier, staged, name).await?;
+        blocking(move || staged.sync()).await
     }
 }
 
 impl ResumedWrite {
     /// Writes the missing bytes, verifies the content, and returns the complete file. Write errors contain `name`.
     ///
-    /// With [`Durability::Synced`] most of the file is flushed while it is being written. If the complete file does
+    /// With [`Durability::Synced`] the file is flushed, most of it while it is being written. If the complete file does
     /// not match the descriptor and some bytes came from an earlier run, all bytes are fetched again. The file stays
     /// after a network error and if the future is dropped, and is deleted after other errors.
     ///

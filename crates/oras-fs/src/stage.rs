@@ -1,13 +1,10 @@
 //! Stages content: writes it to a file without its final name, and verifies it.
 
+use std::fs::File;
 use std::path::Path;
 
-use crate::blocking::blocking;
-use crate::chunk_size::CHUNK;
-use crate::durability::Durability;
-use crate::partial_file::{PartialFile, is_resumable};
-use crate::staged_file::StagedFile;
-use crate::write_verified::write_verified;
+use crate::partial_file::is_resumable;
+use crate::{Durability, PartialFile, StagedFile, blocking, write_verified};
 use oras_store::{Content, Result};
 
 /// Writes `content` to a staged file in `directory`, and verifies size and digest. Memory is bounded for content of
@@ -21,39 +18,27 @@ use oras_store::{Content, Result};
 /// The errors of reading the content, `DigestMismatch` or `SizeMismatch`, or `Io`, for example if the disk is full.
 pub async fn stage(content: &Content, directory: &Path, durability: Durability) -> Result<StagedFile> {
     if is_resumable(content) {
-        let (directory, digest) = (directory.to_owned(), content.descriptor().digest.clone());
-        let partial = blocking(move || Ok(PartialFile::claim_in(&directory, &digest))).await?;
-        if let Some(partial) = partial {
+        let (path, wanted) = (directory.to_owned(), content.clone());
+        let claim = move || PartialFile::claim(&File::open(&path).ok()?, &path, &wanted);
+        if let Some(partial) = blocking(move || Ok(claim())).await? {
             let name = partial.path().display().to_string();
             let complete = partial.resume(content).await?.write(name, durability).await?;
-            return blocking(move || finish(StagedFile::from_partial(complete), durability)).await;
+            return Ok(StagedFile::from_partial(complete));
         }
     }
-    let mut staged = {
-        let directory = directory.to_owned();
-        blocking(move || StagedFile::create(&directory)).await?
-    };
+    let directory = directory.to_owned();
+    let mut staged = blocking(move || StagedFile::create(&directory)).await?;
     if durability == Durability::Synced {
         staged.flush_while_written();
     }
-    if content.descriptor().size <= CHUNK as u64 {
-        // Small content needs one blocking call to write and flush it. Streaming would wake threads several times.
-        let bytes = content.bytes(content.descriptor().size).await?;
-        return blocking(move || {
-            staged.write_whole(&bytes)?;
-            finish(staged, durability)
-        })
-        .await;
-    }
     let name = staged.path().display().to_string();
-    write_verified(content, staged, name, move |staged| finish(staged, durability)).await
-}
-
-fn finish(mut staged: StagedFile, durability: Durability) -> Result<StagedFile> {
-    if durability == Durability::Synced {
-        staged.sync()?;
-    }
-    Ok(staged)
+    let finish = move |mut staged: StagedFile| {
+        if durability == Durability::Synced {
+            staged.sync()?;
+        }
+        Ok(staged)
+    };
+    write_verified(content, staged, name, finish).await
 }
 
 #[cfg(test)]
@@ -65,6 +50,7 @@ mod tests {
     use oras_spec::{Descriptor, MediaType};
 
     use super::*;
+    use crate::chunk_size::CHUNK;
     use crate::read::read;
     use oras_store::{ByteStream, Error, ErrorKind};
 

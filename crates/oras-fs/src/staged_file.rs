@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::background_flush::BackgroundFlush;
+use crate::durability::{BackgroundFlush, sync_file};
 use crate::file_lock;
-use crate::io_error::is_refused;
-use crate::notices::notice;
-use crate::partial_file::PartialFile;
 use crate::rename_new::rename_new;
+use crate::{PartialFile, failed_to, if_exists, is_refused};
 use oras_store::{Error, ErrorKind, Result};
 
 /// A file that is not published yet.
@@ -57,9 +55,7 @@ impl StagedFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
         #[cfg(not(unix))]
         let _ = mode;
-        let file = builder.tempfile_in(directory).map_err(|error| {
-            Error::io(format!("failed to create a file in {}", directory.display()), error)
-        })?;
+        let file = builder.tempfile_in(directory).map_err(failed_to("create a file in", directory))?;
         Ok(Self::new(Backing::Temporary(file)))
     }
 
@@ -69,10 +65,7 @@ impl StagedFile {
     /// `Io`, also if `path` exists; `AlreadyExists` if another process has locked the file.
     pub fn create_kept(path: &Path) -> Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(path);
-        Self::lock_kept(
-            file.map_err(|error| Error::io(format!("failed to create {}", path.display()), error))?,
-            path,
-        )
+        Self::lock_kept(file.map_err(failed_to("create", path))?, path)
     }
 
     /// Opens and locks the file that [`StagedFile::create_kept`] made at `path`. Returns `None` if it does not exist.
@@ -80,27 +73,21 @@ impl StagedFile {
     /// # Errors
     /// `Io`; `AlreadyExists` if another process has locked the file.
     pub fn reopen(path: &Path) -> Result<Option<Self>> {
-        let failed = |error| Error::io(format!("failed to open {}", path.display()), error);
-        match fs::symlink_metadata(path) {
-            // Checked before opening, because opening a pipe could block and a link could lead to another file.
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
+        let failed = failed_to("open", path);
+        let find = || if_exists(fs::symlink_metadata(path)).map_err(failed);
+        // Checked before opening, because opening a pipe could block and a link could lead to another file.
+        if !find()?.is_some_and(|found| found.is_file()) {
+            return Ok(None);
         }
-        let staged =
-            Self::lock_kept(File::options().read(true).write(true).open(path).map_err(failed)?, path)?;
+        let file = File::options().read(true).write(true).open(path).map_err(failed)?;
+        let staged = Self::lock_kept(file, path)?;
         // The process that had the lock before may have published the file under another name.
-        match fs::symlink_metadata(path) {
-            Ok(_) => Ok(Some(staged)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        Ok(find()?.map(|_| staged))
     }
 
     /// Locks `file` and makes a staged file of it that stays if it is dropped.
     fn lock_kept(file: File, path: &Path) -> Result<Self> {
-        let failed = |error| Error::io(format!("failed to lock {}", path.display()), error);
+        let failed = failed_to("lock", path);
         if !file_lock::try_lock(&file).map_err(failed)? {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{} is in use", path.display())));
         }
@@ -150,30 +137,17 @@ impl StagedFile {
         }
     }
 
-    /// Writes all of `bytes`.
-    pub(crate) fn write_whole(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file_mut().write_all(bytes);
-        written.map_err(|error| Error::io(format!("failed to write {}", self.path().display()), error))
-    }
-
-    /// Flushes the bytes to the disk. If the file system cannot flush, adds a notice instead of returning an error.
+    /// Flushes the bytes to the disk. If the file system cannot flush, logs a warning instead of returning an error.
     ///
     /// # Errors
     /// `Io` if the flush, or an earlier flush in the background, failed. Dropping the file then deletes it, also a
     /// partial file.
     pub fn sync(&mut self) -> Result<()> {
         let flushed = self.background_flush.as_mut().map_or(Ok(()), BackgroundFlush::wait);
-        let synced = flushed.and_then(|()| self.file_mut().sync_all());
-        let synced = match synced {
-            Err(error) if is_refused(&error) => {
-                notice("the file system cannot flush files: a power cut may lose what was written last");
-                Ok(())
-            }
-            synced => synced,
-        };
+        let synced = flushed.and_then(|()| sync_file(self.file_mut()));
         synced.map_err(|error| {
             self.delete_on_drop();
-            Error::io(format!("failed to flush {}", self.path().display()), error)
+            failed_to("flush", self.path())(error)
         })
     }
 
@@ -194,7 +168,7 @@ impl StagedFile {
             Backing::Temporary(file) => file.persist(path).map_err(|error| error.error),
             Backing::Partial(partial) => partial.publish(path),
         }
-        .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))
+        .map_err(failed_to("write", path))
     }
 
     /// Renames the file to `path` atomically, and returns false if `path` exists.
@@ -213,7 +187,7 @@ impl StagedFile {
         match published {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(Error::io(format!("failed to write {}", path.display()), error)),
+            Err(error) => Err(failed_to("write", path)(error)),
         }
     }
 }
@@ -238,18 +212,15 @@ impl ParkedFile {
             background_flush.wait().map_err(|error| {
                 // As in `StagedFile::sync`, a later flush would succeed although bytes are lost.
                 drop(fs::remove_file(&self.path));
-                Error::io(format!("failed to flush {shown}"), error)
+                failed_to("flush", &self.path)(error)
             })?;
         }
         let mut staged = StagedFile::reopen(&self.path)?.ok_or_else(|| Error::not_found(&shown))?;
-        let end = staged.file_mut().seek(SeekFrom::End(0));
-        let end = end.map_err(|error| Error::io(format!("failed to read {shown}"), error))?;
+        let end = staged.file_mut().seek(SeekFrom::End(0)).map_err(failed_to("read", &self.path))?;
         // The file was unlocked while it was parked, so another process may have changed it.
         if end != size {
-            return Err(Error::new(
-                ErrorKind::Other,
-                format!("{shown} has {end} bytes, and {size} were written"),
-            ));
+            let message = format!("{shown} has {end} bytes, and {size} were written");
+            return Err(Error::new(ErrorKind::Other, message));
         }
         staged.background_flush = self.background_flush;
         Ok(staged)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use tokio::sync::mpsc;
 
-use crate::blocking::blocking;
+use crate::{CHUNK, blocking, failed_to};
 use oras_store::{ByteStream, Content, Error, Result, Verifier};
 
 /// The number of chunks between the reader and the writer. It bounds the memory of one stream to a few MiB.
@@ -20,39 +20,41 @@ const MAX_QUEUED_CHUNKS: usize = 8;
 ///
 /// # Errors
 /// The errors of reading the content, `DigestMismatch` or `SizeMismatch`, `Io`, and the errors of `finish`.
-pub async fn write_verified<W, T>(
+pub async fn write_verified<W: Write + Send + 'static, T: Send + 'static>(
     content: &Content,
-    sink: W,
+    mut sink: W,
     name: String,
     finish: impl FnOnce(W) -> Result<T> + Send + 'static,
-) -> Result<T>
-where
-    W: Write + Send + 'static,
-    T: Send + 'static,
-{
+) -> Result<T> {
     let descriptor = content.descriptor();
+    if descriptor.size <= CHUNK as u64 {
+        // Small content needs one blocking call to write and finish it. Streaming would wake threads several times.
+        let bytes = content.bytes(descriptor.size).await?;
+        return blocking(move || {
+            sink.write_all(&bytes).map_err(failed_to("write", &name))?;
+            finish(sink)
+        })
+        .await;
+    }
     let stream = content.unverified(0..descriptor.size).await?;
     let sink = write_stream(stream, Verifier::new(descriptor)?, sink, name).await?;
     blocking(move || finish(sink)).await
 }
 
 /// Writes `stream` to `sink` and returns `sink`. `verifier` has seen the bytes before the stream.
-pub(crate) async fn write_stream<W>(
+pub(crate) async fn write_stream<W: Write + Send + 'static>(
     mut stream: ByteStream,
     mut verifier: Verifier,
     mut sink: W,
     name: String,
-) -> Result<W>
-where
-    W: Write + Send + 'static,
-{
+) -> Result<W> {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(MAX_QUEUED_CHUNKS);
     // One thread hashes and writes, so that the write finds the chunk in the processor's cache. Meanwhile the runtime
     // reads.
     let writer = blocking(move || {
         while let Some(chunk) = chunks.blocking_recv() {
             verifier.update(&chunk)?;
-            sink.write_all(&chunk).map_err(|error| Error::io(format!("failed to write {name}"), error))?;
+            sink.write_all(&chunk).map_err(failed_to("write", &name))?;
         }
         verifier.finish()?;
         Ok(sink)

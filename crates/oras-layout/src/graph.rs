@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::iter::Peekable;
 use std::sync::Arc;
 
 use oras_spec::{Descriptor, Digest, Manifest, MediaType};
@@ -12,6 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::blob::BlobReader;
 use crate::index::Index;
+use crate::parallel::in_parallel;
 
 /// The manifests that `index.json` reaches. A layout can have very many, so the graph stores little of each.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,7 @@ impl Graph {
     pub(crate) fn build(reader: &BlobReader<'_>, index: &Arc<Index>) -> Result<Self> {
         let mut graph = Self { index: Arc::clone(index), ..Self::default() };
         let entries = index.len();
-        walk_filtered(may_have_relations, reader, index, |node, entry, manifest| {
+        walk(may_have_relations, reader, index, |node, entry, manifest| {
             let Some(manifest) = manifest else { return };
             // Entries of the index and unlisted manifests share one range of numbers, in which the entries come first.
             let number = entry.unwrap_or(entries + graph.unlisted_order.len());
@@ -75,27 +75,24 @@ impl Graph {
 }
 
 /// Visits every manifest that the index reaches, each once, with the number of its entry if it has one. The manifest is
-/// `None` if it is missing, which is valid in a sparse layout, has the wrong digest, or is too large.
+/// `None` if it is missing, which is valid in a sparse layout, has the wrong digest, or is too large. An entry whose text
+/// does not pass `filter` counts as missing.
 pub(crate) fn walk(
-    reader: &BlobReader<'_>,
-    index: &Index,
-    visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
-) -> Result<()> {
-    walk_filtered(|_| true, reader, index, visit)
-}
-
-/// Visits manifests as [`walk`] does, but treats entries whose text does not pass `filter` as missing.
-fn walk_filtered(
     filter: fn(&[u8]) -> bool,
     reader: &BlobReader<'_>,
     index: &Index,
     mut visit: impl FnMut(&Descriptor, Option<usize>, Option<&Manifest>),
 ) -> Result<()> {
+    // The filter runs before the digest is verified, because it takes less time.
+    let filtered = |node: &Descriptor| Ok(reader(node)?.filter(|bytes| filter(bytes)));
     let mut seen = HashSet::new();
-    let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate().peekable();
-    while entries.peek().is_some() {
+    let mut entries = index.descriptors().map(|entry| entry.plain()).enumerate();
+    loop {
         let batch = take_batch(&mut entries, &seen);
-        let manifests = read_all(filter, reader, &batch)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let manifests = read_all(&filtered, &batch)?;
         for ((number, node), manifest) in batch.into_iter().zip(manifests) {
             // Only the entry itself was read with the batch. Its children are read one by one.
             let mut already_read = Some(manifest);
@@ -115,12 +112,11 @@ fn walk_filtered(
             }
         }
     }
-    Ok(())
 }
 
-/// Returns the next entries that are manifests and were not visited yet.
+/// Returns the next entries that are manifests and were not visited yet; none at the end.
 fn take_batch(
-    entries: &mut Peekable<impl Iterator<Item = (usize, Descriptor)>>,
+    entries: &mut impl Iterator<Item = (usize, Descriptor)>,
     seen: &HashSet<Digest>,
 ) -> Vec<(usize, Descriptor)> {
     let (mut batch, mut size) = (Vec::new(), 0_u64);
@@ -138,47 +134,18 @@ fn take_batch(
 }
 
 /// Reads the manifests of `entries` with several threads.
-fn read_all(
-    filter: fn(&[u8]) -> bool,
-    reader: &BlobReader<'_>,
-    entries: &[(usize, Descriptor)],
-) -> Result<Vec<Option<Manifest>>> {
-    let read_share = |share: &[(usize, Descriptor)]| {
-        share.iter().map(|(_, node)| read_filtered(filter, reader, node)).collect::<Result<Vec<_>>>()
-    };
-    // The calling thread reads the first share itself.
+fn read_all(reader: &BlobReader<'_>, entries: &[(usize, Descriptor)]) -> Result<Vec<Option<Manifest>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(READERS);
-    let share = entries.len().div_ceil(cores).max(MIN_SHARE);
-    let Some((mine, others)) = entries.split_at_checked(share) else { return read_share(entries) };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            others.chunks(share).map(|share| scope.spawn(move || read_share(share))).collect();
-        let mut found = read_share(mine)?;
-        for thread in threads {
-            match thread.join() {
-                Ok(manifests) => found.extend(manifests?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok(found)
-    })
+    let threads = entries.len().div_ceil(MIN_SHARE).min(cores);
+    in_parallel(entries.iter(), threads, |(_, node)| read_manifest(reader, node))
 }
 
 /// Reads and verifies a manifest. Returns `None` if it is missing, has the wrong digest, or is too large.
 pub(crate) fn read_manifest(reader: &BlobReader<'_>, node: &Descriptor) -> Result<Option<Manifest>> {
-    read_filtered(|_| true, reader, node)
-}
-
-fn read_filtered(
-    filter: fn(&[u8]) -> bool,
-    reader: &BlobReader<'_>,
-    node: &Descriptor,
-) -> Result<Option<Manifest>> {
     if node.size > MAX_MANIFEST_SIZE {
         return Ok(None);
     }
-    // The filter runs first, because it takes less time than the digest.
-    let bytes = reader(node)?.filter(|bytes| filter(bytes) && node.digest.verify(bytes) == Ok(true));
+    let bytes = reader(node)?.filter(|bytes| node.digest.verify(bytes) == Ok(true));
     Ok(bytes.and_then(|bytes| Manifest::parse(&node.media_type, bytes).ok()))
 }
 

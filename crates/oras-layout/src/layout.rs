@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oras_fs::{BlockingQueue, blocking};
+use oras_fs::{BlockingQueue, FileStamp, blocking};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::blob::{Blob, BlobReader};
 use crate::disk::blobs;
 use crate::disk::create_layout::{check_layout, exists};
-use crate::disk::index_file::{IndexStamp, read_index};
+use crate::disk::index_file::{index_stamp, read_index};
 use crate::disk::index_writer::IndexWriter;
 use crate::graph::Graph;
 use crate::index::{Index, IndexChange};
@@ -39,15 +39,15 @@ pub struct Layout {
 }
 
 /// The state that the clones of a handle share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LayoutDirectory {
     root: PathBuf,
     options: LayoutOptions,
     pub(crate) index_writer: IndexWriter,
     pub(crate) pending: PendingManifests,
     pub(crate) queue: BlockingQueue,
-    index: Mutex<Option<(IndexStamp, Arc<Index>)>>,
-    graph: Mutex<Option<(IndexStamp, Arc<Graph>)>>,
+    index: Cached<Index>,
+    graph: Cached<Graph>,
     verified: VerifiedBlobs,
 }
 
@@ -85,7 +85,7 @@ impl Layout {
         let path = path.into();
         let root = path.clone();
         let is_layout = blocking(move || {
-            if exists(&root)? && !is_directory(&root)? {
+            if root.metadata().is_ok_and(|found| !found.is_dir()) {
                 let message =
                     format!("{} is not a directory, and only there a layout can be written", root.display());
                 return Err(Error::new(ErrorKind::InvalidContent, message));
@@ -98,16 +98,7 @@ impl Layout {
 
     fn at(root: PathBuf, options: LayoutOptions) -> Self {
         let index_writer = IndexWriter::new(root.clone());
-        let inner = LayoutDirectory {
-            root,
-            options,
-            index_writer,
-            pending: PendingManifests::default(),
-            queue: BlockingQueue::default(),
-            index: Mutex::default(),
-            graph: Mutex::default(),
-            verified: VerifiedBlobs::default(),
-        };
+        let inner = LayoutDirectory { root, options, index_writer, ..LayoutDirectory::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -227,25 +218,32 @@ impl Layout {
     }
 }
 
-fn is_directory(path: &Path) -> Result<bool> {
-    let found = std::fs::metadata(path);
-    Ok(found.map_err(|error| Error::io(format!("failed to look at {}", path.display()), error))?.is_dir())
+/// A value that was made from the index with the stamp.
+type Cached<T> = Mutex<Option<(Option<FileStamp>, Arc<T>)>>;
+
+/// Returns the cached value if it has the stamp. Otherwise makes and caches it.
+fn cached<T>(
+    cache: &Cached<T>,
+    stamp: Option<FileStamp>,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<Arc<T>> {
+    // The lock is held while the value is made, so that concurrent callers make it only once.
+    let mut cached = cache.lock();
+    if let Some((made_from, value)) = &*cached
+        && *made_from == stamp
+    {
+        return Ok(Arc::clone(value));
+    }
+    let value = Arc::new(make()?);
+    *cached = Some((stamp, Arc::clone(&value)));
+    Ok(value)
 }
 
 impl LayoutDirectory {
-    fn stamped_index(&self) -> Result<(IndexStamp, Arc<Index>)> {
+    fn stamped_index(&self) -> Result<(Option<FileStamp>, Arc<Index>)> {
         // The stamp is taken before reading. If the file changes in between, the next call reads it again.
-        let stamp = IndexStamp::of(&self.root)?;
-        // The lock is held while the file is read, so that concurrent callers read it only once.
-        let mut cached = self.index.lock();
-        if let Some((cached_stamp, index)) = &*cached
-            && *cached_stamp == stamp
-        {
-            return Ok((stamp, Arc::clone(index)));
-        }
-        let index = Arc::new(read_index(&self.root)?);
-        *cached = Some((stamp, Arc::clone(&index)));
-        Ok((stamp, index))
+        let stamp = index_stamp(&self.root)?;
+        Ok((stamp, cached(&self.index, stamp, || read_index(&self.root))?))
     }
 }
 
@@ -260,16 +258,7 @@ impl LayoutFiles for LayoutDirectory {
 
     fn graph(&self) -> Result<Arc<Graph>> {
         let (stamp, index) = self.stamped_index()?;
-        // The lock is held while the graph is built, so that concurrent callers build it only once.
-        let mut cached = self.graph.lock();
-        if let Some((cached_stamp, graph)) = &*cached
-            && *cached_stamp == stamp
-        {
-            return Ok(Arc::clone(graph));
-        }
-        let graph = Arc::new(Graph::build(&*self.reader(), &index)?);
-        *cached = Some((stamp, Arc::clone(&graph)));
-        Ok(graph)
+        cached(&self.graph, stamp, || Graph::build(&*self.reader(), &index))
     }
 
     fn claim(&self, digest: &Digest) -> Result<bool> {

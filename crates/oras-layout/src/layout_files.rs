@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{ByteStream, Result};
+use oras_store::{ByteStream, Error, Result};
 
 use crate::blob::{Blob, BlobReader, read_opened};
 use crate::disk::blobs;
@@ -135,16 +135,14 @@ pub(crate) fn tags<'a, F: LayoutFiles>(
     tag_rule: TagRule,
 ) -> BoxStream<'a, Result<String>> {
     let files = Arc::clone(files);
-    let all = async move {
-        match (blocking(move || files.index()).await, tag_rule) {
-            (Ok(index), TagRule::Repository) => index.repository_tags().into_iter().map(Ok).collect(),
-            (Ok(index), TagRule::AnyName) => index.tags().into_iter().map(Ok).collect(),
-            (Err(error), _) => vec![Err(error)],
-        }
+    let after_last = async move {
+        let index = blocking(move || files.index()).await?;
+        let mut tags = match tag_rule {
+            TagRule::AnyName => index.tags(),
+            TagRule::Repository => index.repository_tags(),
+        };
+        tags.retain(|tag| last.is_none_or(|last| tag.as_str() > last));
+        Ok::<_, Error>(stream::iter(tags.into_iter().map(Ok)))
     };
-    let is_after_last = move |tag: &Result<String>| match (tag, last) {
-        (Ok(tag), Some(last)) => tag.as_str() > last,
-        _ => true,
-    };
-    stream::once(all).flat_map(stream::iter).filter(move |tag| std::future::ready(is_after_last(tag))).boxed()
+    stream::once(after_last).try_flatten().boxed()
 }

@@ -39,6 +39,7 @@ mod maintenance;
 mod not_found;
 mod oci_layout_file;
 mod open;
+mod parallel;
 mod pending_manifests;
 mod push_blob;
 mod size_limits;

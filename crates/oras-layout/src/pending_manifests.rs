@@ -1,7 +1,6 @@
 //! Manifests that wait to be stored together. Storing each alone would take several flushes of the disk.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use oras_fs::blocking;
@@ -31,9 +30,10 @@ pub(crate) struct PendingManifests {
 #[derive(Debug, Default)]
 struct Waiting {
     /// In the order in which they were added.
-    order: Vec<Descriptor>,
-    bytes: HashMap<Digest, Bytes>,
-    size: usize,
+    manifests: Vec<(Descriptor, Bytes)>,
+    /// The size of each manifest in bytes.
+    sizes: HashMap<Digest, usize>,
+    total_size: usize,
     /// Manifests that a check did not find. The caller usually adds them soon, and another writer is unlikely to add
     /// them before, so the disk is not checked again.
     absent: HashSet<Digest>,
@@ -42,7 +42,7 @@ struct Waiting {
 impl PendingManifests {
     /// Returns true if the manifest waits to be stored.
     pub(crate) fn contains(&self, node: &Descriptor) -> bool {
-        self.waiting.lock().bytes.get(&node.digest).is_some_and(|bytes| bytes.len() as u64 == node.size)
+        self.waiting.lock().sizes.get(&node.digest).is_some_and(|size| *size as u64 == node.size)
     }
 
     /// Records that a manifest is not in the layout.
@@ -59,7 +59,7 @@ impl PendingManifests {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.lock().order.is_empty()
+        self.waiting.lock().manifests.is_empty()
     }
 
     /// Adds a verified manifest. Returns true if the waiting manifests should be stored now.
@@ -68,13 +68,14 @@ impl PendingManifests {
         let mut waiting = self.waiting.lock();
         let size = bytes.len();
         waiting.absent.remove(&node.digest);
-        if waiting.bytes.insert(node.digest.clone(), bytes).is_none() {
-            waiting.order.push(node);
-            waiting.size += size;
+        if waiting.sizes.insert(node.digest.clone(), size).is_none() {
+            waiting.manifests.push((node, bytes));
+            waiting.total_size += size;
         }
         // While other manifests are being stored, the limit is doubled, so that the caller need not wait.
-        let is_full =
-            |times| waiting.order.len() >= times * MAX_MANIFESTS || waiting.size >= times * MAX_BYTES;
+        let is_full = |times| {
+            waiting.manifests.len() >= times * MAX_MANIFESTS || waiting.total_size >= times * MAX_BYTES
+        };
         is_full(2) || (is_full(1) && self.storing.try_lock().is_ok())
     }
 
@@ -89,29 +90,25 @@ impl PendingManifests {
         // Only one caller stores at a time. Otherwise two callers would store the same manifests.
         let _storing = self.storing.lock().await;
         // The manifests stay in `waiting` until they are stored, so that readers find them all the time.
-        let nodes: Vec<(Descriptor, Bytes)> = {
-            let waiting = self.waiting.lock();
-            let bytes = |node: &Descriptor| waiting.bytes.get(&node.digest).cloned().unwrap_or_default();
-            waiting.order.iter().map(|node| (node.clone(), bytes(node))).collect()
-        };
-        let mut changes: Vec<_> = nodes.iter().map(|(node, _)| IndexChange::List(node.clone())).collect();
+        let manifests = self.waiting.lock().manifests.clone();
+        let mut changes: Vec<_> = manifests.iter().map(|(node, _)| IndexChange::List(node.clone())).collect();
         changes.extend(last);
         if changes.is_empty() {
             return Ok(());
         }
-        let stored = nodes.len();
+        let stored = manifests.len();
         if stored > 0 {
-            let (root, nodes) = (index.root().to_owned(), Arc::new(nodes));
-            blocking(move || write_all(&root, size_limit, &nodes)).await?;
+            let root = index.root().to_owned();
+            blocking(move || write_all(&root, size_limit, &manifests)).await?;
         }
         // The index is written after the blobs, so that it never lists a missing manifest.
         index.write(changes).await?;
         let mut waiting = self.waiting.lock();
         // `add` appends to the list, so the stored manifests are still the first ones.
-        let stored: Vec<_> = waiting.order.drain(..stored).collect();
-        for node in stored {
-            let size = waiting.bytes.remove(&node.digest).map_or(0, |bytes| bytes.len());
-            waiting.size -= size;
+        let stored: Vec<_> = waiting.manifests.drain(..stored).collect();
+        for (node, bytes) in stored {
+            waiting.sizes.remove(&node.digest);
+            waiting.total_size -= bytes.len();
         }
         Ok(())
     }

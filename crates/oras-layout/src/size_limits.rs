@@ -1,6 +1,6 @@
 //! Maximum sizes of the files of a layout. Writers use the same limits as readers.
 
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{Error, ErrorKind, Result, check_written_size};
 
 /// The largest `index.json` that is read or written: 64 MiB list 200,000 manifests.
 pub(crate) const MAX_INDEX_SIZE: u64 = 64 * 1024 * 1024;
@@ -22,15 +22,10 @@ pub(crate) fn too_large(name: &str, size: u64, limit: u64) -> Error {
 /// # Errors
 /// `TooLarge`.
 pub(crate) fn check_index(name: &str, index: &[u8]) -> Result<()> {
-    let size = index.len() as u64;
-    if size <= MAX_INDEX_SIZE {
-        return Ok(());
-    }
-    let message = format!(
-        "the index would have {size} bytes, and at most {MAX_INDEX_SIZE} are read: delete tags or manifests, or \
-         use another layout"
-    );
-    Err(Error::new(ErrorKind::TooLarge, message).context(format!("failed to write {name}")))
+    check_written_size("the index", index.len(), MAX_INDEX_SIZE).map_err(|error| {
+        let message = format!("{error}: delete tags or manifests, or use another layout");
+        Error::new(error.kind(), message).context(format!("failed to write {name}"))
+    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use oras_fs::failed_to;
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{ErrorKind, Result};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ use crate::disk::blobs;
 use crate::disk::create_layout::exists;
 use crate::disk::file_digest::has_digest;
 use crate::graph::read_manifest;
+use crate::parallel::in_parallel;
 
 /// Returns true if the blob exists and has the size and digest of the descriptor. Returns `None` for an unknown
 /// algorithm, or if the receiver of `caller` is dropped, which cancels the verification.
@@ -29,9 +30,8 @@ pub(crate) fn verify(root: &Path, node: &Descriptor, caller: &oneshot::Sender<()
     if blob.size != node.size {
         return Ok(Some(false));
     }
-    let path = blobs::path(root, &node.digest);
     has_digest(&blob.file, &node.digest, node.size, || !caller.is_closed())
-        .map_err(|error| Error::io(format!("failed to read {}", path.display()), error))
+        .map_err(failed_to("read", &blobs::path(root, &node.digest)))
 }
 
 /// The digests that one handle and its clones have verified, so that each blob is hashed once. Readers detect a blob
@@ -60,7 +60,7 @@ impl VerifiedBlobs {
             // The caller has checked that the root exists. If it is missing now, `verify` does not return true.
             let is_present = is_root || exists(&blobs::path(root, &node.digest))?;
             is_root = false;
-            if !is_present || self.contains(&node.digest) {
+            if !is_present || self.0.lock().contains(&node.digest) {
                 continue;
             }
             if !node.media_type.is_manifest() {
@@ -79,35 +79,17 @@ impl VerifiedBlobs {
 
     /// Hashes blobs on all cores.
     fn are_intact(&self, root: &Path, leaves: &[Descriptor], caller: &oneshot::Sender<()>) -> Result<bool> {
-        // The threads share a counter, so that a thread with small blobs verifies more of them.
-        let next = AtomicUsize::new(0);
-        let check = || {
-            while let Some(node) = leaves.get(next.fetch_add(1, Ordering::Relaxed)) {
-                // A blob that cannot be verified is not treated as damaged.
-                if verify(root, node, caller)? == Some(false) {
-                    return Ok(false);
-                }
+        let check = |node: &Descriptor| {
+            // A blob that cannot be verified is not treated as damaged.
+            let is_intact = verify(root, node, caller)? != Some(false);
+            if is_intact {
                 self.insert(&node.digest);
             }
-            Ok(true)
+            Ok(is_intact)
         };
         let cores = thread::available_parallelism().map_or(1, usize::from).min(leaves.len());
-        if cores <= 1 {
-            return check();
-        }
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(check)).collect();
-            let mut all_intact = true;
-            for thread in threads {
-                // A panic counts as damage: the blobs are written again.
-                all_intact &= thread.join().unwrap_or(Ok(false))?;
-            }
-            Ok(all_intact)
-        })
-    }
-
-    fn contains(&self, digest: &Digest) -> bool {
-        self.0.lock().contains(digest)
+        let intact = in_parallel(leaves.iter(), cores, check)?;
+        Ok(intact.into_iter().all(|is_intact| is_intact))
     }
 
     fn insert(&self, digest: &Digest) {

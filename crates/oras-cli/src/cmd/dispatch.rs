@@ -52,8 +52,10 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     while let Some((_, inner)) = leaf.subcommand() {
         leaf = inner;
     }
-    if flags::value(leaf, "", "debug") {
-        log::show_requests();
+    let debug = flags::value(leaf, "", "debug");
+    // A server starts its own log, and the process can have only one of them.
+    if debug || matches.subcommand_name() != Some("serve") {
+        log::start(debug);
     }
     command_table::run(COMMANDS, matches).await
 }

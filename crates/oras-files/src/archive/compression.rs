@@ -83,8 +83,8 @@ impl Codec {
         let kind = match compression {
             Compression::None => CodecKind::None,
             Compression::Gzip(level) => {
-                let level = CompressionLvl::new(level).map_err(|_| no_level(level))?;
-                CodecKind::Gzip(Compressor::new(level))
+                let invalid = |_| io::Error::other(format!("there is no compression level {level}"));
+                CodecKind::Gzip(Compressor::new(CompressionLvl::new(level).map_err(invalid)?))
             }
             Compression::Zstd(level) => CodecKind::Zstd(zstd::bulk::Compressor::new(level)?),
         };
@@ -92,17 +92,16 @@ impl Codec {
     }
 
     /// Compresses a block into a member or frame of its own. Its header has no name and no time.
-    pub(super) fn compress(&mut self, block: &[u8]) -> io::Result<Bytes> {
+    pub(super) fn compress(&mut self, block: Vec<u8>) -> io::Result<Bytes> {
         let length = match &mut self.kind {
-            // The producer reuses the buffer of the block, so its bytes are copied.
-            CodecKind::None => return Ok(Bytes::copy_from_slice(block)),
+            CodecKind::None => return Ok(block.into()),
             CodecKind::Gzip(compressor) => {
                 let room = room(&mut self.out, compressor.gzip_compress_bound(block.len()));
-                compressor.gzip_compress(block, room).map_err(io::Error::other)?
+                compressor.gzip_compress(&block, room).map_err(io::Error::other)?
             }
             CodecKind::Zstd(compressor) => {
                 let room = room(&mut self.out, zstd::zstd_safe::compress_bound(block.len()));
-                compressor.compress_to_buffer(block, room)?
+                compressor.compress_to_buffer(&block, room)?
             }
         };
         Ok(Bytes::copy_from_slice(&self.out[..length]))
@@ -115,10 +114,6 @@ fn room(out: &mut Vec<u8>, size: usize) -> &mut [u8] {
         *out = vec![0; size];
     }
     &mut out[..size]
-}
-
-fn no_level(level: i32) -> io::Error {
-    io::Error::other(format!("there is no compression level {level}"))
 }
 
 #[cfg(test)]

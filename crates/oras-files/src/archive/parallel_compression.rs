@@ -5,7 +5,7 @@
 //! bounded queues of the workers bound the memory.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use bytes::Bytes;
@@ -46,22 +46,27 @@ pub(super) fn compress_all(
 ) -> Result<PackedDirectory> {
     let failed = |error| Error::io("failed to compress", error);
     thread::scope(|scope| {
-        let (recycle, free) = channel();
         let mut to_workers = Vec::new();
         let mut from_workers = Vec::new();
         for _ in 0..workers.max(1) {
             // One waiting block in each direction keeps a worker busy while its neighbours finish.
             let (to_worker, blocks) = sync_channel(1);
             let (from_worker, compressed) = sync_channel(1);
-            let (codec, recycle) = (Codec::new(compression).map_err(failed)?, recycle.clone());
-            let work = move || compress_blocks(codec, &blocks, &recycle, &from_worker);
+            let mut codec = Codec::new(compression).map_err(failed)?;
+            let work = move || {
+                // Ends when no blocks remain or the receiver is dropped.
+                while let Ok(block) = blocks.recv() {
+                    if from_worker.send(codec.compress(block)).is_err() {
+                        return;
+                    }
+                }
+            };
             thread::Builder::new().name("compress".to_owned()).spawn_scoped(scope, work).map_err(failed)?;
             to_workers.push(to_worker);
             from_workers.push(compressed);
         }
         let mut blocks = BlockWriter {
             workers: to_workers,
-            free,
             block: Vec::with_capacity(BLOCK),
             count: 0,
             hasher: Hasher::new(Algorithm::Sha256),
@@ -99,29 +104,9 @@ fn drain(
     Ok((hasher.finish(), size))
 }
 
-/// Compresses blocks until none remain or the receiver is dropped. Sends the buffers of the blocks back for reuse.
-fn compress_blocks(
-    mut codec: Codec,
-    blocks: &Receiver<Vec<u8>>,
-    recycle: &Sender<Vec<u8>>,
-    to: &SyncSender<io::Result<Bytes>>,
-) {
-    while let Ok(mut block) = blocks.recv() {
-        let compressed = codec.compress(&block);
-        block.clear();
-        // The producer may have finished.
-        drop(recycle.send(block));
-        if to.send(compressed).is_err() {
-            return;
-        }
-    }
-}
-
 /// A writer that hashes bytes, cuts them into blocks, and distributes the blocks to the workers.
 pub(super) struct BlockWriter {
     workers: Vec<SyncSender<Vec<u8>>>,
-    /// Empty buffers that workers sent back.
-    free: Receiver<Vec<u8>>,
     block: Vec<u8>,
     count: usize,
     hasher: Hasher,
@@ -129,8 +114,7 @@ pub(super) struct BlockWriter {
 
 impl BlockWriter {
     fn submit(&mut self) -> io::Result<()> {
-        let next = self.free.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
-        let block = std::mem::replace(&mut self.block, next);
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
         self.hasher.update(&block);
         // Blocks until the worker takes the block, which stops the producer from running ahead.
         let worker = &self.workers[self.count % self.workers.len()];

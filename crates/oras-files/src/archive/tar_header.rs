@@ -13,57 +13,27 @@ const PREFIX: usize = 155;
 /// The largest number that fits eleven octal digits.
 const MAX_OCTAL: u64 = 0o777_7777_7777;
 
-/// The type of an entry, with its particular fields.
-pub(super) enum TarEntryKind {
-    Directory,
-    /// A file of this size in bytes.
-    File(u64),
-    /// A symbolic link with this target.
-    Symlink(Vec<u8>),
-    Fifo,
-    /// A character or block device, by its type flag, with the number of the device.
-    Device {
-        flag: u8,
-        number: u64,
-    },
-}
-
 /// The fields of a header that are not constant.
 #[derive(Clone, Default)]
 pub(super) struct TarHeader {
     name: Vec<u8>,
-    link: Vec<u8>,
-    size: u64,
+    /// The target of a symbolic link.
+    pub(super) link: Vec<u8>,
+    /// The size of a file in bytes.
+    pub(super) size: u64,
     mode: u32,
     modified: i64,
-    device: DeviceNumber,
-    flag: u8,
-}
-
-/// The number of a device.
-#[derive(Clone, Copy, Default)]
-struct DeviceNumber {
-    major: u64,
-    minor: u64,
+    /// The number of a device.
+    pub(super) device: u64,
+    /// The type of the entry.
+    pub(super) flag: u8,
 }
 
 impl TarHeader {
-    pub(super) fn new(name: Vec<u8>, kind: TarEntryKind, metadata: &Metadata) -> Self {
-        let header = Self { name, mode: mode(metadata), modified: modified(metadata), ..Self::default() };
-        match kind {
-            TarEntryKind::Directory => Self { flag: b'5', ..header },
-            TarEntryKind::File(size) => Self { flag: b'0', size, ..header },
-            TarEntryKind::Symlink(link) => Self { flag: b'2', link, ..header },
-            TarEntryKind::Fifo => Self { flag: b'6', ..header },
-            TarEntryKind::Device { flag, number } => {
-                Self { flag, device: DeviceNumber::of(number), ..header }
-            }
-        }
-    }
-
-    /// Limits the modification time to `latest`.
-    pub(super) fn no_later_than(self, latest: Option<i64>) -> Self {
-        Self { modified: latest.map_or(self.modified, |latest| self.modified.min(latest)), ..self }
+    /// Returns a header with the name, the mode and the modification time, which is not after `latest`.
+    pub(super) fn new(name: Vec<u8>, metadata: &Metadata, latest: Option<i64>) -> Self {
+        let modified = modified(metadata).min(latest.unwrap_or(i64::MAX));
+        Self { name, mode: mode(metadata), modified, ..Self::default() }
     }
 
     /// Returns the header, preceded by a PAX header if a field does not fit.
@@ -101,8 +71,9 @@ impl TarHeader {
         let mut block = template(name, self.mode, self.size, self.flag);
         octal(&mut block[136..148], octal_time(self.modified).unwrap_or_default());
         put(&mut block[157..257], link);
-        octal(&mut block[329..337], self.device.major);
-        octal(&mut block[337..345], self.device.minor);
+        // The major and minor number, as Linux splits a device number.
+        octal(&mut block[329..337], (self.device >> 8 & 0xfff) | (self.device >> 32 & 0xffff_f000));
+        octal(&mut block[337..345], (self.device & 0xff) | (self.device >> 12 & 0xffff_ff00));
         put(&mut block[345..500], prefix);
         with_checksum(block)
     }
@@ -209,16 +180,6 @@ fn octal(field: &mut [u8], value: u64) {
 
 fn octal_time(modified: i64) -> Option<u64> {
     u64::try_from(modified).ok().filter(|seconds| *seconds <= MAX_OCTAL)
-}
-
-impl DeviceNumber {
-    /// Splits a device number of Linux.
-    fn of(number: u64) -> Self {
-        Self {
-            major: (number >> 8 & 0xfff) | (number >> 32 & 0xffff_f000),
-            minor: (number & 0xff) | (number >> 12 & 0xffff_ff00),
-        }
-    }
 }
 
 #[cfg(unix)]

@@ -41,15 +41,7 @@ pub(super) fn set_modified(file: &File, modified: SystemTime) -> io::Result<()> 
 /// does not depend on them.
 fn unless_refused(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if is_refusal(&error) => Ok(()),
+        Err(error) if oras_fs::is_refused(&error) => Ok(()),
         result => result,
     }
-}
-
-/// Returns true if the file system does not support or permit the call. Returns false for other errors.
-pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
-    )
 }

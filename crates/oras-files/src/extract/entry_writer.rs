@@ -8,25 +8,47 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
+use oras_fs::{fill, if_exists};
 use oras_store::{Error, ErrorKind, Result};
 
-use super::directory_attributes::{DirectoryAttributes, is_refusal, set_mode, set_modified};
+use super::directory_attributes::{DirectoryAttributes, set_mode, set_modified};
 use super::entry_path::check_entry_path;
-use super::extract_options::ExtractOptions;
 use super::symlinks::Symlinks;
 use super::tar_reader::{ArchiveEntry, ArchiveEntryKind, TarReader};
-use super::unpack_limits::LimitExceeded;
+use super::unpack_limits::{LimitExceeded, UnpackLimits};
 use crate::case_folding::CaseFoldedPaths;
+use crate::file_system_names::NameCheck;
 use crate::title::clean;
 
 /// The maximum size in bytes of one write to a file.
 const CHUNK: usize = 128 * 1024;
 
+/// The properties of one archive, and what the extraction allows.
+pub(crate) struct ExtractOptions<'a> {
+    /// The title of the layer: all names in the archive begin with it.
+    pub(crate) title: &'a str,
+    pub(crate) names: NameCheck<'a>,
+    /// The final path of the directory: an absolute link may lead back into it.
+    pub(crate) destination: &'a Path,
+    /// The size of the compressed archive in bytes.
+    pub(crate) packed_size: u64,
+    /// The digest of the uncompressed tar, if the layer has one.
+    pub(crate) content_digest: Option<&'a str>,
+    /// The limits on the unpacked size and the number of entries.
+    pub(crate) limits: UnpackLimits,
+    /// Keeps all bits of modes, regardless of the umask.
+    pub(crate) preserve_permissions: bool,
+    /// Allows links that lead out of the directory.
+    pub(crate) allow_outside_links: bool,
+}
+
 /// Writes entries below one directory.
 pub(super) struct EntryWriter<'a> {
     root: Dir,
-    /// The directory of the previous entry, which the next one usually shares.
-    last: OpenDirectory,
+    /// The path and the handle of the previous entry's directory, which the next entry usually shares. The handle is
+    /// `None` for the root.
+    last_path: PathBuf,
+    last_dir: Option<Dir>,
     options: &'a ExtractOptions<'a>,
     title: PathBuf,
     /// The mask that is applied to the modes of files and directories.
@@ -36,16 +58,6 @@ pub(super) struct EntryWriter<'a> {
     /// The paths of all earlier entries; `None` unless the file system is case-insensitive.
     paths: Option<CaseFoldedPaths>,
     buffer: Vec<u8>,
-    /// Whether the file system was found to store no modes.
-    has_lost_modes: bool,
-}
-
-#[derive(Default)]
-struct OpenDirectory {
-    /// The path below the root.
-    path: PathBuf,
-    /// `None` for the root.
-    dir: Option<Dir>,
 }
 
 impl<'a> EntryWriter<'a> {
@@ -56,7 +68,8 @@ impl<'a> EntryWriter<'a> {
             if options.preserve_permissions { 0o7777 } else { mode_of(&root.dir_metadata()?) & 0o777 };
         Ok(Self {
             root,
-            last: OpenDirectory::default(),
+            last_path: PathBuf::new(),
+            last_dir: None,
             options,
             title: clean(Path::new(options.title)),
             mode_mask,
@@ -64,7 +77,6 @@ impl<'a> EntryWriter<'a> {
             links: Symlinks::default(),
             paths: options.names.folds_case.then(CaseFoldedPaths::default),
             buffer: vec![0; CHUNK],
-            has_lost_modes: false,
         })
     }
 
@@ -125,6 +137,7 @@ impl<'a> EntryWriter<'a> {
                     set_mode(&file, entry.mode)?;
                 }
                 set_modified(&file, entry.modified)?;
+                #[cfg(unix)]
                 self.check_mode(&file, entry.mode)?;
             }
             _ => {
@@ -136,13 +149,12 @@ impl<'a> EntryWriter<'a> {
 
     /// Detects a file system that stores no modes. Only the owner's bits are compared, as access control lists can
     /// change the other bits.
-    fn check_mode(&mut self, file: &File, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    fn check_mode(&self, file: &File, mode: u32) -> io::Result<()> {
         const OWNER: u32 = 0o700;
-        if !self.has_lost_modes
-            && (mode_of_file(&file.metadata()?, mode) ^ (mode & self.mode_mask)) & OWNER != 0
-        {
-            self.has_lost_modes = true;
-            oras_fs::notice_lost_modes();
+        let stored = std::os::unix::fs::MetadataExt::mode(&file.metadata()?);
+        if (stored ^ (mode & self.mode_mask)) & OWNER != 0 {
+            oras_fs::warn_of_lost_modes();
         }
         Ok(())
     }
@@ -178,12 +190,11 @@ impl<'a> EntryWriter<'a> {
         }
         let name = self.open_parent(path)?;
         let parent = self.last_directory();
-        match parent.symlink_metadata(&name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-            Ok(found) if found.is_dir() && is_directory => return Ok(name),
-            Ok(found) if found.is_dir() => return Err(io::Error::other("a directory is in the way")),
-            Ok(_) => {
+        match if_exists(parent.symlink_metadata(&name))? {
+            None => {}
+            Some(found) if found.is_dir() && is_directory => return Ok(name),
+            Some(found) if found.is_dir() => return Err(io::Error::other("a directory is in the way")),
+            Some(_) => {
                 parent.remove_file(&name)?;
                 self.links.remove(path);
             }
@@ -198,39 +209,36 @@ impl<'a> EntryWriter<'a> {
     fn open_parent(&mut self, path: &Path) -> io::Result<PathBuf> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
-        if self.last.path == parent {
+        if self.last_path == parent {
             return Ok(name);
         }
         let (mut at, mut dir) = (PathBuf::new(), None);
         let mut parts = parent;
         // Directories are never deleted, so the open directory of the previous entry is still at its path.
-        if let (Ok(rest), Some(last)) = (parent.strip_prefix(&self.last.path), &self.last.dir) {
-            (at, dir, parts) = (self.last.path.clone(), Some(last.try_clone()?), rest);
+        if let (Ok(rest), Some(last)) = (parent.strip_prefix(&self.last_path), &self.last_dir) {
+            (at, dir, parts) = (self.last_path.clone(), Some(last.try_clone()?), rest);
         }
         for part in parts {
             let here: &Dir = dir.as_ref().unwrap_or(&self.root);
-            match here.symlink_metadata(part) {
-                Ok(found) if found.is_dir() => {}
-                Ok(found) if found.is_symlink() => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::PermissionDenied,
-                        "a parent is a symbolic link",
-                    ));
+            match if_exists(here.symlink_metadata(part))? {
+                None => here.create_dir(part)?,
+                Some(found) if found.is_dir() => {}
+                Some(found) if found.is_symlink() => {
+                    let message = "a parent is a symbolic link";
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
                 }
-                Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "a parent is a file")),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => here.create_dir(part)?,
-                Err(error) => return Err(error),
+                Some(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "a parent is a file")),
             }
             let next = here.open_dir(part)?;
             dir = Some(next);
             at.push(part);
         }
-        self.last = OpenDirectory { path: at, dir };
+        (self.last_path, self.last_dir) = (at, dir);
         Ok(name)
     }
 
     fn last_directory(&self) -> &Dir {
-        self.last.dir.as_ref().unwrap_or(&self.root)
+        self.last_dir.as_ref().unwrap_or(&self.root)
     }
 
     /// Checks where links lead, which needs all entries. Returns the attributes of directories, children first.
@@ -251,18 +259,17 @@ impl<'a> EntryWriter<'a> {
 
 fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> io::Result<()> {
     loop {
-        match from.read(buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => file.write_all(&buffer[..count])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        let count = fill(buffer, |unfilled, _| from.read(unfilled))?;
+        file.write_all(&buffer[..count])?;
+        if count < buffer.len() {
+            return Ok(());
         }
     }
 }
 
 /// Adds the kind of link to an error if the file system does not support such links.
 fn refused_link(what: &str, error: io::Error) -> io::Error {
-    if !is_refusal(&error) {
+    if !oras_fs::is_refused(&error) {
         return error;
     }
     io::Error::new(error.kind(), format!("the file system refuses {what}: {error}"))
@@ -282,16 +289,6 @@ fn create(parent: &Dir, name: &Path, mode: u32) -> io::Result<File> {
 #[cfg(unix)]
 fn mode_of(metadata: &cap_std::fs::Metadata) -> u32 {
     cap_std::fs::MetadataExt::mode(metadata)
-}
-
-#[cfg(unix)]
-fn mode_of_file(metadata: &std::fs::Metadata, _: u32) -> u32 {
-    std::os::unix::fs::MetadataExt::mode(metadata)
-}
-
-#[cfg(not(unix))]
-fn mode_of_file(_: &std::fs::Metadata, wanted: u32) -> u32 {
-    wanted
 }
 
 #[cfg(not(unix))]

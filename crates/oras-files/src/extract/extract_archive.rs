@@ -6,13 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use cap_std::fs::Dir;
-use oras_spec::{Algorithm, Digest, Hasher};
+use oras_spec::{Algorithm, Digest};
 use oras_store::{Error, ErrorKind, Result};
 
 use super::decompress::decompress;
 use super::directory_attributes::DirectoryAttributes;
-use super::entry_writer::{EntryWriter, unpack_error};
-use super::extract_options::ExtractOptions;
+use super::entry_writer::{EntryWriter, ExtractOptions, unpack_error};
 use super::read_ahead::ReadAhead;
 use super::tar_reader::TarReader;
 use super::unpack_limits::{LimitExceeded, LimitedReader};
@@ -32,7 +31,7 @@ pub(crate) fn extract_archive(
     thread::scope(|scope| {
         let stream = ReadAhead::start(scope, move || decompress(packed)).map_err(unpack_error)?;
         let allowed = options.limits.for_archive(options.packed_size);
-        let stream = LimitedReader::new(stream, Hasher::new(Algorithm::Sha256), allowed, cancelled);
+        let stream = LimitedReader::new(stream, allowed, cancelled);
         let mut entries = TarReader::new(stream);
         let mut writer = EntryWriter::new(root, options).map_err(unpack_error)?;
         let mut count = 0;
@@ -55,11 +54,11 @@ pub(crate) fn extract_archive(
 fn check_digest<R: Read>(stream: &mut LimitedReader<R>, expected: Option<&str>) -> Result<()> {
     let Some(expected) = expected.and_then(|text| text.parse::<Digest>().ok()) else { return Ok(()) };
     // The stream is hashed only with SHA-256, so a content digest with another algorithm is not compared.
-    if expected.algorithm() != Some(Algorithm::Sha256) || expected == stream.hasher().clone().finish() {
+    if expected.algorithm() != Some(Algorithm::Sha256) || expected == stream.digest() {
         return Ok(());
     }
     io::copy(stream, &mut io::sink()).map_err(unpack_error)?;
-    if expected == stream.hasher().clone().finish() {
+    if expected == stream.digest() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidContent, "content digest mismatch"))

@@ -6,7 +6,6 @@ mod directory_attributes;
 mod entry_path;
 mod entry_writer;
 mod extract_archive;
-mod extract_options;
 mod pax_records;
 mod read_ahead;
 mod symlinks;
@@ -14,6 +13,7 @@ mod tar_reader;
 mod unpack_limits;
 
 pub(crate) use self::directory_attributes::DirectoryAttributes;
+pub(crate) use self::entry_writer::ExtractOptions;
 pub(crate) use self::extract_archive::extract_archive;
-pub(crate) use self::extract_options::ExtractOptions;
+pub(crate) use self::read_ahead::ReadAhead;
 pub use self::unpack_limits::{LimitExceeded, UnpackLimits};

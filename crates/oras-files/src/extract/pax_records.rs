@@ -47,14 +47,13 @@ impl Records {
             b"linkpath" => self.link = name()?,
             b"size" if value.is_empty() => self.size = None,
             b"size" => {
-                let size = digits(value).ok_or_else(|| malformed("a PAX record has a size that is none"))?;
-                self.size = Some(size);
+                self.size =
+                    Some(digits(value).ok_or_else(|| malformed("a PAX record has a size that is none"))?);
             }
             b"mtime" if value.is_empty() => self.modified = None,
             b"mtime" => {
-                let time =
-                    parse_time(value).ok_or_else(|| malformed("a PAX record has a time that is none"))?;
-                self.modified = Some(time);
+                let time = parse_time(value);
+                self.modified = Some(time.ok_or_else(|| malformed("a PAX record has a time that is none"))?);
             }
             _ if key.starts_with(b"GNU.sparse.") => self.sparse = true,
             _ => {}

@@ -1,8 +1,10 @@
 //! Reads and decompresses ahead on a separate thread.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope};
+
+use bytes::{Buf, Bytes};
 
 /// The bytes in one block.
 const BLOCK: usize = 128 * 1024;
@@ -10,58 +12,58 @@ const BLOCK: usize = 128 * 1024;
 const BLOCKS: usize = 8;
 
 /// A reader of the blocks that another thread reads. Dropping it ends the thread after the next block.
-pub(super) struct ReadAhead {
-    blocks: Receiver<io::Result<Vec<u8>>>,
-    block: Vec<u8>,
-    at: usize,
+pub(crate) struct ReadAhead {
+    blocks: Receiver<io::Result<Bytes>>,
+    block: Bytes,
 }
 
 impl ReadAhead {
+    /// Reads the blocks from a channel. The closed channel is the end of the stream.
+    pub(crate) fn new(blocks: Receiver<io::Result<Bytes>>) -> Self {
+        Self { blocks, block: Bytes::new() }
+    }
+
     /// Starts a thread that opens and reads a stream.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'scope,
     ) -> io::Result<Self> {
         let (sender, blocks) = sync_channel(BLOCKS);
-        let work = move || match open() {
-            Ok(mut from) => while send_block(&mut from, &sender) {},
-            // If the receiver was dropped, no caller needs the error.
-            Err(error) => drop(sender.send(Err(error))),
+        let work = move || {
+            let mut from = match open() {
+                Ok(from) => from,
+                Err(error) => return drop(sender.send(Err(error))),
+            };
+            loop {
+                let mut block = Vec::with_capacity(BLOCK);
+                let read = (&mut from).take(BLOCK as u64).read_to_end(&mut block);
+                // The receiver gets the bytes before an error first. If it was dropped, no caller needs the error.
+                if !block.is_empty() && sender.send(Ok(block.into())).is_err() {
+                    return;
+                }
+                match read {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) => return drop(sender.send(Err(error))),
+                }
+            }
         };
         Builder::new().name("decompress".to_owned()).spawn_scoped(scope, work)?;
-        Ok(Self { blocks, block: Vec::new(), at: 0 })
-    }
-}
-
-/// Reads and sends one block. Returns false at the end of the stream, after an error, and if the receiver was dropped.
-fn send_block(from: &mut impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> bool {
-    let mut block = Vec::with_capacity(BLOCK);
-    let read = from.take(BLOCK as u64).read_to_end(&mut block);
-    // The receiver gets the bytes before an error first.
-    if !block.is_empty() && sender.send(Ok(block)).is_err() {
-        return false;
-    }
-    match read {
-        Ok(count) => count > 0,
-        Err(error) => {
-            drop(sender.send(Err(error)));
-            false
-        }
+        Ok(Self::new(blocks))
     }
 }
 
 impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.block.len() {
+        while self.block.is_empty() {
             match self.blocks.recv() {
-                Ok(block) => (self.block, self.at) = (block?, 0),
+                Ok(block) => self.block = block?,
                 // The thread has ended. If it failed, it has sent the error as the last block.
                 Err(_) => return Ok(0),
             }
         }
-        let count = buffer.len().min(self.block.len() - self.at);
-        buffer[..count].copy_from_slice(&self.block[self.at..self.at + count]);
-        self.at += count;
+        let count = buffer.len().min(self.block.len());
+        self.block.copy_to_slice(&mut buffer[..count]);
         Ok(count)
     }
 }

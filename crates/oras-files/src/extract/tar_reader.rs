@@ -71,13 +71,10 @@ impl<R: Read> TarReader<R> {
             self.skip()?;
             let Some(block) = self.header()? else {
                 // A long name or a PAX header without an entry means that the archive was cut off.
-                let nothing = extensions.records.is_none() && extensions.name.is_none();
-                let complete = nothing && extensions.link.is_none();
-                return if complete {
-                    Ok(None)
-                } else {
-                    Err(malformed("the archive ends after a long name"))
+                let Extensions { records: None, name: None, link: None } = extensions else {
+                    return Err(malformed("the archive ends after a long name"));
                 };
+                return Ok(None);
             };
             let header = Header::from_byte_slice(&block);
             let size = header.entry_size()?;
@@ -148,15 +145,11 @@ impl<R: Read> TarReader<R> {
                 _ => Ok(None),
             };
         }
-        let (mut unsigned, mut signed) = (0_u32, 0_i64);
-        for (at, byte) in block.iter().enumerate() {
-            let byte = if (148..156).contains(&at) { b' ' } else { *byte };
-            unsigned += u32::from(byte);
-            // Some old programs summed signed characters.
-            signed += i64::from(byte.cast_signed());
-        }
-        let expected = Header::from_byte_slice(&block).cksum()?;
-        if expected != unsigned && i64::from(expected) != signed {
+        // The checksum itself counts as spaces. Some old programs summed signed characters.
+        let summed = || block[..148].iter().chain(b"        ").chain(&block[156..]);
+        let unsigned: i64 = summed().map(|byte| i64::from(*byte)).sum();
+        let signed: i64 = summed().map(|byte| i64::from(byte.cast_signed())).sum();
+        if ![unsigned, signed].contains(&Header::from_byte_slice(&block).cksum()?.into()) {
             return Err(malformed("a header has the wrong checksum"));
         }
         Ok(Some(block))
@@ -164,17 +157,11 @@ impl<R: Read> TarReader<R> {
 
     fn block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
-        let mut filled = 0;
-        while filled < BLOCK {
-            match self.stream.read(&mut block[filled..]) {
-                Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(truncated()),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        match oras_fs::fill(&mut block, |unfilled, _| self.stream.read(unfilled))? {
+            0 => Ok(None),
+            BLOCK => Ok(Some(block)),
+            _ => Err(truncated()),
         }
-        Ok(Some(block))
     }
 
     fn extension(&mut self, size: u64) -> io::Result<Vec<u8>> {
@@ -196,12 +183,10 @@ impl<R: Read> TarReader<R> {
     }
 
     fn skip(&mut self) -> io::Result<()> {
-        let mut rest = (&mut self.stream).take(std::mem::take(&mut self.content));
-        io::copy(&mut rest, &mut io::sink())?;
-        let missing = rest.limit();
-        let padding = std::mem::take(&mut self.padding);
-        let skipped = io::copy(&mut (&mut self.stream).take(padding), &mut io::sink())?;
-        if missing > 0 || skipped < padding { Err(truncated()) } else { Ok(()) }
+        // `expect` has checked that the sum is not too large.
+        let rest = std::mem::take(&mut self.content) + std::mem::take(&mut self.padding);
+        let skipped = io::copy(&mut (&mut self.stream).take(rest), &mut io::sink())?;
+        if skipped < rest { Err(truncated()) } else { Ok(()) }
     }
 }
 

@@ -1,11 +1,10 @@
 //! Limits on the unpacked size and the number of entries of an archive.
 
-use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oras_spec::Hasher;
+use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind};
 
 /// The limits for unpacking one archive, so that a small download cannot fill the disk.
@@ -30,28 +29,19 @@ impl Default for UnpackLimits {
 }
 
 /// The limit of [`UnpackLimits`] that an archive exceeds. [`Error::find`] finds it in the error of a pull.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitExceeded {
     /// More than this many bytes.
+    #[error("the archive unpacks to more than {0} bytes")]
     Size(u64),
     /// More than this many times the compressed size.
+    #[error("the archive unpacks to more than {0} times its size")]
     Ratio(u64),
     /// More than this many entries.
+    #[error("the archive has more than {0} entries")]
     Entries(u64),
 }
-
-impl fmt::Display for LimitExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size(limit) => write!(f, "the archive unpacks to more than {limit} bytes"),
-            Self::Ratio(limit) => write!(f, "the archive unpacks to more than {limit} times its size"),
-            Self::Entries(limit) => write!(f, "the archive has more than {limit} entries"),
-        }
-    }
-}
-
-impl std::error::Error for LimitExceeded {}
 
 impl From<LimitExceeded> for Error {
     fn from(exceeded: LimitExceeded) -> Self {
@@ -88,13 +78,13 @@ pub(super) struct LimitedReader<R> {
 }
 
 impl<R: Read> LimitedReader<R> {
-    pub(super) fn new(inner: R, hasher: Hasher, limit: SizeLimit, cancelled: Arc<AtomicBool>) -> Self {
-        Self { inner, hasher, limit, cancelled }
+    pub(super) fn new(inner: R, limit: SizeLimit, cancelled: Arc<AtomicBool>) -> Self {
+        Self { inner, hasher: Hasher::new(Algorithm::Sha256), limit, cancelled }
     }
 
-    /// Returns the hash of the bytes that were read so far.
-    pub(super) fn hasher(&self) -> &Hasher {
-        &self.hasher
+    /// Returns the SHA-256 digest of the bytes that were read so far.
+    pub(super) fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::atomic::AtomicBool;
 
 use cap_std::fs::File as DirFile;
+use oras_fs::failed_to;
 use oras_spec::Descriptor;
 use oras_store::{Error, ErrorKind, Result};
 
 use super::existing_files::{copy_verified, find_existing};
 use super::staged_item::{Location, StagedItem};
 use super::title_path::Destinations;
-use crate::packed_layer::is_packed_directory;
+use super::unpack_layer::is_packed_directory;
 
 /// Copies the staged `original` to a new item for `title`, unless the file at its path already has the content.
 ///
@@ -28,8 +29,7 @@ pub(crate) fn copy_duplicate(
     {
         return Ok(item);
     }
-    let failed =
-        |error| Error::io(format!("failed to copy content to {}", destination.path.display()), error);
+    let failed = failed_to("copy content to", &destination.path);
     let source = match &original.location {
         Location::PartialFile(file) => file.open(),
         Location::Staging => original.output.staging.open(&original.staged).map(DirFile::into_std),

@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cap_std::fs::Dir;
 use oras_fs::FileStamp;
 use oras_spec::{Algorithm, Descriptor, Digest, annotation};
-use oras_store::{Error, ErrorKind, Result, Verifier};
+use oras_store::{Error, Result, Verifier};
 
 use super::staged_item::{Location, StagedItem};
 use super::title_path::Destination;
+use super::unpack_layer::is_packed_directory;
 use crate::archive;
-use crate::packed_layer::is_packed_directory;
+use crate::cancel::check_cancelled;
 
 /// A directory is not read if its tar is larger than [`MIN_TAR_LIMIT`] and than this multiple of the layer's size:
 /// fetching the layer is faster then.
@@ -39,11 +40,10 @@ pub(crate) fn find_existing(
         return None;
     }
     let found = dir.symlink_metadata(&destination.relative).ok()?;
-    let is_same = match is_packed_directory(layer) {
-        true => found.is_dir() && is_same_directory(destination, layer, cancelled).unwrap_or_default(),
-        false => {
-            found.is_file() && is_same_file(dir, &destination.relative, layer, cancelled).unwrap_or_default()
-        }
+    let is_same = if is_packed_directory(layer) {
+        found.is_dir() && is_same_directory(destination, layer, cancelled)?
+    } else {
+        found.is_file() && is_same_file(dir, &destination.relative, layer, cancelled)?
     };
     is_same.then(|| StagedItem::new(destination, PathBuf::new(), Location::Target))
 }
@@ -108,7 +108,7 @@ pub(crate) fn copy_local_file(
 /// Copies the content of `layer` from `from` to `to`.
 ///
 /// # Errors
-/// [`ErrorKind::DigestMismatch`] or [`ErrorKind::SizeMismatch`] if the content is not that of `layer`; `Io`.
+/// `DigestMismatch` or `SizeMismatch` if the content is not that of `layer`; `Io`.
 pub(crate) fn copy_verified(
     from: &mut (impl Read + Send),
     to: &mut impl io::Write,
@@ -118,16 +118,13 @@ pub(crate) fn copy_verified(
     let failed = |error| Error::io("failed to read", error);
     let mut verifier = Verifier::new(layer)?;
     let mut copied = Ok(());
-    let is_complete = oras_fs::read_through(from, |piece| {
-        copied = verifier.update(piece).and_then(|()| to.write_all(piece).map_err(failed));
-        match copied.is_err() || cancelled.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+    let read = oras_fs::read_through(from, |piece| {
+        copied = check_cancelled(cancelled)
+            .and_then(|()| verifier.update(piece))
+            .and_then(|()| to.write_all(piece).map_err(failed));
+        if copied.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     copied?;
-    match is_complete.map_err(failed)? {
-        true => verifier.finish(),
-        false => Err(Error::new(ErrorKind::Other, "cancelled")),
-    }
+    read.map_err(failed)?;
+    verifier.finish()
 }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
+use oras_fs::{WARNINGS, if_exists};
 
 use super::replaced_file::{is_same_file, keep_beside};
 
@@ -69,30 +70,26 @@ fn put_back(staging: &Dir, dir: &Dir, root: &Path, aside: &Path) -> bool {
         return true;
     }
     let shown = root.join(path);
-    match dir.symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let restored = staging.rename(aside, dir, path).is_ok();
-            if restored {
-                oras_fs::notice(&format!(
-                    "an interrupted pull had moved {} aside: restored",
-                    shown.display()
-                ));
+    let shown = shown.display();
+    match if_exists(dir.symlink_metadata(path)) {
+        Ok(None) => {
+            let is_restored = staging.rename(aside, dir, path).is_ok();
+            if is_restored {
+                tracing::warn!(target: WARNINGS, "an interrupted pull had moved {shown} aside: restored");
             }
-            restored
+            is_restored
+        }
+        Ok(Some(_)) => {
+            let Some(beside) = keep_beside(staging, dir, path, aside) else { return false };
+            let beside = root.join(beside);
+            let beside = beside.display();
+            tracing::warn!(
+                target: WARNINGS,
+                "an interrupted pull had replaced {shown}: the earlier file is kept as {beside}"
+            );
+            true
         }
         Err(_) => false,
-        Ok(_) => match keep_beside(staging, dir, path, aside) {
-            Some(beside) => {
-                let beside = root.join(beside);
-                oras_fs::notice(&format!(
-                    "an interrupted pull had replaced {}: the earlier file is kept as {}",
-                    shown.display(),
-                    beside.display()
-                ));
-                true
-            }
-            None => false,
-        },
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, OpenOptions};
-use oras_fs::PartialFile;
+use oras_fs::{PartialFile, failed_to};
 use oras_store::{Content, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
@@ -45,9 +45,8 @@ impl OutputDir {
     /// files of killed pulls.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         oras_fs::sweep_partial_files(path);
-        let dir = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|error| Error::io(format!("failed to open {}", path.display()), error))?;
-        let failed = |error| Error::io(format!("failed to create a directory in {}", path.display()), error);
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed_to("open", path))?;
+        let failed = failed_to("create a directory in", path);
         interrupted_pull::recover(&dir, path);
         let staging_name = create_staging(&dir).map_err(failed)?;
         let staging = dir.open_dir(&staging_name).map_err(failed)?;
@@ -107,11 +106,10 @@ impl OutputDir {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return Err(
-                        Error::new(ErrorKind::Denied, format!("{shown} leads out")).with_source(error)
-                    );
+                    let denied = Error::new(ErrorKind::Denied, format!("{shown} leads out"));
+                    return Err(denied.with_source(error));
                 }
-                Err(error) => return Err(Error::io(format!("failed to look at {shown}"), error)),
+                Err(error) => return Err(failed_to("look at", parent)(error)),
             }
         }
         Ok(())
@@ -132,10 +130,8 @@ impl OutputDir {
     pub(crate) fn create_staged(&self, name: &Path) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        let file = self.staging.open_with(name, &options).map_err(|error| {
-            Error::io(format!("failed to create a file in {}", self.path.display()), error)
-        })?;
-        Ok(file.into_std())
+        let created = self.staging.open_with(name, &options);
+        Ok(created.map_err(failed_to("create a file in", &self.path))?.into_std())
     }
 }
 
@@ -159,21 +155,16 @@ impl Drop for OutputDir {
 
 /// Creates a staging directory that only this user may enter. Returns its name.
 fn create_staging(dir: &Dir) -> std::io::Result<PathBuf> {
-    let builder = {
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        // Staged content is not verified yet, so other users must not read it.
-        cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(false);
-        builder
-    };
-    let mut attempt = 0;
-    loop {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    // Staged content is not verified yet, so other users must not read it.
+    cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for attempt in 0..ATTEMPTS {
         let name = PathBuf::from(format!("{}{}-{attempt}", interrupted_pull::PREFIX, std::process::id()));
         match dir.create_dir_with(&name, &builder) {
-            Ok(()) => return Ok(name),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|()| name),
         }
     }
+    Err(io::ErrorKind::AlreadyExists.into())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use oras_fs::CompletedFile;
+use oras_fs::{CompletedFile, failed_to, if_exists};
 use oras_store::{Error, Result};
 
 use super::interrupted_pull::REPLACED;
@@ -49,18 +49,15 @@ fn move_staged(items: &[StagedItem], keep_old_files: bool) -> Result<()> {
     let moves = plan_moves(items, keep_old_files)?;
     let mut done = Vec::new();
     // The attributes come last, because nothing can be moved into a directory without write permission.
-    let result = run_all(&moves, &mut done).and_then(|()| set_directory_attributes(items, &moves));
+    let moved = moves.iter().try_for_each(|step| {
+        run(step, &mut done).map_err(|error| write_failed(&step.output, &step.to, error))
+    });
+    let result = moved.and_then(|()| set_directory_attributes(items, &moves));
     result.map_err(|error| roll_back(done, error))
 }
 
 fn write_failed(output: &OutputDir, path: &Path, error: io::Error) -> Error {
-    Error::io(format!("failed to write {}", output.path.join(path).display()), error)
-}
-
-fn run_all(moves: &[Move], done: &mut Vec<DoneStep>) -> Result<()> {
-    moves
-        .iter()
-        .try_for_each(|step| run(step, done).map_err(|error| write_failed(&step.output, &step.to, error)))
+    failed_to("write", &output.path.join(path))(error)
 }
 
 /// Sets modes and times of the directories that were moved. An existing directory keeps its own.
@@ -95,10 +92,9 @@ fn set_attributes(dir: &Dir, path: &Path, attributes: &DirectoryAttributes) -> i
 fn run(step: &Move, done: &mut Vec<DoneStep>) -> io::Result<()> {
     let OutputDir { dir, staging, .. } = &*step.output;
     // Parents are created one by one, so that each new directory can be removed again.
-    let mut parents: Vec<_> =
+    let parents: Vec<_> =
         step.to.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()).collect();
-    parents.reverse();
-    for parent in parents {
+    for parent in parents.into_iter().rev() {
         match dir.create_dir(parent) {
             Ok(()) => {
                 let output = Arc::clone(&step.output);
@@ -130,10 +126,8 @@ fn run(step: &Move, done: &mut Vec<DoneStep>) -> io::Result<()> {
 /// replace it at any moment.
 fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
     let OutputDir { dir, staging, .. } = &*step.output;
-    match dir.symlink_metadata(&step.to) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+    if if_exists(dir.symlink_metadata(&step.to))?.is_none() {
+        return Ok(false);
     }
     if let Some(parent) = aside.parent() {
         staging.create_dir_all(parent)?;
@@ -147,9 +141,5 @@ fn set_aside(step: &Move, aside: &Path) -> io::Result<bool> {
             Err(_) => {}
         }
     }
-    match dir.rename(&step.to, staging, aside) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(if_exists(dir.rename(&step.to, staging, aside))?.is_some())
 }

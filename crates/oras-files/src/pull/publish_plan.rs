@@ -1,10 +1,10 @@
 //! Plans a publication: which staged files and directories are moved, and which existing paths conflict with them.
 
 use std::collections::BTreeMap;
-use std::io::{self, Error as IoError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oras_fs::{failed_to, if_exists};
 use oras_store::{Error, ErrorKind, Result};
 
 use super::output_dir::OutputDir;
@@ -23,10 +23,18 @@ pub(crate) struct Move {
 /// # Errors
 /// `AlreadyExists` for a conflict with an existing path or between two items; `Denied`; `Io`.
 pub(crate) fn plan_moves(items: &[StagedItem], keep_old_files: bool) -> Result<Vec<Move>> {
-    let unchanged = UnchangedPaths::of(items);
+    let unchanged: BTreeMap<_, _> = items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| item.is_unchanged())
+        .map(|(number, item)| ((&*item.output.path, &*item.target), number))
+        .collect();
     let mut moves = Vec::new();
     for (number, item) in items.iter().enumerate().filter(|(_, item)| !item.is_unchanged()) {
-        let keeps_existing = |path: &Path| unchanged.covers(item, number, path);
+        // A later, unchanged item at the path or at a parent would replace what this item writes there.
+        let is_replaced =
+            |path: &Path| unchanged.get(&(&*item.output.path, path)).is_some_and(|later| *later > number);
+        let keeps_existing = |path: &Path| path.ancestors().any(is_replaced);
         let mut planner = Planner {
             output: &item.output,
             keep_old_files,
@@ -56,24 +64,6 @@ pub(crate) fn check_case(items: &[StagedItem]) -> Result<()> {
     Ok(())
 }
 
-/// The paths of unchanged items. Items are published in order, so a later item replaces an earlier one.
-struct UnchangedPaths<'a>(BTreeMap<(&'a Path, &'a Path), usize>);
-
-impl<'a> UnchangedPaths<'a> {
-    fn of(items: &'a [StagedItem]) -> Self {
-        let unchanged = items.iter().enumerate().filter(|(_, item)| item.is_unchanged());
-        Self(unchanged.map(|(number, item)| ((&*item.output.path, &*item.target), number)).collect())
-    }
-
-    /// Returns true if a later, unchanged item already has its content at `path` or at a parent of `path`. `number` is
-    /// the number of `item`. The later item would replace what `item` writes there, so the existing file stays.
-    fn covers(&self, item: &StagedItem, number: usize, path: &Path) -> bool {
-        let is_replaced =
-            |at: &Path| self.0.get(&(&*item.output.path, at)).is_some_and(|later| *later > number);
-        !self.0.is_empty() && path.ancestors().any(is_replaced)
-    }
-}
-
 /// Adds the moves of one item.
 struct Planner<'a> {
     output: &'a Arc<OutputDir>,
@@ -89,32 +79,28 @@ impl Planner<'_> {
         let output = self.output;
         // Checked again, because another program may have changed the directories since the title was resolved.
         output.check_parents(target)?;
-        let staged = output.staging.symlink_metadata(&from).map_err(|error| look_failed(&from, error))?;
-        let existing = match output.dir.symlink_metadata(target) {
-            Ok(existing) => existing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.push(from, target);
-                return Ok(());
-            }
-            Err(error) => return Err(look_failed(target, error)),
+        let staged = output.staging.symlink_metadata(&from).map_err(failed_to("look at", &from))?;
+        let existing =
+            if_exists(output.dir.symlink_metadata(target)).map_err(failed_to("look at", target))?;
+        let Some(existing) = existing else {
+            self.push(from, target);
+            return Ok(());
         };
         if self.keep_old_files {
             return Err(Error::new(ErrorKind::AlreadyExists, "overwrite disallowed"));
         }
         match (staged.is_dir(), existing.is_dir()) {
             (true, true) => {
-                let entries = output.staging.read_dir(&from).map_err(|error| look_failed(&from, error))?;
+                let entries = output.staging.read_dir(&from).map_err(failed_to("look at", &from))?;
                 for entry in entries {
-                    let name = entry.map_err(|error| look_failed(&from, error))?.file_name();
+                    let name = entry.map_err(failed_to("look at", &from))?.file_name();
                     self.add(from.join(&name), &target.join(&name))?;
                 }
             }
             _ if (self.keeps_existing)(target) => {}
             (false, true) => {
-                return Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("{} is a directory", target.display()),
-                ));
+                let message = format!("{} is a directory", target.display());
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
             }
             (true, false) if !existing.is_symlink() => {
                 let message = format!("{} is not a directory", target.display());
@@ -128,8 +114,4 @@ impl Planner<'_> {
     fn push(&mut self, from: PathBuf, target: &Path) {
         self.moves.push(Move { output: Arc::clone(self.output), from, to: target.to_owned() });
     }
-}
-
-fn look_failed(path: &Path, error: IoError) -> Error {
-    Error::io(format!("failed to look at {}", path.display()), error)
 }

@@ -51,10 +51,8 @@ fn restore(output: &OutputDir, path: &Path, aside: &Path) -> Option<PathBuf> {
     if restored {
         return None;
     }
-    if let Some(beside) = keep_beside(&output.staging, &output.dir, path, aside) {
-        return Some(output.path.join(beside));
-    }
-    Some(output.keep_staged(aside))
+    let beside = keep_beside(&output.staging, &output.dir, path, aside);
+    Some(beside.map_or_else(|| output.keep_staged(aside), |beside| output.path.join(beside)))
 }
 
 #[cfg(all(test, unix))]

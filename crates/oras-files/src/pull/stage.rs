@@ -1,20 +1,18 @@
 //! Stages one layer: finds it at its path, copies it from a local file, or fetches and verifies it.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use oras_fs::{Durability, PartialFile, blocking};
-use oras_store::{Content, Error, Origin, Result};
+use oras_store::{Content, Origin, Result};
 
 use super::existing_files::{copy_local_file, find_existing};
 use super::staged_item::{Location, StagedItem};
 use super::title_path::{Destination, Destinations};
-use super::unpack_layer::{unpack_fetched, unpack_while_fetching};
+use super::unpack_layer::{is_packed_directory, unpack_fetched, unpack_while_fetching};
 use crate::cancel::CancelOnDrop;
-use crate::packed_layer::is_packed_directory;
 
 /// A packed directory below this size is unpacked while it is fetched: fetching it again takes seconds. A larger one is
 /// fetched into a partial file first, which a later run can resume, and is unpacked when it is complete.
@@ -54,7 +52,8 @@ pub(crate) async fn stage(
             // The content is opened separately, so that an open error is not reported as a failed copy.
             let stream = content.unverified(0..layer.size).await?;
             let opened = Content::once(layer.clone(), stream);
-            let written = write_verified(&opened, file, destination.path.display().to_string()).await;
+            let name = destination.path.display().to_string();
+            let written = oras_fs::write_verified(&opened, file, name, |_| Ok(())).await;
             written.map_err(|error| destination.copy_failed(error))?;
             StagedItem::new(&destination, staged, Location::Staging)
         }
@@ -116,17 +115,4 @@ fn copy_from_origin(
     // A copy with the wrong content is deleted with the staging directory.
     copy_local_file(&path, || destination.output.create_staged(&staged), layer, cancelled)?;
     Some(StagedItem::new(destination, staged, Location::Staging))
-}
-
-/// Writes verified content to `file`. After an error, `file` may contain some of the bytes.
-async fn write_verified(content: &Content, mut file: File, name: String) -> Result<()> {
-    if content.descriptor().size > oras_fs::CHUNK as u64 {
-        return oras_fs::write_verified(content, file, name, |_| Ok(())).await;
-    }
-    // For content this small, separate threads for hashing and writing would cost more than they save.
-    let bytes = content.bytes(oras_fs::CHUNK as u64).await?;
-    blocking(move || {
-        file.write_all(&bytes).map_err(|error| Error::io(format!("failed to write {name}"), error))
-    })
-    .await
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oras_fs::failed_to;
 use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
@@ -65,14 +66,11 @@ impl Destinations {
         let cleaned = clean(Path::new(title));
         // `push .` gives its directory the title `.`, which is the output directory itself.
         if title.contains('\0') || (cleaned == Path::new(".") && !is_directory) {
-            return Err(Error::new(
-                ErrorKind::InvalidContent,
-                format!("{title:?} is not the name of a file"),
-            ));
+            let message = format!("{title:?} is not the name of a file");
+            return Err(Error::new(ErrorKind::InvalidContent, message));
         }
         check_windows_names(Path::new(title))?;
-        let output = std::path::absolute(&self.output)
-            .map_err(|error| Error::io(format!("failed to find {}", self.output.display()), error))?;
+        let output = std::path::absolute(&self.output).map_err(failed_to("find", &self.output))?;
         // The path is cleaned by its text, as in the Go tool: `../out` is a sibling of the current directory, even if
         // that is a link.
         let output = clean(&output);
@@ -87,16 +85,15 @@ impl Destinations {
         let existing = nearest_directory(&from)?;
         let relative = clean(path.strip_prefix(existing).map_err(|_| traversal_error())?);
         // Links above the output directory are resolved once, so that all titles below it share one handle.
-        let existing = existing
-            .canonicalize()
-            .map_err(|error| Error::io(format!("failed to find {}", existing.display()), error))?;
+        let existing = existing.canonicalize().map_err(failed_to("find", existing))?;
         let output = self.open(existing)?;
         output.name_check().check(&relative)?;
         output.check_parents(&relative).map_err(|error| match error.kind() {
             ErrorKind::Denied => traversal_error(),
             _ => error,
         })?;
-        if self.options.keep_old_files && exists(&path)? {
+        // If the check fails here, the plan of the publication fails, too. A dangling link counts as existing.
+        if self.options.keep_old_files && path.symlink_metadata().is_ok() {
             let message =
                 format!("failed to resolve path for writing: overwrite disallowed: {}", path.display());
             return Err(Error::new(ErrorKind::AlreadyExists, message));
@@ -133,23 +130,8 @@ fn nearest_directory(path: &Path) -> Result<&Path> {
                 return Err(Error::new(ErrorKind::Io, message));
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(look_failed(ancestor, error)),
+            Err(error) => return Err(failed_to("look at", ancestor)(error)),
         }
     }
     Ok(Path::new("/"))
-}
-
-/// Returns true if the path exists. A dangling link counts as existing.
-fn exists(path: &Path) -> Result<bool> {
-    match path.symlink_metadata() {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(false)
-        }
-        Err(error) => Err(look_failed(path, error)),
-    }
-}
-
-fn look_failed(path: &Path, error: std::io::Error) -> Error {
-    Error::io(format!("failed to look at {}", path.display()), error)
 }

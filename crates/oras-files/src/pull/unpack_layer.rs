@@ -3,12 +3,12 @@
 //! While a layer is fetched its bytes are not verified yet. The digest is checked before anything is published. A
 //! verified archive may still be malicious, so its entries get the same checks.
 
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures::join;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, annotation};
@@ -18,10 +18,15 @@ use super::options::PullOptions;
 use super::staged_item::{Location, StagedItem};
 use super::title_path::Destination;
 use crate::cancel::CancelOnDrop;
-use crate::extract::{ExtractOptions, extract_archive};
+use crate::extract::{ExtractOptions, ReadAhead, extract_archive};
 
 /// The number of chunks between the network and the archive reader. It bounds the memory of one layer.
 const QUEUE: usize = 8;
+
+/// Returns true if the layer is a packed directory, which a pull unpacks.
+pub(crate) fn is_packed_directory(layer: &Descriptor) -> bool {
+    layer.annotations.get(annotation::UNPACK).is_some_and(|unpack| unpack == "true")
+}
 
 /// Unpacks a layer while it is fetched and verified.
 ///
@@ -38,18 +43,11 @@ pub(crate) async fn unpack_while_fetching(
     let stream = content.unverified(0..layer.size).await?;
     let opened = Content::once(layer.clone(), stream);
     let (destination, cancelled) = (Arc::new(destination), Arc::clone(&cancel.0));
-    let unpack = {
-        let destination = Arc::clone(&destination);
-        let layer = layer.clone();
-        move |archive: Box<dyn Read + Send>| unpack(archive, &destination, &layer, options, cancelled)
-    };
-    if layer.size <= oras_fs::CHUNK as u64 {
-        let bytes =
-            opened.bytes(oras_fs::CHUNK as u64).await.map_err(|error| destination.copy_failed(error))?;
-        return blocking(move || unpack(Box::new(Cursor::new(bytes)))).await;
-    }
     let (sender, receiver) = sync_channel(QUEUE);
-    let unpacking = blocking(move || unpack(Box::new(ChunkReader { receiver, chunk: Bytes::new() })));
+    let unpacking = {
+        let destination = Arc::clone(&destination);
+        blocking(move || unpack(Box::new(ReadAhead::new(receiver)), &destination, &layer, options, cancelled))
+    };
     let name = destination.path.display().to_string();
     let fetching = oras_fs::write_verified(&opened, ChunkWriter(Some(sender)), name, |writer| {
         // The reader treats the closed channel as the end of the archive.
@@ -114,14 +112,14 @@ fn unpack(
     Ok(StagedItem { directories: Arc::new(directories), ..item })
 }
 
-/// Sends the fetched bytes to a [`ChunkReader`].
+/// Sends the fetched bytes to a [`ReadAhead`].
 ///
 /// If the reader was dropped, unpacking has failed and returns its own error. The remaining bytes are only verified.
-struct ChunkWriter(Option<SyncSender<Bytes>>);
+struct ChunkWriter(Option<SyncSender<io::Result<Bytes>>>);
 
 impl Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.as_ref().is_some_and(|sender| sender.send(Bytes::copy_from_slice(bytes)).is_err()) {
+        if self.0.as_ref().is_some_and(|sender| sender.send(Ok(Bytes::copy_from_slice(bytes))).is_err()) {
             self.0 = None;
         }
         Ok(bytes.len())
@@ -129,25 +127,5 @@ impl Write for ChunkWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Reads the bytes that a [`ChunkWriter`] sends, until the writer is dropped.
-struct ChunkReader {
-    receiver: Receiver<Bytes>,
-    chunk: Bytes,
-}
-
-impl Read for ChunkReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            match self.receiver.recv() {
-                Ok(chunk) => self.chunk = chunk,
-                Err(_) => return Ok(0),
-            }
-        }
-        let count = self.chunk.len().min(buffer.len());
-        self.chunk.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
     }
 }

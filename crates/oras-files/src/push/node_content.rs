@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use oras_fs::FileStamp;
-use oras_fs::{BlockingQueue, blocking};
+use oras_fs::{BlockingQueue, FileStamp, blocking};
 use oras_spec::Digest;
 use oras_store::{ByteStream, Result};
 use tempfile::TempPath;

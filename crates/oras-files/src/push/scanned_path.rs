@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use futures::FutureExt;
-use oras_fs::FileStamp;
-use oras_fs::blocking;
+use oras_fs::{FileStamp, blocking, failed_to};
 use oras_spec::{Descriptor, Digest, MediaType, annotation};
 use oras_store::{Error, ErrorKind, Result, UnhashedContent};
 use parking_lot::Mutex;
@@ -80,19 +79,12 @@ impl ScannedPath {
 
     /// Returns the size of a file in bytes, and 0 for anything else.
     pub fn size(&self) -> u64 {
-        match self.kind {
-            PathKind::File(stamp) => stamp.length,
-            PathKind::Directory | PathKind::ReadOnce => 0,
-        }
+        if let PathKind::File(stamp) = self.kind { stamp.length } else { 0 }
     }
 
     /// Returns true if hashing takes so long that sending should start at the same time.
     pub fn is_large(&self) -> bool {
-        match self.kind {
-            PathKind::File(stamp) => stamp.length >= LARGE,
-            PathKind::Directory => true,
-            PathKind::ReadOnce => false,
-        }
+        self.is_directory() || self.size() >= LARGE
     }
 
     /// Returns true for a directory, which is packed.
@@ -171,7 +163,7 @@ impl ScannedPath {
         let cancelled = &*self.claim.cancelled;
         match self.kind {
             PathKind::Directory => {
-                let failed = |error| Error::io(format!("failed to pack {}", self.path.display()), error);
+                let failed = failed_to("pack", &self.path);
                 let mut file = NamedTempFile::new().map_err(failed)?;
                 let packed =
                     archive::pack_directory(&self.path, self.title(), directories, cancelled, |bytes| {
@@ -181,8 +173,7 @@ impl ScannedPath {
                 Ok((self.packed_descriptor(&packed), content))
             }
             PathKind::ReadOnce => {
-                let failed = |error| Error::io(format!("failed to keep {}", self.path.display()), error);
-                let mut file = NamedTempFile::new().map_err(failed)?;
+                let mut file = NamedTempFile::new().map_err(failed_to("keep", &self.path))?;
                 let (digest, size) = source_file::copy_and_hash(&self.path, file.as_file_mut(), cancelled)?;
                 let content = NodeContent::TempFile(Arc::new(file.into_temp_path()));
                 Ok((self.descriptor(digest, size), content))
@@ -209,11 +200,8 @@ impl ScannedPath {
     /// Returns the descriptor of this directory once it is packed.
     pub(crate) fn packed_descriptor(&self, packed: &PackedDirectory) -> Descriptor {
         let mut descriptor = self.descriptor(packed.digest.clone(), packed.size);
-        let annotations = [
-            (annotation::CONTENT_DIGEST, packed.content_digest.to_string()),
-            (annotation::UNPACK, "true".to_owned()),
-        ];
-        descriptor.annotations.extend(annotations.map(|(key, value)| (key.to_owned(), value)));
+        let content_digest = (annotation::CONTENT_DIGEST.to_owned(), packed.content_digest.to_string());
+        descriptor.annotations.extend([content_digest, (annotation::UNPACK.to_owned(), "true".to_owned())]);
         descriptor
     }
 }

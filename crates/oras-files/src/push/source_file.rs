@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use oras_fs::FileStamp;
+use oras_fs::{FileStamp, failed_to};
 use oras_spec::{Algorithm, Digest, Hasher};
 use oras_store::{Error, ErrorKind, Result};
+
+use crate::cancel::check_cancelled;
 
 /// Files below this size are read in one step, and `hash` also returns their bytes.
 pub(crate) const SMALL: u64 = oras_fs::CHUNK as u64;
@@ -29,7 +31,7 @@ pub(crate) fn open(path: &Path, stamp: &FileStamp) -> Result<File> {
 /// # Errors
 /// As [`open`].
 pub(crate) fn read_small(path: &Path, stamp: &FileStamp) -> Result<Bytes> {
-    let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+    let failed = failed_to("read", path);
     let file = File::open(path).map_err(failed)?;
     check_unchanged(&file, path, stamp)?;
     oras_fs::read_whole(&file, stamp.length).map_err(failed)?.ok_or_else(|| changed(path))
@@ -63,25 +65,20 @@ pub(crate) fn copy_and_hash(
     to: &mut impl Write,
     cancelled: &AtomicBool,
 ) -> Result<(Digest, u64)> {
-    let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
+    let failed = failed_to("read", path);
     let file = File::open(path).map_err(failed)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;
     let mut written = Ok(());
-    let is_complete = oras_fs::read_through(file, |piece| {
+    let read = oras_fs::read_through(file, |piece| {
         hasher.update(piece);
         size += piece.len() as u64;
-        written = to.write_all(piece);
-        match written.is_err() || cancelled.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        written = check_cancelled(cancelled).and_then(|()| to.write_all(piece).map_err(failed));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    written.map_err(failed)?;
-    match is_complete.map_err(failed)? {
-        true => Ok((hasher.finish(), size)),
-        false => Err(Error::new(ErrorKind::Other, "cancelled")),
-    }
+    written?;
+    read.map_err(failed)?;
+    Ok((hasher.finish(), size))
 }
 
 /// Returns an error in the words of the Go tool, which names the absolute path.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use oras_fs::{BlockingQueue, blocking};
+use oras_fs::{BlockingQueue, blocking, failed_to};
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{ByteStream, Error, ErrorKind, ReadStore, Result, Source};
@@ -76,7 +76,7 @@ impl OpenArchive {
     fn open(path: PathBuf) -> Result<Self> {
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => path_not_found(&path),
-            _ => Error::io(format!("failed to open {}", path.display()), error),
+            _ => failed_to("open", &path)(error),
         };
         // Checked before opening, because opening a pipe would wait for its writer.
         if !fs::metadata(&path).map_err(failed)?.is_file() {
@@ -114,8 +114,7 @@ fn read_entry(file: &File, name: &str, entry: EntryRange, limit: u64) -> Result<
     }
     // The size is at most `limit` here, so a false size cannot reserve much memory.
     let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or_default()];
-    let count = oras_fs::read_at(file, &mut bytes, entry.start)
-        .map_err(|error| Error::io(format!("failed to read {name}"), error))?;
+    let count = oras_fs::read_at(file, &mut bytes, entry.start).map_err(failed_to("read", name))?;
     bytes.truncate(count);
     Ok(bytes)
 }

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use oras_fs::blocking;
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Content, PushMode, Pushed, Result, Target};
+use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Target};
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use super::tar_output::{BlobEntry, TarOutput, already_finished};
+use super::tar_output::{BlobEntry, TarOutput, TarOutputGuard};
 use crate::checked_manifest::checked;
 use crate::index::{Index, IndexChange};
 use crate::size_limits;
@@ -69,8 +69,7 @@ impl ArchiveWriter {
     /// # Errors
     /// `TooLarge` for the index; `Io`. No archive is published then, and an existing file stays as it was.
     pub async fn finish(&self) -> Result<u64> {
-        let mut output = self.lock_output().await?;
-        let output = output.take().ok_or_else(already_finished)?;
+        let output = self.inner.output.lock().await.take().ok_or_else(already_finished)?;
         // Taking the output makes every later push fail, so the archive cannot change after its index is written.
         let index = self.inner.contents.lock().index.to_bytes();
         let path = self.inner.path.clone();
@@ -78,9 +77,9 @@ impl ArchiveWriter {
         blocking(move || output.finish(&index, &path)).await
     }
 
-    async fn lock_output(&self) -> Result<OwnedMutexGuard<Option<TarOutput>>> {
+    async fn lock_output(&self) -> Result<TarOutputGuard> {
         let output = Arc::clone(&self.inner.output).lock_owned().await;
-        if output.is_some() { Ok(output) } else { Err(already_finished()) }
+        OwnedMutexGuard::try_map(output, Option::as_mut).map_err(|_| already_finished())
     }
 
     fn contains(&self, node: &Descriptor) -> bool {
@@ -132,6 +131,10 @@ impl WrittenContents {
             self.index.apply(change);
         }
     }
+}
+
+fn already_finished() -> Error {
+    Error::new(ErrorKind::Unsupported, "the archive is finished")
 }
 
 #[async_trait]

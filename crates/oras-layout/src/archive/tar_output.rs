@@ -5,11 +5,11 @@ use std::fs::Metadata;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use oras_fs::StagedFile;
+use oras_fs::{StagedFile, failed_to, parent_directory};
 use oras_spec::layout::{BLOBS_DIR, INDEX_FILE, MARKER_FILE, Marker};
 use oras_spec::{Descriptor, json};
 use oras_store::{Error, ErrorKind, Result};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::OwnedMappedMutexGuard;
 
 use super::tar_header::{self, BLOCK};
 
@@ -45,7 +45,7 @@ impl TarOutput {
             }
             mode = mode_of(&metadata);
         }
-        let directory = directory_of(&path);
+        let directory = parent_directory(&path);
         if directory.try_exists().is_ok_and(|exists| !exists) {
             let message = format!("open {}: no such file or directory", given.display());
             return Err(Error::new(ErrorKind::Io, message));
@@ -57,13 +57,18 @@ impl TarOutput {
 
     /// Appends headers and content.
     fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        let file = self.staged.file_mut();
-        file.seek(SeekFrom::Start(self.end))?;
         for part in parts {
-            file.write_all(part)?;
+            self.write_at_end(part)?;
             self.end += part.len() as u64;
         }
         Ok(())
+    }
+
+    /// Writes `bytes` after the last entry, over what a failed entry may have left there.
+    fn write_at_end(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.staged.file_mut();
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(bytes)
     }
 
     fn append_file(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -86,7 +91,7 @@ impl TarOutput {
 
     /// Appends the index and the `oci-layout` file, flushes the archive and publishes it at `path`. Returns its size.
     pub(super) fn finish(mut self, index: &[u8], path: &Path) -> Result<u64> {
-        let failed = |error| Error::io(format!("failed to write {}", path.display()), error);
+        let failed = failed_to("write", path);
         let directories = self.directory_headers(None);
         self.append(&[&directories]).map_err(failed)?;
         self.append_file(INDEX_FILE, index).map_err(failed)?;
@@ -102,54 +107,50 @@ impl TarOutput {
         // Flushed before the rename, so that after a power failure the path has the old file or the whole archive.
         self.staged.sync()?;
         self.staged.publish(path)?;
-        oras_fs::sync_directory(directory_of(path))?;
+        oras_fs::sync_directory(parent_directory(path))?;
         Ok(self.end)
     }
 }
 
-/// Returns the error for writing to a finished archive.
-pub(super) fn already_finished() -> Error {
-    Error::new(ErrorKind::Unsupported, "the archive is finished")
-}
+/// The lock on an archive that is not finished.
+pub(super) type TarOutputGuard = OwnedMappedMutexGuard<Option<TarOutput>, TarOutput>;
 
 /// A blob that is being written to an archive. Before [`BlobEntry::complete`] it is not part of the archive.
 pub(super) struct BlobEntry {
-    output: OwnedMutexGuard<Option<TarOutput>>,
+    output: TarOutputGuard,
     pub(super) node: Descriptor,
     /// The position after the entry, once its header is written.
     end: Option<u64>,
 }
 
 impl BlobEntry {
-    pub(super) fn new(output: OwnedMutexGuard<Option<TarOutput>>, node: Descriptor) -> Self {
+    pub(super) fn new(output: TarOutputGuard, node: Descriptor) -> Self {
         Self { output, node, end: None }
     }
 
-    fn write_header(&mut self) -> io::Result<()> {
-        let output = self.output.as_mut().ok_or_else(|| io::Error::other(already_finished()))?;
+    /// Writes the header, unless it is written. Returns the position after the entry.
+    fn write_header(&mut self) -> io::Result<u64> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
+        let output = &mut *self.output;
         let digest = &self.node.digest;
         let name = format!("{BLOBS_DIR}/{}/{}", digest.algorithm_name(), digest.encoded());
         let mut bytes = output.directory_headers(Some(digest.algorithm_name()));
         bytes.extend(tar_header::file(&name, self.node.size, 0o444));
-        let file = output.staged.file_mut();
-        // Overwrites what a failed entry may have left after the end.
-        file.seek(SeekFrom::Start(output.end))?;
-        file.write_all(&bytes)?;
+        output.write_at_end(&bytes)?;
         let size = self.node.size.checked_next_multiple_of(BLOCK);
         let end = size.and_then(|size| output.end.checked_add(bytes.len() as u64)?.checked_add(size));
-        self.end = Some(end.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?);
-        Ok(())
+        let end = end.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        self.end = Some(end);
+        Ok(end)
     }
 
     /// Writes the padding, and makes the entry part of the archive.
     pub(super) fn complete(&mut self) -> Result<()> {
         let failed = |error| Error::io("failed to write the archive", error);
-        if self.end.is_none() {
-            self.write_header().map_err(failed)?;
-        }
-        let (Some(output), Some(end)) = (self.output.as_mut(), self.end) else {
-            return Err(already_finished());
-        };
+        let end = self.write_header().map_err(failed)?;
+        let output = &mut *self.output;
         let padding = end - output.staged.file_mut().stream_position().map_err(failed)?;
         let zeros = [0; BLOCK as usize];
         let padding = usize::try_from(padding).unwrap_or_default().min(zeros.len());
@@ -163,13 +164,8 @@ impl BlobEntry {
 
 impl Write for BlobEntry {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.end.is_none() {
-            self.write_header()?;
-        }
-        match self.output.as_mut() {
-            Some(output) => output.staged.write(bytes),
-            None => Err(io::Error::other(already_finished())),
-        }
+        self.write_header()?;
+        self.output.staged.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -185,8 +181,4 @@ fn mode_of(metadata: &Metadata) -> u32 {
 #[cfg(not(unix))]
 fn mode_of(_: &Metadata) -> u32 {
     NEW_FILE
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,7 +4,6 @@
 //! memory. The size of records that precede a header is limited, too.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 
 use oras_spec::Digest;
@@ -18,29 +17,18 @@ use super::tar_header::BLOCK;
 const MAX_RECORDS: u64 = 1024 * 1024;
 
 /// The reason why a file cannot be read as a tar archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotTar {
     /// The file ends in the middle of an entry, or is too short to contain one.
+    #[error("unexpected EOF")]
     Truncated,
     /// A header is malformed.
+    #[error("invalid tar header")]
     BadHeader,
     /// The file is compressed with this tool.
+    #[error("compressed with {0}, but only uncompressed tar archives are supported")]
     Compressed(&'static str),
 }
-
-impl fmt::Display for NotTar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => f.write_str("unexpected EOF"),
-            Self::BadHeader => f.write_str("invalid tar header"),
-            Self::Compressed(tool) => {
-                write!(f, "compressed with {tool}, but only uncompressed tar archives are supported")
-            }
-        }
-    }
-}
-
-impl std::error::Error for NotTar {}
 
 impl From<NotTar> for Error {
     fn from(why: NotTar) -> Self {
@@ -143,15 +131,15 @@ impl Records {
     /// Parses PAX records, each of the form `<length> <key>=<value>` and a line break. A value may contain any bytes.
     fn read(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            let (record, rest) = split_record(bytes).ok_or(NotTar::BadHeader)?;
+            let (key, value, rest) = split_record(bytes).ok_or(NotTar::BadHeader)?;
             bytes = rest;
-            match record {
-                (b"path", value) => self.name = Some(value.to_vec()),
-                (b"size", value) => {
+            match key {
+                b"path" => self.name = Some(value.to_vec()),
+                b"size" => {
                     let size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
                     self.size = Some(size.ok_or(NotTar::BadHeader)?);
                 }
-                (key, _) if key.starts_with(b"GNU.sparse.") => return Err(sparse()),
+                _ if key.starts_with(b"GNU.sparse.") => return Err(sparse()),
                 _ => {}
             }
         }
@@ -159,16 +147,14 @@ impl Records {
     }
 }
 
-type Record<'a> = (&'a [u8], &'a [u8]);
-
-/// Returns the first record and the rest.
-fn split_record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
+/// Returns the key and the value of the first record, and the rest.
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     // No valid length has more digits than this.
     let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
     let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = record.iter().position(|byte| *byte == b'=')?;
-    Some(((&record[..equals], &record[equals + 1..]), &bytes[length..]))
+    Some((&record[..equals], &record[equals + 1..], &bytes[length..]))
 }
 
 fn failed(error: std::io::Error) -> Error {
@@ -211,9 +197,8 @@ impl Scanner<'_> {
                 _ => Ok(None),
             };
         }
-        let sums = sums(header.as_bytes());
         match header.cksum() {
-            Ok(sum) if sums.contains(&i64::from(sum)) => Ok(Some(header)),
+            Ok(sum) if sums(header.as_bytes()).contains(&i64::from(sum)) => Ok(Some(header)),
             _ => Err(NotTar::BadHeader.into()),
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use oras_fs::{failed_to, if_exists};
 use oras_spec::layout::BLOBS_DIR;
 use oras_spec::{Algorithm, Descriptor, Digest};
 use oras_store::{Error, ErrorKind, Result};
@@ -28,31 +29,26 @@ pub(crate) fn path(root: &Path, digest: &Digest) -> PathBuf {
 /// `NotFound`; `InvalidContent` if it is not a regular file; `DigestMismatch` for a link to other content; `Io`.
 pub(crate) fn open(root: &Path, digest: &Digest) -> Result<Blob> {
     let path = path(root, digest);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => reference_not_found(root, &digest.to_string()),
+        io::ErrorKind::InvalidInput => {
+            Error::new(ErrorKind::InvalidContent, format!("{} is not a regular file", path.display()))
+        }
+        _ => failed_to("open", &path)(error),
+    };
     let (file, size) = match oras_fs::open_regular(&path) {
         Err(_) if path.is_symlink() => {
-            let (file, size) =
-                oras_fs::open_regular_or_link(&path).map_err(|error| open_error(root, digest, error))?;
-            let failed = |error| Error::io(format!("failed to read {}", path.display()), error);
-            if has_digest(&file, digest, size, || true).map_err(failed)? != Some(true) {
+            let (file, size) = oras_fs::open_regular_or_link(&path).map_err(failed)?;
+            let verified = has_digest(&file, digest, size, || true);
+            if verified.map_err(failed_to("read", &path))? != Some(true) {
                 let message = format!("the link {} leads to other content", path.display());
                 return Err(Error::new(ErrorKind::DigestMismatch, message));
             }
             (file, size)
         }
-        opened => opened.map_err(|error| open_error(root, digest, error))?,
+        opened => opened.map_err(failed)?,
     };
     Ok(Blob { file: file.into(), start: 0, size })
-}
-
-fn open_error(root: &Path, digest: &Digest, error: std::io::Error) -> Error {
-    let path = path(root, digest);
-    match error.kind() {
-        std::io::ErrorKind::NotFound => reference_not_found(root, &digest.to_string()),
-        std::io::ErrorKind::InvalidInput => {
-            Error::new(ErrorKind::InvalidContent, format!("{} is not a regular file", path.display()))
-        }
-        _ => Error::io(format!("failed to open {}", path.display()), error),
-    }
 }
 
 /// Returns the path of a blob that is about to be written or deleted.
@@ -70,7 +66,7 @@ pub(crate) fn path_for_writing(root: &Path, digest: &Digest) -> Result<PathBuf> 
                 return Err(Error::new(ErrorKind::Denied, message));
             }
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Err(Error::io(format!("failed to look at {}", directory.display()), error));
+                return Err(failed_to("look at", directory)(error));
             }
             _ => {}
         }
@@ -109,25 +105,23 @@ pub(crate) fn is_present(root: &Path, descriptor: &Descriptor) -> bool {
 /// `Io`. It is then unknown whether the blob exists.
 pub(crate) fn claim(root: &Path, digest: &Digest, size: Option<u64>, interval: Duration) -> Result<bool> {
     let path = path(root, digest);
-    let look = || match fs::metadata(&path) {
-        Ok(found) => Ok((found.is_file() && size.is_none_or(|size| found.len() == size)).then_some(found)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(format!("failed to look for {}", path.display()), error)),
+    let is_blob = |found: &Metadata| found.is_file() && size.is_none_or(|size| found.len() == size);
+    let look = || {
+        let found = if_exists(fs::metadata(&path)).map_err(failed_to("look for", &path))?;
+        Ok::<_, Error>(found.filter(is_blob))
     };
-    match look()? {
-        Some(found) if is_younger_than(&found, interval) => Ok(true),
-        Some(_) => {
-            // Only the owner of the file can set its time; other users rely on the delay of the garbage collection. The
-            // file behind a link belongs to another program and is not changed.
-            if path_for_writing(root, digest).is_ok_and(|path| !path.is_symlink()) {
-                drop(open(root, digest).map(|blob| record_use(&blob.file)));
-            }
-            // The garbage collection renames a blob before it checks the time. If the blob still has its name after the
-            // time was set, the collection sees that time.
-            Ok(look()?.is_some())
-        }
-        None => Ok(false),
+    let Some(found) = look()? else { return Ok(false) };
+    if is_younger_than(&found, interval) {
+        return Ok(true);
     }
+    // Only the owner of the file can set its time; other users rely on the delay of the garbage collection. The file
+    // behind a link belongs to another program and is not changed.
+    if path_for_writing(root, digest).is_ok_and(|path| !path.is_symlink()) {
+        drop(open(root, digest).map(|blob| record_use(&blob.file)));
+    }
+    // The garbage collection renames a blob before it checks the time. If the blob still has its name after the time was
+    // set, the collection sees that time.
+    Ok(look()?.is_some())
 }
 
 /// Records that a blob is used now, in its modification time. The access time does not work for this, because the
@@ -144,15 +138,16 @@ pub(crate) fn is_younger_than(blob: &Metadata, limit: Duration) -> bool {
     age.is_ok_and(|age| age.map_or(true, |age| age < limit))
 }
 
+/// Returns true if `is_used` returns true for the metadata of the file, or if they cannot be read: the file may be in
+/// use then.
+pub(crate) fn may_be_used(path: &Path, is_used: impl FnOnce(&Metadata) -> bool) -> bool {
+    if_exists(fs::symlink_metadata(path)).map_or(true, |found| found.is_some_and(|found| is_used(&found)))
+}
+
 /// Deletes a blob. A missing blob is not an error.
 pub(crate) fn remove(root: &Path, digest: &Digest) -> Result<()> {
     let path = path_for_writing(root, digest)?;
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("failed to remove {}", path.display()), error))
-        }
-        _ => Ok(()),
-    }
+    if_exists(fs::remove_file(&path)).map(drop).map_err(failed_to("remove", &path))
 }
 
 /// The blobs of a layout.

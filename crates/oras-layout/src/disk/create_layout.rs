@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use oras_fs::{failed_to, if_exists};
 use oras_spec::json;
 use oras_spec::layout::{INDEX_FILE, MARKER_FILE, Marker};
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 use crate::index::Index;
 use crate::not_found::path_not_found;
@@ -19,7 +20,7 @@ use crate::size_limits::MAX_MARKER_SIZE;
 pub(crate) fn exists(path: &Path) -> Result<bool> {
     match path.try_exists() {
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
-        found => found.map_err(|error| Error::io(format!("failed to look for {}", path.display()), error)),
+        found => found.map_err(failed_to("look for", path)),
     }
 }
 
@@ -31,16 +32,12 @@ pub(crate) fn check_layout(root: &Path) -> Result<()> {
     if !exists(root)? {
         return Err(path_not_found(root));
     }
-    let bytes =
-        oras_fs::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE).map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::NotFound => invalid_layout(
-                    "failed to open OCI layout file: open oci-layout: no such file or directory",
-                ),
-                _ => invalid_layout("failed to open OCI layout file").with_source(error),
-            }
-        })?;
-    check_version(&bytes)
+    let failed = "failed to open OCI layout file";
+    let read = if_exists(oras_fs::read_limited(&root.join(MARKER_FILE), MAX_MARKER_SIZE));
+    match read.map_err(|error| invalid_layout(failed).with_source(error))? {
+        Some(bytes) => check_version(&bytes),
+        None => Err(invalid_layout(&format!("{failed}: open oci-layout: no such file or directory"))),
+    }
 }
 
 /// Creates the layout: `oci-layout` and an empty index, unless they exist. Two processes can do so at the same time.
@@ -60,10 +57,7 @@ fn create_file(path: &Path, bytes: &[u8]) -> Result<bool> {
         return Ok(false);
     }
     let mut staged = oras_fs::StagedFile::create(path.parent().unwrap_or(path))?;
-    staged
-        .file_mut()
-        .write_all(bytes)
-        .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
+    staged.write_all(bytes).map_err(failed_to("write", path))?;
     staged.sync()?;
     // If another process has created the file meanwhile, `publish_new` keeps that file.
     staged.publish_new(path)

@@ -2,42 +2,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
+use oras_fs::{FileStamp, failed_to, if_exists};
 use oras_spec::layout::INDEX_FILE;
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 use crate::index::Index;
 use crate::size_limits::{self, MAX_INDEX_SIZE};
 
-/// The identity of a version of `index.json`. Every change replaces the file, so the inode changes, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IndexStamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
-impl IndexStamp {
-    /// Returns the stamp of the current index. A missing index has a stamp, too.
-    pub(crate) fn of(root: &Path) -> Result<Self> {
-        let path = root.join(INDEX_FILE);
-        let metadata = match fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            found => {
-                Some(found.map_err(|error| Error::io(format!("failed to read {}", path.display()), error))?)
-            }
-        };
-        #[cfg(unix)]
-        let inode = metadata.as_ref().map_or(0, std::os::unix::fs::MetadataExt::ino);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Ok(Self {
-            modified: metadata.as_ref().and_then(|metadata| metadata.modified().ok()),
-            length: metadata.as_ref().map_or(0, fs::Metadata::len),
-            inode,
-        })
-    }
+/// Returns the stamp of the current index, or `None` if there is none. Every change replaces the file, so the inode
+/// changes, too.
+pub(crate) fn index_stamp(root: &Path) -> Result<Option<FileStamp>> {
+    let path = root.join(INDEX_FILE);
+    let metadata = if_exists(fs::metadata(&path)).map_err(failed_to("read", &path))?;
+    Ok(metadata.as_ref().map(FileStamp::of))
 }
 
 /// Reads the index. A missing file is an empty index.
@@ -56,7 +34,7 @@ pub(crate) fn read_index(root: &Path) -> Result<Index> {
             let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             Err(size_limits::too_large(&path.display().to_string(), size, MAX_INDEX_SIZE))
         }
-        Err(error) => Err(Error::io(format!("failed to read {}", path.display()), error)),
+        Err(error) => Err(failed_to("read", &path)(error)),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use oras_fs::blocking;
@@ -19,25 +20,25 @@ use crate::index::{Index, IndexChange};
 use crate::maintenance::prune::Needs;
 
 /// The writer of one layout's index.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct IndexWriter {
     root: PathBuf,
-    pending: Mutex<Pending>,
+    /// The changes that callers wait for. Dropping a caller withdraws its changes.
+    queue: Mutex<Vec<Weak<QueuedChanges>>>,
     /// Held while changes are written. Callers that wait for it usually find their changes written.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
-#[derive(Debug, Default)]
-struct Pending {
-    next: u64,
-    changes: Vec<(u64, Vec<IndexChange>)>,
-    /// The tickets whose callers still wait. After an error, only their changes are queued again.
-    waiting: HashSet<u64>,
+#[derive(Debug)]
+struct QueuedChanges {
+    changes: Vec<IndexChange>,
+    /// Whether the changes are written, or their caller gets an error. Used only under the lock `writing`.
+    is_done: AtomicBool,
 }
 
 impl IndexWriter {
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, pending: Mutex::default(), writing: Arc::default() }
+        Self { root, ..Self::default() }
     }
 
     /// Returns the directory of the layout.
@@ -48,79 +49,59 @@ impl IndexWriter {
     /// Makes `changes` durable: when this returns, `index.json` contains them. If the future is dropped, the changes
     /// are either being written already, or are never written.
     pub(crate) async fn write(&self, changes: Vec<IndexChange>) -> Result<()> {
-        let ticket = Ticket::new(self, changes);
+        let queued = Arc::new(QueuedChanges { changes, is_done: AtomicBool::new(false) });
+        self.queue.lock().push(Arc::downgrade(&queued));
         // The writing thread owns the guard, so that dropping this future does not let another write start before it
         // ends.
         let guard = Arc::clone(&self.writing).lock_owned().await;
-        let batch = {
-            let mut pending = self.pending.lock();
-            // Another caller has written these changes in its batch while this one waited for the lock.
-            if !pending.changes.iter().any(|(number, _)| *number == ticket.number) {
-                return Ok(());
-            }
-            std::mem::take(&mut pending.changes)
+        // Another caller has written these changes in its batch while this one waited for the lock.
+        if queued.is_done.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let batch: Vec<_> = {
+            let mut queue = self.queue.lock();
+            let is_waiting = |queued: Arc<QueuedChanges>| !queued.is_done.load(Ordering::Relaxed);
+            queue.retain(|queued| queued.upgrade().is_some_and(is_waiting));
+            queue.iter().filter_map(Weak::upgrade).collect()
         };
         let root = self.root.clone();
-        let changes: Vec<_> = batch.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        let result = blocking(move || {
-            let result = apply_changes(&root, &changes);
+        blocking(move || {
+            let result = apply_changes(&root, batch.iter().flat_map(|queued| &queued.changes));
+            for other in batch {
+                // After an error the other callers write again, so that each caller gets an error of its own.
+                if result.is_ok() || Arc::ptr_eq(&other, &queued) {
+                    other.is_done.store(true, Ordering::Relaxed);
+                }
+            }
             drop(guard);
             result
         })
-        .await;
-        if result.is_err() {
-            // The changes of the other callers are pending again, so that each caller gets an error of its own.
-            let mut pending = self.pending.lock();
-            let others = batch.into_iter().filter(|(number, _)| *number != ticket.number);
-            let others: Vec<_> = others.filter(|(number, _)| pending.waiting.contains(number)).collect();
-            pending.changes.extend(others);
-        }
-        result
-    }
-}
-
-/// Changes whose caller waits for them. Dropping the ticket withdraws them.
-struct Ticket<'a> {
-    writer: &'a IndexWriter,
-    number: u64,
-}
-
-impl<'a> Ticket<'a> {
-    fn new(writer: &'a IndexWriter, changes: Vec<IndexChange>) -> Self {
-        let mut pending = writer.pending.lock();
-        pending.next += 1;
-        let number = pending.next;
-        pending.changes.push((number, changes));
-        pending.waiting.insert(number);
-        Self { writer, number }
-    }
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let mut pending = self.writer.pending.lock();
-        pending.waiting.remove(&self.number);
-        pending.changes.retain(|(number, _)| *number != self.number);
+        .await
     }
 }
 
 /// Changes the index under the lock of the layout, and creates the layout first if it does not exist.
-pub(crate) fn apply_changes(root: &Path, changes: &[IndexChange]) -> Result<()> {
+pub(crate) fn apply_changes<'a>(
+    root: &Path,
+    changes: impl IntoIterator<Item = &'a IndexChange>,
+) -> Result<()> {
     create_layout(root)?;
     let _lock = lock_layout(root)?;
     // The index is read under the lock, because a cached one may lack the changes of another process.
     let mut index = read_index(root)?;
     let mut is_changed = false;
     // Changes in one batch have no defined order. Prunes are applied last, so that they see all new references.
-    let (prunes, others): (Vec<_>, Vec<_>) =
-        changes.iter().partition(|change| matches!(change, IndexChange::Prune(_)));
-    for change in others {
+    let mut prunes = Vec::new();
+    for change in changes {
+        if let IndexChange::Prune(target) = change {
+            prunes.push(target);
+            continue;
+        }
         record_tag_loss(root, &index, change);
         is_changed |= index.apply(change);
     }
     let mut pruned = HashSet::new();
-    for change in prunes {
-        let IndexChange::Prune(target) = change else { continue };
+    for target in prunes {
         for digest in Needs::read(root, &index)?.pruned_with(target) {
             is_changed |= index.apply(&IndexChange::Prune(digest.clone()));
             pruned.insert(digest);

@@ -3,16 +3,16 @@
 use std::fs::File;
 use std::path::Path;
 
+use oras_fs::failed_to;
 use oras_spec::layout::MARKER_FILE;
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 /// Waits until no other process changes the layout. Dropping the returned file unlocks the layout. On a file system
 /// without locks this returns at once.
 pub(crate) fn lock_layout(root: &Path) -> Result<File> {
     let marker = root.join(MARKER_FILE);
     // Unlike `index.json`, the marker is never replaced. After a replacement, other processes would lock a new file.
-    let (lock, _) = oras_fs::open_regular_or_link(&marker)
-        .map_err(|error| Error::io(format!("failed to open {}", marker.display()), error))?;
-    oras_fs::lock(&lock).map_err(|error| Error::io(format!("failed to lock {}", marker.display()), error))?;
+    let (lock, _) = oras_fs::open_regular_or_link(&marker).map_err(failed_to("open", &marker))?;
+    oras_fs::lock(&lock).map_err(failed_to("lock", &marker))?;
     Ok(lock)
 }

@@ -18,21 +18,17 @@ use tokio::sync::oneshot;
 use super::blobs;
 use super::file_digest::has_digest;
 
-/// Links the file `source` as the blob of `descriptor` if it has that content and may be shared. Returns true if it
-/// was linked.
+/// Links the file `source` as the blob of `descriptor` if it has that content and may be shared. Returns `None` if it
+/// was not linked.
 ///
-/// Returns false after an error: the caller then copies the bytes, and the copy reports the error. Nothing is published
-/// before it is verified. The work ends early if the receiver of `caller` is dropped.
+/// Returns `None` after an error, too: the caller then copies the bytes, and the copy reports the error. Nothing is
+/// published before it is verified. The work ends early if the receiver of `caller` is dropped.
 pub(crate) fn link_blob(
     root: &Path,
     descriptor: &Descriptor,
     source: &Path,
     caller: &oneshot::Sender<()>,
-) -> bool {
-    try_link(root, descriptor, source, caller).is_some()
-}
-
-fn try_link(root: &Path, descriptor: &Descriptor, source: &Path, caller: &oneshot::Sender<()>) -> Option<()> {
+) -> Option<()> {
     let digest = &descriptor.digest;
     // A file that is reached through a link may belong to another program, so it is copied. A blob of a layout is two
     // directories below the layout.

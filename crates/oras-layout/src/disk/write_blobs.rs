@@ -4,23 +4,21 @@ use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oras_fs::StagedFile;
+use oras_fs::{StagedFile, failed_to};
 use oras_spec::{Descriptor, Digest};
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 use super::blobs::{open, path_for_writing, record_use};
 use super::create_layout::create_layout;
 use crate::maintenance::cache_eviction;
+use crate::parallel::in_parallel;
 
 /// Files that are flushed together. All of them are open at the same time, so their number is bounded.
 const GROUP: usize = 128;
 /// Threads that flush one group. The file system commits its journal once for all flushes that wait at the same time.
 const FLUSH_THREADS: usize = 16;
-/// A flush that takes longer than this waits for a disk, so several flushes should wait at the same time.
-const SLOW_FLUSH: Duration = Duration::from_micros(100);
 
 /// Writes verified blobs to the layout at `root`. With a `size_limit`, it is a cache of at most that many bytes.
 ///
@@ -32,12 +30,11 @@ pub(crate) fn write_all(root: &Path, size_limit: Option<u64>, blobs: &[(Descript
         let mut staged = Vec::new();
         for (node, bytes) in group.iter().filter(|(node, bytes)| !has_content(root, node, bytes)) {
             let mut file = StagedFile::create(root)?;
-            file.file_mut()
-                .write_all(bytes)
-                .map_err(|error| Error::io(format!("failed to write {}", file.path().display()), error))?;
+            file.write_all(bytes).map_err(failed_to("write", file.path()))?;
             staged.push((file, &node.digest));
         }
-        sync_all(&mut staged)?;
+        let threads = staged.len().min(FLUSH_THREADS);
+        in_parallel(staged.iter_mut(), threads, |(file, _)| file.sync())?;
         let mut directories = BTreeSet::new();
         for (file, digest) in staged {
             let target = path_for_writing(root, digest)?;
@@ -60,31 +57,6 @@ fn has_content(root: &Path, node: &Descriptor, bytes: &Bytes) -> bool {
         == Some(bytes)
 }
 
-fn sync_all(staged: &mut [(StagedFile, &Digest)]) -> Result<()> {
-    // Flush one by one until a flush is slow. On an in-memory file system no flush is slow, and starting threads
-    // would take longer than flushing all files.
-    let mut flushed = 0;
-    let mut took = Duration::ZERO;
-    while took < SLOW_FLUSH && flushed < staged.len() {
-        let started = Instant::now();
-        staged[flushed].0.sync()?;
-        took = started.elapsed();
-        flushed += 1;
-    }
-    let staged = &mut staged[flushed..];
-    let share = staged.len().div_ceil(FLUSH_THREADS).max(1);
-    std::thread::scope(|scope| {
-        let flush =
-            |share: &mut [(StagedFile, &Digest)]| share.iter_mut().try_for_each(|(file, _)| file.sync());
-        let threads: Vec<_> =
-            staged.chunks_mut(share).map(|share| scope.spawn(move || flush(share))).collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
-}
-
 /// Publishes one verified and flushed file as the blob of `digest`, and flushes its directory.
 pub(crate) fn publish(
     root: &Path,
@@ -105,20 +77,20 @@ pub(crate) fn publish(
 
 /// Makes a file read-only, as blobs never change, and renames it.
 fn rename_read_only(mut staged: StagedFile, target: &Path) -> Result<Metadata> {
-    let failed = |error| Error::io(format!("failed to write {}", target.display()), error);
+    let failed = failed_to("write", target);
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
         match staged.file_mut().set_permissions(mode) {
             // FAT, exFAT, CIFS and mounts that belong to another user store no modes. The digest protects the content.
-            Err(error) if oras_fs::is_refused(&error) => oras_fs::notice_lost_modes(),
+            Err(error) if oras_fs::is_refused(&error) => oras_fs::warn_of_lost_modes(),
             set => set.map_err(failed)?,
         }
     }
     let published = staged.publish(target)?.metadata().map_err(failed)?;
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::mode(&published) & 0o777 != 0o444 {
-        oras_fs::notice_lost_modes();
+        oras_fs::warn_of_lost_modes();
     }
     Ok(published)
 }

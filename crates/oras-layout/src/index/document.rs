@@ -1,17 +1,14 @@
-//! An `index.json` that is edited in place, so that fields unknown to ORAS are kept.
+//! An `index.json` that is edited in place, so that fields unknown to ORAS are kept, and the changes to it.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, json};
 use oras_store::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::change::IndexChange;
 use super::entry::IndexEntry;
 
 /// An `index.json` that is edited. Entries keep their order; new ones come last.
@@ -25,29 +22,32 @@ pub(crate) struct Index {
     digests: Option<HashSet<Digest>>,
 }
 
-/// The fields of a JSON object in order, each with its text.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+/// A change to `index.json`.
+#[derive(Clone, Debug)]
+pub(crate) enum IndexChange {
+    /// Adds an untagged entry, unless the digest already has an entry.
+    List(Descriptor),
+    /// Moves a tag to a manifest.
+    Tag(Descriptor, String),
+    /// Removes a tag. A manifest that loses its last tag keeps an untagged entry.
+    Untag(String),
+    /// Removes all entries of a digest.
+    Remove(Digest),
+    /// Removes the untagged entries of these digests.
+    Unlist(HashSet<Digest>),
+    /// Removes all entries of a digest and of everything that only this digest needs, see
+    /// [`crate::maintenance::prune`].
+    Prune(Digest),
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldVisitor;
-        impl<'de> Visitor<'de> for FieldVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldVisitor)
-    }
+/// The fields of an index: the entries as texts, and all other fields in order.
+#[derive(Deserialize)]
+struct IndexFields<'a> {
+    /// Go writes `null` for a list that was never set.
+    #[serde(borrow)]
+    manifests: Option<Vec<&'a RawValue>>,
+    #[serde(flatten)]
+    document: Map<String, Value>,
 }
 
 impl Default for Index {
@@ -72,26 +72,12 @@ impl Index {
         let bytes = bytes.into();
         // Tools differ in which of two equal keys they use, so an index with duplicate keys is rejected.
         json::check_strict(&bytes).map_err(invalid)?;
-        let Fields(fields) = serde_json::from_slice(&bytes).map_err(invalid)?;
-        let mut document = Map::new();
-        let mut entries = Vec::new();
-        for (key, value) in fields {
-            if key != "manifests" {
-                document.insert(key, serde_json::from_str(value.get()).map_err(invalid)?);
-                continue;
-            }
-            // Go writes `null` for a list that was never set.
-            if !value.get().starts_with('[') && value.get() != "null" {
-                let message = "invalid OCI Image Index: manifests is not a list";
-                return Err(Error::new(ErrorKind::InvalidContent, message));
-            }
-            let listed: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).map_err(invalid)?;
-            let listed = listed.unwrap_or_default();
-            entries.reserve_exact(listed.len());
-            for entry in listed {
-                let text = bytes.slice_ref(entry.get().as_bytes());
-                entries.push(IndexEntry::parse(text).map_err(invalid)?);
-            }
+        let IndexFields { manifests, document } = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let listed = manifests.unwrap_or_default();
+        let mut entries = Vec::with_capacity(listed.len());
+        for entry in listed {
+            let text = bytes.slice_ref(entry.get().as_bytes());
+            entries.push(IndexEntry::parse(text).map_err(invalid)?);
         }
         Ok(Self { document, entries, digests: None })
     }
@@ -177,11 +163,8 @@ impl Index {
 
     /// Returns all tags, sorted.
     pub(crate) fn tags(&self) -> Vec<String> {
-        let mut tags: Vec<_> =
-            self.entries.iter().filter_map(|entry| entry.tag().map(ToOwned::to_owned)).collect();
-        tags.sort();
-        tags.dedup();
-        tags
+        let tags: BTreeSet<_> = self.entries.iter().filter_map(IndexEntry::tag).collect();
+        tags.into_iter().map(ToOwned::to_owned).collect()
     }
 
     /// Applies a change and moves tagged entries to the front. Returns false if nothing changed.
@@ -241,7 +224,7 @@ impl Index {
         let is_changed = !untagged.is_empty();
         for mut entry in untagged {
             if !self.contains(&entry.digest) {
-                entry.set_tag(None);
+                entry.remove_tag();
                 self.entries.push(entry);
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use oras_spec::{Descriptor, Digest, MediaType, annotation, json};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An entry that is edited in place, so that fields unknown to ORAS are kept.
 #[derive(Clone, Debug)]
@@ -31,9 +31,20 @@ impl IndexEntry {
         let mut descriptor = descriptor.clone();
         // Embedded bytes would enlarge the index, and the layout has them as a blob.
         descriptor.data = None;
-        let mut open = OpenEntry { raw: serde_json::to_value(&descriptor).unwrap_or_default(), descriptor };
-        open.set_tag(tag);
-        open.close()
+        descriptor.annotations.remove(annotation::REF_NAME);
+        let annotation = tag.map(|tag| (annotation::REF_NAME.to_owned(), tag.to_owned()));
+        descriptor.annotations.extend(annotation);
+        Self::canonical(descriptor, Map::new())
+    }
+
+    /// Makes the entry with the fields of `descriptor` and with `kept` fields, which replace those of the descriptor.
+    /// Unknown fields come last.
+    fn canonical(descriptor: Descriptor, kept: Map<String, Value>) -> Self {
+        let fields = serde_json::to_value(&descriptor).ok();
+        let mut fields = fields.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+        fields.extend(kept);
+        let (text, tag) = (json::to_vec(&fields).into(), tag_of(&descriptor));
+        Self { text, is_canonical: true, tag, digest: descriptor.digest }
     }
 
     pub(crate) fn descriptor(&self) -> Descriptor {
@@ -48,18 +59,24 @@ impl IndexEntry {
 
     /// Adds annotations, artifact type and platform of `descriptor`. Returns false if the entry had them already.
     pub(crate) fn describe(&mut self, descriptor: &Descriptor) -> bool {
-        let mut open = self.open();
-        let is_changed = open.describe(descriptor);
+        let before = self.descriptor();
+        let mut described = before.clone();
+        let annotations = descriptor.annotations.iter().filter(|(key, _)| *key != annotation::REF_NAME);
+        described.annotations.extend(annotations.map(|(key, value)| (key.clone(), value.clone())));
+        described.artifact_type = descriptor.artifact_type.clone().or(described.artifact_type);
+        described.platform = descriptor.platform.clone().or(described.platform);
+        let is_changed = described != before;
         if is_changed {
-            *self = open.close();
+            *self =
+                Self::canonical(described, self.fields_except(&["annotations", "artifactType", "platform"]));
         }
         is_changed
     }
 
-    pub(crate) fn set_tag(&mut self, tag: Option<&str>) {
-        let mut open = self.open();
-        open.set_tag(tag);
-        *self = open.close();
+    pub(crate) fn remove_tag(&mut self) {
+        let mut descriptor = self.descriptor();
+        descriptor.annotations.remove(annotation::REF_NAME);
+        *self = Self::canonical(descriptor, self.fields_except(&["annotations"]));
     }
 
     /// Appends the entry as compact JSON.
@@ -67,78 +84,19 @@ impl IndexEntry {
         if self.is_canonical {
             out.extend_from_slice(&self.text);
         } else {
-            out.extend(json::to_vec(&self.raw()));
+            out.extend(json::to_vec(&self.fields_except(&[])));
         }
     }
 
-    fn raw(&self) -> Value {
-        serde_json::from_slice(&self.text).unwrap_or_default()
-    }
-
-    fn open(&self) -> OpenEntry {
-        OpenEntry { raw: self.raw(), descriptor: self.descriptor() }
+    /// Returns the fields of the text, without those called `names`.
+    fn fields_except(&self, names: &[&str]) -> Map<String, Value> {
+        let mut fields: Map<_, _> = serde_json::from_slice(&self.text).unwrap_or_default();
+        fields.retain(|name, _| !names.contains(&name.as_str()));
+        fields
     }
 }
 
 fn tag_of(descriptor: &Descriptor) -> Option<Box<str>> {
     let tag = descriptor.annotations.get(annotation::REF_NAME).filter(|tag| !tag.is_empty());
     tag.map(|tag| tag.as_str().into())
-}
-
-/// An entry that is being changed.
-struct OpenEntry {
-    raw: Value,
-    descriptor: Descriptor,
-}
-
-impl OpenEntry {
-    fn close(self) -> IndexEntry {
-        let (text, tag) = (json::to_vec(&self.raw).into(), tag_of(&self.descriptor));
-        IndexEntry { text, is_canonical: true, tag, digest: self.descriptor.digest }
-    }
-
-    /// See [`IndexEntry::describe`].
-    fn describe(&mut self, descriptor: &Descriptor) -> bool {
-        let mut described = self.descriptor.clone();
-        let annotations = descriptor.annotations.iter().filter(|(key, _)| *key != annotation::REF_NAME);
-        described.annotations.extend(annotations.map(|(key, value)| (key.clone(), value.clone())));
-        described.artifact_type = descriptor.artifact_type.clone().or(described.artifact_type);
-        described.platform = descriptor.platform.clone().or(described.platform);
-        if described == self.descriptor {
-            return false;
-        }
-        self.descriptor = described;
-        if let (Value::Object(raw), Ok(Value::Object(fields))) =
-            (&mut self.raw, serde_json::to_value(&self.descriptor))
-        {
-            raw.extend(fields);
-        }
-        true
-    }
-
-    fn set_tag(&mut self, tag: Option<&str>) {
-        self.descriptor.annotations.remove(annotation::REF_NAME);
-        if let Some(tag) = tag {
-            self.descriptor.annotations.insert(annotation::REF_NAME.to_owned(), tag.to_owned());
-        }
-        let Value::Object(raw) = &mut self.raw else { return };
-        let fields = serde_json::to_value(&self.descriptor).unwrap_or_default();
-        match fields.get("annotations") {
-            // A new field is inserted in the order that descriptors have.
-            Some(annotations) if raw.contains_key("annotations") => {
-                raw.insert("annotations".to_owned(), annotations.clone());
-            }
-            Some(_) => {
-                let mut ordered = fields.as_object().cloned().unwrap_or_default();
-                for (key, value) in std::mem::take(raw) {
-                    ordered.entry(key).or_insert(value);
-                }
-                *raw = ordered;
-            }
-            None => {
-                // Unlike a plain removal, this keeps the order of the other fields.
-                raw.shift_remove("annotations");
-            }
-        }
-    }
 }

@@ -9,9 +9,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+use oras_fs::{failed_to, if_exists};
 use oras_spec::Digest;
 use oras_spec::layout::MARKER_FILE;
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 use crate::disk::blobs;
 
@@ -25,12 +26,7 @@ pub(crate) fn is_in_use(
     delay: Duration,
     is_needed: &dyn Fn(&Digest) -> bool,
 ) -> bool {
-    // If the time cannot be read, the blob may have been used just now.
-    let is_young = fs::symlink_metadata(path).map_or_else(
-        |error| error.kind() != std::io::ErrorKind::NotFound,
-        |found| blobs::is_younger_than(&found, delay),
-    );
-    is_young || is_needed(digest)
+    blobs::may_be_used(path, |found| blobs::is_younger_than(found, delay)) || is_needed(digest)
 }
 
 /// Removes a blob, unless `is_used` returns true for its renamed file. Returns the size of a removed blob.
@@ -41,11 +37,10 @@ pub(crate) fn remove_unused(
 ) -> Result<Option<u64>> {
     let path = blobs::path(root, digest);
     let aside = root.join(format!("{PREFIX}{}", digest.to_string().replacen(':', "-", 1)));
-    let failed = |error| Error::io(format!("failed to remove {}", path.display()), error);
+    let failed = failed_to("remove", &path);
     // After this rename a claim does not find the blob, so its last use cannot change any more.
-    match fs::rename(&path, &aside) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        renamed => renamed.map_err(failed)?,
+    if if_exists(fs::rename(&path, &aside)).map_err(failed)?.is_none() {
+        return Ok(None);
     }
     if is_used(&aside) {
         rename_back(&aside, &path)?;
@@ -57,8 +52,7 @@ pub(crate) fn remove_unused(
 }
 
 fn rename_back(aside: &Path, path: &Path) -> Result<()> {
-    fs::rename(aside, path)
-        .map_err(|error| Error::io(format!("failed to keep {}", path.display()), error))?;
+    fs::rename(aside, path).map_err(failed_to("keep", path))?;
     // A power failure must not undo the rename, because another process may rely on the blob.
     path.parent().map_or(Ok(()), oras_fs::sync_directory)
 }

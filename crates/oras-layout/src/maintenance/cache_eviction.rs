@@ -4,12 +4,13 @@
 //! [`CacheSize`](super::cache_size::CacheSize).
 
 use std::collections::HashSet;
-use std::fs::{self, FileTimes, Metadata};
+use std::fs::{FileTimes, Metadata};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use oras_fs::failed_to;
 use oras_spec::Digest;
-use oras_store::{Error, Result};
+use oras_store::Result;
 
 use super::cache_size::CacheSize;
 use crate::disk::blobs::{self, last_used};
@@ -26,8 +27,7 @@ const RECENT: Duration = Duration::from_secs(5 * 60);
 /// that are mounted without access times.
 pub(crate) fn touch(root: &Path, digest: &Digest) -> Result<()> {
     let now = FileTimes::new().set_accessed(SystemTime::now());
-    let failed = |error| Error::io(format!("failed to touch {}", blobs::path(root, digest).display()), error);
-    blobs::open(root, digest)?.file.set_times(now).map_err(failed)
+    blobs::open(root, digest)?.file.set_times(now).map_err(failed_to("touch", &blobs::path(root, digest)))
 }
 
 /// Adds `bytes` to the estimated size of the cache, and evicts blobs if the size exceeds `size_limit`. Does nothing
@@ -86,14 +86,8 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
     // Another process may have tagged or used a blob meanwhile.
     let tagged = read_index(root)?.tagged_digests();
     for blob in evicted {
-        let found = fs::symlink_metadata(blobs::path(root, &blob.digest));
-        // A blob whose times cannot be read may be in use.
-        let is_used = found.map_or_else(
-            |error| error.kind() != std::io::ErrorKind::NotFound,
-            |found| is_recent(&found, now),
-        );
-        let stays = tagged.contains(&blob.digest) || is_used;
-        if stays || blobs::remove(root, &blob.digest).is_err() {
+        let is_used = blobs::may_be_used(&blobs::path(root, &blob.digest), |found| is_recent(found, now));
+        if is_used || tagged.contains(&blob.digest) || blobs::remove(root, &blob.digest).is_err() {
             remaining += blob.size;
         }
     }

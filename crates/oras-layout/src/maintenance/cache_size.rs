@@ -8,8 +8,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use oras_fs::StagedFile;
-use oras_store::{Error, Result};
+use oras_fs::{StagedFile, failed_to};
+use oras_store::Result;
 
 const SIZE_FILE: &str = "cache-size";
 /// The maximum size of that file in bytes: more than two numbers need.
@@ -39,10 +39,7 @@ impl CacheSize {
         if !found.is_file() || found.len() > MAX_FILE_SIZE {
             return None;
         }
-        Self::parse(&fs::read_to_string(path).ok()?)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
         let (bytes, counted) = text.trim_end().split_once(' ')?;
         Some(Self { bytes: bytes.parse().ok()?, counted: counted.parse().ok()? })
     }
@@ -51,8 +48,7 @@ impl CacheSize {
     pub(super) fn write(self, root: &Path) -> Result<()> {
         let mut staged = StagedFile::create(root)?;
         let path = root.join(SIZE_FILE);
-        writeln!(staged, "{} {}", self.bytes, self.counted)
-            .map_err(|error| Error::io(format!("failed to write {}", path.display()), error))?;
+        writeln!(staged, "{} {}", self.bytes, self.counted).map_err(failed_to("write", &path))?;
         staged.publish(&path).map(drop)
     }
 

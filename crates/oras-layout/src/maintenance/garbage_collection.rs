@@ -16,7 +16,7 @@ use super::blob_removal::{self, is_in_use};
 use super::stale_files::delete_stale;
 use crate::disk::blobs;
 use crate::disk::create_layout::exists;
-use crate::disk::index_file::{IndexStamp, read_index, replace_index};
+use crate::disk::index_file::{index_stamp, read_index, replace_index};
 use crate::disk::layout_lock::lock_layout;
 use crate::index::{Index, IndexChange};
 use crate::layout::Layout;
@@ -85,7 +85,7 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
         return Ok(collected);
     }
     // Usually there is no garbage. This is detected without the lock, so that writers do not wait.
-    let stamp = IndexStamp::of(root)?;
+    let stamp = index_stamp(root)?;
     let mut index = read_index(root)?;
     let mut plan = CollectionPlan::default();
     plan.extend(root, &index, options)?;
@@ -94,7 +94,7 @@ fn collect(root: &Path, options: &GarbageOptions) -> Result<CollectedGarbage> {
     }
     // Another process may have changed the index while this waited for the lock.
     let _lock = lock_layout(root)?;
-    if IndexStamp::of(root)? != stamp {
+    if index_stamp(root)? != stamp {
         index = read_index(root)?;
         plan.extend(root, &index, options)?;
     }
@@ -146,16 +146,15 @@ impl CollectionPlan {
         // A referrer stays as long as its subject does. It can have referrers itself, so this repeats until nothing
         // is added.
         loop {
-            let before = untagged.len();
             let (stay, rest) = untagged.into_iter().partition::<Vec<_>, _>(|(node, subject)| {
                 self.reached.contains(&node.digest)
                     || subject.as_ref().is_some_and(|subject| self.reached.contains(subject))
             });
-            self.reach(root, stay.into_iter().map(|(node, _)| node).collect())?;
             untagged = rest;
-            if untagged.len() == before {
+            if stay.is_empty() {
                 break;
             }
+            self.reach(root, stay.into_iter().map(|(node, _)| node).collect())?;
         }
         self.unlisted = untagged.into_iter().map(|(node, _)| node.digest).collect();
         Ok(())

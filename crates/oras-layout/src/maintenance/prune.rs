@@ -28,23 +28,28 @@ impl Needs {
     /// Reads every manifest that the index reaches.
     pub(crate) fn read(root: &Path, index: &Index) -> Result<Self> {
         let mut needs = Self { tagged: index.tagged_digests(), ..Self::default() };
-        walk(&blobs::reader(root), index, |node, _, manifest| {
-            let Some(manifest) = manifest else {
-                // If the check fails, the manifest may exist.
-                let may_exist = blobs::path(root, &node.digest).try_exists().unwrap_or(true);
-                needs.unreadable.extend(may_exist.then(|| node.digest.clone()));
-                return;
-            };
-            let subject = manifest.subject().map(|subject| subject.digest.clone());
-            if let Some(subject) = &subject {
-                needs.referrers.entry(subject.clone()).or_default().insert(node.digest.clone());
-            }
-            // The subject is the first child.
-            for child in manifest.children().into_iter().skip(usize::from(subject.is_some())) {
-                needs.listed_by.entry(child.digest.clone()).or_default().insert(node.digest.clone());
-                needs.children.entry(node.digest.clone()).or_default().push(child.digest);
-            }
-        })?;
+        walk(
+            |_| true,
+            &blobs::reader(root),
+            index,
+            |node, _, manifest| {
+                let Some(manifest) = manifest else {
+                    // If the check fails, the manifest may exist.
+                    let may_exist = blobs::path(root, &node.digest).try_exists().unwrap_or(true);
+                    needs.unreadable.extend(may_exist.then(|| node.digest.clone()));
+                    return;
+                };
+                let subject = manifest.subject().map(|subject| subject.digest.clone());
+                if let Some(subject) = &subject {
+                    needs.referrers.entry(subject.clone()).or_default().insert(node.digest.clone());
+                }
+                // The subject is the first child.
+                for child in manifest.children().into_iter().skip(usize::from(subject.is_some())) {
+                    needs.listed_by.entry(child.digest.clone()).or_default().insert(node.digest.clone());
+                    needs.children.entry(node.digest.clone()).or_default().push(child.digest);
+                }
+            },
+        )?;
         Ok(needs)
     }
 
