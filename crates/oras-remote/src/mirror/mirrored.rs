@@ -113,6 +113,12 @@ impl Mirrored {
         read(&self.home).await
     }
 
+    /// Returns the digest of `reference`, or else its tag. A full reference names this repository, so a mirror would
+    /// reject it.
+    fn target(&self, reference: &str) -> Result<String> {
+        Ok(self.home.reference_to(reference)?.target().unwrap_or_default())
+    }
+
     fn usable(&self, by_digest: bool) -> impl Iterator<Item = &Mirror> {
         self.mirrors.iter().filter(move |mirror| mirror.is_usable(by_digest))
     }
@@ -211,12 +217,14 @@ fn without_secrets(options: ClientOptions) -> ClientOptions {
 #[deny(clippy::missing_trait_methods)]
 impl Source for Mirrored {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let target = self.target(reference)?;
         // A digest contains a colon; a tag can't.
-        self.first(reference.contains(':'), |repository| repository.resolve(reference)).await
+        self.first(target.contains(':'), |repository| repository.resolve(&target)).await
     }
 
     async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
-        self.first(reference.contains(':'), |repository| repository.resolve_with_bytes(reference)).await
+        let target = self.target(reference)?;
+        self.first(target.contains(':'), |repository| repository.resolve_with_bytes(&target)).await
     }
 
     /// Manifests and small blobs of mirrors are verified here, so that wrong ones are read from the next source. A

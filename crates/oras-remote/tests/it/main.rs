@@ -8,6 +8,7 @@ mod delete_tag;
 mod encoding;
 mod head_fallback;
 mod malformed_answers;
+mod mirrored;
 mod overload;
 mod parallel_download;
 mod referrers;
