@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use oras::files::LimitExceeded;
-use oras::remote::{AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
+use oras::remote::{AddressClass, AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
 use oras::store::{Error, ErrorKind};
 
 /// A failure, shown as `prefix message`, then usage and advice in lines of their own.
@@ -170,7 +170,9 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
 
 /// Adds the advice for an error, if there is one: that of the Go tool, or the flag that raises a limit.
 pub(crate) fn advise_by_kind(failure: Failure, error: &Error) -> Failure {
-    if let Some(refused) = error.find::<AddressRefused>() {
+    // The flag allows no address of the class `Forbidden`.
+    let refused = error.find::<AddressRefused>();
+    if let Some(refused) = refused.filter(|refused| refused.class != AddressClass::Forbidden) {
         return failure.advise(format!(
             "If {} is meant to be reached, allow it by --allow-host {} (cp: --from-allow-host, --to-allow-host)",
             refused.host, refused.host
@@ -204,6 +206,21 @@ mod tests {
         let failure = Failure::of_io("failed to read x", &missing);
         assert_eq!(failure.to_string(), "Error: failed to read x: no such file or directory");
         assert_eq!(failure.exit_code(), 74);
+    }
+
+    #[test]
+    fn advises_to_allow_only_hosts_that_can_be_allowed() {
+        for (address, class, is_advised) in [
+            ([10, 0, 0, 1], AddressClass::Private, true),
+            ([127, 0, 0, 1], AddressClass::Loopback, true),
+            ([169, 254, 169, 254], AddressClass::Forbidden, false),
+        ] {
+            let (host, registry) = ("h.test".to_owned(), "r.test".to_owned());
+            let refused = AddressRefused { host, registry, address: address.into(), class };
+            let error = Error::from_source(ErrorKind::Denied, refused);
+            let advice = advise_by_kind(Failure::new("x"), &error).advice.unwrap_or_default();
+            assert_eq!(advice.contains("--allow-host h.test"), is_advised, "{class:?}");
+        }
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub struct ClientOptions {
     /// Overrides of name resolution.
     pub resolve: Vec<ResolveOverride>,
     /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are
-    /// private or loopback and the registry's are not.
+    /// private or loopback and the registry's are not. Link-local addresses stay forbidden.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Hosts that are reached without a proxy, in the format of `NO_PROXY`.
     pub no_proxy: String,

@@ -16,7 +16,8 @@ use url::{Host, Url};
 use crate::connection::address_class::{AddressClass, classify};
 use crate::connection::no_proxy::split_port;
 
-/// A host that a registry may name. Its address is not checked. The entry is for one port or for all.
+/// A host that a registry may name although its address is private or loopback. Link-local addresses and metadata
+/// services stay forbidden. The entry is for one port or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     /// A name, or an address without brackets.
@@ -115,16 +116,18 @@ pub(crate) struct AddressGuard {
     registry: Host<String>,
     /// The host that the registry named.
     host: Host<String>,
+    /// The user allows the host, so it may have a private or loopback address.
+    is_allowed: bool,
 }
 
 impl AddressGuard {
-    /// Returns the guard for `url`, or `None` for the registry itself and for hosts that the user allows.
+    /// Returns the guard for `url`, or `None` for the registry itself.
     pub(crate) fn new(registry: &Url, url: &Url, allowed: &[AllowedHost]) -> Option<Self> {
         let owned = |url: &Url| url.host().map(|host| host.to_owned());
         let (registry, host) = (owned(registry)?, owned(url)?);
+        let is_allowed = allowed.iter().any(|allowed| allowed.covers(url));
         // Compares hosts without ports: another port of the registry's own host is not another network.
-        let exempt = registry == host || allowed.iter().any(|allowed| allowed.covers(url));
-        (!exempt).then_some(Self { registry, host })
+        (registry != host).then_some(Self { registry, host, is_allowed })
     }
 
     /// Checks a host that is an address; a name is checked when it is resolved.
@@ -145,8 +148,11 @@ impl AddressGuard {
         let class = classify(address);
         let allowed = match class {
             AddressClass::Public => true,
+            // The owner of an allowed name controls its addresses, so it must not lead to a metadata service either.
             AddressClass::Forbidden => false,
-            AddressClass::Private | AddressClass::Loopback => registries.class_of(&self.registry) == class,
+            AddressClass::Private | AddressClass::Loopback => {
+                self.is_allowed || registries.class_of(&self.registry) == class
+            }
         };
         if allowed {
             return Ok(());
@@ -258,23 +264,45 @@ mod tests {
     }
 
     #[test]
-    fn exempts_hosts_that_the_user_allows() {
-        let allowed: Vec<AllowedHost> = ["10.0.0.1", "h.test:80", "[::1]:81", "fd00::1"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
+    fn allows_hosts_that_the_user_allows() {
+        let allowed: Vec<AllowedHost> = [
+            "10.0.0.1",
+            "127.0.0.1:80",
+            "[::1]:81",
+            "fd00::1",
+            "169.254.169.254",
+            "fe80::1",
+            "100.100.100.200",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
         let registry = url("https://r.test");
-        for (host, exempt) in [
+        for (host, is_allowed) in [
             ("http://10.0.0.1/x", true),
             ("https://10.0.0.1:8/x", true),
-            ("http://H.test/x", true),
-            ("https://h.test/x", false),
+            ("http://127.0.0.1/x", true),
+            ("https://127.0.0.1/x", false),
             ("http://[::1]:81/x", true),
             ("http://[::1]/x", false),
             ("http://[fd00::1]/x", true),
             ("http://10.0.0.2/x", false),
+            ("http://8.8.8.8/x", true),
+            ("http://169.254.169.254/x", false),
+            ("http://[fe80::1]/x", false),
+            ("http://100.100.100.200/x", false),
         ] {
-            assert_eq!(AddressGuard::new(&registry, &url(host), &allowed).is_none(), exempt, "{host}");
+            let guard = AddressGuard::new(&registry, &url(host), &allowed).unwrap();
+            assert_eq!(guard.check_literal(&registries()).is_ok(), is_allowed, "{host}");
+        }
+        let named = |text: &str| AllowedHost { host: "h.test".into(), port: text.parse().ok() };
+        for (host, port, covers) in [
+            ("http://H.test/x", "", true),
+            ("http://h.test/x", "80", true),
+            ("https://h.test/x", "80", false),
+            ("http://g.test/x", "80", false),
+        ] {
+            assert_eq!(named(port).covers(&url(host)), covers, "{host}");
         }
         for bad in ["", ":80", "h:x", "h:70000", "a/b", "u@h", "http://h"] {
             assert!(bad.parse::<AllowedHost>().is_err(), "{bad}");
@@ -295,6 +323,10 @@ mod tests {
         let error = resolve("public.test", "localhost", "localhost").await.unwrap_err();
         assert!(error.to_string().contains("127.0.0.1 is an address of this machine"), "{error}");
         assert!(resolve("loop.test", "localhost", "localhost").await.unwrap() > 0);
+        let allow = ["localhost".parse().unwrap()];
+        let guard = AddressGuard::new(&url("http://public.test"), &url("http://localhost/x"), &allow);
+        let resolver = Resolver { registries: Arc::new(registries()), guard };
+        assert!(resolver.resolve("localhost".parse().unwrap()).await.unwrap().count() > 0);
         // The guard does not apply to the name of a proxy.
         assert!(resolve("public.test", "host.test", "localhost").await.unwrap() > 0);
     }
