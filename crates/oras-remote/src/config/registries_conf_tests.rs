@@ -103,6 +103,7 @@ fn errors_name_the_file() {
         let error = conf(text).unwrap_err();
         let said = error.chain();
         assert!(said.starts_with("/x/registries.conf: ") && said.contains(why), "{text}: {said}");
+        assert!(said.matches("line ").count() <= 1 && said.lines().count() == 1, "{text}: {said}");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }

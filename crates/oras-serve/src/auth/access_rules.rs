@@ -184,6 +184,7 @@ allow = ["pull"]
         ] {
             let error = AccessRules::parse(&text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}\n{error}");
+            assert!(error.matches("line ").count() <= 1 && error.lines().count() == 1, "{text}\n{error}");
         }
     }
 }

@@ -49,7 +49,8 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
     }
     let bound = Server::bind(options.address.as_str(), options.server, stores).await;
     bound.map_err(|error| {
-        // A wrong option is a mistake of the caller. All other errors are those of the address.
+        // A wrong option is a mistake of the caller. All other errors are those of the address, except for a system
+        // without random numbers for the key that signs tokens.
         if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
             return Error::new(ErrorKind::InvalidInput, error.to_string());
         }
