@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use http::request::Parts;
 use http::{Method, StatusCode, header};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Source};
@@ -31,21 +30,24 @@ pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
 
 /// Resolves a digest to a blob. Manifests can be read as blobs, too.
 pub(super) async fn find<S: Source + ?Sized>(store: &S, digest: &Digest) -> Result<Descriptor, ApiError> {
-    let found = store.resolve(&digest.to_string()).await;
-    found.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))
+    store.resolve(&digest.to_string()).await.map_err(failed)
+}
+
+pub(super) fn failed(error: Error) -> ApiError {
+    ApiError::from_store(error, ApiError::blob_unknown)
 }
 
 /// Sends a blob, or a range of it.
-pub(super) async fn get(context: &RequestContext, name: &str, digest: &str, head: &Parts) -> Answer {
+pub(super) async fn get(context: &RequestContext, name: &str, digest: &str) -> Answer {
     let digest = parse_digest(digest)?;
-    if let Some(response) = try_get(context, name, &digest, head).await? {
+    if let Some(response) = try_get(context, name, &digest).await? {
         return Ok(response);
     }
     // The damaged copy was deleted, so the second attempt reads from its origin.
-    let response = try_get(context, name, &digest, head).await?;
+    let response = try_get(context, name, &digest).await?;
     response.ok_or_else(|| {
         let error = Error::new(ErrorKind::DigestMismatch, format!("{digest} is damaged"));
-        ApiError::from_read(&error, ApiError::blob_unknown)
+        ApiError::from_read(error, ApiError::blob_unknown)
     })
 }
 
@@ -55,7 +57,6 @@ async fn try_get(
     context: &RequestContext,
     name: &str,
     digest: &Digest,
-    head: &Parts,
 ) -> Result<Option<Response>, ApiError> {
     // A proxy resolves digests of blobs at another endpoint than those of manifests.
     let store = context.blob_store(name).await?;
@@ -63,9 +64,9 @@ async fn try_get(
     if let Some(not_modified) = context.conditions.not_modified(digest)? {
         return Ok(Some(not_modified));
     }
-    let (size, is_head) = (node.size, head.method == Method::HEAD);
+    let (size, is_head) = (node.size, context.head.method == Method::HEAD);
     let takes_range = !is_head && context.conditions.takes_range_of(digest);
-    let asked = head.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let asked = context.head.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let sent = sent_range(asked.filter(|_| takes_range), size)?;
     let content = Content::from_source(store as Arc<dyn Source>, node);
     let range = sent.clone().unwrap_or(0..size);
@@ -78,7 +79,7 @@ async fn try_get(
             // A range can't be verified without the rest of the blob, so the client must verify the whole blob.
             false => content.unverified(range.clone()).await.map(Some),
         };
-        let stream = stream.map_err(|error| ApiError::from_read(&error, ApiError::blob_unknown))?;
+        let stream = stream.map_err(|error| ApiError::from_read(error, ApiError::blob_unknown))?;
         let Some(stream) = stream else { return Ok(None) };
         streamed(stream)
     };
@@ -154,6 +155,6 @@ pub(super) async fn delete(context: &RequestContext, name: &str, digest: &str) -
     context.conditions.check(Some(&digest))?;
     let deleted =
         delete_on_full_disk::delete(&*context.registry.stores, &*store, DeleteTarget::Content(&node)).await;
-    deleted.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
+    deleted.map_err(failed)?;
     Ok(empty(StatusCode::ACCEPTED, &[]))
 }

@@ -5,12 +5,11 @@ use oras_spec::json;
 
 use super::error::Answer;
 use super::manifests::failed;
-use super::pagination::Page;
+use super::pagination::page_of;
 use super::request_context::RequestContext;
 
 /// Lists the repositories that the sender may read.
 pub(super) async fn list(context: &RequestContext) -> Answer {
-    let names = context.readable_repositories().await.map_err(|error| failed(&error))?;
-    let page = Page::of(names, &context.query, "/v2/_catalog")?;
-    Ok(page.into_response(|repositories| json::to_vec(&CatalogPage { repositories })))
+    let names = context.readable_repositories().await.map_err(failed)?;
+    page_of(names, &context.query, "/v2/_catalog", |repositories| json::to_vec(&CatalogPage { repositories }))
 }

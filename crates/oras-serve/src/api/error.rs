@@ -74,8 +74,14 @@ impl ApiError {
             .with_header("retry-after", retry_after_seconds.to_string())
     }
 
+    /// Returns a 429 with `Retry-After`.
+    pub(crate) fn too_many_requests(message: &str, retry_after_seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
+            .with_header("retry-after", retry_after_seconds.to_string())
+    }
+
     /// Converts an error of a store; `not_found` returns the error for a missing blob, manifest or upload.
-    pub(crate) fn from_store(error: &Error, not_found: fn() -> Self) -> Self {
+    pub(crate) fn from_store(error: Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
             // Where the registry `distribution` has a message for an error, the same message is used.
             ErrorKind::NotFound => not_found(),
@@ -86,7 +92,7 @@ impl ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", "provided length did not match content")
             }
             ErrorKind::TooLarge => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(error))
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", root_cause(&error))
             }
             // Stores return this kind for a repository name that they can't represent.
             ErrorKind::InvalidInput => Self::name_invalid(),
@@ -100,7 +106,7 @@ impl ApiError {
             }
             // A remote store failed, such as the upstream of a proxy, so the failure is not one of this server.
             ErrorKind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
-            _ if is_storage_full(error) => {
+            _ if is_storage_full(&error) => {
                 tracing::error!(error = error.chain(), "no room is left");
                 let message = "no room is left on the server: delete something or try again later";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNAVAILABLE", message)
@@ -115,7 +121,7 @@ impl ApiError {
 
     /// Converts an error of reading stored content. Content that does not match its digest is damaged at the server, so
     /// the status is 500 instead of 400.
-    pub(crate) fn from_read(error: &Error, not_found: fn() -> Self) -> Self {
+    pub(crate) fn from_read(error: Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
             ErrorKind::DigestMismatch | ErrorKind::SizeMismatch | ErrorKind::InvalidContent => {
                 tracing::error!(error = error.chain(), "stored content is damaged");

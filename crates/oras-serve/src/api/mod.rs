@@ -6,7 +6,6 @@ pub(crate) mod conditions;
 mod delete_on_full_disk;
 pub(crate) mod endpoint;
 pub(crate) mod error;
-mod manifest_put;
 mod manifests;
 mod mount;
 mod pagination;

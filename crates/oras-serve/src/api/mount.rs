@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use oras_spec::reference::check_repository;
 use oras_spec::{Digest, MediaType};
-use oras_store::{Content, Error, PushMode, Source, Store};
+use oras_store::{Content, PushMode, Source, Store};
 
-use super::blobs::find;
+use super::blobs::{failed, find};
 use super::error::{ApiError, found_or_none};
 use super::request_context::RequestContext;
 use crate::auth::scope::Action;
@@ -32,7 +32,7 @@ pub(super) async fn mount(
         // The specification lets a registry decline a mount: the client then uploads the blob.
         return if is_readable { mount_from(context, from, target, digest).await } else { Ok(false) };
     }
-    let names = context.registry.stores.repositories().await.map_err(|error| failed(&error))?;
+    let names = context.registry.stores.repositories().await.map_err(failed)?;
     let readable = names.iter().filter(|name| context.may(name, Action::Pull));
     // Each repository costs a lookup, and a client that gets no mount can still upload the blob.
     for name in readable.take(MAX_SEARCHED) {
@@ -54,13 +54,7 @@ async fn mount_from(
     let Some(mut node) = found_or_none(find(&*source, digest).await)? else { return Ok(false) };
     // A mounted manifest is stored as a blob. Only a PUT of a manifest stores it as a manifest.
     node.media_type = MediaType::OCTET_STREAM;
-    if !target.exists(&node).await.map_err(|error| failed(&error))? {
-        let content = Content::from_source(source as Arc<dyn Source>, node);
-        target.push(&content, PushMode::Untagged).await.map_err(|error| failed(&error))?;
-    }
+    let content = Content::from_source(source as Arc<dyn Source>, node);
+    target.push(&content, PushMode::Untagged).await.map_err(failed)?;
     Ok(true)
-}
-
-fn failed(error: &Error) -> ApiError {
-    ApiError::from_store(error, ApiError::blob_unknown)
 }

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-use super::error::ApiError;
+use super::error::{Answer, ApiError};
 use super::query::Query;
-use crate::http_message::{Response, json, set_header};
+use crate::http_message::{json, set_header};
 
 /// The maximum number of entries of one page. A `Link` header contains the URL of the next page.
 pub(super) const MAX_ENTRIES: usize = 1000;
@@ -34,33 +34,25 @@ pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, QUERY)
 }
 
-/// One page of a list of names.
-pub(super) struct Page {
-    names: Vec<String>,
-    /// The value of the `Link` header, if there are more names.
-    next: Option<String>,
-}
-
-impl Page {
-    /// Selects the requested page from all names, which must be sorted. `path` is the path of the list.
-    pub(super) fn of(mut names: Vec<String>, query: &Query, path: &str) -> Result<Self, ApiError> {
-        let count = entry_count(query)?;
-        if let Some(last) = query.get("last") {
-            names.retain(|name| name.as_str() > last);
-        }
-        let has_more = names.len() > count;
-        names.truncate(count);
-        let last = names.last().filter(|_| has_more);
-        let next = last.map(|last| format!("<{path}?n={count}&last={}>; rel=\"next\"", encoded(last)));
-        Ok(Self { names, next })
+/// Returns the response with the requested page of all `names`, which must be sorted. `path` is the path of the list, and
+/// `body` makes the body from the names of the page.
+pub(super) fn page_of(
+    mut names: Vec<String>,
+    query: &Query,
+    path: &str,
+    body: impl FnOnce(Vec<String>) -> Vec<u8>,
+) -> Answer {
+    let count = entry_count(query)?;
+    if let Some(last) = query.get("last") {
+        names.retain(|name| name.as_str() > last);
     }
-
-    /// Returns the response, whose body `body` makes from the names.
-    pub(super) fn into_response(self, body: impl FnOnce(Vec<String>) -> Vec<u8>) -> Response {
-        let mut response = json(body(self.names));
-        if let Some(next) = self.next {
-            set_header(&mut response, "link", &next);
-        }
-        response
+    let has_more = names.len() > count;
+    names.truncate(count);
+    let last = names.last().filter(|_| has_more);
+    let next = last.map(|last| format!("<{path}?n={count}&last={}>; rel=\"next\"", encoded(last)));
+    let mut response = json(body(names));
+    if let Some(next) = next {
+        set_header(&mut response, "link", &next);
     }
+    Ok(response)
 }

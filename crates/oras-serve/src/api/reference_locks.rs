@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use futures::future::Either;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// References are hashed to this many locks. A collision only makes two writes wait for each other.
@@ -15,11 +16,8 @@ pub(crate) struct ReferenceLocks {
     hash: RandomState,
 }
 
-/// Holds the lock of a reference.
-pub(super) enum ReferenceGuard<'a> {
-    Shared(#[expect(dead_code, reason = "held, not used")] RwLockReadGuard<'a, ()>),
-    Exclusive(#[expect(dead_code, reason = "held, not used")] RwLockWriteGuard<'a, ()>),
-}
+/// Holds the lock of a reference, shared or exclusively.
+pub(super) type ReferenceGuard<'a> = Either<RwLockReadGuard<'a, ()>, RwLockWriteGuard<'a, ()>>;
 
 impl ReferenceLocks {
     pub(crate) fn new() -> Self {
@@ -32,8 +30,8 @@ impl ReferenceLocks {
         let hash = usize::try_from(self.hash.hash_one((name, reference)) % LOCKS as u64).unwrap_or_default();
         match is_exclusive {
             // tokio's lock is fair: a stream of shared locks can't starve an exclusive one.
-            true => ReferenceGuard::Exclusive(self.locks[hash].write().await),
-            false => ReferenceGuard::Shared(self.locks[hash].read().await),
+            true => Either::Right(self.locks[hash].write().await),
+            false => Either::Left(self.locks[hash].read().await),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use oras_store::{ReadStore, Store};
 
 use super::conditions::Conditions;
@@ -16,12 +17,13 @@ use crate::limits::client_id::ClientId;
 use crate::limits::connection_activity::Peer;
 use crate::registry::Registry;
 
-/// A request: its sender, its endpoint and its connection. It is created once, after authorization.
+/// A request without its body, and its sender. It is created once, after authorization.
 pub(crate) struct RequestContext {
     pub(crate) registry: Arc<Registry>,
     pub(crate) peer: Peer,
     pub(crate) endpoint: Endpoint,
     pub(crate) identity: Identity,
+    pub(crate) head: Parts,
     pub(crate) query: Query,
     pub(crate) conditions: Conditions,
     /// The warnings that the response will carry.
@@ -69,6 +71,6 @@ impl RequestContext {
 }
 
 fn known<T>(name: &str, store: oras_store::Result<Option<T>>) -> Result<T, ApiError> {
-    let store = store.map_err(|error| ApiError::from_store(&error, ApiError::blob_unknown))?;
+    let store = store.map_err(|error| ApiError::from_store(error, ApiError::blob_unknown))?;
     store.ok_or_else(|| ApiError::name_unknown(name))
 }

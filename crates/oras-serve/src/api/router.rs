@@ -14,7 +14,7 @@ use super::request_context::RequestContext;
 use super::route::{Resource, Route};
 use super::uploads::UploadRequest;
 use super::warnings::Warnings;
-use super::{blobs, catalog, manifest_put, manifests, referrers, tags, uploads};
+use super::{blobs, catalog, manifests, referrers, tags, uploads};
 use crate::auth::{authorize, token_endpoint};
 use crate::http_message::{Body, Request, Response, is_read, json, set_header, uncached_text};
 use crate::limits::connection_activity::Peer;
@@ -73,18 +73,18 @@ async fn answer(
             peer.activity.set_user(identity.user());
             entry.set_user(identity.user());
             let warnings = Warnings::default();
+            let (query, conditions) = (Query::of(&head.uri), Conditions::of(&head.headers));
             let context = RequestContext {
                 registry,
                 peer,
                 endpoint,
                 identity,
-                query: Query::of(&head.uri),
-                conditions: Conditions::of(&head.headers),
+                head,
+                query,
+                conditions,
                 warnings: warnings.clone(),
             };
-            let request = Request::from_parts(head, body);
-            let mut response =
-                dispatch(context, request, entry).await.unwrap_or_else(ApiError::into_response);
+            let mut response = dispatch(context, body, entry).await.unwrap_or_else(ApiError::into_response);
             warnings.write_to(response.headers_mut());
             response
         }
@@ -96,11 +96,11 @@ async fn answer(
     response
 }
 
-async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessLogEntry>) -> Answer {
+async fn dispatch(context: RequestContext, body: Body, entry: &Arc<AccessLogEntry>) -> Answer {
     let registry = &context.registry;
-    let is_read = is_read(request.method());
+    let is_read = is_read(&context.head.method);
     match &context.endpoint {
-        Endpoint::Token => token_endpoint::answer(&context, request).await,
+        Endpoint::Token => token_endpoint::answer(&context, body).await,
         Endpoint::Metrics | Endpoint::Live | Endpoint::Ready if !is_read => Err(ApiError::unsupported()),
         Endpoint::Metrics => {
             let text = registry.metrics.to_text(&registry.connection_limits, &registry.uploads);
@@ -113,12 +113,12 @@ async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessL
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message))
         }
         Endpoint::Live | Endpoint::Ready => Ok(uncached_text("ok\n", "text/plain; charset=utf-8")),
-        Endpoint::Registry(route) if is_read => call(&context, route, request).await,
+        Endpoint::Registry(route) if is_read => call(&context, route, body).await,
         // Unknown methods are treated as writes, as authorization does.
-        Endpoint::Registry(_) => write(context, request, Arc::clone(entry)).await,
+        Endpoint::Registry(_) => write(context, body, Arc::clone(entry)).await,
         #[cfg(feature = "page")]
         Endpoint::Other(path) if context.registry.options.page && page::is_page(path) => {
-            Ok(page::answer(&context, path, request).await)
+            Ok(page::answer(&context, path).await)
         }
         Endpoint::Other(_) => {
             Err(ApiError::new(StatusCode::NOT_FOUND, "NAME_INVALID", "no such endpoint or repository"))
@@ -129,12 +129,12 @@ async fn dispatch(context: RequestContext, request: Request, entry: &Arc<AccessL
 /// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
 /// disconnects, which would interrupt a write. A write whose body is complete continues with its resources (memory,
 /// locks, digests in use), and its outcome is logged.
-async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEntry>) -> Answer {
+async fn write(context: RequestContext, body: Body, entry: Arc<AccessLogEntry>) -> Answer {
     // The limit is the maximum number of connections, so only a client that disconnects early can exceed it.
     let (registry, client) = (Arc::clone(&context.registry), context.client_id());
     let work = async move {
         let answered = match context.endpoint.route() {
-            Some(route) => call(&context, route, request).await,
+            Some(route) => call(&context, route, body).await,
             None => Err(ApiError::name_invalid()),
         };
         let response = answered.unwrap_or_else(ApiError::into_response);
@@ -150,41 +150,39 @@ async fn write(context: RequestContext, request: Request, entry: Arc<AccessLogEn
 }
 
 /// Calls the handler of an endpoint and a method.
-async fn call(context: &RequestContext, route: &Route, request: Request) -> Answer {
-    let method = request.method().clone();
+async fn call(context: &RequestContext, route: &Route, body: Body) -> Answer {
+    let method = &context.head.method;
     let (name, resource) = match route {
-        Route::Root if is_read(&method) => return Ok(json(b"{}".to_vec())),
-        Route::Catalog if method == Method::GET => return catalog::list(context).await,
+        Route::Root if is_read(method) => return Ok(json(b"{}".to_vec())),
+        Route::Catalog if *method == Method::GET => return catalog::list(context).await,
         Route::Root | Route::Catalog => return Err(ApiError::unsupported()),
         Route::Repository { name, resource } => (name.as_str(), resource),
     };
     match (resource, method) {
-        (Resource::Tags, Method::GET) => tags::list(context, name).await,
-        (Resource::Referrers { digest }, Method::GET) => referrers::list(context, name, digest).await,
-        (Resource::Blob { digest }, Method::GET | Method::HEAD) => {
-            blobs::get(context, name, digest, &request.into_parts().0).await
-        }
-        (Resource::Blob { digest }, Method::DELETE) => blobs::delete(context, name, digest).await,
-        (Resource::Uploads, Method::POST) => uploads::open(context, name, &context.query, request).await,
+        (Resource::Tags, &Method::GET) => tags::list(context, name).await,
+        (Resource::Referrers { digest }, &Method::GET) => referrers::list(context, name, digest).await,
+        (Resource::Blob { digest }, &Method::GET | &Method::HEAD) => blobs::get(context, name, digest).await,
+        (Resource::Blob { digest }, &Method::DELETE) => blobs::delete(context, name, digest).await,
+        (Resource::Uploads, &Method::POST) => uploads::open(context, name, body).await,
         (Resource::Upload { id }, method) => {
             // Checked before the session is used, so that another user can't learn that it exists.
             context.registry.uploads.check_user(id, context.identity.user())?;
             let upload = UploadRequest { context, name, id };
-            match method {
-                Method::PATCH => upload.append(request).await,
-                Method::PUT => upload.close(&context.query, request).await,
+            match *method {
+                Method::PATCH => upload.append(body).await,
+                Method::PUT => upload.close(body).await,
                 Method::GET => upload.status().await,
                 Method::DELETE => upload.cancel().await,
                 _ => Err(ApiError::unsupported()),
             }
         }
-        (Resource::Manifest { reference }, Method::GET | Method::HEAD) => {
+        (Resource::Manifest { reference }, &Method::GET | &Method::HEAD) => {
             manifests::get(context, name, reference).await
         }
-        (Resource::Manifest { reference }, Method::PUT) => {
-            manifest_put::put(context, name, reference, request).await
+        (Resource::Manifest { reference }, &Method::PUT) => {
+            manifests::put(context, name, reference, body).await
         }
-        (Resource::Manifest { reference }, Method::DELETE) => {
+        (Resource::Manifest { reference }, &Method::DELETE) => {
             manifests::delete(context, name, reference).await
         }
         _ => Err(ApiError::unsupported()),

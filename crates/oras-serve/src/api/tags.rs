@@ -7,7 +7,7 @@ use oras_spec::reference::check_tag;
 
 use super::error::Answer;
 use super::manifests::failed;
-use super::pagination::Page;
+use super::pagination::page_of;
 use super::request_context::RequestContext;
 
 /// Lists the tags of a repository.
@@ -15,7 +15,7 @@ pub(super) async fn list(context: &RequestContext, name: &str) -> Answer {
     let store = context.store(name).await?;
     // An upstream may list malformed tags, which no client can request.
     let tags = store.tags(None).try_filter(|tag| future::ready(check_tag(tag).is_ok()));
-    let tags: Vec<String> = tags.try_collect().await.map_err(|error| failed(&error))?;
-    let page = Page::of(tags, &context.query, &format!("/v2/{name}/tags/list"))?;
-    Ok(page.into_response(|tags| json::to_vec(&TagPage { name: name.to_owned(), tags })))
+    let tags: Vec<String> = tags.try_collect().await.map_err(failed)?;
+    let path = format!("/v2/{name}/tags/list");
+    page_of(tags, &context.query, &path, |tags| json::to_vec(&TagPage { name: name.to_owned(), tags }))
 }

@@ -1,7 +1,5 @@
 //! Receives the body of an upload. It reads ahead while earlier bytes are written.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::StreamExt;
 use http::StatusCode;
@@ -11,8 +9,6 @@ use oras_store::Ingest;
 use super::error::ApiError;
 use crate::http_message::Body;
 
-/// The timeout of a client that sends nothing. The client can resume its upload on another connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum number of bytes that are read ahead while earlier bytes are written.
 const READ_AHEAD: usize = 128 * 1024;
 
@@ -49,7 +45,7 @@ pub(super) async fn receive(
                 }
             }
         };
-        result.map_err(|error| ApiError::from_store(&error, ApiError::upload_unknown))?;
+        result.map_err(|error| ApiError::from_store(error, ApiError::upload_unknown))?;
         written += size;
         on_progress(written);
         *slot = Some(ingest);
@@ -73,16 +69,15 @@ impl BodyReader {
 
     /// Reads the next piece, or the end. Cancel safe: no piece is lost when the future is dropped.
     async fn read(&mut self) {
-        match tokio::time::timeout(READ_TIMEOUT, self.body.next()).await {
+        match self.body.next().await {
             // Skipped, because an empty batch means the end of the body.
-            Ok(Some(Ok(piece))) if piece.is_empty() => {}
-            Ok(Some(Ok(piece))) => {
+            Some(Ok(piece)) if piece.is_empty() => {}
+            Some(Ok(piece)) => {
                 self.length += piece.len();
                 self.pieces.push(piece);
             }
-            Ok(None) => self.end = Some(Ok(())),
-            Ok(Some(Err(_))) => self.end = Some(Err(invalid("the body ended early"))),
-            Err(_) => self.end = Some(Err(invalid("the body stopped"))),
+            None => self.end = Some(Ok(())),
+            Some(Err(_)) => self.end = Some(Err(invalid("the body ended early, or came too slowly"))),
         }
     }
 

@@ -77,9 +77,10 @@ impl UploadSessions {
     /// # Errors
     /// `TOOMANYREQUESTS` if no client has more sessions than `client` would have with the new one.
     pub(super) fn make_room(&self, client: Option<&ClientId>) -> Result<(), ApiError> {
+        let is_expired = |session: &mut Arc<UploadSession>| session.is_expired(self.expiry);
         let mut records = self.records.lock();
         let mut evicted: Vec<_> =
-            records.by_id.values_mut().filter_map(|record| record.evict_if_expired(self.expiry)).collect();
+            records.by_id.values_mut().filter_map(|record| record.session.take_if(is_expired)).collect();
         if records.open_count() >= self.max_open
             && let Some(id) = records.victim(client)
         {
@@ -94,9 +95,7 @@ impl UploadSessions {
         // Outside of the lock: dropping a session may delete files.
         drop(evicted);
         if is_full {
-            let message = "too many uploads are under way";
-            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
-                .with_header("retry-after", "10".to_owned()));
+            return Err(ApiError::too_many_requests("too many uploads are under way", 10));
         }
         Ok(())
     }
@@ -199,7 +198,7 @@ impl UploadSessions {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(ApiError::unavailable("somebody else writes this upload", 1))
             }
-            Err(error) => Err(ApiError::from_store(&error, ApiError::upload_unknown)),
+            Err(error) => Err(ApiError::from_store(error, ApiError::upload_unknown)),
         }
     }
 
@@ -235,12 +234,6 @@ impl UploadSessions {
         let Some(ingest) = ingest else { return false };
         ingest.abort().await;
         true
-    }
-}
-
-impl UploadRecord {
-    fn evict_if_expired(&mut self, expiry: Duration) -> Option<Arc<UploadSession>> {
-        self.session.take_if(|session| session.is_expired(expiry))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, header};
+use http::{StatusCode, header};
 use hyper::body::Body as _;
 use oras_spec::{Algorithm, Digest, MediaType};
 use oras_store::{Error, IngestName, IngestOptions, Store};
@@ -17,20 +17,15 @@ use super::request_context::RequestContext;
 use super::upload_body::{invalid, receive};
 use super::upload_session::{UploadLock, UploadSession};
 use super::upload_sessions::NewSession;
-use crate::http_message::{Body, empty, set_header};
+use crate::http_message::{Body, Response, empty, set_header};
 
 /// The pause between two attempts to cancel an upload while a write of a disconnected client still runs.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_CANCEL_ATTEMPTS: u32 = 10;
 
 /// POST: mounts a blob, stores a whole blob, or opens an upload session.
-pub(super) async fn open(
-    context: &RequestContext,
-    name: &str,
-    query: &Query,
-    request: Request<Body>,
-) -> Answer {
-    let uploads = &context.registry.uploads;
+pub(super) async fn open(context: &RequestContext, name: &str, body: Body) -> Answer {
+    let (uploads, query) = (&context.registry.uploads, &context.query);
     let mounted = query.get("mount").map(parse_digest).transpose()?;
     let whole = query.get("digest").map(parse_digest).transpose()?;
     let algorithm = algorithm(query, whole.as_ref().or(mounted.as_ref()))?;
@@ -44,12 +39,12 @@ pub(super) async fn open(
         return Ok(created(name, &digest));
     }
     if let Some(digest) = whole {
-        return store_whole(&*store, name, algorithm, &digest, request.into_body()).await;
+        return store_whole(&*store, name, algorithm, &digest, body).await;
     }
     let id = uploads.new_id();
-    let name_of_write = IngestName::New(&id);
-    let options = IngestOptions { media_type: MediaType::OCTET_STREAM, algorithm, name: name_of_write };
-    let ingest = store.begin(options).await.map_err(|error| failed(&error))?;
+    let (media_type, ingest_name) = (MediaType::OCTET_STREAM, IngestName::New(&id));
+    let options = IngestOptions { media_type, algorithm, name: ingest_name };
+    let ingest = store.begin(options).await.map_err(failed)?;
     uploads.insert(NewSession { repository: name, id: &id, client: Some(client) }, ingest);
     let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED);
     if let Some(minimum) = context.registry.options.min_chunk_size {
@@ -79,12 +74,12 @@ async fn store_whole(
     body: Body,
 ) -> Answer {
     let options = IngestOptions { algorithm, ..IngestOptions::new(MediaType::OCTET_STREAM) };
-    let ingest = store.begin(options).await.map_err(|error| failed(&error))?;
+    let ingest = store.begin(options).await.map_err(failed)?;
     // There is no session: if the request fails, the bytes are dropped with the ingest.
     let mut slot = Some(ingest);
     receive(&mut slot, body, 0, |_| ()).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
-    ingest.commit(Some(digest)).await.map_err(|error| failed(&error))?;
+    ingest.commit(Some(digest)).await.map_err(failed)?;
     Ok(created(name, digest))
 }
 
@@ -97,11 +92,11 @@ pub(super) struct UploadRequest<'a> {
 
 impl UploadRequest<'_> {
     /// PATCH: appends bytes; a `Content-Range` must begin where the upload ends.
-    pub(super) async fn append(&self, request: Request<Body>) -> Answer {
+    pub(super) async fn append(&self, body: Body) -> Answer {
         let session = self.find().await?;
         let mut lock = session.lock().await;
         let before = session.written();
-        self.receive(&session, &mut lock, request).await?;
+        self.receive(&session, &mut lock, body).await?;
         let registry = &self.context.registry;
         registry.uploads.record_chunk(self.id, session.written() - before, registry.options.min_chunk_size);
         Ok(accepted(self.name, self.id, session.written(), StatusCode::ACCEPTED))
@@ -109,16 +104,20 @@ impl UploadRequest<'_> {
 
     /// PUT: appends the last bytes, if any, and commits the blob under its digest. The session ends, even if the digest
     /// is wrong; it stays open only if the body ended early.
-    pub(super) async fn close(&self, query: &Query, request: Request<Body>) -> Answer {
+    pub(super) async fn close(&self, body: Body) -> Answer {
         let session = self.find().await?;
-        let digest = query.get("digest").ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?;
+        let digest = self
+            .context
+            .query
+            .get("digest")
+            .ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?;
         let digest = parse_digest(digest)?;
         let mut lock = session.lock().await;
-        self.receive(&session, &mut lock, request).await?;
+        self.receive(&session, &mut lock, body).await?;
         let ingest = lock.take().ok_or_else(ApiError::upload_unknown)?;
         // Removed before the commit, which consumes the ingest: a concurrent request sees an unknown upload.
         self.context.registry.uploads.remove(self.id);
-        ingest.commit(Some(&digest)).await.map_err(|error| failed(&error))?;
+        ingest.commit(Some(&digest)).await.map_err(failed)?;
         Ok(created(self.name, &digest))
     }
 
@@ -151,7 +150,7 @@ impl UploadRequest<'_> {
         if let Some(session) = registry.uploads.get(self.name, self.id) {
             return Ok(session);
         }
-        let store = registry.stores.upload_repository(self.name).await.map_err(|error| failed(&error))?;
+        let store = registry.stores.upload_repository(self.name).await.map_err(failed)?;
         // Resuming opens the upload for writing, which a read-only server must not do.
         match store.filter(|_| !registry.options.read_only) {
             Some(store) => registry.uploads.resume(self.name, self.id, &*store).await,
@@ -165,7 +164,7 @@ impl UploadRequest<'_> {
         &self,
         session: &UploadSession,
         lock: &mut UploadLock<'_>,
-        request: Request<Body>,
+        body: Body,
     ) -> Result<(), ApiError> {
         let uploads = &self.context.registry.uploads;
         if lock.is_none() {
@@ -173,17 +172,17 @@ impl UploadRequest<'_> {
             return Err(ApiError::upload_unknown());
         }
         let written = session.written();
-        self.check_content_range(&request, written)?;
+        self.check_content_range(written)?;
         // A PUT without a body only closes the upload, so it may follow the last chunk.
-        if request.body().size_hint().exact() != Some(0) {
+        if body.size_hint().exact() != Some(0) {
             let minimum = self.context.registry.options.min_chunk_size;
             let accepted = uploads.check_accepts_chunk(self.id, minimum);
             accepted.map_err(|error| self.with_location(error, written))?;
         }
         // A cancelled session stops reading at once, instead of after the client's last byte.
-        let body = receive(lock, request.into_body(), written, |written| session.set_written(written));
+        let receiving = receive(lock, body, written, |written| session.set_written(written));
         let received = tokio::select! {
-            received = body => received,
+            received = receiving => received,
             () = session.cancelled() => Err(ApiError::upload_unknown()),
         };
         if lock.is_none() {
@@ -193,8 +192,8 @@ impl UploadRequest<'_> {
     }
 
     /// Compares `Content-Range`, if there is one, with the bytes written so far and with the length of the body.
-    fn check_content_range(&self, request: &Request<Body>, written: u64) -> Result<(), ApiError> {
-        let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    fn check_content_range(&self, written: u64) -> Result<(), ApiError> {
+        let text = |name| self.context.head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let Some(range) = text(header::CONTENT_RANGE) else { return Ok(()) };
         let chunk = range::chunk(range).ok_or_else(|| invalid("malformed Content-Range"))?;
         // The client retries from the `Range` of the response.
@@ -218,11 +217,11 @@ impl UploadRequest<'_> {
     }
 }
 
-fn failed(error: &Error) -> ApiError {
+fn failed(error: Error) -> ApiError {
     ApiError::from_store(error, ApiError::upload_unknown)
 }
 
-fn created(name: &str, digest: &Digest) -> Response<Body> {
+fn created(name: &str, digest: &Digest) -> Response {
     let location = format!("/v2/{name}/blobs/{digest}");
     empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
 }
@@ -234,6 +233,6 @@ fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String)
     [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
 }
 
-fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Response<Body> {
+fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Response {
     empty(status, &upload_headers(name, id, written))
 }

@@ -62,11 +62,6 @@ impl AccessControl {
         identity.token_covers(repository, action) && self.allows(identity.user(), repository, action)
     }
 
-    /// Returns true if the sender may list the repositories. The list contains those that it may read.
-    pub(super) fn may_list(&self, identity: &Identity) -> bool {
-        identity.token_covers_catalog() && self.allows_reading(identity.user())
-    }
-
     /// Returns true if `user`, or an anonymous sender, may perform `action`. A token can restrict this further.
     pub(crate) fn allows(&self, user: Option<&str>, repository: &str, action: Action) -> bool {
         match &self.rules {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 
 use super::access_control::AccessControl;
 use super::challenge::{Challenge, ChallengeReason};
@@ -87,8 +87,7 @@ impl AccessControl {
             LoginOutcome::Throttled(wait) => {
                 // `retry-after` is rounded up: a retry within the same second would fail again.
                 let message = "too many wrong passwords: try again later";
-                Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
-                    .with_header("retry-after", (wait.as_secs() + 1).to_string()))
+                Err(ApiError::too_many_requests(message, wait.as_secs() + 1))
             }
         }
     }

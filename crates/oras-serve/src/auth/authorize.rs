@@ -98,26 +98,23 @@ impl<'a> Requirement<'a> {
         challenge: &Challenge,
     ) -> Result<(), ApiError> {
         let user = identity.user();
-        let is_permitted = match self {
-            Self::None => true,
-            Self::Known => identity.is_known(),
-            Self::User => user.is_some(),
-            Self::Reading => access.allows_reading(user),
-            Self::Catalog => access.may_list(identity),
-            Self::Action(name, action) => access.may(identity, name, *action),
+        // What the user may do, and whether the token covers it.
+        let (is_allowed, is_covered) = match self {
+            Self::None => (true, true),
+            Self::Known => (identity.is_known(), true),
+            Self::User => (user.is_some(), true),
+            Self::Reading => (access.allows_reading(user), true),
+            // The list contains the repositories that the user may read.
+            Self::Catalog => (access.allows_reading(user), identity.token_covers_catalog()),
+            Self::Action(name, action) => {
+                (access.allows(user, name, *action), identity.token_covers(name, *action))
+            }
         };
-        if is_permitted {
-            return Ok(());
-        }
-        // The user may do it, but the token does not cover it. A client can get a token that does.
-        let needs_other_token = match self {
-            Self::Catalog => access.allows_reading(user),
-            Self::Action(name, action) => access.allows(user, name, *action),
-            _ => false,
-        };
-        match (user, self) {
-            _ if needs_other_token => Err(challenge.error(ChallengeReason::InsufficientScope)),
-            (Some(user), Self::Action(name, action)) => {
+        match (self, user) {
+            _ if is_allowed && is_covered => Ok(()),
+            // A client can get a token that covers it.
+            _ if is_allowed => Err(challenge.error(ChallengeReason::InsufficientScope)),
+            (Self::Action(name, action), Some(user)) => {
                 let message = format!("{user} may not {} {name}", verb(*action));
                 Err(ApiError::new(StatusCode::FORBIDDEN, "DENIED", message))
             }

@@ -12,7 +12,7 @@ use super::tokens::{Claims, LIFETIME};
 use crate::api::error::{Answer, ApiError};
 use crate::api::query::Query;
 use crate::api::request_context::RequestContext;
-use crate::http_message::{Request, json, set_header};
+use crate::http_message::{Body, json, set_header};
 
 /// The largest form.
 const MAX_FORM: usize = 64 * 1024;
@@ -35,14 +35,14 @@ struct TokenRequest {
 ///
 /// The server issues no refresh tokens. A long-lived token would be like a second password, which stays valid when the
 /// user changes the password. Clients that request one (`offline_token`, `access_type`) then use the password again.
-pub(crate) async fn answer(context: &RequestContext, request: Request) -> Answer {
+pub(crate) async fn answer(context: &RequestContext, body: Body) -> Answer {
     let access = &context.registry.access;
     if !access.has_users() {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "no token is needed here"));
     }
-    let TokenRequest { identity, scopes } = match *request.method() {
+    let TokenRequest { identity, scopes } = match context.head.method {
         Method::GET => TokenRequest { identity: context.identity.clone(), scopes: scopes(&context.query) },
-        Method::POST => read_form(context, request).await?,
+        Method::POST => read_form(context, body).await?,
         _ => return Err(ApiError::unsupported()),
     };
     let user = identity.user();
@@ -62,9 +62,9 @@ fn scopes(query: &Query) -> Vec<Scope> {
 }
 
 /// Reads a form with `grant_type=password`, or one without a grant in a request whose headers contain a password.
-async fn read_form(context: &RequestContext, request: Request) -> Result<TokenRequest, ApiError> {
+async fn read_form(context: &RequestContext, body: Body) -> Result<TokenRequest, ApiError> {
     let invalid = |status, what: &str| ApiError::new(status, "UNSUPPORTED", what);
-    let is_form = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+    let is_form = context.head.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
         value.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
     });
     if !is_form {
@@ -72,7 +72,7 @@ async fn read_form(context: &RequestContext, request: Request) -> Result<TokenRe
     }
     // Bounded: the sender is not authenticated yet.
     // Boxed: the compiler can't prove that the future of an unboxed `Limited` is `Send`.
-    let body = Limited::new(request.into_body(), MAX_FORM).boxed_unsync().collect().await;
+    let body = Limited::new(body, MAX_FORM).boxed_unsync().collect().await;
     let body =
         body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or not whole"))?;
     let form = Query::parse(&body.to_bytes());

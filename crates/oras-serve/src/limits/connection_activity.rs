@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -23,9 +23,7 @@ pub(crate) struct Peer {
 /// The time of the last transfer on a connection, and the part of a request that the bytes belong to.
 #[derive(Debug)]
 pub(crate) struct ConnectionActivity {
-    began: Instant,
-    /// In milliseconds after `began`.
-    last: AtomicU64,
+    last: Mutex<Instant>,
     /// The bytes of the current head, including those of a TLS handshake before it.
     head: AtomicUsize,
     is_body: AtomicBool,
@@ -40,8 +38,7 @@ pub(crate) struct ConnectionActivity {
 impl ConnectionActivity {
     pub(super) fn new() -> Self {
         Self {
-            began: Instant::now(),
-            last: AtomicU64::default(),
+            last: Mutex::new(Instant::now()),
             head: AtomicUsize::default(),
             is_body: AtomicBool::default(),
             dropped_body: Mutex::default(),
@@ -52,14 +49,12 @@ impl ConnectionActivity {
 
     /// Records the current time as the time of the last transfer.
     pub(super) fn record(&self) {
-        let since = self.began.elapsed().as_millis();
-        // Relaxed is enough: the time is a hint for the choice of a connection to close.
-        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        *self.last.lock() = Instant::now();
     }
 
     /// Returns the time of the last transfer.
     pub(super) fn last(&self) -> Instant {
-        self.began + Duration::from_millis(self.last.load(Ordering::Relaxed))
+        *self.last.lock()
     }
 
     /// Counts received bytes unless they belong to a body. Returns false if the head was too long even without these

@@ -2,19 +2,18 @@
 //! and its memory forever.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream;
 use http::header;
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use hyper::body::Body as _;
+use tokio::time::{Instant, timeout};
 
 use super::connection_activity::ConnectionActivity;
-use crate::http_message::{Body, BodyError, Request};
+use crate::http_message::{Body, BodyError, Request, streamed};
 
 /// A minimum rate: `bytes` must arrive in each `period` of waiting.
 #[derive(Clone, Copy)]
@@ -38,7 +37,7 @@ pub(crate) fn enforce(request: Request, activity: &Arc<ConnectionActivity>) -> R
     }
     let awaits_continue = request.headers().contains_key(header::EXPECT);
     let activity = Arc::clone(activity);
-    request.map(|body| MinimumRateBody::new(body, activity, awaits_continue, MINIMUM).boxed_unsync())
+    request.map(|body| MinimumRateBody::new(body, activity, awaits_continue, MINIMUM).into_body())
 }
 
 /// A body that fails when it arrives too slowly.
@@ -52,35 +51,38 @@ struct MinimumRateBody {
     /// The bytes and the waiting time since the rate was last met.
     received: u64,
     waited: Duration,
-    waiting_since: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
 }
 
 impl MinimumRateBody {
     fn new(body: Body, activity: Arc<ConnectionActivity>, awaits_continue: bool, rate: Rate) -> Self {
-        Self {
-            body,
-            activity,
-            awaits_continue,
-            has_ended: false,
-            rate,
-            received: 0,
-            waited: Duration::ZERO,
-            waiting_since: None,
-            timer: Box::pin(sleep(rate.period)),
-        }
+        let (received, waited) = (0, Duration::ZERO);
+        Self { body, activity, awaits_continue, has_ended: false, rate, received, waited }
     }
 
-    fn record(&mut self, bytes: u64) {
-        // Only the time after a pending poll counts. Between polls, the server delays the body, not the client.
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += since.elapsed();
-        }
-        self.received += bytes;
+    fn into_body(self) -> Body {
+        streamed(stream::unfold(self, |mut body| async { Some((body.next().await?, body)) }))
+    }
+
+    /// Returns the next piece; an empty one for trailers, which no handler reads.
+    async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        // hyper sends `100 Continue` at the first poll.
+        self.awaits_continue = false;
+        // Between the calls, the server delays the body, not the client.
+        let began = Instant::now();
+        let left = self.rate.period.saturating_sub(self.waited);
+        let Ok(frame) = timeout(left, self.body.frame()).await else {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly");
+            return Some(Err(error.into()));
+        };
+        self.has_ended |= !matches!(frame, Some(Ok(_)));
+        let piece = frame?.map(|frame| frame.into_data().unwrap_or_default());
+        self.received += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        self.waited += began.elapsed();
         if self.received >= self.rate.bytes {
             // Begins a new period, so that a fast start can't compensate for a stall later.
             (self.received, self.waited) = (0, Duration::ZERO);
         }
+        Some(piece)
     }
 }
 
@@ -98,51 +100,11 @@ impl Drop for MinimumRateBody {
     }
 }
 
-impl hyper::body::Body for MinimumRateBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        // hyper sends `100 Continue` at the first poll.
-        self.awaits_continue = false;
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(frame) = &polled {
-            self.has_ended |= !matches!(frame, Some(Ok(_)));
-            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
-            self.record(data.map_or(0, |data| data.len() as u64));
-            return polled;
-        }
-        // Set only when a wait begins, because a spurious poll must not extend the deadline.
-        if self.waiting_since.is_none() {
-            let now = Instant::now();
-            self.waiting_since = Some(now);
-            let left = self.rate.period.saturating_sub(self.waited);
-            self.timer.as_mut().reset(now + left);
-        }
-        self.timer.as_mut().poll(cx).map(|()| {
-            let error = io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly");
-            Some(Err(error.into()))
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures::StreamExt as _;
-
-    use crate::http_message::streamed;
+    use tokio::time::sleep;
 
     /// Receives `count` pieces of `size` bytes, one every 20 ms, where 100 bytes must arrive in 100 ms of waiting.
     async fn receive(count: usize, size: usize) -> usize {
@@ -153,7 +115,7 @@ mod tests {
         let activity = Arc::new(ConnectionActivity::new());
         let rate = Rate { bytes: 100, period: Duration::from_millis(100) };
         let body = MinimumRateBody::new(streamed(pieces), activity, false, rate);
-        let mut stream = body.boxed_unsync().into_data_stream();
+        let mut stream = body.into_body().into_data_stream();
         let mut received = 0;
         while let Some(Ok(bytes)) = stream.next().await {
             received += bytes.len();

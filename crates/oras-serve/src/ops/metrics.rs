@@ -64,9 +64,8 @@ pub(crate) struct Metrics {
 
 #[derive(Debug, Default)]
 struct Durations {
-    /// Durations above the last limit are only in `count`.
-    buckets: [AtomicU64; BUCKETS.len()],
-    count: AtomicU64,
+    /// The last bucket has the durations above the last limit.
+    buckets: [AtomicU64; BUCKETS.len() + 1],
     /// In microseconds.
     sum: AtomicU64,
 }
@@ -88,10 +87,8 @@ impl Metrics {
         let (durations, took) =
             (&self.durations[endpoint.0], u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         // Counts in one bucket only. `write` makes the counts cumulative, as the format requires.
-        if let Some(bucket) = BUCKETS.iter().position(|(limit, _)| took <= *limit) {
-            durations.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        }
-        durations.count.fetch_add(1, Ordering::Relaxed);
+        let bucket = BUCKETS.iter().position(|(limit, _)| took <= *limit).unwrap_or(BUCKETS.len());
+        durations.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         durations.sum.fetch_add(took, Ordering::Relaxed);
     }
 
@@ -147,18 +144,17 @@ impl Metrics {
 
 impl Durations {
     fn write(&self, text: &mut MetricsText, name: &str, endpoint: &str) {
-        // The total is read first, because a request that is counted during the reads must not make a bucket exceed it.
-        let total = self.count.load(Ordering::Relaxed);
-        if total == 0 {
+        // Each bucket is read once, so that the total is that of the last bucket.
+        let counts = self.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed));
+        if counts.iter().all(|count| *count == 0) {
             return;
         }
-        let mut count = 0;
-        for ((_, limit), bucket) in BUCKETS.iter().zip(&self.buckets) {
-            count += bucket.load(Ordering::Relaxed);
-            let labels = format!("_bucket{{endpoint=\"{endpoint}\",le=\"{limit}\"}}");
-            text.line(name, &labels, count.min(total));
+        let mut total = 0;
+        let limits = BUCKETS.iter().map(|(_, limit)| *limit).chain(["+Inf"]);
+        for (limit, count) in limits.zip(counts) {
+            total += count;
+            text.line(name, &format!("_bucket{{endpoint=\"{endpoint}\",le=\"{limit}\"}}"), total);
         }
-        text.line(name, &format!("_bucket{{endpoint=\"{endpoint}\",le=\"+Inf\"}}"), total);
         let sum = Duration::from_micros(self.sum.load(Ordering::Relaxed)).as_secs_f64();
         text.line(name, &format!("_sum{{endpoint=\"{endpoint}\"}}"), sum);
         text.line(name, &format!("_count{{endpoint=\"{endpoint}\"}}"), total);

@@ -7,7 +7,7 @@ use oras_spec::Descriptor;
 use oras_spec::reference::check_registry;
 
 use super::overview::OverviewKind;
-use super::page_request::PageRequest;
+use crate::api::request_context::RequestContext;
 
 /// A command line and what it does.
 pub(super) struct Command {
@@ -22,70 +22,66 @@ pub(super) struct ShownManifest<'a> {
     pub(super) node: &'a Descriptor,
 }
 
-impl PageRequest<'_> {
-    /// Returns the host of this registry, from the public URL or from the request.
-    pub(super) fn host(&self) -> &str {
-        if let Some((_, public)) = self.public_url() {
-            return public.split('/').next().unwrap_or(public);
-        }
-        let host = self.headers.get(HOST).and_then(|value| value.to_str().ok());
-        host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
+/// Returns the host of this registry, from the public URL or from the request.
+pub(super) fn host(context: &RequestContext) -> &str {
+    if let Some((_, public)) = public_url(context) {
+        return public.split('/').next().unwrap_or(public);
     }
+    let host = context.head.headers.get(HOST).and_then(|value| value.to_str().ok());
+    host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
+}
 
-    /// Returns the scheme and the rest of the public URL.
-    fn public_url(&self) -> Option<(&str, &str)> {
-        self.context.registry.options.public_url.as_deref()?.split_once("://")
-    }
+/// Returns the scheme and the rest of the public URL.
+fn public_url(context: &RequestContext) -> Option<(&str, &str)> {
+    context.registry.options.public_url.as_deref()?.split_once("://")
+}
 
-    /// Returns true if the browser does not use TLS. The header of a reverse proxy is trusted, because only the text of
-    /// these lines depends on it.
-    fn is_plain_http(&self) -> bool {
-        if let Some((scheme, _)) = self.public_url() {
-            return scheme != "https";
-        }
-        let proxied = self.headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https");
-        !self.context.registry.is_secure && !proxied
+/// Returns true if the browser does not use TLS. The header of a reverse proxy is trusted, because only the text of
+/// these lines depends on it.
+fn is_plain_http(context: &RequestContext) -> bool {
+    if let Some((scheme, _)) = public_url(context) {
+        return scheme != "https";
     }
+    let proxied = context.head.headers.get("x-forwarded-proto").is_some_and(|value| value == "https");
+    !context.registry.is_secure && !proxied
+}
 
-    /// Returns `--flag ` if `oras` needs the flag to use plain HTTP, which it uses by default only for `localhost`.
-    pub(super) fn plain_http_flag(&self, flag: &str) -> String {
-        let is_local = self.host().split(':').next() == Some("localhost");
-        if self.is_plain_http() && !is_local { format!("--{flag} ") } else { String::new() }
-    }
+/// Returns `--flag ` if `oras` needs the flag to use plain HTTP, which it uses by default only for `localhost`.
+pub(super) fn plain_http_flag(context: &RequestContext, flag: &str) -> String {
+    let is_local = host(context).split(':').next() == Some("localhost");
+    if is_plain_http(context) && !is_local { format!("--{flag} ") } else { String::new() }
+}
 
-    /// Returns the command lines that pull a manifest. `has_files` means that `oras pull` would write files.
-    pub(super) fn pull_commands(
-        &self,
-        ShownManifest { name, tag, node }: &ShownManifest<'_>,
-        kind: OverviewKind,
-        has_files: bool,
-    ) -> Vec<Command> {
-        let reference = format!("{}/{name}@{}", self.host(), node.digest);
-        let mut lines = Vec::new();
-        if has_files {
-            let line = format!("oras pull {}{reference}", self.plain_http_flag("plain-http"));
-            lines.push(Command { purpose: "Pull the files", line });
-        }
-        match kind {
-            OverviewKind::Chart => {
-                let flag = if self.is_plain_http() { "--plain-http " } else { "" };
-                let line = format!("helm pull {flag}oci://{reference}");
-                lines.push(Command { purpose: "Pull the chart", line });
-            }
-            OverviewKind::Image => {
-                lines.push(Command { purpose: "Pull the image", line: format!("docker pull {reference}") });
-            }
-            OverviewKind::Index | OverviewKind::Artifact => {}
-        }
-        let layout = name.rsplit('/').next().unwrap_or(name);
-        let line = format!(
-            "oras cp -r {}{reference} --to-oci-layout {layout}:{}",
-            self.plain_http_flag("from-plain-http"),
-            tag.unwrap_or("latest")
-        );
-        lines.push(Command { purpose: "Copy it with its referrers into an OCI layout", line });
-        lines
+/// Returns the command lines that pull a manifest. `has_files` means that `oras pull` would write files.
+pub(super) fn pull_commands(
+    context: &RequestContext,
+    ShownManifest { name, tag, node }: &ShownManifest<'_>,
+    kind: OverviewKind,
+    has_files: bool,
+) -> Vec<Command> {
+    let reference = format!("{}/{name}@{}", host(context), node.digest);
+    let mut lines = Vec::new();
+    if has_files {
+        let line = format!("oras pull {}{reference}", plain_http_flag(context, "plain-http"));
+        lines.push(Command { purpose: "Pull the files", line });
     }
+    match kind {
+        OverviewKind::Chart => {
+            let flag = if is_plain_http(context) { "--plain-http " } else { "" };
+            let line = format!("helm pull {flag}oci://{reference}");
+            lines.push(Command { purpose: "Pull the chart", line });
+        }
+        OverviewKind::Image => {
+            lines.push(Command { purpose: "Pull the image", line: format!("docker pull {reference}") });
+        }
+        OverviewKind::Index | OverviewKind::Artifact => {}
+    }
+    let layout = name.rsplit('/').next().unwrap_or(name);
+    let flag = plain_http_flag(context, "from-plain-http");
+    let tag = tag.unwrap_or("latest");
+    let line = format!("oras cp -r {flag}{reference} --to-oci-layout {layout}:{tag}");
+    lines.push(Command { purpose: "Copy it with its referrers into an OCI layout", line });
+    lines
 }
 
 /// Renders a command line with a copy button, which a script makes visible. `id` is a constant, never input from a

@@ -4,11 +4,11 @@ use http::StatusCode;
 use maud::Markup;
 
 use super::links::PagePath;
-use super::page_request::{PageError, PageRequest};
+use super::page_request::PageError;
 use super::{assets, manifest_page, repositories_page, tags_page, template};
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
-use crate::http_message::{Body, Request, Response, full, is_read, make_response};
+use crate::http_message::{Body, Response, full, is_read, make_response};
 
 /// Allows only the built-in style, script and icon.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
@@ -20,9 +20,8 @@ pub(crate) fn is_page(path: &str) -> bool {
 }
 
 /// Returns the page at a path.
-pub(crate) async fn answer(context: &RequestContext, path: &str, request: Request) -> Response {
-    let head = request.into_parts().0;
-    if !is_read(&head.method) {
+pub(crate) async fn answer(context: &RequestContext, path: &str) -> Response {
+    if !is_read(&context.head.method) {
         return ApiError::unsupported().with_header("allow", "GET, HEAD".to_owned()).into_response();
     }
     let path = PagePath::parse(path);
@@ -33,8 +32,7 @@ pub(crate) async fn answer(context: &RequestContext, path: &str, request: Reques
         let caching = "max-age=31536000, immutable";
         return protected(StatusCode::OK, found.media_type, caching, full(found.text));
     }
-    let request = PageRequest { context, headers: &head.headers };
-    let (status, page) = match render(&request, path).await {
+    let (status, page) = match render(context, path).await {
         Ok(page) => (StatusCode::OK, page),
         Err(PageError { status, message }) => (status, template::error(status, message)),
     };
@@ -57,15 +55,15 @@ fn protected(status: StatusCode, media_type: &str, caching: &str, body: Body) ->
     make_response(status, headers, body)
 }
 
-async fn render(request: &PageRequest<'_>, path: Option<PagePath<'_>>) -> Result<Markup, PageError> {
+async fn render(context: &RequestContext, path: Option<PagePath<'_>>) -> Result<Markup, PageError> {
     // Fails only if the semaphore is closed, which never happens.
     // A permit for each page bounds the memory for manifests.
-    let permit = request.context.registry.page_permits.acquire().await;
+    let permit = context.registry.page_permits.acquire().await;
     let _permit = permit.map_err(|_| PageError::internal())?;
     match path {
-        Some(PagePath::Repositories) => repositories_page::render(request).await,
-        Some(PagePath::Repository { name }) => tags_page::render(request, name).await,
-        Some(PagePath::Manifest { name, reference }) => manifest_page::render(request, name, reference).await,
+        Some(PagePath::Repositories) => repositories_page::render(context).await,
+        Some(PagePath::Repository { name }) => tags_page::render(context, name).await,
+        Some(PagePath::Manifest { name, reference }) => manifest_page::render(context, name, reference).await,
         Some(PagePath::Asset(_)) | None => Err(PageError::not_found("There is no page at this address.")),
     }
 }

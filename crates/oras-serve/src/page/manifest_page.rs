@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use oras_spec::{Descriptor, Manifest, json};
 use oras_store::{Content, ReadStore, Source};
 
-use super::commands::{ShownManifest, command_line, copy_button};
+use super::commands::{self, ShownManifest, command_line, copy_button};
 use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
 use super::overview::{Overview, OverviewKind};
-use super::page_request::{PageError, PageRequest};
+use super::page_request::{self, PageError};
 use super::tree::{Branch, Node, Tree};
 use super::{links, template};
+use crate::api::request_context::RequestContext;
 
 /// The maximum number of annotations that are shown.
 const MAX_ANNOTATIONS: usize = 100;
@@ -26,56 +27,52 @@ const MAX_UNFOLDED: usize = 40;
 
 /// Renders the page.
 pub(super) async fn render(
-    request: &PageRequest<'_>,
+    context: &RequestContext,
     name: &str,
     reference: &str,
 ) -> Result<Markup, PageError> {
-    let store = request.repository(name).await?;
-    let node = store.resolve(reference).await.map_err(|error| PageError::from_store(&error))?;
-    if !request.context.registry.is_manifest(reference, &node) {
+    let store = page_request::open(context, name).await?;
+    let node = store.resolve(reference).await?;
+    if !context.registry.is_manifest(reference, &node) {
         return Err(PageError::not_found("This is the digest of a blob, which has no page of its own."));
     }
     let content = Content::from_source(Arc::clone(&store) as Arc<dyn Source>, node.clone());
-    let bytes = content.bytes(request.context.registry.options.max_manifest_size).await;
-    let bytes = bytes.map_err(|error| PageError::from_store(&error))?;
+    let bytes = content.bytes(context.registry.options.max_manifest_size).await?;
     let tag = (!reference.contains(':')).then_some(reference);
     let title =
         tag.map_or_else(|| format!("{name}@{}", short_digest(&node.digest)), |tag| format!("{name}:{tag}"));
-    let source = ManifestSource::of(&bytes);
-    let parsed = Manifest::parse(&node.media_type, bytes);
+    let parsed = Manifest::parse(&node.media_type, bytes.clone());
     let shown_as = tag.map_or_else(|| short_digest(&node.digest), ToOwned::to_owned);
     let content = html! {
         (template::breadcrumb(name, Some(&shown_as)))
         h1 { (title) }
         @match &parsed {
-            Ok(manifest) => (sections(request, &store, ShownManifest { name, tag, node: &node }, manifest).await?),
+            Ok(manifest) => (sections(context, &store, ShownManifest { name, tag, node: &node }, manifest).await?),
             Err(error) => {
                 div.empty { p { "This manifest can't be shown: " bdi { (shown(&error.to_string(), VALUE)) } "." } }
                 dl.facts { (identity(&node)) }
             }
         }
-        (source_section(name, &node, &source))
+        (source_section(name, &node, &bytes))
     };
-    Ok(template::page(&format!("{title} – {}", request.host()), &content))
+    Ok(template::page(&format!("{title} – {}", commands::host(context)), &content))
 }
 
 /// Renders the sections of a parsed manifest.
 async fn sections(
-    request: &PageRequest<'_>,
+    context: &RequestContext,
     store: &Arc<dyn ReadStore>,
     shown: ShownManifest<'_>,
     manifest: &Manifest,
 ) -> Result<Markup, PageError> {
     let ShownManifest { name, node, .. } = shown;
     let tree = Tree::of(store, manifest).await;
-    let referrers = match request.context.registry.options.referrers {
-        true => {
-            Some(Tree::of_referrers(&**store, node).await.map_err(|error| PageError::from_store(&error))?)
-        }
+    let referrers = match context.registry.options.referrers {
+        true => Some(Tree::of_referrers(&**store, node).await?),
         false => None,
     };
     let overview = Overview::of(manifest);
-    let commands = request.pull_commands(&shown, overview.kind, tree.has_files());
+    let commands = commands::pull_commands(context, &shown, overview.kind, tree.has_files());
     Ok(html! {
         p.lead { bdi { (overview.description) } @if let Some(bytes) = overview.size { ", " (size(bytes)) } }
         section aria-labelledby="get" {
@@ -95,17 +92,22 @@ async fn sections(
         @if !manifest.annotations().is_empty() { (annotations(manifest.annotations())) }
         section aria-labelledby="tree" {
             h2 #tree { @if overview.kind == OverviewKind::Index { "Manifests" } @else { "Content" } }
-            (branch(name, &tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
-            @if tree.nodes.is_empty() { p.soft { "It lists nothing." } }
+            (whole_tree(name, &tree, "It lists nothing."))
         }
         @if let Some(referrers) = &referrers {
             section aria-labelledby="referrers" {
                 h2 #referrers { "Referrers" }
-                (branch(name, referrers, &referrers.top, referrers.nodes.len() <= MAX_UNFOLDED))
-                @if referrers.nodes.is_empty() { p.soft { "Nothing refers to it: no signature, no bill of materials." } }
+                (whole_tree(name, referrers, "Nothing refers to it: no signature, no bill of materials."))
             }
         }
     })
+}
+
+fn whole_tree(name: &str, tree: &Tree, if_empty: &str) -> Markup {
+    html! {
+        (branch(name, tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
+        @if tree.nodes.is_empty() { p.soft { (if_empty) } }
+    }
 }
 
 fn identity(node: &Descriptor) -> Markup {
@@ -165,7 +167,7 @@ fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
         @if let Some(note) = of.note { p.soft { (note) } }
         @if !of.nodes.is_empty() || of.more > 0 {
             ul.tree {
-                @for node in of.nodes.iter().filter_map(|at| tree.nodes.get(*at)) {
+                @for node in &tree.nodes[of.nodes.clone()] {
                     li {
                         (node_line(name, node))
                         @if node.below.nodes.is_empty() { (branch(name, tree, &node.below, unfolded)) } @else {
@@ -184,30 +186,28 @@ fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
 
 /// Summarizes a folded branch.
 fn summary(tree: &Tree, of: &Branch) -> String {
-    let all = of.nodes.len() + of.more;
-    let role = of.nodes.last().and_then(|at| tree.nodes.get(*at)).map_or("", |node| node.role);
-    let has_config =
-        of.nodes.first().and_then(|at| tree.nodes.get(*at)).is_some_and(|node| node.role == "Config");
-    match (role, has_config) {
-        ("Referrer", _) => count(all, "referrer", "referrers"),
-        ("Manifest", _) => count(all, "manifest", "manifests"),
-        ("Layer", true) => format!("Config and {}", count(all - 1, "layer", "layers")),
-        ("Config", _) => "Config".to_owned(),
+    let (nodes, all) = (&tree.nodes[of.nodes.clone()], of.nodes.len() + of.more);
+    match [nodes.first(), nodes.last()].map(|node| node.map_or("", |node| node.role)) {
+        [_, "Referrer"] => count(all, "referrer", "referrers"),
+        [_, "Manifest"] => count(all, "manifest", "manifests"),
+        ["Config", "Layer"] => format!("Config and {}", count(all - 1, "layer", "layers")),
+        [_, "Config"] => "Config".to_owned(),
         _ => count(all, "blob", "blobs"),
     }
 }
 
 /// Renders a node. A manifest links to its page, a blob to its bytes.
 fn node_line(name: &str, node: &Node) -> Markup {
+    let digest = &node.descriptor.digest;
     let address = match (node.is_present, node.is_manifest()) {
         (false, _) => None,
-        (true, true) => links::to_manifest(name, &node.digest),
-        (true, false) => links::to_content(name, "blobs", &node.digest),
+        (true, true) => links::to_manifest(name, digest),
+        (true, false) => links::to_content(name, "blobs", digest),
     };
     let label = html! {
         @match &node.name {
             Some(name) => bdi { (name) },
-            None => code { (short_digest(&node.digest)) },
+            None => code { (short_digest(digest)) },
         }
     };
     html! {
@@ -221,40 +221,28 @@ fn node_line(name: &str, node: &Node) -> Markup {
             }
             " "
             span.soft {
-                bdi { (node.type_name) } " · " (size(node.size))
-                @if node.name.is_some() { " · " code { (short_digest(&node.digest)) } }
+                bdi { (node.type_name) } " · " (size(node.descriptor.size))
+                @if node.name.is_some() { " · " code { (short_digest(digest)) } }
             }
         }
     }
 }
 
-/// The text of a manifest.
-struct ManifestSource {
-    text: String,
-    /// Whether `text` contains the whole manifest.
-    is_complete: bool,
-}
-
-impl ManifestSource {
-    fn of(bytes: &[u8]) -> Self {
-        let part = &bytes[..bytes.len().min(MAX_INDENTED)];
-        let indented = (part.len() == bytes.len()).then(|| json::indent(part).ok()).flatten();
-        // The cut may split a character, which is then replaced.
-        let text = String::from_utf8_lossy(indented.as_deref().unwrap_or(part)).into_owned();
-        let is_complete = part.len() == bytes.len() && text.chars().count() <= MAX_TEXT;
-        Self { text: shown(&text, MAX_TEXT), is_complete }
-    }
-}
-
-fn source_section(name: &str, node: &Descriptor, source: &ManifestSource) -> Markup {
+fn source_section(name: &str, node: &Descriptor, bytes: &[u8]) -> Markup {
+    let part = &bytes[..bytes.len().min(MAX_INDENTED)];
+    let is_whole = part.len() == bytes.len();
+    let indented = if is_whole { json::indent(part).ok() } else { None };
+    // The cut may split a character, which is then replaced.
+    let text = String::from_utf8_lossy(indented.as_deref().unwrap_or(part));
+    let is_complete = is_whole && text.chars().count() <= MAX_TEXT;
     html! {
         section aria-labelledby="manifest" {
             h2 #manifest { "Manifest" }
             details {
                 summary { "Show the JSON" }
-                pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (source.text) } }
+                pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (shown(&text, MAX_TEXT)) } }
             }
-            @if !source.is_complete { p.soft { "Only its beginning is shown." } }
+            @if !is_complete { p.soft { "Only its beginning is shown." } }
             @if let Some(address) = links::to_content(name, "manifests", &node.digest) {
                 p { a href=(address) { "The manifest as it is stored" } }
             }

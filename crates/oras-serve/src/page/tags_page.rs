@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, future};
 use maud::{Markup, html};
-use oras_spec::Digest;
 use oras_spec::reference::check_tag;
+use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, ReadStore, Source};
 
 use super::format::{LABEL, short_digest, shown, size};
 use super::overview::Overview;
-use super::page_request::{PageError, PageRequest};
+use super::page_request::{self, PageError};
 use super::{commands, links, template};
+use crate::api::request_context::RequestContext;
 
 /// The maximum number of tags of one page.
 const MAX_ROWS: usize = 50;
@@ -27,16 +28,16 @@ struct Row {
 }
 
 /// Renders the page.
-pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Markup, PageError> {
-    let store = request.repository(name).await?;
-    let (search, after) = request.search();
+pub(super) async fn render(context: &RequestContext, name: &str) -> Result<Markup, PageError> {
+    let store = page_request::open(context, name).await?;
+    let (search, after) = page_request::search(context);
     let tags = store
         .tags(after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
         // One extra tag shows whether there is a next page.
         .take(MAX_ROWS + 1)
         .try_collect::<Vec<String>>();
-    let mut tags = tags.await.map_err(|error| PageError::from_store(&error))?;
+    let mut tags = tags.await?;
     let has_more = tags.len() > MAX_ROWS;
     tags.truncate(MAX_ROWS);
     let last = tags.last().filter(|_| has_more).cloned();
@@ -52,13 +53,13 @@ pub(super) async fn render(request: &PageRequest<'_>, name: &str) -> Result<Mark
             @else {
                 div.empty {
                     p { "There is no tag in this repository. What is in it can be had by its digest." }
-                    (commands::command_line("tag", &format!("oras tag {}{}/{name}@DIGEST TAG", request.plain_http_flag("plain-http"), request.host())))
+                    (commands::command_line("tag", &format!("oras tag {}{}/{name}@DIGEST TAG", commands::plain_http_flag(context, "plain-http"), commands::host(context))))
                 }
             }
         } @else { (table(name, &rows)) }
         (template::pagination(&action, search, after.is_none(), last.as_deref()))
     };
-    Ok(template::page(&format!("{name} – {}", request.host()), &content))
+    Ok(template::page(&format!("{name} – {}", commands::host(context)), &content))
 }
 
 /// Reads the manifests that the tags name.
@@ -66,13 +67,11 @@ async fn rows(store: &Arc<dyn ReadStore>, tags: Vec<String>) -> Vec<Row> {
     let (mut rows, mut left) = (Vec::with_capacity(tags.len()), MAX_READ);
     for tag in tags {
         // A tag that was deleted after the listing, or that names an unreadable manifest, is still listed.
-        let Ok(node) = store.resolve(&tag).await else {
-            rows.push(Row { tag, digest: None, overview: None });
-            continue;
-        };
-        let digest = Some(node.digest.clone());
+        let node = store.resolve(&tag).await.ok();
+        let digest = node.as_ref().map(|node| node.digest.clone());
         let mut overview = None;
-        if node.media_type.is_manifest() && node.size <= left.min(MAX_MANIFEST) {
+        let is_small = |node: &Descriptor| node.size <= left.min(MAX_MANIFEST);
+        if let Some(node) = node.filter(|node| node.media_type.is_manifest() && is_small(node)) {
             // Subtracted before the read, so that failed reads also count.
             left -= node.size;
             let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node);

@@ -1,9 +1,10 @@
 //! The content of a manifest and its referrers as a tree of limited size.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
-use oras_spec::{Descriptor, Digest, Manifest, MediaKind, MediaType, View};
+use oras_spec::{Descriptor, Manifest, MediaKind, View};
 use oras_store::{Content, ErrorKind, ReadStore, Source};
 
 use super::format::{LABEL, shown};
@@ -17,11 +18,13 @@ const MAX_READS: usize = 50;
 const MAX_READ: u64 = 8 << 20;
 const MAX_MANIFEST: u64 = 4 << 20;
 
-/// A tree, whose branches are indices into `nodes`.
+/// A tree, whose branches are ranges of `nodes`.
 #[derive(Default)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) top: Branch,
+    /// The nodes whose branches were not read yet, and their depth.
+    next: VecDeque<(usize, usize)>,
 }
 
 /// The details of a descriptor that a page shows.
@@ -31,19 +34,18 @@ pub(super) struct Node {
     pub(super) name: Option<String>,
     /// The artifact type or the media type.
     pub(super) type_name: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+    /// The descriptor without the fields that are not needed to read the content.
+    pub(super) descriptor: Descriptor,
     /// Whether this registry should have the content. False for foreign layers.
     pub(super) is_present: bool,
     pub(super) below: Branch,
-    media_type: MediaType,
     is_file: bool,
 }
 
 /// The nodes below another node, or at the top.
 #[derive(Default)]
 pub(super) struct Branch {
-    pub(super) nodes: Vec<usize>,
+    pub(super) nodes: Range<usize>,
     /// The number of further nodes, which are not shown.
     pub(super) more: usize,
     /// Why no nodes are shown.
@@ -60,16 +62,14 @@ impl Node {
             is_file: title.is_some(),
             name: title.or(platform),
             type_name: shown(named.unwrap_or(&descriptor.media_type).as_str(), LABEL),
-            digest: descriptor.digest.clone(),
-            size: descriptor.size,
+            descriptor: descriptor.plain(),
             is_present: descriptor.media_type.kind() != MediaKind::Foreign,
             below: Branch::default(),
-            media_type: descriptor.media_type.clone(),
         }
     }
 
     pub(super) fn is_manifest(&self) -> bool {
-        self.media_type.is_manifest()
+        self.descriptor.media_type.is_manifest()
     }
 
     /// Returns the name for a download: the last part of the title if it is a plain file name, otherwise the digest.
@@ -80,7 +80,7 @@ impl Node {
         // The name must not contain a path, and must not make the download a hidden file.
         match !last.is_empty() && !last.starts_with('.') && last.chars().all(is_plain) {
             true => last.to_owned(),
-            false => self.digest.encoded().chars().take(64).collect(),
+            false => self.descriptor.digest.encoded().chars().take(64).collect(),
         }
     }
 }
@@ -89,33 +89,27 @@ impl Tree {
     /// Builds the tree of the content of `manifest`, level by level, so that the limits cut off the deepest nodes.
     pub(super) async fn of(store: &Arc<dyn ReadStore>, manifest: &Manifest) -> Self {
         let mut tree = Self::default();
-        tree.top = tree.grow(parts(manifest));
+        tree.grow(None, parts(manifest), 1);
         let (mut reads, mut bytes) = (MAX_READS, MAX_READ);
-        let mut next: VecDeque<(usize, usize)> = tree.top.nodes.iter().map(|&at| (at, 1)).collect();
-        while let Some((at, depth)) = next.pop_front() {
-            let node = &tree.nodes[at];
+        while let Some((at, depth)) = tree.next.pop_front() {
+            let node = &mut tree.nodes[at];
             if !node.is_manifest() {
                 continue;
             }
-            let size = node.size;
+            let size = node.descriptor.size;
             if depth == MAX_DEPTH || reads == 0 || size > bytes.min(MAX_MANIFEST) {
-                tree.nodes[at].below.note = Some("What it lists is on its own page.");
+                node.below.note = Some("What it lists is on its own page.");
                 continue;
             }
             (reads, bytes) = (reads - 1, bytes - size);
-            let descriptor = Descriptor::new(node.media_type.clone(), node.digest.clone(), size);
-            let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, descriptor);
+            let content = Content::from_source(Arc::clone(store) as Arc<dyn Source>, node.descriptor.clone());
             match content.manifest(MAX_MANIFEST).await {
-                Ok(manifest) => {
-                    let below = tree.grow(parts(&manifest));
-                    next.extend(below.nodes.iter().map(|&at| (at, depth + 1)));
-                    tree.nodes[at].below = below;
-                }
+                Ok(manifest) => tree.grow(Some(at), parts(&manifest), depth + 1),
                 Err(error) => {
-                    let is_absent = error.kind() == ErrorKind::NotFound;
-                    tree.nodes[at].is_present = !is_absent;
-                    let note = if is_absent { "It is not in this repository." } else { "It can't be read." };
-                    tree.nodes[at].below.note = Some(note);
+                    node.is_present = error.kind() != ErrorKind::NotFound;
+                    let note =
+                        if node.is_present { "It can't be read." } else { "It is not in this repository." };
+                    node.below.note = Some(note);
                 }
             }
         }
@@ -126,21 +120,14 @@ impl Tree {
     pub(super) async fn of_referrers(store: &dyn ReadStore, node: &Descriptor) -> oras_store::Result<Self> {
         let mut tree = Self::default();
         let found = store.predecessors(node, None).await?;
-        tree.top = tree.grow(Parts::referrers(&found));
-        let mut reads = MAX_READS;
-        let mut next: VecDeque<(usize, usize)> = tree.top.nodes.iter().map(|&at| (at, 1)).collect();
-        while let Some((at, depth)) = next.pop_front() {
-            if depth == MAX_DEPTH || reads == 0 {
-                continue;
+        tree.grow(None, Parts { config: None, role: "Referrer", rest: &found }, 1);
+        // Limits the lookups, each of which may be a request to the upstream of a proxy.
+        let mut lookups = 0..MAX_READS;
+        while let Some((at, depth)) = tree.next.pop_front() {
+            if depth < MAX_DEPTH && lookups.next().is_some() {
+                let found = store.predecessors(&tree.nodes[at].descriptor, None).await?;
+                tree.grow(Some(at), Parts { config: None, role: "Referrer", rest: &found }, depth + 1);
             }
-            // Limits the lookups, each of which may be a request to the upstream of a proxy.
-            reads -= 1;
-            let node = &tree.nodes[at];
-            let node = Descriptor::new(node.media_type.clone(), node.digest.clone(), node.size);
-            let found = store.predecessors(&node, None).await?;
-            let below = tree.grow(Parts::referrers(&found));
-            next.extend(below.nodes.iter().map(|&at| (at, depth + 1)));
-            tree.nodes[at].below = below;
         }
         Ok(tree)
     }
@@ -150,15 +137,17 @@ impl Tree {
         self.nodes.iter().any(|node| node.is_file)
     }
 
-    /// Adds nodes up to the limit.
-    fn grow(&mut self, parts: Parts<'_>) -> Branch {
+    /// Adds the nodes below another node, or at the top, up to the limit.
+    fn grow(&mut self, parent: Option<usize>, parts: Parts<'_>, depth: usize) {
         let (begin, all) = (self.nodes.len(), usize::from(parts.config.is_some()) + parts.rest.len());
         let config = parts.config.map(|config| Node::of("Config", config));
         let rest = parts.rest.iter().map(|part| Node::of(parts.role, part));
         // Nodes are only appended, so the indices in earlier branches stay valid.
         self.nodes.extend(config.into_iter().chain(rest).take(MAX_NODES - begin));
-        let end = self.nodes.len();
-        Branch { nodes: (begin..end).collect(), more: all - (end - begin), note: None }
+        let added = begin..self.nodes.len();
+        self.next.extend(added.clone().map(|at| (at, depth)));
+        let branch = parent.map_or(&mut self.top, |at| &mut self.nodes[at].below);
+        *branch = Branch { more: all - added.len(), nodes: added, note: None };
     }
 }
 
@@ -167,12 +156,6 @@ struct Parts<'a> {
     config: Option<&'a Descriptor>,
     role: &'static str,
     rest: &'a [Descriptor],
-}
-
-impl<'a> Parts<'a> {
-    fn referrers(found: &'a [Descriptor]) -> Self {
-        Self { config: None, role: "Referrer", rest: found }
-    }
 }
 
 fn parts(manifest: &Manifest) -> Parts<'_> {
