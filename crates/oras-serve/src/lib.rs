@@ -38,7 +38,7 @@ pub use api::warnings::Warnings;
 pub use auth::htpasswd::User;
 pub use digests_in_use::DigestsInUse;
 pub use ops::access_log::ACCESS_TARGET;
-pub use ops::misconfigured::Misconfigured;
+pub use ops::config_file::Misconfigured;
 pub use ops::tls_certificate::Tls;
 pub use per_repository::PerRepository;
 pub use server::Server;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::auth::challenge;
 use crate::connections::{Connections, GRACE};
-use crate::ops::misconfigured::Misconfigured;
+use crate::ops::config_file::Misconfigured;
 use crate::ops::tls_certificate::{self, Certificate};
 use crate::registry::Registry;
 use crate::server_options::ServerOptions;

@@ -78,7 +78,6 @@ mod pack;
 mod partial_transfers;
 mod pull;
 mod push;
-mod push_blob;
 pub mod report;
 mod resolve;
 mod restore;
@@ -104,8 +103,7 @@ pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
 pub use partial_transfers::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
 pub use partial_transfers::{clean_partial_transfers, list_partial_transfers};
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
-pub use push::{PushOptions, PushedArtifact, push};
-pub use push_blob::push_blob;
+pub use push::{PushOptions, PushedArtifact, push, push_blob};
 pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
 #[cfg(feature = "serve")]

@@ -95,16 +95,12 @@ pub async fn fetch_config(
     platform: Option<&Platform>,
 ) -> Result<Content> {
     let root = fetch_root(Arc::clone(&source), reference, platform).await?;
-    let no_config = || {
-        let message =
-            format!("\"{}\" is not an image manifest and does not have a config", root.descriptor().digest);
-        Error::new(ErrorKind::InvalidInput, message)
-    };
-    if !root.descriptor().media_type.is_manifest() {
-        return Err(no_config());
+    if root.descriptor().media_type.is_manifest()
+        && let View::Image(manifest) = root.manifest(MAX_MANIFEST_SIZE).await?.view()
+    {
+        return Ok(Content::from_source(source, manifest.config.clone()));
     }
-    match root.manifest(MAX_MANIFEST_SIZE).await?.view() {
-        View::Image(manifest) => Ok(Content::from_source(source, manifest.config.clone())),
-        _ => Err(no_config()),
-    }
+    let digest = &root.descriptor().digest;
+    let message = format!("\"{digest}\" is not an image manifest and does not have a config");
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }

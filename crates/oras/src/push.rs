@@ -1,4 +1,4 @@
-//! Packs files into an artifact and stores it.
+//! Packs files into an artifact and stores it, and stores single blobs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,4 +122,17 @@ pub(crate) async fn store_artifact(
     copy_graph(Arc::new(collection), target, vec![manifest.clone()], copy).await?;
     listener.step(Step::Stored(manifest.descriptor()));
     Ok(manifest)
+}
+
+/// Stores `blob` in `target`, unless the target already has it.
+///
+/// # Errors
+/// Returns an error if the blob cannot be read, and any error of the target. After an error, the blob is not stored.
+pub async fn push_blob(target: Arc<dyn Target>, blob: Content, listener: Arc<dyn Listener>) -> Result<()> {
+    let options = oras_copy::CopyOptions {
+        observer: Arc::new(CopyObserver(listener)),
+        ..oras_copy::CopyOptions::default()
+    };
+    // The source is empty, because the content of the blob has a source of its own.
+    copy_graph(Arc::new(Collection::new()), target, vec![blob], options).await.map(drop)
 }

@@ -18,7 +18,7 @@ use super::{blobs, catalog, manifests, referrers, tags, uploads};
 use crate::auth::{authorize, token_endpoint};
 use crate::http_message::{Body, Request, Response, is_read, json, set_header, uncached_text};
 use crate::limits::connection_activity::Peer;
-use crate::limits::{minimum_rate, unread_body};
+use crate::limits::request_body;
 use crate::ops::access_log::AccessLogEntry;
 #[cfg(feature = "page")]
 use crate::page;
@@ -32,14 +32,14 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request)
     let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
     let is_below_v2 = endpoint.is_below_v2();
     // Enforced before authorization, so that an unauthorized client can't hold a connection by sending slowly.
-    let request = minimum_rate::enforce(request, &peer.activity);
+    let request = request_body::enforce_rate(request, &peer.activity);
     let activity = Arc::clone(&peer.activity);
     let mut response = answer(registry, peer, endpoint, request, &entry).await;
     if is_below_v2 {
         // Clients such as dockerd recognize a registry by this header, also on errors.
         set_header(&mut response, "docker-distribution-api-version", "registry/2.0");
     }
-    if !unread_body::discard(&activity).await {
+    if !request_body::discard_unread(&activity).await {
         set_header(&mut response, "connection", "close");
     }
     entry.finish(&response);

@@ -7,12 +7,14 @@ use http_body_util::{BodyDataStream, BodyExt};
 use oras_store::Ingest;
 
 use super::error::ApiError;
+use super::upload_session::UploadSession;
 use crate::http_message::Body;
 
 /// The maximum number of bytes that are read ahead while earlier bytes are written.
 const READ_AHEAD: usize = 128 * 1024;
 
-/// Writes a body as it arrives, after the first `written` bytes, and calls `on_progress` with the bytes written so far.
+/// Writes a body as it arrives, after the first `written` bytes. Records the progress in `session`, if there is one, and
+/// fails when it is cancelled.
 ///
 /// When a write fails, or the future is dropped during one, `slot` is left empty, because it is unknown how much was
 /// written.
@@ -20,12 +22,15 @@ pub(super) async fn receive(
     slot: &mut Option<Box<dyn Ingest>>,
     body: Body,
     mut written: u64,
-    on_progress: impl Fn(u64),
+    session: Option<&UploadSession>,
 ) -> Result<(), ApiError> {
     let mut reader = BodyReader { body: body.into_data_stream(), pieces: Vec::new(), length: 0, end: None };
     loop {
-        while reader.pieces.is_empty() && reader.end.is_none() {
-            reader.read().await;
+        // A cancelled session stops between two writes, and does not wait for the client's next byte.
+        tokio::select! {
+            biased;
+            () = cancelled(session) => return Err(ApiError::upload_unknown()),
+            () = reader.fill() => (),
         }
         let batch = reader.take();
         // An error of the body is returned after the earlier bytes are written, so that the client can resume there.
@@ -47,8 +52,17 @@ pub(super) async fn receive(
         };
         result.map_err(|error| ApiError::from_store(error, ApiError::upload_unknown))?;
         written += size;
-        on_progress(written);
+        if let Some(session) = session {
+            session.set_written(written);
+        }
         *slot = Some(ingest);
+    }
+}
+
+async fn cancelled(session: Option<&UploadSession>) {
+    match session {
+        Some(session) => session.cancelled().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -65,6 +79,13 @@ struct BodyReader {
 impl BodyReader {
     fn has_room(&self) -> bool {
         self.end.is_none() && self.length < READ_AHEAD
+    }
+
+    /// Reads until there is a piece, or the end.
+    async fn fill(&mut self) {
+        while self.pieces.is_empty() && self.end.is_none() {
+            self.read().await;
+        }
     }
 
     /// Reads the next piece, or the end. Cancel safe: no piece is lost when the future is dropped.

@@ -1,7 +1,6 @@
 //! Blob uploads: in one request, streamed, or in chunks (distribution-spec, "Pushing blobs").
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{StatusCode, header};
 use hyper::body::Body as _;
@@ -18,10 +17,6 @@ use super::upload_body::{invalid, receive};
 use super::upload_session::{UploadLock, UploadSession};
 use super::upload_sessions::NewSession;
 use crate::http_message::{Body, Response, empty, set_header};
-
-/// The pause between two attempts to cancel an upload while a write of a disconnected client still runs.
-const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
-const MAX_CANCEL_ATTEMPTS: u32 = 10;
 
 /// POST: mounts a blob, stores a whole blob, or opens an upload session.
 pub(super) async fn open(context: &RequestContext, name: &str, body: Body) -> Answer {
@@ -77,7 +72,7 @@ async fn store_whole(
     let ingest = store.begin(options).await.map_err(failed)?;
     // There is no session: if the request fails, the bytes are dropped with the ingest.
     let mut slot = Some(ingest);
-    receive(&mut slot, body, 0, |_| ()).await?;
+    receive(&mut slot, body, 0, None).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
     ingest.commit(Some(digest)).await.map_err(failed)?;
     Ok(created(name, digest))
@@ -106,12 +101,8 @@ impl UploadRequest<'_> {
     /// is wrong; it stays open only if the body ended early.
     pub(super) async fn close(&self, body: Body) -> Answer {
         let session = self.find().await?;
-        let digest = self
-            .context
-            .query
-            .get("digest")
-            .ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?;
-        let digest = parse_digest(digest)?;
+        let digest = self.context.query.get("digest");
+        let digest = parse_digest(digest.ok_or_else(|| ApiError::digest_invalid("the digest is missing"))?)?;
         let mut lock = session.lock().await;
         self.receive(&session, &mut lock, body).await?;
         let ingest = lock.take().ok_or_else(ApiError::upload_unknown)?;
@@ -129,17 +120,12 @@ impl UploadRequest<'_> {
 
     /// DELETE: cancels the upload (distribution-spec, main, "Canceling a blob upload").
     pub(super) async fn cancel(&self) -> Answer {
-        let mut session = self.find().await?;
-        for _ in 0..MAX_CANCEL_ATTEMPTS {
-            if self.context.registry.uploads.cancel(self.id, &session).await {
-                break;
-            }
-            // A write was dropped while it ran. The store still has the partial file, and can open it when the write
-            // has ended.
-            tokio::time::sleep(CANCEL_INTERVAL).await;
-            if let Ok(resumed) = self.find().await {
-                session = resumed;
-            }
+        let (session, uploads) = (self.find().await?, &self.context.registry.uploads);
+        if !uploads.cancel(self.id, &session).await
+            && let Ok(resumed) = self.find().await
+        {
+            // A write has failed meanwhile, so only the store still had the bytes.
+            uploads.cancel(self.id, &resumed).await;
         }
         Ok(empty(StatusCode::NO_CONTENT, &[]))
     }
@@ -179,12 +165,7 @@ impl UploadRequest<'_> {
             let accepted = uploads.check_accepts_chunk(self.id, minimum);
             accepted.map_err(|error| self.with_location(error, written))?;
         }
-        // A cancelled session stops reading at once, instead of after the client's last byte.
-        let receiving = receive(lock, body, written, |written| session.set_written(written));
-        let received = tokio::select! {
-            received = receiving => received,
-            () = session.cancelled() => Err(ApiError::upload_unknown()),
-        };
+        let received = receive(lock, body, written, Some(session)).await;
         if lock.is_none() {
             uploads.remove(self.id);
         }

@@ -9,7 +9,7 @@ use super::login_throttle::LoginThrottle;
 use super::scope::{Action, Scope};
 use super::tokens::TokenIssuer;
 use super::users::Users;
-use crate::ops::misconfigured::Misconfigured;
+use crate::ops::config_file::Misconfigured;
 use crate::ops::reloaded_files::ReloadedFiles;
 use crate::server_options::ServerOptions;
 

@@ -9,8 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::scope::Action;
-use crate::ops::config_file::{read, without_bom};
-use crate::ops::misconfigured::unusable;
+use crate::ops::config_file::{read, unusable, without_bom};
 use crate::ops::reloaded_files::ReloadedFiles;
 
 /// The name in rules for all clients, including clients without credentials.

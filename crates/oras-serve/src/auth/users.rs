@@ -13,8 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::htpasswd::{User, hash};
 use super::login_throttle::LoginThrottle;
-use crate::ops::config_file::read;
-use crate::ops::misconfigured::unusable;
+use crate::ops::config_file::{read, unusable};
 use crate::ops::reloaded_files::ReloadedFiles;
 
 /// The maximum number of passwords that are hashed at the same time. A higher limit would leave less processor time

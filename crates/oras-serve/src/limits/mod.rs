@@ -4,6 +4,5 @@ pub(crate) mod client_id;
 pub(crate) mod connection_activity;
 pub(crate) mod connection_limits;
 pub(crate) mod manifest_memory;
-pub(crate) mod minimum_rate;
-pub(crate) mod unread_body;
+pub(crate) mod request_body;
 pub(crate) mod write_timeout;

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Uri, header};
 use hyper::body::Body as _;
 use parking_lot::Mutex;
 
-use super::metrics::{EndpointLabel, Metrics};
+use super::metrics::{Metrics, label};
 use crate::api::endpoint::Endpoint;
 use crate::http_message::{Request, Response};
 use crate::limits::connection_activity::Peer;
@@ -26,7 +26,7 @@ pub(crate) struct AccessLogEntry {
     metrics: Arc<Metrics>,
     began: Instant,
     remote: SocketAddr,
-    endpoint: EndpointLabel,
+    endpoint: &'static str,
     method: Method,
     uri: Uri,
     progress: Mutex<Progress>,
@@ -52,7 +52,7 @@ impl AccessLogEntry {
             metrics: Arc::clone(metrics),
             began: Instant::now(),
             remote: peer.address,
-            endpoint: EndpointLabel::of(endpoint),
+            endpoint: label(endpoint),
             method: request.method().clone(),
             uri: request.uri().clone(),
             progress: Mutex::default(),

@@ -14,7 +14,6 @@ use crate::limits::connection_limits::ConnectionLimits;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-// `EndpointLabel::of` returns indices into this list, so the order matters.
 const ENDPOINTS: [&str; 10] =
     ["other", "root", "catalog", "blob", "upload", "manifest", "tags", "referrers", "token", "probe"];
 /// The upper limits of the buckets of durations, in microseconds and as text in seconds.
@@ -30,26 +29,21 @@ const BUCKETS: [(u64, &str); 9] = [
     (60_000_000, "60"),
 ];
 
-/// The label of an endpoint: an index into [`ENDPOINTS`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EndpointLabel(usize);
-
-impl EndpointLabel {
-    pub(super) fn of(endpoint: &Endpoint) -> Self {
-        Self(match endpoint {
-            Endpoint::Other(_) => 0,
-            Endpoint::Registry(Route::Root) => 1,
-            Endpoint::Registry(Route::Catalog) => 2,
-            Endpoint::Registry(Route::Repository { resource, .. }) => match resource {
-                Resource::Blob { .. } => 3,
-                Resource::Uploads | Resource::Upload { .. } => 4,
-                Resource::Manifest { .. } => 5,
-                Resource::Tags => 6,
-                Resource::Referrers { .. } => 7,
-            },
-            Endpoint::Token => 8,
-            Endpoint::Metrics | Endpoint::Live | Endpoint::Ready => 9,
-        })
+/// Returns the label of an endpoint, one of [`ENDPOINTS`].
+pub(super) fn label(endpoint: &Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Other(_) => "other",
+        Endpoint::Registry(Route::Root) => "root",
+        Endpoint::Registry(Route::Catalog) => "catalog",
+        Endpoint::Registry(Route::Repository { resource, .. }) => match resource {
+            Resource::Blob { .. } => "blob",
+            Resource::Uploads | Resource::Upload { .. } => "upload",
+            Resource::Manifest { .. } => "manifest",
+            Resource::Tags => "tags",
+            Resource::Referrers { .. } => "referrers",
+        },
+        Endpoint::Token => "token",
+        Endpoint::Metrics | Endpoint::Live | Endpoint::Ready => "probe",
     }
 }
 
@@ -72,20 +66,15 @@ struct Durations {
 
 impl Metrics {
     /// Counts a request whose response began after `took`.
-    pub(super) fn record_request(
-        &self,
-        endpoint: EndpointLabel,
-        method: &Method,
-        status: StatusCode,
-        took: Duration,
-    ) {
+    pub(super) fn record_request(&self, endpoint: &str, method: &Method, status: StatusCode, took: Duration) {
         let method = METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let endpoint = ENDPOINTS.iter().position(|label| *label == endpoint).unwrap_or_default();
         // A status outside of 100 to 599 counts in the nearest class.
         let status = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
         // Relaxed is enough: a scrape may read one counter before and another after a request.
-        self.requests[endpoint.0][method][status].fetch_add(1, Ordering::Relaxed);
+        self.requests[endpoint][method][status].fetch_add(1, Ordering::Relaxed);
         let (durations, took) =
-            (&self.durations[endpoint.0], u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            (&self.durations[endpoint], u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         // Counts in one bucket only. `write` makes the counts cumulative, as the format requires.
         let bucket = BUCKETS.iter().position(|(limit, _)| took <= *limit).unwrap_or(BUCKETS.len());
         durations.buckets[bucket].fetch_add(1, Ordering::Relaxed);
@@ -192,7 +181,7 @@ mod tests {
     fn counts_requests_under_fixed_labels() {
         let metrics = Metrics::default();
         let strange = Method::from_bytes(b"EVIL").unwrap();
-        let blob = EndpointLabel::of(&Endpoint::parse(&"/v2/a/blobs/x".parse().unwrap()));
+        let blob = label(&Endpoint::parse(&"/v2/a/blobs/x".parse().unwrap()));
         for (method, status, took) in
             [(Method::GET, 200, 700), (Method::GET, 206, 70_000_000), (strange, 405, 3)]
         {

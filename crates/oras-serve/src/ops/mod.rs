@@ -4,7 +4,6 @@ pub(crate) mod access_log;
 pub(crate) mod config_file;
 pub(crate) mod health;
 pub(crate) mod metrics;
-pub(crate) mod misconfigured;
 pub(crate) mod reloaded_files;
 pub(crate) mod tls_certificate;
 pub(crate) mod write_tasks;

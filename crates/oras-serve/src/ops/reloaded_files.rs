@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
-use super::misconfigured::{Misconfigured, unreadable};
+use super::config_file::{Misconfigured, unreadable};
 
 /// The files are checked for changes at most this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

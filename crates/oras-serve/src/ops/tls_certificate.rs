@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::sign::SingleCertAndKey;
 
-use super::misconfigured::{unreadable, unusable};
+use super::config_file::{unreadable, unusable};
 use super::reloaded_files::ReloadedFiles;
 
 /// The files of a certificate.

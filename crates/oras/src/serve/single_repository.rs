@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oras_layout::{Archive, Layout};
+use oras_layout::Layout;
 use oras_serve::{DigestsInUse, Stores, Warnings};
 use oras_store::{Error, ErrorKind, ReadStore, Result, Store};
 
@@ -13,46 +13,38 @@ use super::garbage_collection::{GarbageCollection, maintain};
 use super::readiness::check_readiness;
 
 /// A layout as the only repository of a server.
-#[derive(Debug)]
 pub(super) struct SingleRepository {
     pub(super) name: String,
     pub(super) path: PathBuf,
-    pub(super) source: LayoutSource,
+    pub(super) store: Arc<dyn ReadStore>,
+    /// The layout in a directory; `None` for a tar archive, which is read-only.
+    pub(super) layout: Option<Arc<Layout>>,
+    pub(super) collection: Option<GarbageCollection>,
     pub(super) reserve: DiskReserve,
-}
-
-#[derive(Debug)]
-pub(super) enum LayoutSource {
-    Directory(Arc<Layout>, Option<GarbageCollection>),
-    /// A tar archive, which is read-only.
-    Archive(Arc<Archive>),
 }
 
 #[async_trait]
 impl Stores for SingleRepository {
     async fn repository(&self, name: &str, _warnings: &Warnings) -> Result<Option<Arc<dyn ReadStore>>> {
-        Ok((name == self.name).then(|| match &self.source {
-            LayoutSource::Directory(layout, _) => Arc::clone(layout) as _,
-            LayoutSource::Archive(archive) => Arc::clone(archive) as _,
-        }))
+        Ok((name == self.name).then(|| Arc::clone(&self.store)))
     }
 
     async fn writable(&self, name: &str, create: bool) -> Result<Option<Arc<dyn Store>>> {
-        match &self.source {
-            LayoutSource::Archive(_) => Err(Error::new(ErrorKind::Unsupported, "a tar archive is only read")),
-            LayoutSource::Directory(layout, _) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
+        match &self.layout {
+            None => Err(Error::new(ErrorKind::Unsupported, "a tar archive is only read")),
+            Some(layout) if name == self.name => Ok(Some(Arc::clone(layout) as _)),
             // The name can never exist on this server, so this returns an error instead of `None` (unknown name).
-            LayoutSource::Directory(..) if create => {
+            Some(_) if create => {
                 let message = format!("this server has the repository {} and no other", self.name);
                 Err(Error::new(ErrorKind::Denied, message))
             }
-            LayoutSource::Directory(..) => Ok(None),
+            Some(_) => Ok(None),
         }
     }
 
     async fn maintain(&self, in_use: &DigestsInUse) {
-        if let LayoutSource::Directory(layout, collection) = &self.source {
-            maintain(&self.name, layout, *collection, in_use).await;
+        if let Some(layout) = &self.layout {
+            maintain(&self.name, layout, self.collection, in_use).await;
         }
     }
 
@@ -70,7 +62,6 @@ impl Stores for SingleRepository {
 
     async fn check_readiness(&self, writes: bool) -> Result<()> {
         // An archive is never written, so only reading it is checked.
-        let writes = writes && matches!(self.source, LayoutSource::Directory(..));
-        check_readiness(self.path.clone(), writes).await
+        check_readiness(self.path.clone(), writes && self.layout.is_some()).await
     }
 }

@@ -10,7 +10,7 @@ use oras_memory::{Memory, MemoryBound};
 use oras_serve::{PerRepository, Server, Stores};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{Error, ErrorKind, ReadStore, Result};
 
 use super::disk_reserve::DiskReserve;
 use super::layout_root::{LayoutRoot, open_layout};
@@ -18,7 +18,7 @@ use super::options::{ServeFrom, ServeOptions};
 use super::proxy::Proxy;
 use super::repository_dirs::metadata;
 use super::repository_name::name_of;
-use super::single_repository::{LayoutSource, SingleRepository};
+use super::single_repository::SingleRepository;
 
 /// Opens the repositories and listens. Clients can connect after this call; [`Server::run`] handles their requests.
 ///
@@ -85,14 +85,15 @@ async fn open_stores(options: &mut ServeOptions, needs_many: bool) -> Result<Arc
     }
     let read_only = options.server.read_only;
     if is_archive || is_layout {
-        let source = if is_archive {
-            LayoutSource::Archive(Arc::new(Archive::open_as_repository(&path).await?))
+        let (store, layout): (Arc<dyn ReadStore>, _) = if is_archive {
+            (Arc::new(Archive::open_as_repository(&path).await?), None)
         } else {
             let layout = Arc::new(open_layout(path.clone(), read_only).await?);
-            LayoutSource::Directory(layout, options.garbage_collection)
+            (Arc::clone(&layout) as _, Some(layout))
         };
         let reserve = DiskReserve::new(path.clone(), read_only).await;
-        return Ok(Arc::new(SingleRepository { name: name(options, &path)?, path, source, reserve }));
+        let (name, collection) = (name(options, &path)?, options.garbage_collection);
+        return Ok(Arc::new(SingleRepository { name, path, store, layout, collection, reserve }));
     }
     // Each repository below a directory is named by its path, so an explicit name means that the path is wrong.
     if let Some(name) = &options.repository {

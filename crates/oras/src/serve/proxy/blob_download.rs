@@ -296,15 +296,12 @@ fn stopped() -> Error {
 /// its last piece.
 pub(super) fn hold_back_last_piece(stream: ByteStream) -> ByteStream {
     let next = |(mut stream, mut held): (ByteStream, Option<Bytes>)| async move {
-        loop {
-            let chunk = stream.try_next().await?;
-            let is_end = chunk.is_none();
-            match std::mem::replace(&mut held, chunk) {
-                Some(piece) => return Ok(Some((piece, (stream, held)))),
-                None if is_end => return Ok::<_, Error>(None),
-                None => {}
+        while let Some(chunk) = stream.try_next().await? {
+            if let Some(piece) = held.replace(chunk) {
+                return Ok(Some((piece, (stream, held))));
             }
         }
+        Ok::<_, Error>(held.map(|piece| (piece, (stream, None))))
     };
     // Fused: it is polled again after its end, when the last piece was delivered.
     stream::try_unfold((stream.fuse().boxed(), None), next).boxed()

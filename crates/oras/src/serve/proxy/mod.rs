@@ -1,13 +1,30 @@
 //! A caching proxy of other registries (distribution-spec, main, "Registry Proxying").
 
 mod blob_download;
-mod options;
 mod proxied_repository;
 mod proxy_stores;
 mod upstream;
 
-pub use options::ProxyOptions;
+use oras_remote::ClientOptions;
 pub(super) use proxy_stores::Proxy;
 
 /// The target of log events about upstreams: part of the server's log, as users see it.
 const LOG_TARGET: &str = "oras_serve::proxy";
+
+/// The registries of which a server is a proxy.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    /// The hosts of the upstreams, such as `ghcr.io` or `localhost:5000`. The repositories of a single upstream keep
+    /// their names; with several, the names begin with [the prefix of their upstream](ProxyOptions::prefix).
+    pub upstreams: Vec<String>,
+    /// The client for the upstreams. Its mirrors are ignored, as one may be this server.
+    pub client: ClientOptions,
+}
+
+impl ProxyOptions {
+    /// Returns the prefix of the repositories of an upstream: its host in lower case, with `_` in place of the colon
+    /// before a port, because names of repositories contain no colon.
+    pub fn prefix(upstream: &str) -> String {
+        upstream.to_ascii_lowercase().replace(':', "_")
+    }
+}

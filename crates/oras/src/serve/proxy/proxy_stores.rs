@@ -11,11 +11,10 @@ use oras_spec::Descriptor;
 use oras_store::{DeleteTarget, Error, ErrorKind, ReadStore, Result, Store};
 use parking_lot::Mutex;
 
-use super::LOG_TARGET;
 use super::blob_download::Downloads;
-use super::options::ProxyOptions;
 use super::proxied_repository::ProxiedRepository;
 use super::upstream::Upstream;
+use super::{LOG_TARGET, ProxyOptions};
 
 /// The maximum number of retries of a request to an upstream. The limit is low, because the client of the proxy waits
 /// during the retries and can retry the request itself.
@@ -93,13 +92,11 @@ impl Stores for Proxy {
 
     fn local_name(&self, namespace: &str, name: &str) -> Result<Option<String>> {
         let found = self.upstreams.iter().find(|upstream| upstream.host.eq_ignore_ascii_case(namespace));
-        match found {
-            Some(upstream) => Ok(Some(upstream.local_name(name))),
-            None => {
-                let message = format!("this server is a proxy of {}, and of no other registry", self.names());
-                Err(Error::new(ErrorKind::NotFound, message))
-            }
-        }
+        let local = found.map(|upstream| upstream.local_name(name)).ok_or_else(|| {
+            let message = format!("this server is a proxy of {}, and of no other registry", self.names());
+            Error::new(ErrorKind::NotFound, message)
+        });
+        local.map(Some)
     }
 
     /// Deletes the blob from the cache.
@@ -110,16 +107,14 @@ impl Stores for Proxy {
                 None => Ok(false),
             }
         };
-        match discarded.await {
-            Ok(discarded) => discarded,
-            // Another request has already deleted the blob.
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => {
+        discarded.await.unwrap_or_else(|error| {
+            // Otherwise another request has already deleted the blob.
+            if error.kind() != ErrorKind::NotFound {
                 let error = error.chain();
                 tracing::error!(target: LOG_TARGET, repository = name, %error, "a damaged blob can't be deleted");
-                false
             }
-        }
+            false
+        })
     }
 
     async fn writable(&self, _name: &str, _create: bool) -> Result<Option<Arc<dyn Store>>> {

@@ -92,13 +92,7 @@ impl Upstream {
             }),
             None => request.await,
         };
-        match answer {
-            Ok(answer) => {
-                self.set_available();
-                Ok(answer)
-            }
-            Err(error) => Err(self.convert_error(name, error)),
-        }
+        answer.inspect(|_| self.set_available()).map_err(|error| self.convert_error(name, error))
     }
 
     /// Logs an error of the upstream and converts it to one for clients, without details.

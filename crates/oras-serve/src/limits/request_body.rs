@@ -1,12 +1,13 @@
-//! The minimum rate of request bodies: a client that sends very slowly must not hold a connection, an upload
-//! and its memory forever.
+//! Limits of request bodies. A client that sends very slowly must not hold a connection, an upload and its memory
+//! forever. The rest of a body that no handler read is discarded, within limits, so that the client receives the
+//! response.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::header;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -14,6 +15,13 @@ use tokio::time::{Instant, timeout};
 
 use super::connection_activity::ConnectionActivity;
 use crate::http_message::{Body, BodyError, Request, streamed};
+
+/// The maximum size of an unread body that the server discards, and the maximum time for discarding it. A client
+/// that sends its whole body first can then read the response. The limits bound how long it can hold a connection.
+const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout for the next piece. A client that sends nothing for this long may be waiting for the response.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A minimum rate: `bytes` must arrive in each `period` of waiting.
 #[derive(Clone, Copy)]
@@ -28,7 +36,7 @@ const MINIMUM: Rate = Rate { bytes: 16 * 1024, period: Duration::from_secs(60) }
 
 /// Makes the body of a request fail when it arrives too slowly. If the handler drops the body before its end, it is
 /// stored in `activity`.
-pub(crate) fn enforce(request: Request, activity: &Arc<ConnectionActivity>) -> Request {
+pub(crate) fn enforce_rate(request: Request, activity: &Arc<ConnectionActivity>) -> Request {
     let has_body = !request.body().is_end_stream();
     // The size limit of the head does not include the body.
     activity.expect(has_body);
@@ -100,10 +108,40 @@ impl Drop for MinimumRateBody {
     }
 }
 
+/// Reads and discards the part of a request body that is still unread when the response is ready, within limits.
+/// Returns false if some of it remains: the connection then can't be used for another request.
+pub(crate) async fn discard_unread(activity: &ConnectionActivity) -> bool {
+    let Some(body) = activity.take_dropped_body() else { return !activity.has_unread() };
+    // A body that is known to be too long is not read at all, because the connection closes in any case.
+    let is_small = body.size_hint().lower() <= MAX_DISCARDED;
+    let read = async { is_small && read_to_end(body).await };
+    let is_empty = tokio::time::timeout(DISCARD_TIMEOUT, read).await.unwrap_or(false);
+    if is_empty {
+        activity.expect(false);
+    } else {
+        activity.leave_unread();
+    }
+    is_empty
+}
+
+async fn read_to_end(body: Body) -> bool {
+    let mut stream = body.into_data_stream();
+    let mut left = MAX_DISCARDED;
+    loop {
+        match tokio::time::timeout(IDLE_TIMEOUT, stream.next()).await {
+            Ok(None) => return true,
+            Ok(Some(Ok(piece))) => match left.checked_sub(piece.len() as u64) {
+                Some(rest) => left = rest,
+                None => return false,
+            },
+            Ok(Some(Err(_))) | Err(_) => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::StreamExt as _;
     use tokio::time::sleep;
 
     /// Receives `count` pieces of `size` bytes, one every 20 ms, where 100 bytes must arrive in 100 ms of waiting.
