@@ -93,7 +93,7 @@ fn run() -> Result<(), Failure> {
         Some((word, rest)) if word == "--version" || word == "-V" => [&["version".to_owned()], rest].concat(),
         _ => words,
     };
-    let matches = match args::read(cmd::root(), &words, |text| print::error(text))? {
+    let matches = match args::read(cmd::root(), &words, print::error)? {
         Request::Run(matches) => matches,
         Request::Help(path) => return print::bytes(args::help::page(command(), &path).as_bytes()),
     };

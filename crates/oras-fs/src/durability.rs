@@ -43,7 +43,11 @@ pub(crate) fn flush_directory(directory: &Path, opened: io::Result<File>) -> Res
 
 /// Flushes `file` to the disk. If the file system cannot flush, logs a warning instead of returning an error.
 pub(crate) fn sync_file(file: &File) -> io::Result<()> {
-    match file.sync_all() {
+    warn_if_refused(file.sync_all())
+}
+
+fn warn_if_refused(flushed: io::Result<()>) -> io::Result<()> {
+    match flushed {
         Err(error) if is_refused(&error) => {
             warn_of_missing_flush();
             Ok(())
@@ -81,9 +85,11 @@ impl BackgroundFlush {
         self.wait()?;
         self.unflushed = 0;
         // If the system has no file handle or thread left, the final flush writes all bytes.
-        let started = file
-            .try_clone()
-            .and_then(|file| thread::Builder::new().name("flush".to_owned()).spawn(move || sync_file(&file)));
+        let started = file.try_clone().and_then(|file| {
+            // The final flush writes the metadata.
+            let flush = move || warn_if_refused(file.sync_data());
+            thread::Builder::new().name("flush".to_owned()).spawn(flush)
+        });
         self.running = started.ok();
         Ok(())
     }

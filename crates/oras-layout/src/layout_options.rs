@@ -5,7 +5,7 @@ use crate::layout_files::TagRule;
 /// The options of a layout. A handle and its clones share them.
 #[derive(Clone, Copy, Debug)]
 pub struct LayoutOptions {
-    /// [`Delete::delete`](oras_store::Delete::delete) also deletes the node's referrers, and then what the deleted
+    /// [`Store::delete`](oras_store::Store::delete) also deletes the node's referrers, and then what the deleted
     /// manifests listed and no other node needs, in one step under the lock of the layout.
     ///
     /// A node stays if it has a tag, or if a remaining manifest lists it or refers to it. The deletion cannot detect a

@@ -155,26 +155,19 @@ async fn change_during_finish_is_in_the_index_or_fails() {
         let writer = ArchiveWriter::create(&path).await.unwrap();
         let (first, second) = (manifest("first", &[]), manifest("second", &[]));
         writer.push(&first, PushMode::Untagged).await.unwrap();
-        let push = {
-            let (writer, second) = (writer.clone(), second.clone());
-            tokio::spawn(async move { writer.push(&second, PushMode::Untagged).await })
-        };
-        let finish = {
-            let writer = writer.clone();
-            tokio::spawn(async move { writer.finish().await })
-        };
-        let tag = {
-            let (writer, first) = (writer.clone(), first.clone());
-            tokio::spawn(async move { writer.push(&first, PushMode::Tagged("v1")).await })
-        };
-        finish.await.unwrap().unwrap();
+        let (pushed, finished, tagged) = futures::join!(
+            writer.push(&second, PushMode::Untagged),
+            writer.finish(),
+            writer.push(&first, PushMode::Tagged("v1")),
+        );
+        finished.unwrap();
         let archive = Archive::open(&path).await.unwrap();
-        if push.await.unwrap().is_ok() {
+        if pushed.is_ok() {
             // Content that the index does not list has no media type of a manifest.
             let found = archive.resolve(&second.descriptor().digest.to_string()).await.unwrap();
             assert_eq!(found.media_type, second.descriptor().media_type, "{round}");
         }
-        if tag.await.unwrap().is_ok() {
+        if tagged.is_ok() {
             assert_eq!(archive.resolve("v1").await.unwrap().digest, first.descriptor().digest, "{round}");
         }
         for error in [
