@@ -10,7 +10,7 @@ use crate::{ByteStream, Origin, Result};
 
 /// A store that content can be read from.
 ///
-/// Callers read through [`Content`], which verifies the bytes. [`Source::fetch`] returns unverified bytes.
+/// Callers read through [`Content`](crate::Content), which verifies the bytes. [`Source::fetch`] returns unverified bytes.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Returns the descriptor that `reference`, a tag or the text of a digest, names in this store.
@@ -25,7 +25,7 @@ pub trait Source: Send + Sync {
         Ok((self.resolve(reference).await?, None))
     }
 
-    /// Returns the bytes of `descriptor` within `range`, unverified. Only [`Content`] calls this.
+    /// Returns the bytes of `descriptor` within `range`, unverified. Only [`Content`](crate::Content) calls this.
     ///
     /// `range` lies within the size of the descriptor. A store that keeps manifests and blobs apart chooses by the
     /// media type of the descriptor.
