@@ -3,6 +3,7 @@
 pub(crate) mod bandwidth_limit;
 pub(crate) mod concurrency_limit;
 pub(crate) mod content_encoding;
+pub(crate) mod download_replay;
 pub(crate) mod endpoint;
 pub(crate) mod link_header;
 pub(crate) mod network_error;

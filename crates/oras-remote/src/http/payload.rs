@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use oras_store::{ByteStream, Content, Error, ErrorKind, Result, UnhashedContent};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, UnhashedContent};
+
+use crate::http::download_replay::ReplayableDownload;
 
 /// Blobs up to this size are sent without an existence check, which would cost as much as the upload.
 pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;
@@ -21,6 +23,8 @@ pub(crate) struct Payload {
 #[derive(Clone, Debug)]
 enum Bytes {
     Content(Content),
+    /// Content of another registry, whose download is reused when the upload fails.
+    Replayable(Content, ReplayableDownload),
     UnhashedContent(UnhashedContent),
     /// The bytes after an offset. The registry already has the earlier bytes, and this client has freed them.
     Window(u64, bytes::Bytes),
@@ -28,7 +32,14 @@ enum Bytes {
 
 impl Payload {
     pub(crate) fn content(content: Content) -> Self {
-        Self { bytes: Bytes::Content(content), bytes_read: Arc::default() }
+        // Only content of a registry is expensive to open again. A file is simply read a second time.
+        let is_far = content.is_replayable() && matches!(content.origin(), Origin::Repository { .. });
+        let bytes = if is_far && content.descriptor().size > MAX_SMALL_BLOB {
+            Bytes::Replayable(content, ReplayableDownload::default())
+        } else {
+            Bytes::Content(content)
+        };
+        Self { bytes, bytes_read: Arc::default() }
     }
 
     pub(crate) fn undigested(content: UnhashedContent) -> Self {
@@ -47,7 +58,7 @@ impl Payload {
 
     pub(crate) fn size(&self) -> u64 {
         match &self.bytes {
-            Bytes::Content(content) => content.descriptor().size,
+            Bytes::Content(content) | Bytes::Replayable(content, _) => content.descriptor().size,
             Bytes::UnhashedContent(content) => content.size,
             Bytes::Window(start, bytes) => start + bytes.len() as u64,
         }
@@ -57,7 +68,7 @@ impl Payload {
     pub(crate) fn is_replayable(&self) -> bool {
         match &self.bytes {
             Bytes::Content(content) => content.is_replayable(),
-            Bytes::UnhashedContent(_) | Bytes::Window(..) => true,
+            Bytes::Replayable(..) | Bytes::UnhashedContent(_) | Bytes::Window(..) => true,
         }
     }
 
@@ -70,6 +81,7 @@ impl Payload {
     pub(crate) async fn open(&self, range: Range<u64>) -> Result<ByteStream> {
         let stream = match &self.bytes {
             Bytes::Content(content) => content.unverified(range).await?,
+            Bytes::Replayable(content, download) => download.open(content, range).await?,
             Bytes::UnhashedContent(content) => content.open(range.start).await?,
             Bytes::Window(start, bytes) => {
                 let place = |at: u64| usize::try_from(at.checked_sub(*start)?).ok();

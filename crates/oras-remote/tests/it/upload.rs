@@ -191,9 +191,10 @@ async fn resends_few_bytes_after_cut_connections() {
     }
 }
 
-/// Bytes that were read from the source and lost on the way to the destination are downloaded again, and no others.
+/// Bytes that were read from the source and lost on the way to the destination are sent from memory; the download
+/// continues.
 #[tokio::test]
-async fn downloads_few_bytes_again_when_the_destination_is_cut() {
+async fn downloads_once_when_the_destination_is_cut() {
     let size = 24 * MIB as u64;
     let content = bytes(24 * MIB);
     let served = content.clone();
@@ -223,9 +224,9 @@ async fn downloads_few_bytes_again_when_the_destination_is_cut() {
     assert!(to.exists(&node).await.unwrap());
     let asked = source.asked();
     assert_eq!(asked.iter().filter(|asked| asked.header("range").is_none()).count(), 1);
-    // The bytes in flight at a cut do not shrink with the blob.
+    // Two or three MiB are in flight at each cut.
     let again = passed.load(Ordering::Relaxed) as u64 - size;
-    assert!(again < 3 * 6 * MIB as u64, "{again} bytes once more");
+    assert!(again < MIB as u64, "{again} bytes once more");
 }
 
 #[tokio::test]
