@@ -154,9 +154,9 @@ impl StagedFile {
     /// Deletes the file when it is dropped, because a flush failed. The system reports lost bytes only once: a later
     /// run would find them in the page cache, and its flush would succeed.
     fn delete_on_drop(&mut self) {
-        match &mut self.backing {
-            Backing::Temporary(file) => file.disable_cleanup(false),
-            Backing::Partial(partial) => partial.discard_on_drop(),
+        self.release();
+        if let Backing::Partial(partial) = &self.backing {
+            partial.discard_on_drop();
         }
     }
 

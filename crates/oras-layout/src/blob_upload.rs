@@ -24,8 +24,6 @@ pub(crate) struct BlobUpload {
     file: Option<UploadFile>,
     written: u64,
     is_named: bool,
-    /// Reads the file of an upload without a name, which stays open.
-    reader: Option<Arc<File>>,
     /// Declared after the file, because a directory can be deleted only after the file in it.
     _directories: CreatedDirectories,
 }
@@ -42,26 +40,15 @@ impl BlobUpload {
         let open = move || match path {
             Some(path) if is_resumed => {
                 let (file, size) = UploadFile::reopen(&path, algorithm)?.ok_or(not_found)?;
-                Ok((file, size, CreatedDirectories::of_resumed_upload(&root), None))
+                Ok((file, size, CreatedDirectories::of_resumed_upload(&root)))
             }
             path => {
                 let (file, directories) = UploadFile::create(&root, path.as_deref(), algorithm)?;
-                // Opened anew, because a duplicated handle would share its position with the writer.
-                let reader = if is_named { None } else { file.path().and_then(|path| File::open(path).ok()) };
-                Ok((file, 0, directories, reader))
+                Ok((file, 0, directories))
             }
         };
-        let (file, written, directories, reader) = blocking(open).await?;
-        let reader = reader.map(Arc::new);
-        Ok(Self {
-            layout,
-            media_type,
-            file: Some(file),
-            written,
-            is_named,
-            reader,
-            _directories: directories,
-        })
+        let (file, written, directories) = blocking(open).await?;
+        Ok(Self { layout, media_type, file: Some(file), written, is_named, _directories: directories })
     }
 
     fn take_file(&mut self) -> Result<UploadFile> {
@@ -83,12 +70,18 @@ impl Ingest for BlobUpload {
 
     /// Closes the file of an upload with a name. Only an upload without one can be read back.
     fn pause(&mut self) -> Written {
-        // A file without a name is deleted when it is closed.
-        if let Some(file) = self.file.as_mut().filter(|_| self.is_named) {
-            file.park();
-        }
+        let reader = match &mut self.file {
+            Some(file) if self.is_named => {
+                file.park();
+                None
+            }
+            // A file without a name is deleted when it is closed. It is opened anew for reading, because a duplicated
+            // handle would share its position with the writer.
+            Some(file) => file.path().and_then(|path| File::open(path).ok()),
+            None => None,
+        };
         let name = self.layout.path().display().to_string();
-        let read_back = self.reader.clone().map(|file| -> ReadBack {
+        let read_back = reader.map(Arc::new).map(|file| -> ReadBack {
             Arc::new(move |range| oras_fs::read(Arc::clone(&file), range, name.clone()))
         });
         Written { size: self.written, read_back }
