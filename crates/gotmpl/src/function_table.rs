@@ -29,7 +29,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.get(name)
 }
 
-/// Returns the reason why templates cannot use a function. Without sprig, every other name is just unknown.
+/// Returns the reason why templates cannot use a function. Only functions of sprig have such a reason, so
+/// without sprig the result is `None`.
 #[cfg(not(feature = "sprig"))]
 pub(crate) fn unsupported_reason(_: &str) -> Option<&'static str> {
     None

@@ -42,7 +42,7 @@ fn incompatible(left: &Value, right: &Value) -> String {
     format!("incompatible types for comparison: {} and {}", left.type_name(), right.type_name())
 }
 
-/// Returns true if the first argument equals one of the others.
+/// Returns true if the first argument equals any other argument.
 fn equals_any(call: &Call<'_>) -> Result<bool, String> {
     if call.len() < 2 {
         return Err("missing argument for comparison".to_owned());

@@ -97,7 +97,8 @@ fn slice(call: &Call<'_>) -> Answer {
     })
 }
 
-/// Converts an index into a list or string of a length. Accepts the length itself, as Go does.
+/// Converts an index of a list or string with `length` elements to a position. Accepts `length` itself, as Go
+/// does.
 fn position(index: &Value, length: usize) -> Result<usize, String> {
     let number = match index {
         Value::Int(number) => *number,

@@ -1,4 +1,4 @@
-//! The functions that `text/template` itself has.
+//! The functions that are built into `text/template`.
 
 pub(crate) mod compare;
 pub(crate) mod escape;

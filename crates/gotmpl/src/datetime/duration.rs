@@ -1,6 +1,6 @@
 //! Parses and formats Go's durations, which are nanoseconds.
 //!
-//! The parser is written by hand because templates contain Go's error messages.
+//! The parser is written by hand, because its error messages must equal Go's.
 
 use crate::strings::quote::quote;
 

@@ -42,7 +42,7 @@ pub(crate) struct OffsetForm {
     /// Whether UTC is written as `Z`.
     pub(crate) has_zulu: bool,
     pub(crate) has_colons: bool,
-    /// 1 for hours, 2 for hours and minutes, 3 for seconds, too.
+    /// 1 for hours, 2 for hours and minutes, 3 for hours, minutes and seconds.
     pub(crate) parts: u8,
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn next_part(layout: &[u8]) -> Option<(&[u8], LayoutPart, &[u8])> {
                 continue;
             }
         }
-        // A fraction is a field only directly before the end of digits, so `.000` in `1.0001` is literal text.
+        // A fraction is a field only if no other digit follows it, so `.000` in `1.0001` is literal text.
         if let Some((part, length)) = fraction(rest) {
             return Some((&layout[..at], part, &rest[length..]));
         }

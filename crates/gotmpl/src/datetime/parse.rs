@@ -130,7 +130,8 @@ impl Fields {
             return at(0, Zone::Utc);
         }
         if let Some(offset) = self.offset {
-            // A time with the offset of the local zone is in the local zone, so that it prints its abbreviation.
+            // A time with the offset of the local zone is in the local zone, so that its output has the
+            // abbreviation of that zone.
             let (local_offset, name) = local.offset(seconds - i64::from(offset));
             if local_offset == offset && (self.zone.is_empty() || *name == self.zone) {
                 return at(offset, local.clone());
@@ -354,7 +355,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Reads a number of two digits. Go accepts a sign as the first one.
+/// Reads a number of two digits. Go also accepts a sign in place of the first digit.
 fn two_digits(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text {
         [b'-', digit] => (-1, std::slice::from_ref(digit)),

@@ -41,7 +41,7 @@ enum Flow {
 /// The result of executing a node.
 pub(crate) type Run<T> = Result<T, Error>;
 
-/// The state of one rendering.
+/// The state of one execution.
 pub(crate) struct Executor<'a, 'w> {
     pub(crate) source: &'a Source,
     out: &'w mut dyn io::Write,
@@ -54,7 +54,7 @@ pub(crate) struct Executor<'a, 'w> {
     pub(crate) total: usize,
 }
 
-/// Renders the template that has the name of the text.
+/// Renders the template whose name is `source.name`.
 pub(crate) fn execute(source: &Source, data: &Value, out: &mut dyn io::Write) -> Run<()> {
     let dot = match data {
         Value::Nil => Operand::Missing,
@@ -94,7 +94,7 @@ impl<'a> Executor<'a, '_> {
         )))
     }
 
-    /// Executes one more level of nesting. Fails if there are more than [`MAX_EXEC_DEPTH`].
+    /// Calls `run` one nesting level deeper. Fails if the depth would exceed [`MAX_EXEC_DEPTH`].
     pub(crate) fn descend<T>(&mut self, run: impl FnOnce(&mut Self) -> Run<T>) -> Run<T> {
         // Each level uses native stack, so a recursive template without a limit would overflow it.
         if self.depth == MAX_EXEC_DEPTH {
@@ -151,7 +151,7 @@ impl<'a> Executor<'a, '_> {
 
     fn walk_branch(&mut self, dot: &Operand, branch: &'a Branch, with: bool) -> Run<Flow> {
         let mark = self.variables.len();
-        // Variables that the pipelines of all arms declare live until the end of the branch.
+        // Variables that the pipelines of the arms declare stay in scope until the end of the branch.
         let mut flow = None;
         for (pipe, nodes) in &branch.arms {
             let value = self.evaluate_pipeline(dot, pipe)?;
@@ -172,8 +172,8 @@ impl<'a> Executor<'a, '_> {
     fn walk_range(&mut self, dot: &Operand, range: &'a Range) -> Run<Flow> {
         let mark = self.variables.len();
         let operand = self.evaluate_pipeline(dot, &range.pipe)?.unwrapped();
-        // The variables of the pipeline live until the end of the loop, those of the body until the end of an
-        // iteration.
+        // The variables of the pipeline stay in scope until the end of the loop, those of the body until the
+        // end of an iteration.
         let body_mark = self.variables.len();
         let mut any = false;
         for (index, element) in self.elements(range, &operand)? {
@@ -202,8 +202,8 @@ impl<'a> Executor<'a, '_> {
         Ok(match operand {
             Operand::Missing => Box::new(std::iter::empty()),
             Operand::Of(Value::List(list)) => {
-                // The iterator owns a clone, which shares the elements: the body may replace the variable that held the
-                // list.
+                // The body may replace the variable that holds the list. So the iterator owns a clone, which
+                // shares the elements.
                 let list = list.clone();
                 Box::new((0..list.items().len()).map(move |index| {
                     let element = Operand::element(&list, &list.items()[index]);
@@ -309,7 +309,7 @@ impl<'a> Executor<'a, '_> {
     }
 
     fn assign(&mut self, name: &str, value: Operand) -> Run<()> {
-        // The innermost variable of a name hides the others.
+        // An inner variable hides outer variables of the same name.
         match self.variables.iter_mut().rev().find(|variable| variable.0 == name) {
             Some(variable) => {
                 variable.1 = value;

@@ -59,7 +59,7 @@ impl Type {
 #[derive(Clone, Copy)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    /// Further names of the function.
+    /// Additional names of the function.
     pub(crate) aliases: &'static [&'static str],
     pub(crate) params: &'static [Type],
     /// The type of further arguments, if the function accepts any number of them.
@@ -111,8 +111,8 @@ impl Function {
         self
     }
 
-    /// Gives the function further names. Sprig has a function `mustX` for most functions that can fail, and often both
-    /// report errors alike.
+    /// Adds names to the function. Sprig has a second function `mustX` for most functions that can fail, and
+    /// often both report the same errors.
     pub(crate) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
