@@ -84,9 +84,9 @@ impl BackgroundFlush {
         // The previous flush has ended, so this does not block. It only returns the error of that flush.
         self.wait()?;
         self.unflushed = 0;
-        // If the system has no file handle or thread left, the final flush writes all bytes.
+        // If the system cannot supply a file handle or thread, the final flush writes all bytes.
         let started = file.try_clone().and_then(|file| {
-            // The final flush writes the metadata.
+            // Flushing the data is enough here, because the final flush also writes the metadata.
             let flush = move || warn_if_refused(file.sync_data());
             thread::Builder::new().name("flush".to_owned()).spawn(flush)
         });

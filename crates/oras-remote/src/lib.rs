@@ -1,8 +1,8 @@
 //! A client of OCI registries. A repository of a registry is a store.
 //!
-//! A [`Client`] holds connections, [`ClientOptions`] and tokens. A [`Repository`] is a store of the `oras-store`
-//! contract, with everything that a [`Store`](oras_store::Store) can do. A
-//! [`Registry`] covers what is outside of repositories. Code for one store runs on any other, here in memory:
+//! A [`Client`] holds connections, [`ClientOptions`] and tokens. A [`Repository`] implements
+//! [`Store`](oras_store::Store), the full contract of `oras-store`. A [`Registry`] has the operations of a
+//! whole registry. Code that takes a store works with every store. This example uses a store in memory:
 //!
 //! ```
 //! use oras_memory::Memory;
@@ -28,7 +28,7 @@
 //! let node = send(&Memory::new()).await?;
 //! assert_eq!(node.media_type, MediaType::IMAGE_MANIFEST);
 //!
-//! // `localhost` is contacted by HTTP, other hosts by HTTPS, unless the options say otherwise.
+//! // By default, the client uses HTTP for `localhost` and HTTPS for all other hosts.
 //! let client = Client::new(ClientOptions::default())?;
 //! let reference: Reference = "localhost:5000/hello:v1".parse()?;
 //! let repository = Repository::new(&client, &reference)?;
@@ -58,8 +58,8 @@
 //!   `Retry-After` delays all of them; a [`RateLimit`] bounds the bytes of blobs per second.
 //! - **Every read is bounded**: manifests to 4 MiB, pages of lists to 64 MiB, errors to 8 KiB, tokens to 128 KiB, all
 //!   after decoding; blobs are streamed, in memory that does not grow with their size. Every wait has a timeout.
-//! - **Digests are verified**: of manifests against the request and the registry's answer, of blobs by the reader, of
-//!   uploads by the registry.
+//! - **Digests are verified**: the client compares the digest of a manifest with the request and with the
+//!   response, the reader verifies blobs, and the registry verifies uploads.
 //! - **Error messages match the Go tool's**; the registry's answer is in the chain as [`ResponseError`].
 //!
 //! # Credentials
@@ -69,9 +69,9 @@
 //! lifetime, and a push requests all of its scopes at once.
 //!
 //! # Referrers
-//! Referrers use the API where the registry supports it, otherwise the tag schema, for reads and writes
-//! ([`ReferrersMode`]). Updates of the tag schema are not atomic: a lock file serializes writers on one machine, and
-//! each entry is verified after the write and written again if another client removed it.
+//! The client reads and writes referrers by the API if the registry supports it, and by the tag schema
+//! otherwise ([`ReferrersMode`]). Updates of the tag schema are not atomic: a lock file serializes writers on
+//! one machine, and each entry is verified after the write and written again if another client removed it.
 
 mod auth;
 mod client;

@@ -41,7 +41,8 @@ impl Verifier {
     /// # Errors
     /// [`ErrorKind::SizeMismatch`] as soon as there are more bytes than the descriptor says.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
-        // Checked before hashing, so that an endless stream fails at the first byte too many.
+        // The size is checked before the bytes are hashed, so that an endless stream fails as soon as it
+        // exceeds the size.
         self.seen += bytes.len() as u64;
         if self.seen > self.size {
             let message =
@@ -57,7 +58,7 @@ impl Verifier {
     /// # Errors
     /// [`ErrorKind::SizeMismatch`] or [`ErrorKind::DigestMismatch`].
     pub fn finish(self) -> Result<()> {
-        // The messages contain the texts of the same errors in the Go library.
+        // Each message contains the text that the Go library uses for the same error.
         if self.seen < self.size {
             let message = format!(
                 "content of {} ended after {} of {} bytes: unexpected EOF",
@@ -74,7 +75,7 @@ impl Verifier {
     }
 }
 
-/// Returns `stream`, which ends with an error if its bytes do not match `descriptor`.
+/// Wraps `stream` in a stream that ends with an error if the bytes do not match `descriptor`.
 pub(crate) fn verified(descriptor: &Descriptor, stream: ByteStream) -> Result<ByteStream> {
     let verifier = Verifier::new(descriptor)?;
     let next = |state: Option<(ByteStream, Verifier)>| async move {

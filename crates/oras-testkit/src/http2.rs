@@ -19,7 +19,7 @@ const END_HEADERS: u8 = 4;
 /// `:status: 200` by the static table of HPACK (RFC 7541, appendix A).
 const STATUS_200: &[u8] = &[0x88];
 
-/// The server, on a free port of 127.0.0.1; it ends when it is dropped.
+/// An HTTP/2 server on a free port of 127.0.0.1. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Http2 {
     address: SocketAddr,
@@ -50,12 +50,12 @@ impl Http2 {
         Self { address, answered, ended }
     }
 
-    /// `localhost` and the port.
+    /// Returns the address, `localhost:PORT`.
     pub fn host(&self) -> String {
         format!("localhost:{}", self.address.port())
     }
 
-    /// How many requests were answered.
+    /// Returns the number of answered requests.
     pub fn answered(&self) -> usize {
         self.answered.load(Ordering::Relaxed)
     }

@@ -10,7 +10,8 @@
 //! - a [`Listener`] for the steps of the verb; [`Quiet`] ignores them.
 //!
 //! It returns a plain struct, such as [`Pulled`], or a descriptor. The types of [`report`] turn these results into the
-//! JSON documents that `oras --format json` prints. Nothing in this crate prints, or reads the environment.
+//! JSON documents that `oras --format json` prints. This crate prints nothing and reads no environment
+//! variables.
 //!
 //! | verb | what it does |
 //! |---|---|

@@ -33,8 +33,9 @@ impl SystemProxy {
 
 /// Returns the address of a SOCKS5 proxy in the form that makes the proxy resolve names.
 ///
-/// In reqwest, `socks5` resolves names locally and `socks5h` at the proxy; in Go both resolve at the proxy. A name
-/// behind a jump host has no address here, and resolving it would reveal it to the local resolver.
+/// In reqwest, `socks5` resolves names locally and `socks5h` at the proxy; in Go both resolve at the proxy.
+/// The result follows Go: only the proxy may be able to resolve a name, as behind a jump host, and a local
+/// lookup would reveal the name to the local resolver.
 fn socks_url(proxy: &Intercept) -> Option<Url> {
     let uri = proxy.uri();
     let port = uri.port_u16().unwrap_or(SOCKS_PORT);

@@ -1,4 +1,4 @@
-//! Network failures in the words of the Go tool: `Get "url": dial tcp ...: connection refused`.
+//! Formats network failures as the Go tool does: `Get "url": dial tcp ...: connection refused`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::http::redact::redact;
 use crate::http::response_error::reason;
 use crate::http::retry::{FailedAttempt, RetryAdvice};
 
-/// The error that a server does not use the scheme of its address. It is in the chain of another error.
+/// The error for a server that does not use the scheme of its address. It is a source of another error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongScheme {
     /// The address begins with `https`, and the server speaks HTTP.
@@ -52,7 +52,7 @@ pub(crate) fn failed(method: &Method, url: &Url, role: ServerRole, error: &reqwe
     if let Some(refused) = find::<AddressRefused>(error) {
         return Error::from_source(ErrorKind::Denied, refused.clone()).into();
     }
-    // Go has its own message for this case, which users know.
+    // Users know Go's special message for this case.
     if speaks_plain_http(error) {
         let cause = "http: server gave HTTP response to HTTPS client";
         return go_error(method, url, cause).with_source(WrongScheme::SpeaksHttp(role)).into();
@@ -217,7 +217,8 @@ fn dialed(error: &reqwest::Error) -> Option<String> {
     address.parse::<std::net::SocketAddr>().ok().map(|address| address.to_string())
 }
 
-/// Go shows addresses, not names; `localhost` is the only name whose address is certain.
+/// Replaces `localhost` with its address, because Go's messages contain addresses instead of names. The
+/// address of any other name is not certain.
 fn numeric(address: &str) -> String {
     match address.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -258,6 +259,7 @@ fn below(error: Cause<'_>) -> Option<Cause<'_>> {
     }
 }
 
+/// Returns the innermost cause of type `T`.
 fn find<'a, T: StdError + 'static>(error: Cause<'a>) -> Option<&'a T> {
     chain(error).filter_map(|error| error.downcast_ref::<T>()).last()
 }

@@ -83,7 +83,7 @@ impl ApiError {
     /// Converts an error of a store; `not_found` returns the error for a missing blob, manifest or upload.
     pub(crate) fn from_store(error: Error, not_found: fn() -> Self) -> Self {
         match error.kind() {
-            // Where the registry `distribution` has a message for an error, the same message is used.
+            // If the registry `distribution` has a message for an error, this code uses the same message.
             ErrorKind::NotFound => not_found(),
             ErrorKind::DigestMismatch => {
                 Self::digest_invalid("provided digest did not match uploaded content")
@@ -104,14 +104,14 @@ impl ApiError {
             ErrorKind::Unsupported => {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", error.to_string())
             }
-            // A remote store failed, such as the upstream of a proxy, so the failure is not one of this server.
+            // A remote store failed, such as the upstream of a proxy, and not this server.
             ErrorKind::Network => Self::new(StatusCode::BAD_GATEWAY, "UNAVAILABLE", error.to_string()),
             _ if is_storage_full(&error) => {
                 tracing::error!(error = error.chain(), "no room is left");
                 let message = "no room is left on the server: delete something or try again later";
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNAVAILABLE", message)
             }
-            // Errors of the file system contain paths: they are for the log, not for clients.
+            // Errors of the file system contain paths, which the log may contain and clients must not see.
             _ => {
                 tracing::error!(error = error.chain(), "a store failed");
                 Self::internal()
@@ -145,7 +145,7 @@ impl ApiError {
     }
 }
 
-/// Converts "not found" to `None`, and keeps every other error.
+/// Converts "not found" to `None`. Returns every other error unchanged.
 pub(crate) fn found_or_none<T>(found: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match found {
         Ok(found) => Ok(Some(found)),

@@ -1,4 +1,5 @@
-//! Locks that make a conditional write atomic: the condition still holds when the write happens.
+//! Locks that make a conditional write atomic: no other write changes the reference between the check and the
+//! write.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,9 +9,8 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// References are hashed to this many locks. A collision only makes two writes wait for each other.
 const LOCKS: usize = 64;
 
-/// Locks by repository and reference. A conditional write locks its reference exclusively, so that no other write
-/// changes it after the condition was checked. Writes without a condition, which are by far the most frequent, share
-/// the lock.
+/// Locks by repository and reference. A conditional write locks its reference exclusively. Writes without a
+/// condition, which are by far the most frequent, share the lock.
 pub(crate) struct ReferenceLocks {
     locks: Vec<RwLock<()>>,
     hash: RandomState,

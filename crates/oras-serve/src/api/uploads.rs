@@ -70,7 +70,7 @@ async fn store_whole(
 ) -> Answer {
     let options = IngestOptions { algorithm, ..IngestOptions::new(MediaType::OCTET_STREAM) };
     let ingest = store.begin(options).await.map_err(failed)?;
-    // There is no session: if the request fails, the bytes are dropped with the ingest.
+    // There is no session, so a failed request drops the ingest and its bytes.
     let mut slot = Some(ingest);
     receive(&mut slot, body, 0, None).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
@@ -112,7 +112,7 @@ impl UploadRequest<'_> {
         Ok(created(self.name, &digest))
     }
 
-    /// GET: returns the number of received bytes, also while a request appends more.
+    /// GET: returns the number of received bytes, even while another request appends bytes.
     pub(super) async fn status(&self) -> Answer {
         let session = self.find().await?;
         Ok(accepted(self.name, self.id, session.written(), StatusCode::NO_CONTENT))
@@ -124,13 +124,14 @@ impl UploadRequest<'_> {
         if !uploads.cancel(self.id, &session).await
             && let Ok(resumed) = self.find().await
         {
-            // A write has failed meanwhile, so only the store still had the bytes.
+            // An earlier write was cancelled, so the session had no ingest. The partial file may still be in
+            // the store: this cancels the upload that was resumed from it.
             uploads.cancel(self.id, &resumed).await;
         }
         Ok(empty(StatusCode::NO_CONTENT, &[]))
     }
 
-    /// Finds the session: one that is open, or one that the store can resume.
+    /// Returns the open session. If there is none, resumes the upload from the store.
     async fn find(&self) -> Result<Arc<UploadSession>, ApiError> {
         let registry = &self.context.registry;
         if let Some(session) = registry.uploads.get(self.name, self.id) {
@@ -172,7 +173,8 @@ impl UploadRequest<'_> {
         received
     }
 
-    /// Compares `Content-Range`, if there is one, with the bytes written so far and with the length of the body.
+    /// Compares `Content-Range`, if there is one, with the number of written bytes and with the length of the
+    /// body.
     fn check_content_range(&self, written: u64) -> Result<(), ApiError> {
         let text = |name| self.context.head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let Some(range) = text(header::CONTENT_RANGE) else { return Ok(()) };
@@ -191,7 +193,7 @@ impl UploadRequest<'_> {
         Ok(())
     }
 
-    /// Adds the headers to an error from which the client can resume the upload.
+    /// Adds headers to an error, with which the client can resume the upload.
     fn with_location(&self, error: ApiError, written: u64) -> ApiError {
         let headers = upload_headers(self.name, self.id, written).into_iter();
         headers.fold(error, |error, (name, value)| error.with_header(name, value))
@@ -207,8 +209,8 @@ fn created(name: &str, digest: &Digest) -> Response {
     empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
 }
 
-/// Returns the headers with the URL of an upload and the range of its received bytes. `0-0` also means no bytes,
-/// because the grammar has no empty range.
+/// Returns the headers with the URL of an upload and the range of its received bytes. For an upload without
+/// bytes the range is `0-0`, because the grammar has no empty range.
 fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
