@@ -1,10 +1,10 @@
-//! Bytes and choices that are the same in every run.
+//! Generates random bytes and numbers that are the same in every run.
 
-/// Marsaglia's generator: fast, and nothing can compress what it makes.
+/// Marsaglia's xorshift generator. It is fast, and no tool can compress its output.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Another sequence for each seed.
+    /// Creates a generator. Each seed gives a different sequence.
     pub(crate) fn new(seed: u64) -> Self {
         Self(0x9E37_79B9_7F4A_7C15 ^ seed.wrapping_mul(0xD134_2543_DE82_EF95))
     }
@@ -16,7 +16,7 @@ impl Random {
         self.0
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         (self.next() >> 16) % limit
     }

@@ -8,18 +8,19 @@ const TOP: usize = 58;
 const LABELS: f64 = 190.0;
 const PLOT: f64 = 480.0;
 const WIDTH: usize = 760;
-/// The scale: powers of two from 1/64 to 4.
+/// The ends of the scale, as powers of two: 1/64 and 4.
 const LEAST: f64 = -6.0;
 const MOST: f64 = 2.0;
 
-/// Colours that can be read on white and on black; labels follow the reader's scheme.
+/// Colours that are readable on white and on black. The colour of the labels follows the reader's colour
+/// scheme.
 const STYLE: &str = "<style>\
     text{font:12px sans-serif;fill:#1f2328}.faint{fill:#59636e}.grid{stroke:#d1d9e0}.one{stroke:#59636e}\
     .faster{fill:#2da44e}.slower{fill:#cf222e}.peer{fill:none;stroke:#0969da;stroke-width:2}\
     @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.faint{fill:#9198a1}.grid{stroke:#3d444d}\
     .one{stroke:#9198a1}.peer{stroke:#4493f8}}</style>\n";
 
-/// One bar for each workload that ours and the Go tool can do.
+/// Returns the chart. It has one bar for each workload that both our tool and the Go tool support.
 pub(super) fn svg(workloads: &[WorkloadReport]) -> String {
     let rows: Vec<Row<'_>> = workloads.iter().filter_map(Row::of).collect();
     let height = TOP + rows.len() * ROW + 10;
@@ -94,7 +95,7 @@ fn grid(height: usize) -> String {
     text
 }
 
-/// Returns the horizontal position of a ratio. Ratios off the scale are at its end.
+/// Returns the horizontal position of a ratio. A ratio outside the scale is at the nearer end.
 fn across(ratio: f64) -> f64 {
     let at = ratio.max(f64::MIN_POSITIVE).log2().clamp(LEAST, MOST);
     LABELS + (at - LEAST) / (MOST - LEAST) * PLOT
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
     use crate::compare::report::example;
 
-    /// Every tag is closed, in order.
+    /// Returns true if every tag is closed in the right order.
     fn is_well_formed(text: &str) -> bool {
         let mut open = Vec::new();
         for tag in text.split('<').skip(1) {

@@ -17,7 +17,7 @@ pub(super) struct Sizes {
     pub(super) tree_bytes: u64,
     pub(super) referrers: usize,
     pub(super) manifests: usize,
-    /// In the large layout.
+    /// The number of nodes in the large layout.
     pub(super) nodes: usize,
 }
 
@@ -46,23 +46,23 @@ impl Sizes {
         nodes: 2000,
     };
 
-    /// Bytes of the big file.
+    /// Returns the size of the big file in bytes.
     pub(super) fn big(&self) -> u64 {
         self.big_mib << 20
     }
 
-    /// Bytes of all small files.
+    /// Returns the size of all small files in bytes.
     pub(super) fn small(&self) -> u64 {
         (self.small_files * SMALL_BYTES) as u64
     }
 }
 
-/// The small files, relative to the data.
+/// Returns the paths of the small files, relative to the data directory.
 pub(super) fn small_names(sizes: &Sizes) -> Vec<String> {
     (0..sizes.small_files).map(|n| format!("small/{n:04}.bin")).collect()
 }
 
-/// Makes `big.bin`.
+/// Writes the big file to `path`.
 pub(super) fn big_file(path: &Path, mib: u64) -> Result {
     let mut random = Random::new(0);
     let mut file = File::create(path)?;
@@ -74,7 +74,7 @@ pub(super) fn big_file(path: &Path, mib: u64) -> Result {
     Ok(())
 }
 
-/// Makes the small files below `dir`.
+/// Writes the small files below `dir`.
 pub(super) fn small_files(dir: &Path, sizes: &Sizes) -> Result {
     let mut random = Random::new(0);
     let mut bytes = vec![0; SMALL_BYTES];
@@ -85,8 +85,8 @@ pub(super) fn small_files(dir: &Path, sizes: &Sizes) -> Result {
     Ok(())
 }
 
-/// Makes files of text, which compress about as well as source code: from a quarter of the mean length to seven
-/// quarters of it, and the last makes up the size.
+/// Writes text files that compress about as well as source code. Their lengths range from one to seven
+/// quarters of the mean. The last file fills up the total size.
 pub(super) fn tree(dir: &Path, sizes: &Sizes) -> Result {
     const WORDS: [&str; 8] = ["descriptor", "digest", "manifest", "blob", "layer", "subject", "tag", "mount"];
     let mut random = Random::new(0);

@@ -77,7 +77,7 @@ pub(super) fn referrers(dir: &Path, sizes: &Sizes) -> Result {
     layout.finish(all)
 }
 
-/// One index of small manifests that share config and layer.
+/// Writes an index of small manifests that share one blob, which is config and layer.
 pub(super) fn manifests(dir: &Path, sizes: &Sizes) -> Result {
     let layout = Layout::new(dir)?;
     let empty = layout.blob(EMPTY, b"{}")?;
@@ -89,7 +89,8 @@ pub(super) fn manifests(dir: &Path, sizes: &Sizes) -> Result {
     layout.finish(vec![tagged(index, TAG)])
 }
 
-/// Manifests with a tag each and nothing in common, `sizes.nodes` nodes in all; the last refers to the first.
+/// Writes tagged manifests that share no blobs, with `sizes.nodes` nodes in total. The last manifest refers
+/// to the first.
 pub(super) fn nodes(dir: &Path, sizes: &Sizes) -> Result {
     let layout = Layout::new(dir)?;
     let mut all: Vec<Value> = Vec::new();

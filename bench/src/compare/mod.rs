@@ -1,9 +1,9 @@
-//! Compares `oras` with other tools, `cargo xtask bench`: time, CPU, memory, bytes and requests of `oras`, side by side with every other tool that can
-//! do the job.
+//! `cargo xtask bench`: compares time, CPU, memory, bytes and requests of `oras` with those of other tools.
 //!
-//! Ratios of one run are what counts: the tools take turns on the same data and the same registries (distribution,
-//! storage on a memory file system), so that a busy or a slow machine is busy and slow for all of them. Each run
-//! writes to a new repository or directory, its result is checked, and it is removed before the next one.
+//! Only the ratios of one bench are meaningful. Each round runs all tools on the same data and the same
+//! registries (distribution, with storage on a memory file system), so a busy or slow machine affects all
+//! tools. Each run writes to a new repository or directory. Its result is checked, and removed before the
+//! next run.
 
 mod certificate;
 mod chart;
@@ -42,7 +42,8 @@ use xtask::workspace::Workspace;
 pub(crate) use measure::{MEASURE_VERB, measure_child};
 pub(crate) use registry::Door;
 
-/// Runs the chosen workloads, prints the table, and writes the samples and the page when asked to.
+/// Runs the chosen workloads and prints the table. Writes the samples and the page if the options request
+/// them.
 pub(crate) fn run(args: &[String]) -> Result {
     let Some(options) = Options::parse(args)? else {
         print!("{}", options::help());

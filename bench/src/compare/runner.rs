@@ -1,4 +1,5 @@
-//! Runs a workload: all tools take turns in each round, and a last round runs over the counting links.
+//! Runs a workload. Each round runs every tool once. A last round uses the links that count bytes and
+//! requests.
 
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ impl Run<'_> {
         self.checked(Outcome { sample, registry_cpu, wire: Some(self.wire(temporary)?) })
     }
 
-    /// Checks that a run left the expected result. The exit status alone proves nothing.
+    /// Checks that a run left the expected result. The exit status alone is not enough.
     fn checked(&self, outcome: Outcome) -> Result<Outcome> {
         let stored = self.scene.result_bytes()?;
         let expected = (self.workload.leaves)(&self.scene.sizes());
@@ -160,14 +161,14 @@ impl Run<'_> {
         Ok(Wire { from: counts(Side::From)?, to: counts(Side::To)?, temporary })
     }
 
-    /// Of both.
+    /// Returns the CPU time of both registries.
     fn registry_cpu(&self) -> Result<Duration> {
         let cpu = |side| -> Result<_> { Ok(self.scene.registry(side).door(self.protocol)?.cpu()) };
         Ok(cpu(Side::From)? + cpu(Side::To)?)
     }
 }
 
-/// What a sample alone says.
+/// Returns the outcome of a run for which neither the link nor the CPU time of the registries was measured.
 pub(super) fn without_wire(sample: Sample) -> Outcome {
     Outcome { sample, registry_cpu: Duration::ZERO, wire: None }
 }

@@ -1,4 +1,4 @@
-//! Measures the disk space that a tool uses beside its result, while the tool runs.
+//! Measures the disk space that a running tool uses in addition to its result.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -25,7 +25,7 @@ pub(super) fn watch<T>(dirs: &[PathBuf], work: impl FnOnce() -> T) -> (T, u64) {
     })
 }
 
-/// Returns the size of a directory. Files that disappear meanwhile do not count.
+/// Returns the size of a directory. Files that are deleted during the call do not count.
 fn bytes_below(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
@@ -48,7 +48,7 @@ mod tests {
         let (result, most) = watch(&dirs, || {
             write(&scratch.path().join("a/result"), "12345").unwrap();
             write(&scratch.path().join("part"), "1234567").unwrap();
-            // Long enough for a measurement, also on a busy machine.
+            // Long enough for a measurement, even on a busy machine.
             std::thread::sleep(20 * PAUSE);
             std::fs::remove_file(scratch.path().join("part")).unwrap();
             3

@@ -9,15 +9,15 @@ use super::tool::Tool;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
     Direct,
-    /// 50 ms there and back, 20 MB/s for each connection.
+    /// A round trip of 50 ms, and 20 MB/s for each connection.
     Slow,
     /// All connections are cut at 30, 60 and 90 % of the big file.
     Cut(Side),
-    /// The tool is killed at 60 % of the big file; what is measured is the run after that.
+    /// The tool is killed at 60 % of the big file. The next run is measured.
     Kill(Side),
 }
 
-/// One of the two registries.
+/// One of the two registries: the source or the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     From,
@@ -38,22 +38,22 @@ pub(super) struct Workload {
     /// The minimum size of the results.
     pub(super) leaves: fn(&Sizes) -> u64,
     pub(super) path: Path,
-    /// Whether it may also run over TLS.
+    /// Whether the workload may also run over TLS.
     pub(super) tls: bool,
-    /// Whether it may also run against a registry with single-`POST` uploads.
+    /// Whether the workload may also run against a registry with single-`POST` uploads.
     pub(super) single_post: bool,
 }
 
 /// The names in the command lines.
 pub(super) struct Names {
-    /// Host with the artifacts to read.
+    /// The host with the artifacts to read.
     pub(super) from: String,
-    /// Host of an empty registry.
+    /// The host of an empty registry.
     pub(super) to: String,
-    /// Unique for the run.
+    /// A name that is unique to the run.
     pub(super) run: String,
     pub(super) sizes: Sizes,
-    /// Whether ours can compress with zstd.
+    /// Whether our tool supports zstd.
     pub(super) zstd: bool,
 }
 
@@ -99,7 +99,7 @@ fn nothing(_: &Sizes) -> u64 {
     0
 }
 
-/// Compressed, or of links alone: no size is known.
+/// Returns the minimum for a result of unknown size, such as compressed content or links.
 fn something(_: &Sizes) -> u64 {
     1
 }
@@ -145,7 +145,8 @@ impl Workload {
         self
     }
 
-    /// Whether `--only` selects it: by its whole name, or by the part up to a hyphen.
+    /// Returns true if `--only` with this word selects the workload: by its whole name, or by the part before
+    /// a hyphen.
     pub(super) fn is_meant_by(&self, word: &str) -> bool {
         self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use xtask::process::Result;
 
-/// The timeout of a response.
+/// The timeout of a connection attempt, and of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes that are sent or taken in one step.
+/// The maximum number of bytes that one call sends or receives.
 const PIECE: usize = 256 * 1024;
 
 /// A client with a persistent connection, which it reopens if necessary.
@@ -21,16 +21,16 @@ pub(super) struct Client {
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) target: &'a str,
-    /// `name: value` lines without their ends.
+    /// Lines of the form `name: value`, without line ends.
     pub(super) headers: &'a [&'a str],
-    /// How many times the body is repeated.
+    /// The bytes of the body, and how many times they are repeated.
     pub(super) body: (&'a [u8], u64),
-    /// The client cuts the connection after this many body bytes of either direction.
+    /// The client closes the connection after this many bytes of the request body or the response body.
     pub(super) cut: Option<u64>,
 }
 
 impl<'a> Request<'a> {
-    /// Without body and uncut.
+    /// Creates a request that has no body and is not cut.
     pub(super) fn new(method: &'a str, target: &'a str) -> Self {
         Self { method, target, headers: &[], body: (&[], 1), cut: None }
     }
@@ -53,11 +53,11 @@ impl Client {
         Self { address, stream: None }
     }
 
-    /// Sends a request and hands the body of the answer to `take` as it comes.
+    /// Sends a request and passes each received piece of the response body to `take`.
     ///
     /// # Errors
-    /// A connection that breaks, because it is cut or by itself; an answer that can't be read. The next request uses a
-    /// new connection.
+    /// Fails if the connection breaks, if the client cuts it as `request.cut` defines, or if the response is
+    /// malformed. The next request uses a new connection.
     pub(super) fn send(&mut self, request: &Request<'_>, take: impl FnMut(&[u8])) -> Result<Reply> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,

@@ -11,30 +11,30 @@ use super::transfer::{Blob, digest, pull, push};
 use crate::random::Random;
 use xtask::process::Result;
 
-/// Bytes that are repeated.
+/// The length of the random bytes that the blob repeats.
 const PIECE: usize = 16 << 20;
 
 /// The cost of one transfer.
 #[derive(Clone, Copy)]
 pub(super) struct Cost {
     pub(super) wall: Duration,
-    /// Of the server.
+    /// The CPU time of the server.
     pub(super) cpu: Duration,
 }
 
-/// Medians of one server.
+/// The median costs of one server.
 pub(super) struct Big {
     pub(super) push: Cost,
     pub(super) pull: Cost,
 }
 
-/// Measures the servers in turns, after one round to warm up. Their order changes with each round.
+/// Measures all servers in each round, after one round to warm up. Their order alternates.
 ///
 /// Before each transfer the disk is idle, so that no server waits for the dirty pages of another one, and memory is full of
 /// the page cache of a file in `dir`.
 ///
 /// # Errors
-/// Any transfer that fails, or gives other bytes.
+/// Fails if a transfer fails or its bytes do not match the digest.
 pub(super) fn run(servers: &[Loaded], dir: &Path, mib: u64, runs: usize) -> Result<Vec<Big>> {
     fill_memory(&dir.join("cached"))?;
     let mut bytes = vec![0; PIECE];
@@ -73,8 +73,8 @@ fn timed(server: &Loaded, work: impl FnOnce() -> Result) -> Result<Cost> {
 
 /// Fills the free memory with the page cache of a file at `path`, as on a machine that has run for a while.
 ///
-/// A virtual machine returns free memory to its host. The process that allocates it again pays more for that than for the
-/// transfer.
+/// A virtual machine returns free memory to its host. Allocating that memory again takes longer than the
+/// transfer itself.
 fn fill_memory(path: &Path) -> Result {
     let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free = told.lines().find_map(|line| line.strip_prefix("MemFree:")?.strip_suffix("kB"));
@@ -87,7 +87,7 @@ fn fill_memory(path: &Path) -> Result {
     Ok(())
 }
 
-/// Each figure by itself.
+/// Returns the median of each figure, which may come from different transfers.
 fn median(costs: Vec<Cost>) -> Cost {
     let middle = |of: fn(&Cost) -> Duration| {
         let mut sorted: Vec<Duration> = costs.iter().map(of).collect();

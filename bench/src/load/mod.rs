@@ -1,8 +1,9 @@
-//! `cargo xtask load`: `oras serve` under load, and beside distribution.
+//! `cargo xtask load`: tests `oras serve` under load, and compares it with distribution.
 //!
-//! A storm of clients whose connections are cut now and then: no failure that a retry does not cure, everything that was
-//! acknowledged is there, bounded memory. Then, in turns with distribution: a large blob, and many small ones. The
-//! servers keep their storage on disk unless told otherwise, so that flushing costs what it costs.
+//! First, many clients push and pull while some of their connections are cut. The chore fails if retries do
+//! not help, if acknowledged content is missing, or if the server uses too much memory. Then it measures both
+//! servers alternately with a large blob, and with many small blobs. `--dir` selects where the servers store
+//! content. On a disk, the results include the cost of flushing.
 
 mod client;
 mod large_blob;
@@ -24,15 +25,15 @@ use xtask::workspace::Workspace;
 const HELP: &str = "\
 usage: cargo xtask load [options]
 
-  --quick        a storm of 5 seconds against a debug build, and nothing else: it says whether everything holds
-  --clients N    clients of the storm (default 200)
-  --seconds N    how long the storm lasts (default 60)
-  --size MIB     the large blob (default 1024)
-  --runs N       counted transfers of it, after one to warm up (default 5)
-  --dir DIR      where the servers keep everything (default: the directory for temporary files)
-  --ours FILE    load this program, not a fresh release build";
+  --quick        only test a debug build for 5 seconds; measure nothing
+  --clients N    number of clients that push and pull at once (default 200)
+  --seconds N    how long these clients run (default 60)
+  --size MIB     size of the large blob (default 1024)
+  --runs N       measured transfers of the large blob, after one to warm up (default 5)
+  --dir DIR      where the servers store content (default: the directory for temporary files)
+  --ours FILE    test this program instead of a new release build";
 
-/// The memory limit of the server with all clients.
+/// The memory limit of the server while all clients are active.
 const MEMORY_MIB: f64 = 128.0;
 /// The duration of the small-blob test.
 const SMALL: Duration = Duration::from_secs(5);
@@ -89,7 +90,7 @@ fn storm(server: &Loaded, options: &Options) -> Result {
     let memory = server.peak_mib();
     println!(
         "{} clients for {} s: {} blobs ({:.1} MiB) and {} manifests pushed, {} pulled, {} cut, {} retried, {} \
-         failed; {} acknowledged and looked at; {memory:.1} MiB of memory at most",
+         failed; {} acknowledged items checked; {memory:.1} MiB of memory at most",
         options.clients,
         options.seconds,
         storm.pushed,
@@ -105,7 +106,7 @@ fn storm(server: &Loaded, options: &Options) -> Result {
         return Err(storm.failures.join("\n").into());
     }
     if storm.checked == 0 || storm.pulled == 0 || storm.cut == 0 {
-        return Err("that was no storm".into());
+        return Err("the test proves nothing: no item checked, no item pulled, or no connection cut".into());
     }
     if memory > MEMORY_MIB {
         return Err(format!("{memory:.1} MiB of memory, {MEMORY_MIB} allowed").into());
@@ -113,7 +114,7 @@ fn storm(server: &Loaded, options: &Options) -> Result {
     Ok(())
 }
 
-/// A large blob, both ways.
+/// Measures pushes and pulls of a large blob, and prints the results.
 fn large(servers: &[Loaded], dir: &Path, options: &Options) -> Result {
     let figures = large_blob::run(servers, dir, options.mib, options.runs)?;
     let gib = options.mib as f64 / 1024.0;
@@ -136,7 +137,7 @@ fn large(servers: &[Loaded], dir: &Path, options: &Options) -> Result {
     Ok(())
 }
 
-/// Small blobs.
+/// Measures pushes of small blobs, and prints the results.
 fn many(servers: &[Loaded]) -> Result {
     let ways =
         servers.iter().map(|server| (server, Way::Two)).chain(servers.first().map(|ours| (ours, Way::One)));

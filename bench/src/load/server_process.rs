@@ -8,20 +8,20 @@ use crate::compare::Door;
 use xtask::peers;
 use xtask::process::Result;
 
-/// A server with a storage of its own.
+/// A running server with a separate storage directory.
 pub(super) struct Loaded {
     pub(super) name: &'static str,
     door: Door,
 }
 
 impl Loaded {
-    /// Our own, which is `program`, with layouts below `dir`.
+    /// Starts our server, which is `program`, with its layouts below `dir`.
     pub(super) fn ours(program: &Path, dir: &Path) -> Result<Self> {
         let storage = storage(dir, "ours")?;
         Ok(Self { name: "oras serve", door: Door::open_ours(program, dir, &storage)? })
     }
 
-    /// The registry of the distribution project; an error when it is not installed.
+    /// Starts the registry of the distribution project. Fails if it is not installed.
     pub(super) fn distribution(dir: &Path) -> Result<Self> {
         let program = peers::find("registry").ok_or("needs the registry: run cargo xtask peers first")?;
         let storage = storage(dir, "distribution")?;
@@ -32,12 +32,12 @@ impl Loaded {
         self.door.address()
     }
 
-    /// CPU time used so far.
+    /// Returns the CPU time that the server has used.
     pub(super) fn cpu(&self) -> Duration {
         self.door.cpu()
     }
 
-    /// The most memory it has had so far, in MiB.
+    /// Returns the peak memory of the server in MiB.
     pub(super) fn peak_mib(&self) -> f64 {
         self.door.peak_kib() as f64 / 1024.0
     }

@@ -9,29 +9,29 @@ use super::transfer::{Blob, digest, push, push_at_once};
 use crate::random::Random;
 use xtask::process::Result;
 
-/// Bytes of a blob.
+/// The size of a blob in bytes.
 const SIZE: usize = 1024;
 const CLIENTS: u64 = 16;
 
-/// How a blob is sent.
+/// How a client uploads a blob.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// POST and PUT.
+    /// A POST that opens a session, then a PUT.
     Two,
     /// A single POST.
     One,
 }
 
-/// Blobs a second, by the clock and by the server's CPU time.
+/// The number of blobs for each second of wall time, and for each second of the server's CPU time.
 pub(super) struct Rate {
     pub(super) wall: f64,
     pub(super) core: f64,
 }
 
-/// Pushes new blobs for so long, each client into a repository of its own.
+/// Pushes new blobs until `time` has passed. Each client uses a separate repository.
 ///
 /// # Errors
-/// Any push that fails.
+/// The error of a failed push.
 pub(super) fn run(server: &Loaded, way: Way, time: Duration, seed: u64) -> Result<Rate> {
     let pushed = AtomicU64::new(0);
     let (start, cpu) = (Instant::now(), server.cpu());

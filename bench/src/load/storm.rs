@@ -13,7 +13,7 @@ use xtask::process::Result;
 
 /// Repositories that the clients share.
 const REPOSITORIES: u64 = 16;
-/// One in this many connections is cut.
+/// One of this many transfers is cut.
 const CUT_ONE_OF: u64 = 100;
 /// The number of retries.
 const RETRIES: usize = 2;
@@ -83,7 +83,7 @@ fn check(server: &Loaded, shared: &Shared, known: &[Known]) {
         let mut storm = lock(&shared.storm);
         storm.checked += 1;
         if let Err(error) = found {
-            storm.fail(format!("acknowledged and gone: {}: {error}", known.target));
+            storm.fail(format!("acknowledged content is missing or wrong: {}: {error}", known.target));
         }
     }
 }
@@ -111,7 +111,7 @@ impl<'a> Guest<'a> {
         Self { client: Client::new(server.address()), shared, random: Random::new(seed), seed, done: 0 }
     }
 
-    /// Three pushes for two pulls, until then.
+    /// Pushes and pulls until `end`, with three pushes for two pulls on average.
     fn stay(mut self, end: Instant) {
         while Instant::now() < end {
             self.done += 1;
@@ -144,7 +144,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// An artifact around a blob.
+    /// Pushes a tagged artifact whose config and layer are the blob.
     fn name(&mut self, repository: &str, blob: &str, size: u64) {
         const LAYER: &str = "application/octet-stream";
         let layer = json!({"mediaType": LAYER, "digest": blob, "size": size});
@@ -182,7 +182,8 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Sends a request and sometimes cuts it. Retries failures without a cut, and returns whether it succeeded.
+    /// Sends a request and sometimes cuts its connection. Retries a failed request without a cut. Returns
+    /// true if the request succeeded.
     fn with_retries(&mut self, size: u64, mut work: impl FnMut(&mut Client, Option<u64>) -> Result) -> bool {
         let cut = (self.random.below(CUT_ONE_OF) == 0).then(|| 1 + self.random.below(size.max(1)));
         let mut outcome = work(&mut self.client, cut);

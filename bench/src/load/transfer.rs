@@ -12,7 +12,7 @@ pub(super) struct Blob<'a> {
     pub(super) digest: &'a str,
 }
 
-/// The digest of some bytes, repeated.
+/// Returns the digest of `bytes`, repeated `times` times.
 pub(super) fn digest(bytes: &[u8], times: u64) -> String {
     let mut hasher = Sha256::new();
     for _ in 0..times {
@@ -29,12 +29,12 @@ fn text(hasher: Sha256) -> String {
 /// Pushes a blob by POST and PUT.
 ///
 /// # Errors
-/// A connection that breaks, and every answer but the expected one.
+/// Fails if the connection breaks, or if the response is not the expected one.
 pub(super) fn push(client: &mut Client, repository: &str, blob: &Blob<'_>, cut: Option<u64>) -> Result {
     let opened = client.send(&Request::new("POST", &format!("/v2/{repository}/blobs/uploads/")), |_| ())?;
     expect(202, opened.status)?;
     let location = opened.location.ok_or("an upload without location")?;
-    // With or without the host.
+    // The location may be a URL or only a path.
     let path = location.find("/v2/").map(|at| &location[at..]).ok_or("a strange location")?;
     let separator = if path.contains('?') { '&' } else { '?' };
     let target = format!("{path}{separator}digest={}", blob.digest);
@@ -44,16 +44,16 @@ pub(super) fn push(client: &mut Client, repository: &str, blob: &Blob<'_>, cut: 
 /// Pushes a blob by a single POST.
 ///
 /// # Errors
-/// Those of [`push`], and of a registry that does not take it.
+/// The errors of [`push`]. Also fails if the registry does not support single-POST uploads.
 pub(super) fn push_at_once(client: &mut Client, repository: &str, blob: &Blob<'_>) -> Result {
     let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
     send(client, &Request { body: (blob.bytes, blob.times), ..Request::new("POST", &target) })
 }
 
-/// Pushes a manifest under its digest.
+/// Pushes a manifest under `tag`.
 ///
 /// # Errors
-/// Those of [`push`].
+/// The errors of [`push`].
 pub(super) fn put_manifest(client: &mut Client, repository: &str, tag: &str, manifest: &[u8]) -> Result {
     let target = format!("/v2/{repository}/manifests/{tag}");
     let headers = ["Content-Type: application/vnd.oci.image.manifest.v1+json"];
@@ -67,7 +67,7 @@ fn send(client: &mut Client, request: &Request<'_>) -> Result {
 /// Pulls a blob or manifest and verifies `digest`, unless `trust` is set.
 ///
 /// # Errors
-/// Those of [`push`]; other bytes.
+/// The errors of [`push`]. Also fails if the bytes do not match `digest`.
 pub(super) fn pull(client: &mut Client, target: &str, digest: &str, trust: bool, cut: Option<u64>) -> Result {
     let mut hasher = Sha256::new();
     let headers = ["Accept: */*, application/vnd.oci.image.manifest.v1+json"];

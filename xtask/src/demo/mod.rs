@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: a round trip of real files that needs only cargo.
 //!
-//! A registry in memory is started on loopback; files are pushed to it, documents attached, the graph shown and
-//! copied to an OCI layout on disk; the registry is stopped and everything is pulled back from the layout, and
-//! compared byte for byte. Every `oras` command line is printed, to be repeated by hand.
+//! The demo starts a registry in memory on loopback, pushes files to it, and attaches documents. It lists the
+//! referrers and copies all of this to an OCI layout on disk. Then it stops the registry, pulls everything
+//! from the layout, and compares the files byte for byte. It prints each `oras` command line, so that a
+//! reader can repeat it.
 
 mod compare;
 mod session;
@@ -22,7 +23,7 @@ const HELP: &str = "\
 usage: cargo xtask demo [--keep] [--oras FILE]
 
   --keep       leave the directory with the files and the layout
-  --oras FILE  show this oras program, not a freshly built one";
+  --oras FILE  use this oras program instead of building one";
 
 #[derive(Default)]
 struct Options {
@@ -130,7 +131,7 @@ fn tell(session: &Session, registry: Registry) -> Result {
     Ok(())
 }
 
-/// The digest in the last line of push and attach, `Digest: sha256:…`.
+/// Returns the digest in the line `Digest: sha256:…`, which `push` and `attach` print last.
 fn digest_in(output: &str) -> Result<String> {
     let digest = output.lines().rev().find_map(|line| line.strip_prefix("Digest: "));
     digest.map(str::to_owned).ok_or_else(|| "no line `Digest: …` in the output above".into())

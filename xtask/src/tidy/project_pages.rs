@@ -8,7 +8,8 @@ use xtask::files::read_text;
 use xtask::process::{Result, capture, command};
 use xtask::workspace::Workspace;
 
-/// Directories of the machine that someone happened to work on. Written in two halves: this file is checked too.
+/// Directories that exist only on one developer's machine. Each is written in two parts, because this check
+/// also reads this file.
 const MACHINE_DIRS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
@@ -17,7 +18,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
     found.extend(changelog());
     found.extend(architecture(workspace));
     for file in files_under_version_control()? {
-        // Not text, or removed but not yet committed: nothing to read.
+        // Skips a file that is not text, and a deleted file whose deletion is not committed yet.
         if let Ok(text) = std::fs::read_to_string(&file) {
             found.extend(machine_paths(&text).into_iter().map(|line| {
                 Violation::new(&file, line, "a path of one machine: write it relative, or make it an option")
@@ -45,7 +46,7 @@ fn manifests(workspace: &Workspace) -> Vec<Violation> {
 
 /// Checks that every crate inherits the workspace's lints, and that these include `missing_docs`.
 ///
-/// `cargo xtask test` runs clippy with `-D warnings`, so that a public item without docs fails it.
+/// `cargo xtask test` runs clippy with `-D warnings`, so it fails if a public item has no docs.
 fn lints(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
     let root = env::root().join("Cargo.toml");
@@ -95,12 +96,13 @@ fn architecture(workspace: &Workspace) -> Vec<Violation> {
         .collect()
 }
 
-/// Whether a page names a crate, as a whole word: `oras` is not named by `oras-spec`.
+/// Returns true if a page contains the name of a crate as a whole word. The word `oras-spec` does not name
+/// `oras`.
 fn names(text: &str, name: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|word| word == name)
 }
 
-/// What is or would be committed.
+/// Returns the tracked files, and the untracked files that Git does not ignore.
 fn files_under_version_control() -> Result<Vec<PathBuf>> {
     if !env::root().join(".git").exists() {
         println!("note: not a git work tree, so no file was searched for machine paths");
@@ -111,7 +113,8 @@ fn files_under_version_control() -> Result<Vec<PathBuf>> {
     Ok(list.split('\0').filter(|name| !name.is_empty()).map(|name| env::root().join(name)).collect())
 }
 
-/// Numbers of the lines that hold an absolute path of some machine. In a longer path or an address it is none.
+/// Returns the numbers of the lines that contain an absolute path of one machine. A match inside a longer
+/// path or a URL does not count.
 fn machine_paths(text: &str) -> Vec<usize> {
     let part_of_longer =
         |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || "-_./~}".contains(c));

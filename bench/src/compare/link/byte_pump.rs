@@ -10,7 +10,8 @@ use super::requests::Requests;
 use super::{Pace, Plan};
 
 const PIECE: usize = 64 * 1024;
-/// The queue length of a slow link, above what fits into the link.
+/// The queue length of a slow link in pieces. It exceeds what is in transit at the rate and delay of the
+/// link.
 const UNDER_WAY: usize = 256;
 
 /// One direction of a connection.
@@ -27,11 +28,12 @@ impl Pump<'_> {
             None => self.pass_on(from, |piece| (&*to).write_all(piece).is_ok()),
             Some(pace) => self.run_slowly(from, to, pace),
         }
-        // The other direction stays open. A closed peer needs no shutdown.
+        // The other direction stays open. A peer that is already closed needs no shutdown, so an error is
+        // ignored.
         let _ = to.shutdown(Shutdown::Write);
     }
 
-    /// Reads, counts and forwards bytes until `deliver` reports that the receiver is gone.
+    /// Reads, counts and forwards bytes until `deliver` reports that the receiver closed the connection.
     fn pass_on(&self, mut from: &TcpStream, mut deliver: impl FnMut(&[u8]) -> bool) {
         let mut requests = Requests::default();
         let mut piece = vec![0; PIECE];
@@ -59,12 +61,13 @@ impl Pump<'_> {
         }
     }
 
-    /// One thread accepts bytes at the rate of the link, the other delivers them after the link's delay.
+    /// One thread accepts bytes at the rate of the link. The other thread delivers them after the delay of
+    /// the link.
     fn run_slowly(&self, from: &TcpStream, to: &TcpStream, pace: Pace) {
         let (entrance, exit) = sync_channel(UNDER_WAY);
         std::thread::scope(|scope| {
             scope.spawn(move || let_out(to, &exit));
-            // A connection is made in one round trip.
+            // Opening a connection takes one round trip.
             let mut free_at = Instant::now() + pace.round_trip;
             self.pass_on(from, |piece| {
                 free_at = free_at.max(Instant::now()) + pace.time_for(piece.len());
