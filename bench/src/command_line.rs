@@ -2,7 +2,7 @@
 
 use xtask::process::Result;
 
-/// An option of a chore and the value after it; flags have none.
+/// An option of a chore and its value. Flags have no value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Given<'a> {
     /// The option, such as `--runs`.

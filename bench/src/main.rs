@@ -1,6 +1,6 @@
 //! Measures `oras`: `cargo xtask bench` compares it with other tools, `cargo xtask load` puts its server under load.
 //!
-//! Both are run by hand, on a quiet machine. Only the short form of the load test is part of `cargo xtask test`.
+//! Run both by hand, on a quiet machine. `cargo xtask test` includes only the short form of the load test.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod command_line;

@@ -11,8 +11,8 @@ const PAGES: &str = "docs/cli";
 /// The example that generates the reference.
 const EXAMPLE: [&str; 8] = ["run", "--locked", "--quiet", "-p", "oras-cli", "--example", "reference", "--"];
 
-/// Writes all generated pages; with `--check` it only tells whether those of the commands are what they should be,
-/// and whether man pages can be made.
+/// Writes all generated pages. With `--check`, only checks that the pages of the commands are up to date and
+/// that man pages can be generated.
 pub(crate) fn run(options: &[String]) -> Result {
     match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--check"] => check(),
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &[String]) -> Result {
     }
 }
 
-/// Runs the differential tests whose scenes have one of `words` in their names; `--write` writes their pages.
+/// Runs the differential tests whose scene names contain one of `words`. `--write` writes their pages.
 pub(crate) fn diff(words: &[String]) -> Result {
     build_tools()?;
     let mut command = cargo(&["test", "--locked", "--workspace", "--test", "diff", "--"]);

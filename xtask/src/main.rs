@@ -1,8 +1,8 @@
 //! The chores of the project, one verb each: `cargo xtask <verb>`.
 //!
-//! Everything a contributor or a build machine runs besides plain cargo lives here, as Rust that reads like a
-//! recipe. A verb is one file (or one directory), takes its own options, says on stdout what it does, and fails
-//! with a message that tells what to do. Unix only: the chores start real registries and look at file modes.
+//! This program has all commands that contributors and build machines run besides plain cargo. Each verb is
+//! one file or directory, reads its options, prints its steps to stdout, and fails with a message that
+//! explains what to do. It runs only on Unix, because the chores start real registries and check file modes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod conformance;
@@ -75,7 +75,7 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
     }
 }
 
-/// Runs a verb of `oras-bench`, built first when it is out of date.
+/// Builds `oras-bench` if it is out of date, then runs one of its verbs.
 fn measure(verb: &str, options: &[String]) -> process::Result {
     process::run(
         process::cargo(&["run", "--quiet", "--locked", "-p", "oras-bench", "--", verb]).args(options),

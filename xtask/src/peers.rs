@@ -154,13 +154,14 @@ pub fn install_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result) -> Result {
 fn publish(partial: &Path, dir: &Path) -> Result {
     match std::fs::rename(partial, dir) {
         Ok(()) => Ok(()),
-        // Another process has installed the same version meanwhile.
+        // Another process has installed the same version in the meantime.
         Err(_) if dir.is_dir() => Ok(std::fs::remove_dir_all(partial)?),
         Err(error) => Err(format!("cannot publish {}: {error}", dir.display()).into()),
     }
 }
 
-/// Installs Debian packages with apt-get. A failure is no error: the table and the tests report missing tools.
+/// Installs Debian packages with apt-get. Ignores a failure, because the table and the tests report missing
+/// tools.
 fn apt_install(packages: &[&str]) {
     let Some(apt_get) = env::find_program("apt-get") else { return };
     let mut words = match root_prefix() {

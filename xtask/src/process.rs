@@ -1,4 +1,4 @@
-//! Runs other programs without stdin, and names the one that failed.
+//! Runs other programs without stdin. Errors name the program that failed.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};

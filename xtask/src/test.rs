@@ -18,14 +18,14 @@ const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
 /// The size limit of the release binary.
 const BINARY_LIMIT_MIB: u64 = 24;
 
-/// All checks and all tests.
+/// Runs all checks and all tests.
 pub(crate) fn run() -> Result {
     let mut steps = Steps::default();
     run_checks(&mut steps);
     steps.close()
 }
 
-/// The same, then the release binary.
+/// Runs all checks and all tests, then builds the release binary and checks its size.
 pub(crate) fn run_ci() -> Result {
     let mut steps = Steps::default();
     run_checks(&mut steps);

@@ -1,5 +1,5 @@
-//! The command line of each tool for each job: words separated by spaces, in the directory of the data.
-//! `None` where a tool cannot do the job.
+//! Returns the command line of each tool for each job: words separated by spaces, to run in the data
+//! directory. `None` if a tool does not support the job.
 
 use super::tool::Tool;
 
@@ -41,7 +41,7 @@ pub(super) fn push_dir(tool: Tool, dir: &str, to: &Place) -> Option<String> {
 pub(super) fn pull(tool: Tool, from: &Place, out: &str) -> Option<String> {
     match (tool, from) {
         (Tool::Ours | Tool::GoOras, Place::Registry(from)) => Some(format!("pull {from} -o {out}")),
-        // It wants a directory that exists.
+        // regctl requires an existing directory.
         (Tool::Regctl, Place::Registry(from)) => Some(format!("artifact get {from} -o ../out")),
         _ => None,
     }
@@ -152,12 +152,12 @@ pub(super) fn tags(tool: Tool, dir: &str) -> Option<String> {
 pub(super) fn discover(tool: Tool, layout: &str) -> Option<String> {
     match tool {
         Tool::Ours | Tool::GoOras => Some(format!("discover --oci-layout {layout}")),
-        // In a layout regctl finds only what it tagged as referrers itself.
+        // In a layout, regctl finds only the referrers that it tagged itself.
         Tool::Regctl | Tool::Crane | Tool::Skopeo => None,
     }
 }
 
-/// Starts the tool and nothing else.
+/// Prints the version, to measure the start of the tool.
 pub(super) fn version(tool: Tool) -> Option<String> {
     Some(if tool == Tool::Skopeo { "--version" } else { "version" }.into())
 }

@@ -16,16 +16,16 @@ use xtask::peers;
 use xtask::process::{Result, capture};
 
 const PREFIX: &str = "oras-bench";
-/// A file system in memory, on Linux.
+/// A directory in memory on Linux.
 const MEMORY: &str = "/dev/shm";
 /// Directories that a run leaves: results, temporary files, and state of the tools.
 const LEFT_BY_RUNS: [&str; 5] = ["out", "tmp", "cache", "state", "share"];
 
 /// The environment of the workloads. The registries stop before the directory is deleted.
 pub(super) struct Scene {
-    /// Holds the artifacts that are read.
+    /// The registry with the artifacts that tools read.
     source: Registry,
-    /// Receives what is written, and is emptied between runs.
+    /// The registry to which tools write. It is emptied between runs.
     sink: Registry,
     certificate: Option<Certificate>,
     ours: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Makes the directories and starts the registries.
+    /// Creates the directories and starts the registries.
     pub(super) fn set_up(options: &Options, ours: PathBuf) -> Result<Self> {
         let program = peers::find("registry").ok_or("needs the registry: run cargo xtask peers first")?;
         let place = place(options.dir.as_deref())?;
@@ -70,7 +70,7 @@ impl Scene {
         write(&self.path("home/.regctl/config.json"), serde_json::json!({"hosts": hosts}).to_string())
     }
 
-    /// A tool's program, when it is installed.
+    /// Returns the program of a tool if it is installed.
     pub(super) fn program(&self, tool: Tool) -> Option<PathBuf> {
         if tool == Tool::Ours { Some(self.ours.clone()) } else { peers::find(tool.name()) }
     }
@@ -79,7 +79,8 @@ impl Scene {
         &self.ours
     }
 
-    /// Gives a command the directory of the data and an environment without the user's settings.
+    /// Sets the working directory of a command to the data directory, and its environment to one without the
+    /// user's settings.
     pub(super) fn furnish(&self, command: &mut Command) {
         command.current_dir(self.path("data")).env_clear().env("PATH", env::search_path());
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
@@ -140,12 +141,13 @@ impl Scene {
         empty(self.source.storage())
     }
 
-    /// Removes all that was written to the other registry.
+    /// Removes everything from the destination registry.
     pub(super) fn empty_sink(&self) -> Result {
         empty(self.sink.storage())
     }
 
-    /// Removes what the last run left, so that memory holds one result at most and no run helps the next.
+    /// Removes the files of the last run, so that memory holds at most one result and no run uses an earlier
+    /// result.
     pub(super) fn clear_results(&self) -> Result {
         for name in LEFT_BY_RUNS {
             empty(&self.path(name))?;
@@ -194,7 +196,8 @@ fn empty(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Deletes a directory, also if a registry still writes to it until it notices that its client is gone.
+/// Deletes a directory. Retries while a registry still writes to it, because a registry detects the end of
+/// its client late.
 fn remove(path: &Path) -> Result {
     for _ in 0..50 {
         match try_remove(path) {
@@ -235,7 +238,7 @@ fn check_room(place: &Path, options: &Options) -> Result {
     }
 }
 
-/// Returns the requested directory or else one in memory, without the remains of interrupted runs.
+/// Returns the requested directory, or else one in memory. Deletes the directories of interrupted runs.
 fn place(wanted: Option<&Path>) -> Result<PathBuf> {
     let memory = wanted.unwrap_or(Path::new(MEMORY));
     if wanted.is_some() {

@@ -1,8 +1,8 @@
-//! Time, CPU and peak memory of one command.
+//! Measures the time, CPU time and peak memory of one command.
 //!
-//! The kernel adds up what a process's *ended children* used: CPU time, and the largest resident set among them.
-//! So each command is started by a fresh small process of its own, this program again under a hidden verb,
-//! whose only child it is. The peak cannot read lower than that process's own memory at the start, about 3 MiB.
+//! For the ended children of a process, the kernel reports the sum of their CPU times and the largest resident
+//! set among them. So each command is the only child of a separate small process, which is this program under a
+//! hidden verb. The reported peak is at least the memory of that process at its start, about 3 MiB.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,20 +16,20 @@ use super::environment::Scene;
 use super::link::Link;
 use xtask::process::Result;
 
-/// The verb under which this program starts a command to be measured: `LOG SECONDS PROGRAM ARGS...`, and ends it when
-/// it has not ended by then.
+/// The hidden verb with which this program starts a measured command: `LOG SECONDS PROGRAM ARGS...`. It kills
+/// a command that runs longer than `SECONDS`.
 pub(crate) const MEASURE_VERB: &str = "bench-measure";
 
 /// The resource usage of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) wall: Duration,
-    /// User and system time, of all threads.
+    /// User and system time of all threads.
     pub(super) cpu: Duration,
     pub(super) peak_kib: u64,
 }
 
-/// Starts a tool and kills it when the link is held. Returns false if it exited before.
+/// Starts a tool and kills it when the link stops forwarding. Returns false if the tool exited before.
 pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], link: &Link) -> Result<bool> {
     let mut command = Command::new(program);
     let log = File::create(scene.log())?;
@@ -42,7 +42,7 @@ pub(super) fn kill_when_held(scene: &Scene, program: &Path, args: &[String], lin
         ended = child.try_wait()?.is_some();
     }
     if !ended {
-        // The tool also gets time to process what passed the link.
+        // The tool also needs time to process the bytes that it received.
         std::thread::sleep(Duration::from_millis(200));
         child.kill()?;
     }
@@ -57,7 +57,7 @@ pub(super) fn measure(scene: &Scene, program: &Path, args: &[String], limit: Dur
     command.arg(MEASURE_VERB).arg(&log).arg(limit.as_secs().to_string()).arg(program).args(args);
     command.stdin(Stdio::null());
     scene.furnish(&mut command);
-    // The error names the program's path; the program's own output is more useful.
+    // The child's error contains only the path of the program. The output of the program is more useful.
     command.stderr(Stdio::null());
     let output =
         command.output().map_err(|error| format!("cannot measure {}: {error}", program.display()))?;
@@ -82,7 +82,7 @@ fn said_at_last(log: &Path) -> String {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed silently").to_owned()
 }
 
-/// The hidden verb: runs the command, and prints the sample as one line.
+/// Runs the command of the hidden verb, and prints the sample as one line.
 pub(crate) fn measure_child(args: &[String]) -> Result {
     let [log, limit, program, args @ ..] = args else {
         return Err("needs LOG SECONDS PROGRAM ARGS...".into());

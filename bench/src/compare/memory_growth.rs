@@ -13,7 +13,7 @@ use xtask::process::Result;
 
 const SMALLEST_MIB: u64 = 100;
 
-/// Push, copy and pull, once for each size.
+/// Measures push, copy and pull, once for each size.
 pub(super) fn run(scene: &Scene, options: &Options) -> Result<Vec<WorkloadReport>> {
     let mut sizes = vec![SMALLEST_MIB.min(scene.sizes().big_mib), scene.sizes().big_mib];
     sizes.extend(options.flat_mib);

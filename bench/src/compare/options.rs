@@ -11,24 +11,24 @@ use xtask::process::Result;
 const HELP: &str = "\
 usage: cargo xtask bench [options]
 
-Times `oras` beside the Go oras, crane, regctl and skopeo, each where it can do the job: the tools take turns on the
-same data and registries, in memory. Each run begins with empty caches, its result is checked, and removed. Then
-each tool runs once more over a proxy that counts bytes and requests.
+Measures `oras`, the Go oras, crane, regctl and skopeo. Each round runs all tools that support the workload on the
+same data and registries, in memory. Each run begins with empty caches. Its result is checked and removed. A last
+run of each tool goes through a proxy that counts bytes and requests.
 
   --only NAME       only this workload, or those whose name begins with NAME and a hyphen; may be repeated
   --tools A,B       only these tools: ours, oras, crane, regctl, skopeo
-  --runs N          counted runs of each tool, after one to warm up (default 5); what takes over 20 s, a slow link
-                    and interrupted transfers run once
-  --quick           little data, one run: says whether everything works, not how fast it is
+  --runs N          measured runs of each tool, after one to warm up (default 5); workloads of more than 20 s, with a
+                    slow link or with interrupted transfers run once
+  --quick           little data and one run, to check that everything works; the times mean nothing
   --size MIB        size of the big file (default 1024)
-  --tls             some workloads over TLS, too
-  --flat-size MIB   one more size of file for the workload `flat`, as large as the directory has room for
-  --dir DIR         where data, registries and results are, not in memory
-  --ours FILE       measure this program as ours, not a fresh release build
-  --json FILE       write every sample
-  --publish         write docs/benchmarks.md and docs/benchmarks.svg, with one big file over TLS, too
+  --tls             also run some workloads over TLS
+  --flat-size MIB   an additional file size for the workload `flat`; the file must fit into the directory twice
+  --dir DIR         directory for data, registries and results (default: in memory)
+  --ours FILE       measure this program as ours, instead of a new release build
+  --json FILE       write all samples to this file
+  --publish         write docs/benchmarks.md and docs/benchmarks.svg; also run the big file over TLS
 
-`flat` is peak memory of ours alone, with files of 100 MiB and the size of the big file. Workloads:
+`flat` measures only the peak memory of ours, with files of 100 MiB and of the size of the big file. Workloads:
 ";
 
 /// The workloads that are published over TLS, too.
@@ -69,7 +69,7 @@ impl Options {
             ours: None,
             publish: false,
         };
-        // `--quick` sets defaults that the other options override, wherever it stands.
+        // `--quick` sets defaults that other options override, regardless of their order.
         if args.iter().any(|arg| arg == "--quick") {
             (options.quick, options.runs, options.sizes) = (true, 1, Sizes::QUICK);
         }
@@ -107,28 +107,29 @@ impl Options {
         Ok(())
     }
 
-    /// Whether a workload is to be run.
+    /// Returns true if a workload is selected.
     pub(super) fn wants(&self, is_meant_by: impl Fn(&str) -> bool) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| is_meant_by(word))
     }
 
-    /// Whether some workload may run over TLS.
+    /// Returns true if any workload may run over TLS.
     pub(super) fn may_use_tls(&self) -> bool {
         self.tls || self.publish
     }
 
-    /// Whether a workload also runs over TLS. The published page has two of these, which show the cost of TLS.
+    /// Returns true if a workload also runs over TLS. The published page has two such workloads, which show
+    /// the cost of TLS.
     pub(super) fn wants_tls(&self, workload: &Workload) -> bool {
         workload.tls && (self.tls || (self.publish && PUBLISHED_TLS.contains(&workload.name)))
     }
 
-    /// Whether a tool takes part.
+    /// Returns true if a tool is selected.
     pub(super) fn wants_tool(&self, tool: Tool) -> bool {
         self.tools.contains(&tool)
     }
 
-    /// How much room it takes at most: the big file as data, in a layout, in either registry, as a result and in a
-    /// temporary file; the file of `flat` twice.
+    /// Returns the maximum size of the files in MiB: the big file as data, in a layout, in both registries,
+    /// as a result and as a temporary file; the file of `flat` twice.
     pub(super) fn room_mib(&self) -> u64 {
         let flat = self.flat_mib.unwrap_or(0);
         (self.sizes.big_mib * 6).max(flat * 2 + flat / 4) + 1024

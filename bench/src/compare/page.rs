@@ -8,7 +8,7 @@ use super::tool::Tool;
 pub(super) const PAGE: &str = "docs/benchmarks.md";
 pub(super) const CHART: &str = "docs/benchmarks.svg";
 
-/// The whole text.
+/// Returns the text of the page.
 pub(super) fn page(workloads: &[WorkloadReport], options: &Options, machine: &[String]) -> String {
     let sizes = &options.sizes;
     let data = format!(

@@ -1,5 +1,5 @@
-//! A real registry for the bench: distribution with its storage in a directory of ours, reached directly or over a
-//! link, in plain HTTP and over TLS.
+//! Starts the registry `distribution` for the bench. Its storage is in a directory of the bench. Tools
+//! connect directly or over a link, by plain HTTP or TLS.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::link::Link;
 use xtask::files::write;
 use xtask::process::{Result, Server, command};
 
-/// Clock ticks of a second, in which Linux counts the CPU time of a process.
+/// The number of clock ticks in a second. Linux counts the CPU time of a process in ticks.
 const TICKS: u64 = 100;
 
-/// One storage, served by a process for plain HTTP and, when wanted, one for TLS.
+/// A storage with a server process for plain HTTP, and optionally one for TLS.
 pub(super) struct Registry {
     plain: Door,
     tls: Option<Door>,
-    /// Our own server, beside the other in the same storage.
+    /// Our server, which uses the same storage directory.
     single: Option<Door>,
     storage: PathBuf,
 }
@@ -28,7 +28,7 @@ pub(super) struct Registry {
 pub(super) enum Protocol {
     Plain,
     Tls,
-    /// Plain HTTP, and what is written goes to a registry that takes a blob in one request: our own.
+    /// Plain HTTP. Tools write to our server, which supports single-`POST` uploads.
     SinglePost,
 }
 
@@ -103,12 +103,12 @@ impl Door {
         Ok(Self { server, port, host: "localhost", link: Link::to(port)? })
     }
 
-    /// Its name in references.
+    /// Returns the host and port in references.
     pub(super) fn host(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Its name in references that lead over the link.
+    /// Returns the host and port in references that use the link.
     pub(super) fn host_over_link(&self) -> String {
         format!("{}:{}", self.host, self.link.port())
     }
@@ -133,7 +133,7 @@ impl Door {
     }
 }
 
-/// User and system time in `/proc/<process>/stat`, whose second field may hold blanks.
+/// Returns the user and system time in `/proc/<process>/stat`. Its second field may contain spaces.
 fn cpu_of(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);

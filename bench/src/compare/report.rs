@@ -21,9 +21,9 @@ pub(super) struct ToolReport {
     pub(super) samples: Vec<Sample>,
     registry_cpu: Vec<Duration>,
     pub(super) wire: Option<Wire>,
-    /// The error if there are no figures.
+    /// The error of the tool, if it failed.
     pub(super) failure: Option<String>,
-    /// Whether all its runs are done.
+    /// Whether all runs are done.
     pub(super) is_done: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Outcome {
 /// The results of the run over the counting links.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
-    /// Bytes on disk beside the result, at most.
+    /// The peak number of bytes on disk in addition to the result.
     pub(super) temporary: u64,
     pub(super) from: Counts,
     pub(super) to: Counts,
@@ -127,7 +127,8 @@ fn median(mut values: Vec<Duration>) -> Duration {
     }
 }
 
-/// One line of Markdown for each workload and tool. The ratio is ours to that tool's: below 1, ours is faster.
+/// Returns a table with one line for each workload and tool. The ratio is our time divided by that of the
+/// tool: below 1, ours is faster.
 pub(super) fn table(workloads: &[WorkloadReport]) -> String {
     let mut rows = vec![
         [
@@ -185,7 +186,7 @@ fn row(workload: &WorkloadReport, tool: &ToolReport) -> Vec<String> {
     cells
 }
 
-/// Returns the number as text; it is unknown over TLS.
+/// Returns the number as text, or `?` over TLS, where it is unknown.
 fn requests(counts: &Counts) -> String {
     match counts.requests() {
         0 if counts.bytes() > 0 => "?".into(),
@@ -193,7 +194,7 @@ fn requests(counts: &Counts) -> String {
     }
 }
 
-/// A table whose first row is its head, with columns of equal width.
+/// Formats a Markdown table with columns of equal width. The first row is the head.
 pub(super) fn markdown(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);

@@ -1,6 +1,6 @@
 //! The compared tools.
 
-/// In the order of the table.
+/// A compared tool. The order is that of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tool {
     Ours,
@@ -13,7 +13,7 @@ pub(super) enum Tool {
 impl Tool {
     pub(super) const ALL: [Self; 5] = [Self::Ours, Self::GoOras, Self::Crane, Self::Regctl, Self::Skopeo];
 
-    /// Its name in tables, options and the names of repositories.
+    /// Returns the name in tables, options and repository names.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
@@ -28,7 +28,7 @@ impl Tool {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
     }
 
-    /// Whether it has the command line of `oras`.
+    /// Returns true if the tool has the command line of `oras`.
     pub(super) fn is_oras(self) -> bool {
         matches!(self, Self::Ours | Self::GoOras)
     }

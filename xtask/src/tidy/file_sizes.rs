@@ -1,4 +1,4 @@
-//! Every source file is short and begins with its purpose.
+//! Checks that every source file is short and begins with its purpose.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! No import circle of more than two files inside a crate.
+//! Checks that no more than two files of a crate import each other in a circle.
 //!
 //! File A imports file B if its code, tests aside, names a path such as `crate::b::…` or `super::b::…`, directly or
-//! through a re-export. Child modules that a `mod.rs` names without `crate::` or `super::` don't count. Files in a larger
-//! circle have no order in which a reader can understand them.
+//! through a re-export. Child modules that a `mod.rs` names without `crate::` or `super::` don't count. A
+//! reader cannot read the files of a larger circle in an order in which each file uses only earlier ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Which crate may depend on which, and which dependencies a crate must not link.
+//! Checks on which crates each crate depends, and which dependencies it must not link.
 
 use super::Violation;
 use xtask::process::{Result, capture, cargo};
@@ -52,7 +52,7 @@ const TESTKIT: &str = "oras-testkit";
 
 const NETWORK_AND_CLI: &[&str] = &["reqwest", "rustls", "hyper", "clap"];
 
-/// Crates, and the dependencies that a program with these crates alone must not link.
+/// Crates, and the dependencies that a program with only these crates must not link.
 const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-spec", "gotmpl"], &["tokio", "reqwest", "rustls", "hyper", "tempfile", "rustix", "clap"]),
     (&["oras-store"], NETWORK_AND_CLI),

@@ -1,4 +1,4 @@
-//! Every Rust file of a package is compiled by one of its targets.
+//! Checks that a target of the package compiles each of its Rust files.
 //!
 //! A test file that no `mod` declares never runs, and its tests would count as passed.
 

@@ -1,6 +1,6 @@
-//! No phrase in comments and docs that a reader must decode.
+//! Checks that comments and docs contain no phrase that is hard to understand.
 //!
-//! Each phrase hides who acts or on what. The list is short on purpose: only phrases without a legitimate use are on it.
+//! Each phrase hides who acts or on what. The list contains only phrases without a legitimate use.
 
 use super::Violation;
 use super::file_sizes::without_tests;

@@ -24,7 +24,7 @@ pub(super) enum Verdict {
     Stale,
 }
 
-/// Shared by the threads of a link.
+/// The counts and the connections of a link, which its threads share.
 #[derive(Default)]
 pub(super) struct Ledger {
     state: Mutex<State>,
@@ -33,7 +33,7 @@ pub(super) struct Ledger {
 
 #[derive(Default)]
 struct State {
-    /// Grows with each run: connections of an earlier one are not counted.
+    /// The number of the run. Connections of earlier runs are not counted.
     run: u64,
     plan: Plan,
     counts: Counts,
@@ -47,7 +47,7 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a run: cuts the connections of the run before, and resets the counts.
+    /// Starts a run: cuts the connections of the previous run, and resets the counts.
     pub(super) fn begin(&self, plan: Plan) {
         let mut state = self.state();
         state.cut();
@@ -62,7 +62,7 @@ impl Ledger {
         self.state().counts.clone()
     }
 
-    /// Whether the plan's point of halt is reached.
+    /// Returns true if the link has reached the point where the plan stops it.
     pub(super) fn held(&self) -> bool {
         self.state().held
     }
@@ -110,7 +110,7 @@ impl Ledger {
         if passing == bytes { Verdict::Pass } else { Verdict::CutAfter(passing) }
     }
 
-    /// Cuts every connection, as planned; the next cut is the next in the plan.
+    /// Cuts every connection, and removes this cut from the plan.
     pub(super) fn cut(&self, run: u64) {
         let mut state = self.state();
         if state.run == run && !state.plan.cuts.is_empty() {

@@ -1,6 +1,7 @@
-//! A link to a registry that counts what goes over it, is slow, breaks, or halts: a TCP proxy for the bench.
+//! A TCP proxy between a tool and a registry. It counts the traffic, and can be slow, cut connections, or
+//! halt.
 //!
-//! It looks at requests only to count them, so that it serves TLS as well (uncounted then).
+//! The link parses requests only to count them. It forwards TLS too, but cannot count its requests.
 
 mod byte_pump;
 mod ledger;
@@ -17,44 +18,45 @@ use byte_pump::Pump;
 use ledger::{Ledger, Way};
 use xtask::process::Result;
 
-/// What is to happen to a link in one run.
+/// The behaviour of a link in one run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
-    /// `None` is as fast as it goes.
+    /// The speed of the link; `None` does not limit it.
     pub(super) pace: Option<Pace>,
-    /// All connections are cut when so many bytes in all have passed, both directions together; ascending.
+    /// Numbers of bytes in both directions together, in ascending order. At each of them all connections are
+    /// cut.
     pub(super) cuts: Vec<u64>,
-    /// Nothing passes any more when so many bytes have.
+    /// The link stops forwarding after this many bytes in both directions together.
     pub(super) hold: Option<u64>,
 }
 
-/// How slow a link is.
+/// The speed of a link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pub(super) round_trip: Duration,
-    /// Of each connection, in each direction.
+    /// The rate of each connection in each direction.
     pub(super) bytes_per_second: u64,
 }
 
-/// What went over a link in one run.
+/// The traffic of a link in one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// From the client.
+    /// Bytes from the client.
     pub(super) up: u64,
-    /// To the client.
+    /// Bytes to the client.
     pub(super) down: u64,
     pub(super) connections: u64,
-    /// By method; empty over TLS.
+    /// The number of requests by method. Empty over TLS.
     pub(super) requests: BTreeMap<String, u64>,
 }
 
 impl Counts {
-    /// Both directions together.
+    /// Returns the number of bytes in both directions together.
     pub(super) fn bytes(&self) -> u64 {
         self.up + self.down
     }
 
-    /// All requests.
+    /// Returns the number of all requests.
     pub(super) fn requests(&self) -> u64 {
         self.requests.values().sum()
     }
@@ -74,7 +76,7 @@ struct Shared {
 }
 
 impl Link {
-    /// Listens on a free port of this machine, and leads to another one.
+    /// Starts a link to `port` of this machine. It listens on a free port.
     pub(super) fn to(port: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -87,22 +89,22 @@ impl Link {
         Ok(Self { port, shared, accepting: Some(accepting) })
     }
 
-    /// Where it listens.
+    /// Returns the port on which the link listens.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Begins a run: what is open is cut, and counting begins at zero.
+    /// Begins a run: cuts the open connections and resets the counts.
     pub(super) fn begin(&self, plan: Plan) {
         self.shared.ledger.begin(plan);
     }
 
-    /// What went over it since the run began.
+    /// Returns the traffic since the begin of the run.
     pub(super) fn counts(&self) -> Counts {
         self.shared.ledger.counts()
     }
 
-    /// Whether the plan's point of halt was reached.
+    /// Returns true if the link has reached the point where its plan stops it.
     pub(super) fn held(&self) -> bool {
         self.shared.ledger.held()
     }
@@ -112,7 +114,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.begin(Plan::default());
-        // Wakes the thread that waits for a connection; it then sees that it shall stop.
+        // A connection wakes the thread that accepts connections, which then checks `stopped`.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -120,7 +122,7 @@ impl Drop for Link {
     }
 }
 
-/// Serves each connection on threads of its own until the link is stopped.
+/// Serves each connection on separate threads until the link is stopped.
 fn accept(listener: &TcpListener, shared: &Shared) {
     std::thread::scope(|scope| {
         for client in listener.incoming() {
@@ -156,14 +158,14 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each connection with what it was sent, in capitals.
+    /// Starts a server that returns the received bytes in upper case.
     fn echo() -> (Link, JoinHandle<()>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let link = Link::to(listener.local_addr().unwrap().port()).unwrap();
         let served = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
             let mut text = Vec::new();
-            // A cut connection may end in an error; what arrived goes back all the same.
+            // A cut connection may end in an error. The server still returns the received bytes.
             let _ = client.read_to_end(&mut text);
             let _ = client.write_all(&text.to_ascii_uppercase());
         });
@@ -207,7 +209,8 @@ mod tests {
         let start = Instant::now();
         assert_eq!(talk(&link, "twenty bytes of text"), b"TWENTY BYTES OF TEXT");
         served.join().unwrap();
-        // Never less than connecting, crossing twice, and the rate in both directions; more on a busy machine.
+        // The minimum: one round trip to connect, one for the data, and the rate in both directions. A busy
+        // machine takes longer.
         assert!(start.elapsed() >= Duration::from_millis(80));
     }
 

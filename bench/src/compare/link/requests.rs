@@ -1,4 +1,4 @@
-//! Counts the requests in what a client sends over one HTTP/1.1 connection.
+//! Counts the requests that a client sends over one HTTP/1.1 connection.
 
 /// The longest request head. Longer data is not HTTP.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -11,14 +11,14 @@ pub(super) struct Requests {
 
 #[derive(Debug)]
 enum State {
-    /// The lines of a request up to the empty one.
+    /// The lines of a request up to the empty line.
     Head(Vec<u8>),
     Body(u64),
     /// The line with the size of the next chunk.
     ChunkSize(Vec<u8>),
-    /// Its bytes and the line's end behind them.
+    /// The number of remaining bytes of a chunk and of the line end after it.
     Chunk(u64),
-    /// The lines behind the last chunk.
+    /// The lines after the last chunk.
     Trailer(Vec<u8>),
     Unreadable,
 }
@@ -67,7 +67,7 @@ enum Piece {
     TooLong,
 }
 
-/// Moves bytes behind `read` until that ends with `end`.
+/// Moves bytes from `bytes` to the end of `read`, until `read` ends with `end`.
 fn line_end(mut read: Vec<u8>, bytes: &mut &[u8], end: &[u8]) -> Piece {
     while let [first, rest @ ..] = *bytes {
         read.push(*first);
@@ -82,7 +82,7 @@ fn line_end(mut read: Vec<u8>, bytes: &mut &[u8], end: &[u8]) -> Piece {
     Piece::Part(read)
 }
 
-/// What is left of `left` bytes; `None` when all were there.
+/// Skips up to `left` bytes. Returns the number of bytes that are still missing, or `None` if there are none.
 fn skip(left: u64, bytes: &mut &[u8]) -> Option<u64> {
     let here = left.min(bytes.len() as u64);
     *bytes = &bytes[here as usize..];
@@ -98,7 +98,7 @@ fn chunk(line: &[u8]) -> State {
     }
 }
 
-/// What follows a head.
+/// Reports the request of a complete head, and returns the state after the head.
 fn head_read(head: &[u8], on_request: &mut impl FnMut(&str)) -> State {
     let text = String::from_utf8_lossy(head);
     let mut lines = text.split("\r\n");
