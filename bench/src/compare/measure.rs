@@ -1,8 +1,9 @@
 //! Measures the time, CPU time and peak memory of one command.
 //!
-//! For the ended children of a process, the kernel reports the sum of their CPU times and the largest resident
-//! set among them. So each command is the only child of a separate small process, which is this program under a
-//! hidden verb. The reported peak is at least the memory of that process at its start, about 3 MiB.
+//! For the ended children of a process, the kernel reports the sum of their CPU times and the largest
+//! resident set among them. So each command is the only child of a separate small process, which is this
+//! program under a hidden verb. The reported peak is at least the memory of that process at its start, about
+//! 3 MiB.
 
 use std::fs::File;
 use std::path::Path;

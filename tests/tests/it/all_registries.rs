@@ -21,7 +21,7 @@ fn digest(text: &str) -> String {
     text.lines().last().unwrap().strip_prefix("Digest: ").unwrap().to_owned()
 }
 
-/// All nodes of a tree of referrers, by digest.
+/// Returns the digests of all nodes in a tree of referrers.
 fn nodes(text: &str) -> Vec<String> {
     fn walk(node: &Value, found: &mut Vec<String>) {
         found.push(node["digest"].as_str().unwrap().to_owned());

@@ -1,4 +1,4 @@
-//! Backup and restore, also across our tool and the Go tool, and cleanup after failures.
+//! Backup and restore, also between our tool and the Go tool, and cleanup after failures.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::sandbox::{Sandbox, ours, registries, texts};
 
 const SBOM: &str = "application/vnd.test.sbom";
 
-/// Tags `v1` and `v1b` with a referrer that has a referrer, `v2` that shares a layer, and an index `all` of both
-/// with a referrer of its own.
+/// Pushes a manifest with the tags `v1` and `v1b` and a referrer that has a referrer, a manifest `v2` that
+/// shares a layer with it, and an index `all` of both with a referrer.
 fn fill(sandbox: &Sandbox, registry: &Process) -> String {
     let repository = format!("{}/source", registry.host());
     sandbox.file("hi.txt", "hi\n");
@@ -30,7 +30,7 @@ fn fill(sandbox: &Sandbox, registry: &Process) -> String {
     repository
 }
 
-/// What a registry has of a repository: its tags, each with what refers to it.
+/// Returns the tags of a repository, and the referrers of each tag.
 fn contents(sandbox: &Sandbox, repository: &str) -> String {
     let mut all = sandbox.oras(&["repo", "tags", repository, "--exclude-digest-tags"]);
     for tag in ["v1", "v1b", "v2"] {
@@ -40,7 +40,7 @@ fn contents(sandbox: &Sandbox, repository: &str) -> String {
     all
 }
 
-/// The Go tool and ours, or ours alone.
+/// Returns our tool, and the Go tool if it is installed.
 fn tools(test: &str) -> Vec<PathBuf> {
     std::iter::once(ours()).chain(peers::find_or_skip(peers::ORAS, test)).collect()
 }
@@ -131,8 +131,9 @@ fn backup_prints_same_output_as_go_tool() {
             let words: Vec<_> = words.iter().map(|word| word.replace("NAME", name)).collect();
             let output = sandbox.run(program, &words.iter().map(String::as_str).collect::<Vec<_>>());
             let (out, err) = texts(&output);
-            // Durations differ. We ask for each referrer and for the subject, the Go tool for the last referrer
-            // alone, and fails to tag when the registry has that but not its subject.
+            // The durations differ. Our tool checks for each referrer and for the subject. The Go tool checks
+            // only for the last referrer, and fails to tag if the registry has this referrer but not its
+            // subject.
             let out = out.replace(name, "NAME");
             let lines = out.lines().filter(|line| !line.starts_with("Exists    "));
             let mut lines: Vec<_> = lines.map(without_duration).collect();
@@ -184,14 +185,14 @@ fn backup_and_restore_print_json_reports_and_dry_runs() {
             (0..3).map(|n| report["artifacts"][n]["referrers"].as_u64().unwrap()).collect();
         assert_eq!(referrers, [2, 2, 0]);
     }
-    // Another run gives the same bytes.
+    // A second run writes the same bytes.
     sandbox.oras(&["backup", "-o", "y.tar", "--include-referrers", "--concurrency", "1", &source]);
     sandbox.oras(&["backup", "-o", "z.tar", "--include-referrers", "--concurrency", "1", &source]);
     let bytes = |name| std::fs::read(sandbox.path(name)).unwrap();
     assert!(bytes("y.tar") == bytes("z.tar"));
 }
 
-/// The names in the working directory.
+/// Returns the names in the working directory.
 fn names(sandbox: &Sandbox) -> Vec<String> {
     let entries = std::fs::read_dir(sandbox.work()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -209,7 +210,7 @@ fn failed_backup_leaves_no_files() {
     let source = fill(&sandbox, &registry);
     sandbox.file("old.tar", "old\n");
     let before = names(&sandbox);
-    // The registry sends other bytes than the digest says, of a small blob and of a large one.
+    // The registry sends bytes that do not match the digest: of a small blob, then of a large one.
     for (content, other) in [(b"hello\n".to_vec(), b"hullo\n".to_vec()), (vec![7; 3 << 20], vec![8; 3 << 20])]
     {
         let path = find(&storage, &content).unwrap();
@@ -230,7 +231,7 @@ fn failed_backup_leaves_no_files() {
         spoil(&content);
     }
     assert_eq!(std::fs::read(sandbox.path("old.tar")).unwrap(), b"old\n");
-    // What the restore of a damaged archive fails on is not tagged.
+    // If an archive is damaged, the restore does not write the tag.
     sandbox.oras(&["backup", "-o", "old.tar", &source]);
     let mut bytes = std::fs::read(sandbox.path("old.tar")).unwrap();
     let at = bytes.windows(6).position(|window| window == b"hello\n").unwrap();
@@ -245,7 +246,7 @@ fn failed_backup_leaves_no_files() {
     assert!(error.contains("\"cut.tar\" does not look like a tar archive: unexpected EOF"), "{error}");
 }
 
-/// The file below `directory` with that content.
+/// Returns the file below `directory` with this content.
 fn find(directory: &Path, content: &[u8]) -> Option<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     entries.into_iter().find_map(|entry| {

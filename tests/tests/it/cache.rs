@@ -20,7 +20,7 @@ struct Cache {
 }
 
 impl Cache {
-    /// A registry with artifacts of one file each.
+    /// Starts a registry with `count` artifacts of one file each.
     fn with_artifacts(count: u8) -> Self {
         let cache = Self { registry: Process::ours(&[]), sandbox: Sandbox::new() };
         for number in 0..count {
@@ -42,7 +42,7 @@ impl Cache {
     }
 
     fn pull(&self, number: u8, size: &str) {
-        // What is there already is not read from anywhere.
+        // A pull does not read existing files from the registry or the cache, so they are deleted.
         drop(std::fs::remove_dir_all(self.sandbox.path(&format!("out{number}"))));
         let output = self.pull_by(&ours(), number, size).output().unwrap();
         assert!(output.status.success(), "{:?}", texts(&output));
@@ -55,7 +55,7 @@ impl Cache {
         self.sandbox.path("cache/blobs/sha256").join(digest.encoded()).exists()
     }
 
-    /// Lets time pass: everything in the cache was used that long ago, and counted then.
+    /// Sets the last use and the last size count of the whole cache to a time in the past.
     fn rest(&self, minutes: u64) {
         let then = self.rest_blobs(minutes, 0..=u64::MAX);
         let file = self.sandbox.path("cache/cache-size");
@@ -66,9 +66,9 @@ impl Cache {
         }
     }
 
-    /// The manifests were used that long ago.
+    /// Sets the last use of the manifests to a time in the past.
     fn rest_manifests(&self, minutes: u64) {
-        // The empty configuration has two bytes.
+        // The empty config has two bytes.
         self.rest_blobs(minutes, 3..=PIECE as u64 - 1);
     }
 
@@ -96,7 +96,7 @@ fn evicts_least_recently_pulled_content() {
     cache.pull(0, "350K");
     cache.pull(3, "350K");
     assert_eq!([0, 1, 2, 3].map(|number| cache.has(number)), [true, false, true, true]);
-    // It is fetched anew.
+    // The evicted content is fetched again.
     cache.rest(10);
     cache.pull(1, "350K");
     assert_eq!([0, 1, 2, 3].map(|number| cache.has(number)).iter().filter(|there| **there).count(), 3);
@@ -140,7 +140,7 @@ fn evicts_from_concurrent_processes() {
         let output = snapshot(&cache.sandbox.path(&format!("out{number}")));
         assert_eq!(output.len(), 1, "{number}");
     }
-    // All of it was used just now; later the next that is written makes room.
+    // All content was used just now. After ten minutes, the next write evicts content.
     cache.rest(10);
     let before = (0..COUNT).filter(|number| cache.has(*number)).count();
     cache.sandbox.file("file.bin", vec![COUNT; PIECE]);
@@ -163,10 +163,10 @@ fn go_tool_uses_cache_after_eviction() {
     by_go(1);
     cache.rest(60);
     cache.rest_manifests(90);
-    // The first write of ours counts what others wrote.
+    // The first write of our tool also counts the content that the Go tool wrote.
     cache.pull(2, "250K");
     assert!(!(cache.has(0) && cache.has(1)) && cache.has(2));
-    // The manifests went first, and their entries with them.
+    // The manifests were evicted first, together with their index entries.
     let listed = std::fs::read_to_string(cache.sandbox.path("cache/index.json")).unwrap();
     assert_eq!(listed.matches("image.manifest").count(), 1, "{listed}");
     for number in 0..4 {

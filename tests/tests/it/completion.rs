@@ -12,14 +12,14 @@ use oras_testkit::registry::Process;
 
 use crate::sandbox::{Sandbox, ours};
 
-/// The longest that a shell may take to answer a key.
+/// The maximum time in which a shell must react to a key.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Shows the words that a shell calls our command with, when it does not ask for candidates.
+/// Prints the arguments of each call of our command that does not request candidates.
 const SHOW: &str = "oras() { if [ \"$1\" = __complete ]; then command oras \"$@\"; \
                     else printf '[%s]' \"$@\"; echo; fi; }";
 
-/// A shell in which lines are typed.
+/// An interactive shell on a terminal.
 struct Shell {
     child: std::process::Child,
     terminal: std::fs::File,
@@ -64,7 +64,7 @@ impl Shell {
         self.terminal.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Reads until `text` is on the screen.
+    /// Reads the output until it contains `text`.
     fn until(&self, text: &str) -> String {
         let (begun, mut shown) = (Instant::now(), String::new());
         while !shown.contains(text) {
@@ -77,7 +77,8 @@ impl Shell {
         shown
     }
 
-    /// Types `line` and the key for completion, and shows the words that the shell then has, each in brackets.
+    /// Types `line` and the key for completion. Waits until the shell prints `wanted`: its words, each in
+    /// brackets.
     fn complete(&mut self, line: &str, wanted: &str) {
         self.type_keys(&format!("oras {line}\t"));
         std::thread::sleep(Duration::from_millis(400));
@@ -93,7 +94,7 @@ impl Drop for Shell {
     }
 }
 
-/// A shell that is installed, or a word that the test is skipped.
+/// Returns the path of a shell. Reports a skipped test if the shell is not installed.
 fn find(name: &str, test: &str) -> Option<PathBuf> {
     let path = Path::new("/usr/bin").join(name);
     if path.is_file() {
@@ -111,7 +112,7 @@ fn scene() -> (Process, Sandbox) {
     (registry, sandbox)
 }
 
-/// What every shell completes.
+/// Checks the completions that every shell offers.
 fn check(shell: &mut Shell, host: &str) {
     shell.complete("resol", "[resolve]");
     shell.complete("repo ta", "[repo][tags]");
@@ -122,9 +123,9 @@ fn check(shell: &mut Shell, host: &str) {
     shell.complete(&format!("pull {host}/team/app:ver"), &format!("[pull][{host}/team/app:version1]"));
     shell.complete(&format!("cp {host}/team/app:ver"), &format!("[cp][{host}/team/app:version1]"));
     shell.complete(&format!("push {host}/team/app:v1 onl"), &format!("[{host}/team/app:v1][only.txt]"));
-    // zsh takes the slash away again.
+    // zsh removes the slash again.
     shell.complete("pull -o fol", "[pull][-o][folder");
-    // Nobody listens there: nothing is completed, nothing is said.
+    // No server listens on this port. The completion returns no candidates and prints no error.
     shell.complete("pull localhost:1/a:ver", "[pull][localhost:1/a:ver]");
 }
 
@@ -154,7 +155,8 @@ fn fish_completes() {
     let Some(fish) = find("fish", "fish_completes") else { return };
     let (registry, sandbox) = scene();
     let program = ours();
-    // Fish answers on a terminal in ways of its own; it can also be asked.
+    // On a terminal, fish shows completions in its own layout. So this test queries them with `complete
+    // --do-complete`.
     let ask = |line: &str| {
         let script = format!("oras completion fish | source; complete --do-complete 'oras {line}'");
         let mut command = sandbox.command(&fish, &["--no-config", "-c", &script]);

@@ -1,4 +1,4 @@
-//! Concurrent processes lose no changes of each other.
+//! Concurrent processes do not lose each other's changes.
 
 use std::process::Child;
 

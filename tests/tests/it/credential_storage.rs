@@ -58,7 +58,7 @@ fn login_stores_credentials_in_pass() {
     assert!(output.status.success(), "{}", texts(&output).1);
     let (_, err) = texts(&oras(&["pull", &reference, "-o", "out"], ""));
     assert!(err.contains("basic credential not found"), "{err}");
-    // The agent that keeps the key must not outlive the test.
+    // The agent that holds the key must end with the test.
     drop(
         Command::new("/usr/bin/gpgconf")
             .env("GNUPGHOME", home.join("gnupg"))
@@ -98,7 +98,7 @@ fn reads_containers_auth_files_last() {
         let entry = |(key, auth): &(&str, &str)| format!("\"{host}{key}\":{{\"auth\":\"{auth}\"}}");
         format!("{{\"auths\":{{{}}}}}", keys.iter().map(entry).collect::<Vec<_>>().join(","))
     };
-    // The user and its password, and somebody else.
+    // The user with the right password, and an unknown user.
     let (good, bad) = ("dXNlcjpwYXNz", "bm9ib2R5Om5vdGhpbmc=");
     sandbox.file("run/containers/auth.json", entries(&[("/team", good), ("", bad)]));
     sandbox.file("own.json", entries(&[("/team/a", good)]));
@@ -113,7 +113,7 @@ fn reads_containers_auth_files_last() {
     assert!(!push("teams/b", "XDG_RUNTIME_DIR", "run"));
     assert!(push("team/a", "REGISTRY_AUTH_FILE", "own.json"));
     assert!(!push("team/b", "REGISTRY_AUTH_FILE", "own.json"));
-    // Docker's configuration comes first.
+    // Docker's configuration has precedence.
     let home = sandbox.work().parent().unwrap().join("home/.docker/config.json");
     let words = ["login", &host, "-u", USER, "--password-stdin"];
     assert!(sandbox.feed(&ours(), &words, PASSWORD).status.success() && home.exists());

@@ -139,7 +139,7 @@ fn uploads_large_directory_while_packing() {
     sandbox.file("large/a.bin", random::bytes(1, 11 << 20));
     sandbox.file("large/b/c.bin", random::bytes(2, 7 << 20));
     sandbox.file("small/a.txt", "hello world\n");
-    // Where a temporary file can't be made, none is.
+    // The command must succeed although it cannot create a temporary file.
     let oras = |words: &[&str]| -> String {
         let output = sandbox.command(&ours(), words).env("TMPDIR", sandbox.path("no")).output().unwrap();
         let (out, err) = texts(&output);
@@ -199,7 +199,7 @@ fn skips_a_large_directory_that_another_tag_or_referrer_has() {
     assert_eq!(attach(&at("v2"), "attached"), "Uploaded");
     assert_eq!(attach(&at("v2"), "attached"), "Exists");
 
-    // A layer with the same title and other content is no reason to skip.
+    // A layer with the same title but other content must not be skipped.
     sandbox.file("large/a.bin", noise(4));
     assert_eq!(outcome(&["push", &at("v3"), "large"], "large"), "Uploaded");
     sandbox.oras(&["pull", &at("v3"), "-o", "out"]);
@@ -215,7 +215,7 @@ fn pulls_a_directory_that_pzstd_compressed() {
         return;
     }
     let sandbox = Sandbox::new();
-    // Several blocks of pzstd, so that there are several frames, each behind a skippable one.
+    // The content has several blocks, so pzstd writes several frames, each after a skippable frame.
     sandbox.file(
         "d/f",
         (0..3_000_000u32).flat_map(|number| number.wrapping_mul(number).to_le_bytes()).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! The next run resumes a download that was killed.
+//! The next run resumes a download whose process was killed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,14 +12,14 @@ use oras_testkit::scripted::{Reply, Scripted};
 use crate::sandbox::{Sandbox, ours};
 
 const SIZE: usize = 6 << 20;
-/// What comes before the server falls silent.
+/// The number of bytes that the server sends before it stops sending.
 pub(crate) const SENT: usize = 4 << 20;
 
 static BYTES: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..SIZE).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect());
 pub(crate) static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::sha256(&BYTES));
 
-/// A server that falls silent within a blob, unless a range of it is asked for.
+/// Starts a server that stops sending within a blob, unless the client requests a range.
 pub(crate) fn server() -> Scripted {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[("big", &BYTES)]);
@@ -39,8 +39,8 @@ pub(crate) fn server() -> Scripted {
     })
 }
 
-/// Runs the command until all that the server sends at first is in the partial file below `place`, and kills it; the
-/// partial file.
+/// Runs the command until the partial file below `place` has all bytes that the server sends. Then kills it
+/// and returns the path of the partial file.
 pub(crate) fn killed(sandbox: &Sandbox, words: &[&str], place: &str) -> PathBuf {
     let mut command = sandbox.command(&ours(), words);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -60,7 +60,7 @@ pub(crate) fn killed(sandbox: &Sandbox, words: &[&str], place: &str) -> PathBuf 
     partial
 }
 
-/// Runs the command until it is killed, and once more. What was asked for then.
+/// Runs the command until it is killed, and runs it again. Returns the requests of the second run.
 fn killed_and_run_again(sandbox: &Sandbox, server: &Scripted, words: &[&str], place: &str) -> Vec<String> {
     let partial = killed(sandbox, words, place);
     let before = server.asked().len();

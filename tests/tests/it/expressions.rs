@@ -7,7 +7,7 @@ use oras_testkit::peers;
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// A layout with one artifact; `expression` is evaluated over its manifest.
+/// Evaluates `expression` over the manifest of an artifact.
 fn evaluate(expression: &[&str]) -> Output {
     let sandbox = artifact("");
     sandbox.run(&ours(), &[&["manifest", "fetch", "--oci-layout", "layout:v1"], expression].concat())
@@ -118,7 +118,7 @@ fn ctrl_c_interrupts_endless_expression() {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_secs(1));
         let start = Instant::now();
-        // The signal goes to the command alone, as from a supervisor; a terminal signals the child as well.
+        // Only the command receives the signal, as from a supervisor. A terminal would also signal the child.
         interrupt(child.id());
         let output = child.wait_with_output().unwrap();
         assert_error(&output, "interrupt signal received");
@@ -128,7 +128,7 @@ fn ctrl_c_interrupts_endless_expression() {
     }
 }
 
-/// 150 levels that each call the next one twice.
+/// A template of 150 levels, each of which calls the next level twice.
 const ENDLESS_TEMPLATE: &str = "go-template={{define \"a\"}}{{if lt (len .) 150}}{{template \"a\" (print . \"x\")}}\
     {{template \"a\" (print . \"x\")}}{{end}}{{end}}{{template \"a\" \"\"}}";
 

@@ -8,7 +8,7 @@ use oras_testkit::registry::Process;
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// Runs ours with something on standard input and more in the environment.
+/// Runs our tool with the given standard input and additional environment variables.
 fn run(sandbox: &Sandbox, words: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
     let mut command = sandbox.command(&ours(), words);
     command.envs(env.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -17,7 +17,7 @@ fn run(sandbox: &Sandbox, words: &[&str], stdin: &str, env: &[(&str, &str)]) -> 
     child.wait_with_output().unwrap()
 }
 
-/// A registry with a small artifact, `v1`: `a.json` and `docs/x.md`.
+/// Starts a registry with a small artifact `v1`, which has the files `a.json` and `docs/x.md`.
 fn stage() -> (Process, Sandbox, String) {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("a.json", "{\"a\":1}\n");
@@ -156,7 +156,7 @@ fn detailed_exit_codes_cover_denied_corrupt_and_existing() {
         let output = run(&sandbox, words, "", &[("ORAS_EXIT_CODES", "1")]);
         (output.status.code(), texts(&output).1)
     };
-    // 4: a registry that wants to know who is there, and one that knows and does not let them.
+    // 4: a registry that requires a login (401), and one that denies access (403).
     let gateway = Recorder::new(registry.port());
     let behind = format!("{}/{}", gateway.host(), v1.split_once('/').unwrap().1);
     for (status, fault) in [(401, "status=401,Www-Authenticate:_Basic_realm=x"), (403, "status=403")] {
@@ -164,7 +164,7 @@ fn detailed_exit_codes_cover_denied_corrupt_and_existing() {
         let (code, error) = code(&["pull", &behind]);
         assert_eq!(code, Some(4), "{status}: {error}");
     }
-    // 5: a blob with other bytes than its digest says, of the same size and longer; a manifest that is none.
+    // 5: a blob that does not match its digest, of the same size and longer; an invalid manifest.
     sandbox.oras(&["cp", &v1, "--to-oci-layout", "L:v1"]);
     let manifest: serde_json::Value =
         serde_json::from_str(&sandbox.oras(&["manifest", "fetch", &v1])).unwrap();
@@ -180,7 +180,7 @@ fn detailed_exit_codes_cover_denied_corrupt_and_existing() {
     }
     sandbox.file("L/index.json", "{");
     assert_eq!(code(&["resolve", "--oci-layout", "L:v1"]).0, Some(5));
-    // 6: a file that is to be kept.
+    // 6: an existing file that `--keep-old-files` protects.
     sandbox.oras(&["pull", &v1, "-o", "out"]);
     let title = layer["annotations"]["org.opencontainers.image.title"].as_str().unwrap();
     sandbox.file(&format!("out/{title}"), "mine");

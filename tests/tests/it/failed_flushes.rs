@@ -1,5 +1,5 @@
-//! A disk that fails to store written bytes: strace injects `EIO` into the system calls that flush. A command that
-//! needs durable bytes then fails and names the file.
+//! Tests a disk that fails to store written bytes: strace injects `EIO` into the system calls that flush. A
+//! command that needs durable bytes then fails and names the file.
 
 use std::path::Path;
 
@@ -32,7 +32,8 @@ fn writing_a_layout_fails_with_each_flush() {
     }
 }
 
-/// Lets the first flush of each thread fail, then the second, and so on. Returns how often the command failed.
+/// Runs the command with a failing first flush of each thread, then with a failing second flush, and so on.
+/// Returns how often the command failed.
 fn fail_each(sandbox: &Sandbox, strace: &Path, call: &str, words: &[&str]) -> usize {
     for number in 1..=20 {
         drop(std::fs::remove_dir_all(sandbox.path("layout")));
@@ -48,9 +49,9 @@ fn fail_each(sandbox: &Sandbox, strace: &Path, call: &str, words: &[&str]) -> us
         let named =
             told.split_once("failed to flush ").and_then(|(_, rest)| rest.split_once(": Input/output error"));
         let (named, _) = named.unwrap_or_else(|| panic!("{case}"));
-        // The first flush is that of the directory in which the layout is created.
+        // The first flush is that of the parent directory of the new layout.
         assert!(named.contains("layout") || named == ".", "{case}");
-        // A later run would take the bytes of a partial file for durable.
+        // A later run would treat the bytes of a partial file as durable, so the file must not exist.
         assert!(!named.contains("/.oras-") || !sandbox.path(named).exists(), "{case}");
         sandbox.oras(words);
         sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", "out"]);
@@ -98,7 +99,8 @@ fn pull_does_not_flush() {
     sandbox.file("f", vec![7; 33 << 20]);
     sandbox.file("d/g", "more\n");
     sandbox.oras(&["push", "--oci-layout", "layout:v1", "f", "d"]);
-    // A pull writes files of the user, which can be pulled again. A command that flushes would have to fail here.
+    // A pull does not flush files of the user, because they can be pulled again. If it flushed, it would fail
+    // here.
     let words = ["pull", "--oci-layout", "layout:v1", "-o", "out"];
     let (output, trace) = traced(&sandbox, &strace, &FLUSHES, &words).unwrap();
     assert!(output.status.success() && !trace.contains("INJECTED"), "{}\n{trace}", texts(&output).1);
@@ -143,7 +145,7 @@ fn new_directories_are_flushed_into_their_parents() {
     }
 }
 
-/// A server with a fault in its system calls.
+/// Starts a server with a fault in its system calls.
 fn served(sandbox: &Sandbox, strace: &Path, fault: &str) -> Traced {
     let call = fault.split(':').next().unwrap();
     let mut command = sandbox.command(strace, &["-f", "--seccomp-bpf", "-o"]);
@@ -184,10 +186,12 @@ fn server_answers_500_to_a_failed_flush() {
             break;
         }
         failed += 1;
-        // After a failed flush of a directory the blob may have its name, so the manifest is accepted or not.
+        // After a failed flush of a directory, the blob may already have its final name. So the server may
+        // accept or reject the manifest.
         assert!(answers.contains(&500), "{number}: {answers:?} {log}");
         assert!(log.contains("failed to flush") && log.contains("root"), "{number}: {log}");
-        // What was acknowledged is there, and a manifest that was not has no name, or the flush after it failed.
+        // Acknowledged content exists. A manifest without acknowledgement has no tag, unless only the flush
+        // after the rename failed.
         let server = Served::start(&sandbox, &["root"]);
         let mut wire = Wire::open(server.address()).unwrap();
         let found = statuses(&mut wire, &[("GET", &stored, b""), ("GET", "/v2/a/manifests/v1", b"")]);

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What clients of a gateway get while the registry behind it is gone.
+/// The behaviour of a gateway while its registry is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outage {
     /// Connections are accepted and reset, as a load balancer does.
@@ -21,7 +21,7 @@ impl Outage {
         [Self::Reset, Self::Close, Self::Status(502), Self::Status(503), Self::Status(504)];
 }
 
-/// The gateway; it runs until the test ends.
+/// The gateway. It runs until the test ends.
 pub(crate) struct Gateway {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -30,9 +30,10 @@ pub(crate) struct Gateway {
 struct State {
     server: u16,
     outage: Outage,
-    /// How long the registry is gone.
+    /// The duration of the outage.
     gone: Duration,
-    /// The request that begins the outage, counted from 1. A later one does if no answer came before it.
+    /// The number of the request that begins the outage, counted from 1. If the client has received no
+    /// response before it, a later request begins the outage.
     first_lost: usize,
     requests: usize,
     has_answered: bool,
@@ -41,7 +42,8 @@ struct State {
 }
 
 impl Gateway {
-    /// Forwards to `server` until the request number `first_lost`, which is lost, and again after `gone`.
+    /// Starts a gateway to `server`. The request with the number `first_lost` begins an outage of the
+    /// duration `gone`.
     pub(crate) fn start(server: u16, outage: Outage, first_lost: usize, gone: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -70,7 +72,7 @@ impl Gateway {
         format!("localhost:{}", self.port)
     }
 
-    /// Whether a request was lost.
+    /// Returns true if a request was lost.
     pub(crate) fn was_gone(&self) -> bool {
         lock(&self.state).until.is_some()
     }
@@ -124,7 +126,7 @@ fn reset(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
 }
 
-/// Forwards answers.
+/// Forwards responses.
 fn answer(mut server: TcpStream, mut client: TcpStream, state: &Mutex<State>) {
     let mut buffer = [0; 65536];
     while let Ok(size @ 1..) = server.read(&mut buffer) {
@@ -141,7 +143,7 @@ fn answer(mut server: TcpStream, mut client: TcpStream, state: &Mutex<State>) {
     drop(client.shutdown(Shutdown::Write));
 }
 
-/// Forwards requests, and loses one as well as every connection when its turn comes.
+/// Forwards requests. The request that begins the outage is lost, and all connections with it.
 fn forward(mut client: TcpStream, mut server: TcpStream, state: &Mutex<State>) {
     const METHODS: [&[u8]; 6] = [b"GET /", b"HEAD /", b"POST /", b"PUT /", b"PATCH /", b"DELETE /"];
     let mut buffer = [0; 65536];

@@ -34,7 +34,7 @@ fn corrupt_blob_leaves_output_unchanged() {
     sandbox.fails(&["blob", "fetch", "--oci-layout", &format!("layout@sha256:{digest}"), "-o", "kept.txt"]);
     assert_eq!(std::fs::read(sandbox.path("kept.txt")).unwrap(), b"kept\n");
 
-    // A registry does not take it either, and the tag is not written.
+    // A registry rejects the content too, and the tag is not written.
     let registry = Process::ours(&[]);
     let target = format!("{}/x:v1", registry.host());
     sandbox.fails(&["cp", "--from-oci-layout", "layout:v1", &target]);

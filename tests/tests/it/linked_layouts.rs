@@ -1,4 +1,5 @@
-//! Layouts whose blobs are symbolic links, as Bazel and other build tools make them: read like others, never written through.
+//! Layouts whose blobs are symbolic links, as Bazel and other build tools create them. Commands read them
+//! like other layouts, and never write through the links.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -9,12 +10,12 @@ use oras_testkit::registry::{Flavor, Options, Process};
 
 use crate::sandbox::{Sandbox, ours, snapshot, texts};
 
-/// Which part of a layout is a link.
+/// The part of a layout that is a link.
 #[derive(Clone, Copy, Debug)]
 enum Linked {
-    /// Each blob, by an absolute link.
+    /// Each blob is an absolute link.
     Blobs,
-    /// Each blob, by a relative link to a link.
+    /// Each blob is a relative link to a link.
     Chains,
     /// The directory `blobs/sha256`.
     Algorithm,
@@ -27,7 +28,7 @@ enum Linked {
 const ALL: [Linked; 5] =
     [Linked::Blobs, Linked::Chains, Linked::Algorithm, Linked::Directory, Linked::Documents];
 
-/// A sandbox with `layout:v1`, of which a part lies in `store` outside the layout.
+/// Creates a sandbox with `layout:v1`. The linked part is in `store`, outside of the layout.
 fn sandbox(linked: Linked) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file("f", "content");
@@ -70,7 +71,7 @@ fn move_and_link(from: &Path, to: &Path) {
     symlink(to, from).unwrap();
 }
 
-/// Content, modes and times of everything below `store`.
+/// Returns the content, modes and times of everything below `store`.
 fn state(sandbox: &Sandbox) -> String {
     let root = sandbox.path("store");
     let mut times: Vec<_> = walk(&root)
@@ -107,7 +108,7 @@ fn every_command_reads_linked_layouts_without_changing_them() {
             &["pull", &remote, "-o", "third"],
         ] {
             if words[0] == "backup" && !sandbox.run(&ours(), words).status.success() {
-                // Only registries are backed up.
+                // `backup` reads only from registries.
                 continue;
             }
             sandbox.oras(words);
@@ -159,7 +160,7 @@ fn never_writes_through_link() {
             sandbox.oras(&["pull", "--oci-layout", "layout:v2", "-o", "new-out"]);
             assert_eq!(fs::read_to_string(sandbox.path("new-out/new")).unwrap(), "new content");
         }
-        // Whatever these commands do, the linked files stay as they are.
+        // These commands may fail, but they must not change the linked files.
         sandbox.run(&ours(), &["tag", "--oci-layout", "layout:v1", "v3"]);
         sandbox.run(&ours(), &["manifest", "delete", "--force", "--oci-layout", "layout:v1"]);
         sandbox.run(&ours(), &["untag", "--force", "--oci-layout", "layout:v1"]);

@@ -1,4 +1,4 @@
-//! Runs the built `oras` as users run it.
+//! Runs the built `oras` as users do.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod all_registries;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use oras_spec::{ImageIndex, ImageManifest, IndexDocument, Manifest, MediaType, View, json};
 use oras_testkit::random::Random;
 
-/// How long each test tries.
+/// The duration of each test.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one document may take.
+/// The time limit for one document.
 const LIMIT: Duration = Duration::from_secs(1);
 
 const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
@@ -57,7 +57,7 @@ fn corpus() -> Vec<String> {
     ]
 }
 
-/// A document of the corpus with up to eight changes.
+/// Returns a document of the corpus with up to eight changes.
 fn changed(random: &mut Random, corpus: &[String]) -> Vec<u8> {
     let mut bytes = corpus[random.below(corpus.len())].clone().into_bytes();
     for _ in 0..random.below(9) {

@@ -1,4 +1,4 @@
-//! `manifest`, `manifest index` and the deletions, side by side with the Go tool.
+//! Compares `manifest`, `manifest index` and the deletions with the Go tool.
 
 use oras_spec::Digest;
 
@@ -16,13 +16,13 @@ fn descriptor(media_type: &str, text: &str) -> String {
     format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{}}}"#, text.len())
 }
 
-/// An image manifest of a config and a layer; `more` comes last.
+/// Returns an image manifest with a config and a layer. `more` is appended to its fields.
 fn image(config_type: &str, config: &str, layer: &str, more: &str) -> String {
     let (config, layer) = (descriptor(config_type, config), descriptor(LAYER, layer));
     format!(r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{config},"layers":[{layer}]{more}}}"#)
 }
 
-/// Files, each with its digest under the name `D-` and its own.
+/// Returns the files by name, and the digest of each file under its name with the prefix `D-`.
 fn files() -> Vec<(&'static str, String)> {
     let amd64 = r#"{"architecture":"amd64","os":"linux","x":1}"#;
     let arm64 = "{\"architecture\": \"arm64\",\n \"os\":\"linux\",\"variant\":\"v8\",\"os.features\":null,\"<\":\"<\"}";
@@ -76,7 +76,7 @@ fn table(test: &str) -> Table<'_> {
     Table { test, files, fill, ..Table::default() }
 }
 
-/// Pushes the files to a registry, or with `--oci-layout` to a layout.
+/// Returns the commands that push the files to a registry, or with `--oci-layout` to a layout.
 fn pushes(place: &'static [&'static str], tags: [&'static str; 6]) -> Vec<Vec<&'static str>> {
     let [repository, one, two, art, typed, sig] = tags;
     let with = |words: &[&'static str]| [words, place].concat();
@@ -365,7 +365,8 @@ fn deletes_in_layout_like_go_tool() {
     table.check();
 }
 
-/// The Go tool removes an untagged subject with its last referrer; an image is not lost with its signature here.
+/// The Go tool removes an untagged subject together with its last referrer. Our tool keeps the subject, so an
+/// image is not deleted with its signature.
 #[test]
 fn keeps_subject_after_deleting_last_referrer() {
     let sandbox = Sandbox::new();

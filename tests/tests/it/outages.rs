@@ -7,11 +7,11 @@ use oras_testkit::registry::Process;
 use crate::failing_gateway::{Gateway, Outage};
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// Longer than five retries take.
+/// Longer than five retries.
 const GONE: Duration = Duration::from_secs(9);
 
-/// Commands that make more than one request. `{gate}` is the gateway, `{direct}` the registry without it, `{n}` a name
-/// that no other run has.
+/// Commands that send more than one request. `{gate}` is the gateway, `{direct}` is the registry without the
+/// gateway, and `{n}` is a name that is unique to the run.
 const COMMANDS: [&str; 18] = [
     "push {gate}/{n}:v1 hi.txt big.bin",
     "pull {gate}/src:v1 -o out-{n}",
@@ -41,7 +41,7 @@ struct Outcome {
     error: Option<String>,
 }
 
-/// A registry with `src:v1`, which has a referrer, and local copies of it.
+/// Fills the registry with `src:v1`, which has a referrer, and creates local copies.
 fn prepare(sandbox: &Sandbox, direct: &str) -> String {
     sandbox.file("hi.txt", "hello world\n");
     sandbox.file("big.bin", vec![7; 3 << 20]);
@@ -107,7 +107,7 @@ fn fails_fast_if_registry_is_down_from_start() {
             let sandbox = &sandbox;
             scope.spawn(move || {
                 let begun = Instant::now();
-                // Five retries, as before any other answer.
+                // The limit of five retries applies here, because the registry has not responded before.
                 sandbox.fails(&["push", &format!("{}/a:v1", gateway.host()), "hi.txt"]);
                 assert!(begun.elapsed() < Duration::from_secs(20), "{outage:?}: {:?}", begun.elapsed());
             });

@@ -10,28 +10,29 @@ use crate::sandbox::{Sandbox, ours, texts};
 
 const CREATED: &str = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
-/// What both tools are run with: in sandboxes of the same look, each with a registry of its own.
+/// The input for both tools. Each tool runs in an equal sandbox with a separate registry.
 #[derive(Default)]
 pub(crate) struct Table<'a> {
     pub(crate) test: &'a str,
     /// Options of the registry.
     pub(crate) serve: Vec<&'a str>,
     pub(crate) files: Vec<(&'a str, String)>,
-    /// Words that stand for others, such as a digest; `{}` is the registry.
+    /// Words that replace other words, such as a digest. `{}` is the registry.
     pub(crate) fill: Vec<(&'a str, String)>,
-    /// Commands that must succeed, and that are not compared.
+    /// Commands that must succeed and are not compared.
     pub(crate) setup: Vec<Vec<&'a str>>,
-    /// Commands that are compared. A last word that begins with `<` is what they read from standard input.
+    /// Commands that are compared. If the last word begins with `<`, the rest of the word is the standard
+    /// input.
     pub(crate) cases: Vec<Vec<&'a str>>,
     /// Files and layouts that are compared after each case.
     pub(crate) state: Vec<&'a str>,
 }
 
-/// Status, standard output, standard error, and what the state is afterwards.
+/// The exit status, standard output, standard error, and the state afterwards.
 type Outcome = (Option<i32>, String, String, Vec<String>);
 
 impl Table<'_> {
-    /// Runs everything with the Go tool and with ours, which must do the same.
+    /// Runs everything with the Go tool and with our tool, and compares the results.
     pub(crate) fn check(&self) {
         let Some(go) = peers::find_or_skip(peers::ORAS, self.test) else { return };
         let (theirs, ours) = (self.run(&go), self.run(&ours()));
@@ -85,7 +86,7 @@ impl Table<'_> {
     }
 }
 
-/// The text of a file, or the blobs of a layout and, per entry of its index, digest and tag.
+/// Returns the text of a file, or the blobs of a layout and the digest and tag of each index entry.
 fn state(path: &Path) -> Vec<String> {
     if !path.is_dir() {
         return vec![std::fs::read_to_string(path).unwrap_or_default()];
@@ -107,7 +108,7 @@ fn state(path: &Path) -> Vec<String> {
     found
 }
 
-/// Runs the same words with both tools; `{}` is the registry.
+/// Runs the same commands with both tools. `{}` is the registry.
 fn same<'a>(test: &'a str, setup: &[&'a [&'a str]], cases: &[&'a [&'a str]]) {
     let owned = |list: &[&'a [&'a str]]| list.iter().map(|words| words.to_vec()).collect();
     let files = [("hi.txt", "hello world\n"), ("bye.txt", "bye\n"), ("copy.txt", "hello world\n")];

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::download_resume::{DIGEST, SENT, killed, server};
 use crate::sandbox::{Sandbox, ours};
 
-/// Of a blob that is large enough to be kept.
+/// The size of a blob that is large enough to be resumed.
 const SIZE: usize = 9 << 20;
 
 fn json(text: &str) -> Value {
@@ -34,7 +34,7 @@ fn lists_and_deletes_partial_downloads() {
     assert_eq!(download["size"], SENT);
     assert!(download["touched"].as_str().unwrap().ends_with('Z'), "{download}");
 
-    // What is in use, and what is not old enough.
+    // `clean` skips a partial file that is in use, and one that is not old enough.
     let lock = std::fs::File::open(partial.parent().unwrap()).unwrap();
     lock.try_lock().unwrap();
     assert_eq!(sandbox.oras(&["partial", "clean"]), "");
@@ -53,7 +53,7 @@ fn lists_and_deletes_partial_downloads() {
     assert!(sandbox.fails(&["partial", "ls", "missing"]).contains("missing"));
 }
 
-/// A registry that never answers the first body that it gets, but has all of it.
+/// Starts a registry that receives the first body completely, but never responds to it.
 fn stuck() -> Scripted {
     let first = AtomicBool::new(true);
     Scripted::start(move |asked: &Asked| match asked.method.as_str() {
@@ -70,7 +70,7 @@ fn count(server: &Scripted, method: &str) -> usize {
     server.asked().iter().filter(|asked| asked.method == method).count()
 }
 
-/// Pushes a blob until the registry has it, and presses Ctrl-C.
+/// Pushes a blob until the registry has received it, then interrupts the push.
 fn interrupted(sandbox: &Sandbox, server: &Scripted, words: &[&str]) {
     sandbox.file("big", vec![7; SIZE]);
     let mut command = sandbox.command(&ours(), words);

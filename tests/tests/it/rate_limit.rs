@@ -6,14 +6,14 @@ use oras_testkit::registry::Process;
 
 use crate::sandbox::Sandbox;
 
-/// How long a command takes that moves 2 MiB at 1 MiB a second.
+/// Returns the duration of a command that transfers 2 MiB at 1 MiB a second.
 fn timed(sandbox: &Sandbox, words: &[&str]) -> Duration {
     let begun = Instant::now();
     sandbox.oras(words);
     begun.elapsed()
 }
 
-/// What is left of two seconds behind the burst; a busy machine takes longer.
+/// Returns true for a duration of two seconds, less the initial burst. A busy machine takes longer.
 fn is_limited(took: Duration) -> bool {
     (Duration::from_millis(1800)..Duration::from_secs(20)).contains(&took)
 }
@@ -22,7 +22,7 @@ fn is_limited(took: Duration) -> bool {
 fn limits_rate_of_push_pull_and_copy() {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     let name = format!("{}/limited:v1", registry.host());
-    // Two transfers at once share the limit.
+    // Two concurrent transfers share the limit.
     for (file, seed) in [("one", 7), ("two", 11)] {
         sandbox.file(file, (0..1_u32 << 20).map(|at| (at * seed % 251) as u8).collect::<Vec<_>>());
     }

@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A connection that is kept for many requests.
+/// A persistent connection for many requests.
 pub(crate) struct Wire(BufReader<TcpStream>);
 
-/// Status, head and body.
+/// The status, head and body of a response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header that must be there; names are asked for in lower case.
+    /// Returns the value of a header. Panics if there is none. `name` is in lower case.
     pub(crate) fn header(&self, name: &str) -> &str {
         let found = self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -33,7 +33,7 @@ impl Wire {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// A connection from another address of this machine.
+    /// Opens a connection from another address of this machine.
     pub(crate) fn open_from(address: &str, from: IpAddr) -> Result<Self> {
         use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
@@ -44,24 +44,24 @@ impl Wire {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Ends the connection by a reset, so that the server learns of it at once.
+    /// Resets the connection, so that the server detects the end immediately.
     pub(crate) fn reset(self) {
         rustix::net::sockopt::set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 
-    /// Sends the bytes as they are.
+    /// Sends the bytes unchanged.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.get_mut().write_all(bytes)
     }
 
-    /// A whole request and its answer.
+    /// Sends a whole request and returns the response.
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer> {
         self.begin(method, path, headers, body.len())?;
         self.write(body)?;
         self.answer(method)
     }
 
-    /// The head of a request with a body of `length` bytes.
+    /// Sends the head of a request whose body has `length` bytes.
     pub(crate) fn begin(&mut self, method: &str, path: &str, headers: &str, length: usize) -> Result<()> {
         self.write(
             format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n")
@@ -69,7 +69,7 @@ impl Wire {
         )
     }
 
-    /// The next answer.
+    /// Reads the next response.
     pub(crate) fn answer(&mut self, method: &str) -> Result<Answer> {
         let (mut head, mut length) = (String::new(), 0);
         loop {

@@ -1,4 +1,4 @@
-//! Old kernels and simple file systems: strace injects errors into system calls.
+//! Simulates old kernels and simple file systems: strace injects errors into system calls.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,8 @@ use oras_testkit::scripted::{Asked, Reply, Scripted};
 
 use crate::sandbox::{Sandbox, ours, snapshot, texts};
 
-/// Runs ours with faults such as `linkat:error=EPERM`. Returns `None` where tracing is not permitted.
+/// Runs our tool with faults such as `linkat:error=EPERM`. Returns `None` if the system does not permit
+/// tracing.
 pub(crate) fn traced(
     sandbox: &Sandbox,
     strace: &Path,
@@ -30,7 +31,7 @@ pub(crate) fn traced(
     trace.contains("execve(").then_some((output, trace))
 }
 
-/// The files of a snapshot that hold `text`.
+/// Returns the files of a snapshot whose content is `text`.
 fn holders<'a>(found: &'a BTreeMap<String, String>, text: &str) -> Vec<&'a str> {
     let text = format!("{:?}", text.as_bytes());
     found.iter().filter(|(_, what)| what.ends_with(&text)).map(|(name, _)| &**name).collect()
@@ -72,7 +73,7 @@ fn pull_unpacks_directories_without_openat2() {
             assert_eq!(snapshot(&sandbox.path("out")), snapshot(&sandbox.path("right")), "{error}");
             sandbox.file("out/d/a.txt", "changed\n");
         }
-        // The walk does not leave the output directory.
+        // The command does not follow a link out of the output directory.
         std::fs::remove_dir_all(sandbox.path("out")).unwrap();
         std::fs::create_dir_all(sandbox.path("out")).unwrap();
         std::fs::create_dir_all(sandbox.path("elsewhere")).unwrap();
@@ -255,7 +256,7 @@ fn pull_killed_between_renames_keeps_earlier_files() {
     }
 }
 
-/// Runs ours with a fault in calls that name `path` only.
+/// Runs our tool with a fault only in the calls that name `path`.
 pub(crate) fn faulty_at(
     sandbox: &Sandbox,
     strace: &Path,
@@ -279,7 +280,7 @@ fn system_errors_are_not_reported_as_not_found() {
     let digest = oras_spec::Digest::sha256(b"content\n");
     let blob = format!("layout/blobs/sha256/{}", digest.encoded());
     for error in ["EIO", "EACCES", "EMFILE"] {
-        // Nobody knows whether the blob is right.
+        // The existing blob cannot be opened, so the command cannot verify it and must fail.
         let fault = format!("openat:error={error}");
         for words in [["push", "--oci-layout", "layout:v2", "f"], ["push", "--oci-layout", "layout:v1", "f"]]
         {

@@ -1,4 +1,5 @@
-//! The number of requests to a real registry, counted between it and the program.
+//! Checks the number of requests to a real registry. A recorder between the tool and the registry counts
+//! them.
 
 use oras_testkit::random;
 use oras_testkit::recorder::Recorder;
@@ -6,7 +7,7 @@ use oras_testkit::registry::{Flavor, Process};
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// Method and path of each request since the last call, digests and uploads left out; sorted.
+/// Returns the method and path of each request since the last call, sorted, without digests and upload ids.
 fn made(recorder: &Recorder) -> Vec<String> {
     let short = |target: &str| {
         let path = target.split('?').next().unwrap_or_default();
@@ -23,7 +24,7 @@ fn made(recorder: &Recorder) -> Vec<String> {
     made
 }
 
-/// Every registry there is: ours, and distribution where it is installed.
+/// Returns our registry, and distribution if it is installed.
 fn registries(test: &str) -> Vec<Process> {
     [Process::ours(&[])].into_iter().chain(Process::open(Flavor::Distribution, test)).collect()
 }
@@ -46,7 +47,8 @@ fn unchanged_copy_sends_one_request_per_side() {
         let ends = |text: &str| text.lines().filter(|line| !line.starts_with("Cop")).count();
         assert_eq!(ends(&first), ends(&second), "{second}");
 
-        // More tags: each is asked for, and as soon as one names something else all are written, with one reading.
+        // With several tags, the copy checks each of them. If any tag names other content, the copy writes
+        // all of them and reads the manifest once.
         sandbox.oras(&["cp", &source, &format!("{target},v2,v3")]);
         assert_eq!(made(&from), ["GET /v2/a/manifests/v1"]);
         let requests = made(&to);
@@ -161,7 +163,8 @@ fn concurrent_referrers_share_one_index_update() {
     assert_eq!(tree.matches("\"doc/x\"").count(), 40);
 }
 
-/// A directory is sent before its digest is known; one that turns out to be there leaves no upload behind.
+/// A directory is sent before its digest is known. If the registry already has the content, the upload is
+/// cancelled.
 #[test]
 fn cancels_unneeded_upload() {
     for registry in registries("cancels_unneeded_upload") {
@@ -178,13 +181,15 @@ fn cancels_unneeded_upload() {
         push("v1");
         let deleted = |made: Vec<String>| made.iter().filter(|line| line.starts_with("DELETE")).count();
         assert_eq!(deleted(made(&recorder)), 0);
-        // If an earlier artifact has the directory, it is hashed first, and nothing is uploaded.
+        // If an earlier artifact contains the directory, the push hashes the directory first and uploads
+        // nothing.
         for tag in ["v1", "v2"] {
             let said = push(tag);
             assert!(said.contains("Exists"), "{said}");
             assert_eq!(deleted(made(&recorder)), 0);
         }
-        // Without such an artifact the directory is uploaded before the registry is found to have it.
+        // Without such an artifact, the push uploads the directory before it detects that the registry has
+        // it.
         sandbox.file("other", "other");
         for tag in ["v1", "v2"] {
             sandbox.oras(&["push", &format!("{reference}:{tag}"), "other"]);

@@ -1,4 +1,4 @@
-//! A directory, a home, and the programs that run in them.
+//! A temporary directory with a home directory, in which tests run programs.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,7 +14,7 @@ pub(crate) fn ours() -> PathBuf {
     peers::built("oras")
 }
 
-/// A fresh directory to work in, with a home of its own.
+/// A new working directory with a separate home directory.
 pub(crate) struct Sandbox {
     root: TempDir,
 }
@@ -27,7 +27,7 @@ impl Sandbox {
         Self { root }
     }
 
-    /// The working directory.
+    /// Returns the working directory.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.path().join("work")
     }
@@ -58,26 +58,26 @@ impl Sandbox {
         self.command(program, arguments).output().unwrap()
     }
 
-    /// Runs a program that reads `input`.
+    /// Runs a program with `input` as its standard input.
     pub(crate) fn feed(&self, program: &Path, arguments: &[&str], input: &str) -> Output {
         self.feed_command(self.command(program, arguments), input)
     }
 
-    /// Runs a command that reads `input`.
+    /// Runs a command with `input` as its standard input.
     pub(crate) fn feed_command(&self, mut command: Command, input: &str) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A program that does not read it is fine.
+        // The program may end without reading its input, so an error is ignored.
         drop(std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()));
         child.wait_with_output().unwrap()
     }
 
-    /// Runs ours, which must succeed; its standard output.
+    /// Runs our tool, which must succeed. Returns its standard output.
     pub(crate) fn oras(&self, arguments: &[&str]) -> String {
         self.ok(&ours(), arguments)
     }
 
-    /// Runs a program, which must succeed; its standard output.
+    /// Runs a program, which must succeed. Returns its standard output.
     pub(crate) fn ok(&self, program: &Path, arguments: &[&str]) -> String {
         let output = self.run(program, arguments);
         let (out, err) = texts(&output);
@@ -85,7 +85,7 @@ impl Sandbox {
         out
     }
 
-    /// Runs ours, which must fail with status 1; its standard error.
+    /// Runs our tool, which must fail with status 1. Returns its standard error.
     pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         let output = self.run(&ours(), arguments);
         let (out, err) = texts(&output);
@@ -93,7 +93,7 @@ impl Sandbox {
         err
     }
 
-    /// A file, a directory with links and modes, and 200 small files.
+    /// Creates a file, a directory with links and modes, and 200 small files.
     pub(crate) fn tree(&self) {
         self.file("hi.txt", "hello world\n");
         self.file("d/a.txt", "a\n");
@@ -117,7 +117,7 @@ pub(crate) fn texts(output: &Output) -> (String, String) {
     )
 }
 
-/// What is below a directory: names, kinds, modes and content.
+/// Returns the names, types, modes and contents of everything below a directory.
 pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut next = vec![root.to_owned()];
@@ -140,7 +140,7 @@ pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Every registry there is, each with its name; those that are missing are counted as skipped.
+/// Starts every installed registry, and returns them with their names. Counts missing registries as skipped.
 pub(crate) fn registries(test: &str) -> Vec<(&'static str, Process)> {
     let mut all =
         vec![("ours", Process::ours(&[])), ("ours without the API", Process::ours(&["--no-referrers"]))];

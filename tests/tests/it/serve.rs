@@ -9,14 +9,14 @@ use oras_testkit::peers;
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// A running `oras serve`, whose log is in `serve.log`.
+/// A running `oras serve`. Its log is in `serve.log`.
 pub(crate) struct Served {
     child: Child,
     address: String,
 }
 
 impl Served {
-    /// Starts it in the sandbox on a free port and waits until it listens.
+    /// Starts the server in the sandbox on a free port and waits until it listens.
     pub(crate) fn start(sandbox: &Sandbox, words: &[&str]) -> Self {
         let words = [&["serve", "--addr", "127.0.0.1:0"], words].concat();
         Self::launch(sandbox, sandbox.command(&ours(), &words))
@@ -34,7 +34,8 @@ impl Served {
         Self { address: address.to_owned(), child }
     }
 
-    /// Its name in references, with the scheme that all clients assume for it.
+    /// Returns the host and port for references. The host is `localhost`, for which all clients use plain
+    /// HTTP.
     pub(crate) fn host(&self) -> String {
         self.address.replace("127.0.0.1", "localhost")
     }
@@ -43,7 +44,7 @@ impl Served {
         &self.address
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -55,7 +56,7 @@ impl Served {
         assert!(status.success());
     }
 
-    /// Waits until it has ended; whether it did so in peace.
+    /// Waits until the server has ended. Returns true if its exit status is 0.
     pub(crate) fn ended(&mut self) -> bool {
         let begun = Instant::now();
         loop {
@@ -70,7 +71,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The server may have ended already, so an error is ignored.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -95,7 +96,7 @@ fn pushed_artifact_pulls_back_and_is_stored_as_layout() {
         sandbox.oras(&["manifest", "delete", "-f", &copied]);
         assert!(!sandbox.run(&ours(), &["resolve", &copied]).status.success());
         if place == "root" {
-            // While it runs, and in both directions.
+            // The layout is readable and writable while the server runs.
             let local = ["--oci-layout", "root/team/app:v1"];
             assert_eq!(
                 sandbox.oras(&[&["resolve"], &local[..]].concat()),
@@ -178,7 +179,7 @@ fn rejects_unservable_paths() {
     assert!(!sandbox.path("absent").exists() && !sandbox.path("absent.tar").exists());
 }
 
-/// Other clients push to a root of layouts and pull what the others pushed.
+/// Several clients push to a directory of layouts, and pull the artifacts of each other.
 #[test]
 fn serves_go_oras_crane_and_others() {
     let test = "serves_go_oras_crane_and_others";

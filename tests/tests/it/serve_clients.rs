@@ -1,5 +1,5 @@
-//! `oras serve` with TLS and users, and every client of the field: each logs in, pushes, pulls, copies and deletes in
-//! its own way.
+//! `oras serve` with TLS and users, and all common clients. Each client logs in, pushes, pulls, copies and
+//! deletes.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use oras_testkit::registry::{HTPASSWD, PASSWORD, USER};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-/// A server that lets in [`USER`] alone, over TLS, and keeps layouts in `root`.
+/// A server with TLS that accepts only [`USER`] and stores layouts in `root`.
 struct Stage {
     sandbox: Sandbox,
     served: Served,
@@ -18,7 +18,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// `None` where certificates can't be made.
+    /// Starts the server. Returns `None` if certificates cannot be created.
     fn set(test: &str) -> Option<Self> {
         let sandbox = Sandbox::new();
         sandbox.tree();
@@ -37,12 +37,12 @@ impl Stage {
         self.certificate.to_str().unwrap()
     }
 
-    /// A reference by the address: `localhost` means plain HTTP to many clients.
+    /// Returns a reference with the IP address, because many clients use plain HTTP for `localhost`.
     fn reference(&self, name: &str) -> String {
         format!("{}/{name}", self.served.address())
     }
 
-    /// What the tag of a layout below the root names, as ours sees it on the disk.
+    /// Returns the digest that a tag of a layout below the root names. Our tool reads it from the disk.
     fn digest(&self, name: &str) -> String {
         self.sandbox.oras(&["resolve", "--oci-layout", &format!("root/{name}")]).trim().to_owned()
     }
@@ -52,7 +52,7 @@ impl Stage {
         assert!(!self.sandbox.run(&ours(), &["resolve", "--oci-layout", &path]).status.success(), "{name}");
     }
 
-    /// A layer for an image, and what is in it.
+    /// Creates a layer of an image, and returns its path.
     fn layer(&self) -> PathBuf {
         let layer = self.sandbox.path("layer.tar");
         let words = ["-cf", "layer.tar", "d/a.txt", "d/sub"];
@@ -147,7 +147,7 @@ fn serves_regctl() {
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
     let run = |words: &[&str]| sandbox.ok(&regctl, words).trim().to_owned();
     let authority = std::fs::read_to_string(&stage.certificate).unwrap();
-    // It would ask before it has a password.
+    // Without `--skip-check`, regctl would contact the registry before it has a password.
     run(&["registry", "set", host, "--skip-check", "--cacert", &authority]);
     let (one, two) = (stage.reference("regctl/one:v1"), stage.reference("regctl/two:v1"));
     let put = ["artifact", "put", "--artifact-type", "a/b", "-f", "hi.txt", &one];
@@ -180,7 +180,7 @@ fn serves_skopeo() {
     let Some(skopeo) = peers::system_or_skip("skopeo", test) else { return };
     let Some(stage) = Stage::set(test) else { return };
     let (host, sandbox) = (stage.served.address(), &stage.sandbox);
-    // It takes a directory, and from it what ends like certificates.
+    // skopeo requires a directory, and reads the files with the extensions of certificates.
     sandbox.file("trusted/ca.crt", std::fs::read(&stage.certificate).unwrap());
     let (login, auth) = (["--cert-dir", "trusted"], ["--authfile", "auth.json"]);
     let run = |words: &[&str]| sandbox.ok(&skopeo, &[&["--insecure-policy"], words, &auth].concat());
@@ -218,7 +218,7 @@ fn serves_helm() {
         let output = sandbox.run(&helm, words);
         let (out, err) = texts(&output);
         assert!(output.status.success(), "{words:?} {out} {err}");
-        // It says what it did on one or the other.
+        // helm prints its result to standard output or to standard error.
         format!("{out}\n{err}")
     };
     run(&["create", "hello"]);
@@ -233,7 +233,7 @@ fn serves_helm() {
     stage.refuses(&helm, &[&["registry", "login", host, "-u", USER, "-p", "wrong"][..], &trust].concat());
     run(&[&["registry", "login", host, "-u", USER, "-p", PASSWORD][..], &trust].concat());
     let pushed = run(&push);
-    // A tag has no plus sign: helm writes an underscore.
+    // A tag cannot contain a plus sign, so helm replaces it with an underscore.
     let digest = stage.digest("charts/hello:1.2.3_build");
     assert!(pushed.contains(&digest), "{pushed}");
     let version = ["--version", "1.2.3+build"];
@@ -247,7 +247,7 @@ fn serves_helm() {
     let by_digest = format!("{chart}@{digest}");
     run(&[&["pull", &by_digest, "-d", "by-digest"][..], &trust].concat());
     assert!(run(&[&["template", "x", &chart][..], &version, &trust].concat()).contains("kind: Service"));
-    // What helm pushed is an artifact like any other.
+    // Our tool can copy the artifact that helm pushed.
     let credentials = ["-u", USER, "-p", PASSWORD];
     let reference = stage.reference("charts/hello:1.2.3_build");
     let copy = ["cp", "-r", &reference, "--to-oci-layout", "ours:v1", "--from-ca-file", stage.cert()];
@@ -260,7 +260,7 @@ fn serves_helm() {
     stage.refuses(&helm, &[&["show", "chart", &chart][..], &version, &trust].concat());
 }
 
-/// While the server runs, other programs read its layouts.
+/// Other programs read the layouts of a running server.
 #[test]
 fn other_tools_read_served_layouts() {
     let test = "other_tools_read_served_layouts";
@@ -294,6 +294,6 @@ fn other_tools_read_served_layouts() {
         assert!(sandbox.ok(&go, &[&["discover"], &local[..]].concat()).contains("a/b"));
         sandbox.ok(&go, &["cp", "-r", "--from-oci-layout", "root/team/image:v1", "--to-oci-layout", "go:v1"]);
     }
-    // Nothing that others did to it came in between.
+    // The other programs did not change the artifact.
     assert_eq!(sandbox.oras(&["resolve", &reference]).trim(), digest);
 }

@@ -1,6 +1,7 @@
-//! `oras serve` that is killed under load, or told to stop: what it acknowledged is there, and nothing is half there.
+//! Kills or stops `oras serve` under load. All acknowledged content must exist, and no partial content may be
+//! visible.
 //!
-//! `ORAS_TEST_ROUNDS=100 cargo test --workspace --test it serve_crash` kills it a hundred times.
+//! `ORAS_TEST_ROUNDS=100 cargo test --workspace --test it serve_crash` kills the server a hundred times.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,13 +16,13 @@ use crate::sandbox::Sandbox;
 use crate::serve::Served;
 use crate::serve_garbage_collection::{Done, check_complete, storm};
 
-/// Clients that push at the same time.
+/// The number of clients that push at the same time.
 const CLIENTS: usize = 4;
-/// A round ends after so many milliseconds at most.
+/// The maximum length of a round in milliseconds.
 const LONGEST: usize = 150;
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// What was answered with 201: a path, and the digest of what it names.
+/// The writes that the server acknowledged with 201: the path, and the digest of its content.
 type Acknowledged = Mutex<Vec<(String, Digest)>>;
 
 /// Pushes blobs and manifests until the connection ends.
@@ -60,7 +61,7 @@ fn push(address: &str, client: usize, round: usize, acknowledged: &Acknowledged)
     Ok(())
 }
 
-/// Everything that was acknowledged is served.
+/// Checks that the server returns all acknowledged content.
 fn verify(address: &str, acknowledged: &[(String, Digest)]) {
     let mut wire = Wire::open(address).unwrap();
     for (path, digest) in acknowledged {
@@ -70,9 +71,9 @@ fn verify(address: &str, acknowledged: &[(String, Digest)]) {
     }
 }
 
-/// Every file that is named as a blob is one, and every manifest that the index lists is there.
+/// Checks that every blob file matches its name, and that every manifest in the index exists.
 fn check_layouts(root: &Path) {
-    // Killed early, the server has made nothing.
+    // A server that was killed early has not created the directory.
     for repository in std::fs::read_dir(root.join("team")).into_iter().flatten() {
         let layout: PathBuf = repository.unwrap().path();
         let blobs = layout.join("blobs/sha256");
@@ -107,7 +108,8 @@ fn killed_server_keeps_acknowledged_content() {
                     scope.spawn(move || push(&address, client, round, acknowledged))
                 })
                 .collect();
-            // Every other round is killed when the load is on, the others whenever it comes.
+            // In every second round, the server is killed only after it has acknowledged content. In the
+            // other rounds, it is killed at a random time.
             while round % 2 == 0 && acknowledged.lock().unwrap().is_empty() {
                 assert!(clients.iter().any(|client| !client.is_finished()), "somebody pushes");
                 std::thread::sleep(Duration::from_millis(1));
@@ -128,16 +130,16 @@ fn killed_server_keeps_acknowledged_content() {
     assert!(!all.is_empty(), "something was acknowledged");
 }
 
-/// The longest of the blobs that are sent over several lives of the server.
+/// The number of parts of a blob whose upload continues over several runs of the server.
 const PARTS: usize = 8;
 
-/// Sends a blob in parts, each to the server that is there then; what the server says it has is what was acknowledged, or
-/// more.
+/// Sends a blob in parts to the server that runs at that time. The server must report at least the
+/// acknowledged length.
 struct LongUpload {
     blob: Vec<u8>,
     location: String,
     acknowledged: usize,
-    /// Whether the last request was sent.
+    /// Whether the last request, which commits the blob, was sent.
     closed: bool,
 }
 
@@ -150,13 +152,15 @@ impl LongUpload {
         Self { blob, location: opened.header("location").to_owned(), acknowledged: 0, closed: false }
     }
 
-    /// Asks where to go on, and sends parts until the connection ends; whether the blob is there.
+    /// Queries the received length, and sends parts until the connection ends. Returns true if the blob is
+    /// stored.
     fn go_on(&mut self, address: &str) -> bool {
         let Ok(mut wire) = Wire::open(address) else { return false };
         let digest = Digest::sha256(&self.blob);
         let Ok(told) = wire.ask("GET", &self.location, "", b"") else { return false };
         if told.status == 404 {
-            // The answer to the last request was lost. No manifest needs the blob, so that it may be gone again.
+            // The response to the last request was lost. No manifest needs the blob, so garbage collection
+            // may have deleted it.
             assert!(self.closed, "the upload is lost");
             let stored = wire.ask("GET", &format!("/v2/team/long/blobs/{digest}"), "", b"");
             return stored.is_ok_and(|stored| stored.status == 404 || stored.body == self.blob);
@@ -183,7 +187,8 @@ impl LongUpload {
     }
 }
 
-/// With garbage collection all the time, deletes, and uploads that take several lives of the server.
+/// The server runs garbage collection all the time. Clients delete manifests, and uploads continue over
+/// several runs of the server.
 #[test]
 fn server_killed_during_garbage_collection_loses_nothing() {
     let sandbox = Sandbox::new();

@@ -16,7 +16,7 @@ fn content(size: usize) -> Vec<u8> {
     (0..=u8::MAX).cycle().take(size).collect()
 }
 
-/// Contents of a file that is no longer `right`.
+/// Returns damaged variants of the content `right`.
 fn damaged(right: &[u8]) -> Vec<Vec<u8>> {
     let flipped = |at: usize| {
         let mut bytes = right.to_vec();
@@ -39,7 +39,7 @@ fn ask(served: &Served, headers: &str, path: &str) -> std::io::Result<Answer> {
     Wire::open(served.address())?.ask("GET", path, headers, b"")
 }
 
-/// Asserts that an answer is a failure or is cut.
+/// Asserts that a response is a failure or is cut.
 fn refused(served: &Served, headers: &str, path: &str) {
     if let Ok(answer) = ask(served, headers, path) {
         // An empty file has no range.

@@ -14,7 +14,7 @@ use crate::serve::Served;
 const UPLOADS: &str = "/v2/a/blobs/uploads/";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A small file system in memory, until it is dropped.
+/// A small file system in memory, which is unmounted when dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -29,7 +29,7 @@ impl SmallDisk {
         None
     }
 
-    /// Takes all the room that is left.
+    /// Fills the file system.
     fn fill(&self) {
         let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
         for size in [1 << 16, 1 << 12, 1] {
@@ -98,7 +98,7 @@ fn reports_full_disk_and_still_deletes() {
         is_full(&client.put("four"));
         is_full(&client.put("one-more"));
         assert_eq!(client.ask("GET", "/v2/a/manifests/one", b"").body, index("one").as_bytes());
-        // Each of these needs room for a new index.
+        // Each of these requests writes a new index, which needs disk space.
         let digest = Digest::sha256(index("two").as_bytes());
         assert_eq!(client.ask("DELETE", "/v2/a/manifests/one", b"").status, 202);
         assert_eq!(client.ask("DELETE", &format!("/v2/a/manifests/{digest}"), b"").status, 202);
@@ -114,7 +114,7 @@ fn reports_full_disk_and_still_deletes() {
     }
 }
 
-/// Every answer is a failure of the server, none says that something is not there.
+/// Every response must be a server error. No response may report missing content.
 #[test]
 fn exhausted_descriptors_are_not_reported_as_404() {
     let sandbox = Sandbox::new();
@@ -145,7 +145,8 @@ fn exhausted_descriptors_are_not_reported_as_404() {
         ("DELETE", "/v2/a/manifests/one".into(), vec![]),
         ("DELETE", blob(&small), vec![]),
     ];
-    // Connections that are open before, as none can be accepted then.
+    // The connections are opened before the limit is lowered, because the server cannot accept new ones
+    // afterwards.
     let mut wires: Vec<_> = requests.iter().map(|_| Wire::open(served.address()).unwrap()).collect();
     for wire in &mut wires {
         assert_eq!(wire.ask("GET", "/v2/", "", b"").unwrap().status, 200);
@@ -157,7 +158,7 @@ fn exhausted_descriptors_are_not_reported_as_404() {
     for (number, ((method, path, body), wire)) in requests.iter().zip(&mut wires).enumerate() {
         let typed = format!("Content-Type: {INDEX}\r\n");
         let answer = wire.ask(method, path, &typed, body).unwrap();
-        // What needs no file may work.
+        // Requests that open no file may succeed.
         let works = answer.status < 300 && matches!(*method, "DELETE" | "HEAD");
         assert!(answer.status >= 500 || works, "{number} {method} {path} {answer:?}");
     }
@@ -217,7 +218,7 @@ fn serves_without_newer_system_calls() {
     }
 }
 
-/// A server below strace, which would go on without strace.
+/// A server that is a child of strace. It would continue to run if only strace were killed.
 pub(crate) struct Traced(pub(crate) Served);
 
 impl Drop for Traced {

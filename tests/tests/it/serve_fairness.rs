@@ -1,4 +1,4 @@
-//! `oras serve` with a client that uses all it can get: other clients are still served.
+//! One client uses as many resources as it can. `oras serve` must still serve other clients.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::serve::Served;
 
 const UPLOADS: &str = "/v2/team/app/blobs/uploads/";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Nobody waits longer for an answer.
+/// The maximum time in which a client must get a response.
 const PROMPT: Duration = Duration::from_secs(10);
 
-/// Another client than those who call from 127.0.0.1.
+/// The address of another client, which differs from 127.0.0.1.
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// How many descriptors the server has.
+/// Returns the number of open descriptors of the server.
 fn descriptors(served: &Served) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", served.id())).unwrap().count()
 }
@@ -27,7 +27,8 @@ fn index(size: usize) -> String {
     format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[],"annotations":{{"a":"{filler}"}}}}"#)
 }
 
-/// Pushes a blob in chunks and a large manifest from another address, and pulls them, each promptly.
+/// Pushes a blob in chunks and a large manifest from another address, and pulls both. Each request must get a
+/// prompt response.
 fn works_for_others(served: &Served) {
     let mut wire = Wire::open_from(served.address(), OTHER).unwrap();
     let mut ask = |method: &str, path: &str, headers: &str, body: &[u8]| -> Answer {
@@ -64,7 +65,7 @@ fn idle_uploads_hold_no_descriptors() {
     let before = descriptors(&served);
     let mut locations: Vec<_> = (0..200).map(|_| open(&mut wire)).collect();
     locations.push(first);
-    // One whose client breaks off is idle, too.
+    // An upload whose client disconnects becomes idle, too.
     let mut broken = Wire::open(served.address()).unwrap();
     broken.begin("PATCH", &locations[0], "", 100).unwrap();
     broken.write(b"there ").unwrap();
@@ -110,13 +111,13 @@ fn slow_manifests_do_not_block_other_clients() {
             let mut wire = Wire::open(served.address()).unwrap();
             let typed = format!("Content-Type: {INDEX}\r\n");
             wire.begin("PUT", "/v2/team/app/manifests/drip", &typed, 4 << 20).unwrap();
-            // The server closes those that make room.
+            // The server may close this connection to make room, so an error is ignored.
             drop(wire.write(&vec![b' '; sent]));
             wire
         };
         let mut held: Vec<_> = (0..16).map(|_| drip(100_000)).collect();
         works_for_others(&served);
-        // Nearly all the memory that there is for manifests; more would wait.
+        // These requests use nearly all of the memory for manifests. A further request would wait.
         held.extend((0..7).map(|_| drip((4 << 20) - 1)));
         held.push(drip(2_500_000));
         works_for_others(&served);

@@ -1,4 +1,4 @@
-//! `oras serve` deletes garbage while clients push, delete and push again.
+//! `oras serve` collects garbage while clients push, delete and push again.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::serve::Served;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CLIENTS: u64 = 4;
-/// Different blobs, which the manifests of all clients share.
+/// The number of different blobs, which the manifests of all clients share.
 const BLOBS: usize = 60;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,7 @@ fn described(blob: &[u8]) -> String {
     )
 }
 
-/// Brings a blob there as clients do: asks, and sends it if it is not there, in one of three ways.
+/// Pushes a blob as clients do: checks whether it exists, and uploads a missing blob in one of three ways.
 fn bring(wire: &mut Wire, repository: &str, blob: &[u8], way: usize) -> std::io::Result<()> {
     let digest = Digest::sha256(blob);
     if wire.ask("HEAD", &format!("/v2/{repository}/blobs/{digest}"), "", b"")?.status == 200 {
@@ -60,16 +60,18 @@ fn bring(wire: &mut Wire, repository: &str, blob: &[u8], way: usize) -> std::io:
     Ok(())
 }
 
-/// What one client did.
+/// The results of the clients.
 #[derive(Default)]
 pub(crate) struct Done {
-    /// Paths of manifests that were acknowledged and are not deleted.
+    /// The paths of manifests that were acknowledged and not deleted.
     pub(crate) live: BTreeSet<String>,
-    /// Pushes that were begun anew, because a blob had gone in between.
+    /// The number of pushes that clients repeated, because the server had deleted a blob before the manifest
+    /// was pushed.
     again: usize,
 }
 
-/// Pushes manifests of shared blobs and deletes some of its own, if it `deletes`, until `is_over` or the connection ends.
+/// Pushes manifests of shared blobs until `is_over` returns true or the connection ends. If `deletes` is set,
+/// also deletes some of these manifests.
 pub(crate) fn storm(
     address: &str,
     (seed, deletes): (u64, bool),
@@ -103,7 +105,8 @@ pub(crate) fn storm(
             if answer.status == 201 {
                 break;
             }
-            // A blob was older than the delay: whoever takes so long begins anew, and is told so.
+            // A blob was older than the delay and was deleted. The server reports this, and the client
+            // repeats the push.
             let text = String::from_utf8_lossy(&answer.body);
             assert!(answer.status == 404 && text.contains("MANIFEST_BLOB_UNKNOWN"), "{answer:?} {text}");
             done.lock().unwrap().again += 1;
@@ -115,7 +118,7 @@ pub(crate) fn storm(
         mine.push(by_digest);
         while deletes && mine.len() > 20 || (deletes && !mine.is_empty() && numbers.below(3) == 0) {
             let path = mine.swap_remove(numbers.below(mine.len()));
-            // Killed in between, nobody knows whether it is there.
+            // If the server is killed during the request, the manifest may or may not exist.
             done.lock().unwrap().live.remove(&path);
             let deleted = wire.ask("DELETE", &path, "", b"")?;
             assert_eq!(deleted.status, 202, "{deleted:?}");
@@ -124,7 +127,7 @@ pub(crate) fn storm(
     Ok(())
 }
 
-/// Every manifest is there, with every blob that it lists; some digest of a blob.
+/// Checks that every manifest exists, with every blob that it lists.
 pub(crate) fn check_complete(address: &str, manifests: &BTreeSet<String>) {
     let mut wire = Wire::open(address).unwrap();
     for path in manifests {
@@ -152,7 +155,7 @@ fn blobs(sandbox: &Sandbox) -> usize {
 
 #[test]
 fn keeps_acknowledged_content_and_deletes_garbage() {
-    // A delay that is over before most clients have pushed, and one that is not.
+    // The first delay ends before most clients have pushed their manifests, the second does not.
     for (delay, untagged) in [("300ms", &["--gc-untagged"][..]), ("2s", &[])] {
         let sandbox = Sandbox::new();
         let words = [&["--gc-interval", "150ms", "--gc-delay", delay, "root"], untagged].concat();
@@ -168,7 +171,7 @@ fn keeps_acknowledged_content_and_deletes_garbage() {
                 });
             }
             let (mut before, mut removed) = (0, 0);
-            // On a machine that has other things to do it takes longer until something has happened.
+            // On a busy machine, it takes longer until enough blobs were deleted.
             let is_little = |removed| removed < 3 || done.lock().unwrap().live.len() < 5;
             while begun.elapsed() < length || (is_little(removed) && begun.elapsed() < PATIENCE) {
                 let now = blobs(&sandbox);
@@ -211,7 +214,7 @@ fn keeps_untagged_manifests_by_default() {
         std::thread::sleep(Duration::from_millis(2500));
         assert!(sandbox.oras(&["discover", &reference]).contains("a/b"));
         sandbox.oras(&["untag", &reference]);
-        // Asking for it would keep it.
+        // A request for the manifest would count as a use and keep it, so the test checks the file.
         let manifest = sandbox.path("root/a/blobs").join(digest.replace(':', "/"));
         let begun = Instant::now();
         let patience = if untagged { PATIENCE } else { Duration::from_secs(3) };

@@ -14,11 +14,11 @@ use crate::serve::Served;
 use crate::serve_garbage_collection::{Done, storm};
 
 const CLIENTS: u64 = 3;
-/// So many manifests are no storm yet.
+/// The test needs more manifests than this.
 const FEW: usize = 10;
 const LAYOUT: &str = "root/team/app0";
 
-/// An image that every tool takes for one, at `reference`.
+/// Pushes an image that every tool accepts to `reference`.
 fn push_image(sandbox: &Sandbox, reference: &str) {
     sandbox.file("files/hello.txt", "hello\n");
     sandbox.ok(Path::new("/bin/tar"), &["-cf", "layer.tar", "-C", "files", "hello.txt"]);
@@ -34,7 +34,7 @@ fn push_image(sandbox: &Sandbox, reference: &str) {
     sandbox.oras(&["push", "--config", config, reference, layer]);
 }
 
-/// Reads the index and everything that it reaches; how many blobs that are.
+/// Reads the index and everything that it reaches. Returns the number of blobs.
 fn check(layout: &Path) -> usize {
     let read =
         |path: &str| std::fs::read(layout.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -57,7 +57,7 @@ fn check(layout: &Path) -> usize {
     count
 }
 
-/// Runs a tool again and again.
+/// Reads the layout with a tool. It is called repeatedly.
 type Reader<'a> = Box<dyn Fn(usize) + Send + Sync + 'a>;
 
 fn readers<'a>(sandbox: &'a Sandbox, test: &str) -> Vec<Reader<'a>> {
@@ -123,12 +123,12 @@ fn layouts_stay_valid_during_pushes() {
         for reader in &readers {
             let reading = &reading;
             scope.spawn(move || {
-                // The storm ends with the readers, however they do.
+                // The writers stop when the readers end, even after a panic.
                 let _ends = Ends(reading);
                 (0..5).for_each(reader);
             });
         }
-        // On a busy machine the readers may be done before there was much of a storm.
+        // On a busy machine, the readers may end before the writers have pushed enough manifests.
         let give_up = Instant::now() + Duration::from_secs(60);
         let pushed = || done.lock().unwrap().live.len();
         while reading.load(Ordering::SeqCst) > 0 || pushed() <= FEW && Instant::now() < give_up {

@@ -21,7 +21,7 @@ fn reports_readiness_by_storage_directory() {
     std::thread::sleep(Duration::from_millis(1100));
     let refused = get(&served, "/readyz");
     assert_eq!(refused.status, 503);
-    // Where that is, is for the log.
+    // Only the log may contain the path of the directory.
     assert!(!String::from_utf8_lossy(&refused.body).contains("root"));
     assert_eq!(get(&served, "/healthz").status, 200);
     let log = std::fs::read_to_string(sandbox.path("serve.log")).unwrap();
@@ -48,7 +48,7 @@ fn counts_client_requests_in_metrics() {
     }
 }
 
-/// A limit that is told is kept to by every client.
+/// Every client respects the chunk size that the server announces.
 #[test]
 fn clients_respect_minimum_chunk_length() {
     let test = "clients_respect_minimum_chunk_length";
@@ -66,7 +66,7 @@ fn clients_respect_minimum_chunk_length() {
         assert_eq!(std::fs::read(sandbox.path(&format!("out{number}/big"))).unwrap(), content);
     }
     if let Some(regctl) = peers::find_or_skip(peers::REGCTL, test) {
-        // One that has nothing to mount.
+        // An empty server, so that regctl cannot mount the blob.
         let other = Served::start(&sandbox, &["--min-chunk-size", "1M", "--memory"]);
         for host in [served.host(), other.host()] {
             let sizes = ["--blob-chunk", "100000", "--blob-max", "200000"];

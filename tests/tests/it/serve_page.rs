@@ -9,7 +9,7 @@ use crate::raw_connection::Wire;
 use crate::sandbox::{Sandbox, texts};
 use crate::serve::Served;
 
-/// What shows in the page, if a browser takes text for something else.
+/// Texts that change the page if a browser interprets them as markup.
 const ATTACKS: [&str; 4] = [
     "<script>document.body.append('OWN' + 'ED')</script>",
     "<img src=x onerror=\"document.body.append('OWN' + 'ED')\">",
@@ -17,12 +17,12 @@ const ATTACKS: [&str; 4] = [
     "</bdi></pre><svg onload=\"document.body.append('OWN' + 'ED')\">",
 ];
 
-/// The document as Chromium has it after it loaded `address` in a window of that width.
+/// Returns the document after Chromium has loaded `address` in a window of `width` pixels.
 fn document(sandbox: &Sandbox, chromium: &Path, address: &str, width: u32, more: &[&str]) -> String {
     let profile = tempfile::tempdir_in(sandbox.work()).unwrap();
     let profile = format!("--user-data-dir={}", profile.path().display());
     let window = format!("--window-size={width},800");
-    // Root has no sandbox; nothing but the page shall be asked for.
+    // Chromium has no sandbox for root. The other options disable all requests except those for the page.
     let words = [
         "--headless",
         "--no-sandbox",
@@ -51,14 +51,14 @@ fn get(served: &Served, host: &str, path: &str) -> String {
     String::from_utf8(answer.body).unwrap()
 }
 
-/// The lines that a page offers to copy.
+/// Returns the command lines that a page offers to copy.
 fn commands(page: &str) -> Vec<String> {
     let found = page.split("<code id=\"command-").skip(1);
     let found = found.map(|part| part.split_once('>').unwrap().1.split_once('<').unwrap().0);
     found.map(|line| line.replace("&quot;", "\"").replace("&amp;", "&")).collect()
 }
 
-/// A repository with an artifact whose every text is an attack, its pages, and what leads to them.
+/// Creates a repository with an artifact whose texts are all attacks. Returns the paths of its pages.
 fn hostile(sandbox: &Sandbox, served: &Served) -> Vec<String> {
     sandbox.file("hi.txt", "hello");
     let reference = format!("{}/hostile:v1", served.host());
@@ -67,7 +67,7 @@ fn hostile(sandbox: &Sandbox, served: &Served) -> Vec<String> {
         words.extend(["-a".to_owned(), format!("{number}{attack}={attack}")]);
     }
     sandbox.oras(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    // Manifests are taken as they come: also one with types that no tool would write.
+    // The server also accepts a manifest with media types that no tool would write.
     let json = |text: &str| serde_json::to_string(text).unwrap();
     let digest = sandbox.oras(&["resolve", &reference]).trim().to_owned();
     let size = sandbox.oras(&["manifest", "fetch", &reference]).len();
@@ -104,7 +104,7 @@ fn browser_runs_no_pushed_scripts() {
     let test = "browser_runs_no_pushed_scripts";
     let Some(chromium) = peers::system_or_skip("chromium", test) else { return };
     let sandbox = Sandbox::new();
-    // What the browser does with the same text where it is not escaped.
+    // Without escaping, the browser executes the same text.
     let naive =
         sandbox.file("naive.html", format!("<html><body><bdi>{}</bdi></body></html>", ATTACKS.join("")));
     let shown = document(&sandbox, &chromium, &format!("file://{}", naive.display()), 1200, &[]);
@@ -121,7 +121,8 @@ fn browser_runs_no_pushed_scripts() {
     }
 }
 
-/// What `asked`, an expression, is of a page that Chromium has in a frame: `d` is its document.
+/// Returns the value of the expression `asked` for a page that Chromium shows in a frame. `d` is the document
+/// of the page.
 fn framed(sandbox: &Sandbox, chromium: &Path, page: &str, frame: &str, asked: &str) -> String {
     let page = page.replace('&', "&amp;").replace('"', "&quot;");
     let script = format!("onload = () => {{ const d = frames[0].document; document.title = {asked} }}");
@@ -132,7 +133,8 @@ fn framed(sandbox: &Sandbox, chromium: &Path, page: &str, frame: &str, asked: &s
     shown.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0.to_owned()
 }
 
-/// The page with its style and its script inside, as a frame takes it: from elsewhere it can't be framed.
+/// Returns the page with its style sheet and its script inside. A frame can show only this form, because the
+/// server forbids frames.
 fn whole(served: &Served, path: &str) -> String {
     let page = get(served, &served.host(), path);
     let asset = |extension: &str| {
@@ -186,7 +188,7 @@ fn browser_logs_in() {
     let address = format!("http://{USER}:{PASSWORD}@{}/-/team/app:v1", served.host());
     let shown = document(&sandbox, &chromium, &address, 1200, &[]);
     assert!(shown.contains("team/app:v1</h1>") && shown.contains("data-copy"), "{shown}");
-    // The script came, too.
+    // The browser also loaded the script.
     assert!(!shown.contains("hidden"), "{shown}");
     let answer = Wire::open(served.address()).unwrap().ask("GET", "/-/team/app:v1", "", b"").unwrap();
     assert_eq!(answer.status, 401);
@@ -194,7 +196,7 @@ fn browser_logs_in() {
     assert!(!String::from_utf8_lossy(&answer.body).contains("hi.txt"));
 }
 
-/// On a narrow screen nothing has to be moved sideways.
+/// On a narrow screen, the page needs no horizontal scrolling.
 #[test]
 fn page_fits_window_width() {
     let test = "page_fits_window_width";
@@ -222,7 +224,7 @@ fn page_fits_window_width() {
     }
 }
 
-/// Each line does what it says, as it stands.
+/// Each command line works unchanged.
 #[test]
 fn copyable_commands_of_page_work() {
     let sandbox = Sandbox::new();

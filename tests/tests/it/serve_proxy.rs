@@ -11,7 +11,7 @@ use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-/// A real registry with `team/app:v1` in it, behind something that writes down what it is asked.
+/// A real registry with `team/app:v1`, behind a recorder of its requests.
 pub(crate) struct Upstream {
     pub(crate) sandbox: Sandbox,
     pub(crate) registry: Process,
@@ -27,7 +27,7 @@ impl Upstream {
         Some(upstream)
     }
 
-    /// The artifact by that tag in the registry itself.
+    /// Returns the reference of a tag in the registry itself.
     pub(crate) fn name(&self, tag: &str) -> String {
         format!("{}/team/app:{tag}", self.registry.host())
     }
@@ -40,12 +40,12 @@ impl Upstream {
         self.sandbox.oras(&["resolve", &self.name(tag)]).trim().to_owned()
     }
 
-    /// A proxy of it that keeps what it reads in `place`.
+    /// Starts a proxy of the registry that caches content in `place`.
     pub(crate) fn served(&self, place: &str) -> Served {
         Served::start(&self.sandbox, &["--proxy", &self.recorder.host(), place])
     }
 
-    /// The requests since it was asked last, each as method and path.
+    /// Returns the method and path of each request since the last call.
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = self.recorder.take();
         asked.iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
@@ -77,7 +77,7 @@ fn serves_cached_content_without_upstream() {
         assert!(sandbox.oras(&["discover", &reference]).contains("a/b"));
         sandbox.oras(&["cp", "-r", &reference, "--to-oci-layout", "copy:v1"]);
         upstream.asked();
-        // What has a digest is asked for once.
+        // Content with a digest is requested only once.
         sandbox.oras(&["pull", "-o", "second", &by_digest]);
         assert_eq!(upstream.asked(), Vec::<String>::new());
         sandbox.oras(&["pull", "-o", "third", &reference]);
@@ -102,7 +102,7 @@ fn serves_cached_content_without_upstream() {
             assert_eq!(answer.status, 502, "{answer:?}");
             assert!(String::from_utf8_lossy(&answer.body).contains("is not here"), "{answer:?}");
         }
-        // By its digest, nobody needs to be warned.
+        // A response for a digest needs no warning, because the content cannot be stale.
         let known = get(&served, &format!("/v2/team/app/manifests/{digest}"));
         assert!(known.status == 200 && !known.head.to_lowercase().contains("warning"), "{known:?}");
     }
@@ -124,10 +124,11 @@ fn resolves_names_like_upstream() {
     assert_eq!(get(&served, "/v2/team/app/manifests/absent").status, 404);
     assert_eq!(get(&served, "/v2/no/such/tags/list").status, 404);
     assert_eq!(get(&served, &format!("/v2/no/such/blobs/{moved}")).status, 404);
-    // Nothing is made of what is asked for in vain.
+    // Requests for missing repositories create no directories.
     assert!(!upstream.sandbox.path("root/no").exists());
 
-    // What is gone there is not served when the upstream is away, either; by its digest it is still here.
+    // A tag that was deleted at the upstream is not served, even when the upstream is unreachable. The
+    // manifest is still available by digest.
     upstream.sandbox.oras(&["manifest", "delete", "-f", &upstream.name("v1")]);
     assert_eq!(tagged().status, 404);
     let sandbox = &upstream.sandbox;
@@ -211,7 +212,7 @@ fn upstream_receives_only_its_own_credentials() {
     sandbox.oras(&["login", "-u", USER, "-p", PASSWORD, &host]);
     let served = Served::start(&sandbox, &["--proxy", &host, "root"]);
     recorder.take();
-    // The client has credentials for the proxy, which are nobody else's business.
+    // The client's credentials are for the proxy only. The proxy must not send them to the upstream.
     let theirs = "Authorization: Basic dGhlaXI6c2VjcmV0\r\n";
     let mut wire = Wire::open(served.address()).unwrap();
     let answer = wire.ask("GET", "/v2/team/app/manifests/v1", theirs, b"").unwrap();
@@ -223,13 +224,13 @@ fn upstream_receives_only_its_own_credentials() {
     assert!(out.join("hi.txt").is_file());
     let sent: Vec<_> = recorder.take().into_iter().flat_map(|asked| asked.headers).collect();
     let sent: Vec<_> = sent.iter().filter(|line| line.to_lowercase().starts_with("authorization")).collect();
-    // `user:pass`.
+    // The value encodes `user:pass`.
     assert!(!sent.is_empty() && sent.iter().all(|line| line.ends_with("Basic dXNlcjpwYXNz")), "{sent:?}");
     let log = log(&sandbox);
     assert!(!log.contains("dXNlcjpwYXNz") && !log.contains("dGhlaXI6c2VjcmV0"), "{log}");
 }
 
-/// The clients of the field pull through a proxy, one after the other from what the one before left there.
+/// Common clients pull through a proxy.
 #[test]
 fn common_clients_pull_through_proxy() {
     let test = "common_clients_pull_through_proxy";
@@ -241,7 +242,7 @@ fn common_clients_pull_through_proxy() {
         ("regctl", peers::find_or_skip(peers::REGCTL, test)),
         ("skopeo", peers::system_or_skip("skopeo", test)),
     ];
-    // Each from an empty cache, and from a full one while the upstream is away.
+    // Each client pulls with an empty cache, and with a filled cache while the upstream is down.
     let caches: Vec<_> = programs
         .iter()
         .filter_map(|(name, program)| {

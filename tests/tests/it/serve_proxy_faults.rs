@@ -1,4 +1,5 @@
-//! `oras serve --proxy` with many clients at once, and with upstreams that break, stall or lie.
+//! `oras serve --proxy` with many concurrent clients, and with upstreams that fail, stall or send wrong
+//! content.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +21,7 @@ use crate::serve_proxy::{Upstream, get};
 
 const BIG: usize = 64 << 20;
 
-/// An upstream with a big blob in `team/app:big`; its bytes and the path to them.
+/// Starts an upstream with a big blob in `team/app:big`. Returns the bytes and the path of the blob.
 fn with_big_blob(test: &str) -> Option<(Upstream, Vec<u8>, String)> {
     let upstream = Upstream::new(Flavor::Distribution, test)?;
     let bytes = random::bytes(1, BIG);
@@ -31,7 +32,8 @@ fn with_big_blob(test: &str) -> Option<(Upstream, Vec<u8>, String)> {
     Some((upstream, bytes, path))
 }
 
-/// How many downloads of blobs were begun; one may ask for parts of its blob, too, over more connections.
+/// Returns the number of started blob downloads. A download may also request ranges of its blob over more
+/// connections, which do not count.
 fn downloads(upstream: &Upstream) -> usize {
     let asked = upstream.recorder.take();
     let is_part = |line: &String| line.to_lowercase().starts_with("range:");
@@ -41,7 +43,7 @@ fn downloads(upstream: &Upstream) -> usize {
     whole.count()
 }
 
-/// The files below a directory that are no part of an empty repository.
+/// Returns the files below a directory that do not belong to an empty repository.
 fn kept(root: &Path) -> Vec<String> {
     let (mut found, mut next) = (Vec::new(), vec![root.to_owned()]);
     while let Some(directory) = next.pop() {
@@ -122,7 +124,8 @@ fn range_of_uncached_blob_is_relayed_and_not_cached() {
     assert_eq!(upstream.asked(), Vec::<String>::new());
 }
 
-/// A blob is read while it comes, by those too who ask for it later; its last piece comes when it was verified.
+/// Clients read a blob while the proxy downloads it, including clients that request it later. They get the
+/// last piece only after the verification.
 #[test]
 fn streams_blob_while_downloading() {
     let memory = Arc::new(MemoryRegistry::new());
@@ -174,7 +177,7 @@ fn broken_download_is_cut_and_not_cached() {
     assert_eq!(reads.status, 502, "{reads:?}");
     assert_eq!(kept(&upstream.sandbox.path("root")), Vec::<String>::new());
     drop(served);
-    // The same store, and an upstream that is well again.
+    // The same cache, with a working upstream.
     let served = Served::start(&upstream.sandbox, &["--proxy", &upstream.registry.host(), "root"]);
     assert_eq!(get(&served, &path).body, bytes);
 }
@@ -189,7 +192,7 @@ fn resumes_broken_upstream_transfer() {
     assert_eq!(kept(&upstream.sandbox.path("root")), [Digest::sha256(&bytes).encoded()]);
 }
 
-/// Whatever an upstream sends in place of what was asked for, no client takes it for that.
+/// If an upstream sends wrong content, no client gets a complete response.
 #[test]
 fn wrong_bytes_never_yield_complete_response() {
     let test = "wrong_bytes_never_yield_complete_response";
@@ -204,7 +207,7 @@ fn wrong_bytes_never_yield_complete_response() {
         for path in [&big, &small, &big, &small] {
             let mut wire = Wire::open(served.address()).unwrap();
             wire.begin("GET", path, "", 0).unwrap();
-            // What is small may be known to be wrong before the answer begins.
+            // The proxy may detect wrong small content before it sends the response.
             assert!(wire.answer("GET").map_or(true, |answer| answer.status == 502), "{path}");
         }
         for fault in ["flip", "body={}", "body="] {
@@ -215,12 +218,12 @@ fn wrong_bytes_never_yield_complete_response() {
         liar.inject("GET /manifests/ flip x2".parse().unwrap());
         assert_eq!(get(&served, &format!("/v2/team/app/manifests/{digest}")).status, 502);
         assert_eq!(kept(&upstream.sandbox.path("root")), Vec::<String>::new());
-        // A HEAD that names another digest is not believed: GET decides.
+        // The proxy does not trust a HEAD response with another digest. It uses the GET response.
         let other = Digest::sha256(b"x");
         let fault = format!("HEAD /manifests/ header=Docker-Content-Digest:_{other} x1");
         liar.inject(fault.parse().unwrap());
         assert_eq!(get(&served, manifest).header("docker-content-digest"), digest);
-        // An honest answer after that counts.
+        // A correct response after that is used.
         drop(served);
         let served = upstream.served(place);
         assert_eq!(get(&served, &small).body, b"hello world\n");
@@ -228,7 +231,8 @@ fn wrong_bytes_never_yield_complete_response() {
     }
 }
 
-/// An upstream that fails or says nothing is away; one that refuses is not.
+/// An upstream counts as unreachable if it fails or sends no response. An upstream that rejects a request is
+/// reachable.
 #[test]
 fn serves_stale_content_only_if_upstream_is_unreachable() {
     let test = "serves_stale_content_only_if_upstream_is_unreachable";
@@ -240,7 +244,7 @@ fn serves_stale_content_only_if_upstream_is_unreachable() {
         [("503", 3, 200), ("500", 3, 200), ("429", 3, 200), ("401", 2, 403), ("403", 2, 403), ("404", 1, 404)]
     {
         upstream.recorder.inject(
-            // A HEAD that is refused is asked again by GET.
+            // The proxy repeats a rejected HEAD as GET.
             format!("* /manifests/ status={fault} x{tries}").parse().unwrap(),
         );
         let answer = get(&served, path);
@@ -250,7 +254,7 @@ fn serves_stale_content_only_if_upstream_is_unreachable() {
             assert!(answer.header("warning").contains("v1, as seen last"), "{answer:?}");
         }
     }
-    // Nobody waits for long for one that says nothing.
+    // Clients do not wait long for an upstream that sends no response.
     let silent = Scripted::start(|_| Reply::silent());
     drop(served);
     get(&upstream.served("root"), path);
@@ -263,7 +267,7 @@ fn serves_stale_content_only_if_upstream_is_unreachable() {
     assert!(begun.elapsed() < Duration::from_secs(2), "everybody waits");
 }
 
-/// A cache that can't be written is as good as none, and lets no wrong bytes through either.
+/// If the cache is not writable, the proxy relays content without caching, and still detects wrong bytes.
 #[test]
 fn relays_content_that_cannot_be_cached() {
     let test = "relays_content_that_cannot_be_cached";
@@ -276,11 +280,12 @@ fn relays_content_that_cannot_be_cached() {
     assert_eq!(get(&served, &big).body, bytes);
     assert_eq!(get(&served, &small).body, b"hello world\n");
     for path in [&big, &small] {
-        // The download that can't be kept is given up; what is passed on is the next one.
+        // The proxy abandons the download that it cannot cache, and relays a second one. So the fault applies
+        // to both.
         upstream.recorder.inject("GET /blobs/ flip x2".parse().unwrap());
         let mut wire = Wire::open(served.address()).unwrap();
         wire.begin("GET", path, "", 0).unwrap();
-        // What is small is known to be wrong before the answer begins.
+        // The proxy may detect wrong small content before it sends the response.
         assert!(wire.answer("GET").map_or(true, |answer| answer.status == 502), "{path}");
     }
     let log = std::fs::read_to_string(upstream.sandbox.path("serve.log")).unwrap();

@@ -11,7 +11,8 @@ use crate::raw_connection::{Answer, Wire};
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
 
-/// Media types that the server does not know, and bytes; the last ones come without a type, or with one for anything.
+/// Media types that the server does not know, and the bytes of manifests. The last manifests have no type or
+/// a generic type.
 const MANIFESTS: [(&str, &[u8]); 8] = [
     ("application/vnd.example.thing.v9+json", br#"{"schemaVersion":9,  "things":[1,2]}"#),
     ("application/vnd.oras.artifact.manifest.v1+json", br#"{"artifactType":"a/b","blobs":[]}"#),
@@ -27,7 +28,8 @@ fn ask(served: &Served, method: &str, path: &str) -> Answer {
     Wire::open(served.address()).unwrap().ask(method, path, "", b"").unwrap()
 }
 
-/// An upstream with [`MANIFESTS`] as `t0` and so on, which fails every request while the flag is set.
+/// Starts an upstream with [`MANIFESTS`] under the tags `t0`, `t1` and so on. It fails every request while
+/// the flag is set.
 fn upstream() -> (Scripted, Arc<AtomicBool>, Vec<Digest>) {
     let (memory, is_away) = (MemoryRegistry::new(), Arc::new(AtomicBool::new(false)));
     let digests = MANIFESTS.iter().enumerate().map(|(number, (media_type, bytes))| {
@@ -67,7 +69,7 @@ fn proxy_relays_manifests_of_unknown_types() {
         let served = Served::start(&sandbox, &["--proxy", &upstream.host(), place]);
         let tags: Vec<_> = (0..MANIFESTS.len()).map(|number| format!("t{number}")).collect();
         let by_digest: Vec<_> = digests.iter().map(ToString::to_string).collect();
-        // Not cached, by digest first and by tag first, then cached.
+        // First uncached, by digest and by tag. Then cached.
         check(&served, &by_digest, &digests);
         check(&served, &tags, &digests);
         check(&served, &by_digest, &digests);
@@ -88,7 +90,8 @@ fn proxy_relays_manifests_of_unknown_types() {
     }
 }
 
-/// As distribution does: nobody could tell what such a manifest needs.
+/// The server does not know which content such a manifest needs, so it rejects the push, as distribution
+/// does.
 #[test]
 fn rejects_push_of_unknown_manifest_type() {
     let sandbox = Sandbox::new();

@@ -15,7 +15,7 @@ fn log(sandbox: &Sandbox) -> String {
     std::fs::read_to_string(sandbox.path("serve.log")).unwrap()
 }
 
-/// Waits until the log has a line with all of that.
+/// Waits until the log has a line that contains all `parts`.
 fn wait_for_line(sandbox: &Sandbox, parts: &[&str]) {
     let begun = Instant::now();
     while !log(sandbox).lines().any(|line| parts.iter().all(|part| line.contains(part))) {
@@ -50,7 +50,7 @@ fn finishes_and_logs_writes_of_disconnected_clients() {
         ("DELETE", "/v2/a/manifests/first", b"", "status=202", 404),
         ("DELETE", &by_digest, b"", "status=202", 404),
     ] {
-        // Whoever has this lock keeps the server from writing the index.
+        // This lock prevents the server from writing the index.
         let lock = File::open(sandbox.path("root/a/oci-layout")).unwrap();
         lock.lock().unwrap();
         let mut wire = Wire::open(served.address()).unwrap();
@@ -67,14 +67,14 @@ fn finishes_and_logs_writes_of_disconnected_clients() {
     }
 }
 
-/// `ann` with the password `right`, by a hash that takes a tenth of a second.
+/// The user `ann` with the password `right`. Computing the hash takes a tenth of a second.
 const HTPASSWD: &str = "ann:$2b$11$abcdefghijklmnopqrstuuD06ya1Nw2W31Tn1jG5w4.7wnwI3cNXm\n";
 
 fn threads(served: &Served) -> usize {
     std::fs::read_dir(format!("/proc/{}/task", served.id())).unwrap().count()
 }
 
-/// The head that gives a password.
+/// Returns the header with a name and a password.
 fn basic(credentials: &str) -> String {
     use base64::Engine as _;
     format!("Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(credentials))
@@ -89,7 +89,7 @@ fn counts_wrong_passwords_of_disconnected_clients() {
         let before = log(&sandbox).matches("failed login").count();
         let mut most = 0;
         let begun = Instant::now();
-        // More than a client may send, each gone before its answer.
+        // These are more requests than a client may send. Each client disconnects before the response.
         for number in 0..200 {
             let mut wire = Wire::open(served.address()).unwrap();
             let method = if path.contains("manifests") { "PUT" } else { "GET" };
@@ -99,12 +99,12 @@ fn counts_wrong_passwords_of_disconnected_clients() {
             most = most.max(threads(&served));
         }
         assert!(most < 20, "{path}: {most} threads");
-        // Another client comes in, and soon.
+        // Another client can log in, and does not wait long.
         let mut other = Wire::open_from(served.address(), [127, 0, 0, 2].into()).unwrap();
         assert_eq!(other.ask("GET", "/v2/", &basic("ann:right"), b"").unwrap().status, 200);
         assert!(begun.elapsed() < Duration::from_secs(15), "{path} took {:?}", begun.elapsed());
         assert!(log(&sandbox).matches("failed login").count() > before, "{path}: nothing is logged");
-        // What was hashed was counted. Once it was too much, the client has to wait.
+        // The hashed passwords were counted. Above the limit, the client gets 429.
         let mut wire = Wire::open(served.address()).unwrap();
         let mut refused = 401;
         for number in 0..40 {
@@ -117,7 +117,8 @@ fn counts_wrong_passwords_of_disconnected_clients() {
     }
 }
 
-/// A commit that its client does not wait for is finished, and no other request is kept waiting by it.
+/// The server finishes a commit although its client has disconnected. The commit does not block other
+/// requests.
 #[test]
 fn commits_uploads_of_disconnected_clients() {
     let sandbox = Sandbox::new();
@@ -139,7 +140,7 @@ fn commits_uploads_of_disconnected_clients() {
     assert_eq!(wire.ask("GET", "/v2/", "", b"").unwrap().status, 200);
     let begun = Instant::now();
     for (location, digest) in &digests {
-        // A request that the reset overtook never came; the upload is there then. Otherwise it is committed.
+        // If the reset arrived before the request, the upload is still open. Otherwise the blob is committed.
         loop {
             let blob = wire.ask("HEAD", &format!("/v2/a/blobs/{digest}"), "", b"").unwrap().status;
             let upload = wire.ask("GET", location, "", b"").unwrap().status;

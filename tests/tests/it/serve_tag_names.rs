@@ -9,17 +9,18 @@ use crate::raw_connection::Wire;
 use crate::sandbox::Sandbox;
 use crate::serve::Served;
 
-/// Names in `index.json`, the number of the manifest that each is of, and the tag that it is served as.
+/// Names in `index.json`, the number of the manifest of each name, and the tag under which the server serves
+/// it.
 const NAMES: [(&str, usize, Option<&str>); 18] = [
     ("v1", 0, Some("v1")),
     ("registry.example/team/app:v2", 1, Some("v2")),
     ("registry.example:5000/team/app:v3", 2, Some("v3")),
     ("docker.io/library/tool:3.20", 0, Some("3.20")),
     ("quay.io/tool:3.20", 0, Some("3.20")),
-    // Two manifests: nobody knows which is meant.
+    // The tag is ambiguous, because the names belong to two manifests.
     ("one.example/app:both", 0, None),
     ("two.example/app:both", 1, None),
-    // The tag itself comes first.
+    // A name that is exactly the tag has precedence.
     ("registry.example/team/app:v1", 2, None),
     ("registry.example/team/app", 0, None),
     ("a:b:c", 0, None),
@@ -40,7 +41,7 @@ fn manifest(number: usize) -> String {
     )
 }
 
-/// A layout at `name` as another tool may have made it.
+/// Creates a layout at `name` as other tools create it.
 fn layout(sandbox: &Sandbox, name: &str) {
     let blob = |bytes: &[u8]| {
         let digest = Digest::sha256(bytes);
@@ -63,7 +64,7 @@ fn layout(sandbox: &Sandbox, name: &str) {
         .file(&format!("{name}/index.json"), json!({ "schemaVersion": 2, "manifests": entries }).to_string());
 }
 
-/// The tags of all pages, and how many pages those are.
+/// Returns the tags of all pages, and the number of pages.
 fn tags(wire: &mut Wire, mut path: String) -> (Vec<String>, usize) {
     let (mut all, mut pages) = (Vec::new(), 0);
     loop {

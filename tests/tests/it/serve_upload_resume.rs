@@ -19,14 +19,14 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect()
 }
 
-/// The files of uploads in the layout, which need not be there.
+/// Returns the files of uploads in the layout. The layout may be absent.
 fn uploads(sandbox: &Sandbox, layout: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(sandbox.path(layout)).into_iter().flatten();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".oras-")).collect()
 }
 
-/// Opens an upload and sends it some bytes; where it goes on.
+/// Opens an upload and sends some bytes. Returns the location for the next request.
 fn begin(wire: &mut Wire, bytes: &[u8]) -> String {
     let opened = wire.ask("POST", UPLOADS, "", b"").unwrap();
     let sent = wire.ask("PATCH", opened.header("location"), "", bytes).unwrap();
@@ -62,7 +62,7 @@ fn resumes_upload_after_server_stop_or_kill() {
         assert_eq!(wire.ask("GET", &format!("{UPLOADS}..%2Findex.json"), "", b"").unwrap().status, 404);
         let late = wire.ask("PATCH", &location, "Content-Range: 100001-100001\r\n", b"x").unwrap();
         assert_eq!((late.status, late.header("range")), (416, "0-99999"));
-        // Its body was not read.
+        // The server did not read the body of the rejected request, so this uses a new connection.
         let mut wire = Wire::open(served.address()).unwrap();
         let range = "Content-Range: 100000-149999\r\n";
         let sent = wire.ask("PATCH", &location, range, &blob[100_000..150_000]).unwrap();
@@ -111,7 +111,7 @@ fn cancelled_upload_leaves_no_files() {
     assert_eq!(wire.ask("DELETE", &location, "", b"").unwrap().status, 404);
     assert!(!sandbox.path("root/team").exists() && sandbox.path("root").is_dir());
 
-    // One that somebody writes: the writer is told.
+    // Cancels an upload during a write. The writing client gets 404.
     let location = begin(&mut wire, b"hello");
     wire.begin("PATCH", &location, "", 100).unwrap();
     wire.write(b"some").unwrap();
@@ -120,7 +120,7 @@ fn cancelled_upload_leaves_no_files() {
     assert_eq!(wire.answer("PATCH").unwrap().status, 404);
     assert!(!sandbox.path("root/team").exists());
 
-    // One of an earlier run.
+    // Cancels an upload of an earlier run.
     let location = begin(&mut other, b"hello");
     served.signal("KILL");
     served.ended();
@@ -130,13 +130,13 @@ fn cancelled_upload_leaves_no_files() {
     assert_eq!(wire.ask("GET", &location, "", b"").unwrap().status, 404);
     assert!(!sandbox.path("root/team/app").exists());
 
-    // One that turns out wrong.
+    // An upload with a wrong digest.
     let wrong = format!("{UPLOADS}?digest={}", Digest::sha256(b"other"));
     assert_eq!(wire.ask("POST", &wrong, "", b"hello").unwrap().status, 400);
     assert!(!sandbox.path("root/team/app").exists());
 }
 
-/// Waits until so much of the upload is on the disk.
+/// Waits until `length` bytes of the upload are on the disk.
 fn wait_for(sandbox: &Sandbox, layout: &str, length: u64) {
     let begun = Instant::now();
     let written =
@@ -152,9 +152,9 @@ fn wait_for(sandbox: &Sandbox, layout: &str, length: u64) {
 }
 
 const SIZE: u64 = 24 << 20;
-/// What comes through before the server or the client is killed.
+/// The number of bytes that the relay forwards before the server or the client is killed.
 const FIRST: u64 = 14 << 20;
-/// Heads of requests, manifests, and what was between client and server.
+/// The maximum size of request heads, manifests, and bytes in transit.
 const SLACK: u64 = 6 << 20;
 
 #[test]
@@ -174,7 +174,7 @@ fn our_client_resumes_with_missing_bytes_only() {
         if client_dies {
             push.kill().unwrap();
         }
-        // Nothing of what is held back comes to a server.
+        // The bytes that the relay holds back must not reach a server.
         relay.leads_to("127.0.0.1:1");
         served.signal(signal);
         relay.release();
@@ -194,7 +194,7 @@ fn our_client_resumes_with_missing_bytes_only() {
     }
 }
 
-/// Clients that don't go on by themselves push once more, and everything is there.
+/// Clients that do not resume uploads push again after a restart. Then all content exists.
 #[test]
 fn other_clients_push_again_after_restart() {
     let test = "other_clients_push_again_after_restart";

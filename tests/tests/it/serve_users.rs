@@ -9,7 +9,7 @@ use oras_testkit::registry::{PASSWORD, USER};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-/// [`USER`] with [`PASSWORD`], by bcrypt of the lowest cost.
+/// [`USER`] with [`PASSWORD`], hashed by bcrypt with the lowest cost.
 const HTPASSWD: &str = "# people\nuser:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
 
 fn certificate(sandbox: &Sandbox, test: &str) -> Option<Certificate> {
@@ -35,7 +35,7 @@ fn users_push_and_anonymous_clients_pull_over_tls() {
     let tls = ["--cert-file", cert, "--key-file", key];
     let words = [&tls[..], &["--htpasswd", "users", "--anonymous-pull", "root"]].concat();
     let served = Served::start(&sandbox, &words);
-    // By its address: `localhost` means plain HTTP to every client.
+    // References use the IP address, because every client uses plain HTTP for `localhost`.
     let host = served.address();
     let reference = format!("{host}/team/app:v1");
     let trust = ["--ca-file", cert];
@@ -50,7 +50,7 @@ fn users_push_and_anonymous_clients_pull_over_tls() {
     fails(&ours, &["login", "-u", USER, "-p", "wrong", host]);
     fails(&ours, &["login", "-u", "nobody", "-p", PASSWORD, host]);
     fails(&ours, &["push", "-u", USER, "-p", "wrong", &reference, "hi.txt"]);
-    // Whoever does not trust the certificate sends nothing.
+    // A client that does not trust the certificate fails.
     assert!(!sandbox.run(&ours, &["resolve", &reference]).status.success());
 
     let logged_in = [&["login", "-u", USER, "-p", PASSWORD, host][..], &trust].concat();
@@ -83,7 +83,7 @@ fn users_push_and_anonymous_clients_pull_over_tls() {
         assert!(logged_in.0, "{}", logged_in.1);
         let copied = with(&["copy", &reference, &copy]);
         assert!(copied.0, "{}", copied.1);
-        // skopeo would read what it keeps.
+        // skopeo would otherwise read the stored credentials.
         assert!(with(&["auth", "logout", host]).0);
     }
     if let Some(skopeo) = peers::system_or_skip("skopeo", test) {
@@ -234,7 +234,7 @@ fn reloads_users_while_running() {
     let served = Served::start(&sandbox, &["--htpasswd", "users", "root"]);
     let reference = format!("{}/team/app:v1", served.host());
     let enters = |name: &str| {
-        // A second ago it may have been looked at last.
+        // The server checks the file at most once a second.
         std::thread::sleep(Duration::from_millis(1100));
         sandbox.run(&ours(), &["push", "-u", name, "-p", PASSWORD, &reference, "hi.txt"]).status.success()
     };
@@ -245,7 +245,7 @@ fn reloads_users_while_running() {
     assert!(enters(USER) && !enters("late"));
     replace(&HTPASSWD.replace("user:", "late:"));
     assert!(!enters(USER) && enters("late"));
-    // Nobody is let in, or locked out, by half a file or an empty one.
+    // A truncated or empty file changes nothing: the server keeps the previous users.
     for unusable in ["late", ""] {
         replace(unusable);
         assert!(!enters(USER) && enters("late"), "{unusable:?}");
@@ -268,7 +268,7 @@ fn reloads_renewed_certificate() {
         |ca: &str| sandbox.run(&ours(), &["repo", "ls", served.address(), "--ca-file", ca]).status.success();
     std::fs::copy(cert, sandbox.path("old.pem")).unwrap();
     assert!(asks("old.pem"));
-    // Half of a renewal: the old one goes on.
+    // During an incomplete renewal, the server keeps the old certificate.
     sandbox.file("server.crt.new", "no certificate");
     std::fs::rename(sandbox.path("server.crt.new"), cert).unwrap();
     std::thread::sleep(Duration::from_millis(1100));
@@ -310,7 +310,7 @@ fn rejects_insecure_options() {
     }
 }
 
-/// Sends bodies of 1 MB without credentials, reading nothing before all is sent.
+/// Sends bodies of 1 MB without credentials. Reads the response only after it has sent the whole body.
 const SEND_THEN_READ: &str = "
 import http.client, os, ssl, sys
 bad = []

@@ -12,7 +12,7 @@ use oras_testkit::tls::Certificate;
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// `oras serve` over the directory `served`, on one port however often it starts.
+/// `oras serve` over the directory `served`. It uses the same port after each restart.
 struct Restarting<'a> {
     sandbox: &'a Sandbox,
     flags: &'a [&'a str],
@@ -68,7 +68,7 @@ fn serve(sandbox: &Sandbox, port: u16, flags: &[&str]) -> Child {
     child
 }
 
-/// Runs a command of ours in the background.
+/// Runs a command of our tool in the background.
 fn begin(sandbox: &Sandbox, words: &[&str]) -> Child {
     sandbox.command(&ours(), words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -85,7 +85,7 @@ fn resumes_transfers_after_server_restart() {
     let mut server = Restarting::start(&sandbox);
     let host = server.host();
     for (round, (signal, gone)) in [("KILL", 500), ("TERM", 2000), ("KILL", 9000)].into_iter().enumerate() {
-        // Longer than the five retries of other failures take.
+        // Longer than the five retries of other failures.
         let gone = Duration::from_millis(gone);
         let reference = format!("{host}/a:v{round}");
         sandbox.file("mark.txt", format!("{round}"));
@@ -99,7 +99,7 @@ fn resumes_transfers_after_server_restart() {
         server.restart(signal, gone);
         succeeded(&pull.wait_with_output().unwrap());
         assert_eq!(std::fs::read(sandbox.path(&out).join("big.bin")).unwrap(), random::bytes(1, 8 << 20));
-        // The next round must send it all again.
+        // All content is deleted, so that the next round must send it again.
         sandbox.oras(&["manifest", "delete", "-f", &reference]);
         std::fs::remove_dir_all(sandbox.path("served")).unwrap();
         std::fs::create_dir_all(sandbox.path("served")).unwrap();
@@ -113,7 +113,7 @@ fn fails_at_once_if_first_connection_is_refused() {
     sandbox.file("big.bin", random::bytes(1, 8 << 20));
     let mut server = Restarting::start(&sandbox);
     let reference = format!("{}/a:v1", server.host());
-    // Ctrl-C ends a command at once that waits for a server which is gone.
+    // Ctrl-C immediately ends a command that waits for a stopped server.
     let mut push = begin(&sandbox, &["push", &reference, "big.bin", "--limit-rate", "4M"]);
     std::thread::sleep(Duration::from_millis(900));
     server.end("KILL");
@@ -129,7 +129,8 @@ fn fails_at_once_if_first_connection_is_refused() {
     assert!(error.contains("connection refused") && begun.elapsed() < Duration::from_secs(3), "{error}");
 }
 
-/// Moves the 8 MiB of `big.bin` by way of `host` with the flags of `network`, and restarts the registry in the middle.
+/// Transfers the 8 MiB of `big.bin` to and from `host` with the flags of `network`. Restarts the registry
+/// during each transfer.
 fn survives(sandbox: &Sandbox, host: &str, network: &[(&str, &str)], mut restart: impl FnMut()) {
     sandbox.file("big.bin", random::bytes(1, 8 << 20));
     let rounds: [&[&str]; 3] = [
@@ -165,11 +166,11 @@ fn survives(sandbox: &Sandbox, host: &str, network: &[(&str, &str)], mut restart
     assert_eq!(std::fs::read(sandbox.path("out/big.bin")).unwrap(), random::bytes(1, 8 << 20));
 }
 
-/// Waits until the process has a connection, or has ended.
+/// Waits until the process has a connection or has ended.
 fn wait_for_connection(process: &Child) {
     let has_connection = || -> std::io::Result<bool> {
         let table = std::fs::read_to_string("/proc/net/tcp")?;
-        // The tenth column is the number of the socket, the fourth 01 for one that is connected.
+        // The tenth column is the inode of the socket. The fourth column is 01 for a connected socket.
         let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let connected: Vec<_> = columns
             .filter(|columns| columns.get(3) == Some(&"01"))
@@ -206,7 +207,8 @@ fn resumes_tls_transfers_after_server_restart() {
     });
 }
 
-/// What it remembers of an upload after a restart is up to the registry; this one speaks HTTP/2 over TLS.
+/// Another registry may not be able to resume an upload after its restart. This registry also supports HTTP/2
+/// over TLS.
 #[test]
 fn resumes_transfers_after_restart_of_other_registry() {
     let test = "resumes_transfers_after_restart_of_other_registry";

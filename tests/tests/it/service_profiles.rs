@@ -9,7 +9,7 @@ use oras_testkit::tls::Certificate;
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// Above what any of them takes in one piece of an upload in pieces, and above what is sent while it is hashed.
+/// Larger than the chunk limit of every service, and than the blobs that are sent while they are hashed.
 const BIG: usize = 9 << 20;
 
 struct Scene {
@@ -19,7 +19,7 @@ struct Scene {
     flags: Vec<String>,
 }
 
-/// A registry that is reached as `host`; `None` where there is no `openssl`.
+/// Starts a registry with the name `host`. Returns `None` if `openssl` is not installed.
 fn scene(host: &'static str, quirks: Quirks, test: &str) -> Option<Scene> {
     let sandbox = Sandbox::new();
     let name = if host == "docker.io" { "registry-1.docker.io" } else { host };
@@ -42,7 +42,7 @@ fn scene(host: &'static str, quirks: Quirks, test: &str) -> Option<Scene> {
     Some(Scene { sandbox, registry, host, flags })
 }
 
-/// A helper that tells another password each time.
+/// Creates a credential helper that returns a new password each time.
 fn helper_of_ever_new_passwords(sandbox: &Sandbox) {
     let helper = sandbox.path("bin/docker-credential-ecr");
     let script = r#"#!/bin/sh
@@ -50,7 +50,8 @@ cat >/dev/null; echo x >>"$0.asked"
 echo "{\"Username\":\"AWS\",\"Secret\":\"password-$(wc -l <"$0.asked")\"}"
 "#;
     std::fs::create_dir_all(helper.parent().unwrap()).unwrap();
-    // By another process: a file that this one has open for writing can't be run, and a fork would keep it open.
+    // Another process writes the helper. The system cannot run a file that is open for writing, and a fork of
+    // this process could hold it open.
     let make = ["-c", "printf '%s' \"$1\" >\"$0\" && chmod 700 \"$0\""];
     let made = std::process::Command::new("sh").args(make).arg(&helper).arg(script).status();
     assert!(made.unwrap().success());
@@ -99,7 +100,8 @@ impl Scene {
         );
     }
 
-    /// Push, again, pull, copies out and in, a referrer, the tags, and the end of it all.
+    /// Pushes twice, pulls, copies to a layout and back, attaches referrers, lists tags, and deletes the
+    /// artifact.
     fn round(&self) {
         let (one, two) = (format!("{}/team/one:v1", self.host), format!("{}/team/two:v1", self.host));
         self.oras(&["push", &one, "small.txt", "big.bin", "d"]);
@@ -126,7 +128,7 @@ impl Scene {
         self.is_polite();
     }
 
-    /// What holds for every registry.
+    /// Checks rules that hold for every registry.
     fn is_polite(&self) {
         for asked in self.registry.asked() {
             let line = asked.line();
@@ -156,7 +158,7 @@ fn detects_chunk_limit_of_unknown_registry() {
     let test = "detects_chunk_limit_of_unknown_registry";
     let Some(scene) = scene("registry.test", quirks, test) else { return };
     scene.round();
-    // Each run finds out once.
+    // Each run detects the limit once.
     assert!(scene.registry.refusals() <= 6, "{} refusals", scene.registry.refusals());
 }
 

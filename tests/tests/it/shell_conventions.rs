@@ -9,7 +9,8 @@ use crate::sandbox::{Sandbox, ours, texts};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
 
-/// A registry that has one manifest under every name, takes everything, and lists valid and invalid tags.
+/// Starts a registry that returns one manifest for every name, accepts every write, and lists valid and
+/// invalid tags.
 fn credulous() -> Scripted {
     Scripted::start(|asked: &Asked| {
         let reply = match asked.method.as_str() {
@@ -232,7 +233,7 @@ fn restore_dry_run_matches_real_run() {
         assert!(error.contains(&layer.to_string()) && error.contains("not found"), "{error}");
     }
 
-    // What the registry has need not be in the layout.
+    // The layout may lack content that the registry has.
     sandbox.file("layer", bytes);
     sandbox.oras(&["blob", "push", &repository, "layer"]);
     sandbox.oras(&dry);

@@ -21,7 +21,8 @@ struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts the file system of the sandbox, a new one at first; reports that the test is skipped where that is not possible.
+    /// Mounts the file system of the sandbox, and creates it if necessary. If this is not possible, reports a
+    /// skipped test.
     fn new(sandbox: &Sandbox, kind: &str, test: &str) -> Option<Self> {
         let (maker, driver) =
             if kind == EXFAT { ("mkfs.exfat", "mount.exfat-fuse") } else { ("mkfs.fat", "fusefat") };
@@ -80,7 +81,7 @@ impl Drop for Mounted {
     }
 }
 
-/// Runs ours, which must succeed; returns what it printed to standard error.
+/// Runs our tool, which must succeed. Returns its standard error.
 fn warned(sandbox: &Sandbox, words: &[&str]) -> String {
     let output = sandbox.run(&ours(), words);
     let (out, err) = texts(&output);
@@ -172,7 +173,7 @@ fn bundles_cross_air_gap_on_simple_file_systems() {
 fn unpacks_directories_without_mode_support() {
     let test = "unpacks_directories_without_mode_support";
     let sandbox = Sandbox::new();
-    // The driver for FAT loses what is in a directory that is renamed.
+    // This test uses only exFAT, because the FAT driver loses the content of a renamed directory.
     let Some(_mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
     sandbox.tree();
     for link in ["d/link", "d/sub/up"] {
@@ -210,7 +211,7 @@ fn unpacks_directories_without_mode_support() {
         sandbox.oras(&["push", "--oci-layout", "linked:v1", "--annotation-file", "annotations.json", layer]);
         let error = sandbox.fails(&["pull", "--oci-layout", "linked:v1", "-o", "m/linked"]);
         assert!(error.contains(&format!("refuses {link}")), "{error}");
-        // Of two names of a file either may come first in the archive.
+        // Either of the two names of a file may come first in the archive.
         assert!(error.contains("\"l/link\"") || error.contains("\"l/a.txt\""), "{error}");
         assert!(names(&sandbox.path("m/linked")).is_empty(), "{error}");
     }
@@ -226,7 +227,8 @@ fn rejects_unsupported_names_before_writing() {
             sandbox.file("first", "first\n");
             sandbox.file(name, "content\n");
             let layout = format!("names{number}:v1");
-            // A colon separates a name from its media type, so that one must follow.
+            // A colon separates a name from its media type. So a name with a colon needs an explicit media
+            // type.
             let file = format!("{name}:text/plain");
             sandbox.oras(&["push", "--oci-layout", &layout, "first", &file]);
             let output = format!("m/out{number}");
@@ -241,7 +243,7 @@ fn rejects_unsupported_names_before_writing() {
             sandbox.oras(&["pull", "--oci-layout", &layout, "-o", &plain]);
             assert_eq!(read(&sandbox, &format!("{plain}/{name}")), b"content\n");
         }
-        // The same names in a directory.
+        // The same names inside a directory.
         sandbox.file("packed/a:b", "content\n");
         sandbox.oras(&["push", "--oci-layout", "packed-names:v1", "packed"]);
         let error = sandbox.fails(&["pull", "--oci-layout", "packed-names:v1", "-o", "m/packed"]);
@@ -259,7 +261,7 @@ fn rejects_unsupported_names_before_writing() {
 fn resumes_downloads_without_mode_support() {
     let test = "resumes_downloads_without_mode_support";
     let sandbox = Sandbox::new();
-    // The driver for FAT does not write to the end of a file that is opened once more.
+    // This test uses only exFAT, because the FAT driver cannot append to a file that is opened again.
     let Some(_mounted) = Mounted::new(&sandbox, EXFAT, test) else { return };
     let server = download_resume::server();
     let reference = format!("localhost:{}/a:v1", server.port());
@@ -284,7 +286,7 @@ fn pushes_two_alternating_images_unchanged() {
     sandbox.file("m/f", vec![b'A'; 2 << 20]);
     sandbox.oras(&["push", "--oci-layout", "layout:v1", "m/f"]);
     drop(mounted);
-    // Inode, size and times of the file stay; its bytes do not.
+    // The bytes of the file change, but not its inode, size and times.
     let image = sandbox.path("../image");
     let mut bytes = std::fs::read(&image).unwrap();
     let run =

@@ -32,7 +32,7 @@ fn does_not_write_index_above_size_limit() {
 fn login_respects_size_limit_of_credentials_file() {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     let (config, host) = (sandbox.path("config.json"), registry.host());
-    // 16 MiB are read. The command adds an entry.
+    // Readers accept up to 16 MiB. The entry of the command exceeds this limit.
     let text = format!(r#"{{"auths":{{}},"unknown":"{}"}}"#, "x".repeat((16 << 20) - 60));
     write_file(&config, &text);
     let path = config.to_str().unwrap();

@@ -48,7 +48,7 @@ fn second_pull_skips_blobs_and_prints_same_output() {
 #[test]
 fn uploads_unchanged_directory_once() {
     let sandbox = Sandbox::new();
-    // More than the client buffers in memory before it asks the registry.
+    // Larger than the content that the client buffers in memory before it sends a request.
     sandbox.file("d/large", random::bytes(1, 3 << 20));
     sandbox.file("d/below/small", "one");
     let served = Served::start(&sandbox, &["--memory"]);
@@ -59,7 +59,8 @@ fn uploads_unchanged_directory_once() {
     let push = |name: &str| {
         let before = uploads();
         let reference = format!("{}/{name}:v1", served.host());
-        // The manifest of another second is another one, and its config is asked for.
+        // The creation time is fixed, because a manifest with another time differs and causes further
+        // requests.
         let created = "org.opencontainers.image.created=2026-01-01T00:00:00Z";
         let said = sandbox.oras(&["push", &reference, "d", "-a", created]);
         let manifest = sandbox.oras(&["manifest", "fetch", &reference]);
@@ -69,20 +70,20 @@ fn uploads_unchanged_directory_once() {
     let (existed, first, layers) = push("a");
     assert!(!existed && first >= 2, "{first}");
     assert_eq!(push("a"), (true, 0, layers.clone()));
-    // What another repository lacks is sent to it.
+    // A repository that lacks the content receives it.
     assert_eq!(push("b"), (false, first, layers.clone()));
-    // As long as before; in a directory whose own times stay.
+    // The changed file has the same length, and the times of its parent directories do not change.
     sandbox.file("d/below/small", "two");
     let (_, count, changed) = push("a");
     assert!(count >= 1 && changed != layers, "{count}");
     sandbox.oras(&["pull", "-o", "out", &format!("{}/a:v1", served.host())]);
     assert_eq!(snapshot(&sandbox.path("out/d")), snapshot(&sandbox.path("d")));
-    // The bytes of before, with times of now: another archive.
+    // The old bytes with new times make a different archive.
     sandbox.file("d/below/small", "one");
     assert_ne!(push("a").2, changed);
 }
 
-/// No stamp is believed: neither size nor times change, and the bytes do.
+/// The push hashes every file: the bytes change here although size and times do not.
 #[test]
 fn pushes_changed_bytes_with_unchanged_times() {
     let sandbox = Sandbox::new();
@@ -107,7 +108,7 @@ fn pushes_changed_bytes_with_unchanged_times() {
     }
 }
 
-/// A blob that rotted in a layout is replaced by a copy, and never pulled or linked as good.
+/// A copy replaces a damaged blob of a layout. The damaged blob is never pulled or linked.
 #[test]
 fn replaces_corrupt_layout_blob() {
     let sandbox = Sandbox::new();
@@ -142,7 +143,7 @@ fn replaces_corrupt_layout_blob() {
     assert!(!sandbox.path("out/f").exists() && !blob("other").exists());
 }
 
-/// Changes bytes of a file, but not its size or the time of its last change.
+/// Changes the bytes of a file, but not its size or modification time.
 fn rot(path: &std::path::Path) {
     let modified = std::fs::metadata(path).unwrap().modified().unwrap();
     let bytes: Vec<u8> = std::fs::read(path).unwrap().iter().map(|byte| byte ^ 1).collect();
@@ -201,7 +202,7 @@ fn pushes_changes_written_through_mmap() {
         sandbox.oras(&["pull", "--oci-layout", "layout:v1", "-o", word]);
         let pulled = std::fs::read(sandbox.path(word).join("f")).unwrap();
         assert_eq!(&pulled[..3], word.as_bytes());
-        // The page stays dirty: the next store changes no time of the file.
+        // The page is still dirty, so the next write to memory does not change the times of the file.
         std::io::Write::write_all(&mut input, b"\n").unwrap();
     }
     drop(input);

@@ -11,10 +11,10 @@ use oras_testkit::scripted::{Reply, Scripted};
 use crate::sandbox::{Sandbox, ours, texts};
 use crate::serve::Served;
 
-/// A SOCKS5 proxy (RFC 1928, RFC 1929) whose network has one server, whatever the name.
+/// A SOCKS5 proxy (RFC 1928, RFC 1929) that resolves every name to the same server.
 struct Socks {
     port: u16,
-    /// What it was asked for: `user:password` or nothing, then the host and the port.
+    /// The received requests: `user:password` or nothing, then the host and the port.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -44,7 +44,7 @@ fn read<const N: usize>(stream: &mut TcpStream) -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Bytes after their length.
+/// Reads a length byte and a text of this length.
 fn text(stream: &mut TcpStream) -> std::io::Result<String> {
     let [length] = read(stream)?;
     let mut bytes = vec![0; usize::from(length)];
@@ -108,7 +108,7 @@ fn socks_proxy_resolves_names() {
                 assert_eq!(asked, expected, "{variable} {scheme}");
             }
         }
-        // Past the proxy, as the user says.
+        // `NO_PROXY` makes the client bypass the proxy.
         let mut command = sandbox.command(&ours(), &[&["repo", "ls", name], flags].concat());
         command
             .env("ALL_PROXY", format!("socks5://127.0.0.1:{}", socks.port))

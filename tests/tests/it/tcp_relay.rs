@@ -1,22 +1,23 @@
-//! A TCP relay with a stable address that counts bytes and can hold them back, while servers behind it restart.
+//! A TCP relay with a stable address, while servers behind it restart. It counts bytes and can hold them
+//! back.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// Passes on what comes to its address, whoever is there at the moment. Its threads end with the process.
+/// Forwards connections to the current server. Its threads end with the process.
 pub(crate) struct Relay {
     address: String,
     way: Arc<Way>,
 }
 
 struct Way {
-    /// Where to; nobody is there when it is empty.
+    /// The address of the current server. If it is empty, there is no server.
     to: Mutex<String>,
-    /// Bytes from clients to servers.
+    /// The number of bytes that clients have sent to servers.
     sent: AtomicU64,
-    /// No more than so many pass, until the number changes.
+    /// The relay stops forwarding at this number of bytes, until the number is raised.
     limit: Mutex<u64>,
     changed: Condvar,
 }
@@ -35,7 +36,7 @@ impl Relay {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let to = shared.to.lock().unwrap().clone();
-                // A client that comes when nobody is there finds its connection closed.
+                // Without a server, the relay closes the connection of the client.
                 let Ok(server) = TcpStream::connect(&to) else { continue };
                 pass(client, server, &shared);
             }
@@ -43,27 +44,28 @@ impl Relay {
         Self { address, way }
     }
 
-    /// Its name in references, with the scheme that all clients assume for it.
+    /// Returns the host and port for references. The host is `localhost`, for which all clients use plain
+    /// HTTP.
     pub(crate) fn host(&self) -> String {
         self.address.replace("127.0.0.1", "localhost")
     }
 
-    /// Leads to another server from now on.
+    /// Forwards new connections to another server.
     pub(crate) fn leads_to(&self, to: &str) {
         to.clone_into(&mut self.way.to.lock().unwrap());
     }
 
-    /// Bytes that clients sent to servers.
+    /// Returns the number of bytes that clients have sent to servers.
     pub(crate) fn sent(&self) -> u64 {
         self.way.sent.load(Ordering::SeqCst)
     }
 
-    /// Lets no more than so many bytes more pass to servers.
+    /// Stops forwarding to servers after `bytes` more bytes.
     pub(crate) fn hold_after(&self, bytes: u64) {
         *self.way.limit.lock().unwrap() = self.sent() + bytes;
     }
 
-    /// Lets everything pass.
+    /// Forwards everything again.
     pub(crate) fn release(&self) {
         *self.way.limit.lock().unwrap() = u64::MAX;
         self.way.changed.notify_all();
@@ -86,7 +88,7 @@ fn pass(mut client: TcpStream, mut server: TcpStream, way: &Arc<Way>) {
                 break;
             }
         }
-        // Either end may be gone already.
+        // Either end may be closed already, so errors are ignored.
         drop((client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Write)));
     });
     std::thread::spawn(move || {

@@ -10,19 +10,19 @@ use oras_testkit::registry::Process;
 
 use crate::sandbox::{Sandbox, ours};
 
-/// Makes digests the same every time.
+/// A fixed creation time, so that digests are the same in every run.
 const CREATED: &str = "-a org.opencontainers.image.created=2026-01-01T00:00:00Z";
 
-/// What a command wrote to its standard output and error.
+/// The standard output and error of a command.
 struct Shown {
     stdout: String,
     stderr: String,
 }
 
-/// What is a terminal while a command runs.
+/// The streams of a command that are terminals.
 #[derive(Clone, Copy, PartialEq)]
 enum Screen {
-    /// Standard error alone, as when the output goes into a file.
+    /// Only standard error, as when the output is redirected to a file.
     Errors,
     /// Both.
     All,
@@ -33,7 +33,7 @@ enum Screen {
 fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
-        // A terminal ends in an error.
+        // Reading from a closed terminal returns an error.
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             text.extend_from_slice(&buffer[..read]);
         }
@@ -62,7 +62,7 @@ fn show(sandbox: &Sandbox, words: &[&str], screen: Screen, columns: u16, no_colo
     );
     command.stdout(out.1).stderr(err.1);
     let mut child = command.spawn().unwrap();
-    // It holds the terminals open.
+    // The command holds the terminals open, so it is dropped.
     drop(command);
     let stdout = match out.0 {
         Some(master) => reader(master),
@@ -73,23 +73,24 @@ fn show(sandbox: &Sandbox, words: &[&str], screen: Screen, columns: u16, no_colo
         None => reader(child.stderr.take().unwrap()),
     };
     let status = child.wait().unwrap();
-    // Terminals end when the last one who writes to them has gone.
+    // A terminal is closed when its last writer has ended.
     std::thread::sleep(Duration::from_millis(1));
     let shown = Shown { stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
     assert!(status.success(), "{words:?}: {}{}", shown.stdout, shown.stderr);
     shown
 }
 
-/// What stands on a screen of that width once `text` has been written to it; high enough that nothing scrolls away.
+/// Returns a screen of this width after `text` was written to it. The screen is high enough to show
+/// everything without scrolling.
 fn screen(text: &str, columns: u16) -> vt100::Screen {
     let size = |count| std::num::NonZero::new(count).unwrap();
     let mut parser = vt100::Parser::new(size(1000), size(columns), 0);
-    // The terminal's driver begins lines at the left.
+    // Like the driver of a terminal, this adds a carriage return to each line end.
     parser.process(text.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes());
     parser.screen().clone()
 }
 
-/// Whether anything on the screen has a colour or a weight.
+/// Returns true if any text on the screen has a colour or a weight.
 fn is_coloured(screen: &vt100::Screen) -> bool {
     let (rows, columns) = screen.size();
     let columns = columns.get();
@@ -102,7 +103,7 @@ fn is_help(words: &[&str]) -> bool {
     words.contains(&"help") || words.contains(&"-h")
 }
 
-/// A registry with an artifact that has a referrer, and the commands that are looked at.
+/// Starts a registry with an artifact that has a referrer. Returns the commands whose output is compared.
 fn scene() -> (Process, Sandbox, Vec<Vec<String>>) {
     let (registry, sandbox) = (Process::ours(&[]), Sandbox::new());
     sandbox.file("hi.txt", "hello world\n");
@@ -132,7 +133,7 @@ fn scene() -> (Process, Sandbox, Vec<Vec<String>>) {
     (registry, sandbox, commands)
 }
 
-/// Each command and what it shows, as text that is the same every time.
+/// Returns each command with its output, as text that is the same in every run.
 fn gallery(screens: Screen, columns: u16, no_color: bool, no_tty: bool) -> String {
     let (registry, sandbox, commands) = scene();
     let mut gallery = String::new();

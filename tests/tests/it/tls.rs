@@ -26,14 +26,14 @@ fn openssl(sandbox: &Sandbox, words: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// A certificate `NAME.crt` signed by itself, with its key `NAME.key`.
+/// Creates a self-signed certificate `NAME.crt` with its key `NAME.key`.
 fn self_signed(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
     let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
     let made = ["req", "-x509", "-nodes", "-subj", "/CN=test", "-keyout", &key, "-out", &certificate];
     openssl(sandbox, &[&made, words].concat())
 }
 
-/// A certificate made from a request, of version 1 unless the words name extensions.
+/// Creates a certificate from a request. It has version 1, unless `words` contain extensions.
 fn signed_by_request(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
     sandbox.file("names", "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
     let [key, request, certificate] = ["key", "csr", "crt"].map(|kind| format!("{name}.{kind}"));
@@ -45,7 +45,8 @@ fn signed_by_request(sandbox: &Sandbox, name: &str, words: &[&str]) -> bool {
     openssl(sandbox, &asked) && openssl(sandbox, &[&signed, words].concat())
 }
 
-/// `openssl s_server`, which answers every request with a page that is no answer of a registry.
+/// `openssl s_server`, which responds to every request with a page that differs from the responses of a
+/// registry.
 struct PageServer {
     child: Child,
     port: ReservedPort,
@@ -90,7 +91,7 @@ impl Drop for PageServer {
 fn trusts_server_certificate_listed_as_anchor() {
     let test = "trusts_server_certificate_listed_as_anchor";
     let sandbox = Sandbox::new();
-    // As `openssl req -x509` makes it: CA:TRUE.
+    // As `openssl req -x509` creates it, with `CA:TRUE`.
     if !self_signed(&sandbox, "own", &[&["-newkey", "rsa:2048", "-days", "2"], &NAMES[..]].concat()) {
         return peers::skipped("openssl", test);
     }
@@ -120,10 +121,10 @@ fn trusts_server_certificate_listed_as_anchor() {
         let mut command = sandbox.command(&ours(), &["repo", "ls", &host]);
         command.env("SSL_CERT_FILE", sandbox.path(&certificate));
         assert!(command.output().unwrap().status.success(), "{name}: SSL_CERT_FILE");
-        // Another certificate of the same name is not the same.
+        // Another certificate with the same name is not trusted.
         let error = sandbox.fails(&["repo", "ls", &host, "--ca-file", "other.crt"]);
         assert!(error.contains("x509: "), "{name}: {error}");
-        // Real servers of another make.
+        // A server with another TLS implementation.
         let tls = Some((sandbox.path(&certificate), sandbox.path(&key)));
         let options = Options { tls, ..Options::default() };
         let Some(registry) = Process::start(Flavor::Distribution, &options, test) else { continue };
@@ -172,13 +173,13 @@ fn insecure_accepts_any_certificate() {
     assert!(signed_by_request(&sandbox, "expired", &["-days", "-1"]));
     for name in kinds.iter().map(|(name, _)| *name).chain(["v1", "expired"]) {
         for version in ["-tls1_2", "-tls1_3"] {
-            // rustls has no cipher suite of TLS 1.2 for such a key.
+            // rustls has no TLS 1.2 cipher suite for such a key.
             if (name, version) == ("ed448", "-tls1_2") {
                 continue;
             }
             let server = PageServer::start(&sandbox, name, &[version]);
             let error = sandbox.fails(&["repo", "ls", &server.host(), "--insecure"]);
-            // The page comes after the handshake.
+            // An error about the page means that the handshake succeeded.
             let page = !["tls", "x509", "EOF", "reset", "handshake"].iter().any(|word| error.contains(word));
             assert!(page, "{name} {version}: {error}");
         }
@@ -241,7 +242,7 @@ fn detects_http_and_https_mismatch() {
             );
         }
     }
-    // Any client is answered in words, whatever it sends.
+    // Every client gets a readable response, regardless of its request.
     for request in [
         "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
         "PATCH /v2/a/blobs/uploads/x HTTP/1.0\r\nContent-Length: 4\r\n\r\nabcd",
@@ -259,7 +260,7 @@ fn detects_http_and_https_mismatch() {
     sandbox.oras(&["repo", "ls", served.address(), "--ca-file", "own.crt"]);
 }
 
-/// The registry gives the addresses of a token server and of redirects, each with the wrong scheme.
+/// The registry returns the addresses of a token server and of redirects, each with the wrong scheme.
 #[test]
 fn error_names_server_with_wrong_scheme() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Logging in and token flow, against real registries that check: tokens of a server, passwords, client certificates.
+//! Login and tokens with real registries, which check tokens of a server, passwords and client certificates.
 
 use oras_testkit::certificates;
 use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
@@ -7,7 +7,7 @@ use oras_testkit::token_server::{IDENTITY_TOKEN, TokenServer, TokenServerOptions
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// A registry of distribution that takes the tokens of a server, both in one directory.
+/// A registry of distribution that accepts the tokens of a token server. Both use one directory.
 struct Scene {
     sandbox: Sandbox,
     server: TokenServer,
@@ -37,7 +37,7 @@ impl Scene {
         assert!(output.status.success() && out.contains("Login Succeeded"), "{out}{err}");
     }
 
-    /// The scopes of each request for a token since the last call.
+    /// Returns the scopes of each token request since the last call.
     fn scopes(&self, seen: &mut usize) -> Vec<String> {
         let asked = self.server.asked();
         let scope = |asked: &Asked| {
@@ -58,7 +58,7 @@ fn requests_token_for_each_scope() {
     scene.login(USER, "--password-stdin", PASSWORD);
     scene.scopes(&mut seen);
     sandbox.oras(&["push", &format!("{host}/team/a:v1"), "hi.txt"]);
-    // One token for the whole push, with all that it needs.
+    // The whole push uses one token, which has all required scopes.
     assert_eq!(scene.scopes(&mut seen), ["repository:team/a:pull,push"]);
     sandbox.oras(&["pull", &format!("{host}/team/a:v1"), "-o", "out"]);
     assert_eq!(std::fs::read(sandbox.path("out/hi.txt")).unwrap(), b"hello world\n");
@@ -73,7 +73,7 @@ fn requests_token_for_each_scope() {
     sandbox.oras(&["discover", &format!("{host}/team/a:v1")]);
     assert!(sandbox.oras(&["repo", "ls", &host]).contains("team/b"));
     sandbox.oras(&["manifest", "delete", "--force", &format!("{host}/team/b:v1")]);
-    // What the token server does not grant, the registry refuses.
+    // The registry rejects an access that the token server does not grant.
     let error = sandbox.fails(&["push", &format!("{host}/other/a:v1"), "hi.txt"]);
     assert!(error.contains("denied") || error.contains("unauthorized"), "{error}");
     sandbox.oras(&["logout", &host]);
@@ -88,7 +88,7 @@ fn anonymous_token_reads_public_repository() {
     };
     let (host, sandbox) = (scene.registry.host(), &scene.sandbox);
     let error = sandbox.fails(&["repo", "tags", &format!("{host}/public/a")]);
-    // The token is granted; the repository is what is missing.
+    // The token server grants the token, but the repository does not exist.
     assert!(error.contains("name unknown") || error.contains("repository name not known"), "{error}");
     let error = sandbox.fails(&["push", &format!("{host}/public/a:v1"), "hi.txt"]);
     assert!(error.contains("unauthorized") || error.contains("denied"), "{error}");
@@ -186,12 +186,13 @@ fn mutual_tls_works() {
     let (cert, key) = (path(&old.certificate), path(&old.key));
     let version_1 = ["--plain-http=false", "--ca-file", &ca, "--cert-file", &cert, "--key-file", &key];
     sandbox.oras(&[&["pull", &reference, "-o", "out"], &version_1[..]].concat());
-    // A key that is not that of the certificate is told of before anything is sent.
+    // A key that does not match the certificate is an error before anything is sent.
     let mixed = [&path(&client.certificate), "--key-file", &path(&old.key)];
     let mixed = [&["--plain-http=false", "--ca-file", &ca, "--cert-file"], &mixed[..]].concat();
     let error = sandbox.fails(&[&["pull", &reference, "-o", "out2"], &mixed[..]].concat());
     assert!(error.contains("failed to set up TLS"), "{error}");
-    // Without a certificate, with that of somebody else, and without trust in the server, nothing is said.
+    // The pull fails without a certificate, with the certificate of another client, and without trust in the
+    // server.
     let pull = ["pull", &reference, "-o", "out2"];
     sandbox.fails(&[&pull[..], &["--plain-http=false", "--ca-file", &ca]].concat());
     let (cert, key) = (path(&stranger.certificate), path(&stranger.key));

@@ -1,4 +1,4 @@
-//! Interoperability with the real tools, in both directions.
+//! Interoperability with the real tools, for reading and writing.
 
 use oras_testkit::peers;
 

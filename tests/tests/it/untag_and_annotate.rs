@@ -121,7 +121,7 @@ fn updated_index_keeps_unknown_fields() {
     assert_eq!(sandbox.oras(&["manifest", "fetch", "--oci-layout", "L:v1"]), expected);
 }
 
-/// The Go tool lists it at the second attempt, and can't read the layout any more.
+/// The Go tool adds the malformed manifest to the index in a second push, and then cannot read the layout.
 #[test]
 fn malformed_manifest_does_not_damage_layout() {
     let sandbox = Sandbox::new();

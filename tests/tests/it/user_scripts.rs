@@ -1,4 +1,4 @@
-//! Scripts as users write them: run with the Go `oras` first on the path, then with ours, unchanged.
+//! Runs scripts as users write them, first with the Go `oras` on the path, then unchanged with our tool.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use oras_testkit::registry::{Flavor, Options, PASSWORD, Process, USER};
 
 use crate::sandbox::{Sandbox, ours, texts};
 
-/// What a script printed, and how it ended, without what differs by the run.
+/// Returns the output and exit status of a script, without the parts that differ in each run.
 fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, Vec<String>, String) {
     let (first, second) = (Process::ours(&[]), Process::ours(&["--no-referrers"]));
     let sandbox = Sandbox::new();
@@ -31,7 +31,7 @@ fn play(script: &Path, oras: &Path, secure: &str) -> (Option<i32>, Vec<String>, 
             .replace(secure, "SECURE")
             .replace(&sandbox.work().parent().unwrap().display().to_string(), "SANDBOX")
     };
-    // Transfers go on side by side: their lines come in any order.
+    // Transfers run concurrently, so their lines have no fixed order.
     let mut lines: Vec<_> = normal(out).lines().map(ToOwned::to_owned).collect();
     lines.sort();
     (output.status.code(), lines, normal(err))
