@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`: whatever a server sends is read or skipped.
+//! `WWW-Authenticate`: every header value is either parsed or skipped.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Manifests of every media type: the bytes are kept, and what is written anew is read the same.
+//! Manifests of every media type: the bytes stay unchanged, and a manifest that is serialized again is parsed
+//! to the same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

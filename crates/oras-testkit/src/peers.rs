@@ -63,7 +63,7 @@ pub fn built(name: &str) -> PathBuf {
 
 /// Reports that `test` did not run because `what` is absent. `cargo xtask test` counts it by the line
 /// `skipped: needs <what> (<test>)` at the end of the file that `ORAS_SKIPPED_LOG` names.
-#[expect(clippy::print_stderr, reason = "whoever runs one test by hand should see why it did nothing")]
+#[expect(clippy::print_stderr, reason = "a developer who runs one test must see why it was skipped")]
 pub fn skipped(what: &str, test: &str) {
     let line = format!("skipped: needs {what} ({test})");
     eprintln!("{line}");

@@ -4,7 +4,7 @@ use crate::differences::Differences;
 use crate::normalization::plain;
 use crate::scene_file::Case;
 
-/// What a case left behind, made comparable.
+/// The results of a case, normalized for the comparison.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Channels {
     pub(crate) status: Option<i32>,
@@ -30,7 +30,7 @@ impl Channels {
         channels
     }
 
-    /// Whether any of it says `text`.
+    /// Returns true if any channel contains `text`.
     fn says(&self, text: &str) -> bool {
         let lines = self.files.iter().chain(&self.state).chain(&self.requests);
         format!("status {:?}", self.status.unwrap_or(-1)) == text
@@ -40,18 +40,18 @@ impl Channels {
     }
 }
 
-/// The judgement of a case.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) scene: String,
     pub(crate) number: usize,
     pub(crate) line: String,
-    /// The accepted difference that it shows.
+    /// The accepted difference that the case shows.
     pub(crate) difference: Option<String>,
     pub(crate) problems: Vec<String>,
 }
 
-/// Compares channel by channel. A difference that is meant must show, on no other channel than it says.
+/// Compares channel by channel. An intended difference must show, and only on the channels that it names.
 pub(crate) fn compare(
     scene: &str,
     case: &Case,
@@ -100,7 +100,7 @@ pub(crate) fn compare(
     }
 }
 
-/// The lines that only one of them has, at most a screen of them.
+/// Returns the lines that only one of the tools has, at most a screen of them.
 fn lines(go: &str, ours: &str) -> String {
     let (left, right): (Vec<_>, Vec<_>) = (go.lines().collect(), ours.lines().collect());
     let mut shown = String::new();

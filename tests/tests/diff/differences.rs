@@ -1,4 +1,4 @@
-//! The intended differences, each with its reason: reads `tests/diff/differences.txt`.
+//! Reads the intended differences and their reasons from `tests/diff/differences.txt`.
 
 use std::collections::BTreeSet;
 
@@ -11,18 +11,18 @@ pub(crate) struct Difference {
     pub(crate) id: String,
     /// `better`, `words`, `more` or `kept`.
     pub(crate) kind: String,
-    /// One sentence for people.
+    /// A sentence that describes the difference.
     pub(crate) what: String,
-    /// Why.
+    /// The reason.
     pub(crate) why: String,
 }
 
-/// All of them, in the order of the file.
+/// All differences, in the order of the file.
 #[derive(Debug)]
 pub(crate) struct Differences(pub(crate) Vec<Difference>);
 
 impl Differences {
-    /// Reads the file: `= id`, then `kind:`, `what:` and `why:`, which go on over indented lines.
+    /// Reads the file: `= id`, then `kind:`, `what:` and `why:`. Indented lines continue a value.
     pub(crate) fn load() -> Self {
         let text = std::fs::read_to_string(directory().join("differences.txt")).unwrap();
         let mut all: Vec<Difference> = Vec::new();
@@ -58,7 +58,7 @@ impl Differences {
         self.0.iter().any(|difference| difference.id == id)
     }
 
-    /// How many of them the cases show.
+    /// Returns how many differences the cases show.
     pub(crate) fn used_by(&self, verdicts: &[Verdict]) -> usize {
         verdicts.iter().filter_map(|verdict| verdict.difference.clone()).collect::<BTreeSet<_>>().len()
     }

@@ -1,18 +1,18 @@
-//! The state of a directory: names, kinds, modes, content.
+//! Reads the state of a directory: names, types, modes, content.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Files larger than this are told by their length and digest.
+/// Files larger than this are represented by their length and digest.
 const SHOWN: u64 = 4096;
 
-/// Where ours notes how large its cache is.
+/// The file in which our tool records the size of its cache.
 const CACHE_SIZE: &str = "cache-size";
 
-/// An entry for each path below `root`. The entries of a layout's index are told one by one, as the Go tool
-/// writes them in any order.
+/// Returns an entry for each path below `root`. Each entry of a layout's index is separate, because the Go
+/// tool writes them in any order.
 pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut next = vec![root.to_owned()];
@@ -27,7 +27,8 @@ pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
                 found.insert(name, format!("link to {}", fs::read_link(&path).unwrap().display()));
             } else if metadata.is_dir() {
                 next.push(path);
-                // The Go tool leaves the directory in which it stages blobs, ours one in which clients take turns.
+                // The Go tool leaves the directory in which it stages blobs. Our tool leaves a directory of
+                // lock files.
                 if entry.file_name() != "ingest" && !is_turns(&name) {
                     found.insert(name, format!("directory {mode:o}"));
                 }
@@ -51,12 +52,12 @@ pub(crate) fn of(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Whether this is the directory of the empty files by which clients of one machine take turns.
+/// Returns true for the directory of the lock files that clients on one machine share.
 fn is_turns(name: &str) -> bool {
     name.strip_prefix("tmp/oras-").is_some_and(|user| user.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// The entries of a layout's index, and what else is in it.
+/// Returns the other fields of a layout's index, and its entries.
 fn index_entries(path: &Path, content: &[u8]) -> Option<(String, Vec<String>)> {
     let is_index = path.file_name().is_some_and(|name| name == "index.json");
     let mut index: serde_json::Value = serde_json::from_slice(content).ok().filter(|_| is_index)?;

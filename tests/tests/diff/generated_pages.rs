@@ -9,16 +9,17 @@ use crate::differences::Differences;
 use crate::line_parser::split;
 use crate::scene_file::{Case, Scene, directory};
 
-/// Cases that a row names.
+/// The maximum number of cases that a row names.
 const SHOWN: usize = 6;
-/// The flaws that the reference of the Go tool lists.
+/// The number of known flaws of the Go tool.
 const FLAWS: usize = 29;
 /// The heading of flags that the Go tool does not have.
 const EXTENSIONS: &str = "Extensions";
 /// Commands that the Go tool does not have.
 const OURS_ALONE: [&str; 5] = ["untag", "rm-tag", "annotate", "partial", "serve"];
 
-/// Compares the pages with what they should be, or writes them; the number of pages that are not true.
+/// Generates the pages, and compares them with the stored pages or writes them. Returns the number of
+/// problems.
 pub(crate) fn check(scenes: &[Scene], verdicts: &[Verdict], differences: &Differences, write: bool) -> usize {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs");
     let (parity, empty) = parity(scenes);
@@ -73,7 +74,8 @@ fn differing(differences: &Differences, verdicts: &[Verdict]) -> String {
     page
 }
 
-/// The known flaws of the Go tool: `number | flaw | what ours does | differences`.
+/// Returns the table of the known flaws of the Go tool. Lines of the file: `number | flaw | what ours does |
+/// differences`.
 fn flaws(differences: &Differences, verdicts: &[Verdict]) -> String {
     let mut table = String::from(
         "\n## The known flaws of the Go tool, one by one\n\n| | flaw | ours | cases |\n|---|---|---|---|\n",
@@ -99,7 +101,7 @@ fn flaws(differences: &Differences, verdicts: &[Verdict]) -> String {
 /// The cases that use each command and flag.
 type Uses = BTreeMap<(String, String), Vec<String>>;
 
-/// The page, and the commands and flags that no case uses.
+/// Returns the page, and the commands and flags that no case uses.
 fn parity(scenes: &[Scene]) -> (String, Vec<String>) {
     let root = oras_cli::command();
     let mut uses = Uses::new();
@@ -125,7 +127,7 @@ fn parity(scenes: &[Scene]) -> (String, Vec<String>) {
     (page, empty)
 }
 
-/// Every command with every flag that the Go tool has too.
+/// Passes every command and every flag that the Go tool also has to `row`.
 fn rows(command: &clap::Command, path: &str, row: &mut dyn FnMut(&str, &str)) {
     for child in command.get_subcommands() {
         let path = format!("{path} {}", child.get_name()).trim().to_owned();
@@ -144,7 +146,7 @@ fn rows(command: &clap::Command, path: &str, row: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// Notes which command and flags a case uses.
+/// Records which command and flags a case uses.
 fn count(root: &clap::Command, label: &str, case: &Case, uses: &mut Uses) {
     let words = split(&case.line);
     let (mut command, mut path) = (root, String::new());

@@ -1,7 +1,7 @@
 //! Scenes of generated names: unusual tags, repositories, references, file titles and annotations.
 //!
-//! The names come from a fixed seed, so that every run plays the same cases. A difference that is found here is fixed, or
-//! gets a case with a name of its own in a scene.
+//! The names come from a fixed seed, so that every run has the same cases. A difference that these scenes
+//! find is fixed, or becomes a separate case in a scene.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,11 +11,11 @@ use oras_testkit::random::Random;
 use crate::scene_file::Scene;
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
-/// What a name may hold besides `'`, `{` and `}`, which mean something in a scene.
+/// Special characters of names. `'`, `{` and `}` are missing, because they have a meaning in scenes.
 const ODD: &[char] =
     &['.', '-', '_', '/', ':', '@', '+', ',', ' ', '!', '%', '~', '#', '"', '\\', 'ü', '名', 'A', '=', '*'];
 
-/// The scenes, in the order of their names.
+/// Returns the scenes in the order of their names.
 pub(crate) fn scenes() -> Vec<Scene> {
     let mut names = Names(Random(SEED));
     [
@@ -41,13 +41,14 @@ impl Names {
         from[self.below(from.len())]
     }
 
-    /// Up to `longest` characters of `alphabet`.
+    /// Returns a word of up to `longest` characters of `alphabet`.
     fn word(&mut self, alphabet: &str, longest: usize) -> String {
         let letters: Vec<char> = alphabet.chars().collect();
         (0..=self.below(longest)).map(|_| letters[self.below(letters.len())]).collect()
     }
 
-    /// A tag that every registry takes: a version, a platform, a digest with `-`, or any other word.
+    /// Returns a tag that every registry accepts: a version, a platform, a digest with `-`, or any other
+    /// word.
     fn tag(&mut self) -> String {
         let hex = |names: &mut Self, length: usize| -> String {
             (0..length).map(|_| char::from(b"0123456789abcdef"[names.below(16)])).collect()
@@ -66,7 +67,7 @@ impl Names {
         }
     }
 
-    /// A tag in which one to three characters are odd: hardly ever one that registries take.
+    /// Returns a tag with one to three special characters, which is rarely valid.
     fn odd(&mut self) -> String {
         let mut letters: Vec<char> = self.word("abcXYZ019", 8).chars().collect();
         for _ in 0..=self.below(3) {
@@ -76,7 +77,7 @@ impl Names {
         letters.into_iter().collect()
     }
 
-    /// A repository, mostly a valid one.
+    /// Returns a repository name, which is mostly valid.
     fn repository(&mut self) -> String {
         let parts = self.below(3);
         let mut name = self.word("abc019", 5);
@@ -89,13 +90,14 @@ impl Names {
     }
 }
 
-/// Returns true for a tag of the distribution-spec, told here once more: the tests must not ask what they test.
+/// Returns true for a valid tag of the distribution-spec. The rule is repeated here, because tests must not
+/// use the code that they test.
 fn is_tag(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.len() <= 128 && text.starts_with(word) && text.chars().all(|c| word(c) || c == '.' || c == '-')
 }
 
-/// So many different texts of `make`.
+/// Returns `count` different texts of `make`.
 fn distinct(count: usize, mut make: impl FnMut() -> String) -> Vec<String> {
     let mut seen = BTreeSet::new();
     std::iter::from_fn(|| Some(make())).filter(|text| seen.insert(text.clone())).take(count).collect()

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
-/// An answer.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
@@ -11,7 +11,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header's value.
+    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -20,7 +20,8 @@ impl Answer {
     }
 }
 
-/// Asks the server on that port of this machine, by HTTP/1.0 so that it neither chunks nor keeps the connection.
+/// Sends a request to the server on `port` of this machine. It uses HTTP/1.0, so the server sends no chunks
+/// and closes the connection.
 pub(crate) fn ask(port: u16, method: &str, target: &str, accept: &str) -> Answer {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     let request = format!("{method} {target} HTTP/1.0\r\nHost: localhost:{port}\r\nAccept: {accept}\r\n\r\n");

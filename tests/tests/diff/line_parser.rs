@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Splits a line as a shell would, without its expansions: quotes group, a backslash outside of single quotes takes
-/// the next character as it is.
+/// Splits a line into words as a shell does, but without expansions. Quotes group characters, and a backslash
+/// outside of single quotes escapes the next character.
 pub(crate) fn split(line: &str) -> Vec<String> {
     let (mut words, mut word, mut inside, mut quote) = (Vec::new(), String::new(), false, None);
     let mut characters = line.chars();
@@ -36,7 +36,7 @@ pub(crate) fn split(line: &str) -> Vec<String> {
     words
 }
 
-/// Puts the value of each `{NAME}` in its place; other braces stay.
+/// Replaces each `{NAME}` with its value. Other braces stay.
 pub(crate) fn fill(text: &str, names: &BTreeMap<String, String>) -> String {
     let mut filled = text.to_owned();
     for (name, value) in names {
@@ -45,7 +45,7 @@ pub(crate) fn fill(text: &str, names: &BTreeMap<String, String>) -> String {
     filled
 }
 
-/// `\n`, `\t`, `\0`, `\\` and `\xHH` as in a string of Rust.
+/// Replaces the escapes `\n`, `\t`, `\0`, `\\` and `\xHH` as in a Rust string.
 pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {

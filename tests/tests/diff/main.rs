@@ -2,11 +2,11 @@
 //! compares what users and scripts can see: exit status, standard output and error, files, the registry's state and,
 //! where order matters, the requests.
 //!
-//! Cases are the scenes in `tests/diff/*.scene`; how they are written is in `tests/diff/README.md`. Differences that
-//! are meant are listed in `tests/diff/differences.txt`, each with its reason. `cargo xtask diff [part of a name]` runs
-//! this, `--write` also writes the pages that are made from the cases.
+//! The cases are in the scenes `tests/diff/*.scene`; `tests/diff/README.md` describes their format.
+//! `tests/diff/differences.txt` lists the intended differences and their reasons. `cargo xtask diff [part of
+//! a name]` runs the tests; `--write` also writes the pages that are generated from the cases.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-#![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "the harness prints its results")]
 
 mod comparison;
 mod differences;
@@ -32,12 +32,13 @@ use crate::comparison::Verdict;
 use crate::differences::Differences;
 use crate::scene_file::Scene;
 
-/// Scenes that run at the same time: most of a run is waiting for processes.
+/// The number of scenes that run at the same time. A run mostly waits for processes.
 const WORKERS: usize = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test -- --list` and its relatives ask for libtest's words; there is one test for them.
+    // `cargo test -- --list` and similar commands expect the output of libtest. This harness reports itself
+    // as one test.
     if arguments.iter().any(|word| word == "--list") {
         println!("differential: test");
         return ExitCode::SUCCESS;

@@ -1,4 +1,5 @@
-//! Replaces what may differ between equal runs: ports, directories, durations, times, and digests if a case says so.
+//! Replaces values that may differ between equal runs: ports, directories, durations and times, and digests
+//! if the case requests it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -26,7 +27,7 @@ static SIZE: LazyLock<Regex> = LazyLock::new(|| regex(r#"("size": ?)\d+|\b\d+(\.
 static TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"));
 static ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\x1b(\[[0-9;?]*[A-Za-z]|[78])"));
 
-/// Makes the texts of one tool's run comparable.
+/// Normalizes the output of one tool.
 pub(crate) struct Normal<'a> {
     stage: &'a Stage,
     case: &'a Case,
@@ -38,7 +39,7 @@ impl<'a> Normal<'a> {
         Self { stage, case, seen: HashMap::new() }
     }
 
-    /// The text with everything that may differ replaced by what it is.
+    /// Returns the text with a placeholder for each value that may differ.
     pub(crate) fn text(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         let sandbox = self.stage.sandbox.root().display().to_string();
@@ -55,7 +56,7 @@ impl<'a> Normal<'a> {
         text = LOG_AGENT.replace_all(&text, "$1/<VERSION>").into_owned();
         text = LOG_UPLOAD.replace_all(&text, "$1<UPLOAD>").into_owned();
         text = sort_headers(&text);
-        // The same in an address.
+        // The same prefix in a URL.
         text = text.replace("sha256%3A", "sha256:");
         text = UPLOAD.replace_all(&text, "$1<UPLOAD>").into_owned();
         text = UPLOAD_STATE.replace_all(&text, "$1<STATE>").into_owned();
@@ -67,7 +68,8 @@ impl<'a> Normal<'a> {
         text
     }
 
-    /// What a case changed; what is sorted by digests is sorted anew where digests differ.
+    /// Normalizes a change that a case made. If digests differ, sorts its words again, because they were
+    /// sorted by digest.
     pub(crate) fn change(&mut self, line: &str) -> String {
         let line = self.text(line);
         if !self.case.opaque {
@@ -78,13 +80,13 @@ impl<'a> Normal<'a> {
         words.join(" ")
     }
 
-    /// Standard output: by line in any order where the case says so.
+    /// Normalizes standard output. Sorts its lines if the case allows any order.
     pub(crate) fn output(&mut self, text: &str) -> String {
         let text = self.text(text);
         if !self.case.unordered {
             return text;
         }
-        // The last line of a tree is drawn in another way.
+        // The last line of a tree has a different prefix, so all prefixes are made equal.
         let text = text.replace("├── ", "└── ").replace("│   ", "    ");
         let mut lines: Vec<_> = text.split_inclusive('\n').collect();
         lines.sort_unstable();
@@ -105,7 +107,7 @@ impl<'a> Normal<'a> {
     }
 }
 
-/// The text with the headers of a log entry sorted: the Go tool writes them in any order.
+/// Sorts the headers of a log entry, because the Go tool writes them in any order.
 fn sort_headers(text: &str) -> String {
     let mut lines: Vec<_> = text.split_inclusive('\n').collect();
     let is_header = |line: &&str| line.starts_with("   \"");
@@ -117,7 +119,7 @@ fn sort_headers(text: &str) -> String {
     lines.concat()
 }
 
-/// A text without what moves a cursor or sets a colour.
+/// Returns a text without the escape sequences that move the cursor or set a colour.
 pub(crate) fn plain(text: &str) -> String {
     ESCAPE.replace_all(text, "").into_owned()
 }

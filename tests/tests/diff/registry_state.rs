@@ -1,4 +1,4 @@
-//! The visible state of a registry: repositories, tags, manifests, referrers.
+//! Reads the visible state of a registry: repositories, tags, manifests, referrers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vn
                       application/vnd.docker.distribution.manifest.v2+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// A line for each tag: `repository:tag` and the digest; below it the digests of its referrers.
+/// Returns an entry for each tag: `repository:tag`, and the digest with the entries of its referrers.
 pub(crate) fn of(port: u16) -> BTreeMap<String, String> {
     let mut state = BTreeMap::new();
     for repository in names(port, "/v2/_catalog?n=1000", "repositories") {
@@ -26,7 +26,8 @@ pub(crate) fn of(port: u16) -> BTreeMap<String, String> {
                     .unwrap_or_default();
                 found.sort();
             }
-            // The entries of a list of referrers come in the order in which they were written.
+            // The entries of a referrers list are in the order in which they were written, so they are
+            // sorted.
             let digest = if tag.starts_with("sha256-") { entries(port, &repository, &tag) } else { digest };
             state.insert(format!("{repository}:{tag}"), format!("{digest} {}", found.join(" ")));
         }
@@ -34,7 +35,7 @@ pub(crate) fn of(port: u16) -> BTreeMap<String, String> {
     state
 }
 
-/// The entries of an index, sorted.
+/// Returns the sorted entries of an index.
 fn entries(port: u16, repository: &str, tag: &str) -> String {
     let answer = ask(port, "GET", &format!("/v2/{repository}/manifests/{tag}"), ACCEPT);
     let index: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();

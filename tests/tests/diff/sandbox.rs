@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use crate::line_parser::unescape;
 use crate::scene_file::Case;
 
-/// The longest that a case may take.
+/// The time limit of a case.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A home and a directory to work in. The sandboxes of both tools have one path, which belongs to the one that is
-/// entered: a path in an artifact would make its digest another one.
+/// A home and a working directory. The sandboxes of both tools use the same path, because a path in an
+/// artifact changes its digest. Only the entered sandbox is at this path.
 pub(crate) struct Sandbox {
     root: PathBuf,
     rest: TempDir,
 }
 
-/// What a program came to.
+/// The result of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,
@@ -30,7 +30,7 @@ pub(crate) struct Said {
 }
 
 impl Sandbox {
-    /// A sandbox that will be at `root` when it is entered.
+    /// Creates a sandbox, which is at `root` while it is entered.
     pub(crate) fn new(root: &Path) -> Self {
         let rest = tempfile::tempdir().unwrap();
         for name in ["home", "work", "tmp"] {
@@ -39,7 +39,7 @@ impl Sandbox {
         Self { root: root.to_owned(), rest }
     }
 
-    /// Does `work` while the sandbox is in its place.
+    /// Runs `work` while the sandbox is at its path.
     pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         let away = self.rest.path().join("sandbox");
         std::fs::rename(&away, &self.root).unwrap();
@@ -56,7 +56,7 @@ impl Sandbox {
         self.root.join("home")
     }
 
-    /// Everything in it.
+    /// Returns the path of the whole sandbox.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -69,19 +69,19 @@ impl Sandbox {
             .env("HOME", self.home())
             .env("TMPDIR", self.root.join("tmp"))
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.home().join("bin").display()))
-            // Of this program alone, and full of times.
+            // Our tool logs times in UTC, the Go tool in the local time zone.
             .env("TZ", "UTC")
             .env("TERM", "xterm-256color");
         command
     }
 
-    /// Runs a line in a shell, which must succeed.
+    /// Runs a line in a shell. The line must succeed.
     pub(crate) fn shell(&self, line: &str) {
         let status = self.command(Path::new("/bin/sh")).args(["-euc", line]).status().unwrap();
         assert!(status.success(), "{line} failed");
     }
 
-    /// Runs a program with those words.
+    /// Runs a program with these arguments.
     pub(crate) fn run(&self, program: &Path, words: &[String], case: &Case, stdin: Option<&str>) -> Said {
         let mut command = self.command(program);
         command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -96,7 +96,7 @@ impl Sandbox {
             terminal = Some(pty.master);
         }
         let mut child = command.spawn().unwrap();
-        // The copy of the terminal in `command` would keep it open.
+        // `command` holds a copy of the terminal open, so it is dropped.
         drop(command);
         let mut input = child.stdin.take().unwrap();
         let bytes = stdin.map(unescape).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Sandbox {
     }
 }
 
-/// Reads to the end beside whatever else goes on. A terminal ends in an error.
+/// Reads to the end in another thread. Reading from a closed terminal returns an error.
 fn read(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut bytes, mut piece) = (Vec::new(), [0; 8192]);

@@ -1,11 +1,11 @@
-//! Scenes: cases that share a sandbox and its registries, one after the other; how they are written is in
-//! `tests/diff/README.md`.
+//! Parses scenes. The cases of a scene run in order and share a sandbox and its registries.
+//! `tests/diff/README.md` describes the format.
 
 use std::path::{Path, PathBuf};
 
 use crate::generated_scenes;
 
-/// Where the scenes are.
+/// Returns the directory of the scenes.
 pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("diff")
 }
@@ -17,18 +17,18 @@ pub(crate) struct Scene {
     pub(crate) steps: Vec<Step>,
 }
 
-/// A line of a scene that does something.
+/// A step of a scene.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// `@registry NAME flavor options`: starts a registry.
     Registry { name: String, words: Vec<String> },
-    /// `@fault NAME rule`: a fault of the proxy before that registry.
+    /// `@fault NAME rule`: adds a fault to the proxy in front of the registry.
     Fault { name: String, rule: String },
-    /// `@file PATH content`: a file in the sandbox.
+    /// `@file PATH content`: writes a file in the sandbox.
     File { path: String, content: String },
-    /// `@sh command`: run in both sandboxes.
+    /// `@sh command`: runs a shell command in both sandboxes.
     Shell(String),
-    /// `@go words`: the Go tool, run in both sandboxes: for what should be equal before a case.
+    /// `@go words`: runs the Go tool in both sandboxes, so that a case has equal input.
     Go(String),
     /// `$ words`: a case.
     Case(Case),
@@ -41,30 +41,30 @@ pub(crate) struct Case {
     pub(crate) line: String,
     pub(crate) stdin: Option<String>,
     pub(crate) env: Vec<(String, String)>,
-    /// Columns of the terminal that standard error is.
+    /// The number of columns, if standard error is a terminal.
     pub(crate) terminal: Option<u16>,
     pub(crate) unordered: bool,
-    /// Digests and sizes differ by time or compression: only their places are compared.
+    /// Digests and sizes depend on time or compression, so only their positions are compared.
     pub(crate) opaque: bool,
     pub(crate) requests: bool,
     pub(crate) capture: Option<String>,
     pub(crate) differs: Option<Differs>,
 }
 
-/// A difference that is meant.
+/// An intended difference.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Differs {
     pub(crate) id: String,
-    /// What is not compared: `status`, `stdout`, `stderr`, `files`, `state`, `requests`.
+    /// The channels that are not compared: `status`, `stdout`, `stderr`, `files`, `state`, `requests`.
     pub(crate) channels: Vec<String>,
-    /// What only our output says.
+    /// Texts that only our output contains.
     pub(crate) ours: Vec<String>,
-    /// What only the output of the Go tool says.
+    /// Texts that only the output of the Go tool contains.
     pub(crate) go: Vec<String>,
 }
 
 impl Scene {
-    /// All scenes, by name.
+    /// Returns all scenes, sorted by name.
     pub(crate) fn load_all() -> Vec<Self> {
         let mut scenes: Vec<Self> = std::fs::read_dir(directory())
             .unwrap()
@@ -93,7 +93,7 @@ impl Scene {
         Self { name, steps: reader.steps }
     }
 
-    /// The cases of the scene.
+    /// Returns the cases of the scene.
     pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
         self.steps.iter().filter_map(|step| match step {
             Step::Case(case) => Some(case),

@@ -12,7 +12,7 @@ use crate::normalization::Normal;
 use crate::scene_file::{Case, Scene, Step};
 use crate::tool_sandbox::Stage;
 
-/// Plays all steps on two stages, and judges every case.
+/// Runs all steps on two stages, and compares the results of every case.
 pub(crate) fn scene(scene: &Scene, go: &Path, differences: &Differences) -> Vec<Verdict> {
     let programs = [go.to_owned(), peers::built("oras")];
     let place = tempfile::Builder::new().prefix("oras-diff-").tempdir().unwrap();
@@ -106,7 +106,7 @@ fn play(stage: &mut Stage, program: &Path, case: &Case) -> Channels {
     channels
 }
 
-/// What a case changed: an earlier difference is told once, not in every case after it.
+/// Returns the changes that a case made, so that a difference is reported only for the case that causes it.
 fn changes(
     normal: &mut Normal<'_>,
     before: &BTreeMap<String, String>,

@@ -9,17 +9,17 @@ use oras_testkit::registry::{Flavor, Options, Process};
 use crate::sandbox::Sandbox;
 use crate::{directory_snapshot, registry_state};
 
-/// A sandbox with registries, and the names that stand for them in a scene.
+/// A sandbox with registries, and the names that scenes use for them.
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) registries: BTreeMap<String, Registry>,
-    /// `{R}` and the like.
+    /// The values of names such as `{R}`.
     pub(crate) names: BTreeMap<String, String>,
-    /// What was there after the last case; `None` when something else has changed it since.
+    /// The state after the last case. `None` if another step has changed it since.
     pub(crate) before: Option<Snapshot>,
 }
 
-/// Files and the registries' state.
+/// The files and the state of the registries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) files: BTreeMap<String, String>,
@@ -41,7 +41,7 @@ impl Stage {
         Self { sandbox, registries: BTreeMap::new(), names, before: None }
     }
 
-    /// What is there now.
+    /// Returns the current state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut state = BTreeMap::new();
         for (name, registry) in &self.registries {
@@ -51,7 +51,7 @@ impl Stage {
         Snapshot { files: directory_snapshot::of(self.sandbox.root()), state }
     }
 
-    /// Starts a registry called `name`; what it lacks is said by its name.
+    /// Starts a registry called `name`. The error is the name of a registry that is not installed.
     pub(crate) fn open(&mut self, name: &str, words: &[String]) -> Result<(), String> {
         let registry = Registry::start(words)?;
         self.names.insert(name.to_owned(), registry.host());
@@ -61,7 +61,7 @@ impl Stage {
     }
 }
 
-/// A registry, behind the proxy that writes requests down unless it speaks TLS.
+/// A registry behind a proxy that records requests. A registry with TLS has no proxy.
 pub(crate) struct Registry {
     server: Process,
     pub(crate) recorder: Option<Recorder>,
@@ -92,7 +92,7 @@ impl Registry {
         self.recorder.as_ref().map_or_else(|| self.server.port(), Recorder::port)
     }
 
-    /// The port behind the proxy.
+    /// Returns the port behind the proxy.
     pub(crate) fn inner_port(&self) -> u16 {
         self.server.port()
     }

@@ -1,4 +1,4 @@
-//! Point 4, and counts of point 5: kinds, modes and number of archive entries.
+//! Point 4, and the counts of point 5: types, modes and number of archive entries.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -52,7 +52,7 @@ fn kinds() -> Vec<Case> {
     ]
 }
 
-/// The entries must come to nothing, and be refused or left out.
+/// The entries must have no effect: they are rejected or skipped.
 fn special(stage: &Stage, entries: &[Header]) -> Result<(), String> {
     let tar = entries.iter().fold(start(), Tarball::header).file("d/a", "a");
     harmless(stage, tar)?;
@@ -107,7 +107,7 @@ fn modes() -> Vec<Case> {
             "read_only_directory_in_archive",
             "A directory that may not be written to arrives, though it has to be moved.",
             |stage| {
-                // An empty one: the Go tool fills others only as root.
+                // An empty directory, because the Go tool can write into such a directory only as root.
                 taken(stage, start().header(&with_mode(b'5', "d/x", 0o555)), &[])?;
                 has_modes(stage, &[("d/x", 0o555)])
             },

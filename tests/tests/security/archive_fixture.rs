@@ -11,7 +11,7 @@ use oras_testkit::tarball::{Tarball, directory_layer, gzip};
 
 use crate::case_sandbox::{Said, Stage, check};
 
-/// A registry with `a:v1`: the directory `title` as this layer.
+/// Starts a registry with `a:v1`, whose layer is the directory `title`.
 pub(crate) fn serve(title: &str, packed: &[u8], tar: &[u8]) -> Scripted {
     let memory = Arc::new(MemoryRegistry::new());
     memory.blob("a", packed);
@@ -25,7 +25,7 @@ pub(crate) fn pull_from(stage: &Stage, server: &Scripted, flags: &[&str]) -> Sai
     stage.oras(&[&["pull", &reference, "-o", "out"], flags].concat())
 }
 
-/// Pulls an archive as the directory `d` into `out`, beside which stands `outside/victim.txt`.
+/// Pulls an archive as the directory `d` into `out`. The file `outside/victim.txt` is beside `out`.
 pub(crate) fn pull(stage: &Stage, tar: &[u8], flags: &[&str]) -> Said {
     let victim = stage.file("outside/victim.txt", "untouched");
     std::fs::set_permissions(victim, PermissionsExt::from_mode(0o600)).unwrap();
@@ -33,7 +33,7 @@ pub(crate) fn pull(stage: &Stage, tar: &[u8], flags: &[&str]) -> Said {
     pull_from(stage, &serve("d", &gzip(tar), tar), flags)
 }
 
-/// What is in the stage but not in `out`: modes, number of links, contents or targets, by path.
+/// Returns everything in the stage except `out`, by path: modes, numbers of links, contents or targets.
 fn surroundings(stage: &Stage) -> BTreeMap<PathBuf, (u32, u64, String)> {
     let (mut found, mut next) = (BTreeMap::new(), vec![stage.root().to_owned()]);
     while let Some(path) = next.pop() {
@@ -49,14 +49,15 @@ fn surroundings(stage: &Stage) -> BTreeMap<PathBuf, (u32, u64, String)> {
         } else {
             std::fs::read_to_string(&path).unwrap_or_default()
         };
-        // A directory that gets a directory in it has one link more, which says nothing.
+        // The number of links of a directory changes with its subdirectories, so it is ignored.
         let links = if metadata.is_dir() { 0 } else { metadata.nlink() };
         found.insert(path, (metadata.mode(), links, content));
     }
     found
 }
 
-/// Nothing outside of `out` was made or changed, and no link in there leads out; nor is anything left of the work.
+/// Checks that nothing outside of `out` was created or changed, that no link in `out` leads out, and that no
+/// temporary files are left.
 pub(crate) fn contained(stage: &Stage) -> Result<(), String> {
     let found = surroundings(stage);
     let victim = stage.path("outside/victim.txt");
@@ -80,7 +81,7 @@ pub(crate) fn contained(stage: &Stage) -> Result<(), String> {
     nothing_left(stage)
 }
 
-/// No link below `out` leads out of it, itself or through others.
+/// Checks that no link below `out` leads out of it, directly or through other links.
 fn links_stay_in(stage: &Stage) -> Result<(), String> {
     let root = stage.path("out");
     for name in stage.files(&root) {
@@ -95,46 +96,46 @@ fn links_stay_in(stage: &Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// No staging directory is left in `out`.
+/// Checks that no staging directory is left in `out`.
 fn nothing_left(stage: &Stage) -> Result<(), String> {
     let left = stage.files(&stage.path("out")).into_iter().find(|name| name.contains(".oras-"));
     check(left.is_none(), || format!("leaves {left:?}"))
 }
 
-/// The archive must be refused, and nothing outside of `out` touched.
+/// Checks that the archive is rejected, and that nothing outside of `out` is changed.
 pub(crate) fn refused(stage: &Stage, tar: Tarball) -> Result<(), String> {
     let said = pull(stage, &tar.done(), &[]);
     contained(stage)?;
     said.fails().map(drop)
 }
 
-/// The archive may be taken or refused, but nothing outside of `out` is touched.
+/// Checks that nothing outside of `out` is changed. The archive may be accepted or rejected.
 pub(crate) fn harmless(stage: &Stage, tar: Tarball) -> Result<(), String> {
     let said = pull(stage, &tar.done(), &[]);
     contained(stage)?;
     check(said.status == Some(0) || said.fails().is_ok(), || format!("breaks: {}", said.text().trim()))
 }
 
-/// The archive must be taken, and these be all files and links below `out`, in order.
+/// Checks that the archive is accepted, and that `files` are all files and links below `out`, in order.
 pub(crate) fn taken(stage: &Stage, tar: Tarball, files: &[&str]) -> Result<(), String> {
     pull(stage, &tar.done(), &[]).works()?;
     contained(stage)?;
     holds(stage, files)
 }
 
-/// These are all files and links below `out`, in order.
+/// Checks that `files` are all files and links below `out`, in order.
 pub(crate) fn holds(stage: &Stage, files: &[&str]) -> Result<(), String> {
     let found = stage.files(&stage.path("out"));
     check(found == files, || format!("leaves {found:?}"))
 }
 
-/// What a file below `out` says.
+/// Checks the content of a file below `out`.
 pub(crate) fn says(stage: &Stage, name: &str, text: &str) -> Result<(), String> {
     let found = std::fs::read_to_string(stage.path("out").join(name));
     check(found.as_deref().ok() == Some(text), || format!("{name} is {found:?}"))
 }
 
-/// The mode of what is at that place below `out`.
+/// Returns the mode of a path below `out`.
 pub(crate) fn mode(stage: &Stage, name: &str) -> u32 {
     let path = stage.path("out").join(name);
     path.symlink_metadata().map_or(0, |metadata| metadata.mode() & 0o7777)

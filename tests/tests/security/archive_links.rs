@@ -278,20 +278,22 @@ fn race(stage: &Stage) -> Result<(), String> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // A pull may take the link for something to be replaced; then there is a new one.
+                // A pull may replace the link, so it is created again.
                 if !here.is_symlink() && !there.is_symlink() {
                     drop(std::fs::remove_dir_all(&there));
                     drop(symlink("../../outside", &there));
                 }
-                // In one step, so that something is always there. It may fail: the pull moves things, too.
+                // The exchange is atomic, so both paths always exist. It may fail, because the pull also
+                // renames files.
                 let _ = renameat_with(CWD, &here, CWD, &there, RenameFlags::EXCHANGE);
                 std::thread::sleep(Duration::from_micros(50));
             }
         });
-        // Who looks up a path twice is caught now and then: often enough for the page to say the same each time.
+        // A tool that looks up a path twice fails only in some rounds. This number of rounds is enough for
+        // the same result in every run.
         let rounds = if stage.is_go { 200 } else { 15 };
         for _ in (0..rounds).take_while(|_| !stage.path("outside/evil").exists()) {
-            // Whether they succeed depends on who is faster.
+            // The pulls may succeed or fail, depending on the timing.
             pull(stage, &tar, &[]);
             pull_from(stage, &files, &[]);
         }

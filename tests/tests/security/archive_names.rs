@@ -92,7 +92,7 @@ fn names() -> Vec<Case> {
     ]
 }
 
-/// So many zeros in the file `d/zeros`.
+/// Returns an archive with `count` zeros in the file `d/zeros`.
 fn zeros(count: usize) -> Vec<u8> {
     start().file("d/zeros", vec![0; count]).done()
 }
@@ -304,7 +304,7 @@ fn odd() -> Vec<Case> {
     ]
 }
 
-/// The header with its checksum set anew.
+/// Returns the header with a corrected checksum.
 fn sealed(mut header: [u8; 512]) -> [u8; 512] {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();

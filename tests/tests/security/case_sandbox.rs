@@ -13,23 +13,23 @@ use oras_testkit::peers;
 use oras_testkit::registry::{Flavor, Options, Process};
 use tempfile::TempDir;
 
-/// The longest that a command may take; what takes longer hangs.
+/// The time limit of a command. A command that exceeds it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A home, a directory to work in, and the tool.
+/// A home, a working directory, and the tool.
 pub(crate) struct Stage {
     root: TempDir,
     tool: PathBuf,
-    /// Whether the tool is the Go one, for the rare case where the way to ask differs.
+    /// Whether the tool is the Go tool, for cases that need other arguments.
     pub(crate) is_go: bool,
     name: &'static str,
     lacked: Cell<bool>,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
-    /// `None` when it was killed, as one that hangs is.
+    /// `None` if the command was killed, for example because it hung.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -37,12 +37,12 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Standard output and error.
+    /// Returns standard output and standard error.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// It must have succeeded.
+    /// Checks that the command succeeded.
     pub(crate) fn works(&self) -> Result<&Self, String> {
         match self.status {
             Some(0) => Ok(self),
@@ -50,7 +50,7 @@ impl Said {
         }
     }
 
-    /// It must have failed by itself, neither killed nor crashed, and said why.
+    /// Checks that the command failed with an error message, and was neither killed nor crashed.
     pub(crate) fn fails(&self) -> Result<&Self, String> {
         match self.status {
             Some(0) => Err(format!("succeeds: {}", self.text().trim())),
@@ -60,7 +60,7 @@ impl Said {
         }
     }
 
-    /// It must have failed and said `text`.
+    /// Checks that the command failed and that its error contains `text`.
     pub(crate) fn fails_with(&self, text: &str) -> Result<&Self, String> {
         let said = self.fails()?;
         check(said.stderr.contains(text), || format!("doesn't say {text:?}: {}", said.stderr.trim()))?;
@@ -68,7 +68,7 @@ impl Said {
     }
 }
 
-/// `Ok` if `holds`, else what is wrong.
+/// Returns `Ok` if `holds` is true, or else the error `wrong`.
 pub(crate) fn check(holds: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(wrong()) }
 }
@@ -82,33 +82,33 @@ impl Stage {
         Self { root, tool: tool.to_owned(), is_go, name, lacked: Cell::new(false) }
     }
 
-    /// The tool.
+    /// Returns the program of the tool.
     pub(crate) fn tool(&self) -> &Path {
         &self.tool
     }
 
-    /// Everything the case has, to be searched for what should not be there.
+    /// Returns the directory with all files of the case, to search it for forbidden content.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// A path in the working directory.
+    /// Returns a path in the working directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join("work").join(name)
     }
 
-    /// A path in the home.
+    /// Returns a path in the home.
     pub(crate) fn home(&self, name: &str) -> PathBuf {
         self.root.path().join("home").join(name)
     }
 
-    /// Writes a file of the working directory.
+    /// Writes a file in the working directory.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         write_file(&self.path(name), content.as_ref());
         self.path(name)
     }
 
-    /// Writes a file of the home.
+    /// Writes a file in the home.
     pub(crate) fn home_file(&self, name: &str, content: &str) {
         write_file(&self.home(name), content.as_bytes());
     }
@@ -118,10 +118,11 @@ impl Stage {
         write_file(&self.home(".docker/config.json"), json.as_bytes());
     }
 
-    /// Makes a program in `bin` of the home, which is on the search path.
+    /// Creates a program in `bin` of the home, which is on the search path.
     pub(crate) fn program(&self, name: &str, script: &str) {
         let path = self.home("bin").join(name);
-        // By another process: a file that this one has open for writing can't be run, and a fork would keep it open.
+        // Another process writes the file. The system cannot run a file that is open for writing, and a fork
+        // of this process could hold it open.
         let made = Command::new("sh")
             .args(["-c", "printf '%s\n' \"$1\" >\"$0\" && chmod 700 \"$0\""])
             .arg(&path)
@@ -131,7 +132,7 @@ impl Stage {
         assert!(path.metadata().unwrap().permissions().mode() & 0o100 != 0);
     }
 
-    /// A program with this case's environment and nothing else of the caller's.
+    /// Returns a command with the environment of this case only, without that of the caller.
     pub(crate) fn command(&self, program: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -149,23 +150,23 @@ impl Stage {
         self.run(self.command(&self.tool, words), b"")
     }
 
-    /// Runs the tool with more in its environment.
+    /// Runs the tool with additional environment variables.
     pub(crate) fn oras_with(&self, environment: &[(&str, &str)], words: &[&str]) -> Said {
         let mut command = self.command(&self.tool, words);
         command.envs(environment.iter().copied());
         self.run(command, b"")
     }
 
-    /// Runs the tool, which reads `input`.
+    /// Runs the tool with `input` as its standard input.
     pub(crate) fn feed(&self, words: &[&str], input: &str) -> Said {
         self.run(self.command(&self.tool, words), input.as_bytes())
     }
 
-    /// Runs a command for as long as a case may take.
+    /// Runs a command with the time limit.
     pub(crate) fn run(&self, mut command: Command, input: &[u8]) -> Said {
         let begun = Instant::now();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own: what it has started ends with it, and doesn't keep the pipes open.
+        // A separate process group: a kill also ends the children, so they cannot hold the pipes open.
         command.process_group(0);
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -196,7 +197,7 @@ impl Stage {
         Said { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap(), took }
     }
 
-    /// A program of the system; without it the case is skipped, and says so.
+    /// Returns the path of a system program. Reports the case as skipped if the program is not installed.
     pub(crate) fn needs(&self, program: &str) -> Option<PathBuf> {
         let found = peers::system(program);
         if found.is_none() {
@@ -205,14 +206,14 @@ impl Stage {
         found
     }
 
-    /// A real registry; without it the case is skipped, and says so.
+    /// Starts a real registry. Reports the case as skipped if the registry is not installed.
     pub(crate) fn registry(&self, flavor: Flavor, options: &Options) -> Option<Process> {
         let started = Process::start(flavor, options, self.name);
         self.lacked.set(self.lacked.get() || started.is_none());
         started
     }
 
-    /// Says that the case can't be run for want of `what`.
+    /// Reports the case as skipped, because `what` is missing.
     pub(crate) fn lacks(&self, what: &str) {
         self.lacked.set(true);
         peers::skipped(what, self.name);
@@ -222,7 +223,7 @@ impl Stage {
         self.lacked.get()
     }
 
-    /// Every file and link below `directory`, by its path from there.
+    /// Returns the relative path of every file and link below `directory`.
     pub(crate) fn files(&self, directory: &Path) -> Vec<String> {
         let (mut found, mut next) = (Vec::new(), vec![directory.to_owned()]);
         while let Some(place) = next.pop() {

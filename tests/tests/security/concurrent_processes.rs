@@ -9,7 +9,7 @@ use crate::case_sandbox::{Stage, check};
 use crate::fixtures::holds;
 use crate::security_case::{Case, honest, hostile};
 
-/// How many processes work at the same time.
+/// The number of concurrent processes.
 const MANY: usize = 4;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -85,7 +85,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
 }
 
-/// Runs so many commands at once, with a cache they share; all must work.
+/// Runs [`MANY`] commands concurrently with a shared cache. All must succeed.
 fn all(stage: &Stage, line: impl Fn(usize) -> Vec<String>) -> Result<(), String> {
     let children: Vec<Child> = (0..MANY)
         .map(|number| {
@@ -127,7 +127,7 @@ fn listed(stage: &Stage, name: &str) -> Result<(), String> {
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// A registry with three files under `a:v1`.
+/// Starts a registry with three files under `a:v1`.
 fn stocked(stage: &Stage) -> Result<(Process, String, Files), String> {
     let registry = Process::ours(&[]);
     let name = format!("{}/a:v1", registry.host());
@@ -145,7 +145,7 @@ fn stocked(stage: &Stage) -> Result<(Process, String, Files), String> {
     Ok((registry, name, files))
 }
 
-/// `out` has these files and nothing else.
+/// Checks that `out` has these files and no others.
 fn whole(stage: &Stage, files: &Files) -> Result<(), String> {
     for (file, content) in files {
         holds(&stage.path("out").join(file), content)?;

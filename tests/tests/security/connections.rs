@@ -18,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
     [broken(), resumed(), busy(), versions()].into_iter().flatten().collect()
 }
 
-/// Answers reads of the file; `answer` gets the number of the read, from 0, and the first byte that is asked for.
+/// Responds to reads of the file. `answer` gets the number of the read, from 0, and the first requested byte.
 fn reads(
     answer: impl Fn(usize, usize) -> Option<Reply> + Send + Sync + 'static,
 ) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static {
@@ -33,14 +33,14 @@ fn reads(
     }
 }
 
-/// The file from that byte, as an honest server sends it.
+/// Returns the file from byte `start`, as a correct server sends it.
 fn rest(start: usize) -> Reply {
     let end = HELLO.len();
     let reply = Reply::new(206).header("content-range", format!("bytes {start}-{}/{end}", end - 1));
     if start == 0 { Reply::new(200).body(HELLO) } else { reply.body(&HELLO[start..]) }
 }
 
-/// A pull from a registry with those answers must fail and leave nothing.
+/// Checks that a pull from a registry with these responses fails and leaves no files.
 fn leaves_nothing(
     stage: &Stage,
     answer: impl Fn(usize, usize) -> Option<Reply> + Send + Sync + 'static,
@@ -52,7 +52,7 @@ fn leaves_nothing(
     check(asked < 60, || format!("asks {asked} times"))
 }
 
-/// A pull from a registry with those answers must work.
+/// Checks that a pull from a registry with these responses succeeds.
 fn gets_through(
     stage: &Stage,
     answer: impl Fn(usize, usize) -> Option<Reply> + Send + Sync + 'static,
@@ -154,7 +154,7 @@ fn broken() -> Vec<Case> {
     ]
 }
 
-/// A pull must leave the right file or none.
+/// Checks that a pull leaves either the right file or no file.
 fn right_or_nothing(
     stage: &Stage,
     answer: impl Fn(usize, usize) -> Option<Reply> + Send + Sync + 'static,
@@ -166,7 +166,7 @@ fn right_or_nothing(
     }
 }
 
-/// A registry whose manifest has five MiB.
+/// Starts a registry with a manifest of 5 MiB.
 fn large() -> Scripted {
     let memory = Arc::new(MemoryRegistry::new());
     let layer = memory.layer("a", "f.txt", HELLO);
@@ -232,7 +232,7 @@ fn resumed() -> Vec<Case> {
     ]
 }
 
-/// A registry that answers the first `times` requests for the manifest with `busy`.
+/// Starts a registry that responds to the first `times` requests for the manifest with `busy`.
 fn busy_for(
     times: usize,
     busy: impl Fn() -> Reply + Send + Sync + 'static,
@@ -304,7 +304,7 @@ fn busy() -> Vec<Case> {
     ]
 }
 
-/// A registry is busy once, for the second that it asks for; the pull must take it, and work.
+/// Checks that a pull succeeds if the registry is busy once and requests a delay of one second.
 fn waits(stage: &Stage, wait: fn() -> String) -> Result<(), String> {
     let server = busy_for(1, move || Reply::new(429).header("retry-after", wait()));
     let said = pull(stage, &server.host(), &[]);
@@ -313,7 +313,7 @@ fn waits(stage: &Stage, wait: fn() -> String) -> Result<(), String> {
     check(said.took >= Duration::from_millis(900), || format!("takes only {:?}", said.took))
 }
 
-/// A date of HTTP, so many seconds from now.
+/// Returns the HTTP date in `seconds` seconds.
 fn date(seconds: u64) -> String {
     httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds))
 }
@@ -338,7 +338,7 @@ fn versions() -> Vec<Case> {
     ]
 }
 
-/// Lists the tags of a registry that speaks HTTP/2 alone.
+/// Lists the tags of a registry that supports only HTTP/2.
 fn http2(stage: &Stage, flags: &[&str]) -> Result<(), String> {
     let Some(made) = certificate(stage, &["localhost"]) else { return Ok(()) };
     let server = Http2::start(&made, r#"{"name":"a","tags":["v1"]}"#);

@@ -72,7 +72,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The cases of copies and later transfers.
+/// Returns the cases of copies and of repeated transfers.
 fn copied_content() -> Vec<Case> {
     vec![
         hostile(9, "wrong_blob_cp_to_registry", "A copy of wrong content is not tagged there.", |stage| {
@@ -133,7 +133,7 @@ fn blob(server: &Scripted) -> String {
     format!("{}/a@{}", server.host(), Digest::sha256(b"good"))
 }
 
-/// A registry that sends four other bytes for the file.
+/// Starts a registry that sends four wrong bytes for the file.
 fn spoilt() -> Scripted {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[("file", b"good")]);
@@ -150,14 +150,14 @@ fn spoilt_layout(stage: &Stage) -> (Handmade, Digest) {
     (layout, file)
 }
 
-/// It failed, and said which content is wrong.
+/// Checks that the command failed and that its error names the wrong content.
 fn names_digest(said: &Said) -> Result<(), String> {
     said.fails()?;
     let digest = Digest::sha256(b"good");
     check(said.stderr.contains(&digest.encoded()[..12]), || format!("doesn't say which: {}", said.stderr))
 }
 
-/// A registry that answers any digest with another manifest, and the reference to ask by.
+/// Starts a registry that returns a wrong manifest for every digest. Also returns the reference to request.
 fn wrong_manifest() -> (Scripted, String) {
     let memory = MemoryRegistry::new();
     let digest = memory.artifact("a", "v1", "");
@@ -174,7 +174,7 @@ fn wrong_manifest() -> (Scripted, String) {
     (server, reference)
 }
 
-/// A registry whose connection breaks in the middle of the file once; the rest then is right, or not.
+/// Starts a registry whose connection breaks once in the middle of the file. The rest is right or wrong.
 fn cut(right: bool) -> Scripted {
     let (memory, content) = (MemoryRegistry::new(), random::bytes(9, 200_000));
     memory.files("a", "v1", &[("file", &content)]);

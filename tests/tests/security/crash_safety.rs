@@ -1,4 +1,4 @@
-//! Point 25: a kill at any moment, a full disk, an unwritable directory.
+//! Point 25: a kill at any time, a full disk, a directory that is not writable.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use crate::case_sandbox::{Said, Stage, check};
 use crate::fixtures::{Handmade, holds, limited};
 use crate::security_case::{Case, honest, hostile};
 
-/// How often each command is killed, at moments spread over the time it takes.
+/// The number of kills of each command, at times that are spread over its duration.
 const ROUNDS: u32 = 20;
 const SIZE: usize = 1_500_000;
 
@@ -164,7 +164,7 @@ fn full() -> Vec<Case> {
     ]
 }
 
-/// A registry with two files under `a:v1`.
+/// Starts a registry with two files under `a:v1`.
 fn stocked(stage: &Stage) -> Result<(Process, String), String> {
     let registry = Process::ours(&[]);
     let name = format!("{}/a:v1", registry.host());
@@ -178,13 +178,13 @@ fn stocked(stage: &Stage) -> Result<(Process, String), String> {
     Ok((registry, name))
 }
 
-/// Each of these files is missing or whole.
+/// Checks that each of these files is either missing or complete.
 fn whole(stage: &Stage, files: &[(&str, u64)]) -> Result<(), String> {
     let mut present = files.iter().filter(|(file, _)| stage.path(file).exists());
     present.try_for_each(|(file, seed)| holds(&stage.path(file), random::bytes(*seed, SIZE)))
 }
 
-/// No blob of the layout is anything but its digest's, and its index can be read.
+/// Checks that every blob of the layout matches its digest, and that the index is readable.
 fn sound(stage: &Stage, layout: &str) -> Result<(), String> {
     let blobs = stage.path(layout).join("blobs/sha256");
     for entry in std::fs::read_dir(&blobs).into_iter().flatten().flatten() {
@@ -203,8 +203,9 @@ fn sound(stage: &Stage, layout: &str) -> Result<(), String> {
     }
 }
 
-/// Kills the command at moments spread over its time; each time `holds` must hold, and the command must work when it
-/// is run again on what is there. `clean` is removed between rounds.
+/// Kills the command at times that are spread over its duration. After each kill, `holds` must succeed. After
+/// some kills, the command runs again on the existing files and must succeed. `clean` is deleted between
+/// rounds.
 fn kill(
     stage: &Stage,
     words: &[&str],
@@ -241,7 +242,8 @@ fn kill(
     holds(stage)
 }
 
-/// Runs the tool where `disk` is a file system of its own, then `after`; `None` where that can't be had.
+/// Runs the tool with a separate file system at `disk`, then `after`. Returns `None` if the system does not
+/// permit mounts.
 fn mounted(stage: &Stage, options: &str, words: &[&str], after: &str) -> Option<Said> {
     let unshare = stage.needs("unshare")?;
     std::fs::create_dir_all(stage.path("disk")).unwrap();
@@ -258,7 +260,7 @@ fn mounted(stage: &Stage, options: &str, words: &[&str], after: &str) -> Option<
     Some(said)
 }
 
-/// On a disk of 1 MiB the command fails by itself and leaves nothing at `place`.
+/// Checks that the command fails on a disk of 1 MiB without a crash, and leaves nothing at `place`.
 fn on_small_disk(stage: &Stage, words: &[&str], place: &str) -> Result<(), String> {
     let after = format!("find {place} -type f -size +5k 2>/dev/null | sed s/^/left=/");
     let Some(said) = mounted(stage, "-o size=1m", words, &after) else { return Ok(()) };

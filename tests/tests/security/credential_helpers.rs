@@ -144,7 +144,7 @@ fn honest_uses() -> Vec<Case> {
     ]
 }
 
-/// Pulls from a registry, closed or open, with a helper that runs `script`.
+/// Pulls from a registry with a helper that runs `script`. A closed registry requires a login.
 fn pull(stage: &Stage, script: &str, closed: bool) -> Said {
     stage.program("docker-credential-test", script);
     stage.docker_config(r#"{"credsStore":"test"}"#);
@@ -152,7 +152,7 @@ fn pull(stage: &Stage, script: &str, closed: bool) -> Said {
     stage.oras(&["pull", &format!("{}/a:v1", server.host()), "-o", "out"])
 }
 
-/// A registry with an artifact; a closed one wants `user` and the secret.
+/// Starts a registry with an artifact. A closed registry requires `user` and the secret.
 fn registry(closed: bool) -> Scripted {
     let memory = Arc::new(MemoryRegistry::new());
     memory.files("a", "v1", &[("hi.txt", b"hello world\n")]);

@@ -165,14 +165,14 @@ fn uses() -> Vec<Case> {
     ]
 }
 
-/// The flags for HTTPS with a client certificate.
+/// Returns the flags for HTTPS with a client certificate.
 fn mutual(made: &Certificate) -> Vec<String> {
     let certificate = made.certificate.display().to_string();
     let own = ["--plain-http=false", "--cert-file", &certificate, "--key-file"].map(ToOwned::to_owned);
     [trusting(made), own.to_vec(), vec![made.key.display().to_string()]].concat()
 }
 
-/// Every request to that server must have shown the certificate, or none.
+/// Checks that every request to the server presented the certificate, or that none did.
 fn shown(server: &Scripted, certificate: bool) -> Result<(), String> {
     let asked = server.asked();
     let all = !asked.is_empty() || !certificate;
@@ -182,7 +182,7 @@ fn shown(server: &Scripted, certificate: bool) -> Result<(), String> {
     })
 }
 
-/// Puts the certificate where the containers tools look for that of `host`, as authority and as client.
+/// Writes the certificate to the `certs.d` directory of `host`, as authority and as client certificate.
 fn keep(stage: &Stage, made: &Certificate, host: &str) {
     let directory = stage.home(".config/containers/certs.d").join(host);
     std::fs::create_dir_all(&directory).unwrap();

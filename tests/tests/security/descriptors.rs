@@ -9,7 +9,7 @@ use crate::case_sandbox::{Said, Stage, check};
 use crate::fixtures::{Handmade, LAYER, descriptor, entry, holds, leaves, limited, serve};
 use crate::security_case::{Case, honest, hostile};
 
-/// Far less than a size that is believed would take, and enough to start either tool.
+/// Far less memory than a tool needs if it trusts the size, but enough to start either tool.
 const MEMORY: &str = "ulimit -v 4000000";
 const HUGE: u64 = 1 << 62;
 
@@ -82,7 +82,7 @@ fn name(server: &Scripted) -> String {
     format!("{}/a:v1", server.host())
 }
 
-/// A registry with a layer of four bytes and that size.
+/// Starts a registry with a layer of four bytes, whose descriptor has the given size.
 fn lying(size: impl ToString) -> Scripted {
     let memory = MemoryRegistry::new();
     let digest = memory.blob("a", "evil");
@@ -96,7 +96,7 @@ fn refused(stage: &Stage, size: impl ToString) -> Result<(), String> {
     leaves(stage, &[])
 }
 
-/// It failed, and needed no patience for it.
+/// Checks that the command failed quickly.
 fn quick(said: &Said) -> Result<(), String> {
     said.fails()?;
     check(said.took.as_secs() < 10, || format!("took {:?}", said.took))

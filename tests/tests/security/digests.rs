@@ -64,7 +64,8 @@ fn upper(digest: &Digest) -> String {
     format!("sha256:{}", digest.encoded().to_uppercase())
 }
 
-/// Neither pull nor copy takes a layer of that digest, which any address would give.
+/// Checks that neither `pull` nor `cp` accepts a layer with this digest, although the registry returns
+/// content for every path.
 fn layer_refused(stage: &Stage, digest: &str) -> Result<(), String> {
     let memory = MemoryRegistry::new();
     memory.artifact("a", "v1", &descriptor(LAYER, digest, 4, "file"));
@@ -111,7 +112,7 @@ fn digest_in_header(stage: &Stage) -> Result<(), String> {
             serve(memory, move |asked, _| asked.path.contains("/manifests/v1").then(|| told_with(digest)));
         let source = format!("{}/a:v1", server.host());
         let said = stage.oras(&["resolve", &source]);
-        // Content that is named by what nobody can check has the digest that is made from it, or none.
+        // If the header has a digest that cannot be verified, the tool prints the computed digest or nothing.
         let own = Digest::sha256(manifest("", "").as_bytes()).to_string();
         check(said.stdout.is_empty() || said.stdout.trim() == own, || format!("shows {}", said.stdout))?;
         stage.oras(&["pull", &source, "-o", "out"]);
@@ -120,7 +121,7 @@ fn digest_in_header(stage: &Stage) -> Result<(), String> {
     check(found.is_empty(), || format!("leaves {found:?}"))
 }
 
-/// A manifest that is announced by that digest.
+/// Returns a response with a manifest and this digest header.
 fn told_with(digest: &str) -> Reply {
     let text = manifest("", "");
     Reply::new(200).header("content-type", MANIFEST).header("docker-content-digest", digest).body(text)

@@ -125,13 +125,13 @@ fn twins() -> Vec<Case> {
     ]
 }
 
-/// A login with a secret, after `before` in the shell.
+/// Logs in with a secret, after the shell has run `before`.
 fn login(stage: &Stage, before: &str) -> Said {
     let server = asking();
     limited(stage, before, &["login", "-u", "user", "-p", "password", &server.host()])
 }
 
-/// A registry that wants the password.
+/// Starts a registry that requires the password.
 fn asking() -> Scripted {
     Scripted::start(|asked| match asked.header("authorization") {
         Some("Basic dXNlcjpwYXNzd29yZA==") => Reply::new(200).body(r#"{"name":"a","tags":[]}"#),

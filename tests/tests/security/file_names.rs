@@ -194,7 +194,8 @@ fn ordinary() -> Vec<Case> {
     ]
 }
 
-/// Here only the honest side: what Windows does about these names is tested beside the rule, on every system.
+/// Only the honest uses are here. Unit tests beside the rule check on every system how Windows treats these
+/// names.
 fn of_windows() -> Vec<Case> {
     vec![
         honest(
@@ -228,7 +229,8 @@ fn serve(files: &[(&str, &[u8])]) -> Scripted {
     Scripted::start(move |asked| memory.reply(asked))
 }
 
-/// Pulls one file of that title, which must be refused; nothing may be outside the output directory or left in it.
+/// Checks that a pull of a file with this title fails, and leaves no file inside or outside of the output
+/// directory.
 fn outside(stage: &Stage, title: &str) -> Result<(), String> {
     let server = serve(&[(title, b"evil")]);
     stage.oras(&["pull", &format!("{}/a:v1", server.host()), "-o", "out"]).fails()?;
@@ -236,7 +238,7 @@ fn outside(stage: &Stage, title: &str) -> Result<(), String> {
     check(found.is_empty(), || format!("leaves {found:?}"))
 }
 
-/// Pulls one file of that title, which must be there.
+/// Checks that a pull of a file with this title creates the file.
 fn inside(stage: &Stage, title: &str) -> Result<(), String> {
     let server = serve(&[(title, b"good")]);
     stage.oras(&["pull", &format!("{}/a:v1", server.host()), "-o", "out"]).works()?;

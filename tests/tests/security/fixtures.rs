@@ -16,10 +16,10 @@ pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The media type of a layer.
 pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-/// What an `oci-layout` file says.
+/// The content of an `oci-layout` file.
 pub(crate) const MARKER: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// A server that answers by `special`, where that has an answer, and honestly otherwise.
+/// Starts a server that returns the response of `special`, or the correct response if `special` returns none.
 pub(crate) fn serve(
     memory: MemoryRegistry,
     special: impl Fn(&Asked, &MemoryRegistry) -> Option<Reply> + Send + Sync + 'static,
@@ -28,14 +28,14 @@ pub(crate) fn serve(
     Scripted::start(move |asked| special(asked, &memory).unwrap_or_else(|| memory.reply(asked)))
 }
 
-/// A registry that behaves, with one file `name` under `a:v1`.
+/// Starts a correct registry with one file `name` under `a:v1`.
 pub(crate) fn honest_server(name: &str, content: &[u8]) -> Scripted {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[(name, content)]);
     serve(memory, |_, _| None)
 }
 
-/// The JSON of a descriptor; `size` and `digest` as they are to be written.
+/// Returns the JSON of a descriptor. `size` and `digest` are inserted unchanged.
 pub(crate) fn descriptor(media_type: &str, digest: &str, size: impl ToString, title: &str) -> String {
     let size = size.to_string();
     format!(
@@ -43,7 +43,7 @@ pub(crate) fn descriptor(media_type: &str, digest: &str, size: impl ToString, ti
     )
 }
 
-/// An image manifest with these members, the empty config and `layers`.
+/// Returns an image manifest with these members, the empty config and `layers`.
 pub(crate) fn manifest(members: &str, layers: &str) -> String {
     let config = Digest::sha256(b"{}");
     format!(
@@ -51,7 +51,7 @@ pub(crate) fn manifest(members: &str, layers: &str) -> String {
     )
 }
 
-/// A manifest that refers to another.
+/// Returns a manifest that refers to `subject`.
 pub(crate) fn referrer(artifact_type: &str, subject: &Digest, size: usize) -> String {
     let members = format!(
         r#""artifactType":"{artifact_type}","subject":{{"mediaType":"{MANIFEST}","digest":"{subject}","size":{size}}},"#
@@ -59,14 +59,14 @@ pub(crate) fn referrer(artifact_type: &str, subject: &Digest, size: usize) -> St
     manifest(&members, "")
 }
 
-/// A layout that is written by hand.
+/// A layout whose files a test writes directly.
 pub(crate) struct Handmade {
-    /// Where it is.
+    /// The path of the layout.
     pub(crate) path: PathBuf,
 }
 
 impl Handmade {
-    /// An empty layout in the working directory, whose `index.json` is missing.
+    /// Creates an empty layout in the working directory, without `index.json`.
     pub(crate) fn new(stage: &Stage, name: &str) -> Self {
         stage.file(&format!("{name}/oci-layout"), MARKER);
         std::fs::create_dir_all(stage.path(name).join("blobs/sha256")).unwrap();
@@ -90,7 +90,7 @@ impl Handmade {
         self.put("index.json", format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#));
     }
 
-    /// One artifact of one file, tagged `v1`; the digests of manifest and file.
+    /// Writes an artifact with one file and the tag `v1`. Returns the digests of the manifest and the file.
     pub(crate) fn artifact(&self, title: &str, content: &[u8]) -> (Digest, Digest) {
         let file = self.blob(content);
         self.blob("{}");
@@ -101,13 +101,13 @@ impl Handmade {
         (root, file)
     }
 
-    /// The path of a blob.
+    /// Returns the path of a blob.
     pub(crate) fn place(&self, digest: &Digest) -> PathBuf {
         self.path.join("blobs/sha256").join(digest.encoded())
     }
 }
 
-/// An entry of `index.json`.
+/// Returns an entry of `index.json`.
 pub(crate) fn entry(digest: impl ToString, size: impl ToString, tag: &str) -> String {
     format!(
         r#"{{"mediaType":"{MANIFEST}","digest":"{}","size":{},"annotations":{{"org.opencontainers.image.ref.name":"{tag}"}}}}"#,
@@ -116,20 +116,20 @@ pub(crate) fn entry(digest: impl ToString, size: impl ToString, tag: &str) -> St
     )
 }
 
-/// Runs the tool by a shell, after `before`: limits, masks.
+/// Runs the tool in a shell after the commands `before`, such as `ulimit` or `umask`.
 pub(crate) fn limited(stage: &Stage, before: &str, words: &[&str]) -> Said {
     let mut command = stage.command(Path::new("/bin/sh"), &["-c", &format!("{before}\nexec \"$0\" \"$@\"")]);
     command.arg(stage.tool()).args(words);
     stage.run(command, b"")
 }
 
-/// No file may be below the working directory but `expected`.
+/// Checks that the working directory contains exactly the `expected` files.
 pub(crate) fn leaves(stage: &Stage, expected: &[&str]) -> Result<(), String> {
     let found = stage.files(&stage.path(""));
     check(found == expected, || format!("leaves {found:?}"))
 }
 
-/// That file must hold exactly this.
+/// Checks the content of a file.
 pub(crate) fn holds(path: &Path, content: impl AsRef<[u8]>) -> Result<(), String> {
     let found = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     check(found == content.as_ref(), || {

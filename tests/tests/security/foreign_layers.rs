@@ -84,7 +84,8 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A registry whose one layer has that address in its `urls`, and this content if it has it; the manifest's digest.
+/// Starts a registry with one layer, which has `url` in its `urls`. The registry has the content only if
+/// `stored` is set. Also returns the digest of the manifest.
 fn serve(url: &str, content: &'static [u8], stored: bool) -> (Scripted, String) {
     let memory = Arc::new(MemoryRegistry::new());
     let digest = oras_spec::Digest::sha256(HELLO);

@@ -190,7 +190,7 @@ fn stocked(text: &str) -> MemoryRegistry {
     memory
 }
 
-/// Neither pulled, nor shown, nor copied.
+/// Checks that the document is neither pulled, nor shown, nor copied.
 fn document(stage: &Stage, text: String) -> Result<Scripted, String> {
     let server = serve(stocked(&text), |_, _| None);
     stage.oras(&["pull", &name(&server), "-o", "out"]).fails()?;
@@ -200,7 +200,8 @@ fn document(stage: &Stage, text: String) -> Result<Scripted, String> {
     Ok(server)
 }
 
-/// A document with layers and manifests, served as `told` and calling itself `own`.
+/// Checks a document with layers and manifests. The Content-Type is `told`, and the media type in the
+/// document is `own`.
 fn ambiguous(stage: &Stage, told: &str, own: &str) -> Result<(), String> {
     let memory = MemoryRegistry::new();
     let layer = memory.layer("a", "from-layers", b"layers");
@@ -217,7 +218,8 @@ fn ambiguous(stage: &Stage, told: &str, own: &str) -> Result<(), String> {
     one_meaning(stage, &serve(memory, |_, _| None))
 }
 
-/// What is pulled from there is what is pulled from a copy and from a restored backup, or everything is refused.
+/// Checks that a pull from the registry and a pull from a copy give the same file, or that the document is
+/// rejected.
 fn one_meaning(stage: &Stage, server: &Scripted) -> Result<(), String> {
     let pulled = stage.oras(&["pull", &name(server), "-o", "out"]);
     let copied = stage.oras(&["cp", &name(server), "--to-oci-layout", "layout:v1"]);
@@ -230,7 +232,7 @@ fn one_meaning(stage: &Stage, server: &Scripted) -> Result<(), String> {
     let (first, second) = (stage.files(&stage.path("out")), stage.files(&stage.path("again")));
     check(first == second, || format!("{first:?} from the registry, {second:?} from the copy"))?;
     check(first.len() == 1, || format!("is taken for both: {first:?}"))?;
-    // The media type that the document gives itself is the only one that travels with its digest.
+    // Only the media type inside of the document is covered by its digest.
     let said = stage.oras(&["manifest", "fetch", "--descriptor", &name(server)]);
     let text = stage.oras(&["manifest", "fetch", &name(server)]);
     let own =
@@ -243,7 +245,7 @@ fn leaves_no_file(stage: &Stage) -> Result<(), String> {
     check(found.is_empty(), || format!("leaves {found:?}"))
 }
 
-/// A registry that serves an artifact with that Content-Type.
+/// Checks a pull from a registry that serves an artifact with this Content-Type.
 fn typed(stage: &Stage, content_type: &str) -> Result<(), String> {
     let memory = MemoryRegistry::new();
     let layer = memory.layer("a", "file", b"content");
@@ -257,7 +259,7 @@ fn typed(stage: &Stage, content_type: &str) -> Result<(), String> {
     check(index.contains(&format!("\"{MANIFEST}\"")), || format!("writes {index}"))
 }
 
-/// The same artifact, announced by that digest and length.
+/// Checks that a manifest is rejected whose headers have this digest and length.
 fn announced(stage: &Stage, digest: &str, length: &str) -> Result<(), String> {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[("file", b"content")]);
@@ -292,7 +294,8 @@ fn head_size_differs(stage: &Stage) -> Result<(), String> {
                 .header("content-length", 1)
         })
     });
-    // Whoever asks by HEAD first must not believe the length or the digest; whoever doesn't has the right content.
+    // A tool that sends HEAD first must not trust its length and digest. A tool that sends only GET gets the
+    // right content.
     let said = stage.oras(&["pull", &name(&server), "-o", "out"]);
     if said.status == Some(0) { holds(&stage.path("out/file"), "content") } else { leaves(stage, &[]) }
 }

@@ -320,7 +320,7 @@ fn sound(stage: &Stage) -> (Handmade, Digest) {
     (layout, file)
 }
 
-/// A layout with a blob of that size that is a link to a secret file.
+/// Creates a layout with a blob of this size, which is a link to a secret file.
 fn linking(stage: &Stage, size: usize) -> Handmade {
     write_file(&stage.path("secret"), "secret-bytes!");
     let layout = Handmade::new(stage, "layout");
@@ -347,7 +347,7 @@ fn empty(stage: &Stage) -> Result<(), String> {
     check(found.is_empty(), || format!("leaves {found:?}"))
 }
 
-/// Runs the tool for five seconds at most.
+/// Runs the tool for at most five seconds.
 fn soon(stage: &Stage, words: &[&str]) -> Said {
     let mut command = stage.command(Path::new("/usr/bin/timeout"), &["5"]);
     command.arg(stage.tool()).args(words);
@@ -366,7 +366,7 @@ fn artifact() -> (Root, Entries) {
     artifact_of("file", b"content")
 }
 
-/// The files of a layout with one artifact, in the order of an archive.
+/// Returns the files of a layout with one artifact, in the order of an archive.
 fn artifact_of(title: &str, content: &[u8]) -> (Root, Entries) {
     let file = Digest::sha256(content);
     let text =
@@ -387,7 +387,7 @@ fn index((digest, size): &Root) -> Vec<u8> {
     format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entry(digest, size, "v1")).into_bytes()
 }
 
-/// Writes a tar archive of plain files, whatever their names.
+/// Writes a tar archive of regular files. The names may be invalid.
 fn tar(stage: &Stage, name: &str, entries: &[(String, Vec<u8>)]) {
     let mut bytes = Vec::new();
     for (path, content) in entries {
@@ -409,7 +409,8 @@ fn tar(stage: &Stage, name: &str, entries: &[(String, Vec<u8>)]) {
     stage.file(name, bytes);
 }
 
-/// The archive has one of these files by every way, or is refused by all.
+/// Checks that `pull` and `cp` read the same one of these files from the archive, or that both reject the
+/// archive.
 fn one_meaning(stage: &Stage, files: &[&str]) -> Result<(), String> {
     let pulled = stage.oras(&["pull", "--oci-layout", "all.tar:v1", "-o", "out"]);
     let copied = stage.oras(&["cp", "--from-oci-layout", "all.tar:v1", "--to-oci-layout", "copy:v1"]);

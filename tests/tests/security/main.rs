@@ -1,10 +1,11 @@
-//! The contract with a hostile network: every case of the threat list as a test of the built `oras`, each attack beside
-//! the honest use that looks like it. The Go `oras` is run through the same cases; what it does is written beside.
+//! Tests the built `oras` with every attack of the threat list, and with honest uses that look similar. The
+//! Go `oras` runs the same cases, and the page shows its results, too.
 //!
-//! A case is a function in the file of its theme. `cargo test --test security [-- part of a name]` runs them;
-//! `-- --go` also shows where the Go tool fails, `-- --write` also writes `docs/security.md`, which is made from the cases and from `tests/security/advisories.txt`.
+//! A case is a function in the file of its theme. `cargo test --test security [-- part of a name]` runs the
+//! cases; `-- --go` also prints the cases that the Go tool fails, and `-- --write` also writes
+//! `docs/security.md` from the cases and `tests/security/advisories.txt`.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-#![expect(clippy::print_stdout, reason = "the harness reports to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "the harness prints its results")]
 
 mod archive_entries;
 mod archive_fixture;
@@ -55,7 +56,7 @@ use oras_testkit::peers;
 
 use crate::security_case::{Case, Outcome, Verdict};
 
-/// Cases that run at the same time: most of a run is waiting.
+/// The number of cases that run at the same time. A run mostly waits.
 const WORKERS: usize = 3;
 
 fn cases() -> Vec<Case> {
@@ -95,14 +96,16 @@ fn cases() -> Vec<Case> {
     themes.into_iter().flatten().collect()
 }
 
-/// The cases of what archives and titles write, which must hold on systems without `openat2`, too.
+/// Returns the names of the cases that extract archives or write titles. They must also hold on systems
+/// without `openat2`.
 fn extraction_cases() -> HashSet<&'static str> {
     let themes =
         [archive_names::cases(), archive_entries::cases(), archive_links::cases(), file_names::cases()];
     themes.into_iter().flatten().map(|case| case.name).collect()
 }
 
-/// Makes a program that runs ours with `openat2` refused, as by kernels before 5.6; `None` where tracing is not permitted.
+/// Creates a program that runs our tool without `openat2`, like kernels before 5.6. Returns `None` if the
+/// system does not permit tracing.
 fn without_openat2(directory: &tempfile::TempDir) -> Option<PathBuf> {
     let test = "extraction_without_openat2";
     let strace = peers::system_or_skip("strace", test)?;
@@ -117,7 +120,8 @@ fn without_openat2(directory: &tempfile::TempDir) -> Option<PathBuf> {
         strace.display(),
         peers::built("oras").display()
     );
-    // By another process: a file that this one has open for writing can't be run, and a fork would keep it open.
+    // Another process writes the file. The system cannot run a file that is open for writing, and a fork of
+    // this process could hold it open.
     let made = Command::new("sh")
         .args(["-c", "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"", "sh", &script])
         .arg(&program)

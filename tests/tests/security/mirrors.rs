@@ -150,7 +150,7 @@ fn wrong_content() -> Vec<Case> {
             "A big blob that a mirror breaks off is read on from the registry.",
             |stage| {
                 let (mirror, primary) = big(|reply, _| {
-                    // The right bytes, as far as they come.
+                    // The mirror sends right bytes, until the connection is cut.
                     reply.body(vec![b'x'; BIG]).cut_after(BIG / 2)
                 });
                 mirrors(stage, &primary, &[&mirror], "");
@@ -453,11 +453,11 @@ fn files() -> Vec<Case> {
     ]
 }
 
-/// More than a mirror is read whole.
+/// Larger than the content that is read from a mirror as a whole.
 const BIG: usize = 2 << 20;
 
-/// A mirror and a registry of the artifact with one big file, for which the mirror answers as `odd` says, given wrong
-/// bytes.
+/// Starts a mirror and a registry of an artifact with one big file. For this file, the mirror returns the
+/// response of `odd`, which gets wrong bytes.
 fn big(odd: fn(Reply, Vec<u8>) -> Reply) -> (Registry, Registry) {
     let memory = Arc::new(MemoryRegistry::new());
     memory.files("a", "v1", &[("f.txt", &vec![b'x'; BIG])]);
@@ -477,7 +477,7 @@ fn conf(stage: &Stage, text: &str) {
     stage.home_file(".config/containers/registries.conf", text);
 }
 
-/// Writes a file that adds to it.
+/// Writes a file in `registries.conf.d`, which is added to the configuration.
 fn part(stage: &Stage, name: &str, text: &str) {
     stage.home_file(&format!(".config/containers/registries.conf.d/{name}"), text);
 }
@@ -490,18 +490,18 @@ fn mirror_table(location: &str, more: &str) -> String {
     format!("[[registry.mirror]]\nlocation = \"{location}\"\n{more}\n")
 }
 
-/// Has those registries for mirrors of `primary`, each with `more` in its table.
+/// Configures the registries as mirrors of `primary`, each with `more` in its table.
 fn mirrors(stage: &Stage, primary: &Registry, mirrors: &[&Registry], more: &str) {
     let mirrors: String = mirrors.iter().map(|mirror| mirror_table(&mirror.host(), more)).collect();
     conf(stage, &table(&primary.host(), &primary.host(), &mirrors));
 }
 
-/// Somebody must have asked that server for something.
+/// Checks that the server received a request.
 fn asked(server: &Scripted) -> Result<(), String> {
     check(!server.lines().is_empty(), || format!("never asks {}", server.host()))
 }
 
-/// The user must have been told of that mirror.
+/// Checks that standard error names the mirror.
 fn tells_of(said: &Said, mirror: &Registry) -> Result<(), String> {
     check(said.stderr.contains(&mirror.host()), || format!("doesn't name the mirror: {}", said.stderr))
 }

@@ -8,7 +8,7 @@ use crate::case_sandbox::{Stage, check};
 use crate::registry_fixture::{BASIC, knows_password, learns_nothing, locked, registry, untouched};
 use crate::security_case::{Case, honest, hostile};
 
-/// More pages than any of these lists has: a server gives in after so many.
+/// More pages than any of these lists has. A server ends the list after this number.
 const ENOUGH: usize = 400;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -111,7 +111,7 @@ fn index(body: &str) -> Reply {
     Reply::new(200).header("content-type", "application/vnd.oci.image.index.v1+json").body(body)
 }
 
-/// A list links to another server, which must not be asked for anything.
+/// Checks that a link of a list to another server is not followed.
 fn leads_away(stage: &Stage, path: &'static str, body: &'static str, words: &[&str]) -> Result<(), String> {
     let other = Scripted::start(move |_| index(body));
     let link = format!("<http://{}{path}?last=x>; rel=\"next\"", other.host());
@@ -130,7 +130,7 @@ fn leads_away(stage: &Stage, path: &'static str, body: &'static str, words: &[&s
     untouched(&other)
 }
 
-/// A list of tags in which the page that follows another is what `next` says; it must be given up soon.
+/// Checks that a tag list ends soon whose next pages are chosen by `next`.
 fn ends(stage: &Stage, next: fn(&Asked, usize) -> usize) -> Result<(), String> {
     let count = AtomicUsize::new(0);
     let server = registry(move |asked| {
@@ -152,7 +152,7 @@ fn few(server: &Scripted) -> Result<(), String> {
     check((1..100).contains(&asked), || format!("asks {asked} times"))
 }
 
-/// A list of sixty tags, a page each, all of which must be found.
+/// Checks that a list of sixty pages with one tag each is read completely.
 fn all_pages(stage: &Stage, link: fn(&Asked, usize) -> String) -> Result<(), String> {
     const TAGS: usize = 60;
     let server = registry(locked(move |asked| {

@@ -113,7 +113,7 @@ fn past_it() -> Vec<Case> {
         }),
         honest(34, "no_proxy_for_a_suffix", "So does the suffix of a name.", |stage| {
             for entry in [".example", "*.example", "example"] {
-                // Nobody resolves that name; what counts is that the proxy is not asked.
+                // The name cannot be resolved. The case checks only that the proxy gets no request.
                 let proxy = proxy();
                 let place = address(&proxy);
                 through(stage, &[("HTTP_PROXY", &place), ("NO_PROXY", entry)]).fails()?;
@@ -243,32 +243,33 @@ fn address(proxy: &Scripted) -> String {
     format!("http://127.0.0.1:{}", proxy.port())
 }
 
-/// A proxy that answers as the registry would.
+/// Starts a proxy that responds like the registry.
 fn proxy() -> Scripted {
     let honest = answers(|_| None);
     Scripted::start(move |asked| honest(&stripped(asked)))
 }
 
-/// A request to a proxy as the registry would see it.
+/// Converts a request to a proxy to the request that the registry gets.
 fn stripped(asked: &Asked) -> Asked {
     let path = asked.path.strip_prefix("http://").and_then(|rest| Some(rest.split_once('/')?.1));
     let path = path.map_or_else(|| asked.path.clone(), |path| format!("/{path}"));
     Asked { path, ..asked.clone() }
 }
 
-/// Pulls from a registry that only the proxy knows.
+/// Pulls from a registry that is reachable only through the proxy.
 fn through(stage: &Stage, environment: &[(&str, &str)]) -> crate::case_sandbox::Said {
     pull_with(stage, environment, "registry.example", &["--plain-http".to_owned()])
 }
 
-/// Pulls from a registry at a name of this machine, past the proxy.
+/// Pulls from a registry at a name of this machine. The request must bypass the proxy.
 fn past_by_name(stage: &Stage, entry: fn(&str, u16) -> String) -> Result<(), String> {
     let Some(name) = own_name(stage) else { return Ok(()) };
     let server = Scripted::start(answers(|_| None));
     past(stage, &format!("{name}:{}", server.port()), &entry(&name, server.port()))
 }
 
-/// Pulls from a registry at an address of this machine other than loopback, past the proxy.
+/// Pulls from a registry at an address of this machine other than loopback. The request must bypass the
+/// proxy.
 fn past_by_address(stage: &Stage, entry: fn(IpAddr, u16) -> String) -> Result<(), String> {
     let Some(address) = outer_address() else {
         stage.lacks("an IPv4 address beside loopback");
@@ -282,7 +283,7 @@ fn past(stage: &Stage, host: &str, no_proxy: &str) -> Result<(), String> {
     let proxy = Scripted::start(|_| Reply::new(418));
     let place = address(&proxy);
     let flags = ["--plain-http".to_owned()];
-    // The same without the entry must go to the proxy, or nothing is shown.
+    // Without the entry, the request must use the proxy. Otherwise the case would prove nothing.
     pull_with(stage, &[("HTTP_PROXY", &place)], host, &flags).fails()?;
     check(!proxy.lines().is_empty(), || "the proxy is not asked".to_owned())?;
     let before = proxy.lines().len();
@@ -291,7 +292,7 @@ fn past(stage: &Stage, host: &str, no_proxy: &str) -> Result<(), String> {
     has_file(stage)
 }
 
-/// An IPv4 address of this machine that isn't loopback.
+/// Returns an IPv4 address of this machine that is not loopback.
 fn outer_address() -> Option<IpAddr> {
     let said = std::process::Command::new("hostname").arg("-I").output().ok()?.stdout;
     let text = String::from_utf8_lossy(&said).into_owned();

@@ -93,7 +93,7 @@ fn secrets() -> Vec<Case> {
     ]
 }
 
-/// Makes of the answers of a registry those of a server of files.
+/// Adds the responses of a file server to those of a registry.
 trait ThenFile {
     fn then_file(self) -> impl Fn(&Asked) -> Reply + Send + Sync + 'static;
 }
@@ -104,7 +104,8 @@ impl<F: Fn(&Asked) -> Option<Reply> + Send + Sync + 'static> ThenFile for F {
     }
 }
 
-/// Pulls from a registry that wants credentials and redirects to `host`; the pull works and `host` is told nothing.
+/// Checks a pull from a registry that requires credentials and redirects to `host`. The pull succeeds, and
+/// `host` gets no secrets.
 fn leaves_secrets_behind(stage: &Stage, host: &str, detour: bool) -> Result<(), String> {
     let target = bucket();
     let to = format!("http://{host}:{}/f?X-Signature=abc", target.port());
@@ -127,7 +128,8 @@ fn leaves_secrets_behind(stage: &Stage, host: &str, detour: bool) -> Result<(), 
     learns_nothing(&target, &["authorization", BASIC, "s3cret", "c00kie"])
 }
 
-/// Pulls from a registry that redirects to `target`, which asks for credentials.
+/// Checks a pull from a registry that redirects to `target`. `target` requests credentials, but must get
+/// none.
 fn asks_in_vain(stage: &Stage, target: &Scripted) -> Result<(), String> {
     let server = registry(locked(redirects(&format!("http://{}/f", target.host()))));
     knows_password(stage, &server.host());
@@ -253,7 +255,8 @@ fn here() -> Vec<Case> {
     ]
 }
 
-/// A public registry redirects to an address that a proxy would serve: it must not be tried.
+/// Checks that the tool does not follow a redirect of a public registry to `host`. A proxy would receive the
+/// request.
 fn refuses(stage: &Stage, host: &str) -> Result<(), String> {
     let proxy = bucket();
     let server = registry(redirects(&format!("http://{host}/f")));
@@ -263,7 +266,7 @@ fn refuses(stage: &Stage, host: &str) -> Result<(), String> {
     untouched(&proxy)
 }
 
-/// A public registry redirects to a server on this machine: it must not be tried.
+/// Checks that the tool does not follow a redirect of a public registry to a server on this machine.
 fn refuses_here(stage: &Stage, target: &Scripted, host: &str) -> Result<(), String> {
     let server = registry(redirects(&format!("http://{host}:{}/f", target.port())));
     pull(stage, PUBLIC, &server.public()).fails()?;

@@ -9,7 +9,7 @@ use crate::case_sandbox::{Said, Stage, check};
 use crate::fixtures::{INDEX, MANIFEST, limited, manifest, referrer, serve};
 use crate::security_case::{Case, honest, hostile};
 
-/// What every command must end in: a loop takes what it is given.
+/// The time limit of every command, because a loop would never end.
 const SECONDS: u64 = 30;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -97,7 +97,7 @@ fn masses() -> Vec<Case> {
             let server = wide(20_000);
             let words = ["discover", "--depth", "1", &name(&server)];
             let said = limited(stage, "ulimit -v 4000000", &words);
-            // The Go tool asks for the referrers of each of them, for a quarter of a minute.
+            // The Go tool requests the referrers of each referrer, which takes 15 seconds.
             if stage.is_go {
                 check(said.status.is_some(), || "is still running".to_owned())
             } else {
@@ -198,7 +198,7 @@ fn name(server: &Scripted) -> String {
     format!("{}/a:v1", server.host())
 }
 
-/// It came to an end by itself, one or the other, in time.
+/// Checks that the command ended in time with success or failure, without a crash.
 fn ends(said: &Said) -> Result<(), String> {
     check(matches!(said.status, Some(0 | 1)), || format!("ends with {:?}: {}", said.status, last(said)))?;
     check(said.took.as_secs() < SECONDS, || format!("takes {:?}", said.took))
@@ -213,7 +213,7 @@ fn asks_referrers(asked: &Asked) -> bool {
     asked.path.contains("/referrers/")
 }
 
-/// A memory with a manifest `a:v1`, and its digest and size.
+/// Returns a memory registry with a manifest `a:v1`, and its digest and size.
 fn subject() -> (MemoryRegistry, (Digest, usize)) {
     let memory = MemoryRegistry::new();
     memory.blob("a", "{}");
@@ -233,7 +233,8 @@ fn entry(digest: &Digest, size: usize, artifact_type: &str) -> String {
     )
 }
 
-/// A registry where `count` manifests are each listed as a referrer of the one before, and the first of the last.
+/// Starts a registry with a cycle of `count` manifests, each of which is listed as a referrer of the previous
+/// one.
 fn circle(count: usize) -> Scripted {
     let (memory, first) = subject();
     let mut nodes = vec![first];
@@ -250,7 +251,7 @@ fn circle(count: usize) -> Scripted {
     })
 }
 
-/// A registry with a chain of so many referrers, each with the one before as its subject.
+/// Starts a registry with a chain of `count` referrers. The subject of each is the previous one.
 fn chain(count: usize) -> Scripted {
     let (memory, first) = subject();
     let mut nodes = vec![first];
@@ -270,7 +271,7 @@ fn chain(count: usize) -> Scripted {
     })
 }
 
-/// A registry that has one more referrer for whatever it is asked for.
+/// Starts a registry that returns a new referrer for every digest.
 fn endless() -> Scripted {
     let (memory, _) = subject();
     serve(memory, |asked, _| {
@@ -279,7 +280,7 @@ fn endless() -> Scripted {
     })
 }
 
-/// A registry with one manifest and so many referrers of it.
+/// Starts a registry with one manifest and `count` referrers of it.
 fn wide(count: usize) -> Scripted {
     let (memory, (first, size)) = subject();
     let mut entries = Vec::new();
@@ -289,7 +290,7 @@ fn wide(count: usize) -> Scripted {
         );
         let text = manifest(&members, "");
         entries.push(entry(&Digest::sha256(text.as_bytes()), text.len(), "wide/x"));
-        // What is not copied need not be there.
+        // Referrers that are not copied need not exist.
         if count < 1000 {
             memory.manifest("a", &format!("n{number}"), MANIFEST, text);
         }
@@ -301,7 +302,7 @@ fn wide(count: usize) -> Scripted {
     })
 }
 
-/// A registry without the API, with this under the tag for the referrers of `a:v1`.
+/// Checks a registry without the referrers API, which has this document under the referrers tag of `a:v1`.
 fn no_list(stage: &Stage, media_type: &str, text: String) -> Result<(), String> {
     let (memory, (first, _)) = subject();
     let tag = first.to_string().replace(':', "-");
@@ -327,7 +328,7 @@ fn fallback_is_any_index(stage: &Stage) -> Result<(), String> {
     memory.manifest("a", &tag, INDEX, text);
     let server = serve(memory, |_, _| None);
     ends(&stage.oras(&["discover", &name(&server)]))?;
-    // A copy of it is no referrer there, as a layout knows by the subject.
+    // A copy in a layout is not a referrer, because a layout identifies referrers by their subject.
     ends(&stage.oras(&["cp", "-r", &name(&server), "--to-oci-layout", "layout:v1"]))?;
     let said = stage.oras(&["discover", "--format", "json", "--oci-layout", "layout:v1"]);
     check(!said.stdout.contains("evil/x"), || format!("shows {}", said.stdout))

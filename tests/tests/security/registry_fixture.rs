@@ -10,26 +10,26 @@ use oras_testkit::tls::Certificate;
 
 use crate::case_sandbox::{Said, Stage, check};
 
-/// The content of the one file.
+/// The content of the file.
 pub(crate) const HELLO: &[u8] = b"hello, world";
-/// A registry that is not on this machine, as far as anybody can tell.
+/// The name of a registry that appears to be on another machine.
 pub(crate) const PUBLIC: &str = "registry.example:5000";
 /// `user:hunter2` as basic credentials.
 pub(crate) const BASIC: &str = "dXNlcjpodW50ZXIy";
-/// The password within.
+/// The password in [`BASIC`].
 pub(crate) const PASSWORD: &str = "hunter2";
 
-/// A registry that holds `a:v1` with one file, `f.txt`.
+/// A registry with `a:v1`, which has one file, `f.txt`.
 pub(crate) struct Registry {
     pub(crate) server: Scripted,
 }
 
-/// A registry that behaves, but for what `odd` answers.
+/// Starts a registry that is correct, except for the responses of `odd`.
 pub(crate) fn registry(odd: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> Registry {
     Registry { server: Scripted::start(answers(odd)) }
 }
 
-/// The answers of a registry that behaves, but for what `odd` answers.
+/// Returns the responses of a correct registry, except for the responses of `odd`.
 pub(crate) fn answers(
     odd: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static,
 ) -> impl Fn(&Asked) -> Reply + Send + Sync + 'static {
@@ -38,18 +38,18 @@ pub(crate) fn answers(
     move |asked| odd(asked).unwrap_or_else(|| memory.reply(asked))
 }
 
-/// Where the file's bytes are.
+/// Returns the path of the blob with the file.
 pub(crate) fn layer() -> String {
     format!("/v2/a/blobs/{}", Digest::sha256(HELLO))
 }
 
-/// Answers a read of the file with a redirect.
+/// Responds to a read of the file with a redirect.
 pub(crate) fn redirects(to: &str) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static {
     let to = to.to_owned();
     move |asked| asked.reads(&layer()).then(|| Reply::new(307).header("location", &to))
 }
 
-/// Asks for basic credentials wherever `odd` has no answer and there are none.
+/// Requests basic credentials if `odd` has no response and the request has no credentials.
 pub(crate) fn locked(
     odd: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static,
 ) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static {
@@ -59,12 +59,12 @@ pub(crate) fn locked(
     }
 }
 
-/// A server of files alone, as a CDN or a bucket is one.
+/// Starts a file server, like a CDN or a bucket.
 pub(crate) fn bucket() -> Scripted {
     Scripted::start(file)
 }
 
-/// Answers everything with the file.
+/// Responds to every request with the file.
 pub(crate) fn file(asked: &Asked) -> Reply {
     match asked.method.as_str() {
         "PUT" | "PATCH" | "POST" => Reply::new(201),
@@ -73,18 +73,18 @@ pub(crate) fn file(asked: &Asked) -> Reply {
 }
 
 impl Registry {
-    /// `localhost` and the port.
+    /// Returns the address, `localhost:PORT`.
     pub(crate) fn host(&self) -> String {
         self.server.host()
     }
 
-    /// The flags by which [`PUBLIC`] is this registry.
+    /// Returns the flags that resolve [`PUBLIC`] to this registry.
     pub(crate) fn public(&self) -> Vec<String> {
         vec!["--plain-http".to_owned(), "--resolve".to_owned(), map(PUBLIC, &self.server)]
     }
 }
 
-/// What `--resolve` takes to lead `place`, a host and a port, to that server.
+/// Returns the value of `--resolve` that resolves `place`, a host and a port, to the server.
 pub(crate) fn map(place: &str, server: &Scripted) -> String {
     format!("{place}:127.0.0.1:{}", server.port())
 }
@@ -100,7 +100,7 @@ pub(crate) fn pull(stage: &Stage, host: &str, flags: &[String]) -> Said {
     pull_with(stage, &[], host, flags)
 }
 
-/// The same with more in the environment.
+/// Pulls the artifact with additional environment variables.
 pub(crate) fn pull_with(stage: &Stage, environment: &[(&str, &str)], host: &str, flags: &[String]) -> Said {
     run(stage, environment, &["pull", &format!("{host}/a:v1"), "-o", "out"], flags)
 }
@@ -111,25 +111,25 @@ pub(crate) fn push(stage: &Stage, environment: &[(&str, &str)], host: &str, flag
     run(stage, environment, &["push", &format!("{host}/a:new"), "new.txt"], flags)
 }
 
-/// The file must be there, whole.
+/// Checks that the complete file exists.
 pub(crate) fn has_file(stage: &Stage) -> Result<(), String> {
     let found = std::fs::read(stage.path("out/f.txt")).unwrap_or_default();
     check(found == HELLO, || format!("the file is {:?}", String::from_utf8_lossy(&found)))
 }
 
-/// No file may be there.
+/// Checks that no file exists.
 pub(crate) fn has_nothing(stage: &Stage) -> Result<(), String> {
     let found = stage.files(&stage.path("out"));
     check(found.is_empty(), || format!("leaves {found:?}"))
 }
 
-/// Nobody may have asked that server for anything.
+/// Checks that the server received no request.
 pub(crate) fn untouched(server: &Scripted) -> Result<(), String> {
     let lines = server.lines();
     check(lines.is_empty(), || format!("sends {}", lines.join(", ")))
 }
 
-/// That server must have been asked for something, and not have been told any of the secrets.
+/// Checks that the server received requests, and that none of them contains a secret.
 pub(crate) fn learns_nothing(server: &Scripted, secrets: &[&str]) -> Result<(), String> {
     for asked in server.asked() {
         let text = asked.text();
@@ -139,12 +139,13 @@ pub(crate) fn learns_nothing(server: &Scripted, secrets: &[&str]) -> Result<(), 
     Ok(())
 }
 
-/// Puts basic credentials for a host where both tools look.
+/// Writes basic credentials for a host to the configuration that both tools read.
 pub(crate) fn knows_password(stage: &Stage, host: &str) {
     stage.docker_config(&format!(r#"{{"auths":{{"{host}":{{"auth":"{BASIC}"}}}}}}"#));
 }
 
-/// The environment in which all but the public registry is reached through that proxy, which sees what is tried.
+/// Returns an environment in which all requests use the proxy, except those to the public registry. The proxy
+/// records every attempt.
 pub(crate) fn behind(proxy: &Scripted) -> Vec<(&'static str, String)> {
     vec![
         ("HTTP_PROXY", format!("http://127.0.0.1:{}", proxy.port())),
@@ -153,12 +154,12 @@ pub(crate) fn behind(proxy: &Scripted) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// As [`Stage::oras_with`] wants it.
+/// Converts an environment for [`Stage::oras_with`].
 pub(crate) fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// A certificate for those hosts; without `openssl` the case is skipped.
+/// Creates a certificate for the hosts. The case is skipped if `openssl` is not installed.
 pub(crate) fn certificate(stage: &Stage, hosts: &[&str]) -> Option<Certificate> {
     let directory = stage.path("certificates");
     std::fs::create_dir_all(&directory).unwrap();
@@ -169,12 +170,13 @@ pub(crate) fn certificate(stage: &Stage, hosts: &[&str]) -> Option<Certificate> 
     made
 }
 
-/// The flag that trusts a certificate.
+/// Returns the flag that trusts a certificate.
 pub(crate) fn trusting(certificate: &Certificate) -> Vec<String> {
     vec!["--ca-file".to_owned(), certificate.certificate.display().to_string()]
 }
 
-/// A name of this machine that leads to loopback and isn't `localhost`; without one the case is skipped.
+/// Returns a name of this machine, other than `localhost`, that resolves to loopback. The case is skipped if
+/// there is none.
 pub(crate) fn own_name(stage: &Stage) -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let leads = (name.as_str(), 0).to_socket_addrs();
@@ -186,7 +188,7 @@ pub(crate) fn own_name(stage: &Stage) -> Option<String> {
     Some(name)
 }
 
-/// An address of this machine in a private network; without one the case is skipped.
+/// Returns an address of this machine in a private network. The case is skipped if there is none.
 pub(crate) fn private_address(stage: &Stage) -> Option<IpAddr> {
     let mut command = std::process::Command::new("hostname");
     let said = command.arg("-I").output().map(|output| output.stdout).unwrap_or_default();
@@ -204,12 +206,12 @@ pub(crate) fn private_address(stage: &Stage) -> Option<IpAddr> {
     found
 }
 
-/// An address and a port as they stand in an address of the web.
+/// Formats an address and a port for a URL.
 pub(crate) fn literal(address: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(address, port).to_string()
 }
 
-/// Answers a read with those bytes.
+/// Responds to a read with the bytes.
 pub(crate) fn content(asked: &Asked, bytes: &[u8]) -> Reply {
     let reply = Reply::new(200).header("content-type", "application/octet-stream");
     if asked.method == "HEAD" { reply.header("content-length", bytes.len()) } else { reply.body(bytes) }

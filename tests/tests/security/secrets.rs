@@ -11,11 +11,11 @@ use crate::case_sandbox::{Said, Stage, check};
 use crate::fixtures::{holds, limited, serve};
 use crate::security_case::{Case, honest, hostile};
 
-/// What nobody may see.
+/// The secret that must not appear anywhere.
 const SECRET: &str = "tops3cret-0123456789";
-/// The same after `user:`, as Basic sends it.
+/// `user:` and the secret, as Basic authentication encodes them.
 const BASIC: &str = "dXNlcjp0b3BzM2NyZXQtMDEyMzQ1Njc4OQ==";
-/// A token that a token server gives.
+/// The token that the token server returns.
 const TOKEN: &str = "t0ken-for-this-registry";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -304,7 +304,7 @@ fn twins() -> Vec<Case> {
     ]
 }
 
-/// Neither in the output nor in the errors.
+/// Checks that neither standard output nor standard error contains a secret.
 fn hidden(said: &Said) -> Result<(), String> {
     for (what, text) in [("the secret", SECRET), ("user and secret", BASIC), ("the token", TOKEN)] {
         let shown = said.text();
@@ -315,7 +315,8 @@ fn hidden(said: &Said) -> Result<(), String> {
     Ok(())
 }
 
-/// A registry that wants a password: this one, or none is right.
+/// Starts a registry that requires a password. It accepts the secret if `right` is set. Otherwise it rejects
+/// every password.
 fn basic(right: bool) -> Scripted {
     Scripted::start(move |asked| match asked.header("authorization") {
         Some(value) if right && value == format!("Basic {BASIC}") => {
@@ -327,7 +328,7 @@ fn basic(right: bool) -> Scripted {
     })
 }
 
-/// A registry with a token server that gives [`TOKEN`] to anyone.
+/// Starts a registry with a token server that returns [`TOKEN`] to every client.
 fn bearer() -> Scripted {
     tokens(format!(r#"{{"token":"{TOKEN}","refresh_token":"{SECRET}"}}"#))
 }
@@ -349,7 +350,7 @@ fn tokens(answer: String) -> Scripted {
     })
 }
 
-/// A registry whose blobs are elsewhere, by a signed address that answers with that status.
+/// Starts a registry that redirects blobs to a signed URL, which returns this status.
 fn signed(status: u16) -> Scripted {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[("file", b"content")]);

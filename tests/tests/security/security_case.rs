@@ -9,21 +9,21 @@ use crate::case_sandbox::Stage;
 
 /// One attack, or one honest use.
 pub(crate) struct Case {
-    /// `snake_case`, unique.
+    /// A unique name in `snake_case`.
     pub(crate) name: &'static str,
     /// The point of the threat list, 1 to 38.
     pub(crate) point: u8,
-    /// Whether this is a use that must keep working.
+    /// Whether this is an honest use, which must keep working.
     pub(crate) honest: bool,
     /// What must hold, as a sentence for the page.
     pub(crate) holds: &'static str,
-    /// Whether the Go tool has what the case uses.
+    /// Whether the Go tool has the features that the case uses.
     pub(crate) go: bool,
-    /// Fails with what went wrong; a panic is a failure too.
+    /// Runs the case. The error describes the failure. A panic is a failure, too.
     pub(crate) run: fn(&Stage) -> Result<(), String>,
 }
 
-/// An attack that must come to nothing.
+/// Creates a case for an attack, which must fail.
 pub(crate) fn hostile(
     point: u8,
     name: &'static str,
@@ -33,7 +33,7 @@ pub(crate) fn hostile(
     Case { name, point, honest: false, holds, go: true, run }
 }
 
-/// An honest use that looks like an attack, and must keep working.
+/// Creates a case for an honest use that looks like an attack, and must keep working.
 pub(crate) fn honest(
     point: u8,
     name: &'static str,
@@ -44,19 +44,20 @@ pub(crate) fn honest(
 }
 
 impl Case {
-    /// The Go tool lacks what the case uses: a flag of ours, say.
+    /// Marks a case that uses a feature which the Go tool lacks, such as a flag of ours.
     pub(crate) fn ours_only(self) -> Self {
         Self { go: false, ..self }
     }
 
-    /// What the Go tool does here depends on the moment: it isn't run, so that the page is the same every time.
+    /// Marks a case in which the behaviour of the Go tool depends on timing. The Go tool does not run it, so
+    /// that the page is the same in every run.
     pub(crate) fn by_chance(self) -> Self {
         self.ours_only()
     }
 
-    /// Runs the case with ours and with the Go tool, if it is there.
+    /// Runs the case with our tool, and with the Go tool if it is installed.
     ///
-    /// A program in `again` is ours under other conditions, where the case must hold, too.
+    /// `again` is our tool under other conditions, under which the case must also hold.
     pub(crate) fn judge(&self, go: Option<&Path>, again: Option<&Path>) -> Verdict<'_> {
         let play = |program: &Path, is_go| {
             let stage = Stage::new(program, is_go, self.name);
@@ -86,12 +87,12 @@ impl Case {
     }
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Holds,
     Broken(String),
-    /// It can't be run with this tool, or here.
+    /// The case cannot run with this tool or on this machine.
     Skipped,
 }
 
@@ -101,7 +102,7 @@ impl Outcome {
     }
 }
 
-/// What came of a case with both tools.
+/// The results of a case with both tools.
 pub(crate) struct Verdict<'a> {
     pub(crate) case: &'a Case,
     pub(crate) ours: Outcome,

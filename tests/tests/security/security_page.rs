@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::security_case::{Outcome, Verdict};
 
-/// What the points of the threat list are about.
+/// The titles of the points of the threat list.
 const POINTS: [&str; 38] = [
     "Names in titles and archives",
     "Symbolic and hard links in archives",
@@ -50,7 +50,7 @@ const POINTS: [&str; 38] = [
 
 const ADVISORIES: &str = include_str!("../../security/advisories.txt");
 
-/// Compares the page with what was found, or writes it.
+/// Compares the page with the results, or writes it.
 pub(crate) fn check(verdicts: &[Verdict<'_>], write: bool) -> Result<(), String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/security.md");
     let page = page(verdicts)?;
@@ -63,7 +63,8 @@ pub(crate) fn check(verdicts: &[Verdict<'_>], write: bool) -> Result<(), String>
     if stored == page {
         return Ok(());
     }
-    // What the Go tool does may hang on the moment; what ours does must not.
+    // The results of the Go tool may depend on timing, those of our tool must not. So only our results are
+    // compared.
     let (known, found) = (without_go(&stored), without_go(&page));
     if known != found {
         return Err(format!("is out of date; {}", first_difference(&known, &found)));
@@ -72,7 +73,7 @@ pub(crate) fn check(verdicts: &[Verdict<'_>], write: bool) -> Result<(), String>
     Ok(())
 }
 
-/// The page without its last columns, of what the Go tool does.
+/// Returns the page without the last column, which has the results of the Go tool.
 fn without_go(page: &str) -> String {
     let rows =
         page.lines().map(|line| match line.strip_suffix(" |").and_then(|line| line.rsplit_once(" | ")) {
@@ -152,7 +153,7 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Lines `advisory | of | about | tests`.
+/// Parses the lines `advisory | of | about | tests`.
 fn advisories() -> Result<BTreeMap<&'static str, [&'static str; 3]>, String> {
     let lines = ADVISORIES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines

@@ -76,7 +76,7 @@ fn tricks() -> Vec<Case> {
                     answer.is(&[400, 401])?;
                     check(!answer.text.contains("for the user"), || format!("{headers} reads it"))?;
                 }
-                // One who may read can't delete that way.
+                // A user with read permission cannot delete with these headers.
                 let mut guest = password("guest");
                 guest.push_str("X-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\n");
                 serving.push("public/app", &right, b"x").is(&[201])?;
@@ -121,7 +121,7 @@ fn forgeries() -> Vec<Case> {
                         serving.ask("GET", &blob, &format!("Authorization: Bearer {forged}\r\n"), b"");
                     answer.is(&[401, 403])?;
                 }
-                // One of another server.
+                // A token of another server.
                 let elsewhere = stage.path("elsewhere");
                 std::fs::create_dir(&elsewhere).unwrap();
                 let other = Serving::start(stage, &["--htpasswd", "users", "elsewhere"]);
@@ -203,7 +203,7 @@ fn thefts() -> Vec<Case> {
                     serving.ask("POST", &path, &guest, b"").is(&[202, 400])?;
                     serving.ask("HEAD", &format!("/v2/guest/app/blobs/{blob}"), &guest, b"").is(&[404])?;
                 }
-                // A manifest that lists it would need it.
+                // A manifest that lists the blob would require it.
                 let manifest = format!(
                     r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"a/b","digest":"{blob}","size":{}}},"layers":[]}}"#,
                     SECRET.len()
@@ -313,7 +313,7 @@ fn honest_uses() -> Vec<Case> {
     ]
 }
 
-/// A server with [`SECRET`] in `private/app`.
+/// Starts a server with [`SECRET`] in `private/app`.
 fn guarded(stage: &Stage) -> Result<Serving, String> {
     let serving = Serving::guarded(stage, &[]);
     serving.push("private/app", &password("user"), SECRET).is(&[201])?;

@@ -172,7 +172,7 @@ fn open(serving: &Serving) -> Result<String, String> {
     Ok(answer.is(&[202])?.header("location")?.to_owned())
 }
 
-/// Neither the server nor the layout must have it, nor anything that was refused.
+/// Checks that neither the server nor the layout has the content or any other rejected content.
 fn has_nothing(stage: &Stage, serving: &Serving, digest: &Digest) -> Result<(), String> {
     serving.ask("GET", &format!("/v2/a/blobs/{digest}"), "", b"").is(&[404])?;
     serving.ask("GET", &format!("/v2/a/manifests/{digest}"), "", b"").is(&[404])?;

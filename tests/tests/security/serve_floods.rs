@@ -11,7 +11,7 @@ use crate::registry_fixture::{certificate, trusting};
 use crate::security_case::{Case, honest, hostile};
 use crate::serve_sandbox::{Serving, rest};
 
-/// What the server may have in memory, in MiB, whatever is sent.
+/// The memory limit of the server in MiB.
 const MEMORY: u64 = 160;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -27,7 +27,8 @@ fn slow() -> Vec<Case> {
             "A client that holds many idle connections does not lock out others.",
             |stage| {
                 let serving = Serving::start(stage, &["--max-connections", "40", "--memory"]);
-                // Where there is no other address of this machine, the attacker has ours.
+                // If this machine has no other address, the attacker uses the same address as the other
+                // clients.
                 let from = cfg!(target_os = "linux").then_some(IpAddr::from([127, 0, 0, 2]));
                 let held = hold(&serving, from, b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: ", 200);
                 for _ in 0..20 {
@@ -134,7 +135,7 @@ fn large() -> Vec<Case> {
                 );
                 let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
                 serving.say(&[endless.as_bytes(), chunk.repeat(100).as_bytes()].concat()).is(&[0, 413])?;
-                // Almost all of a large one, on many connections.
+                // Almost all bytes of a large manifest, on many connections.
                 let head = format!(
                     "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{typed}Content-Length: {}\r\n\r\n",
                     4 << 20
@@ -144,7 +145,7 @@ fn large() -> Vec<Case> {
                     let one = || -> Option<TcpStream> {
                         let mut stream = serving.connect(None).ok()?;
                         stream.set_write_timeout(Some(Duration::from_millis(500))).ok()?;
-                        // What does not fit is not taken.
+                        // The server may close a connection that exceeds its memory, so an error is ignored.
                         drop(stream.write_all(&begun));
                         Some(stream)
                     };
@@ -153,7 +154,7 @@ fn large() -> Vec<Case> {
                 });
                 serving.serves()?;
                 check(serving.memory() < MEMORY, || format!("{} MiB for {}", serving.memory(), held.len()))?;
-                // Small ones have no need to wait for them.
+                // Small manifests do not wait for large ones.
                 let index = br#"{"schemaVersion":2,"manifests":[]}"#;
                 serving.ask("PUT", "/v2/a/manifests/small", typed, index).is(&[201]).map(drop)
             },
@@ -289,7 +290,7 @@ fn honest_uses() -> Vec<Case> {
     ]
 }
 
-/// Connections on which `bytes` were sent, and which say nothing more.
+/// Opens connections, sends `bytes` on each, and then sends nothing more.
 fn hold(serving: &Serving, from: Option<IpAddr>, bytes: &[u8], count: usize) -> Vec<TcpStream> {
     let one = |_| {
         let mut stream = serving.connect(from).ok()?;

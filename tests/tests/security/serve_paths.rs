@@ -32,7 +32,7 @@ fn ways_out() -> Vec<Case> {
                         ("DELETE", format!("/v2/{name}/blobs/{digest}")),
                     ] {
                         let answer = serving.ask(method, &path, "", b"x");
-                        // A mount from nowhere is an upload.
+                        // A mount from an invalid source opens an upload.
                         answer.is(if path.contains("mount=") { &[202, 400] } else { &[400, 404] })?;
                         check(!answer.text.contains(SECRET), || format!("{method} {path} reads it"))?;
                     }
@@ -136,7 +136,7 @@ fn names() -> Vec<Case> {
     ]
 }
 
-/// A server over `root`, with a layout that is nobody's business beside it.
+/// Starts a server over `root`. A layout beside `root` must stay inaccessible.
 fn beside(stage: &Stage) -> Serving {
     stage.file("beside/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
     stage.file("beside/index.json", r#"{"schemaVersion":2,"manifests":[]}"#);

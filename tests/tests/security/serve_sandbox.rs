@@ -12,32 +12,32 @@ use oras_spec::Digest;
 
 use crate::case_sandbox::{Stage, check};
 
-/// The longest that an answer may take.
+/// The time limit of a response.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two users; [`secret`](crate::serve_sandbox::secret) is the password of both.
 const HTPASSWD: &str = "user:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n\
     guest:$2b$04$abcdefghijklmnopqrstuufznL8bkzdtHwLhca4To/v9Lo9bA7fR6\n";
 
-/// `user` has everything, `guest` has `guest/`, everybody reads `public/`.
+/// `user` may do everything, `guest` has access to `guest/`, and every client may read `public/`.
 const RULES: &str = "[[rule]]\nrepositories = [\"**\"]\nusers = [\"user\"]\nallow = [\"pull\", \"push\", \"delete\"]\n\
     [[rule]]\nrepositories = [\"guest/**\"]\nusers = [\"guest\"]\nallow = [\"pull\", \"push\"]\n\
     [[rule]]\nrepositories = [\"public/**\"]\nusers = [\"anonymous\"]\nallow = [\"pull\"]\n";
 
-/// `Authorization` of a user.
+/// Returns the `Authorization` header of a user.
 pub(crate) fn password(user: &str) -> String {
     let encoded = STANDARD.encode(format!("{user}:{}", oras_testkit::registry::PASSWORD));
     format!("Authorization: Basic {encoded}\r\n")
 }
 
-/// The server.
+/// A running server.
 pub(crate) struct Serving {
     child: Child,
     pub(crate) address: SocketAddr,
     log: std::path::PathBuf,
 }
 
-/// Status and text of an answer; status 0 is none.
+/// The status and text of a response. The status is 0 if there is no response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -50,7 +50,7 @@ impl Answer {
         Self { status: status.unwrap_or(0), text }
     }
 
-    /// It must be one of these.
+    /// Checks that the status is one of `allowed`.
     pub(crate) fn is(&self, allowed: &[u16]) -> Result<&Self, String> {
         check(allowed.contains(&self.status), || {
             format!("answers {:?}", &self.text[..self.text.len().min(600)])
@@ -58,7 +58,7 @@ impl Answer {
         Ok(self)
     }
 
-    /// A header that must be there.
+    /// Returns the value of a header. Fails if there is none.
     pub(crate) fn header(&self, name: &str) -> Result<&str, String> {
         let found = self.text.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 impl Serving {
-    /// Starts it in the working directory of the stage.
+    /// Starts the server in the working directory of the stage.
     pub(crate) fn start(stage: &Stage, words: &[&str]) -> Self {
         let log = stage.path("serve.log");
         let mut command = stage.command(stage.tool(), &[&["serve", "--addr", "127.0.0.1:0"], words].concat());
@@ -81,26 +81,26 @@ impl Serving {
         Self { child, address, log }
     }
 
-    /// One over the directory `root` with users and rules.
+    /// Starts a server over the directory `root` with users and rules.
     pub(crate) fn guarded(stage: &Stage, words: &[&str]) -> Self {
         stage.file("users", HTPASSWD);
         stage.file("rules.toml", RULES);
         Self::start(stage, &[&["--htpasswd", "users", "--rules", "rules.toml"], words, &["root"]].concat())
     }
 
-    /// Its log.
+    /// Returns the log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The most memory that it has had, in MiB; where the system doesn't tell, 0.
+    /// Returns the peak memory of the server in MiB, or 0 if the system does not report it.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
     }
 
-    /// A connection, from `from` if the system lets it.
+    /// Opens a connection, from the address `from` if there is one.
     pub(crate) fn connect(&self, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
         let stream = match from {
             None => TcpStream::connect(self.address)?,
@@ -117,15 +117,15 @@ impl Serving {
         Ok(stream)
     }
 
-    /// Sends bytes, and gives all that comes back until the server closes.
+    /// Sends bytes, and returns everything that the server sends until it closes the connection.
     pub(crate) fn say(&self, bytes: &[u8]) -> Answer {
         let Ok(mut stream) = self.connect(None) else { return Answer::read(String::new()) };
-        // A server that has had enough takes no more.
+        // The server may close the connection early, so an error is ignored.
         drop(stream.write_all(bytes));
         rest(stream)
     }
 
-    /// A request; `headers` are whole lines.
+    /// Sends a request. `headers` are whole lines.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
@@ -141,7 +141,7 @@ impl Serving {
         self.ask("POST", &path, headers, blob)
     }
 
-    /// It must still serve, and soon.
+    /// Checks that the server still responds, and without a long delay.
     pub(crate) fn serves(&self) -> Result<(), String> {
         let begun = Instant::now();
         self.ask("GET", "/healthz", "", b"").is(&[200])?;
@@ -151,16 +151,16 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The server may have ended already, so an error is ignored.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// All that comes until the server closes.
+/// Reads everything until the server closes the connection.
 pub(crate) fn rest(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    // One that was reset after its answer has an answer.
+    // A reset after the response is not an error.
     drop(stream.read_to_end(&mut bytes));
     Answer::read(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -93,7 +93,7 @@ fn files() -> Vec<Case> {
             "An untrusted certificate is rejected, without a fallback to plain HTTP.",
             |stage| {
                 let server = honest_server("file", b"content");
-                // Any name but localhost is spoken to by TLS, which this server does not speak.
+                // The tool uses TLS for every name except localhost, and this server does not support TLS.
                 let place = format!("registry.example:{}", server.port());
                 let resolve = format!("{place}:127.0.0.1");
                 stage
@@ -126,7 +126,7 @@ fn receiving() -> Scripted {
     serve(MemoryRegistry::new(), |_, _| None)
 }
 
-/// A pull with these flags fails and asks nothing.
+/// Checks that a pull with these flags fails and sends no request.
 fn refused(stage: &Stage, flags: &[&str]) -> Result<(), String> {
     let server = honest_server("file", b"content");
     let name = format!("{}/a:v1", server.host());

@@ -12,10 +12,10 @@ use crate::case_sandbox::{Stage, check};
 use crate::fixtures::{INDEX, MANIFEST, holds, manifest, referrer, serve};
 use crate::security_case::{Case, honest, hostile};
 
-/// Clears the screen, links elsewhere, rings, starts a sequence of the second set of controls, goes back to the start of
-/// the line, deletes, and turns the order of what follows in two ways.
+/// Clears the screen, inserts a link, rings the bell, starts a sequence with a C1 control character, returns
+/// to the start of the line, deletes, and reverses the writing direction in two ways.
 const NASTY: &str = "x\u{1b}[2Jx\u{1b}]8;;http://evil/\u{7}x\u{9b}31mx\rx\u{8}x\u{202e}x\u{2066}x";
-/// The parts of it that no terminal may get.
+/// The parts of the text that must not reach a terminal.
 const RAW: [&str; 8] = ["\u{1b}[2J", "\u{1b}]8", "\u{7}", "\u{9b}", "x\rx", "\u{8}", "\u{202e}", "\u{2066}"];
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -106,7 +106,7 @@ fn in_errors() -> Vec<Case> {
         hostile(27, "escapes_in_warning", "A warning of a registry steers no terminal.", |stage| {
             let memory = MemoryRegistry::new();
             memory.files("a", "v1", &[("file", b"content")]);
-            // Controls of the first set are no part of a header.
+            // A header cannot contain C0 control characters.
             let text = NASTY.replace(['\u{1b}', '\u{7}', '\r', '\u{8}'], "");
             let server = serve(memory, move |asked, memory| {
                 Some(memory.reply(asked).header("warning", format!("299 - \"{text}\"")))
@@ -167,7 +167,7 @@ fn with<'a>(words: &[&'a str], last: &'a str) -> Vec<&'a str> {
     words.iter().copied().chain([last]).collect()
 }
 
-/// Nothing of the nasty text reaches the terminal.
+/// Checks that no part of [`RAW`] reaches the terminal.
 fn quiet(stage: &Stage, words: &[&str]) -> Result<(), String> {
     let shown = on_terminal(stage, words);
     check(!shown.trim().is_empty(), || format!("{words:?}: says nothing"))?;
@@ -183,7 +183,7 @@ fn errors(stage: &Stage, server: &Scripted) -> Result<(), String> {
     Ok(())
 }
 
-/// What a terminal gets from a command whose output and errors it shows.
+/// Returns the bytes that a terminal receives from the standard output and error of a command.
 fn on_terminal(stage: &Stage, words: &[&str]) -> String {
     let size = Winsize { ws_row: 40, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(Some(&size), None).unwrap();
@@ -191,11 +191,11 @@ fn on_terminal(stage: &Stage, words: &[&str]) -> String {
     command.env("TERM", "xterm-256color").stdin(Stdio::null());
     command.stdout(Stdio::from(pty.slave.try_clone().unwrap())).stderr(Stdio::from(pty.slave));
     let mut child = command.spawn().unwrap();
-    // It holds the terminal open.
+    // The command holds the terminal open, so it is dropped.
     drop(command);
     let mut master = File::from(pty.master);
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    // A terminal ends in an error.
+    // Reading from a closed terminal returns an error.
     while let Ok(read @ 1..) = master.read(&mut buffer) {
         bytes.extend_from_slice(&buffer[..read]);
     }
@@ -203,14 +203,14 @@ fn on_terminal(stage: &Stage, words: &[&str]) -> String {
     String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
 }
 
-/// A registry with one file of that title.
+/// Starts a registry with one file of this title.
 fn titled(title: &str) -> Scripted {
     let memory = MemoryRegistry::new();
     memory.files("a", "v1", &[(title, b"content")]);
     serve(memory, |_, _| None)
 }
 
-/// A registry with a manifest that has this text raw in an annotation.
+/// Starts a registry with a manifest that has this text unescaped in an annotation.
 fn annotated(text: &str) -> Scripted {
     let memory = MemoryRegistry::new();
     memory.blob("a", "{}");
@@ -223,7 +223,7 @@ fn tags(tag: &str) -> Scripted {
     Scripted::start(move |_| Reply::new(200).body(format!(r#"{{"name":"a","tags":[{tag}]}}"#)))
 }
 
-/// A memory with a subject `a:v1`, and the entry of its referrer.
+/// Returns a memory registry with a subject `a:v1`, and the entry of its referrer.
 fn referring(artifact_type: &str, annotation: &str) -> (MemoryRegistry, String) {
     let memory = MemoryRegistry::new();
     memory.blob("a", "{}");
@@ -246,7 +246,7 @@ fn nasty_referrer() -> Scripted {
     lists(memory, entry)
 }
 
-/// A registry that lists this entry as the referrer of `a:v1`.
+/// Starts a registry that lists this entry as the referrer of `a:v1`.
 fn lists(memory: MemoryRegistry, entry: String) -> Scripted {
     let seen = std::sync::Mutex::new(None::<String>);
     serve(memory, move |asked: &Asked, _| {

@@ -125,7 +125,8 @@ fn token(text: &str) -> Reply {
     Reply::new(200).body(format!(r#"{{"token":"{text}","expires_in":300}}"#))
 }
 
-/// A registry and its token server on one port: `grant` answers the nth request for a token, `is_good` takes tokens.
+/// Starts a registry and its token server on one port. `grant` returns the response to the nth token request,
+/// and `is_good` accepts tokens.
 fn registry(
     grant: impl Fn(usize) -> Reply + Send + Sync + 'static,
     is_good: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -155,7 +156,8 @@ fn challenge(asked: &Asked, status: u16) -> Reply {
     Reply::new(status).header("www-authenticate", challenge)
 }
 
-/// The first token is good for three requests, the second for all others.
+/// Pulls with a first token that is valid for three requests, and a second token that is valid for all
+/// others.
 fn pull_while_token_ends(stage: &Stage, status: u16, body: &'static str) -> Result<(), String> {
     let (memory, granted, used) = (memory(), AtomicUsize::new(0), AtomicUsize::new(0));
     let server = Scripted::start(move |asked: &Asked| {
@@ -175,7 +177,8 @@ fn pull_while_token_ends(stage: &Stage, status: u16, body: &'static str) -> Resu
     check(found.len() == 3, || format!("leaves {found:?}"))
 }
 
-/// The helper counts how often it was asked, and its second answer is the good one once the first has ended.
+/// Pulls with a helper that counts its calls. Its first password expires, and its second password stays
+/// valid.
 fn password_ends(stage: &Stage) -> Result<(), String> {
     let asked = stage.path("asked");
     let script = format!(
@@ -200,7 +203,7 @@ fn password_ends(stage: &Stage) -> Result<(), String> {
     pull(stage, &server).works().map(drop)
 }
 
-/// Lets nobody in, with a good token or without.
+/// Starts a registry that rejects every request, even with a valid token.
 fn denying() -> Scripted {
     Scripted::start(|asked: &Asked| {
         if asked.path.starts_with("/token") {

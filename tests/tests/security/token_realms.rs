@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     [attacks(), detours(), uses(), details()].into_iter().flatten().collect()
 }
 
-/// Asks for a token from `realm` wherever there is none.
+/// Requests a token from `realm` for every request without a token.
 fn wants_token(realm: &str) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static {
     let challenge = format!("Bearer realm=\"{realm}\",service=\"s\"");
     move |asked| {
@@ -25,7 +25,7 @@ fn wants_token(realm: &str) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 
     }
 }
 
-/// A server that gives a token to whoever asks.
+/// Starts a server that returns a token to every client.
 fn tokens() -> Scripted {
     Scripted::start(token)
 }
@@ -104,7 +104,8 @@ fn attacks() -> Vec<Case> {
     ]
 }
 
-/// A public registry names a token server at an address that a proxy would serve: it must not be tried.
+/// Checks that the tool does not contact a token server at `host` that a public registry names. A proxy would
+/// receive the request.
 fn refuses(stage: &Stage, host: &str) -> Result<(), String> {
     let proxy = tokens();
     let server = registry(wants_token(&format!("http://{host}/t")));
@@ -114,7 +115,7 @@ fn refuses(stage: &Stage, host: &str) -> Result<(), String> {
     untouched(&proxy)
 }
 
-/// A public registry names a token server on this machine: it must not be tried.
+/// Checks that the tool does not contact a token server on this machine that a public registry names.
 fn refuses_here(stage: &Stage, target: &Scripted, host: &str) -> Result<(), String> {
     let server = registry(wants_token(&format!("http://{host}:{}/t", target.port())));
     knows_password(stage, PUBLIC);
@@ -314,7 +315,7 @@ fn details() -> Vec<Case> {
     ]
 }
 
-/// The token server must have been given the password.
+/// Checks that the token server received the password.
 fn gets_password(auth: &Scripted) -> Result<(), String> {
     let got =
         auth.asked().iter().any(|asked| asked.text().contains(BASIC) || asked.text().contains(PASSWORD));

@@ -13,13 +13,13 @@ pub(crate) fn cases() -> Vec<Case> {
     [attacks(), uses()].into_iter().flatten().collect()
 }
 
-/// Answers the beginning of an upload with that location.
+/// Responds to the start of an upload with `location`.
 fn sends_to(location: &str) -> impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static {
     let location = location.to_owned();
     move |asked| opens(asked).then(|| Reply::new(202).header("location", &location))
 }
 
-/// Whether a request begins an upload.
+/// Returns true if a request starts an upload.
 fn opens(asked: &Asked) -> bool {
     asked.method == "POST" && asked.path.starts_with("/v2/a/blobs/uploads/")
 }
@@ -118,8 +118,8 @@ fn attacks() -> Vec<Case> {
     ]
 }
 
-/// Pushes to a registry that wants credentials and sends uploads to `host`, which is told nothing. Whether the push
-/// works is the tool's choice.
+/// Checks a push to a registry that requires credentials and directs uploads to `host`, which must get no
+/// secrets. The push may succeed or fail.
 fn leaves_secrets_behind(stage: &Stage, host: &str) -> Result<(), String> {
     let target = bucket();
     let server = registry(locked(sends_to(&format!("http://{host}:{}/u?_state=x", target.port()))));
@@ -131,7 +131,8 @@ fn leaves_secrets_behind(stage: &Stage, host: &str) -> Result<(), String> {
     learns_nothing(&target, &["authorization", BASIC, "s3cret"])
 }
 
-/// A public registry sends an upload to an address that a proxy would serve: it must not be tried.
+/// Checks that the tool does not follow an upload location of a public registry at `host`. A proxy would
+/// receive the request.
 fn refuses(stage: &Stage, host: &str) -> Result<(), String> {
     let proxy = bucket();
     let server = registry(sends_to(&format!("http://{host}/u")));
@@ -207,7 +208,8 @@ fn uses() -> Vec<Case> {
     ]
 }
 
-/// Pushes to a registry that wants credentials for everything and gives that location; its query must be kept.
+/// Checks a push to a registry that requires credentials for every request and returns this location. The
+/// query of the location must be kept.
 fn at_registry(stage: &Stage, location: fn(&Asked) -> String) -> Result<(), String> {
     let server = registry(locked(move |asked| {
         opens(asked).then(|| Reply::new(202).header("location", location(asked)))
@@ -216,7 +218,7 @@ fn at_registry(stage: &Stage, location: fn(&Asked) -> String) -> Result<(), Stri
     push(stage, &[], &server.host(), &[]).works()?;
     let sent = server.server.lines().into_iter().filter(|line| line.starts_with("PUT /v2/a/blobs"));
     let sent: Vec<_> = sent.collect();
-    // Go writes the query anew, in another order but with the same meaning.
+    // The Go tool encodes the query again, in another order but with the same meaning.
     let kept = |line: &String| line.contains("digest=sha256") && line.contains("_state=a%2Fb+c%3D");
     check(!sent.is_empty() && sent.iter().all(kept), || format!("sends {sent:?}"))
 }
