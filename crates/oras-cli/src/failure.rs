@@ -7,7 +7,7 @@ use oras::files::LimitExceeded;
 use oras::remote::{AddressClass, AddressRefused, RegistryBlocked, ResponseError, ServerRole, WrongScheme};
 use oras::store::{Error, ErrorKind};
 
-/// A failure, shown as `prefix message`, then usage and advice in lines of their own.
+/// A failure, shown as `prefix message`, then usage and advice on separate lines.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) prefix: String,

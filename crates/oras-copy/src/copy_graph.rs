@@ -115,7 +115,7 @@ impl Run {
             while let Some((key, task)) = self.graph.next(limits.room(running.len(), streams)) {
                 let Some((content, children)) = self.graph.take(&key) else { continue };
                 let naming = steps.first_root.naming_of(&key);
-                // Streams are counted separately, because they have a limit of their own.
+                // Streams are counted separately, because they have a separate limit.
                 streams += usize::from(task == Task::Stream);
                 let step = match task {
                     Task::Visit => steps.visit(content, naming).boxed(),

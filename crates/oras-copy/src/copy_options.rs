@@ -67,7 +67,7 @@ pub enum TagPolicy {
     /// Like [`TagPolicy::WithRoot`], but writes the tag of an existing root without reading the tag first: the caller
     /// knows that it names something else.
     OverwriteWithRoot(String),
-    /// Writes the tag in a request of its own, when all roots are stored.
+    /// Writes the tag in a separate request, after all roots are stored.
     AtEnd(String),
 }
 

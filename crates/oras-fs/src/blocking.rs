@@ -1,4 +1,4 @@
-//! Runs one blocking call on a thread of its own.
+//! Runs one blocking call on a separate thread.
 
 use std::panic::resume_unwind;
 

@@ -49,8 +49,8 @@ pub(crate) async fn write_stream<W: Write + Send + 'static>(
     name: String,
 ) -> Result<W> {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(MAX_QUEUED_CHUNKS);
-    // One thread hashes and writes, so that the write finds the chunk in the processor's cache. Meanwhile the runtime
-    // reads.
+    // One thread hashes and writes, so that the chunk is still in the processor's cache when it is written.
+    // The runtime reads the next chunks at the same time.
     let writer = blocking(move || {
         while let Some(chunk) = chunks.blocking_recv() {
             verifier.update(&chunk)?;

@@ -1,4 +1,4 @@
-//! An open blob: a file of its own, or a part of a tar archive.
+//! An open blob: a file, or a part of a tar archive.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -75,8 +75,9 @@ impl Ingest for BlobUpload {
                 file.park();
                 None
             }
-            // A file without a name is deleted when it is closed. It is opened anew for reading, because a duplicated
-            // handle would share its position with the writer.
+            // The file of an upload without a name stays open, because closing it deletes it. Reads use a
+            // handle that is opened separately, because a duplicated handle would share its position with the
+            // writer.
             Some(file) => file.path().and_then(|path| File::open(path).ok()),
             None => None,
         };

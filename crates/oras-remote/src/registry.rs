@@ -46,7 +46,7 @@ impl Registry {
     pub fn repositories(&self, last: Option<&str>) -> BoxStream<'static, Result<String>> {
         let (client, endpoint) = (self.client.clone(), self.endpoint.clone());
         match endpoint.url("/v2/_catalog") {
-            // The catalog needs a scope of its own (distribution's token specification): `registry:catalog:*`.
+            // The catalog needs a special scope, `registry:catalog:*` (distribution's token specification).
             Ok(url) => List { client, endpoint, scopes: Scopes::catalog(), url }
                 .after(last)
                 .items(|page: CatalogPage| page.repositories),

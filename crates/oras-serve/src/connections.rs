@@ -31,8 +31,8 @@ use crate::registry::Registry;
 /// keep idle connections (90 s in Go and reqwest), so that no client sends a request on a connection that the server is
 /// closing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// The maximum number of header fields of a request. hyper allows 100, but chains of gateways add more. Their total
-/// size has a limit of its own.
+/// The maximum number of header fields of a request. hyper allows 100, but chains of gateways add more.
+/// Another limit applies to their total size.
 const MAX_HEADER_FIELDS: usize = 1000;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

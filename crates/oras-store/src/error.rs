@@ -88,7 +88,8 @@ impl Error {
     /// Sets the source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        // A transparent error has no text of its own. Its text must be saved before its source is replaced.
+        // A transparent error has no message and shows that of its source. This message must be saved before
+        // the source is replaced.
         if std::mem::take(&mut self.0.transparent) {
             self.0.message = self.0.source.take().map(|source| source.to_string()).unwrap_or_default();
         }

@@ -12,7 +12,8 @@ pub struct Certificate {
     pub key: PathBuf,
 }
 
-/// A certificate for `localhost`, `127.0.0.1` and `names`, signed by itself, in `directory`; `None` without `openssl`.
+/// Creates a self-signed certificate for `localhost`, `127.0.0.1` and `names` in `directory`. Returns `None`
+/// without `openssl`.
 pub fn self_signed(directory: &Path, name: &str, names: &[&str]) -> Option<Certificate> {
     let more: String = names.iter().map(|name| format!(",DNS:{name}")).collect();
     let alternatives = format!("subjectAltName=DNS:localhost,IP:127.0.0.1{more}");

@@ -13,8 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::scripted::Stream;
 
-/// A certificate signed by itself, and its key, in PEM files. It is the authority, the server's and the client's
-/// certificate in one.
+/// A self-signed certificate and its key, in PEM files. It is used as the authority, as the server
+/// certificate and as the client certificate.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// The certificate.

@@ -60,7 +60,7 @@ fn detailed_reason(host: &str, error: &CertificateError) -> String {
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
             signature_algorithm_id, ..
         } => unsupported_signature(Some(signature_algorithm_id)),
-        // rustls wraps the errors of webpki that have no variant of their own in `Other`.
+        // rustls has no variant for some errors of webpki, and wraps them in `Other`.
         CertificateError::Other(other) => other.0.downcast_ref().map_or_else(|| other.0.to_string(), path),
         // This arm matches the deprecated variant, which has no details.
         other if variant_words(other).starts_with("unsupported signature algorithm") => {

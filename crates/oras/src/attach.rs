@@ -20,7 +20,8 @@ pub struct AttachOptions {
     pub files: Vec<FileArgument>,
     /// The config.
     pub config: ConfigArgument,
-    /// The type of the artifact. It is required, unless the config has a type of its own.
+    /// The type of the artifact. It is required, unless there is a config whose media type is not
+    /// [`MediaType::EMPTY_JSON`].
     pub artifact_type: Option<MediaType>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,

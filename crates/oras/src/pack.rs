@@ -12,7 +12,7 @@ use crate::created_annotation;
 pub enum ImageSpec {
     /// The artifact type is the media type of the config.
     V1_0,
-    /// The artifact type has a field of its own.
+    /// The artifact type is in the field `artifactType`.
     #[default]
     V1_1,
 }
@@ -39,11 +39,13 @@ pub enum ConfigArgument {
 pub struct Pack {
     /// The version of the image-spec whose rules the manifest follows.
     pub version: ImageSpec,
-    /// The type of the artifact. Image-spec 1.1 requires it, unless the config has a type of its own.
+    /// The type of the artifact. Image-spec 1.1 requires it, unless there is a config whose media type is not
+    /// [`MediaType::EMPTY_JSON`].
     pub artifact_type: Option<MediaType>,
     /// The config. `None` means the empty config.
     pub config: Option<Descriptor>,
-    /// Annotations of the generated empty config. A given config has annotations of its own.
+    /// Annotations of the generated empty config. They do not apply to `config`, whose descriptor has its
+    /// annotations.
     pub config_annotations: BTreeMap<String, String>,
     /// The layers.
     pub layers: Vec<Descriptor>,

@@ -20,7 +20,8 @@ pub struct PushOptions {
     pub files: Vec<FileArgument>,
     /// The config.
     pub config: ConfigArgument,
-    /// The type of the artifact. Image-spec 1.1 requires it, unless the config has a type of its own.
+    /// The type of the artifact. Image-spec 1.1 requires it, unless there is a config whose media type is not
+    /// [`MediaType::EMPTY_JSON`].
     pub artifact_type: Option<MediaType>,
     /// The version of the image-spec whose rules the manifest follows.
     pub version: ImageSpec,
@@ -87,7 +88,8 @@ pub async fn push(
         annotations: options.annotations,
     };
     let copy = oras_copy::CopyOptions {
-        // The first tag is written by the request that stores the manifest. Each other tag needs a request of its own.
+        // The request that stores the manifest also writes the first tag. Each further tag needs a separate
+        // request.
         tag: TagPolicy::with_root(first_tag),
         // `add_files` has already stored these layers, so the copy skips them.
         present,
@@ -133,6 +135,6 @@ pub async fn push_blob(target: Arc<dyn Target>, blob: Content, listener: Arc<dyn
         observer: Arc::new(CopyObserver(listener)),
         ..oras_copy::CopyOptions::default()
     };
-    // The source is empty, because the content of the blob has a source of its own.
+    // The source is empty, because `blob` contains its own source.
     copy_graph(Arc::new(Collection::new()), target, vec![blob], options).await.map(drop)
 }

@@ -13,7 +13,8 @@ use tokio::process::Command;
 use crate::failure::Failure;
 use crate::print;
 
-/// The first argument of the child. The others are the flag of the language, the step and the text of the expression.
+/// The first argument of the child. The remaining arguments are the flag of the language, the step and the
+/// text of the expression.
 pub(crate) const CHILD: &str = "__evaluate";
 /// The flag of jq expressions.
 pub(crate) const JQ: &str = "--jq";

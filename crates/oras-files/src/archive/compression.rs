@@ -91,7 +91,7 @@ impl Codec {
         Ok(Self { kind, out: Vec::new() })
     }
 
-    /// Compresses a block into a member or frame of its own. Its header has no name and no time.
+    /// Compresses a block into a separate gzip member or zstd frame. Its header has no name and no time.
     pub(super) fn compress(&mut self, block: Vec<u8>) -> io::Result<Bytes> {
         let length = match &mut self.kind {
             CodecKind::None => return Ok(block.into()),

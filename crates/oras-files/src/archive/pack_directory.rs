@@ -27,7 +27,8 @@ pub struct DirectoryOptions {
 /// Packs `directory` under the name `title` and passes the compressed bytes to `sink`. Memory is bounded for any size.
 ///
 /// # Errors
-/// `Io`; `InvalidContent` if a file changes meanwhile; those of `sink`; an error if `cancelled` is set.
+/// `Io`; `InvalidContent` if a file changes during the call; the errors of `sink`; an error if `cancelled` is
+/// set.
 pub(crate) fn pack_directory(
     directory: &Path,
     title: &str,

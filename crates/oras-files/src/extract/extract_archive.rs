@@ -27,7 +27,7 @@ pub(crate) fn extract_archive(
     options: &ExtractOptions<'_>,
     cancelled: Arc<AtomicBool>,
 ) -> Result<Vec<DirectoryAttributes>> {
-    // Decompressing takes about as long as writing the files, so each gets a thread of its own.
+    // Decompressing takes about as long as writing the files, so both run on separate threads.
     thread::scope(|scope| {
         let stream = ReadAhead::start(scope, move || decompress(packed)).map_err(unpack_error)?;
         let allowed = options.limits.for_archive(options.packed_size);

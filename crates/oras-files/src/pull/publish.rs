@@ -80,8 +80,8 @@ fn set_directory_attributes(items: &[StagedItem], moves: &[Move]) -> Result<()> 
 }
 
 fn set_attributes(dir: &Dir, path: &Path, attributes: &DirectoryAttributes) -> io::Result<()> {
-    // `open_dir` may give an `O_PATH` handle, which cannot set modes and times. The path is built anew because it must
-    // not end in a slash: without `openat2`, that would have the same effect.
+    // `open_dir` may give an `O_PATH` handle, which cannot set modes and times. The path is rebuilt without a
+    // slash at its end: without `openat2`, such a slash would also give an `O_PATH` handle.
     let opened = dir.open(path.components().collect::<PathBuf>())?.into_std();
     if !opened.metadata()?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::NotADirectory));

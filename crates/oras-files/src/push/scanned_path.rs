@@ -146,7 +146,7 @@ impl ScannedPath {
     /// Returns the descriptor for content that was sent from this file.
     ///
     /// # Errors
-    /// `InvalidContent` if the file changed meanwhile.
+    /// `InvalidContent` if the file changed since it was scanned.
     pub(crate) fn sent_descriptor(&self, sent: &Descriptor) -> Result<Descriptor> {
         if let PathKind::File(stamp) = self.kind {
             source_file::open(&self.path, &stamp)?;

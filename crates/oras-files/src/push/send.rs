@@ -22,7 +22,7 @@ impl Collection {
     /// skipped if the target has it. A layer with the same title but other content costs one more pass of hashing.
     ///
     /// # Errors
-    /// The errors of [`Collection::add`], also if the file changes meanwhile, and those of the target.
+    /// The errors of [`Collection::add`], also if the file changes during the call, and those of the target.
     pub async fn send(
         &self,
         mut scanned: ScannedPath,

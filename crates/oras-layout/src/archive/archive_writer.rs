@@ -22,10 +22,10 @@ const SMALL: u64 = 1024 * 1024;
 
 /// A tar archive that becomes an OCI image layout. It cannot be read before it is finished.
 ///
-/// Content is written to the archive as it arrives, each digest once, without a temporary copy. One blob is written
-/// at a time; small content is fetched meanwhile, and memory stays bounded. Content that fails verification is
-/// overwritten by the next entry. The archive is published by [`ArchiveWriter::finish`]: dropping the writer before
-/// leaves no file, and an existing file stays.
+/// Content is written to the archive as it arrives, each digest once, without a temporary copy. One blob is
+/// written at a time. While it is written, small content is fetched into bounded memory. Content that fails
+/// verification is overwritten by the next entry. The archive is published by [`ArchiveWriter::finish`]:
+/// dropping the writer before leaves no file, and an existing file stays.
 ///
 /// The entries are `blobs/`, `blobs/sha256/`, the blobs (mode 0444), `index.json` and `oci-layout`, as in a backup of
 /// the Go tool. But blobs are in the order in which they arrive, not sorted, and owners and times are 0.

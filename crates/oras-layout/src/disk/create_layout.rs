@@ -59,6 +59,6 @@ fn create_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     let mut staged = oras_fs::StagedFile::create(path.parent().unwrap_or(path))?;
     staged.write_all(bytes).map_err(failed_to("write", path))?;
     staged.sync()?;
-    // If another process has created the file meanwhile, `publish_new` keeps that file.
+    // If another process has created the file since the check, `publish_new` keeps that file.
     staged.publish_new(path)
 }

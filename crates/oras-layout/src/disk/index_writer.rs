@@ -68,7 +68,8 @@ impl IndexWriter {
         blocking(move || {
             let result = apply_changes(&root, batch.iter().flat_map(|queued| &queued.changes));
             for other in batch {
-                // After an error the other callers write again, so that each caller gets an error of its own.
+                // After an error, each of the other callers writes its changes itself, and gets the error of
+                // that write.
                 if result.is_ok() || Arc::ptr_eq(&other, &queued) {
                     other.is_done.store(true, Ordering::Relaxed);
                 }

@@ -4,7 +4,7 @@
 //! the owner of this layout may write is copied instead.
 //!
 //! The file is first linked under a staging name and hashed through that name. So the file that is published is the
-//! one that was hashed, even if `source` is replaced meanwhile. If a program of the owner writes into the file later,
+//! one that was hashed, even if `source` is replaced during the call. If a program of the owner writes into the file later,
 //! both layouts are damaged; every reader verifies what it reads.
 
 use std::fs::{self, File, Metadata};

@@ -83,7 +83,7 @@ fn evict(root: &Path, limit: u64, now: SystemTime) -> Result<u64> {
     if index.descriptors().any(|entry| digests.contains(&entry.digest)) {
         apply_changes(root, &[IndexChange::Unlist(digests)])?;
     }
-    // Another process may have tagged or used a blob meanwhile.
+    // Another process may have tagged or used a blob since it was selected.
     let tagged = read_index(root)?.tagged_digests();
     for blob in evicted {
         let is_used = blobs::may_be_used(&blobs::path(root, &blob.digest), |found| is_recent(found, now));

@@ -84,7 +84,7 @@ async fn does_not_write_a_dropped_change_later() {
     }
 }
 
-/// Not a test by itself: [`spawn`] runs this in separate processes.
+/// Not a test: [`spawn`] runs this in separate processes.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the parent says by variables what to write")]
 async fn writer() {

@@ -12,7 +12,7 @@ use crate::http::download_replay::ReplayableDownload;
 /// Blobs up to this size are sent without an existence check, which would cost as much as the upload.
 pub(crate) const MAX_SMALL_BLOB: u64 = 256 << 10;
 
-/// The bytes of a blob that is uploaded. Cheap to clone, and opened anew for each request.
+/// The bytes of a blob to upload. Clones are cheap. Each request opens the bytes again.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     bytes: Bytes,

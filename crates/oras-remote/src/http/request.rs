@@ -19,7 +19,7 @@ pub(crate) enum Body {
     Bytes(Bytes),
     /// A form that contains a secret. It is never redirected to another origin.
     Secret(Secret),
-    /// A range of a blob, opened anew for each attempt.
+    /// A range of a blob. Each attempt opens it again.
     Part(Payload, Range<u64>),
 }
 

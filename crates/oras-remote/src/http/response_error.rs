@@ -50,7 +50,7 @@ impl ResponseError {
             403 => ErrorKind::Denied,
             405 => ErrorKind::Unsupported,
             413 => ErrorKind::TooLarge,
-            // These codes mean invalid content, not an invalid request, so they have error kinds of their own.
+            // These codes mean invalid content, not an invalid request, so they have separate error kinds.
             400 if self.has_code("DIGEST_INVALID") => ErrorKind::DigestMismatch,
             400 if self.has_code("SIZE_INVALID") => ErrorKind::SizeMismatch,
             _ => ErrorKind::Other,

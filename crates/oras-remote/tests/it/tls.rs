@@ -9,7 +9,7 @@ use oras_store::{ErrorKind, Source};
 use crate::registry::{Flavor, Registry, skipped};
 use crate::{options, repository};
 
-/// A certificate for `localhost` and its key, signed by itself.
+/// Creates a self-signed certificate for `localhost` and its key.
 fn certificate(directory: &Path) -> Option<(PathBuf, PathBuf)> {
     let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     let made = Command::new("openssl")

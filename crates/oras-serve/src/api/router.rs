@@ -126,9 +126,9 @@ async fn dispatch(context: RequestContext, body: Body, entry: &Arc<AccessLogEntr
     }
 }
 
-/// Answers a request that may write, in a task of its own: hyper drops the future of a request when its client
-/// disconnects, which would interrupt a write. A write whose body is complete continues with its resources (memory,
-/// locks, digests in use), and its outcome is logged.
+/// Answers a request that may write, in a separate task. hyper drops the future of a request when its client
+/// disconnects, which would interrupt a write. A write whose body is complete continues with its resources
+/// (memory, locks, digests in use), and its outcome is logged.
 async fn write(context: RequestContext, body: Body, entry: Arc<AccessLogEntry>) -> Answer {
     // The limit is the maximum number of connections, so only a client that disconnects early can exceed it.
     let (registry, client) = (Arc::clone(&context.registry), context.client_id());

@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::limits::client_id::ClientId;
 
-/// The running writes of all clients, each in a task of its own.
+/// The running writes of all clients, each in a separate task.
 #[derive(Default)]
 pub(crate) struct WriteTasks {
     tasks: Mutex<JoinSet<()>>,

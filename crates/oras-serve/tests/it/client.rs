@@ -83,7 +83,7 @@ impl Registry {
         self.root.as_ref().unwrap().path()
     }
 
-    /// Sends a request on a connection of its own; `path` is what follows `/v2/`, or a `Location`.
+    /// Sends a request on a new connection. `path` is the part after `/v2/`, or a `Location`.
     pub(crate) async fn send(
         &self,
         method: &str,

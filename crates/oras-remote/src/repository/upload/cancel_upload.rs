@@ -30,7 +30,8 @@ impl UnfinishedUploads {
             }
             _ => false,
         };
-        // The lock is held until here, so that no other run resumes the upload meanwhile.
+        // The lock is held until the state is deleted, so that no other run resumes the upload during the
+        // cancellation.
         let removed = upload.clone();
         let removed = oras_fs::blocking(move || {
             let removed = removed.remove_file();
