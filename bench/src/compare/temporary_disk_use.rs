@@ -19,6 +19,7 @@ pub(super) fn watch<T>(dirs: &[PathBuf], work: impl FnOnce() -> T) -> (T, u64) {
             most
         });
         let result = work();
+        // Closing the channel ends the measurements at once, without the rest of the interval.
         drop(done);
         let most: u64 = watching.join().unwrap_or_default();
         (result, most.saturating_sub(dirs.iter().map(|dir| bytes_below(dir)).sum()))

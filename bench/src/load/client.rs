@@ -59,6 +59,8 @@ impl Client {
     /// Fails if the connection breaks, if the client cuts it as `request.cut` defines, or if the response is
     /// malformed. The next request uses a new connection.
     pub(super) fn send(&mut self, request: &Request<'_>, take: impl FnMut(&[u8])) -> Result<Reply> {
+        // The stream is put back only after a complete exchange. After an error it is dropped, because the
+        // rest of a response would be read as the next response.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => connect(self.address)?,

@@ -49,6 +49,7 @@ impl Pump<'_> {
                 requests.feed(&piece[..passing], |method| self.ledger.count_request(self.run, method));
             }
             let delivered = deliver(&piece[..passing]);
+            // The bytes before the cut point are forwarded before the connections are cut.
             if verdict != Verdict::Pass {
                 self.ledger.cut(self.run);
                 return;

@@ -154,6 +154,8 @@ impl UploadRequest<'_> {
         body: Body,
     ) -> Result<(), ApiError> {
         let uploads = &self.context.registry.uploads;
+        // Another request closed or cancelled the upload while this one waited for the lock, or its write
+        // failed.
         if lock.is_none() {
             uploads.remove(self.id);
             return Err(ApiError::upload_unknown());
@@ -167,6 +169,8 @@ impl UploadRequest<'_> {
             accepted.map_err(|error| self.with_location(error, written))?;
         }
         let received = receive(lock, body, written, Some(session)).await;
+        // After a failed write, only the store knows how much was written: the next request resumes from
+        // there.
         if lock.is_none() {
             uploads.remove(self.id);
         }
