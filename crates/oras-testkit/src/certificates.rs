@@ -26,7 +26,7 @@ pub fn self_signed(directory: &Path, name: &str, names: &[&str]) -> Option<Certi
     succeeds(&mut command).then_some(made)
 }
 
-/// An authority, in `directory`; `None` without `openssl`.
+/// Creates an authority in `directory`. Returns `None` without `openssl`.
 pub fn authority(directory: &Path, name: &str) -> Option<Certificate> {
     let made = files(directory, name);
     let mut command = Command::new("openssl");
@@ -36,7 +36,8 @@ pub fn authority(directory: &Path, name: &str) -> Option<Certificate> {
 }
 
 impl Certificate {
-    /// Like [`Certificate::sign_client`], of version 1 as `openssl x509 -req` makes them: without extensions.
+    /// Like [`Certificate::sign_client`], but the certificate has version 1, without extensions, as `openssl
+    /// x509 -req` creates it.
     pub fn sign_client_of_version_1(&self, directory: &Path, name: &str) -> Option<Certificate> {
         let (made, request) = (files(directory, name), directory.join(format!("{name}.request.pem")));
         let mut ask = Command::new("openssl");
@@ -49,7 +50,7 @@ impl Certificate {
         (succeeds(&mut ask) && succeeds(&mut sign)).then_some(made)
     }
 
-    /// A certificate of a client that this authority signs; `None` without `openssl`.
+    /// Creates a client certificate that this authority signs. Returns `None` without `openssl`.
     pub fn sign_client(&self, directory: &Path, name: &str) -> Option<Certificate> {
         let made = files(directory, name);
         let mut command = Command::new("openssl");

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Writes a file and the directories above it.
 ///
 /// # Panics
-/// When that fails.
+/// Panics if the file cannot be written.
 pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).expect("a directory can be created");

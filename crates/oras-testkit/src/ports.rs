@@ -36,7 +36,7 @@ impl ReservedPort {
         panic!("no port is free from {FIRST} on");
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn number(&self) -> u16 {
         self.number
     }

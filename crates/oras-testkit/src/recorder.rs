@@ -133,7 +133,7 @@ impl Recorder {
         self.port
     }
 
-    /// `localhost:` and the port.
+    /// Returns the address, `localhost:PORT`.
     pub fn host(&self) -> String {
         format!("localhost:{}", self.port)
     }

@@ -28,7 +28,7 @@ fn oras(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// Creates a tree with names, modes and times that are hard to write.
+/// Creates a tree with names, modes and times that are hard to encode.
 fn nasty(root: &Path) {
     fs::create_dir(root).unwrap();
     let file = |path: PathBuf, size: usize| {
@@ -61,7 +61,7 @@ fn nasty(root: &Path) {
         ["a/x", "/abs", "../..", "nowhere", "é", &"l".repeat(100), &"l".repeat(101), &"m/".repeat(150)];
     for (at, target) in links.iter().enumerate() {
         symlink(target, root.join(format!("link-{at}"))).unwrap();
-        // With a name that would fit only with a prefix: a record for the target brings one for the name.
+        // The name fits only with a prefix. If the link target needs a record, the name gets a record, too.
         symlink(target, root.join("p".repeat(120)).join(format!("{}{at}", "f".repeat(60)))).unwrap();
     }
     symlink(format!("{}/x", "k".repeat(99)), root.join("link-cut-behind-slash")).unwrap();

@@ -75,7 +75,7 @@ const NAMES: [&str; 12] = [
 
 fn damage(archive: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(3) {
-        // Headers are where it hurts.
+        // Most damage is in headers, because the parser interprets them.
         let starts = (0..archive.len() / BLOCK).map(|at| at * BLOCK);
         let all = random.below(4) == 0;
         let blocks: Vec<_> = starts.filter(|at| all || archive[at + 257..at + 262] == *b"ustar").collect();
@@ -109,7 +109,7 @@ fn damage(archive: &mut Vec<u8>, random: &mut Random) {
             }
         }
     }
-    // Most damage is meant to be behind the checksum.
+    // Most damaged headers get a right checksum, so that the parser reads their fields.
     if random.below(8) > 0 {
         for header in archive.chunks_exact_mut(BLOCK).filter(|block| block[257..262] == *b"ustar") {
             header[148..156].fill(b' ');
@@ -140,8 +140,8 @@ fn links_stay(directory: &Path, root: &Path) -> bool {
     })
 }
 
-/// Damages and unpacks archives until the time is over, beginning with the seed `first`. Returns how many archives were
-/// tried, and how many of them were accepted.
+/// Damages and unpacks archives until [`TIME`] is over, beginning with the seed `first`. Returns the number
+/// of archives, and how many of them were accepted.
 fn fuzz(first: u64) -> (u64, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let work = tempfile::tempdir().unwrap();
@@ -209,12 +209,12 @@ async fn leaves_nothing_after_a_dropped_pull() {
     }
 }
 
-/// Returns incompressible bytes, the same every time.
+/// Returns incompressible bytes, which are the same in every run.
 fn noise(length: usize) -> Vec<u8> {
     oras_testkit::random::bytes(1, length)
 }
 
-/// A layer whose bytes are `chunks`, which may not match its descriptor.
+/// Returns a layer whose bytes are `chunks`, which need not match its descriptor.
 fn sent(right: &[u8], chunks: Vec<Result<Bytes>>) -> Content {
     let descriptor = layer(Bytes::copy_from_slice(right)).descriptor().clone();
     Content::once(descriptor, Box::pin(futures::stream::iter(chunks)))
@@ -231,7 +231,8 @@ async fn leaves_nothing_after_wrong_or_missing_bytes() {
     };
     let cut = || Err(oras_store::Error::new(ErrorKind::Network, "cut"));
     for (chunks, kind) in [
-        // The archive is malformed from the start, somewhere, and at the end: what counts is the digest.
+        // The archive is malformed at the start, in the middle, and at the end. The error is always the
+        // digest mismatch.
         (flipped(0), ErrorKind::DigestMismatch),
         (flipped(right.len() / 2), ErrorKind::DigestMismatch),
         (flipped(right.len() - 1), ErrorKind::DigestMismatch),
@@ -281,7 +282,7 @@ async fn unpacks_a_large_layer_from_a_partial_file() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing else is left");
 }
 
-/// A skippable zstd frame (RFC 8878, 3.1.2).
+/// Returns a skippable zstd frame (RFC 8878, 3.1.2).
 fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_le_bytes();
     [&[0x50 + number, 0x2a, 0x4d, 0x18], &length[..], content].concat()
@@ -307,7 +308,7 @@ async fn unpacks_archives_in_several_frames_and_members() {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(fs::read(output.path().join("d/a")).unwrap(), noise(300_000), "{name}");
     }
-    // A frame that is cut is an error, behind a skippable one too.
+    // A truncated frame is an error, also after a skippable frame.
     let cut = [skippable(0, b"pzstd"), frame(&tar)[..100_000].to_vec()].concat();
     let output = tempfile::tempdir().unwrap();
     unpack(cut, output.path(), PullOptions::default()).await.unwrap_err();

@@ -30,7 +30,7 @@ impl Archived {
         let path = self.0.path().with_extension(format!("{}.tar", rand()));
         oras_fs::create_directories(path.parent().unwrap())?;
         let mut builder = tar::Builder::new(File::create(&path).unwrap());
-        // A layout is made by the first write.
+        // The first write creates the layout.
         if self.0.path().exists() {
             builder.append_dir_all(".", self.0.path()).unwrap();
         } else {
@@ -289,7 +289,7 @@ async fn ignores_hostile_entries() {
 async fn reads_pax_records_and_unusual_headers() {
     let (recorded, long, signed) = (blob("recorded"), blob("long"), blob("signed"));
     let path = format!("path={}", name_of(&recorded));
-    // A value may hold line breaks; a size in the records counts, not that of the header.
+    // A value may contain line breaks. The size in the records overrides the size in the header.
     let path = format!("{} {path}\n", path.len() + 4);
     let records = format!("20 SCHILY.xattr.a=\n\n{path}9 size=8\n");
     let mut wrong = header("x", EntryType::Regular, 0);
@@ -363,7 +363,7 @@ async fn reads_archives_of_gnu_tar() {
     let (large, named, node) = fill(at).await;
     for format in ["gnu", "posix", "ustar", "v7"] {
         for names in [&["."][..], &["oci-layout", "index.json", "blobs"]] {
-            // The names of SHA-512 are too long for these.
+            // The file names of SHA-512 blobs are too long for these formats.
             let exclude = if matches!(format, "v7" | "ustar") { &["--exclude=sha512"][..] } else { &[] };
             let format = format!("--format={format}");
             let words = [exclude, &["-C", "layout", &format, "-cf", "x.tar"], names].concat();

@@ -37,7 +37,7 @@ async fn writes_each_blob_once() {
     hasher.update(b"sha512");
     let named = Descriptor::new(MediaType::LAYER_TAR, hasher.finish(), 6);
     let named = Content::from_bytes(named, "sha512").unwrap();
-    // All at once, some twice, and not from memory.
+    // All blobs are pushed concurrently, some twice, and none of them from memory.
     let once = |content: &Content| {
         let chunks: Vec<_> = content.in_memory().unwrap().chunks(70_001).map(<[u8]>::to_vec).collect();
         Content::once(content.descriptor().clone(), pieces(chunks.into_iter().map(Into::into)))
@@ -114,7 +114,7 @@ async fn overwrites_content_that_fails_verification() {
             stream::iter([Ok(bytes(length).slice(..length / 2)), Err(Error::new(ErrorKind::Network, "cut"))]);
         let bad = Content::once(good.descriptor().clone(), cut.boxed());
         assert_eq!(writer.push(&bad, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::Network);
-        // A push that is dropped lets the next one in, and is not in the archive.
+        // A cancelled push unlocks the archive for the next push, and its content is not in the archive.
         let stuck = stream::iter([Ok(bytes(length).slice(..length / 2))]).chain(stream::pending());
         let bad = Content::once(good.descriptor().clone(), stuck.boxed());
         assert!(
@@ -133,7 +133,7 @@ async fn overwrites_content_that_fails_verification() {
     );
     let broken = Content::of(MediaType::IMAGE_MANIFEST, "{");
     assert_eq!(writer.push(&broken, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::InvalidContent);
-    // The rest of what failed is behind the end, unless it is cut off.
+    // The bytes of a failed push would follow the end of the archive if the file were not truncated.
     let large = blob(bytes(2_000_000));
     let bad = Content::once(large.descriptor().clone(), pieces([bytes(1_999_999)]));
     writer.push(&bad, PushMode::Untagged).await.unwrap_err();
@@ -193,7 +193,7 @@ async fn replaces_a_file_only_with_a_complete_archive() {
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(root), ["x.tar"]);
 
-    // Through a link the file it names is replaced, with the permissions it had.
+    // If the path is a link, the writer replaces the file to which it leads, and keeps its permissions.
     std::os::unix::fs::symlink("x.tar", root.join("link.tar")).unwrap();
     let writer = ArchiveWriter::create(root.join("link.tar")).await.unwrap();
     writer.finish().await.unwrap();

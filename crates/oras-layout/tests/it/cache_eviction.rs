@@ -168,7 +168,7 @@ async fn does_not_evict_through_links() {
     let link = |from: &str, to: &Path| std::os::unix::fs::symlink(to, place.path().join(from)).unwrap();
     std::fs::create_dir_all(place.path().join("blobs")).unwrap();
     link("blobs/sha256", &elsewhere.path().join("blobs/sha256"));
-    // Reading it would never end.
+    // A read of this file would never end.
     link("cache-size", Path::new("/dev/zero"));
     let content = Content::of(MediaType::LAYER_TAR, vec![2; 10 * 1024]);
     let refused = layout.push(&content, PushMode::Untagged).await.unwrap_err();

@@ -40,7 +40,7 @@ async fn rejects_damaged_blobs() {
                 ErrorKind::SizeMismatch
             );
         }
-        // A file of another length is no obstacle to the right content.
+        // A file of another length is replaced with the right content.
         assert!(!layout.exists(content.descriptor()).await.unwrap());
         assert_eq!(layout.push(&content, PushMode::Untagged).await.unwrap(), Pushed::Copied);
         assert_eq!(read(&layout, content.descriptor()).await.unwrap(), bytes(length));
@@ -65,7 +65,7 @@ async fn follows_links_to_regular_files() {
     fs::rename(path(&outside), &target).unwrap();
     std::os::unix::fs::symlink(&target, path(&outside)).unwrap();
     assert_eq!(read(&layout, outside.descriptor()).await.unwrap(), "outside");
-    // What a link leads to is verified like any other blob.
+    // The target of a link is verified like any other blob.
     fs::remove_file(&target).unwrap();
     std::io::Write::write_all(&mut fs::File::create(&target).unwrap(), b"another").unwrap();
     let error = read(&layout, outside.descriptor()).await.unwrap_err();

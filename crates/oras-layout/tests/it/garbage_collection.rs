@@ -172,7 +172,7 @@ async fn keeps_digests_in_manifests_of_unknown_types() {
     assert!(has(&layout, &one) && has(&layout, &two) && !has(&layout, &spare));
 }
 
-/// The renamed file is what a process leaves that is killed while it removes a blob.
+/// A process that is killed while it removes a blob leaves the renamed file.
 #[tokio::test]
 async fn recovers_a_blob_whose_removal_was_interrupted() {
     let place = tempfile::tempdir().unwrap();

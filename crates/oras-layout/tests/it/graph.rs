@@ -28,7 +28,7 @@ async fn lists_referrers_in_index_order_without_missing_ones() {
         referrers.push(manifest.descriptor().digest.clone());
     }
     layout.sync().await.unwrap();
-    // One is gone, another one is not what it is called.
+    // One manifest is missing, and another does not match its digest.
     let (gone, damaged) = (referrers.remove(600), referrers.remove(5));
     std::fs::remove_file(blob_path(place.path(), &gone)).unwrap();
     let path = blob_path(place.path(), &damaged);

@@ -31,7 +31,7 @@ async fn has_hello(path: &Path, tag: &str) -> Descriptor {
     let found = layout.resolve(tag).await.unwrap();
     let manifest = read_all(&layout, &found).await;
     assert!(manifest.children().iter().any(|child| child.title() == Some("hello.txt")));
-    // A layout of theirs can be written to.
+    // Our library can write to a layout of another tool.
     let node = nodes::manifest("ours", &[]);
     push_all(&layout, &[&node]).await;
     layout.push(&node, PushMode::Tagged("ours")).await.unwrap();
@@ -77,7 +77,7 @@ async fn shares_a_layout_with_go_oras() {
     assert_eq!(referrers.len(), 1);
     assert_eq!(referrers[0].artifact_type.as_ref().unwrap().as_str(), SBOM);
     read_all(&layout, &referrers[0]).await;
-    // Theirs again, after we wrote.
+    // The Go tool reads the layout after our write.
     let digest = run(&oras, at, &["resolve", "--oci-layout", "layout:v1"]);
     assert_eq!(digest.trim(), found.digest.to_string());
     assert_eq!(run(&oras, at, &["repo", "tags", "--oci-layout", "layout"]), "ours\nv1\n");
@@ -112,7 +112,7 @@ async fn exchanges_layouts_with_skopeo() {
     assert!(node.digest.verify(raw.as_bytes()).unwrap());
     run(&skopeo, at, &["--insecure-policy", "copy", "oci:layout:v1", "oci:copy:v2"]);
     assert_eq!(has_hello(&at.join("copy"), "v2").await.digest, node.digest);
-    // After we wrote to a layout of skopeo's, it finds its image there.
+    // After our write to a layout of skopeo, skopeo still finds its image.
     let raw = run(&skopeo, at, &["inspect", "--raw", "oci:copy:v2"]);
     assert!(node.digest.verify(raw.as_bytes()).unwrap());
 }
@@ -129,7 +129,8 @@ async fn exchanges_layouts_with_regctl() {
     run(&regctl, at, &["image", "copy", "ocidir://layout:v1", "ocidir://copy:v2"]);
     assert_eq!(has_hello(&at.join("copy"), "v2").await.digest, node.digest);
 
-    // regctl keeps referrers of a layout behind a tag made of the digest: we find them through it.
+    // regctl stores the referrers of a layout under a tag made of the digest. Our library finds them through
+    // this tag.
     let to = ["--artifact-type", SBOM, "--subject", "ocidir://copy:v2"];
     oras_fs::replace(&at.join("sbom.txt"), b"sbom\n", 0o644).unwrap();
     run(&regctl, at, &[&["artifact", "put", "-f", "sbom.txt"][..], &to].concat());
@@ -147,7 +148,7 @@ async fn exchanges_layouts_with_crane() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let node = ours(at).await.resolve("v1").await.unwrap();
-    // crane pushes the whole of a layout, as its index.
+    // crane pushes the whole layout as an index.
     let remote = format!("{}/all:v1", registry.host());
     run(&crane, at, &["push", "--index", "layout", &remote]);
     let pushed = format!("{}/all@{}", registry.host(), node.digest);

@@ -12,7 +12,8 @@ use oras_testkit::nodes::{blob, empty, manifest, push_all, referrer};
 
 use crate::{index_of, names};
 
-/// The environment variable with the layout that this test binary writes to when it is run as one of many writers.
+/// The environment variable with the layout to which this test binary writes if it runs as one of the
+/// writers.
 const WRITER: &str = "ORAS_LAYOUT_TEST_WRITER";
 
 /// Writes one artifact under its own tag.
@@ -75,7 +76,8 @@ async fn does_not_write_a_dropped_change_later() {
         let dropped =
             tokio::time::timeout(patience, join_all((0..3).map(|_| layout.push(&a, PushMode::Tagged("v1")))))
                 .await;
-        // Whatever became of it, it becomes nothing else once another handle has moved the tag.
+        // The cancelled write may have succeeded or not. After another handle has moved the tag, the write
+        // must not change it any more.
         tokio::time::sleep(Duration::from_millis(5)).await;
         Layout::open(layout.path()).await.unwrap().push(&b, PushMode::Tagged("v1")).await.unwrap();
         layout.push(&a, PushMode::Tagged("other")).await.unwrap();
@@ -122,7 +124,8 @@ async fn keeps_the_tags_of_twelve_processes() {
 async fn stays_readable_after_processes_are_killed() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..12_u64 {
-        // Some rounds kill while the layout is made, some while it grows.
+        // In some rounds, the writers are killed while they create the layout. In other rounds, the layout
+        // exists already.
         let path = directory.path().join(format!("layout{}", round / 4));
         let mut writers = [spawn(&path, "forever"), spawn(&path, "forever")];
         tokio::time::sleep(Duration::from_millis(10 + 37 * round)).await;

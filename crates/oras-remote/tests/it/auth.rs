@@ -1,4 +1,4 @@
-//! Basic and Bearer authentication, and that credentials never go to another server.
+//! Basic and Bearer authentication. Credentials are never sent to another server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +52,7 @@ async fn sends_basic_credentials() {
     }
 }
 
-/// A registry that is its own token server; a token is `t` and the number of tokens before it.
+/// Starts a registry that is also its token server. A token is `t` and the number of earlier tokens.
 async fn bearer(valid_from: usize, post: bool) -> Scripted {
     let issued = AtomicUsize::new(0);
     Scripted::start(move |asked: &Asked| {

@@ -23,7 +23,7 @@ fn bytes(length: usize) -> Bytes {
     (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
-/// Content of the bytes `all` that claims to have `size` bytes.
+/// Returns content with the bytes `all`, whose stated size is `size`.
 fn undigested(all: Bytes, size: u64) -> UnhashedContent {
     let opener = move |offset: u64| {
         let rest = all.slice(usize::try_from(offset).unwrap().min(all.len())..);
@@ -160,7 +160,7 @@ async fn stops_streaming_when_the_blob_exists() {
     let (server, sessions) = serve(|_, _| None);
     sessions.lock().unwrap().blobs.insert(node.digest.to_string(), all.to_vec());
     let store = repository(options(), &format!("{}/a", server.host()));
-    // Sending reads slowly, so that the digest is known long before the end.
+    // The upload reads slowly, so the digest is known long before the end.
     let first = AtomicUsize::new(0);
     let opener = move |offset: u64| {
         let chunks = all.slice(usize::try_from(offset).unwrap()..);

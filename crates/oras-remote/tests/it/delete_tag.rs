@@ -9,24 +9,24 @@ use oras_store::{Content, DeleteTarget, ErrorKind, Store};
 use crate::{manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-/// What the registry does when a tag is deleted.
+/// The reaction of the registry to the deletion of a tag.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     /// Deletes the tag.
     Tag,
     /// Deletes the manifest too.
     Everything,
-    /// Rejects tags with this status, deletes digests.
+    /// Rejects the deletion of a tag with this status. Deletes digests.
     Refuse(u16),
     /// Rejects all deletions.
     Never,
-    /// Rejects tags, and digests that exist.
+    /// Rejects the deletion of tags, and of existing digests.
     Broken,
 }
 
 type State = (BTreeMap<String, String>, BTreeMap<String, Vec<u8>>);
 
-/// A registry with the manifest `original` under the tags `v1` and `v2`.
+/// Starts a registry with the manifest `original` under the tags `v1` and `v2`.
 async fn registry(way: Way, original: &Content) -> (Scripted, Arc<Mutex<State>>) {
     let digest = original.descriptor().digest.to_string();
     let tags = ["v1", "v2"].map(|tag| (tag.to_owned(), digest.clone()));

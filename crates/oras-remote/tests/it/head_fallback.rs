@@ -8,7 +8,7 @@ use oras_store::{Content, ErrorKind, PushMode, Source, Target};
 use crate::{blob, manifest, options, repository};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
-/// Answers to `HEAD` that say nothing about the content.
+/// Returns responses to `HEAD` that do not describe the content.
 fn useless() -> Vec<Reply> {
     let page = |status| Reply::new(status).header("content-type", "text/html; charset=utf-8");
     let manifest = || Reply::new(200).header("content-type", MediaType::IMAGE_MANIFEST);

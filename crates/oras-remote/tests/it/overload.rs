@@ -15,15 +15,15 @@ use crate::scripted_registry::Sessions;
 use crate::{blob, collect, options, repository};
 
 const BLOBS: usize = 1000;
-/// Transfers that start at the same time.
+/// The number of transfers that start at the same time.
 const TRANSFERS: usize = 32;
-/// Requests that the registry accepts concurrently.
+/// The number of concurrent requests that the registry accepts.
 const BORNE: usize = 8;
 
 #[derive(Default)]
 struct Counts {
     under_way: AtomicUsize,
-    /// The most concurrent requests so far.
+    /// The maximum number of concurrent requests so far.
     peak: AtomicUsize,
     asked: AtomicUsize,
     refused: AtomicUsize,

@@ -20,7 +20,7 @@ fn bytes() -> &'static [u8] {
     &BYTES
 }
 
-/// Options for which every connection is slow.
+/// Returns options with which every connection counts as slow.
 fn eager() -> ClientOptions {
     let parallel = ParallelDownload {
         connections: 4,

@@ -42,7 +42,7 @@ async fn keeps_all_concurrently_added_referrers() {
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
         store.delete(DeleteTarget::Content(&one[0])).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
-        // The API does not do what only the tag schema can.
+        // With the API mode, the client does not use the tag schema.
         let api = repository(ClientOptions { referrers: ReferrersMode::Api, ..options() }, &name);
         let error = api.predecessors(subject, None).await.unwrap_err();
         assert_eq!(
@@ -89,7 +89,7 @@ async fn pages_and_filters_referrers_of_the_api() {
     let before = server.lines().len();
     store.push(&manifest("a", Some(&subject)), PushMode::Untagged).await.unwrap();
     assert_eq!(server.lines().len(), before + 1);
-    // The option for the tag schema overrides what the registry supports.
+    // The option for the tag schema has precedence over the API of the registry.
     let store = repository(
         ClientOptions { referrers: ReferrersMode::Tag, ..options() },
         &format!("{}/a", server.host()),
@@ -128,7 +128,7 @@ async fn detects_a_missing_api() {
     assert_eq!(error.chain(), "name unknown: no such repository");
 }
 
-/// A registry where another client undoes the first `undone` writes of an index.
+/// Starts a registry where another client reverts the first `undone` writes of an index.
 fn undoing(undone: usize) -> Scripted {
     let (stored, writes) = (Mutex::new(None::<Vec<u8>>), AtomicUsize::new(0));
     Scripted::start(move |asked: &Asked| {

@@ -289,7 +289,7 @@ async fn restarts_uploads_in_a_new_session() {
                 let number = sessions.fetch_add(1, Ordering::SeqCst);
                 Reply::new(202).header("Location", format!("/u{number}"))
             }
-            // The client knows nothing of the session, so it is left to expire.
+            // The registry returns 404 for the status and the deletion of a session.
             "GET" | "DELETE" => Reply::new(404),
             _ => match tries.fetch_add(1, Ordering::SeqCst) {
                 0 | 1 => failure.clone(),

@@ -153,7 +153,8 @@ async fn mounts_blobs_of_other_repositories() {
         let there = Content::from_source(Arc::new(from), content.descriptor().clone());
         assert_eq!(to.push(&there, PushMode::Untagged).await.unwrap(), Pushed::Adopted);
         assert!(to.exists(content.descriptor()).await.unwrap());
-        // Not available for a mount, so it is sent if the bytes are at hand.
+        // The blob cannot be mounted, so the client uploads it. This fails if the source does not have it
+        // either.
         let stranger = Content::from_source(Arc::new(open("other")), blob("not there").descriptor().clone());
         assert_eq!(to.push(&stranger, PushMode::Untagged).await.unwrap_err().kind(), ErrorKind::NotFound);
     }

@@ -19,7 +19,7 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|n| ((n % 251) ^ (n >> 12)) as u8).collect()
 }
 
-/// Method, path without query, `Content-Range` and body length of a request.
+/// Returns the method, path without query, `Content-Range` and body length of each request.
 fn steps(server: &Scripted) -> Vec<String> {
     let step = |asked: Asked| {
         let path = asked.path.split('?').next().unwrap_or_default();
@@ -126,7 +126,7 @@ async fn shrinks_chunks_that_are_too_large() {
                 "GET u1 0",
             ]
         );
-        // The limit is remembered for the next blob.
+        // The client caches the limit for the next blob.
         let before = server.asked().len();
         store.push(&blob(bytes(MIB + 1)), PushMode::Untagged).await.unwrap();
         let later = &steps(&server)[before..];
@@ -186,13 +186,14 @@ async fn resends_few_bytes_after_cut_connections() {
         assert!(store.exists(content.descriptor()).await.unwrap());
         // The bytes in flight at a cut do not shrink with the blob.
         let sent = cutting.sent();
-        // 2.8.2 drops an upload that is requested by another location than the newest, so it starts again.
+        // 2.8.2 drops an upload if a request uses another location than the latest, so the upload starts
+        // again.
         assert!(flavor == Flavor::Debian || sent < size + 3 * 6 * MIB as u64, "{flavor:?}: {sent} of {size}");
     }
 }
 
-/// Bytes that were read from the source and lost on the way to the destination are sent from memory; the download
-/// continues.
+/// If bytes are lost between the client and the destination, the client sends them again from memory. The
+/// download continues.
 #[tokio::test]
 async fn downloads_once_when_the_destination_is_cut() {
     let size = 24 * MIB as u64;
@@ -245,7 +246,7 @@ async fn later_run_resumes_an_upload() {
         let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
         repository(options, &format!("{}/a", server.host()))
     };
-    // Dropped midway, as by Ctrl-C.
+    // The upload is dropped in the middle, as after Ctrl-C.
     let (first, second) = (run(), run());
     let cut =
         tokio::time::timeout(Duration::from_millis(600), first.push(&content, PushMode::Untagged)).await;
@@ -267,7 +268,8 @@ async fn later_run_resumes_an_upload() {
 
 #[tokio::test]
 async fn does_not_save_a_state_that_is_too_large_to_read() {
-    // The registry keeps its own state in the location, as some do, up to the longest URL that a client sends.
+    // Like some registries, this one stores its state in the location, up to the longest URL that a client
+    // sends.
     let long = format!("/u0?_state={}", "x".repeat(65_400));
     let faults = AtomicUsize::new(0);
     let (server, sessions) = {
@@ -309,7 +311,7 @@ async fn does_not_save_a_state_that_is_too_large_to_read() {
 async fn does_not_trust_saved_states() {
     let state = tempfile::tempdir().unwrap();
     let content = blob(bytes(10 * MIB));
-    // The registry has other bytes than were sent, or none.
+    // The registry has wrong bytes, or has lost the upload.
     for (spoil, gone) in [(true, false), (false, true)] {
         let (server, sessions) = serve(|asked, sessions| {
             let is_first = asked.path.starts_with("/u0?") && asked.body.len() > 9 * MIB;
@@ -337,7 +339,7 @@ async fn does_not_trust_saved_states() {
 
 #[tokio::test]
 async fn later_run_resumes_at_a_real_registry() {
-    // 2.8.2 forgets an upload that is asked for by another location than the newest.
+    // 2.8.2 is not tested, because it drops an upload if a request uses another location than the latest.
     for flavor in [Flavor::Distribution] {
         let Some(registry) = Process::open(flavor, "a later run") else { continue };
         let size = 24 * MIB as u64;

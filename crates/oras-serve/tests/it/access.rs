@@ -95,7 +95,7 @@ async fn anonymous_clients_may_pull_and_not_push() {
         for nobody in [&[][..], &[("authorization", "Basic Og==")]] {
             assert_eq!(registry.send(method, path, nobody, "").await.status, 200, "{method} {path}");
         }
-        // Credentials that are given must be right: who mistyped a password should learn of it.
+        // If a request has credentials, they must be right, so that a user notices a wrong password.
         assert_eq!(registry.send(method, path, &[wrong], "").await.status, 401, "{method} {path}");
     }
     for (method, path) in [

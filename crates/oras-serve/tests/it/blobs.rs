@@ -31,13 +31,13 @@ async fn serves_whole_blobs_and_ranges() {
             assert_eq!((answer.status, &answer.body[..]), (206, &whole[start..end]), "{range}");
             assert_eq!(answer.header("content-range"), format!("bytes {start}-{}/100000", end - 1));
         }
-        // The conformance program of the distribution-spec wants the last one refused.
+        // The conformance program of the distribution-spec requires that the last range is rejected.
         for range in ["bytes=100000-", "bytes=-0", "bytes=3-2"] {
             let answer = registry.send("GET", &path, &[("range", range)], "").await;
             assert_eq!(answer.status, 416, "{range}");
             assert_eq!(answer.header("content-range"), "bytes */100000");
         }
-        // RFC 9110, 14.2: what a server does not understand, or does not want to, it ignores.
+        // RFC 9110, 14.2: a server may ignore a range that it does not support.
         for range in ["bytes=0-1,5-6", "lines=0-1", "bytes=x"] {
             assert_eq!(registry.send("GET", &path, &[("range", range)], "").await.status, 200, "{range}");
         }
@@ -89,7 +89,7 @@ async fn deletes_blobs() {
         registry.get(&path).await.refused(404, "BLOB_UNKNOWN");
         registry.send("DELETE", &path, &[], "").await.refused(404, "BLOB_UNKNOWN");
 
-        // A manifest is not deleted as a blob, its tags would dangle or go with it.
+        // A manifest cannot be deleted as a blob, because its tags would dangle or be lost.
         let node = manifest("m", &[]);
         registry.put_manifest("a", "v1", &node).await;
         let path = format!("a/blobs/{}", node.descriptor().digest);

@@ -112,7 +112,7 @@ impl Registry {
         self.send("HEAD", path, &[], "").await
     }
 
-    /// Announces a body of `length` bytes, sends `part` and hangs up.
+    /// Announces a body of `length` bytes, sends `part` and closes the connection.
     pub(crate) async fn cut(&self, method: &str, path: &str, part: &[u8], length: usize) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(head(method, path, &[], length).as_bytes()).await.unwrap();

@@ -62,7 +62,7 @@ async fn connection_serves_many_requests_with_and_without_bodies() {
     let upload = registry.open("a").await;
     let mut stream = TcpStream::connect(registry.address).await.unwrap();
     for number in 0..300 {
-        // Now and then a head with a large body behind it, sent at once.
+        // Every tenth request has a large body, which is sent together with its head.
         let body = "x".repeat(if number % 10 == 0 { 300_000 } else { 1 });
         stream.write_all(request("PATCH", &upload, &body).as_bytes()).await.unwrap();
         assert!(answered(&mut stream).await, "{number}");

@@ -169,7 +169,7 @@ async fn shows_repositories_tags_and_manifests() {
                 all.descriptor().digest
             ))
         );
-        // What the page leads to is there.
+        // The targets of the links on the page exist.
         assert_eq!(
             registry.get(&format!("/v2/team/app/manifests/{digest}")).await.body,
             *first.in_memory().unwrap()
@@ -254,7 +254,7 @@ async fn pages_are_bounded() {
     assert!(page.contains("Only its beginning is shown"));
     assert!(page.len() < 2 << 20, "{}", page.len());
 
-    // Indented, this would be a thousand times as long.
+    // With indentation, this text would be a thousand times as long.
     let nested = format!("{}{}{}", "[".repeat(100), "0,".repeat(30_000) + "0", "]".repeat(100));
     let text = format!(r#"{{"schemaVersion":2,"manifests":[],"x":{nested}}}"#);
     push(&registry, "a", "nested", &Content::of(MediaType::IMAGE_INDEX, text)).await;
@@ -424,7 +424,7 @@ async fn damaged_content_shows_an_error_page() {
     assert!(page.contains(&none.to_string()) && page.contains("  1,\n  2\n"), "{page}");
     assert!(registry.get("/-/a").await.page(200).contains("not read"));
 
-    // The disk lost some bits.
+    // The file on the disk is damaged.
     replace(&none.encoded(), b"[1,3]");
     let page = registry.get("/-/a:v1").await.page(500);
     assert!(page.contains("Something went wrong") && !page.contains("blobs/sha256"), "{page}");

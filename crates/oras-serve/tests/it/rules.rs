@@ -64,7 +64,7 @@ async fn enforces_rules() {
         ("GET", "ann/app", &[], 401),
         ("GET", "ann/app", &[BOB], 403),
         ("HEAD", "ann/app", &[BOB], 403),
-        // Whether it is there or not.
+        // Without permission, the status does not reveal whether the content exists.
         ("GET", "ann/none", &[BOB], 403),
         ("GET", "ann/none", &[ANN], 404),
         ("DELETE", "bob/app", &[BOB], 403),
@@ -109,7 +109,7 @@ async fn lists_and_mounts_only_readable_repositories() {
     }
     let path = format!("public/app/blobs/uploads/?mount={digest}&from=ann/app");
     assert_eq!(registry.send("POST", &path, &[ANN], "").await.status, 201);
-    // The blob is now in a repository that everybody may read.
+    // The blob is now in a repository that all users may read.
     let path = format!("bob/app/blobs/uploads/?mount={digest}");
     assert_eq!(registry.send("POST", &path, &[BOB], "").await.status, 201);
 }

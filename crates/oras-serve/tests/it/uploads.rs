@@ -106,7 +106,7 @@ async fn resumes_upload_after_disconnect() {
             assert_eq!(answer.status, 201, "{} {method} {answer:?}", registry.kind);
             assert_there(&registry, "a", &body).await;
         }
-        // All or nothing in one request.
+        // A cut upload in one request stores nothing.
         let half = format!("b/blobs/uploads/?digest={digest}");
         registry.cut("POST", &half, &body[..120_000], body.len()).await;
         registry.get(&format!("b/blobs/{digest}")).await.refused(404, "BLOB_UNKNOWN");
