@@ -1,4 +1,4 @@
-# A tool that builds its manifest by itself, blob by blob.
+# A script that builds the manifest itself, blob by blob.
 printf '{}' > config.json; printf 'layer\n' > layer.bin
 CONFIG=$(oras blob push --descriptor --media-type application/vnd.example.config+json "$REGISTRY/raw" config.json)
 LAYER=$(oras blob push --descriptor --media-type application/vnd.example.layer "$REGISTRY/raw" layer.bin)

@@ -158,7 +158,8 @@ impl State {
         self.found(reply)
     }
 
-    /// Answers a storage request. As in the big clouds, credentials beside the signed URL are an error.
+    /// Answers a storage request. As in large cloud services, credentials in addition to the signed URL are
+    /// an error.
     fn storage(&self, asked: &Asked) -> Reply {
         if asked.header("authorization").is_some() || !asked.path.contains("signature=secret") {
             return self.refuse(400, "InvalidArgument", "Only one auth mechanism allowed");

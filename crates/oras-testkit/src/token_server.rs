@@ -1,5 +1,5 @@
-//! A token server as real registries expect one (distribution's token specification): it checks who asks and for what,
-//! and signs what it grants.
+//! A token server for real registries (distribution's token specification). It checks the credentials and the
+//! scopes of a request, and signs the token.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ fn delete_stale_in(directory: &Path, is_staged: impl Fn(&OsStr) -> bool) {
         };
         let age = found.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
         if age.is_some_and(|age| age > STALE) {
-            // Errors are ignored: the next run tries again.
+            // Errors are ignored, because the next run retries.
             drop(fs::remove_file(entry.path()));
         }
     }

@@ -153,8 +153,8 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Returns the length of the part of `name` that the prefix matches. A wildcard stands for one or more labels of a
-/// host.
+/// Returns the length of the part of `name` that the prefix matches. A wildcard matches one or more labels of
+/// a host.
 fn matched_length(prefix: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
         // The host must be longer than the domain: `*.example.com` does not match `example.com` itself.

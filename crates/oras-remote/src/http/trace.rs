@@ -19,8 +19,8 @@ use crate::http::response::ResponseBody;
 use crate::http::response_error::reason;
 use crate::http::retry::FailedAttempt;
 
-/// The target of the `tracing` events for requests and answers, one event each: `DEBUG`, or `ERROR` if no answer
-/// came. The message has several lines and contains none of the client's secrets.
+/// The target of the `tracing` events for requests and responses, one event each. The level is `DEBUG`, or
+/// `ERROR` if there was no response. The message has several lines and contains none of the client's secrets.
 pub const TRACE_TARGET: &str = "oras_remote::http";
 
 /// Bytes of the largest body that is logged.
@@ -129,7 +129,7 @@ impl TraceEntry {
         );
     }
 
-    /// Logs why no answer came.
+    /// Logs why there was no response.
     pub(crate) fn failed(&self, error: &Error) {
         let Some(number) = self.number else { return };
         let text = error.chain();

@@ -1,4 +1,5 @@
-//! Decides where a credential goes: the credential and the headers of a registry are sent only to its own origin.
+//! Decides which server gets a credential: the credential and the headers of a registry are sent only to its
+//! origin.
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
