@@ -1,11 +1,11 @@
 //! Hard-links a blob of another layout on the same file system, after hashing it in place.
 //!
-//! Both layouts then share the file, which is safe as long as no program writes into a blob. A file that users other
-//! than the owner of this layout may write is copied instead.
+//! Both layouts then share the file, which is safe as long as no program writes into a blob. A file that
+//! users other than the owner of this layout may write is copied instead.
 //!
-//! The file is first linked under a staging name and hashed through that name. So the published file is the hashed
-//! file, even if `source` is replaced during the call. If a program of the owner writes into the file later, both
-//! layouts are damaged. Readers detect the damage, because they verify the content.
+//! The file is first linked under a staging name and hashed through that name. So the published file is the
+//! hashed file, even if `source` is replaced during the call. If a program of the owner writes into the file
+//! later, both layouts are damaged. Readers detect the damage, because they verify the content.
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
