@@ -68,8 +68,9 @@ impl IndexWriter {
         blocking(move || {
             let result = apply_changes(&root, batch.iter().flat_map(|queued| &queued.changes));
             for other in batch {
-                // After an error, each of the other callers writes its changes itself, and gets the error of
-                // that write.
+                // After an error, the changes of the other callers stay queued, and the next caller writes
+                // them again. So each caller gets the result of a write that it ran, or of one that
+                // succeeded.
                 if result.is_ok() || Arc::ptr_eq(&other, &queued) {
                     other.is_done.store(true, Ordering::Relaxed);
                 }

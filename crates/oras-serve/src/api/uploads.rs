@@ -154,8 +154,8 @@ impl UploadRequest<'_> {
         body: Body,
     ) -> Result<(), ApiError> {
         let uploads = &self.context.registry.uploads;
-        // Another request closed or cancelled the upload while this one waited for the lock, or its write
-        // failed.
+        // While this request waited for the lock, another request closed or cancelled the upload, or failed
+        // to write.
         if lock.is_none() {
             uploads.remove(self.id);
             return Err(ApiError::upload_unknown());

@@ -153,7 +153,7 @@ async fn read_initial_part(mut download: RangeDownload, range: Range<u64>) -> Re
     Ok((chunks, Some(InitialRequest { beyond, download })))
 }
 
-/// Downloads a part with a separate request.
+/// Downloads a part with requests that are separate from the initial one.
 async fn download_part(blob: Arc<BlobSource>, range: Range<u64>) -> Result<Part> {
     let mut download = RangeDownload::part(Arc::clone(&blob), range);
     let (mut chunks, mut limit) = (Vec::new(), STALL_TIMEOUT);
