@@ -102,7 +102,7 @@ impl ArtifactLocation {
     pub(crate) fn repository(&self) -> Result<Option<Repository>, Failure> {
         match &self.kind {
             LocationKind::Registry { reference, access } => {
-                Ok(Some(Repository::new(&access.client()?, reference)?))
+                Ok(Some(Repository::new(&access.client(&reference.registry)?, reference)?))
             }
             LocationKind::Layout { .. } => Ok(None),
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use oras::remote::{Credential, DockerConfig, Secret};
 
 use crate::args::ConnectionArgs;
-use crate::env;
 use crate::failure::Failure;
 use crate::log;
 use crate::print;
@@ -16,8 +15,7 @@ use crate::print;
 /// fallback.
 pub(crate) fn credential_files(given: &[String]) -> DockerConfig {
     let store = match given {
-        [] => DockerConfig::open(env::docker_config().into_iter().collect())
-            .with_fallbacks(env::containers_auth()),
+        [] => DockerConfig::system(),
         // Explicit files have no fallbacks, so that no other credential is sent.
         paths => DockerConfig::open(paths.iter().map(PathBuf::from).collect()),
     };

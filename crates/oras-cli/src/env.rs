@@ -1,4 +1,5 @@
-//! The environment variables of the command. No other file reads the environment.
+//! The environment variables of the command. No other file of the command reads the environment; `from_env.rs` of
+//! `oras-remote` reads the variables of connections.
 #![expect(
     clippy::disallowed_methods,
     reason = "the libraries take options; the command reads the environment, here"
@@ -27,22 +28,6 @@ fn text(name: &str) -> Option<String> {
 /// Returns true if the user has disabled a feature by the value `0` or `off` of a variable.
 fn is_off(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| value == "0" || value == "off")
-}
-
-/// Returns the path of Docker's configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-pub(crate) fn docker_config() -> Option<PathBuf> {
-    let directory = path("DOCKER_CONFIG").or_else(|| Some(path("HOME")?.join(".docker")));
-    Some(directory?.join("config.json"))
-}
-
-/// Returns the credential files of the containers tools (Podman, Buildah, Skopeo), in their order of preference.
-pub(crate) fn containers_auth() -> Vec<PathBuf> {
-    if let Some(file) = path("REGISTRY_AUTH_FILE") {
-        return vec![file];
-    }
-    let config = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
-    let directories = [path("XDG_RUNTIME_DIR"), config];
-    directories.into_iter().flatten().map(|directory| directory.join("containers/auth.json")).collect()
 }
 
 /// Returns the name of the first installed credential helper for the keychain of this system.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use oras::remote::{
-    Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode, ResolveOverride,
-    StaticCredentials,
+    Anonymous, Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode,
+    ResolveOverride, StaticCredentials,
 };
 
 use crate::args::{
@@ -20,6 +20,7 @@ use crate::log;
 
 /// Access to registries as the flags describe it.
 pub(crate) struct RegistryAccess {
+    /// The options without the credential given by flags, which [`RegistryAccess::options_for`] adds.
     pub(crate) options: ClientOptions,
     /// The credential given by flags.
     pub(crate) credential: Option<Credential>,
@@ -60,7 +61,7 @@ impl RegistryAccess {
         let credential = credentials::given(connection, username.clone(), prefix.is_empty())?;
         let store = Arc::new(credential_files(&connection.registry_config));
         let credentials: Arc<dyn CredentialStore> = match &credential {
-            Some(credential) => Arc::new(StaticCredentials::new(Some(credential.clone()))),
+            Some(_) => Arc::new(Anonymous),
             None => {
                 // A malformed credential file is an error only if the command needs a credential from it.
                 store.check()?;
@@ -96,12 +97,24 @@ impl RegistryAccess {
         Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
 
-    /// Returns the only client of a command, so that its requests share connections, tokens and logged warnings.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
+    /// Returns the options of a client for `servers`. Only these receive a credential given by flags.
+    pub(crate) fn options_for<'a>(&self, servers: impl IntoIterator<Item = &'a str>) -> ClientOptions {
+        let mut options = self.options.clone();
+        if let Some(credential) = &self.credential {
+            let none = StaticCredentials::default();
+            let add = |all: StaticCredentials, server| all.and(server, credential.clone());
+            options.credentials = Arc::new(servers.into_iter().fold(none, add));
+        }
+        options
+    }
+
+    /// Returns the only client of a command, for the registry `server`, so that its requests share connections, tokens
+    /// and logged warnings.
+    pub(crate) fn client(&self, server: &str) -> Result<Client, Failure> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        let client = Client::new(self.options.clone())?;
+        let client = Client::new(self.options_for([server]))?;
         // If two threads create a client at the same time, both use the first one.
         Ok(self.client.get_or_init(|| client).clone())
     }

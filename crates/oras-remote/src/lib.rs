@@ -63,10 +63,10 @@
 //! - **Error messages match the Go tool's**; the registry's answer is in the chain as [`ResponseError`].
 //!
 //! # Credentials
-//! A [`CredentialStore`] supplies the [`Credential`] of a host when its registry asks for one: [`DockerConfig`] reads
-//! and writes the files of `docker login`, including credential helpers; [`StaticCredentials`] has one credential for
-//! all hosts; [`Anonymous`] has none. Basic and Bearer authentication are supported. Tokens are cached for their
-//! lifetime, and a push requests all of its scopes at once.
+//! A [`CredentialStore`] supplies the [`Credential`] of a registry when the registry asks for one: [`DockerConfig`]
+//! reads and writes the files of `docker login`, including credential helpers ([`DockerConfig::system`] finds them);
+//! [`StaticCredentials`] has credentials for named servers; [`Anonymous`] has none. Basic and Bearer authentication are
+//! supported. Tokens are cached for their lifetime, and a push requests all of its scopes at once.
 //!
 //! # Referrers
 //! The client reads and writes referrers by the API if the registry supports it, and by the tag schema
@@ -78,6 +78,7 @@ mod client;
 mod client_options;
 mod config;
 mod connection;
+mod from_env;
 #[cfg(test)]
 mod fuzz_tests;
 mod host_state;

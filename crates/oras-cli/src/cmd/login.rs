@@ -69,7 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
     let options = ClientOptions {
         // The request must use the new credential and not one that is already stored for the registry.
-        credentials: Arc::new(StaticCredentials::new(Some(credential.clone()))),
+        credentials: Arc::new(StaticCredentials::for_server(host, credential.clone())),
         ..access.options.clone()
     };
     let registry = Registry::new(&Client::new(options)?, host)?;

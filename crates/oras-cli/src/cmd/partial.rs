@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::{ArgMatches, Command};
+use oras::remote::Client;
 use oras::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
 
 use crate::args::{self, FormatArgs, RegistryArgs, flags, values};
@@ -76,8 +77,22 @@ async fn clean(args: &CleanArgs) -> Result<(), Failure> {
         return print(&oras::list_partial_transfers(&options).await?, "Would remove ", &format).await;
     }
     let access = RegistryAccess::new(&args.registry, "")?;
-    let removed = oras::clean_partial_transfers(&options, &access.client()?).await?;
+    // The command line names no registry, so a credential of the flags is for each registry with an upload.
+    let uploads = match access.credential {
+        Some(_) => oras::list_partial_transfers(&options).await?.uploads,
+        None => Vec::new(),
+    };
+    let servers = uploads.iter().map(|upload| server(&upload.registry));
+    let client = Client::new(access.options_for(servers))?;
+    let removed = oras::clean_partial_transfers(&options, &client).await?;
     print(&removed, "Removed ", &format).await
+}
+
+/// Returns the host of an origin, with the port unless it is the default of the scheme.
+fn server(origin: &str) -> &str {
+    let (scheme, server) = origin.split_once("://").unwrap_or(("", origin));
+    let port = if scheme == "http" { ":80" } else { ":443" };
+    server.strip_suffix(port).unwrap_or(server)
 }
 
 fn options(args: &ListArgs) -> PartialOptions {

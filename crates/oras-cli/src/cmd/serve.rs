@@ -221,8 +221,8 @@ fn proxy(args: &ServeArgs, matches: &ArgMatches) -> Result<Option<ProxyOptions>,
             None => Ok(None),
         };
     }
-    let mut client =
-        RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM)?.options;
+    let access = RegistryAccess::new(&RegistryArgs::read(matches, flags::UPSTREAM), flags::UPSTREAM)?;
+    let mut client = access.options_for(upstreams.iter().map(String::as_str));
     // The client would present the certificate to every registry, but it is meant for only one.
     if upstreams.len() > 1 && client.client_certificate.is_some() {
         return Err(Failure::new("`--proxy-cert-file` is for one registry, and there are several `--proxy`"));

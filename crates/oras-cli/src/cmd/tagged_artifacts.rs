@@ -30,7 +30,7 @@ impl TaggedArtifacts {
     pub(crate) fn new(args: &RegistryArgs, raw: &str) -> Result<Self, Failure> {
         let access = RegistryAccess::new(args, "")?;
         let (reference, tags) = parse(raw)?;
-        let repository = Repository::new(&access.client()?, &reference)?;
+        let repository = Repository::new(&access.client(&reference.registry)?, &reference)?;
         Ok(Self { repository, tags, access })
     }
 

@@ -8,14 +8,13 @@ use std::time::Duration;
 use clap::ArgMatches;
 use futures::{StreamExt, TryStreamExt};
 use oras::Layout;
-use oras::remote::{Registry, Repository};
+use oras::remote::{DockerConfig, Registry, Repository};
 use oras::spec::Reference;
 use oras::store::ReadStore;
 
 use super::candidates::{Answer, DIRECTORIES, NO_SPACE};
 use crate::args::{RegistryArgs, command_line::CommandLine, values::go_bool};
 use crate::cmd;
-use crate::env;
 use crate::registry_access::RegistryAccess;
 
 /// The deadline of a request.
@@ -103,7 +102,7 @@ fn registries_with_credentials(line: &CommandLine) -> BTreeSet<String> {
     let given = line.flags.iter().filter(|(name, _)| name.ends_with("registry-config"));
     let mut paths: Vec<PathBuf> = given.map(|(_, path)| PathBuf::from(path)).collect();
     if paths.is_empty() {
-        paths.extend(env::docker_config());
+        paths.extend(DockerConfig::system().path().map(Path::to_owned));
     }
     let mut hosts = BTreeSet::new();
     for path in paths {
@@ -157,14 +156,14 @@ fn block_on(names: impl Future<Output = Option<Vec<String>>>) -> Vec<String> {
 
 fn repositories(line: &CommandLine, prefix: &str, host: &str) -> Vec<String> {
     request(line, prefix, async |access| {
-        let registry = Registry::new(&access.client().ok()?, host).ok()?;
+        let registry = Registry::new(&access.client(host).ok()?, host).ok()?;
         registry.repositories(None).take(MAX_CANDIDATES).try_collect().await.ok()
     })
 }
 
 fn tags(line: &CommandLine, prefix: &str, reference: &Reference) -> Vec<String> {
     request(line, prefix, async |access| {
-        let repository = Repository::new(&access.client().ok()?, reference).ok()?;
+        let repository = Repository::new(&access.client(&reference.registry).ok()?, reference).ok()?;
         repository.tags(None).take(MAX_CANDIDATES).try_collect().await.ok()
     })
 }

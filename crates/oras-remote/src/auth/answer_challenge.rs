@@ -126,7 +126,7 @@ impl Client {
         if let Some(known) = cache.credential() {
             return Ok(known);
         }
-        let found = self.options().credentials.get(endpoint.server(), endpoint.repository()).await;
+        let found = self.options().credentials.get(endpoint.host(), endpoint.repository()).await;
         let found = found.map_err(|error| error.context("failed to resolve credential"))?.map(Arc::new);
         // A missing credential is cached too, so that a helper program runs only once.
         cache.store_credential(found.clone());

@@ -44,8 +44,7 @@ impl Endpoint {
     pub(crate) fn registry(server: &str, plain: Option<bool>, headers: HeaderMap) -> Result<Self> {
         let name = server.rsplit_once(':').map_or(server, |(name, _)| name);
         let scheme = if plain.unwrap_or(name == "localhost") { "http" } else { "https" };
-        // Docker Hub serves its API at another host than its name in references.
-        let host = if server == "docker.io" { "registry-1.docker.io" } else { server };
+        let host = registry_host(server);
         let invalid =
             || Error::new(ErrorKind::InvalidInput, format!("invalid reference: invalid registry {server:?}"));
         let base = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| invalid())?;
@@ -123,9 +122,14 @@ impl Endpoint {
         address
     }
 
-    /// Returns the name under which credentials are stored.
+    /// Returns the name of the registry in references.
     pub(crate) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Returns the host of the registry, which is the key of its credential.
+    pub(crate) fn host(&self) -> &str {
+        registry_host(&self.server)
     }
 
     /// Returns the repository in use.
@@ -171,6 +175,12 @@ impl Endpoint {
     }
 }
 
+/// Returns the host to connect to for the registry `server` of a reference.
+pub(crate) fn registry_host(server: &str) -> &str {
+    // Docker Hub serves its API at another host than its name in references.
+    if server == "docker.io" { "registry-1.docker.io" } else { server }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +203,8 @@ mod tests {
             let endpoint = endpoint(server, plain);
             assert_eq!((endpoint.base().as_str(), endpoint.origin().as_str()), (base, origin));
             assert_eq!(endpoint.server(), server);
+            let reference: oras_spec::Reference = format!("{server}/a").parse().unwrap();
+            assert_eq!(endpoint.host(), reference.host());
         }
         assert!(endpoint("h:5000", Some(true)).url("//other/x").is_err());
         for bad in ["", "a/b", "u@h", "h?x", "h#x", "h:port", "a b"] {

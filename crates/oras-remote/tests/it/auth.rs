@@ -1,13 +1,15 @@
 //! Basic and Bearer authentication. Credentials are never sent to another server.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use futures::future::try_join_all;
 use oras_remote::{
-    ClientOptions, Credential, MissingCredential, Registry as Whole, ResponseError, StaticCredentials,
+    ClientOptions, Credential, CredentialStore, MissingCredential, Registry as Whole, ResolveOverride,
+    ResponseError, StaticCredentials,
 };
-use oras_spec::Digest;
+use oras_spec::{Digest, Reference};
 use oras_store::{ErrorKind, PushMode, Source, Target};
 
 use crate::registry::{Flavor, Registry};
@@ -18,15 +20,16 @@ use oras_testkit::scripted::{Asked, Reply, Scripted};
 async fn sends_basic_credentials() {
     for flavor in [Flavor::Current, Flavor::Debian] {
         let Some(registry) = Registry::closed(flavor, "passwords") else { continue };
-        let name = format!("{}/a", registry.host());
-        let store = repository(with_password("user", "pass"), &name);
+        let host = registry.host();
+        let name = format!("{host}/a");
+        let store = repository(with_password(&host, "user", "pass"), &name);
         store.push(&blob("{}"), PushMode::Untagged).await.unwrap();
         store.push(&manifest("one", None), PushMode::Tagged("v1")).await.unwrap();
         assert!(store.resolve("v1").await.is_ok());
 
         let digest = Digest::sha256(b"x");
         let url = format!("http://{name}", name = name.replace("/a", "/v2/a"));
-        let wrong = repository(with_password("user", "wrong"), &name);
+        let wrong = repository(with_password(&host, "user", "wrong"), &name);
         let error = wrong.resolve(&digest.to_string()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthorized);
         let expected = format!("HEAD \"{url}/manifests/{digest}\": response status code 401: Unauthorized");
@@ -39,15 +42,15 @@ async fn sends_basic_credentials() {
         );
         assert!(error.find::<MissingCredential>().is_some());
 
-        let error = repository(with_password("user", ""), &name).resolve("v1").await.unwrap_err();
+        let error = repository(with_password(&host, "user", ""), &name).resolve("v1").await.unwrap_err();
         let expected = format!("HEAD \"{url}/manifests/v1\": missing username or password for basic auth");
         assert_eq!(error.chain(), expected);
 
-        let client = oras_remote::Client::new(with_password("user", "wrong")).unwrap();
+        let client = oras_remote::Client::new(with_password(&host, "user", "wrong")).unwrap();
         let error = Whole::new(&client, &registry.host()).unwrap().ping().await.unwrap_err();
         assert!(error.chain().starts_with("unauthorized: authentication required"), "{error:?}");
         assert!(error.find::<ResponseError>().is_some());
-        let client = oras_remote::Client::new(with_password("user", "pass")).unwrap();
+        let client = oras_remote::Client::new(with_password(&host, "user", "pass")).unwrap();
         Whole::new(&client, &registry.host()).unwrap().ping().await.unwrap();
     }
 }
@@ -84,7 +87,7 @@ async fn bearer(valid_from: usize, post: bool) -> Scripted {
 #[tokio::test]
 async fn shares_tokens_among_requests() {
     let server = bearer(0, true).await;
-    let store = repository(with_password("user", "pass"), &format!("{}/a/b", server.host()));
+    let store = repository(with_password(&server.host(), "user", "pass"), &format!("{}/a/b", server.host()));
     let blobs: Vec<_> = (0..8).map(|n| blob(format!("blob {n}"))).collect();
     try_join_all(blobs.iter().map(async |blob| {
         assert!(!store.exists(blob.descriptor()).await?);
@@ -128,11 +131,10 @@ async fn refreshes_rejected_tokens_once() {
 #[tokio::test]
 async fn exchanges_identity_tokens() {
     let hello = blob("hello");
-    let credentials: Arc<StaticCredentials> =
-        Arc::new(StaticCredentials::new(Some(Credential::Refresh("r&t".into()))));
     for (post, expected) in [(true, &["POST /token"][..]), (false, &["POST /token", "GET /token?"])] {
         let server = bearer(0, post).await;
-        let options = ClientOptions { credentials: credentials.clone(), ..options() };
+        let credentials = StaticCredentials::for_server(&server.host(), Credential::Refresh("r&t".into()));
+        let options = ClientOptions { credentials: Arc::new(credentials), ..options() };
         let store = repository(options, &format!("{}/a", server.host()));
         collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
         let asked = server.asked();
@@ -145,8 +147,8 @@ async fn exchanges_identity_tokens() {
         let form = String::from_utf8(tokens[0].body.clone()).unwrap();
         assert!(form.contains("grant_type=refresh_token&refresh_token=r%26t&service=s"), "{form}");
     }
-    let access = StaticCredentials::new(Some(Credential::Access("t7".into())));
     let server = bearer(7, true).await;
+    let access = StaticCredentials::for_server(&server.host(), Credential::Access("t7".into()));
     let options = ClientOptions { credentials: Arc::new(access), ..options() };
     let store = repository(options, &format!("{}/a", server.host()));
     collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
@@ -159,7 +161,8 @@ async fn sends_nothing_to_unsafe_token_servers() {
         let server = Scripted::start(move |_: &Asked| {
             Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"{realm}\""))
         });
-        let store = repository(with_password("user", "pass"), &format!("{}/a", server.host()));
+        let store =
+            repository(with_password(&server.host(), "user", "pass"), &format!("{}/a", server.host()));
         let error = store.resolve("v1").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
         assert!(error.chain().contains(": refusing "), "{error:?}");
@@ -211,8 +214,10 @@ async fn never_sends_credentials_to_another_origin() {
             _ => Reply::new(307).header("Location", format!("{elsewhere}/data?sig=1")),
         }
     });
-    let options =
-        ClientOptions { headers: vec![("X-Own".into(), "secret".into())], ..with_password("user", "pass") };
+    let options = ClientOptions {
+        headers: vec![("X-Own".into(), "secret".into())],
+        ..with_password(&server.host(), "user", "pass")
+    };
     let store = repository(options, &format!("{}/a", server.host()));
     let hello = blob("hello");
     let got = collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
@@ -227,6 +232,52 @@ async fn never_sends_credentials_to_another_origin() {
     }
     assert_eq!(asked[1].path, format!("/store?sig=1&digest={}", hello.descriptor().digest));
     assert_eq!(asked[1].body, b"hello");
+}
+
+/// Records the servers whose credentials are looked up.
+#[derive(Default)]
+struct LookedUp(Mutex<Vec<String>>);
+
+#[async_trait]
+impl CredentialStore for LookedUp {
+    async fn get(&self, server: &str, _: Option<&str>) -> oras_store::Result<Option<Credential>> {
+        self.0.lock().unwrap().push(server.to_owned());
+        Ok(Some(Credential::basic("user", "pass")))
+    }
+}
+
+#[tokio::test]
+async fn looks_up_credentials_by_the_host_of_the_reference() {
+    let server = Scripted::start(|asked: &Asked| match asked.header("authorization") {
+        None => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
+        Some(_) => Reply::new(200).body("hello"),
+    });
+    for name in ["docker.io/library/a", "registry-1.docker.io/library/a", "h.test/a", "h.test:81/a"] {
+        let reference: Reference = name.parse().unwrap();
+        let host = reference.host();
+        let (domain, port) = host.split_once(':').unwrap_or((host, "80"));
+        let resolve = vec![ResolveOverride {
+            host: domain.to_owned(),
+            port: port.parse().unwrap(),
+            address: [127, 0, 0, 1].into(),
+            address_port: server.port(),
+        }];
+        let looked_up = Arc::new(LookedUp::default());
+        let credentials: Arc<dyn CredentialStore> = looked_up.clone();
+        let options = ClientOptions { plain_http: Some(true), resolve, credentials, ..options() };
+        let hello = blob("hello");
+        let got = repository(options.clone(), name).fetch(hello.descriptor(), 0..5).await.unwrap();
+        assert_eq!(collect(got).await.unwrap(), "hello");
+        assert_eq!(*looked_up.0.lock().unwrap(), [host]);
+
+        let listed = StaticCredentials::for_server(&reference.registry, Credential::basic("user", "pass"));
+        let listed = ClientOptions { credentials: Arc::new(listed), ..options.clone() };
+        assert!(repository(listed, name).fetch(hello.descriptor(), 0..5).await.is_ok());
+        let other = StaticCredentials::for_server("other.test", Credential::basic("user", "pass"));
+        let other = ClientOptions { credentials: Arc::new(other), ..options };
+        let error = repository(other, name).fetch(hello.descriptor(), 0..5).await.err().unwrap();
+        assert!(error.find::<MissingCredential>().is_some(), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -40,10 +40,10 @@ fn repository(options: ClientOptions, reference: &str) -> Repository {
     Repository::new(&Client::new(options).unwrap(), &reference.parse().unwrap()).unwrap()
 }
 
-/// Options with the user and password of the registry that requires them.
-fn with_password(username: &str, password: &str) -> ClientOptions {
-    let credential = Credential::Basic { username: username.into(), password: password.into() };
-    ClientOptions { credentials: Arc::new(StaticCredentials::new(Some(credential))), ..options() }
+/// Options with the user and password of the registry `server`, which requires them.
+fn with_password(server: &str, username: &str, password: &str) -> ClientOptions {
+    let credential = Credential::basic(username, password);
+    ClientOptions { credentials: Arc::new(StaticCredentials::for_server(server, credential)), ..options() }
 }
 
 async fn collect(stream: ByteStream) -> Result<Bytes> {

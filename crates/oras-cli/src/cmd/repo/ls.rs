@@ -39,7 +39,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT).await?;
     let access = RegistryAccess::new(&args.registry, "")?;
     let (host, namespace) = split_namespace(&args.words[0])?;
-    let registry = Registry::new(&access.client()?, host)?;
+    let registry = Registry::new(&access.client(host)?, host)?;
     let last = args.last.as_deref();
     let mut listed = report::Repositories { registry: host.to_owned(), repositories: Vec::new() };
     let mut names = registry.repositories(last);
