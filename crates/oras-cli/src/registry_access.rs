@@ -1,11 +1,12 @@
 //! Access to registries as the flags describe it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use oras::remote::{
-    Anonymous, Client, ClientOptions, Credential, CredentialStore, DockerConfig, ReferrersMode,
-    ResolveOverride, StaticCredentials,
+    Anonymous, Client, ClientCertificate, ClientOptions, Credential, CredentialStore, DockerConfig,
+    ReferrersMode, ResolveOverride, RootCertificates, StaticCredentials,
 };
 
 use crate::args::{
@@ -14,7 +15,6 @@ use crate::args::{
     values::non_empty,
 };
 use crate::credentials::{self, credential_files};
-use crate::env;
 use crate::failure::Failure;
 use crate::log;
 
@@ -46,7 +46,7 @@ impl RegistryAccess {
         let path = |flag| non_empty(flag).map(PathBuf::from);
         let client_certificate =
             match (path(connection.cert_file.as_ref()), path(connection.key_file.as_ref())) {
-                (Some(cert), Some(key)) => Some((cert, key)),
+                (Some(cert), Some(key)) => Some(ClientCertificate::new(cert, key)),
                 (None, None) => None,
                 (cert, _) => {
                     let (given, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
@@ -68,31 +68,29 @@ impl RegistryAccess {
                 Arc::clone(&store) as _
             }
         };
-        let mut options = ClientOptions {
-            plain_http: connection.plain_http,
-            insecure: connection.insecure,
-            ca_file: path(connection.ca_file.as_ref()),
-            client_certificate,
-            certificate_directories: env::certificate_directories(),
-            user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
-            headers,
-            resolve: connection
-                .resolve
-                .iter()
-                .map(|text| resolve_override(text))
-                .collect::<Result<_, _>>()?,
-            no_proxy: env::no_proxy(),
-            credentials,
+        let resolve =
+            connection.resolve.iter().map(|text| resolve_override(text)).collect::<Result<_, _>>()?;
+        let mut options = ClientOptions::default()
+            .network_from_env()
+            .insecure(connection.insecure)
+            .user_agent(concat!("oras/", env!("CARGO_PKG_VERSION")))
+            .headers(headers)
+            .resolve(resolve)
+            .credentials(credentials)
             // A credential from flags is meant for the registry, so its mirrors use only stored credentials.
-            mirror_credentials: Arc::clone(&store) as _,
-            referrers: match args.distribution_spec.as_deref() {
+            .mirror_credentials(Arc::clone(&store))
+            .referrers(match args.distribution_spec.as_deref() {
                 Some("v1.1-referrers-api") => ReferrersMode::Api,
                 Some("v1.1-referrers-tag") => ReferrersMode::Tag,
                 _ => ReferrersMode::Auto,
-            },
-            warnings: Some(Arc::new(log::registry_warning)),
-            ..ClientOptions::default()
-        };
+            })
+            .warnings(log::registry_warning);
+        options.plain_http = connection.plain_http;
+        options.client_certificate = client_certificate;
+        if let Some(authorities) = path(connection.ca_file.as_ref()) {
+            // The file replaces the system's authorities.
+            options = options.roots(RootCertificates::none().pem(authorities));
+        }
         args.network.apply(&mut options, prefix == UPSTREAM)?;
         Ok(Self { options, credential, username, store, client: OnceLock::new() })
     }
@@ -103,7 +101,7 @@ impl RegistryAccess {
         if let Some(credential) = &self.credential {
             let none = StaticCredentials::default();
             let add = |all: StaticCredentials, server| all.and(server, credential.clone());
-            options.credentials = Arc::new(servers.into_iter().fold(none, add));
+            options = options.credentials(servers.into_iter().fold(none, add));
         }
         options
     }
@@ -141,10 +139,10 @@ fn resolve_override(text: &str) -> Result<ResolveOverride, Failure> {
     let port: u16 = port.parse().map_err(|_| failed("expecting uint64 host port"))?;
     // `1.2.3.4:80` and `[::1]:80` have a port. Without a port, an IPv6 address may also have no brackets.
     if let Ok(address) = address.trim_matches(['[', ']']).parse() {
-        return Ok(ResolveOverride { host: host.to_owned(), port, address, address_port: port });
+        return Ok(ResolveOverride::new(host, port, SocketAddr::new(address, port)));
     }
     let (address, address_port) = address.rsplit_once(':').ok_or_else(|| failed("invalid IP address"))?;
     let address = address.trim_matches(['[', ']']).parse().map_err(|_| failed("invalid IP address"))?;
     let address_port = address_port.parse().map_err(|_| failed("expecting uint64 address port"))?;
-    Ok(ResolveOverride { host: host.to_owned(), port, address, address_port })
+    Ok(ResolveOverride::new(host, port, SocketAddr::new(address, address_port)))
 }

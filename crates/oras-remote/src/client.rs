@@ -11,7 +11,6 @@ use url::{Origin, Url};
 
 use crate::auth::token_cache::TokenCaches;
 use crate::client_options::{ClientOptions, HttpVersion};
-use crate::config::certs_d::Certificates;
 use crate::config::registries_conf::RuleMatch;
 use crate::connection::address_guard::RegistryAddresses;
 use crate::connection::connection_pool::ConnectionPools;
@@ -47,10 +46,8 @@ impl Client {
     /// # Errors
     /// `InvalidInput` for headers that can't be sent and for certificate files that can't be used.
     pub fn new(options: ClientOptions) -> Result<Self> {
-        if options.ca_file.is_some() || options.client_certificate.is_some() {
-            // Reports unusable certificate files here rather than at the first request.
-            tls_config::configure(&options, true, &Certificates::default(), (false, options.insecure))?;
-        }
+        // Reports unusable certificates here rather than at the first request.
+        tls_config::check(&options)?;
         let headers = parse_headers(&options.headers)?;
         let no_proxy = NoProxy::parse(&options.no_proxy);
         Ok(Self {
@@ -174,15 +171,38 @@ impl fmt::Debug for Client {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::connection::root_certificates::RootCertificates;
 
     #[test]
     fn errors_for_invalid_options_hide_secrets() {
-        let headers = vec![("X-A".to_owned(), "secret\n".to_owned())];
-        let error = Client::new(ClientOptions { headers, ..ClientOptions::default() }).unwrap_err();
+        let error = Client::new(ClientOptions::default().header("X-A", "secret\n")).unwrap_err();
         assert_eq!(error.chain(), "invalid header: \"X-A\"");
-        let ca_file = Some("none.crt".into());
-        let error = Client::new(ClientOptions { ca_file, ..ClientOptions::default() }).unwrap_err();
-        assert_eq!(error.chain(), "open none.crt: no such file or directory");
+        for (roots, message) in [
+            (
+                RootCertificates::none().pem(PathBuf::from("none.crt")),
+                "open none.crt: no such file or directory",
+            ),
+            (
+                RootCertificates::system().pem(b"secret".as_slice()),
+                "Failed to load certificate in file: PEM in memory",
+            ),
+            (
+                RootCertificates::none().der([b"secret".as_slice().into()]),
+                "invalid root certificate: tls: failed to verify certificate: x509: malformed certificate",
+            ),
+        ] {
+            let error = Client::new(ClientOptions::default().roots(roots)).unwrap_err();
+            assert_eq!(error.chain(), message);
+        }
+        let options = ClientOptions::default().client_certificate(b"secret".to_vec(), b"secret".to_vec());
+        let error = Client::new(options).unwrap_err();
+        assert!(
+            error.chain().starts_with("tls: failed to find any PEM data in certificate input"),
+            "{error:?}"
+        );
+        assert!(!error.chain().contains("secret"), "{error:?}");
     }
 }

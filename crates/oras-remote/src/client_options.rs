@@ -1,25 +1,30 @@
 //! Options of a client.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use oras_spec::MediaType;
 use oras_store::MAX_MANIFEST_SIZE;
+use oras_tls::PemSource;
 
 use crate::auth::credential::{Anonymous, CredentialStore};
 use crate::config::registries_conf::RegistriesConf;
 use crate::connection::address_guard::AllowedHost;
+use crate::connection::name_resolution::{NameResolver, ResolveOverride};
+use crate::connection::proxy::Proxy;
+use crate::connection::root_certificates::{ClientCertificate, RootCertificates};
 use crate::http::bandwidth_limit::RateLimit;
 use crate::http::retry::RetryPolicy;
+use crate::setters::setters;
 
 /// Receives the registry and the text of a warning that it sent (distribution-spec, "Warnings").
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// How a registry stores referrers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReferrersMode {
     /// The referrers API where the registry has it, otherwise the tag schema.
     #[default]
@@ -32,6 +37,7 @@ pub enum ReferrersMode {
 
 /// The version of HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HttpVersion {
     /// HTTP/1.1, which transfers one large blob faster; HTTP/2 for servers that accept nothing else over TLS.
     #[default]
@@ -42,22 +48,10 @@ pub enum HttpVersion {
     Http2,
 }
 
-/// The address to connect to for a host and port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolveOverride {
-    /// The host in the reference.
-    pub host: String,
-    /// The port in the reference.
-    pub port: u16,
-    /// The address to connect to.
-    pub address: IpAddr,
-    /// The port to connect to.
-    pub address_port: u16,
-}
-
 /// When and how one blob is downloaded over several connections. That happens only if one connection is slow and the
 /// server supports ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParallelDownload {
     /// Connections to one registry that its large downloads share; 1 disables parallel downloads.
     pub connections: usize,
@@ -84,17 +78,41 @@ impl Default for ParallelDownload {
     }
 }
 
+impl ParallelDownload {
+    setters! {
+        connections: usize;
+        smallest: u64;
+        fast: u64;
+        measured: Duration;
+        window: usize;
+    }
+}
+
 /// Options of a [`Client`](crate::Client).
+///
+/// The default reads nothing from the environment, except that the system's certificates may be at the location that
+/// `SSL_CERT_FILE` names ([`RootCertificates`]). [`ClientOptions::from_env`] returns the options of the `oras` command.
+///
+/// ```
+/// use oras_remote::{ClientOptions, Credential, RetryPolicy, StaticCredentials};
+///
+/// let options = ClientOptions::default()
+///     .user_agent("my-tool/1.0")
+///     .credentials(StaticCredentials::for_server("ghcr.io", Credential::basic("user", "password")))
+///     .retry(RetryPolicy::default().retries(2));
+/// # let _ = options;
+/// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// Whether to use HTTP without TLS; `None` means only for `localhost`.
     pub plain_http: Option<bool>,
     /// Whether to skip verification of the registry's certificate.
     pub insecure: bool,
-    /// PEM file of certificate authorities that are trusted instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM files of a client certificate and its key.
-    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// The certificates that are trusted.
+    pub roots: RootCertificates,
+    /// The client certificate. It is shown only to the registry, and never through an HTTPS proxy.
+    pub client_certificate: Option<ClientCertificate>,
     /// Directories of certificates by registry: `host:port/*.crt`, `*.cert` and `*.key`. The first directory with an
     /// entry for a registry is used. The options above take precedence.
     pub certificate_directories: Vec<PathBuf>,
@@ -104,9 +122,13 @@ pub struct ClientOptions {
     pub headers: Vec<(String, String)>,
     /// Overrides of name resolution.
     pub resolve: Vec<ResolveOverride>,
+    /// Resolves names instead of the system.
+    pub resolver: Option<Arc<dyn NameResolver>>,
     /// Hosts that a registry may name (by redirects, upload locations, token servers) although their addresses are
     /// private or loopback and the registry's are not. Link-local addresses stay forbidden.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// The proxies.
+    pub proxy: Proxy,
     /// Hosts that are reached without a proxy, in the format of `NO_PROXY`.
     pub no_proxy: String,
     /// The credentials of registries.
@@ -149,13 +171,15 @@ impl Default for ClientOptions {
         Self {
             plain_http: None,
             insecure: false,
-            ca_file: None,
+            roots: RootCertificates::default(),
             client_certificate: None,
             certificate_directories: Vec::new(),
             user_agent: concat!("oras/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
             resolve: Vec::new(),
+            resolver: None,
             allowed_hosts: Vec::new(),
+            proxy: Proxy::none(),
             no_proxy: String::new(),
             credentials: Arc::new(Anonymous),
             registries: Arc::default(),
@@ -175,16 +199,83 @@ impl Default for ClientOptions {
     }
 }
 
+impl ClientOptions {
+    setters! {
+        plain_http: bool => Some;
+        insecure: bool;
+        roots: RootCertificates;
+        certificate_directories: Vec<PathBuf>;
+        user_agent: impl Into<String> => Into::into;
+        headers: Vec<(String, String)>;
+        resolve: Vec<ResolveOverride>;
+        allowed_hosts: Vec<AllowedHost>;
+        proxy: Proxy;
+        no_proxy: impl Into<String> => Into::into;
+        credentials: impl CredentialStore + 'static => Arc::new;
+        registries: impl Into<Arc<RegistriesConf>> => Into::into;
+        mirror_credentials: impl CredentialStore + 'static => Arc::new;
+        referrers: ReferrersMode;
+        manifest_types: Vec<MediaType>;
+        max_manifest_size: u64;
+        http_version: HttpVersion;
+        retry: RetryPolicy;
+        connect_timeout: Duration;
+        idle_timeout: Duration;
+        parallel: ParallelDownload;
+        limit_rate: RateLimit => Some;
+    }
+
+    /// Sets [`client_certificate`](#structfield.client_certificate) from files or PEM in memory.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PemSource>,
+        key: impl Into<PemSource>,
+    ) -> Self {
+        self.client_certificate = Some(ClientCertificate::new(certificate, key));
+        self
+    }
+
+    /// Adds one of the [`headers`](#structfield.headers).
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets [`resolver`](#structfield.resolver).
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl NameResolver + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Sets [`warnings`](#structfield.warnings).
+    #[must_use]
+    pub fn warnings(mut self, handler: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        self.warnings = Some(Arc::new(handler));
+        self
+    }
+
+    /// Sets [`unfinished_uploads`](#structfield.unfinished_uploads).
+    #[must_use]
+    pub fn unfinished_uploads(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.unfinished_uploads = Some(directory.into());
+        self
+    }
+}
+
 impl fmt::Debug for ClientOptions {
     /// Omits the values of headers, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
             .field("plain_http", &self.plain_http)
             .field("insecure", &self.insecure)
-            .field("ca_file", &self.ca_file)
+            .field("roots", &self.roots)
             .field("user_agent", &self.user_agent)
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("resolve", &self.resolve)
+            .field("proxy", &self.proxy)
             .field("allowed_hosts", &self.allowed_hosts)
             .field("referrers", &self.referrers)
             .finish_non_exhaustive()

@@ -87,23 +87,26 @@ mod mirror;
 mod registry;
 mod registry_profile;
 mod repository;
+mod setters;
 
 pub use auth::credential::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use auth::secret::Secret;
 pub use client::Client;
-pub use client_options::{
-    ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, ResolveOverride, WarningHandler,
-};
+pub use client_options::{ClientOptions, HttpVersion, ParallelDownload, ReferrersMode, WarningHandler};
 pub use config::docker_config::{DockerConfig, Keeper, Located, NoticeHandler};
 pub use config::registries_conf::{RegistriesConf, RegistryBlocked};
 pub use connection::address_class::AddressClass;
 pub use connection::address_guard::{AddressRefused, AllowedHost};
+pub use connection::name_resolution::{NameResolver, ResolveOverride};
+pub use connection::proxy::Proxy;
+pub use connection::root_certificates::{ClientCertificate, RootCertificates};
 pub use http::bandwidth_limit::RateLimit;
 pub use http::network_error::{ServerRole, WrongScheme};
 pub use http::response_error::{MissingCredential, ResponseError};
 pub use http::retry::RetryPolicy;
 pub use http::trace::TRACE_TARGET;
 pub use mirror::mirrored::Mirrored;
+pub use oras_tls::PemSource;
 pub use registry::Registry;
 pub use repository::repository::Repository;
 pub use repository::upload::unfinished_uploads::{UnfinishedUpload, UnfinishedUploads};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use error::{LIMITS, describe};
-pub use pem_files::{FileError, FileErrorKind, certificates, certified_key, private_key};
+pub use pem_files::{FileError, FileErrorKind, PemSource, certificates, certified_key, private_key};
 
 /// Returns the cryptography provider for every connection: aws-lc-rs, which verifies P-521 signatures, unlike ring.
 pub fn provider() -> Arc<CryptoProvider> {

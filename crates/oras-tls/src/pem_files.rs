@@ -1,5 +1,6 @@
-//! Certificates and private keys in PEM files, and the faults of such files.
+//! Certificates and private keys in PEM, and the faults of such files.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,72 @@ use crate::error::describe;
 /// The size in bytes of the largest file that is read. The largest bundles of authorities have less than a tenth of
 /// it.
 const MAX_FILE: u64 = 16 << 20;
+
+/// The name of PEM data in memory in messages.
+const IN_MEMORY: &str = "PEM in memory";
+
+/// PEM data, in a file or in memory. `Debug` hides the data, which may be a private key.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PemSource {
+    /// The path of a file, which is read when it is needed.
+    Path(PathBuf),
+    /// The data itself.
+    Bytes(Vec<u8>),
+}
+
+impl PemSource {
+    /// Returns the name in messages: the path, or a name for data in memory.
+    pub fn name(&self) -> &Path {
+        match self {
+            Self::Path(path) => path,
+            Self::Bytes(_) => Path::new(IN_MEMORY),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, FileError> {
+        match self {
+            Self::Path(path) => read(path),
+            Self::Bytes(bytes) => Ok(without_mark(bytes)),
+        }
+    }
+}
+
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PemSource({})", self.name().display())
+    }
+}
+
+impl From<PathBuf> for PemSource {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&PathBuf> for PemSource {
+    fn from(path: &PathBuf) -> Self {
+        Self::Path(path.clone())
+    }
+}
+
+impl From<&Path> for PemSource {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for PemSource {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<&[u8]> for PemSource {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_owned())
+    }
+}
 
 /// A file that can't be used, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +109,7 @@ impl FileError {
         Self { path: path.to_owned(), reason: reason.into(), kind: FileErrorKind::Other }
     }
 
-    /// Returns the path of the file.
+    /// Returns the path of the file, or a name for data in memory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -58,12 +125,13 @@ impl FileError {
     }
 }
 
-/// Reads all certificates of a PEM file, at least one.
+/// Reads all certificates in PEM, at least one.
 ///
 /// # Errors
 /// If the file can't be read, is not PEM, or has no certificate.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let pem = read(path)?;
+pub fn certificates(source: impl Into<PemSource>) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let source = source.into();
+    let (path, pem) = (source.name(), source.read()?);
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.map_err(|error| FileError::new(path, malformed(&error)))?;
     if !found.is_empty() {
@@ -80,12 +148,13 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileErr
     Err(FileError { kind, ..FileError::new(path, reason) })
 }
 
-/// Reads the first private key of a PEM file.
+/// Reads the first private key in PEM.
 ///
 /// # Errors
 /// If the file can't be read, is not PEM, or has no private key, or only an encrypted one.
-pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
-    let pem = read(path)?;
+pub fn private_key(source: impl Into<PemSource>) -> Result<PrivateKeyDer<'static>, FileError> {
+    let source = source.into();
+    let (path, pem) = (source.name(), source.read()?);
     let labels = labels(&pem);
     // PKCS #8 has its own label for encrypted keys; older forms have a header of RFC 1421.
     let is_encrypted = labels.iter().any(|label| label == "ENCRYPTED PRIVATE KEY")
@@ -93,9 +162,10 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(key) => Ok(key),
         Err(_) if is_encrypted => {
+            let file = if let PemSource::Path(path) = &source { path } else { Path::new("encrypted.pem") };
             let reason = format!(
                 "the private key is encrypted: decrypt it by `openssl pkey -in {} -out decrypted.pem` and use that file",
-                path.display()
+                file.display()
             );
             Err(FileError::new(path, reason))
         }
@@ -121,22 +191,23 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
 /// # Errors
 /// Those of [`certificates`] and [`private_key`], and if the key does not match the certificate.
 pub fn certified_key(
-    certificate: &Path,
-    key: &Path,
+    certificate: impl Into<PemSource>,
+    key: impl Into<PemSource>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, FileError> {
-    let chain = certificates(certificate)?;
-    let loaded = provider.key_provider.load_private_key(private_key(key)?).map_err(|error| {
-        FileError::new(key, format!("the private key can't be used: {}", describe("", &error)))
+    let (certificate, key) = (certificate.into(), key.into());
+    let chain = certificates(certificate.clone())?;
+    let loaded = provider.key_provider.load_private_key(private_key(key.clone())?).map_err(|error| {
+        FileError::new(key.name(), format!("the private key can't be used: {}", describe("", &error)))
     })?;
     let pair = CertifiedKey::new(chain, loaded);
     match pair.keys_match() {
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             let reason = format!(
                 "tls: private key does not match public key: it is not the key of the certificate in {}",
-                certificate.display()
+                certificate.name().display()
             );
-            Err(FileError::new(key, reason))
+            Err(FileError::new(key.name(), reason))
         }
         // `keys_match` also fails for a certificate that webpki can't parse, such as one of version 1. Those are
         // accepted.
@@ -151,8 +222,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     match file {
         Ok(size) if size as u64 > MAX_FILE => Err(FileError::new(path, "is too large for a PEM file")),
-        // Windows editors write a byte order mark first.
-        Ok(_) => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| bytes.clone(), <[u8]>::to_vec)),
+        Ok(_) => Ok(without_mark(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let kind = FileErrorKind::Missing;
             Err(FileError { kind, ..FileError::new(path, "no such file or directory") })
@@ -164,6 +234,11 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
             Err(FileError::new(path, reason))
         }
     }
+}
+
+/// Returns the bytes without a byte order mark, which Windows editors write first.
+fn without_mark(bytes: &[u8]) -> Vec<u8> {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).to_vec()
 }
 
 fn lines(pem: &[u8]) -> impl Iterator<Item = String> {
@@ -248,6 +323,8 @@ mod tests {
         ] {
             let (_directory, path) = file(text);
             assert_eq!(certificates(&path).unwrap_err().reason(), expected);
+            let error = certificates(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("{IN_MEMORY}: {expected}"));
         }
         let missing = certificates(Path::new("/nonexistent/file")).unwrap_err();
         assert_eq!(missing.kind(), FileErrorKind::Missing);
@@ -287,6 +364,9 @@ mod tests {
             );
             assert_eq!(error.to_string(), expected);
         }
+        let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec();
+        assert!(private_key(key.clone()).is_ok());
+        assert_eq!(format!("{:?}", PemSource::from(key)), "PemSource(PEM in memory)");
         let (_directory, path) =
             file(b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
         assert!(private_key(&path).is_ok());

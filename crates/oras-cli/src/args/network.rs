@@ -64,9 +64,8 @@ impl NetworkArgs {
         // The client stores the state of uploads there, so that a later run can resume them.
         options.unfinished_uploads = env::unfinished_uploads();
         if !is_for_proxy && !self.no_registries_conf {
-            let (file, directories) = env::registries_conf();
             let advise = |error| Failure::from(error).advise(UNREADABLE);
-            options.registries = RegistriesConf::load(file.as_deref(), &directories).map_err(advise)?.into();
+            options.registries = RegistriesConf::system().map_err(advise)?.into();
         }
         Ok(())
     }

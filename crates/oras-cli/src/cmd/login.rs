@@ -1,9 +1,7 @@
 //! `oras login`.
 
-use std::sync::Arc;
-
 use clap::{ArgMatches, Command};
-use oras::remote::{Client, ClientOptions, Credential, CredentialStore, Registry, Secret, StaticCredentials};
+use oras::remote::{Client, Credential, CredentialStore, Registry, Secret, StaticCredentials};
 use oras::report;
 use oras::spec::reference::check_registry;
 
@@ -67,11 +65,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let host = args.words[0].as_str();
     check_registry(host).map_err(|error| Failure::new(error.to_string()))?;
-    let options = ClientOptions {
-        // The request must use the new credential and not one that is already stored for the registry.
-        credentials: Arc::new(StaticCredentials::for_server(host, credential.clone())),
-        ..access.options.clone()
-    };
+    // The request must use the new credential and not one that is already stored for the registry.
+    let credentials = StaticCredentials::for_server(host, credential.clone());
+    let options = access.options.clone().credentials(credentials);
     let registry = Registry::new(&Client::new(options)?, host)?;
     // Only a credential that the registry accepts is stored.
     registry.ping().await.map_err(|error| {

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use oras_store::{Error, ErrorKind, Result};
 
+use crate::connection::root_certificates::ClientCertificate;
+
 /// The certificates of one registry.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     /// PEM files of authorities that are trusted in addition to the system's.
     pub(crate) authorities: Vec<PathBuf>,
-    /// PEM files of the client certificate and of its key. Of several certificates, the first by name.
-    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    /// The client certificate. Of several certificates, the first by name.
+    pub(crate) client: Option<ClientCertificate>,
 }
 
 /// Returns the first existing directory for the registry `server`, which is a host with an optional port.
@@ -51,7 +53,7 @@ pub(crate) fn read(directory: &Path) -> Result<Certificates> {
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     // A certificate whose key belongs to another user is skipped, as the certificate itself would be.
-    let client = is_permitted(&key).then_some((certificate, key));
+    let client = is_permitted(&key).then(|| ClientCertificate::new(certificate, key));
     Ok(Certificates { authorities, client })
 }
 
@@ -91,7 +93,8 @@ mod tests {
         ["z.crt", "a.crt", "b.cert", "b.key", "readme.txt"].into_iter().for_each(put);
         let found = read(root.path()).unwrap();
         assert_eq!(found.authorities, ["a.crt", "z.crt"].map(|name| root.path().join(name)));
-        assert_eq!(found.client, Some((root.path().join("b.cert"), root.path().join("b.key"))));
+        let [certificate, key] = ["b.cert", "b.key"].map(|name| root.path().join(name));
+        assert_eq!(found.client, Some(ClientCertificate::new(certificate, key)));
         put("a.cert");
         let error = read(root.path()).unwrap_err();
         assert!(error.chain().contains("has no key beside it"), "{error:?}");

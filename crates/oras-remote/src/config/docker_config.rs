@@ -36,6 +36,7 @@ pub struct DockerConfig {
 
 /// A credential and its location.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Located {
     /// The credential.
     pub credential: Credential,

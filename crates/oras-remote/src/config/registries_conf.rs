@@ -58,6 +58,7 @@ pub(crate) struct RuleMatch<'a> {
 
 /// A registry that `registries.conf` blocks; found in the chain of an error of kind `Denied`.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 #[error("registry {prefix} is blocked in {}", file.display())]
 pub struct RegistryBlocked {
     /// The prefix of the rule: a host, or a host with the beginning of repositories.

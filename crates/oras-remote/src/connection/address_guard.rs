@@ -5,6 +5,7 @@
 //! hosts that are addresses, and `localhost`; resolving a name here would not show where the proxy connects.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,11 +15,14 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::connection::address_class::{AddressClass, classify};
+use crate::connection::name_resolution::NameResolver;
 use crate::connection::no_proxy::split_port;
+use crate::setters::setters;
 
 /// A host that a registry may name although its address is private or loopback. Link-local addresses and metadata
 /// services stay forbidden. The entry is for one port or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AllowedHost {
     /// A name, or an address without brackets.
     pub host: String,
@@ -27,6 +31,15 @@ pub struct AllowedHost {
 }
 
 impl AllowedHost {
+    /// Allows all ports of `host`, a name or an address.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self { host: host.into(), port: None }
+    }
+
+    setters! {
+        port: u16 => Some;
+    }
+
     fn covers(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host.eq_ignore_ascii_case(self.host.trim_matches(['[', ']']))
@@ -162,19 +175,29 @@ impl AddressGuard {
     }
 }
 
-/// A DNS resolver that applies the guard, if there is one.
-pub(crate) struct Resolver {
+/// A DNS resolver that applies the guard, if there is one, to the addresses from the system or from `own`.
+pub(crate) struct GuardedResolver {
     pub(crate) registries: Arc<RegistryAddresses>,
     pub(crate) guard: Option<AddressGuard>,
+    /// Resolves names instead of the system.
+    pub(crate) own: Option<Arc<dyn NameResolver>>,
 }
 
-impl Resolve for Resolver {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (registries, guard) = (Arc::clone(&self.registries), self.guard.clone());
+        let (registries, guard, own) = (Arc::clone(&self.registries), self.guard.clone(), self.own.clone());
         Box::pin(async move {
             // Port 0 stands for the port of the address, which reqwest sets afterwards.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let mut addresses: Vec<SocketAddr> = found.collect();
+            let mut addresses: Vec<SocketAddr> = match own {
+                Some(own) => {
+                    let found = own.resolve(name.as_str()).await?;
+                    found.into_iter().map(|address| SocketAddr::new(address, 0)).collect()
+                }
+                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+            };
+            if addresses.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+            }
             match guard {
                 None => registries.record(name.as_str(), &addresses),
                 // Any other name is the name of a proxy. The user chose it, so no guard applies.
@@ -317,7 +340,7 @@ mod tests {
                 &url(&format!("http://{host}/x")),
                 &[],
             );
-            let resolver = Resolver { registries: Arc::new(registries()), guard };
+            let resolver = GuardedResolver { registries: Arc::new(registries()), guard, own: None };
             resolver.resolve(name.parse().unwrap()).await.map(Iterator::count)
         };
         let error = resolve("public.test", "localhost", "localhost").await.unwrap_err();
@@ -325,9 +348,36 @@ mod tests {
         assert!(resolve("loop.test", "localhost", "localhost").await.unwrap() > 0);
         let allow = ["localhost".parse().unwrap()];
         let guard = AddressGuard::new(&url("http://public.test"), &url("http://localhost/x"), &allow);
-        let resolver = Resolver { registries: Arc::new(registries()), guard };
+        let resolver = GuardedResolver { registries: Arc::new(registries()), guard, own: None };
         assert!(resolver.resolve("localhost".parse().unwrap()).await.unwrap().count() > 0);
         // The guard does not apply to the name of a proxy.
         assert!(resolve("public.test", "host.test", "localhost").await.unwrap() > 0);
+    }
+
+    #[tokio::test]
+    async fn checks_addresses_of_an_own_resolver() {
+        struct Fixed(&'static [&'static str]);
+        #[async_trait::async_trait]
+        impl NameResolver for Fixed {
+            async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+                assert_eq!(host, "h.test");
+                Ok(self.0.iter().map(|address| address.parse().unwrap()).collect())
+            }
+        }
+        let resolve = async |found, guard: Option<AddressGuard>, registries: &Arc<RegistryAddresses>| {
+            let registries = Arc::clone(registries);
+            let resolver = GuardedResolver { registries, guard, own: Some(Arc::new(Fixed(found))) };
+            let found = resolver.resolve("h.test".parse().unwrap()).await;
+            found.map(|found| found.map(|address| address.ip().to_string()).collect::<Vec<_>>())
+        };
+        let registries = Arc::new(registries());
+        let guard = || AddressGuard::new(&url("http://public.test"), &url("http://h.test/x"), &[]);
+        let error = resolve(&["10.0.0.1"], guard(), &registries).await.unwrap_err();
+        assert!(error.to_string().contains("10.0.0.1 is an address of a private network"), "{error}");
+        assert_eq!(resolve(&["10.0.0.1", "8.8.8.8"], guard(), &registries).await.unwrap(), ["8.8.8.8"]);
+        assert!(resolve(&[], guard(), &registries).await.is_err());
+        // The addresses of a registry itself are recorded, and decide which hosts it may name.
+        assert_eq!(resolve(&["10.0.0.1"], None, &registries).await.unwrap(), ["10.0.0.1"]);
+        assert_eq!(registries.class_of(&Host::Domain("h.test".to_owned())), AddressClass::Private);
     }
 }

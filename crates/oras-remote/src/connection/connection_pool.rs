@@ -9,11 +9,11 @@ use std::time::Duration;
 use oras_store::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
-use url::Url;
 
 use crate::client_options::ClientOptions;
 use crate::config::certs_d::{self, Certificates};
-use crate::connection::address_guard::{AddressGuard, RegistryAddresses, Resolver};
+use crate::connection::address_guard::{AddressGuard, GuardedResolver, RegistryAddresses};
+use crate::connection::proxy::ProxyServer;
 use crate::connection::tls_config;
 
 /// The maximum number of header fields of an answer. hyper's limit of 100 is too low for some gateways. The bytes are
@@ -36,10 +36,8 @@ pub(crate) struct PoolKey {
     pub(crate) certificate: bool,
     /// The registry's directory in `certs.d`.
     pub(crate) directory: Option<PathBuf>,
-    /// Uses no proxy.
-    pub(crate) direct: bool,
-    /// The SOCKS proxy.
-    pub(crate) socks: Option<Url>,
+    /// The proxy; `None` connects directly.
+    pub(crate) proxy: Option<ProxyServer>,
     /// Uses HTTP/2.
     pub(crate) http2: bool,
     /// The index of the address override that applies.
@@ -121,7 +119,13 @@ fn build(
         // `redirect.rs` follows redirects, because credentials depend on each address.
         .redirect(Policy::none())
         .referer(false)
-        .dns_resolver(Resolver { registries, guard: pool.guard.clone() })
+        .dns_resolver(GuardedResolver {
+            registries,
+            guard: pool.guard.clone(),
+            own: options.resolver.clone(),
+        })
+        // Without this, reqwest would use the proxies of the environment.
+        .no_proxy()
         .connect_timeout(options.connect_timeout);
     builder = if pool.http2 {
         let ping = (options.idle_timeout / 4).clamp(PING_INTERVALS.0, PING_INTERVALS.1);
@@ -134,16 +138,11 @@ fn build(
     } else {
         builder.http1_only().http1_max_headers(MAX_HEADER_FIELDS)
     };
-    if pool.direct {
-        builder = builder.no_proxy();
-    }
-    if let Some(socks) = &pool.socks {
-        // Removes any other proxy first, so that only this one applies.
-        builder = builder.no_proxy().proxy(reqwest::Proxy::all(socks.clone()).map_err(failed)?);
+    if let Some(proxy) = &pool.proxy {
+        builder = builder.proxy(proxy.for_reqwest().map_err(failed)?);
     }
     if let Some(rule) = pool.rule.and_then(|rule| options.resolve.get(rule)) {
-        // The user chose this address, so no proxy may resolve the name in another way.
-        builder = builder.resolve(&rule.host, (rule.address, rule.address_port).into()).no_proxy();
+        builder = builder.resolve(&rule.host, (rule.address, rule.address_port).into());
     }
     builder.build().map_err(failed)
 }

@@ -4,11 +4,11 @@ use oras_store::Result;
 use url::{Host, Url};
 
 use crate::client::Client;
-use crate::client_options::ResolveOverride;
 use crate::config::certs_d;
 use crate::connection::address_guard::AddressGuard;
 use crate::connection::connection_pool::{Lease, PoolKey};
-use crate::connection::system_proxy::{self, SystemProxy};
+use crate::connection::name_resolution::ResolveOverride;
+use crate::connection::proxy::{ProxyServer, certificate_refused};
 use crate::http::endpoint::Endpoint;
 
 /// The connections for a request, and the address to use with them.
@@ -36,19 +36,15 @@ impl Client {
         };
         // The last matching override is used, so that a later option replaces an earlier one.
         let rule = options.resolve.iter().rposition(applies);
-        let direct = is_local(url) || self.no_proxy().covers(url);
+        let is_direct = is_local(url) || self.no_proxy().covers(url);
         // An address override bypasses any proxy.
-        let proxy = if direct || rule.is_some() { None } else { SystemProxy::of(url) };
-        let (https_proxy, socks) = match proxy {
-            Some(SystemProxy::Https(host)) => (Some(host), None),
-            Some(SystemProxy::Socks(address)) => (None, Some(address)),
-            Some(SystemProxy::Http) | None => (None, None),
-        };
+        let proxy = if is_direct || rule.is_some() { None } else { options.proxy.server(url) };
+        let https_proxy = proxy.as_ref().and_then(ProxyServer::https_host).map(ToOwned::to_owned);
         // Client certificates identify the user, so only the registry itself gets them.
         let is_registry = url.scheme() == "https" && endpoint.is_registry() && endpoint.owns(url);
         let has_client_certificate = is_registry && options.client_certificate.is_some();
         if let Some(proxy) = https_proxy.as_ref().filter(|_| has_client_certificate) {
-            return Err(system_proxy::certificate_refused(url, proxy));
+            return Err(certificate_refused(url, proxy));
         }
         let directory = || certs_d::directory(&options.certificate_directories, endpoint.server());
         let directory = if is_registry { directory() } else { None };
@@ -57,8 +53,7 @@ impl Client {
             unverified: options.insecure || (endpoint.is_insecure() && endpoint.owns(url)),
             certificate: has_client_certificate || (directory.is_some() && https_proxy.is_none()),
             directory,
-            direct,
-            socks,
+            proxy,
             http2: self.uses_http2(url),
             rule,
             // The user chose the target of an override, so no guard applies.
@@ -100,11 +95,8 @@ mod tests {
 
     #[test]
     fn override_applies_to_one_host_and_port() {
-        let rule = |host: &str, port, address_port| ResolveOverride {
-            host: host.into(),
-            port,
-            address: [127, 0, 0, 1].into(),
-            address_port,
+        let rule = |host: &str, port, address_port| {
+            ResolveOverride::new(host, port, ([127, 0, 0, 1], address_port).into())
         };
         let resolve = vec![rule("a.test", 80, 5000), rule("a.test", 81, 81), rule("a.test", 80, 5001)];
         let client = Client::new(ClientOptions { resolve, ..ClientOptions::default() }).unwrap();

@@ -1,16 +1,18 @@
 //! TLS settings for rustls. The system's authorities are read when TLS is first used.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use oras_store::{Error, ErrorKind, Result};
-use oras_tls::{FileError, FileErrorKind};
+use oras_tls::{FileError, FileErrorKind, PemSource};
+use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::client_options::ClientOptions;
 use crate::config::certs_d::Certificates;
 use crate::connection::certificate_verifier::{AnchoredVerifier, Anchors, AnyCertificate};
+use crate::connection::root_certificates::{ClientCertificate, RootCertificates};
 
 /// Returns a configuration that trusts no certificate, for clients without TLS.
 pub(crate) fn none() -> Result<ClientConfig> {
@@ -36,15 +38,14 @@ pub(crate) fn configure(
     let builder = if unverified {
         builder.with_custom_certificate_verifier(Arc::new(AnyCertificate))
     } else {
-        let anchors = anchors(options.ca_file.as_deref(), &own.authorities)?;
+        let anchors = anchors(&options.roots, &own.authorities)?;
         let provider = Arc::clone(&provider);
         builder.with_custom_certificate_verifier(Arc::new(AnchoredVerifier { anchors, provider }))
     };
-    let mut config = match options.client_certificate.as_ref().or(own.client.as_ref()).filter(|_| certificate)
-    {
-        Some((certificate, key)) => {
-            let pair = oras_tls::certified_key(certificate, key, &provider).map_err(unusable)?;
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+    let certificate = options.client_certificate.as_ref().or(own.client.as_ref()).filter(|_| certificate);
+    let mut config = match certificate {
+        Some(certificate) => {
+            builder.with_client_cert_resolver(Arc::new(certified_key(certificate, &provider)?))
         }
         None => builder.with_no_client_auth(),
     };
@@ -54,33 +55,63 @@ pub(crate) fn configure(
     Ok(config)
 }
 
-fn anchors(file: Option<&Path>, own: &[PathBuf]) -> Result<Anchors> {
-    let mut anchors = Anchors::new();
-    match file {
-        // The user's file replaces all other authorities, including those of `certs.d`.
-        Some(path) => add(&mut anchors, path)?,
-        None => {
-            own.iter().try_for_each(|path| add(&mut anchors, path))?;
-            // Errors of the system's store are ignored here. The failed handshake reports them and names the registry.
-            anchors.add_readable(rustls_native_certs::load_native_certs().certs);
-        }
+/// Checks the certificates in the options, without reading those of the system.
+///
+/// # Errors
+/// `InvalidInput` or `Io` for a certificate or key that can't be used.
+pub(crate) fn check(options: &ClientOptions) -> Result<()> {
+    if !options.insecure {
+        configured_anchors(&options.roots)?;
+    }
+    let provider = oras_tls::provider();
+    let certificate = options.client_certificate.as_ref();
+    certificate.map_or(Ok(()), |certificate| certified_key(certificate, &provider).map(drop))
+}
+
+fn certified_key(certificate: &ClientCertificate, provider: &CryptoProvider) -> Result<SingleCertAndKey> {
+    let ClientCertificate { certificate, key } = certificate.clone();
+    oras_tls::certified_key(certificate, key, provider).map(SingleCertAndKey::from).map_err(unusable)
+}
+
+fn anchors(roots: &RootCertificates, own: &[PathBuf]) -> Result<Anchors> {
+    let mut anchors = configured_anchors(roots)?;
+    // Roots without the system's replace all other authorities, including those of `certs.d`.
+    if roots.has_system {
+        own.iter().try_for_each(|path| add(&mut anchors, &path.into()))?;
+        // Errors of the system's store are ignored here. The failed handshake reports them and names the registry.
+        anchors.add_readable(rustls_native_certs::load_native_certs().certs);
     }
     Ok(anchors)
 }
 
-fn add(anchors: &mut Anchors, path: &Path) -> Result<()> {
+/// Returns the certificates that the options contain.
+fn configured_anchors(roots: &RootCertificates) -> Result<Anchors> {
+    let mut anchors = Anchors::new();
+    roots.pem.iter().try_for_each(|source| add(&mut anchors, source))?;
+    for certificate in &roots.der {
+        anchors.add(certificate.clone()).map_err(|error| {
+            let why = oras_tls::describe("", &error);
+            Error::new(ErrorKind::InvalidInput, format!("invalid root certificate: {why}"))
+        })?;
+    }
+    Ok(anchors)
+}
+
+fn add(anchors: &mut Anchors, source: &PemSource) -> Result<()> {
     let failed = |why: String| {
         Error::new(ErrorKind::InvalidInput, format!("Failed to load certificate in file: {why}"))
     };
-    let found = oras_tls::certificates(path).map_err(|error| match error.kind() {
+    let found = oras_tls::certificates(source.clone()).map_err(|error| match error.kind() {
         FileErrorKind::Missing => unusable(error),
         // Scripts match these words of the Go tool.
-        FileErrorKind::NoCertificatePem => failed(path.display().to_string()),
+        FileErrorKind::NoCertificatePem => failed(error.path().display().to_string()),
         _ => failed(error.to_string()),
     })?;
     found.into_iter().try_for_each(|certificate| {
         let added = anchors.add(certificate);
-        added.map_err(|error| failed(format!("{}: {}", path.display(), oras_tls::describe("", &error))))
+        added.map_err(|error| {
+            failed(format!("{}: {}", source.name().display(), oras_tls::describe("", &error)))
+        })
     })
 }
 

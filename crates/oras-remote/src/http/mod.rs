@@ -16,6 +16,7 @@ pub(crate) mod response;
 pub(crate) mod response_body;
 pub(crate) mod response_error;
 pub(crate) mod retry;
+pub(crate) mod runtime;
 pub(crate) mod trace;
 pub(crate) mod transport;
 pub(crate) mod upload_watchdog;

@@ -13,6 +13,7 @@ use crate::http::redact::redact;
 
 /// An error response of a registry.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ResponseError {
     /// The method of the request.
     pub method: String,

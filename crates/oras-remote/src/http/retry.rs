@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::http::response_error::ResponseError;
+use crate::setters::setters;
 
 /// The longest `Retry-After` that is honoured. Beyond it, the error is returned at once.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -24,6 +25,7 @@ const MIN_OUTAGE_WAIT: Duration = Duration::from_millis(10);
 /// retries, unless `retries` is 0. A server seems to restart if it refuses connections or ends them without an answer,
 /// or if a gateway in front of it answers 502, 503 or 504.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// The number of retries of a request.
     pub retries: u32,
@@ -48,6 +50,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    setters! {
+        retries: u32;
+        base: Duration;
+        limit: Duration;
+        outage: Duration;
+    }
+
     /// Returns the delay before retry number `attempt`, from 0.
     pub(crate) fn delay(&self, attempt: u32) -> Duration {
         let doubled = self.base.saturating_mul(2_u32.saturating_pow(attempt));

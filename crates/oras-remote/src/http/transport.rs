@@ -18,6 +18,7 @@ use crate::http::request::{Body, Request};
 use crate::http::response::{Response, ResponseBody};
 use crate::http::response_body;
 use crate::http::retry::{FailedAttempt, MAX_RETRY_AFTER, RetryAdvice, is_gateway_error, retry_advice};
+use crate::http::runtime::require_runtime;
 use crate::http::trace::TraceEntry;
 use crate::http::upload_watchdog::{UploadWatchdog, rate_limited, watched_stream};
 
@@ -43,6 +44,14 @@ impl Client {
     ///
     /// Returns an error for a status that calls for a retry, and an answer for any other status.
     pub(crate) async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+    ) -> Result<Response, FailedAttempt> {
+        require_runtime(self.attempt_with_credentials(endpoint, request)).await
+    }
+
+    async fn attempt_with_credentials(
         &self,
         endpoint: &Endpoint,
         request: &Request,

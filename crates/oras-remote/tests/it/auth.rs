@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use oras_remote::{
-    ClientOptions, Credential, CredentialStore, MissingCredential, Registry as Whole, ResolveOverride,
-    ResponseError, StaticCredentials,
+    Credential, CredentialStore, MissingCredential, Registry as Whole, ResolveOverride, ResponseError,
+    StaticCredentials,
 };
 use oras_spec::{Digest, Reference};
 use oras_store::{ErrorKind, PushMode, Source, Target};
@@ -134,7 +134,7 @@ async fn exchanges_identity_tokens() {
     for (post, expected) in [(true, &["POST /token"][..]), (false, &["POST /token", "GET /token?"])] {
         let server = bearer(0, post).await;
         let credentials = StaticCredentials::for_server(&server.host(), Credential::Refresh("r&t".into()));
-        let options = ClientOptions { credentials: Arc::new(credentials), ..options() };
+        let options = options().credentials(credentials);
         let store = repository(options, &format!("{}/a", server.host()));
         collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
         let asked = server.asked();
@@ -149,7 +149,7 @@ async fn exchanges_identity_tokens() {
     }
     let server = bearer(7, true).await;
     let access = StaticCredentials::for_server(&server.host(), Credential::Access("t7".into()));
-    let options = ClientOptions { credentials: Arc::new(access), ..options() };
+    let options = options().credentials(access);
     let store = repository(options, &format!("{}/a", server.host()));
     collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
     assert!(!server.lines().iter().any(|line| line.contains("/token")));
@@ -214,10 +214,7 @@ async fn never_sends_credentials_to_another_origin() {
             _ => Reply::new(307).header("Location", format!("{elsewhere}/data?sig=1")),
         }
     });
-    let options = ClientOptions {
-        headers: vec![("X-Own".into(), "secret".into())],
-        ..with_password(&server.host(), "user", "pass")
-    };
+    let options = with_password(&server.host(), "user", "pass").header("X-Own", "secret");
     let store = repository(options, &format!("{}/a", server.host()));
     let hello = blob("hello");
     let got = collect(store.fetch(hello.descriptor(), 0..5).await.unwrap()).await.unwrap();
@@ -256,25 +253,20 @@ async fn looks_up_credentials_by_the_host_of_the_reference() {
         let reference: Reference = name.parse().unwrap();
         let host = reference.host();
         let (domain, port) = host.split_once(':').unwrap_or((host, "80"));
-        let resolve = vec![ResolveOverride {
-            host: domain.to_owned(),
-            port: port.parse().unwrap(),
-            address: [127, 0, 0, 1].into(),
-            address_port: server.port(),
-        }];
+        let address = ([127, 0, 0, 1], server.port()).into();
+        let resolve = vec![ResolveOverride::new(domain, port.parse().unwrap(), address)];
         let looked_up = Arc::new(LookedUp::default());
-        let credentials: Arc<dyn CredentialStore> = looked_up.clone();
-        let options = ClientOptions { plain_http: Some(true), resolve, credentials, ..options() };
+        let options = options().plain_http(true).resolve(resolve).credentials(Arc::clone(&looked_up));
         let hello = blob("hello");
         let got = repository(options.clone(), name).fetch(hello.descriptor(), 0..5).await.unwrap();
         assert_eq!(collect(got).await.unwrap(), "hello");
         assert_eq!(*looked_up.0.lock().unwrap(), [host]);
 
         let listed = StaticCredentials::for_server(&reference.registry, Credential::basic("user", "pass"));
-        let listed = ClientOptions { credentials: Arc::new(listed), ..options.clone() };
+        let listed = options.clone().credentials(listed);
         assert!(repository(listed, name).fetch(hello.descriptor(), 0..5).await.is_ok());
         let other = StaticCredentials::for_server("other.test", Credential::basic("user", "pass"));
-        let other = ClientOptions { credentials: Arc::new(other), ..options };
+        let other = options.credentials(other);
         let error = repository(other, name).fetch(hello.descriptor(), 0..5).await.err().unwrap();
         assert!(error.find::<MissingCredential>().is_some(), "{error:?}");
     }

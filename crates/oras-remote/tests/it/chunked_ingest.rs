@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use oras_remote::ClientOptions;
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Content, ErrorKind, IngestOptions, IngestTarget, Pushed, Source, Target, UnhashedContent};
 use oras_testkit::registry::{Flavor, Process};
@@ -192,7 +191,7 @@ async fn later_run_resumes_streamed_content() {
     });
     let all = bytes(20 * MIB);
     let content = undigested(all.clone(), all.len() as u64).identified_by("this very file".into());
-    let options = || ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+    let options = || options().unfinished_uploads(state.path());
     let open = || repository(options(), &format!("{}/a", server.host()));
     let (first, second) = (open(), open());
     assert!(tokio::time::timeout(Duration::from_millis(900), first.ingest(&content)).await.is_err());

@@ -18,9 +18,9 @@ mod scripted_registry;
 mod stalled_connection;
 mod store;
 mod tls;
+mod transport_options;
 mod upload;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,9 +31,8 @@ use oras_store::{ByteStream, Content, Result};
 
 /// Options with short delays.
 fn options() -> ClientOptions {
-    let retry =
-        RetryPolicy { base: Duration::from_millis(1), outage: Duration::ZERO, ..RetryPolicy::default() };
-    ClientOptions { retry, idle_timeout: Duration::from_secs(20), ..ClientOptions::default() }
+    let retry = RetryPolicy::default().base(Duration::from_millis(1)).outage(Duration::ZERO);
+    ClientOptions::default().retry(retry).idle_timeout(Duration::from_secs(20))
 }
 
 fn repository(options: ClientOptions, reference: &str) -> Repository {
@@ -43,7 +42,7 @@ fn repository(options: ClientOptions, reference: &str) -> Repository {
 /// Options with the user and password of the registry `server`, which requires them.
 fn with_password(server: &str, username: &str, password: &str) -> ClientOptions {
     let credential = Credential::basic(username, password);
-    ClientOptions { credentials: Arc::new(StaticCredentials::for_server(server, credential)), ..options() }
+    options().credentials(StaticCredentials::for_server(server, credential))
 }
 
 async fn collect(stream: ByteStream) -> Result<Bytes> {

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
-use oras_remote::ClientOptions;
 use oras_spec::{Digest, MediaType};
 use oras_store::{ErrorKind, ReadStore, Source};
 
@@ -72,7 +71,7 @@ async fn does_not_read_oversized_manifests() {
     descriptor.size = 5 << 20;
     let error = store.fetch(&descriptor, 0..descriptor.size).await.err().unwrap();
     assert_eq!(error.chain(), "content size 5242880 exceeds the limit of 4194304 bytes: size exceeds limit");
-    let options = ClientOptions { max_manifest_size: 6 << 20, ..options() };
+    let options = options().max_manifest_size(6 << 20);
     let store = repository(options, &format!("{}/a", server.host()));
     assert!(store.resolve_with_bytes("v1").await.is_ok());
 }
@@ -193,10 +192,10 @@ async fn hands_on_warnings_once() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&told);
     let server = Scripted::start(|_: &Asked| Reply::new(404).header("Warning", "299 - \"this is old\""));
-    let warnings = Arc::new(move |registry: &str, text: &str| {
+    let warnings = move |registry: &str, text: &str| {
         kept.lock().unwrap().push(format!("{registry}: {text}"));
-    });
-    let options = ClientOptions { warnings: Some(warnings), ..options() };
+    };
+    let options = options().warnings(warnings);
     let store = repository(options, &format!("{}/a", server.host()));
     for _ in 0..2 {
         assert!(store.resolve_blob(&blob("x").descriptor().digest).await.is_err());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oras_remote::{ClientOptions, Mirrored, RegistriesConf};
+use oras_remote::{Mirrored, RegistriesConf};
 use oras_spec::MediaType;
 use oras_store::Source;
 use oras_testkit::files::write_file;
@@ -34,8 +34,8 @@ async fn full_reference_follows_the_rule_of_its_tag_or_digest() {
                 mirror.host()
             ),
         );
-        let registries = Arc::new(RegistriesConf::load(Some(&file), &[]).unwrap());
-        let store = repository(ClientOptions { registries, ..options() }, &location);
+        let registries = RegistriesConf::load(Some(&file), &[]).unwrap();
+        let store = repository(options().registries(registries), &location);
         let mirrored = Mirrored::new(&store).unwrap().unwrap();
         for (reference, target, by_digest) in [
             ("v1".to_owned(), "v1".to_owned(), false),

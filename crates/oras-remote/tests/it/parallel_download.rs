@@ -22,14 +22,9 @@ fn bytes() -> &'static [u8] {
 
 /// Returns options with which every connection counts as slow.
 fn eager() -> ClientOptions {
-    let parallel = ParallelDownload {
-        connections: 4,
-        smallest: 1 << 20,
-        fast: u64::MAX,
-        measured: Duration::ZERO,
-        window: 512 << 10,
-    };
-    ClientOptions { parallel, idle_timeout: Duration::from_secs(3600), ..options() }
+    let parallel = ParallelDownload::default().connections(4).smallest(1 << 20).fast(u64::MAX);
+    let parallel = parallel.measured(Duration::ZERO).window(512 << 10);
+    options().parallel(parallel).idle_timeout(Duration::from_secs(3600))
 }
 
 fn honest(asked: &Asked) -> Reply {
@@ -84,8 +79,8 @@ async fn delivers_parts_in_order() {
 async fn single_connection_sends_one_request() {
     let server = Scripted::start(honest);
     let options = eager();
-    let parallel = ParallelDownload { connections: 1, ..options.parallel };
-    let store = repository(ClientOptions { parallel, ..options }, &format!("{}/a", server.host()));
+    let parallel = options.parallel.connections(1);
+    let store = repository(options.parallel(parallel), &format!("{}/a", server.host()));
     download(&store).await.unwrap();
     assert_eq!(server.asked().len(), 1);
 }

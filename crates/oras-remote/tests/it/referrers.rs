@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::try_join_all;
-use oras_remote::{ClientOptions, ReferrersMode};
+use oras_remote::ReferrersMode;
 use oras_spec::{Descriptor, ImageIndex, MediaType};
 use oras_store::{DeleteTarget, ErrorKind, PushMode, ReadStore, Source, Store, Target};
 
@@ -42,8 +42,8 @@ async fn keeps_all_concurrently_added_referrers() {
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
         store.delete(DeleteTarget::Content(&one[0])).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
-        // With the API mode, the client does not use the tag schema.
-        let api = repository(ClientOptions { referrers: ReferrersMode::Api, ..options() }, &name);
+        // The API does not do what only the tag schema can.
+        let api = repository(options().referrers(ReferrersMode::Api), &name);
         let error = api.predecessors(subject, None).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.chain().as_str()),
@@ -89,11 +89,8 @@ async fn pages_and_filters_referrers_of_the_api() {
     let before = server.lines().len();
     store.push(&manifest("a", Some(&subject)), PushMode::Untagged).await.unwrap();
     assert_eq!(server.lines().len(), before + 1);
-    // The option for the tag schema has precedence over the API of the registry.
-    let store = repository(
-        ClientOptions { referrers: ReferrersMode::Tag, ..options() },
-        &format!("{}/a", server.host()),
-    );
+    // The option for the tag schema overrides what the registry supports.
+    let store = repository(options().referrers(ReferrersMode::Tag), &format!("{}/a", server.host()));
     assert_eq!(store.predecessors(&subject, None).await.unwrap(), []);
     assert!(server.lines().last().unwrap().starts_with("GET /v2/a/manifests/sha256-"));
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use oras_remote::{ClientOptions, RetryPolicy};
+use oras_remote::RetryPolicy;
 use oras_store::{ByteStream, Content, ErrorKind, PushMode, Pushed, Source, Target};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ async fn resumes_downloads_at_the_offset() {
 #[tokio::test]
 async fn resumes_without_delay_after_many_bytes() {
     let hour = Duration::from_secs(3600);
-    let retry = RetryPolicy { base: hour, limit: hour, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().base(hour).limit(hour);
     for (cut, at_once) in [(9 << 20, true), (7 << 20, false)] {
         let bytes = Bytes::from(vec![7; 12 << 20]);
         let body = bytes.clone();
@@ -58,7 +58,7 @@ async fn resumes_without_delay_after_many_bytes() {
                 .body(&body[start..=end]),
             None => Reply::new(200).body(&body[..]).cut_after(cut),
         });
-        let store = repository(ClientOptions { retry, ..options() }, &format!("{}/a", server.host()));
+        let store = repository(options().retry(retry), &format!("{}/a", server.host()));
         let content = Content::from_source(Arc::new(store), blob(bytes.clone()).descriptor().clone());
         let fetched = content.bytes(16 << 20);
         if at_once {
@@ -324,8 +324,8 @@ async fn sends_unreplayable_content_only_once() {
 
 #[tokio::test]
 async fn times_out_on_a_silent_server() {
-    let retry = RetryPolicy { retries: 1, base: Duration::ZERO, ..RetryPolicy::default() };
-    let options = ClientOptions { idle_timeout: Duration::from_millis(50), retry, ..options() };
+    let retry = RetryPolicy::default().retries(1).base(Duration::ZERO);
+    let options = options().idle_timeout(Duration::from_millis(50)).retry(retry);
     let server = Scripted::start(|_: &Asked| Reply::silent());
     let store = repository(options, &format!("{}/a", server.host()));
     let error = store.resolve("v1").await.unwrap_err();

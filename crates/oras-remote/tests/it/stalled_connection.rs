@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use oras_remote::{ClientOptions, HttpVersion, RateLimit, RetryPolicy};
+use oras_remote::{HttpVersion, RateLimit, RootCertificates};
 use oras_store::{ErrorKind, PushMode, ReadStore, Source, Target};
 use oras_testkit::http2::Http2;
 use oras_testkit::tls::Certificate;
@@ -81,13 +81,11 @@ async fn retries_after_a_stall_on_a_new_connection() {
     let server_port = server.host().rsplit_once(':').unwrap().1.parse().unwrap();
     for http_version in [HttpVersion::Http2, HttpVersion::Auto] {
         let proxy = SilentProxy::start(server_port);
-        let options = ClientOptions {
-            plain_http: Some(false),
-            ca_file: Some(certificate.certificate.clone()),
-            http_version,
-            idle_timeout: Duration::from_secs(2),
-            ..options()
-        };
+        let options = options()
+            .plain_http(false)
+            .roots(RootCertificates::none().pem(&certificate.certificate))
+            .http_version(http_version)
+            .idle_timeout(Duration::from_secs(2));
         let store = repository(options, &format!("localhost:{}/a", proxy.port));
         for round in 0..3 {
             let begun = Instant::now();
@@ -110,7 +108,7 @@ async fn discards_idle_connections_after_a_stall() {
         oras_testkit::scripted::Reply::new(200).body(r#"{"name":"a","tags":["v1"]}"#)
     });
     let proxy = SilentProxy::start(server.port());
-    let options = ClientOptions { idle_timeout: Duration::from_secs(1), ..options() };
+    let options = options().idle_timeout(Duration::from_secs(1));
     let store = repository(options, &format!("localhost:{}/a", proxy.port));
     let ask = || async { store.tags(None).try_collect::<Vec<String>>().await };
     // More idle connections than there are retries.
@@ -129,8 +127,7 @@ async fn resumes_an_upload_soon_after_a_stall() {
     let registry = oras_testkit::registry::Process::ours(&[]);
     let proxy = Arc::new(SilentProxy::start(registry.port()));
     let idle = Duration::from_secs(2);
-    let options =
-        ClientOptions { idle_timeout: idle, limit_rate: Some(RateLimit::per_second(8 << 20)), ..options() };
+    let options = options().idle_timeout(idle).limit_rate(RateLimit::per_second(8 << 20));
     let store = repository(options, &format!("localhost:{}/a", proxy.port));
     let content = crate::blob(vec![7; 8 << 20]);
     let begun = Instant::now();
@@ -159,8 +156,8 @@ async fn times_out_on_endless_informational_responses() {
             });
         }
     });
-    let retry = RetryPolicy { retries: 1, ..options().retry };
-    let options = ClientOptions { idle_timeout: Duration::from_millis(300), retry, ..options() };
+    let retry = options().retry.retries(1);
+    let options = options().idle_timeout(Duration::from_millis(300)).retry(retry);
     let store = repository(options, &format!("localhost:{port}/a"));
     let resolved = tokio::time::timeout(Duration::from_secs(30), store.resolve("v1")).await;
     assert_eq!(resolved.expect("it ends").unwrap_err().kind(), ErrorKind::Network);

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use futures::future::try_join_all;
-use oras_remote::{Client, ClientOptions, Registry as Whole, Repository};
+use oras_remote::{Client, Registry as Whole, Repository};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{
     ByteStream, Content, DeleteTarget, Error, ErrorKind, PushMode, Pushed, ReadStore, Source, Store, Target,
@@ -233,10 +233,7 @@ async fn reports_an_unreachable_registry() {
     let expected = "Head \"https://nosuchhost.invalid/v2/hello/manifests/v1\": dial tcp: lookup nosuchhost.invalid: no such host";
     assert_eq!(error.chain(), expected);
     for registry in registries("TLS") {
-        let store = repository(
-            ClientOptions { plain_http: Some(false), ..options() },
-            &format!("{}/hello", registry.host()),
-        );
+        let store = repository(options().plain_http(false), &format!("{}/hello", registry.host()));
         let error = store.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
         let expected = format!(
             "Get \"https://{}/v2/hello/tags/list\": http: server gave HTTP response to HTTPS client: the server speaks HTTP, not HTTPS",

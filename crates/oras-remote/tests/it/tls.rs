@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use oras_remote::ClientOptions;
+use oras_remote::RootCertificates;
 use oras_store::{ErrorKind, Source};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::registry::{Flavor, Registry, skipped};
 use crate::{options, repository};
@@ -33,7 +35,7 @@ async fn verifies_certificates() {
     let tls = format!("tls: {{certificate: {}, key: {}}}", certificate.display(), key.display());
     let Some(registry) = Registry::with(Flavor::Current, "certificates", &tls) else { return };
     let name = format!("{}/a", registry.host());
-    let secure = ClientOptions { plain_http: Some(false), ..options() };
+    let secure = options().plain_http(false);
 
     let error = repository(secure.clone(), &name).resolve("v1").await.unwrap_err();
     let expected = format!(
@@ -43,14 +45,14 @@ async fn verifies_certificates() {
     );
     assert_eq!((error.kind(), error.chain()), (ErrorKind::Network, expected));
 
-    let trusting = ClientOptions { ca_file: Some(certificate.clone()), ..secure.clone() };
+    let trusting = secure.clone().roots(RootCertificates::none().pem(&certificate));
     let error = repository(trusting.clone(), &name).resolve("v1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let other = format!("127.0.0.1:{}/a", registry.host().rsplit_once(':').unwrap().1);
     let error = repository(trusting.clone(), &other).resolve("v1").await.unwrap_err();
     assert!(error.chain().contains("x509: certificate is not valid for 127.0.0.1"), "{error:?}");
 
-    let careless = ClientOptions { insecure: true, ..secure };
+    let careless = secure.clone().insecure(true);
     let error = repository(careless, &other).resolve("v1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 
@@ -58,7 +60,17 @@ async fn verifies_certificates() {
     let said = "response status code 400: Bad Request: the server speaks HTTPS, not HTTP";
     assert!(error.chain().ends_with(said), "{error:?}");
 
-    let client_certificate = Some((certificate, key));
-    let shown = ClientOptions { client_certificate, ..trusting };
+    let shown = trusting.client_certificate(&certificate, &key);
     assert_eq!(repository(shown, &name).resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
+
+    // All of it works from memory, too.
+    let pem = std::fs::read(&certificate).unwrap();
+    let der = CertificateDer::pem_slice_iter(&pem).map(Result::unwrap);
+    for roots in [RootCertificates::system().pem(pem.clone()), RootCertificates::none().der(der)] {
+        let trusting = secure.clone().roots(roots);
+        let error = repository(trusting.clone(), &name).resolve("v1").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+        let shown = trusting.client_certificate(pem.clone(), std::fs::read(&key).unwrap());
+        assert_eq!(repository(shown, &name).resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
 }

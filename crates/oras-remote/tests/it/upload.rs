@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use oras_remote::{Client, ClientOptions, Repository, UnfinishedUploads};
+use oras_remote::{Client, Repository, ResolveOverride, UnfinishedUploads};
 use oras_store::{Content, ErrorKind, PushMode, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
@@ -243,7 +243,7 @@ async fn later_run_resumes_an_upload() {
     });
     let content = blob(bytes(10 * MIB));
     let run = || {
-        let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+        let options = options().unfinished_uploads(state.path());
         repository(options, &format!("{}/a", server.host()))
     };
     // The upload is dropped in the middle, as after Ctrl-C.
@@ -283,7 +283,7 @@ async fn does_not_save_a_state_that_is_too_large_to_read() {
         })
     };
     let state = tempfile::tempdir().unwrap();
-    let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+    let options = options().unfinished_uploads(state.path());
     let store = repository(options, &format!("{}/a", server.host()));
     let content = blob(bytes(10 * MIB));
     let files = || {
@@ -320,7 +320,7 @@ async fn does_not_trust_saved_states() {
                 Reply::silent()
             })
         });
-        let options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+        let options = options().unfinished_uploads(state.path());
         let store = repository(options, &format!("{}/a", server.host()));
         let cut =
             tokio::time::timeout(Duration::from_millis(600), store.push(&content, PushMode::Untagged)).await;
@@ -346,16 +346,11 @@ async fn later_run_resumes_at_a_real_registry() {
         let state = tempfile::tempdir().unwrap();
         let content = blob(bytes(24 * MIB));
         let push = async |cutting: &Cutting, retries| {
-            let mut options = ClientOptions { unfinished_uploads: Some(state.path().into()), ..options() };
+            let mut options = options().unfinished_uploads(state.path());
             options.retry.retries = retries;
             // Both runs use the same name for the registry.
             let port = cutting.host().rsplit(':').next().unwrap().parse().unwrap();
-            options.resolve = vec![oras_remote::ResolveOverride {
-                host: "localhost".into(),
-                port: 5000,
-                address: [127, 0, 0, 1].into(),
-                address_port: port,
-            }];
+            options.resolve = vec![ResolveOverride::new("localhost", 5000, ([127, 0, 0, 1], port).into())];
             repository(options, "localhost:5000/a").push(&content, PushMode::Untagged).await
         };
         let first = Cutting::start(registry.port(), &[size * 6 / 10]);
