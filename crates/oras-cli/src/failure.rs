@@ -159,7 +159,7 @@ pub(crate) fn of_registry(error: &Error, config: Option<&std::path::Path>) -> Fa
             "Please check whether the registry credential stored in the authentication file{place} is correct"
         ));
     }
-    let failure = match error.find::<ResponseError>() {
+    let failure = match error.find_shown::<ResponseError>() {
         // The message of the registry needs no context.
         Some(answer) => Failure::new(answer.to_string()).prefixed(REGISTRY),
         None if error.kind() == ErrorKind::NotFound => Failure::new(chain).prefixed(REGISTRY),

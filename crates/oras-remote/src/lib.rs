@@ -58,9 +58,13 @@
 //!   `Retry-After` delays all of them; a [`RateLimit`] bounds the bytes of blobs per second.
 //! - **Every read is bounded**: manifests to 4 MiB, pages of lists to 64 MiB, errors to 8 KiB, tokens to 128 KiB, all
 //!   after decoding; blobs are streamed, in memory that does not grow with their size. Every wait has a timeout.
-//! - **Digests are verified**: the client compares the digest of a manifest with the request and with the
-//!   response, the reader verifies blobs, and the registry verifies uploads.
-//! - **Error messages match the Go tool's**; the registry's answer is in the chain as [`ResponseError`].
+//! - **Digests are verified**: of manifests against the request and the registry's answer, of blobs by the reader, of
+//!   uploads by the registry.
+//! - **Error messages match the Go tool's**; [`Error::find`](oras_store::Error::find) finds the registry's answer as
+//!   [`ResponseError`], also where the message does not show it.
+//! - **The environment is read only on request**, by [`ClientOptions::from_env`] and the functions that it names. The
+//!   exception is the location of the system's certificates ([`RootCertificates`]).
+//! - **Requests need a tokio runtime** with timers and I/O; without one they return an error of kind `Unsupported`.
 //!
 //! # Credentials
 //! A [`CredentialStore`] supplies the [`Credential`] of a registry when the registry asks for one: [`DockerConfig`]

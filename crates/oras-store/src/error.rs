@@ -59,6 +59,8 @@ struct Inner {
     side: Option<Side>,
     message: String,
     source: Option<BoxError>,
+    /// Found by [`Error::find`] and not shown.
+    detail: Option<BoxError>,
     /// True if the text of this error is that of `source`.
     transparent: bool,
 }
@@ -66,13 +68,18 @@ struct Inner {
 impl Error {
     /// Makes an error of `kind` with the text `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, side: None, message: message.into(), source: None, transparent: false }))
+        Self::with_cause(kind, message.into(), None)
     }
 
     /// Makes an error of `kind` with the text and the source of `source`. [`Error::find`] finds `source`.
     pub fn from_source(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
-        let source = Some(source.into());
-        Self(Box::new(Inner { kind, side: None, message: String::new(), source, transparent: true }))
+        let mut error = Self::with_cause(kind, String::new(), Some(source.into()));
+        error.0.transparent = true;
+        error
+    }
+
+    fn with_cause(kind: ErrorKind, message: String, source: Option<BoxError>) -> Self {
+        Self(Box::new(Inner { kind, side: None, message, source, detail: None, transparent: false }))
     }
 
     /// Makes an error that says that `what` was not found.
@@ -97,13 +104,22 @@ impl Error {
         self
     }
 
+    /// Attaches an error that [`Error::find`] finds, and that neither [`Error::chain`] nor [`StdError::source`] shows:
+    /// an answer of a server, for example, whose text would only repeat the message.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<BoxError>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
     /// Wraps this error in one of the same kind and side with the text `message`.
     #[must_use]
     pub fn context(self, message: impl Into<String>) -> Self {
         // The wrapper copies the kind and the side, so that a caller does not have to search the chain for them.
         let (kind, side) = (self.kind(), self.side());
-        let source: Option<BoxError> = Some(Box::new(self));
-        Self(Box::new(Inner { kind, side, message: message.into(), source, transparent: false }))
+        let mut wrapper = Self::with_cause(kind, message.into(), Some(Box::new(self)));
+        wrapper.0.side = side;
+        wrapper
     }
 
     /// Sets the side, unless it is already set.
@@ -124,16 +140,31 @@ impl Error {
         self.0.side
     }
 
-    /// Finds the first `T` in the chain of sources.
+    /// Finds the first `T` in the chain of sources, including the details of its errors.
     pub fn find<T: StdError + 'static>(&self) -> Option<&T> {
+        self.find_with(|error| error.0.detail.as_deref()?.downcast_ref::<T>())
+    }
+
+    /// Finds the first `T` whose text [`Error::chain`] contains: like [`Error::find`], without details.
+    pub fn find_shown<T: StdError + 'static>(&self) -> Option<&T> {
+        self.find_with(|_| None)
+    }
+
+    fn find_with<'a, T: StdError + 'static>(
+        &'a self,
+        detail: impl Fn(&'a Self) -> Option<&'a T>,
+    ) -> Option<&'a T> {
         let mut next: Option<&(dyn StdError + 'static)> = Some(self);
         while let Some(error) = next {
             if let Some(found) = error.downcast_ref::<T>() {
                 return Some(found);
             }
-            // `source` of a transparent error skips the wrapped error, so the search uses `cause`.
             next = match error.downcast_ref::<Self>() {
-                Some(error) => error.cause(),
+                Some(error) => match detail(error) {
+                    // `source` of a transparent error skips the wrapped error, so the search uses `cause`.
+                    None => error.cause(),
+                    found => return found,
+                },
                 None => error.source(),
             };
         }
@@ -213,6 +244,17 @@ mod tests {
         assert_eq!(error.chain(), "failed to push y: failed to read x: disk on fire");
         assert_eq!((error.kind(), error.side()), (ErrorKind::Io, Some(Side::Source)));
         assert_eq!(error.find::<std::io::Error>().unwrap().to_string(), "disk on fire");
+    }
+
+    #[test]
+    fn detail_is_found_and_not_shown() {
+        let error = Error::not_found("x").with_detail(std::io::Error::other("on fire"));
+        let error = error.context("failed to pull").on(Side::Source);
+        assert_eq!(error.chain(), "failed to pull: x: not found");
+        assert_eq!((error.kind(), error.side()), (ErrorKind::NotFound, Some(Side::Source)));
+        assert_eq!(error.find::<std::io::Error>().unwrap().to_string(), "on fire");
+        assert!(error.find_shown::<std::io::Error>().is_none());
+        assert!(error.source().unwrap().source().is_none());
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let registry = Registry::new(&Client::new(options)?, host)?;
     // Only a credential that the registry accepts is stored.
     registry.ping().await.map_err(|error| {
-        if error.find::<oras::remote::ResponseError>().is_some() {
+        if error.find_shown::<oras::remote::ResponseError>().is_some() {
             return failure::of_registry(&error, access.store.path());
         }
         Failure::from(error.context(format!("failed to validate the credentials for {host}")))

@@ -41,7 +41,7 @@ impl TaggedArtifacts {
             return failure::of_registry(&error, self.access.store.path());
         }
         // The response of the registry is the whole message, as in the Go tool.
-        if let Some(answer) = error.find::<ResponseError>() {
+        if let Some(answer) = error.find_shown::<ResponseError>() {
             return Failure::new(answer.to_string()).prefixed(failure::REGISTRY).of_kind(error.kind());
         }
         if error.side().is_none() {

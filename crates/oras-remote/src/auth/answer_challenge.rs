@@ -52,6 +52,11 @@ impl Client {
                 true => failed.error,
                 false => failed.error.context(format!("{} \"{}\"", request.method, redact(&request.url))),
             };
+            // The registry refused the request, also where the message only says why there was no second one.
+            let error = match error.find::<ResponseError>() {
+                Some(_) => error,
+                None => error.with_detail(response.error()),
+            };
             FailedAttempt { error, advice: failed.advice }
         })
     }

@@ -1,5 +1,7 @@
 //! An answer of a registry.
 
+use std::fmt;
+
 use bytes::Bytes;
 use oras_store::{Error, ErrorKind, Result};
 use reqwest::header::HeaderMap;
@@ -77,6 +79,12 @@ impl Response {
     /// Returns the registry's error.
     pub(crate) fn error(&self) -> ResponseError {
         ResponseError::new(&self.method, &self.url, self.status, self.bytes())
+    }
+
+    /// Returns the error that `what` does not exist, in the words of the Go tool, with the registry's error as its
+    /// detail.
+    pub(crate) fn not_found(&self, what: impl fmt::Display) -> Error {
+        Error::not_found(what).with_detail(self.error())
     }
 
     /// Returns an error about this answer: `GET "url": why`.

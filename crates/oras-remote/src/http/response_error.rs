@@ -11,7 +11,27 @@ use url::Url;
 
 use crate::http::redact::redact;
 
-/// An error response of a registry.
+/// An error response of a registry, or of its token server.
+///
+/// [`Error::find`] finds it in every error that such a response caused, also in those of kind
+/// [`NotFound`](ErrorKind::NotFound), whose message does not show it:
+///
+/// ```
+/// use oras_remote::{Repository, ResponseError};
+/// use oras_store::{Error, ErrorKind, Source};
+///
+/// /// Returns true if the repository has the tag.
+/// async fn has_tag(repository: &Repository, tag: &str) -> Result<bool, Error> {
+///     match repository.resolve_with_bytes(tag).await {
+///         Ok(_) => Ok(true),
+///         Err(error) if error.find::<ResponseError>().is_some_and(ResponseError::is_unknown_repository) => {
+///             Err(error.context("the repository does not exist"))
+///         }
+///         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResponseError {
@@ -42,6 +62,16 @@ impl ResponseError {
     /// Returns true if the body has an error with that code.
     pub fn has_code(&self, code: &str) -> bool {
         self.errors.iter().any(|error| error.code == code)
+    }
+
+    /// Returns true if the registry says that the whole repository does not exist (`NAME_UNKNOWN`).
+    ///
+    /// False does not mean that it exists. Some registries answer `MANIFEST_UNKNOWN` in an unknown repository: the
+    /// registry of distribution has the code only for its list of tags. The answer to a `HEAD` request, which
+    /// [`resolve`](oras_store::Source::resolve) sends, has no code at all;
+    /// [`resolve_with_bytes`](oras_store::Source::resolve_with_bytes) sends a `GET`.
+    pub fn is_unknown_repository(&self) -> bool {
+        self.status == 404 && self.has_code("NAME_UNKNOWN")
     }
 
     pub(crate) fn into_error(self) -> Error {

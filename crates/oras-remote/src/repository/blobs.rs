@@ -3,7 +3,7 @@
 
 use futures::TryStreamExt;
 use oras_spec::{Descriptor, Digest, Hasher, MediaType};
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{ErrorKind, Result};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use tokio::time::timeout;
@@ -33,7 +33,7 @@ impl Repository {
         let size = if is_inconclusive_head(&response) {
             None
         } else if response.status == 404 {
-            return Err(Error::not_found(self.reference_to(&digest.to_string())?));
+            return Err(response.not_found(self.reference_to(&digest.to_string())?));
         } else {
             let response = response.expect(&[200])?;
             check_digest(&response, digest)?;
@@ -51,14 +51,12 @@ impl Repository {
     /// # Errors
     /// Those of [`Repository::resolve_blob`].
     pub async fn measure_blob(&self, digest: &Digest) -> Result<Descriptor> {
-        match self.size_by_get(digest).await? {
-            Some(size) => Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size)),
-            None => Err(Error::not_found(self.reference_to(&digest.to_string())?)),
-        }
+        let size = self.size_by_get(digest).await?;
+        Ok(Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size))
     }
 
-    /// Returns the size of a blob by a `GET`; `None` if there is no such blob.
-    async fn size_by_get(&self, digest: &Digest) -> Result<Option<u64>> {
+    /// Returns the size of a blob by a `GET`.
+    async fn size_by_get(&self, digest: &Digest) -> Result<u64> {
         let url = self.url(&format!("blobs/{digest}"))?;
         let request = Request::new(Method::GET, url, self.pull_scopes()).limit(None);
         // One byte is enough: the answer states the size of the whole.
@@ -75,7 +73,7 @@ impl Repository {
         };
         if let Some(size) = stated.filter(|_| response.encodings().is_empty() && !is_web_page(&response)) {
             check_digest(&response, digest)?;
-            return Ok(Some(size));
+            return Ok(size);
         }
         let response = match response.status.as_u16() {
             // A range without a total size does not help, so the whole blob is requested and counted.
@@ -83,9 +81,9 @@ impl Repository {
             _ => response,
         };
         if response.status == 404 {
-            return Ok(None);
+            return Err(response.not_found(self.reference_to(&digest.to_string())?));
         }
-        self.measure(response.expect(&[200])?, digest).await.map(Some)
+        self.measure(response.expect(&[200])?, digest).await
     }
 
     /// Returns the size of a blob by reading it.
@@ -145,7 +143,7 @@ impl Repository {
         let digest = &descriptor.digest;
         let found = match kind {
             "manifests" => self.get_manifest(&self.reference_to(&digest.to_string())?).await.map(|_| true),
-            _ => self.size_by_get(digest).await.map(|size| size == Some(descriptor.size)),
+            _ => self.size_by_get(digest).await.map(|size| size == descriptor.size),
         };
         match found {
             // A digest mismatch means that other content is stored under this digest.
@@ -168,7 +166,7 @@ impl Repository {
         let scopes = Scopes::repository(self.path(), &["pull", "delete"]);
         let response = self.send(&Request::new(Method::DELETE, url, scopes)).await?;
         if response.status == 404 {
-            return Err(Error::not_found(self.reference_to(name)?));
+            return Err(response.not_found(self.reference_to(name)?));
         }
         response.expect(&[200, 202, 204]).map(drop)
     }

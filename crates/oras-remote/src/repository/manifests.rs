@@ -92,7 +92,7 @@ impl Repository {
             self.manifest_request(Method::GET, &reference)?.header(ACCEPT, descriptor.media_type.as_str())?;
         let response = self.send(&request).await?;
         if response.status == 404 {
-            return Err(Error::not_found(&descriptor.digest));
+            return Err(response.not_found(&descriptor.digest));
         }
         let response = response.expect(&[200])?;
         check_digest(&response, &descriptor.digest)?;
@@ -163,7 +163,7 @@ impl Repository {
 
 fn expect_found(response: Response, reference: &Reference) -> Result<Response> {
     if response.status == 404 {
-        return Err(Error::not_found(reference));
+        return Err(response.not_found(reference));
     }
     response.expect(&[200])
 }

@@ -12,6 +12,7 @@ mod mirrored;
 mod overload;
 mod parallel_download;
 mod referrers;
+mod refusals;
 mod registry;
 mod retry_and_resume;
 mod scripted_registry;

@@ -46,7 +46,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let failed = |error: oras::store::Error| {
         let failure = failure::of_registry(&error, access.store.path());
         // Error responses and missing credentials have complete messages, so they need no context.
-        let is_complete_message = error.find::<oras::remote::ResponseError>().is_some()
+        let is_complete_message = error.find_shown::<oras::remote::ResponseError>().is_some()
             || error.find::<oras::remote::MissingCredential>().is_some();
         if is_complete_message {
             return failure;

@@ -104,7 +104,7 @@ impl RangeDownload {
             response = blob.request(None, false).await?;
         }
         if response.status == 404 {
-            return Err(Error::not_found(&self.blob.descriptor.digest));
+            return Err(response.not_found(&self.blob.descriptor.digest));
         }
         let response = response.expect(&[200, 206])?;
         let encodings = self.encodings(&response);
