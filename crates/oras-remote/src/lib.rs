@@ -78,6 +78,8 @@
 //! one machine, and each entry is verified after the write and written again if another client removed it.
 
 mod auth;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod client;
 mod client_options;
 mod config;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail and speak like tests")]
 
 mod auth;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod chunked_ingest;
 mod cutting_proxy;
 mod delete_tag;

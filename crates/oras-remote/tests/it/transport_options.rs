@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use oras_remote::{AddressRefused, NameResolver, Proxy};
 use oras_store::{ErrorKind, Source};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
+use tokio::runtime::Builder;
 
 use crate::{blob, collect, options, repository};
 
@@ -106,10 +107,12 @@ fn reports_a_missing_runtime() {
 
 #[test]
 fn reports_disabled_timers_and_io() {
-    use tokio::runtime::Builder;
+    fn enable_nothing(builder: &mut Builder) -> &mut Builder {
+        builder
+    }
     let server = Scripted::start(|_: &Asked| Reply::new(404));
     for (enable, kind) in [
-        ((|builder| builder) as fn(&mut Builder) -> &mut Builder, ErrorKind::Unsupported),
+        (enable_nothing as fn(&mut Builder) -> &mut Builder, ErrorKind::Unsupported),
         (Builder::enable_io, ErrorKind::Unsupported),
         (Builder::enable_time, ErrorKind::Unsupported),
         (Builder::enable_all, ErrorKind::NotFound),
