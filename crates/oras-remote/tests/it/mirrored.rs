@@ -1,7 +1,5 @@
 //! Repositories that are read through the mirrors of `registries.conf`.
 
-use std::sync::Arc;
-
 use oras_remote::{Mirrored, RegistriesConf};
 use oras_spec::MediaType;
 use oras_store::Source;
