@@ -55,8 +55,14 @@ fn lists_and_deletes_partial_downloads() {
 
 /// Starts a registry that receives the first body completely, but never responds to it.
 fn stuck() -> Scripted {
+    stuck_unless(|_| false)
+}
+
+/// Like [`stuck`], and asks for a password if a request is `refused`.
+fn stuck_unless(refused: fn(&Asked) -> bool) -> Scripted {
     let first = AtomicBool::new(true);
     Scripted::start(move |asked: &Asked| match asked.method.as_str() {
+        _ if refused(asked) => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
         "HEAD" => Reply::new(404),
         "POST" => Reply::new(202).header("Location", "/u0"),
         "DELETE" => Reply::new(204),
@@ -118,5 +124,19 @@ fn deletes_partial_uploads_at_registry() {
         let deleted: Vec<_> = server.lines().into_iter().filter(|line| line.starts_with("DELETE")).collect();
         assert_eq!(deleted, if reachable { vec!["DELETE /u0"] } else { Vec::new() });
         assert_eq!(sandbox.oras(&["partial", "ls"]), "");
+    }
+}
+
+#[test]
+fn deletes_partial_uploads_with_the_credential_of_the_flags() {
+    for (flags, is_cancelled) in [(&[][..], false), (&["-u", "user", "-p", "pass"], true)] {
+        let server = stuck_unless(|asked| {
+            asked.method == "DELETE" && asked.header("authorization") != Some("Basic dXNlcjpwYXNz")
+        });
+        let sandbox = Sandbox::new();
+        interrupted(&sandbox, &server, &["blob", "push", &format!("{}/a", server.host()), "big"]);
+        let clean = ["partial", "clean", "--format", "json"];
+        let removed = json(&sandbox.oras(&[&clean[..], flags].concat()));
+        assert_eq!(removed["uploads"][0]["cancelled"], is_cancelled, "{:?}", server.lines());
     }
 }

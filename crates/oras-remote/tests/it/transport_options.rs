@@ -5,8 +5,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use oras_remote::{AddressRefused, NameResolver, Proxy};
+use oras_remote::{
+    AddressRefused, Client, ClientOptions, Credential, NameResolver, Proxy, RegistryBlocked, Repository,
+    ResolveOverride, RetryPolicy,
+};
 use oras_store::{ErrorKind, Source};
+use oras_testkit::files::write_file;
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 use tokio::runtime::Builder;
 
@@ -30,7 +34,7 @@ async fn uses_the_proxy_of_the_options() {
         (through.clone().no_proxy("h.test:81"), "h.test:81/a".to_owned()),
         (through, "localhost:1/a".to_owned()),
     ] {
-        let options = options.retry(oras_remote::RetryPolicy::default().retries(0));
+        let options = options.retry(RetryPolicy::default().retries(0));
         let error = repository(options, &name).fetch(hello.descriptor(), 0..5).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Network, "{error:?}");
     }
@@ -82,10 +86,11 @@ async fn checks_the_addresses_of_an_own_resolver() {
     let server = Scripted::start(|_: &Asked| Reply::new(307).header("Location", "http://inner.test/data"));
     let address = ([127, 0, 0, 1], server.port()).into();
     let resolver = Fixed([10, 0, 0, 1].into(), Arc::default());
-    let options = options()
-        .plain_http(true)
-        .resolver(resolver.clone())
-        .resolve(vec![oras_remote::ResolveOverride::new("public.test", 80, address)]);
+    let options = options().plain_http(true).resolver(resolver.clone()).resolve(vec![ResolveOverride::new(
+        "public.test",
+        80,
+        address,
+    )]);
     let hello = blob("hello");
     let error = repository(options, "public.test/a").fetch(hello.descriptor(), 0..5).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
@@ -123,5 +128,57 @@ fn reports_disabled_timers_and_io() {
         assert_eq!(error.kind(), kind, "{error:?}");
         let says_how = error.chain().contains("build the runtime with `enable_all`");
         assert_eq!(says_how, kind == ErrorKind::Unsupported, "{error:?}");
+    }
+}
+
+/// The proxy in the environment of the child process. Nothing listens there.
+const DEAD_PROXY: &str = "http://127.0.0.1:1";
+
+/// Runs itself as a child process with an environment, because a process can't change its own safely.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the child process recognizes itself by its environment")]
+async fn reads_the_environment_only_on_request() {
+    if std::env::var_os("HTTP_PROXY").is_some_and(|proxy| proxy == DEAD_PROXY) {
+        return check_environment().await;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let registries = directory.path().join("registries.conf");
+    write_file(&registries, "[[registry]]\nlocation = \"blocked.test\"\nblocked = true\n");
+    write_file(&directory.path().join("config.json"), r#"{"auths":{"h.test":{"auth":"dXNlcjpwYXNz"}}}"#);
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "transport_options::reads_the_environment_only_on_request"])
+        .env("HTTP_PROXY", DEAD_PROXY)
+        .env("NO_PROXY", "direct.test")
+        .env("CONTAINERS_REGISTRIES_CONF", &registries)
+        .env("DOCKER_CONFIG", directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+async fn check_environment() {
+    let server = Scripted::start(|_: &Asked| Reply::new(200).body("hello"));
+    let local = |options: ClientOptions| {
+        let resolver = Fixed([127, 0, 0, 1].into(), Arc::default());
+        options.plain_http(true).resolver(resolver).retry(RetryPolicy::default().retries(0))
+    };
+    let fetch = async |options: ClientOptions, host: &str| {
+        let store = repository(local(options), &format!("{host}:{}/a", server.port()));
+        store.fetch(blob("hello").descriptor(), 0..5).await.map(drop)
+    };
+    fetch(ClientOptions::default(), "h.test").await.unwrap();
+    let options = ClientOptions::from_env().unwrap();
+    fetch(options.clone(), "direct.test").await.unwrap();
+    fetch(options.clone().proxy(Proxy::none()), "h.test").await.unwrap();
+    let error = fetch(options.clone(), "h.test").await.unwrap_err();
+    assert!(error.chain().contains("dial tcp 127.0.0.1:1: connect: connection refused"), "{error:?}");
+
+    let client = Client::new(options.clone()).unwrap();
+    let blocked = Repository::new(&client, &"blocked.test/a".parse().unwrap()).unwrap_err();
+    assert!(blocked.find::<RegistryBlocked>().is_some(), "{blocked:?}");
+    for store in [&options.credentials, &options.mirror_credentials] {
+        let found = store.get("h.test", None).await.unwrap();
+        assert_eq!(found, Some(Credential::basic("user", "pass")));
     }
 }
