@@ -27,7 +27,8 @@ pub struct Written {
 pub struct IngestOptions<'a> {
     /// The media type of the content.
     pub media_type: MediaType,
-    /// The algorithm of the digest that is computed.
+    /// The algorithm of the digest that is computed while the bytes are written. [`Ingest::commit`] may name a digest
+    /// of another algorithm.
     pub algorithm: Algorithm,
     /// Whether the write can be resumed.
     pub name: IngestName<'a>,
@@ -53,7 +54,8 @@ pub enum IngestName<'a> {
     /// The name must be unique and consist of lower-case letters and digits. A caller that knows it can resume the
     /// write. A store that cannot resume writes ignores the name, and the bytes do not stay.
     New(&'a str),
-    /// Continues the write of this name after its last byte. The store hashes the existing bytes again.
+    /// Continues the write of this name after its last byte, at the offset that [`Ingest::pause`] returns. The store
+    /// hashes the existing bytes again. A name that is not well-formed names no write.
     Resume(&'a str),
 }
 
@@ -72,22 +74,30 @@ impl<'a> IngestName<'a> {
 /// If it is dropped, its bytes are deleted, except those of a write with a name.
 #[async_trait]
 pub trait Ingest: Send {
-    /// Appends `chunks`. A store that writes on another thread wakes that thread once for all of them.
+    /// Appends `chunks`, of any number and size, in their order. No chunks, or empty ones, append nothing. A store
+    /// that writes on another thread wakes that thread once for all of them.
     async fn write(&mut self, chunks: Vec<Bytes>) -> Result<()>;
 
     /// Releases resources, such as the open file of a write with a name, until the next call. Returns what was written
-    /// so far.
+    /// so far. [`Written::read_back`] stays valid while more bytes are written, and returns those bytes, too.
     fn pause(&mut self) -> Written;
 
-    /// Verifies the bytes, makes them durable and publishes them atomically. Returns their descriptor.
+    /// Verifies the bytes, makes them durable and publishes them atomically. Returns their descriptor: the media type
+    /// of the options, the size, and the digest.
+    ///
+    /// The algorithm of `expected` may differ from that of the options; the store then hashes the bytes again. The
+    /// digest of the descriptor is `expected`. Without `expected`, it has the algorithm of the options. A manifest is
+    /// stored as [`Target::push`](crate::Target::push) stores it, and becomes a referrer of its subject.
+    ///
+    /// Whether it succeeds or fails, the write ends: one with a name cannot be resumed afterwards.
     ///
     /// # Errors
     /// [`ErrorKind::DigestMismatch`](crate::ErrorKind::DigestMismatch) if the digest is not `expected`, or
-    /// `SizeMismatch`. The content is not published then.
+    /// `SizeMismatch`, or `InvalidContent` for a malformed manifest. The content is not published then.
     async fn commit(self: Box<Self>, expected: Option<&Digest>) -> Result<Descriptor>;
 
-    /// Deletes the bytes, also those of a write with a name. A remote store also deletes its upload session. The
-    /// default only drops the ingest.
+    /// Deletes the bytes, also those of a write with a name, which cannot be resumed afterwards. A remote store also
+    /// deletes its upload session. The default only drops the ingest.
     async fn abort(self: Box<Self>) {}
 }
 
@@ -98,11 +108,12 @@ pub trait IngestTarget: Target {
     ///
     /// # Errors
     /// For [`IngestName::Resume`], [`ErrorKind::NotFound`] if there is no write of this name: it was committed or
-    /// aborted, or the store cannot resume writes. [`ErrorKind::AlreadyExists`] while another [`Ingest`] of this or
-    /// another process writes the content.
+    /// aborted, its commit failed, or the store cannot resume writes. [`ErrorKind::AlreadyExists`] while another
+    /// [`Ingest`] of this or another process writes the content. A store may reject a name that is not well-formed with
+    /// any error.
     async fn begin(&self, options: IngestOptions<'_>) -> Result<Box<dyn Ingest>>;
 
-    /// Stores `content` and computes its digest. Returns its descriptor and the outcome, as
+    /// Stores `content` and computes its SHA-256 digest. Returns its descriptor and the outcome, as
     /// [`Target::push`](crate::Target::push) does.
     ///
     /// # Errors

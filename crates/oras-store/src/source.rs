@@ -10,10 +10,16 @@ use crate::{ByteStream, Origin, Result};
 
 /// A store that content can be read from.
 ///
-/// Callers read through [`Content`](crate::Content), which verifies the bytes. [`Source::fetch`] returns unverified bytes.
+/// Callers read through [`Content`](crate::Content), which verifies the bytes. [`Source::fetch`] returns unverified
+/// bytes. All methods may be called concurrently, and content can be read any number of times.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Returns the descriptor that `reference`, a tag or the text of a digest, names in this store.
+    ///
+    /// The digest of a manifest resolves to a descriptor with the media type, digest and size of the manifest, and no
+    /// other field, also if no tag names the manifest. For a tag, a store may return more fields. A store that can
+    /// resolve the digest of a blob returns the media type `application/octet-stream`: only the manifest that lists a
+    /// blob knows its media type.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store has no such tag or digest.
@@ -27,11 +33,14 @@ pub trait Source: Send + Sync {
 
     /// Returns the bytes of `descriptor` within `range`, unverified. Only [`Content`](crate::Content) calls this.
     ///
-    /// `range` lies within the size of the descriptor. A store that keeps manifests and blobs apart chooses by the
-    /// media type of the descriptor.
+    /// `range` lies within the size of the descriptor. The stream begins at the start of the range. It may contain
+    /// more or fewer bytes than the range, and the receiver checks this. A manifest has exactly the bytes that were
+    /// pushed, with their white space, order and unknown fields. A store that keeps manifests and blobs apart chooses
+    /// by the media type of the descriptor.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have the content.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the store does not have the content. The error is
+    /// returned by this call or is the first item of the stream.
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream>;
 
     /// Returns where a target can reach the bytes of `descriptor` without this store. Makes no request.

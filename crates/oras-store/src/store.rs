@@ -9,9 +9,12 @@ use crate::{IngestTarget, Result, Source};
 /// A source that also finds referrers and lists tags: everything that can be read from a repository.
 #[async_trait]
 pub trait ReadStore: Source {
-    /// Returns the manifests whose `subject` is `node`, each with its artifact type and annotations. With
-    /// `artifact_type`, returns only the referrers of that type. An index that lists `node` among its manifests is
-    /// not a referrer.
+    /// Returns the manifests and indexes whose `subject` is `node`, each once, with its artifact type and annotations.
+    /// With `artifact_type`, returns only the referrers of that type. An index that lists `node` among its manifests is
+    /// not a referrer, and neither is the referrer of a referrer.
+    ///
+    /// The list is empty if nothing refers to `node`, also if the store does not have `node`. The order is that of the
+    /// store. Tags have no effect on the list.
     async fn predecessors(
         &self,
         node: &Descriptor,
@@ -19,14 +22,18 @@ pub trait ReadStore: Source {
     ) -> Result<Vec<Descriptor>>;
 
     /// Lists the tags after `last`, or all tags, page by page in the order of the store. The first error ends the
-    /// stream.
+    /// stream. A store without tags lists none, which is no error.
+    ///
+    /// Local stores list tags in ascending order of their bytes. They exclude `last` itself, which need not exist.
+    /// For a registry the order and the meaning of `last` are those of its list.
     fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
 }
 
 /// What [`Store::delete`] deletes.
 #[derive(Clone, Copy, Debug)]
 pub enum DeleteTarget<'a> {
-    /// The content of a descriptor, and every tag that names it.
+    /// The content of a descriptor, every tag that names it, and its entry in the list of referrers of its subject.
+    /// Other content stays, also content that refers to it or that it lists. It can be pushed again.
     Content(&'a Descriptor),
     /// A tag. The manifest stays available by its digest and its other tags.
     Tag(&'a str),
