@@ -25,8 +25,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `oras-memory` is the simplest store, for examples and tests. `oras-testkit` has the test suite that every store
-//! passes.
+//! `oras-memory` is the simplest store, for examples and tests. `oras-store-suite` has the tests that every store
+//! passes; the docs of the traits state each rule that they check.
 
 mod content;
 mod content_origin;

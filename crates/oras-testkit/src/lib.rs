@@ -2,8 +2,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`suite`] | the behaviour suite that every store passes |
-//! | [`nodes`] | blobs, manifests and referrers to test with |
+//! | [`suite`] | the tests that every store passes, from `oras-store-suite` |
+//! | [`nodes`] | blobs, manifests and referrers for tests, from `oras-store-suite` |
 //! | [`random`] | reproducible random numbers, bytes and text |
 //! | [`repetitions`](mod@repetitions) | how many times a timing-dependent test repeats |
 //! | [`peers`] | paths of the real tools, and the report of a test that lacks one |
@@ -25,7 +25,6 @@ pub mod certificates;
 pub mod files;
 pub mod http2;
 pub mod memory_registry;
-pub mod nodes;
 pub mod peers;
 pub mod ports;
 pub mod quirky_registry;
@@ -34,7 +33,9 @@ pub mod recorder;
 pub mod registry;
 pub mod repetitions;
 pub mod scripted;
-pub mod suite;
 pub mod tarball;
 pub mod tls;
 pub mod token_server;
+
+pub use oras_store_suite as suite;
+pub use oras_store_suite::nodes;

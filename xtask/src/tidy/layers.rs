@@ -12,7 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-spec", &[]),
     ("oras-store", &["oras-spec"]),
     ("oras-fs", SPEC_AND_STORE),
-    ("oras-testkit", SPEC_STORE_AND_FS),
+    ("oras-store-suite", SPEC_AND_STORE),
+    ("oras-testkit", &["oras-spec", "oras-store-suite", "oras-fs"]),
     // Stores do not depend on each other; the engine and the server depend on no store.
     ("oras-memory", SPEC_AND_STORE),
     ("oras-files", SPEC_STORE_AND_FS),
@@ -47,8 +48,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// The crate of the tests that cross all layers.
 const UNLAYERED: &str = "oras-tests";
-/// The crate that only dev-dependencies may name.
-const TESTKIT: &str = "oras-testkit";
+/// The crates that only dev-dependencies may name.
+const FOR_TESTS: &[&str] = &["oras-testkit", "oras-store-suite"];
 
 const NETWORK_AND_CLI: &[&str] = &["reqwest", "rustls", "hyper", "clap"];
 
@@ -58,12 +59,15 @@ const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-store"], NETWORK_AND_CLI),
     // A store that is not on a file system needs neither.
     (&["oras-store"], &["tempfile", "rustix", "tokio", "reqwest", "rustls", "hyper", "clap"]),
+    // A crate outside this workspace that tests its own store links neither registries nor fault servers.
+    (&["oras-store-suite"], &["tempfile", "rustix", "reqwest", "rustls", "hyper", "clap"]),
     (&["oras-layout", "oras-copy"], NETWORK_AND_CLI),
     (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
     (&["oras-remote"], &["clap", "axum"]),
     (&["oras-tls"], &["reqwest", "hyper", "clap"]),
-    (&["oras-serve"], &["reqwest", "clap"]),
+    (&["oras-serve"], &["reqwest", "clap", "axum"]),
     (&["oras"], &["clap", "indicatif"]),
+    (&["oras-cli"], &["axum"]),
 ];
 
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
@@ -96,7 +100,7 @@ fn layering(package: &Package, workspace: &Workspace) -> Vec<Violation> {
     let dependencies = package.dependencies.iter().filter(|name| ours(name));
     let forbidden = dependencies.filter(|name| !allowed.contains(&name.as_str()));
     let violation = |name: &String| {
-        let what = if name == TESTKIT {
+        let what = if FOR_TESTS.contains(&name.as_str()) {
             format!("{name} is for tests: move it to [dev-dependencies]")
         } else {
             format!("{} may not know {name}: see the layers in ARCHITECTURE.md", package.name)
@@ -156,7 +160,10 @@ mod tests {
         assert!(broken("oras-serve", "oras").is_some());
         assert!(broken("oras-cli", "oras-serve").is_some());
         assert!(broken("oras-cli", "oras-remote").is_some());
-        assert!(broken("oras-memory", "oras-testkit").unwrap().contains("[dev-dependencies]"));
+        for name in FOR_TESTS {
+            assert!(broken("oras-memory", name).unwrap().contains("[dev-dependencies]"), "{name}");
+        }
+        assert_eq!(broken("oras-testkit", "oras-store-suite"), None);
         assert!(broken("oras-new", "oras-spec").unwrap().contains("has no layer"));
     }
 

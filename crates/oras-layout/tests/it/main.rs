@@ -72,5 +72,5 @@ async fn behaves_like_a_store() {
 #[tokio::test]
 async fn behaves_like_an_ingest_target() {
     let directories = Directories::new();
-    suite::run_ingest(async || Arc::new(directories.fresh().await)).await;
+    suite::run_ingest(async || Arc::new(directories.fresh().await) as _).await;
 }

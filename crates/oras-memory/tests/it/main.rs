@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use oras_memory::Memory;
-use oras_testkit::suite::{self, Abilities};
+use oras_store_suite::Abilities;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passes_the_store_suite() {
-    suite::run(Abilities::ALL, async || Arc::new(Memory::new()) as _).await;
+    oras_store_suite::run(Abilities::ALL, async || Arc::new(Memory::new()) as _).await;
 }
 
 #[tokio::test]
 async fn accepts_content_in_pieces() {
-    suite::run_ingest(async || Arc::new(Memory::new())).await;
+    oras_store_suite::run_ingest(async || Arc::new(Memory::new()) as _).await;
 }

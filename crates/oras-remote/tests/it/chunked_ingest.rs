@@ -39,7 +39,7 @@ async fn passes_the_store_suite() {
         let number = AtomicUsize::new(0);
         suite::run_ingest(async || {
             let name = format!("{}/a{}", registry.host(), number.fetch_add(1, Ordering::SeqCst));
-            Arc::new(repository(options(), &name))
+            Arc::new(repository(options(), &name)) as _
         })
         .await;
     }

@@ -1,4 +1,4 @@
-//! Blobs, manifests, indexes and referrers to test with.
+//! Blobs, manifests, indexes and referrers for tests of stores.
 
 use std::sync::Arc;
 
@@ -7,14 +7,22 @@ use futures::{StreamExt, TryStreamExt, stream};
 use oras_spec::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use oras_store::{ByteStream, Content, PushMode, Source, Target};
 
-use crate::random;
-
 /// The artifact type of the manifests that [`manifest`] returns.
 pub const ARTIFACT_TYPE: &str = "application/vnd.test.artifact";
 
 /// Returns `length` incompressible bytes, the same at every call.
 pub fn bytes(length: usize) -> Bytes {
-    random::bytes(1, length).into()
+    // xorshift64 (Marsaglia 2003) with a fixed seed.
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes.into()
 }
 
 /// Returns a blob of the given bytes.
@@ -58,6 +66,9 @@ pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> ByteStream {
 }
 
 /// Pushes [`empty`], and then `contents` in order.
+///
+/// # Panics
+/// If a push fails.
 pub async fn push_all<T: Target + ?Sized>(target: &T, contents: &[&Content]) {
     target.push(&empty(), PushMode::Untagged).await.expect("the empty JSON object is pushed");
     for content in contents {

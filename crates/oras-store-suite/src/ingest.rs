@@ -1,41 +1,42 @@
-//! Content that is written piece by piece.
+//! Writes of content whose digest is known only at the end.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use oras_spec::{Algorithm, Digest, MediaType};
-use oras_store::{ErrorKind, IngestName, IngestOptions, IngestTarget, PushMode, Store};
+use futures::{FutureExt, future};
+use oras_spec::{Algorithm, Descriptor, Digest, MediaType};
+use oras_store::{ErrorKind, IngestName, IngestOptions, PushMode, Store, UnhashedContent};
 
 use super::{Fresh, source};
-use crate::nodes::{bytes, collect, empty, manifest, read, referrer};
+use crate::nodes::{bytes, collect, empty, manifest, pieces, read, referrer};
 
-/// Runs the checks of an [`IngestTarget`], each on an empty store that `fresh` makes.
-pub async fn run<S, F>(fresh: F)
+/// Runs the checks of [`IngestTarget`](oras_store::IngestTarget) one after the other. `fresh` makes an empty store for
+/// each of them.
+///
+/// # Panics
+/// If the store violates a rule of the trait.
+pub async fn run_ingest<F>(fresh: F)
 where
-    S: Store + IngestTarget + 'static,
-    F: AsyncFn() -> Arc<S>,
+    F: AsyncFn() -> Arc<dyn Store>,
 {
-    pieces(&*fresh().await).await;
-    read_back(&*fresh().await).await;
-    let store = fresh().await;
-    committed(&*store, &(Arc::clone(&store) as Fresh)).await;
-    let store = fresh().await;
-    refused(&*store, &(Arc::clone(&store) as Fresh)).await;
-    let store = fresh().await;
-    manifests(&*store, &(store.clone() as Fresh)).await;
-    let store = fresh().await;
-    named(&*store, &(store.clone() as Fresh)).await;
+    piecewise(&fresh().await).await;
+    read_back(&fresh().await).await;
+    committed(&fresh().await).await;
+    rejected(&fresh().await).await;
+    unhashed(&fresh().await).await;
+    manifests(&fresh().await).await;
+    named(&fresh().await).await;
 }
 
-async fn pieces(target: &dyn IngestTarget) {
+async fn piecewise(store: &Fresh) {
     for length in [0, 10, 256 * 1024, 1_000_003] {
-        let mut ingest = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
+        let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
         let all = bytes(length);
         for piece in all.chunks(50_001) {
             ingest.write(vec![all.slice_ref(piece)]).await.expect("write");
         }
-        ingest.write(Vec::new()).await.expect("write of nothing");
-        ingest.write(vec![Bytes::new()]).await.expect("write of nothing");
+        ingest.write(Vec::new()).await.expect("empty write");
+        ingest.write(vec![Bytes::new()]).await.expect("empty write");
         assert_eq!(ingest.pause().size, length as u64);
         let descriptor = ingest.commit(None).await.expect("commit");
         assert_eq!((descriptor.digest, descriptor.size), (Digest::sha256(&all), length as u64));
@@ -44,8 +45,8 @@ async fn pieces(target: &dyn IngestTarget) {
 }
 
 /// A range read from an unfinished ingest returns bytes written before, and no others.
-async fn read_back(target: &dyn IngestTarget) {
-    let mut ingest = target.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
+async fn read_back(store: &Fresh) {
+    let mut ingest = store.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
     let Some(back) = ingest.pause().read_back else { return };
     assert!(collect(back(0..100)).await.expect("read back").is_empty());
     let all = bytes(300_000);
@@ -58,11 +59,11 @@ async fn read_back(target: &dyn IngestTarget) {
     ingest.commit(Some(&Digest::sha256(&all))).await.expect("commit");
 }
 
-async fn committed(target: &dyn IngestTarget, store: &Fresh) {
+async fn committed(store: &Fresh) {
     for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-        let mut ingest = target.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
+        let mut ingest = store.begin(IngestOptions::new(MediaType::OCTET_STREAM)).await.expect("begin");
         ingest.write(vec![bytes(300_000)]).await.expect("write");
-        // The digest that is expected may be of another algorithm than the one that was begun with.
+        // The algorithm of the expected digest may differ from that of the options.
         let expected = Digest::of(algorithm, &bytes(300_000));
         let descriptor = ingest.commit(Some(&expected)).await.expect("commit");
         assert_eq!(descriptor.digest, expected);
@@ -71,13 +72,13 @@ async fn committed(target: &dyn IngestTarget, store: &Fresh) {
     }
 }
 
-async fn refused(target: &dyn IngestTarget, store: &Fresh) {
-    let mut ingest = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
+async fn rejected(store: &Fresh) {
+    let mut ingest = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
     ingest.write(vec![bytes(300_000)]).await.expect("write");
     let error = ingest.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
     assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
 
-    let mut dropped = target.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
+    let mut dropped = store.begin(IngestOptions::new(MediaType::LAYER_TAR)).await.expect("begin");
     dropped.write(vec![bytes(300_000)]).await.expect("write");
     drop(dropped);
     for digest in [Digest::sha256(&bytes(300_000)), Digest::sha256(b"other")] {
@@ -86,10 +87,30 @@ async fn refused(target: &dyn IngestTarget, store: &Fresh) {
     }
 }
 
-/// A named ingest resumes at the offset at which it was dropped, or is unknown.
-async fn named(target: &dyn IngestTarget, store: &Fresh) {
+/// Content with a known size is stored under its SHA-256 digest, and rejected if it has another size.
+async fn unhashed(store: &Fresh) {
     let all = bytes(300_000);
-    let open = |name| target.begin(IngestOptions { name, ..IngestOptions::new(MediaType::OCTET_STREAM) });
+    let opened = all.clone();
+    let open = move |offset: u64| {
+        let rest = opened.slice(usize::try_from(offset).expect("small")..);
+        future::ready(Ok(pieces([rest]))).boxed()
+    };
+    let content = |size| UnhashedContent::new(MediaType::LAYER_TAR, size, Arc::new(open.clone()));
+    for size in [299_999, 300_001] {
+        let error = store.ingest(&content(size)).await.expect_err("another size");
+        assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error:?}");
+        let error = store.resolve(&Digest::sha256(&all).to_string()).await.expect_err("rejected content");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    }
+    let (descriptor, _) = store.ingest(&content(300_000)).await.expect("ingest");
+    assert_eq!(descriptor, Descriptor::of(MediaType::LAYER_TAR, &all));
+    assert_eq!(read(&source(store), &descriptor).await.expect("read"), all);
+}
+
+/// A named ingest resumes at the offset at which it was dropped, or is unknown.
+async fn named(store: &Fresh) {
+    let all = bytes(300_000);
+    let open = |name| store.begin(IngestOptions { name, ..IngestOptions::new(MediaType::OCTET_STREAM) });
     let begin = async |name| open(IngestName::New(name)).await.expect("begin with a name");
     let resume = async |name| match open(IngestName::Resume(name)).await {
         Ok(ingest) => Ok(Some(ingest)),
@@ -102,14 +123,17 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
         drop(ingest);
         assert!(resume("abc2").await.expect("resume").is_none(), "another name");
         let Some(mut ingest) = resume("abc1").await.expect("resume") else { continue };
-        assert_eq!(resume("abc1").await.err().expect("somebody has it").kind(), ErrorKind::AlreadyExists);
+        assert_eq!(
+            resume("abc1").await.err().expect("another ingest writes it").kind(),
+            ErrorKind::AlreadyExists
+        );
         assert_eq!(ingest.pause().size, 100_000);
         ingest.write(vec![all.slice(100_000..)]).await.expect("write");
         drop(ingest);
-        let ingest = resume("abc1").await.expect("resume").expect("it was not committed");
+        let ingest = resume("abc1").await.expect("resume").expect("not committed yet");
         let descriptor = ingest.commit(Some(&Digest::of(algorithm, &all))).await.expect("commit");
         assert_eq!(read(&source(store), &descriptor).await.expect("read"), all);
-        assert!(resume("abc1").await.expect("resume").is_none(), "it was committed");
+        assert!(resume("abc1").await.expect("resume").is_none(), "committed");
     }
     let wrong = begin("abc3").await;
     wrong.commit(Some(&Digest::sha256(b"other"))).await.expect_err("another digest");
@@ -121,7 +145,7 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
         ingest.abort().await;
     }
     for name in ["abc3", "abc4", "abc5"] {
-        assert!(resume(name).await.expect("resume").is_none(), "{name} was given up");
+        assert!(resume(name).await.expect("resume").is_none(), "{name} was deleted");
     }
     for name in ["", "..", "a/b", "A", "index.json"] {
         let found = resume(name).await;
@@ -129,12 +153,12 @@ async fn named(target: &dyn IngestTarget, store: &Fresh) {
     }
 }
 
-async fn manifests(target: &dyn IngestTarget, store: &Fresh) {
+async fn manifests(store: &Fresh) {
     let subject = manifest("subject", &[]);
     store.push(&empty(), PushMode::Untagged).await.expect("push");
     store.push(&subject, PushMode::Untagged).await.expect("push");
     let node = referrer("node", "test/node", &subject);
-    let mut ingest = target.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
+    let mut ingest = store.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
     ingest.write(vec![node.in_memory().cloned().unwrap_or_default()]).await.expect("write");
     let descriptor = ingest.commit(Some(&node.descriptor().digest)).await.expect("commit");
     assert_eq!(descriptor, node.descriptor().plain());
@@ -142,8 +166,8 @@ async fn manifests(target: &dyn IngestTarget, store: &Fresh) {
     let found = store.predecessors(subject.descriptor(), None).await.expect("predecessors");
     assert_eq!(found.len(), 1, "{found:?}");
 
-    let mut bad = target.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
+    let mut bad = store.begin(IngestOptions::new(MediaType::IMAGE_MANIFEST)).await.expect("begin");
     bad.write(vec![Bytes::from_static(b"not JSON")]).await.expect("write");
-    let error = bad.commit(None).await.expect_err("a manifest that is none");
+    let error = bad.commit(None).await.expect_err("malformed manifest");
     assert_eq!(error.kind(), ErrorKind::InvalidContent, "{error:?}");
 }

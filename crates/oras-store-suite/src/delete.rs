@@ -7,30 +7,30 @@ use super::{Fresh, source};
 use crate::nodes::{blob, manifest, push_all, read, referrer};
 
 pub(super) async fn manifests(store: &Fresh) {
-    let (gone, stays) = (manifest("gone", &[]), manifest("stays", &[]));
-    push_all(store.as_ref(), &[&gone, &stays]).await;
-    for (node, tag) in [(&gone, "v1"), (&gone, "latest"), (&stays, "v2")] {
+    let (deleted, other) = (manifest("deleted", &[]), manifest("other", &[]));
+    push_all(store.as_ref(), &[&deleted, &other]).await;
+    for (node, tag) in [(&deleted, "v1"), (&deleted, "latest"), (&other, "v2")] {
         store.push(node, PushMode::Tagged(tag)).await.expect("tag");
     }
-    store.delete(DeleteTarget::Content(gone.descriptor())).await.expect("delete");
-    assert!(!store.exists(gone.descriptor()).await.expect("exists"));
-    let digest = gone.descriptor().digest.to_string();
+    store.delete(DeleteTarget::Content(deleted.descriptor())).await.expect("delete");
+    assert!(!store.exists(deleted.descriptor()).await.expect("exists"));
+    let digest = deleted.descriptor().digest.to_string();
     for reference in ["v1", "latest", digest.as_str()] {
         let error = store.resolve(reference).await.expect_err("deleted");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
-    let error = read(&source(store), gone.descriptor()).await.expect_err("deleted");
+    let error = read(&source(store), deleted.descriptor()).await.expect_err("deleted");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
     assert_eq!(tags, ["v2"]);
     assert_eq!(
-        store.delete(DeleteTarget::Content(gone.descriptor())).await.expect_err("deleted").kind(),
+        store.delete(DeleteTarget::Content(deleted.descriptor())).await.expect_err("deleted").kind(),
         ErrorKind::NotFound
     );
 
-    store.push(&gone, PushMode::Tagged("back")).await.expect("tag what was deleted");
-    assert_eq!(store.resolve("back").await.expect("resolve").digest, gone.descriptor().digest);
-    assert_eq!(Some(&read(&source(store), gone.descriptor()).await.expect("read")), gone.in_memory());
+    store.push(&deleted, PushMode::Tagged("back")).await.expect("push again");
+    assert_eq!(store.resolve("back").await.expect("resolve").digest, deleted.descriptor().digest);
+    assert_eq!(Some(&read(&source(store), deleted.descriptor()).await.expect("read")), deleted.in_memory());
 }
 
 pub(super) async fn blobs(store: &Fresh) {
@@ -58,7 +58,7 @@ pub(super) async fn referrers(store: &Fresh) {
 }
 
 /// Deleting a tag keeps the manifest and its other tags, if the store supports that.
-pub(super) async fn a_tag_alone(store: &Fresh) {
+pub(super) async fn tags(store: &Fresh) {
     let node = manifest("untagged", &[]);
     push_all(store.as_ref(), &[&node]).await;
     for tag in ["v1", "latest"] {
@@ -74,15 +74,15 @@ pub(super) async fn a_tag_alone(store: &Fresh) {
         ErrorKind::NotFound
     );
     let digest = node.descriptor().digest.to_string();
-    assert_eq!(store.resolve("latest").await.expect("stays").digest, node.descriptor().digest);
+    assert_eq!(store.resolve("latest").await.expect("still exists").digest, node.descriptor().digest);
     assert_eq!(
         store.delete(DeleteTarget::Tag(&digest)).await.expect_err("a digest").kind(),
         ErrorKind::InvalidInput
     );
     store.delete(DeleteTarget::Tag("latest")).await.expect("untag");
-    assert_eq!(store.resolve(&digest).await.expect("stays").digest, node.descriptor().digest);
+    assert_eq!(store.resolve(&digest).await.expect("still exists").digest, node.descriptor().digest);
     assert_eq!(
-        read(&source(store), node.descriptor()).await.expect("stays"),
+        read(&source(store), node.descriptor()).await.expect("still exists"),
         *node.in_memory().expect("bytes")
     );
     let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");

@@ -89,8 +89,8 @@ pub(super) async fn dropped_pushes(store: &Fresh) {
     // A push may be dropped at any moment. Existing content stays; new content is complete or absent.
     for number in 0..20 {
         let content = Content::of(MediaType::LAYER_TAR, bytes(300_000 + number));
-        let patience = Duration::from_micros(100 * number as u64);
-        drop(tokio::time::timeout(patience, store.push(&content, PushMode::Untagged)).await);
+        let timeout = Duration::from_micros(100 * number as u64);
+        drop(tokio::time::timeout(timeout, store.push(&content, PushMode::Untagged)).await);
         let descriptor: &Descriptor = content.descriptor();
         if store.exists(descriptor).await.expect("exists") {
             assert_eq!(Some(&read(&source(store), descriptor).await.expect("read")), content.in_memory());

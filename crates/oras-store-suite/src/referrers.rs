@@ -34,7 +34,7 @@ fn sorted(mut descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
 
 pub(super) async fn found_by_subject(store: &Fresh) {
     let subject = manifest("subject", &[]);
-    assert!(predecessors(store, &subject, None).await.is_empty(), "of what is not there");
+    assert!(predecessors(store, &subject, None).await.is_empty(), "unknown subject");
     push_all(store.as_ref(), &[&subject]).await;
     assert!(predecessors(store, &subject, None).await.is_empty());
     let signature = referrer("signature", SIGNATURE, &subject);
@@ -61,7 +61,7 @@ pub(super) async fn chains_and_indexes(store: &Fresh) {
     document.artifact_type = Some(SIGNATURE.into());
     document.annotations.insert("name".into(), "index".into());
     let pointing = Content::of(MediaType::IMAGE_INDEX, document.to_bytes());
-    // It lists the manifest, but does not refer to it.
+    // An index that lists the manifest is not a referrer of it.
     let listing = index(&[&subject]);
     push_all(store.as_ref(), &[&subject, &first, &second, &pointing, &listing]).await;
 

@@ -12,7 +12,7 @@ use crate::nodes::{blob, bytes, collect, pieces, read};
 /// Lengths around typical buffer sizes.
 const LENGTHS: [usize; 7] = [0, 1, 4096, 256 * 1024, 256 * 1024 + 1, 1024 * 1024 + 7, 3 * 1024 * 1024];
 
-pub(super) async fn arrive_as_they_were(store: &Fresh) {
+pub(super) async fn are_stored_unchanged(store: &Fresh) {
     for length in LENGTHS {
         let content = blob(bytes(length));
         let descriptor = content.descriptor();
@@ -25,7 +25,7 @@ pub(super) async fn arrive_as_they_were(store: &Fresh) {
         assert!(store.exists(descriptor).await.expect("exists"), "{length} bytes exist");
         assert_eq!(read(&source(store), descriptor).await.expect("read"), bytes(length));
     }
-    // In pieces that fit no buffer, from a stream that can't be read again.
+    // From a stream that can be read only once, in pieces whose size is no multiple of a buffer size.
     let all = bytes(2_000_003);
     let stream = pieces(all.chunks(70_001).map(|piece| all.slice_ref(piece)));
     let descriptor = Descriptor::of(MediaType::LAYER_TAR, &all);
@@ -52,7 +52,7 @@ pub(super) async fn ranges(store: &Fresh) {
     assert_eq!(stored.bytes(u64::MAX).await.expect("read again"), all);
 }
 
-pub(super) async fn twice_and_together(store: &Fresh) {
+pub(super) async fn repeated_and_concurrent_pushes(store: &Fresh) {
     let content = blob(bytes(500_000));
     let pushes = join_all((0..8).map(|_| store.push(&content, PushMode::Untagged))).await;
     assert!(pushes.iter().all(Result::is_ok), "pushes of one digest at once: {pushes:?}");
@@ -82,7 +82,7 @@ pub(super) async fn other_algorithms(store: &Fresh, abilities: Abilities) {
     }
 }
 
-pub(super) async fn what_is_not_there(store: &Fresh, abilities: Abilities) {
+pub(super) async fn unknown_content(store: &Fresh, abilities: Abilities) {
     let absent = blob("absent").descriptor().clone();
     assert!(!store.exists(&absent).await.expect("exists"));
     let error = read(&source(store), &absent).await.expect_err("nothing to read");
@@ -96,7 +96,7 @@ pub(super) async fn what_is_not_there(store: &Fresh, abilities: Abilities) {
         let error = store.delete(DeleteTarget::Content(&absent)).await.expect_err("nothing to delete");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
-    // A store supports concurrent calls, each of which gets its own result.
+    // Concurrent calls.
     let store = Arc::clone(store);
     let answers = join_all((0..8).map(|_| store.exists(&absent))).await;
     assert!(answers.into_iter().all(|answer| !answer.expect("exists")));

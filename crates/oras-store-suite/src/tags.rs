@@ -1,4 +1,4 @@
-//! Tags name manifests, one each.
+//! Each tag names one manifest.
 
 use futures::TryStreamExt;
 use futures::future::join_all;
@@ -7,20 +7,20 @@ use oras_store::PushMode;
 use super::{Abilities, Fresh, source};
 use crate::nodes::{empty, manifest, push_all, read};
 
-/// The tags after `last`, in the store's order.
+/// Lists the tags after `last`, in the order of the store.
 async fn tags(store: &Fresh, last: Option<&str>) -> Vec<String> {
     store.tags(last).try_collect().await.expect("tags")
 }
 
-pub(super) async fn move_and_stay(store: &Fresh) {
+pub(super) async fn are_replaced(store: &Fresh) {
     let (one, two) = (manifest("one", &[]), manifest("two", &[]));
     store.push(&empty(), PushMode::Untagged).await.expect("push");
-    // A tag stores the manifest if it is not there.
+    // A push with a tag also stores the manifest.
     store.push(&one, PushMode::Tagged("v1")).await.expect("tag");
     assert!(store.exists(one.descriptor()).await.expect("exists"));
     store.push(&one, PushMode::Tagged("stable")).await.expect("tag again");
     store.push(&two, PushMode::Tagged("v1")).await.expect("move the tag");
-    store.push(&two, PushMode::Tagged("v1")).await.expect("to where it is");
+    store.push(&two, PushMode::Tagged("v1")).await.expect("tag the same manifest again");
     assert_eq!(store.resolve("v1").await.expect("resolve").digest, two.descriptor().digest);
     assert_eq!(store.resolve("stable").await.expect("resolve").digest, one.descriptor().digest);
     // The manifest that the tag named before still exists.
@@ -30,7 +30,7 @@ pub(super) async fn move_and_stay(store: &Fresh) {
     assert_eq!(Some(&read(&source(store), one.descriptor()).await.expect("read")), one.in_memory());
 }
 
-pub(super) async fn lists(store: &Fresh, abilities: Abilities) {
+pub(super) async fn are_listed(store: &Fresh, abilities: Abilities) {
     let node = manifest("listed", &[]);
     push_all(store.as_ref(), &[&node]).await;
     assert!(store.tags(None).try_collect::<Vec<_>>().await.is_ok_and(|tags| tags.is_empty()));
@@ -44,12 +44,12 @@ pub(super) async fn lists(store: &Fresh, abilities: Abilities) {
         return;
     }
     assert_eq!(found, ["A", "latest", "v10", "v2"]);
-    assert_eq!(tags(store, Some("latest")).await, ["v10", "v2"], "`last` itself is not meant");
+    assert_eq!(tags(store, Some("latest")).await, ["v10", "v2"], "`last` itself is excluded");
     assert_eq!(tags(store, Some("m")).await, ["v10", "v2"], "`last` need not exist");
     assert!(tags(store, Some("v2")).await.is_empty());
 }
 
-pub(super) async fn many_at_once(store: &Fresh) {
+pub(super) async fn concurrent_pushes(store: &Fresh) {
     store.push(&empty(), PushMode::Untagged).await.expect("push");
     let nodes: Vec<_> =
         (0..12).map(|number| (manifest(&format!("{number}"), &[]), format!("t{number:02}"))).collect();
