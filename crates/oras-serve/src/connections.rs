@@ -25,7 +25,7 @@ use crate::limits::connection_activity::Peer;
 use crate::limits::write_timeout::WriteTimeout;
 use crate::ops::tls_certificate::Certificate;
 use crate::ops::write_tasks::log_panic;
-use crate::registry::Registry;
+use crate::registry_state::RegistryState;
 
 /// How long a client may take to send the head of a request, and may keep a connection idle. Longer than common clients
 /// keep idle connections (90 s in Go and reqwest), so that no client sends a request on a connection that the server is
@@ -68,7 +68,7 @@ const HTTPS_ONLY: &[u8] =
 /// The state that all connections share.
 pub(crate) struct Connections {
     pub(crate) certificate: Option<Certificate>,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Arc<RegistryState>,
 }
 
 impl Connections {
@@ -148,7 +148,7 @@ impl Connections {
 
 /// One connection.
 struct Connection {
-    registry: Arc<Registry>,
+    registry: Arc<RegistryState>,
     peer: Peer,
     /// The maximum number of bytes that are read or written in one step.
     buffer: usize,

@@ -7,12 +7,12 @@ use futures::{Stream, TryStreamExt};
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 
 /// The reason why a body ended early.
 pub(crate) type BodyError = Box<dyn Error + Send + Sync>;
-/// The body of a request or a response. The default is an empty body.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
+/// The body of a response. The default is an empty body.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub(crate) type Request = http::Request<Body>;
 pub(crate) type Response = http::Response<Body>;
 
@@ -21,8 +21,12 @@ pub(crate) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Returns the body of a request from its connection.
-pub(crate) fn received(body: Incoming) -> Body {
+/// Returns the body of a request in the type that the handlers receive.
+pub(crate) fn received<B>(body: B) -> Body
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyError>,
+{
     body.map_err(Into::into).boxed_unsync()
 }
 

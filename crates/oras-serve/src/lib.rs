@@ -2,7 +2,13 @@
 //!
 //! [`Stores`] opens the store of each repository; [`PerRepository`] implements it with a closure. [`Server`] speaks
 //! HTTP: blobs with ranges, uploads in one request, streamed or in chunks, mounts, manifests by tag and digest, tags,
-//! catalog, referrers, deletes. With the feature `page`, a web page at `/` shows the repositories.
+//! catalog, referrers, deletes. [`Registry`] is the same without a port of its own, for a program that serves it beside
+//! its own routes.
+//!
+//! | feature | effect |
+//! |---|---|
+//! | `page` | a web page at `/` shows the repositories |
+//! | `axum` | `Registry::router` returns the routes for axum |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -21,6 +27,7 @@
 
 mod api;
 mod auth;
+mod base_path;
 mod connections;
 mod digests_in_use;
 mod http_message;
@@ -30,6 +37,7 @@ mod ops;
 mod page;
 mod per_repository;
 mod registry;
+mod registry_state;
 mod server;
 mod server_options;
 mod stores;
@@ -37,10 +45,14 @@ mod stores;
 pub use api::warnings::Warnings;
 pub use auth::htpasswd::User;
 pub use digests_in_use::DigestsInUse;
+pub use http_message::Body;
 pub use ops::access_log::ACCESS_TARGET;
 pub use ops::config_file::Misconfigured;
 pub use ops::tls_certificate::Tls;
+pub use oras_spec as spec;
+pub use oras_store as store;
 pub use per_repository::PerRepository;
+pub use registry::Registry;
 pub use server::Server;
 pub use server_options::ServerOptions;
 pub use stores::Stores;

@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
 
-use crate::auth::challenge;
 use crate::connections::{Connections, GRACE};
-use crate::ops::config_file::Misconfigured;
 use crate::ops::tls_certificate::{self, Certificate};
 use crate::registry::Registry;
 use crate::server_options::ServerOptions;
@@ -21,28 +19,41 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     certificate: Option<Certificate>,
-    registry: Arc<Registry>,
+    registry: Registry,
 }
 
 impl Server {
     /// Listens on `address`; port 0 is any free port. Requests are answered by [`Server::run`].
     ///
     /// # Errors
-    /// Fails if it can't listen on the address; with [`Misconfigured`] inside if the certificate, its key, the file of
-    /// users, the file of rules or the public URL can't be used.
+    /// Fails if it can't listen on the address; with [`Misconfigured`](crate::Misconfigured) inside if the certificate,
+    /// its key, the file of users, the file of rules, the public URL or the base path can't be used.
     pub async fn bind(
         address: impl ToSocketAddrs,
-        mut options: ServerOptions,
+        options: ServerOptions,
         stores: Arc<dyn Stores>,
     ) -> io::Result<Self> {
-        let certificate = options.tls.take().map(tls_certificate::load).transpose()?;
-        if let Some(url) = options.public_url.as_ref().filter(|url| !challenge::is_public_url(url)) {
-            let message = format!("{url:?} is not a URL such as https://registry.example");
-            return Err(Misconfigured(message).into());
-        }
         // Reads the files before it binds the port: a misconfigured server never accepts a connection.
-        let registry = Arc::new(Registry::new(options, certificate.is_some(), stores)?);
+        let (certificate, registry) = prepare(options, stores)?;
         let listener = TcpListener::bind(address).await?;
+        Self::of(listener, certificate, registry)
+    }
+
+    /// Uses a listener of the caller: one with socket options, or one that a supervisor passed to the process. Requests
+    /// are answered by [`Server::run`].
+    ///
+    /// # Errors
+    /// The errors of [`Server::bind`] except those of the address.
+    pub fn from_listener(
+        listener: TcpListener,
+        options: ServerOptions,
+        stores: Arc<dyn Stores>,
+    ) -> io::Result<Self> {
+        let (certificate, registry) = prepare(options, stores)?;
+        Self::of(listener, certificate, registry)
+    }
+
+    fn of(listener: TcpListener, certificate: Option<Certificate>, registry: Registry) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self { listener, address, certificate, registry })
     }
@@ -60,7 +71,8 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         tracing::info!(address = %self.address, tls = self.certificate.is_some(), "listening");
         self.warn_of_risks();
-        let connections = Connections { certificate: self.certificate, registry: Arc::clone(&self.registry) };
+        let state = Arc::clone(&self.registry.state);
+        let connections = Connections { certificate: self.certificate, registry: state };
         let mut stopped = Instant::now();
         let shutdown = async {
             shutdown.await;
@@ -69,18 +81,21 @@ impl Server {
         // `maintain` never returns. When `accept` returns, the select cancels running maintenance.
         tokio::select! {
             () = connections.accept(self.listener, shutdown) => (),
-            () = maintain(&self.registry) => (),
+            never = self.registry.maintain() => match never {},
         }
         // Writes of clients that have disconnected may still run. They share the grace period with the connections.
         let left = GRACE.saturating_sub(stopped.elapsed());
-        drop(tokio::time::timeout(left, self.registry.write_tasks.finish()).await);
+        if tokio::time::timeout(left, self.registry.finish_writes()).await.is_err() {
+            tracing::warn!("writes did not end in time");
+            self.registry.state.write_tasks.abort();
+        }
         tracing::info!(address = %self.address, "stopped");
         Ok(())
     }
 
     /// Logs warnings about unknown users in rules, and about risks on the network.
     fn warn_of_risks(&self) {
-        let access = &self.registry.access;
+        let access = &self.registry.state.access;
         for user in access.unknown_users() {
             tracing::warn!(user, "unknown user in rules");
         }
@@ -88,7 +103,7 @@ impl Server {
         if self.address.ip().is_loopback() {
             return;
         }
-        if !access.has_users() && !self.registry.options.read_only {
+        if !access.has_users() && !self.registry.state.options.read_only {
             tracing::warn!(
                 "every client that reaches this server may write to it, because there are no users"
             );
@@ -99,15 +114,15 @@ impl Server {
     }
 }
 
-/// Runs the maintenance of the stores at intervals, forever: garbage collection and the deletion of stale files.
-async fn maintain(registry: &Registry) {
-    loop {
-        tokio::time::sleep(registry.options.maintenance).await;
-        // A read-only server must not change any file, so it does not collect garbage either.
-        if !registry.options.read_only {
-            registry.stores.maintain(&registry.digests_in_use).await;
-        }
-    }
+/// Loads the certificate, and makes the registry.
+fn prepare(
+    mut options: ServerOptions,
+    stores: Arc<dyn Stores>,
+) -> io::Result<(Option<Certificate>, Registry)> {
+    let certificate = options.tls.take().map(tls_certificate::load).transpose()?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let registry = Registry::with_scheme(options, Some(scheme), stores)?;
+    Ok((certificate, registry))
 }
 
 impl std::fmt::Debug for Server {

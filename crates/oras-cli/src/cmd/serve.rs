@@ -118,26 +118,30 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         repository: args.repository.clone(),
         garbage_collection: garbage_collection(args)?,
         proxy: proxy(args, matches)?,
-        server: ServerOptions {
-            read_only: args.read_only,
-            sparse: args.sparse,
-            htpasswd: htpasswd(args)?,
-            anonymous_pull: args.anonymous_pull,
-            rules: args.rules.as_ref().map(PathBuf::from),
-            public_url: args.public_url.clone(),
-            open_metrics: args.open_metrics,
-            max_connections: max_connections(args)?,
-            tls: tls(args)?,
-            page: !args.no_page,
-            min_chunk_size: args.min_chunk_size,
-            ..ServerOptions::default()
-        },
+        server: server_options(args)?,
     };
     // The handlers are installed before the start, because an early signal would end the process at once.
     let stop = stop()?;
     let server = oras::serve(options).await?;
     print::line(format!("listening on {}", server.local_addr()))?;
     server.run(stop).await.map_err(|error| Failure::new(format!("failed to serve: {error}")))
+}
+
+/// Returns the options of the server itself.
+fn server_options(args: &ServeArgs) -> Result<ServerOptions, Failure> {
+    let mut options = ServerOptions::default()
+        .read_only(args.read_only)
+        .sparse(args.sparse)
+        .anonymous_pull(args.anonymous_pull)
+        .open_metrics(args.open_metrics)
+        .max_connections(max_connections(args)?)
+        .page(!args.no_page);
+    options.htpasswd = htpasswd(args)?;
+    options.rules = args.rules.as_ref().map(PathBuf::from);
+    options.public_url.clone_from(&args.public_url);
+    options.tls = tls(args)?;
+    options.min_chunk_size = args.min_chunk_size;
+    Ok(options)
 }
 
 /// Returns the storage of the server: the path of the layouts, or memory if no path is given.
@@ -271,7 +275,7 @@ fn open_files() -> usize {
 fn tls(args: &ServeArgs) -> Result<Option<Tls>, Failure> {
     match (&args.cert_file, &args.key_file) {
         (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some(Tls { certificate: certificate.into(), key: key.into() })),
+        (Some(certificate), Some(key)) => Ok(Some(Tls::new(certificate, key))),
         _ => Err(Failure::new("`--cert-file` and `--key-file` go together")),
     }
 }

@@ -15,7 +15,7 @@ use super::range::{self, RequestedRange};
 use super::request_context::RequestContext;
 use super::verified_stream::verified_stream;
 use crate::http_message::{Body, Response, empty, make_response, streamed};
-use crate::registry::Registry;
+use crate::registry_state::RegistryState;
 
 /// Parses a digest in a path or a query.
 pub(super) fn parse_digest(text: &str) -> Result<Digest, ApiError> {
@@ -115,7 +115,11 @@ fn sent_range(header: Option<&str>, size: u64) -> Result<Option<Range<u64>>, Api
 
 /// Opens a whole blob; the stream ends with an error instead of the last piece if the bytes are damaged. A blob of one
 /// piece is verified before its response begins. Returns `None` if it is damaged and was deleted.
-async fn verified(registry: &Registry, name: &str, content: &Content) -> Result<Option<ByteStream>, Error> {
+async fn verified(
+    registry: &RegistryState,
+    name: &str,
+    content: &Content,
+) -> Result<Option<ByteStream>, Error> {
     let node = content.descriptor();
     let mut stream = verified_stream(node, content.unverified(0..node.size).await?)?;
     let first = match stream.try_next().await {

@@ -11,5 +11,6 @@ use super::request_context::RequestContext;
 /// Lists the repositories that the sender may read.
 pub(super) async fn list(context: &RequestContext) -> Answer {
     let names = context.readable_repositories().await.map_err(failed)?;
-    page_of(names, &context.query, "/v2/_catalog", |repositories| json::to_vec(&CatalogPage { repositories }))
+    let path = context.api_path("_catalog");
+    page_of(names, &context.query, &path, |repositories| json::to_vec(&CatalogPage { repositories }))
 }

@@ -1,15 +1,14 @@
 //! The endpoint of a request. Its path is decoded and parsed once: authorization and dispatch read the same value.
 
-use http::Uri;
 use percent_encoding::percent_decode_str;
 
 use super::route::Route;
 
 /// The path at which tokens are issued.
 pub(crate) const TOKEN_PATH: &str = "/token";
-const METRICS_PATH: &str = "/metrics";
-const LIVE_PATH: &str = "/healthz";
-const READY_PATH: &str = "/readyz";
+pub(crate) const METRICS_PATH: &str = "/metrics";
+pub(crate) const LIVE_PATH: &str = "/healthz";
+pub(crate) const READY_PATH: &str = "/readyz";
 
 /// The endpoint that the path of a request names.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,10 +27,10 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Decodes and parses the path of a URI.
-    pub(crate) fn parse(uri: &Uri) -> Self {
+    /// Decodes and parses a path without the base path.
+    pub(crate) fn parse(path: &str) -> Self {
         // Decodes before parsing, so that authorization and dispatch interpret an encoded slash in the same way.
-        let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+        let path = percent_decode_str(path).decode_utf8_lossy();
         match &*path {
             TOKEN_PATH => Self::Token,
             METRICS_PATH => Self::Metrics,

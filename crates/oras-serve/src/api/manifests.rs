@@ -101,7 +101,7 @@ pub(super) async fn put(context: &RequestContext, name: &str, reference: &str, b
         store.push(&content, PushMode::Tagged(tag)).await.map_err(failed)?;
     }
     let mut headers = vec![
-        ("location", format!("/v2/{name}/manifests/{}", node.digest)),
+        ("location", context.api_path(format_args!("{name}/manifests/{}", node.digest))),
         ("docker-content-digest", node.digest.to_string()),
         ("etag", etag(&node.digest)),
     ];

@@ -39,7 +39,8 @@ pub(super) async fn list(context: &RequestContext, name: &str, digest: &str) -> 
     }
     if let Some(last) = last {
         let n = query.get("n").map(|n| format!("&n={}", encoded(n))).unwrap_or_default();
-        let next = format!("</v2/{name}/referrers/{digest}?last={last}{n}{filter}>; rel=\"next\"");
+        let path = context.api_path(format_args!("{name}/referrers/{digest}"));
+        let next = format!("<{path}?last={last}{n}{filter}>; rel=\"next\"");
         set_header(&mut response, "link", &next);
     }
     Ok(response)

@@ -1,5 +1,6 @@
 //! The context of one request, which all handlers receive.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -15,11 +16,11 @@ use crate::auth::identity::Identity;
 use crate::auth::scope::Action;
 use crate::limits::client_id::ClientId;
 use crate::limits::connection_activity::Peer;
-use crate::registry::Registry;
+use crate::registry_state::RegistryState;
 
 /// A request without its body, and its sender. It is created once, after authorization.
 pub(crate) struct RequestContext {
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Arc<RegistryState>,
     pub(crate) peer: Peer,
     pub(crate) endpoint: Endpoint,
     pub(crate) identity: Identity,
@@ -42,6 +43,11 @@ impl RequestContext {
     /// Returns true if the sender may do `action` in a repository.
     pub(crate) fn may(&self, repository: &str, action: Action) -> bool {
         self.registry.access.may(&self.identity, repository, action)
+    }
+
+    /// Returns the path of an endpoint below `/v2/`, as clients see it.
+    pub(crate) fn api_path(&self, rest: impl Display) -> String {
+        format!("{}/v2/{rest}", self.registry.options.base_path)
     }
 
     /// Returns the repositories that the sender may read. A token for the catalog covers all of them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use hyper::body::Body as _;
 
 use super::conditions::Conditions;
@@ -22,11 +22,12 @@ use crate::limits::request_body;
 use crate::ops::access_log::AccessLogEntry;
 #[cfg(feature = "page")]
 use crate::page;
-use crate::registry::Registry;
+use crate::registry_state::RegistryState;
 
 /// Answers one request and logs it.
-pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request) -> Response {
-    let endpoint = Endpoint::parse(request.uri());
+pub(crate) async fn serve(registry: Arc<RegistryState>, peer: Peer, request: Request) -> Response {
+    let endpoint = registry.endpoint(request.uri());
+    let version = request.version();
     let is_head = request.method() == Method::HEAD;
     // The entry begins before anything can fail or wait, so that every request is logged with its whole duration.
     let entry = AccessLogEntry::begin(&registry.metrics, &peer, &endpoint, &request);
@@ -39,7 +40,8 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request)
         // Clients such as dockerd recognize a registry by this header, also on errors.
         set_header(&mut response, "docker-distribution-api-version", "registry/2.0");
     }
-    if !request_body::discard_unread(&activity).await {
+    // HTTP/2 has no such header: the server resets the stream in place of the connection.
+    if !request_body::discard_unread(&activity).await && version < Version::HTTP_2 {
         set_header(&mut response, "connection", "close");
     }
     entry.finish(&response);
@@ -55,7 +57,7 @@ pub(crate) async fn serve(registry: Arc<Registry>, peer: Peer, request: Request)
 
 /// Resolves the namespace, then authorizes, then calls the handler.
 async fn answer(
-    registry: Arc<Registry>,
+    registry: Arc<RegistryState>,
     peer: Peer,
     endpoint: Endpoint,
     request: Request,

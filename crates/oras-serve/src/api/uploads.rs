@@ -31,17 +31,19 @@ pub(super) async fn open(context: &RequestContext, name: &str, body: Body) -> An
     if let Some(digest) = mounted
         && mount(context, query.get("from"), &*store, &digest).await?
     {
-        return Ok(created(name, &digest));
+        return Ok(created(context, name, &digest));
     }
     if let Some(digest) = whole {
-        return store_whole(&*store, name, algorithm, &digest, body).await;
+        store_whole(&*store, algorithm, &digest, body).await?;
+        return Ok(created(context, name, &digest));
     }
     let id = uploads.new_id();
     let (media_type, ingest_name) = (MediaType::OCTET_STREAM, IngestName::New(&id));
     let options = IngestOptions { media_type, algorithm, name: ingest_name };
     let ingest = store.begin(options).await.map_err(failed)?;
     uploads.insert(NewSession { repository: name, id: &id, client: Some(client) }, ingest);
-    let mut response = accepted(name, &id, 0, StatusCode::ACCEPTED);
+    let upload = UploadRequest { context, name, id: &id };
+    let mut response = upload.accepted(0, StatusCode::ACCEPTED);
     if let Some(minimum) = context.registry.options.min_chunk_size {
         set_header(&mut response, "oci-chunk-min-length", &minimum.to_string());
     }
@@ -63,11 +65,10 @@ fn algorithm(query: &Query, known: Option<&Digest>) -> Result<Algorithm, ApiErro
 /// Stores a blob that one request uploads.
 async fn store_whole(
     store: &dyn Store,
-    name: &str,
     algorithm: Algorithm,
     digest: &Digest,
     body: Body,
-) -> Answer {
+) -> Result<(), ApiError> {
     let options = IngestOptions { algorithm, ..IngestOptions::new(MediaType::OCTET_STREAM) };
     let ingest = store.begin(options).await.map_err(failed)?;
     // There is no session, so a failed request drops the ingest and its bytes.
@@ -75,7 +76,7 @@ async fn store_whole(
     receive(&mut slot, body, 0, None).await?;
     let ingest = slot.ok_or_else(ApiError::upload_unknown)?;
     ingest.commit(Some(digest)).await.map_err(failed)?;
-    Ok(created(name, digest))
+    Ok(())
 }
 
 /// A request to an upload session.
@@ -94,7 +95,7 @@ impl UploadRequest<'_> {
         self.receive(&session, &mut lock, body).await?;
         let registry = &self.context.registry;
         registry.uploads.record_chunk(self.id, session.written() - before, registry.options.min_chunk_size);
-        Ok(accepted(self.name, self.id, session.written(), StatusCode::ACCEPTED))
+        Ok(self.accepted(session.written(), StatusCode::ACCEPTED))
     }
 
     /// PUT: appends the last bytes, if any, and commits the blob under its digest. The session ends, even if the digest
@@ -109,13 +110,13 @@ impl UploadRequest<'_> {
         // Removed before the commit, which consumes the ingest: a concurrent request sees an unknown upload.
         self.context.registry.uploads.remove(self.id);
         ingest.commit(Some(&digest)).await.map_err(failed)?;
-        Ok(created(self.name, &digest))
+        Ok(created(self.context, self.name, &digest))
     }
 
     /// GET: returns the number of received bytes, even while another request appends bytes.
     pub(super) async fn status(&self) -> Answer {
         let session = self.find().await?;
-        Ok(accepted(self.name, self.id, session.written(), StatusCode::NO_CONTENT))
+        Ok(self.accepted(session.written(), StatusCode::NO_CONTENT))
     }
 
     /// DELETE: cancels the upload (distribution-spec, main, "Canceling a blob upload").
@@ -199,8 +200,19 @@ impl UploadRequest<'_> {
 
     /// Adds headers to an error, with which the client can resume the upload.
     fn with_location(&self, error: ApiError, written: u64) -> ApiError {
-        let headers = upload_headers(self.name, self.id, written).into_iter();
+        let headers = self.headers(written).into_iter();
         headers.fold(error, |error, (name, value)| error.with_header(name, value))
+    }
+
+    /// Returns the headers with the URL of the upload and the range of its received bytes. `0-0` also means no bytes,
+    /// because the grammar has no empty range.
+    fn headers(&self, written: u64) -> [(&'static str, String); 2] {
+        let location = self.context.api_path(format_args!("{}/blobs/uploads/{}", self.name, self.id));
+        [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
+    }
+
+    fn accepted(&self, written: u64, status: StatusCode) -> Response {
+        empty(status, &self.headers(written))
     }
 }
 
@@ -208,18 +220,7 @@ fn failed(error: Error) -> ApiError {
     ApiError::from_store(error, ApiError::upload_unknown)
 }
 
-fn created(name: &str, digest: &Digest) -> Response {
-    let location = format!("/v2/{name}/blobs/{digest}");
+fn created(context: &RequestContext, name: &str, digest: &Digest) -> Response {
+    let location = context.api_path(format_args!("{name}/blobs/{digest}"));
     empty(StatusCode::CREATED, &[("location", location), ("docker-content-digest", digest.to_string())])
-}
-
-/// Returns the headers with the URL of an upload and the range of its received bytes. For an upload without
-/// bytes the range is `0-0`, because the grammar has no empty range.
-fn upload_headers(name: &str, id: &str, written: u64) -> [(&'static str, String); 2] {
-    let location = format!("/v2/{name}/blobs/uploads/{id}");
-    [("location", location), ("range", format!("0-{}", written.saturating_sub(1)))]
-}
-
-fn accepted(name: &str, id: &str, written: u64, status: StatusCode) -> Response {
-    empty(status, &upload_headers(name, id, written))
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use super::tokens::SERVICE;
 use crate::api::endpoint::TOKEN_PATH;
 use crate::api::error::ApiError;
-use crate::registry::Registry;
+use crate::registry_state::RegistryState;
 
 /// Headers that a reverse proxy adds.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for"];
@@ -16,15 +16,16 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-host", "x-forwarded-prot
 /// which contains no URL.
 ///
 /// The host is taken from the public URL or from the request. A forged `Host` misleads only its sender, because no
-/// cache stores the response. Behind a reverse proxy without a public URL the scheme is unknown: the client may use
-/// HTTPS where this server sees HTTP.
-pub(super) fn realm(registry: &Registry, head: &Parts) -> Option<String> {
+/// cache stores the response. Behind a reverse proxy, and in a registry without a server, the scheme is unknown if
+/// there is no public URL: the client may use HTTPS where this server sees HTTP.
+pub(super) fn realm(registry: &RegistryState, head: &Parts) -> Option<String> {
     let base = match &registry.options.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None if FORWARDED.iter().any(|name| head.headers.contains_key(*name)) => return None,
         None => {
-            let scheme = if registry.is_secure { "https" } else { "http" };
-            format!("{scheme}://{}", host(&head.uri, &head.headers)?)
+            // A request over HTTP/2 names its scheme. A wrong guess could make clients send passwords unencrypted.
+            let scheme = registry.scheme.or(head.uri.scheme_str())?;
+            format!("{scheme}://{}{}", host(&head.uri, &head.headers)?, registry.options.base_path)
         }
     };
     Some(format!("{base}{TOKEN_PATH}"))
@@ -36,15 +37,6 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = named.or_else(|| headers.get(header::HOST)?.to_str().ok())?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     (!host.is_empty() && host.len() <= 262 && host.chars().all(is_plain)).then_some(host)
-}
-
-/// Returns true if a URL can be sent to clients: `http` or `https`, a host, and optionally a path.
-pub(crate) fn is_public_url(text: &str) -> bool {
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
-    let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    // Quotes and backslashes would end the quoted `realm`, and commas separate challenges.
-    scheme && authority && uri.query().is_none() && !text.contains(['"', '\\', ','])
 }
 
 /// Why the client must log in, or log in again.
@@ -121,24 +113,5 @@ mod tests {
         let (uri, headers) = (Uri::from_static("http://other.example/v2/"), HeaderMap::new());
         assert_eq!(host(&uri, &headers), Some("other.example"));
         assert_eq!(host(&Uri::from_static("/v2/"), &headers), None);
-    }
-
-    #[test]
-    fn public_url_has_a_host_and_at_most_a_path() {
-        for good in ["https://registry.example", "http://localhost:5000/", "https://a.example/registry"] {
-            assert!(is_public_url(good), "{good}");
-        }
-        for bad in [
-            "registry.example",
-            "ftp://a",
-            "https://",
-            "/",
-            "https://a?b",
-            "https://u:p@a",
-            "https://a\"",
-            "",
-        ] {
-            assert!(!is_public_url(bad), "{bad}");
-        }
     }
 }

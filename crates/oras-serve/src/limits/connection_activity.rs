@@ -36,7 +36,7 @@ pub(crate) struct ConnectionActivity {
 }
 
 impl ConnectionActivity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             last: Mutex::new(Instant::now()),
             head: AtomicUsize::default(),

@@ -27,7 +27,8 @@ pub(crate) fn without_bom(text: &str) -> &str {
 }
 
 /// A file, or a value of [`ServerOptions`](crate::ServerOptions), that the server can't use. It is the inner error of the
-/// [`io::Error`] that [`Server::bind`](crate::Server::bind) returns, and distinguishes it from an error of the address.
+/// [`io::Error`] that [`Server::bind`](crate::Server::bind) and [`Registry::new`](crate::Registry::new) return, and
+/// distinguishes it from an error of the address.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misconfigured(pub(crate) String);

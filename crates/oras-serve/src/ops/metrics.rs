@@ -181,7 +181,7 @@ mod tests {
     fn counts_requests_under_fixed_labels() {
         let metrics = Metrics::default();
         let strange = Method::from_bytes(b"EVIL").unwrap();
-        let blob = label(&Endpoint::parse(&"/v2/a/blobs/x".parse().unwrap()));
+        let blob = label(&Endpoint::parse("/v2/a/blobs/x"));
         for (method, status, took) in
             [(Method::GET, 200, 700), (Method::GET, 206, 70_000_000), (strange, 405, 3)]
         {

@@ -13,11 +13,19 @@ use super::reloaded_files::ReloadedFiles;
 
 /// The files of a certificate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Tls {
     /// The certificate and its chain, in a PEM file.
     pub certificate: PathBuf,
     /// The private key, in a PEM file.
     pub key: PathBuf,
+}
+
+impl Tls {
+    /// Names the PEM files of a certificate with its chain, and of its private key.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key: key.into() }
+    }
 }
 
 /// The TLS configuration with the current certificate.

@@ -1,6 +1,7 @@
 //! Tasks of write requests, which continue to their end even if the client disconnects.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -51,13 +52,17 @@ impl WriteTasks {
         (Arc::strong_count(token) <= limit).then(|| Arc::clone(token))
     }
 
-    /// Waits until the running writes have ended.
+    /// Waits until no write is running. The writes continue if the future is dropped.
     pub(crate) async fn finish(&self) {
-        // The tasks are taken out of the mutex, because its lock must not be held across an await.
-        let mut tasks = std::mem::take(&mut *self.tasks.lock());
-        while let Some(ended) = tasks.join_next().await {
+        // Locked for each poll, because a lock must not be held across an await.
+        while let Some(ended) = poll_fn(|cx| self.tasks.lock().poll_join_next(cx)).await {
             log_panic(ended, "a write failed");
         }
+    }
+
+    /// Cancels the running writes.
+    pub(crate) fn abort(&self) {
+        self.tasks.lock().abort_all();
     }
 }
 

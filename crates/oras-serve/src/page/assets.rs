@@ -6,7 +6,7 @@ use oras_spec::Digest;
 
 /// A built-in file. Its name contains a digest of its content, so that browsers can cache it.
 pub(super) struct Asset {
-    name: String,
+    pub(super) name: String,
     pub(super) media_type: &'static str,
     pub(super) text: &'static str,
 }
@@ -16,11 +16,6 @@ impl Asset {
         let digest = Digest::sha256(text.as_bytes()).encoded();
         // Twelve digits are enough: the name only has to change with the content.
         Self { name: format!("{}.{extension}", &digest[..12]), media_type, text }
-    }
-
-    /// Returns the path of the file.
-    pub(super) fn path(&self) -> String {
-        format!("/-/_/{}", self.name)
     }
 }
 

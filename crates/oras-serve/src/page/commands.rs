@@ -31,6 +31,11 @@ pub(super) fn host(context: &RequestContext) -> &str {
     host.and_then(|host| check_registry(host).ok()).unwrap_or("REGISTRY")
 }
 
+/// Returns true if common clients can reach this registry: a reference has no place for a base path.
+pub(super) fn can_reach(context: &RequestContext) -> bool {
+    context.registry.options.base_path.is_empty()
+}
+
 /// Returns the scheme and the rest of the public URL.
 fn public_url(context: &RequestContext) -> Option<(&str, &str)> {
     context.registry.options.public_url.as_deref()?.split_once("://")
@@ -43,7 +48,7 @@ fn is_plain_http(context: &RequestContext) -> bool {
         return scheme != "https";
     }
     let proxied = context.head.headers.get("x-forwarded-proto").is_some_and(|value| value == "https");
-    !context.registry.is_secure && !proxied
+    context.registry.scheme != Some("https") && !proxied
 }
 
 /// Returns `--flag ` if `oras` needs the flag to use plain HTTP, which it uses by default only for `localhost`.
@@ -52,7 +57,8 @@ pub(super) fn plain_http_flag(context: &RequestContext, flag: &str) -> String {
     if is_plain_http(context) && !is_local { format!("--{flag} ") } else { String::new() }
 }
 
-/// Returns the command lines that pull a manifest. `has_files` means that `oras pull` would write files.
+/// Returns the command lines that pull a manifest, or none if clients can't reach this registry. `has_files` means that
+/// `oras pull` would write files.
 pub(super) fn pull_commands(
     context: &RequestContext,
     ShownManifest { name, tag, node }: &ShownManifest<'_>,
@@ -61,6 +67,9 @@ pub(super) fn pull_commands(
 ) -> Vec<Command> {
     let reference = format!("{}/{name}@{}", host(context), node.digest);
     let mut lines = Vec::new();
+    if !can_reach(context) {
+        return lines;
+    }
     if has_files {
         let line = format!("oras pull {}{reference}", plain_http_flag(context, "plain-http"));
         lines.push(Command { purpose: "Pull the files", line });

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use maud::Markup;
 
-use super::links::PagePath;
+use super::links::{Links, PagePath};
 use super::page_request::PageError;
 use super::{assets, manifest_page, repositories_page, tags_page, template};
 use crate::api::error::ApiError;
@@ -34,7 +34,7 @@ pub(crate) async fn answer(context: &RequestContext, path: &str) -> Response {
     }
     let (status, page) = match render(context, path).await {
         Ok(page) => (StatusCode::OK, page),
-        Err(PageError { status, message }) => (status, template::error(status, message)),
+        Err(PageError { status, message }) => (status, template::error(Links::of(context), status, message)),
     };
     // Tags move, and another visitor may not be allowed to see the page.
     protected(status, "text/html; charset=utf-8", "private, no-cache", full(page.into_string()))

@@ -4,6 +4,7 @@ use oras_spec::Digest;
 use oras_spec::reference::{check_repository, check_tag};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::api::request_context::RequestContext;
 use crate::api::route::{MAX_NAME, is_reference};
 
 /// What the path of a page shows. Names of repositories and endpoints never begin with `-` or `_`, so the paths of
@@ -62,24 +63,65 @@ pub(super) fn encoded_value(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Returns the link to the page of a repository.
-pub(super) fn to_repository(name: &str) -> String {
-    format!("/-/{}", encoded(name))
+/// Makes the links of the pages. They begin with the base path of the registry.
+#[derive(Clone, Copy)]
+pub(super) struct Links<'a> {
+    base: &'a str,
 }
 
-/// Returns the link to the page of a tag, or `None` for a malformed tag, as a layout may contain.
-pub(super) fn to_tag(name: &str, tag: &str) -> Option<String> {
-    check_tag(tag).is_ok().then(|| format!("/-/{}", encoded(&format!("{name}:{tag}"))))
+impl<'a> Links<'a> {
+    pub(super) fn of(context: &'a RequestContext) -> Self {
+        Self { base: &context.registry.options.base_path }
+    }
+
+    /// Returns the link to the list of repositories.
+    pub(super) fn home(self) -> &'a str {
+        // Without a slash at the end: axum's `nest` does not match the prefix with one.
+        if self.base.is_empty() { "/" } else { self.base }
+    }
+
+    /// Returns the link to a built-in file.
+    pub(super) fn to_asset(self, name: &str) -> String {
+        format!("{}/-/_/{name}", self.base)
+    }
+
+    /// Returns the links of a repository.
+    pub(super) fn repository(self, name: &'a str) -> RepositoryLinks<'a> {
+        RepositoryLinks { links: self, name }
+    }
 }
 
-/// Returns the link to the page of a manifest, or `None` for a digest of an unsupported algorithm.
-pub(super) fn to_manifest(name: &str, digest: &Digest) -> Option<String> {
-    digest.algorithm().map(|_| format!("/-/{}", encoded(&format!("{name}@{digest}"))))
+/// Makes the links of one repository.
+#[derive(Clone, Copy)]
+pub(super) struct RepositoryLinks<'a> {
+    pub(super) links: Links<'a>,
+    pub(super) name: &'a str,
 }
 
-/// Returns the link to the bytes of a blob or a manifest.
-pub(super) fn to_content(name: &str, kind: &str, digest: &Digest) -> Option<String> {
-    digest.algorithm().map(|_| encoded(&format!("/v2/{name}/{kind}/{digest}")))
+impl RepositoryLinks<'_> {
+    /// Returns the link to the page of the repository.
+    pub(super) fn to_page(self) -> String {
+        self.to("/-/", self.name)
+    }
+
+    /// Returns the link to the page of a tag, or `None` for a malformed tag, as a layout may contain.
+    pub(super) fn to_tag(self, tag: &str) -> Option<String> {
+        check_tag(tag).is_ok().then(|| self.to("/-/", &format!("{}:{tag}", self.name)))
+    }
+
+    /// Returns the link to the page of a manifest, or `None` for a digest of an unsupported algorithm.
+    pub(super) fn to_manifest(self, digest: &Digest) -> Option<String> {
+        digest.algorithm().map(|_| self.to("/-/", &format!("{}@{digest}", self.name)))
+    }
+
+    /// Returns the link to the bytes of a blob or a manifest.
+    pub(super) fn to_content(self, kind: &str, digest: &Digest) -> Option<String> {
+        digest.algorithm().map(|_| self.to("/v2/", &format!("{}/{kind}/{digest}", self.name)))
+    }
+
+    fn to(self, root: &str, rest: &str) -> String {
+        format!("{}{root}{}", self.links.base, encoded(rest))
+    }
 }
 
 #[cfg(test)]
@@ -105,12 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn links_are_paths_of_pages() {
+    fn links_are_paths_of_pages_below_the_base_path() {
         let digest = Digest::sha256(b"");
-        assert_eq!(to_repository("a/b"), "/-/a/b");
-        assert_eq!(to_tag("a", "v1.0_x-y").unwrap(), "/-/a:v1.0_x-y");
-        assert_eq!(to_manifest("a", &digest).unwrap(), format!("/-/a@{digest}"));
-        assert_eq!(to_tag("a", "\"><script>"), None);
-        assert_eq!(to_repository("\"><b>?#%"), "/-/%22%3E%3Cb%3E%3F%23%25");
+        for base in ["", "/registry"] {
+            let links = Links { base };
+            let [ab, a] = ["a/b", "a"].map(|name| links.repository(name));
+            assert_eq!(ab.to_page(), format!("{base}/-/a/b"));
+            assert_eq!(a.to_tag("v1.0_x-y").unwrap(), format!("{base}/-/a:v1.0_x-y"));
+            assert_eq!(a.to_manifest(&digest).unwrap(), format!("{base}/-/a@{digest}"));
+            assert_eq!(a.to_content("blobs", &digest).unwrap(), format!("{base}/v2/a/blobs/{digest}"));
+            assert_eq!(a.to_tag("\"><script>"), None);
+            assert_eq!(links.repository("\"><b>?#%").to_page(), format!("{base}/-/%22%3E%3Cb%3E%3F%23%25"));
+        }
+        assert_eq!([Links { base: "" }.home(), Links { base: "/registry" }.home()], ["/", "/registry"]);
     }
 }

@@ -9,10 +9,11 @@ use oras_store::{Content, ReadStore, Source};
 
 use super::commands::{self, ShownManifest, command_line, copy_button};
 use super::format::{LABEL, VALUE, count, number, short_digest, shown, size};
+use super::links::{Links, RepositoryLinks};
 use super::overview::{Overview, OverviewKind};
 use super::page_request::{self, PageError};
+use super::template;
 use super::tree::{Branch, Node, Tree};
-use super::{links, template};
 use crate::api::request_context::RequestContext;
 
 /// The maximum number of annotations that are shown.
@@ -31,6 +32,7 @@ pub(super) async fn render(
     name: &str,
     reference: &str,
 ) -> Result<Markup, PageError> {
+    let repository = Links::of(context).repository(name);
     let store = page_request::open(context, name).await?;
     let node = store.resolve(reference).await?;
     if !context.registry.is_manifest(reference, &node) {
@@ -44,7 +46,7 @@ pub(super) async fn render(
     let parsed = Manifest::parse(&node.media_type, bytes.clone());
     let shown_as = tag.map_or_else(|| short_digest(&node.digest), ToOwned::to_owned);
     let content = html! {
-        (template::breadcrumb(name, Some(&shown_as)))
+        (template::breadcrumb(repository, Some(&shown_as)))
         h1 { (title) }
         @match &parsed {
             Ok(manifest) => (sections(context, &store, ShownManifest { name, tag, node: &node }, manifest).await?),
@@ -53,9 +55,9 @@ pub(super) async fn render(
                 dl.facts { (identity(&node)) }
             }
         }
-        (source_section(name, &node, &bytes))
+        (source_section(repository, &node, &bytes))
     };
-    Ok(template::page(&format!("{title} – {}", commands::host(context)), &content))
+    Ok(template::page(repository.links, &format!("{title} – {}", commands::host(context)), &content))
 }
 
 /// Renders the sections of a parsed manifest.
@@ -66,6 +68,7 @@ async fn sections(
     manifest: &Manifest,
 ) -> Result<Markup, PageError> {
     let ShownManifest { name, node, .. } = shown;
+    let repository = Links::of(context).repository(name);
     let tree = Tree::of(store, manifest).await;
     let referrers = match context.registry.options.referrers {
         true => Some(Tree::of_referrers(&**store, node).await?),
@@ -75,37 +78,39 @@ async fn sections(
     let commands = commands::pull_commands(context, &shown, overview.kind, tree.has_files());
     Ok(html! {
         p.lead { bdi { (overview.description) } @if let Some(bytes) = overview.size { ", " (size(bytes)) } }
-        section aria-labelledby="get" {
-            h2 #get { "Get it" }
-            @for (number, command) in commands.iter().enumerate() {
-                p.what { (command.purpose) }
-                (command_line(&format!("command-{number}"), &command.line))
+        @if !commands.is_empty() {
+            section aria-labelledby="get" {
+                h2 #get { "Get it" }
+                @for (number, command) in commands.iter().enumerate() {
+                    p.what { (command.purpose) }
+                    (command_line(&format!("command-{number}"), &command.line))
+                }
             }
         }
         section aria-labelledby="facts" {
             h2 #facts { "Details" }
             dl.facts {
                 (identity(node))
-                (facts(name, manifest, &overview))
+                (facts(repository, manifest, &overview))
             }
         }
         @if !manifest.annotations().is_empty() { (annotations(manifest.annotations())) }
         section aria-labelledby="tree" {
             h2 #tree { @if overview.kind == OverviewKind::Index { "Manifests" } @else { "Content" } }
-            (whole_tree(name, &tree, "It lists nothing."))
+            (whole_tree(repository, &tree, "It lists nothing."))
         }
         @if let Some(referrers) = &referrers {
             section aria-labelledby="referrers" {
                 h2 #referrers { "Referrers" }
-                (whole_tree(name, referrers, "Nothing refers to it: no signature, no bill of materials."))
+                (whole_tree(repository, referrers, "Nothing refers to it: no signature, no bill of materials."))
             }
         }
     })
 }
 
-fn whole_tree(name: &str, tree: &Tree, if_empty: &str) -> Markup {
+fn whole_tree(repository: RepositoryLinks<'_>, tree: &Tree, if_empty: &str) -> Markup {
     html! {
-        (branch(name, tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
+        (branch(repository, tree, &tree.top, tree.nodes.len() <= MAX_UNFOLDED))
         @if tree.nodes.is_empty() { p.soft { (if_empty) } }
     }
 }
@@ -118,7 +123,7 @@ fn identity(node: &Descriptor) -> Markup {
     }
 }
 
-fn facts(name: &str, manifest: &Manifest, overview: &Overview) -> Markup {
+fn facts(repository: RepositoryLinks<'_>, manifest: &Manifest, overview: &Overview) -> Markup {
     html! {
         @if let Some(artifact_type) = manifest.artifact_type().filter(|text| !text.as_str().is_empty()) {
             div { dt { "Artifact type" } dd { code { bdi { (shown(artifact_type.as_str(), VALUE)) } } } }
@@ -128,7 +133,7 @@ fn facts(name: &str, manifest: &Manifest, overview: &Overview) -> Markup {
             div {
                 dt { "Subject" }
                 dd {
-                    @match links::to_manifest(name, &subject.digest) {
+                    @match repository.to_manifest(&subject.digest) {
                         Some(address) => a href=(address) { code { (subject.digest) } },
                         None => code { (shown(&subject.digest.to_string(), VALUE)) },
                     }
@@ -162,18 +167,18 @@ fn annotations(all: &BTreeMap<String, String>) -> Markup {
 }
 
 /// Renders a branch. The recursion ends, because trees have a maximum depth.
-fn branch(name: &str, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
+fn branch(repository: RepositoryLinks<'_>, tree: &Tree, of: &Branch, unfolded: bool) -> Markup {
     html! {
         @if let Some(note) = of.note { p.soft { (note) } }
         @if !of.nodes.is_empty() || of.more > 0 {
             ul.tree {
                 @for node in &tree.nodes[of.nodes.clone()] {
                     li {
-                        (node_line(name, node))
-                        @if node.below.nodes.is_empty() { (branch(name, tree, &node.below, unfolded)) } @else {
+                        (node_line(repository, node))
+                        @if node.below.nodes.is_empty() { (branch(repository, tree, &node.below, unfolded)) } @else {
                             details open[unfolded] {
                                 summary { (summary(tree, &node.below)) }
-                                (branch(name, tree, &node.below, unfolded))
+                                (branch(repository, tree, &node.below, unfolded))
                             }
                         }
                     }
@@ -197,12 +202,12 @@ fn summary(tree: &Tree, of: &Branch) -> String {
 }
 
 /// Renders a node. A manifest links to its page, a blob to its bytes.
-fn node_line(name: &str, node: &Node) -> Markup {
+fn node_line(repository: RepositoryLinks<'_>, node: &Node) -> Markup {
     let digest = &node.descriptor.digest;
     let address = match (node.is_present, node.is_manifest()) {
         (false, _) => None,
-        (true, true) => links::to_manifest(name, digest),
-        (true, false) => links::to_content(name, "blobs", digest),
+        (true, true) => repository.to_manifest(digest),
+        (true, false) => repository.to_content("blobs", digest),
     };
     let label = html! {
         @match &node.name {
@@ -228,7 +233,7 @@ fn node_line(name: &str, node: &Node) -> Markup {
     }
 }
 
-fn source_section(name: &str, node: &Descriptor, bytes: &[u8]) -> Markup {
+fn source_section(repository: RepositoryLinks<'_>, node: &Descriptor, bytes: &[u8]) -> Markup {
     let part = &bytes[..bytes.len().min(MAX_INDENTED)];
     let is_whole = part.len() == bytes.len();
     let indented = if is_whole { json::indent(part).ok() } else { None };
@@ -243,7 +248,7 @@ fn source_section(name: &str, node: &Descriptor, bytes: &[u8]) -> Markup {
                 pre tabindex="0" role="region" aria-label="The manifest as JSON" { code { (shown(&text, MAX_TEXT)) } }
             }
             @if !is_complete { p.soft { "Only its beginning is shown." } }
-            @if let Some(address) = links::to_content(name, "manifests", &node.digest) {
+            @if let Some(address) = repository.to_content("manifests", &node.digest) {
                 p { a href=(address) { "The manifest as it is stored" } }
             }
         }

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::format::{LABEL, count, shown};
+use super::links::Links;
 use super::page_request::{self, PageError};
-use super::{commands, links, template};
+use super::{commands, template};
 use crate::api::request_context::RequestContext;
 use crate::auth::scope::Action;
 
@@ -25,20 +26,20 @@ pub(super) async fn render(context: &RequestContext) -> Result<Markup, PageError
     let mut found: Vec<String> = found.take(MAX_ROWS + 1).collect();
     let has_more = found.len() > MAX_ROWS;
     found.truncate(MAX_ROWS);
-    let host = commands::host(context);
+    let (host, links) = (commands::host(context), Links::of(context));
     let content = html! {
         h1 { "Repositories" }
         p.lead { "on " code { (host) } }
-        @if has_any { (template::search_form("/", "a repository", search)) }
+        @if has_any { (template::search_form(links.home(), "a repository", search)) }
         @if found.is_empty() { (empty_list(context, has_any)) } @else {
             p.count { @if !has_more && after.is_none() { (count(found.len(), "repository", "repositories")) } }
             ul.names {
-                @for name in &found { li { a href=(links::to_repository(name)) { bdi { (shown(name, 2 * LABEL)) } } } }
+                @for name in &found { li { a href=(links.repository(name).to_page()) { bdi { (shown(name, 2 * LABEL)) } } } }
             }
         }
-        (template::pagination("/", search, after.is_none(), found.last().filter(|_| has_more).map(String::as_str)))
+        (template::pagination(links.home(), search, after.is_none(), found.last().filter(|_| has_more).map(String::as_str)))
     };
-    Ok(template::page(&format!("Repositories – {host}"), &content))
+    Ok(template::page(links, &format!("Repositories – {host}"), &content))
 }
 
 fn empty_list(context: &RequestContext, has_any: bool) -> Markup {
@@ -47,8 +48,10 @@ fn empty_list(context: &RequestContext, has_any: bool) -> Markup {
             div.empty {
                 p { "There is nothing here yet." }
                 @if !context.registry.options.read_only {
-                    p { "The first repository is made by whoever pushes to it:" }
-                    (commands::command_line("push", &format!("oras push {}{}/hello:v1 FILE", commands::plain_http_flag(context, "plain-http"), commands::host(context))))
+                    p { "The first push creates the first repository." }
+                    @if commands::can_reach(context) {
+                        (commands::command_line("push", &format!("oras push {}{}/hello:v1 FILE", commands::plain_http_flag(context, "plain-http"), commands::host(context))))
+                    }
                 }
             }
         }

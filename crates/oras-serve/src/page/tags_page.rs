@@ -9,9 +9,10 @@ use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, ReadStore, Source};
 
 use super::format::{LABEL, short_digest, shown, size};
+use super::links::{Links, RepositoryLinks};
 use super::overview::Overview;
 use super::page_request::{self, PageError};
-use super::{commands, links, template};
+use super::{commands, template};
 use crate::api::request_context::RequestContext;
 
 /// The maximum number of tags of one page.
@@ -43,9 +44,10 @@ pub(super) async fn render(context: &RequestContext, name: &str) -> Result<Marku
     let last = tags.last().filter(|_| has_more).cloned();
     let is_filtered = !search.is_empty() || after.is_some();
     let rows = rows(&store, tags).await;
-    let action = links::to_repository(name);
+    let repository = Links::of(context).repository(name);
+    let action = repository.to_page();
     let content = html! {
-        (template::breadcrumb(name, None))
+        (template::breadcrumb(repository, None))
         h1 { (name) }
         @if is_filtered || has_more { (template::search_form(&action, "a tag", search)) }
         @if rows.is_empty() {
@@ -53,13 +55,13 @@ pub(super) async fn render(context: &RequestContext, name: &str) -> Result<Marku
             @else {
                 div.empty {
                     p { "There is no tag in this repository. What is in it can be had by its digest." }
-                    (commands::command_line("tag", &format!("oras tag {}{}/{name}@DIGEST TAG", commands::plain_http_flag(context, "plain-http"), commands::host(context))))
+                    @if commands::can_reach(context) { (commands::command_line("tag", &format!("oras tag {}{}/{name}@DIGEST TAG", commands::plain_http_flag(context, "plain-http"), commands::host(context)))) }
                 }
             }
-        } @else { (table(name, &rows)) }
+        } @else { (table(repository, &rows)) }
         (template::pagination(&action, search, after.is_none(), last.as_deref()))
     };
-    Ok(template::page(&format!("{name} – {}", commands::host(context)), &content))
+    Ok(template::page(repository.links, &format!("{name} – {}", commands::host(context)), &content))
 }
 
 /// Reads the manifests that the tags name.
@@ -82,7 +84,7 @@ async fn rows(store: &Arc<dyn ReadStore>, tags: Vec<String>) -> Vec<Row> {
     rows
 }
 
-fn table(name: &str, rows: &[Row]) -> Markup {
+fn table(repository: RepositoryLinks<'_>, rows: &[Row]) -> Markup {
     html! {
         table.tags {
             thead {
@@ -92,7 +94,7 @@ fn table(name: &str, rows: &[Row]) -> Markup {
                 @for row in rows {
                     tr {
                         th scope="row" {
-                            @match links::to_tag(name, &row.tag) {
+                            @match repository.to_tag(&row.tag) {
                                 Some(address) => a href=(address) { bdi { (shown(&row.tag, 2 * LABEL)) } },
                                 None => bdi { (shown(&row.tag, 2 * LABEL)) },
                             }
@@ -108,7 +110,7 @@ fn table(name: &str, rows: &[Row]) -> Markup {
                         }
                         td.digest {
                             @if let Some(digest) = &row.digest {
-                                @if let Some(address) = links::to_manifest(name, digest) {
+                                @if let Some(address) = repository.to_manifest(digest) {
                                     a href=(address) { code { (short_digest(digest)) } }
                                 }
                             }

@@ -5,10 +5,10 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::format::{LABEL, shown};
-use super::links;
+use super::links::{Links, RepositoryLinks, encoded_value};
 
 /// Renders a whole page.
-pub(super) fn page(title: &str, content: &Markup) -> Markup {
+pub(super) fn page(links: Links<'_>, title: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,15 +17,15 @@ pub(super) fn page(title: &str, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
-                link rel="icon" type="image/svg+xml" href=(ICON.path());
-                link rel="stylesheet" href=(STYLE.path());
-                script src=(SCRIPT.path()) defer {}
+                link rel="icon" type="image/svg+xml" href=(links.to_asset(&ICON.name));
+                link rel="stylesheet" href=(links.to_asset(&STYLE.name));
+                script src=(links.to_asset(&SCRIPT.name)) defer {}
             }
             body {
                 a.skip href="#content" { "Skip to content" }
                 header.top {
-                    a.home href="/" {
-                        img src=(ICON.path()) alt="" width="24" height="24";
+                    a.home href=(links.home()) {
+                        img src=(links.to_asset(&ICON.name)) alt="" width="24" height="24";
                         "Registry"
                     }
                 }
@@ -38,7 +38,7 @@ pub(super) fn page(title: &str, content: &Markup) -> Markup {
 }
 
 /// Renders an error page.
-pub(super) fn error(status: StatusCode, message: &str) -> Markup {
+pub(super) fn error(links: Links<'_>, status: StatusCode, message: &str) -> Markup {
     let title = match status {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::BAD_REQUEST => "Not understood",
@@ -47,21 +47,21 @@ pub(super) fn error(status: StatusCode, message: &str) -> Markup {
     let content = html! {
         h1 { (title) }
         p { (message) }
-        p { a href="/" { "All repositories" } }
+        p { a href=(links.home()) { "All repositories" } }
     };
-    page(title, &content)
+    page(links, title, &content)
 }
 
 /// Renders the breadcrumb: the repositories, a repository, and a reference.
-pub(super) fn breadcrumb(name: &str, shown: Option<&str>) -> Markup {
+pub(super) fn breadcrumb(repository: RepositoryLinks<'_>, shown: Option<&str>) -> Markup {
     html! {
         nav.trail aria-label="Breadcrumb" {
             ol {
-                li { a href="/" { "Repositories" } }
+                li { a href=(repository.links.home()) { "Repositories" } }
                 @match shown {
-                    None => li { span aria-current="page" { (name) } },
+                    None => li { span aria-current="page" { (repository.name) } },
                     Some(shown) => {
-                        li { a href=(links::to_repository(name)) { (name) } }
+                        li { a href=(repository.to_page()) { (repository.name) } }
                         li { span aria-current="page" { (shown) } }
                     }
                 }
@@ -88,8 +88,7 @@ pub(super) fn pagination(action: &str, search: &str, is_first: bool, last: Optio
     let query = |last: &str| {
         let pairs = [("q", search), ("last", last)];
         let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let pairs: Vec<_> =
-            pairs.map(|(name, value)| format!("{name}={}", links::encoded_value(value))).collect();
+        let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={}", encoded_value(value))).collect();
         if pairs.is_empty() { action.to_owned() } else { format!("{action}?{}", pairs.join("&")) }
     };
     html! {

@@ -9,7 +9,7 @@ use crate::client::memory;
 #[tokio::test]
 async fn rejects_requests_without_a_valid_password() {
     let users = vec![User::new("ann", "s3cret"), User::new("bob", "p:w")];
-    let registry = memory(ServerOptions { users, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().users(users)).await;
     let digest = &empty().descriptor().digest.clone();
     for (method, path) in [
         ("GET", "/v2/"),
@@ -38,7 +38,7 @@ async fn rejects_requests_without_a_valid_password() {
 async fn oras_logs_in() {
     let Some(oras) = peers::find_or_skip(peers::ORAS, "oras-serve: login") else { return };
     let users = vec![User::new("ann", "s3cret")];
-    let registry = memory(ServerOptions { users, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().users(users)).await;
     let host = registry.host();
     let test = move || {
         let work = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ async fn oras_logs_in() {
 
 #[tokio::test]
 async fn read_only_registry_rejects_changes() {
-    let registry = memory(ServerOptions { read_only: true, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().read_only(true)).await;
     for (method, path) in [
         ("POST", "a/blobs/uploads/"),
         ("PUT", "a/manifests/v1"),
@@ -78,7 +78,7 @@ async fn read_only_registry_rejects_changes() {
 #[tokio::test]
 async fn anonymous_clients_may_pull_and_not_push() {
     let users = vec![User::new("ann", "s3cret")];
-    let registry = memory(ServerOptions { users, anonymous_pull: true, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().users(users).anonymous_pull(true)).await;
     let right = ("authorization", "Basic YW5uOnMzY3JldA==");
     let opened = registry.send("POST", "a/blobs/uploads/", &[right], "").await;
     assert_eq!(opened.status, 202);

@@ -13,7 +13,7 @@ use oras_store::Content;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// A running server, which stops when it is dropped.
@@ -65,6 +65,16 @@ pub(crate) async fn serve(
     Registry { kind, address, _server: task, root }
 }
 
+/// Serves the routes of a program.
+pub(crate) async fn serve_app(app: axum::Router) -> Registry {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut task = JoinSet::new();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    task.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    Registry { kind: "embedded", address, _server: task, root: None }
+}
+
 impl Registry {
     /// Returns the address, and lets the server run until the test ends.
     pub(crate) fn leak(self) -> SocketAddr {
@@ -98,7 +108,7 @@ impl Registry {
         let _refused = stream.write_all(body.as_ref()).await;
         let answer = receive(stream).await;
         // Clients such as dockerd need it on errors, too.
-        let is_api = !path.starts_with('/') || path == "/v2" || path.starts_with("/v2/");
+        let is_api = !path.starts_with('/') || format!("{path}/").contains("/v2/");
         let version = answer.maybe("docker-distribution-api-version");
         assert_eq!(version, is_api.then_some("registry/2.0"), "{method} {path} {answer:?}");
         answer

@@ -99,7 +99,7 @@ async fn one_of_many_concurrent_conditional_updates_wins() {
 
 #[tokio::test]
 async fn rejects_small_chunks_except_the_last() {
-    let registry = memory(ServerOptions { min_chunk_size: Some(4), ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().min_chunk_size(4)).await;
     let content = Content::of(MediaType::OCTET_STREAM, "12345678ab");
     let digest = &content.descriptor().digest;
     for (chunks, end, status) in [

@@ -42,7 +42,7 @@ async fn rejects_too_many_headers() {
 
 #[tokio::test]
 async fn rejects_manifest_above_the_limit() {
-    let registry = memory(ServerOptions { max_manifest_size: 1000, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().max_manifest_size(1000)).await;
     let typed = [("content-type", "application/vnd.oci.image.index.v1+json")];
     let large = registry.send("PUT", "a/manifests/v1", &typed, vec![b' '; 1001]).await;
     assert_eq!(large.status, 413, "{large:?}");
@@ -68,7 +68,7 @@ async fn connection_serves_many_requests_with_and_without_bodies() {
         assert!(answered(&mut stream).await, "{number}");
     }
     let users = vec![oras_serve::User::new("a", "b")];
-    let closed = memory(ServerOptions { users, ..ServerOptions::default() }).await;
+    let closed = memory(ServerOptions::default().users(users)).await;
     let mut stream = TcpStream::connect(closed.address).await.unwrap();
     for number in 0..300 {
         stream.write_all(request("GET", "/v2/", "").as_bytes()).await.unwrap();
@@ -108,9 +108,9 @@ fn send_then_read(address: std::net::SocketAddr, head: &str, body: &[u8]) -> std
 #[tokio::test]
 async fn client_that_sends_everything_first_receives_the_error() {
     let users = vec![User::new("ann", "s3cret")];
-    let closed = memory(ServerOptions { users, ..ServerOptions::default() }).await.leak();
-    let read_only = memory(ServerOptions { read_only: true, ..ServerOptions::default() }).await.leak();
-    let small = memory(ServerOptions { max_manifest_size: 1000, ..ServerOptions::default() }).await.leak();
+    let closed = memory(ServerOptions::default().users(users)).await.leak();
+    let read_only = memory(ServerOptions::default().read_only(true)).await.leak();
+    let small = memory(ServerOptions::default().max_manifest_size(1000)).await.leak();
     let typed = "content-type: application/vnd.oci.image.index.v1+json";
     let sends = move || {
         let body = vec![b' '; 1_000_000];
@@ -139,7 +139,7 @@ async fn client_that_sends_everything_first_receives_the_error() {
 #[tokio::test]
 async fn connection_survives_a_rejected_body_but_not_a_trickling_one() {
     let users = vec![User::new("ann", "s3cret")];
-    let address = memory(ServerOptions { users, ..ServerOptions::default() }).await.leak();
+    let address = memory(ServerOptions::default().users(users)).await.leak();
     let mut stream = TcpStream::connect(address).await.unwrap();
     for _ in 0..3 {
         let head = "PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n";
@@ -214,17 +214,17 @@ async fn error_names_the_unusable_file() {
     write("binary", &[0xff, 0xfe, 0]);
     std::fs::create_dir(path("directory")).unwrap();
     for bad in ["nosuch", "directory"] {
-        let tls = Some(oras_serve::Tls { certificate: path(bad), key: path("good") });
+        let tls = oras_serve::Tls::new(path(bad), path("good"));
         let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
-        let options = ServerOptions { tls, ..ServerOptions::default() };
+        let options = ServerOptions::default().tls(tls);
         let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();
         assert!(error.to_string().contains(path(bad).to_str().unwrap()), "{error}");
     }
     for bad in ["nosuch", "empty", "malformed", "binary", "directory"] {
-        let good = Some(path("good"));
+        let good = path("good");
         for options in [
-            ServerOptions { htpasswd: Some(path(bad)), ..ServerOptions::default() },
-            ServerOptions { htpasswd: good.clone(), rules: Some(path(bad)), ..ServerOptions::default() },
+            ServerOptions::default().htpasswd(path(bad)),
+            ServerOptions::default().htpasswd(good.clone()).rules(path(bad)),
         ] {
             let stores = PerRepository::new(|_| async { Ok(Arc::new(Memory::new()) as _) });
             let error = Server::bind("127.0.0.1:0", options, Arc::new(stores)).await.unwrap_err();

@@ -5,6 +5,8 @@ mod access;
 mod blobs;
 mod client;
 mod conditions;
+mod embedded;
+mod embedded_client;
 mod limits;
 mod lists;
 mod manifests;

@@ -103,7 +103,7 @@ async fn accepts_manifest_before_its_subject() {
         let list = Content::of(MediaType::IMAGE_INDEX, list.to_bytes());
         registry.put_manifest("a", "entry", &list).await.refused(404, "MANIFEST_BLOB_UNKNOWN");
     }
-    let registry = memory(ServerOptions { referrers: false, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().referrers(false)).await;
     registry.push_blob("a", &empty()).await;
     let answer = registry.put_manifest("a", "r", &node).await;
     assert_eq!((answer.status, answer.maybe("oci-subject")), (201, None));
@@ -112,7 +112,7 @@ async fn accepts_manifest_before_its_subject() {
 
 #[tokio::test]
 async fn sparse_registry_accepts_incomplete_manifests() {
-    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().sparse(true)).await;
     let node = manifest("m", &[&blob("layer")]);
     assert_eq!(registry.put_manifest("a", "v1", &index(&[&node])).await.status, 201);
 }
@@ -121,7 +121,7 @@ async fn sparse_registry_accepts_incomplete_manifests() {
 async fn rejects_malformed_manifests() {
     let node = manifest("m", &[]);
     let text = String::from_utf8(node.in_memory().unwrap().to_vec()).unwrap();
-    let registry = memory(ServerOptions { max_manifest_size: 4000, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().max_manifest_size(4000)).await;
     registry.push_blob("a", &empty()).await;
     let put = async |reference: &str, media_type: &str, body: &str| {
         let path = format!("a/manifests/{reference}");

@@ -49,8 +49,8 @@ async fn counts_requests() {
 async fn metrics_need_a_user_and_probes_do_not() {
     let users = vec![User::new("ann", "s3cret")];
     let ann = ("authorization", "Basic YW5uOnMzY3JldA==");
-    let closed = ServerOptions { users, anonymous_pull: true, ..ServerOptions::default() };
-    let open = ServerOptions { open_metrics: true, ..closed.clone() };
+    let closed = ServerOptions::default().users(users).anonymous_pull(true);
+    let open = closed.clone().open_metrics(true);
     let registry = memory(closed).await;
     let refused = registry.get("/metrics").await;
     refused.refused(401, "UNAUTHORIZED");

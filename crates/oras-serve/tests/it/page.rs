@@ -179,7 +179,7 @@ async fn shows_repositories_tags_and_manifests() {
 
 #[tokio::test]
 async fn escapes_hostile_text() {
-    let registry = layouts(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
+    let registry = layouts(ServerOptions::default().sparse(true)).await;
     let mut image = ImageManifest::new(empty().descriptor().clone(), Vec::new());
     for (number, text) in HOSTILE.iter().enumerate() {
         let mut layer = titled(&blob(format!("{number}")), text);
@@ -236,7 +236,7 @@ async fn escapes_hostile_text() {
 
 #[tokio::test]
 async fn pages_are_bounded() {
-    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().sparse(true)).await;
     let digest = |number: usize| oras_spec::Digest::sha256(&number.to_le_bytes());
     let layer = |number| {
         let mut layer = Descriptor::new(MediaType::LAYER_TAR, digest(number), 1);
@@ -319,7 +319,7 @@ async fn lists_are_paged() {
 
 #[tokio::test]
 async fn missing_content_shows_an_error_page() {
-    let registry = memory(ServerOptions { sparse: true, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().sparse(true)).await;
     let (one, absent) = (manifest("here", &[]), manifest("absent", &[]));
     let all = index(&[&one, &absent]);
     registry.push_blob("a", &empty()).await;
@@ -374,10 +374,10 @@ async fn assets_can_be_cached() {
 #[tokio::test]
 async fn page_needs_the_same_rights_as_pulls() {
     let users = vec![User::new("ann", "s3cret")];
-    let options = ServerOptions { users, ..ServerOptions::default() };
+    let options = ServerOptions::default().users(users);
     let right = [("authorization", "Basic YW5uOnMzY3JldA==")];
     for anonymous_pull in [false, true] {
-        let registry = memory(ServerOptions { anonymous_pull, ..options.clone() }).await;
+        let registry = memory(options.clone().anonymous_pull(anonymous_pull)).await;
         for path in ["/", "/-/a", "/-/_/page.css"] {
             let nobody = registry.get(path).await;
             if anonymous_pull {
@@ -394,7 +394,7 @@ async fn page_needs_the_same_rights_as_pulls() {
             assert_eq!(registry.send("GET", path, &wrong, "").await.status, 401, "{path}");
         }
     }
-    let registry = memory(ServerOptions { page: false, ..ServerOptions::default() }).await;
+    let registry = memory(ServerOptions::default().page(false)).await;
     for path in ["/", "/-/a", "/-/_/page.css"] {
         registry.get(path).await.refused(404, "NAME_INVALID");
     }

@@ -33,7 +33,7 @@ async fn registry(directory: &TempDir) -> Registry {
     let path = directory.path().join("rules.toml");
     oras_fs::replace(&path, RULES.as_bytes(), 0o666).unwrap();
     let users = vec![User::new("ann", "a"), User::new("bob", "b")];
-    memory(ServerOptions { users, rules: Some(path), ..ServerOptions::default() }).await
+    memory(ServerOptions::default().users(users).rules(path)).await
 }
 
 async fn push(registry: &Registry, name: &str, who: (&str, &str)) -> u16 {

@@ -9,7 +9,7 @@ use crate::client::{Answer, Registry, memory};
 const ANN: (&str, &str) = ("authorization", "Basic YW5uOnMzY3JldA==");
 
 async fn registry(options: ServerOptions) -> Registry {
-    memory(ServerOptions { users: vec![User::new("ann", "s3cret")], ..options }).await
+    memory(options.users([User::new("ann", "s3cret")])).await
 }
 
 /// Returns a token for `scopes` as the value of `Authorization`.
@@ -49,8 +49,8 @@ async fn challenge_names_realm_and_scope() {
         let answer = registry.send("GET", "/v2/", &[(header, "https")], "").await;
         assert_eq!(answer.header("www-authenticate"), "Basic realm=\"oras\"", "{header}");
     }
-    let url = Some("https://registry.example/".to_owned());
-    let told = self::registry(ServerOptions { public_url: url, ..ServerOptions::default() }).await;
+    let options = ServerOptions::default().public_url("https://registry.example/");
+    let told = self::registry(options).await;
     let answer = told.send("GET", "/v2/", &[("x-forwarded-host", "evil.example")], "").await;
     let expected = "Bearer realm=\"https://registry.example/token\",service=\"oras\"";
     assert_eq!(answer.header("www-authenticate"), expected);
@@ -95,7 +95,7 @@ async fn token_covers_only_its_scope() {
 
 #[tokio::test]
 async fn rejects_invalid_tokens() {
-    let registry = registry(ServerOptions { anonymous_pull: true, ..ServerOptions::default() }).await;
+    let registry = registry(ServerOptions::default().anonymous_pull(true)).await;
     let good = token(&registry, "scope=repository:a:pull", &[ANN]).await;
     let other = self::registry(ServerOptions::default()).await;
     let others = token(&other, "scope=repository:a:pull", &[ANN]).await;
@@ -123,7 +123,7 @@ async fn issues_tokens_to_users_and_for_anonymous_pulls() {
         refused.refused(401, "UNAUTHORIZED");
         assert_eq!(refused.header("www-authenticate"), "Basic realm=\"oras\"");
     }
-    let open = registry(ServerOptions { anonymous_pull: true, ..ServerOptions::default() }).await;
+    let open = registry(ServerOptions::default().anonymous_pull(true)).await;
     let nobody = token(&open, "scope=repository:a:pull,push,delete", &[]).await;
     let nobody = ("authorization", nobody.as_str());
     assert_eq!(open.send("GET", "a/tags/list", &[nobody], "").await.status, 404);

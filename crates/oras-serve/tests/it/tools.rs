@@ -84,8 +84,7 @@ async fn oras_pushes_attaches_copies_and_deletes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn oras_falls_back_to_the_tag_schema() {
     let Some(oras) = peers::find_or_skip(peers::ORAS, "oras-serve: tag schema") else { return };
-    let registry =
-        memory(oras_serve::ServerOptions { referrers: false, ..oras_serve::ServerOptions::default() }).await;
+    let registry = memory(oras_serve::ServerOptions::default().referrers(false)).await;
     let host = registry.host();
     blocking(move || {
         let work = files();
