@@ -22,15 +22,18 @@ use crate::stores::Stores;
 
 /// A registry that a program serves beside its own routes. Clones are cheap and share all state.
 ///
-/// It is a [`Service`], so any program on hyper, tower or axum can mount it; with the feature `axum`,
-/// `Registry::router` returns its routes. Use [`Server`](crate::Server) if the registry can have a port of its own.
+/// It is a [`Service`], so any program on tower or axum can mount it, and any program on hyper through
+/// `hyper_util::service::TowerToHyperService`; with the feature `axum`, `Registry::router` returns its routes. Use
+/// [`Server`](crate::Server) if the registry can have a port of its own.
 ///
 /// # Base path
 /// The distribution-spec ("Endpoints") has all endpoints below `/v2/` at the root of the host, and references to
 /// artifacts have no place for a prefix. Clients such as `docker` and `oras` therefore reach a registry below a prefix
-/// only through a proxy that maps `/v2/` to it. Some clients can be configured, for example containerd with
-/// `override_path`. [`ServerOptions::base_path`] is the prefix that clients see: every address in a response begins
-/// with it. Requests are accepted with it, and also without it, because a router such as axum's `nest` removes it.
+/// only through a proxy that maps `/v2/` to it, and passes paths with the prefix as they are. Some clients can be
+/// configured, for example containerd with `override_path`.
+///
+/// [`ServerOptions::base_path`] is the prefix that clients see: every address in a response begins with it. Requests
+/// are accepted with it, and also without it, because a router such as axum's `nest` removes it.
 ///
 /// # What an embedded registry has, and what it lacks
 /// The registry enforces the limits of requests: a minimum rate for bodies, the number of open uploads and of writes

@@ -7,6 +7,9 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
 use futures::TryStreamExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use oras_memory::Memory;
 use oras_remote::{Client, ClientOptions, Repository};
 use oras_serve::{PerRepository, Registry, Server, ServerOptions, Stores};
@@ -105,6 +108,23 @@ async fn client_passes_store_suite_through_routes_at_root() {
     abilities.error_kinds = false;
     suite::run(abilities, &fresh).await;
     suite::run_ingest(fresh).await;
+}
+
+#[tokio::test]
+async fn client_reaches_registry_in_program_on_hyper() {
+    let registry = Registry::new(ServerOptions::default(), in_memory()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(registry.clone());
+            connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    exercise(repository(port, "team/app")).await;
 }
 
 #[tokio::test]
