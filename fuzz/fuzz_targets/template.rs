@@ -1,7 +1,7 @@
 //! Templates: parsed and rendered, or refused.
 #![no_main]
 
-use gotmpl::Template;
+use go_text_template::Template;
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 

@@ -8,6 +8,8 @@
 //! assert_eq!(matches.unwrap().subcommand_name(), Some("resolve"));
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod args;
 mod artifact_location;
 mod cache;

@@ -36,6 +36,8 @@
 //! # Ok(()) }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod copy_graph;
 mod copy_options;
 mod copy_report;

@@ -25,6 +25,8 @@
 //! # Ok(()) }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod archive;
 mod cancel;
 mod case_folding;

@@ -39,6 +39,8 @@
 //! transfers 4 KiB to 64 KiB a call and reaches a tenth of the speed of the disk. Here one blocking thread reads, or
 //! hashes and writes, so that the hash overlaps with the network.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod blocking;
 mod blocking_queue;
 mod buffer_pool;

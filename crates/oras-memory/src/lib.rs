@@ -17,6 +17,8 @@
 //! # Ok(()) }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod ingest;
 mod memory_bound;
 

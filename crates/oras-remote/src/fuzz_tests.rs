@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use oras_testkit::random::Random;
+use fastrand::Rng;
 use url::Url;
 
 use crate::auth::challenge;
@@ -15,13 +15,18 @@ const DURATION: Duration = Duration::from_secs(3);
 /// Time limit for one input.
 const LIMIT: Duration = Duration::from_millis(500);
 
-fn tries(seed: u64, mut work: impl FnMut(&mut Random)) {
-    let (begun, mut numbers) = (Instant::now(), Random(seed));
+fn tries(seed: u64, mut work: impl FnMut(&mut Rng)) {
+    let (begun, mut numbers) = (Instant::now(), Rng::with_seed(seed));
     while begun.elapsed() < DURATION {
         let one = Instant::now();
         work(&mut numbers);
         assert!(one.elapsed() < LIMIT, "takes {:?}", one.elapsed());
     }
+}
+
+/// Returns a concatenation of at most `most` random elements of `pieces`.
+fn random_text(numbers: &mut Rng, pieces: &[&str], most: usize) -> String {
+    (0..numbers.usize(..=most)).map(|_| pieces[numbers.usize(..pieces.len())]).collect()
 }
 
 const CHALLENGE: [&str; 24] = [
@@ -79,7 +84,7 @@ const LINK: [&str; 22] = [
 #[test]
 fn parses_or_skips_any_challenge() {
     tries(11, |numbers| {
-        let headers: Vec<_> = (0..numbers.below(4)).map(|_| numbers.text(&CHALLENGE, 40)).collect();
+        let headers: Vec<_> = (0..numbers.usize(..4)).map(|_| random_text(numbers, &CHALLENGE, 40)).collect();
         let found = challenge::parse(headers.iter().map(String::as_str));
         let bytes: usize = headers.iter().map(String::len).sum();
         assert!(found.len() <= bytes, "{headers:?}");
@@ -90,7 +95,7 @@ fn parses_or_skips_any_challenge() {
 fn parses_what_was_written() {
     tries(12, |numbers| {
         let mut quoted = || {
-            let text = format!("x{}", numbers.text(&CHALLENGE, 12));
+            let text = format!("x{}", random_text(numbers, &CHALLENGE, 12));
             (format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")), text)
         };
         let ((realm, realm_text), (service, service_text)) = (quoted(), quoted());
@@ -116,7 +121,7 @@ fn parses_long_headers_quickly() {
 fn rejects_links_to_other_servers() {
     let page = Url::parse("http://localhost:5000/v2/a/tags/list?n=1").unwrap();
     tries(13, |numbers| {
-        let headers: Vec<_> = (0..numbers.below(3)).map(|_| numbers.text(&LINK, 20)).collect();
+        let headers: Vec<_> = (0..numbers.usize(..3)).map(|_| random_text(numbers, &LINK, 20)).collect();
         if let Ok(Some(target)) = link_header::next(&headers)
             && let Ok(next) = link_header::resolve(target, &page)
         {
@@ -157,16 +162,16 @@ async fn reads_or_rejects_any_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     let config = DockerConfig::open(vec![path.clone()]).with_helper_directory(directory.path());
-    let (begun, mut numbers, mut found) = (Instant::now(), Random(14), 0_u32);
+    let (begun, mut numbers, mut found) = (Instant::now(), Rng::with_seed(14), 0_u32);
     let known = r#"{"auths":{"a":{"auth":"dTpw"}},"x":{"auths":[]}}"#;
     while begun.elapsed() < DURATION {
         let mut text = known.to_owned();
-        for _ in 0..numbers.below(4) {
+        for _ in 0..numbers.usize(..4) {
             let place = (0..=text.len()).filter(|place| text.is_char_boundary(*place)).collect::<Vec<_>>();
-            let place = place[numbers.below(place.len())];
-            text.insert_str(place, CONFIG[numbers.below(CONFIG.len())]);
+            let place = place[numbers.usize(..place.len())];
+            text.insert_str(place, CONFIG[numbers.usize(..CONFIG.len())]);
         }
-        let text = if numbers.below(4) == 0 { numbers.text(&CONFIG, 16) } else { text };
+        let text = if numbers.usize(..4) == 0 { random_text(&mut numbers, &CONFIG, 16) } else { text };
         std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).unwrap();
         match config.get("a", Some("b/c")).await {
             Ok(credential) => found += u32::from(credential.is_some()),

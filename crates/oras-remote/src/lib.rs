@@ -77,6 +77,8 @@
 //! otherwise ([`ReferrersMode`]). Updates of the tag schema are not atomic: a lock file serializes writers on
 //! one machine, and each entry is verified after the write and written again if another client removed it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;

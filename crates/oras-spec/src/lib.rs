@@ -79,6 +79,8 @@
 //! | [`platform`] | [`Platform`] and its matching | image-spec, image-index.md |
 //! | [`reference`](mod@reference) | [`Reference`] | distribution-spec, "Pulling manifests" |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod annotation;
 pub mod annotation_edit;
 pub mod api_bodies;

@@ -28,6 +28,8 @@
 //! `oras-memory` is the simplest store, for examples and tests. `oras-store-suite` has the tests that every store
 //! passes; the docs of the traits state each rule that they check.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod content;
 mod content_origin;
 mod error;

@@ -1,5 +1,7 @@
 //! TLS parts that client and server share: the cryptography provider, PEM files and error messages.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod certificate_error;
 mod error;
 mod pem_files;

@@ -33,6 +33,17 @@
 //! | [`list_partial_transfers`], [`clean_partial_transfers`] | Lists or deletes partial downloads and uploads. |
 //! | `serve` (feature `serve`) | Runs a registry backed by OCI layouts or memory, or a proxy of other registries. |
 //!
+//! # Features
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`] and [`clean_partial_transfers`] |
+//! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
+//! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
+//! | `serve` | no | `serve` and the crate `server`; includes `remote` and `layout` |
+//! | `page` | no | the web page of that registry; includes `serve` |
+//!
+//! The other verbs, [`Memory`], the copy engine and the types of the specifications are always there.
+//!
 //! [`dry_run`](fn@dry_run) wraps a store so that a verb changes nothing. [`CachedSource`] adds a cache to a source.
 //!
 //! # Examples
@@ -60,15 +71,22 @@
 //! # Ok(()) }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod annotate;
+#[cfg(feature = "files")]
 mod attach;
+#[cfg(feature = "layout")]
 mod backup;
+#[cfg(feature = "layout")]
 mod cached_source;
 mod copy;
 mod created_annotation;
 mod discover;
 mod dry_run;
+#[cfg(feature = "files")]
 mod earlier_layers;
+#[cfg(feature = "files")]
 mod file_arguments;
 mod file_selector;
 mod index;
@@ -76,8 +94,11 @@ mod listener;
 mod manifest;
 mod open_file;
 mod pack;
+#[cfg(feature = "remote")]
 mod partial_transfers;
+#[cfg(feature = "files")]
 mod pull;
+#[cfg(feature = "files")]
 mod push;
 pub mod report;
 mod resolve;
@@ -88,12 +109,16 @@ mod tag;
 mod tag_transfer;
 
 pub use annotate::{Annotated, Annotations, annotate};
+#[cfg(feature = "files")]
 pub use attach::{AttachOptions, Attached, attach};
+#[cfg(feature = "layout")]
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
+#[cfg(feature = "layout")]
 pub use cached_source::CachedSource;
 pub use copy::{CopyOptions, UnresolvedSource, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
 pub use dry_run::dry_run;
+#[cfg(feature = "files")]
 pub use file_arguments::FileArgument;
 pub use file_selector::Selector;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
@@ -101,9 +126,13 @@ pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
 pub use open_file::open_file;
 pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
+#[cfg(feature = "remote")]
 pub use partial_transfers::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
+#[cfg(feature = "remote")]
 pub use partial_transfers::{clean_partial_transfers, list_partial_transfers};
+#[cfg(feature = "files")]
 pub use pull::{ConfigFile, PullOptions, Pulled, pull};
+#[cfg(feature = "files")]
 pub use push::{PushOptions, PushedArtifact, push, push_blob};
 pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
@@ -113,10 +142,14 @@ pub use tag::{tag, untag};
 pub use tag_transfer::{NoTags, TaggedArtifact};
 
 pub use oras_copy::{Event, Observer, PlatformsError, join_platforms};
+#[cfg(feature = "files")]
 pub use oras_files as files;
+#[cfg(any(feature = "files", feature = "layout", feature = "remote"))]
 pub use oras_fs as fs;
+#[cfg(feature = "layout")]
 pub use oras_layout::{Archive, ArchiveWriter, Layout, LayoutOptions, NotTar, open as open_layout};
 pub use oras_memory::Memory;
+#[cfg(feature = "remote")]
 pub use oras_remote as remote;
 #[cfg(feature = "serve")]
 pub use oras_serve as server;

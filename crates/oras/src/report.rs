@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use oras_spec::{Descriptor, Digest};
 use serde::Serialize;
 
-use crate::{Annotated, Pulled, Referrer, TaggedArtifact};
+#[cfg(feature = "files")]
+use crate::Pulled;
+use crate::{Annotated, Referrer, TaggedArtifact};
 
 /// A descriptor with the reference that fetches it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -184,6 +186,7 @@ pub struct File {
     pub layer: Node,
 }
 
+#[cfg(feature = "files")]
 impl Pull {
     /// Makes the report of a pull from `name`.
     pub fn new(name: &str, pulled: &Pulled) -> Self {

@@ -9,6 +9,7 @@ mod concurrent_processes;
 mod credential_storage;
 mod directory_packing;
 mod doc_commands;
+mod documented_names;
 mod download_resume;
 mod expressions;
 mod extensions;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use oras::files::FileReference;
 use oras::spec::{Digest, Platform, Reference};
-use oras_testkit::random::Random;
 
 use super::command_line::CommandLine;
 use super::request::{Request, read};
@@ -13,13 +13,18 @@ use crate::cmd;
 /// The duration of each test.
 const TEST_DURATION: Duration = Duration::from_secs(20);
 
-fn tries(seed: u64, mut work: impl FnMut(&mut Random)) {
-    let (start, mut numbers) = (Instant::now(), Random(seed));
+fn tries(seed: u64, mut work: impl FnMut(&mut Rng)) {
+    let (start, mut numbers) = (Instant::now(), Rng::with_seed(seed));
     while start.elapsed() < TEST_DURATION {
         for _ in 0..20 {
             work(&mut numbers);
         }
     }
+}
+
+/// Returns a concatenation of at most `most` random elements of `pieces`.
+fn random_text(numbers: &mut Rng, pieces: &[&str], most: usize) -> String {
+    (0..numbers.usize(..=most)).map(|_| pieces[numbers.usize(..pieces.len())]).collect()
 }
 
 const PIECES: [&str; 28] = [
@@ -75,16 +80,16 @@ fn any_command_line_is_accepted_or_rejected() {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     tries(1, |numbers| {
         let mut words = Vec::new();
-        for _ in 0..numbers.below(3) {
-            words.push(numbers.pick(&names).to_owned());
+        for _ in 0..numbers.usize(..3) {
+            words.push(names[numbers.usize(..names.len())].to_owned());
         }
-        for _ in 0..numbers.below(6) {
-            words.push(match numbers.below(5) {
-                0 => numbers.pick(&names).to_owned(),
-                1 => numbers.pick(&flags).to_owned(),
-                2 => format!("{}={}", numbers.pick(&flags), numbers.text(&PIECES, 3)),
-                3 => format!("{}{}", numbers.pick(&flags), numbers.text(&PIECES, 3)),
-                _ => numbers.text(&PIECES, 6),
+        for _ in 0..numbers.usize(..6) {
+            words.push(match numbers.usize(..5) {
+                0 => names[numbers.usize(..names.len())].to_owned(),
+                1 => flags[numbers.usize(..flags.len())].to_owned(),
+                2 => format!("{}={}", flags[numbers.usize(..flags.len())], random_text(numbers, &PIECES, 3)),
+                3 => format!("{}{}", flags[numbers.usize(..flags.len())], random_text(numbers, &PIECES, 3)),
+                _ => random_text(numbers, &PIECES, 6),
             });
         }
         let line = CommandLine::read(&root, &words);
@@ -112,7 +117,7 @@ fn any_command_line_is_accepted_or_rejected() {
 #[test]
 fn clap_alone_does_not_panic() {
     tries(2, |numbers| {
-        let words: Vec<_> = (0..numbers.below(6)).map(|_| numbers.text(&PIECES, 4)).collect();
+        let words: Vec<_> = (0..numbers.usize(..6)).map(|_| random_text(numbers, &PIECES, 4)).collect();
         let line = ["oras".to_owned()].into_iter().chain(words);
         drop(cmd::root().try_get_matches_from(line));
     });
@@ -139,8 +144,8 @@ fn references_are_formatted_as_they_were_parsed() {
         "%",
     ];
     tries(3, |numbers| {
-        let pieces: &[&str] = if numbers.below(2) == 0 { &valid } else { &PIECES };
-        let text = numbers.text(pieces, 12);
+        let pieces: &[&str] = if numbers.usize(..2) == 0 { &valid } else { &PIECES };
+        let text = random_text(numbers, pieces, 12);
         if let Ok(reference) = text.parse::<Reference>() {
             let written = reference.to_string();
             let again = written.parse::<Reference>().map(|again| again.to_string());

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use gotmpl::Template;
+use go_text_template::Template;
 use serde::Deserialize;
 
 use super::evaluation::{CHILD, CPU_SECONDS, JQ, MEMORY_BYTES, PANICKED};

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use gotmpl::{ErrorKind, List, Map, Template, Value};
+use go_text_template::{ErrorKind, List, Map, Template, Value};
 use serde_json::json;
 
 fn render(text: &str, data: impl Into<Value>) -> String {

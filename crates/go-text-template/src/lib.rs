@@ -6,7 +6,7 @@
 //! # A tour
 //!
 //! ```
-//! use gotmpl::{Template, Value};
+//! use go_text_template::{Template, Value};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let data: Value = serde_json::json!({
@@ -106,6 +106,7 @@
 //!
 //! [sprig]: https://masterminds.github.io/sprig/
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "sprig"),
     expect(dead_code, reason = "only sprig makes times, versions and typed lists and reads the clock")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gotmpl::Template;
+use go_text_template::Template;
 
 use crate::cases::{self, Case};
 use crate::oracle::{self, Outcome};

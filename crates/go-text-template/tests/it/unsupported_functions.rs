@@ -1,6 +1,6 @@
 //! Tests that every function of sprig is either supported or rejected with a reason.
 
-use gotmpl::{ErrorKind, Template};
+use go_text_template::{ErrorKind, Template};
 
 use crate::oracle;
 

@@ -1,6 +1,6 @@
 //! Renders random templates, which must not panic.
 
-use gotmpl::Template;
+use go_text_template::Template;
 use serde_json::json;
 
 use crate::cases;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use gotmpl::Template;
+use go_text_template::Template;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

@@ -1,6 +1,6 @@
 //! Tests the limits that keep a template from exhausting the stack or the memory.
 
-use gotmpl::{Template, Value};
+use go_text_template::{Template, Value};
 use serde_json::json;
 
 /// Renders on a stack of 2 MiB, which is the size for worker threads, and returns the error.
