@@ -5,10 +5,12 @@
 //! explains what to do. It runs only on Unix, because the chores start real registries and check file modes.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
+mod api;
 mod conformance;
 mod demo;
 mod deny;
 mod generated_pages;
+mod release;
 mod steps;
 mod test;
 mod test_counts;
@@ -26,11 +28,13 @@ usage: cargo xtask <verb> [options]
   ci          test, then the release binary and its size
   tidy        the house rules: layers, import circles, sizes, docs, phrases, forgotten files
   gen         write the generated pages: commands, man pages, parity, differences, security  [--check]
+  api         write the public items of each library crate to docs/api  [--check]
   diff        the differential tests against the Go tool  [part of a scene's name] [--write]
   conformance the conformance program of the distribution-spec against our server  [--results DIR]
   peers       install the registries and tools the tests compare with
   deny        licences, bans and sources of the dependencies, without network
   advisories  known vulnerabilities in the dependencies, needs the network
+  release     what crates.io and docs.rs would do with a release  --dry-run [package…] | --table [--time]
   bench       time, CPU and memory side by side with other tools  [--help]
   load        many clients of our server, and how fast it is beside distribution  [--help]
   help        this text";
@@ -61,11 +65,13 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "ci" => without_options(test::run_ci),
         "tidy" => without_options(tidy::run),
         "gen" => generated_pages::run(rest),
+        "api" => api::run(rest),
         "diff" => generated_pages::diff(rest),
         "conformance" => conformance::run(rest),
         "peers" => without_options(peers::run),
         "deny" => without_options(deny::run),
         "advisories" => without_options(deny::run_advisories),
+        "release" => release::run(rest),
         "bench" | "load" => measure(verb, rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -64,10 +64,10 @@ fn clippy() -> Result {
     run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
 }
 
-/// Checks that `gotmpl` compiles without its functions of sprig, which the command line always uses.
+/// Checks that `go-text-template` compiles without its functions of sprig, which the command line always uses.
 fn check_without_sprig() -> Result {
-    let gotmpl = ["clippy", "-p", "gotmpl", "--no-default-features", "--locked", "--", "-D", "warnings"];
-    run_command(&mut cargo(&gotmpl))
+    let clippy = ["clippy", "-p", "go-text-template", "--no-default-features", "--locked"];
+    run_command(cargo(&clippy).args(["--", "-D", "warnings"]))
 }
 
 fn docs() -> Result {

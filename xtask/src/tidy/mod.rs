@@ -6,6 +6,8 @@ mod file_sizes;
 mod import_circles;
 mod layers;
 mod orphan_files;
+mod os_independence;
+mod packages;
 mod phrases;
 mod project_pages;
 mod rust_source;
@@ -42,6 +44,8 @@ pub(crate) fn run() -> Result {
     let workspace = Workspace::load()?;
     let mut found = layers::check(&workspace)?;
     found.extend(orphan_files::check(&workspace)?);
+    found.extend(os_independence::check(&workspace)?);
+    found.extend(packages::check(&workspace)?);
     found.extend(import_circles::check(&workspace)?);
     found.extend(phrases::check(&workspace)?);
     found.extend(project_pages::check(&workspace)?);

@@ -130,13 +130,9 @@ mod tests {
             write(&top.join(file), text).unwrap();
         }
         let package = Package {
-            name: "p".into(),
             dir: top.into(),
-            published: false,
-            description: None,
-            license: None,
-            dependencies: Vec::new(),
             roots: vec![top.join("src/lib.rs"), top.join("tests/it/main.rs")],
+            ..Package::default()
         };
         let found: Vec<_> =
             forgotten(&package).unwrap().into_iter().map(|violation| violation.file).collect();

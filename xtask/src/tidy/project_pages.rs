@@ -72,7 +72,7 @@ fn inherits_lints(manifest: &str) -> bool {
 }
 
 /// Returns the lines of a section of a manifest.
-fn section<'a>(manifest: &'a str, header: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn section<'a>(manifest: &'a str, header: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = manifest.lines().map(str::trim).skip_while(move |line| *line != header).skip(1);
     lines.take_while(|line| !line.starts_with('['))
 }
@@ -96,9 +96,8 @@ fn architecture(workspace: &Workspace) -> Vec<Violation> {
         .collect()
 }
 
-/// Returns true if a page contains the name of a crate as a whole word. The word `oras-spec` does not name
-/// `oras`.
-fn names(text: &str, name: &str) -> bool {
+/// Whether a page names a crate, as a whole word: `oras` is not named by `oras-spec`.
+pub(super) fn names(text: &str, name: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|word| word == name)
 }
 
