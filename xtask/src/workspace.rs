@@ -15,7 +15,7 @@ pub struct Workspace {
 }
 
 /// One package of the workspace.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Package {
     /// Its name in Cargo.toml.
     pub name: String,

@@ -50,7 +50,7 @@ fn dry_run(names: &[&str]) -> Result {
         return steps.close();
     }
     let sources = packages::Sources::new(&unpacked, &target);
-    let chosen: Vec<&Unpacked> = unpacked.iter().filter(|package| chosen(&&package.package)).collect();
+    let chosen: Vec<&Unpacked<'_>> = unpacked.iter().filter(|package| chosen(&&package.package)).collect();
     steps.step("each package alone, with each feature", |tally| {
         variants::each(&chosen, tally, |package, features| sources.compile(package, features))
     });
@@ -65,7 +65,7 @@ fn dry_run(names: &[&str]) -> Result {
 }
 
 /// Builds the documentation with `--cfg docsrs`, which marks items with their features.
-fn docs(packages: &[&Unpacked], workspace: &Workspace) -> Result {
+fn docs(packages: &[&Unpacked<'_>], workspace: &Workspace) -> Result {
     let mut command = cargo(&["doc", "--locked", "--no-deps", "--all-features", "--lib"]);
     for unpacked in packages {
         command.args(["-p", &unpacked.package.name]);

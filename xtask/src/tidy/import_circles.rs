@@ -216,11 +216,8 @@ mod tests {
         let package = Package {
             name: "p".into(),
             dir: top.into(),
-            published: false,
-            description: None,
-            license: None,
-            dependencies: Vec::new(),
             roots: vec![top.join("src/lib.rs")],
+            ..Package::default()
         };
         let name = |file: PathBuf| file.strip_prefix(top.join("src")).unwrap().display().to_string();
         let circles = circles_of(&package).unwrap().into_iter();
