@@ -7,13 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use oras_store::{Error, ErrorKind, Result};
 
-/// A call that takes longer than this probably waits for a disk, so another worker can use the processor. A
+use crate::Mutex;
+
+/// A call that takes longer than this probably waits for a disk, and another worker can use the processor meanwhile. A
 /// smaller value would start threads for calls that do not wait.
 const SLOW_CALL: Duration = Duration::from_micros(500);
 /// The maximum number of worker threads of one queue. The runtime has a limited number of blocking threads, and long
@@ -206,7 +207,7 @@ mod tests {
         drop(stopped);
         {
             let _inside = handle.enter();
-            let result = futures::executor::block_on(blocking_queue.run(|| Ok(())));
+            let result = futures_executor::block_on(blocking_queue.run(|| Ok(())));
             assert_eq!(result.unwrap_err().to_string(), "the runtime is shutting down");
         }
         assert_eq!(runtime().block_on(blocking_queue.run(|| Ok(7))).unwrap(), 7);

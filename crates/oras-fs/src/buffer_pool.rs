@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::Mutex;
 
 /// A pool of the buffers of one stream. A buffer returns to the pool when the receiver drops its bytes.
 ///

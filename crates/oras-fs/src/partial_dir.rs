@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-
+use crate::Mutex;
 use crate::private_dir;
 
 /// The name of the directory of partial files in an output directory.

@@ -149,7 +149,7 @@ mod tests {
         let read_cached = |file: Arc<File>, range, name| read(file, range, name);
         for read in [read_cached as fn(_, _, _) -> _, read_range_ahead] {
             let all = |range| read(Arc::clone(&file), range, "f".into()).try_collect::<Vec<_>>();
-            let (head, tail, beyond) = futures::join!(all(0..4), all(6..10), all(8..20));
+            let (head, tail, beyond) = futures::future::join3(all(0..4), all(6..10), all(8..20)).await;
             assert_eq!(head.unwrap().concat(), b"0123");
             assert_eq!(tail.unwrap().concat(), b"6789");
             assert_eq!(beyond.unwrap().concat(), b"89");

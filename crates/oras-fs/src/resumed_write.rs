@@ -125,9 +125,9 @@ mod tests {
     use bytes::Bytes;
     use futures::StreamExt;
     use oras_spec::{Descriptor, Digest, MediaType};
-    use parking_lot::Mutex;
 
     use super::*;
+    use crate::Mutex;
     use crate::partial_dir::PARTIAL_DIR_NAME;
     use crate::stage::stage;
     use oras_store::Source;

@@ -69,7 +69,7 @@ pub(crate) async fn write_stream<W: Write + Send + 'static>(
         drop(sender);
         Ok::<_, Error>(())
     };
-    let (read, written) = futures::join!(reader, writer);
+    let (read, written) = futures::future::join(reader, writer).await;
     // A failed read also makes the writer fail, as bytes are missing. The read error is the cause, so it comes first.
     read?;
     written

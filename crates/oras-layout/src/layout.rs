@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oras_fs::{BlockingQueue, FileStamp, blocking};
+use oras_fs::{BlockingQueue, FileStamp, Mutex, blocking};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Error, ErrorKind, Result};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::blob::{Blob, BlobReader};

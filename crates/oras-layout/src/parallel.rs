@@ -3,8 +3,8 @@
 use std::panic::resume_unwind;
 use std::thread;
 
+use oras_fs::Mutex;
 use oras_store::Result;
-use parking_lot::Mutex;
 
 /// Calls `work` for each of `items` on at most `threads` threads, one of them the caller's. Returns the results in the
 /// order of the items.

@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use oras_fs::blocking;
+use oras_fs::{Mutex, blocking};
 use oras_spec::{Descriptor, Digest};
 use oras_store::Result;
-use parking_lot::Mutex;
 
 use crate::disk::index_writer::IndexWriter;
 use crate::disk::write_blobs::write_all;

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::thread;
 
-use oras_fs::failed_to;
+use oras_fs::{Mutex, failed_to};
 use oras_spec::{Descriptor, Digest};
 use oras_store::{ErrorKind, Result};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::disk::blobs;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Manifest, MediaType};
-use parking_lot::Mutex;
 
 use crate::progress::Progress;
 use crate::verify::verified;
@@ -158,7 +157,7 @@ impl Content {
             Body::Once(stream) => {
                 // A second read must fail, and so must a read from an offset: the stream cannot return to earlier
                 // bytes.
-                let taken = stream.lock().take();
+                let taken = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
                 taken.filter(|_| range.start == 0).ok_or_else(|| {
                     Error::new(
                         ErrorKind::Unsupported,

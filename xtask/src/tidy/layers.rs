@@ -55,7 +55,10 @@ const NETWORK_AND_CLI: &[&str] = &["reqwest", "rustls", "hyper", "clap"];
 
 /// Crates, and the dependencies that a program with only these crates must not link.
 const ABSENT: &[(&[&str], &[&str])] = &[
-    (&["oras-spec", "gotmpl"], &["tokio", "reqwest", "rustls", "hyper", "tempfile", "rustix", "clap"]),
+    (
+        &["oras-spec", "go-text-template"],
+        &["tokio", "reqwest", "rustls", "hyper", "tempfile", "rustix", "clap"],
+    ),
     (&["oras-store"], NETWORK_AND_CLI),
     // A store that is not on a file system needs neither.
     (&["oras-store"], &["tempfile", "rustix", "tokio", "reqwest", "rustls", "hyper", "clap"]),

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oras_fs::blocking;
+use oras_fs::{Mutex, blocking};
 use oras_spec::layout::INDEX_FILE;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Target};
-use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use super::tar_output::{BlobEntry, TarOutput, TarOutputGuard};

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use oras_fs::blocking;
+use oras_fs::{Mutex, blocking};
 use oras_spec::layout::INDEX_FILE;
 use oras_store::Result;
-use parking_lot::Mutex;
 
 use super::blobs;
 use super::create_layout::{create_layout, exists};
