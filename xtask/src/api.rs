@@ -4,7 +4,8 @@
 //! version to version, so that only one version of Rust writes and checks them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use xtask::files::{files_below, read_text, write};
 use xtask::process::{Result, capture, cargo, command, run as run_command};
@@ -108,15 +109,12 @@ fn listings() -> Result<Vec<Listing>> {
     let is_library =
         |package: &&Package| package.published && package.library.is_some() && package.name != "oras-cli";
     let libraries: Vec<_> = workspace.packages.iter().filter(is_library).collect();
-    let target = workspace.target_dir.join("api");
     let mut doc = cargo(&["doc", "--quiet", "--locked", "--no-deps", "--lib", "--all-features"]);
     for library in &libraries {
         doc.args(["-p", &library.name]);
     }
-    doc.arg("--target-dir").arg(&target);
-    // The JSON of rustdoc is unstable. This variable enables it on the stable toolchain.
-    doc.env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow");
+    doc.env("RUSTDOC", unstable_rustdoc(&workspace.target_dir)?);
+    doc.env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow");
     run_command(&mut doc)?;
     libraries
         .into_iter()
@@ -124,10 +122,25 @@ fn listings() -> Result<Vec<Listing>> {
             let json = format!("{}.json", library.library.as_deref().unwrap_or_default());
             Ok(Listing {
                 file: format!("{}.txt", library.name),
-                text: listing(&target.join("doc").join(json))?,
+                text: listing(&workspace.target_dir.join("doc").join(json))?,
             })
         })
         .collect()
+}
+
+/// Returns the path of a rustdoc that accepts unstable options on a stable toolchain, and writes it if necessary.
+///
+/// `RUSTC_BOOTSTRAP` in the environment of cargo would also change what build scripts do, and so compile everything
+/// again.
+pub(crate) fn unstable_rustdoc(target_dir: &Path) -> Result<PathBuf> {
+    const SCRIPT: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n";
+    let path = target_dir.join("xtask/unstable-rustdoc");
+    if read_text(&path).is_ok_and(|text| text == SCRIPT) {
+        return Ok(path);
+    }
+    write(&path, SCRIPT)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path)
 }
 
 /// Returns one line for each public item, without the traits that the compiler and the standard library implement.

@@ -11,7 +11,7 @@ use xtask::workspace::Workspace;
 
 use crate::steps::Steps;
 use crate::test_counts::{SkipLog, Tally};
-use crate::{conformance, deny, generated_pages, tidy};
+use crate::{api, conformance, deny, generated_pages, tidy};
 
 /// The environment variable with the path of the log of skipped tests.
 const SKIPPED_LOG: &str = "ORAS_SKIPPED_LOG";
@@ -40,6 +40,7 @@ fn run_checks(steps: &mut Steps) {
     steps.step("templates without sprig", |_| check_without_sprig());
     steps.step("tidy", |_| tidy::run());
     steps.step("docs", |_| docs());
+    steps.step("public API", api::check_counted);
     steps.step("deny", deny_counted);
     steps.step("build the command line", |_| {
         run_command(&mut cargo(&["build", "--locked", "-p", "oras-cli"]))

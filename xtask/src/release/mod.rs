@@ -70,7 +70,7 @@ fn docs(packages: &[&Unpacked<'_>], workspace: &Workspace) -> Result {
     for unpacked in packages {
         command.args(["-p", &unpacked.package.name]);
     }
-    command.arg("--target-dir").arg(workspace.target_dir.join("api"));
-    // docs.rs uses a nightly toolchain. This variable enables `doc_cfg` on the stable one.
-    run_command(command.env("RUSTC_BOOTSTRAP", "1").env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))
+    // docs.rs uses a nightly toolchain. This rustdoc has `doc_cfg` on the stable one, too.
+    command.env("RUSTDOC", crate::api::unstable_rustdoc(&workspace.target_dir)?);
+    run_command(command.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))
 }

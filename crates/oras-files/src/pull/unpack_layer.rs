@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
-use futures::join;
+use futures::future::join;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, annotation};
 use oras_store::{Content, Error, Result};
@@ -54,7 +54,7 @@ pub(crate) async fn unpack_while_fetching(
         drop(writer);
         Ok(())
     });
-    let (fetched, unpacked) = join!(fetching, unpacking);
+    let (fetched, unpacked) = join(fetching, unpacking).await;
     fetched.map_err(|error| destination.copy_failed(error))?;
     unpacked
 }

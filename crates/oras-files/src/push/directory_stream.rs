@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::join;
+use futures::future::join;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, MediaType};
 use oras_store::{Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Progress, Pushed, Result};
@@ -71,7 +71,7 @@ impl DirectoryUpload<'_> {
             async { scanned.is_directory_among(&known_layers.await, directories, &cancel.0).await };
         let receiving = self.receive(receiver, &scanned.media_type, buffer_size, is_known);
         // Both must run at the same time, because the packer waits while the channel is full.
-        let (packed, received) = join!(packing, receiving);
+        let (packed, received) = join(packing, receiving).await;
         // The receiver's error is returned first, because it also made the packer fail.
         let received = received?;
         let (packed, received) = match (packed, received) {
