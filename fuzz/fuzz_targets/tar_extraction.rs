@@ -10,8 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     let root = tempfile::tempdir().expect("a directory");
     let output = root.path().join("out");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let unpack = UnpackLimits { size: 1 << 20, ..UnpackLimits::default() };
-    let options = PullOptions { unpack, ..PullOptions::default() };
+    let unpack = UnpackLimits::default().size(1 << 20);
+    let options = PullOptions::default().unpack(unpack);
     let mut descriptor = Descriptor::of(MediaType::LAYER_TAR, bytes);
     descriptor.annotations.insert(annotation::TITLE.to_owned(), "directory".to_owned());
     descriptor.annotations.insert(annotation::UNPACK.to_owned(), "true".to_owned());

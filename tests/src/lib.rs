@@ -21,6 +21,7 @@ compile_examples! {
     Serve: "../../crates/oras-serve/README.md",
     Spec: "../../crates/oras-spec/README.md",
     Store: "../../crates/oras-store/README.md",
+    StoreSuite: "../../crates/oras-store-suite/README.md",
     Tls: "../../crates/oras-tls/README.md",
     Template: "../../crates/go-text-template/README.md",
 }

@@ -135,14 +135,14 @@ impl ArtifactLocation {
 
     /// Opens the store for writing. A layout is created by the first write.
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        self.open(LayoutOptions { link_blobs: env::links(), ..LayoutOptions::default() }).await
+        self.open(LayoutOptions::default().link_blobs(env::links())).await
     }
 
     /// Opens the store for deleting and replacing manifests. In a layout, deleting a manifest also deletes its
     /// referrers and the content that no other manifest needs.
     pub(crate) async fn deleting_store(&self) -> Result<Arc<dyn Store>, Failure> {
         // A registry collects garbage itself. In a layout the unneeded content would stay, so it is deleted here.
-        self.open(LayoutOptions { prune_on_delete: true, ..LayoutOptions::default() }).await
+        self.open(LayoutOptions::default().prune_on_delete(true)).await
     }
 
     /// Opens the store. `options` apply to a layout.

@@ -16,7 +16,7 @@ const DOCUMENTS: [&str; 2] = ["index.json", "oci-layout"];
 /// Wraps `source` in the cache at `path`. If the cache cannot be opened, prints a warning and returns `source` itself.
 pub(crate) async fn through(source: Arc<dyn Source>, path: PathBuf) -> Result<Arc<dyn Source>, Failure> {
     let limit = env::cache_size().map_err(Failure::new)?;
-    let options = LayoutOptions { size_limit: limit, ..LayoutOptions::default() };
+    let options = LayoutOptions::default().size_limit(limit);
     let cache = match open(&path, options).await {
         Ok(cache) => cache,
         // A broken cache must not make reading impossible.

@@ -94,33 +94,17 @@ pub(crate) fn no_color() -> bool {
     value("NO_COLOR").is_some()
 }
 
-/// Returns the hosts that the client contacts without a proxy (`NO_PROXY`).
-pub(crate) fn no_proxy() -> String {
-    text("NO_PROXY").or_else(|| text("no_proxy")).unwrap_or_default()
-}
-
-/// Returns the `registries.conf` of the containers tools, preferably the user's, and the directories that extend it.
-pub(crate) fn registries_conf() -> (Option<PathBuf>, Vec<PathBuf>) {
-    if let Some(file) = path("CONTAINERS_REGISTRIES_CONF") {
-        return (Some(file), Vec::new());
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn documents_every_variable() {
+        let page = include_str!("../../../docs/environment.md");
+        let is_name =
+            |text: &&str| text.len() > 3 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let names: Vec<_> = include_str!("env.rs").split('"').filter(is_name).collect();
+        assert!(names.len() > 10);
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/environment.md");
+        }
     }
-    let system = PathBuf::from("/etc/containers/registries.conf");
-    let user = path("HOME").map(|home| home.join(".config/containers/registries.conf"));
-    let directories = [Some(&system), user.as_ref()].into_iter().flatten();
-    let directories = directories.map(|file| file.with_extension("conf.d")).collect();
-    (user.into_iter().chain([system]).find(|file| file.exists()), directories)
-}
-
-/// Returns the directories with certificates for each registry that the containers tools and Docker read, those of the
-/// user first.
-pub(crate) fn certificate_directories() -> Vec<PathBuf> {
-    let of_home = |place: &str| path("HOME").map(|home| home.join(place));
-    let system = |place: &str| Some(PathBuf::from(place));
-    let all = [
-        of_home(".config/containers/certs.d"),
-        system("/etc/containers/certs.d"),
-        system("/etc/docker/certs.d"),
-        of_home(".docker/certs.d"),
-    ];
-    all.into_iter().flatten().collect()
 }

@@ -24,6 +24,16 @@ use crate::step_limits::{LARGE, Limits};
 /// # Errors
 /// Returns the first error, with the side that failed. The tag is not written.
 pub async fn copy_graph(
+    source: impl Source + 'static,
+    target: impl Target + 'static,
+    roots: Vec<Content>,
+    options: CopyOptions,
+) -> Result<CopyReport> {
+    copy_between(Arc::new(source), Arc::new(target), roots, options).await
+}
+
+/// [`copy_graph`] for trait objects, so that it is compiled once.
+async fn copy_between(
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
     roots: Vec<Content>,
@@ -143,7 +153,11 @@ impl Run {
 
     fn open(&mut self, steps: &Steps, content: Content, manifest: &Manifest) {
         let SelectedChildren { children, left_out } = self.selection.select(manifest);
-        steps.observer.event(Event::Opened { node: content.descriptor(), left_out: &left_out });
+        steps.observer.event(Event::Opened {
+            node: content.descriptor(),
+            children: &children,
+            left_out: &left_out,
+        });
         self.report.left_out.extend(left_out);
         let content_of = |child: Descriptor| {
             (child.clone(), Content::from_source(Arc::clone(&steps.source) as Arc<dyn Source>, child))

@@ -10,6 +10,7 @@ use crate::event::{Observer, Silent};
 use crate::selection::{Selection, all_children};
 
 /// The options of [`copy_graph`](crate::copy_graph). The default copies all children, without a tag or an observer.
+#[non_exhaustive]
 pub struct CopyOptions {
     /// The tag of the first root.
     pub tag: TagPolicy,
@@ -27,6 +28,18 @@ pub struct CopyOptions {
     pub present: Vec<Descriptor>,
     /// Receives the events.
     pub observer: Arc<dyn Observer>,
+}
+
+impl CopyOptions {
+    oras_store::setters! {
+        tag: TagPolicy;
+        selection: impl Selection + 'static => Box::new(selection);
+        concurrency: usize;
+        max_manifest_size: u64;
+        force: bool;
+        present: Vec<Descriptor>;
+        observer: Arc<dyn Observer>;
+    }
 }
 
 impl Default for CopyOptions {

@@ -16,6 +16,9 @@ pub enum Event<'a> {
     Opened {
         /// The manifest.
         node: &'a Descriptor,
+        /// The children that are copied. Their number and sizes are the total of a progress bar; a child may occur in
+        /// several manifests, and is then transferred once.
+        children: &'a [Descriptor],
         /// The children that the selection leaves out.
         left_out: &'a [Descriptor],
     },

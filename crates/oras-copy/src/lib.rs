@@ -28,13 +28,47 @@
 //! here.push(&manifest, PushMode::Tagged("v1")).await?;
 //!
 //! let root = Content::from_source(here.clone(), here.resolve("v1").await?);
-//! let options = CopyOptions { tag: TagPolicy::WithRoot("v1".into()), ..CopyOptions::default() };
+//! let options = CopyOptions::default().tag(TagPolicy::WithRoot("v1".into()));
 //! let report = copy_graph(here, there.clone(), vec![root], options).await?;
 //! assert_eq!(report.nodes.len(), 3);
 //! assert!(there.exists(layer.descriptor()).await?);
 //! assert_eq!(there.resolve("v1").await?.digest, manifest.descriptor().digest);
 //! # Ok(()) }
 //! ```
+//!
+//! # Resume and cancellation
+//! Dropping the future of [`copy_graph`] cancels all transfers. Complete blobs and manifests stay at the target, and no
+//! tag is written. A second copy skips them, so it transfers only the rest:
+//!
+//! ```
+//! use oras_copy::{CopyOptions, copy_graph};
+//! use oras_memory::Memory;
+//! use oras_memory::store::Pushed;
+//! use oras_memory::store::spec::{Descriptor, ImageManifest, MediaType};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> oras_memory::store::Result<()> {
+//! let (from, to) = (Memory::new(), Memory::new());
+//! let layer = from.push_blob(MediaType::LAYER_TAR, "hello world\n").await?;
+//! from.push_blob(MediaType::EMPTY_JSON, "{}").await?;
+//! let manifest = ImageManifest::new(Descriptor::empty_json(), vec![layer.clone()]).to_bytes();
+//! let root = from.push_manifest(MediaType::IMAGE_MANIFEST, manifest, Some("v1")).await?;
+//!
+//! // An earlier copy was cancelled after the layer.
+//! to.push_blob(MediaType::LAYER_TAR, "hello world\n").await?;
+//! let report = copy_graph(from.clone(), to, vec![from.content(&root)], CopyOptions::default()).await?;
+//! let skipped = report.nodes.iter().filter(|copied| copied.outcome == Pushed::Existed);
+//! assert_eq!(skipped.map(|copied| &copied.descriptor.digest).collect::<Vec<_>>(), [&layer.digest]);
+//! # Ok(()) }
+//! ```
+//!
+//! A single large blob resumes too if the stores support it: a download from a registry to a disk continues at its last
+//! byte, and an upload to a registry continues its session.
+//!
+//! # Runtime and memory
+//! The engine needs no runtime of its own: it polls all steps in the task of the caller and spawns nothing. The stores
+//! may need one; those of files and of registries need Tokio. Content is streamed. The memory grows with the number of
+//! nodes, of which each takes a few hundred bytes, and with the manifests whose children are not stored yet.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -44,17 +78,18 @@ mod copy_report;
 mod event;
 mod graph;
 mod referrers;
-mod select_platform;
 mod select_platforms;
 mod selection;
 mod source_side;
 mod step_limits;
 
+pub use oras_store as store;
+
 pub use copy_graph::copy_graph;
 pub use copy_options::{CopyOptions, TagPolicy};
 pub use copy_report::{CopiedNode, CopyReport};
 pub use event::{Event, Observer, Silent};
+pub use oras_store::select_platform;
 pub use referrers::referrers;
-pub use select_platform::select_platform;
 pub use select_platforms::{PlatformsError, Selected, join_platforms, select_platforms};
 pub use selection::{SelectedChildren, Selection, all_children, without_subject};

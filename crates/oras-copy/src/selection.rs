@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn keeps_the_config_of_a_manifest_with_a_foreign_subject() {
-        let node = |media_type: &str, bytes: &[u8]| Descriptor::of(MediaType::from(media_type), bytes);
+        let node = |media_type: &str, bytes: &[u8]| Descriptor::of(MediaType::new(media_type), bytes);
         let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar";
         let (config, layer) = (node("test/config", b"{}"), node("test/layer", b"layer"));
         for subject in [None, Some(node("test/subject", b"subject")), Some(node(foreign, b"subject"))] {

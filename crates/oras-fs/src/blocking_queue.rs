@@ -14,7 +14,7 @@ use oras_store::{Error, ErrorKind, Result};
 
 use crate::Mutex;
 
-/// A call that takes longer than this probably waits for a disk, and another worker can use the processor meanwhile. A
+/// A call that takes longer than this probably waits for a disk, so another worker can use the processor. A
 /// smaller value would start threads for calls that do not wait.
 const SLOW_CALL: Duration = Duration::from_micros(500);
 /// The maximum number of worker threads of one queue. The runtime has a limited number of blocking threads, and long

@@ -33,7 +33,7 @@ impl BlobUpload {
     /// aborted.
     pub(crate) async fn begin(layout: Layout, options: IngestOptions<'_>) -> Result<Self> {
         let root = layout.path().to_owned();
-        let IngestOptions { media_type, algorithm, name } = options;
+        let IngestOptions { media_type, algorithm, name, .. } = options;
         let path = name.text().map(|name| upload_path(&root, name)).transpose()?;
         let (is_named, not_found) = (path.is_some(), Error::not_found(name.text().unwrap_or_default()));
         let is_resumed = matches!(name, IngestName::Resume(_));

@@ -172,7 +172,7 @@ fn may_have_relations(text: &[u8]) -> bool {
     let mut children = glance.config.into_iter().chain(glance.layers.into_iter().flatten());
     let others = [glance.subject, glance.manifests, glance.blobs];
     others.iter().any(Option::is_some)
-        || children.any(|child| MediaType::from(&*child.media_type).is_manifest())
+        || children.any(|child| MediaType::new(&*child.media_type).is_manifest())
 }
 
 #[cfg(test)]

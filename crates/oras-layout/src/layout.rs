@@ -29,6 +29,9 @@ const CLAIM_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// The same interval for [`LayoutOptions::record_use`], where a garbage collection may follow soon.
 const SHORT_CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
+oras_store::inherent_read_methods!(Layout);
+oras_store::inherent_write_methods!(Layout);
+
 /// An OCI image layout in a directory. Clones share caches and options.
 ///
 /// Any number of handles and processes may read and write one layout at the same time.
@@ -104,6 +107,16 @@ impl Layout {
     /// Returns the directory of the layout.
     pub fn path(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// Lists the entries of `index.json` in order, also those without a tag. The annotation
+    /// `org.opencontainers.image.ref.name` of an entry is its tag. A deferred manifest is listed after
+    /// [`sync`](oras_store::Target::sync).
+    ///
+    /// # Errors
+    /// `InvalidContent` for a malformed index; `Io`.
+    pub async fn roots(&self) -> Result<Vec<Descriptor>> {
+        Ok(self.index().await?.descriptors().collect())
     }
 
     /// Returns the options that the layout was opened with.

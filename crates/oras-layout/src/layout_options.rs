@@ -4,6 +4,7 @@ use crate::layout_files::TagRule;
 
 /// The options of a layout. A handle and its clones share them.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct LayoutOptions {
     /// [`Store::delete`](oras_store::Store::delete) also deletes the node's referrers, and then what the deleted
     /// manifests listed and no other node needs, in one step under the lock of the layout.
@@ -38,6 +39,16 @@ pub struct LayoutOptions {
     ///
     /// Moving or deleting such a tag moves or deletes the names of the entries that it represents.
     pub repository_tags: bool,
+}
+
+impl LayoutOptions {
+    oras_store::setters! {
+        prune_on_delete: bool;
+        link_blobs: bool;
+        size_limit: impl Into<Option<u64>> => size_limit.into();
+        record_use: bool;
+        repository_tags: bool;
+    }
 }
 
 impl Default for LayoutOptions {

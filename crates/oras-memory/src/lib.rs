@@ -5,15 +5,15 @@
 //!
 //! ```
 //! use oras_memory::Memory;
-//! use oras_spec::MediaType;
-//! use oras_store::{ByteStream, Content, DeleteTarget, Error, ErrorKind, Ingest, IngestName, IngestOptions, IngestTarget, PushMode, Pushed, ReadStore, Result, Source, Store, Target};
+//! use oras_memory::store::spec::MediaType;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> oras_store::Result<()> {
 //! let store = Memory::new();
-//! let manifest = Content::of(MediaType::IMAGE_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
-//! store.push(&manifest, PushMode::Tagged("v1")).await?;
-//! assert_eq!(store.resolve("v1").await?.digest, manifest.descriptor().digest);
+//! let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+//! let index = store.push_manifest(MediaType::IMAGE_INDEX, index, Some("v1")).await?;
+//! assert_eq!(store.resolve("v1").await?.digest, index.digest);
+//! assert_eq!(store.tags().await?, ["v1"]);
 //! # Ok(()) }
 //! ```
 
@@ -39,6 +39,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use memory_bound::MemoryBound;
 use memory_bound::Reservation;
+pub use oras_store as store;
+
+oras_store::inherent_read_methods!(Memory);
+oras_store::inherent_write_methods!(Memory);
 
 /// A store in memory. Clones share its content.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +90,7 @@ impl Memory {
         self.state.lock()
     }
 
-    async fn push_bytes(&self, content: &Content) -> Result<Pushed> {
+    async fn store_content(&self, content: &Content) -> Result<Pushed> {
         if self.exists(content.descriptor()).await? {
             return Ok(Pushed::Existed);
         }
@@ -150,7 +154,7 @@ impl Target for Memory {
     }
 
     async fn push(&self, content: &Content, mode: PushMode<'_>) -> Result<Pushed> {
-        let pushed = self.push_bytes(content).await?;
+        let pushed = self.store_content(content).await?;
         if let PushMode::Tagged(tag) | PushMode::AddTag(tag) = mode {
             self.state().tags.insert(tag.to_owned(), content.descriptor().clone());
         }
@@ -175,7 +179,7 @@ impl ReadStore for Memory {
         Ok(referrers)
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let after = |tag: &&String| last.is_none_or(|last| tag.as_str() > last);
         // The tags are copied, because the lock cannot be held while the stream is read.
         let tags: Vec<_> = self.state().tags.keys().filter(after).cloned().map(Ok).collect();

@@ -125,7 +125,7 @@ impl Repository {
     /// # Errors
     /// `NotFound` if the repository does not exist.
     pub fn tags(&self) -> Result<Vec<String>> {
-        self.run(async |repository| ReadStore::tags(repository, None).try_collect().await)
+        self.run(async |repository| ReadStore::tags_after(repository, None).try_collect().await)
     }
 
     /// Runs async code with the repository, for everything that has no function here.

@@ -17,7 +17,7 @@ use crate::connection::proxy::Proxy;
 use crate::connection::root_certificates::{ClientCertificate, RootCertificates};
 use crate::http::bandwidth_limit::RateLimit;
 use crate::http::retry::RetryPolicy;
-use crate::setters::setters;
+use oras_store::setters;
 
 /// Receives the registry and the text of a warning that it sent (distribution-spec, "Warnings").
 pub type WarningHandler = Arc<dyn Fn(&str, &str) + Send + Sync>;
@@ -102,10 +102,33 @@ impl ParallelDownload {
 ///     .retry(RetryPolicy::default().retries(2));
 /// # let _ = options;
 /// ```
+///
+/// The credentials and mirrors of Docker and of the containers tools, and what a strange network needs:
+///
+/// ```no_run
+/// use oras_remote::{
+///     AllowedHost, ClientOptions, DockerConfig, HttpVersion, ParallelDownload, Proxy, ReferrersMode, RegistriesConf,
+///     ResolveOverride,
+/// };
+///
+/// # fn main() -> oras_remote::store::Result<()> {
+/// let options = ClientOptions::default()
+///     .credentials(DockerConfig::system())
+///     .registries(RegistriesConf::system()?)
+///     .proxy(Proxy::from_env())
+///     .resolve(vec![ResolveOverride::new("registry.test", 443, ([127, 0, 0, 1], 8443).into())])
+///     .allowed_hosts(vec![AllowedHost::new("storage.test")])
+///     .http_version(HttpVersion::Http1)
+///     .parallel(ParallelDownload::default().connections(4))
+///     .referrers(ReferrersMode::Api)
+///     .warnings(|registry, text| eprintln!("{registry}: {text}"));
+/// # let _ = options;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// Whether to use HTTP without TLS; `None` means only for `localhost`.
+    /// Whether to use HTTP without TLS; `None` means only for the name `localhost`, not for `127.0.0.1`.
     pub plain_http: Option<bool>,
     /// Whether to skip verification of the registry's certificate.
     pub insecure: bool,
@@ -201,19 +224,19 @@ impl Default for ClientOptions {
 
 impl ClientOptions {
     setters! {
-        plain_http: bool => Some;
+        plain_http: bool => Some(plain_http);
         insecure: bool;
         roots: RootCertificates;
         certificate_directories: Vec<PathBuf>;
-        user_agent: impl Into<String> => Into::into;
+        user_agent: impl Into<String> => user_agent.into();
         headers: Vec<(String, String)>;
         resolve: Vec<ResolveOverride>;
         allowed_hosts: Vec<AllowedHost>;
         proxy: Proxy;
-        no_proxy: impl Into<String> => Into::into;
-        credentials: impl CredentialStore + 'static => Arc::new;
-        registries: impl Into<Arc<RegistriesConf>> => Into::into;
-        mirror_credentials: impl CredentialStore + 'static => Arc::new;
+        no_proxy: impl Into<String> => no_proxy.into();
+        credentials: impl CredentialStore + 'static => Arc::new(credentials);
+        registries: impl Into<Arc<RegistriesConf>> => registries.into();
+        mirror_credentials: impl CredentialStore + 'static => Arc::new(mirror_credentials);
         referrers: ReferrersMode;
         manifest_types: Vec<MediaType>;
         max_manifest_size: u64;
@@ -222,7 +245,7 @@ impl ClientOptions {
         connect_timeout: Duration;
         idle_timeout: Duration;
         parallel: ParallelDownload;
-        limit_rate: RateLimit => Some;
+        limit_rate: RateLimit => Some(limit_rate);
     }
 
     /// Sets [`client_certificate`](#structfield.client_certificate) from files or PEM in memory.

@@ -1,5 +1,22 @@
 //! A client of OCI registries. A repository of a registry is a store.
 //!
+//! ```no_run
+//! use oras_remote::store::futures::TryStreamExt;
+//! use oras_remote::{Client, ClientOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> oras_remote::store::Result<()> {
+//! let client = Client::new(ClientOptions::default())?;
+//! let artifact = client.artifact("ghcr.io/example/web:v1").await?;
+//! for layer in artifact.layers() {
+//!     let mut bytes = artifact.content(layer).reader().await?;
+//!     while let Some(chunk) = bytes.try_next().await? {
+//!         println!("{} bytes of {}", chunk.len(), layer.digest);
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
 //! A [`Client`] holds connections, [`ClientOptions`] and tokens. A [`Repository`] implements
 //! [`Store`](oras_store::Store), the full contract of `oras-store`. A [`Registry`] has the operations of a
 //! whole registry. Code that takes a store works with every store. This example uses a store in memory:
@@ -40,6 +57,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Programs without async code use the module `blocking`, which needs the feature `blocking`.
+//!
 //! # Guarantees
 //! - **Credentials and headers stay with their registry.** One function attaches them by address, and only to the
 //!   scheme, host and port of the registry. Requests to other origins, after a redirect or for the `Location` of an
@@ -58,13 +77,36 @@
 //!   `Retry-After` delays all of them; a [`RateLimit`] bounds the bytes of blobs per second.
 //! - **Every read is bounded**: manifests to 4 MiB, pages of lists to 64 MiB, errors to 8 KiB, tokens to 128 KiB, all
 //!   after decoding; blobs are streamed, in memory that does not grow with their size. Every wait has a timeout.
-//! - **Digests are verified**: of manifests against the request and the registry's answer, of blobs by the reader, of
-//!   uploads by the registry.
+//! - **Digests are verified**: the client compares the digest of a manifest with the request and with the
+//!   response, the reader verifies blobs, and the registry verifies uploads.
 //! - **Error messages match the Go tool's**; [`Error::find`](oras_store::Error::find) finds the registry's answer as
 //!   [`ResponseError`], also where the message does not show it.
 //! - **The environment is read only on request**, by [`ClientOptions::from_env`] and the functions that it names. The
 //!   exception is the location of the system's certificates ([`RootCertificates`]).
 //! - **Requests need a tokio runtime** with timers and I/O; without one they return an error of kind `Unsupported`.
+//!
+//! # Resume and cancellation
+//! Dropping a future cancels its requests. A manifest is stored completely or not at all; an upload that was cut or
+//! cancelled leaves an open session at the registry, which expires there. Within one call, broken downloads and uploads
+//! resume. With [`ClientOptions::unfinished_uploads`], a later process resumes the upload of a blob as well:
+//!
+//! ```no_run
+//! use oras_remote::store::spec::MediaType;
+//! use oras_remote::{Client, ClientOptions, Repository};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> oras_remote::store::Result<()> {
+//! let options = ClientOptions::default().unfinished_uploads("/var/lib/example/uploads");
+//! let repository = Repository::open(&Client::new(options)?, "localhost:5000/models")?;
+//! // If this program is killed here, the next run sends only the bytes that the registry lacks.
+//! repository.push_blob(MediaType::OCTET_STREAM, vec![7; 100 << 20]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Runtime and memory
+//! A client needs a Tokio runtime with I/O and time enabled. A single-threaded runtime is enough, and takes the least CPU
+//! for many small blobs. Blobs are streamed, in memory that does not grow with their size. A slow download over several
+//! connections holds at most [`ParallelDownload::window`] bytes.
 //!
 //! # Credentials
 //! A [`CredentialStore`] supplies the [`Credential`] of a registry when the registry asks for one: [`DockerConfig`]
@@ -95,7 +137,9 @@ mod mirror;
 mod registry;
 mod registry_profile;
 mod repository;
-mod setters;
+
+pub use oras_store as store;
+pub use oras_store::spec;
 
 pub use auth::credential::{Anonymous, Credential, CredentialStore, StaticCredentials};
 pub use auth::secret::Secret;

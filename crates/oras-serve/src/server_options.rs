@@ -89,38 +89,24 @@ impl Default for ServerOptions {
     }
 }
 
-/// Makes a method for each field that sets it.
-macro_rules! setters {
-    ($($field:ident: $type:ty => $value:expr;)*) => {
-        impl ServerOptions {
-            $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
-                #[must_use]
-                pub fn $field(mut self, $field: $type) -> Self {
-                    self.$field = $value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
-    referrers: bool => referrers;
-    read_only: bool => read_only;
-    sparse: bool => sparse;
-    users: impl IntoIterator<Item = User> => users.into_iter().collect();
-    htpasswd: impl Into<PathBuf> => Some(htpasswd.into());
-    anonymous_pull: bool => anonymous_pull;
-    rules: impl Into<PathBuf> => Some(rules.into());
-    public_url: impl Into<String> => Some(public_url.into());
-    base_path: impl Into<String> => base_path.into();
-    status_endpoints: bool => status_endpoints;
-    open_metrics: bool => open_metrics;
-    tls: Tls => Some(tls);
-    maintenance: Duration => maintenance;
-    page: bool => page;
-    min_chunk_size: u64 => Some(min_chunk_size);
-    max_connections: usize => max_connections;
-    max_manifest_size: u64 => max_manifest_size;
+impl ServerOptions {
+    oras_store::setters! {
+        referrers: bool;
+        read_only: bool;
+        sparse: bool;
+        users: impl IntoIterator<Item = User> => users.into_iter().collect();
+        htpasswd: impl Into<PathBuf> => Some(htpasswd.into());
+        anonymous_pull: bool;
+        rules: impl Into<PathBuf> => Some(rules.into());
+        public_url: impl Into<String> => Some(public_url.into());
+        base_path: impl Into<String> => base_path.into();
+        status_endpoints: bool;
+        open_metrics: bool;
+        tls: Tls => Some(tls);
+        maintenance: Duration;
+        page: bool;
+        min_chunk_size: u64 => Some(min_chunk_size);
+        max_connections: usize;
+        max_manifest_size: u64;
+    }
 }

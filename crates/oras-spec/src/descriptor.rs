@@ -115,7 +115,7 @@ mod tests {
         let mut descriptor = Descriptor::empty_json();
         descriptor.annotations.insert("b".into(), "<&>\u{2028}é".into());
         descriptor.annotations.insert("a".into(), String::new());
-        descriptor.artifact_type = Some("x/y".into());
+        descriptor.artifact_type = Some(MediaType::new("x/y"));
         assert_eq!(
             String::from_utf8(json::to_vec(&descriptor)).unwrap(),
             concat!(
@@ -131,7 +131,7 @@ mod tests {
         let text = r#"{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
             "size":2,"annotations":null,"urls":null,"data":null,"platform":null,"x":[1]}"#;
         let descriptor: Descriptor = serde_json::from_str(text).unwrap();
-        assert_eq!(descriptor, Descriptor::of("a/b".into(), b"{}"));
+        assert_eq!(descriptor, Descriptor::of(MediaType::new("a/b"), b"{}"));
     }
 
     #[test]

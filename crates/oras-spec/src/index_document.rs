@@ -161,7 +161,7 @@ mod tests {
         index.manifests[0].platform = Some("linux/arm/v7:10.0".parse().unwrap());
         index.annotations.insert("<".into(), "\u{2028}".into());
         index.subject = Some(Descriptor::empty_json());
-        index.artifact_type = Some("a/b".into());
+        index.artifact_type = Some(MediaType::new("a/b"));
         let bytes = index.to_bytes();
         let pretty = json::to_vec_pretty(&serde_json::from_slice::<Value>(&bytes).unwrap());
         for text in [bytes.to_vec(), pretty] {
@@ -184,7 +184,7 @@ mod tests {
             ),
         );
         let mut other = IndexDocument::new();
-        other.add(Descriptor::of("n/t".into(), b"n"));
+        other.add(Descriptor::of(MediaType::new("n/t"), b"n"));
         let added = format!(r#"{{"mediaType":"n/t","digest":"{}","size":1}}"#, Digest::sha256(b"n"));
         list.merge(other);
         let kept = format!(

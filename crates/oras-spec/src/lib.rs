@@ -34,7 +34,7 @@
 //! let mut layer = Descriptor::of(MediaType::LAYER_TAR, b"hello world\n");
 //! layer.annotations.insert(annotation::TITLE.into(), "hi.txt".into());
 //! let mut manifest = ImageManifest::new(Descriptor::empty_json(), vec![layer]);
-//! manifest.artifact_type = Some("application/vnd.unknown.artifact.v1".into());
+//! manifest.artifact_type = Some(MediaType::UNKNOWN_ARTIFACT);
 //! manifest.annotations.insert(annotation::CREATED.into(), "2026-11-24T02:01:39Z".into());
 //! let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &manifest.to_bytes());
 //! assert_eq!(
@@ -100,6 +100,6 @@ pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use index_document::IndexDocument;
 pub use manifest::{ArtifactManifest, ImageIndex, ImageManifest, Manifest, ManifestError, View};
-pub use media_type::{MediaKind, MediaType};
-pub use platform::Platform;
+pub use media_type::{MediaKind, MediaType, MediaTypeError};
+pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};

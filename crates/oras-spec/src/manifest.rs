@@ -232,15 +232,28 @@ impl Manifest {
         &self.view
     }
 
+    /// Returns the layers of an image manifest, or the blobs of an artifact manifest, in order. An index has none.
+    pub fn layers(&self) -> &[Descriptor] {
+        match &self.view {
+            View::Image(manifest) => &manifest.layers,
+            View::Index(_) => &[],
+            View::Artifact(artifact) => &artifact.blobs,
+        }
+    }
+
+    /// Returns the manifests that an index lists, in order. Other manifests have none.
+    pub fn manifests(&self) -> &[Descriptor] {
+        match &self.view {
+            View::Index(index) => &index.manifests,
+            View::Image(_) | View::Artifact(_) => &[],
+        }
+    }
+
     /// Returns the descriptors of all children: the subject, then the config, then layers, manifests or blobs in order.
     ///
     /// Docker's manifests have no subject. Foreign layers are included, and the caller decides whether to copy them.
     pub fn children(&self) -> Vec<Descriptor> {
-        let listed = match &self.view {
-            View::Image(manifest) => &manifest.layers,
-            View::Index(index) => &index.manifests,
-            View::Artifact(artifact) => &artifact.blobs,
-        };
+        let listed = self.layers().iter().chain(self.manifests());
         self.subject().into_iter().chain(self.config()).chain(listed).cloned().collect()
     }
 

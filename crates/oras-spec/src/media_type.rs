@@ -2,10 +2,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// A media type. It may be any text, because descriptors with unknown media types are kept unchanged.
+///
+/// Parsing accepts only well-formed types; [`MediaType::new`] accepts any text.
+///
+/// ```
+/// use oras_spec::MediaType;
+///
+/// let media_type: MediaType = "application/vnd.example.config+json".parse()?;
+/// assert_eq!(media_type.as_str(), "application/vnd.example.config+json");
+/// assert!(MediaType::try_from("example").is_err());
+/// assert_eq!(MediaType::new("example").as_str(), "example");
+/// # Ok::<(), oras_spec::MediaTypeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(Cow<'static, str>);
@@ -69,6 +82,11 @@ impl MediaType {
         Self(Cow::Borrowed(text))
     }
 
+    /// Makes a media type of any text, without a check. [`str::parse`] checks the text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Cow::Owned(text.into()))
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -114,15 +132,43 @@ impl MediaType {
     }
 }
 
-impl From<String> for MediaType {
-    fn from(text: String) -> Self {
-        Self(Cow::Owned(text))
+/// The error of parsing a text that is not a media type: see [`MediaType::is_well_formed`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a media type such as application/vnd.example+json")]
+pub struct MediaTypeError(String);
+
+impl TryFrom<String> for MediaType {
+    type Error = MediaTypeError;
+
+    fn try_from(text: String) -> Result<Self, MediaTypeError> {
+        let media_type = Self::new(text);
+        if media_type.is_well_formed() {
+            Ok(media_type)
+        } else {
+            Err(MediaTypeError(media_type.0.into_owned()))
+        }
     }
 }
 
-impl From<&str> for MediaType {
-    fn from(text: &str) -> Self {
-        Self(Cow::Owned(text.to_owned()))
+impl TryFrom<&str> for MediaType {
+    type Error = MediaTypeError;
+
+    fn try_from(text: &str) -> Result<Self, MediaTypeError> {
+        text.to_owned().try_into()
+    }
+}
+
+impl FromStr for MediaType {
+    type Err = MediaTypeError;
+
+    fn from_str(text: &str) -> Result<Self, MediaTypeError> {
+        text.try_into()
+    }
+}
+
+impl From<MediaType> for String {
+    fn from(media_type: MediaType) -> Self {
+        media_type.0.into_owned()
     }
 }
 
@@ -147,17 +193,17 @@ mod tests {
     fn accepts_only_types_of_manifests() {
         assert!(MediaType::MANIFESTS.iter().all(MediaType::is_manifest));
         assert!(!MediaType::LAYER_TAR.is_manifest());
-        assert_eq!(MediaType::from("application/vnd.oci.image.index.v1+json"), MediaType::IMAGE_INDEX);
+        assert_eq!(MediaType::new("application/vnd.oci.image.index.v1+json"), MediaType::IMAGE_INDEX);
     }
 
     #[test]
     fn checks_names_by_rfc_6838() {
         for good in ["a/b", "application/vnd.x+json", "text/plain", "1/2"] {
-            assert!(MediaType::from(good).is_well_formed(), "{good}");
+            assert!(MediaType::new(good).is_well_formed(), "{good}");
         }
         let long = format!("a/{}", "b".repeat(128));
         for bad in ["", "bad", "/b", "a/", "a/b/c", "a b/c", "a/.b", "a/b;c=d", long.as_str()] {
-            assert!(!MediaType::from(bad).is_well_formed(), "{bad}");
+            assert!(!MediaType::new(bad).is_well_formed(), "{bad}");
         }
     }
 }

@@ -15,14 +15,14 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
     /// Converts media type, digest, size, URLs, annotations and artifact type. Fails if the digest is malformed.
     fn try_from(descriptor: &oci::Descriptor) -> Result<Self, DigestError> {
         let mut converted = Self::new(
-            MediaType::from(descriptor.media_type().to_string()),
+            MediaType::new(descriptor.media_type().to_string()),
             Digest::from_str(descriptor.digest().as_ref())?,
             descriptor.size(),
         );
         converted.urls = descriptor.urls().clone().unwrap_or_default();
         converted.annotations = descriptor.annotations().clone().unwrap_or_default().into_iter().collect();
         converted.artifact_type =
-            descriptor.artifact_type().as_ref().map(|media_type| MediaType::from(media_type.to_string()));
+            descriptor.artifact_type().as_ref().map(|media_type| MediaType::new(media_type.to_string()));
         Ok(converted)
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     fn round_trips_descriptors() {
         let mut descriptor = Descriptor::of(MediaType::LAYER_TAR, b"x");
         descriptor.annotations.insert("a".into(), "b".into());
-        descriptor.artifact_type = Some("x/y".into());
+        descriptor.artifact_type = Some(MediaType::new("x/y"));
         let theirs = oci::Descriptor::try_from(&descriptor).unwrap();
         assert_eq!(Descriptor::try_from(&theirs).unwrap(), descriptor);
     }

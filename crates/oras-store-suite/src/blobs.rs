@@ -96,7 +96,7 @@ pub(super) async fn unknown_content(store: &Fresh, abilities: Abilities) {
         let error = store.delete(DeleteTarget::Content(&absent)).await.expect_err("nothing to delete");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     }
-    // Concurrent calls.
+    // A store supports concurrent calls, each of which gets its own result.
     let store = Arc::clone(store);
     let answers = join_all((0..8).map(|_| store.exists(&absent))).await;
     assert!(answers.into_iter().all(|answer| !answer.expect("exists")));

@@ -21,7 +21,7 @@ pub(super) async fn manifests(store: &Fresh) {
     }
     let error = read(&source(store), deleted.descriptor()).await.expect_err("deleted");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
-    let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
+    let tags: Vec<_> = store.tags_after(None).try_collect().await.expect("tags");
     assert_eq!(tags, ["v2"]);
     assert_eq!(
         store.delete(DeleteTarget::Content(deleted.descriptor())).await.expect_err("deleted").kind(),
@@ -85,6 +85,6 @@ pub(super) async fn tags(store: &Fresh) {
         read(&source(store), node.descriptor()).await.expect("still exists"),
         *node.in_memory().expect("bytes")
     );
-    let tags: Vec<_> = store.tags(None).try_collect().await.expect("tags");
+    let tags: Vec<_> = store.tags_after(None).try_collect().await.expect("tags");
     assert!(tags.is_empty(), "{tags:?}");
 }

@@ -110,7 +110,7 @@ async fn unhashed(store: &Fresh) {
 /// A named ingest resumes at the offset at which it was dropped, or is unknown.
 async fn named(store: &Fresh) {
     let all = bytes(300_000);
-    let open = |name| store.begin(IngestOptions { name, ..IngestOptions::new(MediaType::OCTET_STREAM) });
+    let open = |name| store.begin(IngestOptions::new(MediaType::OCTET_STREAM).name(name));
     let begin = async |name| open(IngestName::New(name)).await.expect("begin with a name");
     let resume = async |name| match open(IngestName::Resume(name)).await {
         Ok(ingest) => Ok(Some(ingest)),

@@ -24,6 +24,8 @@
 //! further tests. The suite pushes the children of a manifest before the manifest, because registries require this
 //! order.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod blobs;
 mod delete;
 mod failures;

@@ -47,7 +47,7 @@ pub fn referrer(name: &str, artifact_type: &str, subject: &Content) -> Content {
 
 fn named(name: &str, layers: Vec<Descriptor>, artifact_type: &str, subject: Option<Descriptor>) -> Content {
     let mut manifest = ImageManifest::new(empty().descriptor().clone(), layers);
-    manifest.artifact_type = Some(artifact_type.into());
+    manifest.artifact_type = Some(MediaType::new(artifact_type));
     manifest.annotations.insert("name".into(), name.into());
     manifest.subject = subject;
     Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes())

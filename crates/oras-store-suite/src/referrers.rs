@@ -10,7 +10,7 @@ const SIGNATURE: &str = "application/vnd.test.signature";
 const SBOM: &str = "application/vnd.test.sbom";
 
 async fn predecessors(store: &Fresh, node: &Content, artifact_type: Option<&str>) -> Vec<Descriptor> {
-    let artifact_type = artifact_type.map(MediaType::from);
+    let artifact_type = artifact_type.map(MediaType::new);
     let mut found = store
         .predecessors(node.descriptor(), artifact_type.as_ref())
         .await
@@ -22,7 +22,7 @@ async fn predecessors(store: &Fresh, node: &Content, artifact_type: Option<&str>
 /// Returns the expected descriptor of a referrer: plain, with the artifact type and the manifest's annotations.
 fn described(node: &Content, artifact_type: &str, name: &str) -> Descriptor {
     let mut descriptor = node.descriptor().plain();
-    descriptor.artifact_type = Some(artifact_type.into());
+    descriptor.artifact_type = Some(MediaType::new(artifact_type));
     descriptor.annotations.insert("name".into(), name.into());
     descriptor
 }
@@ -58,7 +58,7 @@ pub(super) async fn chains_and_indexes(store: &Fresh) {
     let second = referrer("second", SIGNATURE, &first);
     let mut document = ImageIndex::new(vec![subject.descriptor().clone()]);
     document.subject = Some(subject.descriptor().plain());
-    document.artifact_type = Some(SIGNATURE.into());
+    document.artifact_type = Some(MediaType::new(SIGNATURE));
     document.annotations.insert("name".into(), "index".into());
     let pointing = Content::of(MediaType::IMAGE_INDEX, document.to_bytes());
     // An index that lists the manifest is not a referrer of it.

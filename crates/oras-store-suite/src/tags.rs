@@ -9,7 +9,7 @@ use crate::nodes::{empty, manifest, push_all, read};
 
 /// Lists the tags after `last`, in the order of the store.
 async fn tags(store: &Fresh, last: Option<&str>) -> Vec<String> {
-    store.tags(last).try_collect().await.expect("tags")
+    store.tags_after(last).try_collect().await.expect("tags")
 }
 
 pub(super) async fn are_replaced(store: &Fresh) {
@@ -33,7 +33,7 @@ pub(super) async fn are_replaced(store: &Fresh) {
 pub(super) async fn are_listed(store: &Fresh, abilities: Abilities) {
     let node = manifest("listed", &[]);
     push_all(store.as_ref(), &[&node]).await;
-    assert!(store.tags(None).try_collect::<Vec<_>>().await.is_ok_and(|tags| tags.is_empty()));
+    assert!(store.tags_after(None).try_collect::<Vec<_>>().await.is_ok_and(|tags| tags.is_empty()));
     for tag in ["v2", "latest", "v10", "A"] {
         store.push(&node, PushMode::Tagged(tag)).await.expect("tag");
     }

@@ -224,12 +224,23 @@ impl From<oras_spec::ManifestError> for Error {
     }
 }
 
-impl From<oras_spec::ReferenceError> for Error {
-    /// Uses the text of the reference error, which needs no context.
-    fn from(error: oras_spec::ReferenceError) -> Self {
-        Self::new(ErrorKind::InvalidInput, error.to_string())
-    }
+/// Converts errors of parsing. Their texts need no context.
+macro_rules! invalid_input {
+    ($($error:ty),*) => { $(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(ErrorKind::InvalidInput, error.to_string())
+            }
+        }
+    )* };
 }
+
+invalid_input!(
+    oras_spec::DigestError,
+    oras_spec::MediaTypeError,
+    oras_spec::PlatformError,
+    oras_spec::ReferenceError
+);
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ pub struct Written {
 
 /// What [`IngestTarget::begin`] begins.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IngestOptions<'a> {
     /// The media type of the content.
     pub media_type: MediaType,
@@ -32,6 +33,14 @@ pub struct IngestOptions<'a> {
     pub algorithm: Algorithm,
     /// Whether the write can be resumed.
     pub name: IngestName<'a>,
+}
+
+impl<'a> IngestOptions<'a> {
+    crate::setters! {
+        media_type: MediaType;
+        algorithm: Algorithm;
+        name: IngestName<'a>;
+    }
 }
 
 impl IngestOptions<'_> {

@@ -8,6 +8,8 @@
 //! offset, and verifies the bytes. Its [`Origin`] states where the bytes are, so that a target can mount or link them
 //! instead of transferring them. No store depends on another.
 //!
+//! A [`StoredArtifact`] reads an artifact from any store: its manifest, config, layers and referrers.
+//!
 //! No reader sees a half-written file: the stores write files through `oras-fs`, which publishes a file when it is
 //! complete.
 //!
@@ -34,11 +36,16 @@ mod content;
 mod content_origin;
 mod error;
 mod ingest;
+mod inherent_methods;
 mod progress;
 mod push_outcome;
+mod select_platform;
+mod setters;
+mod shared_store;
 mod size_limits;
 mod source;
 mod store;
+mod stored_artifact;
 mod target;
 mod unhashed_content;
 mod verify;
@@ -49,12 +56,18 @@ pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Written};
 pub use progress::Progress;
 pub use push_outcome::Pushed;
+pub use select_platform::select_platform;
 pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};
 pub use source::Source;
 pub use store::{DeleteTarget, ReadStore, Store};
+pub use stored_artifact::StoredArtifact;
 pub use target::{PushMode, Target};
 pub use unhashed_content::{Opener, UnhashedContent};
 pub use verify::Verifier;
+
+pub use bytes;
+pub use futures;
+pub use oras_spec as spec;
 
 /// A stream of bytes. The first error ends it.
 pub type ByteStream = futures::stream::BoxStream<'static, Result<bytes::Bytes>>;

@@ -26,7 +26,7 @@ pub trait ReadStore: Source {
     ///
     /// Local stores list tags in ascending order of their bytes. They exclude `last` itself, which need not exist.
     /// For a registry the order and the meaning of `last` are those of its list.
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>>;
 }
 
 /// What [`Store::delete`] deletes.

@@ -52,6 +52,12 @@ impl fmt::Debug for PemSource {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for PemSource {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::Bytes(bytes.to_vec())
+    }
+}
+
 impl From<PathBuf> for PemSource {
     fn from(path: PathBuf) -> Self {
         Self::Path(path)

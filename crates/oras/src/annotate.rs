@@ -12,11 +12,19 @@ use crate::{Names, Quiet};
 
 /// The changes of [`annotate`](fn@annotate).
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Annotations {
     /// The annotations to set, in order.
     pub set: Vec<(String, String)>,
     /// The keys to remove. They are removed before annotations are set.
     pub remove: Vec<String>,
+}
+
+impl Annotations {
+    oras_store::setters! {
+        set: Vec<(String, String)>;
+        remove: Vec<String>;
+    }
 }
 
 /// The result of [`annotate`](fn@annotate).
@@ -33,12 +41,31 @@ pub struct Annotated {
 /// If `reference` is a tag, it names the new manifest afterwards. The edit does not change the order of fields, unknown
 /// fields, or white space outside the annotations. The old manifest keeps its digest, its other tags and its referrers.
 ///
+/// ```
+/// use oras::{Annotations, Artifact, Memory, annotate};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").annotation("old", "x").push(&store, Some("v1")).await?;
+/// let edits = Annotations::default().set(vec![("new".into(), "y".into())]).remove(vec!["old".into()]);
+/// let annotated = annotate(store.clone(), "v1", &edits).await?;
+/// assert_ne!(annotated.before.digest, annotated.after.digest);
+/// assert_eq!(store.manifest("v1").await?.annotations()["new"], "y");
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// - [`ErrorKind::InvalidInput`] if the manifest is of a type without annotations, or if it lacks a key to remove.
 /// - [`ErrorKind::TooLarge`] if the new manifest exceeds the size limit of manifests.
 /// - The errors of the store.
-pub async fn annotate(store: Arc<dyn Store>, reference: &str, edits: &Annotations) -> Result<Annotated> {
-    let content = fetch_manifest(Arc::clone(&store) as _, reference).await?;
+pub async fn annotate(
+    store: impl Store + 'static,
+    reference: &str,
+    edits: &Annotations,
+) -> Result<Annotated> {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let content = fetch_manifest(Arc::clone(&store), reference).await?;
     let before = content.descriptor().clone();
     let types = [MediaType::IMAGE_MANIFEST, MediaType::IMAGE_INDEX, MediaType::ARTIFACT_MANIFEST];
     if !types.contains(&before.media_type) {

@@ -1,38 +1,33 @@
-//! Packs files into an artifact that refers to another artifact.
+//! Stores an artifact that refers to another artifact.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oras_copy::without_subject;
-use oras_files::{Collection, DirectoryOptions};
-use oras_spec::{Descriptor, Manifest, MediaType, Platform};
+use oras_files::Collection;
+use oras_spec::{Descriptor, Manifest, Platform};
 use oras_store::{Content, Result, Source, Store};
 
+use crate::artifact_layers::{self, ArtifactLayers};
 use crate::earlier_layers::{EarlierLayers, NewArtifact};
-use crate::file_arguments::FileLayers;
+use crate::pack::Pack;
 use crate::push::store_artifact;
-use crate::{ConfigArgument, FileArgument, ImageSpec, Listener, Pack, file_arguments, resolve_verified};
+use crate::{Artifact, Listener, resolve_verified};
 
 /// The options of [`attach`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct AttachOptions {
-    /// The files and directories to pack. Each becomes a layer.
-    pub files: Vec<FileArgument>,
-    /// The config.
-    pub config: ConfigArgument,
-    /// The type of the artifact. It is required, unless there is a config whose media type is not
-    /// [`MediaType::EMPTY_JSON`].
-    pub artifact_type: Option<MediaType>,
-    /// Annotations of the manifest.
-    pub annotations: BTreeMap<String, String>,
-    /// Annotations of the config.
-    pub config_annotations: BTreeMap<String, String>,
     /// Selects the image for this platform as the subject, if the reference names an index.
     pub platform: Option<Platform>,
     /// The maximum number of nodes that are transferred at a time. 0 means the default.
     pub concurrency: usize,
-    /// The options for packing directories.
-    pub directories: DirectoryOptions,
+}
+
+impl AttachOptions {
+    oras_store::setters! {
+        platform: impl Into<Option<Platform>> => platform.into();
+        concurrency: usize;
+    }
 }
 
 /// The result of [`attach`].
@@ -46,30 +41,49 @@ pub struct Attached {
     pub subject: Descriptor,
 }
 
-/// Packs the files of `options` into an artifact whose subject is the manifest that `reference` names, and stores it.
+/// Stores `artifact` as a referrer of the manifest that `reference` names. That manifest replaces the subject of
+/// `artifact`.
 ///
-/// The artifact gets no tag. Clients find it in the list of the subject's referrers.
+/// The artifact gets no tag. Clients find it in the list of the subject's referrers. It may have no layers, only
+/// annotations or a config.
+///
+/// ```
+/// use oras::{Artifact, AttachOptions, DiscoverOptions, Memory, Quiet, attach, discover};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&store, Some("v1")).await?;
+/// let note = Artifact::new("application/vnd.me.note").annotation("by", "me");
+/// let attached = attach(store.clone(), "v1", note, AttachOptions::default(), Quiet).await?;
+/// let tree = discover(store, "v1", &DiscoverOptions::default()).await?;
+/// assert_eq!(tree.referrers[0].descriptor.digest, attached.root.digest);
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 /// Returns an error if the subject does not exist, for a file that cannot be read, for a malformed type, and for each
 /// error of the store.
 pub async fn attach(
-    store: Arc<dyn Store>,
+    store: impl Store + 'static,
     reference: &str,
+    artifact: Artifact,
     options: AttachOptions,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Attached> {
+    let (store, listener): (Arc<dyn Store>, Arc<dyn Listener>) = (Arc::new(store), Arc::new(listener));
     let source = Arc::clone(&store) as Arc<dyn Source>;
     // The descriptor becomes part of the manifest, so a wrong size in a `HEAD` response must not get into it.
     let subject = resolve_verified(source, reference, options.platform.as_ref())
         .await
         .map_err(|error| error.context(format!("failed to resolve {reference}")))?;
-    let collection = Collection::new().directories(options.directories);
-    let artifact_type = options.artifact_type.as_ref();
+    let collection = Collection::new().directories(artifact.directories);
+    let artifact_type = artifact.artifact_type.as_ref();
     let earlier = EarlierLayers::new(&store, NewArtifact::Referrer { subject: &subject, artifact_type });
-    let FileLayers { layers, present } =
-        file_arguments::add_files(&collection, options.files, &*store, earlier, &listener).await?;
-    let config = file_arguments::add_config(&collection, options.config, &options.config_annotations).await?;
+    let ArtifactLayers { layers, present } =
+        artifact_layers::add_layers(&collection, artifact.layers, &*store, earlier, &listener).await?;
+    let config =
+        artifact_layers::add_config(&collection, artifact.config, &artifact.config_annotations).await?;
     // A subject that was selected from an index keeps the platform and artifact type of its entry.
     let mut described = subject.plain();
     if options.platform.is_some() {
@@ -77,21 +91,19 @@ pub async fn attach(
         described.artifact_type.clone_from(&subject.artifact_type);
     }
     let pack = Pack {
-        version: ImageSpec::V1_1,
-        artifact_type: options.artifact_type,
+        version: artifact.image_spec,
+        artifact_type: artifact.artifact_type,
         config,
-        config_annotations: options.config_annotations,
+        config_annotations: artifact.config_annotations,
         layers,
         subject: Some(described),
-        annotations: options.annotations,
+        annotations: artifact.annotations,
     };
-    let copy = oras_copy::CopyOptions {
-        // `add_files` has already stored these layers, so the copy skips them.
-        present,
-        concurrency: options.concurrency,
-        selection: Box::new(layers_first),
-        ..oras_copy::CopyOptions::default()
-    };
+    let copy = oras_copy::CopyOptions::default()
+        // `add_layers` has already stored these layers, so the copy skips them.
+        .present(present)
+        .concurrency(options.concurrency)
+        .selection(layers_first);
     let root = store_artifact(&store, collection, pack, copy, &listener).await?;
     Ok(Attached { root: root.descriptor().clone(), manifest: root, subject })
 }

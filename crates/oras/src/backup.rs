@@ -12,6 +12,7 @@ use crate::{Listener, Step, TaggedArtifact};
 
 /// The options of [`backup`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct BackupOptions {
     /// The tags to back up. Empty means all tags.
     pub tags: Vec<String>,
@@ -21,6 +22,15 @@ pub struct BackupOptions {
     pub concurrency: usize,
     /// Reports what would be backed up, without a transfer and without writing anything.
     pub dry_run: bool,
+}
+
+impl BackupOptions {
+    oras_store::setters! {
+        tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
+        referrers: bool;
+        concurrency: usize;
+        dry_run: bool;
+    }
 }
 
 /// The destination of a backup.
@@ -94,11 +104,13 @@ pub struct BackedUp {
 /// # Ok(()) }
 /// ```
 pub async fn backup(
-    source: Arc<dyn ReadStore>,
+    source: impl ReadStore + 'static,
     output: BackupOutput,
     options: BackupOptions,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<BackedUp> {
+    let source: Arc<dyn ReadStore> = Arc::new(source);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     let BackupOptions { tags, referrers, concurrency, dry_run } = options;
     // The source gets no request before this future is awaited, so that errors of the output come first.
     let plan = async {

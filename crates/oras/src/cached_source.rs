@@ -51,7 +51,7 @@ impl CachedSource {
     async fn begin_copy(&self, descriptor: &Descriptor) -> Option<Box<dyn Ingest>> {
         let fits = self.cache.size_limit().is_none_or(|limit| descriptor.size <= limit);
         let algorithm = descriptor.digest.algorithm().filter(|_| fits)?;
-        let options = IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) };
+        let options = IngestOptions::new(descriptor.media_type.clone()).algorithm(algorithm);
         self.cache.begin(options).await.ok()
     }
 }

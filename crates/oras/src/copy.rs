@@ -21,6 +21,7 @@ pub struct UnresolvedSource {
 
 /// The options of [`copy`](fn@copy).
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CopyOptions {
     /// The tags of the copied artifact. Empty means that the target stores it without a tag.
     pub tags: Vec<String>,
@@ -37,20 +38,47 @@ pub struct CopyOptions {
     pub force: bool,
 }
 
+impl CopyOptions {
+    oras_store::setters! {
+        tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
+        platforms: Vec<Platform>;
+        recursive: bool;
+        concurrency: usize;
+        max_manifest_size: impl Into<Option<u64>> => max_manifest_size.into();
+        force: bool;
+    }
+}
+
 /// Copies the artifact that `reference` names in `source` to `target`. Children are stored before their parents.
 ///
 /// Copies nothing if all tags already name the manifest, and no option requires a visit of the graph. The first tag is
 /// written together with the root, or after all referrers if they are copied. The other tags are written at the end.
 ///
+/// ```
+/// use oras::{Artifact, CopyOptions, Memory, Quiet, copy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let (from, to) = (Memory::new(), Memory::new());
+/// Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&from, Some("v1")).await?;
+/// let options = CopyOptions::default().tags(["v1", "latest"]).recursive(true);
+/// copy(from, "v1", to.clone(), options, Quiet).await?;
+/// assert_eq!(to.tags().await?, ["latest", "v1"]);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Returns the first error, with the side that failed. No tag is written before the artifact is complete.
 pub async fn copy(
-    source: Arc<dyn ReadStore>,
+    source: impl ReadStore + 'static,
     reference: &str,
-    target: Arc<dyn Target>,
+    target: impl Target + 'static,
     options: CopyOptions,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Descriptor> {
+    let source: Arc<dyn ReadStore> = Arc::new(source);
+    let target: Arc<dyn Target> = Arc::new(target);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     tag::check_tags(&*target, &options.tags)?;
     let plain_source = Arc::clone(&source) as Arc<dyn Source>;
     if let Some(root) = resolve_if_unchanged(&*plain_source, reference, &*target, &options).await {
@@ -88,14 +116,12 @@ pub async fn copy(
         roots[0] = root.clone();
     }
     // If the tag is a digest, the target compares it with the digest of the root.
-    let copy = oras_copy::CopyOptions {
-        tag: tag_policy(&options),
-        concurrency: options.concurrency,
-        max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
-        force: options.force,
-        observer: Arc::new(CopyObserver(Arc::clone(&listener))),
-        ..oras_copy::CopyOptions::default()
-    };
+    let copy = oras_copy::CopyOptions::default()
+        .tag(tag_policy(&options))
+        .concurrency(options.concurrency)
+        .max_manifest_size(options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE))
+        .force(options.force)
+        .observer(Arc::new(CopyObserver(Arc::clone(&listener))));
     copy_graph(plain_source, Arc::clone(&target), roots, copy).await?;
     listener.step(Step::Stored(root.descriptor()));
     tag::write_tags(&*target, &root, extra, options.concurrency, &*listener)

@@ -16,6 +16,7 @@ const CONCURRENCY: usize = 5;
 
 /// The options of [`discover`](fn@discover).
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DiscoverOptions {
     /// Lists only referrers of this type, on each level.
     pub artifact_type: Option<MediaType>,
@@ -23,6 +24,14 @@ pub struct DiscoverOptions {
     pub platform: Option<Platform>,
     /// The number of levels. 0 means all levels.
     pub depth: usize,
+}
+
+impl DiscoverOptions {
+    oras_store::setters! {
+        artifact_type: impl Into<Option<MediaType>> => artifact_type.into();
+        platform: impl Into<Option<Platform>> => platform.into();
+        depth: usize;
+    }
 }
 
 /// A manifest with its referrers.
@@ -38,14 +47,30 @@ pub struct Referrer {
 ///
 /// A manifest may appear several times in the tree. Its own referrers are listed only once, so that cycles end.
 ///
+/// ```
+/// use oras::{Artifact, DiscoverOptions, Memory, Referrer, discover};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// let image = Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+/// let sbom = Artifact::new("application/spdx+json").subject(image.root).push(&store, None).await?;
+/// Artifact::new("application/vnd.me.signature").subject(sbom.root).push(&store, None).await?;
+/// let root: Referrer = discover(store, "v1", &DiscoverOptions::default()).await?;
+/// // The signature signs the SBOM, which describes the image.
+/// assert_eq!(root.referrers[0].referrers.len(), 1);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// - [`ErrorKind::TooLarge`] if the tree has more than 256 levels.
 /// - The errors of the source.
 pub async fn discover(
-    source: Arc<dyn ReadStore>,
+    source: impl ReadStore + 'static,
     reference: &str,
     options: &DiscoverOptions,
 ) -> Result<Referrer> {
+    let source: Arc<dyn ReadStore> = Arc::new(source);
     let plain = Arc::clone(&source) as Arc<dyn Source>;
     let root = resolve(plain, reference, options.platform.as_ref()).await?;
     let levels = fetch_levels(&*source, &root, options).await?;
@@ -117,7 +142,7 @@ mod tests {
     async fn refer(store: &Memory, subject: Option<&Descriptor>, artifact_type: &'static str) -> Descriptor {
         let mut manifest = ImageManifest::new(Descriptor::empty_json(), Vec::new());
         manifest.subject = subject.map(Descriptor::plain);
-        manifest.artifact_type = Some(artifact_type.into());
+        manifest.artifact_type = Some(MediaType::new(artifact_type));
         let content = Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes());
         store.push(&content, PushMode::Untagged).await.unwrap();
         content.descriptor().clone()
@@ -143,7 +168,8 @@ mod tests {
         let options = DiscoverOptions { depth: 1, ..DiscoverOptions::default() };
         let tree = discover(source.clone(), &digest, &options).await.unwrap();
         assert!(tree.referrers.iter().all(|node| node.referrers.is_empty()));
-        let options = DiscoverOptions { artifact_type: Some("a/x".into()), ..DiscoverOptions::default() };
+        let options =
+            DiscoverOptions { artifact_type: Some(MediaType::new("a/x")), ..DiscoverOptions::default() };
         let tree = discover(source, &digest, &options).await.unwrap();
         assert_eq!(tree.referrers.len(), 1);
     }

@@ -17,8 +17,20 @@ use oras_store::{
 ///
 /// An operation on the wrapper reports its usual steps and returns its usual result. Pushed content counts as copied,
 /// and is not read unless its digest is unknown.
-pub fn dry_run(store: Arc<dyn Store>) -> Arc<dyn Store> {
-    Arc::new(DryRun(store))
+///
+/// ```
+/// use oras::{Artifact, Memory, dry_run};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// let pushed = Artifact::new("application/vnd.me").push(&dry_run(store.clone()), Some("v1")).await?;
+/// println!("would push {}", pushed.root.digest);
+/// assert!(store.tags().await?.is_empty());
+/// # Ok(()) }
+/// ```
+pub fn dry_run(store: impl Store + 'static) -> Arc<dyn Store> {
+    Arc::new(DryRun(Arc::new(store)))
 }
 
 struct DryRun(Arc<dyn Store>);
@@ -139,8 +151,8 @@ impl ReadStore for DryRun {
         self.0.predecessors(node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        self.0.tags(last)
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        self.0.tags_after(last)
     }
 }
 

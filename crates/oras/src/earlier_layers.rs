@@ -62,7 +62,8 @@ impl<'a> EarlierLayers<'a> {
                     }
                 }
                 // The last tags are a guess at the newest ones: registries list tags by name, not by time.
-                let listed: Result<Vec<_>, _> = self.store.tags(None).take(MAX_LISTED).try_collect().await;
+                let listed: Result<Vec<_>, _> =
+                    self.store.tags_after(None).take(MAX_LISTED).try_collect().await;
                 self.layers_of_last(listed.unwrap_or_default()).await
             }
             NewArtifact::Referrer { subject, artifact_type } => {

@@ -15,6 +15,7 @@ const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
 /// The options of [`create_index`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct IndexOptions {
     /// The tags or digests of the manifests, in order.
     pub manifests: Vec<String>,
@@ -24,8 +25,17 @@ pub struct IndexOptions {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl IndexOptions {
+    oras_store::setters! {
+        manifests: Vec<String>;
+        artifact_type: impl Into<Option<MediaType>> => artifact_type.into();
+        annotations: BTreeMap<String, String>;
+    }
+}
+
 /// The changes of [`update_index`]. They are applied in the order of these fields.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct IndexUpdate {
     /// The new artifact type. `Some(None)` removes the artifact type; `None` does not change it.
     pub artifact_type: Option<Option<MediaType>>,
@@ -37,18 +47,43 @@ pub struct IndexUpdate {
     pub merge: Vec<String>,
 }
 
+impl IndexUpdate {
+    oras_store::setters! {
+        artifact_type: impl Into<Option<Option<MediaType>>> => artifact_type.into();
+        remove: Vec<Digest>;
+        add: Vec<String>;
+        merge: Vec<String>;
+    }
+}
+
 /// Creates an index of manifests in `source`, without storing it. Each entry has the platform and artifact type of its
 /// manifest.
+///
+/// ```
+/// use oras::{Artifact, IndexOptions, Memory, Names, Quiet, create_index, store_manifest};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").push(&store, Some("one")).await?;
+/// Artifact::new("application/vnd.me").layer("text/plain", "2").push(&store, Some("two")).await?;
+/// let options = IndexOptions::default().manifests(vec!["one".into(), "two".into()]);
+/// let index = create_index(store.clone(), &options, &Quiet).await?;
+/// store_manifest(store.clone(), &index, &Names::only("both"), Quiet).await?;
+/// assert_eq!(store.manifest("both").await?.manifests().len(), 2);
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 /// - [`ErrorKind::InvalidInput`] for a malformed artifact type, and for a reference that does not name a manifest.
 /// - [`ErrorKind::TooLarge`] if the index is larger than clients accept.
 /// - The errors of the source.
 pub async fn create_index(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     options: &IndexOptions,
     listener: &dyn Listener,
 ) -> Result<Content> {
+    let source: Arc<dyn Source> = Arc::new(source);
     // Checked before the first request, so that a malformed type costs no transfer.
     check_type(options.artifact_type.as_ref())?;
     let mut index = IndexDocument::new();
@@ -73,11 +108,12 @@ pub async fn create_index(
 /// - [`ErrorKind::TooLarge`] if the new index is larger than clients accept.
 /// - The errors of the source.
 pub async fn update_index(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     update: &IndexUpdate,
     listener: &dyn Listener,
 ) -> Result<Content> {
+    let source: Arc<dyn Source> = Arc::new(source);
     check_type(update.artifact_type.as_ref().and_then(Option::as_ref))?;
     let (_, mut index) = fetch_index(&source, reference, listener).await?;
     if let Some(artifact_type) = &update.artifact_type {

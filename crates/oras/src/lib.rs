@@ -1,12 +1,13 @@
 //! The verbs of the `oras` command as library functions.
 //!
 //! Use this crate to push files to an OCI registry as an artifact, to pull them back, and to copy artifacts between
-//! registries, OCI layouts and memory. It builds on smaller crates: `oras-store` defines the traits of a store,
+//! registries, OCI layouts and memory. [`Artifact`] builds an artifact;
+//! [`StoredArtifact`](store::StoredArtifact) reads one. It builds on smaller crates: `oras-store` defines the traits of a store,
 //! `oras-copy` is the copy engine, and `oras-remote`, `oras-layout` and `oras-memory` are stores.
 //!
 //! Each verb is one function. It takes
-//! - the stores, as trait objects of [`store`],
-//! - its options, as a plain struct such as [`PushOptions`],
+//! - the stores, by value or as `Arc<dyn …>` of the traits in [`store`],
+//! - its options, such as [`PushOptions`],
 //! - a [`Listener`] for the steps of the verb; [`Quiet`] ignores them.
 //!
 //! It returns a plain struct, such as [`Pulled`], or a descriptor. The types of [`report`] turn these results into the
@@ -15,11 +16,12 @@
 //!
 //! | verb | what it does |
 //! |---|---|
-//! | [`push`] | Packs files into an artifact and stores it. |
+//! | [`push`] | Stores an [`Artifact`] of files and other content. |
 //! | [`pull`] | Writes the files of an artifact to a directory, either all of them or none. |
 //! | [`open_file`](fn@open_file) | Opens a single file of an artifact for reading. |
 //! | [`copy`](fn@copy) | Copies an artifact from one store to another, optionally with its referrers. |
-//! | [`attach`] | Packs files into an artifact that refers to another artifact, its subject. |
+//! | [`mirror`](fn@mirror) | Copies many tags of a repository, optionally with their referrers. |
+//! | [`attach`] | Stores an [`Artifact`] that refers to another artifact, its subject. |
 //! | [`discover`](fn@discover) | Lists the referrers of an artifact as a tree. |
 //! | [`resolve`] | Returns the descriptor of the manifest that a tag or digest names. |
 //! | [`backup`] | Copies tags of a repository into an OCI layout, which is a directory or a tar archive. |
@@ -32,6 +34,7 @@
 //! | [`create_index`], [`update_index`] | Creates or edits an image index; [`store_manifest`] stores it. |
 //! | [`list_partial_transfers`], [`clean_partial_transfers`] | Lists or deletes partial downloads and uploads. |
 //! | `serve` (feature `serve`) | Runs a registry backed by OCI layouts or memory, or a proxy of other registries. |
+//! | `registry` (feature `serve`) | Opens such a registry for the server of another program. |
 //!
 //! # Features
 //! | feature | default | what it adds |
@@ -39,8 +42,10 @@
 //! | `remote` | yes | [`remote`]: repositories of registries as stores; [`list_partial_transfers`] and [`clean_partial_transfers`] |
 //! | `files` | yes | [`files`]: files as layers; [`push`], [`push_blob`](fn@push_blob), [`attach`] and [`pull`] |
 //! | `layout` | yes | [`Layout`], [`Archive`] and [`ArchiveWriter`] as stores; [`backup`] and [`CachedSource`] |
+//! | `blocking` | no | `remote::blocking`, a repository for programs without async code; includes `remote` |
 //! | `serve` | no | `serve` and the crate `server`; includes `remote` and `layout` |
 //! | `page` | no | the web page of that registry; includes `serve` |
+//! | `axum` | no | `Registry::router`, which mounts that registry in an axum application; includes `serve` |
 //!
 //! The other verbs, [`Memory`], the copy engine and the types of the specifications are always there.
 //!
@@ -48,24 +53,19 @@
 //!
 //! # Examples
 //! ```
-//! use std::sync::Arc;
-//!
-//! use oras::{Memory, PullOptions, PushOptions, Quiet};
+//! use oras::{Artifact, Memory, PullOptions, Quiet};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! let file = directory.path().join("hi.txt");
 //! # std::io::Write::write_all(&mut std::fs::File::create(&file)?, b"hello world\n")?;
-//! let store = Arc::new(Memory::new());
-//! let quiet = Arc::new(Quiet);
-//!
-//! let mut options = PushOptions::artifact("application/vnd.example.greeting");
-//! options.files.push(oras::FileArgument::new("hi.txt", &file));
-//! let pushed = oras::push(store.clone(), Some("v1"), options, quiet.clone()).await?;
+//! let store = Memory::new();
+//! let greeting = Artifact::new("application/vnd.example.greeting").file(&file)?;
+//! let pushed = greeting.push(&store, Some("v1")).await?;
 //!
 //! let out = directory.path().join("out");
-//! let pulled = oras::pull(store, "v1", PullOptions::into(&out), quiet).await?;
+//! let pulled = oras::pull(store, "v1", PullOptions::into(&out), Quiet).await?;
 //! assert_eq!(pulled.root.digest, pushed.root.digest);
 //! assert_eq!(std::fs::read(out.join("hi.txt"))?, b"hello world\n");
 //! # Ok(()) }
@@ -74,6 +74,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod annotate;
+#[cfg(feature = "files")]
+mod artifact;
+#[cfg(feature = "files")]
+mod artifact_layers;
 #[cfg(feature = "files")]
 mod attach;
 #[cfg(feature = "layout")]
@@ -87,12 +91,14 @@ mod dry_run;
 #[cfg(feature = "files")]
 mod earlier_layers;
 #[cfg(feature = "files")]
-mod file_arguments;
+mod file_argument;
 mod file_selector;
 mod index;
 mod listener;
 mod manifest;
+mod mirror;
 mod open_file;
+#[cfg(feature = "files")]
 mod pack;
 #[cfg(feature = "remote")]
 mod partial_transfers;
@@ -110,6 +116,8 @@ mod tag_transfer;
 
 pub use annotate::{Annotated, Annotations, annotate};
 #[cfg(feature = "files")]
+pub use artifact::Artifact;
+#[cfg(feature = "files")]
 pub use attach::{AttachOptions, Attached, attach};
 #[cfg(feature = "layout")]
 pub use backup::{BackedUp, BackupOptions, BackupOutput, backup};
@@ -119,29 +127,32 @@ pub use copy::{CopyOptions, UnresolvedSource, copy};
 pub use discover::{DiscoverOptions, Referrer, discover};
 pub use dry_run::dry_run;
 #[cfg(feature = "files")]
-pub use file_arguments::FileArgument;
+pub use file_argument::FileArgument;
 pub use file_selector::Selector;
 pub use index::{IndexOptions, IndexUpdate, create_index, update_index};
 pub use listener::{Listener, Quiet, Step};
 pub use manifest::{Names, fetch_config, push_manifest, store_manifest};
+pub use mirror::{MirrorOptions, MirroredTag, mirror};
 pub use open_file::open_file;
-pub use pack::{ConfigArgument, ImageSpec, Pack, Packed};
+#[cfg(feature = "files")]
+pub use pack::ImageSpec;
 #[cfg(feature = "remote")]
 pub use partial_transfers::{PartialDownload, PartialOptions, PartialTransfers, PartialUpload};
 #[cfg(feature = "remote")]
 pub use partial_transfers::{clean_partial_transfers, list_partial_transfers};
 #[cfg(feature = "files")]
-pub use pull::{ConfigFile, PullOptions, Pulled, pull};
+pub use pull::{ConfigFile, PullOptions, Pulled, PulledFile, pull};
 #[cfg(feature = "files")]
 pub use push::{PushOptions, PushedArtifact, push, push_blob};
 pub use resolve::{fetch_manifest, resolve, resolve_verified};
 pub use restore::{RestoreOptions, restore};
 #[cfg(feature = "serve")]
-pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, serve};
+pub use serve::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions, registry, serve};
 pub use tag::{tag, untag};
 pub use tag_transfer::{NoTags, TaggedArtifact};
 
-pub use oras_copy::{Event, Observer, PlatformsError, join_platforms};
+pub use oras_copy as engine;
+pub use oras_copy::{Event, PlatformsError, join_platforms};
 #[cfg(feature = "files")]
 pub use oras_files as files;
 #[cfg(any(feature = "files", feature = "layout", feature = "remote"))]

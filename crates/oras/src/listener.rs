@@ -73,6 +73,24 @@ pub enum Step<'a> {
 }
 
 /// Receives the steps of a verb. It is called often and from several threads, and must not block.
+///
+/// A closure is a listener:
+///
+/// ```
+/// use oras::{Artifact, Event, Memory, MirrorOptions, Step, mirror};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let (from, to) = (Memory::new(), Memory::new());
+/// Artifact::new("application/vnd.me").layer("text/plain", "hello\n").push(&from, Some("v1")).await?;
+/// let print = |step: Step<'_>| {
+///     if let Step::Node(Event::Finished { node, outcome, .. }) = step {
+///         println!("{outcome:?} {} ({} bytes)", node.digest, node.size);
+///     }
+/// };
+/// mirror(from, to, MirrorOptions::default(), print).await?;
+/// # Ok(()) }
+/// ```
 pub trait Listener: Send + Sync {
     /// Receives one step.
     fn step(&self, step: Step<'_>);
@@ -81,6 +99,18 @@ pub trait Listener: Send + Sync {
 /// A listener that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
+
+impl<F: Fn(Step<'_>) + Send + Sync> Listener for F {
+    fn step(&self, step: Step<'_>) {
+        self(step);
+    }
+}
+
+impl<T: Listener + ?Sized> Listener for Arc<T> {
+    fn step(&self, step: Step<'_>) {
+        (**self).step(step);
+    }
+}
 
 impl Listener for Quiet {
     fn step(&self, _: Step<'_>) {}

@@ -36,11 +36,13 @@ impl Names {
 /// # Errors
 /// Returns the errors of the store. Tags that were written before the first error stay.
 pub async fn push_manifest(
-    store: Arc<dyn Store>,
+    store: impl Store + 'static,
     manifest: &Content,
     names: &Names,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Pushed> {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let node = manifest.descriptor();
     let digest = node.digest.to_string();
@@ -68,11 +70,13 @@ pub async fn push_manifest(
 /// # Errors
 /// Returns the errors of the store. Tags that were written before the first error stay.
 pub async fn store_manifest(
-    store: Arc<dyn Store>,
+    store: impl Store + 'static,
     manifest: &Content,
     names: &Names,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<()> {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     tag::check_tags(&*store, names.reference.iter().chain(&names.extra_tags))?;
     let digest = manifest.descriptor().digest.to_string();
     // A digest names the manifest before the edit, so it can't name the new one.
@@ -90,10 +94,11 @@ pub async fn store_manifest(
 /// - [`ErrorKind::InvalidInput`] if the manifest has no config.
 /// - The errors of the source.
 pub async fn fetch_config(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     platform: Option<&Platform>,
 ) -> Result<Content> {
+    let source: Arc<dyn Source> = Arc::new(source);
     let root = fetch_root(Arc::clone(&source), reference, platform).await?;
     if root.descriptor().media_type.is_manifest()
         && let View::Image(manifest) = root.manifest(MAX_MANIFEST_SIZE).await?.view()

@@ -12,16 +12,30 @@ use crate::resolve::fetch_root;
 ///
 /// The content is transferred when it is read, and verified against the digest of the layer.
 ///
+/// ```
+/// use oras::{Artifact, Memory, Selector, open_file};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// let artifact = Artifact::new("application/vnd.me").titled_layer("hi.txt", "text/plain", "hello\n");
+/// artifact.push(&store, Some("v1")).await?;
+/// let file = open_file(store, "v1", None, &Selector::default()).await?;
+/// assert_eq!(file.bytes(100).await?, "hello\n");
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// - [`ErrorKind::NotFound`] if no file is selected. The message lists the titles of all files.
 /// - [`ErrorKind::InvalidInput`] if several files are selected. The message lists their titles.
 /// - The errors of the source.
 pub async fn open_file(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     platform: Option<&Platform>,
     selector: &Selector,
 ) -> Result<Content> {
+    let source: Arc<dyn Source> = Arc::new(source);
     let root = fetch_root(Arc::clone(&source), reference, platform).await?;
     let children = root.manifest(MAX_MANIFEST_SIZE).await?.children();
     // A child without a title is not a file, for example the config.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oras_spec::{Descriptor, ImageManifest, MediaType, Platform};
+use oras_spec::{Descriptor, ImageManifest, MediaType};
 use oras_store::{Content, Error, ErrorKind, Result};
 
 use crate::created_annotation;
@@ -17,51 +17,32 @@ pub enum ImageSpec {
     V1_1,
 }
 
-/// The config of an artifact to pack.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ConfigArgument {
-    /// The empty config of the image-spec.
-    #[default]
-    Empty,
-    /// A file.
-    File {
-        /// The path of the file.
-        path: std::path::PathBuf,
-        /// The media type. `None` means [`MediaType::UNKNOWN_CONFIG`].
-        media_type: Option<MediaType>,
-    },
-    /// An image config with this platform and no other field.
-    Platform(Platform),
-}
-
 /// The parts of a manifest.
 #[derive(Clone, Debug, Default)]
-pub struct Pack {
+pub(crate) struct Pack {
     /// The version of the image-spec whose rules the manifest follows.
-    pub version: ImageSpec,
-    /// The type of the artifact. Image-spec 1.1 requires it, unless there is a config whose media type is not
-    /// [`MediaType::EMPTY_JSON`].
-    pub artifact_type: Option<MediaType>,
+    pub(crate) version: ImageSpec,
+    /// The type of the artifact. Image-spec 1.1 requires it, unless the config has a type of its own.
+    pub(crate) artifact_type: Option<MediaType>,
     /// The config. `None` means the empty config.
-    pub config: Option<Descriptor>,
-    /// Annotations of the generated empty config. They do not apply to `config`, whose descriptor has its
-    /// annotations.
-    pub config_annotations: BTreeMap<String, String>,
+    pub(crate) config: Option<Descriptor>,
+    /// Annotations of the generated empty config. A given config has annotations of its own.
+    pub(crate) config_annotations: BTreeMap<String, String>,
     /// The layers.
-    pub layers: Vec<Descriptor>,
+    pub(crate) layers: Vec<Descriptor>,
     /// The manifest that the artifact refers to.
-    pub subject: Option<Descriptor>,
+    pub(crate) subject: Option<Descriptor>,
     /// Annotations of the manifest.
-    pub annotations: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// A packed manifest.
 #[derive(Clone, Debug)]
-pub struct Packed {
+pub(crate) struct Packed {
     /// The manifest; its descriptor carries the artifact type and annotations.
-    pub manifest: Content,
+    pub(crate) manifest: Content,
     /// The generated blobs that the manifest lists: the empty config or layer.
-    pub blobs: Vec<Content>,
+    pub(crate) blobs: Vec<Content>,
 }
 
 impl Pack {
@@ -71,7 +52,7 @@ impl Pack {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a missing or malformed artifact type, a malformed config type, a `created` that
     /// is not RFC 3339, or a subject under image-spec 1.0.
-    pub fn manifest(mut self) -> Result<Packed> {
+    pub(crate) fn manifest(mut self) -> Result<Packed> {
         created_annotation::set_or_check(&mut self.annotations)?;
         if let Some(config) = &self.config {
             check("invalid config mediaType format", &config.media_type)?;
@@ -179,7 +160,7 @@ mod tests {
 
     #[test]
     fn v1_1_without_files_has_one_empty_layer() {
-        let pack = Pack { artifact_type: Some("a/b".into()), ..pack(ImageSpec::V1_1) };
+        let pack = Pack { artifact_type: Some(MediaType::new("a/b")), ..pack(ImageSpec::V1_1) };
         let empty = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"data":"e30="}"#;
         assert_eq!(
             json(pack),
@@ -201,9 +182,9 @@ mod tests {
     fn rejects_malformed_types_and_dates() {
         let message = |pack: Pack| pack.manifest().unwrap_err().to_string();
         assert_eq!(message(pack(ImageSpec::V1_1)), "missing artifact type");
-        let bad = Pack { artifact_type: Some("bad".into()), ..pack(ImageSpec::V1_1) };
+        let bad = Pack { artifact_type: Some(MediaType::new("bad")), ..pack(ImageSpec::V1_1) };
         assert_eq!(message(bad), "invalid artifactType format: bad: invalid media type");
-        let config = Some(Descriptor::of("bad".into(), b"{}"));
+        let config = Some(Descriptor::of(MediaType::new("bad"), b"{}"));
         let bad = Pack { config, ..pack(ImageSpec::V1_0) };
         assert_eq!(message(bad), "invalid config mediaType format: bad: invalid media type");
         let mut bad = pack(ImageSpec::V1_0);

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 
 /// The options of [`list_partial_transfers`] and [`clean_partial_transfers`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct PartialOptions {
     /// The directories to search for partial downloads, with all directories below them.
     pub directories: Vec<PathBuf>,
@@ -20,6 +21,14 @@ pub struct PartialOptions {
     pub uploads: Option<PathBuf>,
     /// The minimum time since the last progress of the transfer.
     pub older_than: Duration,
+}
+
+impl PartialOptions {
+    oras_store::setters! {
+        directories: Vec<PathBuf>;
+        uploads: impl Into<Option<PathBuf>> => uploads.into();
+        older_than: Duration;
+    }
 }
 
 /// The partial downloads and uploads of unfinished transfers. It serializes to the JSON document of `--format json`.

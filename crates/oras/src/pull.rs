@@ -24,6 +24,7 @@ pub struct ConfigFile {
 
 /// The options of [`pull`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct PullOptions {
     /// The directory to write to.
     pub output: PathBuf,
@@ -41,6 +42,19 @@ pub struct PullOptions {
     pub max_manifest_size: Option<u64>,
     /// The options for writing files.
     pub files: oras_files::PullOptions,
+}
+
+impl PullOptions {
+    oras_store::setters! {
+        output: impl Into<PathBuf> => output.into();
+        platform: impl Into<Option<Platform>> => platform.into();
+        config: impl Into<Option<ConfigFile>> => config.into();
+        include_subject: bool;
+        selector: Selector;
+        concurrency: usize;
+        max_manifest_size: impl Into<Option<u64>> => max_manifest_size.into();
+        files: oras_files::PullOptions;
+    }
 }
 
 impl PullOptions {
@@ -77,6 +91,9 @@ pub struct PulledFile {
 /// The pull is atomic: it writes to temporary files and publishes them when the content of all files is verified. Until
 /// then the existing files do not change, also if the pull returns an error or the future is dropped.
 ///
+/// On Unix, a pull that is cancelled or killed keeps the received bytes of large files in hidden partial files beside
+/// them. The next pull verifies these bytes and fetches only the rest.
+///
 /// The pull skips a file that already exists with the expected size and digest, and a directory whose tar archive has
 /// the expected digest. The listener and the result include skipped files like written files.
 ///
@@ -84,11 +101,13 @@ pub struct PulledFile {
 /// Returns an error of the source or the file system, for content that does not match its digest, and for a path
 /// outside the output directory.
 pub async fn pull(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     options: PullOptions,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Pulled> {
+    let source: Arc<dyn Source> = Arc::new(source);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     let root = fetch_root(Arc::clone(&source), reference, options.platform.as_ref()).await?;
     let target = Arc::new(FileTarget::new(options.output.clone(), options.files));
     let selection = FileSelection {
@@ -96,14 +115,12 @@ pub async fn pull(
         include_subject: options.include_subject,
         selector: options.selector,
     };
-    let copy = oras_copy::CopyOptions {
-        selection: Box::new(selection),
-        concurrency: options.concurrency,
-        max_manifest_size: options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE),
-        observer: Arc::new(PullProgress { reported: Mutex::default(), listener }),
-        ..oras_copy::CopyOptions::default()
-    };
-    let report = copy_graph(source, Arc::clone(&target) as _, vec![root.clone()], copy).await?;
+    let copy = oras_copy::CopyOptions::default()
+        .selection(selection)
+        .concurrency(options.concurrency)
+        .max_manifest_size(options.max_manifest_size.unwrap_or(MAX_MANIFEST_SIZE))
+        .observer(Arc::new(PullProgress { reported: Mutex::default(), listener }));
+    let report = copy_graph(source, Arc::clone(&target), vec![root.clone()], copy).await?;
     // Publishes the files. An earlier return leaves the output directory as it was.
     target.commit().await?;
     Ok(Pulled {

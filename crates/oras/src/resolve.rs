@@ -14,10 +14,11 @@ use oras_store::{Content, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 /// # Errors
 /// Returns the errors of the source, and an error if no image matches the platform.
 pub async fn resolve(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
+    let source: Arc<dyn Source> = Arc::new(source);
     match platform {
         None => source.resolve(reference).await,
         Some(platform) => {
@@ -36,10 +37,11 @@ pub async fn resolve(
 /// # Errors
 /// Returns the errors of the source, and `DigestMismatch` if the bytes have another digest.
 pub async fn resolve_verified(
-    source: Arc<dyn Source>,
+    source: impl Source + 'static,
     reference: &str,
     platform: Option<&Platform>,
 ) -> Result<Descriptor> {
+    let source: Arc<dyn Source> = Arc::new(source);
     // The first request is a `HEAD` here as well, so that errors name the same request as those of `resolve`.
     let found = resolve(Arc::clone(&source), reference, platform).await?;
     if platform.is_some() {
@@ -57,7 +59,8 @@ pub async fn resolve_verified(
 ///
 /// # Errors
 /// Returns the errors of the source, and an error for bytes that do not match the digest.
-pub async fn fetch_manifest(source: Arc<dyn Source>, reference: &str) -> Result<Content> {
+pub async fn fetch_manifest(source: impl Source + 'static, reference: &str) -> Result<Content> {
+    let source: Arc<dyn Source> = Arc::new(source);
     let (descriptor, bytes) = source.resolve_with_bytes(reference).await?;
     let bytes = match bytes {
         Some(bytes) => bytes,

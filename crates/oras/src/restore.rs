@@ -9,6 +9,7 @@ use crate::{Listener, TaggedArtifact};
 
 /// The options of [`restore`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct RestoreOptions {
     /// The tags to restore. Empty means all tags.
     pub tags: Vec<String>,
@@ -18,6 +19,15 @@ pub struct RestoreOptions {
     pub concurrency: usize,
     /// Reports what would be restored, and returns the errors of a restore where possible, without writing anything.
     pub dry_run: bool,
+}
+
+impl RestoreOptions {
+    oras_store::setters! {
+        tags: impl IntoIterator<Item = impl Into<String>> => tags.into_iter().map(Into::into).collect();
+        exclude_referrers: bool;
+        concurrency: usize;
+        dry_run: bool;
+    }
 }
 
 /// Copies the artifacts that `options.tags` name in `source` to `target`. The tags are written last.
@@ -33,11 +43,14 @@ pub struct RestoreOptions {
 /// - [`NoTags`](crate::NoTags) if the source has no tags.
 /// - The first error of the copy, with the side that failed. No tag is written before all content is stored.
 pub async fn restore(
-    source: Arc<dyn ReadStore>,
-    target: Arc<dyn Target>,
+    source: impl ReadStore + 'static,
+    target: impl Target + 'static,
     options: RestoreOptions,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Vec<TaggedArtifact>> {
+    let source: Arc<dyn ReadStore> = Arc::new(source);
+    let target: Arc<dyn Target> = Arc::new(target);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     let RestoreOptions { tags, exclude_referrers, concurrency, dry_run } = options;
     let tags = if tags.is_empty() { tag_transfer::list_tags(&*source).await? } else { tags };
     let transfer = TagTransfer::plan(source, tags, !exclude_referrers, concurrency, listener).await?;

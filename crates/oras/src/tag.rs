@@ -13,16 +13,31 @@ use crate::{Listener, Step};
 ///
 /// At most `concurrency` tags are written at a time; 0 means the default of 5.
 ///
+/// ```
+/// use oras::{Artifact, Memory, Quiet, tag, untag};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let store = Memory::new();
+/// Artifact::new("application/vnd.me").push(&store, Some("v1")).await?;
+/// tag(store.clone(), "v1", &["latest".to_owned()], 0, Quiet).await?;
+/// untag(store.clone(), "v1").await?;
+/// assert_eq!(store.tags().await?, ["latest"]);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// - [`ErrorKind::InvalidInput`] for a tag that the store rejects, before the first request.
 /// - The errors of the store. Tags that were written before the first error stay.
 pub async fn tag(
-    store: Arc<dyn Store>,
+    store: impl Store + 'static,
     reference: &str,
     tags: &[String],
     concurrency: usize,
-    listener: Arc<dyn Listener>,
+    listener: impl Listener + 'static,
 ) -> Result<Descriptor> {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let listener: Arc<dyn Listener> = Arc::new(listener);
     // All tags are checked before the first request, so that an invalid one leaves no other tag behind.
     for tag in tags {
         store.check_tag(tag).map_err(|error| match tags.len() {
@@ -30,7 +45,7 @@ pub async fn tag(
             _ => error.context(format!("failed to tag {tag}")),
         })?;
     }
-    let manifest = fetch_manifest(Arc::clone(&store) as _, reference).await?;
+    let manifest = fetch_manifest(Arc::clone(&store), reference).await?;
     listener.step(Step::Tagging(manifest.descriptor()));
     write_tags(&*store, &manifest, tags, concurrency, &*listener).await?;
     Ok(manifest.descriptor().clone())
@@ -81,7 +96,8 @@ pub(crate) fn concurrency_or_default(concurrency: usize) -> usize {
 /// - [`ErrorKind::NotFound`] if the tag does not exist.
 /// - [`ErrorKind::Unsupported`] if the store cannot remove a tag without its manifest.
 /// - [`ErrorKind::InvalidInput`] for a digest.
-pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
+pub async fn untag(store: impl Store + 'static, tag: &str) -> Result<Descriptor> {
+    let store: Arc<dyn Store> = Arc::new(store);
     if tag.parse::<Digest>().is_ok() {
         return Err(Error::new(ErrorKind::InvalidInput, format!("{tag} is a digest, not a tag")));
     }
@@ -95,7 +111,7 @@ pub async fn untag(store: Arc<dyn Store>, tag: &str) -> Result<Descriptor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CopyOptions, Memory, PushOptions, Quiet, copy, push};
+    use crate::{Artifact, CopyOptions, Memory, PushOptions, Quiet, copy, push};
 
     /// Compiles only if the futures are `Send`.
     #[tokio::test]
@@ -104,8 +120,8 @@ mod tests {
             future
         }
         let store = Arc::new(Memory::new());
-        let options = PushOptions::artifact("a/b");
-        assert_send(push(store.clone(), Some("v1"), options, Arc::new(Quiet))).await.unwrap();
+        let (artifact, options) = (Artifact::new("a/b"), PushOptions::default());
+        assert_send(push(store.clone(), Some("v1"), artifact, options, Quiet)).await.unwrap();
         assert_send(tag(store.clone(), "v1", &["v2".to_owned()], 0, Arc::new(Quiet))).await.unwrap();
         let options = CopyOptions { tags: vec!["v3".to_owned()], recursive: true, ..CopyOptions::default() };
         assert_send(copy(store.clone(), "v2", store, options, Arc::new(Quiet))).await.unwrap();

@@ -91,12 +91,10 @@ impl TagTransfer {
             [artifact] if can_tag_with_root && self.nodes.len() == 1 => Some(artifact.tag.as_str()),
             _ => None,
         };
-        let copy = CopyOptions {
-            tag: TagPolicy::with_root(only),
-            concurrency: self.concurrency,
-            observer: Arc::new(CopyObserver(Arc::clone(&self.listener))),
-            ..CopyOptions::default()
-        };
+        let copy = CopyOptions::default()
+            .tag(TagPolicy::with_root(only))
+            .concurrency(self.concurrency)
+            .observer(Arc::new(CopyObserver(Arc::clone(&self.listener))));
         self.copy_nodes(Arc::clone(target), copy).await?;
         let written = self.artifacts.iter().map(|artifact| async move {
             if only.is_none() {
@@ -120,7 +118,7 @@ impl TagTransfer {
 
     async fn copy_nodes(&self, target: Arc<dyn Target>, copy: CopyOptions) -> Result<()> {
         let roots = self.nodes.iter().map(|node| self.content(node)).collect();
-        copy_graph(Arc::clone(&self.source) as _, target, roots, copy).await.map(drop)
+        copy_graph(Arc::clone(&self.source), target, roots, copy).await.map(drop)
     }
 
     /// Returns an error if `target` rejects one of the tags. Makes no request.
@@ -136,7 +134,7 @@ impl TagTransfer {
         self.check_tags(&**target)?;
         let probe = ProbeTarget { source: Arc::clone(&self.source), target: Arc::clone(target) };
         // The engine visits the graph as in a real run, and so finds each missing blob.
-        let copy = CopyOptions { concurrency: self.concurrency, ..CopyOptions::default() };
+        let copy = CopyOptions::default().concurrency(self.concurrency);
         self.copy_nodes(Arc::new(probe), copy).await?;
         for TaggedArtifact { tag, root, .. } in &self.artifacts {
             if let Some(from) = target.tagged(tag).await.filter(|from| *from != root.digest) {
@@ -214,7 +212,7 @@ impl ProbeTarget {
 
 /// Lists all tags of `source`.
 pub(crate) async fn list_tags(source: &dyn ReadStore) -> Result<Vec<String>> {
-    source.tags(None).try_collect().await.map_err(|error| error.context("failed to find tags"))
+    source.tags_after(None).try_collect().await.map_err(|error| error.context("failed to find tags"))
 }
 
 /// Returns the referrers of each root.

@@ -166,7 +166,7 @@ fn server_answers_500_to_a_failed_flush() {
     let Some(strace) = strace(&sandbox, "server_answers_500_to_a_failed_flush") else { return };
     let config = b"{}";
     let digest = Digest::sha256(config);
-    let node = Descriptor::of(MediaType::from("test/config"), config);
+    let node = Descriptor::of(MediaType::new("test/config"), config);
     let manifest = ImageManifest::new(node, Vec::new()).to_bytes();
     let blob = format!("/v2/a/blobs/uploads/?digest={digest}");
     let stored = format!("/v2/a/blobs/{digest}");

@@ -1,5 +1,7 @@
 //! Checks on which crates each crate depends, and which dependencies it must not link.
 
+use std::collections::BTreeSet;
+
 use super::Violation;
 use xtask::process::{Result, capture, cargo};
 use xtask::workspace::{Package, Workspace};
@@ -44,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-cli", &["oras-sdk", "go-text-template"]),
     ("xtask", &[]),
     ("oras-bench", &["xtask"]),
+    ("oras-examples", &["oras-sdk", "oras-testkit"]),
 ];
 
 /// The crate of the tests that cross all layers.
@@ -68,12 +71,19 @@ const ABSENT: &[(&[&str], &[&str])] = &[
     (&["oras-memory", "oras-files"], NETWORK_AND_CLI),
     (&["oras-remote"], &["clap", "axum"]),
     (&["oras-tls"], &["reqwest", "hyper", "clap"]),
-    (&["oras-serve"], &["reqwest", "clap"]),
+    (&["oras-serve"], &["reqwest", "clap", "axum"]),
     (&["oras-sdk"], &["clap", "indicatif"]),
+    (&["oras-cli"], &["axum"]),
 ];
 
+/// The most crates that a program with this crate alone links, itself and macros included.
+///
+/// A program that only works on layouts stays small. A client of registries links no more than `oci-client` 0.18 does,
+/// see `docs/crates.md`.
+const MAX_LINKED: &[(&str, usize)] = &[("oras-layout", 50), ("oras-remote", 139)];
+
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
-    let mut found = Vec::new();
+    let mut found = too_many(workspace)?;
     for package in workspace.packages.iter().filter(|package| package.name != UNLAYERED) {
         found.extend(layering(package, workspace));
     }
@@ -91,6 +101,30 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
         }
     }
     Ok(found)
+}
+
+/// Finds crates that link more others than they may.
+fn too_many(workspace: &Workspace) -> Result<Vec<Violation>> {
+    let mut found = Vec::new();
+    for (name, most) in MAX_LINKED {
+        let Some(package) = workspace.packages.iter().find(|package| package.name == *name) else { continue };
+        let tree = ["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}", "-p", name];
+        // The same target on each machine, so that the number is the same.
+        let lines = capture(cargo(&tree).args(["--target", "x86_64-unknown-linux-gnu"]))?;
+        let linked = count_crates(&lines);
+        if linked > *most {
+            let what = format!("links {linked} crates, {most} allowed: see `cargo tree -e normal -p {name}`");
+            found.push(Violation::new(&package.manifest(), 1, what));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the number of crates in the output of `cargo tree`. Two versions of a crate are two crates.
+fn count_crates(tree: &str) -> usize {
+    let name_and_version = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let crates: BTreeSet<_> = tree.lines().map(name_and_version).filter(|name| !name.is_empty()).collect();
+    crates.len()
 }
 
 fn layering(package: &Package, workspace: &Workspace) -> Vec<Violation> {
@@ -167,6 +201,11 @@ mod tests {
         }
         assert_eq!(broken("oras-testkit", "oras-store-suite"), None);
         assert!(broken("oras-new", "oras-spec").unwrap().contains("has no layer"));
+    }
+
+    #[test]
+    fn counts_versions_of_a_crate() {
+        assert_eq!(count_crates("a v1.0.0 (/x)\nsyn v2.0.0\nsyn v3.0.0\n\nsyn v3.0.0 (*)\n"), 3);
     }
 
     #[test]

@@ -96,7 +96,8 @@ fn architecture(workspace: &Workspace) -> Vec<Violation> {
         .collect()
 }
 
-/// Whether a page names a crate, as a whole word: `oras` is not named by `oras-spec`.
+/// Returns true if a page contains the name of a crate as a whole word. The word `oras-spec` does not name
+/// `oras`.
 pub(super) fn names(text: &str, name: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|word| word == name)
 }

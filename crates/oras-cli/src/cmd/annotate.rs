@@ -50,7 +50,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT).await?;
     // `--annotation` describes the manifest itself, so its values are stored under `$manifest`.
     let set = pack_args::annotations(&args.annotation, None)?.remove("$manifest").unwrap_or_default();
-    let edits = Annotations { set: set.into_iter().collect(), remove: args.remove.clone() };
+    let edits = Annotations::default().set(set.into_iter().collect()).remove(args.remove.clone());
     if edits.set.is_empty() && edits.remove.is_empty() {
         return Err(Failure::new("neither annotations to set nor annotations to remove are given")
             .usage(USAGE.line())

@@ -1,7 +1,7 @@
 //! `oras attach`.
 
 use clap::{ArgMatches, Command};
-use oras::{AttachOptions, report};
+use oras::{Artifact, AttachOptions, report};
 
 use super::pack_args::{self, PackArgs};
 use crate::args::{self, FormatArgs, LocationArgs, ProgressArgs, Usage, flags, values};
@@ -74,22 +74,19 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some(artifact_type) = args.artifact_type.as_deref() else {
         return Err(Failure::new("required flag(s) \"artifact-type\" not set"));
     };
-    if packed.files.is_empty() && packed.annotations.is_empty() {
+    if packed.contents.files.is_empty() && packed.contents.annotations.is_empty() {
         return Err(Failure::new("neither file nor annotation provided in the command").usage(USAGE.line()).advise(
             "To attach to an existing artifact, please provide files via argument or annotations via flag \
              \"--annotation\". Run \"oras attach -h\" for more options and examples",
         ));
     }
-    let options = AttachOptions {
-        files: packed.files,
-        config: pack_args::config(args.config.as_ref())?,
-        artifact_type: Some(artifact_type).filter(|text| !text.is_empty()).map(Into::into),
-        annotations: packed.annotations,
-        config_annotations: packed.config_annotations,
-        platform,
-        concurrency: values::count(args.concurrency, 0),
-        directories: pack_args::directories(&args.pack)?,
+    let artifact = match artifact_type {
+        "" => Artifact::untyped(),
+        artifact_type => Artifact::new(artifact_type),
     };
+    let artifact = pack_args::with_config(artifact, pack_args::config(args.config.as_ref())?);
+    let artifact = pack_args::add(artifact, packed.contents).directories(pack_args::directories(&args.pack)?);
+    let options = AttachOptions::default().platform(platform).concurrency(values::count(args.concurrency, 0));
     // This check comes before the first request, so that a wrong path fails before anything is uploaded.
     let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
@@ -98,7 +95,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         store = oras::dry_run(store);
     }
     let listener = listener(PUSH.dry(dry_run), &args.progress, &format);
-    let attached = target.explain(oras::attach(store, reference, options, listener).await)?;
+    let attached = target.explain(oras::attach(store, reference, artifact, options, listener).await)?;
 
     match format {
         Format::Text => {

@@ -63,12 +63,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let path = required_path(args.output.as_deref(), "output")?;
     let start = Instant::now();
     let dry_run = args.dry_run;
-    let options = BackupOptions {
-        tags: artifacts.tags.clone(),
-        referrers: args.include_referrers,
-        concurrency: values::count(args.concurrency, 0),
-        dry_run,
-    };
+    let options = BackupOptions::default()
+        .tags(artifacts.tags.clone())
+        .referrers(args.include_referrers)
+        .concurrency(values::count(args.concurrency, 0))
+        .dry_run(dry_run);
     let name = artifacts.repository.name();
     let nodes = listener(BACKUP, &args.progress, &format);
     let done = if dry_run { "Dry run: would pull" } else { "Pulled" };

@@ -78,14 +78,13 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         destination = oras::dry_run(destination);
     }
     let first = Some(to.reference.clone()).filter(|tag| !tag.is_empty());
-    let options = CopyOptions {
-        recursive: args.recursive,
-        platforms,
-        tags: first.into_iter().chain(extra_tags.clone()).collect(),
-        concurrency: values::count(args.concurrency, 0),
-        force: args.force,
-        max_manifest_size: Some(from.max_manifest_size()),
-    };
+    let options = CopyOptions::default()
+        .recursive(args.recursive)
+        .platforms(platforms)
+        .tags(first.into_iter().chain(extra_tags.clone()))
+        .concurrency(values::count(args.concurrency, 0))
+        .force(args.force)
+        .max_manifest_size(Some(from.max_manifest_size()));
     let listener = listener(COPY.between(&from, &to).dry(dry_run), &args.progress, &format);
     let root = oras::copy(source, reference, destination, options, listener)
         .await

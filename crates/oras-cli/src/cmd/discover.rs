@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::{ArgMatches, Command};
+use oras::spec::MediaType;
 use oras::{DiscoverOptions, report};
 
 use crate::args::{self, FormatArgs, LocationArgs, Usage, flags, values};
@@ -66,12 +67,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             format
         }
     };
-    let options = DiscoverOptions {
-        artifact_type: values::non_empty(args.artifact_type.as_ref()).map(Into::into),
+    let options = DiscoverOptions::default()
+        .artifact_type(values::non_empty(args.artifact_type.as_ref()).map(MediaType::new))
         // The table shows only direct referrers, so requests for deeper levels would be wasted.
-        depth: if matches!(format, Format::Table) { 1 } else { values::count(args.depth, 0) },
-        platform: values::platform(args.platform.as_ref())?,
-    };
+        .depth(if matches!(format, Format::Table) { 1 } else { values::count(args.depth, 0) })
+        .platform(values::platform(args.platform.as_ref())?);
     let source = target.source().await?;
     let reference = target.require_reference(&USAGE, true)?;
     let root = target.explain(oras::discover(source, reference, &options).await)?;

@@ -8,7 +8,7 @@ use oras::fs::StagedFile;
 use oras::fs::output_file;
 use oras::spec::{MediaType, annotation};
 use oras::store::{Content, ErrorKind};
-use oras::{ConfigArgument, FileArgument};
+use oras::{Artifact, FileArgument};
 
 use super::file_io::{check_stdin, read_input};
 use crate::args::{
@@ -46,13 +46,24 @@ flags::flags! {
     }
 }
 
-/// The files to pack, and the annotations of the manifest and the config.
+/// What [`read`] returns.
 pub(crate) struct PackedFiles {
-    pub(crate) files: Vec<FileArgument>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) config_annotations: BTreeMap<String, String>,
+    pub(crate) contents: PackedContents,
     /// The temporary file with standard input. It is deleted when this is dropped.
     pub(crate) spooled: Option<StagedFile>,
+}
+
+/// The files to pack, and the annotations of the manifest and the config.
+pub(crate) struct PackedContents {
+    pub(crate) files: Vec<FileArgument>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    config_annotations: BTreeMap<String, String>,
+}
+
+/// The file of `--config`.
+pub(crate) struct ConfigFile {
+    path: PathBuf,
+    media_type: Option<MediaType>,
 }
 
 /// Annotations by the name of a file, `$manifest` or `$config`.
@@ -90,7 +101,7 @@ pub(crate) fn read(
         FileArgument {
             title: annotations.get(annotation::TITLE).cloned().unwrap_or_else(|| title_of(&reference.path)),
             path: PathBuf::from(reference.path),
-            media_type: reference.media_type.map(MediaType::from),
+            media_type: reference.media_type.map(MediaType::new),
             annotations,
         }
     };
@@ -104,14 +115,35 @@ pub(crate) fn read(
             Some(spooled)
         }
     };
-    Ok(PackedFiles { files, annotations, config_annotations, spooled })
+    Ok(PackedFiles { contents: PackedContents { files, annotations, config_annotations }, spooled })
+}
+
+/// Adds the files and annotations to an artifact.
+pub(crate) fn add(mut artifact: Artifact, contents: PackedContents) -> Artifact {
+    for file in contents.files {
+        artifact = artifact.file_argument(file);
+    }
+    for (key, value) in contents.config_annotations {
+        artifact = artifact.config_annotation(key, value);
+    }
+    artifact.annotations(contents.annotations)
+}
+
+/// Sets the config of an artifact.
+pub(crate) fn with_config(artifact: Artifact, config: Option<ConfigFile>) -> Artifact {
+    match config {
+        Some(config) => artifact.config_file(config.path, config.media_type),
+        None => artifact,
+    }
 }
 
 /// Returns how directories are packed: the compression, and the latest time of an entry (`SOURCE_DATE_EPOCH`).
 pub(crate) fn directories(args: &PackArgs) -> Result<DirectoryOptions, Failure> {
     let kind = args.compression.as_deref().unwrap_or("gzip");
     let latest = env::source_date().map_err(Failure::new)?;
-    Ok(DirectoryOptions { compression: Compression::new(kind, args.compression_level)?, latest })
+    Ok(DirectoryOptions::default()
+        .compression(Compression::new(kind, args.compression_level)?)
+        .latest(latest))
 }
 
 /// Reads the file arguments in the list of `--files-from`.
@@ -174,17 +206,11 @@ pub(crate) fn annotations(flags: &[String], file: Option<&String>) -> Result<Ann
 }
 
 /// Parses `--config`.
-pub(crate) fn config(given: Option<&String>) -> Result<ConfigArgument, Failure> {
-    match non_empty(given) {
-        None => Ok(ConfigArgument::Empty),
-        Some(config) => {
-            let reference = FileReference::parse(config)?;
-            Ok(ConfigArgument::File {
-                path: PathBuf::from(reference.path),
-                media_type: reference.media_type.map(MediaType::from),
-            })
-        }
-    }
+pub(crate) fn config(given: Option<&String>) -> Result<Option<ConfigFile>, Failure> {
+    let Some(config) = non_empty(given) else { return Ok(None) };
+    let reference = FileReference::parse(config)?;
+    let media_type = reference.media_type.map(MediaType::new);
+    Ok(Some(ConfigFile { path: PathBuf::from(reference.path), media_type }))
 }
 
 /// Returns the path of `--export-manifest`. Checks it before the upload; the Go tool fails afterwards.

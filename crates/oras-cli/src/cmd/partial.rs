@@ -97,11 +97,10 @@ fn server(origin: &str) -> &str {
 
 fn options(args: &ListArgs) -> PartialOptions {
     let directories = args.words.iter().map(PathBuf::from).collect();
-    PartialOptions {
-        directories: if args.words.is_empty() { vec![".".into()] } else { directories },
-        uploads: env::unfinished_uploads(),
-        older_than: args.older_than.unwrap_or_default(),
-    }
+    PartialOptions::default()
+        .directories(if args.words.is_empty() { vec![".".into()] } else { directories })
+        .uploads(env::unfinished_uploads())
+        .older_than(args.older_than.unwrap_or_default())
 }
 
 /// Prints a line for each partial transfer, with `verb` before it, or prints the report in a format for programs.

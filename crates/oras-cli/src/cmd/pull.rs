@@ -83,7 +83,10 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => None,
         Some(config) => {
             let config = FileReference::parse(config)?;
-            Some(ConfigFile { path: config.path, media_type: config.media_type.map(Into::into) })
+            Some(ConfigFile {
+                path: config.path,
+                media_type: config.media_type.map(oras::spec::MediaType::new),
+            })
         }
     };
     let selector = file_selection::selector(&args.selection)?;
@@ -92,21 +95,21 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         let file = oras::open_file(source, reference, platform.as_ref(), &selector).await;
         return to_stdout(&file.map_err(|error| target.failure(&error))?, &target).await;
     }
-    let options = PullOptions {
-        output: PathBuf::from(args.output.as_deref().unwrap_or(".")),
-        platform,
-        config,
-        include_subject: args.include_subject,
-        selector,
-        concurrency: values::count(args.concurrency, 0),
-        max_manifest_size: Some(target.max_manifest_size()),
-        files: oras::files::PullOptions {
-            keep_old_files: args.keep_old_files,
-            allow_path_traversal: args.allow_path_traversal,
-            preserve_permissions: args.preserve_permissions,
-            unpack: limits(&args),
-        },
-    };
+    let options = PullOptions::default()
+        .output(PathBuf::from(args.output.as_deref().unwrap_or(".")))
+        .platform(platform)
+        .config(config)
+        .include_subject(args.include_subject)
+        .selector(selector)
+        .concurrency(values::count(args.concurrency, 0))
+        .max_manifest_size(Some(target.max_manifest_size()))
+        .files(
+            oras::files::PullOptions::default()
+                .keep_old_files(args.keep_old_files)
+                .allow_path_traversal(args.allow_path_traversal)
+                .preserve_permissions(args.preserve_permissions)
+                .unpack(limits(&args)),
+        );
     let listener = listener(PULL, &args.progress, &format);
     let pulled = target.explain(oras::pull(source, reference, options, listener).await)?;
 

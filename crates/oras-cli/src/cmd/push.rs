@@ -1,7 +1,8 @@
 //! `oras push`.
 
 use clap::{ArgMatches, Command};
-use oras::{ConfigArgument, ImageSpec, PushOptions, report};
+use oras::spec::MediaType;
+use oras::{Artifact, ImageSpec, PushOptions, report};
 
 use super::pack_args::{self, PackArgs};
 use crate::args::{
@@ -62,27 +63,15 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let format = Format::read(&args.format, format::TEXT).await?;
     let artifact_platform = values::platform(args.artifact_platform.as_ref())?;
     check_tags(&extra_tags)?;
-    let mut options = PushOptions {
-        files: packed.files,
-        annotations: packed.annotations,
-        config_annotations: packed.config_annotations,
-        extra_tags: extra_tags.clone(),
-        concurrency: values::count(args.concurrency, 0),
-        directories: pack_args::directories(&args.pack)?,
-        force: args.force,
-        ..PushOptions::default()
-    };
-    set_types(&args, &mut options)?;
+    let options = PushOptions::default()
+        .extra_tags(extra_tags.clone())
+        .concurrency(values::count(args.concurrency, 0))
+        .force(args.force);
+    let mut artifact = artifact_with_types(&args, artifact_platform.is_some())?;
     if let Some(platform) = artifact_platform {
-        if options.version == ImageSpec::V1_0 && options.artifact_type.is_some() {
-            let message =
-                "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified";
-            return Err(
-                Failure::new(message).advise("consider using image spec v1.1 or remove --artifact-type")
-            );
-        }
-        options.config = ConfigArgument::Platform(platform);
+        artifact = artifact.config_platform(&platform);
     }
+    let artifact = pack_args::add(artifact, packed.contents).directories(pack_args::directories(&args.pack)?);
     // All checks come before the first request, so that a failed command has uploaded nothing.
     let export = pack_args::export_path(&args.pack)?;
     let mut store = target.store().await?;
@@ -92,7 +81,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
     let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format);
-    let pushed = target.explain(oras::push(store, tag, options, listener).await)?;
+    let pushed = target.explain(oras::push(store, tag, artifact, options, listener).await)?;
 
     match format {
         Format::Text => {
@@ -114,34 +103,33 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     pack_args::export(export.as_deref(), &pushed.manifest)
 }
 
-/// Sets the artifact type, the config and the version of the image-spec, which depend on each other.
-fn set_types(args: &PushArgs, options: &mut PushOptions) -> Result<(), Failure> {
+/// Returns an artifact with the type, the config and the version of the image-spec, which depend on each other.
+fn artifact_with_types(args: &PushArgs, has_platform: bool) -> Result<Artifact, Failure> {
     let image_spec = args.image_spec.as_deref();
     let artifact_type = values::non_empty(args.artifact_type.as_ref());
     let config = pack_args::config(args.config.as_ref())?;
-    let has_config = config != ConfigArgument::Empty;
-    if image_spec == Some("v1.0") {
-        options.version = ImageSpec::V1_0;
-    }
+    let mut version = if image_spec == Some("v1.0") { ImageSpec::V1_0 } else { ImageSpec::V1_1 };
     // In image-spec 1.0 the media type of the config is the artifact type. A lone `--config` therefore selects 1.0.
-    if has_config && artifact_type.is_none() {
+    if config.is_some() && artifact_type.is_none() {
         if image_spec.is_none() {
-            options.version = ImageSpec::V1_0;
-        } else if options.version == ImageSpec::V1_1 {
+            version = ImageSpec::V1_0;
+        } else if version == ImageSpec::V1_1 {
             return Err(Failure::new("missing artifact type for OCI image-spec v1.1 artifacts")
                 .advise("set an artifact type via `--artifact-type` or consider image spec v1.0"));
         }
     }
     flags::exclusive!("", args.config, args.artifact_platform)?;
-    if options.version == ImageSpec::V1_0 && has_config && artifact_type.is_some() {
+    if version == ImageSpec::V1_0 && config.is_some() && artifact_type.is_some() {
         return Err(Failure::new("--artifact-type and --config cannot both be provided for 1.0 OCI image"));
     }
-    options.artifact_type = match artifact_type {
-        None if options.version == ImageSpec::V1_1 && !has_config => {
-            Some(oras::spec::MediaType::UNKNOWN_ARTIFACT)
-        }
-        artifact_type => artifact_type.map(Into::into),
+    if version == ImageSpec::V1_0 && has_platform && artifact_type.is_some() {
+        let message = "artifact type cannot be customized for OCI image-spec v1.0 when platform is specified";
+        return Err(Failure::new(message).advise("consider using image spec v1.1 or remove --artifact-type"));
+    }
+    let artifact = match artifact_type {
+        Some(artifact_type) => Artifact::new(artifact_type),
+        None if version == ImageSpec::V1_1 && config.is_none() => Artifact::new(MediaType::UNKNOWN_ARTIFACT),
+        None => Artifact::untyped(),
     };
-    options.config = config;
-    Ok(())
+    Ok(pack_args::with_config(artifact.image_spec(version), config))
 }

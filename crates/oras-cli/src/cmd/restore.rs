@@ -63,12 +63,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let start = Instant::now();
     let dry_run = args.dry_run;
     let source = open(&path, format.is_for_people()).await?;
-    let options = RestoreOptions {
-        tags: artifacts.tags.clone(),
-        exclude_referrers: args.exclude_referrers,
-        concurrency: values::count(args.concurrency, 0),
-        dry_run,
-    };
+    let options = RestoreOptions::default()
+        .tags(artifacts.tags.clone())
+        .exclude_referrers(args.exclude_referrers)
+        .concurrency(values::count(args.concurrency, 0))
+        .dry_run(dry_run);
     let nodes = listener(RESTORE, &args.progress, &format);
     let done = if dry_run { "Dry run: would push" } else { "Pushed" };
     let listener = tag_lines::listener(nodes, &format, "the backup", done);

@@ -112,14 +112,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // The log starts first, so that it shows problems during the start.
     server_log::show();
     let args = &ServeArgs::read(matches, "");
-    let options = ServeOptions {
-        address: args.addr.clone().unwrap_or_else(|| ADDRESS.to_owned()),
-        from: from(args)?,
-        repository: args.repository.clone(),
-        garbage_collection: garbage_collection(args)?,
-        proxy: proxy(args, matches)?,
-        server: server_options(args)?,
-    };
+    let options = ServeOptions::new(args.addr.as_deref().unwrap_or(ADDRESS), from(args)?)
+        .repository(args.repository.clone())
+        .garbage_collection(garbage_collection(args)?)
+        .proxy(proxy(args, matches)?)
+        .server(server_options(args)?);
     // The handlers are installed before the start, because an early signal would end the process at once.
     let stop = stop()?;
     let server = oras::serve(options).await?;
@@ -196,7 +193,7 @@ fn garbage_collection(args: &ServeArgs) -> Result<Option<GarbageCollection>, Fai
     if args.read_only || args.words.is_empty() {
         return Err(Failure::new("`--gc-interval` needs a directory that is not only read"));
     }
-    Ok(Some(GarbageCollection { interval, delay: delay.unwrap_or(GC_DELAY), untagged }))
+    Ok(Some(GarbageCollection::new(interval, delay.unwrap_or(GC_DELAY)).untagged(untagged)))
 }
 
 /// Returns the file of `--htpasswd`. Fails if the flags for permissions contradict each other.
@@ -235,7 +232,7 @@ fn proxy(args: &ServeArgs, matches: &ArgMatches) -> Result<Option<ProxyOptions>,
     client.warnings = Some(Arc::new(|registry: &str, text: &str| {
         tracing::warn!(target: "oras_serve::proxy", upstream = registry, text, "an upstream warns");
     }));
-    Ok(Some(ProxyOptions { upstreams, client }))
+    Ok(Some(ProxyOptions::new(upstreams, client)))
 }
 
 /// Returns the limit of connections. Each needs two open files: the connection and its content.

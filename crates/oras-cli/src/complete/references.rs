@@ -164,13 +164,13 @@ fn repositories(line: &CommandLine, prefix: &str, host: &str) -> Vec<String> {
 fn tags(line: &CommandLine, prefix: &str, reference: &Reference) -> Vec<String> {
     request(line, prefix, async |access| {
         let repository = Repository::new(&access.client(&reference.registry).ok()?, reference).ok()?;
-        repository.tags(None).take(MAX_CANDIDATES).try_collect().await.ok()
+        repository.tags_after(None).take(MAX_CANDIDATES).try_collect().await.ok()
     })
 }
 
 fn tags_of_layout(path: &str) -> Vec<String> {
     block_on(async {
         let layout = Layout::open(path).await.ok()?;
-        layout.tags(None).take(MAX_CANDIDATES).try_collect().await.ok()
+        layout.tags_after(None).take(MAX_CANDIDATES).try_collect().await.ok()
     })
 }

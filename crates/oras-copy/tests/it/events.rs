@@ -21,7 +21,7 @@ async fn copy_and_record(target: Recording, sizes: &[usize]) -> (Vec<&'static st
             recorded.lock().unwrap().push(word);
         }
     });
-    let options = CopyOptions { observer, ..CopyOptions::default() };
+    let options = CopyOptions::default().observer(observer);
     let done = copy_graph(source, target.clone(), vec![manifest], options).await.is_ok();
     let mut words = words.lock().unwrap().clone();
     words.dedup();
@@ -76,7 +76,7 @@ async fn starts_a_node_without_transferred_bytes_when_it_finishes() {
 async fn skips_a_tag_that_already_names_the_root() {
     let (source, _, manifest) = artifact(&[10]).await;
     let target = Arc::new(Recording::default());
-    let tagged = |tag: &str| CopyOptions { tag: TagPolicy::with_root(Some(tag)), ..CopyOptions::default() };
+    let tagged = |tag: &str| CopyOptions::default().tag(TagPolicy::with_root(Some(tag)));
     for tag in ["v1", "v1", "v2"] {
         copy_graph(source.clone(), target.clone(), vec![manifest.clone()], tagged(tag)).await.unwrap();
     }
@@ -90,7 +90,7 @@ async fn skips_a_tag_that_already_names_the_root() {
     // Another manifest gets the tag.
     let (source, _, other) = artifact(&[11]).await;
     for tag in [TagPolicy::None, TagPolicy::OverwriteWithRoot("v2".to_owned())] {
-        let options = CopyOptions { tag, ..CopyOptions::default() };
+        let options = CopyOptions::default().tag(tag);
         copy_graph(source.clone(), target.clone(), vec![other.clone()], options).await.unwrap();
     }
     assert_eq!(target.store.tagged("v2").await, Some(other.descriptor().digest.clone()));
@@ -102,7 +102,7 @@ async fn makes_no_request_for_present_nodes() {
     let (source, layers, manifest) = artifact(&[10, 11]).await;
     let target = Arc::new(Recording::default());
     let sent = layers[0].digest.clone();
-    let options = CopyOptions { present: vec![layers[0].clone()], ..CopyOptions::default() };
+    let options = CopyOptions::default().present(vec![layers[0].clone()]);
     copy_graph(source, target.clone(), vec![manifest], options).await.unwrap();
     let calls = target.calls();
     assert!(!calls.contains(&Call::Exists(sent.clone())) && !calls.contains(&Call::Push(sent)));
@@ -133,7 +133,7 @@ async fn reported_types(concurrency: usize) -> Vec<(String, Pushed)> {
             _ => {}
         })
     };
-    let options = CopyOptions { concurrency, observer, ..CopyOptions::default() };
+    let options = CopyOptions::default().concurrency(concurrency).observer(observer);
     let report = copy_graph(source, Arc::new(Memory::new()), roots, options).await.unwrap();
     assert_eq!(report.nodes.len(), 4);
     let mut reported = reported.lock().unwrap().clone();

@@ -29,7 +29,7 @@ async fn never_exceeds_the_given_concurrency() {
     for limit in [1, 3, 20] {
         let (source, _, manifest) = artifact(&sizes).await;
         let target = Arc::new(Recording::default());
-        let options = CopyOptions { concurrency: limit, ..CopyOptions::default() };
+        let options = CopyOptions::default().concurrency(limit);
         copy_graph(source, target.clone(), vec![manifest], options).await.unwrap();
         assert_eq!(target.most().2, limit);
     }
@@ -45,7 +45,7 @@ async fn sends_the_largest_leaf_first_unless_the_concurrency_is_1() {
         pushed.filter(|digest| layers.iter().any(|layer| layer.digest == *digest)).collect::<Vec<Digest>>()
     };
     let target = Arc::new(Recording::default());
-    let options = CopyOptions { concurrency: 1, ..CopyOptions::default() };
+    let options = CopyOptions::default().concurrency(1);
     copy_graph(source.clone(), target.clone(), vec![manifest.clone()], options).await.unwrap();
     assert_eq!(listed(&target), digests(&[0, 1, 2, 3, 4]));
 
@@ -79,7 +79,7 @@ async fn opens_all_manifests_of_an_index_before_a_large_blob_is_done() {
     let words = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&words);
     let observer = Arc::new(move |event: Event<'_>| recorded.lock().unwrap().push(word(&event)));
-    let options = CopyOptions { observer, ..CopyOptions::default() };
+    let options = CopyOptions::default().observer(observer);
     copy_graph(source, target.clone(), vec![index.clone()], options).await.unwrap();
     let words = words.lock().unwrap();
     let place = |wanted: &str, node: &Digest| {

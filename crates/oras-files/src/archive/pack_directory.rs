@@ -16,12 +16,20 @@ use crate::title::title_of;
 
 /// The options for packing directories.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DirectoryOptions {
     /// How the tar is compressed.
     pub compression: Compression,
     /// The latest modification time in the archive, in seconds since 1970: `SOURCE_DATE_EPOCH`. Later times are set
     /// to it.
     pub latest: Option<i64>,
+}
+
+impl DirectoryOptions {
+    oras_store::setters! {
+        compression: Compression;
+        latest: impl Into<Option<i64>> => latest.into();
+    }
 }
 
 /// Packs `directory` under the name `title` and passes the compressed bytes to `sink`. Memory is bounded for any size.

@@ -9,6 +9,7 @@ use oras_store::{Error, ErrorKind};
 
 /// The limits for unpacking one archive, so that a small download cannot fill the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnpackLimits {
     /// The maximum size of the uncompressed archive in bytes.
     pub size: u64,
@@ -18,6 +19,15 @@ pub struct UnpackLimits {
     pub ratio_from: u64,
     /// The maximum number of entries.
     pub entries: u64,
+}
+
+impl UnpackLimits {
+    oras_store::setters! {
+        size: u64;
+        ratio: u64;
+        ratio_from: u64;
+        entries: u64;
+    }
 }
 
 impl Default for UnpackLimits {

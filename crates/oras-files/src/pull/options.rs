@@ -4,6 +4,7 @@ use crate::extract::UnpackLimits;
 
 /// The options for writing files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PullOptions {
     /// Allows titles that lead out of the output directory, and links in archives that lead anywhere.
     pub allow_path_traversal: bool,
@@ -14,4 +15,13 @@ pub struct PullOptions {
     pub preserve_permissions: bool,
     /// The limits for unpacking an archive.
     pub unpack: UnpackLimits,
+}
+
+impl PullOptions {
+    oras_store::setters! {
+        allow_path_traversal: bool;
+        keep_old_files: bool;
+        preserve_permissions: bool;
+        unpack: UnpackLimits;
+    }
 }

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use oras_fs::{BlockingQueue, blocking};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{ByteStream, Error, ErrorKind, Result, Source};
+use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, Result, Source};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -141,11 +140,12 @@ impl Collection {
         permit.map(Some).map_err(|error| Error::from_source(ErrorKind::Other, error))
     }
 
-    /// Adds `bytes` without a title.
-    pub fn add_bytes(&self, media_type: MediaType, bytes: Bytes) -> Result<Descriptor> {
-        let descriptor = Descriptor::of(media_type, &bytes);
-        self.nodes.lock().insert(descriptor.digest.clone(), NodeContent::Bytes(bytes));
-        Ok(descriptor)
+    /// Adds content from memory or from another store, and returns its descriptor. The collection reads the content
+    /// when it is read itself, and has its origin.
+    pub fn add_content(&self, content: Content) -> Descriptor {
+        let descriptor = content.descriptor().clone();
+        self.nodes.lock().insert(descriptor.digest.clone(), NodeContent::Content(content));
+        descriptor
     }
 }
 
@@ -159,5 +159,12 @@ impl Source for Collection {
     async fn fetch(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<ByteStream> {
         let content = self.nodes.lock().get(&descriptor.digest);
         content.ok_or_else(|| Error::not_found(&descriptor.digest))?.read(range, &self.queue).await
+    }
+
+    fn origin(&self, descriptor: &Descriptor) -> Origin {
+        match self.nodes.lock().get(&descriptor.digest) {
+            Some(NodeContent::Content(content)) => content.origin(),
+            _ => Origin::Opaque,
+        }
     }
 }

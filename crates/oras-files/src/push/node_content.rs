@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use oras_fs::{BlockingQueue, FileStamp, blocking};
 use oras_spec::Digest;
-use oras_store::{ByteStream, Result};
+use oras_store::{ByteStream, Content, Result};
 use tempfile::TempPath;
 
 use super::source_file::{self, SMALL, stat_error};
@@ -24,6 +24,8 @@ const MAX_PACKED_DIRECTORIES: u64 = 8 << 20;
 #[derive(Clone, Debug)]
 pub(crate) enum NodeContent {
     Bytes(Bytes),
+    /// Content from memory or from another store.
+    Content(Content),
     File {
         path: PathBuf,
         stamp: FileStamp,
@@ -86,6 +88,7 @@ impl NodeContent {
                 let start = clamp(range.start);
                 Ok(stream_of(bytes.slice(start..clamp(range.end).max(start))))
             }
+            Self::Content(content) => content.unverified(range).await,
             Self::File { path, stamp } if stamp.length < SMALL && range == (0..stamp.length) => {
                 queue.run(move || source_file::read_small(&path, &stamp)).await.map(stream_of)
             }

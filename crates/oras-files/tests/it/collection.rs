@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use oras_files::{Collection, Prepared};
 use oras_spec::{Descriptor, Digest, MediaType};
 use oras_store::{Content, ErrorKind, Source};
@@ -26,8 +25,9 @@ async fn describes_and_reads_files() {
     let layer = collection.add("hi.txt", &path, None).await.unwrap();
     assert_eq!(layer.title(), Some("hi.txt"));
     assert_eq!(layer.plain(), Descriptor::of(MediaType::LAYER_TAR, &bytes));
-    let linked = collection.add("link", &directory.path().join("link"), Some("a/b".into())).await.unwrap();
-    assert_eq!(linked.plain(), Descriptor::of("a/b".into(), &bytes));
+    let linked =
+        collection.add("link", &directory.path().join("link"), Some(MediaType::new("a/b"))).await.unwrap();
+    assert_eq!(linked.plain(), Descriptor::of(MediaType::new("a/b"), &bytes));
     assert_eq!(Content::from_source(collection, layer).bytes(u64::MAX).await.unwrap(), bytes);
 }
 
@@ -109,7 +109,7 @@ async fn rejects_sockets() {
 #[tokio::test]
 async fn reads_added_bytes_and_nothing_else() {
     let collection = Arc::new(Collection::new());
-    let config = collection.add_bytes(MediaType::EMPTY_JSON, Bytes::from_static(b"{}")).unwrap();
+    let config = collection.add_content(Content::of(MediaType::EMPTY_JSON, "{}"));
     let other = Descriptor::of(MediaType::EMPTY_JSON, b"[]");
     assert_eq!(collection.fetch(&other, 0..2).await.err().unwrap().kind(), ErrorKind::NotFound);
     assert_eq!(collection.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -105,7 +105,7 @@ async fn keeps_existing_files() {
     assert_eq!(artifact.pull(&into(&out)).await.unwrap(), 3, "of the same size, but another");
     assert_eq!(fs::read(out.join("a")).unwrap(), b"one");
 
-    let options = PullOptions { keep_old_files: true, ..PullOptions::default() };
+    let options = PullOptions::default().keep_old_files(true);
     let refused = artifact.pull(&FileTarget::new(out.clone(), options)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 2, "nothing is left behind");

@@ -183,11 +183,11 @@ async fn returns_the_exceeded_limit_in_the_error() {
     let work = tempfile::tempdir().unwrap();
     let archive = Tarball::new().file("d/a", vec![0; 100_000]).file("d/b", "").done();
     for (unpack_limits, exceeded) in [
-        (UnpackLimits { size: 50_000, ..UnpackLimits::default() }, LimitExceeded::Size(50_000)),
-        (UnpackLimits { ratio: 3, ratio_from: 0, ..UnpackLimits::default() }, LimitExceeded::Ratio(3)),
-        (UnpackLimits { entries: 1, ..UnpackLimits::default() }, LimitExceeded::Entries(1)),
+        (UnpackLimits::default().size(50_000), LimitExceeded::Size(50_000)),
+        (UnpackLimits::default().ratio(3).ratio_from(0), LimitExceeded::Ratio(3)),
+        (UnpackLimits::default().entries(1), LimitExceeded::Entries(1)),
     ] {
-        let options = PullOptions { unpack: unpack_limits, ..PullOptions::default() };
+        let options = PullOptions::default().unpack(unpack_limits);
         let error = unpack(gzip(&archive), &work.path().join("out"), options).await.unwrap_err();
         assert_eq!((error.kind(), error.find()), (ErrorKind::TooLarge, Some(&exceeded)), "{}", error.chain());
         assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0, "something is left");
@@ -270,7 +270,8 @@ async fn unpacks_a_large_layer_from_a_partial_file() {
     let (d, out) = (work.path().join("d"), work.path().join("out"));
     fs::create_dir(&d).unwrap();
     fs::File::create(d.join("large")).unwrap().set_len(65 << 20).unwrap();
-    let packing = oras_files::DirectoryOptions { compression: oras_files::Compression::None, latest: None };
+    let packing =
+        oras_files::DirectoryOptions::default().compression(oras_files::Compression::None).latest(None);
     let collection = std::sync::Arc::new(oras_files::Collection::new().directories(packing));
     let layer = collection.add("d", &d, None).await.unwrap();
     assert!(layer.size > 64 << 20);

@@ -22,6 +22,8 @@ use crate::not_found::{path_not_found, reference_not_found};
 use crate::oci_layout_file::{check_version, invalid_layout};
 use crate::size_limits::{self, MAX_INDEX_SIZE, MAX_MARKER_SIZE};
 
+oras_store::inherent_read_methods!(Archive);
+
 /// An OCI image layout in an uncompressed tar archive, which is read in place: nothing is unpacked, and any number of
 /// blobs can be read at the same time, from any offset. Clones share the open file.
 ///
@@ -69,6 +71,12 @@ impl Archive {
     /// Returns the path of the archive.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Lists the entries of `index.json` in order, also those without a tag. The annotation
+    /// `org.opencontainers.image.ref.name` of an entry is its tag.
+    pub fn roots(&self) -> Vec<Descriptor> {
+        self.inner.index.descriptors().collect()
     }
 }
 
@@ -179,7 +187,7 @@ impl ReadStore for Archive {
         layout_files::predecessors(&self.inner, node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         layout_files::tags(&self.inner, last, self.tag_rule)
     }
 }

@@ -24,6 +24,7 @@ use crate::size_limits::MAX_STORED_MANIFEST;
 
 /// The options of [`Layout::collect_garbage`].
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct GarbageOptions {
     /// Content that was written, queried or untagged within this time stays: a client may be about to push the
     /// manifest that needs it.
@@ -33,6 +34,18 @@ pub struct GarbageOptions {
     /// Returns true for content that this process needs, whatever its age. It is called right before a blob is
     /// deleted, by any thread.
     pub is_needed: Arc<dyn Fn(&Digest) -> bool + Send + Sync>,
+}
+
+impl GarbageOptions {
+    /// Returns the options to delete unreachable content, and no manifests, after `delay`.
+    pub fn after(delay: Duration) -> Self {
+        Self { delay, untagged: false, is_needed: Arc::new(|_| false) }
+    }
+
+    oras_store::setters! {
+        untagged: bool;
+        is_needed: impl Fn(&Digest) -> bool + Send + Sync + 'static => Arc::new(is_needed);
+    }
 }
 
 impl std::fmt::Debug for GarbageOptions {

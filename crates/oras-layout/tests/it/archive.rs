@@ -88,10 +88,10 @@ impl ReadStore for Archived {
         self.archive().await?.predecessors(node, kind).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let all = async move {
             let archive = self.archive().await?;
-            let tags: Vec<_> = archive.tags(last).collect().await;
+            let tags: Vec<_> = archive.tags_after(last).collect().await;
             Ok::<_, Error>(futures::stream::iter(tags))
         };
         futures::stream::once(all).try_flatten().boxed()
@@ -369,7 +369,7 @@ async fn reads_archives_of_gnu_tar() {
             let words = [exclude, &["-C", "layout", &format, "-cf", "x.tar"], names].concat();
             run(&tar, at, &words);
             let archive = Archive::open(at.join("x.tar")).await.unwrap();
-            assert_eq!(archive.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
+            assert_eq!(archive.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
             assert_eq!(archive.resolve("v1").await.unwrap().digest, node.descriptor().digest);
             assert_eq!(archive.predecessors(node.descriptor(), None).await.unwrap().len(), 1);
             assert_eq!(Some(&read(&archive, &large).await.unwrap()), large.in_memory());
@@ -395,7 +395,7 @@ async fn reads_archives_of_skopeo() {
     layout.push(&node, PushMode::Tagged("v1")).await.unwrap();
     run(&skopeo, at, &["--insecure-policy", "copy", "oci:layout:v1", "oci-archive:x.tar:v2"]);
     let archive = Archive::open(at.join("x.tar")).await.unwrap();
-    assert_eq!(archive.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v2"]);
+    assert_eq!(archive.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), ["v2"]);
     assert_eq!(archive.resolve("v2").await.unwrap().digest, node.descriptor().digest);
     assert_eq!(Some(&read(&archive, &layer).await.unwrap()), layer.in_memory());
 }

@@ -37,7 +37,7 @@ fn has(layout: &Path, node: &Descriptor) -> bool {
 }
 
 async fn open_limited(root: &Path, size_limit: u64) -> Layout {
-    let options = LayoutOptions { size_limit: Some(size_limit), ..LayoutOptions::default() };
+    let options = LayoutOptions::default().size_limit(Some(size_limit));
     Layout::open_or_create_with(root, options).await.unwrap()
 }
 

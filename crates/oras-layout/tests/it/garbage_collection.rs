@@ -2,12 +2,11 @@
 
 use std::fs::{File, FileTimes};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oras_layout::{CollectedGarbage, GarbageOptions, Layout, LayoutOptions};
 use oras_spec::{Descriptor, Digest, MediaType};
-use oras_store::{Content, DeleteTarget, ErrorKind, PushMode, Source, Store, Target};
+use oras_store::{Content, DeleteTarget, ErrorKind, PushMode, Store, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 
 use crate::{blob_path, index_of, names, open_with};
@@ -15,12 +14,12 @@ use crate::{blob_path, index_of, names, open_with};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn garbage(untagged: bool) -> GarbageOptions {
-    GarbageOptions { delay: HOUR, untagged, is_needed: Arc::new(|_| false) }
+    GarbageOptions::after(HOUR).untagged(untagged)
 }
 
 /// Opens a second handle of a layout, which records the use of blobs.
 async fn open_recording(layout: &Layout) -> Layout {
-    open_with(layout, LayoutOptions { record_use: true, ..LayoutOptions::default() }).await
+    open_with(layout, LayoutOptions::default().record_use(true)).await
 }
 
 /// Makes every blob two hours old.
@@ -82,7 +81,7 @@ async fn keeps_claimed_blobs() {
     let server = open_recording(&layout).await;
     server.resolve(&resolved.descriptor().digest.to_string()).await.unwrap();
     let digest = needed.descriptor().digest.clone();
-    let asked = GarbageOptions { is_needed: Arc::new(move |asked| *asked == digest), ..garbage(false) };
+    let asked = garbage(false).is_needed(move |asked| *asked == digest);
     layout.collect_garbage(asked).await.unwrap();
     for content in [exists, pushed, resolved, needed] {
         assert!(has(&layout, content), "{content:?}");
@@ -160,7 +159,7 @@ async fn keeps_digests_in_manifests_of_unknown_types() {
     let layout = fresh(&place).await;
     let [one, two, spare] = ["one", "two", "spare"].map(blob);
     push_all(&layout, &[&one, &two, &spare]).await;
-    let kind = MediaType::from("application/vnd.other.manifest");
+    let kind = MediaType::new("application/vnd.other.manifest");
     let names = |content: &Content| format!(r#"{{"fsLayers":[{{"x":"{}"}}]}}"#, content.descriptor().digest);
     let (listed, below) = (Content::of(kind.clone(), names(&one)), Content::of(kind, names(&two)));
     push_all(&layout, &[&listed, &below]).await;

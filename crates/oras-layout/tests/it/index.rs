@@ -3,19 +3,15 @@
 use futures::TryStreamExt;
 use oras_layout::{Layout, LayoutOptions};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, DeleteTarget, PushMode, ReadStore, Source, Store, Target};
+use oras_store::{Content, DeleteTarget, PushMode, ReadStore, Store, Target};
 use oras_testkit::nodes::{blob, empty, index, manifest, push_all, referrer};
 use serde_json::{Value, json};
 
 use crate::{Directories, index_of, open_with};
 
-const PRUNE: LayoutOptions = LayoutOptions {
-    prune_on_delete: true,
-    link_blobs: true,
-    size_limit: None,
-    record_use: false,
-    repository_tags: false,
-};
+fn pruning() -> LayoutOptions {
+    LayoutOptions::default().prune_on_delete(true).link_blobs(true)
+}
 
 /// Returns each entry as its tag, or "-", and the name of its node.
 fn entries(layout: &Layout, nodes: &[(&str, &Content)]) -> Vec<String> {
@@ -61,7 +57,7 @@ async fn copies_descriptor_fields_to_entries() {
     let layout = directories.fresh().await;
     let node = manifest("a", &[]);
     let mut described = node.descriptor().clone();
-    described.artifact_type = Some("test/type".into());
+    described.artifact_type = Some(MediaType::new("test/type"));
     described.annotations.insert("key".into(), "<value>".into());
     described.annotations.insert("org.opencontainers.image.ref.name".into(), "of another layout".into());
     described.platform = Some("linux/arm64".parse().unwrap());
@@ -135,7 +131,7 @@ async fn resolves_a_duplicate_tag_to_the_last_entry() {
     let path = layout.path().join("index.json");
     oras_fs::replace(&path, &serde_json::to_vec(&twice).unwrap(), 0o666).unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, b.descriptor().digest);
-    assert_eq!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
+    assert_eq!(layout.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
     layout.push(&a, PushMode::Tagged("v1")).await.unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap().digest, a.descriptor().digest);
 }
@@ -194,15 +190,18 @@ async fn prune_keeps_what_other_nodes_need() {
     for (node, tag) in [(&both, "v1"), (&b, "b"), (&signature, "signature")] {
         layout.push(node, PushMode::Tagged(tag)).await.unwrap();
     }
-    open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(both.descriptor())).await.unwrap();
+    open_with(&layout, pruning()).await.delete(DeleteTarget::Content(both.descriptor())).await.unwrap();
     assert_eq!(entries(&layout, &[("b", &b)]), ["b b"]);
     for (node, stays) in
         [(&both, false), (&signature, false), (&a, false), (&own, false), (&shared, true), (&b, true)]
     {
         assert_eq!(layout.exists(node.descriptor()).await.unwrap(), stays, "{:?}", node.descriptor());
     }
-    let error =
-        open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(both.descriptor())).await.unwrap_err();
+    let error = open_with(&layout, pruning())
+        .await
+        .delete(DeleteTarget::Content(both.descriptor()))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), oras_store::ErrorKind::NotFound);
 }
 
@@ -217,7 +216,7 @@ async fn prune_keeps_everything_while_a_manifest_is_unreadable() {
     let path = layout.path().join("blobs").join(digest.algorithm_name()).join(digest.encoded());
     std::fs::remove_file(&path).unwrap();
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"broken").unwrap();
-    open_with(&layout, PRUNE).await.delete(DeleteTarget::Content(a.descriptor())).await.unwrap();
+    open_with(&layout, pruning()).await.delete(DeleteTarget::Content(a.descriptor())).await.unwrap();
     assert!(!layout.exists(a.descriptor()).await.unwrap());
     assert!(layout.exists(layer.descriptor()).await.unwrap());
 }

@@ -67,7 +67,7 @@ fn rewrite(path: &Path, bytes: &[u8]) {
 
 /// Opens a second handle of a layout, which does not link blobs.
 async fn unlinked(layout: &Layout) -> Layout {
-    crate::open_with(layout, LayoutOptions { link_blobs: false, ..LayoutOptions::default() }).await
+    crate::open_with(layout, LayoutOptions::default().link_blobs(false)).await
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oras_layout::Layout;
-use oras_store::{PushMode, ReadStore, Source, Target};
+use oras_store::{PushMode, ReadStore, Target};
 use oras_testkit::nodes::{blob, bytes, empty, manifest, push_all};
 use oras_testkit::random::Random;
 
@@ -61,7 +61,7 @@ async fn reads_or_rejects_any_index() {
         let shown = || String::from_utf8_lossy(&text).into_owned();
         let Ok(opened) = Layout::open(layout.path()).await else { continue };
         read += u32::from(opened.resolve("v1").await.is_ok());
-        drop(futures::TryStreamExt::try_collect::<Vec<_>>(opened.tags(None)).await);
+        drop(futures::TryStreamExt::try_collect::<Vec<_>>(opened.tags_after(None)).await);
         if opened.push(&root, PushMode::Tagged("v2")).await.is_ok() {
             let again = Layout::open(layout.path()).await.unwrap();
             assert!(again.resolve("v2").await.is_ok(), "{}", shown());

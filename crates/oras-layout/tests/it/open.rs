@@ -15,7 +15,7 @@ async fn creates_nothing_before_the_first_write() {
     let path = directory.path().join("a/layout");
     let layout = Layout::open_or_create(&path).await.unwrap();
     assert_eq!(layout.resolve("v1").await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
+    assert!(layout.tags_after(None).try_collect::<Vec<_>>().await.unwrap().is_empty());
     assert!(!layout.exists(blob("x").descriptor()).await.unwrap());
     assert!(layout.predecessors_are_empty().await);
     assert_eq!(names(directory.path()), Vec::<String>::new());

@@ -27,7 +27,7 @@ async fn read_all(layout: &Layout, root: &Descriptor) -> Manifest {
 /// Checks that the layout has the file `hello.txt` under the tag. Returns the descriptor of its manifest.
 async fn has_hello(path: &Path, tag: &str) -> Descriptor {
     let layout = Layout::open(path).await.unwrap();
-    assert_eq!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap(), [tag]);
+    assert_eq!(layout.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), [tag]);
     let found = layout.resolve(tag).await.unwrap();
     let manifest = read_all(&layout, &found).await;
     assert!(manifest.children().iter().any(|child| child.title() == Some("hello.txt")));
@@ -135,7 +135,7 @@ async fn exchanges_layouts_with_regctl() {
     oras_fs::replace(&at.join("sbom.txt"), b"sbom\n", 0o644).unwrap();
     run(&regctl, at, &[&["artifact", "put", "-f", "sbom.txt"][..], &to].concat());
     let copy = Layout::open(at.join("copy")).await.unwrap();
-    let referrers = copy.predecessors(&node, Some(&SBOM.into())).await.unwrap();
+    let referrers = copy.predecessors(&node, Some(&oras_spec::MediaType::new(SBOM))).await.unwrap();
     assert_eq!(referrers.len(), 1);
     read_all(&copy, &referrers[0]).await;
 }
@@ -157,7 +157,7 @@ async fn exchanges_layouts_with_crane() {
 
     run(&crane, at, &["pull", "--format=oci", "--annotate-ref", &pushed, "copy"]);
     let copy = Layout::open(at.join("copy")).await.unwrap();
-    let tags: Vec<_> = copy.tags(None).try_collect().await.unwrap();
+    let tags: Vec<_> = copy.tags_after(None).try_collect().await.unwrap();
     assert_eq!(tags.len(), 1, "{tags:?}");
     let found = has_hello(&at.join("copy"), &tags[0]).await;
     assert_eq!(found.digest, node.digest);

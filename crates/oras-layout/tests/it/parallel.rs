@@ -25,7 +25,7 @@ async fn write(layout: &Layout, name: &str) {
 }
 
 async fn tags(path: &Path) -> Vec<String> {
-    Layout::open(path).await.unwrap().tags(None).try_collect().await.unwrap()
+    Layout::open(path).await.unwrap().tags_after(None).try_collect().await.unwrap()
 }
 
 fn expected() -> Vec<String> {
@@ -134,7 +134,7 @@ async fn stays_readable_after_processes_are_killed() {
             writer.wait().unwrap();
         }
         let layout = Layout::open_or_create(&path).await.unwrap();
-        for tag in layout.tags(None).try_collect::<Vec<_>>().await.unwrap() {
+        for tag in layout.tags_after(None).try_collect::<Vec<_>>().await.unwrap() {
             let node = layout.resolve(&tag).await.unwrap();
             assert!(layout.exists(&node).await.unwrap(), "{tag}");
             let source: std::sync::Arc<dyn Source> = std::sync::Arc::new(layout.clone());

@@ -17,7 +17,7 @@ use url::{Host, Url};
 use crate::connection::address_class::{AddressClass, classify};
 use crate::connection::name_resolution::NameResolver;
 use crate::connection::no_proxy::split_port;
-use crate::setters::setters;
+use oras_store::setters;
 
 /// A host that a registry may name although its address is private or loopback. Link-local addresses and metadata
 /// services stay forbidden. The entry is for one port or for all.
@@ -37,7 +37,7 @@ impl AllowedHost {
     }
 
     setters! {
-        port: u16 => Some;
+        port: u16 => Some(port);
     }
 
     fn covers(&self, url: &Url) -> bool {

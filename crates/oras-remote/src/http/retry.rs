@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::http::response_error::ResponseError;
-use crate::setters::setters;
+use oras_store::setters;
 
 /// The longest `Retry-After` that is honoured. Beyond it, the error is returned at once.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -50,6 +50,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Returns the policy without retries.
+    pub fn none() -> Self {
+        Self::default().retries(0)
+    }
+
     setters! {
         retries: u32;
         base: Duration;

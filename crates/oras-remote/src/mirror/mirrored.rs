@@ -219,7 +219,7 @@ impl Source for Mirrored {
     async fn resolve(&self, reference: &str) -> Result<Descriptor> {
         let target = self.target(reference)?;
         // A digest contains a colon; a tag can't.
-        self.first(target.contains(':'), |repository| repository.resolve(&target)).await
+        self.first(target.contains(':'), |repository| Source::resolve(repository, &target)).await
     }
 
     async fn resolve_with_bytes(&self, reference: &str) -> Result<(Descriptor, Option<Bytes>)> {
@@ -268,7 +268,7 @@ impl ReadStore for Mirrored {
         self.home.predecessors(node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        self.home.tags(last)
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        self.home.tags_after(last)
     }
 }

@@ -47,7 +47,7 @@ impl Repository {
         if self.remove("manifests", &name).await.is_err_and(|error| is_rejected(error.kind())) {
             return Err(refused.context("the registry deletes neither tags nor manifests"));
         }
-        self.push_blob(&config).await?;
+        self.upload_blob(&config).await?;
         self.put_existing_manifest(&placeholder, reference).await?;
         // Deletes only the digest of the placeholder. Its bytes are unique, so no other tag can name it.
         let deleted = match self.is_tagged(reference, &placeholder).await {
@@ -114,7 +114,7 @@ fn placeholder(reference: &Reference, original: &Descriptor) -> Content {
     let mut empty = Descriptor::empty_json();
     empty.data = None;
     let mut manifest = ImageManifest::new(empty.clone(), vec![empty]);
-    manifest.artifact_type = Some("application/vnd.oras.untag.v1".into());
+    manifest.artifact_type = Some(MediaType::new("application/vnd.oras.untag.v1"));
     // `RandomState` is keyed by the system's random numbers.
     let unique: Vec<_> =
         (0..4_u8).map(|n| format!("{:016x}", RandomState::new().hash_one((n, &original.digest)))).collect();

@@ -33,7 +33,7 @@ impl Repository {
         let (Some(digest), Some(media_type), Some(size)) = (digest, media_type, size) else {
             return Ok(None);
         };
-        Ok(Some(Descriptor::new(media_type.into(), digest, size)))
+        Ok(Some(Descriptor::new(MediaType::new(media_type), digest, size)))
     }
 
     /// Returns the digest that a tag names, or `None` if a single request does not return it. Uses the scopes of the
@@ -111,7 +111,7 @@ impl Repository {
 
     /// Stores a manifest under a tag or its digest, and adds it to the referrers of its subject. With
     /// [`Verify::Deferred`], the check of that entry is deferred to [`Repository::verify_deferred_referrers`].
-    pub(crate) async fn push_manifest(
+    pub(crate) async fn store_manifest(
         &self,
         content: &Content,
         reference: &Reference,
@@ -186,10 +186,10 @@ fn media_type(response: &Response) -> MediaType {
         media_type: MediaType,
     }
     match response.content_type().filter(|media_type| !is_generic(media_type)) {
-        Some(media_type) => media_type.into(),
+        Some(media_type) => MediaType::new(media_type),
         None => match serde_json::from_slice::<Inner>(response.bytes()) {
             Ok(inner) if !inner.media_type.as_str().trim().is_empty() => inner.media_type,
-            _ => response.content_type().unwrap_or("application/octet-stream").into(),
+            _ => MediaType::new(response.content_type().unwrap_or("application/octet-stream")),
         },
     }
 }

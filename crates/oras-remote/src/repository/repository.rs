@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 
 use oras_spec::Reference;
-use oras_store::{Error, ErrorKind, Result};
+use oras_store::{Error, ErrorKind, Result, StoredArtifact};
 use url::Url;
 
 use crate::auth::scope::Scopes;
@@ -15,6 +15,9 @@ use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::http::retry::FailedAttempt;
 use crate::repository::referrers::pending::PendingReferrers;
+
+oras_store::inherent_read_methods!(Repository);
+oras_store::inherent_write_methods!(Repository);
 
 /// A repository of a registry, as a store of manifests and blobs. Cheap to clone.
 ///
@@ -36,6 +39,16 @@ struct Inner {
 }
 
 impl Repository {
+    /// Creates a handle of the repository that a text such as `ghcr.io/example/web` names. Doesn't connect.
+    ///
+    /// The text may end with a tag or a digest, which is ignored. [`Client::artifact`] reads what it names.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the text is not a reference; those of [`Repository::new`].
+    pub fn open(client: &Client, reference: &str) -> Result<Self> {
+        Self::new(client, &reference.parse()?)
+    }
+
     /// Creates a handle of the repository of `reference`, whose tag or digest is ignored. Doesn't connect.
     ///
     /// # Errors
@@ -145,6 +158,22 @@ impl Repository {
     /// Returns the scopes for writing. A push requests them with its first request, so that one token is enough.
     pub(crate) fn push_scopes(&self) -> Scopes {
         Scopes::repository(self.path(), &["pull", "push"])
+    }
+}
+
+impl Client {
+    /// Reads the manifest that a reference such as `ghcr.io/example/web:v1` names, and gives access to the config, the
+    /// layers and the referrers of the artifact.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the text is not a reference, or has neither tag nor digest; `NotFound` if the registry does
+    /// not have the artifact; those of [`StoredArtifact::open`].
+    pub async fn artifact(&self, reference: &str) -> Result<StoredArtifact> {
+        let reference: Reference = reference.parse()?;
+        let target = reference.target().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, format!("{reference} has neither a tag nor a digest"))
+        })?;
+        Repository::new(self, &reference)?.artifact(&target).await
     }
 }
 

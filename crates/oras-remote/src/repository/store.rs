@@ -73,12 +73,12 @@ impl Target for Repository {
         let digest = || self.reference_to(&content.descriptor().digest.to_string());
         match mode {
             PushMode::Untagged | PushMode::Deferred if !content.descriptor().media_type.is_manifest() => {
-                return self.push_blob(content).await;
+                return self.upload_blob(content).await;
             }
-            PushMode::Untagged => self.push_manifest(content, &digest()?, Verify::Now).await?,
-            PushMode::Deferred => self.push_manifest(content, &digest()?, Verify::Deferred).await?,
+            PushMode::Untagged => self.store_manifest(content, &digest()?, Verify::Now).await?,
+            PushMode::Deferred => self.store_manifest(content, &digest()?, Verify::Deferred).await?,
             PushMode::Tagged(tag) => {
-                self.push_manifest(content, &self.reference_to(tag)?, Verify::Now).await?
+                self.store_manifest(content, &self.reference_to(tag)?, Verify::Now).await?
             }
             PushMode::AddTag(tag) => self.put_existing_manifest(content, &self.reference_to(tag)?).await?,
         }
@@ -124,10 +124,10 @@ impl ReadStore for Repository {
         node: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>> {
-        self.referrers(node, artifact_type).await
+        self.list_referrers(node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let (client, endpoint) = (self.client().clone(), self.endpoint().clone());
         match self.url("tags/list") {
             Ok(url) => List { client, endpoint, scopes: self.pull_scopes(), url }

@@ -1,6 +1,5 @@
 //! The repository without async code.
 
-use futures::executor;
 use oras_remote::blocking::Repository;
 use oras_spec::MediaType;
 use oras_store::ErrorKind;
@@ -47,6 +46,6 @@ async fn blocking_calls_fail_in_a_runtime() {
 #[test]
 fn blocking_calls_work_under_another_executor() {
     let repository = Repository::open(options(), "localhost:1/a").unwrap();
-    let error = executor::block_on(async { repository.tags() }).unwrap_err();
+    let error = futures_executor::block_on(async { repository.tags() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
 }

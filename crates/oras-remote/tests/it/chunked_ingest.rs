@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Content, ErrorKind, IngestOptions, IngestTarget, Pushed, Source, Target, UnhashedContent};
+use oras_store::{Content, ErrorKind, IngestOptions, IngestTarget, Pushed, Target, UnhashedContent};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::Reply;
 use oras_testkit::suite;

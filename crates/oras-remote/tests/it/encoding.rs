@@ -72,7 +72,7 @@ async fn decodes_manifests_and_lists() {
         }
         let fetched = store.fetch(content.descriptor(), 0..content.descriptor().size).await.unwrap();
         assert_eq!(collect(fetched).await.unwrap(), content.in_memory().unwrap());
-        let tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
+        let tags: Vec<_> = store.tags_after(None).try_collect().await.unwrap();
         assert_eq!(tags, ["v1", "v2"], "{name}");
         assert!(server.asked().iter().all(|asked| asked.header("accept-encoding") == Some("identity")));
     }

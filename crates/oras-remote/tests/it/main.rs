@@ -62,7 +62,7 @@ fn manifest(mark: &str, subject: Option<&Descriptor>) -> Content {
     let mut empty = Descriptor::empty_json();
     empty.data = None;
     let mut manifest = ImageManifest::new(empty.clone(), vec![empty]);
-    manifest.artifact_type = Some(MediaType::from(format!("test/{mark}")));
+    manifest.artifact_type = Some(MediaType::new(format!("test/{mark}")));
     manifest.annotations.insert("mark".into(), mark.into());
     manifest.subject = subject.map(Descriptor::plain);
     Content::of(MediaType::IMAGE_MANIFEST, manifest.to_bytes())

@@ -95,7 +95,7 @@ async fn follows_pages_only_on_the_same_server() {
         }
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    let tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
+    let tags: Vec<_> = store.tags_after(None).try_collect().await.unwrap();
     assert_eq!(tags, ["1", "2", "3"]);
     for (last, text) in [
         ("x&y", "not the same origin"),
@@ -103,7 +103,7 @@ async fn follows_pages_only_on_the_same_server() {
         ("html", "failed to decode response"),
         ("missing", "response status code 404: Not Found"),
     ] {
-        let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
+        let error = store.tags_after(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
         assert!(error.chain().contains(text), "{error:?}");
     }
 }
@@ -143,7 +143,7 @@ async fn fails_when_the_link_to_the_next_page_is_unreadable() {
             false => Reply::new(200).body(r#"{"name":"a","tags":["a","b"]}"#).header("link", link),
         });
         let store = repository(options(), &format!("{}/a", server.host()));
-        let found = store.tags(None).try_collect::<Vec<_>>().await;
+        let found = store.tags_after(None).try_collect::<Vec<_>>().await;
         match expected {
             Ok(tags) => assert_eq!(found.unwrap(), tags, "{link}"),
             Err(text) => assert!(found.unwrap_err().chain().contains(text), "{link}"),
@@ -166,11 +166,11 @@ async fn parses_long_lists_while_they_arrive() {
         _ => Reply::new(200).body(list.clone()),
     });
     let store = repository(options(), &format!("{}/a", server.host()));
-    assert_eq!(store.tags(None).try_collect::<Vec<_>>().await.unwrap(), tags);
+    assert_eq!(store.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), tags);
     for (last, text) in
         [("long", "exceeds the limit of 67108864 bytes"), ("bad", "failed to decode response")]
     {
-        let error = store.tags(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
+        let error = store.tags_after(Some(last)).try_collect::<Vec<_>>().await.unwrap_err();
         assert!(error.chain().contains(text), "{error:?}");
     }
 }
@@ -211,7 +211,7 @@ async fn accepts_a_thousand_header_fields() {
             (0..fields).fold(reply, |reply, n| reply.header(&format!("x-field-{n}"), "v".repeat(size)))
         });
         let store = repository(options(), &format!("{}/a", server.host()));
-        let tags: Result<Vec<String>, _> = store.tags(None).try_collect().await;
+        let tags: Result<Vec<String>, _> = store.tags_after(None).try_collect().await;
         match tags {
             Ok(tags) => assert!(works && tags == ["v1"], "{fields} fields of {size}"),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::try_join_all;
 use oras_remote::ReferrersMode;
 use oras_spec::{Descriptor, ImageIndex, MediaType};
-use oras_store::{DeleteTarget, ErrorKind, PushMode, ReadStore, Source, Store, Target};
+use oras_store::{DeleteTarget, ErrorKind, PushMode, ReadStore, Store, Target};
 
 use crate::registry::{Flavor, Registry};
 use crate::{blob, manifest, options, repository};
@@ -35,14 +35,14 @@ async fn keeps_all_concurrently_added_referrers() {
         types.sort();
         assert_eq!(types, marks.iter().map(|mark| format!("test/{mark}")).collect::<Vec<_>>());
         assert!(found.iter().all(|found| found.annotations.contains_key("mark")));
-        let one = store.predecessors(subject, Some(&"test/m3".into())).await.unwrap();
+        let one = store.predecessors(subject, Some(&MediaType::new("test/m3"))).await.unwrap();
         assert_eq!(one.len(), 1);
         // Adding a referrer twice changes nothing; a deleted one disappears.
         store.push(&manifest("m3", Some(subject)), PushMode::Untagged).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 8);
         store.delete(DeleteTarget::Content(&one[0])).await.unwrap();
         assert_eq!(store.predecessors(subject, None).await.unwrap().len(), 7);
-        // The API does not do what only the tag schema can.
+        // With the API mode, the client does not use the tag schema.
         let api = repository(options().referrers(ReferrersMode::Api), &name);
         let error = api.predecessors(subject, None).await.unwrap_err();
         assert_eq!(
@@ -60,7 +60,7 @@ fn index(entries: Vec<Descriptor>) -> Vec<u8> {
 
 fn referrer(mark: &str) -> Descriptor {
     let mut descriptor = manifest(mark, None).descriptor().clone();
-    descriptor.artifact_type = Some(MediaType::from(format!("test/{mark}")));
+    descriptor.artifact_type = Some(MediaType::new(format!("test/{mark}")));
     descriptor
 }
 
@@ -82,14 +82,14 @@ async fn pages_and_filters_referrers_of_the_api() {
     let subject = manifest("subject", None).descriptor().clone();
     let all = store.predecessors(&subject, None).await.unwrap();
     assert_eq!(all, [referrer("a"), referrer("c"), referrer("b"), referrer("a")]);
-    let some = store.predecessors(&subject, Some(&"test/a".into())).await.unwrap();
+    let some = store.predecessors(&subject, Some(&MediaType::new("test/a"))).await.unwrap();
     assert_eq!(some, [referrer("a"), referrer("a")]);
     assert!(server.lines()[2].ends_with("?artifactType=test%2Fa"), "{:?}", server.lines());
     // The registry maintains referrers itself, so no request follows the manifest.
     let before = server.lines().len();
     store.push(&manifest("a", Some(&subject)), PushMode::Untagged).await.unwrap();
     assert_eq!(server.lines().len(), before + 1);
-    // The option for the tag schema overrides what the registry supports.
+    // The option for the tag schema has precedence over the API of the registry.
     let store = repository(options().referrers(ReferrersMode::Tag), &format!("{}/a", server.host()));
     assert_eq!(store.predecessors(&subject, None).await.unwrap(), []);
     assert!(server.lines().last().unwrap().starts_with("GET /v2/a/manifests/sha256-"));
@@ -214,7 +214,7 @@ async fn adding_a_tag_does_not_update_referrers() {
 async fn reads_an_index_larger_than_the_manifest_limit() {
     let subject = manifest("subject", None);
     let referrers: Vec<_> =
-        (0..50_000).map(|n| Descriptor::of("a/b".into(), n.to_string().as_bytes())).collect();
+        (0..50_000).map(|n| Descriptor::of(MediaType::new("a/b"), n.to_string().as_bytes())).collect();
     let index = ImageIndex::new(referrers.clone()).to_bytes();
     assert!(index.len() > 4 << 20);
     for by_api in [true, false] {

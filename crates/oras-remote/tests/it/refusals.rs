@@ -79,13 +79,13 @@ async fn tells_unknown_repositories_from_unknown_tags() {
     for flavor in [Flavor::Distribution, Flavor::Debian] {
         let Some(registry) = Process::open(flavor, "unknown repositories") else { continue };
         let store = repository(options(), &format!("{}/unknown", registry.host()));
-        let error = store.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
+        let error = store.tags_after(None).try_collect::<Vec<_>>().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(answer(&error).is_unknown_repository(), "{error:?}");
     }
     let registry = Process::ours(&[]);
     let store = repository(options(), &format!("{}/unknown", registry.host()));
-    let tags = store.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
+    let tags = store.tags_after(None).try_collect::<Vec<_>>().await.unwrap_err();
     for error in [tags, store.resolve_with_bytes("v1").await.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(answer(&error).is_unknown_repository(), "{error:?}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use oras_remote::{HttpVersion, RateLimit, RootCertificates};
-use oras_store::{ErrorKind, PushMode, ReadStore, Source, Target};
+use oras_store::{ErrorKind, PushMode, ReadStore, Target};
 use oras_testkit::http2::Http2;
 use oras_testkit::tls::Certificate;
 
@@ -89,7 +89,7 @@ async fn retries_after_a_stall_on_a_new_connection() {
         let store = repository(options, &format!("localhost:{}/a", proxy.port));
         for round in 0..3 {
             let begun = Instant::now();
-            let tags: Vec<String> = store.tags(None).try_collect().await.unwrap();
+            let tags: Vec<String> = store.tags_after(None).try_collect().await.unwrap();
             assert_eq!((tags, round), (vec!["v1".to_owned()], round));
             // A ping detects the dead connection before the idle timeout.
             assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
@@ -110,7 +110,7 @@ async fn discards_idle_connections_after_a_stall() {
     let proxy = SilentProxy::start(server.port());
     let options = options().idle_timeout(Duration::from_secs(1));
     let store = repository(options, &format!("localhost:{}/a", proxy.port));
-    let ask = || async { store.tags(None).try_collect::<Vec<String>>().await };
+    let ask = || async { store.tags_after(None).try_collect::<Vec<String>>().await };
     // More idle connections than there are retries.
     let answers = futures::future::join_all((0..8).map(|_| ask())).await;
     assert!(answers.iter().all(Result::is_ok));

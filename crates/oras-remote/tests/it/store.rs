@@ -117,7 +117,7 @@ async fn stores_and_resolves_manifests_and_tags() {
         }
         let part = collect(store.fetch(&descriptor, 1..5).await.unwrap()).await.unwrap();
         assert_eq!(part, one.in_memory().unwrap().slice(1..5));
-        let mut tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
+        let mut tags: Vec<_> = store.tags_after(None).try_collect().await.unwrap();
         tags.sort();
         assert_eq!(tags, ["v1", "v2", "v3"]);
         let invalid = store.push(&one, PushMode::Tagged("t1,t2")).await.unwrap_err();
@@ -177,7 +177,7 @@ async fn pings_registry_and_lists_repositories() {
         assert_eq!(whole.repositories(None).try_collect::<Vec<_>>().await.unwrap(), names);
         assert_eq!(whole.repositories(Some("r115")).try_collect::<Vec<_>>().await.unwrap(), names[116..]);
         let unknown = repository(options(), &format!("{}/nope", registry.host()));
-        let error = unknown.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
+        let error = unknown.tags_after(None).try_collect::<Vec<_>>().await.unwrap_err();
         assert_eq!(error.chain(), "name unknown: repository name not known to registry: map[name:nope]");
     }
 }
@@ -192,9 +192,9 @@ async fn lists_many_tags() {
         let tags: Vec<_> = (0..120).map(|n| format!("t{n:03}")).collect();
         let content = manifest("one", None);
         try_join_all(tags.iter().map(|tag| store.push(&content, PushMode::Tagged(tag)))).await.unwrap();
-        let mut found = store.tags(None).try_collect::<Vec<_>>().await.unwrap();
+        let mut found = store.tags_after(None).try_collect::<Vec<_>>().await.unwrap();
         if flavor == Flavor::Current {
-            let later = store.tags(Some("t115")).try_collect::<Vec<_>>().await.unwrap();
+            let later = store.tags_after(Some("t115")).try_collect::<Vec<_>>().await.unwrap();
             assert_eq!(later, tags[116..]);
         } else {
             found.sort();
@@ -234,7 +234,7 @@ async fn reports_an_unreachable_registry() {
     assert_eq!(error.chain(), expected);
     for registry in registries("TLS") {
         let store = repository(options().plain_http(false), &format!("{}/hello", registry.host()));
-        let error = store.tags(None).try_collect::<Vec<_>>().await.unwrap_err();
+        let error = store.tags_after(None).try_collect::<Vec<_>>().await.unwrap_err();
         let expected = format!(
             "Get \"https://{}/v2/hello/tags/list\": http: server gave HTTP response to HTTPS client: the server speaks HTTP, not HTTPS",
             registry.host()

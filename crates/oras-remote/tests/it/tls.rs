@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use oras_remote::RootCertificates;
-use oras_store::{ErrorKind, Source};
+use oras_store::ErrorKind;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 

@@ -102,8 +102,8 @@ async fn checks_the_addresses_of_an_own_resolver() {
 fn reports_a_missing_runtime() {
     let store = repository(options(), "localhost:1/a");
     let hello = blob("hello");
-    let resolved = futures::executor::block_on(store.resolve("v1")).unwrap_err();
-    let fetched = futures::executor::block_on(store.fetch(hello.descriptor(), 0..5)).err().unwrap();
+    let resolved = futures_executor::block_on(store.resolve("v1")).unwrap_err();
+    let fetched = futures_executor::block_on(store.fetch(hello.descriptor(), 0..5)).err().unwrap();
     for error in [resolved, fetched] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.chain().contains("needs a tokio runtime, and there is none"), "{error:?}");

@@ -167,7 +167,7 @@ async fn lock<'a>(
 fn media_type(headers: &HeaderMap) -> MediaType {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     // Parameters such as `charset` are not part of the media type.
-    MediaType::from(text.and_then(|text| text.split(';').next()).unwrap_or_default().trim())
+    MediaType::new(text.and_then(|text| text.split(';').next()).unwrap_or_default().trim())
 }
 
 /// Receives the bytes of a manifest. Those of a large one are counted in `reservation`.

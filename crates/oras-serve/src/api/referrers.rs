@@ -22,7 +22,7 @@ pub(super) async fn list(context: &RequestContext, name: &str, digest: &str) -> 
     }
     // Stores find referrers by the digest only: the type and the size are placeholders.
     let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, parse_digest(digest)?, 0);
-    let artifact_type = query.get("artifactType").map(MediaType::from);
+    let artifact_type = query.get("artifactType").map(MediaType::new);
     let found = match found_or_none(context.store(name).await)? {
         Some(store) => store.predecessors(&subject, artifact_type.as_ref()).await.map_err(failed)?,
         // The specification requires an empty list instead of 404.

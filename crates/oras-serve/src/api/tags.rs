@@ -14,7 +14,7 @@ use super::request_context::RequestContext;
 pub(super) async fn list(context: &RequestContext, name: &str) -> Answer {
     let store = context.store(name).await?;
     // An upstream may list malformed tags, which no client can request.
-    let tags = store.tags(None).try_filter(|tag| future::ready(check_tag(tag).is_ok()));
+    let tags = store.tags_after(None).try_filter(|tag| future::ready(check_tag(tag).is_ok()));
     let tags: Vec<String> = tags.try_collect().await.map_err(failed)?;
     let path = context.api_path(format_args!("{name}/tags/list"));
     page_of(tags, &context.query, &path, |tags| json::to_vec(&TagPage { name: name.to_owned(), tags }))

@@ -176,8 +176,7 @@ impl UploadSessions {
             return Ok(session);
         }
         // SHA-256 is a guess: the store rehashes at the commit if the digest has another algorithm.
-        let options =
-            IngestOptions { name: IngestName::Resume(id), ..IngestOptions::new(MediaType::OCTET_STREAM) };
+        let options = IngestOptions::new(MediaType::OCTET_STREAM).name(IngestName::Resume(id));
         match store.begin(options).await {
             Ok(ingest) => {
                 // Resuming a broken session replaces it, and needs no room.
@@ -299,7 +298,7 @@ mod tests {
     use oras_store::IngestTarget;
 
     fn named(id: &str) -> IngestOptions<'_> {
-        IngestOptions { name: IngestName::New(id), ..IngestOptions::new(MediaType::OCTET_STREAM) }
+        IngestOptions::new(MediaType::OCTET_STREAM).name(IngestName::New(id))
     }
 
     async fn ingest() -> Box<dyn Ingest> {

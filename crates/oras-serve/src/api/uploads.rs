@@ -39,7 +39,7 @@ pub(super) async fn open(context: &RequestContext, name: &str, body: Body) -> An
     }
     let id = uploads.new_id();
     let (media_type, ingest_name) = (MediaType::OCTET_STREAM, IngestName::New(&id));
-    let options = IngestOptions { media_type, algorithm, name: ingest_name };
+    let options = IngestOptions::new(media_type).algorithm(algorithm).name(ingest_name);
     let ingest = store.begin(options).await.map_err(failed)?;
     uploads.insert(NewSession { repository: name, id: &id, client: Some(client) }, ingest);
     let upload = UploadRequest { context, name, id: &id };
@@ -69,7 +69,7 @@ async fn store_whole(
     digest: &Digest,
     body: Body,
 ) -> Result<(), ApiError> {
-    let options = IngestOptions { algorithm, ..IngestOptions::new(MediaType::OCTET_STREAM) };
+    let options = IngestOptions::new(MediaType::OCTET_STREAM).algorithm(algorithm);
     let ingest = store.begin(options).await.map_err(failed)?;
     // There is no session, so a failed request drops the ingest and its bytes.
     let mut slot = Some(ingest);

@@ -33,7 +33,7 @@ pub(super) async fn render(context: &RequestContext, name: &str) -> Result<Marku
     let store = page_request::open(context, name).await?;
     let (search, after) = page_request::search(context);
     let tags = store
-        .tags(after)
+        .tags_after(after)
         .try_filter(|tag| future::ready(tag.contains(search) && check_tag(tag).is_ok()))
         // One extra tag shows whether there is a next page.
         .take(MAX_ROWS + 1)

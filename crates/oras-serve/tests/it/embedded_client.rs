@@ -55,7 +55,7 @@ async fn exercise(store: Repository) {
     let uploaded = ingest.commit(None).await.unwrap();
 
     assert_eq!(store.resolve("v1").await.unwrap().digest, node.descriptor().digest);
-    let tags: Vec<_> = store.tags(None).try_collect().await.unwrap();
+    let tags: Vec<_> = store.tags_after(None).try_collect().await.unwrap();
     assert_eq!(tags, ["latest", "v1", "v2"]);
     let referrers = store.predecessors(node.descriptor(), None).await.unwrap();
     assert_eq!(referrers.len(), 1);

@@ -65,7 +65,7 @@ async fn rejects_manifest_with_missing_content() {
         assert_eq!(registry.put_manifest("a", "all", &index(&[&node])).await.status, 201);
 
         let mut foreign = Descriptor::of(MediaType::LAYER_TAR, b"not to be distributed");
-        foreign.media_type = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip".into();
+        foreign.media_type = MediaType::new("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
         let foreign = ImageManifest::new(empty().descriptor().clone(), vec![foreign]).to_bytes();
         let answer = registry.put_manifest("a", "v2", &Content::of(MediaType::IMAGE_MANIFEST, foreign)).await;
         assert_eq!(answer.status, 201);

@@ -112,7 +112,7 @@ async fn shows_repositories_tags_and_manifests() {
             empty().descriptor().clone(),
             vec![titled(&one, "one.txt"), titled(&two, "dir/two words.txt")],
         );
-        image.artifact_type = Some("application/vnd.test.thing".into());
+        image.artifact_type = Some(MediaType::new("application/vnd.test.thing"));
         image.annotations.insert("key".into(), "value".into());
         let first = Content::of(MediaType::IMAGE_MANIFEST, image.to_bytes());
         let second = manifest("second", &[&two]);
@@ -183,15 +183,15 @@ async fn escapes_hostile_text() {
     let mut image = ImageManifest::new(empty().descriptor().clone(), Vec::new());
     for (number, text) in HOSTILE.iter().enumerate() {
         let mut layer = titled(&blob(format!("{number}")), text);
-        layer.media_type = MediaType::from(*text);
+        layer.media_type = MediaType::new(*text);
         layer.urls = vec!["javascript:alert(1)".into()];
         layer.annotations.insert((*text).into(), (*text).into());
         layer.platform = Some(oras_spec::Platform { os: (*text).into(), ..Default::default() });
         image.layers.push(layer);
         image.annotations.insert((*text).into(), (*text).into());
     }
-    image.artifact_type = Some(MediaType::from(HOSTILE[1]));
-    image.config.media_type = MediaType::from(HOSTILE[0]);
+    image.artifact_type = Some(MediaType::new(HOSTILE[1]));
+    image.config.media_type = MediaType::new(HOSTILE[0]);
     let image = Content::of(MediaType::IMAGE_MANIFEST, image.to_bytes());
     let refers = HOSTILE.map(|text| referrer(text, text, &image));
     push(&registry, "a", "v1", &image).await;

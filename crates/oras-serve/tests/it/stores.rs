@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use oras_layout::Layout;
 use oras_memory::Memory;
 use oras_serve::{PerRepository, Server, ServerOptions, Stores, Warnings};
-use oras_store::{ReadStore, Source};
+use oras_store::ReadStore;
 use oras_testkit::nodes::{empty, manifest};
 
 use crate::client::serve;
@@ -49,7 +49,7 @@ async fn layouts_outlive_the_server() {
         registry.put_manifest("a/b", "v1", &node).await;
     }
     let layout = Layout::open(root.path().join("a/b")).await.unwrap();
-    assert_eq!(layout.tags(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
+    assert_eq!(layout.tags_after(None).try_collect::<Vec<_>>().await.unwrap(), ["v1"]);
     assert_eq!(layout.resolve("v1").await.unwrap().digest, node.descriptor().digest);
 
     let again = layouts(root.path().to_owned()).with_existing(["a/b".to_owned()]);

@@ -92,8 +92,8 @@ impl ReadStore for Defective {
         self.memory.predecessors(node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
-        self.memory.tags(last.filter(|_| self.defect != Defect::ListsTagsFromTheBeginning))
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+        self.memory.tags_after(last.filter(|_| self.defect != Defect::ListsTagsFromTheBeginning))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Maintenance of layouts: removes the files of killed processes and, if configured, garbage.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use oras_layout::{CollectedGarbage, GarbageOptions, Layout};
@@ -8,6 +7,7 @@ use oras_serve::DigestsInUse;
 
 /// When a server removes blobs that no manifest needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GarbageCollection {
     /// The time between two runs.
     pub interval: Duration,
@@ -16,6 +16,17 @@ pub struct GarbageCollection {
     pub delay: Duration,
     /// Also removes manifests that no tag reaches, unless they refer to a manifest that stays.
     pub untagged: bool,
+}
+
+impl GarbageCollection {
+    /// Returns the options to remove blobs that no manifest needs, but no manifests.
+    pub fn new(interval: Duration, delay: Duration) -> Self {
+        Self { interval, delay, untagged: false }
+    }
+
+    oras_store::setters! {
+        untagged: bool;
+    }
 }
 
 /// The target of the log events of maintenance.
@@ -35,7 +46,7 @@ pub(super) async fn maintain(
     // Evaluated for each blob, so that content of requests that begin during the run also stays.
     let in_use = in_use.clone();
     let garbage =
-        GarbageOptions { delay, untagged, is_needed: Arc::new(move |digest| in_use.contains(digest)) };
+        GarbageOptions::after(delay).untagged(untagged).is_needed(move |digest| in_use.contains(digest));
     match layout.collect_garbage(garbage).await {
         // Most runs find no garbage, so they are not logged.
         Ok(CollectedGarbage { blobs: 0, manifests: 0, .. }) => {}

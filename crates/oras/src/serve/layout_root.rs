@@ -79,7 +79,7 @@ impl LayoutRoot {
 /// Opens the layout of a repository, creating it if it does not exist, unless `read_only`.
 pub(super) async fn open_layout(path: PathBuf, read_only: bool) -> Result<Layout> {
     // Recording the use of content writes to the layout, which a read-only server must not do.
-    let options = LayoutOptions { record_use: !read_only, repository_tags: true, ..LayoutOptions::default() };
+    let options = LayoutOptions::default().record_use(!read_only).repository_tags(true);
     match read_only {
         true => Layout::open_with(path, options).await,
         // This also deletes stale files of killed processes.

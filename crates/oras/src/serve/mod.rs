@@ -14,4 +14,4 @@ mod start;
 pub use garbage_collection::GarbageCollection;
 pub use options::{ServeFrom, ServeOptions};
 pub use proxy::ProxyOptions;
-pub use start::serve;
+pub use start::{registry, serve};

@@ -20,8 +20,23 @@ pub enum ServeFrom {
     Path(PathBuf),
 }
 
-/// The options of [`serve`](super::serve).
+/// The options of [`serve`](super::serve) and [`registry`](super::registry).
+///
+/// ```no_run
+/// use oras::server::{ServerOptions, User};
+/// use oras::{ServeFrom, ServeOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = ServerOptions::default().users([User::new("alice", "secret")]).read_only(true);
+/// let options = ServeOptions::new("127.0.0.1:0", ServeFrom::Path("./layouts".into())).server(server);
+/// let server = oras::serve(options).await?;
+/// println!("listening on {}", server.local_addr());
+/// server.run(std::future::pending()).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServeOptions {
     /// The address to listen on, as `host:port`. Port 0 means any free port.
     pub address: String,
@@ -35,4 +50,25 @@ pub struct ServeOptions {
     pub proxy: Option<ProxyOptions>,
     /// The options of the server itself.
     pub server: ServerOptions,
+}
+
+impl ServeOptions {
+    /// Returns options with the defaults of the server, without garbage collection.
+    pub fn new(address: impl Into<String>, from: ServeFrom) -> Self {
+        Self {
+            address: address.into(),
+            from,
+            repository: None,
+            garbage_collection: None,
+            proxy: None,
+            server: ServerOptions::default(),
+        }
+    }
+
+    oras_store::setters! {
+        repository: impl Into<Option<String>> => repository.into();
+        garbage_collection: impl Into<Option<GarbageCollection>> => garbage_collection.into();
+        proxy: impl Into<Option<ProxyOptions>> => proxy.into();
+        server: ServerOptions;
+    }
 }

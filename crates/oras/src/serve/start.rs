@@ -7,7 +7,7 @@ use std::sync::Arc;
 use oras_fs::blocking;
 use oras_layout::Archive;
 use oras_memory::{Memory, MemoryBound};
-use oras_serve::{PerRepository, Server, Stores};
+use oras_serve::{PerRepository, Registry, Server, ServerOptions, Stores};
 use oras_spec::layout::MARKER_FILE;
 use oras_spec::reference::check_repository;
 use oras_store::{Error, ErrorKind, ReadStore, Result};
@@ -30,7 +30,45 @@ use super::single_repository::SingleRepository;
 /// `NotFound` and the errors of opening a layout or an archive. `InvalidInput` for a malformed name of the repository,
 /// and for upstreams that can't be proxied or whose content can't be cached. `Network` if the server can't listen on
 /// the address.
-pub async fn serve(mut options: ServeOptions) -> Result<Server> {
+pub async fn serve(options: ServeOptions) -> Result<Server> {
+    let address = options.address.clone();
+    let (server, stores) = open(options).await?;
+    Server::bind(address.as_str(), server, stores).await.map_err(|error| start_error(error, &address))
+}
+
+/// Opens the repositories for a program that answers their requests in its own server, see [`Registry`]. The address
+/// of the options is not used.
+///
+/// ```
+/// use oras::{ServeFrom, ServeOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> oras::store::Result<()> {
+/// let registry = oras::registry(ServeOptions::new("", ServeFrom::Memory { max_size: Some(1 << 30) })).await?;
+/// // A `Registry` is a tower service, and has axum routes with the feature `axum`.
+/// registry.finish_writes().await;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// Those of [`serve`], except for the address.
+pub async fn registry(options: ServeOptions) -> Result<Registry> {
+    let address = options.address.clone();
+    let (server, stores) = open(options).await?;
+    Registry::new(server, stores).map_err(|error| start_error(error, &address))
+}
+
+/// Returns an error of the start. A wrong option is a mistake of the caller. All other errors are those of the address,
+/// except for a system without random numbers for the key that signs tokens.
+fn start_error(error: std::io::Error, address: &str) -> Error {
+    if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
+        return Error::new(ErrorKind::InvalidInput, error.to_string());
+    }
+    Error::new(ErrorKind::Network, format!("failed to serve on {address:?}")).with_source(error)
+}
+
+/// Opens the stores, and returns the options of the server for them.
+async fn open(mut options: ServeOptions) -> Result<(ServerOptions, Arc<dyn Stores>)> {
     if let Some(collection) = &options.garbage_collection {
         options.server.maintenance = collection.interval;
     }
@@ -47,15 +85,7 @@ pub async fn serve(mut options: ServeOptions) -> Result<Server> {
             options.server.max_manifest_size.max(proxy.client.max_manifest_size);
         stores = Arc::new(Proxy::new(stores, proxy)?);
     }
-    let bound = Server::bind(options.address.as_str(), options.server, stores).await;
-    bound.map_err(|error| {
-        // A wrong option is a mistake of the caller. All other errors are those of the address, except for a system
-        // without random numbers for the key that signs tokens.
-        if error.get_ref().is_some_and(|error| error.is::<oras_serve::Misconfigured>()) {
-            return Error::new(ErrorKind::InvalidInput, error.to_string());
-        }
-        Error::new(ErrorKind::Network, format!("failed to serve on {:?}", options.address)).with_source(error)
-    })
+    Ok((options.server, stores))
 }
 
 /// Opens the stores. With `needs_many`, as for a proxy, a path of a single repository is an error.

@@ -59,7 +59,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         "" => None,
         text => Some(text.parse().map_err(|error| Failure::new(format!("invalid digest {text}: {error}")))?),
     };
-    let media_type = args.media_type.as_deref().map_or(MediaType::LAYER_TAR, MediaType::from);
+    let media_type = args.media_type.as_deref().map_or(MediaType::LAYER_TAR, MediaType::new);
     let content = read_blob(&words[1], size, expected, media_type).await?;
     let node = content.descriptor().clone();
     let descriptor_only = args.descriptor.is_wanted();

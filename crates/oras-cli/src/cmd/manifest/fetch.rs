@@ -54,7 +54,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     args.descriptor.exclude_format(&args.format)?;
     let platform = values::platform(args.platform.as_ref())?;
     let mut target = ArtifactLocation::new(&args.location, "", &args.words[0])?;
-    let types: Vec<_> = args.media_type.iter().map(|text| MediaType::from(text.as_str())).collect();
+    let types: Vec<_> = args.media_type.iter().map(|text| MediaType::new(text.as_str())).collect();
     let accepted = types.is_empty() || target.set_accepted_types(types);
     let source = target.cached_source().await?;
     let reference = target.require_reference(&USAGE, true)?;

@@ -71,7 +71,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let store = target.store().await?;
     let bytes = read_input(file)?;
     let media_type = match values::non_empty(args.media_type.as_ref()) {
-        Some(media_type) => media_type.into(),
+        Some(media_type) => MediaType::new(media_type),
         None => media_type_of(&bytes, file)?,
     };
     let manifest = Content::of(media_type, bytes);

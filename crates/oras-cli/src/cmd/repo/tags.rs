@@ -86,7 +86,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let is_collected = args.sort.is_some() || args.digests;
     let mut listed = report::Tags::default();
     // Registries may have thousands of tags, so the pages are streamed.
-    let mut tags = store.tags(args.last.as_deref());
+    let mut tags = store.tags_after(args.last.as_deref());
     while let Some(tag) = tags.try_next().await.map_err(|error| target.failure(&error))? {
         let Some(short) = tag.strip_prefix(&prefix) else { continue };
         if (args.exclude_digest_tags && is_digest_tag(short)) || !filter.is_match(short) {

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn writer_takes_all_waiting_referrers_and_its_own() {
         let additions = PendingReferrers::default();
-        let [one, two] = [b"1", b"2"].map(|bytes| Descriptor::of("a/b".into(), bytes));
+        let [one, two] = [b"1", b"2"].map(|bytes| Descriptor::of(oras_spec::MediaType::new("a/b"), bytes));
         let (first, second) = (additions.queue("t", &one), additions.queue("t", &two));
         let other = additions.queue("u", &one);
         let taken = additions.take("t", &second);

@@ -37,7 +37,7 @@ impl Repository {
     }
 
     /// Returns the referrers of `node`, only those of `artifact_type` if given.
-    pub(crate) async fn referrers(
+    pub(crate) async fn list_referrers(
         &self,
         node: &Descriptor,
         artifact_type: Option<&MediaType>,

@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn keeps_unknown_fields_when_adding() {
-        let one = Descriptor::of("a/b".into(), b"1");
+        let one = Descriptor::of(MediaType::new("a/b"), b"1");
         let text = format!(
             r#"{{"schemaVersion":2,"x":1,"manifests":[{{"mediaType":"","digest":"","size":0}},{{"digest":"{0}","y":2}},{{"digest":"{0}"}}]}}"#,
             one.digest
         );
         let mut index = ReferrersIndex::parse(text.as_bytes()).unwrap();
         assert!(!index.add_all([&one]));
-        let two = Descriptor::of("a/<b>".into(), b"22");
+        let two = Descriptor::of(MediaType::new("a/<b>"), b"22");
         assert!(index.add_all([&two]) && !index.add_all([&two]));
         let expected = format!(
             r#"{{"schemaVersion":2,"x":1,"manifests":[{{"digest":"{}","y":2}},{{"mediaType":"a/\u003cb\u003e","digest":"{}","size":2}}]}}"#,

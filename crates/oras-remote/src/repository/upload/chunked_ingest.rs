@@ -173,7 +173,7 @@ impl ChunkedIngest {
         Manifest::parse(&node.media_type, bytes.clone())?;
         let content = Content::from_bytes(node.clone(), bytes)?;
         let reference = self.repository.reference_to(&node.digest.to_string())?;
-        self.repository.push_manifest(&content, &reference, Verify::Now).await?;
+        self.repository.store_manifest(&content, &reference, Verify::Now).await?;
         Ok(node)
     }
 }

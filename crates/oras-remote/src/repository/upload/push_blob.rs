@@ -12,7 +12,7 @@ use crate::repository::upload::upload_session::UploadSession;
 
 impl Repository {
     /// Mounts or sends a blob, unless it exists. Content that can be opened again is retried, from the registry's offset.
-    pub(crate) async fn push_blob(&self, content: &Content) -> Result<Pushed> {
+    pub(crate) async fn upload_blob(&self, content: &Content) -> Result<Pushed> {
         let digest = &content.descriptor().digest;
         let payload = Payload::content(content.clone());
         let Some(from) = self.mountable(content) else {

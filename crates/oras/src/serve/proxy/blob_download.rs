@@ -147,7 +147,7 @@ async fn download_blob(job: &Job, sender: &watch::Sender<Progress>) -> Result<()
         let store = local.writable(name, true).await?;
         let store = store.ok_or_else(|| Error::new(ErrorKind::Other, "the repository can't be made"))?;
         let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
-        store.begin(IngestOptions { algorithm, ..IngestOptions::new(descriptor.media_type.clone()) }).await
+        store.begin(IngestOptions::new(descriptor.media_type.clone()).algorithm(algorithm)).await
     };
     let mut ingest = ingest.await.map_err(cache_failed)?;
     let read_back = ingest.pause().read_back;

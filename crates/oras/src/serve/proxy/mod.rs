@@ -13,6 +13,7 @@ const LOG_TARGET: &str = "oras_serve::proxy";
 
 /// The registries of which a server is a proxy.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ProxyOptions {
     /// The hosts of the upstreams, such as `ghcr.io` or `localhost:5000`. The repositories of a single upstream keep
     /// their names; with several, the names begin with [the prefix of their upstream](ProxyOptions::prefix).
@@ -22,6 +23,11 @@ pub struct ProxyOptions {
 }
 
 impl ProxyOptions {
+    /// Returns the options of a proxy of these hosts.
+    pub fn new(upstreams: impl IntoIterator<Item = impl Into<String>>, client: ClientOptions) -> Self {
+        Self { upstreams: upstreams.into_iter().map(Into::into).collect(), client }
+    }
+
     /// Returns the prefix of the repositories of an upstream: its host in lower case, with `_` in place of the colon
     /// before a port, because names of repositories contain no colon.
     pub fn prefix(upstream: &str) -> String {

@@ -126,7 +126,7 @@ impl ProxiedRepository {
 
     /// Resolves a tag at the upstream, and caches the tag and the manifest.
     async fn resolve_tag_upstream(&self, tag: &str) -> Result<Descriptor, UpstreamError> {
-        let node = self.request(Some(RESOLVE_TIMEOUT), self.remote.resolve(tag)).await?;
+        let node = self.request(Some(RESOLVE_TIMEOUT), Source::resolve(&self.remote, tag)).await?;
         let (node, bytes) = match self.manifest(&node).await {
             Ok(bytes) => (node, bytes),
             Err(failure) if failure.is_unavailable => return Err(failure),
@@ -198,9 +198,8 @@ impl ProxiedRepository {
     async fn cache_manifest(&self, node: &Descriptor, bytes: Bytes) {
         let Some((store, algorithm)) = self.writable().await.zip(node.digest.algorithm()) else { return };
         let cached = async {
-            let mut copy = store
-                .begin(IngestOptions { algorithm, ..IngestOptions::new(node.media_type.clone()) })
-                .await?;
+            let mut copy =
+                store.begin(IngestOptions::new(node.media_type.clone()).algorithm(algorithm)).await?;
             copy.write(vec![bytes.clone()]).await?;
             copy.commit(Some(&node.digest)).await?;
             if !node.media_type.is_manifest() {
@@ -286,14 +285,14 @@ impl ProxiedRepository {
 
     /// Lists the tags at the upstream, or in the cache if the upstream is unavailable; sorted.
     async fn all_tags(&self) -> Result<Vec<String>> {
-        let all = self.remote.tags(None).try_collect::<Vec<_>>().boxed();
+        let all = self.remote.tags_after(None).try_collect::<Vec<_>>().boxed();
         match self.request_or_cache("its tags", TAGS_TIMEOUT, all).await? {
             Either::Left(mut tags) => {
-                // `ReadStore::tags` continues after the last tag by name, so the order must be the same for every page.
+                // `ReadStore::tags_after` continues after the last tag by name, so the order must be the same for every page.
                 tags.sort_unstable();
                 Ok(tags)
             }
-            Either::Right(cached) => cached.tags(None).try_collect().await,
+            Either::Right(cached) => cached.tags_after(None).try_collect().await,
         }
     }
 }
@@ -349,7 +348,7 @@ impl ReadStore for ProxiedRepository {
         }
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         let tags = async move {
             let mut tags = self.all_tags().await?;
             tags.retain(|tag| last.is_none_or(|last| tag.as_str() > last));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use oras_remote::{Client, RegistriesConf};
 use oras_serve::{DigestsInUse, Stores, Warnings};
-use oras_spec::Descriptor;
+use oras_spec::{Descriptor, MediaType};
 use oras_store::{DeleteTarget, Error, ErrorKind, ReadStore, Result, Store};
 use parking_lot::Mutex;
 
@@ -37,7 +37,7 @@ impl Proxy {
         // The client does not wait for an upstream that is down, because cached content can be served at once.
         client.retry.outage = Duration::ZERO;
         // The proxy serves manifests of every type.
-        client.manifest_types.push("*/*".into());
+        client.manifest_types.push(MediaType::new("*/*"));
         let client = Client::new(client)?;
         let several = hosts.len() > 1;
         let upstreams: Vec<_> = hosts

@@ -57,9 +57,12 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     check_tags(&extra_tags)?;
     let output = IndexOutput::new(&args.index).await?;
     let store = target.store().await?;
-    let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::from);
-    let options = IndexOptions { manifests: args.words[1..].to_vec(), artifact_type, annotations };
-    let index = target.explain(oras::create_index(Arc::clone(&store) as _, &options, &output).await)?;
+    let artifact_type = values::non_empty(args.index.artifact_type.as_ref()).map(MediaType::new);
+    let options = IndexOptions::default()
+        .manifests(args.words[1..].to_vec())
+        .artifact_type(artifact_type)
+        .annotations(annotations);
+    let index = target.explain(oras::create_index(Arc::clone(&store), &options, &output).await)?;
     let node = index.descriptor();
     output.line(format!("Packed    {} {}", node.digest.short(), node.media_type))?;
     let names = Names { extra_tags, ..Names::only(&target.reference) };

@@ -74,10 +74,13 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let reference = target.require_reference(&USAGE, true)?;
     // An empty value removes the artifact type. Without the flag the artifact type does not change.
     let artifact_type = args.index.artifact_type.as_ref();
-    let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::from));
-    let update = IndexUpdate { artifact_type, remove, add: args.add.clone(), merge: args.merge.clone() };
-    let index =
-        target.explain(oras::update_index(Arc::clone(&store) as _, reference, &update, &output).await)?;
+    let artifact_type = artifact_type.map(|text| values::non_empty(Some(text)).map(MediaType::new));
+    let update = IndexUpdate::default()
+        .artifact_type(artifact_type)
+        .remove(remove)
+        .add(args.add.clone())
+        .merge(args.merge.clone());
+    let index = target.explain(oras::update_index(Arc::clone(&store), reference, &update, &output).await)?;
     output.line(format!("Updated   {}", index.descriptor().digest))?;
     let by_digest = reference.parse::<Digest>().is_ok();
     let shown = if by_digest { target.display_as(&target.path) } else { target.display() };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 use oras_spec::{Descriptor, MediaType, Platform, View};
-use oras_store::{Content, Error, ErrorKind, MAX_MANIFEST_SIZE, Result, Source};
 
 /// Returns the manifest for `platform`.
 ///

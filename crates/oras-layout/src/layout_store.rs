@@ -147,7 +147,7 @@ impl ReadStore for Layout {
         layout_files::predecessors(&self.inner, node, artifact_type).await
     }
 
-    fn tags<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
+    fn tags_after<'a>(&'a self, last: Option<&'a str>) -> BoxStream<'a, Result<String>> {
         layout_files::tags(&self.inner, last, self.options().tag_rule())
     }
 }
