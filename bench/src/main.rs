@@ -1,8 +1,10 @@
-//! Measures `oras`: `cargo xtask bench` compares it with other tools, `cargo xtask load` puts its server under load.
+//! Measures `oras`: `cargo xtask bench` compares it with other tools, `cargo xtask clients` compares the library with
+//! another one, and `cargo xtask load` puts its server under load.
 //!
 //! Run both by hand, on a quiet machine. `cargo xtask test` includes only the short form of the load test.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
+mod clients;
 mod command_line;
 mod compare;
 mod load;
@@ -24,10 +26,11 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[String]) -> Result {
-    let (verb, rest) = args.split_first().ok_or("usage: cargo xtask bench|load [options]")?;
+    let (verb, rest) = args.split_first().ok_or("usage: cargo xtask bench|clients|load [options]")?;
     match verb.as_str() {
         "bench" => compare::run(rest),
         compare::MEASURE_VERB => compare::measure_child(rest),
+        "clients" => clients::run(rest),
         "load" => load::run(rest),
         _ => Err(format!("unknown verb {verb}").into()),
     }

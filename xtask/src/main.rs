@@ -36,6 +36,7 @@ usage: cargo xtask <verb> [options]
   advisories  known vulnerabilities in the dependencies, needs the network
   release     what crates.io and docs.rs would do with a release  --dry-run [package…] | --table [--time]
   bench       time, CPU and memory side by side with other tools  [--help]
+  clients     the library beside oci-client  [--help]
   load        many clients of our server, and how fast it is beside distribution  [--help]
   help        this text";
 
@@ -72,7 +73,7 @@ fn dispatch(verb: &str, rest: &[String]) -> process::Result {
         "deny" => without_options(deny::run),
         "advisories" => without_options(deny::run_advisories),
         "release" => release::run(rest),
-        "bench" | "load" => measure(verb, rest),
+        "bench" | "clients" | "load" => measure(verb, rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

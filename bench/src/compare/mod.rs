@@ -20,7 +20,7 @@ mod options;
 mod page;
 mod prepared_inputs;
 mod registry;
-mod report;
+pub(crate) mod report;
 mod runner;
 mod temporary_disk_use;
 mod tool;

@@ -195,7 +195,7 @@ fn requests(counts: &Counts) -> String {
 }
 
 /// Formats a Markdown table with columns of equal width. The first row is the head.
-pub(super) fn markdown(rows: &[Vec<String>]) -> String {
+pub(crate) fn markdown(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
     let widths: Vec<usize> = (0..columns).map(width).collect();
