@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+#[expect(dead_code, reason = "these programs use a part of it")]
 #[path = "../../src/random.rs"]
 mod random;
 
