@@ -27,9 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use oras_spec::{Descriptor, Manifest, MediaType};
-use oras_store::{Content, Error, ErrorKind, PushMode, ReadStore, Result, Source, Target};
+use oras_store::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::client::Client;
@@ -50,7 +49,7 @@ impl Repository {
     /// # Errors
     /// `InvalidInput` if the text is not a reference; those of [`Client::new`] and [`crate::Repository::new`].
     pub fn open(options: ClientOptions, reference: &str) -> Result<Self> {
-        let repository = crate::Repository::new(&Client::new(options)?, &reference.parse()?)?;
+        let repository = crate::Repository::open(&Client::new(options)?, reference)?;
         Ok(Self { repository, runtime: Arc::new(PrivateRuntime::new()?) })
     }
 
@@ -59,7 +58,7 @@ impl Repository {
     /// # Errors
     /// Those of [`Repository::open`].
     pub fn sibling(&self, reference: &str) -> Result<Self> {
-        let repository = crate::Repository::new(self.repository.client(), &reference.parse()?)?;
+        let repository = crate::Repository::open(self.repository.client(), reference)?;
         Ok(Self { repository, runtime: Arc::clone(&self.runtime) })
     }
 
@@ -68,10 +67,7 @@ impl Repository {
     /// # Errors
     /// `NotFound`; `InvalidContent` for a malformed manifest.
     pub fn manifest(&self, reference: &str) -> Result<Manifest> {
-        let read =
-            async |repository: &crate::Repository| Source::resolve_with_bytes(repository, reference).await;
-        let (descriptor, bytes) = self.run(read)?;
-        Ok(Manifest::parse(&descriptor.media_type, bytes.unwrap_or_default())?)
+        self.run(async |repository| repository.manifest(reference).await)
     }
 
     /// Returns the descriptor of the manifest that a tag or digest names.
@@ -79,7 +75,7 @@ impl Repository {
     /// # Errors
     /// `NotFound`.
     pub fn resolve(&self, reference: &str) -> Result<Descriptor> {
-        self.run(async |repository| Source::resolve(repository, reference).await)
+        self.run(async |repository| repository.resolve(reference).await)
     }
 
     /// Reads and verifies a whole blob, which must fit into memory.
@@ -87,10 +83,7 @@ impl Repository {
     /// # Errors
     /// `NotFound`; `DigestMismatch` and `SizeMismatch` for bytes that do not match the descriptor.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<Bytes> {
-        self.run(async |repository| {
-            let content = Content::from_source(Arc::new(repository.clone()), descriptor.clone());
-            content.bytes(descriptor.size).await
-        })
+        self.run(async |repository| repository.content(descriptor).bytes(descriptor.size).await)
     }
 
     /// Uploads a blob unless it exists, and returns its descriptor.
@@ -98,7 +91,7 @@ impl Repository {
     /// # Errors
     /// `Unauthorized` and `Denied` if the registry does not accept the credentials for a push.
     pub fn push_blob(&self, media_type: MediaType, bytes: impl Into<Bytes>) -> Result<Descriptor> {
-        self.push(media_type, bytes.into(), PushMode::Untagged)
+        self.run(async |repository| repository.push_blob(media_type, bytes).await)
     }
 
     /// Stores a manifest, with a tag or without, and returns its descriptor. Its blobs must exist already.
@@ -111,13 +104,7 @@ impl Repository {
         bytes: impl Into<Bytes>,
         tag: Option<&str>,
     ) -> Result<Descriptor> {
-        self.push(media_type, bytes.into(), tag.map_or(PushMode::Untagged, PushMode::Tagged))
-    }
-
-    fn push(&self, media_type: MediaType, bytes: Bytes, mode: PushMode<'_>) -> Result<Descriptor> {
-        let content = Content::of(media_type, bytes);
-        self.run(async |repository| Target::push(repository, &content, mode).await)?;
-        Ok(content.descriptor().clone())
+        self.run(async |repository| repository.push_manifest(media_type, bytes, tag).await)
     }
 
     /// Returns all tags, in the order of the registry.
@@ -125,7 +112,7 @@ impl Repository {
     /// # Errors
     /// `NotFound` if the repository does not exist.
     pub fn tags(&self) -> Result<Vec<String>> {
-        self.run(async |repository| ReadStore::tags_after(repository, None).try_collect().await)
+        self.run(async |repository| repository.tags().await)
     }
 
     /// Runs async code with the repository, for everything that has no function here.
