@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use oras::server::{PerRepository, Server, ServerOptions};
-use oras_testkit::suite::{self, Abilities};
+use oras_store_suite::Abilities;
 
 use redb_store::RedbStore;
 
@@ -30,7 +30,7 @@ async fn check() -> Result<(), Box<dyn Error>> {
     let directory = std::env::temp_dir().join(format!("own-store-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     let count = AtomicU32::new(0);
-    suite::run(Abilities::ALL, async || {
+    oras_store_suite::run(Abilities::ALL, async || {
         let path = directory.join(format!("{}.redb", count.fetch_add(1, Ordering::Relaxed)));
         Arc::new(RedbStore::open(path).expect("a new database")) as _
     })

@@ -46,7 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("oras-cli", &["oras-sdk", "go-text-template"]),
     ("xtask", &[]),
     ("oras-bench", &["xtask"]),
-    ("oras-examples", &["oras-sdk", "oras-testkit"]),
+    ("oras-examples", &["oras-sdk", "oras-store-suite"]),
 ];
 
 /// The crate of the tests that cross all layers.
