@@ -89,6 +89,21 @@ pub(crate) fn is_terminal_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }
 
+/// Returns true if the terminal wraps its lines anew when its width changes, as most terminals do except xterm.
+pub(crate) fn rewraps_lines() -> bool {
+    const NAMES: [&str; 8] = [
+        "VTE_VERSION",
+        "TERM_PROGRAM",
+        "WT_SESSION",
+        "KITTY_WINDOW_ID",
+        "ALACRITTY_WINDOW_ID",
+        "KONSOLE_VERSION",
+        "WEZTERM_PANE",
+        "TMUX",
+    ];
+    NAMES.into_iter().any(|name| value(name).is_some())
+}
+
 /// Returns true if the user does not want colours (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     value("NO_COLOR").is_some()

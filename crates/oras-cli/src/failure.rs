@@ -16,12 +16,23 @@ pub(crate) struct Failure {
     pub(crate) advice: Option<String>,
     /// The kind of the error, if it is known, for the exit status.
     pub(crate) kind: Option<ErrorKind>,
+    /// True if a signal has ended the command.
+    pub(crate) is_interrupted: bool,
 }
 
 impl Failure {
-    /// Returns the exit status for `ORAS_EXIT_CODES`.
-    pub(crate) fn exit_code(&self) -> u8 {
+    /// Creates the failure of a command that Ctrl-C has ended. `kept` says what the next run does not transfer again.
+    pub(crate) fn interrupted(kept: Option<String>) -> Self {
+        let advice = kept.map(|kept| format!("Hint: {kept}"));
+        Self { advice, is_interrupted: true, ..Self::new("interrupt signal received") }
+    }
+
+    /// Returns the exit status: that of a shell for the signal, or 1, or with `by_kind` one for the kind of failure
+    /// (`ORAS_EXIT_CODES`).
+    pub(crate) fn exit_code(&self, by_kind: bool) -> u8 {
         match self.kind {
+            _ if self.is_interrupted => 130,
+            _ if !by_kind => 1,
             None | Some(ErrorKind::InvalidInput) => 2,
             Some(ErrorKind::NotFound) => 3,
             Some(ErrorKind::Unauthorized | ErrorKind::Denied) => 4,
@@ -35,7 +46,14 @@ impl Failure {
     }
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { prefix: "Error:".to_owned(), message: message.into(), usage: None, advice: None, kind: None }
+        Self {
+            prefix: "Error:".to_owned(),
+            message: message.into(),
+            usage: None,
+            advice: None,
+            kind: None,
+            is_interrupted: false,
+        }
     }
 
     /// Creates a failure of the file system, standard input or standard output. The message names the operation and the
@@ -205,7 +223,7 @@ mod tests {
         let missing = std::fs::read("/nonexistent/file").unwrap_err();
         let failure = Failure::of_io("failed to read x", &missing);
         assert_eq!(failure.to_string(), "Error: failed to read x: no such file or directory");
-        assert_eq!(failure.exit_code(), 74);
+        assert_eq!(failure.exit_code(true), 74);
     }
 
     #[test]

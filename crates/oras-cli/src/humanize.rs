@@ -26,6 +26,20 @@ pub(crate) fn bytes(size: u64) -> String {
     format!("{value} {:>2}", UNITS[unit])
 }
 
+/// Formats a size in binary units with one decimal place: `12 B`, `1.5 KiB`, `3.8 GiB`.
+pub(crate) fn binary(size: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if size < 1024 {
+        return format!("{size} B");
+    }
+    // Tenths are rounded down, so that a part never looks complete.
+    let shift = |unit: usize| 10 * (unit + 1);
+    let unit = (0..UNITS.len()).rev().find(|unit| size >> shift(*unit) > 0).unwrap_or(0);
+    let whole = size >> shift(unit);
+    let tenth = ((size >> (shift(unit) - 10)) & 1023) * 10 / 1024;
+    format!("{whole}.{tenth} {}", UNITS[unit])
+}
+
 /// Formats a duration, rounded to its largest unit: `512µs`, `13ms`, `4s`, `1m30s`.
 pub(crate) fn duration(time: Duration) -> String {
     const SECOND: Duration = Duration::from_secs(1);
@@ -54,6 +68,14 @@ pub(crate) fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formats_binary_sizes() {
+        let shown = [0, 1023, 1024, 1536, (4 << 20) - 1, 300 << 20, 3 << 40, u64::MAX].map(binary);
+        let expected =
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.9 MiB", "300.0 MiB", "3.0 TiB", "16777215.9 TiB"];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn formats_sizes_and_durations_like_the_go_tool() {

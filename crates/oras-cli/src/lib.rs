@@ -21,6 +21,7 @@ mod expression;
 mod failure;
 mod format;
 mod humanize;
+mod live_rows;
 mod log;
 mod print;
 mod progress;
@@ -42,8 +43,8 @@ pub fn command() -> clap::Command {
     args::help::complete_pages(cmd::root())
 }
 
-/// Runs the command that the process arguments name. Returns 0 if it succeeds and 1 if it fails, or the status of
-/// `ORAS_EXIT_CODES`.
+/// Runs the command that the process arguments name. Returns 0 if it succeeds, 130 after Ctrl-C, and 1 if it fails, or
+/// the status of `ORAS_EXIT_CODES`.
 pub fn main() -> ExitCode {
     forbid_core_files();
     // The child prints only results and errors, so this check comes before all warnings.
@@ -58,7 +59,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             print::error(&failure.to_string());
-            if env::exit_codes() { ExitCode::from(failure.exit_code()) } else { ExitCode::FAILURE }
+            ExitCode::from(failure.exit_code(env::exit_codes()))
         }
     }
 }
@@ -97,7 +98,9 @@ fn run() -> Result<(), Failure> {
     };
     let matches = match args::read(cmd::root(), &words, print::error)? {
         Request::Run(matches) => matches,
-        Request::Help(path) => return print::bytes(args::help::page(command(), &path).as_bytes()),
+        Request::Help { path, is_short } => {
+            return print::bytes(args::help::page(command(), &path, is_short).as_bytes());
+        }
     };
     run_async(&matches)
 }
@@ -120,7 +123,7 @@ fn run_async(matches: &clap::ArgMatches) -> Result<(), Failure> {
             result = cmd::run(matches) => result,
             // On Ctrl-C the future of the command is dropped, which cancels its requests. A server handles the signal
             // itself and finishes its open requests.
-            _ = tokio::signal::ctrl_c(), if !is_server => Err(Failure::new("interrupt signal received")),
+            _ = tokio::signal::ctrl_c(), if !is_server => Err(Failure::interrupted(progress::take_kept())),
         }
     });
     // A blocking read of standard input must not keep the process alive.

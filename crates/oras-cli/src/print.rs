@@ -9,11 +9,26 @@ use oras::spec::json;
 use serde::Serialize;
 
 use crate::failure::{Failure, without_error_numbers};
+use crate::live_rows;
 use crate::terminal_text;
 
 /// Set by the first write to a closed standard output. Status lines ignore that error, so that the transfer completes;
 /// the process still has to end like one that SIGPIPE killed.
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// True after `--quiet`.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Suppresses status lines from now on.
+pub(crate) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Prints a line about what the command does or has done, unless the user asked for quiet. Lines that the user asked
+/// for, such as a list of tags, are printed by [`line`].
+pub(crate) fn status(line: impl AsRef<str>) -> Result<(), Failure> {
+    if IS_QUIET.load(Ordering::Relaxed) { Ok(()) } else { self::line(line) }
+}
 
 /// Prints a line.
 pub(crate) fn line(line: impl AsRef<str>) -> Result<(), Failure> {
@@ -32,9 +47,12 @@ pub(crate) fn text(text: &[u8]) -> Result<(), Failure> {
 
 /// Prints content unchanged.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
-    // The lock keeps lines of several threads apart. The flush reports a closed pipe here instead of at exit.
-    let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+    let written = live_rows::write_above(|| {
+        // The lock keeps lines of several threads apart. The flush reports a closed pipe here instead of at exit.
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush())
+    });
+    written.map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
             // No other data depends on this flag, so relaxed ordering is sufficient.
             STDOUT_CLOSED.store(true, Ordering::Relaxed);
@@ -57,9 +75,11 @@ pub(crate) fn json<T: Serialize>(report: &T) -> Result<(), Failure> {
 
 /// Prints an error, a warning or a log entry on standard error. Ignores a closed standard error.
 pub(crate) fn error(text: &str) {
-    // The lock keeps lines of several threads apart.
-    let mut stream = io::stderr().lock();
     let text = without_error_numbers(text);
-    let text = if stream.is_terminal() { terminal_text::escaped(&text) } else { text };
-    drop(stream.write_all(format!("{text}\n").as_bytes()));
+    live_rows::write_above(|| {
+        // The lock keeps lines of several threads apart.
+        let mut stream = io::stderr().lock();
+        let text = if stream.is_terminal() { terminal_text::escaped(&text) } else { text };
+        drop(stream.write_all(format!("{text}\n").as_bytes()));
+    });
 }

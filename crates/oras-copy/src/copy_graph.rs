@@ -5,7 +5,7 @@ use std::sync::{Arc, Once};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use oras_spec::{Descriptor, Manifest};
-use oras_store::{Content, Error, ErrorKind, PushMode, Pushed, Result, Side, Source, Target};
+use oras_store::{Content, Error, ErrorKind, ProgressUpdate, PushMode, Pushed, Result, Side, Source, Target};
 
 use crate::copy_options::{CopyOptions, TagPolicy};
 use crate::copy_report::{CopiedNode, CopyReport};
@@ -247,9 +247,12 @@ impl Steps {
         }
         let progress = {
             let (observer, node, start) = (Arc::clone(&self.observer), Arc::clone(&node), Arc::clone(&start));
-            Arc::new(move |bytes| {
+            Arc::new(move |update| {
                 start.call_once(|| observer.event(Event::Started(&node)));
-                observer.event(Event::Progress(&node, bytes));
+                observer.event(match update {
+                    ProgressUpdate::Transferred(bytes) => Event::Progress(&node, bytes),
+                    ProgressUpdate::Present(bytes) => Event::Present(&node, bytes),
+                });
             })
         };
         let content = content.with_progress(progress);

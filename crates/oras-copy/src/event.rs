@@ -29,6 +29,9 @@ pub enum Event<'a> {
     /// More bytes of a node were transferred; the number counts from the previous event. Reported on the thread of the
     /// transfer.
     Progress(&'a Descriptor, u64),
+    /// The target already has this number of bytes of a node: the start of a resumed transfer, or a whole file that
+    /// exists. They are not transferred.
+    Present(&'a Descriptor, u64),
     /// The target has a node.
     Finished {
         /// The node.

@@ -37,7 +37,7 @@ impl PartialFile {
         };
         match opened {
             Ok(stream) => {
-                content.passed(offset);
+                content.report_present(offset);
                 Ok(ResumedWrite { content, partial, verifier, offset, stream })
             }
             Err(error) if offset > 0 && can_retry_from_start(&error) => partial.restart(content).await,
@@ -130,7 +130,7 @@ mod tests {
     use crate::Mutex;
     use crate::partial_dir::PARTIAL_DIR_NAME;
     use crate::stage::stage;
-    use oras_store::Source;
+    use oras_store::{ProgressUpdate, Source};
 
     /// Sends `bytes` up to `end`, where the network fails, and records the requested ranges.
     struct InterruptedSource {
@@ -197,12 +197,18 @@ mod tests {
         assert_eq!(fs::metadata(at.join(PARTIAL_DIR_NAME)).unwrap().permissions().mode() & 0o777, 0o700);
 
         let (source, content) = interrupted_content(&bytes(), SIZE);
-        let reported = Arc::new(Mutex::new(0));
+        let reported = Arc::new(Mutex::new(Vec::new()));
         let count = Arc::clone(&reported);
-        let content = content.with_progress(Arc::new(move |bytes| *count.lock() += bytes));
+        let content = content.with_progress(Arc::new(move |update| count.lock().push(update)));
         let staged = stage(&content, at, Durability::Synced).await.unwrap();
         assert_eq!((requested(&source).len(), requested(&source).last()), (1, Some(&(3 << 20..SIZE as u64))));
-        assert_eq!(*reported.lock(), SIZE as u64);
+        let (updates, present) = (std::mem::take(&mut *reported.lock()), 3 << 20);
+        assert_eq!(updates[0], ProgressUpdate::Present(present));
+        let transferred = updates[1..].iter().map(|update| match update {
+            ProgressUpdate::Transferred(bytes) => *bytes,
+            ProgressUpdate::Present(_) => panic!("{updates:?}"),
+        });
+        assert_eq!(transferred.sum::<u64>(), SIZE as u64 - present);
         staged.publish(&at.join("final")).unwrap();
         assert_eq!(fs::read(at.join("final")).unwrap(), bytes());
         assert_eq!(count_entries(at), 1);

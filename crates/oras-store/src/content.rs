@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use oras_spec::{Descriptor, Manifest, MediaType};
 
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressUpdate};
 use crate::verify::verified;
 use crate::{ByteStream, Error, ErrorKind, Origin, Result, Source};
 
@@ -95,10 +95,11 @@ impl Content {
         self
     }
 
-    /// Reports `bytes` bytes as progress because the receiver already has them.
-    pub fn passed(&self, bytes: u64) {
+    /// Reports bytes that the receiver already has, as [`ProgressUpdate::Present`]. A target calls this instead of
+    /// reading them.
+    pub fn report_present(&self, bytes: u64) {
         if let Some(progress) = self.progress.as_ref().filter(|_| bytes > 0) {
-            progress(bytes);
+            progress(ProgressUpdate::Present(bytes));
         }
     }
 
@@ -167,7 +168,9 @@ impl Content {
             }
         };
         Ok(match self.progress.clone() {
-            Some(progress) => stream.inspect_ok(move |chunk| progress(chunk.len() as u64)).boxed(),
+            Some(progress) => stream
+                .inspect_ok(move |chunk| progress(ProgressUpdate::Transferred(chunk.len() as u64)))
+                .boxed(),
             None => stream,
         })
     }
@@ -257,7 +260,8 @@ mod tests {
     async fn reads_ranges_and_reports_progress() {
         let total = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let counted = Arc::clone(&total);
-        let content = Content::of(MediaType::LAYER_TAR, "hello").with_progress(Arc::new(move |bytes| {
+        let content = Content::of(MediaType::LAYER_TAR, "hello").with_progress(Arc::new(move |update| {
+            let ProgressUpdate::Transferred(bytes) = update else { return };
             counted.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
         }));
         let tail: Vec<_> = content.unverified(3..5).await.unwrap().try_collect().await.unwrap();

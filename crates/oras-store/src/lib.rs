@@ -54,7 +54,7 @@ pub use content::Content;
 pub use content_origin::Origin;
 pub use error::{BoxError, Error, ErrorKind, Result, Side};
 pub use ingest::{Ingest, IngestName, IngestOptions, IngestTarget, ReadBack, Written};
-pub use progress::Progress;
+pub use progress::{Progress, ProgressUpdate};
 pub use push_outcome::Pushed;
 pub use select_platform::select_platform;
 pub use size_limits::{MAX_MANIFEST_SIZE, check_written_size};

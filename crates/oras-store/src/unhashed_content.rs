@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use oras_spec::MediaType;
 
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressUpdate};
 use crate::{ByteStream, Result};
 
 /// Opens a stream of the bytes from an offset to the end.
@@ -51,13 +51,22 @@ impl UnhashedContent {
         self
     }
 
+    /// Reports bytes that the receiver already has, as [`ProgressUpdate::Present`].
+    pub fn report_present(&self, bytes: u64) {
+        if let Some(progress) = self.progress.as_ref().filter(|_| bytes > 0) {
+            progress(ProgressUpdate::Present(bytes));
+        }
+    }
+
     /// Opens a stream of the bytes from `offset` to the end, and reports progress.
     pub async fn open(&self, offset: u64) -> Result<ByteStream> {
         use futures::{StreamExt, TryStreamExt};
 
         let stream = (self.opener)(offset).await?;
         Ok(match self.progress.clone() {
-            Some(progress) => stream.inspect_ok(move |chunk| progress(chunk.len() as u64)).boxed(),
+            Some(progress) => stream
+                .inspect_ok(move |chunk| progress(ProgressUpdate::Transferred(chunk.len() as u64)))
+                .boxed(),
             None => stream,
         })
     }

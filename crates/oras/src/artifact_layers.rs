@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, stream};
 use oras_copy::Event;
 use oras_files::{Collection, Prepared, ScannedPath};
+use oras_fs::blocking;
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Pushed, Result, Store};
+use oras_store::{ProgressUpdate, Pushed, Result, Store};
 
 use crate::artifact::{ArtifactConfig, LayerInput};
 use crate::earlier_layers::EarlierLayers;
@@ -37,6 +38,7 @@ pub(crate) async fn add_layers(
     listener: &Arc<dyn Listener>,
 ) -> Result<ArtifactLayers> {
     let (mut layers, mut present) = (Vec::new(), Vec::new());
+    listener.step(Step::Files { count: inputs.len(), bytes: total_size(&inputs).await });
     let prepare = |file: &FileArgument| {
         let FileArgument { title, path, media_type, .. } = file.clone();
         async move { collection.prepare(&title, &path, media_type).await }
@@ -81,6 +83,24 @@ pub(crate) async fn add_layers(
     Ok(ArtifactLayers { layers, present })
 }
 
+/// Returns the sum of the sizes of `inputs`. Returns `None` if one is a directory, whose packed size is unknown, or
+/// can't be read, which its preparation reports.
+async fn total_size(inputs: &[LayerInput]) -> Option<u64> {
+    let mut paths = Vec::new();
+    let mut total = 0;
+    for input in inputs {
+        match input {
+            LayerInput::File(file) => paths.push(file.path.clone()),
+            LayerInput::Content(content) => total += content.descriptor().size,
+        }
+    }
+    let sizes = blocking(move || {
+        let size = |path| Some(std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len());
+        Ok(paths.into_iter().map(size).sum::<Option<u64>>())
+    });
+    Some(total + sizes.await.ok()??)
+}
+
 /// Sends a large file or directory, and returns its layer and whether the target has it now.
 ///
 /// The events of the node are reported after the transfer, because the digest is unknown until then.
@@ -94,7 +114,12 @@ async fn send_large(
     let (title, size) = (scanned.title().to_owned(), scanned.size());
     let progress = {
         let listener = Arc::clone(listener);
-        Arc::new(move |bytes| listener.step(Step::Sending { title: &title, size, bytes }))
+        Arc::new(move |update| {
+            listener.step(match update {
+                ProgressUpdate::Transferred(bytes) => Step::Sending { title: &title, size, bytes },
+                ProgressUpdate::Present(bytes) => Step::Sent { title: &title, size, bytes },
+            });
+        })
     };
     let (node, outcome) = collection.send(scanned, target, progress, earlier.get().boxed()).await?;
     // Without an outcome nothing was sent, and the copy transfers the layer later.

@@ -10,6 +10,13 @@ use oras_spec::{Descriptor, Digest};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
+    /// The files and directories that are about to be read and sent.
+    Files {
+        /// The number of files and directories.
+        count: usize,
+        /// The sum of their sizes in bytes; `None` if there is a directory, whose packed size is not known yet.
+        bytes: Option<u64>,
+    },
     /// The file or directory with this title is about to be read.
     Preparing(&'a str),
     /// Bytes of a large file or directory were sent. Its digest is unknown until the end, because it is hashed while it
@@ -20,6 +27,15 @@ pub enum Step<'a> {
         /// The size in bytes; 0 if it is unknown.
         size: u64,
         /// The number of bytes since the previous step.
+        bytes: u64,
+    },
+    /// An earlier run sent this number of bytes of a large file, and the upload resumes after them.
+    Sent {
+        /// The title of the file.
+        title: &'a str,
+        /// The size in bytes.
+        size: u64,
+        /// The number of bytes that the target has.
         bytes: u64,
     },
     /// The artifact has no files.

@@ -22,6 +22,7 @@ mod manifests;
 mod outages;
 mod output_lines;
 mod partial_command;
+mod progress_display;
 mod rate_limit;
 mod raw_connection;
 mod readme_tour;

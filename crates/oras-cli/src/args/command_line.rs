@@ -19,6 +19,8 @@ pub(crate) struct CommandLine {
     pub(crate) words: Vec<String>,
     /// Whether the line requests help. Help has priority over everything else in the line.
     pub(crate) help: bool,
+    /// Whether help was requested by `-h`, which shows only the common flags.
+    pub(crate) is_short_help: bool,
     /// The first syntax error in the flags.
     pub(crate) mistake: Option<String>,
     /// The last flag, if its value is missing.
@@ -150,6 +152,7 @@ impl CommandLine {
                 rest = "";
                 after.to_owned()
             };
+            self.is_short_help |= is_help;
             self.set(name, value, is_help)?;
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! Declares flags: constructors of single flags, and the macro `flags!`, which generates a struct with their typed
 //! values.
 
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::parser::MatchesError;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -28,8 +31,10 @@ pub(crate) fn command_without_debug(
     about: &'static str,
     examples: &'static str,
 ) -> Command {
+    let quiet = switch("Print only results, warnings and errors").short('q').help_heading(EXTENSIONS);
     // In pflag the last of several equal flags wins. Without this setting clap would reject the repetition.
-    Command::new(name).about(about).after_help(examples).args_override_self(true)
+    let command = Command::new(name).about(about).after_help(examples).args_override_self(true);
+    command.arg(named("", "quiet", quiet))
 }
 
 /// Creates a group of commands.
@@ -201,10 +206,32 @@ pub(crate) fn positional(value: &'static str, help: &'static str) -> Arg {
 
 /// A flag whose values are the words in `allowed`; `what` names it in the error.
 pub(crate) fn one_of(flag: Arg, what: &'static str, allowed: &'static [&'static str]) -> Arg {
-    flag.value_parser(move |value: &str| match allowed.contains(&value) {
-        true => Ok(value.to_owned()),
-        false => Err(format!("unknown {what}: {value}\nAvailable options: {}", allowed.join(", "))),
-    })
+    // The help text names the values already.
+    flag.value_parser(OneOf { what, allowed }).hide_possible_values(true)
+}
+
+/// Parses one of a few words. Completion offers them.
+#[derive(Clone)]
+struct OneOf {
+    what: &'static str,
+    allowed: &'static [&'static str],
+}
+
+impl TypedValueParser for OneOf {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, flag: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        let Self { what, allowed } = self.clone();
+        let parser = move |value: &str| match allowed.contains(&value) {
+            true => Ok(value.to_owned()),
+            false => Err(format!("unknown {what}: {value}\nAvailable options: {}", allowed.join(", "))),
+        };
+        parser.parse_ref(command, flag, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.allowed.iter().map(PossibleValue::new)))
+    }
 }
 
 /// `-v`, which the Go tool deprecates.

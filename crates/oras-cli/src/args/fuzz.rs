@@ -100,7 +100,7 @@ fn any_command_line_is_accepted_or_rejected() {
                 let again: Vec<String> = line.for_clap().skip(1).collect();
                 assert_eq!(CommandLine::read(&root, &again).unwrap(), line, "{words:?}");
             }
-            Ok(Request::Help(path)) => assert!(path.len() < 4, "{words:?}"),
+            Ok(Request::Help { path, .. }) => assert!(path.len() < 4, "{words:?}"),
             Err(failure) => {
                 let message = failure.to_string();
                 assert!(

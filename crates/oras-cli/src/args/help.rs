@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::command_line::is_switch;
-use super::flags::EXTENSIONS;
+use super::flag_headings::{place, sort};
 
 /// The width of a usage line.
 const COLUMNS: usize = 80;
@@ -23,59 +23,83 @@ const DEFAULTS: [(&str, &str, &str); 8] = [
     ("blob push", "media-type", "application/vnd.oci.image.layer.v1.tar"),
 ];
 
-/// The headings of flags that do not declare a heading. A flag that is not listed stays under `Options`.
-const HEADINGS: [(&str, &[&str]); 3] = [
-    (
-        "Output",
-        &[
-            "format",
-            "template",
-            "output",
-            "descriptor",
-            "pretty",
-            "full-reference",
-            "export-manifest",
-            "no-tty",
-            "debug",
-            "verbose",
-        ],
-    ),
-    (
-        "Content",
-        &[
-            "artifact-type",
-            "config",
-            "artifact-platform",
-            "annotation",
-            "annotation-file",
-            "image-spec",
-            "media-type",
-            "size",
-            "disable-path-validation",
-        ],
-    ),
-    ("Registry", &["distribution-spec", "resolve"]),
+/// The commands on the page of `oras`, in groups. Commands that no group names are in the last one.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Artifacts", &["push", "pull", "cp", "attach", "discover", "inspect", "diff", "annotate"]),
+    ("Registry", &["repo", "resolve", "tag", "untag", "doctor"]),
+    ("Layouts", &["backup", "restore", "serve"]),
+    ("Account", &["login", "logout"]),
+    ("Advanced", &["manifest", "blob", "partial"]),
 ];
 
 /// Adds the usage, aliases, headings and defaults that the pages show to all commands.
 pub(crate) fn complete_pages(root: Command) -> Command {
-    let groups = "Run 'oras help <command>' for the flags and examples of a command.";
-    complete_command(root, "").after_help(groups).max_term_width(WIDEST)
+    let groups = groups(&root);
+    let root = complete_command(root, "").max_term_width(WIDEST);
+    let end = "Run 'oras <command> -h' for examples and common flags, --help for all flags.";
+    root.help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{end}\n"))
 }
 
-/// Renders the page of the command with this path, for the width of the terminal.
-pub(crate) fn page(mut root: Command, path: &[String]) -> String {
-    root.build();
-    render(&mut root, path)
-}
-
-fn render(command: &mut Command, path: &[String]) -> String {
-    if let Some((name, rest)) = path.split_first()
-        && let Some(child) = command.find_subcommand_mut(name)
-    {
-        return render(child, rest);
+/// Returns the commands of the root in their groups, with what they do.
+fn groups(root: &Command) -> String {
+    let named = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let mut text = String::new();
+    for (index, (heading, names)) in GROUPS.iter().enumerate() {
+        let others = root.get_subcommands().map(Command::get_name).filter(|name| !named(name));
+        let others = others.filter(|_| index + 1 == GROUPS.len());
+        text.push_str(&format!("{heading}:\n"));
+        for command in names.iter().copied().chain(others).filter_map(|name| root.find_subcommand(name)) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("  {:10}  {about}\n", command.get_name()));
+        }
+        text.push('\n');
     }
-    command.render_help().to_string()
+    text
+}
+
+/// Renders the page of the command with this path, for the width of the terminal. The short page leaves out the rare
+/// flags.
+pub(crate) fn page(root: Command, path: &[String], is_short: bool) -> String {
+    let mut root = if is_short { without_rare_flags(root) } else { root };
+    root.build();
+    let mut command =
+        path.iter().fold(&root, |command, name| command.find_subcommand(name).unwrap_or(command)).clone();
+    let mut page = command.render_help().to_string();
+    if is_short && command.get_opts().any(|flag| is_rare(flag)) {
+        page.push_str(&format!("\nRun 'oras {} --help' for all flags.\n", path.join(" ")));
+    }
+    page
+}
+
+fn is_rare(flag: &Arg) -> bool {
+    flag.get_long().is_some_and(|name| place(name).is_rare)
+}
+
+/// Hides the flags that few people need.
+fn without_rare_flags(command: Command) -> Command {
+    let command = command.mut_args(|flag| if is_rare(&flag) { flag.hide(true) } else { flag });
+    command.mut_subcommands(without_rare_flags)
+}
+
+/// Returns the command with its flags in the order of the page. clap lists the headings in the order of the flags.
+fn with_sorted_flags(command: &Command) -> Command {
+    let mut flags: Vec<Arg> = command.get_arguments().cloned().collect();
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    flags.push(help.help("Print help; -h shows only the common flags"));
+    sort(&mut flags);
+    let flags = flags.into_iter().enumerate().map(|(position, flag)| flag.display_order(position));
+    let sorted = Command::new(command.get_name().to_owned())
+        .args(flags)
+        .subcommands(command.get_subcommands().cloned())
+        .visible_aliases(command.get_visible_aliases().map(ToOwned::to_owned).collect::<Vec<_>>())
+        .hide(command.is_hide_set())
+        .disable_help_flag(true)
+        .disable_version_flag(true);
+    match (command.get_about(), command.get_after_help()) {
+        (Some(about), Some(after)) => sorted.about(about.clone()).after_help(after.clone()),
+        (Some(about), None) => sorted.about(about.clone()),
+        _ => sorted,
+    }
 }
 
 /// Adds the texts of the command with this path and of its subcommands.
@@ -89,7 +113,7 @@ fn complete_command(command: Command, path: &str) -> Command {
         notes.push(format!("Aliases: {}", aliases.join(", ")));
     }
     notes.extend(command.get_after_help().map(ToString::to_string));
-    let mut command = command
+    let mut command = with_sorted_flags(&command)
         .override_usage(usage)
         .disable_help_subcommand(true)
         // The examples come before the flags, because the list of flags can be longer than the terminal.
@@ -136,22 +160,7 @@ fn complete_flag(flag: Arg, path: &str) -> Arg {
         }
         _ => flag,
     };
-    let side = [("from-", "Source"), ("to-", "Destination")]
-        .into_iter()
-        .find(|(prefix, _)| name.starts_with(prefix));
-    match (side, flag.get_help_heading()) {
-        // A flag with the heading `EXTENSIONS` keeps it, even if its name begins with `from-` or `to-`.
-        (_, Some(EXTENSIONS)) => flag,
-        (Some((_, side)), _) => flag.help_heading(side),
-        (None, Some(_)) => flag,
-        (None, None) => {
-            let heading = HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str()));
-            match heading {
-                Some((heading, _)) => flag.help_heading(*heading),
-                None => flag,
-            }
-        }
-    }
+    flag.help_heading(place(&name).heading)
 }
 
 /// Breaks a long usage into indented lines.
@@ -173,6 +182,7 @@ fn wrapped(usage: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::flag_headings;
 
     fn each(command: &Command, path: &str, check: &mut dyn FnMut(&Command, &str)) {
         check(command, path);
@@ -208,9 +218,8 @@ mod tests {
         each(&crate::command(), "oras", &mut |command, _| {
             declared.extend(command.get_arguments().filter_map(Arg::get_long).map(str::to_owned));
         });
-        let headings = HEADINGS.iter().flat_map(|(_, names)| names.iter());
-        for name in headings.chain(DEFAULTS.iter().map(|(_, name, _)| name)) {
-            assert!(declared.contains(*name), "{name}");
+        for name in flag_headings::names().chain(DEFAULTS.iter().map(|(_, name, _)| *name)) {
+            assert!(declared.contains(name), "{name}");
         }
     }
 
@@ -225,6 +234,24 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn root_page_is_short_and_lists_every_command() {
+        let page = page(crate::command(), &[], true);
+        assert!(page.lines().count() < 40, "{page}");
+        for command in crate::command().get_subcommands() {
+            let row = format!("\n  {:10}  ", command.get_name());
+            assert_eq!(page.matches(&row).count(), 1, "{row}: {page}");
+        }
+    }
+
+    #[test]
+    fn short_page_leaves_out_rare_flags() {
+        let pages = [true, false].map(|is_short| page(crate::command(), &["push".to_owned()], is_short));
+        assert!(!pages[0].contains("--image-spec") && pages[0].contains("--annotation"), "{}", pages[0]);
+        assert!(pages[1].contains("--image-spec") && pages[1].len() > pages[0].len());
+        assert!(pages[0].ends_with("Run 'oras push --help' for all flags.\n"));
     }
 
     #[test]

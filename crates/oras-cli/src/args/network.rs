@@ -31,21 +31,30 @@ flags::flags! {
             "Speak HTTP 1.1 or 2 [default: 1.1, or 2 with servers that speak nothing else]",
         )
         .value_parser(http_version),
-        connections: Option<u16> = text(
-            "N",
-            "Fetch a big blob over up to N connections to a registry where one is slow; 1: never [default: 8]",
-        )
-        .value_parser(clap::value_parser!(u16).range(1..=64)),
-        limit_rate: Option<RateLimit> = text(
-            "RATE",
-            "Move no more bytes of blobs in a second, all transfers together, for example 500k or 10M",
-        )
-        .value_parser(|text: &str| size(text).map(RateLimit::per_second)),
+        // Only the commands with `TransferArgs` declare these two flags.
+        connections: Option<u16>,
+        limit_rate: Option<RateLimit>,
         max_manifest_size: Option<u64> =
             text("SIZE", "Read manifests up to this size, for example 16MiB [default: 4MiB]")
                 .value_parser(size),
         no_registries_conf: bool =
             switch("Do as if there were no registries.conf: no mirrors, nothing blocked"),
+    }
+}
+
+flags::flags! {
+    /// The flags of commands that transfer blobs. [`NetworkArgs`] reads them.
+    struct TransferArgs {
+        _connections: Option<u16> = text(
+            "N",
+            "Fetch a big blob over up to N connections to a registry where one is slow; 1: never [default: 8]",
+        )
+        .value_parser(clap::value_parser!(u16).range(1..=64)),
+        _limit_rate: Option<RateLimit> = text(
+            "RATE",
+            "Move no more bytes of blobs in a second, all transfers together, for example 500k or 10M",
+        )
+        .value_parser(|text: &str| size(text).map(RateLimit::per_second)),
     }
 }
 

@@ -23,8 +23,9 @@ flags::flags! {
             &["bars", "plain", "json", "none"],
         )
         .help_heading(EXTENSIONS),
-        // The commands declare these two flags, so the group only reads them.
+        // The commands declare these flags, so the group only reads them.
         verbose: Option<bool>,
+        quiet: bool,
         debug: bool,
     }
 }

@@ -15,8 +15,8 @@ const MAX_DISTANCE: usize = 2;
 pub(crate) enum Request {
     /// Run the command of these matches.
     Run(ArgMatches),
-    /// Show the help of the command with this path.
-    Help(Vec<String>),
+    /// Show the help of the command with this path. The short form has only the common flags.
+    Help { path: Vec<String>, is_short: bool },
 }
 
 /// Reads a command line, which does not include the name of the program. Passes warnings about deprecated flags to
@@ -40,14 +40,12 @@ pub(crate) fn read(mut root: Command, words: &[String], warn: impl Fn(&str)) -> 
                 Err(Failure::new(unknown_subcommand(&line.path, command, word)))
             }
             // `oras blob help fetch`
-            Some((_, topic)) if is_group && !line.help => {
-                help_topic(&root, line.path.iter().chain(topic)).map(Request::Help)
-            }
-            _ => Ok(Request::Help(line.path)),
+            Some((_, topic)) if is_group && !line.help => topic_help(&root, line.path.iter().chain(topic)),
+            _ => Ok(Request::Help { path: line.path, is_short: line.is_short_help }),
         };
     };
     match line.path.first().map(String::as_str) {
-        Some("help") => help_topic(&root, line.words.iter()).map(Request::Help),
+        Some("help") => topic_help(&root, line.words.iter()),
         _ => Ok(Request::Run(matches)),
     }
 }
@@ -97,6 +95,11 @@ fn deprecated(line: &CommandLine) -> Vec<String> {
             format!("Flag --{name} has been deprecated, and will be removed in a future release.")
         })
         .collect()
+}
+
+/// Returns the request for the complete help of the command that `words` name.
+fn topic_help<'a>(root: &Command, words: impl Iterator<Item = &'a String>) -> Result<Request, Failure> {
+    help_topic(root, words).map(|path| Request::Help { path, is_short: false })
 }
 
 /// Returns the path of the command for `oras help`. Ignores words after a command, as the Go tool does.

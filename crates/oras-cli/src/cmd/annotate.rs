@@ -64,7 +64,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Format::Text => {
             let verb =
                 if annotated.before.digest == annotated.after.digest { "Unchanged" } else { "Annotated" };
-            print::line(format!(
+            print::status(format!(
                 "{verb} {}\nOld digest: {}\nDigest: {}",
                 target.display(),
                 annotated.before.digest,

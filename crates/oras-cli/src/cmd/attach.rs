@@ -4,12 +4,12 @@ use clap::{ArgMatches, Command};
 use oras::{Artifact, AttachOptions, report};
 
 use super::pack_args::{self, PackArgs};
-use crate::args::{self, FormatArgs, LocationArgs, ProgressArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::{listener, words::PUSH};
+use crate::progress::{Progress, words::PUSH};
 
 const USAGE: Usage = Usage {
     path: "oras attach",
@@ -20,6 +20,7 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras attach`.
     struct AttachArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[flatten] pack: PackArgs,
@@ -44,7 +45,9 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras attach --artifact-type application/spdx+json \\\n    localhost:5000/hello:v1 sbom.json\n",
-            "  oras attach --artifact-type doc/example localhost:5000/hello:v1 -a key=value"
+            "  oras attach --artifact-type doc/example localhost:5000/hello:v1 -a key=value\n",
+            "  oras attach --artifact-type doc/example --oci-layout ./dir:v1 notes.md\n",
+            "  oras attach --artifact-type doc/example localhost:5000/hello@sha256:… a.md"
         ),
     )
     .args(AttachArgs::flags(""))
@@ -94,8 +97,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if dry_run {
         store = oras::dry_run(store);
     }
-    let listener = listener(PUSH.dry(dry_run), &args.progress, &format);
-    let attached = target.explain(oras::attach(store, reference, artifact, options, listener).await)?;
+    let progress = Progress::start(PUSH.dry(dry_run), &args.progress, &format);
+    let attached = oras::attach(store, reference, artifact, options, progress.listener()).await;
+    let attached = target.explain(progress.finish(attached))?;
 
     match format {
         Format::Text => {
@@ -106,7 +110,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             } else {
                 format!("{}@{subject}", target.path)
             };
-            print::line(format!(
+            print::status(format!(
                 "{} {}\nDigest: {}",
                 if dry_run { "Dry run: would attach to" } else { "Attached to" },
                 target.display_as(&raw),

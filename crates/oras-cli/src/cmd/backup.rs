@@ -7,13 +7,13 @@ use oras::remote::Mirrored;
 use oras::store::ErrorKind;
 use oras::{BackupOptions, BackupOutput, NoTags, report};
 
-use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, TransferArgs, Usage, flags, values};
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
 use crate::print;
-use crate::progress::{listener, tag_lines, words::BACKUP};
+use crate::progress::{Progress, tag_lines, words::BACKUP};
 
 const USAGE: Usage = Usage {
     path: "oras backup",
@@ -23,6 +23,7 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras backup`.
     struct BackupArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] registry: RegistryArgs,
         #[extension] format: FormatArgs,
         #[flatten] progress: ProgressArgs,
@@ -40,7 +41,7 @@ flags::flags! {
 pub(crate) fn command() -> Command {
     args::command(
         "backup",
-        "Save artifacts of a repository in an OCI layout, a directory or a tar archive",
+        "Save artifacts of a repository in a directory or a tar archive",
         concat!(
             "The output is a tar archive if its name ends in .tar, else a directory. An archive is written while\n",
             "the content arrives and gets its name when it is complete. Without a tag, all tags are saved.\n\n",
@@ -69,35 +70,33 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .concurrency(values::count(args.concurrency, 0))
         .dry_run(dry_run);
     let name = artifacts.repository.name();
-    let nodes = listener(BACKUP, &args.progress, &format);
+    let progress = Progress::start(BACKUP, &args.progress, &format);
     let done = if dry_run { "Dry run: would pull" } else { "Pulled" };
-    let listener = tag_lines::listener(nodes, &format, name, done);
+    let listener = tag_lines::listener(progress.listener(), &format, name, done);
     let source = Mirrored::reader(&artifacts.repository)?;
-    let backed_up =
-        oras::backup(source, BackupOutput::of(&path), options, listener).await.map_err(|error| {
-            if error.find::<NoTags>().is_some() {
-                return Failure::new(format!("no tags found in repository {name:?}"))
-                    .of_kind(ErrorKind::NotFound)
-                    .advise(format!(
-                        "If you want to list available tags in {name:?}, use \"oras repo tags\""
-                    ));
-            }
-            // An error without a side does not come from the registry, so the existing path is the output.
-            if error.kind() == ErrorKind::AlreadyExists && error.side().is_none() {
-                return Failure::from(error).advise(
-                    "To back up to a tar archive, please specify a different output file name or remove the \
+    let backed_up = oras::backup(source, BackupOutput::of(&path), options, listener).await;
+    let backed_up = progress.finish(backed_up).map_err(|error| {
+        if error.find::<NoTags>().is_some() {
+            return Failure::new(format!("no tags found in repository {name:?}"))
+                .of_kind(ErrorKind::NotFound)
+                .advise(format!("If you want to list available tags in {name:?}, use \"oras repo tags\""));
+        }
+        // An error without a side does not come from the registry, so the existing path is the output.
+        if error.kind() == ErrorKind::AlreadyExists && error.side().is_none() {
+            return Failure::from(error).advise(
+                "To back up to a tar archive, please specify a different output file name or remove the \
                      existing directory.",
-                );
-            }
-            artifacts.failure(error, "back up", name, &path)
-        })?;
+            );
+        }
+        artifacts.failure(error, "back up", name, &path)
+    })?;
 
     let count = backed_up.artifacts.len();
     match format {
-        Format::Text if dry_run => print::line(format!(
+        Format::Text if dry_run => print::status(format!(
             "Dry run complete: {count} tag(s) would be backed up from {name:?} to {path:?} (no data written)"
         )),
-        Format::Text => print::line(format!(
+        Format::Text => print::status(format!(
             "Successfully backed up {count} tag(s) from {name:?} to {path:?} in {}.",
             humanize::duration(start.elapsed())
         )),

@@ -7,13 +7,13 @@ use oras::store::{Error, Side};
 use oras::{CopyOptions, PlatformsError, UnresolvedSource, join_platforms, report};
 
 use crate::args::{
-    self, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+    self, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage, check_tags, flags, split_tags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::{listener, words::COPY};
+use crate::progress::{Progress, words::COPY};
 
 const USAGE: Usage =
     Usage { path: "oras cp", tail: "[flags] <from>{:<tag>|@<digest>} <to>[:<tag>[,<tag>][...]]" };
@@ -21,6 +21,8 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras cp`.
     struct CopyArgs {
+        #[flatten("from-")] _from_transfer: TransferArgs,
+        #[flatten("to-")] _to_transfer: TransferArgs,
         #[flatten("from-")] from: LocationArgs,
         #[flatten("to-")] to: LocationArgs,
         #[extension] format: FormatArgs,
@@ -49,7 +51,8 @@ pub(crate) fn command() -> Command {
             "Examples:\n",
             "  oras cp localhost:5000/hello:v1 localhost:6000/hello:v1,latest\n",
             "  oras cp -r localhost:5000/hello:v1 --to-oci-layout ./layout:v1\n",
-            "  oras cp --from-oci-layout ./layout:v1 localhost:5000/hello:v1"
+            "  oras cp --from-oci-layout ./layout:v1 localhost:5000/hello:v1\n",
+            "  oras cp --platform linux/arm64 localhost:5000/image:v1 localhost:6000/image:v1"
         ),
     )
     .visible_alias("copy")
@@ -85,10 +88,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .concurrency(values::count(args.concurrency, 0))
         .force(args.force)
         .max_manifest_size(Some(from.max_manifest_size()));
-    let listener = listener(COPY.between(&from, &to).dry(dry_run), &args.progress, &format);
-    let root = oras::copy(source, reference, destination, options, listener)
-        .await
-        .map_err(|error| failure(&from, &to, &error))?;
+    let progress = Progress::start(COPY.between(&from, &to).dry(dry_run), &args.progress, &format);
+    let copied = oras::copy(source, reference, destination, options, progress.listener()).await;
+    let root = progress.finish(copied).map_err(|error| failure(&from, &to, &error))?;
 
     let digest = root.digest.to_string();
     // A platform was selected if the copied root is not the manifest that the reference names.
@@ -109,11 +111,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return format.report(&report).await;
     }
     let done = if dry_run { "Dry run: would copy" } else { "Copied" };
-    print::line(format!("{done} {source} => {}", to.display()))?;
+    print::status(format!("{done} {source} => {}", to.display()))?;
     for tag in extra_tags.into_iter().filter(|_| !dry_run) {
-        print::line(format!("Tagged {tag}"))?;
+        print::status(format!("Tagged {tag}"))?;
     }
-    print::line(format!("Digest: {digest}"))
+    print::status(format!("Digest: {digest}"))
 }
 
 /// Returns true if the text is not a tag: a digest, or empty.

@@ -82,7 +82,7 @@ impl<'a> Deletion<'a> {
         let question =
             format!("Are you sure you want to delete the {noun} \"{}\"{consequence}? [y/N] ", node.digest);
         if !force && !is_confirmed(&prompt(&question, false)?) {
-            return print::line("Operation cancelled.");
+            return print::status("Operation cancelled.");
         }
         // In a layout this store also deletes content that is no longer needed, so it is opened after the confirmation.
         target
@@ -99,7 +99,7 @@ impl<'a> Deletion<'a> {
 
     async fn report(&self, node: Option<&Descriptor>, text: &str) -> Result<(), Failure> {
         match &self.format {
-            Format::Text => print::line(text),
+            Format::Text => print::status(text),
             format => format.report(&report::Deleted::new(&self.target.path, &self.target.raw, node)).await,
         }
     }

@@ -41,7 +41,9 @@ pub(crate) fn command() -> Command {
         concat!(
             "Examples:\n",
             "  oras discover localhost:5000/hello:v1\n",
-            "  oras discover --format json --artifact-type a/sbom localhost:5000/hello:v1"
+            "  oras discover --format json --artifact-type a/sbom localhost:5000/hello:v1\n",
+            "  oras discover --depth 1 localhost:5000/hello:v1\n",
+            "  oras discover --oci-layout ./layout:v1"
         ),
     )
     .args(DiscoverArgs::flags(""))

@@ -10,6 +10,7 @@ use super::{
 use crate::args::flags;
 use crate::failure::Failure;
 use crate::log;
+use crate::print;
 
 const COMMANDS: &[CommandEntry] = &[
     CommandEntry::new("pull", pull::command, |matches| Box::pin(pull::run(matches))),
@@ -51,6 +52,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let mut leaf = matches;
     while let Some((_, inner)) = leaf.subcommand() {
         leaf = inner;
+    }
+    if flags::value(leaf, "", "quiet") {
+        print::be_quiet();
     }
     let debug = flags::value(leaf, "", "debug");
     // A server starts its own log, and the process can have only one of them.

@@ -83,7 +83,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .await
         .map_err(|error| error.context(format!("failed to store the credentials for {host}")))?;
     match format {
-        Format::Text => print::line("Login Succeeded"),
+        Format::Text => print::status("Login Succeeded"),
         format => {
             let username = match &credential {
                 Credential::Basic { username, .. } => Some(username.clone()),

@@ -9,7 +9,7 @@ use oras::store::Content;
 use oras::{ConfigFile, PullOptions, report};
 
 use crate::args::{
-    self, FormatArgs, LocationArgs, ProgressArgs, Usage,
+    self, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage,
     file_selection::{self, FileSelectionArgs},
     flags::{self, EXTENSIONS},
     values,
@@ -18,13 +18,14 @@ use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::{listener, words::PULL};
+use crate::progress::{Progress, words::PULL};
 
 const USAGE: Usage = Usage { path: "oras pull", tail: "[flags] <name>{:<tag>|@<digest>}" };
 
 flags::flags! {
     /// The arguments of `oras pull`.
     struct PullArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[extension] selection: FileSelectionArgs,
@@ -110,16 +111,17 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 .preserve_permissions(args.preserve_permissions)
                 .unpack(limits(&args)),
         );
-    let listener = listener(PULL, &args.progress, &format);
-    let pulled = target.explain(oras::pull(source, reference, options, listener).await)?;
+    let progress = Progress::start(PULL, &args.progress, &format);
+    let pulled = oras::pull(source, reference, options, progress.listener()).await;
+    let pulled = target.explain(progress.finish(pulled))?;
 
     match format {
-        Format::Text if pulled.skipped => print::line(format!(
+        Format::Text if pulled.skipped => print::status(format!(
             "Skipped pulling layers without file name in \"org.opencontainers.image.title\"\n\
              Use 'oras copy {} --to-oci-layout <layout-dir>' to pull all layers.",
             target.raw
         )),
-        Format::Text => print::line(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
+        Format::Text => print::status(format!("Pulled {}\nDigest: {}", target.display(), pulled.root.digest)),
         format => format.report(&report::Pull::new(&target.path, &pulled)).await,
     }
 }

@@ -6,13 +6,13 @@ use oras::{Artifact, ImageSpec, PushOptions, report};
 
 use super::pack_args::{self, PackArgs};
 use crate::args::{
-    self, FormatArgs, LocationArgs, ProgressArgs, Usage, check_tags, flags, split_tags, values,
+    self, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage, check_tags, flags, split_tags, values,
 };
 use crate::artifact_location::ArtifactLocation;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::{listener, words::PUSH};
+use crate::progress::{Progress, words::PUSH};
 
 const USAGE: Usage =
     Usage { path: "oras push", tail: "[flags] <name>[:<tag>[,<tag>][...]] <file>[:<type>] [...]" };
@@ -20,6 +20,7 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras push`.
     struct PushArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[flatten] format: FormatArgs,
         #[flatten] pack: PackArgs,
@@ -48,6 +49,7 @@ pub(crate) fn command() -> Command {
         "Examples:\n",
         "  oras push localhost:5000/hello:v1 hi.txt\n",
         "  oras push localhost:5000/hello:v1,latest hi.txt:text/plain assets/ \\\n    --artifact-type application/vnd.me\n",
+        "  oras push localhost:5000/hello:v1 hi.txt --format json --jq .digest\n",
         "  oras push --oci-layout ./layout:v1 hi.txt -a key=value"
     ))
     .args(PushArgs::flags(""))
@@ -80,18 +82,19 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         store = oras::dry_run(store);
     }
     let tag = Some(target.reference.as_str()).filter(|tag| !tag.is_empty());
-    let listener = listener(PUSH.to(&target).dry(dry_run), &args.progress, &format);
-    let pushed = target.explain(oras::push(store, tag, artifact, options, listener).await)?;
+    let progress = Progress::start(PUSH.to(&target).dry(dry_run), &args.progress, &format);
+    let pushed = oras::push(store, tag, artifact, options, progress.listener()).await;
+    let pushed = target.explain(progress.finish(pushed))?;
 
     match format {
         Format::Text => {
             let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-            print::line(format!("{done} {}", target.display()))?;
+            print::status(format!("{done} {}", target.display()))?;
             for tag in extra_tags.iter().filter(|_| !dry_run) {
-                print::line(format!("Tagged {tag}"))?;
+                print::status(format!("Tagged {tag}"))?;
             }
             let artifact_type = pushed.root.artifact_type.as_ref().map_or("", |text| text.as_str());
-            print::line(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
+            print::status(format!("ArtifactType: {artifact_type}\nDigest: {}", pushed.root.digest))?;
         }
         format => {
             let tags: Vec<_> = tag.map(ToOwned::to_owned).into_iter().chain(extra_tags).collect();

@@ -8,13 +8,13 @@ use clap::{ArgMatches, Command};
 use oras::store::{ErrorKind, ReadStore};
 use oras::{NoTags, NotTar, RestoreOptions, report};
 
-use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, Usage, flags, values};
+use crate::args::{self, FormatArgs, ProgressArgs, RegistryArgs, TransferArgs, Usage, flags, values};
 use crate::cmd::tagged_artifacts::{TaggedArtifacts, required_path};
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::humanize;
 use crate::print;
-use crate::progress::{listener, tag_lines, words::RESTORE};
+use crate::progress::{Progress, tag_lines, words::RESTORE};
 
 const USAGE: Usage = Usage {
     path: "oras restore",
@@ -24,6 +24,7 @@ const USAGE: Usage = Usage {
 flags::flags! {
     /// The arguments of `oras restore`.
     struct RestoreArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] registry: RegistryArgs,
         #[extension] format: FormatArgs,
         #[flatten] progress: ProgressArgs,
@@ -40,7 +41,7 @@ flags::flags! {
 pub(crate) fn command() -> Command {
     args::command(
         "restore",
-        "Bring artifacts of an OCI layout, a directory or a tar archive, into a repository",
+        "Push the artifacts of a backup or an OCI layout to a repository",
         concat!(
             "Without a tag, all tags of the layout are restored. What refers to the artifacts comes along.\n\n",
             "Examples:\n",
@@ -68,12 +69,13 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .exclude_referrers(args.exclude_referrers)
         .concurrency(values::count(args.concurrency, 0))
         .dry_run(dry_run);
-    let nodes = listener(RESTORE, &args.progress, &format);
+    let progress = Progress::start(RESTORE, &args.progress, &format);
     let done = if dry_run { "Dry run: would push" } else { "Pushed" };
-    let listener = tag_lines::listener(nodes, &format, "the backup", done);
+    let listener = tag_lines::listener(progress.listener(), &format, "the backup", done);
     let name = artifacts.repository.name();
     let target = Arc::new(artifacts.repository.clone());
-    let restored = oras::restore(source, target, options, listener).await.map_err(|error| {
+    let restored = oras::restore(source, target, options, listener).await;
+    let restored = progress.finish(restored).map_err(|error| {
         if error.find::<NoTags>().is_some() {
             return no_tags(&path, "");
         }
@@ -82,10 +84,10 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
     let count = restored.len();
     match format {
-        Format::Text if dry_run => print::line(format!(
+        Format::Text if dry_run => print::status(format!(
             "Dry run complete: {count} tag(s) would be restored to {name:?} (no data pushed)"
         )),
-        Format::Text => print::line(format!(
+        Format::Text => print::status(format!(
             "Successfully restored {count} tag(s) to {name:?} in {}",
             humanize::duration(start.elapsed())
         )),
@@ -126,7 +128,7 @@ async fn open(path: &str, has_status_lines: bool) -> Result<Arc<dyn ReadStore>, 
         _ => Failure::from(error.context(format!("failed to prepare OCI store from {what} {path:?}"))),
     })?;
     if has_status_lines && metadata.is_file() {
-        print::line(format!("Loaded backup archive: {path} ({})", humanize::bytes(metadata.len())))?;
+        print::status(format!("Loaded backup archive: {path} ({})", humanize::bytes(metadata.len())))?;
     }
     Ok(source)
 }

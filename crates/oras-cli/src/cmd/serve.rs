@@ -9,7 +9,7 @@ use oras::server::{ServerOptions, Tls};
 use oras::{GarbageCollection, ProxyOptions, ServeFrom, ServeOptions};
 
 use crate::args::{
-    self, RegistryArgs, flags,
+    self, RegistryArgs, TransferArgs, flags,
     values::{self, period, size},
 };
 use crate::failure::Failure;
@@ -103,7 +103,8 @@ fn upstream_flags() -> impl Iterator<Item = Arg> {
     const SECRET: [&str; 4] = ["proxy-username", "proxy-password", "proxy-identity-token", "proxy-header"];
     // A proxy never reads `registries.conf`.
     const UNSUPPORTED: &str = "proxy-no-registries-conf";
-    let flags = RegistryArgs::flags(flags::UPSTREAM).into_iter();
+    let transfer = TransferArgs::flags(flags::UPSTREAM);
+    let flags = RegistryArgs::flags(flags::UPSTREAM).into_iter().chain(transfer);
     flags.filter(|flag| !SECRET.contains(&flag.get_id().as_str()) && flag.get_id() != UNSUPPORTED)
 }
 

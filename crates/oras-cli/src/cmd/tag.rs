@@ -79,6 +79,6 @@ impl Listener for Lines {
             Step::Tagged(tag) => format!("Tagged {tag}"),
             _ => return,
         };
-        drop(print::line(line));
+        drop(print::status(line));
     }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
             .await
             .map_err(|error| target.failure(&error.context(format!("failed to untag {}", target.raw))))?;
         if matches!(format, Format::Text) {
-            print::line(format!("Untagged {}\nDigest: {}", target.display(), node.digest))?;
+            print::status(format!("Untagged {}\nDigest: {}", target.display(), node.digest))?;
         }
         let node = report::Node::new(&target.path, &node);
         report.untagged.push(report::Untagged { node, tag: target.reference.clone() });

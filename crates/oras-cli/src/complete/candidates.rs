@@ -20,13 +20,11 @@ pub(super) const NO_FILES: u32 = 4;
 /// The directive to complete names of directories.
 pub(super) const DIRECTORIES: u32 = 16;
 
-/// The values of flags with a fixed set: the beginning of the command's path, the flag, the values.
-const VALUES: [(&str, &str, &[&str]); 6] = [
+/// Values of flags that also accept others: the beginning of the command's path, the flag, the values.
+const VALUES: [(&str, &str, &[&str]); 4] = [
     ("discover", "format", &["tree", "json", "go-template=", "table"]),
     ("discover", "output", &["tree", "json", "table"]),
     ("", "format", &["text", "json", "go-template="]),
-    ("", "image-spec", &["v1.1", "v1.0"]),
-    ("", "distribution-spec", &["v1.1-referrers-tag", "v1.1-referrers-api"]),
     ("", "platform", &["linux/amd64", "linux/arm64", "linux/arm/v7", "darwin/arm64", "windows/amd64"]),
 ];
 
@@ -152,6 +150,10 @@ fn value(command: &Command, path: &str, name: &str) -> Answer {
         return Answer::names(values.iter().copied());
     }
     let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name));
+    let possible = flag.map(Arg::get_possible_values).unwrap_or_default();
+    if !possible.is_empty() {
+        return Answer::names(possible.iter().map(|value| value.get_name().to_owned()));
+    }
     let kind = flag.and_then(Arg::get_value_names).and_then(|names| names.first()).map(ToString::to_string);
     match kind.unwrap_or_default() {
         kind if kind.contains("DIR") => Answer { directive: DIRECTORIES, ..Answer::default() },
@@ -224,6 +226,8 @@ mod tests {
             complete(&["cp", "--from-distribution-spec", "v1.1-referrers-a"]).0,
             ["v1.1-referrers-api"]
         );
+        assert_eq!(complete(&["push", "--compression", ""]).0, ["gzip", "zstd", "none"]);
+        assert_eq!(complete(&["push", "--progress", "p"]).0, ["plain"]);
         assert_eq!(complete(&["pull", "--output", ""]), (Vec::new(), DIRECTORIES));
         assert_eq!(complete(&["push", "--config", "x"]), (Vec::new(), 0));
         assert_eq!(complete(&["push", "--artifact-type", "x"]), (Vec::new(), NO_FILES));

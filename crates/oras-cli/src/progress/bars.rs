@@ -1,117 +1,94 @@
-//! Progress bars on a terminal.
+//! Progress on a terminal: a row for each running transfer, and a last row with the sums.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use oras::spec::{Descriptor, Digest};
-use oras::{Event, Listener, Step};
+use console::truncate_str;
 use parking_lot::Mutex;
 
-use super::words::{REFERRERS_LEFT, StatusWords, name_of};
-use crate::log;
-use crate::terminal_text;
+use super::rows::{item_row, summary, total_row};
+use super::transfer_state::{MAX_FINISHED_LINES, TransferState};
+use crate::live_rows;
 
-/// The limit of bars. More bars would scroll the terminal.
-const MAX_BARS: usize = 12;
+/// The time between two drawings.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// An item has a row from this age on. Rows of smaller items would only flicker.
+const MIN_AGE: Duration = Duration::from_millis(200);
+/// The limit of rows of running transfers.
+const MAX_ROWS: usize = 12;
 
-/// Shows a bar for each transfer on standard error, and a line for each finished one.
-pub(crate) struct ProgressBars {
-    words: StatusWords,
-    screen: MultiProgress,
-    running: Mutex<HashMap<Digest, ProgressBar>>,
-    /// The bars of files whose digest is not known yet, by title.
-    sending: Mutex<HashMap<String, ProgressBar>>,
+/// A thread that draws the state of a transfer until it is stopped.
+pub(super) struct ProgressBars {
+    state: Arc<Mutex<TransferState>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl ProgressBars {
-    pub(crate) fn new(words: StatusWords) -> Self {
-        Self { words, screen: MultiProgress::new(), running: Mutex::default(), sending: Mutex::default() }
+    pub(super) fn start(state: Arc<Mutex<TransferState>>) -> Self {
+        let (stop, stopped) = channel();
+        let drawn = Arc::clone(&state);
+        // Without a thread the transfer is not shown, but works.
+        let thread = std::thread::Builder::new().name("progress".to_owned());
+        let thread = thread.spawn(move || draw_until(&stopped, &drawn)).ok();
+        Self { state, stop: Some(stop), thread }
     }
 
-    fn start(&self, node: &Descriptor) {
-        let mut running = self.running.lock();
-        // A transfer without a bar still prints its line at the end.
-        if running.len() >= MAX_BARS {
-            return;
+    /// Erases the rows, and prints the lines of the finished items and the summary.
+    pub(super) fn finish(mut self) {
+        self.stop();
+        let state = self.state.lock();
+        let columns = live_rows::terminal_size().1;
+        let mut rows = finished_rows(&state, columns);
+        rows.push(summary(&state, columns));
+        live_rows::replace(&rows);
+    }
+
+    fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was printed already.
+            let _ = thread.join();
         }
-        running.insert(node.digest.clone(), self.bar(node.size, &name_of(node)));
+        live_rows::draw(&[]);
     }
+}
 
-    fn bar(&self, size: u64, name: &str) -> ProgressBar {
-        let template =
-            "{spinner} {prefix} {wide_msg} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12}";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.screen.add(ProgressBar::new(size).with_style(style));
-        bar.set_prefix(self.words.started.trim_end());
-        bar.set_message(terminal_text::name(name));
-        // The spinner shows that a stalled transfer still runs.
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+impl Drop for ProgressBars {
+    fn drop(&mut self) {
+        if self.stop.is_some() {
+            self.stop();
+        }
     }
+}
 
-    fn sending(&self, title: &str, size: u64, bytes: u64) {
-        let mut sending = self.sending.lock();
-        let bar = match sending.get(title) {
-            Some(bar) => bar,
-            None => sending.entry(title.to_owned()).or_insert_with(|| self.bar(size, title)),
+fn draw_until(stopped: &Receiver<()>, state: &Mutex<TransferState>) {
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
+        let rows = {
+            let mut state = state.lock();
+            state.measure_rates(Instant::now());
+            running_rows(&state, live_rows::terminal_size())
         };
-        bar.inc(bytes);
-    }
-
-    fn finish(&self, node: &Descriptor, word: &str) {
-        // A bar is registered by digest, or by title if the upload started before the digest was known.
-        let running = self.running.lock().remove(&node.digest);
-        let mut sending = self.sending.lock();
-        let sent = node.title().and_then(|title| sending.remove(title));
-        for bar in [running, sent].into_iter().flatten() {
-            bar.finish_and_clear();
-        }
-        // The line stays above the bars. A closed terminal must not stop the transfer.
-        let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
-        let line = format!("✓ {word} {} {}", node.digest.short(), terminal_text::name(&name_of(node)));
-        drop(self.screen.println(clipped(&line, usize::from(columns))));
+        live_rows::draw(&rows);
     }
 }
 
-/// Shortens a line to one row of the terminal.
-fn clipped(line: &str, columns: usize) -> String {
-    if line.chars().count() <= columns {
-        return line.to_owned();
-    }
-    line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
+/// Returns the rows of a running transfer, which leave one line of the terminal free for the cursor.
+fn running_rows(state: &TransferState, (height, columns): (usize, usize)) -> Vec<String> {
+    let mut rows = finished_rows(state, columns);
+    let shown = state.active.iter().filter(|item| item.started.elapsed() >= MIN_AGE);
+    rows.extend(shown.take(MAX_ROWS).map(|item| item_row(state.words.started, item, columns)));
+    rows.push(total_row(state, columns));
+    let excess = rows.len().saturating_sub(height - 1);
+    rows.split_off(excess)
 }
 
-impl Listener for ProgressBars {
-    fn step(&self, step: Step<'_>) {
-        match step {
-            Step::Restored(node) => self.finish(node, "Restored   "),
-            Step::ReferrersLeft(_) => {
-                // The bars are cleared while the warning is printed, so that they do not overwrite it.
-                self.screen.suspend(|| log::warning(REFERRERS_LEFT, &[]));
-            }
-            Step::Sending { title, size, bytes } => self.sending(title, size, bytes),
-            Step::Node(Event::Started(node)) => self.start(node),
-            Step::Node(Event::Progress(node, bytes)) => {
-                if let Some(bar) = self.running.lock().get(&node.digest) {
-                    bar.inc(bytes);
-                }
-            }
-            Step::Node(Event::Finished { node, outcome, .. } | Event::Twin { node, outcome }) => {
-                self.finish(node, self.words.outcome(outcome));
-            }
-            _ => {}
-        }
+/// Returns the lines of the finished items; none if there are many.
+fn finished_rows(state: &TransferState, columns: usize) -> Vec<String> {
+    if state.finished.len() > MAX_FINISHED_LINES {
+        return Vec::new();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clips_lines_to_the_width() {
-        assert_eq!(clipped("abc", 3), "abc");
-        assert_eq!(clipped("abcd", 3), "ab…");
-    }
+    state.finished.iter().map(|line| truncate_str(line, columns, "…").into_owned()).collect()
 }

@@ -4,86 +4,141 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use oras::{Listener, Quiet, Step};
+use parking_lot::Mutex;
 
 use super::bars::ProgressBars;
 use super::json::JsonProgress;
 use super::plain::PlainProgress;
+use super::rows::{kept, summary};
 use super::status_lines::StatusLines;
-use super::words::StatusWords;
+use super::transfer_state::TransferState;
+use super::words::{REFERRERS_LEFT, StatusWords};
 use crate::args::ProgressArgs;
 use crate::env;
 use crate::format::Format;
+use crate::log;
+use crate::print;
 
-/// How a command shows its progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProgressStyle {
-    /// Progress bars on standard error.
-    Bars,
-    /// Lines on standard output.
-    Lines {
-        /// Prints lines also for content without a title.
-        verbose: bool,
-    },
-    /// Nothing: standard output is for the report.
-    Quiet,
+/// The display of the progress of one transfer.
+pub(crate) struct Progress {
+    listener: Arc<dyn Listener>,
+    state: Arc<Mutex<TransferState>>,
+    bars: Option<ProgressBars>,
+    has_summary: bool,
+    is_finished: bool,
 }
 
-impl ProgressStyle {
-    /// Returns the default style: bars on a terminal, lines in a text format, and nothing in a format for programs.
-    fn of(args: &ProgressArgs, format: &Format) -> Self {
-        if is_watched(args.no_tty, args.debug) && !env::is_terminal_dumb() {
-            Self::Bars
-        } else if format.is_for_people() {
-            Self::Lines { verbose: args.verbose.unwrap_or(true) }
-        } else {
-            Self::Quiet
-        }
+/// Where progress is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// Rows on a terminal.
+    Bars,
+    /// A line in each interval on standard error.
+    Plain,
+    /// A JSON object for each step on standard error.
+    Json,
+    Nothing,
+}
+
+/// Text about an interrupted transfer, for the message of the signal.
+static KEPT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Takes what is known about the transfer that a signal has interrupted.
+pub(crate) fn take_kept() -> Option<String> {
+    KEPT.lock().take()
+}
+
+impl Progress {
+    /// Starts the display that the flags select.
+    pub(crate) fn start(words: StatusWords, args: &ProgressArgs, format: &Format) -> Self {
+        let is_watched = is_watched(args.no_tty, args.debug);
+        let style = match args.progress.as_deref() {
+            Some("bars") => Style::Bars,
+            Some("plain") => Style::Plain,
+            Some("json") => Style::Json,
+            Some(_) => Style::Nothing,
+            // A terminal that can't move its cursor can't show bars, and a dry run moves nothing.
+            None if is_watched && env::is_terminal_dumb() => Style::Plain,
+            None if is_watched && !words.is_dry_run => Style::Bars,
+            None => Style::Nothing,
+        };
+        let are_lines_hidden = style == Style::Bars || args.progress.as_deref() == Some("none");
+        let lines: Arc<dyn Listener> = match format.is_for_people() && !are_lines_hidden {
+            true => Arc::new(StatusLines::new(words, args.verbose.unwrap_or(true))),
+            false => Arc::new(Quiet),
+        };
+        Self::new(words, if args.quiet { Style::Nothing } else { style }, lines)
     }
 
-    /// Creates the listener that shows progress in this style.
-    pub(crate) fn listener(self, words: StatusWords) -> Arc<dyn Listener> {
-        match self {
-            Self::Bars => Arc::new(ProgressBars::new(words)),
-            Self::Lines { verbose } => Arc::new(StatusLines::new(words, verbose)),
-            Self::Quiet => Arc::new(Quiet),
+    /// Starts the display of a blob that is written to a file: nothing but what a terminal shows.
+    pub(crate) fn of_blob(words: StatusWords, no_tty: bool, debug: bool) -> Self {
+        let style = match is_watched(no_tty, debug) {
+            true if env::is_terminal_dumb() => Style::Plain,
+            true => Style::Bars,
+            false => Style::Nothing,
+        };
+        Self::new(words, style, Arc::new(Quiet))
+    }
+
+    /// Shows nothing.
+    pub(crate) fn quiet(words: StatusWords) -> Self {
+        Self::new(words, Style::Nothing, Arc::new(Quiet))
+    }
+
+    fn new(words: StatusWords, style: Style, lines: Arc<dyn Listener>) -> Self {
+        let state = Arc::new(Mutex::new(TransferState::new(words)));
+        let shown: Arc<dyn Listener> = match style {
+            Style::Plain => Arc::new(PlainProgress(Arc::clone(&state))),
+            Style::Json => Arc::new(JsonProgress::default()),
+            Style::Bars | Style::Nothing => Arc::new(Quiet),
+        };
+        let bars = (style == Style::Bars).then(|| ProgressBars::start(Arc::clone(&state)));
+        let has_bars = bars.is_some();
+        let tracked = Arc::clone(&state);
+        let listener = move |step: Step<'_>| {
+            // `StatusLines` prints this warning too.
+            if has_bars && matches!(step, Step::ReferrersLeft(_)) {
+                log::warning(REFERRERS_LEFT, &[]);
+            }
+            tracked.lock().update(step);
+            lines.step(step);
+            shown.step(step);
+        };
+        let has_summary = style == Style::Plain;
+        Self { listener: Arc::new(listener), state, bars, has_summary, is_finished: false }
+    }
+
+    /// Returns the listener of the transfer.
+    pub(crate) fn listener(&self) -> Arc<dyn Listener> {
+        Arc::clone(&self.listener)
+    }
+
+    /// Ends the display, and shows a summary if the transfer succeeded. Returns the result of the transfer.
+    pub(crate) fn finish<T, E>(mut self, result: Result<T, E>) -> Result<T, E> {
+        self.is_finished = true;
+        let bars = self.bars.take();
+        if result.is_ok() {
+            if let Some(bars) = bars {
+                bars.finish();
+            } else if self.has_summary {
+                print::error(&summary(&self.state.lock(), usize::MAX));
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // A signal has cancelled the command before its transfer could return.
+        if !self.is_finished {
+            *KEPT.lock() = kept(&self.state.lock());
         }
     }
 }
 
 /// Returns true if a person follows the transfer on a terminal.
-pub(crate) fn is_watched(no_tty: bool, debug: bool) -> bool {
+fn is_watched(no_tty: bool, debug: bool) -> bool {
     // `--debug` logs to the same terminal, and its lines would break the bars.
     std::io::stderr().is_terminal() && !no_tty && !debug
-}
-
-/// Creates the listener that the flags select.
-pub(crate) fn listener(words: StatusWords, args: &ProgressArgs, format: &Format) -> Arc<dyn Listener> {
-    let shown = |style: ProgressStyle| style.listener(words);
-    let lines = match ProgressStyle::of(args, format) {
-        // Bars would show nothing in a dry run. The JSON and plain displays write to standard error themselves.
-        ProgressStyle::Bars if words.is_dry_run || args.progress.is_some() => {
-            ProgressStyle::Lines { verbose: true }
-        }
-        other => other,
-    };
-    let with_plain = || Arc::new(Both(shown(lines), Arc::new(PlainProgress::new(words))));
-    match args.progress.as_deref() {
-        Some("json") => Arc::new(Both(shown(lines), Arc::new(JsonProgress::default()))),
-        Some("plain") => with_plain(),
-        Some("bars") => shown(ProgressStyle::Bars),
-        Some("none") => shown(ProgressStyle::Quiet),
-        // A terminal that can't move its cursor can't show bars.
-        _ if is_watched(args.no_tty, args.debug) && env::is_terminal_dumb() => with_plain(),
-        _ => shown(lines),
-    }
-}
-
-/// Passes each step to two listeners.
-struct Both(Arc<dyn Listener>, Arc<dyn Listener>);
-
-impl Listener for Both {
-    fn step(&self, step: Step<'_>) {
-        self.0.step(step);
-        self.1.step(step);
-    }
 }

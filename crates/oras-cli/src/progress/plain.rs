@@ -1,82 +1,50 @@
 //! `--progress plain`: the progress of long transfers in plain lines on standard error, for logs.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use oras::{Event, Listener, Step};
+use oras::{Listener, Step};
 use parking_lot::Mutex;
 
-use super::words::{StatusWords, name_of};
+use super::rows::{clock, of_total, rate};
+use super::transfer_state::{ActiveItem, TransferState, per_second};
+use crate::humanize::binary;
 use crate::print;
 
-/// The time between two lines.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// The time between two lines about an item.
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Prints the progress of a transfer, at most one line in each interval.
-pub(crate) struct PlainProgress {
-    words: StatusWords,
-    state: Mutex<PlainState>,
-}
-
-struct PlainState {
-    last_line: Instant,
-    /// The transferred bytes by digest, or by title while the digest is unknown.
-    moved: HashMap<String, u64>,
-}
-
-impl PlainProgress {
-    pub(crate) fn new(words: StatusWords) -> Self {
-        let state = PlainState { last_line: Instant::now(), moved: HashMap::new() };
-        Self { words, state: Mutex::new(state) }
-    }
-
-    /// Adds transferred bytes. Returns a line if the last one was printed long enough ago.
-    fn progress(&self, key: String, name: &str, size: u64, bytes: u64) -> Option<String> {
-        let mut state = self.state.lock();
-        let moved = state.moved.entry(key).or_default();
-        *moved += bytes;
-        let moved = *moved;
-        // All transfers share one interval, so that many transfers do not flood the log.
-        if state.last_line.elapsed() < INTERVAL {
-            return None;
-        }
-        state.last_line = Instant::now();
-        // A blob of size zero is always complete. `checked_div` avoids a division by zero.
-        let percent = (moved * 100).checked_div(size).unwrap_or(100).min(100);
-        let word = self.words.started.trim_end();
-        Some(format!("{word} {name}: {} of {} ({percent}%)", mib(moved), mib(size)))
-    }
-}
-
-/// Formats a size in MiB.
-fn mib(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
-}
+/// Prints a line about each item in each interval. Items that need less time have no line.
+pub(super) struct PlainProgress(pub(super) Arc<Mutex<TransferState>>);
 
 impl Listener for PlainProgress {
     fn step(&self, step: Step<'_>) {
-        let line = match step {
-            Step::Node(Event::Progress(node, bytes)) => {
-                self.progress(node.digest.to_string(), &name_of(node), node.size, bytes)
+        let line = {
+            let mut state = self.0.lock();
+            let word = state.words.started;
+            match state.item_of(step).filter(|item| item.last_line.elapsed() >= INTERVAL) {
+                Some(item) => {
+                    item.last_line = std::time::Instant::now();
+                    line(word.trim_end(), item)
+                }
+                None => return,
             }
-            Step::Sending { title, size, bytes } => self.progress(title.to_owned(), title, size, bytes),
-            _ => None,
         };
-        if let Some(line) = line {
-            print::error(&line);
-        }
+        // Printing may block, so the lock is released first.
+        print::error(&line);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::mib;
-
-    #[test]
-    fn formats_sizes_in_mebibytes() {
-        assert_eq!(
-            (mib(0), mib(1 << 20), mib(3 << 19)),
-            ("0.0 MiB".into(), "1.0 MiB".into(), "1.5 MiB".into())
-        );
-    }
+/// Returns a line with the part that is complete, the rate and the remaining time.
+fn line(word: &str, item: &ActiveItem) -> String {
+    let (complete, name) = (item.complete(), &item.name);
+    let per_second = per_second(item.moved, item.started.elapsed());
+    let Some(size) = item.size else {
+        return format!("Packing {name}: {}, {}", binary(complete), rate(per_second));
+    };
+    let percent = (complete * 100).checked_div(size).unwrap_or(100);
+    let sizes = of_total(complete, size).replace('/', " of ");
+    let eta = (size - complete).checked_div(per_second).map(Duration::from_secs);
+    let eta = eta.map_or_else(String::new, |left| format!(", ETA {}", clock(left)));
+    format!("{word} {name}: {sizes} ({percent} %), {}{eta}", rate(per_second))
 }

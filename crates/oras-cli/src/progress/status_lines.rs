@@ -40,7 +40,7 @@ impl StatusLines {
 
     /// Prints a line. Ignores a closed pipe, which must not stop a transfer; the report detects it.
     fn line(&self, text: &str) {
-        drop(print::line(text));
+        drop(print::status(text));
     }
 
     /// Records that content is finished.

@@ -23,8 +23,8 @@ impl Listener for StoredLines {
         let Some(stored) = &self.stored else { return };
         // Errors of a closed pipe are ignored here: the report that follows detects it.
         match step {
-            Step::Stored(_) => drop(print::line(stored)),
-            Step::Tagged(tag) => drop(print::line(format!("Tagged {tag}"))),
+            Step::Stored(_) => drop(print::status(stored)),
+            Step::Tagged(tag) => drop(print::status(format!("Tagged {tag}"))),
             _ => {}
         }
     }
@@ -56,7 +56,7 @@ struct TagLines {
 impl TagLines {
     /// Prints a line. Ignores a closed pipe, which must not stop a transfer; the last line detects it.
     fn line(&self, text: &str) {
-        drop(print::line(text));
+        drop(print::status(text));
     }
 
     fn found(&self, tags: &[String]) {

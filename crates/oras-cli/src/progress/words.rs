@@ -21,6 +21,10 @@ pub(crate) struct StatusWords {
     pub(crate) shows_naming: bool,
     /// Whether blobs may be mounted, for which only the last line is printed.
     pub(crate) may_mount: bool,
+    /// Whether the items of the transfer are files with titles; else they are all blobs and manifests.
+    pub(crate) counts_files: bool,
+    /// The word for the complete part of an interrupted transfer, which a later run continues; empty if it starts anew.
+    pub(crate) partial: &'static str,
     /// Whether this is a dry run, which transfers nothing. The lines show what would be transferred.
     pub(crate) is_dry_run: bool,
 }
@@ -34,6 +38,8 @@ const NONE: StatusWords = StatusWords {
     shows_manifests: false,
     shows_naming: false,
     may_mount: false,
+    counts_files: false,
+    partial: "",
     is_dry_run: false,
 };
 
@@ -47,9 +53,15 @@ impl StatusWords {
         }
     }
 
+    /// Returns why adopted content was not transferred.
+    pub(crate) fn adopted_reason(&self) -> &'static str {
+        if self.shows_manifests { "restored" } else { "linked" }
+    }
+
     /// Returns the words for a transfer to `target`.
     pub(crate) fn to(self, target: &ArtifactLocation) -> Self {
-        Self { shows_naming: target.kind() == "oci-layout", ..self }
+        let is_layout = target.kind() == "oci-layout";
+        Self { shows_naming: is_layout, partial: if is_layout { "kept" } else { self.partial }, ..self }
     }
 
     /// Returns the words for a dry run, if `is_dry_run`.
@@ -76,6 +88,9 @@ pub(crate) const PUSH: StatusWords = StatusWords {
     existed: "Exists   ",
     adopted: "Mounted  ",
     duplicate: "Exists   ",
+    counts_files: true,
+    // The registry keeps what it has stored of an upload, which this process does not know.
+    partial: "sent",
     ..NONE
 };
 
@@ -85,6 +100,7 @@ pub(crate) const COPY: StatusWords = StatusWords {
     existed: "Exists ",
     adopted: "Mounted",
     duplicate: "Skipped",
+    partial: "sent",
     ..NONE
 };
 
@@ -95,6 +111,8 @@ pub(crate) const PULL: StatusWords = StatusWords {
     adopted: "Restored   ",
     duplicate: "",
     shows_manifests: true,
+    counts_files: true,
+    partial: "kept",
     ..NONE
 };
 
@@ -113,6 +131,7 @@ pub(crate) const RESTORE: StatusWords = StatusWords {
     existed: "Exists   ",
     adopted: "Pushed   ",
     duplicate: "Skipped  ",
+    partial: "sent",
     ..NONE
 };
 

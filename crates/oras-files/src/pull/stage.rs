@@ -42,7 +42,7 @@ pub(crate) async fn stage(
     let fetched = match plan {
         StagingPlan::Done(item) => {
             // Nothing is fetched, but the progress must reach the size of the layer.
-            content.passed(layer.size);
+            content.report_present(layer.size);
             return Ok(item);
         }
         StagingPlan::UnpackWhileFetching => {

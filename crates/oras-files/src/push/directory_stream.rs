@@ -7,7 +7,9 @@ use futures::future::BoxFuture;
 use futures::future::join;
 use oras_fs::blocking;
 use oras_spec::{Descriptor, MediaType};
-use oras_store::{Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Progress, Pushed, Result};
+use oras_store::{
+    Error, ErrorKind, Ingest, IngestOptions, IngestTarget, Progress, ProgressUpdate, Pushed, Result,
+};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::collection::Collection;
@@ -127,10 +129,10 @@ impl DirectoryUpload<'_> {
             return Ok(PackedBytes::Discarded);
         }
         let mut ingest = self.target.begin(IngestOptions::new(media_type.clone())).await?;
-        (self.progress)(size);
+        (self.progress)(ProgressUpdate::Transferred(size));
         ingest.write(buffered).await?;
         while let Some(chunk) = receiver.recv().await {
-            (self.progress)(chunk.len() as u64);
+            (self.progress)(ProgressUpdate::Transferred(chunk.len() as u64));
             ingest.write(vec![chunk]).await?;
         }
         Ok(PackedBytes::Uploaded(ingest))

@@ -11,7 +11,8 @@ use futures::FutureExt;
 use oras_files::Collection;
 use oras_spec::{Descriptor, Digest};
 use oras_store::{
-    Content, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, PushMode, Pushed, Result, Target, Written,
+    Content, Error, ErrorKind, Ingest, IngestOptions, IngestTarget, ProgressUpdate, PushMode, Pushed, Result,
+    Target, Written,
 };
 
 /// A target that accepts one chunk and fails with this kind of error at the next.
@@ -72,7 +73,8 @@ async fn packs_to_a_file_after_network_errors_only() {
     let passed = Arc::new(AtomicU64::new(0));
     let progress: oras_store::Progress = {
         let passed = Arc::clone(&passed);
-        Arc::new(move |bytes| {
+        Arc::new(move |update| {
+            let (ProgressUpdate::Transferred(bytes) | ProgressUpdate::Present(bytes)) = update;
             passed.fetch_add(bytes, Ordering::Relaxed);
         })
     };

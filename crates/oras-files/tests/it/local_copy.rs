@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use oras_files::{FileTarget, PullOptions};
 use oras_spec::{Descriptor, MediaType, annotation};
-use oras_store::{ByteStream, Content, Error, ErrorKind, Origin, PushMode, Result, Source, Target};
+use oras_store::{
+    ByteStream, Content, Error, ErrorKind, Origin, ProgressUpdate, PushMode, Result, Source, Target,
+};
 
 static BYTES: [u8; 2 << 20] = [7; 2 << 20];
 
@@ -69,7 +71,8 @@ impl Stage {
         let passed = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&passed);
         let content = Content::from_source(Arc::clone(&self.source) as _, self.layer.clone()).with_progress(
-            Arc::new(move |bytes| {
+            Arc::new(move |update| {
+                let (ProgressUpdate::Transferred(bytes) | ProgressUpdate::Present(bytes)) = update;
                 count.fetch_add(bytes, Ordering::Relaxed);
             }),
         );

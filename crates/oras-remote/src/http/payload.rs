@@ -72,6 +72,15 @@ impl Payload {
         }
     }
 
+    /// Reports the first bytes as present, because an earlier run has sent them.
+    pub(crate) fn report_present(&self, bytes: u64) {
+        match &self.bytes {
+            Bytes::Content(content) | Bytes::Replayable(content, _) => content.report_present(bytes),
+            Bytes::UnhashedContent(content) => content.report_present(bytes),
+            Bytes::Window(..) => {}
+        }
+    }
+
     /// Returns the number of bytes read so far. Bytes that were read twice count twice.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)

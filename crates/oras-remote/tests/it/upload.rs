@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oras_remote::{Client, Repository, ResolveOverride, UnfinishedUploads};
-use oras_store::{Content, ErrorKind, PushMode, Pushed, Source, Target};
+use oras_store::{Content, ErrorKind, ProgressUpdate, PushMode, Pushed, Source, Target};
 use oras_testkit::registry::{Flavor, Process};
 use oras_testkit::scripted::{Asked, Reply, Scripted};
 
@@ -216,7 +216,8 @@ async fn downloads_once_when_the_destination_is_cut() {
     let to = repository(options(), &format!("{}/a", cutting.host()));
     let passed = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&passed);
-    let progress = Arc::new(move |bytes: u64| {
+    let progress = Arc::new(move |update| {
+        let ProgressUpdate::Transferred(bytes) = update else { return };
         counted.fetch_add(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
     });
     let node = blob(content).descriptor().clone();

@@ -8,18 +8,17 @@ use futures::TryStreamExt;
 use oras::fs::output_file;
 use oras::remote::Mirrored;
 use oras::spec::{Descriptor, MediaType};
-use oras::store::{Content, Error, ErrorKind, Pushed, Source};
-use oras::{Event, Listener, Quiet, Step, report};
+use oras::store::{Content, Error, ErrorKind, ProgressUpdate, Pushed, Source};
+use oras::{Event, Listener, Step, report};
 
-use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, Usage, flags, values};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, TransferArgs, Usage, flags, values};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::json_output::print_descriptor;
-use crate::env;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
+use crate::progress::Progress;
 use crate::progress::words::PULL;
-use crate::progress::{PlainProgress, ProgressStyle, is_watched};
 
 const USAGE: Usage =
     Usage { path: "oras blob fetch", tail: "[flags] {--output <file> | --descriptor} <name>@<digest>" };
@@ -27,6 +26,7 @@ const USAGE: Usage =
 flags::flags! {
     /// The arguments of `oras blob fetch`.
     struct FetchArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
@@ -143,27 +143,26 @@ impl Fetch<'_> {
     /// elsewhere.
     async fn save(&self, content: Content, path: &Path) -> Result<(), Error> {
         let node = content.descriptor().clone();
-        let is_watched = is_watched(self.args.no_tty, self.args.debug);
-        let is_plain = is_watched && env::is_terminal_dumb();
-        let listener: Arc<dyn Listener> = match is_watched {
-            false => Arc::new(Quiet),
-            true if is_plain => Arc::new(PlainProgress::new(PULL)),
-            true => ProgressStyle::Bars.listener(PULL),
-        };
-        if is_plain {
-            print::error(&format!("{} {}", PULL.started, node.digest));
-        }
-        let (progress, moving) = (Arc::clone(&listener), node.clone());
-        let content = content.with_progress(Arc::new(move |bytes| {
-            progress.step(Step::Node(Event::Progress(&moving, bytes)));
+        let progress = Progress::of_blob(PULL, self.args.no_tty, self.args.debug);
+        let listener = progress.listener();
+        let moving = (progress.listener(), node.clone());
+        let content = content.with_progress(Arc::new(move |update| {
+            let (listener, node) = &moving;
+            listener.step(Step::Node(match update {
+                ProgressUpdate::Transferred(bytes) => Event::Progress(node, bytes),
+                ProgressUpdate::Present(bytes) => Event::Present(node, bytes),
+            }));
         }));
         listener.step(Step::Node(Event::Started(&node)));
-        output_file::save(&content, path).await?;
-        listener.step(Step::Node(Event::Finished { node: &node, outcome: Pushed::Copied, children: &[] }));
-        if is_plain {
-            print::error(&format!("{} {}", PULL.finished.trim_end(), node.digest));
+        let saved = output_file::save(&content, path).await;
+        if saved.is_ok() {
+            listener.step(Step::Node(Event::Finished {
+                node: &node,
+                outcome: Pushed::Copied,
+                children: &[],
+            }));
         }
-        Ok(())
+        progress.finish(saved)
     }
 }
 

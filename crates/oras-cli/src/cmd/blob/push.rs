@@ -9,21 +9,21 @@ use oras::report;
 use oras::spec::{Descriptor, Digest, MediaType};
 use oras::store::{ByteStream, Content, ErrorKind};
 
-use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, Usage, flags};
+use crate::args::{self, DescriptorArgs, FormatArgs, LocationArgs, ProgressArgs, TransferArgs, Usage, flags};
 use crate::artifact_location::ArtifactLocation;
 use crate::cmd::file_io::check_stdin;
 use crate::cmd::json_output::print_descriptor;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::ProgressStyle;
-use crate::progress::{listener, words::PUSH};
+use crate::progress::{Progress, words::PUSH};
 
 const USAGE: Usage = Usage { path: "oras blob push", tail: "[flags] <name>[@digest] <file>" };
 
 flags::flags! {
     /// The arguments of `oras blob push`.
     struct PushArgs {
+        #[flatten] _transfer: TransferArgs,
         #[flatten] location: LocationArgs,
         #[extension] format: FormatArgs,
         #[flatten] descriptor: DescriptorArgs,
@@ -64,18 +64,16 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let node = content.descriptor().clone();
     let descriptor_only = args.descriptor.is_wanted();
     // The descriptor must be the only text on standard output.
-    let listener = if descriptor_only {
-        ProgressStyle::Quiet.listener(PUSH)
-    } else {
-        listener(PUSH, &args.progress, &format)
-    };
+    let progress =
+        if descriptor_only { Progress::quiet(PUSH) } else { Progress::start(PUSH, &args.progress, &format) };
     let store = target.store().await?;
-    target.explain(oras::push_blob(store, content, listener).await)?;
+    let pushed = oras::push_blob(store, content, progress.listener()).await;
+    target.explain(progress.finish(pushed))?;
     if descriptor_only {
         return print_descriptor(&node, args.descriptor.is_pretty());
     }
     match format {
-        Format::Text => print::line(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
+        Format::Text => print::status(format!("Pushed: {}\nDigest: {}", target.display(), node.digest)),
         format => format.report(&report::Node::new(&target.path, &node)).await,
     }
 }

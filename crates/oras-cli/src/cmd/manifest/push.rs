@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use oras::spec::MediaType;
 use oras::store::Content;
-use oras::{Names, report};
+use oras::{Listener, Names, Quiet, report};
 
 use crate::args::{
     self, DescriptorArgs, FormatArgs, LocationArgs, Usage, check_tags, flags, split_tags, values,
@@ -16,7 +16,7 @@ use crate::cmd::json_output::print_descriptor;
 use crate::failure::Failure;
 use crate::format::{self, Format};
 use crate::print;
-use crate::progress::ProgressStyle;
+use crate::progress::StatusLines;
 use crate::progress::tag_lines::StoredLines;
 use crate::progress::words::PUSH;
 
@@ -84,15 +84,16 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // A descriptor or a report must be the only text on standard output.
     let quiet = args.descriptor.is_wanted() || !format.is_for_people();
     let verbose = args.verbose.unwrap_or(true);
-    let style = if quiet { ProgressStyle::Quiet } else { ProgressStyle::Lines { verbose } };
+    let lines: Arc<dyn Listener> =
+        if quiet { Arc::new(Quiet) } else { Arc::new(StatusLines::new(PUSH, verbose)) };
     let stored = Some(format!("Pushed: {}", target.display())).filter(|_| !quiet);
-    let listener = StoredLines { inner: style.listener(PUSH), stored };
+    let listener = StoredLines { inner: lines, stored };
     target.explain(oras::push_manifest(store, &manifest, &names, Arc::new(listener)).await)?;
     if args.descriptor.is_wanted() {
         return print_descriptor(node, args.descriptor.is_pretty());
     }
     match format {
-        Format::Text => print::line(format!("Digest: {}", node.digest)),
+        Format::Text => print::status(format!("Digest: {}", node.digest)),
         format => {
             let digest = target.reference.parse::<oras::spec::Digest>().is_ok();
             let first = names.reference.filter(|_| !digest);

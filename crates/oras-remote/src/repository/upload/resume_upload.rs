@@ -25,6 +25,7 @@ impl BlobUploader {
             let reported = self.settled_session(&old).await.unwrap_or_default();
             self.continue_from(reported).await;
             self.is_old = self.session.is_some();
+            self.payload.report_present(self.furthest);
             tracing::debug!(offset = self.furthest, "resuming an upload of an earlier run");
         }
     }

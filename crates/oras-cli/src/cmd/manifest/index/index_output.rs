@@ -60,7 +60,7 @@ impl<'a> IndexOutput<'a> {
 
     /// Prints a status line.
     pub(super) fn line(&self, text: String) -> Result<(), Failure> {
-        if self.has_status_lines() { print::line(text) } else { Ok(()) }
+        if self.has_status_lines() { print::status(text) } else { Ok(()) }
     }
 
     /// Writes the index to the output, or stores it under `names`, and reports it. Status lines call it `shown`.

@@ -68,7 +68,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let output = IndexOutput::new(&args.index).await?;
     let lists = [&args.add, &args.merge, &args.remove];
     if lists.iter().all(|list| list.is_empty()) && args.index.artifact_type.is_none() {
-        return print::line("Nothing to update as no change is requested");
+        return print::status("Nothing to update as no change is requested");
     }
     let store = target.store().await?;
     let reference = target.require_reference(&USAGE, true)?;
